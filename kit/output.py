@@ -1,0 +1,124 @@
+"""The one way to show things: data on stdout, talk on stderr, and a terminal told apart from a pipe by type, not by ifs.
+
+Data is shown as a table for people or as JSON or YAML for programs; both come from the same value.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+class Format(StrEnum):
+    """How data is shown."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class Talk(Protocol):
+    """What a command says while it works, on stderr."""
+
+    def say(self, message: str) -> None:
+        """One line."""
+
+    def step(self, name: str) -> Any:
+        """A context: the step is shown as it runs, and at its end with its seconds."""
+
+
+class PlainTalk:
+    """Off a terminal: one plain line an event, so that a log reads well."""
+
+    def say(self, message: str) -> None:
+        print(message, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        self.say(f"{name} ...")
+        yield
+        self.say(f"{name}: done in {time.monotonic() - began:.1f} s")
+
+
+class TerminalTalk:
+    """On a terminal: a spinner while a step runs, a line with its seconds once it is done."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - not needed for --help
+
+        self._console = Console(stderr=True, highlight=False)
+        self._running: dict[str, float] = {}
+        self._status: Any = None
+
+    def say(self, message: str) -> None:
+        self._console.print(message, markup=False)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        self._running[name] = began
+        self._refresh()
+        try:
+            yield
+        finally:
+            del self._running[name]
+            self._refresh()
+        self._console.print(f"[green]✔[/] {name} [dim]{time.monotonic() - began:.1f} s[/]")
+
+    def _refresh(self) -> None:
+        if not self._running:
+            if self._status:
+                self._status.stop()
+            self._status = None
+        elif self._status is None:
+            self._status = self._console.status(", ".join(self._running))
+            self._status.start()
+        else:
+            self._status.update(", ".join(self._running))
+
+
+def talk() -> Talk:
+    """The talk that fits where stderr goes."""
+    return TerminalTalk() if sys.stderr.isatty() else PlainTalk()
+
+
+def show(value: Mapping[str, Any], fmt: Format, table: Iterable[RenderableType] = ()) -> None:
+    """Writes `value` to stdout: as JSON or YAML whole, or by its `table` for people."""
+    if fmt is Format.JSON:
+        print(json.dumps(value, indent=2, ensure_ascii=False))
+    elif fmt is Format.YAML:
+        import yaml  # noqa: PLC0415 - only here
+
+        print(yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True), end="")
+    else:
+        console = _stdout()
+        for part in table:
+            console.print(part)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> RenderableType:
+    """A plain table that keeps each row on one line, also in a pipe."""
+    from rich.table import Table  # noqa: PLC0415 - not needed for --help
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, no_wrap=True)
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    return grid
+
+
+def _stdout() -> Console:
+    from rich.console import Console  # noqa: PLC0415 - not needed for --help
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200, soft_wrap=True)

@@ -1,0 +1,50 @@
+"""The one way to wait: a probe asked again until it holds, a deadline, and a name for what was last seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+from kit.errors import WaitTimeout
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a probe answers while it must be asked again; `seen` ends up in the message of a missed deadline."""
+
+    seen: str
+
+
+def wait_for(
+    what: str,
+    probe: Callable[[], T | Pending],
+    *,
+    timeout: float,
+    interval: float = 0.1,
+    ceiling: float = 1.0,
+    remedy: str = "",
+) -> T:
+    """Returns what `probe` returns as soon as that is no `Pending`.
+
+    `interval` (seconds) doubles up to `ceiling`. Raises WaitTimeout after `timeout` seconds.
+    """
+
+    def give_up(state: RetryCallState) -> T:
+        last = state.outcome.result() if state.outcome else None
+        seen = last.seen if isinstance(last, Pending) else "nothing"
+        raise WaitTimeout(f"{what}: not after {timeout:g} s; last seen: {seen}", remedy=remedy)
+
+    retrying = Retrying(
+        retry=retry_if_result(lambda value: isinstance(value, Pending)),
+        wait=wait_exponential(multiplier=interval, max=ceiling),
+        stop=stop_after_delay(timeout),
+        retry_error_callback=give_up,
+    )
+    result = retrying(probe)
+    assert not isinstance(result, Pending)  # noqa: S101 - tells the type checker what `retry` guarantees
+    return result

@@ -1,0 +1,82 @@
+"""The home folder of one local cloud: everything that it keeps, and the small file by which it is found again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a running daemon answers; written once it does. Addresses are `host:port`."""
+
+    pid: int
+    number: int
+    grpc: str
+    rest: str
+    ca: str
+    token: str
+    key_file: str
+    cloud_id: str
+    folder_id: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class Home:
+    """The paths in a cloud's home folder. Secrets are in files of mode 0600 in a folder of mode 0700."""
+
+    root: Path
+
+    @property
+    def endpoint_file(self) -> Path:
+        return self.root / "endpoint.json"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "cloud.sqlite"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "daemon.log"
+
+    @property
+    def pki(self) -> Path:
+        return self.root / "pki"
+
+    @property
+    def images(self) -> Path:
+        """RAW files: `<image id>.raw`."""
+        return self.root / "images"
+
+    @property
+    def uploads(self) -> Path:
+        """What was put into image storage: `<digest>.raw`."""
+        return self.root / "uploads"
+
+    @property
+    def disks(self) -> Path:
+        """RAW files: `<disk id>.raw`."""
+        return self.root / "disks"
+
+    @property
+    def machines(self) -> Path:
+        """The machine driver's own: `<machine id>/`, with the serial console in it."""
+        return self.root / "machines"
+
+    @property
+    def networks(self) -> Path:
+        """The fabric's own: `<network id>/`, with the leases and the records of its name server in it."""
+        return self.root / "networks"
+
+    def make(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self.pki, self.images, self.uploads, self.disks, self.machines, self.networks):
+            folder.mkdir(exist_ok=True, mode=0o700)
+
+    def write_endpoint(self, endpoint: Endpoint) -> None:
+        partial = self.endpoint_file.with_suffix(".new")
+        partial.write_text(json.dumps(asdict(endpoint), indent=2))
+        partial.chmod(0o600)
+        partial.replace(self.endpoint_file)

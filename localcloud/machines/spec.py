@@ -1,0 +1,75 @@
+"""What the rest of the local cloud says to a machine driver, and what it hears back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class DataDisk:
+    """A disk beside the boot disk: a RAW file that the guest sees as /dev/disk/by-id/virtio-<device_name>."""
+
+    device_name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Machine:
+    """All that a machine is started from. Sizes are in bytes.
+
+    `image` is a RAW file with one ext4 file system, read-only and shared; `boot_disk` a sparse RAW file of
+    `boot_disk_size` that holds what the machine changes on top of it, made at the first start. `netns` names the
+    network namespace that holds its `eth0`, already addressed by MAC.
+    """
+
+    id: str
+    hostname: str
+    image: Path
+    boot_disk: Path
+    boot_disk_size: int
+    cores: int
+    core_fraction: int
+    memory: int
+    netns: str
+    disks: tuple[DataDisk, ...] = ()
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the host sees of a machine: its init's pid while it runs, how it ended once it does not.
+
+    `exit_code` is 0 for a guest that powered itself off, another number for one that died, None where the end
+    was not seen (a power cut, a reboot of the host).
+    """
+
+    running: bool
+    pid: int | None = None
+    exit_code: int | None = None
+
+
+class MachineDriver(Protocol):
+    """Starts and ends machines, and finds them again after the daemon itself was killed."""
+
+    async def start(self, machine: Machine) -> None:
+        """Returns when the guest's init runs. A machine that was stopped starts again from its boot disk."""
+
+    async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:
+        """Asks the guest to power off, gives it `grace` seconds, then cuts the power."""
+
+    async def kill(self, machine_id: str) -> None:
+        """A power cut: every process of the machine is gone when this returns."""
+
+    async def remove(self, machine_id: str) -> None:
+        """Leaves nothing of a machine on the host but its disk files. Of one that runs, a power cut comes first."""
+
+    def observe(self) -> Mapping[str, Observed]:
+        """Every machine that was started and not removed, running or not, by id; cheap enough to ask 4 times a second."""
+
+    def console(self, machine_id: str) -> bytes:
+        """What the guest wrote on its serial console since its last start."""
+
+    async def close(self) -> None:
+        """Gives back what the driver holds for all machines together (shared image mounts, control groups)."""

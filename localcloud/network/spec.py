@@ -1,0 +1,92 @@
+"""What the rest of the local cloud says to the fabric: whole networks as values, which the kernel is brought in line with."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Protocol
+
+
+class Transport(StrEnum):
+    """The protocols that a listener takes."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet: a bridge. `.1` is its gateway, `.2` its name server. `index` is unique within the network (1-99)."""
+
+    id: str
+    index: int
+    cidr: IPv4Network
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A machine's network interface. `hostname` and `aliases` are the names under which the network's DNS knows it.
+
+    `plugged` is False for a machine without power. `public` is its one-to-one NAT address, if it has one.
+    """
+
+    machine_id: str
+    subnet_id: str
+    mac: str
+    address: IPv4Address
+    hostname: str
+    plugged: bool = True
+    aliases: tuple[str, ...] = ()
+    public: IPv4Address | None = None
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One listener of a balancer: connections to `address:port` go to `target_port` of one of `targets`.
+
+    `address` is a public one (127.66.N.x), or an address of one of the network's own subnets.
+    """
+
+    address: IPv4Address
+    port: int
+    transport: Transport
+    target_port: int
+    targets: tuple[IPv4Address, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The whole of a VPC network. `index` (1-99) is unique within the cloud."""
+
+    id: str
+    index: int
+    subnets: tuple[Subnet, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+
+
+class Fabric(Protocol):
+    """Brings the host's kernel in line with networks as values. Every call can be repeated."""
+
+    async def apply(self, network: Network) -> None:
+        """Makes what is missing, changes what differs, removes what is no longer there; balancers in one transaction."""
+
+    async def remove(self, network_id: str) -> None:
+        """Leaves nothing of the network on the host."""
+
+    async def unplug(self, network_id: str, machine_id: str) -> None:
+        """Takes the machine's port down at once, as a power cut does, before anything answers for it."""
+
+    async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
+        """Ends what connection tracking still sends to a target that left a balancer."""
+
+    def netns_of(self, machine_id: str) -> str:
+        """The name of the network namespace that holds the machine's eth0."""
+
+    def socket_in(self, network_id: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        """A socket of the network's own namespace, not bound, not blocking: how the daemon listens and probes there."""
+
+    async def close(self) -> None:
+        """Removes every network that is left, of an earlier run of the daemon too."""
