@@ -121,6 +121,31 @@ async def run_async(
     return Completed(out.decode(errors="replace"))
 
 
+def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[str, str] | None = None) -> int:
+    """Starts a process that outlives us, in a session of its own, its output appended to `logfile`; returns its pid."""
+    log.debug("start", command=_pasteable(argv))
+    try:
+        return os.posix_spawn(
+            str(argv[0]),
+            [*map(str, argv)],
+            {**os.environ, **(env or {})},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(logfile), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+
+
+def exit_of(pid: int) -> int | None:
+    """How a process of `start_detached` ended; None while it runs."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
 def _pasteable(argv: Sequence[str | Path]) -> str:
     return shlex.join(map(str, argv))
 

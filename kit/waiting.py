@@ -15,9 +15,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pending:
-    """What a probe answers while it must be asked again; `seen` ends up in the message of a missed deadline."""
+    """What a probe answers while it must be asked again; `seen` ends up in the message of a missed deadline.
+
+    `after` (seconds) is when to ask again, where the other side has said so.
+    """
 
     seen: str
+    after: float | None = None
 
 
 def wait_for(
@@ -39,9 +43,16 @@ def wait_for(
         seen = last.seen if isinstance(last, Pending) else "nothing"
         raise WaitTimeout(f"{what}: not after {timeout:g} s; last seen: {seen}", remedy=remedy)
 
+    growing = wait_exponential(multiplier=interval, max=ceiling)
+
+    def pause(state: RetryCallState) -> float:
+        last = state.outcome.result() if state.outcome else None
+        told = last.after if isinstance(last, Pending) else None
+        return growing(state) if told is None else told
+
     retrying = Retrying(
         retry=retry_if_result(lambda value: isinstance(value, Pending)),
-        wait=wait_exponential(multiplier=interval, max=ceiling),
+        wait=pause,
         stop=stop_after_delay(timeout),
         retry_error_callback=give_up,
     )

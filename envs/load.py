@@ -1,0 +1,53 @@
+"""From `envs/<name>/config.yaml` to an `Environment`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+
+from envs.file import EnvironmentFile, GroupEntry
+from envs.model import Balancer, Environment, Group, Health, Machine
+from kit.errors import ConfigError
+from kit.paths import ROOT
+from kit.yamlfile import load_model
+
+ENVIRONMENTS = ROOT / "envs"
+FILE = "config.yaml"
+
+
+def environment_names(folder: Path = ENVIRONMENTS) -> list[str]:
+    """Every folder that holds a `config.yaml`."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
+
+
+def load_environment(name: str, folder: Path = ENVIRONMENTS) -> Environment:
+    """Reads and checks an environment; ConfigError names file, line and remedy, or the environments that exist."""
+    known = environment_names(folder)
+    if name not in known:
+        raise ConfigError(
+            f"no environment {name}: {folder / name / FILE} is not there",
+            remedy=f"environments: {', '.join(known) or 'none'}",
+        )
+    entry = load_model(folder / name / FILE, EnvironmentFile)
+    return Environment(
+        name=name,
+        cloud=entry.cloud,
+        zones=tuple(entry.zones),
+        cidr=entry.network.cidr,
+        domain=entry.domain,
+        groups=tuple(_group(group_name, group) for group_name, group in entry.groups.items()),
+    )
+
+
+def _group(name: str, entry: GroupEntry) -> Group:
+    balancer = entry.balancer
+    return Group(
+        name=name,
+        image=entry.image,
+        size=entry.size,
+        machine=Machine(**entry.machine.model_dump()),
+        health=Health(**entry.health.model_dump()),
+        public=entry.public,
+        balancer=Balancer(balancer.type, MappingProxyType(balancer.listeners)) if balancer else None,
+        settings=MappingProxyType(entry.settings),
+    )
