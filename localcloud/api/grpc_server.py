@@ -1,0 +1,73 @@
+"""The gRPC form of the API, over TLS: one generic handler for every method of every service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
+
+from localcloud.api.pipeline import Api, Call, request_class, response_class
+from localcloud.api.pki import Pki
+from localcloud.api.refusal import Refused
+
+CODES = {code.value[0]: code for code in grpc.StatusCode}
+MAX_MESSAGE = 16 * 1024 * 1024
+OPTIONS: Sequence[tuple[str, int]] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.so_reuseport", 0),
+)
+
+
+class GrpcForm(grpc.GenericRpcHandler):
+    """Finds the method by its path and carries the call to the pipeline."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        method = self._api.methods.get(details.method)
+        if method is None:
+            return None
+        metadata = dict(details.invocation_metadata or ())
+
+        async def behavior(request: object, context: grpc.aio.ServicerContext[object, object]) -> object:
+            call = Call(method, request, _bearer(metadata), str(metadata.get("idempotency-key", "")))
+            try:
+                return self._api.call(call)
+            except Refused as refused:
+                context.set_trailing_metadata((("grpc-status-details-bin", _details(refused)),))
+                await context.abort(CODES[refused.code], refused.message)
+
+        return grpc.unary_unary_rpc_method_handler(
+            behavior,
+            request_deserializer=request_class(method).FromString,
+            response_serializer=response_class(method).SerializeToString,
+        )
+
+
+async def serve_grpc(api: Api, pki: Pki, address: str) -> tuple[grpc.aio.Server, int]:
+    """Starts to serve on `address` (host:port, port 0 for a free one); returns the server and its port."""
+    server = grpc.aio.server(options=OPTIONS)
+    server.add_generic_rpc_handlers((GrpcForm(api),))
+    credentials = grpc.ssl_server_credentials([(pki.key.read_bytes(), pki.certificate.read_bytes())])
+    port = server.add_secure_port(address, credentials)
+    await server.start()
+    return server, port
+
+
+def _bearer(metadata: dict[str, str | bytes]) -> str:
+    scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
+def _details(refused: Refused) -> bytes:
+    status = Status(code=refused.code, message=refused.message)
+    if refused.violations:
+        fields = [
+            BadRequest.FieldViolation(field=violation.field, description=violation.description)
+            for violation in refused.violations
+        ]
+        status.details.add().Pack(BadRequest(field_violations=fields))
+    return status.SerializeToString()

@@ -1,0 +1,87 @@
+"""The cloud's own certificate authority, and the one certificate of its ports; both made once a home."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+NAMES = ("localhost", "api.internal")
+LIFETIME = datetime.timedelta(days=3650)
+
+
+@dataclass(frozen=True)
+class Pki:
+    """Paths of PEM files. The keys have mode 0600."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+def ensure_pki(folder: Path) -> Pki:
+    """Finds the authority and the certificate in `folder`, or makes them."""
+    pki = Pki(folder / "ca.pem", folder / "api.pem", folder / "api-key.pem")
+    if not all(path.exists() for path in (pki.ca, pki.certificate, pki.key)):
+        _make(pki)
+    return pki
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Writes a file that nobody but its owner could ever read, not even for a moment."""
+    partial = path.with_name(path.name + ".new")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _make(pki: Pki) -> None:
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_name, name = _name("Samovar local cloud CA"), _name("Samovar local cloud")
+    ca = (
+        _certificate(ca_name, ca_name, ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(ca_key, hashes.SHA256())
+    )
+    alternatives: list[x509.GeneralName] = [x509.DNSName(dns) for dns in NAMES]
+    alternatives.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+    leaf = (
+        _certificate(name, ca_name, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    write_secret(pki.key, pem(key))
+    pki.certificate.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    pki.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + LIFETIME)
+    )

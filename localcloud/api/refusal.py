@@ -1,0 +1,45 @@
+"""How a call is refused: a status code, a message in the API's own style, and which fields broke what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.rpc.code_pb2 import Code
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One field of a request that breaks a constraint; `field` is its path, as `boot_disk_spec.disk_spec.size`."""
+
+    field: str
+    description: str
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer of the API, not an error of ours
+    """Ends a call with a status. Raised anywhere under a service; nothing of the call's transaction stays."""
+
+    def __init__(self, code: int, message: str, violations: tuple[Violation, ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.violations = violations
+
+
+def not_found(noun: str, resource_id: str) -> Refused:
+    return Refused(Code.NOT_FOUND, f"{noun} {resource_id} not found")
+
+
+def invalid(message: str, field: str = "") -> Refused:
+    return Refused(Code.INVALID_ARGUMENT, message, (Violation(field, message),) if field else ())
+
+
+def precondition(message: str) -> Refused:
+    return Refused(Code.FAILED_PRECONDITION, message)
+
+
+def already_exists(noun: str, name: str) -> Refused:
+    return Refused(Code.ALREADY_EXISTS, f"{noun} with name {name} already exists")
+
+
+def unimplemented(what: str) -> Refused:
+    return Refused(Code.UNIMPLEMENTED, f"{what} is not served by the local cloud")

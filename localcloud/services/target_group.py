@@ -1,0 +1,120 @@
+"""yandex.cloud.loadbalancer: target groups. A network interface is in one target group at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from yandex.cloud.loadbalancer.v1 import target_group_service_pb2 as rpc
+from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from localcloud.api.pipeline import Caller
+from localcloud.api.refusal import not_found, precondition
+from localcloud.services.resource import ResourceService, copy_field, page, stamp, update
+from localcloud.store.ids import new_id
+from localcloud.store.store import Store
+
+REGION = "ru-central1"
+
+
+class TargetGroupService(ResourceService[TargetGroup]):
+    """Targets are addresses; who answers there is not asked."""
+
+    kind, noun, id_field = TargetGroup, "TargetGroup", "target_group_id"
+
+    def List(self, request: rpc.ListTargetGroupsRequest, _: Caller) -> rpc.ListTargetGroupsResponse:
+        found = self.store.list(TargetGroup, scope=request.folder_id)
+        return page(request, rpc.ListTargetGroupsResponse(), "target_groups", found)
+
+    def Create(self, request: rpc.CreateTargetGroupRequest, caller: Caller) -> Operation:
+        self.claim_name(request.folder_id, request.name)
+        group = TargetGroup(id=new_id("target-group"))
+        for field in ("folder_id", "name", "description", "labels", "region_id", "targets"):
+            copy_field(request, group, field)
+        group.region_id = group.region_id or REGION
+        check_targets(self.store, group.id, group.targets)
+        stamp(group)
+        self.store.put(group)
+        metadata = rpc.CreateTargetGroupMetadata(target_group_id=group.id)
+        return self.operations.done(caller, "Create target group", metadata, group)
+
+    def Update(self, request: rpc.UpdateTargetGroupRequest, caller: Caller) -> Operation:
+        group = self.find(request)
+        update(group, request, self.id_field)
+        self.claim_name(group.folder_id, group.name, group.id)
+        check_targets(self.store, group.id, group.targets)
+        self.store.put(group)
+        metadata = rpc.UpdateTargetGroupMetadata(target_group_id=group.id)
+        return self.operations.done(caller, "Update target group", metadata, group)
+
+    def Delete(self, request: rpc.DeleteTargetGroupRequest, caller: Caller) -> Operation:
+        group = self.find(request)
+        delete_target_group(self.store, group.id)
+        metadata = rpc.DeleteTargetGroupMetadata(target_group_id=group.id)
+        return self.operations.gone(caller, "Delete target group", metadata)
+
+    def AddTargets(self, request: rpc.AddTargetsRequest, caller: Caller) -> Operation:
+        group = self.find(request)
+        add_targets(self.store, group.id, request.targets)
+        metadata = rpc.AddTargetsMetadata(target_group_id=group.id)
+        return self.operations.done(caller, "Add targets", metadata, self.by_id(group.id))
+
+    def RemoveTargets(self, request: rpc.RemoveTargetsRequest, caller: Caller) -> Operation:
+        group = self.find(request)
+        missing = [target for target in request.targets if target not in group.targets]
+        if missing:
+            raise not_found("Target", f"{missing[0].address}#{missing[0].subnet_id}")
+        remove_targets(self.store, group.id, request.targets)
+        metadata = rpc.RemoveTargetsMetadata(target_group_id=group.id)
+        return self.operations.done(caller, "Remove targets", metadata, self.by_id(group.id))
+
+    def ListOperations(
+        self, request: rpc.ListTargetGroupOperationsRequest, _: Caller
+    ) -> rpc.ListTargetGroupOperationsResponse:
+        found = self.operations.of_resource(self.find(request).id)
+        return page(request, rpc.ListTargetGroupOperationsResponse(), "operations", found)
+
+
+def attached_to(store: Store, target_group_id: str) -> list[NetworkLoadBalancer]:
+    """The balancers that send to a target group."""
+    return [
+        balancer
+        for balancer in store.list(NetworkLoadBalancer)
+        if any(attached.target_group_id == target_group_id for attached in balancer.attached_target_groups)
+    ]
+
+
+def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
+    """Refuses a target that another group has, in the words of the real API."""
+    others = [other for other in store.list(TargetGroup) if other.id != group_id]
+    for target in targets:
+        for other in others:
+            if target in other.targets:
+                raise precondition(
+                    "One of the targets already a part of the another target group: "
+                    f"{target.address}#{target.subnet_id} -> [{other.id}]"
+                )
+
+
+def add_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
+    group = store.must(TargetGroup, group_id)
+    added = [target for target in targets if target not in group.targets]
+    check_targets(store, group_id, added)
+    group.targets.extend(added)
+    store.put(group)
+
+
+def remove_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
+    group = store.must(TargetGroup, group_id)
+    leaving = list(targets)
+    kept = [target for target in group.targets if target not in leaving]
+    del group.targets[:]
+    group.targets.extend(kept)
+    store.put(group)
+
+
+def delete_target_group(store: Store, group_id: str) -> None:
+    if used := attached_to(store, group_id):
+        raise precondition(f"TargetGroup {group_id} is attached to the load balancer {used[0].id}")
+    store.delete(TargetGroup, group_id)

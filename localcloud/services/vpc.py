@@ -1,0 +1,230 @@
+"""yandex.cloud.vpc: networks, subnets, addresses."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from yandex.cloud.vpc.v1 import address_service_pb2 as addresses
+from yandex.cloud.vpc.v1 import network_service_pb2 as networks
+from yandex.cloud.vpc.v1 import subnet_service_pb2 as subnets
+from yandex.cloud.vpc.v1.address_pb2 import Address
+from yandex.cloud.vpc.v1.network_pb2 import Network
+from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from localcloud.api.pipeline import Caller
+from localcloud.api.refusal import invalid, not_found, precondition
+from localcloud.services.addressing import Addressing
+from localcloud.services.operations import Operations
+from localcloud.services.resource import ResourceService, copy_field, page, stamp, update
+from localcloud.store.ids import new_id
+from localcloud.store.store import Store
+
+INDEX = "network.index"
+MOST = 99
+SMALLEST, LARGEST = 28, 16
+
+
+class NetworkService(ResourceService[Network]):
+    """A network is a name for subnets that reach each other; each is isolated from all others."""
+
+    kind, noun, id_field = Network, "Network", "network_id"
+
+    def List(self, request: networks.ListNetworksRequest, _: Caller) -> networks.ListNetworksResponse:
+        found = self.store.list(Network, scope=request.folder_id)
+        return page(request, networks.ListNetworksResponse(), "networks", found)
+
+    def Create(self, request: networks.CreateNetworkRequest, caller: Caller) -> Operation:
+        self.claim_name(request.folder_id, request.name)
+        network = Network(id=new_id("network"))
+        for field in ("folder_id", "name", "description", "labels"):
+            copy_field(request, network, field)
+        stamp(network)
+        self.store.put(network)
+        self.store.note(network.id, INDEX, free_index(self.store, [n.id for n in self.store.list(Network)]))
+        metadata = networks.CreateNetworkMetadata(network_id=network.id)
+        return self.operations.done(caller, "Create network", metadata, network)
+
+    def Update(self, request: networks.UpdateNetworkRequest, caller: Caller) -> Operation:
+        network = self.find(request)
+        update(network, request, self.id_field)
+        self.claim_name(network.folder_id, network.name, network.id)
+        self.store.put(network)
+        metadata = networks.UpdateNetworkMetadata(network_id=network.id)
+        return self.operations.done(caller, "Update network", metadata, network)
+
+    def Delete(self, request: networks.DeleteNetworkRequest, caller: Caller) -> Operation:
+        network = self.find(request)
+        if used := [subnet.id for subnet in self.store.list(Subnet) if subnet.network_id == network.id]:
+            raise precondition(f"Network {network.id} is not empty: it has the subnets {', '.join(used)}")
+        self.store.delete(Network, network.id)
+        return self.operations.gone(caller, "Delete network", networks.DeleteNetworkMetadata(network_id=network.id))
+
+    def ListSubnets(
+        self, request: networks.ListNetworkSubnetsRequest, _: Caller
+    ) -> networks.ListNetworkSubnetsResponse:
+        network = self.find(request)
+        found = [subnet for subnet in self.store.list(Subnet) if subnet.network_id == network.id]
+        return page(request, networks.ListNetworkSubnetsResponse(), "subnets", found)
+
+    def ListOperations(
+        self, request: networks.ListNetworkOperationsRequest, _: Caller
+    ) -> networks.ListNetworkOperationsResponse:
+        found = self.operations.of_resource(self.find(request).id)
+        return page(request, networks.ListNetworkOperationsResponse(), "operations", found)
+
+
+class SubnetService(ResourceService[Subnet]):
+    """A subnet is an address range of a network in one zone."""
+
+    kind, noun, id_field = Subnet, "Subnet", "subnet_id"
+
+    def __init__(self, store: Store, operations: Operations, addressing: Addressing) -> None:
+        super().__init__(store, operations)
+        self._addressing = addressing
+
+    def List(self, request: subnets.ListSubnetsRequest, _: Caller) -> subnets.ListSubnetsResponse:
+        found = self.store.list(Subnet, scope=request.folder_id)
+        return page(request, subnets.ListSubnetsResponse(), "subnets", found)
+
+    def Create(self, request: subnets.CreateSubnetRequest, caller: Caller) -> Operation:
+        if self.store.get(Network, request.network_id) is None:
+            raise not_found("Network", request.network_id)
+        self.claim_name(request.folder_id, request.name)
+        siblings = [other for other in self.store.list(Subnet) if other.network_id == request.network_id]
+        self._check_ranges(request, siblings)
+        subnet = Subnet(id=new_id("subnet"))
+        fields = (
+            "folder_id name description labels network_id zone_id v4_cidr_blocks route_table_id dhcp_options".split()
+        )
+        for field in fields:
+            copy_field(request, subnet, field)
+        stamp(subnet)
+        self.store.put(subnet)
+        self.store.note(subnet.id, INDEX, free_index(self.store, [other.id for other in siblings]))
+        metadata = subnets.CreateSubnetMetadata(subnet_id=subnet.id)
+        return self.operations.done(caller, "Create subnet", metadata, subnet)
+
+    def Update(self, request: subnets.UpdateSubnetRequest, caller: Caller) -> Operation:
+        subnet = self.find(request)
+        before = list(subnet.v4_cidr_blocks)
+        update(subnet, request, self.id_field)
+        if not subnet.v4_cidr_blocks:
+            subnet.v4_cidr_blocks.extend(before)
+        if before != list(subnet.v4_cidr_blocks):
+            raise precondition("the local cloud does not change the address range of a subnet")
+        self.claim_name(subnet.folder_id, subnet.name, subnet.id)
+        self.store.put(subnet)
+        metadata = subnets.UpdateSubnetMetadata(subnet_id=subnet.id)
+        return self.operations.done(caller, "Update subnet", metadata, subnet)
+
+    def Delete(self, request: subnets.DeleteSubnetRequest, caller: Caller) -> Operation:
+        subnet = self.find(request)
+        if used := self._addressing.used_in(subnet):
+            raise precondition(f"Subnet {subnet.id} is not empty: {', '.join(map(str, sorted(used)))} in use")
+        self.store.delete(Subnet, subnet.id)
+        return self.operations.gone(caller, "Delete subnet", subnets.DeleteSubnetMetadata(subnet_id=subnet.id))
+
+    def ListOperations(
+        self, request: subnets.ListSubnetOperationsRequest, _: Caller
+    ) -> subnets.ListSubnetOperationsResponse:
+        found = self.operations.of_resource(self.find(request).id)
+        return page(request, subnets.ListSubnetOperationsResponse(), "operations", found)
+
+    def _check_ranges(self, request: subnets.CreateSubnetRequest, siblings: list[Subnet]) -> None:
+        if len(request.v4_cidr_blocks) != 1:
+            raise invalid("the local cloud's subnets have exactly one IPv4 range", "v4_cidr_blocks")
+        wanted = _range(request.v4_cidr_blocks[0])
+        for other in siblings:
+            if wanted.overlaps(_range(other.v4_cidr_blocks[0])):
+                raise precondition(f"{wanted} overlaps {other.v4_cidr_blocks[0]} of subnet {other.id}")
+
+
+class AddressService(ResourceService[Address]):
+    """A reserved address outlives what uses it."""
+
+    kind, noun, id_field = Address, "Address", "address_id"
+
+    def __init__(self, store: Store, operations: Operations, addressing: Addressing) -> None:
+        super().__init__(store, operations)
+        self._addressing = addressing
+
+    def Get(self, request: addresses.GetAddressRequest, _: Caller) -> Address:
+        return self._seen(self.find(request))
+
+    def List(self, request: addresses.ListAddressesRequest, _: Caller) -> addresses.ListAddressesResponse:
+        found = [self._seen(address) for address in self.store.list(Address, scope=request.folder_id)]
+        return page(request, addresses.ListAddressesResponse(), "addresses", found)
+
+    def Create(self, request: addresses.CreateAddressRequest, caller: Caller) -> Operation:
+        self.claim_name(request.folder_id, request.name)
+        address = Address(id=new_id("address"), reserved=True, type=Address.EXTERNAL, ip_version=Address.IPV4)
+        for field in ("folder_id", "name", "description", "labels", "deletion_protection"):
+            copy_field(request, address, field)
+        if request.WhichOneof("address_spec") == "internal_ipv4_address_spec":
+            self._reserve_internal(request, address)
+        else:
+            spec = request.external_ipv4_address_spec
+            chosen = self._addressing.public(spec.address)
+            address.external_ipv4_address.address = str(chosen)
+            address.external_ipv4_address.zone_id = spec.zone_id
+        stamp(address)
+        self.store.put(address)
+        metadata = addresses.CreateAddressMetadata(address_id=address.id)
+        return self.operations.done(caller, "Create address", metadata, address)
+
+    def Update(self, request: addresses.UpdateAddressRequest, caller: Caller) -> Operation:
+        address = self.find(request)
+        update(address, request, self.id_field)
+        self.claim_name(address.folder_id, address.name, address.id)
+        self.store.put(address)
+        metadata = addresses.UpdateAddressMetadata(address_id=address.id)
+        return self.operations.done(caller, "Update address", metadata, self._seen(address))
+
+    def Delete(self, request: addresses.DeleteAddressRequest, caller: Caller) -> Operation:
+        address = self._seen(self.find(request))
+        if address.used:
+            raise precondition(f"Address {address.id} is in use")
+        if address.deletion_protection:
+            raise precondition(f"Address {address.id} is protected from deletion")
+        self.store.delete(Address, address.id)
+        return self.operations.gone(caller, "Delete address", addresses.DeleteAddressMetadata(address_id=address.id))
+
+    def ListOperations(
+        self, request: addresses.ListAddressOperationsRequest, _: Caller
+    ) -> addresses.ListAddressOperationsResponse:
+        found = self.operations.of_resource(self.find(request).id)
+        return page(request, addresses.ListAddressOperationsResponse(), "operations", found)
+
+    def _reserve_internal(self, request: addresses.CreateAddressRequest, address: Address) -> None:
+        spec = request.internal_ipv4_address_spec
+        subnet = self.store.get(Subnet, spec.subnet_id)
+        if subnet is None:
+            raise not_found("Subnet", spec.subnet_id)
+        address.type = Address.INTERNAL
+        address.internal_ipv4_address.subnet_id = subnet.id
+        address.internal_ipv4_address.address = str(self._addressing.internal(subnet, spec.address))
+
+    def _seen(self, address: Address) -> Address:
+        """`used` is not stored: it follows from what uses the address."""
+        address.used = self._addressing.is_used(address)
+        return address
+
+
+def free_index(store: Store, others: list[str]) -> int:
+    """The lowest number that none of the other resources has; names of bridges and namespaces are made of it."""
+    taken = {store.noted(other, INDEX) for other in others}
+    free = next((index for index in range(1, MOST + 1) if index not in taken), None)
+    if free is None:
+        raise precondition(f"the local cloud has at most {MOST} of them")
+    return free
+
+
+def _range(text: str) -> ipaddress.IPv4Network:
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise invalid(f"{text}: {error}", "v4_cidr_blocks") from error
+    if not LARGEST <= network.prefixlen <= SMALLEST or not network.is_private or network.is_loopback:
+        raise invalid(f"{text} is not a private range between /{LARGEST} and /{SMALLEST}", "v4_cidr_blocks")
+    return network

@@ -1,0 +1,151 @@
+"""The store: resources by kind and id, in one SQLite file with a write-ahead log.
+
+A call of the API is one transaction, so that the daemon can be killed at any point and what is found again is whole.
+Beside a resource stand its notes: small JSON values that the API has no field for.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from google.protobuf.message import Message
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS resource (
+    kind TEXT NOT NULL, id TEXT NOT NULL, scope TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS resource_by_name ON resource (kind, scope, name);
+CREATE TABLE IF NOT EXISTS note (
+    id TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (id, key)
+) WITHOUT ROWID;
+"""
+
+PUT = """
+INSERT INTO resource VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET scope = excluded.scope, name = excluded.name, data = excluded.data
+WHERE data != excluded.data OR name != excluded.name
+"""
+
+
+class Stored(Protocol):
+    """A message of the API that is a resource: it has an id."""
+
+    id: str
+
+
+R = TypeVar("R", bound=Stored)
+
+
+def kind_of(kind: type[Stored]) -> str:
+    return cast(type[Message], kind).DESCRIPTOR.full_name
+
+
+class Store:
+    """Used from the daemon's loop alone. Reads give fresh copies; what is put is copied."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.executescript(SCHEMA)
+        path.chmod(0o600)
+        self._depth = 0
+        self._dirty = False
+        self._listeners: list[Callable[[], None]] = []
+
+    def close(self) -> None:
+        self._db.close()
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """`listener` is called after each transaction that changed something."""
+        self._listeners.append(listener)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; a transaction inside another is part of it."""
+        if self._depth:
+            yield
+            return
+        self._db.execute("BEGIN")
+        self._depth, self._dirty = 1, False
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        else:
+            self._db.execute("COMMIT")
+        finally:
+            self._depth = 0
+        if self._dirty:
+            for listener in self._listeners:
+                listener()
+
+    def put(self, resource: Stored, *, scope: str = "") -> None:
+        """Stores a resource; an unchanged one is no change. `scope` is where its name is unique: its folder unless another is given."""
+        message = cast(Message, resource)
+        name = getattr(resource, "name", "")
+        row = (
+            message.DESCRIPTOR.full_name,
+            resource.id,
+            scope or getattr(resource, "folder_id", ""),
+            name,
+            message.SerializeToString(),
+        )
+        self._write(PUT, row)
+
+    def get(self, kind: type[R], resource_id: str) -> R | None:
+        rows = self._read("SELECT data FROM resource WHERE kind = ? AND id = ?", (kind_of(kind), resource_id))
+        return self._parse(kind, rows[0][0]) if rows else None
+
+    def must(self, kind: type[R], resource_id: str) -> R:
+        """For ids that the store itself holds; KeyError is a defect of ours."""
+        found = self.get(kind, resource_id)
+        if found is None:
+            raise KeyError(f"{kind_of(kind)} {resource_id}")
+        return found
+
+    def list(self, kind: type[R], *, scope: str | None = None, name: str | None = None) -> list[R]:
+        """Resources of a kind in the order of their ids, of one scope or one name where that is given."""
+        query, values = "SELECT data FROM resource WHERE kind = ?", [kind_of(kind)]
+        for column, value in (("scope", scope), ("name", name)):
+            if value is not None:
+                query += f" AND {column} = ?"
+                values.append(value)
+        return [self._parse(kind, row[0]) for row in self._read(f"{query} ORDER BY id", tuple(values))]
+
+    def delete(self, kind: type[Stored], resource_id: str) -> None:
+        """Deletes a resource and its notes."""
+        self._write("DELETE FROM resource WHERE kind = ? AND id = ?", (kind_of(kind), resource_id))
+        self._write("DELETE FROM note WHERE id = ?", (resource_id,))
+
+    def note(self, resource_id: str, key: str, value: Any) -> None:  # noqa: ANN401 - anything that JSON holds
+        if self.noted(resource_id, key) != value:
+            self._write("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (resource_id, key, json.dumps(value)))
+
+    def noted(self, resource_id: str, key: str, default: Any = None) -> Any:  # noqa: ANN401
+        rows = self._read("SELECT value FROM note WHERE id = ? AND key = ?", (resource_id, key))
+        return json.loads(rows[0][0]) if rows else default
+
+    def all_noted(self, key: str) -> dict[str, Any]:
+        """Every resource's note of that key, by resource id."""
+        return {row[0]: json.loads(row[1]) for row in self._read("SELECT id, value FROM note WHERE key = ?", (key,))}
+
+    def forget(self, resource_id: str, key: str) -> None:
+        self._write("DELETE FROM note WHERE id = ? AND key = ?", (resource_id, key))
+
+    def _parse(self, kind: type[R], data: bytes) -> R:
+        return cast(R, cast(type[Message], kind).FromString(data))
+
+    def _read(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+        return self._db.execute(query, values).fetchall()
+
+    def _write(self, query: str, values: tuple[Any, ...]) -> None:
+        with self.transaction():
+            self._dirty = bool(self._db.execute(query, values).rowcount) or self._dirty

@@ -1,0 +1,55 @@
+"""Takes the constraints of the served requests out of an older wheel of `yandexcloud`, into one FileDescriptorSet.
+
+The wheels after 0.392.0 have lost most of the `yandex.cloud` validation options; this one still has them. Run once:
+
+    pip download --no-deps yandexcloud==0.392.0
+    python tools/extract_constraints.py yandexcloud-0.392.0-py3-none-any.whl localcloud/api/constraints.binpb
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+PACKAGES = (
+    "yandex/cloud/access",
+    "yandex/cloud/compute/v1",
+    "yandex/cloud/compute/v1/instancegroup",
+    "yandex/cloud/endpoint",
+    "yandex/cloud/iam/v1",
+    "yandex/cloud/loadbalancer/v1",
+    "yandex/cloud/lockbox/v1",
+    "yandex/cloud/operation",
+    "yandex/cloud/resourcemanager/v1",
+    "yandex/cloud/vpc/v1",
+)
+
+
+def modules(wheel: Path) -> list[str]:
+    """The names of the wheel's modules that describe messages of the served packages."""
+    with zipfile.ZipFile(wheel) as archive:
+        paths = [PurePosixPath(name) for name in archive.namelist() if name.endswith("_pb2.py")]
+    return sorted(".".join(path.with_suffix("").parts) for path in paths if str(path.parent) in PACKAGES)
+
+
+def extract(wheel: Path) -> FileDescriptorSet:
+    sys.path.insert(0, str(wheel))
+    result = FileDescriptorSet()
+    for name in modules(wheel):
+        described = FileDescriptorProto.FromString(importlib.import_module(name).DESCRIPTOR.serialized_pb)
+        del described.service[:]
+        result.file.append(described)
+    return result
+
+
+def main() -> None:
+    wheel, target = map(Path, sys.argv[1:])
+    target.write_bytes(extract(wheel).SerializeToString(deterministic=True))
+
+
+if __name__ == "__main__":
+    main()
