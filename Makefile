@@ -1,0 +1,36 @@
+# The whole workshop: `make help` lists it. Every target can be run again at any time.
+.DEFAULT_GOAL := help
+.PHONY: help setup dev test lint unit bench lock clean
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+
+help: ## Show this help
+	@sed -nE 's/^([a-z]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## Install what is missing: Debian's packages (as root) and .venv
+	@bash scripts/setup.sh
+
+dev: setup ## Bake the images, roll out dev on the local cloud, show its addresses
+	@./cli.py bake
+	@./cli.py rollout dev --yes
+	@./cli.py status dev
+
+test: setup ## Run every test: linters, unit, contract, end to end (needs root)
+	$(PYTEST)
+
+lint: setup ## Run the linters alone
+	$(PYTEST) tests/lint
+
+unit: setup ## Run the tests that need neither root nor a cloud
+	$(PYTEST) tests/unit
+
+bench: setup ## Measure, and print the table of the README
+	$(PYTHON) -m tests.bench
+
+lock: ## Renew the locks after a change of pyproject.toml
+	@bash scripts/lock.sh
+
+clean: ## Remove caches and .venv; images and clouds stay (see `./cli.py cloud down`)
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
