@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
+from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from kit.errors import WaitTimeout
 
@@ -38,7 +38,33 @@ def wait_for(
     `interval` (seconds) doubles up to `ceiling`. Raises WaitTimeout after `timeout` seconds.
     """
 
-    def give_up(state: RetryCallState) -> T:
+    retrying = Retrying(**_policy(what, timeout, interval, ceiling, remedy))
+    result: T | Pending = retrying(probe)
+    assert not isinstance(result, Pending)  # noqa: S101 - tells the type checker what `retry` guarantees
+    return result
+
+
+async def wait_for_async(
+    what: str,
+    probe: Callable[[], T | Pending],
+    *,
+    timeout: float,
+    interval: float = 0.1,
+    ceiling: float = 1.0,
+    remedy: str = "",
+) -> T:
+    """The same for the daemon: between two probes its loop is free."""
+
+    async def asked() -> T | Pending:
+        return probe()
+
+    result = await AsyncRetrying(**_policy(what, timeout, interval, ceiling, remedy))(asked)
+    assert not isinstance(result, Pending)  # noqa: S101 - tells the type checker what `retry` guarantees
+    return result
+
+
+def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: str) -> dict[str, Any]:
+    def give_up(state: RetryCallState) -> object:
         last = state.outcome.result() if state.outcome else None
         seen = last.seen if isinstance(last, Pending) else "nothing"
         raise WaitTimeout(f"{what}: not after {timeout:g} s; last seen: {seen}", remedy=remedy)
@@ -50,12 +76,9 @@ def wait_for(
         told = last.after if isinstance(last, Pending) else None
         return growing(state) if told is None else told
 
-    retrying = Retrying(
-        retry=retry_if_result(lambda value: isinstance(value, Pending)),
-        wait=pause,
-        stop=stop_after_delay(timeout),
-        retry_error_callback=give_up,
-    )
-    result = retrying(probe)
-    assert not isinstance(result, Pending)  # noqa: S101 - tells the type checker what `retry` guarantees
-    return result
+    return {
+        "retry": retry_if_result(lambda value: isinstance(value, Pending)),
+        "wait": pause,
+        "stop": stop_after_delay(timeout),
+        "retry_error_callback": give_up,
+    }
