@@ -37,7 +37,6 @@ def wait_for(
 
     `interval` (seconds) doubles up to `ceiling`. Raises WaitTimeout after `timeout` seconds.
     """
-
     retrying = Retrying(**_policy(what, timeout, interval, ceiling, remedy))
     result: T | Pending = retrying(probe)
     assert not isinstance(result, Pending)  # noqa: S101 - tells the type checker what `retry` guarantees
@@ -58,7 +57,7 @@ async def wait_for_async(
     async def asked() -> T | Pending:
         return probe()
 
-    result = await AsyncRetrying(**_policy(what, timeout, interval, ceiling, remedy))(asked)
+    result: T | Pending = await AsyncRetrying(**_policy(what, timeout, interval, ceiling, remedy))(asked)
     assert not isinstance(result, Pending)  # noqa: S101 - tells the type checker what `retry` guarantees
     return result
 
