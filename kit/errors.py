@@ -43,7 +43,7 @@ class ConfigError(SamovarError):
 
 
 class HostError(SamovarError):
-    """This machine lacks something: a right, a package, a free port, disk space."""
+    """The host lacks something: a right, a package, a free port, disk space."""
 
     code = ExitCode.HOST
 

@@ -1,4 +1,4 @@
-"""The one way to show things: data on stdout, talk on stderr, and a terminal told apart from a pipe by type, not by ifs.
+"""The one way to show things: data on stdout, talk on stderr; a terminal is told apart from a pipe by type, not by ifs.
 
 Data is shown as a table for people or as JSON or YAML for programs; both come from the same value.
 """

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +23,15 @@ import structlog
 from kit.errors import HostError, ProcessFailed, WaitTimeout
 
 if TYPE_CHECKING:
+    from sh import RunningCommand
     from structlog.typing import FilteringBoundLogger
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 LAST_LINES = 12
 DEFAULT_TIMEOUT = 60.0
+GRACE = 5.0
+ANY_EXIT = tuple(range(-64, 256))  # for sh: we judge exit codes ourselves
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,36 @@ class Completed:
     stdout: str
 
 
+class _Ear:
+    """Hears a process: keeps its stdout and its last lines, and hands each line on as it comes."""
+
+    def __init__(self, on_line: Callable[[str], None] | None, logfile: Path | None) -> None:
+        self.stdout: list[str] = []
+        self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self._on_line = on_line
+        self._sink = logfile.open("a") if logfile else None
+
+    def hear_stdout(self, line: str) -> None:
+        self.stdout.append(line)
+        self.hear(line)
+
+    def hear(self, line: str) -> None:
+        self.last.append(line.rstrip("\n"))
+        if self._sink:
+            self._sink.write(line)
+            self._sink.flush()
+        if self._on_line:
+            self._on_line(line.rstrip("\n"))
+
+    def close(self) -> None:
+        if self._sink:
+            self._sink.close()
+
+
 def run(
     argv: Sequence[str | Path],
     *,
-    stdin: str | None = None,
+    stdin: str = "",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout: float = DEFAULT_TIMEOUT,
@@ -48,77 +80,120 @@ def run(
     """Runs `argv` to its end. `env` is added to our own; `on_line` gets each line of both streams as it comes.
 
     With `logfile` everything the process says is appended there and failures name it.
-    Raises HostError (no such program), ProcessFailed, or WaitTimeout after `timeout` seconds.
+    Raises HostError (it cannot be started), ProcessFailed, or WaitTimeout after `timeout` seconds. After a timeout or
+    an interrupt, nothing that it started in its session stays behind.
     """
-    import sh  # noqa: PLC0415 - 50 ms, and most commands start no process
-
     command = _pasteable(argv)
     log.debug("run", command=command)
+    ear = _Ear(on_line, logfile)
     try:
-        program = sh.Command(str(argv[0]))
-    except sh.CommandNotFound as error:
-        raise _missing(argv) from error
-    stdout: list[str] = []
-    last: deque[str] = deque(maxlen=LAST_LINES)
-    sink = logfile.open("a") if logfile else None
+        process = _start(argv, ear, stdin=stdin, env=env, cwd=cwd)
+        with _bounded(process, timeout) as overdue:
+            process.wait()
+    finally:
+        ear.close()
+    if overdue.is_set():
+        raise _overdue(command, timeout, ear.last)
+    if process.exit_code:
+        raise _failed(command, process.exit_code, ear.last, logfile)
+    return Completed("".join(ear.stdout))
 
-    def hear(line: str) -> None:
-        last.append(line.rstrip("\n"))
-        if sink:
-            sink.write(line)
-            sink.flush()
-        if on_line:
-            on_line(line.rstrip("\n"))
 
-    def hear_stdout(line: str) -> None:
-        stdout.append(line)
-        hear(line)
+def _start(
+    argv: Sequence[str | Path], ear: _Ear, *, stdin: str, env: Mapping[str, str] | None, cwd: Path | None
+) -> RunningCommand:
+    import sh  # noqa: PLC0415 - 50 ms, and most commands start no process
 
     try:
-        program(
+        return sh.Command(str(argv[0]))(
             *map(str, argv[1:]),
             _in=stdin,
             _env={**os.environ, **(env or {})},
             _cwd=str(cwd) if cwd else None,
-            _timeout=timeout,
-            _out=hear_stdout,
-            _err=hear,
+            _out=ear.hear_stdout,
+            _err=ear.hear,
+            _decode_errors="replace",
             _tty_out=False,
-            _return_cmd=True,
+            _new_session=True,
+            _bg=True,
+            _bg_exc=False,
+            _ok_code=ANY_EXIT,
         )
-    except sh.TimeoutException as error:
-        raise _overdue(command, timeout, last) from error
-    except sh.ErrorReturnCode as error:
-        raise _failed(command, error.exit_code, last, logfile) from error
+    except sh.CommandNotFound as error:
+        raise _missing(argv) from error
+    except sh.ForkException as error:  # it holds the child's traceback
+        raise _unstartable(argv, str(error).strip().splitlines()[-1].strip()) from error
+
+
+@contextmanager
+def _bounded(process: RunningCommand, timeout: float) -> Iterator[threading.Event]:
+    """Ends the process after `timeout` seconds, which the event tells, or when we are interrupted.
+
+    sh's own timeout looks every 0.1 s, so that the shortest process takes that long, and spares the children.
+    """
+    overdue = threading.Event()
+
+    def end() -> None:
+        overdue.set()
+        _end(process)
+
+    timer = threading.Timer(timeout, end)
+    timer.start()
+    try:
+        yield overdue
+    except BaseException:
+        _end(process)
+        raise
     finally:
-        if sink:
-            sink.close()
-    return Completed("".join(stdout))
+        timer.cancel()
+        timer.join()
 
 
-async def run_async(
-    argv: Sequence[str | Path], *, stdin: str | None = None, timeout: float = DEFAULT_TIMEOUT
-) -> Completed:
+def _end(process: RunningCommand) -> None:
+    """Asks the process's session to end, and kills what is left of it after GRACE seconds."""
+    _signal_session(process.pid, signal.SIGTERM)
+    killer = threading.Timer(GRACE, _signal_session, (process.pid, signal.SIGKILL))
+    killer.start()
+    process.wait()
+    killer.cancel()
+    _signal_session(process.pid, signal.SIGKILL)
+
+
+def _signal_session(leader: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, number)
+
+
+async def run_async(argv: Sequence[str | Path], *, stdin: str = "", timeout: float = DEFAULT_TIMEOUT) -> Completed:
     """The same for the daemon: runs `argv` to its end and returns its stdout; raises as `run` does."""
     command = _pasteable(argv)
     log.debug("run", command=command)
     pipe = asyncio.subprocess.PIPE
     try:
         process = await asyncio.create_subprocess_exec(
-            *map(str, argv), stdin=pipe if stdin is not None else asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+            *map(str, argv), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
     except FileNotFoundError as error:
         raise _missing(argv) from error
+    except OSError as error:
+        raise _unstartable(argv, str(error)) from error
     try:
-        async with asyncio.timeout(timeout):
-            out, err = await process.communicate(stdin.encode() if stdin is not None else None)
+        out, err = await _talked(process, stdin, timeout)
     except TimeoutError as error:
-        process.kill()
-        await process.wait()
         raise _overdue(command, timeout, ()) from error
     if process.returncode:
         raise _failed(command, process.returncode, (out + err).decode(errors="replace").splitlines()[-LAST_LINES:])
     return Completed(out.decode(errors="replace"))
+
+
+async def _talked(process: asyncio.subprocess.Process, stdin: str, timeout: float) -> tuple[bytes, bytes]:
+    try:
+        async with asyncio.timeout(timeout):
+            return await process.communicate(stdin.encode())
+    except BaseException:  # overdue or cancelled
+        _signal_session(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
 
 
 def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[str, str] | None = None) -> int:
@@ -152,6 +227,10 @@ def _pasteable(argv: Sequence[str | Path]) -> str:
 
 def _missing(argv: Sequence[str | Path]) -> HostError:
     return HostError(f"{argv[0]}: no such program on this machine", remedy="make setup installs what is needed")
+
+
+def _unstartable(argv: Sequence[str | Path], why: str) -> HostError:
+    return HostError(f"{argv[0]}: cannot be started: {why}")
 
 
 def _overdue(command: str, timeout: float, last: Sequence[str] | deque[str]) -> WaitTimeout:
