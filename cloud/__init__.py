@@ -1,0 +1,1 @@
+"""The only door to the API: session, operations, errors, labels. Above it nobody asks which cloud this is."""

@@ -1,0 +1,133 @@
+"""Finding the local cloud's daemon by its endpoint file, and starting it where none runs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloud.access import Access
+from kit.errors import HostError
+from kit.paths import ROOT
+from kit.process import exit_of, start_detached
+from kit.waiting import Pending, wait_for
+
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 120.0
+LAST_LINES = 12
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A daemon as its endpoint file describes it."""
+
+    pid: int
+    number: int
+    grpc: str
+    rest: str
+    access: Access
+
+
+def read_endpoint(home: Path) -> Daemon | None:
+    """What the endpoint file says; None where there is none, or one that is just being written."""
+    try:
+        found = json.loads((home / "endpoint.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    except PermissionError as error:
+        raise HostError(f"{home}: this local cloud is another user's", remedy="run as that user") from error
+    access = Access(
+        endpoint=found["grpc"],
+        folder_id=found["folder_id"],
+        cloud_id=found["cloud_id"],
+        zone=found["zone"],
+        ca=Path(found["ca"]),
+        token=found["token"],
+        key_file=Path(found["key_file"]),
+    )
+    return Daemon(found["pid"], found["number"], found["grpc"], found["rest"], access)
+
+
+def find(home: Path) -> Daemon | None:
+    """The daemon of that home, if its process lives."""
+    daemon = read_endpoint(home)
+    return daemon if daemon and _runs(daemon.pid) else None
+
+
+def find_or_start(home: Path) -> Daemon:
+    """The daemon of that home, started if need be; HostError shows its log's end where it does not start."""
+    if running := find(home):
+        return running
+    if os.geteuid() != 0:
+        raise HostError("the local cloud runs machines, which takes root", remedy="run the command as root")
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(home):
+        return find(home) or _start(home)
+
+
+def wait_until_gone(daemon: Daemon) -> None:
+    """Returns when the daemon's process has ended."""
+    wait_for(
+        f"the local cloud's daemon (pid {daemon.pid}) ends",
+        lambda: Pending("still running") if _runs(daemon.pid) else True,
+        timeout=STOP_TIMEOUT,
+        interval=0.05,
+    )
+
+
+def _start(home: Path) -> Daemon:
+    log = home / "daemon.log"
+    pid = start_detached(
+        [sys.executable, "-m", "localcloud", "--home", home], logfile=log, env={"PYTHONPATH": str(ROOT)}
+    )
+
+    def probe() -> Daemon | Pending:
+        if daemon := find(home):
+            return daemon
+        code = exit_of(pid)
+        if code is not None:
+            raise HostError(
+                f"the local cloud's daemon ended with {code} instead of starting{_tail(log)}",
+                remedy=f"the whole of what it said is in {log}",
+            )
+        return Pending(f"pid {pid} runs, no endpoint file yet{_tail(log)}")
+
+    return wait_for("the local cloud answers", probe, timeout=START_TIMEOUT, interval=0.02, ceiling=0.2)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One start at a time in a home; the lock goes with its holder."""
+    with (home / "start.lock").open("w") as lock:
+
+        def take() -> bool | Pending:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return Pending("another command is starting it")
+            return True
+
+        wait_for("the local cloud starts", take, timeout=START_TIMEOUT)
+        yield
+
+
+def _runs(pid: int) -> bool:
+    """Whether that process lives and is the local cloud's: numbers of dead ones are given out again."""
+    try:
+        return b"localcloud" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _tail(log: Path) -> str:
+    try:
+        with log.open(errors="replace") as lines:
+            return "".join(f"\n  | {line.rstrip()}" for line in deque(lines, LAST_LINES))
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,33 @@
+"""The labels by which the tool finds what it made: there is no other state than what the cloud says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MANAGED_BY = "managed-by"
+SAMOVAR = "samovar"
+ENV = "env"
+GROUP = "group"
+IMAGE = "image"
+DIGEST = "digest"
+
+
+def of_environment(env: str, group: str = "") -> dict[str, str]:
+    """The labels of a resource of an environment, and of one group of it where it is that group's own."""
+    labels = {MANAGED_BY: SAMOVAR, ENV: env}
+    return {**labels, GROUP: group} if group else labels
+
+
+def of_image(image: str, digest: str) -> dict[str, str]:
+    """The labels of an image; `digest` has 12 hex digits."""
+    return {MANAGED_BY: SAMOVAR, IMAGE: image, DIGEST: digest}
+
+
+def is_ours(labels: Mapping[str, str]) -> bool:
+    """Whether the tool made it."""
+    return labels.get(MANAGED_BY) == SAMOVAR
+
+
+def is_of(labels: Mapping[str, str], env: str) -> bool:
+    """Whether it belongs to that environment."""
+    return is_ours(labels) and labels.get(ENV) == env

@@ -1,0 +1,120 @@
+"""A session: the SDK behind one door. Clients whose every call has a deadline, a key and our errors; our waiter."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any, TypeVar
+
+from cloud.access import Access, trust_loopback
+
+trust_loopback()
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # programs are exec'ed at once; its handlers only make noise
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is said by the error of the call
+
+import grpc  # noqa: E402 - reads the variables above when it is loaded
+from google.protobuf.message import Message  # noqa: E402
+from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsRequest  # noqa: E402
+from yandex.cloud.endpoint.api_endpoint_service_pb2_grpc import ApiEndpointServiceStub  # noqa: E402
+from yandex.cloud.operation.operation_pb2 import Operation  # noqa: E402
+from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest  # noqa: E402
+from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub  # noqa: E402
+from yandexcloud._sdk import SDK  # noqa: E402 - the package itself does not export it to type checkers
+
+from cloud.failures import call_failed  # noqa: E402
+from cloud.gate import Gate  # noqa: E402
+from cloud.host import Host, ImageStorage  # noqa: E402
+from cloud.operations import TIMEOUT, Polled, finished  # noqa: E402
+from cloud.rest import Rest  # noqa: E402
+
+LOCAL_CLOUD = "localcloud"
+STORAGE = "storage"
+PAGE = 1000
+THREADS = 8
+POLL_INTERVAL = "x-operation-poll-interval"
+
+Stub = TypeVar("Stub")
+T = TypeVar("T")
+
+
+class Session:
+    """One cloud, one folder. Safe to use from several threads."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.folder_id = access.folder_id
+        self._addresses = discover(access)
+        self._sdk = SDK(
+            endpoint=access.endpoint,
+            root_certificates=access.roots,
+            user_agent="samovar",
+            **access.credentials(),
+        )
+        self._gate = Gate()
+        self._clients: dict[type[Any], Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, stub: type[Stub]) -> Stub:
+        """The client of a service, by its generated stub: `session.client(NetworkServiceStub).Get(request)`."""
+        with self._lock:
+            if stub not in self._clients:
+                self._clients[stub] = self._sdk.client(stub, interceptor=self._gate)
+            client: Stub = self._clients[stub]
+            return client
+
+    def list(self, rpc: Callable[..., Any], request: Message, field: str) -> list[Any]:
+        """Every item of a paged List, whose answers hold them in `field`."""
+        page: Any = request
+        page.page_size = PAGE
+        items: list[Any] = []
+        while True:
+            answer = rpc(page)
+            items.extend(getattr(answer, field))
+            if not answer.next_page_token:
+                return items
+            page.page_token = answer.next_page_token
+
+    def finish(self, operation: Operation, *, what: str, timeout: float = TIMEOUT) -> Operation:
+        """Waits until the operation is done and well, as `cloud.operations.finished` says."""
+        return finished(operation, self.poll, what=what, timeout=timeout)
+
+    def poll(self, operation_id: str) -> Polled:
+        """An operation as it is now."""
+        rpc: Any = self.client(OperationServiceStub).Get
+        operation, call = rpc.with_call(GetOperationRequest(operation_id=operation_id))
+        told = {key: value for key, value in call.initial_metadata() if key == POLL_INTERVAL}
+        return Polled(operation, float(told[POLL_INTERVAL]) if told else None)
+
+    @cached_property
+    def host(self) -> Host | None:
+        """The host under a local cloud; None elsewhere."""
+        return Host(self._rest(LOCAL_CLOUD)) if LOCAL_CLOUD in self._addresses else None
+
+    @cached_property
+    def image_storage(self) -> ImageStorage | None:
+        """Where RAW images can be put; None where a cloud makes its images otherwise."""
+        return ImageStorage(self._rest(STORAGE)) if LOCAL_CLOUD in self._addresses else None
+
+    def _rest(self, service: str) -> Rest:
+        return Rest(self._addresses[service], ca=self.access.ca, token=self.access.token)
+
+
+def discover(access: Access, *, timeout: float = 5.0) -> Mapping[str, str]:
+    """Address by service id; the first call of a session, bounded, so that a dead endpoint is told at once."""
+    trust = grpc.ssl_channel_credentials(root_certificates=access.roots)
+    with grpc.secure_channel(access.endpoint, trust) as channel:
+        stub = ApiEndpointServiceStub(channel)
+        try:
+            answer = stub.List(ListApiEndpointsRequest(), timeout=timeout)
+        except grpc.RpcError as error:
+            raise call_failed(f"{access.endpoint} ApiEndpointService/List", error) from error
+    return {endpoint.id: endpoint.address for endpoint in answer.endpoints}
+
+
+def side_by_side(*calls: Callable[[], T]) -> list[T]:
+    """The results of calls that do not wait for each other, in their order; the first failure is raised."""
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
