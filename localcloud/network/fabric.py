@@ -1,0 +1,176 @@
+"""The fabric on this host's kernel: it computes what should be, looks at what is, and makes up the difference."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+from collections import defaultdict
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from kit.errors import HostError
+from localcloud.network import dnsmasq, footprint, host, namespaces, uplink
+from localcloud.network.footprint import Footprint
+from localcloud.network.links import Links, changes, forwarding, links, missing, sysctls
+from localcloud.network.names import Names, bridge, gateway, port
+from localcloud.network.records import Files, Records, records, release, stale
+from localcloud.network.rules import ruleset
+from localcloud.network.spec import Network
+
+NO_IPV6 = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """All that a network should be on the host. A part that is as it was at the last call is not touched."""
+
+    rules: str
+    links: Links
+    public: frozenset[IPv4Address]
+    records: Records
+
+
+class KernelFabric:
+    """`Fabric` by namespaces, bridges, nftables and dnsmasq, for cloud `number` (1-254); `folder` keeps its leases."""
+
+    def __init__(self, number: int, folder: Path) -> None:
+        self._names = Names(number)
+        self._folder = folder
+        self._applied: dict[str, Wanted] = {}
+        self._cut: set[str] = set()
+        self._footprints: dict[str, Footprint] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def apply(self, network: Network) -> None:
+        """After a failure, a power cut or a restart of the daemon the whole network is looked at again."""
+        files = Files(self._folder / network.id)
+        wanted = Wanted(
+            rules=ruleset(network),
+            links=links(network, self._names),
+            public=uplink.public_addresses(network, self._names),
+            records=records(network, files),
+        )
+        async with self._locks[network.id]:
+            last = self._applied.pop(network.id, None)
+            if network.id in self._cut:
+                self._cut.discard(network.id)
+                last = None
+            if last != wanted or not dnsmasq.serving(files):
+                await self._bring_in_line(network, wanted, last)
+            self._applied[network.id] = wanted
+
+    async def remove(self, network_id: str) -> None:
+        async with self._locks[network_id]:
+            self._applied.pop(network_id, None)
+            if left := self._footprint(network_id):
+                await self._wipe(left.index, {self._names.machine(machine) for machine in left.ports})
+                shutil.rmtree(self._folder / network_id)
+                del self._footprints[network_id]
+
+    async def unplug(self, network_id: str, machine_id: str) -> None:
+        """Waits for no other call. The next `apply` makes the machine's interface anew, or none without power."""
+        known = self._footprint(network_id)
+        if known and machine_id in known.ports:
+            await host.take_down(self._names.network(known.index), known.ports[machine_id])
+            self._cut.add(network_id)
+
+    async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
+        await host.drop_flows(self._netns(network_id), target)
+
+    def netns_of(self, machine_id: str) -> str:
+        return self._names.machine(machine_id)
+
+    def socket_in(self, network_id: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        return namespaces.open_socket(self._netns(network_id), family, kind)
+
+    async def close(self) -> None:
+        for folder in self._folder.glob("*/"):
+            await self.remove(folder.name)
+        for index in self._left_behind():
+            await self._wipe(index, set())
+        await host.batch("ip", [f"netns del {name}" for name in namespaces.existing(self._names.prefix)])
+
+    def _left_behind(self) -> set[int]:
+        """Indices of networks that are on the host, whether or not they were written down."""
+        by_netns = (name.removeprefix(self._names.prefix) for name in namespaces.existing(self._names.prefix))
+        by_link = (name.removeprefix(self._names.host_link_prefix) for _, name in socket.if_nameindex())
+        return {int(index) for index in (*by_netns, *by_link) if index.isdigit()}
+
+    def _footprint(self, network_id: str) -> Footprint | None:
+        if network_id not in self._footprints and (known := footprint.read(self._folder / network_id)):
+            self._footprints[network_id] = known
+        return self._footprints.get(network_id)
+
+    def _remember(self, network_id: str, now: Footprint) -> None:
+        if self._footprint(network_id) != now:
+            footprint.write(self._folder / network_id, now)
+            self._footprints[network_id] = now
+
+    def _netns(self, network_id: str) -> str:
+        known = self._footprint(network_id)
+        if known is None:
+            raise HostError(f"network {network_id} is not on this host")
+        return self._names.network(known.index)
+
+    async def _bring_in_line(self, network: Network, wanted: Wanted, last: Wanted | None) -> None:
+        """Rules come first: what a machine may do is settled before it has a cable."""
+        before = self._footprint(network.id)
+        ports = {nic.machine_id: port(nic) for nic in network.nics}
+        known = {**(before.ports if before else {}), **ports}
+        self._remember(network.id, Footprint(network.index, known))
+        if last is None:
+            await self._lay(network.index)
+        if last is None or last.rules != wanted.rules:
+            await host.load_rules(wanted.rules, self._names.network(network.index))
+        if last is None or last.links != wanted.links:
+            await self._connect(network.index, wanted.links, {self._names.machine(machine) for machine in known})
+        if last is None or last.public != wanted.public:
+            await self._publish(network.index, wanted.public)
+        await self._serve(network, wanted.records)
+        self._remember(network.id, Footprint(network.index, ports))
+
+    async def _lay(self, index: int) -> None:
+        """The network's namespace, and its cable to the host."""
+        netns, host_link = self._names.network(index), self._names.host_link(index)
+        if netns not in namespaces.existing(netns):
+            await host.batch("ip", [f"netns add {netns}"])
+        if host_link not in (name for _, name in socket.if_nameindex()):
+            await host.batch("ip", [uplink.lay(netns, host_link, self._names.uplink_macs(index))])
+        namespaces.write_sysctls(uplink.host_sysctls(host_link))
+        await host.batch("ip", uplink.inside(self._names.uplink_macs(index)), netns)
+
+    async def _connect(self, index: int, wanted: Links, machines: set[str]) -> None:
+        netns = self._names.network(index)
+        seen = await host.look(netns, namespaces.existing(self._names.prefix) & machines)
+        await host.batch("ip", changes(wanted, seen), netns)
+        namespaces.write_sysctls(sysctls(wanted), netns)
+        for made in missing(wanted, seen):
+            namespaces.write_sysctls(NO_IPV6, made.namespace)
+        await host.batch("bridge", forwarding(wanted), netns)
+
+    async def _publish(self, index: int, public: frozenset[IPv4Address]) -> None:
+        host_link = self._names.host_link(index)
+        lines = uplink.on_host(host_link, self._names.uplink_macs(index), public, await host.routed(host_link))
+        await host.batch("ip", lines)
+
+    async def _serve(self, network: Network, wanted: Records) -> None:
+        files = Files(self._folder / network.id)
+        await dnsmasq.serve(self._names.network(network.index), files, wanted)
+        leases = files.leases.read_text() if files.leases.exists() else ""
+        for lease in stale(leases, network):
+            for subnet in network.subnets:
+                if lease.address in subnet.cidr:
+                    packet = release(lease, gateway(subnet))
+                    dnsmasq.tell(self._netns(network.id), bridge(subnet), gateway(subnet), packet)
+
+    async def _wipe(self, index: int, machines: set[str]) -> None:
+        netns, host_link = self._names.network(index), self._names.host_link(index)
+        there = namespaces.existing(self._names.prefix)
+        if netns in there:
+            for pid in dnsmasq.among(namespaces.processes_in(netns)):
+                await dnsmasq.end(pid)
+        if host_link in (name for _, name in socket.if_nameindex()):
+            await host.batch("ip", [f"link del {host_link}"])
+        await host.batch("ip", [f"netns del {name}" for name in sorted(there & {netns, *machines})])

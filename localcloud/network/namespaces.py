@@ -1,0 +1,95 @@
+"""The gateway to network namespaces for what no program does as well: sockets and settings in one of them.
+
+setns changes the calling thread alone, so each visit is a thread of its own that ends where it went.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from kit.errors import HostError
+from localcloud.network.names import NETNS_DIR
+
+T = TypeVar("T")
+CLONE_NEWNET = 0x40000000
+SYSCTL = Path("/proc/sys/net")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def inside(namespace: str, visit: Callable[[], T]) -> T:
+    """Returns what `visit` returns, called in the network namespace of that name. For what takes microseconds."""
+    outcome: Future[T] = Future()
+
+    def go() -> None:
+        try:
+            _enter(namespace)
+            outcome.set_result(visit())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=go, name=f"in {namespace}", daemon=True)
+    thread.start()
+    thread.join()
+    return outcome.result()
+
+
+def _enter(namespace: str) -> None:
+    try:
+        handle = os.open(NETNS_DIR / namespace, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise HostError(f"there is no network namespace {namespace}") from error
+    try:
+        if _libc.setns(handle, CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise HostError(f"network namespace {namespace}: {os.strerror(number)}")
+    finally:
+        os.close(handle)
+
+
+def open_socket(namespace: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+    """A socket that lives in the namespace, whoever uses it; not blocking."""
+    made = inside(namespace, partial(socket.socket, family, kind))
+    made.setblocking(False)  # noqa: FBT003 - its only argument
+    return made
+
+
+def write_sysctls(settings: Mapping[str, str], namespace: str | None = None) -> None:
+    """Writes settings below /proc/sys/net, of our own namespace or another. What the kernel lacks is passed over."""
+
+    def write() -> None:
+        for key, value in settings.items():
+            path = SYSCTL / key
+            if path.exists() and path.read_text().strip() != value:
+                path.write_text(value)
+
+    if namespace:
+        inside(namespace, write)
+    else:
+        write()
+
+
+def existing(prefix: str) -> frozenset[str]:
+    """The names of network namespaces that begin so."""
+    return frozenset(path.name for path in NETNS_DIR.glob(f"{prefix}*"))
+
+
+def processes_in(namespace: str) -> frozenset[int]:
+    """The pids of what runs in the namespace."""
+    home = (NETNS_DIR / namespace).stat()
+    return frozenset(int(path.name) for path in Path("/proc").glob("[0-9]*") if _lives_in(path, home))
+
+
+def _lives_in(process: Path, home: os.stat_result) -> bool:
+    try:
+        own = (process / "ns" / "net").stat()
+    except OSError:
+        return False
+    return (own.st_dev, own.st_ino) == (home.st_dev, home.st_ino)
