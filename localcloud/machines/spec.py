@@ -66,7 +66,7 @@ class MachineDriver(Protocol):
         """Leaves nothing of a machine on the host but its disk files. Of one that runs, a power cut comes first."""
 
     def observe(self) -> Mapping[str, Observed]:
-        """Every machine that was started and not removed, running or not, by id; cheap enough to ask 4 times a second."""
+        """Every machine that was started and not removed, running or not, by id; cheap enough for 4 calls a second."""
 
     def console(self, machine_id: str) -> bytes:
         """What the guest wrote on its serial console since its last start."""

@@ -1,0 +1,154 @@
+"""The machine driver: systemd-nspawn containers that outlive the daemon and are found again by what the host shows.
+
+A machine is its folder (it was started and not removed), its control group (what runs) and two files in the folder: the
+console and, once it has ended by itself, the exit code. All else that a start makes - mounts, loop devices, what nspawn
+keeps in /run - belongs to the machine's own processes and goes with the last of them (boot.sh).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from kit.errors import HostError, WaitTimeout
+from kit.process import run_async
+from kit.waiting import Pending, wait_for_async
+from localcloud.machines import cgroups, nspawn, size
+from localcloud.machines.host import keeper_of_this_host
+from localcloud.machines.keeper import BlockDevice
+from localcloud.machines.loops import attached
+from localcloud.machines.spec import Machine, Observed
+
+START_TIMEOUT = 60.0  # seconds; 0.3 on a host at rest
+KILL_TIMEOUT = 10.0
+POWER_OFF = signal.SIGRTMIN + 4  # systemd(1)
+JOURNAL_MB = 16  # small, so that a boot disk is made in 20 ms
+CONSOLE_LINES = 5
+
+
+class NspawnDriver:
+    """Machines of one cloud, each in `home_machines`/<id>. One call at a time for a machine, machines side by side."""
+
+    def __init__(self, home_machines: Path, prefix: str) -> None:
+        self._home = home_machines.resolve()
+        self._keeper = keeper_of_this_host(prefix)
+
+    async def start(self, machine: Machine) -> None:
+        if cgroups.populated(self._keeper.unit(machine.id)):
+            return
+        await self._keeper.release(machine.id)
+        self._prepare(machine)
+        await _make_boot_disk(machine)
+        try:
+            with ExitStack() as loops:
+                await self._launch(machine, loops)
+                await self._booted(machine.id)
+        except BaseException:
+            await self.kill(machine.id)
+            raise
+
+    async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:
+        init = cgroups.init_pid(self._keeper.unit(machine_id))
+        if init is not None:
+            os.kill(init, POWER_OFF)
+        try:
+            await self._ended(machine_id, grace)
+        except WaitTimeout:
+            await self.kill(machine_id)
+
+    async def kill(self, machine_id: str) -> None:
+        cgroups.kill(self._keeper.unit(machine_id))
+        await self._ended(machine_id, KILL_TIMEOUT)
+
+    async def remove(self, machine_id: str) -> None:
+        await self.kill(machine_id)
+        await self._keeper.release(machine_id)
+        await asyncio.to_thread(shutil.rmtree, self._home / machine_id, ignore_errors=True)
+
+    def observe(self) -> Mapping[str, Observed]:
+        return {folder.name: self._observed(folder) for folder in self._home.iterdir()}
+
+    def console(self, machine_id: str) -> bytes:
+        file = self._home / machine_id / "console"
+        return file.read_bytes() if file.exists() else b""
+
+    async def close(self) -> None:
+        if not any(machine.running for machine in self.observe().values()):
+            await self._keeper.close()
+
+    def _prepare(self, machine: Machine) -> None:
+        """The machine's folder, as if it had never run."""
+        folder = self._home / machine.id
+        for mount_point in ("image", "disk", "root"):
+            (folder / mount_point).mkdir(parents=True, exist_ok=True)
+        (folder / "exit").unlink(missing_ok=True)
+        (folder / "console").write_bytes(b"")
+        size.write_guest_files(folder / "size", memory=machine.memory, cores=machine.cores)
+
+    async def _launch(self, machine: Machine, loops: ExitStack) -> None:
+        """The machine's processes take hold of the loop devices before `loops` lets go of them."""
+        folder = self._home / machine.id
+        image = loops.enter_context(attached(machine.image, read_only=True))
+        disk = loops.enter_context(attached(machine.boot_disk))
+        data = {each.device_name: loops.enter_context(attached(each.path)) for each in machine.disks}
+        fence = [BlockDevice(image, writable=False)]
+        fence += [BlockDevice(device, writable=True) for device in (disk, *data.values())]
+        held = (*self._keeper.groups(machine.id), *data.values())
+        life: tuple[str | Path, ...] = (*nspawn.BOOT, folder, self._keeper.unit(machine.id), image, disk, *held, "--")
+        argv = (*life, *nspawn.arguments(machine, folder, data))
+        await self._keeper.launch(machine, fence, argv, folder / "console")
+
+    async def _booted(self, machine_id: str) -> None:
+        folder, unit = self._home / machine_id, self._keeper.unit(machine_id)
+
+        def init() -> int | Pending:
+            pid = cgroups.init_pid(unit)
+            if pid is not None:
+                return pid
+            last = _last_lines(folder / "console")
+            if (folder / "exit").exists():
+                raise HostError(f"machine {machine_id} ended before its init ran: {last}")
+            return Pending(last)
+
+        await wait_for_async(f"init of machine {machine_id}", init, timeout=START_TIMEOUT, interval=0.01, ceiling=0.05)
+
+    async def _ended(self, machine_id: str, timeout: float) -> None:
+        unit = self._keeper.unit(machine_id)
+
+        def empty() -> bool | Pending:
+            return Pending("processes in its control group") if cgroups.populated(unit) else True
+
+        await wait_for_async(f"end of machine {machine_id}", empty, timeout=timeout, interval=0.005, ceiling=0.05)
+
+    def _observed(self, folder: Path) -> Observed:
+        unit = self._keeper.unit(folder.name)
+        if cgroups.populated(unit):
+            return Observed(running=True, pid=cgroups.init_pid(unit))
+        return Observed(running=False, exit_code=_exit_code(folder / "exit"))
+
+
+async def _make_boot_disk(machine: Machine) -> None:
+    if machine.boot_disk.exists():
+        return
+    partial = machine.boot_disk.with_suffix(".new")
+    with partial.open("wb") as sparse:
+        sparse.truncate(machine.boot_disk_size)
+    await run_async(["mkfs.ext4", "-q", "-F", "-m", "0", "-J", f"size={JOURNAL_MB}", "-E", "nodiscard", partial])
+    partial.replace(machine.boot_disk)
+
+
+def _exit_code(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # not there, or being written
+        return None
+
+
+def _last_lines(console: Path) -> str:
+    lines = console.read_text(errors="replace").split("\n")
+    return " | ".join([line.strip() for line in lines if line.strip()][-CONSOLE_LINES:]) or "nothing"
