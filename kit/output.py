@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
+PIPE_WIDTH = 10_000  # off a terminal nothing is cut
+
+
 class Format(StrEnum):
     """How data is shown."""
 
@@ -98,7 +101,8 @@ def show(value: Mapping[str, Any], fmt: Format, table: Iterable[RenderableType] 
     elif fmt is Format.YAML:
         import yaml  # noqa: PLC0415 - only here
 
-        print(yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True), end="")
+        plain = json.loads(json.dumps(value))  # tuples and enums look as they do in JSON
+        print(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), end="")
     else:
         console = _stdout()
         for part in table:
@@ -121,4 +125,4 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str |
 def _stdout() -> Console:
     from rich.console import Console  # noqa: PLC0415 - not needed for --help
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200, soft_wrap=True)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH, soft_wrap=True)

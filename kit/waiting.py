@@ -73,7 +73,8 @@ def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: 
     def pause(state: RetryCallState) -> float:
         last = state.outcome.result() if state.outcome else None
         told = last.after if isinstance(last, Pending) else None
-        return growing(state) if told is None else told
+        left = timeout - (state.seconds_since_start or 0.0)
+        return max(0.0, min(growing(state) if told is None else told, left))
 
     return {
         "retry": retry_if_result(lambda value: isinstance(value, Pending)),
