@@ -1,0 +1,70 @@
+"""Output: the same value for people and for programs, data and talk apart, and a log that reads well off a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+
+import pytest
+import yaml
+
+from kit.output import Format, PlainTalk, show, table, talk
+
+Capture = pytest.CaptureFixture[str]
+
+
+class Health(StrEnum):
+    HEALTHY = "healthy"
+
+
+STATUS = {"environment": "dev", "machines": ({"name": "nginx-1", "health": Health.HEALTHY},), "größe": 2}
+PLAIN = {"environment": "dev", "machines": [{"name": "nginx-1", "health": "healthy"}], "größe": 2}
+
+
+def test_json_holds_the_whole_value(capsys: Capture) -> None:
+    show(STATUS, Format.JSON)
+    out, err = capsys.readouterr()
+    assert json.loads(out) == PLAIN
+    assert "größe" in out
+    assert err == ""
+
+
+def test_yaml_holds_what_json_holds_in_the_same_order(capsys: Capture) -> None:
+    show(STATUS, Format.YAML)
+    out, err = capsys.readouterr()
+    assert yaml.safe_load(out) == PLAIN
+    assert list(yaml.safe_load(out)) == list(PLAIN)
+    assert "größe" in out
+    assert err == ""
+
+
+def test_a_table_in_a_pipe_is_one_plain_line_a_row(capsys: Capture) -> None:
+    address = "http://127.66.1.2/" + "x" * 300
+    show({}, Format.TABLE, [table(["NAME", "ADDRESS"], [["nginx-1", address], ["[red]nginx-2[/]", "-"]])])
+    out, err = capsys.readouterr()
+    rows = [line.split() for line in out.splitlines()]
+    assert rows == [["NAME", "ADDRESS"], ["nginx-1", address], ["[red]nginx-2[/]", "-"]]
+    assert "\x1b" not in out
+    assert err == ""
+
+
+def test_plain_talk_goes_to_stderr_with_each_step_and_its_seconds(capsys: Capture) -> None:
+    said = PlainTalk()
+    with said.step("bake base"):
+        said.say("packages [1/2]")
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, second, third = err.splitlines()
+    assert (first, second) == ("bake base ...", "packages [1/2]")
+    assert re.fullmatch(r"bake base: done in \d+\.\d s", third)
+
+
+def test_a_step_that_fails_is_not_called_done(capsys: Capture) -> None:
+    with pytest.raises(LookupError), PlainTalk().step("bake base"):
+        raise LookupError
+    assert "done" not in capsys.readouterr().err
+
+
+def test_off_a_terminal_talk_is_plain() -> None:
+    assert isinstance(talk(), PlainTalk)

@@ -1,0 +1,80 @@
+"""Waiting: the answer as soon as it is there, or a deadline that names what was last seen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from kit.errors import ExitCode, WaitTimeout
+from kit.waiting import Pending, wait_for, wait_for_async
+
+
+def answers(*values: str | Pending) -> Callable[[], str | Pending]:
+    """A probe that gives one value after another, and the last one for ever."""
+    left: Iterator[str | Pending] = iter(values)
+    return lambda: next(left, values[-1])
+
+
+def test_the_first_answer_is_returned_without_a_pause() -> None:
+    began = time.monotonic()
+    assert wait_for("it", answers("there"), timeout=5, interval=2) == "there"
+    assert time.monotonic() - began < 0.5
+
+
+def test_a_pending_probe_is_asked_again() -> None:
+    probe = answers(Pending("CREATING"), Pending("STARTING"), "RUNNING")
+    assert wait_for("the machine", probe, timeout=5, interval=0.01) == "RUNNING"
+
+
+def test_an_answer_that_is_false_is_an_answer() -> None:
+    assert wait_for("the count", lambda: 0, timeout=1) == 0
+    assert wait_for("the error", lambda: None, timeout=1) is None
+
+
+def test_a_missed_deadline_names_what_was_waited_for_and_last_seen() -> None:
+    probe = answers(Pending("CREATING"), Pending("STARTING"))
+    with pytest.raises(WaitTimeout) as caught:
+        wait_for("machine nginx-1 to run", probe, timeout=0.2, interval=0.02, remedy="look at its console")
+    assert caught.value.message == "machine nginx-1 to run: not after 0.2 s; last seen: STARTING"
+    assert caught.value.remedy == "look at its console"
+    assert caught.value.code is ExitCode.TIMEOUT
+
+
+@pytest.mark.parametrize("pending", [Pending("no"), Pending("no", after=30)], ids=["growing", "told"])
+def test_no_pause_is_longer_than_the_time_left(pending: Pending) -> None:
+    began = time.monotonic()
+    with pytest.raises(WaitTimeout):
+        wait_for("it", lambda: pending, timeout=0.3, interval=10, ceiling=10)
+    assert 0.3 <= time.monotonic() - began < 1
+
+
+def test_the_other_side_can_say_when_to_ask_again() -> None:
+    began = time.monotonic()
+    assert wait_for("it", answers(Pending("no", after=0.2), "yes"), timeout=5, interval=0.001) == "yes"
+    assert time.monotonic() - began >= 0.2
+
+
+def test_an_error_of_the_probe_is_not_retried() -> None:
+    asked: list[int] = []
+
+    def broken() -> str | Pending:
+        asked.append(1)
+        raise LookupError("no such machine")
+
+    with pytest.raises(LookupError):
+        wait_for("it", broken, timeout=5)
+    assert len(asked) == 1
+
+
+async def test_the_loop_is_free_while_the_daemon_waits() -> None:
+    done = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.1, done.set)
+    assert await wait_for_async("it", lambda: "set" if done.is_set() else Pending("unset"), timeout=5) == "set"
+
+
+async def test_a_missed_deadline_of_the_daemon_names_what_was_last_seen() -> None:
+    with pytest.raises(WaitTimeout, match=r"it: not after 0\.1 s; last seen: unset"):
+        await wait_for_async("it", lambda: Pending("unset"), timeout=0.1, interval=0.02)
