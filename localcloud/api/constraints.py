@@ -67,15 +67,13 @@ def _collect(message: DescriptorProto, scope: str, fields: dict[str, Constraint]
         if constraint != Constraint():
             fields[f"{name}.{field.name}"] = constraint
     oneofs.update(
-        f"{name}.{oneof.name}"
-        for oneof in message.oneof_decl
-        if oneof.options.Extensions[validation_pb2.exactly_one]
+        f"{name}.{oneof.name}" for oneof in message.oneof_decl if oneof.options.Extensions[validation_pb2.exactly_one]
     )
     for nested in message.nested_type:
         _collect(nested, name, fields, oneofs)
 
 
-def _constraint(options: Any) -> Constraint:  # noqa: ANN401 - the extensions' container has no public type
+def _constraint(options: Any) -> Constraint:
     keys = options[validation_pb2.map_key]
     return Constraint(
         required=options[validation_pb2.required],
@@ -131,11 +129,11 @@ def _broken(request: Message, field: FieldDescriptor, constraint: Constraint) ->
         yield from _broken_scalar(value, constraint)
 
 
-def _is_set(request: Message, field: FieldDescriptor, value: Any) -> bool:  # noqa: ANN401 - any field's value
+def _is_set(request: Message, field: FieldDescriptor, value: Any) -> bool:
     return request.HasField(field.name) if field.has_presence else bool(value)
 
 
-def _broken_collection(value: Any, field: FieldDescriptor, constraint: Constraint) -> Iterator[str]:  # noqa: ANN401
+def _broken_collection(value: Any, field: FieldDescriptor, constraint: Constraint) -> Iterator[str]:
     if constraint.required and not value:
         yield "the field is required"
     if constraint.size and not _within(constraint.size, len(value)):
@@ -155,7 +153,7 @@ def _broken_collection(value: Any, field: FieldDescriptor, constraint: Constrain
             yield from _broken_scalar(item, constraint)
 
 
-def _broken_scalar(value: Any, constraint: Constraint) -> Iterator[str]:  # noqa: ANN401 - any scalar
+def _broken_scalar(value: Any, constraint: Constraint) -> Iterator[str]:
     if isinstance(value, str):
         if constraint.pattern and not _matches(constraint.pattern, value):
             yield f"must match {constraint.pattern}"
@@ -166,7 +164,7 @@ def _broken_scalar(value: Any, constraint: Constraint) -> Iterator[str]:  # noqa
         yield f"must be {constraint.value}"
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401 - any scalar
+def _number(value: Any) -> float | None:
     if isinstance(value, Duration):
         return value.ToTimedelta() / timedelta(seconds=1)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

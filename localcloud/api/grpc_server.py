@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 
@@ -20,19 +21,19 @@ OPTIONS: Sequence[tuple[str, int]] = (
 )
 
 
-class GrpcForm(grpc.GenericRpcHandler):
+class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs alone
     """Finds the method by its path and carries the call to the pipeline."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Message, Message] | None:
         method = self._api.methods.get(details.method)
         if method is None:
             return None
         metadata = dict(details.invocation_metadata or ())
 
-        async def behavior(request: object, context: grpc.aio.ServicerContext[object, object]) -> object:
+        async def behavior(request: Message, context: grpc.aio.ServicerContext[Message, Message]) -> Message:
             call = Call(method, request, _bearer(metadata), str(metadata.get("idempotency-key", "")))
             try:
                 return self._api.call(call)

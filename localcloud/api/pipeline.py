@@ -95,7 +95,7 @@ class Api:
         found = getattr(service, method.name, None)
         if found is None:
             raise unimplemented(method.full_name)
-        return cast(Handler, found)
+        return cast("Handler", found)
 
     def _once(self, call: Call, caller: Caller, handler: Handler) -> Message:
         """A mutating call that comes again with its idempotency key is answered with the operation that it made."""
@@ -115,11 +115,13 @@ class Api:
 
 
 def request_class(method: MethodDescriptor) -> type[Message]:
-    return cast(type[Message], message_factory.GetMessageClass(method.input_type))
+    """The class of a method's request."""
+    return message_factory.GetMessageClass(method.input_type)
 
 
 def response_class(method: MethodDescriptor) -> type[Message]:
-    return cast(type[Message], message_factory.GetMessageClass(method.output_type))
+    """The class of a method's response."""
+    return message_factory.GetMessageClass(method.output_type)
 
 
 def _check(request: Message) -> None:

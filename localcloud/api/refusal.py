@@ -15,7 +15,7 @@ class Violation:
     description: str
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer of the API, not an error of ours
+class Refused(Exception):
     """Ends a call with a status. Raised anywhere under a service; nothing of the call's transaction stays."""
 
     def __init__(self, code: int, message: str, violations: tuple[Violation, ...] = ()) -> None:
@@ -26,20 +26,25 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer of the API, not
 
 
 def not_found(noun: str, resource_id: str) -> Refused:
+    """NOT_FOUND, in the API's words."""
     return Refused(Code.NOT_FOUND, f"{noun} {resource_id} not found")
 
 
 def invalid(message: str, field: str = "") -> Refused:
+    """INVALID_ARGUMENT, of one field where that is known."""
     return Refused(Code.INVALID_ARGUMENT, message, (Violation(field, message),) if field else ())
 
 
 def precondition(message: str) -> Refused:
+    """FAILED_PRECONDITION: the request is whole, but not now."""
     return Refused(Code.FAILED_PRECONDITION, message)
 
 
 def already_exists(noun: str, name: str) -> Refused:
+    """ALREADY_EXISTS, in the API's words."""
     return Refused(Code.ALREADY_EXISTS, f"{noun} with name {name} already exists")
 
 
 def unimplemented(what: str) -> Refused:
+    """UNIMPLEMENTED, saying so of itself."""
     return Refused(Code.UNIMPLEMENTED, f"{what} is not served by the local cloud")

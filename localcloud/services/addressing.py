@@ -55,26 +55,26 @@ class Addressing:
         return IPv4Address(address.external_ipv4_address.address) in set(self._public_in_use())
 
     def _reserved(self, which: str) -> list[Address]:
-        return [address for address in self._store.list(Address) if address.WhichOneof("address") == which]
+        return [address for address in self._store.all(Address) if address.WhichOneof("address") == which]
 
     def _reserved_in(self, subnet_id: str) -> list[Address]:
         return [a for a in self._reserved("internal_ipv4_address") if a.internal_ipv4_address.subnet_id == subnet_id]
 
     def _public_in_use(self) -> Iterator[IPv4Address]:
-        for balancer in self._store.list(NetworkLoadBalancer):
+        for balancer in self._store.all(NetworkLoadBalancer):
             if balancer.type == NetworkLoadBalancer.EXTERNAL:
                 yield from (IPv4Address(listener.address) for listener in balancer.listeners)
-        for instance in self._store.list(Instance):
+        for instance in self._store.all(Instance):
             for nic in instance.network_interfaces:
                 if nic.primary_v4_address.one_to_one_nat.address:
                     yield IPv4Address(nic.primary_v4_address.one_to_one_nat.address)
 
     def _internal_in_use(self, subnet_id: str) -> Iterator[IPv4Address]:
-        for balancer in self._store.list(NetworkLoadBalancer):
+        for balancer in self._store.all(NetworkLoadBalancer):
             for listener in balancer.listeners:
                 if balancer.type == NetworkLoadBalancer.INTERNAL and listener.subnet_id == subnet_id:
                     yield IPv4Address(listener.address)
-        for instance in self._store.list(Instance):
+        for instance in self._store.all(Instance):
             for nic in instance.network_interfaces:
                 if nic.subnet_id == subnet_id:
                     yield IPv4Address(nic.primary_v4_address.address)

@@ -19,7 +19,7 @@ from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition
 from localcloud.services.addressing import Addressing
 from localcloud.services.operations import Operations
-from localcloud.services.resource import ResourceService, copy_field, masked_paths, page, stamp
+from localcloud.services.resource import ResourceService, copy_field, fill, masked_paths, page, stamp
 from localcloud.services.target_group import REGION
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
@@ -43,10 +43,8 @@ class NetworkLoadBalancerService(ResourceService[NetworkLoadBalancer]):
     def Get(self, request: rpc.GetNetworkLoadBalancerRequest, _: Caller) -> NetworkLoadBalancer:
         return self._seen(self.find(request))
 
-    def List(
-        self, request: rpc.ListNetworkLoadBalancersRequest, _: Caller
-    ) -> rpc.ListNetworkLoadBalancersResponse:
-        found = [self._seen(balancer) for balancer in self.store.list(self.kind, scope=request.folder_id)]
+    def List(self, request: rpc.ListNetworkLoadBalancersRequest, _: Caller) -> rpc.ListNetworkLoadBalancersResponse:
+        found = [self._seen(balancer) for balancer in self.store.all(self.kind, scope=request.folder_id)]
         return page(request, rpc.ListNetworkLoadBalancersResponse(), "network_load_balancers", found)
 
     def Create(self, request: rpc.CreateNetworkLoadBalancerRequest, caller: Caller) -> Operation:
@@ -56,9 +54,7 @@ class NetworkLoadBalancerService(ResourceService[NetworkLoadBalancer]):
             status=NetworkLoadBalancer.ACTIVE,
             session_affinity=NetworkLoadBalancer.CLIENT_IP_PORT_PROTO,
         )
-        fields = "folder_id name description labels region_id type deletion_protection allow_zonal_shift".split()
-        for field in fields:
-            copy_field(request, balancer, field)
+        fill(balancer, request)
         balancer.region_id = balancer.region_id or REGION
         balancer.type = balancer.type or NetworkLoadBalancer.EXTERNAL
         for attached in request.attached_target_groups:
@@ -151,7 +147,7 @@ class NetworkLoadBalancerService(ResourceService[NetworkLoadBalancer]):
         return page(request, rpc.ListNetworkLoadBalancerOperationsResponse(), "operations", found)
 
     def _attach(self, balancer: NetworkLoadBalancer, attached: AttachedTargetGroup) -> None:
-        """Health checks are kept with their defaults filled in: a client crashes where interval or timeout is absent."""
+        """Health checks are kept with their defaults: a client crashes where interval or timeout is absent."""
         if self.store.get(TargetGroup, attached.target_group_id) is None:
             raise not_found("TargetGroup", attached.target_group_id)
         if any(other.target_group_id == attached.target_group_id for other in balancer.attached_target_groups):

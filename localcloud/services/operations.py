@@ -29,6 +29,7 @@ class Goal(StrEnum):
 
     READY = "ready"
     RUNNING = "running"
+    RESTARTED = "restarted"
     STOPPED = "stopped"
     SETTLED = "settled"
     GONE = "gone"
@@ -87,7 +88,7 @@ class Operations:
         operation.metadata.Pack(metadata)
         return operation
 
-    def _keep(self, operation: Operation, resource: Any) -> Operation:  # noqa: ANN401 - a resource or an Empty
+    def _keep(self, operation: Operation, resource: Any) -> Operation:
         self._store.put(operation)
         if resource_id := getattr(resource, "id", ""):
             self._store.note(operation.id, RESOURCE, resource_id)

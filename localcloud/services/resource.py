@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
@@ -32,7 +33,7 @@ class ResourceService(Generic[R]):
         self.store = store
         self.operations = operations
 
-    def find(self, request: Any) -> R:  # noqa: ANN401 - any request that names the resource
+    def find(self, request: Any) -> R:
         """The resource that the request names, or NOT_FOUND."""
         return self.by_id(getattr(request, self.id_field))
 
@@ -42,17 +43,17 @@ class ResourceService(Generic[R]):
             raise not_found(self.noun, resource_id)
         return found
 
-    def Get(self, request: Message, _: Caller) -> R:
+    def Get(self, request: Any, _: Caller) -> R:
         return self.find(request)
 
     def claim_name(self, folder_id: str, name: str, own_id: str = "") -> None:
         """A name is unique in its folder; no name is always free."""
-        taken = self.store.list(self.kind, scope=folder_id, name=name) if name else []
+        taken = self.store.all(self.kind, scope=folder_id, name=name) if name else []
         if any(other.id != own_id for other in taken):
             raise already_exists(self.noun, name)
 
 
-def page(request: Any, response: M, field: str, items: Iterable[Any]) -> M:  # noqa: ANN401 - any list request
+def page(request: Any, response: M, field: str, items: Iterable[Any]) -> M:
     """Fills `field` of a list response with the page that the request asks for; a page token is an offset."""
     chosen = filtered(items, getattr(request, "filter", ""))
     size = request.page_size or DEFAULT_PAGE
@@ -61,7 +62,7 @@ def page(request: Any, response: M, field: str, items: Iterable[Any]) -> M:  # n
     start = int(request.page_token or 0)
     getattr(response, field).extend(chosen[start : start + size])
     if start + size < len(chosen):
-        cast(Any, response).next_page_token = str(start + size)
+        cast("Any", response).next_page_token = str(start + size)
     return response
 
 
@@ -90,12 +91,24 @@ def masked_paths(request: Message, mask: FieldMask, id_field: str) -> frozenset[
     return frozenset(path.split(".")[0] for path in mask.paths)
 
 
-def update(target: Message, request: Any, id_field: str) -> frozenset[str]:  # noqa: ANN401 - any update request
+def update(target: Message, request: Any, id_field: str) -> frozenset[str]:
     """Copies the masked fields of the same name from the request to the resource; returns the paths of the mask."""
     paths = masked_paths(request, request.update_mask, id_field)
     for path in paths & {field.name for field in target.DESCRIPTOR.fields}:
         copy_field(request, target, path)
     return paths
+
+
+def fill(target: Message, request: Message) -> None:
+    """Gives a new resource every field of the same name and type that its request has."""
+    for field in request.DESCRIPTOR.fields:
+        own = target.DESCRIPTOR.fields_by_name.get(field.name)
+        if own is not None and (_is_map(field) or (own.type, own.message_type) == (field.type, field.message_type)):
+            copy_field(request, target, field.name)
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return bool(field.message_type and field.message_type.GetOptions().map_entry)
 
 
 def copy_field(source: Message, target: Message, name: str) -> None:
@@ -104,7 +117,7 @@ def copy_field(source: Message, target: Message, name: str) -> None:
     field = source.DESCRIPTOR.fields_by_name[name]
     value = getattr(source, name)
     if field.is_repeated:
-        if field.message_type and field.message_type.GetOptions().map_entry:
+        if _is_map(field):
             _copy_map(value, getattr(target, name))
         else:
             getattr(target, name).extend(value)
@@ -115,7 +128,7 @@ def copy_field(source: Message, target: Message, name: str) -> None:
         setattr(target, name, value)
 
 
-def _copy_map(source: Any, target: Any) -> None:  # noqa: ANN401 - map containers have no public type
+def _copy_map(source: Any, target: Any) -> None:
     for key, value in source.items():
         if isinstance(value, Message):
             target[key].CopyFrom(value)
@@ -123,7 +136,7 @@ def _copy_map(source: Any, target: Any) -> None:  # noqa: ANN401 - map container
             target[key] = value
 
 
-def stamp(resource: Any) -> None:  # noqa: ANN401 - any resource with created_at
+def stamp(resource: Any) -> None:
     """Gives a new resource its time, in whole seconds as the real API does."""
     resource.created_at.GetCurrentTime()
     resource.created_at.nanos = 0

@@ -11,7 +11,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import not_found, precondition
-from localcloud.services.resource import ResourceService, copy_field, page, stamp, update
+from localcloud.services.resource import ResourceService, fill, page, stamp, update
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -24,14 +24,13 @@ class TargetGroupService(ResourceService[TargetGroup]):
     kind, noun, id_field = TargetGroup, "TargetGroup", "target_group_id"
 
     def List(self, request: rpc.ListTargetGroupsRequest, _: Caller) -> rpc.ListTargetGroupsResponse:
-        found = self.store.list(TargetGroup, scope=request.folder_id)
+        found = self.store.all(TargetGroup, scope=request.folder_id)
         return page(request, rpc.ListTargetGroupsResponse(), "target_groups", found)
 
     def Create(self, request: rpc.CreateTargetGroupRequest, caller: Caller) -> Operation:
         self.claim_name(request.folder_id, request.name)
         group = TargetGroup(id=new_id("target-group"))
-        for field in ("folder_id", "name", "description", "labels", "region_id", "targets"):
-            copy_field(request, group, field)
+        fill(group, request)
         group.region_id = group.region_id or REGION
         check_targets(self.store, group.id, group.targets)
         stamp(group)
@@ -80,14 +79,14 @@ def attached_to(store: Store, target_group_id: str) -> list[NetworkLoadBalancer]
     """The balancers that send to a target group."""
     return [
         balancer
-        for balancer in store.list(NetworkLoadBalancer)
+        for balancer in store.all(NetworkLoadBalancer)
         if any(attached.target_group_id == target_group_id for attached in balancer.attached_target_groups)
     ]
 
 
 def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
     """Refuses a target that another group has, in the words of the real API."""
-    others = [other for other in store.list(TargetGroup) if other.id != group_id]
+    others = [other for other in store.all(TargetGroup) if other.id != group_id]
     for target in targets:
         for other in others:
             if target in other.targets:
@@ -98,6 +97,7 @@ def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> Non
 
 
 def add_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
+    """Adds those that are not there yet; refuses one that another group has."""
     group = store.must(TargetGroup, group_id)
     added = [target for target in targets if target not in group.targets]
     check_targets(store, group_id, added)
@@ -106,6 +106,7 @@ def add_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
 
 
 def remove_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
+    """Removes those that are there."""
     group = store.must(TargetGroup, group_id)
     leaving = list(targets)
     kept = [target for target in group.targets if target not in leaving]
@@ -115,6 +116,7 @@ def remove_targets(store: Store, group_id: str, targets: Iterable[Target]) -> No
 
 
 def delete_target_group(store: Store, group_id: str) -> None:
+    """Refuses while a balancer sends to it."""
     if used := attached_to(store, group_id):
         raise precondition(f"TargetGroup {group_id} is attached to the load balancer {used[0].id}")
     store.delete(TargetGroup, group_id)

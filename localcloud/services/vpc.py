@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 
+from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1 import address_service_pb2 as addresses
 from yandex.cloud.vpc.v1 import network_service_pb2 as networks
 from yandex.cloud.vpc.v1 import subnet_service_pb2 as subnets
 from yandex.cloud.vpc.v1.address_pb2 import Address
 from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
-from yandex.cloud.operation.operation_pb2 import Operation
 
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition
 from localcloud.services.addressing import Addressing
 from localcloud.services.operations import Operations
-from localcloud.services.resource import ResourceService, copy_field, page, stamp, update
+from localcloud.services.resource import ResourceService, fill, page, stamp, update
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -31,17 +31,16 @@ class NetworkService(ResourceService[Network]):
     kind, noun, id_field = Network, "Network", "network_id"
 
     def List(self, request: networks.ListNetworksRequest, _: Caller) -> networks.ListNetworksResponse:
-        found = self.store.list(Network, scope=request.folder_id)
+        found = self.store.all(Network, scope=request.folder_id)
         return page(request, networks.ListNetworksResponse(), "networks", found)
 
     def Create(self, request: networks.CreateNetworkRequest, caller: Caller) -> Operation:
         self.claim_name(request.folder_id, request.name)
         network = Network(id=new_id("network"))
-        for field in ("folder_id", "name", "description", "labels"):
-            copy_field(request, network, field)
+        fill(network, request)
         stamp(network)
         self.store.put(network)
-        self.store.note(network.id, INDEX, free_index(self.store, [n.id for n in self.store.list(Network)]))
+        self.store.note(network.id, INDEX, free_index(self.store, [n.id for n in self.store.all(Network)]))
         metadata = networks.CreateNetworkMetadata(network_id=network.id)
         return self.operations.done(caller, "Create network", metadata, network)
 
@@ -55,7 +54,7 @@ class NetworkService(ResourceService[Network]):
 
     def Delete(self, request: networks.DeleteNetworkRequest, caller: Caller) -> Operation:
         network = self.find(request)
-        if used := [subnet.id for subnet in self.store.list(Subnet) if subnet.network_id == network.id]:
+        if used := [subnet.id for subnet in self.store.all(Subnet) if subnet.network_id == network.id]:
             raise precondition(f"Network {network.id} is not empty: it has the subnets {', '.join(used)}")
         self.store.delete(Network, network.id)
         return self.operations.gone(caller, "Delete network", networks.DeleteNetworkMetadata(network_id=network.id))
@@ -64,7 +63,7 @@ class NetworkService(ResourceService[Network]):
         self, request: networks.ListNetworkSubnetsRequest, _: Caller
     ) -> networks.ListNetworkSubnetsResponse:
         network = self.find(request)
-        found = [subnet for subnet in self.store.list(Subnet) if subnet.network_id == network.id]
+        found = [subnet for subnet in self.store.all(Subnet) if subnet.network_id == network.id]
         return page(request, networks.ListNetworkSubnetsResponse(), "subnets", found)
 
     def ListOperations(
@@ -84,21 +83,17 @@ class SubnetService(ResourceService[Subnet]):
         self._addressing = addressing
 
     def List(self, request: subnets.ListSubnetsRequest, _: Caller) -> subnets.ListSubnetsResponse:
-        found = self.store.list(Subnet, scope=request.folder_id)
+        found = self.store.all(Subnet, scope=request.folder_id)
         return page(request, subnets.ListSubnetsResponse(), "subnets", found)
 
     def Create(self, request: subnets.CreateSubnetRequest, caller: Caller) -> Operation:
         if self.store.get(Network, request.network_id) is None:
             raise not_found("Network", request.network_id)
         self.claim_name(request.folder_id, request.name)
-        siblings = [other for other in self.store.list(Subnet) if other.network_id == request.network_id]
+        siblings = [other for other in self.store.all(Subnet) if other.network_id == request.network_id]
         self._check_ranges(request, siblings)
         subnet = Subnet(id=new_id("subnet"))
-        fields = (
-            "folder_id name description labels network_id zone_id v4_cidr_blocks route_table_id dhcp_options".split()
-        )
-        for field in fields:
-            copy_field(request, subnet, field)
+        fill(subnet, request)
         stamp(subnet)
         self.store.put(subnet)
         self.store.note(subnet.id, INDEX, free_index(self.store, [other.id for other in siblings]))
@@ -153,14 +148,13 @@ class AddressService(ResourceService[Address]):
         return self._seen(self.find(request))
 
     def List(self, request: addresses.ListAddressesRequest, _: Caller) -> addresses.ListAddressesResponse:
-        found = [self._seen(address) for address in self.store.list(Address, scope=request.folder_id)]
+        found = [self._seen(address) for address in self.store.all(Address, scope=request.folder_id)]
         return page(request, addresses.ListAddressesResponse(), "addresses", found)
 
     def Create(self, request: addresses.CreateAddressRequest, caller: Caller) -> Operation:
         self.claim_name(request.folder_id, request.name)
         address = Address(id=new_id("address"), reserved=True, type=Address.EXTERNAL, ip_version=Address.IPV4)
-        for field in ("folder_id", "name", "description", "labels", "deletion_protection"):
-            copy_field(request, address, field)
+        fill(address, request)
         if request.WhichOneof("address_spec") == "internal_ipv4_address_spec":
             self._reserve_internal(request, address)
         else:

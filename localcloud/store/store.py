@@ -43,7 +43,8 @@ R = TypeVar("R", bound=Stored)
 
 
 def kind_of(kind: type[Stored]) -> str:
-    return cast(type[Message], kind).DESCRIPTOR.full_name
+    """The full name of a message class, as kinds are stored."""
+    return str(cast("type[Message]", kind).DESCRIPTOR.full_name)
 
 
 class Store:
@@ -88,8 +89,11 @@ class Store:
                 listener()
 
     def put(self, resource: Stored, *, scope: str = "") -> None:
-        """Stores a resource; an unchanged one is no change. `scope` is where its name is unique: its folder unless another is given."""
-        message = cast(Message, resource)
+        """Stores a resource; an unchanged one is no change.
+
+        `scope` is where its name is unique: its folder unless another is given.
+        """
+        message = cast("Message", resource)
         name = getattr(resource, "name", "")
         row = (
             message.DESCRIPTOR.full_name,
@@ -111,7 +115,7 @@ class Store:
             raise KeyError(f"{kind_of(kind)} {resource_id}")
         return found
 
-    def list(self, kind: type[R], *, scope: str | None = None, name: str | None = None) -> list[R]:
+    def all(self, kind: type[R], *, scope: str | None = None, name: str | None = None) -> list[R]:
         """Resources of a kind in the order of their ids, of one scope or one name where that is given."""
         query, values = "SELECT data FROM resource WHERE kind = ?", [kind_of(kind)]
         for column, value in (("scope", scope), ("name", name)):
@@ -125,11 +129,11 @@ class Store:
         self._write("DELETE FROM resource WHERE kind = ? AND id = ?", (kind_of(kind), resource_id))
         self._write("DELETE FROM note WHERE id = ?", (resource_id,))
 
-    def note(self, resource_id: str, key: str, value: Any) -> None:  # noqa: ANN401 - anything that JSON holds
+    def note(self, resource_id: str, key: str, value: Any) -> None:
         if self.noted(resource_id, key) != value:
             self._write("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (resource_id, key, json.dumps(value)))
 
-    def noted(self, resource_id: str, key: str, default: Any = None) -> Any:  # noqa: ANN401
+    def noted(self, resource_id: str, key: str, default: Any = None) -> Any:
         rows = self._read("SELECT value FROM note WHERE id = ? AND key = ?", (resource_id, key))
         return json.loads(rows[0][0]) if rows else default
 
@@ -141,7 +145,7 @@ class Store:
         self._write("DELETE FROM note WHERE id = ? AND key = ?", (resource_id, key))
 
     def _parse(self, kind: type[R], data: bytes) -> R:
-        return cast(R, cast(type[Message], kind).FromString(data))
+        return cast("R", cast("type[Message]", kind).FromString(data))
 
     def _read(self, query: str, values: tuple[Any, ...]) -> list[Any]:
         return self._db.execute(query, values).fetchall()

@@ -1,0 +1,189 @@
+"""The assembly of the cloud: its store, the services over it, and what brings the host in line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import ServiceDescriptor
+from yandex.cloud.compute.v1 import (
+    disk_service_pb2,
+    disk_type_service_pb2,
+    image_service_pb2,
+    instance_service_pb2,
+    zone_service_pb2,
+)
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2
+from yandex.cloud.endpoint import api_endpoint_service_pb2
+from yandex.cloud.iam.v1 import iam_token_service_pb2, key_service_pb2, service_account_service_pb2
+from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2, target_group_service_pb2
+from yandex.cloud.operation import operation_service_pb2
+from yandex.cloud.resourcemanager.v1 import cloud_service_pb2, folder_service_pb2
+from yandex.cloud.vpc.v1 import address_service_pb2, network_service_pb2, subnet_service_pb2
+
+from localcloud.api.pipeline import Api
+from localcloud.api.tokens import Tokens
+from localcloud.control.balancers import Balancers
+from localcloud.control.groups import Groups
+from localcloud.control.loop import Loop, Workers
+from localcloud.control.machines import Machines
+from localcloud.control.metadata import Metadata
+from localcloud.control.networks import Networks
+from localcloud.control.operations import Follower
+from localcloud.home import Home
+from localcloud.machines.spec import MachineDriver
+from localcloud.network.spec import Fabric
+from localcloud.services.addressing import Addressing
+from localcloud.services.catalogue import DiskTypeService, ZoneService
+from localcloud.services.disk import DiskService
+from localcloud.services.endpoint import ApiEndpointService
+from localcloud.services.iam import IamTokenService, KeyService, ServiceAccountService
+from localcloud.services.image import ImageService
+from localcloud.services.instance import InstanceService
+from localcloud.services.instance_group import InstanceGroupService
+from localcloud.services.load_balancer import NetworkLoadBalancerService
+from localcloud.services.operations import Operations, OperationService
+from localcloud.services.resource_manager import CloudService, FolderService
+from localcloud.services.target_group import TargetGroupService
+from localcloud.services.vpc import AddressService, NetworkService, SubnetService
+from localcloud.store.store import Store
+
+PERIOD = 0.25
+"""Seconds after which the host is looked at again where nothing called for it."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the cloud stands on: the real drivers, or simulated ones."""
+
+    number: int
+    driver: MachineDriver
+    fabric: Fabric
+
+
+class Cloud:
+    """All parts, and the loop that steps them in the order in which a change travels."""
+
+    def __init__(self, home: Home, store: Store, tokens: Tokens, host: Host) -> None:
+        self.store = store
+        self.host = host
+        self.endpoints = ApiEndpointService()
+        operations = Operations(store)
+        addressing = Addressing(store, host.number)
+        disks = DiskService(store, operations, home)
+        instances = InstanceService(store, operations, disks, addressing, host.driver.console)
+        self.keys = KeyService(store, operations)
+        self.workers = Workers(self._wake)
+        self.balancers = Balancers(store, host.fabric, self._wake)
+        self.networks = Networks(store, host.fabric, self.balancers)
+        self.machines = Machines(store, home, instances, host.driver, host.fabric, self.networks, self.workers)
+        self.groups = Groups(store, operations, instances, self.balancers)
+        self.metadata = Metadata(store, tokens, host.fabric, self.networks)
+        self._follower = Follower(store, operations, self.groups.is_settled)
+        self._loop = Loop("cloud", self._step, period=PERIOD)
+        store.on_change(self._wake)
+        services: Mapping[ServiceDescriptor, object] = {
+            _service(address_service_pb2): AddressService(store, operations, addressing),
+            _service(api_endpoint_service_pb2): self.endpoints,
+            _service(cloud_service_pb2): CloudService(store, operations),
+            _service(disk_service_pb2): disks,
+            _service(disk_type_service_pb2): DiskTypeService(),
+            _service(folder_service_pb2): FolderService(store, operations),
+            _service(iam_token_service_pb2): IamTokenService(store, tokens),
+            _service(image_service_pb2): ImageService(store, operations, home),
+            _service(instance_group_service_pb2): InstanceGroupService(store, operations, self.groups),
+            _service(instance_service_pb2): instances,
+            _service(key_service_pb2): self.keys,
+            _service(network_load_balancer_service_pb2): NetworkLoadBalancerService(
+                store, operations, addressing, self.balancers.target_status
+            ),
+            _service(network_service_pb2): NetworkService(store, operations),
+            _service(operation_service_pb2): OperationService(store),
+            _service(service_account_service_pb2): ServiceAccountService(store, operations),
+            _service(subnet_service_pb2): SubnetService(store, operations, addressing),
+            _service(target_group_service_pb2): TargetGroupService(store, operations),
+            _service(zone_service_pb2): ZoneService(),
+        }
+        self.api = Api(store, tokens, services)
+
+    async def run(self) -> None:
+        """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""
+        await self._loop.run()
+
+    def power_on(self) -> None:
+        """The host was started anew, or the cloud was taken down: what ran then is to run again."""
+        with self.store.transaction():
+            for instance in self.store.all(Instance):
+                if instance.status == Instance.RUNNING:
+                    instance.status = Instance.STARTING
+                    self.store.put(instance)
+
+    async def take_down(self) -> None:
+        """Leaves nothing on the host; the store keeps everything."""
+        await self.workers.settle()
+        await self.metadata.close()
+        await self.balancers.close()
+        await asyncio.gather(*(self.host.driver.remove(machine_id) for machine_id in self.host.driver.observe()))
+        await self.host.fabric.close()
+        await self.host.driver.close()
+
+    async def cut_power(self, machine_id: str) -> bool:
+        seen = self.host.driver.observe().get(machine_id)
+        if seen is None or not seen.running:
+            return False
+        await self.machines.cut_power(machine_id)
+        return True
+
+    def report(self) -> dict[str, Any]:
+        """What runs, as plain values."""
+        observed = self.host.driver.observe()
+        return {
+            "machines": [
+                {
+                    "id": instance.id,
+                    "name": instance.name,
+                    "hostname": instance.fqdn.split(".")[0],
+                    "status": Instance.Status.Name(instance.status),
+                    "running": instance.id in observed and observed[instance.id].running,
+                    "pid": observed[instance.id].pid if instance.id in observed else None,
+                }
+                for instance in self.store.all(Instance)
+            ],
+            "networks": [
+                {"id": network.id, "subnets": [str(subnet.cidr) for subnet in network.subnets]}
+                for network in self.networks.up()
+            ],
+        }
+
+    async def _step(self) -> None:
+        await self.networks.step()
+        await self.metadata.step()
+        await self.balancers.step()
+        await self.groups.step()
+        await self.machines.step()
+        await self._follower.step()
+
+    def _wake(self) -> None:
+        self._loop.wake()
+
+
+def _service(module: Any) -> ServiceDescriptor:
+    (descriptor,) = module.DESCRIPTOR.services_by_name.values()
+    assert isinstance(descriptor, ServiceDescriptor)  # noqa: S101 - tells the type checker
+    return descriptor
+
+
+@contextlib.asynccontextmanager
+async def running(cloud: Cloud) -> Any:
+    """The cloud's loop as a task, for as long as the context lasts."""
+    task = asyncio.create_task(cloud.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,66 @@
+"""Follows the operations that wait for a resource, and ends them when it is there, or when it never will be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+
+from localcloud.services.operations import Goal, Operations
+from localcloud.store.store import Store, kind_of
+
+REASON = "failure.reason"
+DEAD = frozenset({Instance.ERROR, Instance.CRASHED, Instance.DELETING})
+Judge = Callable[[Goal, str], Message | None]
+
+
+class Follower:
+    """`step` is cheap where nothing is pending."""
+
+    def __init__(self, store: Store, operations: Operations, group_settled: Callable[[str], bool]) -> None:
+        self._store = store
+        self._operations = operations
+        self._group_settled = group_settled
+        self._judges: dict[str, Judge] = {kind_of(Instance): self._instance, kind_of(InstanceGroup): self._group}
+
+    async def step(self) -> None:
+        for operation_id, waits_for in self._operations.pending().items():
+            outcome = self._judges[waits_for["kind"]](Goal(waits_for["goal"]), waits_for["id"])
+            if outcome is not None:
+                self._operations.finish(operation_id, outcome)
+
+    def _instance(self, goal: Goal, instance_id: str) -> Message | None:
+        instance = self._store.get(Instance, instance_id)
+        if instance is None:
+            return Empty() if goal is Goal.GONE else _failed(f"Instance {instance_id} was deleted")
+        if goal is Goal.RUNNING and instance.status == Instance.RUNNING:
+            return instance
+        if goal is Goal.RESTARTED and instance.status == Instance.RUNNING:
+            return Empty()
+        if goal is Goal.STOPPED and instance.status in {Instance.STOPPED, Instance.CRASHED}:
+            return Empty()
+        if goal is not Goal.GONE and instance.status in DEAD:
+            reason = self._store.noted(instance_id, REASON, "")
+            return _failed(f"Instance {instance_id} is {Instance.Status.Name(instance.status)}. {reason}".strip())
+        return None
+
+    def _group(self, goal: Goal, group_id: str) -> Message | None:
+        group = self._store.get(InstanceGroup, group_id)
+        if group is None:
+            return Empty() if goal is Goal.GONE else _failed(f"InstanceGroup {group_id} was deleted")
+        if goal is Goal.SETTLED and group.status == InstanceGroup.DELETING:
+            return _failed(f"InstanceGroup {group_id} is being deleted")
+        reached = {
+            Goal.SETTLED: group.status == InstanceGroup.ACTIVE and self._group_settled(group_id),
+            Goal.STOPPED: group.status == InstanceGroup.STOPPED,
+        }
+        return group if reached.get(goal) else None
+
+
+def _failed(message: str) -> Status:
+    return Status(code=Code.ABORTED, message=message)

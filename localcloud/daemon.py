@@ -1,0 +1,142 @@
+"""The daemon's process: one a home, its ports and keys, the file by which it is found, and how it ends.
+
+On SIGTERM it ends and leaves the machines running; the next one adopts them. By the local hand (`cloud down`) it takes
+everything off the host first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+
+from kit.errors import ExitCode, SamovarError
+from localcloud.api.grpc_server import serve_grpc
+from localcloud.api.hand import hand_routes
+from localcloud.api.pki import ensure_pki
+from localcloud.api.rest_server import serve_rest
+from localcloud.api.storage import Storage
+from localcloud.api.tokens import Tokens
+from localcloud.claim import claim
+from localcloud.cloud import Cloud, Host, running
+from localcloud.home import Endpoint, Home
+from localcloud.machines.driver import NspawnDriver
+from localcloud.network.fabric import KernelFabric
+from localcloud.operator import ensure_operator
+from localcloud.ports import LOOPBACK, ports_of
+from localcloud.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+ZONE = "ru-central1-a"
+
+
+class AlreadyRunning(SamovarError):
+    """Another daemon has this home."""
+
+    code = ExitCode.BUSY
+
+
+async def run(home: Home) -> None:
+    """Serves until a signal or the local hand ends it. Raises AlreadyRunning, HostError."""
+    with _only_one(home):
+        _log_to_stderr()
+        held = claim(home.root)
+        driver = NspawnDriver(home.machines, f"samovar-{held.number}")
+        fabric = KernelFabric(held.number, home.networks)
+        tokens = Tokens(home.pki / "token-secret")
+        store = Store(home.database)
+        cloud = Cloud(home, store, tokens, Host(held.number, driver, fabric))
+        if held.fresh:
+            cloud.power_on()
+        end = _Ending()
+        endpoint = await _serve(home, cloud, tokens, held.number, end)
+        async with running(cloud):
+            home.write_endpoint(endpoint)
+            log.info("serving", grpc=endpoint.grpc, rest=endpoint.rest, number=held.number)
+            await end.wait()
+        if end.take_down:
+            log.info("taking everything down")
+            await cloud.take_down()
+            held.release()
+        home.endpoint_file.unlink(missing_ok=True)
+        store.close()
+
+
+class _Ending:
+    """Why the daemon ends: by a signal, or by the local hand, which wants the host left clean."""
+
+    def __init__(self) -> None:
+        self.take_down = False
+        self._event = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._event.set)
+
+    def shut_down(self) -> None:
+        self.take_down = True
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+async def _serve(home: Home, cloud: Cloud, tokens: Tokens, number: int, end: _Ending) -> Endpoint:
+    pki, ports = ensure_pki(home.pki), ports_of(home.root / "ports.json")
+    operator = ensure_operator(home.pki, cloud.store, tokens, cloud.keys)
+    endpoint = Endpoint(
+        pid=os.getpid(),
+        number=number,
+        grpc=f"{LOOPBACK}:{ports.grpc}",
+        rest=f"{LOOPBACK}:{ports.rest}",
+        ca=str(pki.ca),
+        token=operator.token,
+        key_file=str(operator.key_file),
+        cloud_id=operator.folder.cloud_id,
+        folder_id=operator.folder.id,
+        zone=ZONE,
+    )
+
+    def report() -> dict[str, Any]:
+        reach = {"grpc": endpoint.grpc, "rest": endpoint.rest}
+        return {"pid": endpoint.pid, "number": number, "endpoint": reach, **cloud.report()}
+
+    routes = [*Storage(home.uploads).routes(), *hand_routes(report, cloud.cut_power, end.shut_down)]
+    cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
+    await serve_rest(routes, tokens, pki, LOOPBACK, ports.rest)
+    await serve_grpc(cloud.api, pki, endpoint.grpc)
+    return endpoint
+
+
+@contextlib.contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """The kernel frees the lock when the daemon dies, however it dies."""
+    with (home.root / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning(
+                f"a daemon runs in {home.root} already", remedy="./cli.py cloud status shows it"
+            ) from error
+        yield
+
+
+def _log_to_stderr() -> None:
+    """One JSON object a line; whoever starts the daemon says where stderr goes."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

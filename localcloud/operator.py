@@ -1,0 +1,59 @@
+"""The operator's own means: a token and a service account's key, made once a home, in files of mode 0600."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from yandex.cloud.iam.v1.key_pb2 import Key
+from yandex.cloud.iam.v1.key_service_pb2 import CreateKeyRequest
+from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
+from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
+
+from localcloud.api.pipeline import Caller
+from localcloud.api.pki import write_secret
+from localcloud.api.tokens import OPERATOR, OPERATOR_LIFETIME, Tokens
+from localcloud.services.iam import KeyService
+from localcloud.services.resource import stamp
+from localcloud.services.resource_manager import ensure_folder
+from localcloud.store.ids import new_id
+from localcloud.store.store import Store
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What a client needs to act as the operator."""
+
+    folder: Folder
+    token: str
+    key_file: Path
+
+
+def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys: KeyService) -> Operator:
+    """Finds the operator's token and key, or makes them."""
+    token_file, key_file = folder_of_secrets / "operator-token", folder_of_secrets / "operator-key.json"
+    with store.transaction():
+        folder = ensure_folder(store)
+        if not key_file.exists():
+            write_secret(key_file, json.dumps(_make_key(store, keys, folder), indent=2).encode())
+    if not token_file.exists():
+        write_secret(token_file, tokens.issue(OPERATOR, OPERATOR_LIFETIME).text.encode())
+    return Operator(folder, token_file.read_text(), key_file)
+
+
+def _make_key(store: Store, keys: KeyService, folder: Folder) -> dict[str, str]:
+    """In the form of `yc iam key create`, which the clients read."""
+    account = ServiceAccount(id=new_id("service-account"), folder_id=folder.id, name=OPERATOR)
+    account.status = ServiceAccount.ACTIVE
+    stamp(account)
+    store.put(account)
+    made = keys.Create(CreateKeyRequest(service_account_id=account.id), Caller(OPERATOR))
+    return {
+        "id": made.key.id,
+        "service_account_id": account.id,
+        "created_at": made.key.created_at.ToJsonString(),
+        "key_algorithm": Key.Algorithm.Name(made.key.key_algorithm),
+        "public_key": made.key.public_key,
+        "private_key": made.private_key,
+    }

@@ -1,0 +1,113 @@
+"""yandex.cloud.compute: disks. A disk is a sparse RAW file; one made from an image holds what changed on top of it."""
+
+from __future__ import annotations
+
+import os
+
+from yandex.cloud.compute.v1 import disk_service_pb2 as rpc
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.image_pb2 import Image
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from localcloud.api.pipeline import Caller
+from localcloud.api.refusal import invalid, not_found, precondition, unimplemented
+from localcloud.home import Home
+from localcloud.services.operations import Operations
+from localcloud.services.resource import ResourceService, fill, page, stamp, update
+from localcloud.store.ids import new_id
+from localcloud.store.store import Store
+
+DEFAULT_TYPE, DEFAULT_BLOCK = "network-hdd", 4096
+DEFAULT_SIZE = 10 * 1024**3
+
+
+class DiskService(ResourceService[Disk]):
+    """The one place where disks come and go; instances make theirs through it."""
+
+    kind, noun, id_field = Disk, "Disk", "disk_id"
+
+    def __init__(self, store: Store, operations: Operations, home: Home) -> None:
+        super().__init__(store, operations)
+        self._home = home
+
+    def List(self, request: rpc.ListDisksRequest, _: Caller) -> rpc.ListDisksResponse:
+        found = self.store.all(Disk, scope=request.folder_id)
+        return page(request, rpc.ListDisksResponse(), "disks", found)
+
+    def Create(self, request: rpc.CreateDiskRequest, caller: Caller) -> Operation:
+        disk = self.make(request)
+        return self.operations.done(caller, "Create disk", rpc.CreateDiskMetadata(disk_id=disk.id), disk)
+
+    def make(self, request: rpc.CreateDiskRequest) -> Disk:
+        """A new disk, blank or from an image."""
+        self.claim_name(request.folder_id, request.name)
+        disk = Disk(id=new_id("disk"), status=Disk.READY)
+        fill(disk, request)
+        disk.type_id = disk.type_id or DEFAULT_TYPE
+        disk.block_size = disk.block_size or DEFAULT_BLOCK
+        source = request.WhichOneof("source")
+        if source == "image_id":
+            self._stand_on(disk, request.image_id)
+        elif source:
+            raise unimplemented(f"a disk made from {source}")
+        disk.size = disk.size or DEFAULT_SIZE
+        if not disk.source_image_id:
+            with (self._home.disks / f"{disk.id}.raw").open("xb") as file:
+                os.truncate(file.fileno(), disk.size)
+        stamp(disk)
+        self.store.put(disk)
+        return disk
+
+    def Update(self, request: rpc.UpdateDiskRequest, caller: Caller) -> Operation:
+        disk = self.find(request)
+        if "size" in request.update_mask.paths and request.size != disk.size:
+            raise unimplemented("a change of a disk's size")
+        size = disk.size
+        update(disk, request, self.id_field)
+        disk.size = size
+        self.claim_name(disk.folder_id, disk.name, disk.id)
+        self.store.put(disk)
+        return self.operations.done(caller, "Update disk", rpc.UpdateDiskMetadata(disk_id=disk.id), disk)
+
+    def Delete(self, request: rpc.DeleteDiskRequest, caller: Caller) -> Operation:
+        disk = self.find(request)
+        if disk.instance_ids:
+            raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
+        self.drop(disk.id)
+        return self.operations.gone(caller, "Delete disk", rpc.DeleteDiskMetadata(disk_id=disk.id))
+
+    def ListOperations(self, request: rpc.ListDiskOperationsRequest, _: Caller) -> rpc.ListDiskOperationsResponse:
+        found = self.operations.of_resource(self.find(request).id)
+        return page(request, rpc.ListDiskOperationsResponse(), "operations", found)
+
+    def attach(self, disk_id: str, instance_id: str) -> Disk:
+        disk = self.by_id(disk_id)
+        if disk.instance_ids:
+            raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
+        disk.instance_ids.append(instance_id)
+        self.store.put(disk)
+        return disk
+
+    def detach(self, disk_id: str, *, delete: bool) -> None:
+        """Frees a disk of its instance; with `delete` nothing of it stays."""
+        disk = self.store.get(Disk, disk_id)
+        if disk is None:
+            return
+        if delete:
+            self.drop(disk_id)
+        else:
+            del disk.instance_ids[:]
+            self.store.put(disk)
+
+    def drop(self, disk_id: str) -> None:
+        self.store.delete(Disk, disk_id)
+        (self._home.disks / f"{disk_id}.raw").unlink(missing_ok=True)
+
+    def _stand_on(self, disk: Disk, image_id: str) -> None:
+        image = self.store.get(Image, image_id)
+        if image is None:
+            raise not_found("Image", image_id)
+        disk.size = disk.size or image.min_disk_size
+        if disk.size < image.min_disk_size:
+            raise invalid(f"the disk's size {disk.size} is less than the image's {image.min_disk_size}", "size")
+        disk.source_image_id = image_id

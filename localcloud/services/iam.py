@@ -1,0 +1,138 @@
+"""yandex.cloud.iam: service accounts, their keys, and tokens for a key's JWT."""
+
+from __future__ import annotations
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from google.rpc.code_pb2 import Code
+from yandex.cloud.iam.v1 import iam_token_service_pb2 as tokens_rpc
+from yandex.cloud.iam.v1 import key_service_pb2 as keys_rpc
+from yandex.cloud.iam.v1 import service_account_service_pb2 as accounts_rpc
+from yandex.cloud.iam.v1.key_pb2 import Key
+from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from localcloud.api.pipeline import Caller
+from localcloud.api.refusal import Refused, not_found, unimplemented
+from localcloud.api.tokens import OPERATOR, Tokens
+from localcloud.services.resource import ResourceService, fill, page, stamp, update
+from localcloud.store.ids import new_id
+from localcloud.store.store import Store
+
+AUDIENCE_PATH = "/iam/v1/tokens"
+KEY_BITS = 2048
+
+
+class ServiceAccountService(ResourceService[ServiceAccount]):
+    """Accounts of machines and of groups."""
+
+    kind, noun, id_field = ServiceAccount, "ServiceAccount", "service_account_id"
+
+    def List(
+        self, request: accounts_rpc.ListServiceAccountsRequest, _: Caller
+    ) -> accounts_rpc.ListServiceAccountsResponse:
+        found = self.store.all(ServiceAccount, scope=request.folder_id)
+        return page(request, accounts_rpc.ListServiceAccountsResponse(), "service_accounts", found)
+
+    def Create(self, request: accounts_rpc.CreateServiceAccountRequest, caller: Caller) -> Operation:
+        self.claim_name(request.folder_id, request.name)
+        account = ServiceAccount(id=new_id("service-account"), status=ServiceAccount.ACTIVE)
+        fill(account, request)
+        stamp(account)
+        self.store.put(account)
+        metadata = accounts_rpc.CreateServiceAccountMetadata(service_account_id=account.id)
+        return self.operations.done(caller, "Create service account", metadata, account)
+
+    def Update(self, request: accounts_rpc.UpdateServiceAccountRequest, caller: Caller) -> Operation:
+        account = self.find(request)
+        update(account, request, self.id_field)
+        self.claim_name(account.folder_id, account.name, account.id)
+        self.store.put(account)
+        metadata = accounts_rpc.UpdateServiceAccountMetadata(service_account_id=account.id)
+        return self.operations.done(caller, "Update service account", metadata, account)
+
+    def Delete(self, request: accounts_rpc.DeleteServiceAccountRequest, caller: Caller) -> Operation:
+        account = self.find(request)
+        for key in self.store.all(Key, scope=account.id):
+            self.store.delete(Key, key.id)
+        self.store.delete(ServiceAccount, account.id)
+        metadata = accounts_rpc.DeleteServiceAccountMetadata(service_account_id=account.id)
+        return self.operations.gone(caller, "Delete service account", metadata)
+
+    def ListOperations(
+        self, request: accounts_rpc.ListServiceAccountOperationsRequest, _: Caller
+    ) -> accounts_rpc.ListServiceAccountOperationsResponse:
+        found = self.operations.of_resource(self.find(request).id)
+        return page(request, accounts_rpc.ListServiceAccountOperationsResponse(), "operations", found)
+
+
+class KeyService(ResourceService[Key]):
+    """Authorized keys; the private half is given out once and not kept."""
+
+    kind, noun, id_field = Key, "Key", "key_id"
+
+    def List(self, request: keys_rpc.ListKeysRequest, _: Caller) -> keys_rpc.ListKeysResponse:
+        found = self.store.all(Key, scope=request.service_account_id)
+        return page(request, keys_rpc.ListKeysResponse(), "keys", found)
+
+    def Create(self, request: keys_rpc.CreateKeyRequest, _: Caller) -> keys_rpc.CreateKeyResponse:
+        if self.store.get(ServiceAccount, request.service_account_id) is None:
+            raise not_found("ServiceAccount", request.service_account_id)
+        private = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+        key = Key(
+            id=new_id("key"),
+            service_account_id=request.service_account_id,
+            description=request.description,
+            key_algorithm=Key.RSA_2048,
+            public_key=private.public_key()
+            .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            .decode(),
+        )
+        stamp(key)
+        self.store.put(key, scope=key.service_account_id)
+        text = private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+        return keys_rpc.CreateKeyResponse(key=key, private_key=text)
+
+    def Delete(self, request: keys_rpc.DeleteKeyRequest, caller: Caller) -> Operation:
+        key = self.find(request)
+        self.store.delete(Key, key.id)
+        return self.operations.gone(caller, "Delete key", keys_rpc.DeleteKeyMetadata(key_id=key.id))
+
+
+class IamTokenService:
+    """Tokens for those who prove who they are."""
+
+    def __init__(self, store: Store, tokens: Tokens) -> None:
+        self._store = store
+        self._tokens = tokens
+
+    def Create(self, request: tokens_rpc.CreateIamTokenRequest, _: Caller) -> tokens_rpc.CreateIamTokenResponse:
+        if request.WhichOneof("identity") == "jwt":
+            subject = self._key_holder(request.jwt)
+        elif self._tokens.subject(request.yandex_passport_oauth_token) == OPERATOR:
+            subject = OPERATOR
+        else:
+            raise Refused(Code.UNAUTHENTICATED, "the OAuth token is not one of this cloud's operator")
+        token = self._tokens.issue(subject)
+        response = tokens_rpc.CreateIamTokenResponse(iam_token=token.text)
+        response.expires_at.seconds = token.expires_at
+        return response
+
+    def CreateForServiceAccount(self, *_: object) -> tokens_rpc.CreateIamTokenResponse:
+        raise unimplemented("yandex.cloud.iam.v1.IamTokenService.CreateForServiceAccount")
+
+    def _key_holder(self, text: str) -> str:
+        """The service account whose key signed the JWT. Clients differ in the host of the audience, not in its path."""
+        try:
+            key = self._store.get(Key, str(jwt.get_unverified_header(text).get("kid", "")))
+            if key is None:
+                raise Refused(Code.UNAUTHENTICATED, "the JWT's key is not known")
+            claims = jwt.decode(text, key.public_key, algorithms=["PS256"], options={"verify_aud": False}, leeway=60)
+        except jwt.InvalidTokenError as error:
+            raise Refused(Code.UNAUTHENTICATED, f"the JWT is not valid: {error}") from error
+        if claims.get("iss") != key.service_account_id or not str(claims.get("aud", "")).endswith(AUDIENCE_PATH):
+            raise Refused(Code.UNAUTHENTICATED, "the JWT's issuer or audience is not right")
+        return key.service_account_id

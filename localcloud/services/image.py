@@ -1,0 +1,100 @@
+"""yandex.cloud.compute: images. An image comes from the cloud's own storage or from another image."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from yandex.cloud.compute.v1 import image_service_pb2 as rpc
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.image_pb2 import Image, Os
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from localcloud.api.pipeline import Caller
+from localcloud.api.refusal import invalid, not_found, precondition, unimplemented
+from localcloud.home import Home
+from localcloud.services.operations import Operations
+from localcloud.services.resource import ResourceService, fill, page, stamp, update
+from localcloud.store.ids import new_id
+from localcloud.store.store import Store
+
+STORED = re.compile(r"/storage/images/([0-9a-f]{12,64})\.raw")
+
+
+class ImageService(ResourceService[Image]):
+    """An image is a RAW file with one ext4 file system, shared read-only by all machines that start from it."""
+
+    kind, noun, id_field = Image, "Image", "image_id"
+
+    def __init__(self, store: Store, operations: Operations, home: Home) -> None:
+        super().__init__(store, operations)
+        self._home = home
+
+    def GetLatestByFamily(self, request: rpc.GetImageLatestByFamilyRequest, _: Caller) -> Image:
+        family = [image for image in self.store.all(Image, scope=request.folder_id) if image.family == request.family]
+        if not family:
+            raise not_found("Image of the family", request.family)
+        return max(family, key=lambda image: (image.created_at.ToNanoseconds(), image.id))
+
+    def List(self, request: rpc.ListImagesRequest, _: Caller) -> rpc.ListImagesResponse:
+        found = self.store.all(Image, scope=request.folder_id)
+        return page(request, rpc.ListImagesResponse(), "images", found)
+
+    def Create(self, request: rpc.CreateImageRequest, caller: Caller) -> Operation:
+        self.claim_name(request.folder_id, request.name)
+        image = Image(id=new_id("image"), status=Image.READY, os=Os(type=Os.LINUX))
+        fill(image, request)
+        self._fill(image, request)
+        stamp(image)
+        self.store.put(image)
+        metadata = rpc.CreateImageMetadata(image_id=image.id)
+        return self.operations.done(caller, "Create image", metadata, image)
+
+    def Update(self, request: rpc.UpdateImageRequest, caller: Caller) -> Operation:
+        image = self.find(request)
+        update(image, request, self.id_field)
+        self.claim_name(image.folder_id, image.name, image.id)
+        self.store.put(image)
+        return self.operations.done(caller, "Update image", rpc.UpdateImageMetadata(image_id=image.id), image)
+
+    def Delete(self, request: rpc.DeleteImageRequest, caller: Caller) -> Operation:
+        """Yandex Cloud copies an image into a disk; here disks stand on it, so one in use stays."""
+        image = self.find(request)
+        if used := [disk.id for disk in self.store.all(Disk) if disk.source_image_id == image.id]:
+            raise precondition(f"Image {image.id} is the base of the disk {used[0]}")
+        self.store.delete(Image, image.id)
+        self._file(image.id).unlink(missing_ok=True)
+        return self.operations.gone(caller, "Delete image", rpc.DeleteImageMetadata(image_id=image.id))
+
+    def ListOperations(self, request: rpc.ListImageOperationsRequest, _: Caller) -> rpc.ListImageOperationsResponse:
+        found = self.operations.of_resource(self.find(request).id)
+        return page(request, rpc.ListImageOperationsResponse(), "operations", found)
+
+    def _fill(self, image: Image, request: rpc.CreateImageRequest) -> None:
+        """Gives the image its file: a second name of the one that it comes from."""
+        source = request.WhichOneof("source")
+        if source == "uri":
+            origin = self._uploaded(request.uri)
+        elif source == "image_id":
+            origin = self._file(self.by_id(request.image_id).id)
+        else:
+            raise unimplemented(f"an image made from {source}")
+        os.link(origin, self._file(image.id))
+        status = origin.stat()
+        image.storage_size = status.st_blocks * 512
+        image.min_disk_size = max(image.min_disk_size, status.st_size)
+        image.size = image.min_disk_size
+
+    def _uploaded(self, uri: str) -> Path:
+        found = STORED.fullmatch(urlsplit(uri).path)
+        path = self._home.uploads / f"{found[1]}.raw" if found else None
+        if path is None or not path.exists():
+            raise invalid(
+                f"{uri} is not in this cloud's storage; put the RAW file to /storage/images/<digest>.raw first", "uri"
+            )
+        return path
+
+    def _file(self, image_id: str) -> Path:
+        return self._home.images / f"{image_id}.raw"

@@ -1,0 +1,211 @@
+"""yandex.cloud.compute: instances. A call records what an instance is to become; `control.machines` brings it there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
+from yandex.cloud.compute.v1.disk_service_pb2 import CreateDiskRequest
+from yandex.cloud.compute.v1.instance_pb2 import AttachedDisk, Instance, MetadataOption, NetworkInterface
+from yandex.cloud.operation.operation_pb2 import Operation
+from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
+
+from localcloud.api.pipeline import Caller
+from localcloud.api.refusal import invalid, not_found, precondition
+from localcloud.services.addressing import Addressing
+from localcloud.services.disk import DiskService
+from localcloud.services.operations import Goal, Operations
+from localcloud.services.resource import ResourceService, copy_field, fill, masked_paths, page, stamp
+from localcloud.store.ids import new_id
+from localcloud.store.store import Store
+
+REGION = "ru-central1"
+UPDATABLE = frozenset({"name", "description", "labels", "service_account_id", "metadata", "metadata_options"})
+
+
+class InstanceService(ResourceService[Instance]):
+    """Everything here returns at once; operations wait for the machine."""
+
+    kind, noun, id_field = Instance, "Instance", "instance_id"
+
+    def __init__(
+        self,
+        store: Store,
+        operations: Operations,
+        disks: DiskService,
+        addressing: Addressing,
+        console: Callable[[str], bytes],
+    ) -> None:
+        super().__init__(store, operations)
+        self._disks = disks
+        self._addressing = addressing
+        self._console = console
+
+    def Get(self, request: rpc.GetInstanceRequest, _: Caller) -> Instance:
+        return _viewed(self.find(request), request.view)
+
+    def List(self, request: rpc.ListInstancesRequest, _: Caller) -> rpc.ListInstancesResponse:
+        found = [_viewed(instance, rpc.BASIC) for instance in self.store.all(Instance, scope=request.folder_id)]
+        return page(request, rpc.ListInstancesResponse(), "instances", found)
+
+    def Create(self, request: rpc.CreateInstanceRequest, caller: Caller) -> Operation:
+        instance = self.make(request)
+        metadata = rpc.CreateInstanceMetadata(instance_id=instance.id)
+        return self.operations.waiting(caller, "Create instance", metadata, instance, Goal.RUNNING)
+
+    def make(self, request: rpc.CreateInstanceRequest) -> Instance:
+        """A new instance with its disks and addresses, about to be started."""
+        self.claim_name(request.folder_id, request.name)
+        instance = Instance(id=new_id("instance"), status=Instance.PROVISIONING)
+        fill(instance, request)
+        _fill_options(instance)
+        spec = request.resources_spec
+        instance.resources.memory, instance.resources.cores = spec.memory, spec.cores
+        instance.resources.core_fraction = spec.core_fraction or 100
+        instance.fqdn = _fqdn(instance.id, request.hostname)
+        for index, nic in enumerate(request.network_interface_specs):
+            self._plug(instance, index, nic)
+        instance.boot_disk.CopyFrom(self._attach(instance, request.boot_disk_spec))
+        instance.secondary_disks.extend(self._attach(instance, disk) for disk in request.secondary_disk_specs)
+        stamp(instance)
+        self.store.put(instance)
+        return instance
+
+    def Update(self, request: rpc.UpdateInstanceRequest, caller: Caller) -> Operation:
+        instance = self.find(request)
+        paths = masked_paths(request, request.update_mask, self.id_field)
+        if request.update_mask.paths and paths - UPDATABLE:
+            raise invalid(f"cannot be updated here: {', '.join(sorted(paths - UPDATABLE))}", "update_mask")
+        for path in paths & UPDATABLE:
+            copy_field(request, instance, path)
+        self.claim_name(instance.folder_id, instance.name, instance.id)
+        self.store.put(instance)
+        metadata = rpc.UpdateInstanceMetadata(instance_id=instance.id)
+        return self.operations.done(caller, "Update instance", metadata, instance)
+
+    def UpdateMetadata(self, request: rpc.UpdateInstanceMetadataRequest, caller: Caller) -> Operation:
+        instance = self.find(request)
+        for key in request.delete:
+            instance.metadata.pop(key, None)
+        instance.metadata.update(request.upsert)
+        self.store.put(instance)
+        metadata = rpc.UpdateInstanceMetadataMetadata(instance_id=instance.id)
+        return self.operations.done(caller, "Update instance metadata", metadata, instance)
+
+    def Delete(self, request: rpc.DeleteInstanceRequest, caller: Caller) -> Operation:
+        instance = self.find(request)
+        self.move(instance.id, Instance.DELETING)
+        metadata = rpc.DeleteInstanceMetadata(instance_id=instance.id)
+        return self.operations.waiting(caller, "Delete instance", metadata, instance, Goal.GONE)
+
+    def Stop(self, request: rpc.StopInstanceRequest, caller: Caller) -> Operation:
+        instance = self._expect(request, Instance.RUNNING)
+        self.move(instance.id, Instance.STOPPING)
+        metadata = rpc.StopInstanceMetadata(instance_id=instance.id)
+        return self.operations.waiting(caller, "Stop instance", metadata, instance, Goal.STOPPED)
+
+    def Start(self, request: rpc.StartInstanceRequest, caller: Caller) -> Operation:
+        instance = self._expect(request, Instance.STOPPED, Instance.CRASHED, Instance.ERROR)
+        self.move(instance.id, Instance.STARTING)
+        metadata = rpc.StartInstanceMetadata(instance_id=instance.id)
+        return self.operations.waiting(caller, "Start instance", metadata, instance, Goal.RUNNING)
+
+    def Restart(self, request: rpc.RestartInstanceRequest, caller: Caller) -> Operation:
+        instance = self._expect(request, Instance.RUNNING)
+        self.move(instance.id, Instance.RESTARTING)
+        metadata = rpc.RestartInstanceMetadata(instance_id=instance.id)
+        return self.operations.waiting(caller, "Restart instance", metadata, instance, Goal.RESTARTED)
+
+    def GetSerialPortOutput(
+        self, request: rpc.GetInstanceSerialPortOutputRequest, _: Caller
+    ) -> rpc.GetInstanceSerialPortOutputResponse:
+        instance = self.find(request)
+        contents = self._console(instance.id).decode(errors="replace") if request.port in {0, 1} else ""
+        return rpc.GetInstanceSerialPortOutputResponse(contents=contents)
+
+    def ListOperations(
+        self, request: rpc.ListInstanceOperationsRequest, _: Caller
+    ) -> rpc.ListInstanceOperationsResponse:
+        found = self.operations.of_resource(self.find(request).id)
+        return page(request, rpc.ListInstanceOperationsResponse(), "operations", found)
+
+    def move(self, instance_id: str, status: Instance.Status.ValueType) -> None:
+        """Records what an instance is to become, or has become."""
+        instance = self.store.must(Instance, instance_id)
+        instance.status = status
+        self.store.put(instance)
+
+    def forget(self, instance_id: str) -> None:
+        """The last step of a deletion: the machine is gone, and with it the disks that go with it."""
+        instance = self.store.must(Instance, instance_id)
+        for attached in (instance.boot_disk, *instance.secondary_disks):
+            self._disks.detach(attached.disk_id, delete=attached.auto_delete)
+        self.store.delete(Instance, instance_id)
+
+    def _expect(self, request: object, *statuses: Instance.Status.ValueType) -> Instance:
+        instance = self.find(request)
+        if instance.status not in statuses:
+            raise precondition(f"Instance {instance.id} is {Instance.Status.Name(instance.status)}")
+        return instance
+
+    def _plug(self, instance: Instance, index: int, spec: rpc.NetworkInterfaceSpec) -> None:
+        subnet = self.store.get(Subnet, spec.subnet_id)
+        if subnet is None:
+            raise not_found("Subnet", spec.subnet_id)
+        if subnet.zone_id != instance.zone_id:
+            raise invalid(f"Subnet {subnet.id} is in {subnet.zone_id}, the instance in {instance.zone_id}", "subnet_id")
+        if index:
+            raise precondition("the local cloud's instances have one network interface")
+        wanted = spec.primary_v4_address_spec.address
+        address = self._addressing.internal(subnet, wanted, reserved=bool(wanted))
+        nic = NetworkInterface(index=str(index), mac_address=_mac(address), subnet_id=subnet.id)
+        nic.primary_v4_address.address = str(address)
+        if spec.primary_v4_address_spec.HasField("one_to_one_nat_spec"):
+            public = spec.primary_v4_address_spec.one_to_one_nat_spec.address
+            nic.primary_v4_address.one_to_one_nat.address = str(self._addressing.public(public, reserved=bool(public)))
+        nic.security_group_ids.extend(spec.security_group_ids)
+        instance.network_interfaces.append(nic)
+
+    def _attach(self, instance: Instance, spec: rpc.AttachedDiskSpec) -> AttachedDisk:
+        disk_id = spec.disk_id
+        if spec.WhichOneof("disk") == "disk_spec":
+            request = CreateDiskRequest(folder_id=instance.folder_id, zone_id=instance.zone_id)
+            fields = ["name", "description", "type_id", "size", "block_size"]
+            source = spec.disk_spec.WhichOneof("source")
+            for field in [*fields, *([source] if source else [])]:
+                copy_field(spec.disk_spec, request, field)
+            disk_id = self._disks.make(request).id
+        disk = self._disks.attach(disk_id, instance.id)
+        return AttachedDisk(
+            mode=AttachedDisk.Mode.Value(rpc.AttachedDiskSpec.Mode.Name(spec.mode or rpc.AttachedDiskSpec.READ_WRITE)),
+            device_name=spec.device_name or disk.id,
+            auto_delete=spec.auto_delete,
+            disk_id=disk.id,
+        )
+
+
+def _viewed(instance: Instance, view: rpc.InstanceView.ValueType) -> Instance:
+    if view != rpc.FULL:
+        instance.ClearField("metadata")
+    return instance
+
+
+def _fill_options(instance: Instance) -> None:
+    """The documented defaults: everything on but the token in the form of AWS."""
+    options = instance.metadata_options
+    for field in options.DESCRIPTOR.fields:
+        if not getattr(options, field.name):
+            off = field.name == "aws_v1_http_token"
+            setattr(options, field.name, MetadataOption.DISABLED if off else MetadataOption.ENABLED)
+
+
+def _fqdn(instance_id: str, hostname: str) -> str:
+    """As documented: none is the id in auto.internal, one with a dot is taken as it is."""
+    if not hostname:
+        return f"{instance_id}.auto.internal"
+    return hostname if "." in hostname else f"{hostname}.{REGION}.internal"
+
+
+def _mac(address: IPv4Address) -> str:
+    return "0e:00:" + ":".join(f"{octet:02x}" for octet in address.packed)
