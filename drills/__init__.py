@@ -1,0 +1,1 @@
+"""Failure scenarios, the load generator and their report: the layer that breaks an environment on purpose."""

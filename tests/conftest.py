@@ -1,0 +1,24 @@
+"""What every test may rely on. Fixtures that make clouds and machines stand in tests/contract and tests/e2e."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+
+# Time says nothing about a property: the machine may be busy.
+hypothesis.settings.register_profile("samovar", deadline=None)
+hypothesis.settings.load_profile("samovar")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    real = [item for item in items if {"contract", "e2e"} & set(item.path.parts)]
+    for item in real:
+        item.add_marker(pytest.mark.e2e)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Without root, tests of real machines are refused and not skipped: a green run has run them."""
+    if os.geteuid() and any(item.get_closest_marker("e2e") for item in session.items):
+        raise pytest.UsageError("these tests make real machines, which needs root; `make lint unit` runs the others")

@@ -1,0 +1,106 @@
+"""The linters, run as tests over everything that git knows: a finding is shown as the linter shows it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit.paths import ROOT
+
+LONGEST_MODULE = 400
+BIN = Path(sys.executable).parent
+SHELL = re.compile(r"#!\s*(/usr/bin/env\s+|/bin/|/usr/bin/)(ba|da)?sh\b")
+MACHINE_PATH = re.compile(r"(^|[^.\w])/(work|farm)/|/home/\w")
+# On a node the agent has what cloud-init brings to every image, and nothing else.
+OF_A_NODE = sys.stdlib_module_names | {"jinja2", "yaml"}
+
+
+def committed(*patterns: str) -> list[Path]:
+    """Every file of the checkout that is, or is about to be, in git."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    return [path for name in names if name and (path := ROOT / name).is_file()]
+
+
+def text_of(path: Path) -> str:
+    """Its text; none for a binary file."""
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        return ""
+
+
+def lint(*argv: str | Path) -> None:
+    ended = subprocess.run(argv, cwd=ROOT, check=False, capture_output=True, text=True)
+    if ended.returncode:
+        pytest.fail(f"{argv[0]} ended with {ended.returncode}\n{ended.stdout}{ended.stderr}", pytrace=False)
+
+
+def fail_on(findings: list[str]) -> None:
+    if findings:
+        pytest.fail("\n".join(findings), pytrace=False)
+
+
+def test_ruff() -> None:
+    lint(BIN / "ruff", "check")
+
+
+def test_ruff_format() -> None:
+    lint(BIN / "ruff", "format", "--check")
+
+
+def test_mypy() -> None:
+    lint(BIN / "mypy")
+
+
+def test_layers() -> None:
+    lint(BIN / "lint-imports", "--no-logo")
+
+
+def test_shellcheck() -> None:
+    scripts = [path for path in committed() if path.suffix == ".sh" or SHELL.match(text_of(path))]
+    assert ROOT / "scripts/setup.sh" in scripts
+    assert ROOT / ".ci/run" in scripts
+    lint(BIN / "shellcheck", *scripts)
+
+
+def test_no_secrets() -> None:
+    """A finding that is none is marked where it stands: `pragma: allowlist secret`, with the reason."""
+    checked = [path.relative_to(ROOT) for path in committed() if path.suffix != ".lock" and text_of(path)]
+    lint(BIN / "detect-secrets-hook", "--no-verify", *checked)
+
+
+def test_no_path_of_a_machine() -> None:
+    fail_on(
+        [
+            f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+            for path in committed()
+            for number, line in enumerate(text_of(path).splitlines(), 1)
+            if MACHINE_PATH.search(line)
+        ]
+    )
+
+
+def test_no_long_module() -> None:
+    lengths = {path: len(text_of(path).splitlines()) for path in committed("*.py", "*.sh")}
+    fail_on([f"{path.relative_to(ROOT)}: {n} lines" for path, n in lengths.items() if n > LONGEST_MODULE])
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names that a module imports from outside its own package."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    froms = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    above = {".." for node in nodes if isinstance(node, ast.ImportFrom) and node.level > 1}
+    return {name.partition(".")[0] for name in plain | froms} | above
+
+
+def test_the_node_agent_imports_only_what_every_image_has() -> None:
+    modules = committed("cloudinit/node/*.py")
+    assert modules
+    fail_on([f"{path.relative_to(ROOT)}: {name}" for path in modules for name in sorted(imported(path) - OF_A_NODE)])
