@@ -26,7 +26,7 @@ POWERED = frozenset(
 class Judge(Protocol):
     """Says which targets a balancer may send to."""
 
-    def serves(self, balancer_id: str, target_group_id: str, target: Target) -> bool: ...
+    def serves(self, balancer_id: str, target: Target) -> bool: ...
 
 
 class Networks:
@@ -85,14 +85,10 @@ class Networks:
     def _forwards(self, balancer: NetworkLoadBalancer, subnet_ids: set[str]) -> Iterator[Forward]:
         """A balancer belongs to the network of its targets."""
         attached = [self._store.get(TargetGroup, group.target_group_id) for group in balancer.attached_target_groups]
-        members = [(group.id, target) for group in attached if group for target in group.targets]
-        if not any(target.subnet_id in subnet_ids for _, target in members):
+        targets = [target for group in attached if group for target in group.targets]
+        if not any(target.subnet_id in subnet_ids for target in targets):
             return
-        serving = tuple(
-            IPv4Address(target.address)
-            for group_id, target in members
-            if self._judge.serves(balancer.id, group_id, target)
-        )
+        serving = tuple(IPv4Address(target.address) for target in targets if self._judge.serves(balancer.id, target))
         for listener in balancer.listeners:
             transport = Transport.UDP if listener.protocol == Listener.UDP else Transport.TCP
             yield Forward(IPv4Address(listener.address), listener.port, transport, listener.target_port, serving)

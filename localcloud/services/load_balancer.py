@@ -25,7 +25,7 @@ from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
 DEFAULT_INTERVAL, DEFAULT_TIMEOUT, DEFAULT_THRESHOLD = 2, 1, 2
-TargetStatus = Callable[[NetworkLoadBalancer, str, Target], "TargetState.Status.ValueType"]
+TargetStatus = Callable[[NetworkLoadBalancer, Target], "TargetState.Status.ValueType"]
 
 
 class NetworkLoadBalancerService(ResourceService[NetworkLoadBalancer]):
@@ -134,7 +134,7 @@ class NetworkLoadBalancerService(ResourceService[NetworkLoadBalancer]):
             TargetState(
                 subnet_id=target.subnet_id,
                 address=target.address,
-                status=self._target_status(balancer, group.id, target),
+                status=self._target_status(balancer, target),
             )
             for target in group.targets
         ]
