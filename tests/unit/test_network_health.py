@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.errors import HostError
+from localcloud.network import health
+from localcloud.network.health import Health, HealthCheck, Prober, Result, Status, Target, judge, probe, request
+
+PASSED, FAILED = Result(passed=True, seen="HTTP 200"), Result(passed=False, seen="HTTP 500")
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+def check(port: int = 80, path: str | None = "/ping", unhealthy: int = 2, healthy: int = 2) -> HealthCheck:
+    return HealthCheck("check", 0.05, 0.3, unhealthy, healthy, port, path)
+
+
+def after(results: list[Result], how: HealthCheck) -> Health:
+    now = Health()
+    for result in results:
+        now = now.after(result, how)
+    return now
+
+
+def test_a_target_starts_initial_and_turns_after_as_many_results_as_the_threshold() -> None:
+    how = check(healthy=3, unhealthy=2)
+    assert after([PASSED, PASSED], how).status is Status.INITIAL
+    assert after([PASSED] * 3, how).status is Status.HEALTHY
+    assert after([PASSED] * 3 + [FAILED], how).status is Status.HEALTHY
+    assert after([PASSED] * 3 + [FAILED] * 2, how).status is Status.UNHEALTHY
+    assert after([FAILED] * 2, how).status is Status.UNHEALTHY
+
+
+def test_a_result_of_the_other_kind_starts_the_row_anew() -> None:
+    assert after([PASSED, FAILED, PASSED, FAILED, PASSED], check()).status is Status.INITIAL
+
+
+@given(st.lists(st.booleans(), max_size=40), st.integers(2, 10), st.integers(2, 10))
+def test_the_status_is_that_of_the_last_row_that_was_long_enough(
+    passes: list[bool], healthy: int, unhealthy: int
+) -> None:
+    expected, row, last = Status.INITIAL, 0, None
+    for passed in passes:
+        row = row + 1 if passed is last else 1
+        last = passed
+        if row >= (healthy if passed else unhealthy):
+            expected = Status.HEALTHY if passed else Status.UNHEALTHY
+    results = [PASSED if passed else FAILED for passed in passes]
+    assert after(results, check(healthy=healthy, unhealthy=unhealthy)).status is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "passed"),
+    [
+        (b"HTTP/1.1 200 OK\r", True),
+        (b"HTTP/1.0 200", True),
+        (b"HTTP/1.1 2000 OK", False),
+        (b"HTTP/1.1 204 No Content", False),
+        (b"HTTP/1.1 301 Moved", False),
+        (b"HTTP/1.1 500 Oops", False),
+        (b"SSH-2.0-OpenSSH 200", False),
+        (b"HTTP/1.1", False),
+        (b"", False),
+    ],
+)
+def test_http_passes_on_200_alone(line: bytes, passed: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    assert judge(line).passed is passed
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_get_a_verdict(line: bytes) -> None:
+    assert isinstance(judge(line), Result)
+
+
+def test_the_request_asks_for_no_kept_connection() -> None:
+    assert request(IPv4Address("10.0.0.5"), 8080, "/ping?a=1") == (
+        b"GET /ping?a=1 HTTP/1.1\r\nHost: 10.0.0.5:8080\r\nUser-Agent: samovar-healthcheck\r\nConnection: close\r\n\r\n"
+    )
+
+
+def on_loopback(_network: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+    made = socket.socket(family, kind)
+    made.setblocking(False)  # noqa: FBT003 - its only argument
+    return made
+
+
+@pytest.fixture(autouse=True)
+def source_on_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "HEALTH_CHECKS", LOOPBACK)
+
+
+@asynccontextmanager
+async def server(answer: Callable[[], bytes | None]) -> AsyncIterator[int]:
+    """Answers each request with what `answer` says, or after the probe gave up; the port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            said = answer()
+            if said is None:
+                await reader.read()
+            else:
+                writer.write(said)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        await asyncio.sleep(0.05)  # the last connections end
+        listening.close()
+
+
+async def test_probes_tell_what_they_saw() -> None:
+    answers: list[bytes | None] = [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 503 No\r\n\r\n", b"", None]
+    async with server(lambda: answers.pop(0)) as port:
+        target = Target("n", LOOPBACK, check(port))
+        results = [await probe(on_loopback, target) for _ in range(4)]
+    assert results == [
+        Result(passed=True, seen="HTTP 200"),
+        Result(passed=False, seen="HTTP 503"),
+        Result(passed=False, seen="no HTTP answer"),
+        Result(passed=False, seen=f"no answer on port {port} within 0.3 s"),
+    ]
+    refused = await probe(on_loopback, Target("n", LOOPBACK, check(port, None)))
+    assert refused == Result(passed=False, seen=f"port {port}: Connection refused")
+
+
+async def test_a_tcp_check_passes_when_the_port_is_open() -> None:
+    async with server(lambda: None) as port:
+        assert (await probe(on_loopback, Target("n", LOOPBACK, check(port, None)))).passed
+
+
+async def test_a_network_that_is_gone_fails_the_check() -> None:
+    def gone(*_: object) -> socket.socket:
+        raise HostError("network n is not on this host")
+
+    result = await probe(gone, Target("n", LOOPBACK, check()))
+    assert result == Result(passed=False, seen="network n is not on this host")
+
+
+async def test_the_prober_tells_changes_once_and_stops_when_the_target_leaves() -> None:
+    said = [b"HTTP/1.1 200 OK\r\n\r\n"]
+    told: list[tuple[str, Status]] = []
+    prober = Prober[str](on_loopback, lambda key, now: told.append((key, now.status)))
+    async with server(lambda: said[0]) as port:
+        targets = {"a": Target("n", LOOPBACK, check(port))}
+        prober.set_targets(targets)
+        await asyncio.sleep(0.4)
+        prober.set_targets(targets)
+        said[0] = b"HTTP/1.1 500 Oops\r\n\r\n"
+        await asyncio.sleep(0.4)
+        assert told == [("a", Status.HEALTHY), ("a", Status.UNHEALTHY)]
+        assert prober.health("a").seen == "HTTP 500"
+        prober.set_targets({})
+        assert prober.health("a") == Health()
+        said[0] = b"HTTP/1.1 200 OK\r\n\r\n"
+        await asyncio.sleep(0.3)
+        assert len(told) == 2
+    await prober.close()
+
+
+async def test_a_changed_check_starts_initial_and_a_listener_that_fails_stops_no_probe() -> None:
+    told: list[Status] = []
+
+    def tell(_key: str, now: Health) -> None:
+        told.append(now.status)
+        raise RuntimeError("a bug elsewhere")
+
+    prober = Prober[str](on_loopback, tell)
+    async with server(lambda: b"HTTP/1.1 200 OK\r\n\r\n") as port:
+        prober.set_targets({"a": Target("n", LOOPBACK, check(port))})
+        await asyncio.sleep(0.3)
+        prober.set_targets({"a": Target("n", LOOPBACK, check(port, "/other"))})
+        assert prober.health("a").status is Status.INITIAL
+        await asyncio.sleep(0.3)
+        await prober.close()
+    assert told == [Status.HEALTHY, Status.HEALTHY]
+
+
+async def test_what_was_known_to_be_healthy_stays_so_until_the_check_says_otherwise() -> None:
+    told: list[Status] = []
+    prober = Prober[str](on_loopback, lambda _key, now: told.append(now.status))
+    async with server(lambda: b"HTTP/1.1 500 Oops\r\n\r\n") as port:
+        prober.set_targets({"a": Target("n", LOOPBACK, check(port))}, healthy={"a"})
+        assert prober.health("a").status is Status.HEALTHY
+        await asyncio.sleep(0.3)
+        await prober.close()
+    assert told == [Status.UNHEALTHY]

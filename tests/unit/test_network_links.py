@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcloud.network import uplink
+from localcloud.network.links import Link, Links, Seen, changes, forwarding, links, missing, sysctls
+from localcloud.network.names import INTERFACE_NAME, Names, port
+from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+
+NAMES = Names(200)
+SUBNETS = tuple(Subnet(f"s{n}", n, IPv4Network(f"10.30.{n}.0/24")) for n in range(1, 4))
+
+
+def nic(subnet: int, number: int, *, plugged: bool = True, machine: str | None = None) -> Nic:
+    address = IPv4Address(f"10.30.{subnet}.{number}")
+    mac = f"0e:00:0a:1e:{subnet:02x}:{number:02x}"
+    return Nic(machine or f"m{subnet}-{number}", f"s{subnet}", mac, address, f"host-{number}", plugged)
+
+
+def as_wanted(wanted: Links) -> Seen:
+    """What is seen when all is as it should be."""
+    bridges = {bridge.name: Link(up=True, addresses=frozenset(bridge.addresses)) for bridge in wanted.bridges}
+    return Seen(
+        links={"lo": Link(up=True), "pub0": Link(up=True), **bridges}
+        | {port.name: Link(up=True) for port in wanted.ports},
+        neighbours=frozenset(wanted.neighbours),
+        namespaces=frozenset(port.namespace for port in wanted.ports),
+    )
+
+
+def acted(lines: tuple[str, ...], seen: Seen) -> Seen:  # noqa: C901 - a table of commands
+    """A model of what `ip -batch` does with the lines; it refuses what the kernel refuses."""
+    interfaces, neighbours, namespaces = dict(seen.links), set(seen.neighbours), set(seen.namespaces)
+    for line in lines:
+        match line.split():
+            case ["link", "add", name, *_]:
+                assert name not in interfaces
+                interfaces[name] = Link(up=False)
+            case ["link", "del", name]:
+                del interfaces[name]
+                neighbours = {entry for entry in neighbours if entry[0] != name}
+            case ["link", "set", name, "up"]:
+                interfaces[name] = replace(interfaces[name], up=True)
+            case ["link", "set", name, "master", bridge]:
+                assert {name, bridge} <= interfaces.keys()
+            case ["address", verb, address, "dev", name]:
+                had = interfaces[name].addresses
+                assert verb == "replace" or address in had
+                now = had | {address} if verb == "replace" else had - {address}
+                interfaces[name] = replace(interfaces[name], addresses=now)
+            case ["neigh", "del", address, "dev", name]:
+                neighbours.remove((name, address))
+            case ["neigh", "replace", address, _, _, "dev", name, *_]:
+                assert name in interfaces
+                neighbours.add((name, address))
+            case ["netns", "add", name]:
+                assert name not in namespaces
+                namespaces.add(name)
+            case ["netns", "del", name]:
+                namespaces.remove(name)
+    return Seen(interfaces, frozenset(neighbours), frozenset(namespaces))
+
+
+nics = st.lists(
+    st.builds(nic, st.integers(1, 3), st.integers(3, 20), plugged=st.booleans()),
+    unique_by=lambda made: made.address,
+    max_size=12,
+)
+networks = st.builds(
+    lambda subnets, machines: Network(
+        "n", 1, SUBNETS[:subnets], tuple(machine for machine in machines if int(machine.subnet_id[1:]) <= subnets)
+    ),
+    st.integers(1, 3),
+    nics,
+)
+
+
+@given(networks, networks)
+def test_from_any_network_the_changes_lead_to_any_other(before: Network, after: Network) -> None:
+    wanted = links(after, NAMES)
+    there = acted(changes(wanted, as_wanted(links(before, NAMES))), as_wanted(links(before, NAMES)))
+    assert there == as_wanted(wanted)
+
+
+@given(networks, st.data())
+def test_from_any_half_of_a_network_the_changes_lead_to_the_whole(network: Network, data: st.DataObject) -> None:
+    wanted = links(network, NAMES)
+    whole = as_wanted(wanted)
+    kept = data.draw(st.sets(st.sampled_from(sorted(whole.links))))
+    up = data.draw(st.sets(st.sampled_from(sorted(whole.links))))
+    half = Seen(
+        links={name: replace(link, up=name in up) for name, link in whole.links.items() if name in kept},
+        neighbours=frozenset(entry for entry in whole.neighbours if entry[0] in kept),
+        namespaces=whole.namespaces,
+    )
+    there = acted(changes(wanted, half), half)
+    assert {name for name, link in there.links.items() if name not in {"lo", "pub0"}} == whole.links.keys() - {
+        "lo",
+        "pub0",
+    }
+    assert there.neighbours == whole.neighbours
+    assert there.namespaces == whole.namespaces
+
+
+def test_a_machine_that_lost_its_power_gets_a_new_interface() -> None:
+    wanted = links(Network("n", 1, SUBNETS[:1], (nic(1, 10),)), NAMES)
+    seen = as_wanted(wanted)
+    name = wanted.ports[0].name
+    cut = replace(seen, links={**seen.links, name: Link(up=False)})
+    assert missing(wanted, cut) == wanted.ports
+    assert changes(wanted, cut)[:2] == (f"link del {name}", "netns del samovar-200-m1-10")
+
+
+def test_a_machine_without_power_has_no_interface_but_keeps_its_neighbour() -> None:
+    wanted = links(Network("n", 1, SUBNETS[:1], (nic(1, 10, plugged=False),)), NAMES)
+    assert wanted.ports == ()
+    assert wanted.neighbours == {("br1", "10.30.1.10"): "0e:00:0a:1e:01:0a"}
+
+
+def test_nothing_is_made_or_removed_when_all_is_there() -> None:
+    wanted = links(Network("n", 1, SUBNETS, (nic(1, 10), nic(2, 10))), NAMES)
+    assert not [line for line in changes(wanted, as_wanted(wanted)) if " add " in line or " del " in line]
+
+
+def test_a_bridge_has_gateway_and_name_server_and_learns_nothing() -> None:
+    wanted = links(Network("n", 1, SUBNETS[:1], (nic(1, 10),)), NAMES)
+    assert wanted.bridges[0].addresses == ("10.30.1.1/24", "10.30.1.2/32")
+    assert "learning off" in " ".join(changes(wanted, Seen()))
+    assert forwarding(wanted) == (f"fdb replace 0e:00:0a:1e:01:0a dev {wanted.ports[0].name} master static",)
+
+
+def test_an_address_that_a_subnet_no_longer_has_is_taken_off() -> None:
+    wanted = links(Network("n", 1, SUBNETS[:1]), NAMES)
+    seen = Seen(links={"br1": Link(up=True, addresses=frozenset({"10.99.0.1/24", "10.30.1.1/24"}))})
+    assert "address del 10.99.0.1/24 dev br1" in changes(wanted, seen)
+
+
+@given(st.text(min_size=1), st.integers(1, 3), st.integers(3, 254))
+def test_a_ports_name_fits_and_says_which_machine(machine: str, subnet: int, number: int) -> None:
+    made = port(nic(subnet, number, machine=machine))
+    assert len(made) <= INTERFACE_NAME
+    assert made == port(nic(subnet, number, machine=machine))
+    assert made != port(nic(subnet, number - 1, machine=machine))
+    assert made != port(nic(subnet, number, machine=f"{machine}x"))
+
+
+def test_only_addresses_of_the_clouds_own_range_are_routed_on_the_host() -> None:
+    inside, outside = IPv4Address("127.66.200.5"), IPv4Address("10.30.1.100")
+    forwards = tuple(Forward(address, 80, Transport.TCP, 80, ()) for address in (inside, outside))
+    machine = replace(nic(1, 10), public=IPv4Address("127.66.200.6"))
+    network = Network("n", 1, SUBNETS[:1], (machine,), forwards)
+    assert uplink.public_addresses(network, NAMES) == {inside, IPv4Address("127.66.200.6")}
+
+
+def test_a_route_goes_with_the_last_use_of_its_address() -> None:
+    old, new = IPv4Address("127.66.200.5"), IPv4Address("127.66.200.6")
+    lines = uplink.on_host("smv200h1", NAMES.uplink_macs(1), frozenset({new}), frozenset({old}))
+    assert "route del table local 127.66.200.5/32 dev smv200h1" in lines
+    assert "route replace table local 127.66.200.6/32 via 198.18.235.1 dev smv200h1 src 127.65.0.1 onlink" in lines
+
+
+def test_each_bridge_has_its_settings() -> None:
+    settings = sysctls(links(Network("n", 1, SUBNETS), NAMES))
+    assert {settings[f"ipv4/conf/br{n}/proxy_arp_pvlan"] for n in (1, 2, 3)} == {"1"}

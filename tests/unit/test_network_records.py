@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from localcloud.network.footprint import Footprint, read, write
+from localcloud.network.records import Files, Lease, records, release, stale
+from localcloud.network.spec import Network, Nic, Subnet
+
+FILES = Files(Path("/home/cloud/networks/n"))
+SUBNETS = (Subnet("s1", 1, IPv4Network("10.30.0.0/24")), Subnet("s2", 2, IPv4Network("10.30.1.0/24")))
+NIC = Nic(
+    "fhm1", "s1", "0e:00:0a:1e:00:0a", IPv4Address("10.30.0.10"), "bingo-1", aliases=("bingo", "b.example.internal")
+)
+NETWORK = Network("n", 1, SUBNETS, (NIC,))
+
+
+def test_a_machine_is_known_by_host_name_id_and_aliases() -> None:
+    assert records(NETWORK, FILES).hosts == (
+        "10.30.0.10 bingo-1.internal fhm1.auto.internal bingo.internal b.example.internal\n"
+    )
+
+
+def test_a_machines_address_hangs_on_its_mac() -> None:
+    assert records(NETWORK, FILES).dhcp_hosts == "0e:00:0a:1e:00:0a,10.30.0.10,bingo-1\n"
+
+
+def test_each_subnet_has_its_own_gateway_and_name_server() -> None:
+    configuration = records(NETWORK, FILES).configuration.splitlines()
+    assert "dhcp-range=set:br2,10.30.1.0,static,255.255.255.0,12h" in configuration
+    assert "dhcp-option=tag:br2,option:router,10.30.1.1" in configuration
+    assert "dhcp-option=tag:br2,option:dns-server,10.30.1.2" in configuration
+
+
+def test_leases_of_machines_that_are_gone_are_stale() -> None:
+    kept = "1790000000 0e:00:0a:1e:00:0a 10.30.0.10 bingo-1 *\n"
+    gone = "1790000000 0e:00:0a:1e:00:0b 10.30.0.11 * 01:0e:00:0a:1e:00:0b\n"
+    assert stale(kept + gone, NETWORK) == (Lease("0e:00:0a:1e:00:0b", IPv4Address("10.30.0.11")),)
+    assert stale("", NETWORK) == ()
+
+
+def test_a_release_is_the_packet_of_rfc_2131() -> None:
+    packet = release(Lease("0e:00:0a:1e:00:0b", IPv4Address("10.30.0.11")), IPv4Address("10.30.0.1"))
+    assert packet[:4] == bytes((1, 1, 6, 0))
+    assert packet[12:16] == bytes((10, 30, 0, 11))
+    assert packet[28:34] == bytes.fromhex("0e000a1e000b")
+    assert packet[236:] == bytes.fromhex("63825363") + bytes((53, 1, 7, 54, 4, 10, 30, 0, 1, 255))
+
+
+def test_what_a_network_left_on_the_host_is_read_back(tmp_path: Path) -> None:
+    assert read(tmp_path / "n") is None
+    write(tmp_path / "n", Footprint(3, {"fhm1": "m123"}))
+    assert read(tmp_path / "n") == Footprint(3, {"fhm1": "m123"})
