@@ -11,11 +11,11 @@ from kit.errors import CloudError
 REMEDIES = {
     grpc.StatusCode.UNAUTHENTICATED: "the token is wrong or has expired: get a new one, or let YC_TOKEN be",
     grpc.StatusCode.PERMISSION_DENIED: "the account lacks a role on the folder: have it granted",
-    grpc.StatusCode.UNAVAILABLE: "nothing trusted answers there: see `./cli.py cloud status`, YC_ENDPOINT and SSL_CERT_FILE",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "no answer in time: see `./cli.py cloud status` and YC_ENDPOINT",
+    grpc.StatusCode.UNAVAILABLE: "nothing trusted answers there: see `cloud status`, YC_ENDPOINT and SSL_CERT_FILE",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "no answer in time: see `cloud status` and YC_ENDPOINT",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "a quota of the cloud is used up: have it raised, or remove what is not needed",
     grpc.StatusCode.ALREADY_EXISTS: "something of that name is in the folder without our labels: rename or remove it",
-    grpc.StatusCode.FAILED_PRECONDITION: "something else holds it: see `./cli.py plan`, and run the command again",
+    grpc.StatusCode.FAILED_PRECONDITION: "something else holds it: see `plan ENV`, and run the command again",
     grpc.StatusCode.UNIMPLEMENTED: "this cloud does not serve the method",
 }
 
@@ -45,7 +45,7 @@ STATUS = {status.value[0]: status for status in grpc.StatusCode}
 
 def call_failed(method: str, error: grpc.RpcError) -> CallFailed:
     """From gRPC's error, whose object is a call as well; `method` is its full path."""
-    call = cast(grpc.Call, error)
+    call = cast("grpc.Call", error)
     return CallFailed(short(method), call.code(), call.details() or "no details")
 
 

@@ -55,7 +55,7 @@ def _prefix(network: IPv4Network) -> IPv4Network:
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$")]
-Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-z]$")]
+Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")]
 Port = Annotated[int, Field(ge=1, le=32767)]
 Memory = Annotated[int, BeforeValidator(_size), AfterValidator(_between(GIB // 2, 256 * GIB, "memory is 512M to 256G"))]
 Disk = Annotated[int, BeforeValidator(_size), AfterValidator(_between(GIB, 4096 * GIB, "a disk is 1G to 4T"))]
@@ -116,7 +116,7 @@ class EnvironmentFile(_Strict):
     """The whole file."""
 
     cloud: CloudKind = CloudKind.LOCAL
-    zones: list[Zone] = Field(min_length=1, max_length=4)
+    zones: list[Zone] = Field(min_length=1)
     network: NetworkEntry
     domain: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")] | None = None
     groups: dict[Name, GroupEntry] = Field(min_length=1)

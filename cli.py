@@ -1,0 +1,19 @@
+#!/bin/sh
+# ruff: noqa: EXE003 - the shell reads as far as the docstring goes: it looks for the virtual environment's Python
+""":"
+self=$(readlink -f "$0")
+python=${self%/*}/.venv/bin/python
+[ -x "$python" ] && exec "$python" "$self" "$@"
+echo "samovar: there is no ${python%/bin/python}" >&2
+echo "  remedy: run make setup" >&2
+exit 7
+"""  # noqa: D205, D400, D415
+
+from __future__ import annotations
+
+import sys
+
+from commands.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,4 @@
+"""The command line: each command parses, calls one function, shows the result.
+
+What takes long to load is imported by the command that needs it, so that `--help` is quick.
+"""

@@ -1,0 +1,100 @@
+"""`cloud`: the local cloud as a whole, and its own hand on the machines."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from commands.tool import Tool, output_option, pass_tool
+from kit.output import Format, show, table, talk
+
+if TYPE_CHECKING:
+    from cloud.daemon import Daemon
+
+
+@click.group()
+def cloud() -> None:
+    """The local cloud: the Yandex Cloud API on loopback, with real machines under it."""
+
+
+@cloud.command()
+@pass_tool
+def up(tool: Tool) -> None:
+    """Start the local cloud, unless it runs."""
+    from cloud.daemon import find_or_start
+
+    daemon = find_or_start(tool.home)
+    talk().say(f"the local cloud answers at {daemon.grpc} (gRPC) and {daemon.rest} (REST), pid {daemon.pid}")
+
+
+@cloud.command()
+@pass_tool
+def down(tool: Tool) -> None:
+    """Stop the local cloud and take everything of it off this host.
+
+    One whose daemon was killed is started once more for that: its machines outlived it.
+    """
+    from cloud.daemon import find_or_start, read_endpoint, wait_until_gone
+
+    if read_endpoint(tool.home) is None:
+        talk().say(f"no local cloud runs in {tool.home}")
+        return
+    daemon = find_or_start(tool.home)
+    with talk().step("local cloud down"):
+        _host(tool).shutdown()
+        wait_until_gone(daemon)
+
+
+@cloud.command()
+@output_option
+@pass_tool
+def status(tool: Tool, fmt: Format) -> None:
+    """Show whether the local cloud runs, where it answers, and what runs in it."""
+    from cloud.daemon import find
+
+    daemon = find(tool.home)
+    found = _running(tool, daemon) if daemon else {"running": False, "pid": None, "machines": [], "networks": []}
+    machines = [(m["name"], m["id"], str(m["pid"] or ""), "yes" if m["running"] else "no") for m in found["machines"]]
+    about = (
+        [("pid", str(daemon.pid)), ("gRPC", daemon.grpc), ("REST", daemon.rest), ("home", str(tool.home))]
+        if daemon
+        else [("running", "no"), ("home", str(tool.home))]
+    )
+    show(found, fmt, [table(("", ""), about), table(("MACHINE", "ID", "PID", "RUNS"), machines)])
+
+
+@cloud.command()
+@pass_tool
+def env(tool: Tool) -> None:
+    """Print the variables that point any client at the local cloud: eval "$(./cli.py cloud env)"."""
+    from cloud.access import to_environment
+    from cloud.daemon import find_or_start
+
+    for name, value in to_environment(find_or_start(tool.home).access).items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@cloud.command()
+@click.argument("machine")
+@pass_tool
+def kill(tool: Tool, machine: str) -> None:
+    """Cut the power of MACHINE, given by id, by name (dev-nginx-1), or by a hostname that only one has."""
+    killed = _host(tool).kill(machine)
+    talk().say(f"{killed.name} ({killed.id}) lost its power")
+
+
+def _running(tool: Tool, daemon: Daemon) -> dict[str, Any]:
+    endpoint = {"grpc": daemon.grpc, "rest": daemon.rest}
+    return {"running": True, **_host(tool).status(), "endpoint": endpoint}
+
+
+def _host(tool: Tool) -> Any:
+    """The host's hand, straight from the endpoint file: these commands make sense for a local cloud alone."""
+    from cloud.daemon import find_or_start
+    from cloud.host import Host
+    from cloud.rest import Rest
+
+    daemon = find_or_start(tool.home)
+    return Host(Rest(daemon.rest, ca=daemon.access.ca, token=daemon.access.token))

@@ -1,0 +1,134 @@
+"""The commands on an environment: what its machines are born with, what would change, doing it, how it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from commands.tool import Tool, agree, environment_argument, output_option, pass_tool, yes_option
+from kit.errors import ExitCode
+from kit.output import Format, show, table, talk
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from groups.plan import Plan
+    from groups.status import Status
+
+TIMEOUT = 600.0
+
+
+@click.command()
+@environment_argument
+@click.argument("group")
+@output_option
+def render(env: str, group: str, fmt: Format) -> None:
+    """Show what the machines of GROUP in ENV are born with: user-data and the rest of their metadata."""
+    from rich.text import Text
+
+    from cloudinit.render import instance_metadata
+    from envs.load import load_environment
+
+    found = load_environment(env).group(group)
+    metadata = instance_metadata(found.image, found.settings)
+    show(metadata, fmt, [Text(f"# {key}\n{value.rstrip()}\n") for key, value in sorted(metadata.items())])
+
+
+@click.command()
+@environment_argument
+@output_option
+@pass_tool
+def plan(tool: Tool, env: str, fmt: Format) -> None:
+    """Show what a rollout of ENV would create, change, replace and delete, and why."""
+    from groups.rollout import prepare
+
+    environment, session = tool.open(env)
+    the_plan = prepare(session, environment).plan
+    show(the_plan.to_json(), fmt, _plan_table(the_plan))
+
+
+@click.command()
+@environment_argument
+@yes_option
+@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds in which ENV must get healthy.")
+@pass_tool
+def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
+    """Bring ENV in line with its file: make, change, replace and delete what the plan says, and wait for its health."""
+    from groups.rollout import prepare, roll_out
+
+    environment, session = tool.open(env)
+    prepared = prepare(session, environment)
+    _tell(prepared.plan)
+    if prepared.plan.changes:
+        agree(f"Carry out these changes in {env}?", yes=yes)
+    done = roll_out(session, environment, prepared, talk(), timeout=timeout)
+    for _, url in done.endpoints:
+        click.echo(url)
+
+
+@click.command()
+@environment_argument
+@output_option
+@click.option("--exit-code", is_flag=True, help=f"End with {ExitCode.UNHEALTHY:d} unless everything is healthy.")
+@pass_tool
+def status(tool: Tool, env: str, fmt: Format, *, exit_code: bool) -> int:
+    """Show the groups and machines of ENV, how well they are, and the addresses that answer."""
+    from groups.inspect import inspect
+
+    environment, session = tool.open(env)
+    found = inspect(session, environment)
+    show(found.to_json(), fmt, _status_tables(found))
+    return ExitCode.UNHEALTHY if exit_code and not found.healthy else ExitCode.OK
+
+
+@click.command()
+@environment_argument
+@yes_option
+@pass_tool
+def destroy(tool: Tool, env: str, *, yes: bool) -> None:
+    """Delete everything that ENV has in the cloud. Images stay."""
+    from groups.apply import apply
+    from groups.rollout import prepare_destruction
+
+    environment, session = tool.open(env)
+    prepared = prepare_destruction(session, environment)
+    _tell(prepared.plan)
+    if not prepared.plan.changes:
+        return
+    agree(f"Delete all of this in {env}?", yes=yes)
+    apply(session, prepared.plan, prepared.observed, talk())
+
+
+def _tell(the_plan: Plan) -> None:
+    """The plan as talk: it is not what these commands are asked for."""
+    for change in the_plan.changes:
+        talk().say(f"{change.action} {change.ref}: {change.reason}")
+    if not the_plan.changes:
+        talk().say(f"{the_plan.environment}: nothing to do")
+
+
+def _plan_table(the_plan: Plan) -> list[RenderableType]:
+    if not the_plan.changes:
+        talk().say(f"{the_plan.environment}: nothing to do")
+        return []
+    rows = [(change.action.value, change.ref.kind.value, change.ref.name, change.reason) for change in the_plan.changes]
+    return [table(("ACTION", "KIND", "NAME", "REASON"), rows)]
+
+
+def _status_tables(found: Status) -> list[RenderableType]:
+    groups = [
+        (group.name, str(group.size), "yes" if group.healthy else "no", group.image or "not rolled out")
+        for group in found.groups
+    ]
+    machines = [
+        (m.name, m.zone, m.address, m.status, m.balancer or "", m.image, str(m.pid or ""))
+        for group in found.groups
+        for m in group.machines
+    ]
+    tables = [table(("GROUP", "SIZE", "HEALTHY", "IMAGE"), groups)]
+    if machines:
+        tables.append(table(("MACHINE", "ZONE", "ADDRESS", "STATUS", "BALANCER", "IMAGE", "PID"), machines))
+    if found.endpoints:
+        tables.append(table(("ADDRESS",), [(url,) for _, url in found.endpoints]))
+    return tables

@@ -1,0 +1,96 @@
+"""The tool as a whole: its global options, its commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+
+import rich_click as click
+from click.exceptions import Exit
+
+from commands.cloud import cloud
+from commands.environment import destroy, plan, render, rollout, status
+from commands.images import bake, images
+from commands.tool import Tool
+from kit.errors import ExitCode, SamovarError
+from kit.paths import default_home
+
+VERSION = "0.1.0"
+PROGRAM = "cli.py"
+
+
+@click.group(context_settings={"auto_envvar_prefix": "SAMOVAR", "help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=default_home,
+    show_default=str(default_home()),
+    show_envvar=True,
+    help="The local cloud's home; another folder is another cloud beside it.",
+)
+@click.option("--debug", is_flag=True, show_envvar=True, help="Show what is run, and the traceback of an error.")
+@click.version_option(VERSION, prog_name="samovar")
+@click.pass_context
+def cli(context: click.Context, home: Path, *, debug: bool) -> None:
+    """Bakes images whose machines configure themselves, and rolls them out as groups that heal themselves.
+
+    The same calls go to Yandex Cloud or to the local cloud, where every machine is a real one:
+    `bake`, `rollout dev`, `status dev`, `destroy dev`, `cloud down`.
+
+    Completion: `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`, or `zsh_source`, `fish_source`.
+    """
+    context.obj = Tool(home.absolute(), debug)
+    _log(debug=debug)
+
+
+for command in (bake, images, render, plan, rollout, status, destroy, cloud):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command line; returns its exit code, one of ExitCode."""
+    argv = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(argv, prog_name=PROGRAM, standalone_mode=False)
+    except Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted", "run the command again: it goes on from what is there", ExitCode.INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SamovarError as error:
+        _trace(argv)
+        return _say(error.message, error.remedy, error.code)
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches an operator
+        _trace(argv)
+        return _say(
+            f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it", ExitCode.FAILURE
+        )
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _say(message: str, remedy: str, code: ExitCode) -> int:
+    click.echo(f"samovar: {message}", err=True)
+    if remedy:
+        click.echo(f"  remedy: {remedy}", err=True)
+    return code
+
+
+def _trace(argv: list[str]) -> None:
+    if "--debug" in argv:
+        click.echo(traceback.format_exc(), err=True, nl=False)
+
+
+def _log(*, debug: bool) -> None:
+    """What the gateways log goes to stderr, and only with --debug."""
+    import structlog
+
+    level = logging.DEBUG if debug else logging.WARNING
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[structlog.processors.TimeStamper("%H:%M:%S"), structlog.dev.ConsoleRenderer(colors=False)],
+    )

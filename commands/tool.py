@@ -1,0 +1,97 @@
+"""What all commands share: where the local cloud lives, how data is shown, how an operator is asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import rich_click as click
+
+from kit.errors import ExitCode, SamovarError
+from kit.output import Format
+
+if TYPE_CHECKING:
+    from cloud.session import Session
+    from envs.model import Environment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Tool:
+    """The global options."""
+
+    home: Path
+    debug: bool = False
+
+    def session(self, cloud: str) -> Session:
+        """A session with that cloud; the local one is started if need be."""
+        from cloud.connect import connect
+
+        return connect(cloud, self.home)
+
+    def open(self, name: str) -> tuple[Environment, Session]:
+        """An environment, and a session with the cloud that it lives in."""
+        from envs.load import load_environment
+
+        environment = load_environment(name)
+        return environment, self.session(environment.cloud)
+
+
+class Declined(SamovarError):
+    """The operator said no."""
+
+    code = ExitCode.DECLINED
+
+
+pass_tool = click.make_pass_decorator(Tool)
+
+
+def environment_argument(function: F) -> F:
+    """ENV, with completion."""
+    return click.argument("env", metavar="ENV", shell_complete=_environments)(function)
+
+
+def output_option(function: F) -> F:
+    """`-o table|json|yaml`."""
+    option = click.option(
+        "-o",
+        "--output",
+        "fmt",
+        type=click.Choice([fmt.value for fmt in Format]),
+        default=Format.TABLE.value,
+        show_default=True,
+        callback=lambda _, __, value: Format(value),
+        help="How the data is shown.",
+    )
+    return option(function)
+
+
+def cloud_option(function: F) -> F:
+    """`--cloud`, for what belongs to no environment."""
+    option = click.option(
+        "--cloud", type=click.Choice(["local", "yandex"]), default="local", show_default=True, help="Which cloud."
+    )
+    return option(function)
+
+
+def yes_option(function: F) -> F:
+    """`--yes`."""
+    return click.option("--yes", is_flag=True, help="Do not ask first (off a terminal nothing is asked).")(function)
+
+
+def agree(question: str, *, yes: bool) -> None:
+    """Asks on a terminal unless `yes`; Declined where the answer is no."""
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    if not click.confirm(question, err=True):
+        raise Declined("nothing was done")
+
+
+def _environments(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from envs.load import environment_names
+
+    return [name for name in environment_names() if name.startswith(incomplete)]

@@ -1,0 +1,1 @@
+"""From an environment to running groups: desired -> observed -> plan -> apply -> gates -> status."""

@@ -1,0 +1,72 @@
+"""Carrying out a plan: in the order of the kinds, those of one kind side by side, each shown with its seconds.
+
+Interrupted anywhere, nothing is lost: what was made carries its labels, and the next plan goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import groupby
+
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from cloud.session import Session, side_by_side
+from groups.kinds.base import Begun, Work
+from groups.kinds.registry import HANDLERS
+from groups.plan import Action, Change, Plan, early_deletions, late_deletions
+from groups.spec import Existing, Kind, Observed, Ref
+from kit.output import Talk
+
+DELETE_TIMEOUT = 600.0
+
+
+def apply(session: Session, the_plan: Plan, observed: Observed, talk: Talk) -> dict[Ref, Operation]:
+    """Does what the plan says. Returns the operations of instance groups, which go on: the gates wait for them."""
+    _delete(session, early_deletions(the_plan), talk)
+    work = Work(session, the_plan.environment, observed.ids(), dict(observed.images))
+    running: dict[Ref, Operation] = {}
+    for changes in _by_kind(change for change in the_plan.changes if change.after):
+        begun = side_by_side(*(partial(_make, work, change, talk) for change in changes))
+        for change, made in zip(changes, begun, strict=True):
+            work.ids[change.ref] = made.id
+            if change.ref.kind is Kind.GROUP:
+                running[change.ref] = made.operation
+    _delete(session, late_deletions(the_plan), talk)
+    return running
+
+
+def _by_kind(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    for _, same in groupby(changes, key=lambda change: change.ref.kind):
+        yield list(same)
+
+
+def _make(work: Work, change: Change, talk: Talk) -> Begun:
+    """Begins a creation or an update, and waits for it unless it is a group's."""
+    what = f"{change.action} {change.ref}"
+    if change.ref.kind is Kind.GROUP:
+        return _begin(work, change)
+    with talk.step(what):
+        made = _begin(work, change)
+        work.session.finish(made.operation, what=what)
+        return made
+
+
+def _begin(work: Work, change: Change) -> Begun:
+    handler = HANDLERS[change.ref.kind]
+    assert change.after  # noqa: S101 - deletions take another way
+    if change.action is Action.UPDATE and change.before:
+        return handler.update(work, change.before, change.after, change.fields)
+    return handler.create(work, change.after)
+
+
+def _delete(session: Session, resources: Iterable[Existing], talk: Talk) -> None:
+    for _, same in groupby(resources, key=lambda existing: existing.ref.kind):
+        side_by_side(*(partial(_delete_one, session, existing, talk) for existing in same))
+
+
+def _delete_one(session: Session, existing: Existing, talk: Talk) -> None:
+    what = f"delete {existing.ref}"
+    with talk.step(what):
+        operation = HANDLERS[existing.ref.kind].delete(session, existing)
+        session.finish(operation, what=what, timeout=DELETE_TIMEOUT)

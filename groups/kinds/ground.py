@@ -1,0 +1,121 @@
+"""What groups stand on: addresses, networks, subnets, and the account that makes machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from yandex.cloud.iam.v1 import service_account_service_pb2 as accounts
+from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
+from yandex.cloud.operation.operation_pb2 import Operation
+from yandex.cloud.vpc.v1 import address_service_pb2 as addresses
+from yandex.cloud.vpc.v1 import network_service_pb2 as networks
+from yandex.cloud.vpc.v1 import subnet_service_pb2 as subnets
+from yandex.cloud.vpc.v1.address_pb2 import Address as AddressMessage
+from yandex.cloud.vpc.v1.address_service_pb2_grpc import AddressServiceStub
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
+from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as SubnetMessage
+from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
+
+from cloud.session import Session
+from groups.kinds.base import Begun, Fixed, Names, Work, begun
+from groups.spec import Address, Existing, Kind, Network, Resource, ServiceAccount, Subnet
+
+
+class Addresses(Fixed):
+    """Reserved public addresses."""
+
+    def list(self, session: Session) -> list[Any]:
+        request = addresses.ListAddressesRequest(folder_id=session.folder_id)
+        return session.list(session.client(AddressServiceStub).List, request, "addresses")
+
+    def aliases(self, message: AddressMessage) -> Mapping[str, str]:
+        return {message.external_ipv4_address.address: message.name}
+
+    def read(self, message: AddressMessage, _: Names) -> Address:
+        return Address(zone=message.external_ipv4_address.zone_id)
+
+    def create(self, work: Work, resource: Resource) -> Begun:
+        spec = cast("Address", resource.spec)
+        request = addresses.CreateAddressRequest(
+            folder_id=work.session.folder_id,
+            name=resource.name,
+            labels=work.labels(resource),
+            external_ipv4_address_spec=addresses.ExternalIpv4AddressSpec(zone_id=spec.zone),
+        )
+        operation = work.session.client(AddressServiceStub).Create(request)
+        return begun(operation, addresses.CreateAddressMetadata(), lambda made: made.address_id)
+
+    def delete(self, session: Session, existing: Existing) -> Operation:
+        return session.client(AddressServiceStub).Delete(addresses.DeleteAddressRequest(address_id=existing.id))
+
+
+class Networks(Fixed):
+    """VPC networks."""
+
+    def list(self, session: Session) -> list[Any]:
+        request = networks.ListNetworksRequest(folder_id=session.folder_id)
+        return session.list(session.client(NetworkServiceStub).List, request, "networks")
+
+    def read(self, _: Any, __: Names) -> Network:
+        return Network()
+
+    def create(self, work: Work, resource: Resource) -> Begun:
+        request = networks.CreateNetworkRequest(
+            folder_id=work.session.folder_id, name=resource.name, labels=work.labels(resource)
+        )
+        operation = work.session.client(NetworkServiceStub).Create(request)
+        return begun(operation, networks.CreateNetworkMetadata(), lambda made: made.network_id)
+
+    def delete(self, session: Session, existing: Existing) -> Operation:
+        return session.client(NetworkServiceStub).Delete(networks.DeleteNetworkRequest(network_id=existing.id))
+
+
+class Subnets(Fixed):
+    """Subnets, one a zone."""
+
+    def list(self, session: Session) -> list[Any]:
+        request = subnets.ListSubnetsRequest(folder_id=session.folder_id)
+        return session.list(session.client(SubnetServiceStub).List, request, "subnets")
+
+    def read(self, message: SubnetMessage, names: Names) -> Subnet:
+        cidr = ", ".join(message.v4_cidr_blocks)
+        return Subnet(network=names.of(message.network_id), zone=message.zone_id, cidr=cidr)
+
+    def create(self, work: Work, resource: Resource) -> Begun:
+        spec = cast("Subnet", resource.spec)
+        request = subnets.CreateSubnetRequest(
+            folder_id=work.session.folder_id,
+            name=resource.name,
+            labels=work.labels(resource),
+            network_id=work.id(Kind.NETWORK, spec.network),
+            zone_id=spec.zone,
+            v4_cidr_blocks=[spec.cidr],
+        )
+        operation = work.session.client(SubnetServiceStub).Create(request)
+        return begun(operation, subnets.CreateSubnetMetadata(), lambda made: made.subnet_id)
+
+    def delete(self, session: Session, existing: Existing) -> Operation:
+        return session.client(SubnetServiceStub).Delete(subnets.DeleteSubnetRequest(subnet_id=existing.id))
+
+
+class ServiceAccounts(Fixed):
+    """The accounts by which groups make machines."""
+
+    def list(self, session: Session) -> list[Any]:
+        request = accounts.ListServiceAccountsRequest(folder_id=session.folder_id)
+        return session.list(session.client(ServiceAccountServiceStub).List, request, "service_accounts")
+
+    def read(self, _: Any, __: Names) -> ServiceAccount:
+        return ServiceAccount()
+
+    def create(self, work: Work, resource: Resource) -> Begun:
+        request = accounts.CreateServiceAccountRequest(
+            folder_id=work.session.folder_id, name=resource.name, labels=work.labels(resource)
+        )
+        operation = work.session.client(ServiceAccountServiceStub).Create(request)
+        return begun(operation, accounts.CreateServiceAccountMetadata(), lambda made: made.service_account_id)
+
+    def delete(self, session: Session, existing: Existing) -> Operation:
+        request = accounts.DeleteServiceAccountRequest(service_account_id=existing.id)
+        return session.client(ServiceAccountServiceStub).Delete(request)

@@ -1,0 +1,186 @@
+"""Instance groups: our words to the API's messages and back. Both directions are pure; a test holds them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
+from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as rpc
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from cloud.labels import GROUP, of_environment
+from cloud.session import Session
+from groups.kinds.base import Begun, Names, Work, begun
+from groups.spec import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Resource, Template
+
+MAX_CHECKING_HEALTH = 120
+"""Seconds after which a machine that never got well is made anew."""
+
+MASK = {
+    "size": "scale_policy",
+    "zones": "allocation_policy",
+    "template": "instance_template",
+    "check": "health_checks_spec",
+    "service_account": "service_account_id",
+    "balanced": "load_balancer_spec",
+    "deploy": "deploy_policy",
+}
+"""The API's field for each of ours that can change."""
+
+
+class InstanceGroups:
+    """Groups of equal machines."""
+
+    def list(self, session: Session) -> list[Any]:
+        request = rpc.ListInstanceGroupsRequest(folder_id=session.folder_id, view=rpc.InstanceGroupView.FULL)
+        return session.list(session.client(InstanceGroupServiceStub).List, request, "instance_groups")
+
+    def aliases(self, message: api.InstanceGroup) -> Mapping[str, str]:
+        target_group = message.load_balancer_state.target_group_id
+        return {target_group: message.name} if target_group else {}
+
+    def read(self, message: api.InstanceGroup, names: Names) -> InstanceGroup:
+        return InstanceGroup(
+            group=message.labels.get(GROUP, ""),
+            size=message.scale_policy.fixed_scale.size,
+            zones=tuple(sorted(zone.zone_id for zone in message.allocation_policy.zones)),
+            template=_read_template(message.instance_template, names),
+            check=_read_check(message.health_checks_spec),
+            service_account=names.of(message.service_account_id),
+            balanced=message.HasField("load_balancer_spec"),
+            deploy=_read_deploy(message.deploy_policy),
+        )
+
+    def create(self, work: Work, resource: Resource) -> Begun:
+        request = rpc.CreateInstanceGroupRequest(
+            folder_id=work.session.folder_id,
+            name=resource.name,
+            labels=work.labels(resource),
+            auto_healing_policy=api.AutoHealingPolicy(auto_healing_action=api.AutoHealingPolicy.RECREATE),
+            **parts(work, resource),
+        )
+        operation = work.session.client(InstanceGroupServiceStub).Create(request)
+        return begun(operation, rpc.CreateInstanceGroupMetadata(), lambda made: made.instance_group_id)
+
+    def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
+        changed = [MASK[name] for name in fields]
+        request = rpc.UpdateInstanceGroupRequest(
+            instance_group_id=existing.id,
+            update_mask=FieldMask(paths=changed),
+            **{name: value for name, value in parts(work, wanted).items() if name in changed},
+        )
+        return Begun(existing.id, work.session.client(InstanceGroupServiceStub).Update(request))
+
+    def delete(self, session: Session, existing: Existing) -> Operation:
+        request = rpc.DeleteInstanceGroupRequest(instance_group_id=existing.id)
+        return session.client(InstanceGroupServiceStub).Delete(request)
+
+
+def parts(work: Work, resource: Resource) -> dict[str, Any]:
+    """The fields that Create and Update share, by the API's names."""
+    spec = cast("InstanceGroup", resource.spec)
+    found: dict[str, Any] = {
+        "instance_template": _template(spec.template, work, spec.group),
+        "scale_policy": api.ScalePolicy(fixed_scale=api.ScalePolicy.FixedScale(size=spec.size)),
+        "deploy_policy": _deploy(spec.deploy),
+        "allocation_policy": api.AllocationPolicy(
+            zones=[api.AllocationPolicy.Zone(zone_id=zone) for zone in spec.zones]
+        ),
+        "health_checks_spec": _check(spec.check),
+        "service_account_id": work.id(Kind.SERVICE_ACCOUNT, spec.service_account),
+    }
+    if spec.balanced:
+        target_group = api.TargetGroupSpec(name=resource.name, labels=work.labels(resource))
+        found["load_balancer_spec"] = api.LoadBalancerSpec(target_group_spec=target_group)
+    return found
+
+
+def _template(spec: Template, work: Work, group: str) -> api.InstanceTemplate:
+    disk = api.AttachedDiskSpec.DiskSpec(type_id=spec.disk_type, size=spec.disk, image_id=work.images[spec.image])
+    nat = api.OneToOneNatSpec(ip_version=api.IpVersion.IPV4) if spec.public else None
+    nic = api.NetworkInterfaceSpec(
+        network_id=work.id(Kind.NETWORK, spec.network),
+        subnet_ids=[work.id(Kind.SUBNET, name) for name in spec.subnets],
+        primary_v4_address_spec=api.PrimaryAddressSpec(one_to_one_nat_spec=nat),
+    )
+    return api.InstanceTemplate(
+        name=spec.name,
+        hostname=spec.hostname,
+        labels=of_environment(work.environment, group),
+        platform_id=spec.platform,
+        resources_spec=api.ResourcesSpec(memory=spec.memory, cores=spec.cores, core_fraction=spec.core_fraction),
+        boot_disk_spec=api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, disk_spec=disk),
+        network_interface_specs=[nic],
+        metadata=dict(spec.metadata),
+    )
+
+
+def _read_template(message: api.InstanceTemplate, names: Names) -> Template:
+    nic = message.network_interface_specs[0]
+    disk = message.boot_disk_spec.disk_spec
+    return Template(
+        name=message.name,
+        hostname=message.hostname,
+        image=names.of(disk.image_id),
+        network=names.of(nic.network_id),
+        subnets=tuple(sorted(map(names.of, nic.subnet_ids))),
+        cores=message.resources_spec.cores,
+        core_fraction=message.resources_spec.core_fraction,
+        memory=message.resources_spec.memory,
+        disk=disk.size,
+        metadata=tuple(sorted(message.metadata.items())),
+        public=nic.primary_v4_address_spec.HasField("one_to_one_nat_spec"),
+        platform=message.platform_id,
+        disk_type=disk.type_id,
+    )
+
+
+def _check(check: HealthCheck) -> api.HealthChecksSpec:
+    spec = api.HealthCheckSpec(
+        interval=Duration(seconds=check.interval),
+        timeout=Duration(seconds=check.timeout),
+        unhealthy_threshold=check.unhealthy,
+        healthy_threshold=check.healthy,
+        http_options=api.HealthCheckSpec.HttpOptions(port=check.port, path=check.path),
+    )
+    return api.HealthChecksSpec(
+        health_check_specs=[spec], max_checking_health_duration=Duration(seconds=MAX_CHECKING_HEALTH)
+    )
+
+
+def _read_check(message: api.HealthChecksSpec) -> HealthCheck:
+    spec = message.health_check_specs[0] if message.health_check_specs else api.HealthCheckSpec()
+    return HealthCheck(
+        port=spec.http_options.port,
+        path=spec.http_options.path,
+        interval=spec.interval.seconds,
+        timeout=spec.timeout.seconds,
+        unhealthy=spec.unhealthy_threshold,
+        healthy=spec.healthy_threshold,
+    )
+
+
+def _deploy(deploy: Deploy) -> api.DeployPolicy:
+    return api.DeployPolicy(
+        max_unavailable=deploy.max_unavailable,
+        max_expansion=deploy.max_expansion,
+        max_creating=deploy.max_creating,
+        max_deleting=deploy.max_deleting,
+        startup_duration=Duration(seconds=deploy.startup_seconds),
+        strategy=api.DeployPolicy.PROACTIVE,
+        minimal_action=api.DeployPolicy.RECREATE,
+    )
+
+
+def _read_deploy(message: api.DeployPolicy) -> Deploy:
+    return Deploy(
+        max_unavailable=message.max_unavailable,
+        max_expansion=message.max_expansion,
+        max_creating=message.max_creating,
+        max_deleting=message.max_deleting,
+        startup_seconds=message.startup_duration.seconds,
+    )

@@ -1,0 +1,159 @@
+"""The plan: what must change so that the cloud has what is desired, in the order in which it can be done, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from groups.spec import Desired, Existing, InstanceGroup, Kind, Observed, Ref, Resource, Template
+
+KINDS = tuple(Kind)
+
+
+class Action(StrEnum):
+    """What happens to a resource. `replace` is a new one in the place of the old."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that changes. `fields` names what an update changes."""
+
+    action: Action
+    reason: str
+    before: Existing | None = None
+    after: Resource | None = None
+    fields: tuple[str, ...] = ()
+
+    @property
+    def ref(self) -> Ref:
+        resource = self.after or self.before
+        assert resource  # noqa: S101 - a change has at least one side
+        return resource.ref
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All changes, in the order of their kinds; empty when there is nothing to do."""
+
+    environment: str
+    changes: tuple[Change, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"environment", "changes": [{"action", "kind", "name", "reason"}]}`."""
+        return {
+            "environment": self.environment,
+            "changes": [
+                {
+                    "action": change.action.value,
+                    "kind": change.ref.kind.value,
+                    "name": change.ref.name,
+                    "reason": change.reason,
+                }
+                for change in self.changes
+            ],
+        }
+
+
+def plan(desired: Desired, observed: Observed) -> Plan:
+    """What is missing is created, what differs is updated or replaced, what is no longer wanted is deleted.
+
+    A resource that refers to a replaced one is replaced as well: its reference would point to nothing.
+    """
+    wanted = {resource.ref: resource for resource in desired.resources}
+    there = {existing.ref: existing for existing in observed.resources}
+    replaced = _replaced(wanted, there)
+    changes = [*_deletions(wanted, there)]
+    for ref, resource in wanted.items():
+        changes.extend(_change(resource, there.get(ref), replaced.get(ref)))
+    changes.sort(key=lambda change: (KINDS.index(change.ref.kind), change.ref.name))
+    return Plan(desired.environment, tuple(changes))
+
+
+def destruction(observed: Observed) -> Plan:
+    """The plan that leaves nothing."""
+    return plan(Desired(observed.environment, ()), observed)
+
+
+def early_deletions(the_plan: Plan) -> tuple[Existing, ...]:
+    """What must go before anything is made: the old halves of replaced resources and all that refers to them."""
+    early: dict[Ref, Existing] = {}
+    for change in the_plan.changes:
+        existing = change.before
+        if existing and _goes(change) and (change.action is Action.REPLACE or early.keys() & {*existing.spec.refs()}):
+            early[existing.ref] = existing
+    return tuple(reversed(early.values()))
+
+
+def late_deletions(the_plan: Plan) -> tuple[Existing, ...]:
+    """What goes last, once nothing refers to it any more."""
+    early = early_deletions(the_plan)
+    gone = [change.before for change in the_plan.changes if change.before and _goes(change)]
+    return tuple(existing for existing in reversed(gone) if existing not in early)
+
+
+def _goes(change: Change) -> bool:
+    return change.action in (Action.REPLACE, Action.DELETE)
+
+
+def _replaced(wanted: Mapping[Ref, Resource], there: Mapping[Ref, Existing]) -> dict[Ref, str]:
+    """Why each resource must be replaced, for those that must; kinds come in order, so one pass reaches all."""
+    reasons: dict[Ref, str] = {}
+    for ref, existing in sorted(there.items(), key=lambda item: KINDS.index(item[0].kind)):
+        if ref not in wanted:
+            continue
+        fixed = existing.spec.FIXED.intersection(existing.spec.differing(wanted[ref].spec))
+        moved = [str(other) for other in existing.spec.refs() if other in reasons]
+        if fixed:
+            reasons[ref] = _differences(existing, wanted[ref], tuple(sorted(fixed)))
+        elif moved:
+            reasons[ref] = f"replaced: {', '.join(moved)}"
+    return reasons
+
+
+def _change(resource: Resource, existing: Existing | None, replaced: str | None) -> Iterator[Change]:
+    if existing is None:
+        yield Change(Action.CREATE, "not there", after=resource)
+    elif replaced:
+        yield Change(Action.REPLACE, replaced, existing, resource)
+    elif fields := existing.spec.differing(resource.spec):
+        yield Change(Action.UPDATE, _differences(existing, resource, fields), existing, resource, fields)
+
+
+def _deletions(wanted: Mapping[Ref, Resource], there: Mapping[Ref, Existing]) -> Iterator[Change]:
+    for ref, existing in there.items():
+        if ref not in wanted:
+            yield Change(Action.DELETE, "no longer wanted", before=existing)
+
+
+def _differences(before: Resource, after: Resource, fields: tuple[str, ...]) -> str:
+    if "template" in fields and isinstance(before.spec, InstanceGroup) and isinstance(after.spec, InstanceGroup):
+        plain = [_difference(before.spec, after.spec, name) for name in fields if name != "template"]
+        return "; ".join([*plain, *_template(before.spec.template, after.spec.template)])
+    return "; ".join(_difference(before.spec, after.spec, name) for name in fields)
+
+
+def _difference(before: object, after: object, name: str) -> str:
+    return f"{name}: {_shown(getattr(before, name))} -> {_shown(getattr(after, name))}"
+
+
+def _template(before: Template, after: Template) -> Iterator[str]:
+    for name in Template.__dataclass_fields__:
+        if name != "metadata" and getattr(before, name) != getattr(after, name):
+            yield _difference(before, after, name)
+    changed = sorted({key for key, _ in set(before.metadata) ^ set(after.metadata)})
+    if changed:
+        yield f"metadata: {', '.join(changed)}"
+    yield "machines are replaced one at a time"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value)) or "none"
+    return str(value)

@@ -1,0 +1,215 @@
+"""What an environment is made of, as values: resources that refer to each other by name, never by id.
+
+What is wanted and what the cloud has are told in the same words, so that a plan is a comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
+
+
+class Kind(StrEnum):
+    """The kinds of resources, in the order of their making: each refers only to kinds above it."""
+
+    ADDRESS = "address"
+    NETWORK = "network"
+    SERVICE_ACCOUNT = "service-account"
+    SUBNET = "subnet"
+    GROUP = "instance-group"
+    BALANCER = "balancer"
+
+
+class Ref(NamedTuple):
+    """A resource of an environment by kind and name."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a resource is. `FIXED` names the fields that the API cannot change: there a new resource takes its place."""
+
+    KIND: ClassVar[Kind]
+    FIXED: ClassVar[frozenset[str]] = frozenset()
+
+    def refs(self) -> Iterator[Ref]:
+        """The resources that must be there before this one."""
+        yield from ()
+
+    def differing(self, other: Spec) -> tuple[str, ...]:
+        """The names of the fields that are not the same in both."""
+        return tuple(item.name for item in fields(self) if getattr(self, item.name) != getattr(other, item.name))
+
+
+@dataclass(frozen=True)
+class Address(Spec):
+    """A public IPv4 address, reserved before anything else, so that a name can point to it for good."""
+
+    KIND = Kind.ADDRESS
+    FIXED = frozenset({"zone"})
+
+    zone: str
+
+
+@dataclass(frozen=True)
+class Network(Spec):
+    """A VPC network."""
+
+    KIND = Kind.NETWORK
+
+
+@dataclass(frozen=True)
+class ServiceAccount(Spec):
+    """The account by which instance groups make machines; no machine has it."""
+
+    KIND = Kind.SERVICE_ACCOUNT
+
+
+@dataclass(frozen=True)
+class Subnet(Spec):
+    """One zone's part of a network's range."""
+
+    KIND = Kind.SUBNET
+    FIXED = frozenset({"network", "zone", "cidr"})
+
+    network: str
+    zone: str
+    cidr: str
+
+    def refs(self) -> Iterator[Ref]:
+        yield Ref(Kind.NETWORK, self.network)
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """HTTP 200 on `path`, asked every `interval` seconds; thresholds are counts in a row."""
+
+    port: int
+    path: str
+    interval: int = 2
+    timeout: int = 1
+    unhealthy: int = 2
+    healthy: int = 2
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """How machines are replaced: one more first, then one less, so that none is missing meanwhile."""
+
+    max_unavailable: int = 0
+    max_expansion: int = 1
+    max_creating: int = 0
+    max_deleting: int = 0
+    startup_seconds: int = 0
+
+
+@dataclass(frozen=True)
+class Template:
+    """What each machine of a group is born from; a change here replaces machines. Sizes in bytes."""
+
+    name: str
+    hostname: str
+    image: str
+    network: str
+    subnets: tuple[str, ...]
+    cores: int
+    core_fraction: int
+    memory: int
+    disk: int
+    metadata: tuple[tuple[str, str], ...]
+    public: bool = False
+    platform: str = "standard-v3"
+    disk_type: str = "network-ssd"
+
+
+@dataclass(frozen=True)
+class InstanceGroup(Spec):
+    """A group of equal machines that heals itself; with `balanced` it keeps a target group of its own name."""
+
+    KIND = Kind.GROUP
+
+    group: str
+    size: int
+    zones: tuple[str, ...]
+    template: Template
+    check: HealthCheck
+    service_account: str
+    balanced: bool
+    deploy: Deploy = field(default_factory=Deploy)
+
+    def refs(self) -> Iterator[Ref]:
+        yield Ref(Kind.SERVICE_ACCOUNT, self.service_account)
+        yield Ref(Kind.NETWORK, self.template.network)
+        yield from (Ref(Kind.SUBNET, name) for name in self.template.subnets)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One port of a balancer; `name` is the scheme that is spoken there."""
+
+    name: str
+    port: int
+    target_port: int
+
+
+@dataclass(frozen=True)
+class Balancer(Spec):
+    """An external network load balancer on a reserved address before one group's targets."""
+
+    KIND = Kind.BALANCER
+
+    address: str
+    listeners: tuple[Listener, ...]
+    group: str
+    check: HealthCheck
+
+    def refs(self) -> Iterator[Ref]:
+        yield Ref(Kind.ADDRESS, self.address)
+        yield Ref(Kind.GROUP, self.group)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource that is wanted; `group` is the group whose own it is, or empty."""
+
+    name: str
+    spec: Spec
+    group: str = ""
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.spec.KIND, self.name)
+
+
+@dataclass(frozen=True)
+class Existing(Resource):
+    """A resource that the cloud has."""
+
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Desired:
+    """All that an environment shall have."""
+
+    environment: str
+    resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """All that the cloud has of an environment, and the images that its machines can be made from, by name."""
+
+    environment: str
+    resources: tuple[Existing, ...] = ()
+    images: tuple[tuple[str, str], ...] = ()
+
+    def ids(self) -> dict[Ref, str]:
+        return {existing.ref: existing.id for existing in self.resources}

@@ -1,0 +1,94 @@
+"""What an environment is now: its groups, their machines, and who answers; the value and its documented JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+HEALTHY = "HEALTHY"
+RUNNING = "RUNNING_ACTUAL"
+
+
+@dataclass(frozen=True)
+class MachineStatus:
+    """A machine: `status` in its group's eyes, `balancer` in the balancer's (None where there is none)."""
+
+    name: str
+    zone: str
+    address: str
+    status: str
+    image: str
+    balancer: str | None
+    pid: int | None = None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the group and, where there is one, the balancer are content with it."""
+        return self.status == RUNNING and self.balancer in (None, HEALTHY)
+
+
+@dataclass(frozen=True)
+class GroupStatus:
+    """A group: `size` is how many machines are wanted, `image` the one that new machines are made from."""
+
+    name: str
+    size: int
+    image: str | None
+    machines: tuple[MachineStatus, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether exactly the machines that are wanted are there and healthy."""
+        return len(self.machines) == self.size and all(machine.healthy for machine in self.machines)
+
+    def summary(self) -> str:
+        """One line on how far it is."""
+        fine = sum(machine.healthy for machine in self.machines)
+        others = [f"{machine.name} {_state(machine)}" for machine in self.machines if not machine.healthy]
+        return f"{self.name}: {fine} of {self.size} healthy{''.join(f', {other}' for other in others)}"
+
+
+@dataclass(frozen=True)
+class Status:
+    """The whole environment. `endpoints` are pairs of scheme and URL."""
+
+    environment: str
+    groups: tuple[GroupStatus, ...]
+    endpoints: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there are groups and each is healthy."""
+        return bool(self.groups) and all(group.healthy for group in self.groups)
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented shape; `pid` is there where the cloud is the local one and the machine runs."""
+        return {
+            "environment": self.environment,
+            "healthy": self.healthy,
+            "endpoints": {
+                scheme: [url for found, url in self.endpoints if found == scheme] for scheme in ("http", "https")
+            },
+            "groups": [_group_json(group) for group in self.groups],
+        }
+
+
+def _group_json(group: GroupStatus) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "size": group.size,
+        "healthy": group.healthy,
+        "image": group.image,
+        "machines": [_machine_json(machine) for machine in group.machines],
+    }
+
+
+def _machine_json(machine: MachineStatus) -> dict[str, Any]:
+    found = asdict(machine)
+    if machine.pid is None:
+        del found["pid"]
+    return found
+
+
+def _state(machine: MachineStatus) -> str:
+    return machine.status if machine.status != RUNNING else f"{machine.balancer} for the balancer"
