@@ -44,7 +44,7 @@ class Metadata:
             response = connection.getresponse()
             body = response.read()
         except (OSError, HTTPException) as error:
-            raise Away(f"the metadata service at {self._address}: {type(error).__name__}: {error}") from error
+            raise Away(f"the metadata service at {self._address}: {str(error) or type(error).__name__}") from error
         finally:
             connection.close()
         return _read(response.status, response.headers.get("ETag", ""), body, self._address)

@@ -80,6 +80,7 @@ def make_app(find: FindMachine, issue_token: IssueToken) -> web.Application:
     app = web.Application()
     app.router.add_get("/computeMetadata/v1{path:(/.*)?}", service.gce)
     app.router.add_get(r"/{version:latest|\d{4}-\d{2}-\d{2}}{path:(/.*)?}", service.ec2)
+    app.router.add_put("/latest/api/token", _no_session_token)
     return app
 
 
@@ -91,7 +92,7 @@ def gce_answer(machine: MachineMetadata, path: str, query: Query, issue_token: I
     if node is None:
         return NOT_FOUND
     if isinstance(node, OnDemand):
-        return _token(machine, issue_token, allowed=machine.options.gce_token)
+        return _json(issue_token(machine).in_google_form()) if machine.options.gce_token else _token_disabled(machine)
     return _show(node, query)
 
 
@@ -103,7 +104,7 @@ def ec2_answer(machine: MachineMetadata, path: str, issue_token: IssueToken) -> 
     if node is None:
         return NOT_FOUND
     if isinstance(node, OnDemand):
-        return _token(machine, issue_token, allowed=machine.options.aws_token)
+        return _json(issue_token(machine).in_amazon_form()) if machine.options.aws_token else _token_disabled(machine)
     return _show(node, Query())
 
 
@@ -112,14 +113,21 @@ def _show(node: Node, query: Query) -> Answer:
         return Answer(200, recursive_text(node) if is_folder(node) else str(node))
     if query.alt == "json" or (query.recursive and is_folder(node)):
         value = recursive_json(node) if query.recursive or not is_folder(node) else names(node)
-        return Answer(200, json.dumps(value), "application/json")
+        return _json(json.dumps(value))
     return Answer(200, "\n".join(names(node)) if is_folder(node) else str(node))
 
 
-def _token(machine: MachineMetadata, issue_token: IssueToken, *, allowed: bool) -> Answer:
-    if not allowed:
-        return Answer(400, f'Token is disabled for "{machine.id}"\n')
-    return Answer(200, issue_token(machine).as_json(), "application/json")
+def _json(body: str) -> Answer:
+    return Answer(200, body, "application/json")
+
+
+def _token_disabled(machine: MachineMetadata) -> Answer:
+    return Answer(400, f'Token is disabled for "{machine.id}"\n')
+
+
+async def _no_session_token(_: web.Request) -> web.Response:
+    """Amazon's second version is not offered: clients go on to the first."""
+    return NOT_FOUND.response()
 
 
 class _Service:

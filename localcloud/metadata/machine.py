@@ -44,10 +44,14 @@ class Token:
     access_token: str
     expires_at: datetime
 
-    def as_json(self) -> str:
-        """The form that Google's clients and the SDK read."""
+    def in_google_form(self) -> str:
+        """What Google's clients and the SDK read."""
         seconds = int((self.expires_at - datetime.now(UTC)).total_seconds())
         return json.dumps({"access_token": self.access_token, "expires_in": seconds, "token_type": "Bearer"})
+
+    def in_amazon_form(self) -> str:
+        """What Amazon's clients would read: the token alone, there are no keys."""
+        return json.dumps({"Code": "Success", "Expiration": self.expires_at.isoformat(), "Token": self.access_token})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,416 @@
+"""The metadata service and the node agent against each other over real HTTP on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice, pairwise
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiohttp import ClientSession
+
+from cloudinit.node import voice
+from cloudinit.node.agent import Agent, run
+from cloudinit.node.errors import Wrong
+from cloudinit.node.metadata import Metadata
+from localcloud.metadata.machine import Interface, MachineMetadata, Options, Token
+from localcloud.metadata.server import MetadataServer
+
+GOOGLE = {"Metadata-Flavor": "Google"}
+INSTANCE = "/computeMetadata/v1/instance"
+NETWORK = "enp1"
+ROLE = """
+templates: [{source: a.conf.j2, target: /etc/a.conf, mode: "0644"}]
+check: [grep, -q, "^port [0-9]*$", "%s/etc/a.conf"]
+units: [a.service]
+on_change: reload
+defaults: {port: 80}
+"""
+
+MACHINE = MachineMetadata(
+    id="epd1",
+    name="nginx-1",
+    fqdn="nginx-1.ru-central1.internal",
+    zone="ru-central1-a",
+    folder_id="b1f",
+    cloud_id="b1c",
+    image_id="fd8",
+    created_at="2026-01-02T03:04:05Z",
+    interfaces=(Interface("d0:0d:00:00:00:01", "10.30.0.3", "e9b"),),
+    attributes={"user-data": "#cloud-config\n", "samovar-role": "a", "samovar-settings": "port: 8080\n"},
+    service_account_id="aje",
+)
+
+
+class Cloud:
+    """A metadata server on loopback, and the machines that it knows by network and address."""
+
+    def __init__(self) -> None:
+        self.machines = {(NETWORK, "127.0.0.1"): MACHINE}
+        self.server = MetadataServer(lambda network, address: self.machines.get((network, address)), self._issue)
+        self.port = 0
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def serve(self, network: str = NETWORK) -> int:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", self.port if network == NETWORK else 0))
+        port: int = sock.getsockname()[1]
+        await self.server.serve(network, sock)
+        return port
+
+    def tell(self, **attributes: str) -> None:
+        self.machines[NETWORK, "127.0.0.1"] = replace(MACHINE, attributes=dict(MACHINE.attributes) | attributes)
+
+    @staticmethod
+    def _issue(machine: MachineMetadata) -> Token:
+        return Token(f"t1.{machine.service_account_id}.x", datetime.now(UTC) + timedelta(hours=1))
+
+
+@pytest_asyncio.fixture
+async def cloud() -> AsyncIterator[Cloud]:
+    cloud = Cloud()
+    cloud.port = await cloud.serve()
+    yield cloud
+    await cloud.server.close()
+
+
+@pytest_asyncio.fixture
+async def http(cloud: Cloud) -> AsyncIterator[ClientSession]:
+    async with ClientSession(cloud.base) as session:
+        yield session
+
+
+async def get(http: ClientSession, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    async with http.get(path, headers=headers) as response:
+        return response.status, await response.text()
+
+
+async def test_googles_form_wants_its_header(http: ClientSession) -> None:
+    status, text = await get(http, f"{INSTANCE}/id")
+    assert (status, "Metadata-Flavor" in text) == (403, True)
+    async with http.get(f"{INSTANCE}/id", headers=GOOGLE) as response:
+        assert await response.text() == "epd1"
+        assert response.headers["Metadata-Flavor"] == "Google"
+
+
+async def test_folders_are_listed_with_and_without_a_slash(http: ClientSession) -> None:
+    for path in (f"{INSTANCE}/service-accounts", f"{INSTANCE}/service-accounts/"):
+        assert await get(http, path, GOOGLE) == (200, "default/")
+    assert await get(http, "/computeMetadata/v1/", GOOGLE) == (200, "instance/\nproject/\nyandex/")
+
+
+@pytest.mark.parametrize("version", ["latest", "2009-04-04", "2021-03-23"])
+async def test_amazons_form_answers_in_any_version(http: ClientSession, version: str) -> None:
+    assert await get(http, f"/{version}/meta-data/instance-id") == (200, "epd1")
+    assert await get(http, f"/{version}/user-data") == (200, "#cloud-config\n")
+
+
+async def test_what_is_not_there_is_a_clean_404_on_a_connection_that_lives_on(cloud: Cloud) -> None:
+    """Also the session tokens of Amazon's second version, which cloud-init tries first."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", cloud.port)
+    try:
+        for request in (
+            "GET /latest/nothing",
+            "GET /nothing",
+            "GET /computeMetadata/v1beta1/",
+            "GET /latest/meta-data/iam",
+        ):
+            assert await status_of(reader, writer, request) == (200 if request.endswith("iam") else 404)
+        writer.write(b"PUT /latest/api/token HTTP/1.1\r\nHost: m\r\nContent-Length: 0\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"404"
+    finally:
+        writer.close()
+
+
+async def status_of(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: str) -> int:
+    writer.write(f"{request} HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: Google\r\n\r\n".encode())
+    async with asyncio.timeout(1):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = next(
+            int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")
+        )
+        await reader.readexactly(length)
+    return int(head.split()[1])
+
+
+async def test_a_machine_is_told_by_its_network_and_its_address(cloud: Cloud, http: ClientSession) -> None:
+    cloud.machines["enp2", "127.0.0.1"] = replace(MACHINE, id="epd2")
+    port = await cloud.serve("enp2")
+    assert await get(http, f"http://127.0.0.1:{port}{INSTANCE}/id", GOOGLE) == (200, "epd2")
+    assert await get(http, f"{INSTANCE}/id", GOOGLE) == (200, "epd1")
+    del cloud.machines[NETWORK, "127.0.0.1"]
+    for path in (f"{INSTANCE}/id", "/latest/meta-data/instance-id"):
+        assert (await get(http, path, GOOGLE))[0] == 404
+
+
+async def test_the_options_and_the_token_over_http(cloud: Cloud, http: ClientSession) -> None:
+    path = f"{INSTANCE}/service-accounts/default/token"
+    status, text = await get(http, path, GOOGLE)
+    assert (status, json.loads(text)["access_token"]) == (200, "t1.aje.x")
+    cloud.machines[NETWORK, "127.0.0.1"] = replace(MACHINE, options=Options(gce_token=False, aws_endpoint=False))
+    assert (await get(http, path, GOOGLE))[0] == 400
+    assert (await get(http, "/latest/user-data"))[0] == 400
+
+
+async def test_a_wait_ends_with_the_change(cloud: Cloud, http: ClientSession) -> None:
+    params = {"recursive": "true", "wait_for_change": "true", "timeout_sec": "20"}
+    asyncio.get_running_loop().call_later(0.7, lambda: cloud.tell(news="yes"))
+    began = time.monotonic()
+    async with http.get(f"{INSTANCE}/attributes/", params=params, headers=GOOGLE) as response:
+        assert (await response.json())["news"] == "yes"
+        etag = response.headers["ETag"]
+    assert 0.7 <= time.monotonic() - began < 5
+    async with http.get(f"{INSTANCE}/attributes/", params=params | {"last_etag": "other"}, headers=GOOGLE) as response:
+        assert response.headers["ETag"] == etag
+
+
+async def test_a_wait_without_a_change_ends_with_its_time(http: ClientSession) -> None:
+    began = time.monotonic()
+    status, text = await get(http, f"{INSTANCE}/id?wait_for_change=true&timeout_sec=1", GOOGLE)
+    assert (status, text) == (200, "epd1")
+    assert 1 <= time.monotonic() - began < 3
+
+
+async def test_a_query_that_makes_no_sense_is_a_bad_request(http: ClientSession) -> None:
+    assert await get(http, f"{INSTANCE}/id?alt=xml", GOOGLE) == (400, "alt=xml: json or text\n")
+
+
+async def test_a_network_that_goes_takes_its_waiting_clients_along(cloud: Cloud) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", cloud.port)
+    writer.write(
+        f"GET {INSTANCE}/id?wait_for_change=true HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: Google\r\n\r\n".encode()
+    )
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(2):
+        await cloud.server.stop(NETWORK)
+        await cloud.server.stop(NETWORK)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", cloud.port)
+    writer.close()
+
+
+async def test_random_bytes_hurt_nobody_and_leave_nothing_in_the_log(
+    cloud: Cloud, http: ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(4)  # noqa: S311 - noise, the same in every run
+    for size in (1, 3, 100, 9_000, 70_000):
+        for head in (b"", b"GET /", b"GET /latest HTTP/1.1\r\n", b"POST /%ff\r\n\r\n", b"\x16\x03\x01"):
+            _, writer = await asyncio.open_connection("127.0.0.1", cloud.port)
+            writer.write(head + chance.randbytes(size) + b"\r\n\r\n" * chance.randrange(2))
+            await asyncio.sleep(0)
+            writer.close()
+    assert await get(http, f"{INSTANCE}/id", GOOGLE) == (200, "epd1")
+    assert [record for record in caplog.records if record.levelname in {"ERROR", "WARNING"}] == []
+
+
+class Node:
+    """A node's agent on a folder of its own; commands other than the role's check are remembered and not run."""
+
+    def __init__(self, root: Path, base: str) -> None:
+        self.root = root
+        self.ran: list[Sequence[str]] = []
+        self.write("usr/lib/samovar/roles/a.yaml", ROLE % root)
+        self.write("usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }}\n")
+        self.passes = Agent(Metadata(base), root, self._run, pause=0.1).passes()
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def config(self) -> str:
+        return (self.root / "etc/a.conf").read_text()
+
+    async def step(self) -> str:
+        async with asyncio.timeout(20):
+            return await asyncio.to_thread(next, self.passes)
+
+    def _run(self, command: Sequence[str]) -> None:
+        self.ran.append(command)
+        if command[0] != "systemctl":
+            run(command)
+
+
+@pytest.fixture
+def node(cloud: Cloud, tmp_path: Path) -> Node:
+    return Node(tmp_path, cloud.base)
+
+
+async def test_the_agent_configures_its_machine_and_applies_a_change(cloud: Cloud, node: Node) -> None:
+    assert await node.step() == "role a: configured"
+    assert node.config() == "port 8080\n"
+    assert [command[0] for command in node.ran] == ["grep", "systemctl"]
+    asyncio.get_running_loop().call_later(0.3, lambda: cloud.tell(**{"samovar-settings": "port: 9090\n"}))
+    assert await node.step() == "role a: configured"
+    assert node.config() == "port 9090\n"
+    assert node.ran[-1] == ["systemctl", "--no-block", "try-reload-or-restart", "a.service"]
+
+
+async def test_an_agent_that_starts_again_changes_nothing(cloud: Cloud, node: Node) -> None:
+    await node.step()
+    again = Node(node.root, cloud.base)
+    assert await again.step() == "role a: nothing to change"
+    assert again.ran == []
+
+
+async def test_what_concerns_the_agent_not_is_no_change(cloud: Cloud, node: Node) -> None:
+    await node.step()
+    cloud.tell(other="news")
+    loop = asyncio.get_running_loop()
+    loop.call_later(1.0, lambda: cloud.tell(other="news", **{"samovar-settings": "port: 1\n"}))
+    await node.step()
+    assert node.config() == "port 1\n"
+
+
+async def test_a_change_that_the_check_refuses_leaves_the_old_file(cloud: Cloud, node: Node) -> None:
+    await node.step()
+    node.write("usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }} and more\n")
+    cloud.tell(**{"samovar-settings": "port: 9090\n"})
+    with pytest.raises(Wrong, match=r"^grep .* ended with 1"):
+        await node.step()
+    assert node.config() == "port 8080\n"
+    assert [command[0] for command in node.ran] == ["grep", "systemctl", "grep"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "what"),
+    [
+        ({"samovar-settings": "prot: 1\n"}, "samovar-settings: prot: unknown; the role knows port"),
+        ({"samovar-role": "b"}, "samovar-role: b: this image has no /usr/lib/samovar/roles/b.yaml"),
+        ({"samovar-role": "../a"}, r"samovar-role: \.\./a"),
+    ],
+)
+async def test_what_is_wrong_is_named(cloud: Cloud, node: Node, attributes: dict[str, str], what: str) -> None:
+    cloud.tell(**attributes)
+    with pytest.raises(Wrong, match=f"^{what}"):
+        await node.step()
+    assert not (node.root / "etc").exists()
+
+
+async def test_without_a_role_a_machine_is_bare_and_ready(cloud: Cloud, node: Node) -> None:
+    cloud.machines[NETWORK, "127.0.0.1"] = replace(MACHINE, attributes={})
+    assert "bare machine" in await node.step()
+    cloud.tell()
+    assert await node.step() == "role a: configured"
+
+
+async def test_the_agent_waits_for_the_service_and_says_so(
+    cloud: Cloud, node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await cloud.server.stop(NETWORK)
+    first = asyncio.create_task(node.step())
+    await asyncio.sleep(1.5)
+    assert not first.done()
+    said = capsys.readouterr().out
+    assert said.startswith(f"samovar: waiting for the metadata service at 127.0.0.1:{cloud.port}: [Errno 111]")
+    await cloud.serve()
+    assert await first == "role a: configured"
+
+
+async def test_the_agent_waits_until_the_service_knows_its_machine(
+    cloud: Cloud, node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.machines.clear()
+    first = asyncio.create_task(node.step())
+    await asyncio.sleep(1.5)
+    assert "it answers 404 not found" in capsys.readouterr().out
+    cloud.tell()
+    assert await first == "role a: configured"
+
+
+class PlainService(ThreadingHTTPServer):
+    """A metadata service without ETag and without waiting; its settings change after `steady` questions."""
+
+    def __init__(self, steady: int) -> None:
+        super().__init__(("127.0.0.1", 0), PlainAnswer)
+        self.steady = steady
+        self.asked: list[float] = []
+
+    def settings(self) -> str:
+        self.asked.append(time.monotonic())
+        return f"port: {1 if len(self.asked) <= self.steady else 2}"
+
+
+class PlainAnswer(BaseHTTPRequestHandler):
+    server: PlainService
+
+    def do_GET(self) -> None:
+        attributes = {"samovar-role": "a", "samovar-settings": self.server.settings()}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"attributes": attributes}).encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        """Says nothing."""
+
+
+def test_the_agent_polls_a_service_that_does_not_wait(tmp_path: Path) -> None:
+    with PlainService(steady=4) as service:
+        threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
+        node = Node(tmp_path, f"http://127.0.0.1:{service.server_port}")
+        assert list(islice(node.passes, 2)) == ["role a: configured"] * 2
+        service.shutdown()
+    assert node.config() == "port 2\n"
+    pauses = [later - earlier for earlier, later in pairwise(service.asked[1:])]
+    assert len(pauses) == 3
+    assert min(pauses) >= 0.09
+
+
+def test_the_agent_as_it_ships_tells_systemd_what_it_waits_for(tmp_path: Path) -> None:
+    """The package under its name on a node, in a network namespace of its own that has no network at all."""
+    shutil.copytree(Path(voice.__file__).parent, tmp_path / "samovar_node")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(20)
+        environment = {"PYTHONPATH": str(tmp_path), "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        agent = subprocess.Popen(
+            ["unshare", "--net", sys.executable, "-m", "samovar_node"], env=environment, stdout=subprocess.PIPE
+        )
+        try:
+            said = heard.recv(1000).decode()
+        finally:
+            agent.kill()
+            output, _ = agent.communicate()
+    waiting = "waiting for the metadata service at 169.254.169.254: [Errno 101] Network is unreachable"
+    assert said.startswith(f"STATUS={waiting}")
+    assert output.decode().startswith(f"samovar: {waiting}")
+
+
+def test_ready_is_told_after_the_status_also_to_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"samovar-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(f"\0{name}")
+        heard.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+        voice.ready("role a: configured")
+        assert [heard.recv(100), heard.recv(100)] == [b"STATUS=role a: configured", b"READY=1"]
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["sh", "-c", "echo one; echo two >&2; exit 3"], "ended with 3: one; two"),
+        (["/no/such/program"], "No such file"),
+    ],
+)
+def test_a_check_that_fails_says_what_it_said(command: list[str], what: str) -> None:
+    with pytest.raises(Wrong, match=what):
+        run(command)

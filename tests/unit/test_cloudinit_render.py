@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from cloudinit.render import Api, instance_metadata, user_data
+from kit.errors import ConfigError
+
+KEY = 'ssh-ed25519 AAAAC3Nz operator "of" #1: all'
+
+
+def test_user_data_is_a_cloud_config_without_users() -> None:
+    text = user_data()
+    assert text.startswith("#cloud-config\n")
+    config = yaml.safe_load(text)
+    assert config["users"] == []
+    assert config["preserve_hostname"] is False
+    assert "ssh_authorized_keys" not in text
+
+
+def test_an_operators_key_arrives_as_it_is_and_at_one_user() -> None:
+    (user,) = yaml.safe_load(user_data(operator_key=KEY))["users"]
+    assert user["name"] == "operator"
+    assert user["ssh_authorized_keys"] == [KEY]
+
+
+def test_metadata_holds_what_the_agent_reads() -> None:
+    settings = {"port": 8080, "hosts": ["a", "b"], "nested": {"on": True, "motto": "two\nlines: yes"}}
+    metadata = instance_metadata("nginx", settings, Api("https://api.internal:443", "-----BEGIN\nAA==\n-----END\n"))
+    assert metadata["samovar-role"] == "nginx"
+    assert metadata["user-data"] == user_data()
+    assert yaml.safe_load(metadata["samovar-settings"]) == settings
+    assert yaml.safe_load(metadata["samovar-api"])["ca"] == "-----BEGIN\nAA==\n-----END\n"
+    assert not any(set("{}") & set(value) for value in metadata.values())
+
+
+def test_what_there_is_not_is_left_out() -> None:
+    assert set(instance_metadata("nginx", {})) == {"user-data", "samovar-role"}
+
+
+def test_the_same_settings_are_the_same_text_in_any_order() -> None:
+    """Changed metadata replaces machines; a changed order of keys must not."""
+    one = instance_metadata("nginx", {"a": 1, "b": {"c": 2, "d": 3}})
+    assert one == instance_metadata("nginx", {"b": {"d": 3, "c": 2}, "a": 1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"log": {"format": "{instance.tag}"}}, r"settings\.log\.format"),
+        ({"hosts": ["a", "}"]}, r"settings\.hosts\[1\]"),
+        ({"empty": {}}, r"settings\.empty"),
+        ({"{key}": 1}, "settings"),
+    ],
+)
+def test_braces_are_refused_by_their_place(settings: dict[str, Any], where: str) -> None:
+    with pytest.raises(ConfigError, match=where):
+        instance_metadata("nginx", settings)
+
+
+def test_braces_in_an_operators_key_are_refused() -> None:
+    with pytest.raises(ConfigError, match="user-data"):
+        instance_metadata("nginx", {}, operator_key="ssh-ed25519 AAAA {instance.tag}")
+
+
+def test_a_value_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"samovar-settings.*256 KB"):
+        instance_metadata("nginx", {"page": "ü" * (128 * 1024)})
+    assert instance_metadata("nginx", {"page": "u" * (128 * 1024)})
+
+
+def test_more_in_all_than_the_api_takes_is_refused() -> None:
+    with pytest.raises(ConfigError, match="512 KB"):
+        instance_metadata("nginx", {"page": "u" * 262_100}, Api("https://a", "a" * 262_100))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cloudinit.node.errors import Wrong
+from cloudinit.node.files import Files
+from cloudinit.node.render import File
+
+OLD = (File("/etc/a/one", "old one", 0o640), File("/etc/three", "old three", 0o644))
+NEW = (File("/etc/a/one", "new one", 0o600), File("/etc/b/two", "new two", 0o644), OLD[1])
+
+
+def nothing() -> None:
+    """A confirmation that finds no fault."""
+
+
+def refuse() -> None:
+    raise Wrong("no")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    files = Files(tmp_path)
+    assert files.change(OLD, nothing)
+    return files
+
+
+def state(root: Path) -> dict[str, tuple[str, int]]:
+    return {
+        str(path.relative_to(root)): (path.read_text(), stat.S_IMODE(path.stat().st_mode))
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_files_are_written_whole_with_their_modes_and_nothing_else_is_left(files: Files, tmp_path: Path) -> None:
+    assert files.change(NEW, nothing)
+    assert state(tmp_path) == {
+        "etc/a/one": ("new one", 0o600),
+        "etc/b/two": ("new two", 0o644),
+        "etc/three": ("old three", 0o644),
+    }
+
+
+def test_what_does_not_differ_is_not_touched(files: Files, tmp_path: Path) -> None:
+    before = (tmp_path / "etc/three").stat()
+    assert not files.change(OLD, refuse)
+    files.change(NEW, nothing)
+    assert (tmp_path / "etc/three").stat() == before
+
+
+def test_a_refused_change_is_undone(files: Files, tmp_path: Path) -> None:
+    before = state(tmp_path)
+    with pytest.raises(Wrong):
+        files.change(NEW, refuse)
+    assert state(tmp_path) == before
+
+
+def test_the_new_files_are_in_place_while_they_are_confirmed(files: Files, tmp_path: Path) -> None:
+    seen: list[str] = []
+    files.change(NEW, lambda: seen.append((tmp_path / "etc/a/one").read_text()))
+    assert seen == ["new one"]
+
+
+class Died(BaseException):
+    """The agent was killed here."""
+
+
+STEPS = 4
+"""Of a change of two files: the note, each file, the end of the note."""
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("last", range(STEPS))
+def test_an_agent_killed_at_any_step_leaves_what_the_next_one_undoes_or_what_was_confirmed(
+    tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch, last: int, *, late: bool
+) -> None:
+    before = state(tmp_path)
+    with monkeypatch.context() as patch:
+        _die(patch, last, late=late)
+        with pytest.raises(Died):
+            files.change(NEW, nothing)
+    Files(tmp_path).undo()
+    after = {path: held for path, held in state(tmp_path).items() if not path.endswith(".samovar")}
+    confirmed = {path: held[0] for path, held in after.items()} == {
+        "etc/a/one": "new one",
+        "etc/b/two": "new two",
+        "etc/three": "old three",
+    }
+    assert confirmed if (last, late) == (STEPS - 1, True) else after == before
+
+
+def _die(patch: pytest.MonkeyPatch, last: int, *, late: bool) -> None:
+    """Renames and unlinks are the steps of a change: number `last` is the last one, or the first that is not done."""
+    steps = itertools.count()
+
+    def mortal(real: Callable[..., None]) -> Callable[..., None]:
+        def step(*args: object, **kwargs: object) -> None:
+            number = next(steps)
+            if number < last + late:
+                real(*args, **kwargs)
+            if number >= last:
+                raise Died
+
+        return step
+
+    patch.setattr(Path, "replace", mortal(Path.replace))
+    patch.setattr(Path, "unlink", mortal(Path.unlink))
+
+
+def test_a_note_cut_short_by_a_power_cut_changes_nothing(files: Files, tmp_path: Path) -> None:
+    note = tmp_path / "var/lib/samovar/undo.json"
+    note.write_text('{"/etc/a/one": {"conte')
+    files.undo()
+    assert (tmp_path / "etc/a/one").read_text() == "old one"
+    assert not note.exists()
+
+
+def test_bytes_that_are_no_utf8_come_back_as_they_were(files: Files, tmp_path: Path) -> None:
+    one = tmp_path / "etc/a/one"
+    one.write_bytes(b"caf\xe9\n")
+    with pytest.raises(Wrong):
+        files.change(NEW, refuse)
+    assert one.read_bytes() == b"caf\xe9\n"
+
+
+def test_nobody_else_reads_a_secret_while_it_is_written(files: Files, tmp_path: Path) -> None:
+    old = os.umask(0)
+    modes = []
+    try:
+        files.change(
+            (File("/etc/secret", "s", 0o400),), lambda: modes.append((tmp_path / "etc/secret").stat().st_mode & 0o777)
+        )
+    finally:
+        os.umask(old)
+    assert modes == [0o400]

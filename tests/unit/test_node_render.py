@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from cloudinit.node.errors import Wrong
+from cloudinit.node.facts import Facts, Machine, read_facts
+from cloudinit.node.render import File, render
+from cloudinit.node.role import read_role
+
+MACHINE = Machine("epd1", "nginx-1", "nginx-1.ru-central1.internal", "10.30.0.3", "ru-central1-a")
+ROLE = read_role('templates: [{source: a.j2, target: /etc/a, mode: "0600"}]', "a.yaml")
+
+
+def rendered(text: str, **others: str) -> str:
+    (file,) = render(ROLE, {"port": 80, "list": [1, 2]}, MACHINE, ({"a.j2": text} | others).get)
+    assert (file.path, file.mode) == ("/etc/a", 0o600)
+    return file.content
+
+
+def test_templates_know_settings_and_machine() -> None:
+    assert rendered("listen {{ settings.port }}; # {{ machine.name }} {{ machine.zone }}\n") == (
+        "listen 80; # nginx-1 ru-central1-a\n"
+    )
+
+
+def test_blocks_leave_no_empty_lines_and_nothing_is_escaped() -> None:
+    assert rendered("{% for x in settings.list %}\n  <{{ x }}>\n{% endfor %}\n") == "  <1>\n  <2>\n"
+
+
+def test_templates_include_one_another() -> None:
+    assert rendered('{% include "b.j2" %}', **{"b.j2": "b"}) == "b"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{{ settings.prot }}", "prot"),
+        ("{{ setings.port }}", "setings"),
+        ("{% if %}", "Expected an expression"),
+        ('{% include "c.j2" %}', "c.j2"),
+        ("{{ settings.list + 1 }}", "TypeError"),
+    ],
+)
+def test_a_fault_names_the_template_and_what_it_lacks(text: str, what: str) -> None:
+    with pytest.raises(Wrong, match=f"^a.j2: .*{what}"):
+        rendered(text)
+
+
+def test_a_missing_template_is_named() -> None:
+    with pytest.raises(Wrong, match=r"^a.j2: TemplateNotFound"):
+        render(ROLE, {}, MACHINE, lambda _: None)
+
+
+def test_facts_are_read_from_googles_form() -> None:
+    instance = {
+        "id": "epd1",
+        "name": "nginx-1",
+        "hostname": "nginx-1.ru-central1.internal",
+        "zone": "projects/b1c/zones/ru-central1-a",
+        "networkInterfaces": [{"ip": "10.30.0.3"}],
+        "attributes": {"samovar-role": "nginx", "samovar-settings": "port: 80\n"},
+    }
+    assert read_facts(instance) == Facts(MACHINE, "nginx", "port: 80\n")
+
+
+def test_a_machine_without_attributes_has_no_role() -> None:
+    assert read_facts({"id": "epd1", "attributes": None}).role is None
+
+
+def test_files_are_compared_by_what_they_hold() -> None:
+    assert File("/a", "x", 0o644) != File("/a", "x", 0o600)

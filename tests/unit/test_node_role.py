@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudinit.node.errors import Wrong
+from cloudinit.node.role import Template, read_role, read_settings
+
+NGINX = """
+templates:
+  - {source: nginx.conf.j2, target: /etc/nginx/nginx.conf, mode: "0640"}
+  - {source: index.html.j2, target: /var/www/index.html}
+check: [nginx, -t]
+units: [nginx.service]
+on_change: reload
+defaults: {port: 80, ratio: 0.5, https: false, email: null}
+"""
+DEFAULTS = {"port": 80, "ratio": 0.5, "https": False, "email": None}
+
+
+def test_a_role_is_read_as_it_is_written() -> None:
+    role = read_role(NGINX, "nginx.yaml")
+    assert role.templates == (
+        Template("nginx.conf.j2", "/etc/nginx/nginx.conf", 0o640),
+        Template("index.html.j2", "/var/www/index.html", 0o644),
+    )
+    assert role.check == ("nginx", "-t")
+    assert role.defaults == DEFAULTS
+    assert role.reload_command() == ["systemctl", "--no-block", "try-reload-or-restart", "nginx.service"]
+
+
+def test_a_role_of_nothing_is_one() -> None:
+    role = read_role("", "bare.yaml")
+    assert role.templates == ()
+    assert role.reload_command() == ["systemctl", "--no-block", "try-restart"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("template: []", "template: unknown"),
+        ("units: nginx.service", "units: must be a list"),
+        ("on_change: restat", "on_change: 'restat'"),
+        ("templates: [{source: a}]", "templates: .*target"),
+        ('templates: [{source: a, target: /b, mode: "0888"}]', "templates: .*octal"),
+        ("- 1", "must be a mapping"),
+        ("a: [", "no YAML"),
+    ],
+)
+def test_a_fault_in_a_role_names_file_and_key(text: str, what: str) -> None:
+    with pytest.raises(Wrong, match=f"^nginx.yaml: {what}"):
+        read_role(text, "nginx.yaml")
+
+
+def test_settings_go_over_defaults() -> None:
+    settings = read_settings("port: 8080\nemail: a@b.c\nratio: 1", DEFAULTS)
+    assert settings == {"port": 8080, "ratio": 1, "https": False, "email": "a@b.c"}
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("prot: 80", "prot: unknown; the role knows port, ratio"),
+        ("port: '80'", "port: '80' must be"),
+        ("port: true", "port: True must be"),
+        ("https: 1", "https: 1 must be"),
+        ("ratio: true", "ratio: True must be"),
+        ("port: 81", "email: must be given"),
+        ("email:", "email: must be given"),
+        ("80", "must be a mapping"),
+        ("port: [", "no YAML"),
+    ],
+)
+def test_a_fault_in_the_settings_names_the_key(text: str, key: str) -> None:
+    with pytest.raises(Wrong, match=f"^samovar-settings: {key}"):
+        read_settings(text, DEFAULTS)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b"]), st.integers() | st.text() | st.lists(st.integers())))
+def test_settings_of_the_kinds_of_their_defaults_are_taken(settings: dict[str, Any]) -> None:
+    assert read_settings(yaml.safe_dump(settings), settings) == settings
+
+
+@given(st.text())
+def test_any_text_is_settings_or_a_fault_that_says_where(text: str) -> None:
+    try:
+        read_settings(text, {})
+    except Wrong as error:
+        assert str(error).startswith("samovar-settings: ")  # noqa: PT017 - most texts raise, and some do not
