@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,7 @@ class Cloud:
             _service(folder_service_pb2): FolderService(store, operations),
             _service(iam_token_service_pb2): IamTokenService(store, tokens),
             _service(image_service_pb2): ImageService(store, operations, home),
-            _service(instance_group_service_pb2): InstanceGroupService(store, operations, self.groups),
+            _service(instance_group_service_pb2): InstanceGroupService(store, operations),
             _service(instance_service_pb2): instances,
             _service(key_service_pb2): self.keys,
             _service(network_load_balancer_service_pb2): NetworkLoadBalancerService(

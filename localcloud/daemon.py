@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import structlog
@@ -37,6 +37,7 @@ from localcloud.store.store import Store
 log = structlog.get_logger(__name__)
 
 ZONE = "ru-central1-a"
+GRACE = 0.5
 
 
 class AlreadyRunning(SamovarError):
@@ -58,8 +59,7 @@ async def run(home: Home) -> None:
         if held.fresh:
             cloud.power_on()
         end = _Ending()
-        endpoint = await _serve(home, cloud, tokens, held.number, end)
-        async with running(cloud):
+        async with _serving(home, cloud, tokens, held.number, end) as endpoint, running(cloud):
             home.write_endpoint(endpoint)
             log.info("serving", grpc=endpoint.grpc, rest=endpoint.rest, number=held.number)
             await end.wait()
@@ -88,7 +88,9 @@ class _Ending:
         await self._event.wait()
 
 
-async def _serve(home: Home, cloud: Cloud, tokens: Tokens, number: int, end: _Ending) -> Endpoint:
+@contextlib.asynccontextmanager
+async def _serving(home: Home, cloud: Cloud, tokens: Tokens, number: int, end: _Ending) -> AsyncIterator[Endpoint]:
+    """Both ports, for as long as the context lasts."""
     pki, ports = ensure_pki(home.pki), ports_of(home.root / "ports.json")
     operator = ensure_operator(home.pki, cloud.store, tokens, cloud.keys)
     endpoint = Endpoint(
@@ -110,9 +112,13 @@ async def _serve(home: Home, cloud: Cloud, tokens: Tokens, number: int, end: _En
 
     routes = [*Storage(home.uploads).routes(), *hand_routes(report, cloud.cut_power, end.shut_down)]
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
-    await serve_rest(routes, tokens, pki, LOOPBACK, ports.rest)
-    await serve_grpc(cloud.api, pki, endpoint.grpc)
-    return endpoint
+    rest = await serve_rest(routes, tokens, pki, LOOPBACK, ports.rest)
+    grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
+    try:
+        yield endpoint
+    finally:
+        await grpc.stop(GRACE)
+        await rest.cleanup()
 
 
 @contextlib.contextmanager

@@ -48,14 +48,14 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
         )
 
 
-async def serve_grpc(api: Api, pki: Pki, address: str) -> tuple[grpc.aio.Server, int]:
-    """Starts to serve on `address` (host:port, port 0 for a free one); returns the server and its port."""
+async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:
+    """Starts to serve on `address` (host:port)."""
     server = grpc.aio.server(options=OPTIONS)
     server.add_generic_rpc_handlers((GrpcForm(api),))
     credentials = grpc.ssl_server_credentials([(pki.key.read_bytes(), pki.certificate.read_bytes())])
-    port = server.add_secure_port(address, credentials)
+    server.add_secure_port(address, credentials)
     await server.start()
-    return server, port
+    return server
 
 
 def _bearer(metadata: dict[str, str | bytes]) -> str:

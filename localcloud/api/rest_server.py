@@ -16,8 +16,8 @@ MAX_BODY = 16 * 1024 * 1024
 
 async def serve_rest(
     routes: Iterable[web.AbstractRouteDef], tokens: Tokens, pki: Pki, host: str, port: int
-) -> tuple[web.AppRunner, int]:
-    """Starts to serve over TLS; returns the runner and the port."""
+) -> web.AppRunner:
+    """Starts to serve over TLS."""
     app = web.Application(middlewares=[_authenticator(tokens)], client_max_size=MAX_BODY)
     app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
@@ -26,7 +26,7 @@ async def serve_rest(
     context.load_cert_chain(pki.certificate, pki.key)
     site = web.TCPSite(runner, host, port, ssl_context=context)
     await site.start()
-    return runner, runner.addresses[0][1]
+    return runner
 
 
 def refusal(status: int, code: int, message: str) -> web.Response:
