@@ -63,7 +63,7 @@ def test_layers() -> None:
 
 
 def test_shellcheck() -> None:
-    scripts = [path for path in committed() if path.suffix == ".sh" or SHELL.match(text_of(path))]
+    scripts = [path for path in committed() if path.suffix == ".sh" or (not path.suffix and SHELL.match(text_of(path)))]
     assert ROOT / "scripts/setup.sh" in scripts
     assert ROOT / ".ci/run" in scripts
     lint(BIN / "shellcheck", *scripts)
