@@ -33,6 +33,8 @@ DEFAULT_TIMEOUT = 60.0
 GRACE = 5.0
 ANY_EXIT = tuple(range(-64, 256))  # for sh: we judge exit codes ourselves
 
+_running: dict[int, RunningCommand] = {}
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -139,14 +141,22 @@ def _bounded(process: RunningCommand, timeout: float) -> Iterator[threading.Even
 
     timer = threading.Timer(timeout, end)
     timer.start()
+    _running[process.pid] = process
     try:
         yield overdue
     except BaseException:
         _end(process)
         raise
     finally:
+        del _running[process.pid]
         timer.cancel()
         timer.join()
+
+
+def end_running() -> None:
+    """Ends what `run` waits for in other threads, where it fails then: only the main thread hears of an interrupt."""
+    for process in tuple(_running.values()):
+        _end(process)
 
 
 def _end(process: RunningCommand) -> None:

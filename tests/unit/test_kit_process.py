@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from kit.errors import ExitCode, HostError, ProcessFailed, WaitTimeout
 from kit.paths import ROOT
-from kit.process import LAST_LINES, Completed, exit_of, run, run_async, start_detached
+from kit.process import LAST_LINES, Completed, end_running, exit_of, run, run_async, start_detached
 from kit.waiting import Pending, wait_for, wait_for_async
 
 Gateway = Callable[..., Completed]
@@ -178,3 +179,15 @@ def test_a_detached_program_has_a_session_of_its_own_and_its_end_is_known(tmp_pa
     assert ended == 4
     assert log.read_text() == "here\nthere\n"
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_other_threads_wait_for_can_be_ended() -> None:
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(run, ["sleep", "60"])
+        began = time.monotonic()
+        while not waiting.done():
+            end_running()
+            time.sleep(0.01)
+        with pytest.raises(ProcessFailed, match="`sleep 60` ended with"):
+            waiting.result()
+    assert time.monotonic() - began < 10
