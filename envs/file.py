@@ -46,7 +46,10 @@ def _between(low: int, high: int, what: str) -> Callable[[int], int]:
     return check
 
 
-def _prefix(network: IPv4Network) -> IPv4Network:
+def _network(value: object) -> IPv4Network:
+    network = IPv4Network(value) if isinstance(value, str) else None
+    if not network:
+        raise ValueError(f"a network's range is text such as 10.30.0.0/16; not {value!r}")
     if not network.is_private:
         raise ValueError(f"a network's range is a private one, such as 10.30.0.0/16; not {network}")
     if not 16 <= network.prefixlen <= 24:  # noqa: PLR2004 - a subnet of the cloud is /16 to /28; each zone takes a part
@@ -54,7 +57,14 @@ def _prefix(network: IPv4Network) -> IPv4Network:
     return network
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$")]
+def _differ(zones: list[str]) -> list[str]:
+    if len(set(zones)) < len(zones):
+        raise ValueError(f"each zone stands once in zones; not {', '.join(zones)}")
+    return zones
+
+
+NAME = r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=NAME)]
 Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")]
 Port = Annotated[int, Field(ge=1, le=32767)]
 Memory = Annotated[int, BeforeValidator(_size), AfterValidator(_between(GIB // 2, 256 * GIB, "memory is 512M to 256G"))]
@@ -109,20 +119,14 @@ class GroupEntry(_Strict):
 class NetworkEntry(_Strict):
     """`network:`; each zone's subnet is a part of this range."""
 
-    cidr: Annotated[IPv4Network, AfterValidator(_prefix)]
+    cidr: Annotated[IPv4Network, BeforeValidator(_network)]
 
 
 class EnvironmentFile(_Strict):
     """The whole file."""
 
     cloud: CloudKind = CloudKind.LOCAL
-    zones: list[Zone] = Field(min_length=1)
+    zones: Annotated[list[Zone], Field(min_length=1), AfterValidator(_differ)]
     network: NetworkEntry
     domain: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")] | None = None
     groups: dict[Name, GroupEntry] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _zones_differ(self) -> EnvironmentFile:
-        if len(set(self.zones)) < len(self.zones):
-            raise ValueError("each zone stands once in zones")
-        return self

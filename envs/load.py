@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import MappingProxyType
 
-from envs.file import EnvironmentFile, GroupEntry
+from envs.file import NAME, EnvironmentFile, GroupEntry
 from envs.model import Balancer, Environment, Group, Health, Machine
 from kit.errors import ConfigError
 from kit.paths import ROOT
@@ -27,6 +28,11 @@ def load_environment(name: str, folder: Path = ENVIRONMENTS) -> Environment:
         raise ConfigError(
             f"no environment {name}: {folder / name / FILE} is not there",
             remedy=f"environments: {', '.join(known) or 'none'}",
+        )
+    if not re.match(NAME, name):
+        raise ConfigError(
+            f"{folder / name}: {name} cannot be a name in the cloud",
+            remedy="name the folder with up to 31 small letters, digits and hyphens, a letter first",
         )
     entry = load_model(folder / name / FILE, EnvironmentFile)
     return Environment(

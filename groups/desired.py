@@ -93,7 +93,6 @@ def _instance_group(environment: Environment, group: Group, image: str, check: H
         public=group.public,
     )
     return InstanceGroup(
-        group=group.name,
         size=group.size,
         zones=tuple(sorted(environment.zones)),
         template=template,

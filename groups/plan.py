@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -144,7 +144,7 @@ def _difference(before: object, after: object, name: str) -> str:
 
 
 def _template(before: Template, after: Template) -> Iterator[str]:
-    for name in Template.__dataclass_fields__:
+    for name in (item.name for item in fields(Template)):
         if name != "metadata" and getattr(before, name) != getattr(after, name):
             yield _difference(before, after, name)
     changed = sorted({key for key, _ in set(before.metadata) ^ set(after.metadata)})

@@ -34,10 +34,15 @@ class Ref(NamedTuple):
 
 @dataclass(frozen=True)
 class Spec:
-    """What a resource is. `FIXED` names the fields that the API cannot change: there a new resource takes its place."""
+    """What a resource is.
+
+    `FIXED` names the fields that the API cannot change: there a new resource takes its place. `BORN` names those that
+    matter at its making alone: what is there is right, whatever they say.
+    """
 
     KIND: ClassVar[Kind]
     FIXED: ClassVar[frozenset[str]] = frozenset()
+    BORN: ClassVar[frozenset[str]] = frozenset()
 
     def refs(self) -> Iterator[Ref]:
         """The resources that must be there before this one."""
@@ -45,7 +50,8 @@ class Spec:
 
     def differing(self, other: Spec) -> tuple[str, ...]:
         """The names of the fields that are not the same in both."""
-        return tuple(item.name for item in fields(self) if getattr(self, item.name) != getattr(other, item.name))
+        names = [item.name for item in fields(self) if item.name not in self.BORN]
+        return tuple(name for name in names if getattr(self, name) != getattr(other, name))
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Address(Spec):
     """A public IPv4 address, reserved before anything else, so that a name can point to it for good."""
 
     KIND = Kind.ADDRESS
-    FIXED = frozenset({"zone"})
+    BORN = frozenset({"zone"})
 
     zone: str
 
@@ -135,7 +141,6 @@ class InstanceGroup(Spec):
 
     KIND = Kind.GROUP
 
-    group: str
     size: int
     zones: tuple[str, ...]
     template: Template

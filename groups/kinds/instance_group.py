@@ -12,7 +12,6 @@ from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as 
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from cloud.labels import GROUP, of_environment
 from cloud.session import Session
 from groups.kinds.base import Begun, Names, Work, begun
 from groups.spec import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Resource, Template
@@ -45,7 +44,6 @@ class InstanceGroups:
 
     def read(self, message: api.InstanceGroup, names: Names) -> InstanceGroup:
         return InstanceGroup(
-            group=message.labels.get(GROUP, ""),
             size=message.scale_policy.fixed_scale.size,
             zones=tuple(sorted(zone.zone_id for zone in message.allocation_policy.zones)),
             template=_read_template(message.instance_template, names),
@@ -84,7 +82,7 @@ def parts(work: Work, resource: Resource) -> dict[str, Any]:
     """The fields that Create and Update share, by the API's names."""
     spec = cast("InstanceGroup", resource.spec)
     found: dict[str, Any] = {
-        "instance_template": _template(spec.template, work, spec.group),
+        "instance_template": _template(spec.template, work, work.labels(resource)),
         "scale_policy": api.ScalePolicy(fixed_scale=api.ScalePolicy.FixedScale(size=spec.size)),
         "deploy_policy": _deploy(spec.deploy),
         "allocation_policy": api.AllocationPolicy(
@@ -99,7 +97,7 @@ def parts(work: Work, resource: Resource) -> dict[str, Any]:
     return found
 
 
-def _template(spec: Template, work: Work, group: str) -> api.InstanceTemplate:
+def _template(spec: Template, work: Work, labels: Mapping[str, str]) -> api.InstanceTemplate:
     disk = api.AttachedDiskSpec.DiskSpec(type_id=spec.disk_type, size=spec.disk, image_id=work.images[spec.image])
     nat = api.OneToOneNatSpec(ip_version=api.IpVersion.IPV4) if spec.public else None
     nic = api.NetworkInterfaceSpec(
@@ -110,7 +108,7 @@ def _template(spec: Template, work: Work, group: str) -> api.InstanceTemplate:
     return api.InstanceTemplate(
         name=spec.name,
         hostname=spec.hostname,
-        labels=of_environment(work.environment, group),
+        labels=labels,
         platform_id=spec.platform,
         resources_spec=api.ResourcesSpec(memory=spec.memory, cores=spec.cores, core_fraction=spec.core_fraction),
         boot_disk_spec=api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, disk_spec=disk),

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from envs.load import environment_names, load_environment
+from envs.model import BalancerType
+from kit.errors import ConfigError
+
+GOOD = """\
+cloud: local
+zones: [ru-central1-a]
+network: {cidr: 10.30.0.0/16}
+groups:
+  nginx:
+    image: nginx
+    size: 2
+    machine: {cores: 2, memory: 1G, disk: 5G}
+    balancer: {type: external, listeners: {http: 80}}
+"""
+
+
+def write(folder: Path, text: str, name: str = "dev") -> Path:
+    path = folder / name / "config.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    return path
+
+
+def test_the_file_becomes_a_value(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    environment = load_environment("dev", tmp_path)
+    group = environment.group("nginx")
+    assert environment.cidr == IPv4Network("10.30.0.0/16")
+    assert (group.size, group.machine.memory, group.machine.disk) == (2, 2**30, 5 * 2**30)
+    assert group.balancer is not None
+    assert (group.balancer.type, dict(group.balancer.listeners)) == (BalancerType.EXTERNAL, {"http": 80})
+
+
+def test_the_shipped_environments_load() -> None:
+    assert "dev" in environment_names()
+    for name in environment_names():
+        assert load_environment(name).name == name
+
+
+def test_an_unknown_environment_names_those_that_exist(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    with pytest.raises(ConfigError) as error:
+        load_environment("prod", tmp_path)
+    assert "no environment prod" in error.value.message
+    assert error.value.remedy == "environments: dev"
+
+
+def test_a_folder_name_is_no_way_to_other_files(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    with pytest.raises(ConfigError, match="no environment"):
+        load_environment("dev/../dev", tmp_path)
+
+
+def test_an_unknown_group_names_those_that_exist(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    with pytest.raises(ConfigError) as error:
+        load_environment("dev", tmp_path).group("web")
+    assert "no group web" in error.value.message
+    assert "nginx" in error.value.remedy
+
+
+def test_an_environment_whose_name_the_cloud_would_refuse(tmp_path: Path) -> None:
+    write(tmp_path, GOOD, name="Dev_1")
+    with pytest.raises(ConfigError, match="Dev_1"):
+        load_environment("Dev_1", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("size: 2", "size: 2\n    sise: 3", 8, "sise"),
+        ("size: 2", "size: two", 7, "size"),
+        ("size: 2", "size: 0", 7, "size"),
+        ("size: 2", "size: 101", 7, "size"),
+        ("cloud: local", "cloud: amazon", 1, "cloud"),
+        ("[ru-central1-a]", "[moscow]", 2, "zones"),
+        ("[ru-central1-a]", "[ru-central1-a, ru-central1-a]", 2, "each zone stands once"),
+        ("[ru-central1-a]", "[]", 2, "zones"),
+        ("10.30.0.0/16", "10.30.0.1/16", 3, "host bits"),
+        ("10.30.0.0/16", "8.8.0.0/16", 3, "private"),
+        ("10.30.0.0/16", "10.0.0.0/8", 3, "/16 to /24"),
+        ("nginx:\n", "Nginx:\n", 5, "Nginx"),
+        ("cores: 2", "cores: 3", 8, "even number of cores"),
+        ("cores: 2", "cores: 2, core_fraction: 30", 8, "per cent"),
+        ("memory: 1G", "memory: 1GB", 8, "1GB"),
+        ("memory: 1G", "memory: 1", 8, "a size is a whole number"),
+        ("memory: 1G", "memory: 1T", 8, "512M to 256G"),
+        ("disk: 5G", "disk: 100M", 8, "1G to 4T"),
+        ("type: external", "type: outside", 9, "type"),
+        ("http: 80", "ftp: 21", 9, "listeners"),
+        ("http: 80", "http: 80, https: 80", 9, "port of its own"),
+        ("http: 80", "http: 70000", 9, "http"),
+        ("zones: [ru-central1-a]\n", "", 1, "zones"),
+    ],
+)
+def test_a_fault_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
+    assert old in GOOD
+    path = write(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(ConfigError) as error:
+        load_environment("dev", tmp_path)
+    assert f"{path}:{line}:" in error.value.message
+    assert says in error.value.message
+    assert error.value.remedy

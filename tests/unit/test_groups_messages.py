@@ -1,0 +1,128 @@
+"""Our words to the API's messages and back: nothing is lost on the way, and the cloud's own constraints hold."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import cast
+
+import pytest
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as groups_api
+from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups_rpc
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from cloud.session import Session
+from envs.load import load_environment
+from groups.desired import desired
+from groups.kinds.base import Names, Work
+from groups.kinds.instance_group import MASK, InstanceGroups, parts
+from groups.spec import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Ref, Resource, Template
+from localcloud.api.constraints import violations
+
+IDS = {
+    Ref(Kind.NETWORK, "dev"): "net-1",
+    Ref(Kind.SUBNET, "dev-ru-central1-a"): "sub-1",
+    Ref(Kind.SUBNET, "dev-ru-central1-b"): "sub-2",
+    Ref(Kind.SERVICE_ACCOUNT, "dev-groups"): "acc-1",
+}
+IMAGES = {"samovar-nginx-0123456789ab": "img-1"}
+NAMES = Names({identifier: ref.name for ref, identifier in IDS.items()} | {"img-1": "samovar-nginx-0123456789ab"})
+
+templates = st.builds(
+    Template,
+    name=st.just("dev-nginx-{instance.index}"),
+    hostname=st.just("nginx-{instance.index}"),
+    image=st.just("samovar-nginx-0123456789ab"),
+    network=st.just("dev"),
+    subnets=st.sampled_from([("dev-ru-central1-a",), ("dev-ru-central1-a", "dev-ru-central1-b")]),
+    cores=st.sampled_from([2, 4]),
+    core_fraction=st.sampled_from([20, 100]),
+    memory=st.sampled_from([2**30, 2**31]),
+    disk=st.sampled_from([5 * 2**30]),
+    metadata=st.dictionaries(st.sampled_from(["user-data", "samovar-role"]), st.text()).map(
+        lambda found: tuple(sorted(found.items()))
+    ),
+    public=st.booleans(),
+)
+groups = st.builds(
+    InstanceGroup,
+    size=st.integers(1, 100),
+    zones=st.sampled_from([("ru-central1-a",), ("ru-central1-a", "ru-central1-b")]),
+    template=templates,
+    check=st.builds(HealthCheck, st.integers(1, 65535), st.sampled_from(["/", "/-/health"])),
+    service_account=st.just("dev-groups"),
+    balanced=st.booleans(),
+    deploy=st.sampled_from([Deploy(), Deploy(max_unavailable=1, max_expansion=0)]),
+)
+
+
+class Recorder:
+    """Stands in for a session: keeps the request and answers with an operation."""
+
+    folder_id = "folder-1"
+
+    def __init__(self) -> None:
+        self.requests: list[Message] = []
+
+    def client(self, stub: object) -> Recorder:
+        assert stub is InstanceGroupServiceStub
+        return self
+
+    def Create(self, request: Message) -> Operation:  # noqa: N802 - an RPC bears its name in the API
+        self.requests.append(request)
+        return Operation()
+
+    Update = Create
+
+
+def work(session: Recorder | None = None) -> Work:
+    return Work(cast("Session", session or Recorder()), "dev", dict(IDS), IMAGES)
+
+
+@given(groups)
+def test_a_group_comes_back_as_it_was_told(spec: InstanceGroup) -> None:
+    message = groups_api.InstanceGroup(labels={"group": "nginx"}, **parts(work(), Resource("dev-nginx", spec, "nginx")))
+    assert InstanceGroups().read(message, NAMES) == spec
+
+
+@given(groups)
+def test_what_is_asked_for_meets_the_constraints_of_the_api(spec: InstanceGroup) -> None:
+    recorder = Recorder()
+    InstanceGroups().create(work(recorder), Resource("dev-nginx", spec, "nginx"))
+    (request,) = recorder.requests
+    assert list(violations(request)) == []
+
+
+@given(groups, groups)
+def test_an_update_names_and_holds_exactly_what_differs(before: InstanceGroup, after: InstanceGroup) -> None:
+    fields = before.differing(after)
+    recorder = Recorder()
+    existing = Existing("dev-nginx", before, "nginx", "group-1")
+    InstanceGroups().update(work(recorder), existing, Resource("dev-nginx", after, "nginx"), fields)
+    request = cast("groups_rpc.UpdateInstanceGroupRequest", recorder.requests[0])
+    assert set(request.update_mask.paths) == {MASK[name] for name in fields}
+    held = {field.name for field, _ in request.ListFields()} - {"instance_group_id", "update_mask"}
+    assert held <= set(request.update_mask.paths)
+
+
+def test_every_field_of_a_group_can_be_updated() -> None:
+    assert set(MASK) == {field.name for field in fields(InstanceGroup)}
+
+
+def test_the_shipped_environment_asks_for_replacement_without_a_gap() -> None:
+    resources = desired(load_environment("dev"), {"nginx": "samovar-nginx-0123456789ab"}).resources
+    (group,) = [resource for resource in resources if resource.spec.KIND is Kind.GROUP]
+    deploy = parts(work(), group)["deploy_policy"]
+    assert (deploy.max_unavailable, deploy.max_expansion) == (0, 1)
+    assert deploy.minimal_action == groups_api.DeployPolicy.RECREATE
+
+
+def test_a_name_that_is_not_there_is_no_silent_hole() -> None:
+    spec = desired(load_environment("dev"), {"nginx": "samovar-nginx-0123456789ab"}).resources[-3]
+    group = cast("InstanceGroup", spec.spec)
+    lost = replace(group, service_account="nobody")
+    with pytest.raises(KeyError):
+        parts(work(), replace(spec, spec=lost))
