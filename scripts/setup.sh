@@ -10,7 +10,6 @@ PACKAGES=(
   python3-venv systemd-container util-linux
 )
 VENV=.venv
-STAMP=$VENV/setup.stamp
 
 fail() {
   printf 'setup: %s\n  remedy: %s\n' "$1" "$2" >&2
@@ -65,8 +64,8 @@ find_python() { # Debian's own first: it is the one that is tested
   fail "no Python 3.11 or newer" "apt-get install python3 (Debian 12 or newer)"
 }
 
-inputs_digest() { # of all that decides what is in .venv, its place included: a moved one does not work
-  { "$1" --version && pwd && cat scripts/setup.sh requirements.lock requirements-dev.lock; } | sha256sum | cut -d' ' -f1
+holds() { # FILE TEXT: whether the file says just that
+  [[ -e $1 && $(<"$1") == "$2" ]]
 }
 
 install_locked() { # wheels alone, by digest; modules are compiled when first imported (most of the SDK never is)
@@ -74,15 +73,20 @@ install_locked() { # wheels alone, by digest; modules are compiled when first im
     --only-binary :all: --require-hashes --requirement requirements-dev.lock
 }
 
-virtual_environment() {
-  local python digest
+virtual_environment() { # made anew for another Python or place; new locks are installed over it, under what still runs
+  local python built locks
   python=$(find_python)
-  digest=$(inputs_digest "$python")
-  [[ -e $STAMP && $(<"$STAMP") == "$digest" ]] && return
-  "$python" -c 'import ensurepip' 2>/dev/null || fail "$python has no venv" "as root: apt-get install python3-venv"
-  step "virtual environment" "$python" -m venv --clear "$VENV"
-  step "locked Python packages" install_locked
-  echo "$digest" >"$STAMP"
+  built="$("$python" --version) in $PWD"
+  if ! holds "$VENV/built" "$built"; then
+    "$python" -c 'import ensurepip' 2>/dev/null || fail "$python has no venv" "as root: apt-get install python3-venv"
+    step "virtual environment" "$python" -m venv --clear "$VENV"
+    echo "$built" >"$VENV/built"
+  fi
+  locks=$(sha256sum scripts/setup.sh requirements-dev.lock)
+  if ! holds "$VENV/locks" "$locks"; then
+    step "locked Python packages" install_locked
+    echo "$locks" >"$VENV/locks"
+  fi
 }
 
 exec 9<scripts/setup.sh
