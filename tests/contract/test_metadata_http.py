@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import islice, pairwise
 from pathlib import Path
 
 import pytest
@@ -336,44 +332,6 @@ async def test_the_agent_waits_until_the_service_knows_its_machine(
     assert await first == "role a: configured"
 
 
-class PlainService(ThreadingHTTPServer):
-    """A metadata service without ETag and without waiting; its settings change after `steady` questions."""
-
-    def __init__(self, steady: int) -> None:
-        super().__init__(("127.0.0.1", 0), PlainAnswer)
-        self.steady = steady
-        self.asked: list[float] = []
-
-    def settings(self) -> str:
-        self.asked.append(time.monotonic())
-        return f"port: {1 if len(self.asked) <= self.steady else 2}"
-
-
-class PlainAnswer(BaseHTTPRequestHandler):
-    server: PlainService
-
-    def do_GET(self) -> None:
-        attributes = {"samovar-role": "a", "samovar-settings": self.server.settings()}
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps({"attributes": attributes}).encode())
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Says nothing."""
-
-
-def test_the_agent_polls_a_service_that_does_not_wait(tmp_path: Path) -> None:
-    with PlainService(steady=4) as service:
-        threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
-        node = Node(tmp_path, f"http://127.0.0.1:{service.server_port}")
-        assert list(islice(node.passes, 2)) == ["role a: configured"] * 2
-        service.shutdown()
-    assert node.config() == "port 2\n"
-    pauses = [later - earlier for earlier, later in pairwise(service.asked[1:])]
-    assert len(pauses) == 3
-    assert min(pauses) >= 0.09
-
-
 def test_the_agent_as_it_ships_tells_systemd_what_it_waits_for(tmp_path: Path) -> None:
     """The package under its name on a node, in a network namespace of its own that has no network at all."""
     shutil.copytree(Path(voice.__file__).parent, tmp_path / "samovar_node")
@@ -392,25 +350,3 @@ def test_the_agent_as_it_ships_tells_systemd_what_it_waits_for(tmp_path: Path) -
     waiting = "waiting for the metadata service at 169.254.169.254: [Errno 101] Network is unreachable"
     assert said.startswith(f"STATUS={waiting}")
     assert output.decode().startswith(f"samovar: {waiting}")
-
-
-def test_ready_is_told_after_the_status_also_to_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = f"samovar-test-{os.getpid()}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(f"\0{name}")
-        heard.settimeout(5)
-        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
-        voice.ready("role a: configured")
-        assert [heard.recv(100), heard.recv(100)] == [b"STATUS=role a: configured", b"READY=1"]
-
-
-@pytest.mark.parametrize(
-    ("command", "what"),
-    [
-        (["sh", "-c", "echo one; echo two >&2; exit 3"], "ended with 3: one; two"),
-        (["/no/such/program"], "No such file"),
-    ],
-)
-def test_a_check_that_fails_says_what_it_said(command: list[str], what: str) -> None:
-    with pytest.raises(Wrong, match=what):
-        run(command)

@@ -1,0 +1,43 @@
+"""Every user-data that the tool writes, by the word of the very cloud-init that will read it: the one in `base`."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cloudinit.render import user_data
+from images.bakery.local import bake_local
+from kit.output import PlainTalk
+
+ASK = """
+mount -o ro,loop "$1" /mnt
+mount -t tmpfs tmpfs /mnt/tmp
+cat >/mnt/tmp/user-data
+exec chroot /mnt cloud-init schema --config-file /tmp/user-data
+"""
+
+
+@pytest.fixture(scope="module")
+def base() -> Path:
+    (image,) = bake_local(("base",), talk=PlainTalk())
+    return image.raw
+
+
+def schema(image: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """In a mount namespace of its own: nothing stays mounted."""
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", ASK, "sh", str(image)]
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("operator_key", [None, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ann@example"])
+def test_user_data_is_valid(base: Path, operator_key: str | None) -> None:
+    done = schema(base, user_data(operator_key=operator_key))
+    assert (done.returncode, done.stdout.strip()) == (0, "Valid schema /tmp/user-data"), done.stderr
+
+
+def test_what_is_not_valid_is_told(base: Path) -> None:
+    done = schema(base, user_data().replace("users: []", "users: 3"))
+    assert done.returncode == 1
+    assert "users: 3 is not of type" in done.stderr

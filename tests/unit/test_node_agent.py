@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice, pairwise
+from pathlib import Path
+
+import pytest
+
+from cloudinit.node import voice
+from cloudinit.node.agent import Agent, run
+from cloudinit.node.errors import Wrong
+from cloudinit.node.metadata import Metadata
+
+ROLE = "{templates: [{source: a.conf.j2, target: /etc/a.conf}], defaults: {port: 80}}"
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+class PlainService(ThreadingHTTPServer):
+    """A metadata service without ETag and without waiting; its settings change after `steady` questions."""
+
+    def __init__(self, steady: int) -> None:
+        super().__init__(("127.0.0.1", 0), PlainAnswer)
+        self.steady = steady
+        self.asked: list[float] = []
+
+    def settings(self) -> str:
+        self.asked.append(time.monotonic())
+        return f"port: {1 if len(self.asked) <= self.steady else 2}"
+
+
+class PlainAnswer(BaseHTTPRequestHandler):
+    server: PlainService
+
+    def do_GET(self) -> None:
+        attributes = {"samovar-role": "a", "samovar-settings": self.server.settings()}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"attributes": attributes}).encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        """Says nothing."""
+
+
+def test_the_agent_polls_a_service_that_does_not_wait(tmp_path: Path) -> None:
+    write(tmp_path / "usr/lib/samovar/roles/a.yaml", ROLE)
+    write(tmp_path / "usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }}\n")
+    with PlainService(steady=4) as service:
+        threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
+        agent = Agent(Metadata(f"http://127.0.0.1:{service.server_port}"), tmp_path, pause=0.1)
+        assert list(islice(agent.passes(), 2)) == ["role a: configured"] * 2
+        service.shutdown()
+    assert (tmp_path / "etc/a.conf").read_text() == "port 2\n"
+    pauses = [later - earlier for earlier, later in pairwise(service.asked[1:])]
+    assert len(pauses) == 3
+    assert min(pauses) >= 0.09
+
+
+def test_ready_is_told_after_the_status_also_to_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"samovar-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(f"\0{name}")
+        heard.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+        voice.ready("role a: configured")
+        assert [heard.recv(100), heard.recv(100)] == [b"STATUS=role a: configured", b"READY=1"]
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["sh", "-c", "echo one; echo two >&2; exit 3"], "ended with 3: one; two"),
+        (["/no/such/program"], "No such file"),
+    ],
+)
+def test_a_check_that_fails_says_what_it_said(command: list[str], what: str) -> None:
+    with pytest.raises(Wrong, match=what):
+        run(command)
