@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +81,7 @@ class Cloud:
         self.balancers = Balancers(store, host.fabric, self._wake)
         self.networks = Networks(store, host.fabric, self.balancers)
         self.machines = Machines(store, home, instances, host.driver, host.fabric, self.networks, self.workers)
-        self.groups = Groups(store, operations, instances, self.balancers)
+        self.groups = Groups(store, instances, self.balancers, host.fabric, self._wake)
         self.metadata = Metadata(store, tokens, host.fabric, self.networks)
         self._follower = Follower(store, operations, self.groups.is_settled)
         self._loop = Loop("cloud", self._step, period=PERIOD)
@@ -127,6 +127,7 @@ class Cloud:
         await self.workers.settle()
         await self.metadata.close()
         await self.balancers.close()
+        await self.groups.close()
         await asyncio.gather(*(self.host.driver.remove(machine_id) for machine_id in self.host.driver.observe()))
         await self.host.fabric.close()
         await self.host.driver.close()

@@ -47,21 +47,24 @@ class Networks:
             del self._applied[gone]
 
     async def ensure(self, network_id: str) -> None:
-        """Flows that connection tracking still sends to a target that left are ended once the rules are without it."""
         async with self._locks[network_id]:
             vpc = self._store.get(VpcNetwork, network_id)
-            wanted = self._value(vpc) if vpc else None
-            before = self._applied.get(network_id)
-            if wanted is None:
+            if vpc is None:
                 return
+            wanted, before = self._value(vpc), self._applied.get(network_id)
             await self._fabric.apply(wanted)
             self._applied[network_id] = wanted
-            for target in _targets(before) - _targets(wanted):
-                await self._fabric.forget_flows(network_id, target)
+            for address in lost(before, wanted, self._registered()) if before else ():
+                await self._fabric.forget_flows(network_id, address)
 
     def up(self) -> tuple[Network, ...]:
         """The networks that the kernel holds now."""
         return tuple(self._applied.values())
+
+    def _registered(self) -> frozenset[IPv4Address]:
+        return frozenset(
+            IPv4Address(target.address) for group in self._store.all(TargetGroup) for target in group.targets
+        )
 
     def _value(self, vpc: VpcNetwork) -> Network:
         subnets = [subnet for subnet in self._store.all(VpcSubnet) if subnet.network_id == vpc.id]
@@ -114,5 +117,20 @@ def _nic(instance: Instance) -> Nic:
     )
 
 
-def _targets(network: Network | None) -> frozenset[IPv4Address]:
-    return frozenset(target for forward in network.forwards for target in forward.targets) if network else frozenset()
+def lost(before: Network, now: Network, registered: frozenset[IPv4Address]) -> frozenset[IPv4Address]:
+    """The addresses whose flows are to be ended: nobody will answer them.
+
+    A machine that lost its power or is gone, and a target that is still registered but no longer sent to. One that was
+    taken out of its target group goes on with the requests that it has.
+    """
+    unplugged = _plugged(before) - _plugged(now)
+    unhealthy = (_targets(before) - _targets(now)) & registered
+    return unplugged | unhealthy
+
+
+def _plugged(network: Network) -> frozenset[IPv4Address]:
+    return frozenset(nic.address for nic in network.nics if nic.plugged)
+
+
+def _targets(network: Network) -> frozenset[IPv4Address]:
+    return frozenset(target for forward in network.forwards for target in forward.targets)

@@ -136,6 +136,16 @@ class InstanceService(ResourceService[Instance]):
         instance.status = status
         self.store.put(instance)
 
+    def reshape(self, instance_id: str, request: rpc.CreateInstanceRequest) -> None:
+        """Gives an instance what can be changed of it in place, as if it had been made from `request`."""
+        instance = self.store.must(Instance, instance_id)
+        for field in ("name", "description", "labels", "metadata", "service_account_id"):
+            copy_field(request, instance, field)
+        spec = request.resources_spec
+        instance.resources.memory, instance.resources.cores = spec.memory, spec.cores
+        instance.resources.core_fraction = spec.core_fraction or 100
+        self.store.put(instance)
+
     def forget(self, instance_id: str) -> None:
         """The last step of a deletion: the machine is gone, and with it the disks that go with it."""
         instance = self.store.must(Instance, instance_id)

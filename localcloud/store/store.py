@@ -69,24 +69,31 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; a transaction inside another is part of it."""
+        """All or nothing. One inside another may fail by itself, and ends for good with the outer one."""
         if self._depth:
-            yield
+            with self._nested("SAVEPOINT nested", "RELEASE nested", "ROLLBACK TO nested"):
+                yield
             return
-        self._db.execute("BEGIN")
-        self._depth, self._dirty = 1, False
-        try:
+        self._dirty = False
+        with self._nested("BEGIN", "COMMIT", "ROLLBACK"):
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        else:
-            self._db.execute("COMMIT")
-        finally:
-            self._depth = 0
         if self._dirty:
             for listener in self._listeners:
                 listener()
+
+    @contextmanager
+    def _nested(self, begin: str, end: str, undo: str) -> Iterator[None]:
+        self._db.execute(begin)
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._db.execute(undo)
+            raise
+        else:
+            self._db.execute(end)
+        finally:
+            self._depth -= 1
 
     def put(self, resource: Stored, *, scope: str = "") -> None:
         """Stores a resource; an unchanged one is no change.
@@ -100,7 +107,7 @@ class Store:
             resource.id,
             scope or getattr(resource, "folder_id", ""),
             name,
-            message.SerializeToString(),
+            message.SerializeToString(deterministic=True),
         )
         self._write(PUT, row)
 
