@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from cloud.access import Access, from_environment, to_environment, trust_loopback
+from cloud.daemon import find, find_or_start, read_endpoint
+from cloud.host import HostMachine, pick
+from kit.errors import ConfigError, HostError
+
+YC = {"YC_TOKEN": "t1.a.b", "YC_FOLDER_ID": "folder-1", "YC_ENDPOINT": "127.0.0.1:1", "SSL_CERT_FILE": "/ca.pem"}
+
+
+def test_the_variables_lead_there_and_back() -> None:
+    access = from_environment(YC)
+    assert (access.endpoint, access.folder_id, access.ca) == ("127.0.0.1:1", "folder-1", Path("/ca.pem"))
+    assert from_environment(to_environment(access)) == access
+
+
+@pytest.mark.parametrize(("left_out", "names"), [("YC_TOKEN", "YC_TOKEN"), ("YC_FOLDER_ID", "YC_FOLDER_ID")])
+def test_what_is_missing_is_named(left_out: str, names: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        from_environment({name: value for name, value in YC.items() if name != left_out})
+    assert names in error.value.remedy
+
+
+def test_the_kinds_of_credentials_are_told_apart(tmp_path: Path) -> None:
+    key = {"id": "key-1", "service_account_id": "acc-1", "private_key": "PEM", "created_at": "today"}
+    file = tmp_path / "key.json"
+    file.write_text(json.dumps(key))
+    given = {name: key[name] for name in ("id", "service_account_id", "private_key")}
+    assert Access("x", "f", token="t1.a.b").credentials() == {"iam_token": "t1.a.b"}
+    assert Access("x", "f", token="y0_oauth").credentials() == {"token": "y0_oauth"}
+    assert Access("x", "f", key_file=file).credentials() == {"service_account_key": given}
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"id": "key-1"}', "not json"])
+def test_a_broken_key_file_is_named(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "key.json"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=r"key\.json"):
+        Access("x", "f", key_file=file).credentials()
+
+
+def test_a_missing_authority_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"ca\.pem"):
+        _ = Access("x", "f", ca=tmp_path / "ca.pem", token="t1.a.b").roots
+
+
+def test_the_token_is_not_shown() -> None:
+    assert "t1.a.b" not in repr(from_environment(YC))
+
+
+def test_loopback_takes_no_proxy_and_what_stood_there_stays() -> None:
+    variables = {"no_proxy": "example.org"}
+    trust_loopback(variables)
+    trust_loopback(variables)
+    assert variables["no_proxy"] == "example.org,localhost,127.0.0.1"
+
+
+def endpoint_file(home: Path, pid: int) -> None:
+    content = {
+        "pid": pid, "number": 1, "grpc": "127.0.0.1:1", "rest": "127.0.0.1:2", "ca": "/ca", "token": "t1.a.b",
+        "key_file": "/key", "cloud_id": "c", "folder_id": "f", "zone": "ru-central1-a",
+    }  # fmt: skip
+    (home / "endpoint.json").write_text(json.dumps(content))
+
+
+def test_no_file_and_a_file_half_written_are_no_daemon(tmp_path: Path) -> None:
+    assert read_endpoint(tmp_path) is None
+    (tmp_path / "endpoint.json").write_text('{"pid": 1, "num')
+    assert read_endpoint(tmp_path) is None
+
+
+def test_a_process_that_took_over_the_number_is_no_daemon(tmp_path: Path) -> None:
+    endpoint_file(tmp_path, os.getpid())
+    assert read_endpoint(tmp_path) is not None
+    assert find(tmp_path) is None
+
+
+def test_without_root_the_local_cloud_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(HostError, match="root"):
+        find_or_start(tmp_path / "home")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_daemon_that_ends_instead_of_starting_shows_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho the port is taken\nexit 7\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(HostError) as error:
+        find_or_start(tmp_path / "home")
+    assert "ended with 7" in error.value.message
+    assert "the port is taken" in error.value.message
+    assert "daemon.log" in error.value.remedy
+
+
+MACHINES = (
+    HostMachine("i1", "dev-nginx-1", "nginx-1", 11, running=True),
+    HostMachine("i2", "prod-nginx-1", "nginx-1", 12, running=True),
+    HostMachine("i3", "dev-nginx-2", "nginx-2", 13, running=True),
+    HostMachine("i4", "dev-nginx-2", "nginx-2", None, running=False),
+)
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("i1", "i1"), ("dev-nginx-1", "i1"), ("nginx-2", "i3")])
+def test_a_machine_is_picked_by_id_name_or_hostname(wanted: str, found: str) -> None:
+    assert pick(MACHINES, wanted).id == found
+
+
+@pytest.mark.parametrize(("wanted", "says"), [("nginx-1", "more than one"), ("i4", "no machine i4")])
+def test_no_machine_is_picked_by_guess(wanted: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as error:
+        pick(MACHINES, wanted)
+    assert "dev-nginx-1" in error.value.remedy

@@ -1,0 +1,240 @@
+"""The door to the API against a small server of its own: TLS, real protobufs, faults on demand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from yandex.cloud.endpoint.api_endpoint_pb2 import ApiEndpoint
+from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsRequest, ListApiEndpointsResponse
+from yandex.cloud.operation.operation_pb2 import Operation
+from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
+from yandex.cloud.vpc.v1.network_pb2 import Network
+from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNetworksRequest, ListNetworksResponse
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
+
+from cloud.access import Access
+from cloud.failures import CallFailed, OperationFailed
+from cloud.session import Session
+from kit.errors import ExitCode, WaitTimeout
+from localcloud.api.pki import ensure_pki
+
+TOKEN = "t1.made.up"
+
+
+@dataclass
+class Server:
+    """Answers as its fields say; keeps the metadata of every call by its method's last name."""
+
+    port: int = 0
+    heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    refuse: list[grpc.StatusCode] = field(default_factory=list)
+    delay: float = 0.0
+    operation: Callable[[], Operation] = Operation
+    polls: int = 0
+    interval: str = ""
+
+    def endpoints(self, _: object, __: grpc.ServicerContext) -> ListApiEndpointsResponse:
+        services = ("endpoint", "iam", "operation", "vpc")
+        found = [ApiEndpoint(id=name, address=f"127.0.0.1:{self.port}") for name in services]
+        return ListApiEndpointsResponse(endpoints=found)
+
+    def networks(self, request: ListNetworksRequest, context: grpc.ServicerContext) -> ListNetworksResponse:
+        self._hear("List", context)
+        page = int(request.page_token or 0)
+        return ListNetworksResponse(
+            networks=[Network(id=f"net-{page}")], next_page_token="" if page == 2 else str(page + 1)
+        )
+
+    def create(self, _: CreateNetworkRequest, context: grpc.ServicerContext) -> Operation:
+        self._hear("Create", context)
+        return Operation(id="op-1")
+
+    def poll(self, _: GetOperationRequest, context: grpc.ServicerContext) -> Operation:
+        self._hear("Get", context)
+        self.polls += 1
+        if self.interval:
+            context.send_initial_metadata((("x-operation-poll-interval", self.interval),))
+        return self.operation()
+
+    def _hear(self, method: str, context: grpc.ServicerContext) -> None:
+        self.heard.append((method, dict(context.invocation_metadata())))
+        time.sleep(self.delay)
+        if self.refuse:
+            context.abort(self.refuse.pop(0), "as the test wants it")
+
+
+def handler(service: str, **methods: tuple[Callable[..., Any], Any]) -> Any:
+    return grpc.method_handlers_generic_handler(
+        service,
+        {
+            name: grpc.unary_unary_rpc_method_handler(
+                function, request_deserializer=request.FromString, response_serializer=lambda m: m.SerializeToString()
+            )
+            for name, (function, request) in methods.items()
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return ensure_pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def server(pki: Any) -> Iterator[Server]:
+    found = Server()
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        running = grpc.server(pool)
+        running.add_generic_rpc_handlers(
+            (
+                handler("yandex.cloud.endpoint.ApiEndpointService", List=(found.endpoints, ListApiEndpointsRequest)),
+                handler(
+                    "yandex.cloud.vpc.v1.NetworkService",
+                    List=(found.networks, ListNetworksRequest),
+                    Create=(found.create, CreateNetworkRequest),
+                ),
+                handler("yandex.cloud.operation.OperationService", Get=(found.poll, GetOperationRequest)),
+            )
+        )
+        pair = (pki.key.read_bytes(), pki.certificate.read_bytes())
+        found.port = running.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+        running.start()
+        yield found
+        running.stop(None).wait()
+
+
+@pytest.fixture
+def access(server: Server, pki: Any) -> Access:
+    return Access(endpoint=f"127.0.0.1:{server.port}", folder_id="folder-1", ca=pki.ca, token=TOKEN)
+
+
+@pytest.fixture
+def session(access: Access) -> Session:
+    return Session(access)
+
+
+def create(session: Session) -> Operation:
+    return session.client(NetworkServiceStub).Create(CreateNetworkRequest(folder_id="folder-1"))
+
+
+def test_every_page_of_a_list_is_read(session: Session) -> None:
+    request = ListNetworksRequest(folder_id="folder-1")
+    found = session.list(session.client(NetworkServiceStub).List, request, "networks")
+    assert [network.id for network in found] == ["net-0", "net-1", "net-2"]
+
+
+def test_calls_carry_the_token_and_changing_ones_a_key(session: Session, server: Server) -> None:
+    session.list(session.client(NetworkServiceStub).List, ListNetworksRequest(), "networks")
+    create(session)
+    create(session)
+    assert {metadata["authorization"] for _, metadata in server.heard} == {f"Bearer {TOKEN}"}
+    keys = [metadata.get("idempotency-key") for method, metadata in server.heard if method == "Create"]
+    assert len(set(keys)) == 2
+    assert all(keys)
+    assert not [method for method, metadata in server.heard if method == "List" and "idempotency-key" in metadata]
+
+
+def test_a_call_that_met_no_server_is_repeated_with_the_same_key(session: Session, server: Server) -> None:
+    server.refuse = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE]
+    assert create(session).id == "op-1"
+    assert len(server.heard) == 3
+    assert len({metadata["idempotency-key"] for _, metadata in server.heard}) == 1
+
+
+@pytest.mark.parametrize(
+    "status",
+    [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.RESOURCE_EXHAUSTED],
+)
+def test_a_refusal_is_told_once_with_method_status_and_remedy(
+    session: Session, server: Server, status: grpc.StatusCode
+) -> None:
+    server.refuse = [status]
+    with pytest.raises(CallFailed) as error:
+        create(session)
+    assert error.value.message == f"NetworkService.Create: {status.name}: as the test wants it"
+    assert error.value.remedy
+    assert (error.value.status, error.value.code) == (status, ExitCode.CLOUD)
+    assert len(server.heard) == 1
+
+
+def test_a_call_has_a_deadline(session: Session, server: Server) -> None:
+    server.delay = 0.5
+    with pytest.raises(CallFailed) as error:
+        session.client(NetworkServiceStub).List(ListNetworksRequest(), timeout=0.1)
+    assert error.value.status is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_closed_endpoint_is_told_at_once(access: Access) -> None:
+    began = time.monotonic()
+    with pytest.raises(CallFailed) as error:
+        Session(replace(access, endpoint="127.0.0.1:1"))
+    assert "127.0.0.1:1" in error.value.message
+    assert error.value.status is grpc.StatusCode.UNAVAILABLE
+    assert time.monotonic() - began < 3
+
+
+def test_an_endpoint_with_another_authority_is_not_trusted(access: Access, tmp_path: Path) -> None:
+    other = ensure_pki(tmp_path)
+    with pytest.raises(CallFailed):
+        Session(replace(access, ca=other.ca))
+
+
+def test_an_operation_is_polled_until_it_is_done(session: Session, server: Server) -> None:
+    server.operation = lambda: Operation(id="op-1", done=server.polls >= 3)
+    assert session.finish(Operation(id="op-1"), what="create network").done
+    assert server.polls == 3
+
+
+def test_one_that_is_done_already_is_not_asked_for(session: Session, server: Server) -> None:
+    assert session.finish(Operation(id="op-1", done=True), what="create network").done
+    assert server.polls == 0
+
+
+def test_the_interval_that_the_cloud_wants_is_kept(session: Session, server: Server) -> None:
+    server.interval = "0.4"
+    server.operation = lambda: Operation(id="op-1", done=server.polls >= 3)
+    began = time.monotonic()
+    session.finish(Operation(id="op-1"), what="create network")
+    assert 0.8 <= time.monotonic() - began < 2.5
+
+
+def test_a_failed_operation_keeps_its_status_and_id(session: Session, server: Server) -> None:
+    failed = Operation(id="op-1", done=True)
+    failed.error.code = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    failed.error.message = "no more networks"
+    server.operation = lambda: failed
+    with pytest.raises(OperationFailed) as error:
+        session.finish(Operation(id="op-1"), what="create network dev")
+    assert error.value.message == "create network dev: RESOURCE_EXHAUSTED: no more networks (operation op-1)"
+    assert error.value.status is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_missed_deadline_is_an_error_that_names_what_was_seen(session: Session, server: Server) -> None:
+    server.operation = lambda: Operation(id="op-1", description="Create network")
+    with pytest.raises(WaitTimeout, match=r"operation op-1.*in progress: Create network"):
+        session.finish(Operation(id="op-1"), what="create network dev", timeout=0.3)
+
+
+def test_an_operation_that_is_not_found_yet_is_tolerated(session: Session, server: Server) -> None:
+    server.refuse = [grpc.StatusCode.NOT_FOUND] * 3
+    server.operation = lambda: Operation(id="op-1", done=True)
+    assert session.finish(Operation(id="op-1"), what="create network").done
+
+
+def test_one_that_is_never_found_is_not_waited_for_until_the_deadline(session: Session, server: Server) -> None:
+    server.refuse = [grpc.StatusCode.NOT_FOUND] * 100
+    with pytest.raises(CallFailed, match="NOT_FOUND"):
+        session.finish(Operation(id="op-1"), what="create network", timeout=60)
+    assert len(server.heard) == 6
+
+
+def test_a_cloud_without_a_hand_on_its_host_has_no_such_capability(session: Session) -> None:
+    assert session.host is None
+    assert session.image_storage is None
