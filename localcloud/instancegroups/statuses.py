@@ -59,10 +59,8 @@ EDGES: dict[Status, frozenset[Status]] = {
     Status.RUNNING_OUTDATED: frozenset({Status.RUNNING_ACTUAL, Status.UPDATING_INSTANCE}) | _DOWN,
     Status.CLOSING_TRAFFIC: frozenset({Status.STOPPING_INSTANCE, Status.STOPPED}),
     Status.STOPPING_INSTANCE: frozenset({Status.STOPPED}),
-    Status.STOPPED: frozenset(
-        {Status.UPDATING_INSTANCE, Status.STARTING_INSTANCE, Status.DELETING_INSTANCE, Status.PREPARING_RESOURCES},
-    ),
-    Status.UPDATING_INSTANCE: frozenset({Status.STARTING_INSTANCE, Status.RUNNING_ACTUAL}) | _DOWN,
-    Status.DELETING_INSTANCE: frozenset({Status.PREPARING_RESOURCES, Status.CREATING_INSTANCE, Status.DELETED}),
+    Status.STOPPED: frozenset({Status.UPDATING_INSTANCE, Status.STARTING_INSTANCE, Status.DELETING_INSTANCE}),
+    Status.UPDATING_INSTANCE: frozenset({Status.STARTING_INSTANCE, Status.STOPPING_INSTANCE, Status.STOPPED}) | RUNNING,
+    Status.DELETING_INSTANCE: frozenset({Status.PREPARING_RESOURCES, Status.DELETED}),
     Status.DELETED: frozenset(),
 }

@@ -1,0 +1,65 @@
+"""Who has to go, why and where to: the failed first, then those asked for, the misplaced, those of an old template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from localcloud.instancegroups.effects import goal_of
+from localcloud.instancegroups.heal import failure, pending
+from localcloud.instancegroups.lifecycle import turn
+from localcloud.instancegroups.model import Effect, Goal, Member
+from localcloud.instancegroups.placement import is_misplaced
+from localcloud.instancegroups.plan import Plan
+from localcloud.instancegroups.statuses import BOOTING, UP
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """`rank`: the lower, the sooner."""
+
+    member: Member
+    goal: Goal
+    why: str
+    rank: int
+
+
+def renewals(plan: Plan) -> list[Renewal]:
+    """The queue, its order included: the next one is the first one."""
+    found = (renewal for member in plan.members.values() for renewal in _renewal(plan, member))
+    return sorted(found, key=lambda renewal: (renewal.rank, renewal.member.index))
+
+
+def _renewal(plan: Plan, member: Member) -> Iterator[Renewal]:
+    if member.goal is not Goal.STAY or member.status not in UP | BOOTING:
+        return
+    failed = failure(plan, member)
+    if failed:
+        goal = Goal.LEAVE if is_misplaced(plan.group, member) else pending(plan, member)
+        yield Renewal(member, goal, failed, 0)
+    elif plan.group.deploy.opportunistic:
+        return
+    elif member.requested is not Goal.STAY:
+        goal = Goal.RECREATE if plan.effect(member) is Effect.RECREATE else member.requested
+        yield Renewal(member, goal, "its owner asked for it", 1)
+    elif is_misplaced(plan.group, member):
+        yield Renewal(member, Goal.LEAVE, "its zone or tag is no longer the group's", 2)
+    elif plan.effect(member) > Effect.LIVE:
+        yield Renewal(member, goal_of(plan.effect(member)), "the template changed", 3)
+
+
+def renew(plan: Plan) -> int:
+    """Takes those that the group can spare; returns how many wait for `max_expansion` to make room.
+
+    While there are more machines than the group's size, the last ones to go leave for good (documented in deploy.md);
+    with tags all are renewed in their place, so that the tags stay the first ones.
+    """
+    queue = renewals(plan)
+    blocked = 0
+    for waiting, renewal in zip(range(len(queue), 0, -1), queue, strict=True):
+        if not plan.may_take(renewal.member):
+            blocked += 1
+            continue
+        leaves = not renewal.member.tag and waiting + blocked <= plan.excess
+        turn(plan, renewal.member, Goal.LEAVE if leaves else renewal.goal, renewal.why)
+    return blocked
