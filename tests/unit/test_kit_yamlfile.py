@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - pytest resolves fixtures' annotations
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -89,7 +89,7 @@ def test_every_fault_of_a_file_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_has_the_remedy_of_its_reader(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="none.yaml: No such file") as caught:
+    with pytest.raises(ConfigError, match=r"none\.yaml: No such file") as caught:
         load_model(tmp_path / "none.yaml", Environment, remedy="add it")
     assert caught.value.remedy == "add it"
 
