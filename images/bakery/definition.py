@@ -1,0 +1,168 @@
+"""Reads `images/<name>/image.yaml` and every file that it names. A user adds an image by adding a folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from images.bakery.model import ImageDefinition, Images, InputFile, Script
+from kit.errors import ConfigError
+from kit.yamlfile import load_model
+
+NOT_IMAGES = {"bakery", "__pycache__"}
+STEPS = (Path(__file__).parent / "bake.sh", Path(__file__).parent / "clean.sh")
+
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+:@_-]*$")]
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path} is not an absolute path in the image")
+    return path
+
+
+def _within(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path} is not a path in this repository")
+    return path
+
+
+Target = Annotated[str, AfterValidator(_absolute)]
+Source = Annotated[str, AfterValidator(_within)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileEntry(_Strict):
+    """A file or folder of the repository and its place in the image. Without `mode`: 0755 if executable, else 0644."""
+
+    source: Source
+    target: Target
+    mode: Annotated[str, StringConstraints(pattern="^0[0-7]{3}$")] | None = None
+    owner: Annotated[str, StringConstraints(pattern="^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")] = "root:root"
+
+
+class ChecksEntry(_Strict):
+    """What is checked beyond packages, files, services and hygiene, which always are."""
+
+    commands: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
+    absent: tuple[Target, ...] = ()
+
+
+class ImageFile(_Strict):
+    """The keys of `image.yaml`; sources are paths from the root of the repository."""
+
+    description: str
+    parent: Word | None = None
+    suite: Word | None = None
+    packages: tuple[Word, ...] = ()
+    files: tuple[FileEntry, ...] = ()
+    services: tuple[Word, ...] = ()
+    scripts: tuple[Source, ...] = ()
+    checks: ChecksEntry = ChecksEntry()
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.parent is None) == (self.suite is None):
+            raise ValueError("an image has either a parent or, as a root, a suite of Debian")
+        return self
+
+
+def load_images(root: Path) -> Images:
+    """Every image of the repository at `root`, parents before children. Raises ConfigError."""
+    folders = sorted(path for path in (root / "images").iterdir() if path.is_dir() and path.name not in NOT_IMAGES)
+    steps = tuple(Script(path.name, path.read_bytes()) for path in STEPS)
+    loaded = {folder.name: _load(root, folder, steps) for folder in folders}
+    return {name: loaded[name] for name in _parents_first(root, loaded)}
+
+
+def _load(root: Path, folder: Path, steps: tuple[Script, ...]) -> ImageDefinition:
+    path = folder / "image.yaml"
+    if not re.fullmatch("[a-z][a-z0-9-]{0,40}", folder.name):
+        raise ConfigError(f"{folder}: not an image's name", remedy="use small letters, digits and hyphens")
+    parsed = load_model(path, ImageFile, remedy="an image folder holds an image.yaml: add it, or remove the folder")
+    return ImageDefinition(
+        name=folder.name,
+        description=parsed.description,
+        parent=parsed.parent,
+        suite=parsed.suite,
+        packages=parsed.packages,
+        files=_files(root, path, parsed),
+        services=parsed.services,
+        scripts=tuple(Script(name, _read(root, path, name)) for name in parsed.scripts),
+        commands=parsed.checks.commands,
+        absent=parsed.checks.absent,
+        steps=steps,
+    )
+
+
+def _files(root: Path, path: Path, parsed: ImageFile) -> tuple[InputFile, ...]:
+    files = tuple(file for entry in parsed.files for file in _expand(root, path, entry))
+    targets = [file.target for file in files]
+    doubled = {target for target in targets if targets.count(target) > 1}
+    if doubled:
+        raise ConfigError(f"{path}: files: {', '.join(sorted(doubled))} comes twice", remedy="keep one source for it")
+    return files
+
+
+def _expand(root: Path, path: Path, entry: FileEntry) -> Iterator[InputFile]:
+    source = root / entry.source
+    if not source.is_dir():
+        yield _input(entry, entry.target, source, _read(root, path, entry.source))
+        return
+    inner = sorted(file for file in source.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    if not inner:
+        raise _missing(path, entry.source, "has no file in it")
+    for file in inner:
+        yield _input(entry, f"{entry.target.rstrip('/')}/{file.relative_to(source)}", file, file.read_bytes())
+
+
+def _input(entry: FileEntry, target: str, source: Path, data: bytes) -> InputFile:
+    """Git keeps no more of a mode than the executable bit, so no more of it counts."""
+    usual = 0o755 if source.stat().st_mode & 0o100 else 0o644
+    return InputFile(target, int(entry.mode, 8) if entry.mode else usual, entry.owner, data)
+
+
+def _read(root: Path, path: Path, name: str) -> bytes:
+    try:
+        return (root / name).read_bytes()
+    except OSError as error:
+        raise _missing(path, name, error.strerror or "unreadable") from error
+
+
+def _missing(path: Path, name: str, why: str) -> ConfigError:
+    lines = path.read_text().splitlines()
+    line = next((number for number, text in enumerate(lines, 1) if name in text), 1)
+    return ConfigError(f"{path}:{line}: {name}: {why}", remedy=f"add it (from the root of the repository): {name}")
+
+
+def _parents_first(root: Path, images: Images) -> list[str]:
+    order: list[str] = []
+    for name in images:
+        _visit(root, images, name, order, ())
+    return order
+
+
+def _visit(root: Path, images: Images, name: str, order: list[str], children: tuple[str, ...]) -> None:
+    if name in children:
+        chain = " <- ".join((*children[children.index(name) :], name))
+        raise ConfigError(f"{_yaml(root, name)}: parent: a circle: {chain}", remedy="let one of them be a root image")
+    if name in order:
+        return
+    parent = images[name].parent
+    if parent is not None and parent not in images:
+        known = ", ".join(sorted(images))
+        raise ConfigError(f"{_yaml(root, name)}: parent: no image {parent}", remedy=f"known images: {known}")
+    if parent is not None:
+        _visit(root, images, parent, order, (*children, name))
+    order.append(name)
+
+
+def _yaml(root: Path, name: str) -> Path:
+    return root / "images" / name / "image.yaml"

@@ -1,0 +1,78 @@
+"""The local builder: bakes images on this machine, as root, and keeps them in this user's cache."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from images.bakery.definition import load_images
+from images.bakery.digest import digests
+from images.bakery.lock import bakery_lock
+from images.bakery.model import Images
+from images.bakery.oven import Oven
+from images.bakery.plan import plan_bake
+from images.bakery.store import BakedImage, default_store
+from kit.errors import HostError
+from kit.output import Talk
+from kit.paths import ROOT, cache_dir
+from kit.process import end_running
+
+TOOLS = ("mmdebstrap", "mkfs.ext4", "setpriv", "unshare", "mount", "chroot", "dpkg-query")
+
+
+def bake_local(names: Iterable[str], *, talk: Talk, force: bool = False, root: Path = ROOT) -> tuple[BakedImage, ...]:
+    """Bakes what is not baked of the images `names` (none: all) and of their parents; returns the images named.
+
+    Raises ConfigError (a definition is wrong), HostError (not root, something is missing here), ProcessFailed (a step
+    failed: the message has the command and its last lines, the remedy the log's path).
+    """
+    images = load_images(root)
+    wanted = tuple(names) or tuple(images)
+    if _waves(wanted, images, force=force):
+        _demand_host()
+        with bakery_lock(cache_dir() / "bake", talk):
+            # Planned again: what another bake made while we waited is not made twice.
+            for wave in _waves(wanted, images, force=force):
+                _bake_wave(wave, Oven(images, digests(images), default_store(), talk))
+    ready = find_baked(images)
+    return tuple(ready[name] for name in wanted)
+
+
+def find_baked(images: Images) -> Mapping[str, BakedImage]:
+    """Those of `images` that are baked in their present form, by name."""
+    store = default_store()
+    found = {name: store.find(name, digest) for name, digest in digests(images).items()}
+    return {name: image for name, image in found.items() if image}
+
+
+def _waves(names: Sequence[str], images: Images, *, force: bool) -> tuple[tuple[str, ...], ...]:
+    ready = {image.digest for image in find_baked(images).values()}
+    return plan_bake(names, images, digests(images), ready, force=force)
+
+
+def _bake_wave(wave: Sequence[str], oven: Oven) -> None:
+    """Side by side. If one fails the others are finished first; on Ctrl-C all are ended."""
+    with ThreadPoolExecutor(max_workers=len(wave)) as pool:
+        futures = [pool.submit(oven.bake, name) for name in wave]
+        try:
+            for future in futures:
+                future.result()
+        except KeyboardInterrupt:
+            _abandon(futures)
+            raise
+
+
+def _abandon(futures: Sequence[Future[BakedImage]]) -> None:
+    while wait(futures, timeout=0.1).not_done:
+        end_running()
+
+
+def _demand_host() -> None:
+    if os.geteuid() != 0:
+        raise HostError("baking on this machine takes root", remedy="run it as root")
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise HostError(f"not on this machine: {', '.join(missing)}", remedy="make setup installs what is needed")

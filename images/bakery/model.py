@@ -1,0 +1,57 @@
+"""An image's definition as a value: all that goes into the image is in it, bytes included; so its digest is pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that is put into the image. `owner` is `user:group`, by names that the image knows."""
+
+    target: str
+    mode: int
+    owner: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Script:
+    """A provisioning step; `name` is its path in the repository."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ImageDefinition:
+    """What `images/<name>/image.yaml` says. A root image has a `suite` of Debian, every other one a `parent`.
+
+    `steps` are the bakery's own scripts, which are inputs like any other. Packages are installed first, then the files
+    are put in place, services enabled, and scripts run in their order. `commands` must succeed in the finished image,
+    `absent` are paths that it must not have.
+    """
+
+    name: str
+    description: str
+    parent: str | None
+    suite: str | None
+    packages: tuple[str, ...]
+    files: tuple[InputFile, ...]
+    services: tuple[str, ...]
+    scripts: tuple[Script, ...]
+    commands: tuple[tuple[str, ...], ...]
+    absent: tuple[str, ...]
+    steps: tuple[Script, ...]
+
+
+Images = Mapping[str, ImageDefinition]
+
+
+def lineage(name: str, images: Images) -> Iterator[ImageDefinition]:
+    """The image, its parent, and so on to the root."""
+    parent: str | None = name
+    while parent is not None:
+        yield images[parent]
+        parent = images[parent].parent

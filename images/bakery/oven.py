@@ -1,0 +1,107 @@
+"""One image's bake: write down what to bake, run `bake.sh`, take over what it made.
+
+All of a bake happens in namespaces that die with it, and in memory where that is large enough; only a finished and
+checked file system gets out. So a bake that is cut short at any point leaves nothing but a folder in the cache, which
+the next one removes.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from images.bakery.digest import SHORT
+from images.bakery.mirrors import sources_for
+from images.bakery.model import ImageDefinition, Images
+from images.bakery.progress import Progress
+from images.bakery.spec import write_spec
+from images.bakery.store import BakedImage, Store, parse_packages
+from kit.errors import ProcessFailed
+from kit.output import Talk
+from kit.paths import ROOT, cache_dir
+from kit.process import run
+
+BAKE = Path(__file__).parent / "bake.sh"
+# If we are killed, so is unshare, and with its first process everything in the namespaces.
+NAMESPACES = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
+)
+TIMEOUT = 3600.0
+MEMORY_WANTED = 3 * 2**20
+"""KiB that must be available before trees are built in memory, which takes a tenth of it for an image of today."""
+
+
+@dataclass(frozen=True)
+class Oven:
+    """Bakes one image after another, or several side by side; their parents are in the store."""
+
+    images: Images
+    digests: Mapping[str, str]
+    store: Store
+    talk: Talk
+
+    def bake(self, name: str) -> BakedImage:
+        """Raises ProcessFailed with the command that failed, its last lines, and the path of the log."""
+        image, digest = self.images[name], self.digests[name]
+        work, log = self._folders(f"{name}-{digest[:SHORT]}")
+        try:
+            (work / "spec").mkdir(parents=True)
+            write_spec(work / "spec", image, sources_for(image.suite) if image.suite else ())
+            self._run(image, work, log)
+            packages = parse_packages((work / "raw.packages").read_text())
+            return self.store.keep(name, digest, work / "raw", packages)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _folders(self, label: str) -> tuple[Path, Path]:
+        work, log = cache_dir() / "bake" / label, cache_dir() / "logs" / f"bake-{label}.log"
+        shutil.rmtree(work, ignore_errors=True)
+        self.store.folder.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        return work, log
+
+    def _run(self, image: ImageDefinition, work: Path, log: Path) -> None:
+        command = (*NAMESPACES, "bash", BAKE)
+        with Progress(image.name, self.talk) as progress:
+            try:
+                run(command, env=self._environment(image, work), timeout=TIMEOUT, on_line=progress.hear, logfile=log)
+            except ProcessFailed as error:
+                raise _explained(error, image.name, progress, log) from error
+
+    def _environment(self, image: ImageDefinition, work: Path) -> Mapping[str, str]:
+        digest = self.digests[image.name]
+        parent = self.store.raw(image.parent, self.digests[image.parent]) if image.parent else ""
+        return {
+            "WORK": str(work),
+            "OUT": str(work / "raw"),
+            "PARENT": str(parent),
+            "SUITE": image.suite or "",
+            "APT_CACHE": str(cache_dir() / "apt"),
+            "IN_MEMORY": "yes" if _available(Path("/proc/meminfo").read_text()) >= MEMORY_WANTED else "no",
+            "PYTHON": sys.executable,
+            "PYTHONPATH": str(ROOT),
+            "LABEL": image.name[:16],
+            "UUID": str(uuid.UUID(digest[:32])),
+        }
+
+
+def _available(meminfo: str) -> int:
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", meminfo, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _explained(error: ProcessFailed, image: str, progress: Progress, log: Path) -> ProcessFailed:
+    shown = "".join(f"\n  | {line}" for line in progress.last_lines)
+    return ProcessFailed(
+        f"image {image}: {progress.step}: `{progress.command}` ended with {error.returncode}{shown}",
+        returncode=error.returncode,
+        output="\n".join(progress.last_lines),
+        remedy=f"the whole of what it said is in {log}",
+    )

@@ -1,0 +1,38 @@
+"""What there is to bake, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from images.bakery.model import ImageDefinition, Images, lineage
+from kit.errors import ConfigError
+
+
+def plan_bake(
+    names: Iterable[str], images: Images, digests: Mapping[str, str], baked: Collection[str], *, force: bool = False
+) -> tuple[tuple[str, ...], ...]:
+    """The images to bake, in waves: those of a wave are independent, their parents are baked or in an earlier wave.
+
+    `baked` holds digests. With `force` the named images are baked although they are there; their parents are not.
+    Raises ConfigError for a name that is no image.
+    """
+    named = tuple(names)
+    for name in named:
+        if name not in images:
+            raise ConfigError(f"no image {name}", remedy=f"known images: {', '.join(sorted(images))}")
+    wanted = {image.name for name in named for image in _unbaked(name, images, digests, baked)}
+    wanted |= set(named) if force else set()
+    waves: dict[int, list[str]] = {}
+    for name in (name for name in images if name in wanted):
+        depth = sum(image.name in wanted for image in lineage(name, images))
+        waves.setdefault(depth, []).append(name)
+    return tuple(tuple(waves[depth]) for depth in sorted(waves))
+
+
+def _unbaked(
+    name: str, images: Images, digests: Mapping[str, str], baked: Collection[str]
+) -> Iterator[ImageDefinition]:
+    for image in lineage(name, images):
+        if digests[image.name] in baked:
+            return
+        yield image

@@ -1,0 +1,68 @@
+"""What is baked on this machine: one RAW file an image and digest, with what apt resolved beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from images.bakery.digest import SHORT
+from kit.paths import cache_dir
+
+
+@dataclass(frozen=True)
+class BakedImage:
+    """An image that passed its checks. `digest` is the full sha256 of its inputs, `raw` one ext4 file system.
+
+    `packages` is what apt resolved, package to version; `manifest_digest` the sha256 of it; `size` is in bytes.
+    """
+
+    name: str
+    digest: str
+    raw: Path
+    size: int
+    packages: Mapping[str, str]
+
+    @property
+    def manifest_digest(self) -> str:
+        return hashlib.sha256(_json(self.packages).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of baked images. The RAW file comes into being last and at once: where it is, its image is whole."""
+
+    folder: Path
+
+    def find(self, name: str, digest: str) -> BakedImage | None:
+        raw = self.raw(name, digest)
+        if not raw.exists():
+            return None
+        packages = json.loads(raw.with_suffix(".json").read_text())
+        return BakedImage(name, digest, raw, raw.stat().st_size, packages)
+
+    def raw(self, name: str, digest: str) -> Path:
+        return self.folder / f"{name}-{digest[:SHORT]}.raw"
+
+    def keep(self, name: str, digest: str, partial: Path, packages: Mapping[str, str]) -> BakedImage:
+        """Takes over the finished file `partial`, which lies in the same file system."""
+        raw = self.raw(name, digest)
+        raw.with_suffix(".json").write_text(_json(packages))
+        partial.replace(raw)
+        return BakedImage(name, digest, raw, raw.stat().st_size, packages)
+
+
+def default_store() -> Store:
+    """The store in the cache of whoever runs us."""
+    return Store(cache_dir() / "images")
+
+
+def parse_packages(text: str) -> Mapping[str, str]:
+    """From lines of `package<tab>version`, as dpkg-query writes them."""
+    return dict(line.split("\t") for line in text.splitlines())
+
+
+def _json(packages: Mapping[str, str]) -> str:
+    return json.dumps(packages, indent=1, sort_keys=True)

@@ -1,0 +1,40 @@
+#!/bin/bash
+# Units that cost time at every boot of a container. On a real virtual machine those that mean something there still
+# run: they are not masked but given a condition.
+set -euo pipefail
+
+only_outside_containers=(
+  dev-hugepages.mount
+  proc-sys-fs-binfmt_misc.automount
+  sys-fs-fuse-connections.mount
+  sys-kernel-config.mount
+  sys-kernel-debug.mount
+  sys-kernel-tracing.mount
+  systemd-binfmt.service
+  systemd-network-generator.service
+  systemd-pstore.service
+  systemd-tmpfiles-setup-dev-early.service
+  systemd-tmpfiles-setup-dev.service
+)
+nowhere=(
+  apt-daily-upgrade.timer # machines are replaced, never changed
+  apt-daily.timer
+  cloud-init-hotplugd.socket
+  console-getty.service # of containers alone; a virtual machine's serial console keeps its own
+  dpkg-db-backup.timer
+  e2scrub_all.timer
+  e2scrub_reap.service
+  ldconfig.service # this and the next two: done while baking
+  systemd-journal-catalog-update.service
+  systemd-update-done.service
+  systemd-ask-password-console.path
+  systemd-ask-password-wall.path
+  systemd-firstboot.service
+  systemd-hostnamed.socket
+  systemd-networkd-persistent-storage.service
+)
+for unit in "${only_outside_containers[@]}"; do
+  install -d "/etc/systemd/system/$unit.d"
+  printf '[Unit]\nConditionVirtualization=!container\n' >"/etc/systemd/system/$unit.d/10-samovar.conf"
+done
+systemctl --quiet mask "${nowhere[@]}"
