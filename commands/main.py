@@ -6,6 +6,7 @@ import logging
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 from click.exceptions import Exit
@@ -21,7 +22,21 @@ VERSION = "0.1.0"
 PROGRAM = "cli.py"
 
 
-@click.group(context_settings={"auto_envvar_prefix": "SAMOVAR", "help_option_names": ["-h", "--help"]})
+class Guarded(click.RichGroup):
+    """The one place where errors become a message, a remedy and an exit code; no traceback without --debug."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, Exit):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort as well
+            if ctx.params["debug"]:
+                click.echo(traceback.format_exc(), err=True, nl=False)
+            return _fail(error)
+
+
+@click.group(cls=Guarded, context_settings={"auto_envvar_prefix": "SAMOVAR", "help_option_names": ["-h", "--help"]})
 @click.option(
     "--home",
     type=click.Path(file_okay=False, path_type=Path),
@@ -57,31 +72,26 @@ def main(arguments: list[str] | None = None) -> int:
     except Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted", "run the command again: it goes on from what is there", ExitCode.INTERRUPTED)
+        _say("interrupted", "run the command again: it goes on from what is there")
+        return ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except SamovarError as error:
-        _trace(argv)
-        return _say(error.message, error.remedy, error.code)
-    except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches an operator
-        _trace(argv)
-        return _say(
-            f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it", ExitCode.FAILURE
-        )
     return code if isinstance(code, int) else ExitCode.OK
 
 
-def _say(message: str, remedy: str, code: ExitCode) -> int:
+def _fail(error: Exception) -> ExitCode:
+    if isinstance(error, SamovarError):
+        _say(error.message, error.remedy)
+        return error.code
+    _say(f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it")
+    return ExitCode.FAILURE
+
+
+def _say(message: str, remedy: str) -> None:
     click.echo(f"samovar: {message}", err=True)
     if remedy:
         click.echo(f"  remedy: {remedy}", err=True)
-    return code
-
-
-def _trace(argv: list[str]) -> None:
-    if "--debug" in argv:
-        click.echo(traceback.format_exc(), err=True, nl=False)
 
 
 def _log(*, debug: bool) -> None:

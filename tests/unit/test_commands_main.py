@@ -1,0 +1,162 @@
+"""The command line as scripts and people meet it: exit codes, messages with remedies, nothing heavy for `--help`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+import rich_click
+
+from commands import tool
+from commands.main import cli, main
+from kit.errors import CloudError, ConfigError, ExitCode, HostError, ProcessFailed, SamovarError, WaitTimeout
+from kit.paths import ROOT
+
+LIGHT = """
+import sys
+from commands.main import main
+code = main(["--help"])
+heavy = {"grpc", "yandexcloud", "pydantic", "google.protobuf", "structlog", "yaml", "sh"} & set(sys.modules)
+sys.exit(f"--help loaded {sorted(heavy)}" if heavy else code)
+"""
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_help_loads_nothing_heavy() -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("bake", "images", "render", "plan", "rollout", "status", "destroy", "cloud"):
+        assert name in done.stdout
+
+
+def test_without_a_virtual_environment_it_says_what_to_do(tmp_path: Path) -> None:
+    alone = tmp_path / "cli.py"
+    shutil.copy(ROOT / "cli.py", alone)
+    done = subprocess.run([alone, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.HOST
+    assert "make setup" in done.stderr
+
+
+def test_it_runs_from_anywhere_and_through_a_link(tmp_path: Path) -> None:
+    bin_folder = tmp_path / ".venv" / "bin"
+    bin_folder.mkdir(parents=True)
+    python = bin_folder / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    for name in ("commands", "kit"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "cli.py", tmp_path / "cli.py")
+    link = tmp_path / "samovar"
+    link.symlink_to(tmp_path / "cli.py")
+    done = subprocess.run([link, "--version"], cwd="/", capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("samovar")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SamovarError("it broke", remedy="mend it"), ExitCode.FAILURE),
+        (ConfigError("it broke", remedy="mend it"), ExitCode.CONFIG),
+        (CloudError("it broke", remedy="mend it"), ExitCode.CLOUD),
+        (WaitTimeout("it broke", remedy="mend it"), ExitCode.TIMEOUT),
+        (ProcessFailed("it broke", returncode=1, output="", remedy="mend it"), ExitCode.PROCESS),
+        (HostError("it broke", remedy="mend it"), ExitCode.HOST),
+        (tool.Declined("it broke", remedy="mend it"), ExitCode.DECLINED),
+    ],
+)
+def test_an_error_becomes_message_remedy_and_exit_code(
+    error: SamovarError, code: ExitCode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tool.Tool, "open", raising(error))
+    assert main(["plan", "dev"]) == code
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "samovar: it broke\n  remedy: mend it\n")
+
+
+def test_an_error_that_nobody_foresaw_is_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tool.Tool, "open", raising(ZeroDivisionError("by zero")))
+    assert main(["plan", "dev"]) == ExitCode.FAILURE
+    assert "Traceback" not in capsys.readouterr().err
+    assert main(["--debug", "plan", "dev"]) == ExitCode.FAILURE
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_debug_by_the_environment_shows_the_traceback_as_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAMOVAR_DEBUG", "1")
+    monkeypatch.setattr(tool.Tool, "open", raising(ZeroDivisionError("by zero")))
+    assert main(["plan", "dev"]) == ExitCode.FAILURE
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(tool.Tool, "open", raising(KeyboardInterrupt()))
+    assert main(["plan", "dev"]) == ExitCode.INTERRUPTED
+    assert "run the command again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["frobnicate"], ["plan"], ["plan", "dev", "-o", "xml"], ["rollout", "dev", "--nope"]])
+def test_a_wrong_command_line_ends_with_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == ExitCode.USAGE
+    assert "--help" in capsys.readouterr().err
+
+
+def test_an_unknown_environment_or_group_names_those_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "nowhere"]) == ExitCode.CONFIG
+    assert "remedy: environments: dev" in capsys.readouterr().err
+    assert main(["render", "dev", "nothing"]) == ExitCode.CONFIG
+    assert "nginx" in capsys.readouterr().err
+
+
+def test_render_shows_what_a_machine_is_born_with(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", "dev", "nginx", "-o", "json"]) == ExitCode.OK
+    metadata = json.loads(capsys.readouterr().out)
+    assert metadata["user-data"].startswith("#cloud-config\n")
+    assert metadata["samovar-role"] == "nginx"
+
+
+def test_a_cloud_that_does_not_run_is_told_and_not_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = tmp_path / "home"
+    assert main(["--home", str(home), "cloud", "status", "-o", "json"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out) == {"running": False, "pid": None, "machines": [], "networks": []}
+    assert main(["--home", str(home), "cloud", "down"]) == ExitCode.OK
+    assert not home.exists()
+
+
+def test_every_command_and_option_says_what_it_is_for() -> None:
+    def check(command: click.Command) -> None:
+        assert command.help, command.name
+        for parameter in command.params:
+            assert not isinstance(parameter, click.Option) or parameter.help, (command.name, parameter.name)
+        for inner in command.commands.values() if isinstance(command, click.Group) else ():
+            check(inner)
+
+    check(cli)
+
+
+def test_off_a_terminal_nothing_is_asked() -> None:
+    tool.agree("Delete everything?", yes=False)
+
+
+def test_on_a_terminal_a_no_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(rich_click, "confirm", lambda *_, **__: False)
+    with pytest.raises(tool.Declined):
+        tool.agree("Delete everything?", yes=False)
+    tool.agree("Delete everything?", yes=True)

@@ -1,0 +1,91 @@
+"""What `status -o json` promises, and when a group may call itself healthy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from groups.status import GroupStatus, MachineStatus, Status
+
+FIRST = MachineStatus(
+    "dev-nginx-1", "ru-central1-a", "10.30.0.3", "RUNNING_ACTUAL", "samovar-nginx-0123456789ab", "HEALTHY", 4711
+)
+SECOND = replace(FIRST, name="dev-nginx-2", address="10.30.0.4", pid=4712)
+GROUP = GroupStatus("nginx", 2, "samovar-nginx-0123456789ab", (FIRST, SECOND))
+
+
+def test_the_json_has_the_documented_shape() -> None:
+    status = Status("dev", (GROUP,), (("http", "http://127.66.1.2/"),))
+    assert status.to_json() == {
+        "environment": "dev",
+        "healthy": True,
+        "endpoints": {"http": ["http://127.66.1.2/"], "https": []},
+        "groups": [
+            {
+                "name": "nginx",
+                "size": 2,
+                "healthy": True,
+                "image": "samovar-nginx-0123456789ab",
+                "machines": [
+                    {
+                        "name": "dev-nginx-1",
+                        "zone": "ru-central1-a",
+                        "address": "10.30.0.3",
+                        "status": "RUNNING_ACTUAL",
+                        "image": "samovar-nginx-0123456789ab",
+                        "balancer": "HEALTHY",
+                        "pid": 4711,
+                    },
+                    {
+                        "name": "dev-nginx-2",
+                        "zone": "ru-central1-a",
+                        "address": "10.30.0.4",
+                        "status": "RUNNING_ACTUAL",
+                        "image": "samovar-nginx-0123456789ab",
+                        "balancer": "HEALTHY",
+                        "pid": 4712,
+                    },
+                ],
+            }
+        ],
+    }
+
+
+def test_where_the_host_is_not_ours_there_is_no_pid() -> None:
+    far = GroupStatus("nginx", 1, "samovar-nginx-0123456789ab", (replace(FIRST, pid=None),))
+    (machine,) = Status("dev", (far,)).to_json()["groups"][0]["machines"]
+    assert "pid" not in machine
+
+
+@pytest.mark.parametrize(
+    "machines",
+    [
+        (),
+        (FIRST,),
+        (FIRST, SECOND, replace(SECOND, name="dev-nginx-3")),
+        (FIRST, replace(SECOND, status="RUNNING_OUTDATED")),
+        (FIRST, replace(SECOND, status="CREATING_INSTANCE")),
+        (FIRST, replace(SECOND, balancer="UNHEALTHY")),
+        (FIRST, replace(SECOND, balancer="ABSENT")),
+    ],
+)
+def test_a_group_that_is_not_whole_is_not_healthy(machines: tuple[MachineStatus, ...]) -> None:
+    group = replace(GROUP, machines=machines)
+    assert not group.healthy
+    assert not Status("dev", (GROUP, group)).healthy
+
+
+def test_without_a_balancer_the_group_alone_decides() -> None:
+    assert replace(GROUP, machines=(replace(FIRST, balancer=None), replace(SECOND, balancer=None))).healthy
+
+
+def test_nothing_at_all_is_not_healthy() -> None:
+    assert not Status("dev", ()).healthy
+
+
+def test_the_summary_names_what_is_amiss() -> None:
+    group = replace(GROUP, machines=(replace(FIRST, status="CHECKING_HEALTH"), replace(SECOND, balancer="INITIAL")))
+    assert group.summary() == (
+        "nginx: 0 of 2 healthy, dev-nginx-1 CHECKING_HEALTH, dev-nginx-2 INITIAL for the balancer"
+    )
