@@ -14,7 +14,7 @@ from kit.errors import HostError
 from localcloud.network import dnsmasq, footprint, host, namespaces, uplink
 from localcloud.network.footprint import Footprint
 from localcloud.network.links import Links, changes, forwarding, links, missing, sysctls
-from localcloud.network.names import Names, bridge, gateway, port
+from localcloud.network.names import INTERFACE, Names, bridge, gateway, port
 from localcloud.network.records import Files, Records, records, release, stale
 from localcloud.network.rules import ruleset
 from localcloud.network.spec import Network
@@ -142,12 +142,14 @@ class KernelFabric:
         await host.batch("ip", uplink.inside(self._names.uplink_macs(index)), netns)
 
     async def _connect(self, index: int, wanted: Links, machines: set[str]) -> None:
+        """A machine's interface is up before it boots: its bridge forwards by then, and the first DHCP packet is heard."""
         netns = self._names.network(index)
         seen = await host.look(netns, namespaces.existing(self._names.prefix) & machines)
         await host.batch("ip", changes(wanted, seen), netns)
         namespaces.write_sysctls(sysctls(wanted), netns)
         for made in missing(wanted, seen):
             namespaces.write_sysctls(NO_IPV6, made.namespace)
+            namespaces.bring_up(INTERFACE, made.namespace)
         await host.batch("bridge", forwarding(wanted), netns)
 
     async def _publish(self, index: int, public: frozenset[IPv4Address]) -> None:

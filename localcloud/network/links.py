@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from localcloud.network.names import (
     BRIDGES,
+    INTERFACE,
     PORTS,
     UPLINK,
     Names,
@@ -137,7 +138,7 @@ def _ports(ports: tuple[Port, ...]) -> Iterator[str]:
     """Isolated ports do not see each other: each packet is routed, hence filtered. A port comes up last, when whole."""
     for made in ports:
         yield f"netns add {made.namespace}"
-        yield f"link add {made.name} type veth peer name eth0 address {made.mac} netns {made.namespace}"
+        yield f"link add {made.name} type veth peer name {INTERFACE} address {made.mac} netns {made.namespace}"
         yield f"link set {made.name} master {made.bridge}"
         yield f"link set {made.name} type bridge_slave isolated on learning off flood off"
         yield f"link set {made.name} up"

@@ -22,6 +22,8 @@ UPLINK_GATEWAY = IPv4Address("198.18.235.1")
 
 UPLINK = "pub0"
 """A network's end of the cable to the host."""
+INTERFACE = "eth0"
+"""A machine's end of its cable."""
 BRIDGES = "br"
 PORTS = "m"
 INTERFACE_NAME = 15

@@ -6,8 +6,10 @@ setns changes the calling thread alone, so each visit is a thread of its own tha
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -20,6 +22,9 @@ from localcloud.network.names import NETNS_DIR
 
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+INTERFACE_REQUEST = "16sh22x"
+"""struct ifreq with its flags."""
 SYSCTL = Path("/proc/sys/net")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -74,6 +79,18 @@ def write_sysctls(settings: Mapping[str, str], namespace: str | None = None) -> 
         inside(namespace, write)
     else:
         write()
+
+
+def bring_up(interface: str, namespace: str) -> None:
+    """Sets an interface up."""
+
+    def go() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            request = struct.pack(INTERFACE_REQUEST, interface.encode(), 0)
+            _, flags = struct.unpack(INTERFACE_REQUEST, fcntl.ioctl(control, SIOCGIFFLAGS, request))
+            fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack(INTERFACE_REQUEST, interface.encode(), flags | IFF_UP))
+
+    inside(namespace, go)
 
 
 def existing(prefix: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What the rest of the local cloud says to the fabric: whole networks as values, which the kernel is brought in line with."""
+"""What the rest of the local cloud says to the fabric: whole networks as values; the kernel is brought in line."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Fabric(Protocol):
     """Brings the host's kernel in line with networks as values. Every call can be repeated."""
 
     async def apply(self, network: Network) -> None:
-        """Makes what is missing, changes what differs, removes what is no longer there; balancers in one transaction."""
+        """Makes what is missing, changes what differs, removes what is no longer there; rules in one transaction."""
 
     async def remove(self, network_id: str) -> None:
         """Leaves nothing of the network on the host."""
