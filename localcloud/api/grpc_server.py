@@ -11,7 +11,7 @@ from google.rpc.status_pb2 import Status
 
 from localcloud.api.pipeline import Api, Call, request_class, response_class
 from localcloud.api.pki import Pki
-from localcloud.api.refusal import Refused
+from localcloud.api.refusal import Refused, unimplemented
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MAX_MESSAGE = 16 * 1024 * 1024
@@ -27,10 +27,10 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Message, Message] | None:
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Message, Message]:
         method = self._api.methods.get(details.method)
         if method is None:
-            return None
+            return _not_served(details.method)
         metadata = dict(details.invocation_metadata or ())
 
         async def behavior(request: Message, context: grpc.aio.ServicerContext[Message, Message]) -> Message:
@@ -56,6 +56,14 @@ async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:
     server.add_secure_port(address, credentials)
     await server.start()
     return server
+
+
+def _not_served(path: str) -> grpc.RpcMethodHandler[Message, Message]:
+    async def behavior(_: Message, context: grpc.aio.ServicerContext[Message, Message]) -> None:
+        refused = unimplemented(path.lstrip("/"))
+        await context.abort(CODES[refused.code], refused.message)
+
+    return grpc.unary_unary_rpc_method_handler(behavior)
 
 
 def _bearer(metadata: dict[str, str | bytes]) -> str:

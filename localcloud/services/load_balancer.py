@@ -55,6 +55,7 @@ class NetworkLoadBalancerService(ResourceService[NetworkLoadBalancer]):
             session_affinity=NetworkLoadBalancer.CLIENT_IP_PORT_PROTO,
         )
         fill(balancer, request)
+        del balancer.attached_target_groups[:]
         balancer.region_id = balancer.region_id or REGION
         balancer.type = balancer.type or NetworkLoadBalancer.EXTERNAL
         for attached in request.attached_target_groups:

@@ -1,0 +1,227 @@
+"""The API's wire: who may call, what is refused and how, and that nothing which comes in hurts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import jwt
+import pytest
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
+from yandex.cloud.api import operation_pb2
+from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest, GetImageLatestByFamilyRequest
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.snapshot_service_pb2 import ListSnapshotsRequest
+from yandex.cloud.compute.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
+from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsRequest
+from yandex.cloud.endpoint.api_endpoint_service_pb2_grpc import ApiEndpointServiceStub
+from yandex.cloud.iam.v1.iam_token_service_pb2 import CreateIamTokenRequest
+from yandex.cloud.iam.v1.iam_token_service_pb2_grpc import IamTokenServiceStub
+from yandex.cloud.vpc.v1.network_service_pb2 import (
+    CreateNetworkMetadata,
+    CreateNetworkRequest,
+    DeleteNetworkRequest,
+    GetNetworkRequest,
+    ListNetworksRequest,
+)
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
+from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetRequest, ListSubnetsRequest
+from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
+
+from localcloud.api.constraints import load
+from localcloud.api.pipeline import Api
+from localcloud.api.tokens import OPERATOR
+from tests.support.simulated import RunningCloud
+
+WITHOUT_CONSTRAINTS = {
+    "yandex.cloud.compute.v1.ListDiskTypesRequest",
+    "yandex.cloud.compute.v1.ListZonesRequest",
+    "yandex.cloud.resourcemanager.v1.ListCloudsRequest",
+    "yandex.cloud.endpoint.ListApiEndpointsRequest",
+}
+
+
+def _networks(cloud: RunningCloud, token: str | None = None) -> NetworkServiceStub:
+    return NetworkServiceStub(cloud.channel(token))
+
+
+def _create(cloud: RunningCloud, name: str = "net", **headers: str) -> str:
+    request = CreateNetworkRequest(folder_id=cloud.endpoint.folder_id, name=name)
+    operation = _networks(cloud).Create(request, metadata=tuple(headers.items()))
+    return CreateNetworkMetadata.FromString(operation.metadata.value).network_id
+
+
+@pytest.mark.parametrize("token", ["", "t1.local.dev", "t1..", "nonsense"])
+def test_a_wrong_token_is_refused(cloud: RunningCloud, token: str) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        _networks(cloud, token).List(ListNetworksRequest(folder_id="x"))
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_an_expired_token_is_refused(cloud: RunningCloud) -> None:
+    token = cloud.cloud.api._tokens.issue(OPERATOR, lifetime=-1)
+    with pytest.raises(grpc.RpcError) as refused:
+        _networks(cloud, token.text).List(ListNetworksRequest(folder_id="x"))
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_discovery_needs_no_token_and_names_what_clients_ask_for(cloud: RunningCloud) -> None:
+    found = ApiEndpointServiceStub(cloud.channel("")).List(ListApiEndpointsRequest())
+    addresses = {endpoint.id: endpoint.address for endpoint in found.endpoints}
+    assert {"endpoint", "iam", "compute", "vpc", "operation", "load-balancer"} <= addresses.keys()
+    assert addresses["compute"] == cloud.endpoint.grpc
+
+
+def test_a_keys_jwt_becomes_a_token_that_works(cloud: RunningCloud) -> None:
+    key = json.loads(Path(cloud.endpoint.key_file).read_text())
+    now = datetime.now(UTC)
+    claims = {
+        "iss": key["service_account_id"],
+        "aud": "https://iam.api.cloud.yandex.net/iam/v1/tokens",
+        "iat": now,
+        "exp": now + timedelta(hours=1),
+    }
+    signed = jwt.encode(claims, key["private_key"], algorithm="PS256", headers={"kid": key["id"]})
+    stub = IamTokenServiceStub(cloud.channel(""))
+    token = stub.Create(CreateIamTokenRequest(jwt=signed)).iam_token
+    assert _networks(cloud, token).List(ListNetworksRequest(folder_id=cloud.endpoint.folder_id)).networks == []
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.Create(CreateIamTokenRequest(jwt=signed[:-8] + "AAAAAAAA"))
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_broken_constraint_names_its_field(cloud: RunningCloud) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        SubnetServiceStub(cloud.channel()).Create(CreateSubnetRequest(name="_no", labels={"UPPER": "x"}))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    (packed,) = (value for key, value in refused.value.trailing_metadata() if key == "grpc-status-details-bin")
+    status = Status.FromString(packed)
+    details = BadRequest()
+    assert status.details[0].Unpack(details)
+    fields = {violation.field for violation in details.field_violations}
+    assert {"folder_id", "network_id", "zone_id", "name", "labels"} <= fields
+
+
+def test_what_is_not_served_says_so(cloud: RunningCloud) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        SnapshotServiceStub(cloud.channel()).List(ListSnapshotsRequest(folder_id="x"))
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "SnapshotService/List is not served by the local cloud" in str(refused.value.details())
+
+
+def test_a_method_that_a_served_service_lacks_says_so(cloud: RunningCloud) -> None:
+    request = CreateImageRequest(folder_id=cloud.endpoint.folder_id, snapshot_id="x")
+    with pytest.raises(grpc.RpcError) as refused:
+        ImageServiceStub(cloud.channel()).Create(request)
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_an_unknown_resource_is_not_found(cloud: RunningCloud) -> None:
+    family = GetImageLatestByFamilyRequest(folder_id=cloud.endpoint.folder_id, family="none")
+    for call in (
+        lambda: _networks(cloud).Get(GetNetworkRequest(network_id="enpnothere")),
+        lambda: ImageServiceStub(cloud.channel()).GetLatestByFamily(family),
+    ):
+        with pytest.raises(grpc.RpcError) as refused:
+            call()
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_name_is_unique_in_its_folder(cloud: RunningCloud) -> None:
+    _create(cloud, "one")
+    with pytest.raises(grpc.RpcError) as refused:
+        _create(cloud, "one")
+    assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
+
+
+def test_an_idempotency_key_makes_a_thing_once(cloud: RunningCloud) -> None:
+    first = _create(cloud, "", **{"idempotency-key": "k1"})
+    assert _create(cloud, "", **{"idempotency-key": "k1"}) == first
+    assert _create(cloud, "", **{"idempotency-key": "k2"}) != first
+    with pytest.raises(grpc.RpcError) as refused:
+        _create(cloud, "other", **{"idempotency-key": "k1"})
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_lists_page_and_filter_by_name(cloud: RunningCloud) -> None:
+    folder_id = cloud.endpoint.folder_id
+    made = {_create(cloud, f"net-{number}") for number in range(5)}
+    seen, token = set(), ""
+    for _ in range(3):
+        answer = _networks(cloud).List(ListNetworksRequest(folder_id=folder_id, page_size=2, page_token=token))
+        seen |= {network.id for network in answer.networks}
+        token = answer.next_page_token
+    assert seen == made
+    assert not token
+    one = _networks(cloud).List(ListNetworksRequest(folder_id=folder_id, filter='name="net-3"')).networks
+    assert [network.name for network in one] == ["net-3"]
+    with pytest.raises(grpc.RpcError) as refused:
+        _networks(cloud).List(ListNetworksRequest(folder_id=folder_id, filter="name CONTAINS net"))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_refused_call_leaves_nothing(cloud: RunningCloud) -> None:
+    network_id = _create(cloud)
+    request = CreateSubnetRequest(
+        folder_id=cloud.endpoint.folder_id,
+        network_id=network_id,
+        zone_id="ru-central1-a",
+        v4_cidr_blocks=["10.1.0.0/24"],
+    )
+    subnets = SubnetServiceStub(cloud.channel())
+    subnets.Create(request)
+    with pytest.raises(grpc.RpcError) as refused:
+        subnets.Create(request)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    with pytest.raises(grpc.RpcError) as refused:
+        _networks(cloud).Delete(DeleteNetworkRequest(network_id=network_id))
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    found = subnets.List(ListSubnetsRequest(folder_id=cloud.endpoint.folder_id)).subnets
+    assert [subnet.network_id for subnet in found] == [network_id]
+
+
+def test_operations_have_the_types_that_the_protos_declare(cloud: RunningCloud) -> None:
+    operation = _networks(cloud).Create(CreateNetworkRequest(folder_id=cloud.endpoint.folder_id))
+    method = cloud.cloud.api.methods["/yandex.cloud.vpc.v1.NetworkService/Create"]
+    declared = method.GetOptions().Extensions[operation_pb2.operation]
+    assert operation.metadata.Is(CreateNetworkMetadata.DESCRIPTOR)
+    assert operation.metadata.TypeName().endswith(declared.metadata)
+    assert operation.response.TypeName().endswith(declared.response)
+
+
+def test_every_served_request_has_constraints(cloud: RunningCloud) -> None:
+    known = {name.rpartition(".")[0] for name in load().fields}
+    bare = {request for request in _served_requests(cloud.cloud.api) if request not in known}
+    assert bare == WITHOUT_CONSTRAINTS
+
+
+def test_random_bytes_leave_the_port_as_it_was(cloud: RunningCloud) -> None:
+    host, _, port = cloud.endpoint.grpc.partition(":")
+    context = ssl.create_default_context(cafile=cloud.endpoint.ca)
+    context.set_alpn_protocols(["h2"])
+    for size in (1, 100, 70_000):
+        with socket.create_connection((host, int(port)), timeout=5) as plain:
+            plain.sendall(os.urandom(size))
+        with (
+            socket.create_connection((host, int(port)), timeout=5) as raw,
+            context.wrap_socket(raw, server_hostname="localhost") as tls,
+        ):
+            tls.sendall(os.urandom(size))
+    began = time.monotonic()
+    assert _create(cloud)
+    assert time.monotonic() - began < 5
+
+
+def _served_requests(api: Api) -> set[str]:
+    return {
+        method.input_type.full_name
+        for method in api.methods.values()
+        if hasattr(api._services[method.containing_service.full_name], method.name)
+    }

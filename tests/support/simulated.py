@@ -1,0 +1,162 @@
+"""A host without machines: the local cloud's own API on it is the real one, and answers in milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import grpc
+
+from localcloud.api.grpc_server import serve_grpc
+from localcloud.api.pki import ensure_pki
+from localcloud.api.tokens import Tokens
+from localcloud.cloud import Cloud, Host, running
+from localcloud.home import Endpoint, Home
+from localcloud.machines.spec import Machine, Observed
+from localcloud.network.spec import Network
+from localcloud.operator import ensure_operator
+from localcloud.store.store import Store
+
+NUMBER = 199
+
+
+class SimulatedDriver:
+    """Machines that run as soon as they are started."""
+
+    def __init__(self) -> None:
+        self.machines: dict[str, Observed] = {}
+
+    async def start(self, machine: Machine) -> None:
+        self.machines[machine.id] = Observed(running=True, pid=1)
+
+    async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:  # noqa: ARG002 - the contract's
+        self.machines[machine_id] = Observed(running=False, exit_code=0)
+
+    async def kill(self, machine_id: str) -> None:
+        self.machines[machine_id] = Observed(running=False)
+
+    async def remove(self, machine_id: str) -> None:
+        self.machines.pop(machine_id, None)
+
+    def observe(self) -> Mapping[str, Observed]:
+        return dict(self.machines)
+
+    def console(self, machine_id: str) -> bytes:
+        return f"console of {machine_id}".encode()
+
+    async def close(self) -> None:
+        self.machines.clear()
+
+
+class SimulatedFabric:
+    """Networks that are what was last applied; probes and listeners end at loopback."""
+
+    def __init__(self) -> None:
+        self.networks: dict[str, Network] = {}
+
+    async def apply(self, network: Network) -> None:
+        self.networks[network.id] = network
+
+    async def remove(self, network_id: str) -> None:
+        self.networks.pop(network_id, None)
+
+    async def unplug(self, network_id: str, machine_id: str) -> None:
+        pass
+
+    async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
+        pass
+
+    def netns_of(self, machine_id: str) -> str:
+        return machine_id
+
+    def socket_in(self, _: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        return _Loopback(family, kind)
+
+    async def close(self) -> None:
+        self.networks.clear()
+
+
+class _Loopback(socket.socket):
+    """Whatever it is bound to, it is a free port of 127.0.0.1."""
+
+    def bind(self, _: object, /) -> None:
+        super().bind(("127.0.0.1", 0))
+
+
+class RunningCloud:
+    """A cloud in a thread of its own, reached over gRPC and TLS as by any client."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = Home(folder)
+        self.home.make()
+        self.driver = SimulatedDriver()
+        self.fabric = SimulatedFabric()
+        self.endpoint: Endpoint
+        self.cloud: Cloud
+        self._loop = asyncio.new_event_loop()
+        self._end = asyncio.Event()
+
+    @contextmanager
+    def serving(self) -> Iterator[RunningCloud]:
+        ready: Future[None] = Future()
+        thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run(ready)))
+        thread.start()
+        ready.result(timeout=20)
+        try:
+            yield self
+        finally:
+            self._loop.call_soon_threadsafe(self._end.set)
+            thread.join()
+            self._loop.close()
+
+    def channel(self, token: str | None = None) -> grpc.Channel:
+        """An authenticated channel; with a token of one's own, or "" for none."""
+        tls = grpc.ssl_channel_credentials(Path(self.endpoint.ca).read_bytes())
+        chosen = self.endpoint.token if token is None else token
+        if chosen:
+            tls = grpc.composite_channel_credentials(tls, grpc.access_token_call_credentials(chosen))
+        return grpc.secure_channel(self.endpoint.grpc, tls, options=[("grpc.enable_http_proxy", 0)])
+
+    async def _run(self, ready: Future[None]) -> None:
+        try:
+            tokens, store = Tokens(self.home.pki / "token-secret"), Store(self.home.database)
+            self.cloud = Cloud(self.home, store, tokens, Host(NUMBER, self.driver, self.fabric))
+            pki = ensure_pki(self.home.pki)
+            operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
+            address = f"127.0.0.1:{_free_port()}"
+            self.endpoint = Endpoint(
+                pid=0,
+                number=NUMBER,
+                grpc=address,
+                rest=address,
+                ca=str(pki.ca),
+                token=operator.token,
+                key_file=str(operator.key_file),
+                cloud_id=operator.folder.cloud_id,
+                folder_id=operator.folder.id,
+                zone="ru-central1-a",
+            )
+            self.cloud.endpoints.answer_at(grpc=address, rest=address)
+            server = await serve_grpc(self.cloud.api, pki, address)
+        except BaseException as error:
+            ready.set_exception(error)
+            raise
+        async with running(self.cloud):
+            ready.set_result(None)
+            await self._end.wait()
+        await server.stop(None)
+        await self.cloud.take_down()
+        store.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
