@@ -140,6 +140,7 @@ class InstanceGroup(Spec):
     """A group of equal machines that heals itself; with `balanced` it keeps a target group of its own name."""
 
     KIND = Kind.GROUP
+    FIXED = frozenset({"balanced"})
 
     size: int
     zones: tuple[str, ...]

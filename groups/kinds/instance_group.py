@@ -25,7 +25,6 @@ MASK = {
     "template": "instance_template",
     "check": "health_checks_spec",
     "service_account": "service_account_id",
-    "balanced": "load_balancer_spec",
     "deploy": "deploy_policy",
 }
 """The API's field for each of ours that can change."""
