@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import socket
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from kit.errors import HostError
 from localcloud.network import dnsmasq, footprint, host, namespaces, uplink
 from localcloud.network.footprint import Footprint
-from localcloud.network.links import Links, changes, forwarding, links, missing, sysctls
+from localcloud.network.links import Links, Port, changes, forwarding, links, missing, raising, sysctls
 from localcloud.network.names import INTERFACE, Names, bridge, gateway, port
 from localcloud.network.records import Files, Records, records, release, stale
 from localcloud.network.rules import ruleset
@@ -30,6 +31,13 @@ class Wanted:
     links: Links
     public: frozenset[IPv4Address]
     records: Records
+
+
+def _prepare(ports: Iterable[Port]) -> None:
+    """A machine's interface is up before it boots, so that its bridge forwards by then: no DHCP packet is lost."""
+    for made in ports:
+        namespaces.write_sysctls(NO_IPV6, made.namespace)
+        namespaces.bring_up(INTERFACE, made.namespace)
 
 
 class KernelFabric:
@@ -142,15 +150,14 @@ class KernelFabric:
         await host.batch("ip", uplink.inside(self._names.uplink_macs(index)), netns)
 
     async def _connect(self, index: int, wanted: Links, machines: set[str]) -> None:
-        """A machine's interface is up before it boots: its bridge forwards by then, and the first DHCP packet is heard."""
         netns = self._names.network(index)
         seen = await host.look(netns, namespaces.existing(self._names.prefix) & machines)
         await host.batch("ip", changes(wanted, seen), netns)
         namespaces.write_sysctls(sysctls(wanted), netns)
-        for made in missing(wanted, seen):
-            namespaces.write_sysctls(NO_IPV6, made.namespace)
-            namespaces.bring_up(INTERFACE, made.namespace)
+        new = missing(wanted, seen)
+        await asyncio.to_thread(_prepare, new)
         await host.batch("bridge", forwarding(wanted), netns)
+        await host.batch("ip", raising(new), netns)
 
     async def _publish(self, index: int, public: frozenset[IPv4Address]) -> None:
         host_link = self._names.host_link(index)

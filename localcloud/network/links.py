@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from localcloud.network.names import (
@@ -90,13 +90,18 @@ def links(network: Network, names: Names) -> Links:
 
 
 def changes(wanted: Links, seen: Seen) -> tuple[str, ...]:
-    """Lines for `ip -batch` inside the network's namespace. What already is as it should be may be set again."""
+    """Lines for `ip -batch` inside the network's namespace; new ports stay down. What is there may be set again."""
     return (*_removals(wanted, seen), *_bridges(wanted, seen), *_ports(missing(wanted, seen)), *_neighbours(wanted))
 
 
 def missing(wanted: Links, seen: Seen) -> tuple[Port, ...]:
     """Ports to make. One that is down lost its power: it is made anew, for a power cut leaves nothing of a machine."""
     return tuple(port for port in wanted.ports if not _whole(port, seen))
+
+
+def raising(ports: Iterable[Port]) -> tuple[str, ...]:
+    """Lines for `ip -batch` that put ports to work, once all else of them is done: a port that is up is whole."""
+    return tuple(f"link set {port.name} up" for port in ports)
 
 
 def forwarding(wanted: Links) -> tuple[str, ...]:
@@ -135,13 +140,12 @@ def _bridges(wanted: Links, seen: Seen) -> Iterator[str]:
 
 
 def _ports(ports: tuple[Port, ...]) -> Iterator[str]:
-    """Isolated ports do not see each other: each packet is routed, hence filtered. A port comes up last, when whole."""
+    """Isolated ports do not see each other: every packet is routed, hence filtered."""
     for made in ports:
         yield f"netns add {made.namespace}"
         yield f"link add {made.name} type veth peer name {INTERFACE} address {made.mac} netns {made.namespace}"
         yield f"link set {made.name} master {made.bridge}"
         yield f"link set {made.name} type bridge_slave isolated on learning off flood off"
-        yield f"link set {made.name} up"
 
 
 def _neighbours(wanted: Links) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -71,10 +71,10 @@ def records(network: Network, files: Files) -> Records:
     )
 
 
-def _names(nic: Nic) -> Iterator[str]:
-    """Names without a dot are found through the search domain."""
-    for name in (nic.hostname, f"{nic.machine_id}.auto", *nic.aliases):
-        yield name if name.endswith(f".{DOMAIN}") else f"{name}.{DOMAIN}"
+def _names(nic: Nic) -> Iterable[str]:
+    """Each once. A name with a dot is whole; one without is found through the search domain."""
+    names = (nic.hostname, f"{nic.machine_id}.auto.{DOMAIN}", *nic.aliases)
+    return dict.fromkeys(name if "." in name else f"{name}.{DOMAIN}" for name in names)
 
 
 def _configuration(network: Network, files: Files) -> Iterator[str]:

@@ -28,6 +28,7 @@ from localcloud.network.fabric import KernelFabric
 from localcloud.network.health import Health, HealthCheck, Prober, Status, Target
 from localcloud.network.names import HEALTH_CHECKS, METADATA
 from localcloud.network.records import Files
+from localcloud.network.rules import ruleset
 from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
 
 pytestmark = pytest.mark.e2e
@@ -604,3 +605,30 @@ async def test_a_call_without_a_change_costs_nothing_and_one_more_machine_little
         await cloud.fabric.apply(network(*range(10, more + 1)))
         took.append(time.perf_counter() - began)
     assert min(took) < 0.1
+
+
+def random_network(seed: int) -> Network:
+    """Any number of subnets, machines, and listeners with any number of targets."""
+    dice = random.Random(seed)  # noqa: S311 - the same networks each time
+    subnets = tuple(Subnet(f"s{n}", n, IPv4Network(f"10.30.{n}.0/24")) for n in range(dice.randrange(4)))
+    nics = tuple(
+        replace(machine(number), subnet_id=subnet.id, address=subnet.cidr[number], machine_id=f"{subnet.id}-{number}")
+        for subnet in subnets
+        for number in dice.sample(range(3, 255), dice.randrange(5))
+    )
+    forwards = tuple(
+        Forward(
+            address=IPv4Address(f"127.66.200.{number}") if dice.random() < 0.5 else IPv4Address(f"10.30.0.{number}"),
+            port=dice.randrange(1, 65536),
+            transport=dice.choice(list(Transport)),
+            target_port=dice.randrange(1, 65536),
+            targets=tuple(nic.address for nic in nics if dice.random() < 0.5),
+        )
+        for number in dice.sample(range(1, 255), dice.randrange(6))
+    )
+    return Network("net-a", 1, subnets, nics, forwards)
+
+
+async def test_nft_takes_every_ruleset() -> None:
+    for seed in range(30):
+        await run_async(("unshare", "--net", "nft", "-c", "-f", "-"), stdin=ruleset(random_network(seed)))

@@ -10,14 +10,19 @@ from localcloud.network.spec import Network, Nic, Subnet
 FILES = Files(Path("/home/cloud/networks/n"))
 SUBNETS = (Subnet("s1", 1, IPv4Network("10.30.0.0/24")), Subnet("s2", 2, IPv4Network("10.30.1.0/24")))
 NIC = Nic(
-    "fhm1", "s1", "0e:00:0a:1e:00:0a", IPv4Address("10.30.0.10"), "bingo-1", aliases=("bingo", "b.example.internal")
+    "fhm1",
+    "s1",
+    "0e:00:0a:1e:00:0a",
+    IPv4Address("10.30.0.10"),
+    "bingo-1",
+    aliases=("bingo", "bingo-1.internal", "b.example.com"),
 )
 NETWORK = Network("n", 1, SUBNETS, (NIC,))
 
 
 def test_a_machine_is_known_by_host_name_id_and_aliases() -> None:
     assert records(NETWORK, FILES).hosts == (
-        "10.30.0.10 bingo-1.internal fhm1.auto.internal bingo.internal b.example.internal\n"
+        "10.30.0.10 bingo-1.internal fhm1.auto.internal bingo.internal b.example.com\n"
     )
 
 
