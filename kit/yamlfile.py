@@ -36,6 +36,12 @@ def load_model(path: Path, model: type[M], *, remedy: str = "") -> M:
         raise ConfigError(message, remedy=_remedy(model, faults)) from error
 
 
+def place_of(path: Path, location: Location) -> str:
+    """`file:line: key.path` of a value that loaded well, for what is found wrong with it only later."""
+    document, _ = _parse(path, _read(path, ""))
+    return f"{path}:{_line(document, location) if document else 1}: {'.'.join(map(str, location))}"
+
+
 def _read(path: Path, remedy: str) -> str:
     try:
         return path.read_text()

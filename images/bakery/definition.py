@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from images.bakery.model import ImageDefinition, Images, InputFile, Script
 from kit.errors import ConfigError
-from kit.yamlfile import load_model
+from kit.yamlfile import Location, load_model, place_of
 
 NOT_IMAGES = {"bakery", "__pycache__"}
 STEPS = (Path(__file__).parent / "bake.sh", Path(__file__).parent / "clean.sh")
 
+T = TypeVar("T")
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+:@_-]*$")]
 
 
@@ -95,7 +96,7 @@ def _load(root: Path, folder: Path, steps: tuple[Script, ...]) -> ImageDefinitio
         packages=parsed.packages,
         files=_files(root, path, parsed),
         services=parsed.services,
-        scripts=tuple(Script(name, _read(root, path, name)) for name in parsed.scripts),
+        scripts=tuple(Script(name, _read(root, path, name, at)) for name, at in _numbered("scripts", parsed.scripts)),
         commands=parsed.checks.commands,
         absent=parsed.checks.absent,
         steps=steps,
@@ -103,22 +104,24 @@ def _load(root: Path, folder: Path, steps: tuple[Script, ...]) -> ImageDefinitio
 
 
 def _files(root: Path, path: Path, parsed: ImageFile) -> tuple[InputFile, ...]:
-    files = tuple(file for entry in parsed.files for file in _expand(root, path, entry))
+    entries = _numbered("files", parsed.files)
+    files = tuple(file for entry, at in entries for file in _expand(root, path, entry, (*at, "source")))
     targets = [file.target for file in files]
     doubled = {target for target in targets if targets.count(target) > 1}
     if doubled:
-        raise ConfigError(f"{path}: files: {', '.join(sorted(doubled))} comes twice", remedy="keep one source for it")
+        place = place_of(path, ("files",))
+        raise ConfigError(f"{place}: {', '.join(sorted(doubled))} comes twice", remedy="keep one source for it")
     return files
 
 
-def _expand(root: Path, path: Path, entry: FileEntry) -> Iterator[InputFile]:
+def _expand(root: Path, path: Path, entry: FileEntry, at: Location) -> Iterator[InputFile]:
     source = root / entry.source
     if not source.is_dir():
-        yield _input(entry, entry.target, source, _read(root, path, entry.source))
+        yield _input(entry, entry.target, source, _read(root, path, entry.source, at))
         return
     inner = sorted(file for file in source.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
     if not inner:
-        raise _missing(path, entry.source, "has no file in it")
+        raise _missing(path, entry.source, at, "has no file in it")
     for file in inner:
         yield _input(entry, f"{entry.target.rstrip('/')}/{file.relative_to(source)}", file, file.read_bytes())
 
@@ -129,17 +132,19 @@ def _input(entry: FileEntry, target: str, source: Path, data: bytes) -> InputFil
     return InputFile(target, int(entry.mode, 8) if entry.mode else usual, entry.owner, data)
 
 
-def _read(root: Path, path: Path, name: str) -> bytes:
+def _numbered(key: str, items: Iterable[T]) -> Iterator[tuple[T, Location]]:
+    return ((item, (key, number)) for number, item in enumerate(items))
+
+
+def _read(root: Path, path: Path, name: str, at: Location) -> bytes:
     try:
         return (root / name).read_bytes()
     except OSError as error:
-        raise _missing(path, name, error.strerror or "unreadable") from error
+        raise _missing(path, name, at, error.strerror or "unreadable") from error
 
 
-def _missing(path: Path, name: str, why: str) -> ConfigError:
-    lines = path.read_text().splitlines()
-    line = next((number for number, text in enumerate(lines, 1) if name in text), 1)
-    return ConfigError(f"{path}:{line}: {name}: {why}", remedy=f"add it (from the root of the repository): {name}")
+def _missing(path: Path, name: str, at: Location, why: str) -> ConfigError:
+    return ConfigError(f"{place_of(path, at)}: {name}: {why}", remedy=f"add {name}, seen from the repository's root")
 
 
 def _parents_first(root: Path, images: Images) -> list[str]:
@@ -152,17 +157,17 @@ def _parents_first(root: Path, images: Images) -> list[str]:
 def _visit(root: Path, images: Images, name: str, order: list[str], children: tuple[str, ...]) -> None:
     if name in children:
         chain = " <- ".join((*children[children.index(name) :], name))
-        raise ConfigError(f"{_yaml(root, name)}: parent: a circle: {chain}", remedy="let one of them be a root image")
+        raise ConfigError(f"{_parent(root, name)}: a circle: {chain}", remedy="let one of them be a root image")
     if name in order:
         return
     parent = images[name].parent
     if parent is not None and parent not in images:
         known = ", ".join(sorted(images))
-        raise ConfigError(f"{_yaml(root, name)}: parent: no image {parent}", remedy=f"known images: {known}")
+        raise ConfigError(f"{_parent(root, name)}: no image {parent}", remedy=f"known images: {known}")
     if parent is not None:
         _visit(root, images, parent, order, (*children, name))
     order.append(name)
 
 
-def _yaml(root: Path, name: str) -> Path:
-    return root / "images" / name / "image.yaml"
+def _parent(root: Path, name: str) -> str:
+    return place_of(root / "images" / name / "image.yaml", ("parent",))

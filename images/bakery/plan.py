@@ -20,8 +20,8 @@ def plan_bake(
     for name in named:
         if name not in images:
             raise ConfigError(f"no image {name}", remedy=f"known images: {', '.join(sorted(images))}")
-    wanted = {image.name for name in named for image in _unbaked(name, images, digests, baked)}
-    wanted |= set(named) if force else set()
+    ready = set(baked) - ({digests[name] for name in named} if force else set())
+    wanted = {image.name for name in named for image in _unbaked(name, images, digests, ready)}
     waves: dict[int, list[str]] = {}
     for name in (name for name in images if name in wanted):
         depth = sum(image.name in wanted for image in lineage(name, images))
@@ -30,9 +30,9 @@ def plan_bake(
 
 
 def _unbaked(
-    name: str, images: Images, digests: Mapping[str, str], baked: Collection[str]
+    name: str, images: Images, digests: Mapping[str, str], ready: Collection[str]
 ) -> Iterator[ImageDefinition]:
     for image in lineage(name, images):
-        if digests[image.name] in baked:
+        if digests[image.name] in ready:
             return
         yield image

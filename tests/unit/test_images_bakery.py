@@ -1,0 +1,136 @@
+"""The small parts of the bakery: the archive of files, the mirrors, the progress, the store, the lock."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from images.bakery.lock import bakery_lock
+from images.bakery.mirrors import sources
+from images.bakery.model import InputFile
+from images.bakery.progress import Progress
+from images.bakery.spec import archive
+from images.bakery.store import Store, parse_packages
+from kit.errors import HostError
+
+DEBIAN = """\
+https://nodes.example/18 bookworm main
+http://mirror.example/debian bookworm main
+http://mirror.example/debian bookworm-updates main
+http://mirror.example/debian bookworm-updates contrib
+http://other.example/debian-security bookworm-security main
+https://docker.example/linux bookworm stable
+http://flat.example ./
+"""
+
+
+class Notes:
+    """A talk that remembers."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.heard.append(message)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self.heard.append(f"> {name}")
+        yield
+        self.heard.append(f"< {name}")
+
+
+def test_files_keep_mode_and_the_names_of_their_owners() -> None:
+    data = archive([InputFile("/etc/nginx/key", 0o640, "root:www-data", b"secret")])
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        (member,) = tar.getmembers()
+        file = tar.extractfile(member)
+        assert (member.name, member.mode, member.uname, member.gname) == ("etc/nginx/key", 0o640, "root", "www-data")
+        assert file is not None
+        assert file.read() == b"secret"
+
+
+def test_an_archive_is_the_same_whenever_it_is_made() -> None:
+    files = [InputFile("/a", 0o644, "root:root", b"a")]
+    assert archive(files) == archive(files)
+
+
+def test_the_mirrors_are_the_hosts_with_another_suite() -> None:
+    lines = sources("trixie", DEBIAN, "bookworm")
+    keyring = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+    assert lines == (
+        f"{keyring} http://mirror.example/debian trixie main",
+        f"{keyring} http://mirror.example/debian trixie-updates main",
+        f"{keyring} http://other.example/debian-security trixie-security main",
+    )
+
+
+@pytest.mark.parametrize("listed", ["", "http://mirror.example/debian bookworm main\n"])
+def test_a_host_without_mirrors_is_told_what_to_configure(listed: str) -> None:
+    with pytest.raises(HostError, match="no mirror of Debian") as caught:
+        sources("trixie", listed, "bookworm")
+    assert "bookworm-security" in caught.value.remedy
+
+
+def test_steps_follow_each_other_and_only_a_good_end_is_told() -> None:
+    talk = Notes()
+
+    def bake() -> None:
+        with Progress("nginx", talk) as progress:
+            progress.hear("::step download")
+            progress.hear("::step packages")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        bake()
+    assert talk.heard == ["> nginx: download", "< nginx: download", "> nginx: packages"]
+
+
+def test_an_error_can_tell_the_last_command_and_what_it_said() -> None:
+    progress = Progress("nginx", Notes())
+    for line in ("::step packages", "::run apt-get install x", "noise", ":::run grep x", "E: one", "E: two"):
+        progress.hear(line)
+    assert (progress.step, progress.command, progress.last_lines) == ("packages", "grep x", ("E: one", "E: two"))
+
+
+def test_the_store_has_only_what_was_finished(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    partial = tmp_path / "partial"
+    partial.write_bytes(b"file system")
+    assert store.find("a", "0" * 64) is None
+    kept = store.keep("a", "0" * 64, partial, parse_packages("zlib\t1\nbash\t5\n"))
+    assert store.find("a", "0" * 64) == kept
+    assert store.find("a", "1" * 64) is None
+    assert (kept.size, kept.raw.name, dict(kept.packages)) == (11, "a-000000000000.raw", {"zlib": "1", "bash": "5"})
+    assert not partial.exists()
+
+
+def test_the_manifests_digest_is_that_of_its_content(tmp_path: Path) -> None:
+    def keep(name: str, text: str) -> str:
+        (tmp_path / "partial").touch()
+        return Store(tmp_path).keep(name, "0" * 64, tmp_path / "partial", parse_packages(text)).manifest_digest
+
+    assert keep("a", "x\t1\ny\t2\n") == keep("b", "y\t2\nx\t1\n")
+    assert keep("c", "x\t1\n") != keep("d", "x\t2\n")
+
+
+def test_a_second_bake_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
+    talk, entered = Notes(), threading.Event()
+
+    def second() -> None:
+        with bakery_lock(tmp_path, talk):
+            entered.set()
+
+    with bakery_lock(tmp_path, Notes()):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not entered.wait(0.3)
+    thread.join(10)
+    assert entered.is_set()
+    assert "another bake runs (process " in talk.heard[0]

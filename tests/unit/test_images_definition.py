@@ -1,0 +1,121 @@
+"""`image.yaml` and the files that it names become a value, or one clear message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from images.bakery.definition import load_images
+from images.bakery.model import InputFile
+from kit.errors import ConfigError
+from kit.paths import ROOT
+
+ROOT_IMAGE = "description: a root\nsuite: trixie\n"
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def refusal(root: Path) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load_images(root)
+    return caught.value
+
+
+def test_the_images_of_this_repository_load() -> None:
+    images = load_images(ROOT)
+    assert images["nginx"].parent == "base"
+    assert any(file.target == "/usr/lib/samovar/samovar_node/__main__.py" for file in images["base"].files)
+    assert [script.name for script in images["base"].steps] == ["bake.sh", "clean.sh"]
+
+
+def test_parents_come_before_children_whatever_their_names(tmp_path: Path) -> None:
+    names = {"a": "parent: m\n", "m": "parent: z\n", "z": "suite: trixie\n"}
+    write(tmp_path, {f"images/{name}/image.yaml": f"description: x\n{text}" for name, text in names.items()})
+    assert list(load_images(tmp_path)) == ["z", "m", "a"]
+
+
+def test_a_folder_is_taken_with_all_that_is_in_it_but_caches(tmp_path: Path) -> None:
+    files = {"agent/main.py": "a", "agent/sub/more.py": "b", "agent/__pycache__/main.pyc": "c"}
+    entry = "files:\n  - {source: agent, target: /opt/agent}\n"
+    write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + entry, **files})
+    (tmp_path / "agent/main.py").chmod(0o764)
+    (tmp_path / "agent/sub/more.py").chmod(0o600)
+    assert load_images(tmp_path)["a"].files == (
+        InputFile("/opt/agent/main.py", 0o755, "root:root", b"a"),
+        InputFile("/opt/agent/sub/more.py", 0o644, "root:root", b"b"),
+    )
+
+
+def test_mode_and_owner_are_as_written(tmp_path: Path) -> None:
+    entry = 'files:\n  - {source: key, target: /etc/key, mode: "0640", owner: "root:ssl-cert"}\n'
+    write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + entry, "key": "k"})
+    assert load_images(tmp_path)["a"].files == (InputFile("/etc/key", 0o640, "root:ssl-cert", b"k"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "remedy"),
+    [
+        ("description: x\nsuite: trixie\npackage: [a]\n", ":3: package: unknown key", "did you mean packages?"),
+        ("description: x\nsuite: trixie\npackages: nginx\n", ":3: packages: Input should be", "correct"),
+        ("description: x\nsuite: trixie\npackages: [--force]\n", ":3: packages.0: String should match", "correct"),
+        ("suite: trixie\n", ":1: description: the key is missing", "correct"),
+        ("description: x\n", ":1: an image has either a parent or, as a root, a suite", "correct"),
+        ("description: x\nsuite: trixie\nparent: a\n", ":1: an image has either", "correct"),
+        ("description: x\nparent: none\n", ":2: parent: no image none", "known images: a"),
+        (f"{ROOT_IMAGE}scripts:\n  - scripts/none.sh\n", ":4: scripts.0: scripts/none.sh: No such file", "add "),
+        (f"{ROOT_IMAGE}scripts: [../../etc/passwd]\n", ":3: scripts.0: ../../etc/passwd is not a path in", "correct"),
+        (f"{ROOT_IMAGE}files:\n  - {{source: x, target: /x}}\n", ":4: files.0.source: x: No such file", "add "),
+        (
+            f"{ROOT_IMAGE}files:\n  - {{source: images/a, target: x}}\n",
+            ":4: files.0.target: x is not an abs",
+            "correct",
+        ),
+        (
+            f"{ROOT_IMAGE}files:\n  - {{source: images/a/image.yaml, target: /x, mode: 644}}\n",
+            ":4: files.0.mode: Input should be a valid string",
+            "correct",
+        ),
+        (
+            f"{ROOT_IMAGE}files:\n" + "  - {source: images/a/image.yaml, target: /x}\n" * 2,
+            ":3: files: /x comes twice",
+            "keep one",
+        ),
+    ],
+)
+def test_a_bad_definition_names_file_line_and_remedy(tmp_path: Path, text: str, message: str, remedy: str) -> None:
+    error = refusal(write(tmp_path, {"images/a/image.yaml": text}))
+    assert f"{tmp_path}/images/a/image.yaml{message}" in error.message
+    assert remedy in error.remedy
+
+
+def test_a_circle_of_parents_is_shown(tmp_path: Path) -> None:
+    parents = {"a": "b", "b": "c", "c": "a"}
+    files = {f"images/{name}/image.yaml": f"description: x\nparent: {of}\n" for name, of in parents.items()}
+    assert "a <- b <- c <- a" in refusal(write(tmp_path, files)).message
+
+
+def test_an_image_folder_without_its_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "images/empty").mkdir(parents=True)
+    error = refusal(tmp_path)
+    assert f"{tmp_path}/images/empty/image.yaml: No such file" in error.message
+    assert "add it, or remove the folder" in error.remedy
+
+
+def test_a_folder_whose_name_no_cloud_would_take_is_refused(tmp_path: Path) -> None:
+    assert "not an image's name" in refusal(write(tmp_path, {"images/My_Image/image.yaml": ROOT_IMAGE})).message
+
+
+def test_an_empty_folder_as_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "agent").mkdir()
+    text = f"{ROOT_IMAGE}files:\n  - {{source: agent, target: /opt/agent}}\n"
+    assert (
+        ":4: files.0.source: agent: has no file in it"
+        in refusal(write(tmp_path, {"images/a/image.yaml": text})).message
+    )

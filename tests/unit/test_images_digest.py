@@ -1,0 +1,77 @@
+"""The digest changes with every input, of the image and of its parents, and with nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from images.bakery.digest import digest_of, digests, image_name
+from images.bakery.model import ImageDefinition, InputFile, Script
+
+IMAGE = ImageDefinition(
+    name="nginx",
+    description="an edge",
+    parent="base",
+    suite=None,
+    packages=("nginx", "curl"),
+    files=(InputFile("/etc/a", 0o644, "root:root", b"a"),),
+    services=("nginx.service",),
+    scripts=(Script("scripts/a.sh", b"true"),),
+    commands=(("nginx", "-t"),),
+    absent=("/etc/b",),
+    steps=(Script("bake.sh", b"bake"),),
+)
+BASE = replace(IMAGE, name="base", parent=None, suite="trixie")
+CHANGES: dict[str, Any] = {
+    "name": "edge",
+    "description": "another",
+    "parent": "other",
+    "suite": "forky",
+    "packages": ("curl", "nginx"),
+    "services": (),
+    "commands": (("nginx", "-t"), ("true",)),
+    "absent": (),
+}
+INNER_CHANGES: list[dict[str, Any]] = [
+    {"files": (replace(IMAGE.files[0], target="/etc/c"),)},
+    {"files": (replace(IMAGE.files[0], mode=0o600),)},
+    {"files": (replace(IMAGE.files[0], owner="root:adm"),)},
+    {"files": (replace(IMAGE.files[0], data=b"b"),)},
+    {"scripts": (replace(IMAGE.scripts[0], data=b"false"),)},
+    {"scripts": ()},
+    {"steps": (Script("bake.sh", b"bake better"),)},
+]
+
+
+@pytest.mark.parametrize("change", [*({key: value} for key, value in CHANGES.items()), *INNER_CHANGES], ids=str)
+def test_every_input_counts(change: dict[str, Any]) -> None:
+    assert digest_of(replace(IMAGE, **change), "p") != digest_of(IMAGE, "p")
+
+
+def test_a_change_of_the_parent_reaches_its_children() -> None:
+    before = digests({"base": BASE, "nginx": IMAGE})
+    after = digests({"base": replace(BASE, packages=("curl",)), "nginx": IMAGE})
+    assert {name for name in before if before[name] != after[name]} == {"base", "nginx"}
+
+
+def test_a_change_of_a_child_leaves_its_parent() -> None:
+    before = digests({"base": BASE, "nginx": IMAGE})
+    after = digests({"base": BASE, "nginx": replace(IMAGE, packages=())})
+    assert {name for name in before if before[name] != after[name]} == {"nginx"}
+
+
+@given(st.lists(st.text(), max_size=3), st.lists(st.text(), max_size=3))
+def test_different_lists_never_share_a_digest(one: list[str], other: list[str]) -> None:
+    """However their words are cut: ["ab", "c"] is not ["a", "bc"]."""
+    same = digest_of(replace(IMAGE, packages=tuple(one)), "") == digest_of(replace(IMAGE, packages=tuple(other)), "")
+    assert same == (one == other)
+
+
+def test_a_name_carries_twelve_digits_of_the_digest() -> None:
+    digest = digest_of(IMAGE, "")
+    assert len(digest) == 64
+    assert image_name("nginx", digest) == f"samovar-nginx-{digest[:12]}"

@@ -1,0 +1,58 @@
+"""What is baked and in which order: parents first, what is there already not again."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from images.bakery.model import ImageDefinition
+from images.bakery.plan import plan_bake
+from kit.errors import ConfigError
+
+
+def image(name: str, parent: str | None) -> ImageDefinition:
+    suite = None if parent else "trixie"
+    return ImageDefinition(name, "", parent, suite, (), (), (), (), (), (), ())
+
+
+PARENTS = {"base": None, "nginx": "base", "bingo": "base", "postgres": "base", "postgres-small": "postgres"}
+IMAGES = {name: image(name, parent) for name, parent in PARENTS.items()}
+DIGESTS = {name: f"digest of {name}" for name in IMAGES}
+
+
+def plan(*names: str, there: tuple[str, ...] = (), force: bool = False) -> tuple[tuple[str, ...], ...]:
+    return plan_bake(names, IMAGES, DIGESTS, [DIGESTS[name] for name in there], force=force)
+
+
+def test_independent_images_share_a_wave() -> None:
+    assert plan(*IMAGES) == (("base",), ("nginx", "bingo", "postgres"), ("postgres-small",))
+
+
+def test_parents_are_baked_unasked_and_others_are_not() -> None:
+    assert plan("postgres-small") == (("base",), ("postgres",), ("postgres-small",))
+
+
+def test_what_is_there_is_not_baked_again() -> None:
+    assert plan("nginx", "bingo", there=("base", "nginx")) == (("bingo",),)
+    assert plan(*IMAGES, there=tuple(IMAGES)) == ()
+
+
+def test_force_bakes_the_named_image_and_not_its_parents() -> None:
+    assert plan("nginx", there=("base", "nginx"), force=True) == (("nginx",),)
+    assert plan("nginx", "base", there=("base", "nginx"), force=True) == (("base",), ("nginx",))
+
+
+def test_an_unknown_name_is_told_with_those_that_are_known() -> None:
+    with pytest.raises(ConfigError, match="no image ngnix") as caught:
+        plan("ngnix")
+    assert "nginx" in caught.value.remedy
+
+
+@given(st.sets(st.sampled_from(sorted(IMAGES))), st.sets(st.sampled_from(sorted(IMAGES))), st.booleans())
+def test_whatever_is_asked_every_parent_is_there_in_time(names: set[str], there: set[str], force: bool) -> None:  # noqa: FBT001
+    ready = set(there)
+    for wave in plan(*sorted(names), there=tuple(there), force=force):
+        assert all(parent is None or parent in ready for parent in (PARENTS[name] for name in wave))
+        ready |= set(wave)
+    assert names <= ready
