@@ -23,14 +23,14 @@ TIMEOUT = 600.0
 @environment_argument
 @click.argument("group")
 @output_option
-def render(env: str, group: str, fmt: Format) -> None:
+@pass_tool
+def render(tool: Tool, env: str, group: str, fmt: Format) -> None:
     """Show what the machines of GROUP in ENV are born with: user-data and the rest of their metadata."""
     from rich.text import Text
 
     from cloudinit.render import instance_metadata
-    from envs.load import load_environment
 
-    found = load_environment(env).group(group)
+    found = tool.environment(env).group(group)
     metadata = instance_metadata(found.image, found.settings)
     show(metadata, fmt, [Text(f"# {key}\n{value.rstrip()}\n") for key, value in sorted(metadata.items())])
 

@@ -16,7 +16,7 @@ from commands.environment import destroy, plan, render, rollout, status
 from commands.images import bake, images
 from commands.tool import Tool
 from kit.errors import ExitCode, SamovarError
-from kit.paths import default_home
+from kit.paths import ROOT, default_home
 
 VERSION = "0.1.0"
 PROGRAM = "cli.py"
@@ -45,10 +45,18 @@ class Guarded(click.RichGroup):
     show_envvar=True,
     help="The local cloud's home; another folder is another cloud beside it.",
 )
+@click.option(
+    "--envs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / "envs",
+    show_default="envs/ of the checkout",
+    show_envvar=True,
+    help="The folder of environments, each with its config.yaml.",
+)
 @click.option("--debug", is_flag=True, show_envvar=True, help="Show what is run, and the traceback of an error.")
 @click.version_option(VERSION, prog_name="samovar")
 @click.pass_context
-def cli(context: click.Context, home: Path, *, debug: bool) -> None:
+def cli(context: click.Context, home: Path, envs: Path, *, debug: bool) -> None:
     """Bakes images whose machines configure themselves, and rolls them out as groups that heal themselves.
 
     The same calls go to Yandex Cloud or to the local cloud, where every machine is a real one:
@@ -56,7 +64,7 @@ def cli(context: click.Context, home: Path, *, debug: bool) -> None:
 
     Completion: `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`, or `zsh_source`, `fish_source`.
     """
-    context.obj = Tool(home.absolute(), debug)
+    context.obj = Tool(home.absolute(), envs.absolute())
     _log(debug=debug)
 
 

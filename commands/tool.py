@@ -25,7 +25,7 @@ class Tool:
     """The global options."""
 
     home: Path
-    debug: bool = False
+    envs: Path
 
     def session(self, cloud: str) -> Session:
         """A session with that cloud; the local one is started if need be."""
@@ -35,10 +35,14 @@ class Tool:
 
     def open(self, name: str) -> tuple[Environment, Session]:
         """An environment, and a session with the cloud that it lives in."""
+        environment = self.environment(name)
+        return environment, self.session(environment.cloud)
+
+    def environment(self, name: str) -> Environment:
+        """An environment by its folder's name."""
         from envs.load import load_environment
 
-        environment = load_environment(name)
-        return environment, self.session(environment.cloud)
+        return load_environment(name, self.envs)
 
 
 class Declined(SamovarError):
@@ -91,7 +95,8 @@ def agree(question: str, *, yes: bool) -> None:
         raise Declined("nothing was done")
 
 
-def _environments(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+def _environments(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     from envs.load import environment_names
 
-    return [name for name in environment_names() if name.startswith(incomplete)]
+    folder = context.find_root().params["envs"]
+    return [name for name in environment_names(folder) if name.startswith(incomplete)]

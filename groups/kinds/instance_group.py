@@ -64,11 +64,11 @@ class InstanceGroups:
         return begun(operation, rpc.CreateInstanceGroupMetadata(), lambda made: made.instance_group_id)
 
     def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
-        changed = [MASK[name] for name in fields]
+        """The API demands the whole of a group's parts, whatever the mask says."""
         request = rpc.UpdateInstanceGroupRequest(
             instance_group_id=existing.id,
-            update_mask=FieldMask(paths=changed),
-            **{name: value for name, value in parts(work, wanted).items() if name in changed},
+            update_mask=FieldMask(paths=[MASK[name] for name in fields]),
+            **parts(work, wanted),
         )
         return Begun(existing.id, work.session.client(InstanceGroupServiceStub).Update(request))
 
