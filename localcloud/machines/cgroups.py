@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 _PATIENCE = 0.5  # seconds that a group may stay busy after its last process is gone
@@ -20,7 +21,7 @@ def populated(group: Path) -> bool:
 
 def kill(group: Path) -> None:
     """SIGKILL to every process in the group and below, those that they fork meanwhile included."""
-    if populated(group):
+    with suppress(FileNotFoundError):  # nothing of the kind, or gone by itself
         (group / "cgroup.kill").write_text("1")
 
 

@@ -10,7 +10,7 @@ from kit.errors import HostError
 
 
 async def spawn_detached(argv: Sequence[str | Path], output: Path) -> None:
-    """Starts `argv` in a session of its own, as a child of the host's init; `output` holds what it says, and no more."""
+    """Starts `argv` in a session of its own, as a child of the host's init; what it says replaces `output`."""
     with output.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
             "setsid", "--fork", *map(str, argv), stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink

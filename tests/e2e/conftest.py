@@ -1,0 +1,37 @@
+"""Fixtures of the end-to-end tests: images to boot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from images.bakery.local import bake_local
+from kit.output import PlainTalk
+from kit.process import run
+
+# What waits for a network or for metadata, in the words of debugfs(8).
+WAITS_FOR_NOBODY = """\
+rm etc/systemd/system/samovar-node.service
+symlink etc/systemd/system/samovar-node.service /dev/null
+symlink etc/systemd/system/systemd-networkd-wait-online.service /dev/null
+write /dev/null etc/cloud/cloud-init.disabled
+"""
+
+
+@pytest.fixture(scope="session")
+def base_image() -> Path:
+    """The RAW file of the image `base`, baked if it is not."""
+    (image,) = bake_local(["base"], talk=PlainTalk())
+    return image.raw
+
+
+@pytest.fixture(scope="session")
+def quiet_image(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image `base` for machines that have neither a network nor metadata."""
+    folder = tmp_path_factory.mktemp("quiet-image")
+    image, words = folder / "base.raw", folder / "words"
+    run(["cp", "--sparse=always", base_image, image])
+    words.write_text(WAITS_FOR_NOBODY)
+    run(["debugfs", "-w", "-f", words, image])
+    return image

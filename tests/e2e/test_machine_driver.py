@@ -1,0 +1,326 @@
+"""The machine driver on the real thing: machines that boot systemd, are cut, stopped, crashed, adopted and removed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from kit.errors import HostError, ProcessFailed
+from kit.process import run, run_async
+from kit.waiting import Pending, wait_for, wait_for_async
+from localcloud.machines.driver import NspawnDriver
+from localcloud.machines.spec import DataDisk, Machine, Observed
+from tests.e2e.leftovers import leftovers
+
+MIB = 1 << 20
+SLOW = 20
+"""How much slower than here a host may be, emulated and busy, before a test calls it a fault."""
+
+
+@dataclass
+class Cloud:
+    """A driver on a folder of its own, and the machines that the test made."""
+
+    home: Path
+    prefix: str
+    image: Path
+    netns: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for folder in ("machines", "disks"):
+            (self.home / folder).mkdir()
+        self.driver = self.another_driver()
+
+    def another_driver(self) -> NspawnDriver:
+        return NspawnDriver(self.home / "machines", self.prefix)
+
+    def machine(
+        self, name: str, *, memory: int = 512 * MIB, cores: int = 1, disks: tuple[DataDisk, ...] = ()
+    ) -> Machine:
+        netns = f"{self.prefix}-{name}"
+        if netns not in self.netns:
+            run(["ip", "netns", "add", netns])
+            self.netns.append(netns)
+            run(["ip", "-n", netns, "link", "add", "eth0", "type", "veth", "peer", "name", "port0"])
+        return Machine(
+            id=name,
+            hostname=f"host-{name}",
+            image=self.image,
+            boot_disk=self.home / "disks" / f"{name}.raw",
+            boot_disk_size=3 << 30,
+            cores=cores,
+            core_fraction=100,
+            memory=memory,
+            netns=netns,
+            disks=disks,
+        )
+
+    async def boot(self, machine: Machine) -> int:
+        """Starts it and waits until its systemd is done; returns its init's pid."""
+        await self.driver.start(machine)
+        pid = self.pid(machine)
+
+        def state() -> bool | Pending:
+            try:
+                return bool(run(["nsenter", "-a", "-t", str(pid), "systemctl", "is-system-running"]))
+            except ProcessFailed as error:
+                return Pending(error.output)
+
+        await wait_for_async(f"systemd of {machine.id}", state, timeout=10 * SLOW, interval=0.05, ceiling=0.2)
+        return pid
+
+    def pid(self, machine: Machine) -> int:
+        pid = self.driver.observe()[machine.id].pid
+        assert pid is not None
+        return pid
+
+    def inside(self, machine: Machine, command: str) -> str:
+        """What the command says; it runs as a service of the guest, behind its fence and within its size."""
+        guest = ["nsenter", "-a", "-t", str(self.pid(machine))]
+        service = ["systemd-run", "--quiet", "--wait", "--pipe", "--service-type=exec", "bash", "-ec", command]
+        return run([*guest, *service], timeout=20 * SLOW).stdout.strip()
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, quiet_image: Path) -> Iterator[Cloud]:
+    made = Cloud(tmp_path, f"smvtest-{os.getpid()}", quiet_image)
+    yield made
+    for netns in made.netns:
+        run(["ip", "netns", "del", netns])
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left(cloud: Cloud) -> AsyncIterator[None]:
+    yield
+    for machine_id in cloud.driver.observe():
+        await cloud.driver.remove(machine_id)
+    await cloud.driver.close()
+    assert [line for line in leftovers(cloud.home, cloud.prefix) if "network namespace" not in line] == []
+
+
+async def test_boots_and_has_the_size_that_it_was_given(cloud: Cloud) -> None:
+    machine = cloud.machine("a", memory=384 * MIB)
+    began = time.monotonic()
+    await cloud.driver.start(machine)
+    started = time.monotonic() - began
+    await cloud.boot(machine)
+    print(f"start call {started:.2f} s, systemd running after {time.monotonic() - began:.2f} s")  # noqa: T201
+    print(cloud.inside(machine, "systemd-analyze; systemd-analyze blame | head"))  # noqa: T201
+
+    assert time.monotonic() - began < 1.5 * SLOW
+    assert cloud.inside(machine, "grep MemTotal /proc/meminfo | tr -s ' '") == f"MemTotal: {384 * 1024} kB"
+    assert cloud.inside(machine, "nproc; getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo") == "1\n1\n1"
+    assert cloud.inside(machine, "hostname") == "host-a"
+    size = int(cloud.inside(machine, "df --output=size -B1 / | tail -1"))
+    assert 0.95 < size / machine.boot_disk_size < 1
+    assert machine.boot_disk.stat().st_blocks * 512 < 64 * MIB
+
+
+async def test_two_cores_are_two_where_the_host_has_them(cloud: Cloud) -> None:
+    machine = cloud.machine("a", cores=2)
+    await cloud.boot(machine)
+    assert cloud.inside(machine, "nproc") == str(min(2, len(os.sched_getaffinity(0))))
+
+
+async def test_more_memory_than_the_machine_has_kills_the_process_and_not_the_machine(cloud: Cloud) -> None:
+    machine = cloud.machine("a", memory=256 * MIB)
+    pid = await cloud.boot(machine)
+    assert cloud.inside(machine, "python3 -c 'print(len(bytearray(96 << 20)))'") == str(96 * MIB)
+    with pytest.raises(ProcessFailed):
+        cloud.inside(machine, "exec python3 -c 'bytearray(400 << 20)'")
+    assert cloud.driver.observe() == {"a": Observed(running=True, pid=pid)}
+    assert cloud.inside(machine, "echo alive") == "alive"
+
+
+async def test_the_processor_time_is_bounded(cloud: Cloud) -> None:
+    machine = replace(cloud.machine("a"), core_fraction=20)
+    await cloud.boot(machine)
+    busy = "import time; end = time.monotonic() + 2\nwhile time.monotonic() < end: pass\nprint(time.process_time())"
+    assert float(cloud.inside(machine, f"python3 -c '{busy}'")) < 0.8
+
+
+async def test_the_console_is_kept_until_the_next_start(cloud: Cloud) -> None:
+    machine = cloud.machine("a")
+    await cloud.boot(machine)
+    cloud.inside(machine, "echo from the guest >/dev/console")
+    wait_for(
+        "the console",
+        lambda: b"from the guest" in cloud.driver.console("a") or Pending(repr(cloud.driver.console("a")[-200:])),
+        timeout=SLOW,
+    )
+    await cloud.driver.kill("a")
+    assert b"from the guest" in cloud.driver.console("a")
+    await cloud.driver.start(machine)
+    assert b"from the guest" not in cloud.driver.console("a")
+
+
+async def test_a_power_cut_ends_everything_at_once_and_no_other_machine(cloud: Cloud) -> None:
+    cut, other = cloud.machine("a"), cloud.machine("b")
+    await cloud.boot(cut)
+    pid = await cloud.boot(other)
+    cloud.inside(cut, "systemd-run --quiet --no-block bash -c 'while :; do (sleep 1000 &); sleep 0.01; done'")
+    began = time.monotonic()
+    await cloud.driver.kill("a")
+    took = time.monotonic() - began
+    print(f"power cut: {took:.3f} s")  # noqa: T201
+
+    assert took < 0.5 * SLOW
+    assert cloud.driver.observe() == {"a": Observed(running=False), "b": Observed(running=True, pid=pid)}
+    left = leftovers(cloud.home / "machines/a", f"{cloud.prefix}-a") + leftovers(cut.boot_disk, "no-such-name")
+    assert [line for line in left if "network namespace" not in line and not line.startswith("mount in")] == []
+    assert cloud.inside(other, "echo alive") == "alive"
+
+
+async def test_a_stop_lets_the_guest_power_off(cloud: Cloud) -> None:
+    machine = cloud.machine("a")
+    await cloud.boot(machine)
+    cloud.inside(machine, "systemd-run --quiet --property=ExecStop='touch /stopped' sleep 1000")
+    await cloud.driver.stop("a", grace=10 * SLOW)
+    assert cloud.driver.observe() == {"a": Observed(running=False, exit_code=0)}
+    await cloud.boot(machine)
+    assert cloud.inside(machine, "ls /stopped") == "/stopped"
+
+
+async def test_a_guest_that_does_not_power_off_in_time_is_cut(cloud: Cloud) -> None:
+    machine = cloud.machine("a")
+    await cloud.boot(machine)
+    cloud.inside(machine, "systemd-run --quiet --property=ExecStop='sleep 1000' sleep 1000")
+    began = time.monotonic()
+    await cloud.driver.stop("a", grace=1.0)
+    assert 1.0 <= time.monotonic() - began < 1.0 * SLOW
+    assert cloud.driver.observe() == {"a": Observed(running=False)}
+
+
+async def test_the_boot_disk_outlives_a_power_cut(cloud: Cloud) -> None:
+    machine = cloud.machine("a")
+    await cloud.boot(machine)
+    cloud.inside(machine, "echo kept >/root/file; sync /root/file")
+    await cloud.driver.kill("a")
+    await cloud.boot(machine)
+    assert cloud.inside(machine, "cat /root/file") == "kept"
+
+
+async def test_a_guest_that_reboots_is_the_same_machine(cloud: Cloud) -> None:
+    machine = cloud.machine("a")
+    before = await cloud.boot(machine)
+    cloud.inside(machine, "echo kept >/root/file; systemctl reboot --no-block")
+
+    def rebooted() -> bool | Pending:
+        seen = cloud.driver.observe()["a"]
+        assert seen.running
+        return Pending(str(seen)) if seen.pid in {None, before} else True
+
+    await wait_for_async("a reboot", rebooted, timeout=10 * SLOW)
+    await cloud.boot(machine)
+    assert cloud.inside(machine, "cat /root/file") == "kept"
+
+
+@pytest.mark.parametrize("victim", ["init", "nspawn"])
+async def test_a_machine_that_dies_by_itself_is_seen_as_dead(cloud: Cloud, victim: str) -> None:
+    machine = cloud.machine("a")
+    pid = await cloud.boot(machine)
+    parent = int((await run_async(["ps", "-o", "ppid=", "-p", str(pid)])).stdout)
+    os.kill(pid if victim == "init" else parent, signal.SIGKILL)
+
+    def dead() -> Observed | Pending:
+        seen = cloud.driver.observe()["a"]
+        return Pending(str(seen)) if seen.running else seen
+
+    seen = await wait_for_async("the end", dead, timeout=2 * SLOW)
+    assert seen.exit_code not in {None, 0}
+    await cloud.boot(machine)
+
+
+async def test_a_data_disk_goes_from_machine_to_machine(cloud: Cloud) -> None:
+    disk = DataDisk("data", cloud.home / "disks/data.raw")
+    with disk.path.open("wb") as sparse:
+        sparse.truncate(1 << 30)
+    node = "/dev/disk/by-id/virtio-data"
+    first, second = cloud.machine("a", disks=(disk,)), cloud.machine("b", disks=(disk,))
+
+    await cloud.boot(first)
+    assert cloud.inside(first, f"blkid {node} || echo blank; blockdev --getsize64 {node}") == f"blank\n{1 << 30}"
+    cloud.inside(first, f"mkfs.ext4 -q {node}; mount {node} /mnt; echo kept >/mnt/file; sync /mnt/file")
+    await cloud.driver.remove("a")
+
+    await cloud.boot(second)
+    assert cloud.inside(second, f"blkid -o value -s TYPE {node}; mount {node} /mnt; cat /mnt/file") == "ext4\nkept"
+
+
+def loop_number(file: Path) -> str:
+    """Major and minor of the loop device on `file`."""
+    loops = run(["losetup", "--noheadings", "--list", "--output", "MAJ:MIN,BACK-FILE"]).stdout.splitlines()
+    (number,) = (line.split()[0] for line in loops if line.endswith(str(file)))
+    return number.replace(":", " ")
+
+
+def root_number() -> str:
+    device = Path("/").stat().st_dev
+    return f"{os.major(device)} {os.minor(device)}"
+
+
+async def test_root_in_a_machine_reaches_no_device_of_another(cloud: Cloud) -> None:
+    machine, other = cloud.machine("a"), cloud.machine("b")
+    await cloud.boot(machine)
+    await cloud.boot(other)
+    assert cloud.inside(machine, "mknod /root/null c 1 3; echo >/root/null; echo works") == "works"
+    for number in (loop_number(other.boot_disk), root_number()):
+        with pytest.raises(ProcessFailed, match="Operation not permitted"):
+            cloud.inside(machine, f"rm -f /root/disk; mknod /root/disk b {number}; head -c 1 /root/disk")
+
+
+async def test_a_daemon_that_is_killed_loses_no_machine(cloud: Cloud) -> None:
+    machine = cloud.machine("a")
+    daemon = f"""
+import asyncio, os, pathlib
+from pathlib import PosixPath
+from localcloud.machines.driver import NspawnDriver
+from localcloud.machines.spec import Machine
+driver = NspawnDriver(pathlib.Path({str(cloud.home / "machines")!r}), {cloud.prefix!r})
+asyncio.run(driver.start({machine!r}))
+os.kill(os.getpid(), 9)
+"""
+    with pytest.raises(ProcessFailed) as failure:
+        await run_async([sys.executable, "-c", daemon], timeout=10 * SLOW)
+    assert failure.value.returncode == -signal.SIGKILL
+
+    adopted = cloud.another_driver()
+    seen = adopted.observe()["a"]
+    assert seen.running
+    pid = await cloud.boot(machine)
+    assert pid == seen.pid
+    assert b"systemd" in adopted.console("a")
+    await adopted.stop("a", grace=10 * SLOW)
+    assert adopted.observe() == {"a": Observed(running=False, exit_code=0)}
+
+
+async def test_a_start_that_fails_says_why_and_leaves_nothing_running(cloud: Cloud) -> None:
+    machine = replace(cloud.machine("a"), netns="no-such-namespace")
+    with pytest.raises(HostError, match="no-such-namespace"):
+        await cloud.driver.start(machine)
+    assert not cloud.driver.observe()["a"].running
+    await cloud.boot(cloud.machine("a"))
+
+
+async def test_machines_of_one_image_share_its_loop_device(cloud: Cloud) -> None:
+    for name in ("a", "b"):
+        await cloud.driver.start(cloud.machine(name))
+    assert sum(str(cloud.image) in line for line in run(["losetup", "--all"]).stdout.splitlines()) == 1
+
+
+async def test_removing_leaves_the_disks_and_nothing_else(cloud: Cloud) -> None:
+    machine = cloud.machine("a")
+    await cloud.driver.start(machine)
+    await cloud.driver.remove("a")
+    await cloud.driver.remove("a")
+    await cloud.driver.close()
+    assert cloud.driver.observe() == {}
+    assert [path.name for path in cloud.home.rglob("*") if path.is_file()] == ["a.raw"]
+    assert [line for line in leftovers(cloud.home, cloud.prefix) if "network namespace" not in line] == []
