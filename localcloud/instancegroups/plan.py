@@ -109,4 +109,7 @@ class Plan:
         return not is_running(member) or self.running > floor
 
     def effect(self, member: Member) -> Effect:
+        """What the current template asks of the member's machine; of one that is not there, nothing."""
+        if member.seen.compute is Compute.ABSENT:
+            return Effect.NONE
         return effect_of(member.facets, self.group.facets, self.group.deploy.minimal_action)

@@ -12,6 +12,7 @@ from localcloud.instancegroups.model import Effect, Goal, Member
 from localcloud.instancegroups.placement import is_misplaced
 from localcloud.instancegroups.plan import Plan
 from localcloud.instancegroups.statuses import BOOTING, UP
+from localcloud.instancegroups.surplus import Surplus
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Renewal:
 
 def renewals(plan: Plan) -> list[Renewal]:
     """The queue, its order included: the next one is the first one."""
-    found = (renewal for member in plan.members.values() for renewal in _renewal(plan, member))
+    found = [renewal for member in plan.members.values() for renewal in _renewal(plan, member)]
+    if not found and not plan.group.deploy.opportunistic and (member := Surplus(plan).of_crowded_zone()):
+        return [Renewal(member, Goal.LEAVE, "its zone has more than another", 4)]
     return sorted(found, key=lambda renewal: (renewal.rank, renewal.member.index))
 
 

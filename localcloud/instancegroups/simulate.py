@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import mean
 
+from kit.output import Format, show, table
 from localcloud.instancegroups.decide import decide
 from localcloud.instancegroups.model import (
     Action,
@@ -26,7 +28,6 @@ from localcloud.instancegroups.model import (
     Facets,
     Group,
     GroupState,
-    Healing,
     Log,
     Member,
     RemoveTarget,
@@ -38,6 +39,7 @@ from localcloud.instancegroups.model import (
     UpdateInstance,
     Zone,
 )
+from localcloud.instancegroups.statuses import Status
 
 _SETTLES = {
     Compute.PROVISIONING: Compute.RUNNING,
@@ -46,6 +48,17 @@ _SETTLES = {
     Compute.STOPPING: Compute.STOPPED,
     Compute.UPDATING: Compute.STOPPED,
     Compute.DELETING: Compute.ABSENT,
+}
+
+Call = AddTarget | RemoveTarget | CreateInstance | StartInstance | StopInstance | DeleteInstance | UpdateInstance
+_ACCEPTED_IN: dict[type[Call], Collection[Compute]] = {
+    AddTarget: {Compute.RUNNING},
+    RemoveTarget: set(Compute),
+    CreateInstance: {Compute.ABSENT},
+    StartInstance: {Compute.STOPPED, Compute.CRASHED},
+    StopInstance: {Compute.PROVISIONING, Compute.STARTING, Compute.RUNNING, Compute.RESTARTING},
+    DeleteInstance: {Compute.STOPPED, Compute.CRASHED, Compute.ERROR},
+    UpdateInstance: {Compute.STOPPED, Compute.CRASHED, Compute.RUNNING},
 }
 
 
@@ -107,15 +120,29 @@ class Simulation:
         for action in actions:
             self._carry_out(action)
 
-    def settle(self, seconds: float = 0.5, steps: int = 2000) -> bool:
-        """Steps until nothing is left to do and nothing is on its way."""
-        for _ in range(steps):
-            if not self.step(seconds) and not any(m.compute in _SETTLES for m in self.machines.values()):
-                if not self.decide():
-                    return True
+    def run(self, seconds: float, step: float = 0.5) -> None:
+        for _ in range(round(seconds / step)):
+            self.step(step)
+
+    def settle(self, seconds: float = 600, step: float = 0.5) -> bool:
+        """Runs until the group is whole and nothing is left to do, for so many seconds at most."""
+        for _ in range(round(seconds / step)):
+            if self.is_whole() and not self.decide():
+                return True
+            self.step(step)
         return False
 
-    def _carry_out(self, action: Action) -> None:  # noqa: C901 - one case an action
+    def is_whole(self) -> bool:
+        """Whether exactly the wanted machines run, all by the current template."""
+        group, members = self.group, self.members()
+        return group is not None and len(members) == group.size and all(self._is_actual(m) for m in members)
+
+    def _is_actual(self, member: Member) -> bool:
+        machine = self.machines[member.id]
+        runs = member.status is Status.RUNNING_ACTUAL and machine.compute is Compute.RUNNING
+        return runs and member.seen.healthy is not False and machine.template == self._template()
+
+    def _carry_out(self, action: Action) -> None:
         match action:
             case CreateMember(member):
                 self._born += 1
@@ -124,29 +151,38 @@ class Simulation:
                 self._store(member)
             case DeleteMember(member_id):
                 del self.records[member_id], self.machines[member_id]
-            case CreateInstance(member_id):
-                self.machines[member_id] = Machine(template=self._template())
-                self._begin(member_id, Compute.PROVISIONING, self._pace.boot)
-            case StartInstance(member_id):
-                self._begin(member_id, Compute.STARTING, self._pace.boot)
-            case StopInstance(member_id):
-                self._begin(member_id, Compute.STOPPING, self._pace.stop)
-            case DeleteInstance(member_id):
-                self._begin(member_id, Compute.DELETING, self._pace.stop)
-            case UpdateInstance(member_id, effect):
-                self.machines[member_id].template = self._template()
-                if effect is Effect.RESTART:
-                    self._begin(member_id, Compute.UPDATING, self._pace.stop)
-            case AddTarget(member_id):
-                self.machines[member_id].registered_at = self.now
-            case RemoveTarget(member_id):
-                self.machines[member_id].registered_at = None
             case SetGroupState(state):
                 self.group = replace(self.group, state=state) if self.group else None
             case DeleteGroup():
                 self.group = None
             case Log():
                 pass
+            case _:
+                self._call(self.machines[action.id], action)
+
+    def _call(self, machine: Machine, action: Call) -> None:
+        """Compute and the balancer refuse a call that does not fit the state of the machine."""
+        if machine.compute not in _ACCEPTED_IN[type(action)]:
+            raise ValueError(f"{action} of a machine that is {machine.compute.name}")
+        match action:
+            case AddTarget():
+                machine.registered_at = self.now
+            case RemoveTarget():
+                machine.registered_at = None
+            case CreateInstance():
+                machine.template, machine.sick = self._template(), False
+                self._begin(machine, Compute.PROVISIONING, self._pace.boot)
+            case StartInstance():
+                machine.sick = False
+                self._begin(machine, Compute.STARTING, self._pace.boot)
+            case StopInstance():
+                self._begin(machine, Compute.STOPPING, self._pace.stop)
+            case DeleteInstance():
+                self._begin(machine, Compute.DELETING, self._pace.stop)
+            case UpdateInstance(effect=effect):
+                machine.template = self._template()
+                if effect is Effect.RESTART:
+                    self._begin(machine, Compute.UPDATING, self._pace.stop)
 
     def _template(self) -> Facets:
         return self.group.facets if self.group else Facets()
@@ -155,8 +191,7 @@ class Simulation:
         self.records[member.id] = replace(member, seen=Seen())
         self.machines.setdefault(member.id, Machine())
 
-    def _begin(self, member_id: str, compute: Compute, seconds: float) -> None:
-        machine = self.machines[member_id]
+    def _begin(self, machine: Machine, compute: Compute, seconds: float) -> None:
         machine.compute, machine.since = compute, self.now
         machine.settles_at = self.now + self._random.uniform(0, 2 * seconds)
 
@@ -171,3 +206,42 @@ class Simulation:
             return Seen(machine.compute, healthy)
         target_healthy = min(up, self.now - registered) >= self._pace.traffic and not machine.sick
         return Seen(machine.compute, healthy, target_healthy, registered=True)
+
+
+def _measure(size: int) -> list[float]:
+    """Milliseconds a decision: of a settled group, and in a rolling update of all its machines, 10 % at a time."""
+    tenth = max(1, size // 10)
+    group = Group(size, (Zone("a"), Zone("b"), Zone("d")), Facets(), DeployPolicy(tenth, tenth), has_checks=True)
+    world = Simulation(group)
+    world.settle()
+    settled = [_timed_step(world) for _ in range(20)]
+    world.group = replace(group, facets=Facets(restart="new"), state=GroupState.ACTIVE)
+    rolling = [_timed_step(world)]
+    while not world.is_whole():
+        rolling.append(_timed_step(world))
+    return [size, *(round(1000 * t, 2) for t in (mean(settled), mean(rolling), max(rolling), mean(rolling) / size))]
+
+
+def _timed_step(world: Simulation) -> float:
+    begin = time.perf_counter()
+    actions = world.decide()
+    took = time.perf_counter() - begin
+    world.carry_out(actions)
+    world.wait(0.5)
+    return took
+
+
+def main() -> None:
+    """Prints the table, or writes it as JSON or YAML."""
+    parser = argparse.ArgumentParser(description="How long the instance-group controller takes for a decision.")
+    parser.add_argument("--machines", default="10,100,1000", help="sizes of the group")
+    parser.add_argument("-o", "--output", type=Format, default=Format.TABLE, help="table, json or yaml")
+    arguments = parser.parse_args()
+    columns = ["machines", "settled_ms", "rolling_ms", "worst_ms", "rolling_ms_per_machine"]
+    rows = [_measure(int(size)) for size in arguments.machines.split(",")]
+    sizes = [dict(zip(columns, row, strict=True)) for row in rows]
+    show({"sizes": sizes}, arguments.output, [table(columns, [[f"{cell:g}" for cell in row] for row in rows])])
+
+
+if __name__ == "__main__":
+    main()

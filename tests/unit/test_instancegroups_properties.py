@@ -1,0 +1,236 @@
+"""Whatever happens to its machines, its owner's wishes and the daemon, a group keeps its promises and becomes whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from localcloud.instancegroups.model import (
+    Action,
+    Compute,
+    CreateMember,
+    DeleteMember,
+    DeployPolicy,
+    Effect,
+    Facets,
+    Goal,
+    Group,
+    GroupState,
+    Healing,
+    Member,
+    SaveMember,
+    Zone,
+)
+from localcloud.instancegroups.plan import is_available
+from localcloud.instancegroups.simulate import Pace, Simulation
+from localcloud.instancegroups.statuses import EDGES, RUNNING, Status
+
+ALIVE = {Compute.PROVISIONING, Compute.STARTING, Compute.RUNNING, Compute.RESTARTING, Compute.STOPPING}
+
+
+class Watch:
+    """Follows the actions of one decision, one by one, and holds each against the promises."""
+
+    def __init__(self, group: Group, members: tuple[Member, ...]) -> None:
+        self.group = group
+        self.members = {member.id: member for member in members}
+
+    def see(self, action: Action) -> None:
+        match action:
+            case CreateMember(member):
+                assert len(self.members) < self.group.size + self.group.deploy.max_expansion, "over max_expansion"
+                self.members[f"new {len(self.members)}"] = member
+            case SaveMember(member):
+                self._see_change(self.members[member.id], member)
+                self.members[member.id] = member
+            case DeleteMember(member_id):
+                del self.members[member_id]
+            case _:
+                pass
+        self._see_whole()
+
+    def _see_change(self, before: Member, after: Member) -> None:
+        assert after.status is before.status or after.status in EDGES[before.status], (before, after)
+        leaves = before.status in RUNNING and after.status not in RUNNING | {Status.UPDATING_INSTANCE}
+        by_order = self.group.state not in (GroupState.STARTING, GroupState.ACTIVE) or before.requested is Goal.LEAVE
+        if leaves and is_available(before) and not by_order:
+            left = sum(is_available(member) for member in self.members.values()) - 1
+            assert left >= self.group.size - self.group.deploy.max_unavailable, f"takes {before}, {left} are left"
+
+    def _see_whole(self) -> None:
+        statuses = Counter(member.status for member in self.members.values())
+        creating = statuses[Status.CREATING_INSTANCE] + statuses[Status.STARTING_INSTANCE]
+        deleting = statuses[Status.STOPPING_INSTANCE] + statuses[Status.DELETING_INSTANCE]
+        assert creating <= (self.group.deploy.max_creating or creating), "over max_creating"
+        assert deleting <= (self.group.deploy.max_deleting or deleting), "over max_deleting"
+        assert len({member.index for member in self.members.values()}) == len(self.members), "an index twice"
+        tags = [member.tag for member in self.members.values() if member.tag]
+        assert len(set(tags)) == len(tags), "a tag twice"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happens to machine `which`, then `carried` of the next decision's actions are carried out."""
+
+    what: str
+    which: int
+    value: int
+    carried: int | None
+    seconds: float
+
+
+def happen(world: Simulation, event: Event) -> None:
+    """What the outside world and the group's owner can do."""
+    group = world.group
+    assert group is not None
+    ids = sorted(world.machines)
+    machine = world.machines[ids[event.which % len(ids)]] if ids else None
+    match event.what:
+        case "crash" if machine and machine.compute in ALIVE:
+            machine.compute = (Compute.STOPPED, Compute.CRASHED, Compute.ERROR)[event.value % 3]
+        case "vanish" if machine and machine.compute in ALIVE:
+            machine.compute, machine.registered_at = Compute.ABSENT, None
+        case "reboot" if machine and machine.compute is Compute.RUNNING:
+            machine.compute, machine.settles_at = Compute.RESTARTING, world.now + 3
+        case "sick" if machine:
+            machine.sick = True
+        case "well" if machine:
+            machine.sick = False
+        case "size":
+            world.group = replace(group, size=event.value)
+        case "template":
+            facet = ("live", "restart", "recreate")[event.which % 3]
+            world.group = replace(group, facets=replace(group.facets, **{facet: str(event.value)}))
+        case "request" if ids:
+            record = world.records[ids[event.which % len(ids)]]
+            goal = (Goal.RESTART, Goal.RECREATE, Goal.LEAVE)[event.value % 3]
+            world.records[record.id] = replace(record, requested=goal)
+        case "state" if group.state is not GroupState.DELETING:
+            states = (GroupState.STARTING, GroupState.STOPPING, GroupState.PAUSED, GroupState.ACTIVE)
+            world.group = replace(group, state=states[event.value % 4])
+        case _:
+            pass
+
+
+def watched_step(world: Simulation, carried: int | None, seconds: float) -> None:
+    assert world.group is not None
+    members, group = world.members(), world.group
+    actions = world.decide()
+    watch = Watch(group, members)
+    for action in actions:
+        watch.see(action)
+    world.carry_out(actions[:carried])
+    world.wait(seconds)
+
+
+WHATS = ["crash", "crash", "vanish", "reboot", "sick", "sick", "well", "size", "template", "request", "state", "", ""]
+events = st.builds(
+    Event,
+    what=st.sampled_from(WHATS),
+    which=st.integers(0, 11),
+    value=st.integers(0, 6),
+    carried=st.none() | st.integers(0, 12),
+    seconds=st.sampled_from([0.0, 0.3, 1.0, 4.0]),
+)
+policies = st.builds(
+    DeployPolicy,
+    max_unavailable=st.integers(0, 2),
+    max_expansion=st.integers(0, 2),
+    max_creating=st.sampled_from([0, 0, 1, 2]),
+    max_deleting=st.sampled_from([0, 0, 1, 2]),
+    startup_duration=st.sampled_from([0.0, 2.0]),
+    minimal_action=st.sampled_from([Effect.LIVE, Effect.RESTART, Effect.RECREATE]),
+).filter(lambda deploy: deploy.max_unavailable + deploy.max_expansion > 0)
+ZONES = [
+    (Zone("a"),),
+    (Zone("a"), Zone("b"), Zone("d")),
+    (Zone("a", tuple(f"a{i}" for i in range(9))),),
+    (Zone("a", tuple(f"a{i}" for i in range(9))), Zone("b", tuple(f"b{i}" for i in range(9)))),
+]
+groups = st.builds(
+    Group,
+    size=st.integers(0, 6),
+    zones=st.sampled_from(ZONES),
+    facets=st.just(Facets("0", "0", "0")),
+    deploy=policies,
+    healing=st.sampled_from([Healing.RESTART, Healing.RECREATE]),
+    has_checks=st.booleans(),
+    max_checking_health=st.sampled_from([0.0, 5.0]),
+    has_target_group=st.booleans(),
+    opens_traffic=st.booleans(),
+    max_opening_traffic=st.sampled_from([0.0, 5.0]),
+    drain=st.sampled_from([0.0, 1.0]),
+)
+
+
+def live_through(group: Group, story: list[Event], seed: int) -> Simulation:
+    world = Simulation(group, Pace(), seed)
+    for event in story:
+        happen(world, event)
+        watched_step(world, event.carried, event.seconds)
+    return world
+
+
+def calm(world: Simulation) -> None:
+    """From now on nothing breaks, and the group is wanted running."""
+    for machine in world.machines.values():
+        machine.sick = False
+    if world.group and world.group.state is not GroupState.ACTIVE:
+        world.group = replace(world.group, state=GroupState.STARTING)
+
+
+def until(world: Simulation, done: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if done():
+            return
+        watched_step(world, None, 1)
+    raise AssertionError(f"not within 400 s: {world.group}\n" + "\n".join(map(str, world.members())))
+
+
+many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@many
+@given(groups, st.lists(events, max_size=40), st.integers(0, 5))
+def test_promises_are_kept_and_the_group_becomes_whole(group: Group, story: list[Event], seed: int) -> None:
+    world = live_through(group, story, seed)
+    calm(world)
+    until(world, lambda: world.is_whole() and not world.decide())
+    assert world.group is not None
+    assert world.group.state is GroupState.ACTIVE
+    assert all(machine.registered_at is not None for machine in world.machines.values()) or not group.has_target_group
+    load = Counter(member.zone for member in world.members())
+    spread = [load[zone.id] for zone in group.zones]
+    assert max(spread) - min(spread) <= 1, spread
+    world.wait(10_000)
+    assert world.decide() == ()
+
+
+@many
+@given(groups, st.lists(events, max_size=30), st.integers(0, 5))
+def test_a_deleted_group_leaves_nothing(group: Group, story: list[Event], seed: int) -> None:
+    world = live_through(group, story, seed)
+    assert world.group is not None
+    world.group = replace(world.group, state=GroupState.DELETING)
+    for _ in range(400):
+        if world.group is None:
+            break
+        watched_step(world, None, 0.5)
+    assert world.group is None
+    assert not world.machines
+
+
+@many
+@given(groups, st.lists(events, max_size=30), st.integers(0, 5))
+def test_a_stopped_group_runs_nothing(group: Group, story: list[Event], seed: int) -> None:
+    world = live_through(group, story, seed)
+    assert world.group is not None
+    world.group = replace(world.group, state=GroupState.STOPPING)
+    until(world, lambda: world.group is not None and world.group.state is GroupState.STOPPED)
+    assert all(member.status is Status.STOPPED for member in world.members())
+    assert not any(machine.compute in ALIVE for machine in world.machines.values())
+    assert world.decide() == ()
