@@ -49,6 +49,7 @@ code=133 # nspawn's word for a guest that reboots
 while [ "$code" = 133 ]; do
   code=0
   (boot "$@") </dev/null || code=$?
-  echo 1 >"$unit/guest/cgroup.kill" # a guest lives on when its nspawn is killed
 done
+# A guest lives on when its nspawn is killed. Not between two boots: a group killed once may kill what starts in it again.
+echo 1 >"$unit/guest/cgroup.kill"
 exit "$code"

@@ -10,8 +10,10 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+
+from kit.errors import HostError
 
 CONTROL = Path("/dev/loop-control")
 SYS_BLOCK = Path("/sys/block")
@@ -30,13 +32,16 @@ _ATTEMPTS = 32  # others take free devices too
 def attached(file: Path, *, read_only: bool = False) -> Iterator[Path]:
     """Yields a loop device on `file`; whoever opened or mounted it by the end of the context keeps it alive.
 
-    A read-only file has one device for all who ask: mounts of one device share one page cache.
+    Raises HostError. A read-only file has one device for all who ask: mounts of one device share one page cache.
     """
-    with ExitStack() as stack:
-        found = _shared(file) if read_only else None
-        device, held = found or _make(file, read_only=read_only)
-        stack.callback(os.close, held)
+    try:
+        device, held = (_shared(file) if read_only else None) or _make(file, read_only=read_only)
+    except OSError as error:
+        raise HostError(f"no loop device on {file}: {error.strerror}") from error
+    try:
         yield device
+    finally:
+        os.close(held)
 
 
 def _make(file: Path, *, read_only: bool) -> tuple[Path, int]:

@@ -10,11 +10,12 @@ from images.bakery.local import bake_local
 from kit.output import PlainTalk
 from kit.process import run
 
-# What waits for a network or for metadata, in the words of debugfs(8).
+# Without what waits for a network or for metadata, or fails without them; in the words of debugfs(8).
 WAITS_FOR_NOBODY = """\
 rm etc/systemd/system/samovar-node.service
 symlink etc/systemd/system/samovar-node.service /dev/null
 symlink etc/systemd/system/systemd-networkd-wait-online.service /dev/null
+symlink etc/systemd/system/ssh.service /dev/null
 write /dev/null etc/cloud/cloud-init.disabled
 """
 

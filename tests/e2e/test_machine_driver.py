@@ -309,6 +309,11 @@ async def test_a_start_that_fails_says_why_and_leaves_nothing_running(cloud: Clo
     await cloud.boot(cloud.machine("a"))
 
 
+async def test_a_missing_image_is_an_error_that_names_it(cloud: Cloud) -> None:
+    with pytest.raises(HostError, match=r"missing\.raw: No such file"):
+        await cloud.driver.start(replace(cloud.machine("a"), image=cloud.home / "missing.raw"))
+
+
 async def test_machines_of_one_image_share_its_loop_device(cloud: Cloud) -> None:
     for name in ("a", "b"):
         await cloud.driver.start(cloud.machine(name))
