@@ -1,0 +1,99 @@
+"""What systemd and the kernel are told of a machine's size and of the devices that it may open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from localcloud.machines import byhand, host, systemd
+from localcloud.machines.byhand import ByHand
+from localcloud.machines.keeper import BlockDevice
+from localcloud.machines.nspawn import arguments
+from localcloud.machines.spec import Machine
+from localcloud.machines.systemd import Systemd
+
+MACHINE = Machine(
+    id="epd1",
+    hostname="nginx-1",
+    image=Path("/images/a.raw"),
+    boot_disk=Path("/disks/b.raw"),
+    boot_disk_size=1 << 30,
+    cores=2,
+    core_fraction=20,
+    memory=256 << 20,
+    netns="samovar-1-epd1",
+)
+
+
+def test_systemd_holds_a_machine_to_its_size_and_its_devices() -> None:
+    devices = [BlockDevice(Path("/dev/loop7"), writable=False), BlockDevice(Path("/dev/loop8"), writable=True)]
+    settings = list(systemd._settings(MACHINE, devices))
+    assert {"MemoryMax=268435456", "MemorySwapMax=0", "CPUQuota=40%", "Delegate=yes"} <= set(settings)
+    assert "DevicePolicy=closed" in settings
+    assert [line for line in settings if "loop" in line] == ["DeviceAllow=/dev/loop7 r", "DeviceAllow=/dev/loop8 rw"]
+
+
+def test_a_cloud_has_a_slice_of_its_own_that_is_in_no_other() -> None:
+    assert Systemd("samovar-1").unit("epd1") == Path("/sys/fs/cgroup/samovar_1.slice/samovar-1-epd1.service")
+
+
+def test_by_hand_all_devices_are_closed_before_any_is_opened() -> None:
+    assert next(byhand._fence_v1([])) == ("devices.deny", "a")
+
+
+@pytest.fixture
+def hybrid(tmp_path: Path) -> Path:
+    """A folder like /sys/fs/cgroup of a host with the controllers of cgroup v1 and a cgroup2 without any."""
+    for name in ("memory", "cpu", "devices", "unified"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cgroup.procs").touch()
+    (tmp_path / "unified/cgroup.controllers").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def pure(tmp_path: Path) -> Path:
+    """The same of a host with cgroup2 alone."""
+    (tmp_path / "cgroup.procs").touch()
+    (tmp_path / "cgroup.controllers").write_text("cpu memory\n")
+    return tmp_path
+
+
+async def test_by_hand_cgroup_v1_holds_the_size_and_the_fence(hybrid: Path, tmp_path: Path) -> None:
+    with capture_logs() as said:
+        keeper = ByHand("samovar-1", hybrid)
+        await keeper.launch(MACHINE, [], ["true"], tmp_path / "console")
+    assert said == []
+    assert keeper.unit("epd1") == hybrid / "unified/samovar-1/epd1"
+    memory, cpu, devices = keeper.groups("epd1")
+    assert (memory / "memory.limit_in_bytes").read_text() == str(256 << 20)
+    assert (cpu / "cpu.cfs_quota_us").read_text() == "40000"
+    assert (devices / "devices.deny").read_text() == "a"
+
+
+async def test_by_hand_cgroup2_holds_the_size_and_the_missing_fence_is_said_once(pure: Path) -> None:
+    with capture_logs() as said:
+        keeper = ByHand("samovar-1", pure)
+        await keeper.launch(MACHINE, [], ["true"], pure / "console")
+        await keeper.launch(MACHINE, [], ["true"], pure / "console")
+    assert [line["event"].split(":")[0] for line in said] == ["no device fence"]
+    unit = keeper.unit("epd1")
+    assert keeper.groups("epd1") == ()
+    assert (unit / "memory.max").read_text() == str(256 << 20)
+    assert (unit / "cpu.max").read_text() == "40000 100000"
+
+
+def test_the_host_is_asked_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "SYSTEMD_IS_INIT", tmp_path)
+    assert isinstance(host.keeper_of_this_host("samovar-1"), Systemd)
+    monkeypatch.setattr(host, "SYSTEMD_IS_INIT", tmp_path / "absent")
+    assert isinstance(host.keeper_of_this_host("samovar-1"), ByHand)
+
+
+def test_a_guest_finds_its_data_disks_by_their_names() -> None:
+    told = arguments(MACHINE, Path("/home/epd1"), {"data": Path("/dev/loop9")})
+    assert "--bind=/dev/loop9:/dev/disk/by-id/virtio-data" in told
+    assert "--network-namespace-path=/run/netns/samovar-1-epd1" in told
+    assert "--hostname=nginx-1" in told
