@@ -48,9 +48,9 @@ layer() {
   mount -o loop,ro "$PARENT" "$SPACE/lower"
   mount -t overlay overlay -o "lowerdir=$SPACE/lower,upperdir=$SPACE/upper,workdir=$SPACE/work" "$TREE"
   enter
-  [[ -s $SPEC/packages ]] || return 0
   local packages
   mapfile -t packages <"$SPEC/packages"
+  ((${#packages[@]})) || return 0
   step "download"
   exec 9>"$APT_CACHE/lock"
   flock 9
@@ -65,16 +65,19 @@ layer() {
 }
 
 put_files() {
-  step "files and scripts"
+  step "files"
   inside tar --extract --preserve-permissions --file=- <"$SPEC/files.tar"
-  [[ ! -s $SPEC/services ]] || inside xargs --arg-file=/dev/stdin systemctl --quiet enable <"$SPEC/services"
+  local services
+  mapfile -t services <"$SPEC/services"
+  ((${#services[@]} == 0)) || inside systemctl --quiet enable "${services[@]}"
 }
 
-run_scripts() { # traced, so that the command that failed in a script is known
+run_scripts() { # traced, so that the command that fails in a script is known; bash takes no PS4 from root's environment
   local script
   for script in "$SPEC"/scripts/*; do
-    cp "$script" "$TREE/tmp/"
-    inside env PS4='::run ' bash -eux -o pipefail "/tmp/${script##*/}" </dev/null
+    step "${script##*/[0-9][0-9]-}"
+    cp "$script" "$TREE/tmp/script"
+    inside bash -eu -o pipefail -c 'PS4="::run "; set -x; . /tmp/script' </dev/null
   done
 }
 

@@ -34,6 +34,7 @@ def bake_local(names: Iterable[str], *, talk: Talk, force: bool = False, root: P
     if _waves(wanted, images, force=force):
         _demand_host()
         with bakery_lock(cache_dir() / "bake", talk):
+            _sweep(cache_dir() / "bake")
             # Planned again: what another bake made while we waited is not made twice.
             for wave in _waves(wanted, images, force=force):
                 _bake_wave(wave, Oven(images, digests(images), default_store(), talk))
@@ -68,6 +69,13 @@ def _bake_wave(wave: Sequence[str], oven: Oven) -> None:
 def _abandon(futures: Sequence[Future[BakedImage]]) -> None:
     while wait(futures, timeout=0.1).not_done:
         end_running()
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a bake that was killed left; no other one runs now."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
 
 
 def _demand_host() -> None:

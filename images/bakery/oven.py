@@ -61,7 +61,6 @@ class Oven:
 
     def _folders(self, label: str) -> tuple[Path, Path]:
         work, log = cache_dir() / "bake" / label, cache_dir() / "logs" / f"bake-{label}.log"
-        shutil.rmtree(work, ignore_errors=True)
         self.store.folder.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)

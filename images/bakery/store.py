@@ -11,6 +11,9 @@ from pathlib import Path
 from images.bakery.digest import SHORT
 from kit.paths import cache_dir
 
+KEPT = 3
+"""Baked forms of an image that stay: today's, and two to go back to."""
+
 
 @dataclass(frozen=True)
 class BakedImage:
@@ -51,7 +54,15 @@ class Store:
         raw = self.raw(name, digest)
         raw.with_suffix(".json").write_text(_json(packages))
         partial.replace(raw)
+        self._prune(name)
         return BakedImage(name, digest, raw, raw.stat().st_size, packages)
+
+    def _prune(self, name: str) -> None:
+        """Keeps the newest few of an image: they cost a quarter of a gigabyte each, and the clouds have their own."""
+        pattern = f"{name}-{'[0-9a-f]' * SHORT}.raw"
+        for raw in sorted(self.folder.glob(pattern), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            raw.unlink()
+            raw.with_suffix(".json").unlink(missing_ok=True)
 
 
 def default_store() -> Store:

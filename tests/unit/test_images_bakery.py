@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -118,6 +119,17 @@ def test_the_manifests_digest_is_that_of_its_content(tmp_path: Path) -> None:
 
     assert keep("a", "x\t1\ny\t2\n") == keep("b", "y\t2\nx\t1\n")
     assert keep("c", "x\t1\n") != keep("d", "x\t2\n")
+
+
+def test_only_the_newest_forms_of_an_image_stay(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number, name in enumerate(["a", "a-b", "a", "a", "a"]):
+        (tmp_path / "partial").touch()
+        os.utime(tmp_path / "partial", (number, number))
+        store.keep(name, f"{number}" * 64, tmp_path / "partial", {})
+    kept = [f"{name}-{number * 12}" for name, number in (("a-b", "1"), ("a", "2"), ("a", "3"), ("a", "4"))]
+    assert {path.stem for path in tmp_path.iterdir()} == set(kept)
+    assert store.find("a", "0" * 64) is None
 
 
 def test_a_second_bake_waits_for_the_first_and_says_so(tmp_path: Path) -> None:

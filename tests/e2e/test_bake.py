@@ -1,0 +1,256 @@
+"""Real bakes: what they make, what they refuse, and that nothing is left of one that fails or is interrupted.
+
+The base image comes from this user's cache, or is baked into it; small layers on it are baked into a cache of the test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from images.bakery import oven
+from images.bakery.local import bake_local
+from images.bakery.spec import write_spec
+from images.bakery.store import BakedImage
+from kit.errors import ConfigError, HostError, ProcessFailed
+from kit.output import PlainTalk
+from kit.paths import ROOT, cache_dir
+
+BAKE = """
+import sys
+from pathlib import Path
+from images.bakery.local import bake_local
+from kit.output import PlainTalk
+bake_local(sys.argv[2:], talk=PlainTalk(), root=Path(sys.argv[1]))
+"""
+NAP = "sleep\x00312\x00"
+
+
+@pytest.fixture(scope="module")
+def base() -> BakedImage:
+    (image,) = bake_local(["base"], talk=PlainTalk())
+    return image
+
+
+@pytest.fixture
+def repository(base: BakedImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A repository of images of its own, with the real base in it, and an empty cache that has that base."""
+    apt = cache_dir() / "apt"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "repository"
+    for folder in ("images/base", "scripts/base", "cloudinit/node"):
+        shutil.copytree(ROOT / folder, root / folder)
+    store = cache_dir() / "images"
+    store.mkdir(parents=True)
+    for file in (base.raw, base.raw.with_suffix(".json")):
+        os.link(file, store / file.name) if same_disk(file, store) else shutil.copy(file, store)
+    (cache_dir() / "apt").symlink_to(apt)
+    yield root
+    assert leftovers() == []
+
+
+def same_disk(one: Path, other: Path) -> bool:
+    return one.stat().st_dev == other.stat().st_dev
+
+
+def leftovers() -> list[str]:
+    """Whatever of a bake can be seen on this host: files, mounts, loop devices, processes."""
+    here = str(cache_dir())
+    files = [str(path) for path in (cache_dir() / "bake").rglob("*") if path.name != "lock"]
+    mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if here in line]
+    loops = [str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file") if here in path.read_text()]
+    return [*files, *mounts, *loops, *processes(here)]
+
+
+def processes(here: str) -> list[str]:
+    """The commands of those that bake in the folder `here`, and of all in the process namespaces of these."""
+    bakers = {pid for pid in pids() if f"WORK={here}" in read(pid, "environ")}
+    spaces = {space(pid) for pid in bakers} - {space("self")}
+    return [read(pid, "cmdline") for pid in pids() if pid in bakers or space(pid) in spaces]
+
+
+def pids() -> list[str]:
+    return [path.name for path in Path("/proc").glob("[0-9]*")]
+
+
+def read(pid: str, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def space(pid: str) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def add_image(root: Path, name: str, text: str, script: str | None = None) -> None:
+    folder = root / "images" / name
+    folder.mkdir()
+    (folder / "image.yaml").write_text(f"description: a test\nparent: base\n{text}")
+    if script is not None:
+        (folder / "step.sh").write_text(script)
+
+
+def inside(image: BakedImage, command: str) -> str:
+    """What a shell command says in the image, which is mounted for it alone."""
+    mount = 'mount -o ro,loop "$1" /mnt && exec chroot /mnt sh -c "$2"'
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh", str(image.raw), command]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_the_shipped_images_are_baked_once(base: BakedImage) -> None:
+    nginx, again = bake_local(["nginx", "base"], talk=PlainTalk())
+    assert again == base
+    assert "nginx" in nginx.packages
+    assert inside(nginx, "readlink /etc/resolv.conf; cat /etc/machine-id; ls /etc/nginx/nginx.conf || echo none") == (
+        "../run/systemd/resolve/stub-resolv.conf\nnone\n"
+    )
+    began = time.monotonic()
+    assert bake_local(["nginx"], talk=PlainTalk()) == (nginx,)
+    assert time.monotonic() - began < 1
+
+
+def test_a_layer_holds_what_its_definition_says(repository: Path) -> None:
+    text = (
+        "packages: [ssl-cert]\n"
+        'files:\n  - {source: images/tiny/image.yaml, target: /etc/tiny/key, mode: "0640", owner: "root:ssl-cert"}\n'
+        "scripts: [images/tiny/step.sh]\n"
+        "services: [systemd-networkd-wait-online.service]\n"
+        "checks: {commands: [[test, -s, /etc/tiny/made]], absent: [/etc/tiny/none]}\n"
+    )
+    add_image(repository, "tiny", text, "stat -c '%a %U:%G' /etc/tiny/key >/etc/tiny/made\n")
+    (tiny,) = bake_local(["tiny"], talk=PlainTalk(), root=repository)
+    assert inside(tiny, "cat /etc/tiny/made") == "640 root:ssl-cert\n"
+    assert f"ssl-cert\t{tiny.packages['ssl-cert']}\n" in inside(tiny, "cat /usr/share/samovar/packages")
+    assert "networkd-wait-online" in inside(tiny, "ls /etc/systemd/system/*.wants")
+
+
+def test_a_failing_script_shows_its_command_and_last_lines_and_leaves_nothing(repository: Path) -> None:
+    script = "set -eu\nsleep 300 &\ntouch /half\necho last words >&2\nfalse because of this\necho never\n"
+    add_image(repository, "broken", "scripts: [images/broken/step.sh]\n", script)
+    with pytest.raises(ProcessFailed) as caught:
+        bake_local(["broken"], talk=PlainTalk(), root=repository)
+    assert "image broken: step.sh: `false because of this` ended with 1" in caught.value.message
+    log = Path(caught.value.remedy.split()[-1])
+    assert "last words" in log.read_text()
+    assert list((cache_dir() / "images").glob("broken*")) == []
+
+
+def test_a_package_that_does_not_exist_fails_with_apts_words(repository: Path) -> None:
+    add_image(repository, "broken", "packages: [no-such-package-anywhere]\n")
+    with pytest.raises(ProcessFailed, match="Unable to locate package no-such-package-anywhere"):
+        bake_local(["broken"], talk=PlainTalk(), root=repository)
+
+
+DIRT = {
+    "echo abc >/etc/machine-id": "/etc/machine-id: must be there and empty",
+    "touch /etc/ssh/ssh_host_ed25519_key": "/etc/ssh/ssh_host_ed25519_key: a key",
+    "install -D /dev/null /root/.ssh/authorized_keys": "/root/.ssh/authorized_keys: a key",
+    "echo host >/etc/hostname": "/etc/hostname: must not be there",
+    "touch /var/log/dpkg.log": "/var/log/dpkg.log: a log",
+    "mkdir -p /var/lib/cloud/instances": "/var/lib/cloud/instances: cloud-init has run",
+    "rm /etc/resolv.conf; touch /etc/resolv.conf": "/etc/resolv.conf: must be a link",
+    "touch /var/tmp/x": "/var/tmp/x: left behind",  # noqa: S108
+}
+
+
+def test_the_hygiene_check_names_each_violation(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dirt comes after the cleaning, as a bug of the bakery would leave it."""
+    monkeypatch.setattr(oven, "write_spec", spec_with_dirt)
+    add_image(repository, "dirty", "packages: [ssl-cert]\n")
+    with pytest.raises(ProcessFailed) as caught:
+        bake_local(["dirty"], talk=PlainTalk(), root=repository)
+    assert "image dirty: checks: " in caught.value.message
+    assert [fault for fault in DIRT.values() if fault not in caught.value.message] == []
+    assert list((cache_dir() / "images").glob("dirty*")) == []
+
+
+def spec_with_dirt(folder: Path, *args: object) -> None:
+    write_spec(folder, *args)  # type: ignore[arg-type]
+    (folder / "scripts" / "99-dirt.sh").write_text("\n".join(DIRT))
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("checks: {commands: [[sh, -c, 'echo why; exit 3']]}\n", "ended with 3: why"),
+        ("checks: {absent: [/etc/passwd]}\n", "/etc/passwd: must not be there"),
+        (
+            "files: [{source: images/faulty/image.yaml, target: /etc/x}]\nscripts: [images/faulty/step.sh]\n",
+            "/etc/x: is 0755 root:root, must be 0644 root:root",
+        ),
+        (
+            "services: [ssh.service]\nscripts: [images/faulty/step.sh]\n",
+            "service ssh.service: not enabled",
+        ),
+    ],
+)
+def test_a_failing_check_fails_the_bake(repository: Path, text: str, fault: str) -> None:
+    script = "chmod 755 /etc/x || systemctl disable ssh.service\n"
+    add_image(repository, "faulty", text, script if "scripts" in text else None)
+    with pytest.raises(ProcessFailed, match="image faulty: checks: ") as caught:
+        bake_local(["faulty"], talk=PlainTalk(), root=repository)
+    assert fault in caught.value.message
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_bake_leaves_nothing_and_the_next_one_works(repository: Path, number: signal.Signals) -> None:
+    text = "scripts: [images/slow/step.sh]\n"
+    add_image(repository, "slow", text, "setsid sleep 312 &\nsleep 312\n")
+    argv = [sys.executable, "-c", BAKE, str(repository), "slow"]
+    before = sleepers()
+    with subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL) as bake:
+        try:
+            until(lambda: sum("sleep" in command for command in processes(str(cache_dir()))) == 2)
+            bake.send_signal(number)
+            assert bake.wait(timeout=20) != 0
+        finally:
+            bake.kill()
+    until(lambda: processes(str(cache_dir())) == [] and sleepers() == before)
+    assert list((cache_dir() / "images").glob("slow*")) == []
+    (repository / "images/slow/step.sh").write_text("true\n")
+    (slow,) = bake_local(["slow"], talk=PlainTalk(), root=repository)
+    assert slow.raw.exists()
+
+
+def sleepers() -> set[str]:
+    return {pid for pid in pids() if read(pid, "cmdline") == NAP}
+
+
+def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_who_is_not_root_is_told_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_image(repository, "tiny", "")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(HostError, match="takes root"):
+        bake_local(["tiny"], talk=PlainTalk(), root=repository)
+
+
+def test_a_missing_tool_is_named(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    add_image(repository, "tiny", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match="not on this machine: mmdebstrap") as caught:
+        bake_local(["tiny"], talk=PlainTalk(), root=repository)
+    assert "make setup" in caught.value.remedy
+
+
+def test_an_unknown_image_is_told_with_those_that_are_known(repository: Path) -> None:
+    with pytest.raises(ConfigError, match="no image none"):
+        bake_local(["none"], talk=PlainTalk(), root=repository)
