@@ -89,9 +89,9 @@ def _constraint(options: Any) -> Constraint:
 
 
 def violations(request: Message, path: str = "") -> Iterator[Violation]:
-    """Every broken constraint of a request, depth first."""
+    """Every broken constraint of a request, depth first. What an update's mask leaves out is not looked at."""
     known = load()
-    for field in request.DESCRIPTOR.fields:
+    for field in _looked_at(request):
         where = f"{path}{field.name}"
         constraint = known.fields.get(field.full_name)
         if constraint:
@@ -101,6 +101,13 @@ def violations(request: Message, path: str = "") -> Iterator[Violation]:
         if oneof.full_name in known.oneofs and request.WhichOneof(oneof.name) is None:
             options = ", ".join(field.name for field in oneof.fields)
             yield Violation(f"{path}{oneof.name}", f"exactly one of {options} must be set")
+
+
+def _looked_at(request: Message) -> list[FieldDescriptor]:
+    """The first field of an update names the resource, so it always counts."""
+    mask = getattr(request, "update_mask", None)
+    chosen = {path.split(".")[0] for path in mask.paths} if mask else set()
+    return [field for field in request.DESCRIPTOR.fields if not chosen or field.number == 1 or field.name in chosen]
 
 
 def _nested(request: Message, field: FieldDescriptor, where: str) -> Iterator[Violation]:
