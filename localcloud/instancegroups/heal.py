@@ -5,11 +5,12 @@ from __future__ import annotations
 from localcloud.instancegroups.effects import goal_of
 from localcloud.instancegroups.lifecycle import turn
 from localcloud.instancegroups.model import Compute, Goal, Healing, Member
+from localcloud.instancegroups.placement import is_misplaced
 from localcloud.instancegroups.plan import HALTED, Plan
 from localcloud.instancegroups.statuses import RUNNING, UP, Status
 
 _HEALING = {Healing.NONE: Goal.STAY, Healing.RESTART: Goal.RESTART, Healing.RECREATE: Goal.RECREATE}
-_SEVERITY = (Goal.STAY, Goal.RESTART, Goal.RECREATE, Goal.LEAVE)
+_SEVERITY = (Goal.STAY, Goal.STOP, Goal.RESTART, Goal.RECREATE, Goal.LEAVE)
 
 
 def heal(plan: Plan) -> None:
@@ -20,31 +21,33 @@ def heal(plan: Plan) -> None:
 
 
 def _goal_of_dead(plan: Plan, member: Member) -> Goal | None:
-    if member.seen.compute not in HALTED or member.goal is not Goal.STAY:
+    """None for a member that lives, or whose own next step deals with it."""
+    compute = member.seen.compute
+    if compute not in HALTED or member.goal is not Goal.STAY:
         return None
+    goal = pending(plan, member)
     match member.status:
-        case Status.CREATING_INSTANCE:
-            return None if member.seen.compute is Compute.ABSENT else Goal.RECREATE
-        case Status.STARTING_INSTANCE:
-            return Goal.RECREATE if member.seen.compute in (Compute.ABSENT, Compute.ERROR) else None
-        case Status.STOPPED:
-            goal = pending(plan, member)
-            return None if goal is Goal.STAY else goal
+        case Status.CREATING_INSTANCE if compute is not Compute.ABSENT:
+            return Goal.RECREATE
+        case Status.STARTING_INSTANCE if compute in (Compute.ABSENT, Compute.ERROR):
+            return Goal.RECREATE
+        case Status.STOPPED if goal is not Goal.STAY:
+            return goal
         case status:
-            return pending(plan, member) if status in UP else None
+            return goal if status in UP else None
 
 
 def pending(plan: Plan, member: Member) -> Goal:
     """All that a machine has to go through once it is down anyway: healing, what was asked for, the new template."""
+    if is_misplaced(plan.group, member):
+        return Goal.LEAVE
     goals = (_HEALING[plan.group.healing], member.requested, goal_of(plan.effect(member)))
     return max(goals, key=_SEVERITY.index)
 
 
 def failure(plan: Plan, member: Member) -> str:
-    """Why a machine that runs needs healing, or nothing."""
+    """Why a machine that runs is no good, or nothing."""
     group, waited = plan.group, plan.now - member.since
-    if group.healing is Healing.NONE:
-        return ""
     if member.status in RUNNING and member.seen.healthy is False:
         return "its health check fails"
     if member.status is Status.CHECKING_HEALTH and 0 < group.max_checking_health <= waited:

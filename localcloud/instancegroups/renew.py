@@ -1,4 +1,4 @@
-"""Who has to go, why and where to: the failed first, then those asked for, the misplaced, those of an old template."""
+"""Who has to go, why and where to: the failed first, then the misplaced, those asked for, those of an old template."""
 
 from __future__ import annotations
 
@@ -37,16 +37,15 @@ def _renewal(plan: Plan, member: Member) -> Iterator[Renewal]:
     if member.goal is not Goal.STAY or member.status not in UP | BOOTING:
         return
     failed = failure(plan, member)
-    if failed:
-        goal = Goal.LEAVE if is_misplaced(plan.group, member) else pending(plan, member)
+    if failed and (goal := pending(plan, member)) is not Goal.STAY:
         yield Renewal(member, goal, failed, 0)
     elif plan.group.deploy.opportunistic:
         return
+    elif is_misplaced(plan.group, member):
+        yield Renewal(member, Goal.LEAVE, "its zone or tag is no longer the group's", 1)
     elif member.requested is not Goal.STAY:
         goal = Goal.RECREATE if plan.effect(member) is Effect.RECREATE else member.requested
-        yield Renewal(member, goal, "its owner asked for it", 1)
-    elif is_misplaced(plan.group, member):
-        yield Renewal(member, Goal.LEAVE, "its zone or tag is no longer the group's", 2)
+        yield Renewal(member, goal, "its owner asked for it", 2)
     elif plan.effect(member) > Effect.LIVE:
         yield Renewal(member, goal_of(plan.effect(member)), "the template changed", 3)
 
