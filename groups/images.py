@@ -1,28 +1,42 @@
-"""Which images an environment's groups are made from: by the repository's content, never by the newest in the cloud."""
+"""Which images an environment's groups are made from, and whether their roles know the settings that they are given.
+
+By the repository's content alone, never by what is newest in the cloud.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from envs.model import Environment
+from cloudinit.node.errors import Wrong
+from cloudinit.node.role import read_role, read_settings
+from cloudinit.render import instance_metadata
+from envs.model import Environment, Group
 from groups.spec import Observed
 from images.bakery.definition import load_images
 from images.bakery.digest import digests, image_name
+from images.bakery.model import Images, lineage
 from kit.errors import CloudError, ConfigError
 from kit.paths import ROOT
 
+ROLES = "/usr/lib/samovar/roles"
+
 
 def image_names(environment: Environment, root: Path = ROOT) -> dict[str, str]:
-    """The full name of each image that a group asks for; ConfigError for one that the repository does not have."""
-    known = digests(load_images(root))
+    """The full name of each image that a group asks for.
+
+    Raises ConfigError for an image that the repository does not have, and for settings that the node agent in it would
+    refuse: better here than on a machine that never gets well.
+    """
+    images = load_images(root)
     for group in environment.groups:
-        if group.image not in known:
-            raise ConfigError(
-                f"group {group.name} of {environment.name}: no image {group.image} in images/",
-                remedy=f"images: {', '.join(sorted(known)) or 'none'}",
-            )
-    return {group.image: image_name(group.image, known[group.image]) for group in environment.groups}
+        where = f"group {group.name} of {environment.name}"
+        if group.image not in images:
+            known = ", ".join(sorted(images)) or "none"
+            raise ConfigError(f"{where}: no image {group.image} in images/", remedy=f"images: {known}")
+        _check_settings(where, group, images)
+    known_digests = digests(images)
+    return {group.image: image_name(group.image, known_digests[group.image]) for group in environment.groups}
 
 
 def require_images(names: Mapping[str, str], observed: Observed) -> None:
@@ -33,3 +47,19 @@ def require_images(names: Mapping[str, str], observed: Observed) -> None:
             f"not in this cloud: {', '.join(names[image] for image in missing)}",
             remedy=f"./cli.py bake {' '.join(missing)}",
         )
+
+
+def _check_settings(where: str, group: Group, images: Images) -> None:
+    """The very check of the node agent, on the role's file that goes into the image."""
+    target = f"{ROLES}/{group.image}.yaml"
+    files = {file.target: file.data for image in lineage(group.image, images) for file in image.files}
+    if target not in files:
+        raise ConfigError(
+            f"{where}: image {group.image} holds no role for its machines",
+            remedy=f"let images/{group.image}/image.yaml put {target} into it, or choose another image",
+        )
+    try:
+        role = read_role(files[target].decode(), target)
+        read_settings(instance_metadata(group.image, group.settings).get("samovar-settings", ""), role.defaults)
+    except Wrong as error:
+        raise ConfigError(f"{where}: {error}", remedy="correct `settings:` of the group") from error

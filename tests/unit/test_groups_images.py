@@ -1,0 +1,60 @@
+"""Images by content, and settings checked before any machine is made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from envs.load import load_environment
+from envs.model import Environment
+from groups.images import image_names, require_images
+from groups.spec import Observed
+from kit.errors import CloudError, ConfigError, ExitCode
+
+
+@pytest.fixture
+def dev() -> Environment:
+    return load_environment("dev")
+
+
+def with_nginx(dev: Environment, **changes: object) -> Environment:
+    return replace(dev, groups=(replace(dev.group("nginx"), **changes),))  # type: ignore[arg-type] # the test's own
+
+
+def test_a_group_is_made_from_the_repository_as_it_is(dev: Environment) -> None:
+    names = image_names(dev)
+    assert names.keys() == {"nginx"}
+    assert names["nginx"].startswith("samovar-nginx-")
+    assert len(names["nginx"]) == len("samovar-nginx-") + 12
+
+
+def test_an_image_that_is_not_published_is_named_with_the_command_that_bakes_it(dev: Environment) -> None:
+    names = image_names(dev)
+    with pytest.raises(CloudError) as error:
+        require_images(names, Observed("dev", images=(("samovar-nginx-000000000000", "img-1"),)))
+    assert names["nginx"] in error.value.message
+    assert error.value.remedy == "./cli.py bake nginx"
+    require_images(names, Observed("dev", images=((names["nginx"], "img-1"),)))
+
+
+def test_an_unknown_image_names_those_that_exist(dev: Environment) -> None:
+    with pytest.raises(ConfigError) as error:
+        image_names(with_nginx(dev, image="apache"))
+    assert "no image apache" in error.value.message
+    assert "nginx" in error.value.remedy
+
+
+@pytest.mark.parametrize(("settings", "says"), [({"titel": "tea"}, "titel: unknown"), ({"port": "http"}, "port")])
+def test_a_setting_that_the_node_would_refuse_is_refused_before_a_machine_is_made(
+    dev: Environment, settings: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says) as error:
+        image_names(with_nginx(dev, settings=settings))
+    assert "group nginx of dev" in error.value.message
+    assert error.value.code is ExitCode.CONFIG
+
+
+def test_an_image_without_a_role_makes_no_group(dev: Environment) -> None:
+    with pytest.raises(ConfigError, match="no role"):
+        image_names(with_nginx(dev, image="base"))
