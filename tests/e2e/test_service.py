@@ -1,0 +1,210 @@
+"""The way through, as a user walks it: baked, rolled out, killed, grown, changed, destroyed, and nothing left.
+
+One cloud and one environment for the whole module; each test leaves it healthy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from kit.paths import ROOT
+from tests.e2e.leftovers import leftovers
+from tests.support.probe import get, probing
+from tests.support.tool import PATIENCE, Cli
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    folder = tmp_path_factory.mktemp("service")
+    tool = Cli(folder / "home", folder / "envs")
+    tool.write("dev", (ROOT / "envs/dev/config.yaml").read_text())
+    tool.run("bake")
+    tool.run("rollout", "dev", "--yes")
+    yield tool
+    with contextlib.suppress(AssertionError):
+        tool.run("cloud", "down")
+
+
+@pytest.fixture
+def address(cli: Cli) -> str:
+    """Where dev answers; every test starts from a healthy environment."""
+    status = cli.status_when("dev", lambda status: status["healthy"])
+    return str(urlsplit(status["endpoints"]["http"][0]).netloc)
+
+
+def _machines(status: Any) -> dict[str, Any]:
+    return {machine["name"]: machine for machine in status["groups"][0]["machines"]}
+
+
+def _instance_ids(cli: Cli) -> dict[str, str]:
+    return {machine["name"]: machine["id"] for machine in cli.json("cloud", "status")["machines"]}
+
+
+def test_both_machines_answer_in_turn(cli: Cli, address: str) -> None:
+    status = cli.json("status", "dev")
+    assert {get(address) for _ in range(30)} == {"nginx-1", "nginx-2"}
+    assert address.startswith(f"127.66.{cli.endpoint()['number']}.")
+    group = status["groups"][0]
+    assert (group["name"], group["size"], group["healthy"]) == ("nginx", 2, True)
+    for machine in group["machines"]:
+        assert machine["status"] == "RUNNING_ACTUAL"
+        assert machine["balancer"] == "HEALTHY"
+        assert machine["image"] == group["image"]
+        assert Path(f"/proc/{machine['pid']}/comm").read_text() == "systemd\n"
+
+
+def test_baked_and_rolled_out_again_there_is_nothing_to_do(cli: Cli, address: str) -> None:
+    before = _instance_ids(cli)
+    assert cli.json("plan", "dev")["changes"] == []
+    assert "nothing to do" in cli.run("plan", "dev").stdout
+    assert "nothing to do" in cli.run("rollout", "dev", "--yes").stderr
+    assert "nothing to do" in cli.run("bake").stderr
+    assert _instance_ids(cli) == before
+    assert get(address)
+
+
+@pytest.mark.parametrize("by", ["the local hand", "a signal to its init"])
+def test_a_killed_machine_comes_back_as_a_new_one_and_nobody_notices(cli: Cli, address: str, by: str) -> None:
+    before, ids = _machines(cli.json("status", "dev")), _instance_ids(cli)
+    with probing(address) as probe:
+        time.sleep(1)
+        if by == "the local hand":
+            cli.run("cloud", "kill", "dev-nginx-1")
+        else:
+            os.kill(before["dev-nginx-1"]["pid"], signal.SIGKILL)
+        cli.status_when("dev", lambda status: not status["healthy"])
+        after = _machines(cli.status_when("dev", lambda status: status["healthy"]))
+        time.sleep(1)
+    assert after["dev-nginx-1"]["pid"] != before["dev-nginx-1"]["pid"]
+    assert after["dev-nginx-2"]["pid"] == before["dev-nginx-2"]["pid"]
+    now = _instance_ids(cli)
+    assert now["dev-nginx-1"] != ids["dev-nginx-1"]
+    assert now["dev-nginx-2"] == ids["dev-nginx-2"]
+    assert probe.failed == []
+    assert set(probe.bodies) == {"nginx-1", "nginx-2"}
+
+
+def test_a_third_machine_comes_and_goes_with_the_size(cli: Cli, address: str) -> None:
+    before = _instance_ids(cli)
+    with probing(address) as probe:
+        cli.edit("dev", "size: 2", "size: 3")
+        (change,) = cli.json("plan", "dev")["changes"]
+        assert (change["action"], change["name"]) == ("update", "dev-nginx")
+        cli.run("rollout", "dev", "--yes")
+        three = _instance_ids(cli)
+        assert len(three) == 3
+        assert before.items() < three.items()
+        assert {get(address) for _ in range(60)} == {"nginx-1", "nginx-2", "nginx-3"}
+        cli.edit("dev", "size: 3", "size: 2")
+        cli.run("rollout", "dev", "--yes")
+    assert len(_instance_ids(cli)) == 2
+    assert probe.failed == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("size: 2", "size: 2\n    settings: {worker_connections: 2048}"), ("memory: 1G", "memory: 2G")],
+    ids=["a setting", "the machines' memory"],
+)
+def test_a_change_replaces_machines_one_at_a_time(cli: Cli, address: str, old: str, new: str) -> None:
+    before = set(_instance_ids(cli).values())
+    cli.edit("dev", old, new)
+    (change,) = cli.json("plan", "dev")["changes"]
+    assert change["action"] in {"update", "replace"}
+    fewest = 2
+    with probing(address) as probe:
+        rollout = subprocess.Popen(
+            [ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, "rollout", "dev", "--yes"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while rollout.poll() is None:
+            group = cli.json("status", "dev")["groups"][0]
+            fewest = min(fewest, sum(machine["balancer"] == "HEALTHY" for machine in group["machines"]))
+        _, said = rollout.communicate()
+    assert rollout.returncode == 0, said
+    assert fewest == 2
+    assert not before & set(_instance_ids(cli).values())
+    assert probe.failed == []
+
+
+def test_a_machine_has_the_size_that_it_was_given(cli: Cli, address: str) -> None:
+    assert address
+    machine = next(iter(_machines(cli.json("status", "dev")).values()))
+    inside = ["nsenter", "-t", str(machine["pid"]), "-m", "-p", "-r", "--"]
+    memory = subprocess.check_output([*inside, "grep", "MemTotal", "/proc/meminfo"], text=True).split()[1]
+    assert int(memory) * 1024 == 2 << 30
+    disk = subprocess.check_output([*inside, "df", "--output=size", "-B1", "/"], text=True).split()[1]
+    assert 4 << 30 < int(disk) <= 5 << 30
+
+
+def test_the_daemon_killed_loses_nothing(cli: Cli, address: str) -> None:
+    before = _instance_ids(cli)
+    with probing(address) as probe:
+        os.kill(cli.endpoint()["pid"], signal.SIGKILL)
+        time.sleep(1)
+        assert cli.json("status", "dev")["healthy"]
+        time.sleep(1)
+    assert _instance_ids(cli) == before
+    assert probe.failed == []
+
+
+def test_killed_in_the_middle_of_a_rollout_it_carries_on(cli: Cli, address: str) -> None:
+    cli.edit("dev", "size: 2", "size: 3")
+    with probing(address) as probe:
+        rollout = subprocess.Popen(
+            [ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, "rollout", "dev", "--yes"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for pause in (0.9, 1.3):
+            time.sleep(pause)
+            os.kill(cli.endpoint()["pid"], signal.SIGKILL)
+            cli.run("cloud", "up")
+        rollout.wait(PATIENCE)
+        cli.run("rollout", "dev", "--yes")
+    assert len(_instance_ids(cli)) == 3
+    assert probe.failed == []
+    cli.edit("dev", "size: 3", "size: 2")
+    cli.run("rollout", "dev", "--yes")
+
+
+def test_an_environment_destroyed_is_gone_and_the_cloud_taken_down_leaves_nothing(cli: Cli, address: str) -> None:
+    number = cli.endpoint()["number"]
+    cli.run("destroy", "dev", "--yes")
+    status = cli.json("cloud", "status")
+    assert status["machines"] == []
+    assert status["networks"] == []
+    with pytest.raises(OSError, match=r"refused|timed out"):
+        get(address, timeout=2)
+    cli.run("cloud", "down")
+    assert leftovers(cli.home, f"samovar-{number}") == []
+    assert not Path(f"/run/samovar/{number}").exists()
+    routes = json.loads(subprocess.check_output(["ip", "-j", "route", "show", "table", "local"]))
+    assert not [route for route in routes if str(route.get("dst")).startswith(f"127.66.{number}.")]
+    assert cli.json("cloud", "status")["running"] is False
+
+
+def test_taken_down_as_it_is_and_started_again_it_comes_back(cli: Cli) -> None:
+    cli.run("rollout", "dev", "--yes")
+    number = cli.endpoint()["number"]
+    cli.run("cloud", "down")
+    assert leftovers(cli.home, f"samovar-{number}") == []
+    cli.run("cloud", "up")
+    status = cli.status_when("dev", lambda status: status["healthy"])
+    assert get(urlsplit(status["endpoints"]["http"][0]).netloc) in {"nginx-1", "nginx-2"}
+    cli.run("destroy", "dev", "--yes")
+    cli.run("cloud", "down")
+    assert leftovers(cli.home, f"samovar-{number}") == []

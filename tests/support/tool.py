@@ -1,0 +1,64 @@
+"""The tool as its user runs it: ./cli.py with a home and environments of the test's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kit.paths import ROOT
+
+PATIENCE = 600.0
+"""Seconds for what takes seconds on a machine of today; the slowest machine that counts is 13 times slower."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Cli:
+    """`home` is the local cloud's, `envs` the folder of environments."""
+
+    home: Path
+    envs: Path
+
+    def run(self, *arguments: str, check: bool = True) -> Done:
+        command = [str(ROOT / "cli.py"), "--home", str(self.home), "--envs", str(self.envs), *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stderr}"
+        return Done(ended.returncode, ended.stdout, ended.stderr)
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "-o", "json").stdout)
+
+    def endpoint(self) -> Any:
+        return json.loads((self.home / "endpoint.json").read_text())
+
+    def write(self, environment: str, text: str) -> None:
+        folder = self.envs / environment
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(text)
+
+    def edit(self, environment: str, old: str, new: str) -> None:
+        """Changes an environment's file as an operator does."""
+        text = (self.envs / environment / "config.yaml").read_text()
+        assert old in text
+        self.write(environment, text.replace(old, new))
+
+    def status_when(self, environment: str, holds: Callable[[Any], bool]) -> Any:
+        """The first status that holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds(status := self.json("status", environment)):
+            assert time.monotonic() < deadline, status
+            time.sleep(0.2)
+        return status
