@@ -33,6 +33,10 @@ class Wanted:
     records: Records
 
 
+def _is_on_host(link: str) -> bool:
+    return link in (name for _, name in socket.if_nameindex())
+
+
 def _prepare(ports: Iterable[Port]) -> None:
     """A machine's interface is up before it boots, so that its bridge forwards by then: no DHCP packet is lost."""
     for made in ports:
@@ -142,9 +146,10 @@ class KernelFabric:
     async def _lay(self, index: int) -> None:
         """The network's namespace, and its cable to the host."""
         netns, host_link = self._names.network(index), self._names.host_link(index)
-        if netns not in namespaces.existing(netns):
+        if not namespaces.is_whole(netns):
+            await self._wipe(index, set())
             await host.batch("ip", [f"netns add {netns}"])
-        if host_link not in (name for _, name in socket.if_nameindex()):
+        if not _is_on_host(host_link):
             await host.batch("ip", [uplink.lay(netns, host_link, self._names.uplink_macs(index))])
         namespaces.write_sysctls(uplink.host_sysctls(host_link))
         await host.batch("ip", uplink.inside(self._names.uplink_macs(index)), netns)
@@ -180,6 +185,6 @@ class KernelFabric:
         if netns in there:
             for pid in dnsmasq.among(namespaces.processes_in(netns)):
                 await dnsmasq.end(pid)
-        if host_link in (name for _, name in socket.if_nameindex()):
+        if _is_on_host(host_link):
             await host.batch("ip", [f"link del {host_link}"])
         await host.batch("ip", [f"netns del {name}" for name in sorted(there & {netns, *machines})])

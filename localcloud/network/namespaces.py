@@ -98,6 +98,12 @@ def existing(prefix: str) -> frozenset[str]:
     return frozenset(path.name for path in NETNS_DIR.glob(f"{prefix}*"))
 
 
+def is_whole(namespace: str) -> bool:
+    """False for a mere file of that name: what is left when `ip netns` was cut short between its two steps."""
+    path = NETNS_DIR / namespace
+    return path.exists() and path.stat().st_dev != NETNS_DIR.stat().st_dev
+
+
 def processes_in(namespace: str) -> frozenset[int]:
     """The pids of what runs in the namespace."""
     home = (NETNS_DIR / namespace).stat()

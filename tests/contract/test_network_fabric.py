@@ -26,7 +26,7 @@ from kit.process import run_async
 from localcloud.network import dnsmasq, namespaces
 from localcloud.network.fabric import KernelFabric
 from localcloud.network.health import Health, HealthCheck, Prober, Status, Target
-from localcloud.network.names import HEALTH_CHECKS, METADATA
+from localcloud.network.names import HEALTH_CHECKS, METADATA, NETNS_DIR
 from localcloud.network.records import Files
 from localcloud.network.rules import ruleset
 from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
@@ -36,8 +36,10 @@ pytestmark = pytest.mark.e2e
 SUBNET = Subnet("subnet-a", 1, IPv4Network("10.30.0.0/24"))
 VIP = IPv4Address("10.30.0.100")
 PORT = 8080
+PATIENCE = 20.0
+"""Seconds in which an answer must come, on a slow machine too; it takes milliseconds."""
 SILENCE = 0.5
-"""Seconds after which nobody will answer any more; an answer takes milliseconds."""
+"""Seconds after which nobody will answer any more."""
 UNREACHABLE = 3.5
 """Seconds after which a router would have said that it finds no neighbour of that address."""
 
@@ -155,9 +157,11 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
         assert await made.left() == []
 
 
-def ask(connection: socket.socket, address: IPv4Address, port: int = 80, *, close: bool = True) -> str:
+def ask(
+    connection: socket.socket, address: IPv4Address, port: int = 80, *, close: bool = True, timeout: float = PATIENCE
+) -> str:
     """What the server says: its name and the address that it saw."""
-    connection.settimeout(SILENCE)
+    connection.settimeout(timeout)
     try:
         connection.connect((str(address), port))
         return ask_again(connection)
@@ -177,9 +181,9 @@ def ask_again(connection: socket.socket) -> str:
     return answer.partition(b"\r\n\r\n")[2].decode()
 
 
-def ask_host(address: IPv4Address, port: int = 80) -> str:
+def ask_host(address: IPv4Address, port: int = 80, *, timeout: float = PATIENCE) -> str:
     with socket.socket() as connection:
-        return ask(connection, address, port)
+        return ask(connection, address, port, timeout=timeout)
 
 
 def silent(question: Callable[[], object]) -> bool:
@@ -262,7 +266,7 @@ async def test_udp_goes_through_a_balancer(cloud: Cloud) -> None:
     answers = set()
     for _ in range(40):
         with socket.socket(type=socket.SOCK_DGRAM) as client:
-            client.settimeout(SILENCE)
+            client.settimeout(PATIENCE)
             client.connect((str(cloud.public(5)), 80))
             client.send(b"?")
             answers.add(client.recv(100).decode())
@@ -276,17 +280,17 @@ async def test_an_internal_balancer_shows_targets_who_asks_and_fails_for_its_own
     answers = {ask(cloud.inside("m12"), VIP) for _ in range(40)}
     assert answers == {"m10 10.30.0.12", "m11 10.30.0.12"}
     for target in ("m10", "m11"):
-        assert all(silent(lambda: ask(cloud.inside(target), VIP)) for _ in range(4))  # noqa: B023 - called at once
+        assert all(silent(lambda: ask(cloud.inside(target), VIP, timeout=SILENCE)) for _ in range(4))  # noqa: B023 - called at once
 
 
 async def test_a_balancer_without_targets_and_a_port_that_it_does_not_have_are_silent(cloud: Cloud) -> None:
     net = network(10, forwards=(cloud.balancer(), cloud.balancer(address=VIP)))
     await cloud.fabric.apply(net)
     await cloud.boot(*net.nics)
-    assert silent(lambda: ask_host(cloud.public(5)))
-    assert silent(lambda: ask(cloud.inside("m10"), VIP))
+    assert silent(lambda: ask_host(cloud.public(5), timeout=SILENCE))
+    assert silent(lambda: ask(cloud.inside("m10"), VIP, timeout=SILENCE))
     await cloud.fabric.apply(replace(net, forwards=(cloud.balancer(10),)))
-    assert silent(lambda: ask_host(cloud.public(5), 81))
+    assert silent(lambda: ask_host(cloud.public(5), 81, timeout=SILENCE))
     assert ask_host(cloud.public(5)) == "m10 10.30.0.1"
 
 
@@ -323,8 +327,9 @@ async def test_a_machine_that_loses_its_power_is_silent_at_once_and_comes_back_w
     with socket.socket() as kept:
         ask(kept, cloud.public(9), PORT, close=False)
         await cloud.fabric.unplug(net.id, "m10")
+        kept.settimeout(SILENCE)
         assert silent(lambda: ask_again(kept))
-    assert silent(lambda: ask_host(cloud.public(9), PORT))
+    assert silent(lambda: ask_host(cloud.public(9), PORT, timeout=SILENCE))
     with cloud.inside("m11") as neighbour:
         neighbour.settimeout(UNREACHABLE)
         assert silent(lambda: neighbour.connect(("10.30.0.10", PORT)))
@@ -349,7 +354,7 @@ async def test_a_machine_cut_and_started_again_between_two_calls_gets_a_new_inte
 def resolve(client: socket.socket, name: str, kind: int = 1) -> tuple[int, list[str]]:
     """The return code and the addresses that the name server gives."""
     question = b"".join(bytes((len(label),)) + label.encode() for label in name.split(".")) + b"\0"
-    client.settimeout(SILENCE)
+    client.settimeout(PATIENCE)
     client.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + question + struct.pack("!2H", kind, 1), ("10.30.0.2", 53))
     answer = client.recv(512)
     _, flags, _, count, _, _ = struct.unpack("!6H", answer[:12])
@@ -372,7 +377,6 @@ async def test_machines_are_known_by_name_before_they_boot_and_no_longer_once_th
         assert resolve(client, "instance-data.internal") == (no_such_name, [])
         assert resolve(client, "example.com") == (no_such_name, [])
         await cloud.fabric.apply(network(10, 12))
-        await asyncio.sleep(0.05)
         assert resolve(client, "host-12.internal") == (0, ["10.30.0.12"])
         assert resolve(client, "host-11.internal") == (no_such_name, [])
 
@@ -385,7 +389,7 @@ def discover(client: socket.socket, mac: str) -> dict[int | str, bytes]:
     packet = head + hardware.ljust(16, b"\0") + bytes(192) + b"\x63\x82\x53\x63" + options
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
-    client.settimeout(SILENCE)
+    client.settimeout(PATIENCE)
     client.bind(("", 68))
     client.sendto(packet, ("255.255.255.255", 67))
     answer = client.recv(1500)
@@ -419,7 +423,6 @@ async def test_an_address_is_leased_to_the_next_machine_that_has_it(cloud: Cloud
     await lease(cloud, machine(10))
     heir = replace(machine(10), machine_id="heir", mac="0e:00:0a:1e:00:ff")
     await cloud.fabric.apply(replace(network(), nics=(heir,)))
-    await asyncio.sleep(0.05)
     assert (await lease(cloud, heir))["address"] == bytes((10, 30, 0, 10))
 
 
@@ -439,16 +442,16 @@ async def test_no_machine_reaches_a_loopback_service(cloud: Cloud) -> None:
     namespaces.write_sysctls({"ipv4/conf/eth0/route_localnet": "1"}, cloud.fabric.netns_of("m10"))
     made = cloud.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
 
-    def reach(port: int) -> None:
+    def reach(port: int, timeout: float) -> None:
         with cloud.inside("m10") as client:
-            client.settimeout(SILENCE)
+            client.settimeout(timeout)
             client.connect(("127.0.0.1", port))
 
     with listener(made, "127.0.0.1") as port:
-        assert silent(lambda: reach(port))
+        assert silent(lambda: reach(port, SILENCE))
         unguarded = ("nsenter", f"--net=/run/netns/samovar-{cloud.number}-1", "nft", "flush chain ip samovar guard")
         await run_async(unguarded)
-        reach(port)
+        reach(port, PATIENCE)
 
 
 async def test_a_machine_speaks_with_its_own_addresses_alone(cloud: Cloud) -> None:
@@ -460,14 +463,15 @@ async def test_a_machine_speaks_with_its_own_addresses_alone(cloud: Cloud) -> No
     made = cloud.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_DGRAM)
     with made, cloud.inside("m10", socket.SOCK_DGRAM) as honest, cloud.inside("m10", socket.SOCK_DGRAM) as liar:
         made.bind((str(METADATA), 0))
-        made.settimeout(SILENCE)
+        made.settimeout(PATIENCE)
         honest.sendto(b"honest", made.getsockname())
         assert made.recvfrom(10)[0] == b"honest"
+        made.settimeout(SILENCE)
         liar.bind(("10.30.0.11", 0))
         liar.sendto(b"liar", made.getsockname())
         assert silent(lambda: made.recv(10))
     await run_async((*inside, "link", "set", "eth0", "address", "0e:00:0a:1e:00:0b"))
-    assert silent(lambda: ask(cloud.inside("m10"), machine(11).address, PORT))
+    assert silent(lambda: ask(cloud.inside("m10"), machine(11).address, PORT, timeout=SILENCE))
     assert ask(cloud.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), machine(11).address, PORT)
 
 
@@ -522,10 +526,10 @@ async def test_health_checks_come_from_their_own_address_and_tell_a_machine_that
     told: asyncio.Queue[Health] = asyncio.Queue()
     prober = Prober[str](cloud.fabric.socket_in, lambda _key, now: told.put_nowait(now))
     check = HealthCheck(
-        "check", interval=0.1, timeout=0.2, unhealthy_threshold=2, healthy_threshold=2, port=PORT, path="/"
+        "check", interval=0.1, timeout=1.0, unhealthy_threshold=2, healthy_threshold=2, port=PORT, path="/"
     )
     prober.set_targets({"m10": Target(net.id, machine(10).address, check)})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert (await told.get()).status is Status.HEALTHY
         await cloud.fabric.unplug(net.id, "m10")
         assert (await told.get()).status is Status.UNHEALTHY
@@ -550,7 +554,17 @@ async def test_the_next_daemon_adopts_what_is_there_and_removes_what_is_no_longe
     assert dnsmasq.serving(Files(cloud.folder / net.id)) == server
     assert not namespaces.existing(successor.netns_of("m11"))
     await KernelFabric(cloud.number, cloud.folder).unplug(net.id, "m10")
-    assert silent(lambda: ask_host(cloud.public(5)))
+    assert silent(lambda: ask_host(cloud.public(5), timeout=SILENCE))
+
+
+async def test_namespaces_that_are_half_made_are_made_anew(cloud: Cloud) -> None:
+    await run_async(("ip", "netns", "add", f"samovar-{cloud.number}-elsewhere"))  # sets /run/netns up on a fresh host
+    for name in ("1", "m10"):
+        (NETNS_DIR / f"samovar-{cloud.number}-{name}").touch()
+    net = network(10, forwards=(cloud.balancer(10),))
+    await cloud.fabric.apply(net)
+    await cloud.boot(*net.nics)
+    assert ask_host(cloud.public(5)) == "m10 10.30.0.1"
 
 
 async def test_a_call_that_was_cut_short_is_finished_by_the_next(cloud: Cloud) -> None:
@@ -593,18 +607,16 @@ async def test_what_an_earlier_run_left_is_removed_even_if_its_folder_is_gone(cl
     assert await cloud.left() == []
 
 
-async def test_a_call_without_a_change_costs_nothing_and_one_more_machine_little(cloud: Cloud) -> None:
-    numbers = range(10, 60)
-    await cloud.fabric.apply(network(*numbers))
-    began = time.perf_counter()
-    await cloud.fabric.apply(network(*numbers))
-    assert time.perf_counter() - began < 0.02
-    took = []
-    for more in range(60, 65):
+async def test_a_call_without_a_change_asks_the_kernel_nothing(cloud: Cloud) -> None:
+    async def took(net: Network) -> float:
         began = time.perf_counter()
-        await cloud.fabric.apply(network(*range(10, more + 1)))
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.1
+        await cloud.fabric.apply(net)
+        return time.perf_counter() - began
+
+    await cloud.fabric.apply(network(*range(10, 60)))
+    idle = min([await took(network(*range(10, 60))) for _ in range(5)])
+    one_more = min([await took(network(*range(10, last))) for last in range(61, 66)])
+    assert idle < one_more / 5
 
 
 def random_network(seed: int) -> Network:

@@ -18,8 +18,13 @@ PASSED, FAILED = Result(passed=True, seen="HTTP 200"), Result(passed=False, seen
 LOOPBACK = IPv4Address("127.0.0.1")
 
 
-def check(port: int = 80, path: str | None = "/ping", unhealthy: int = 2, healthy: int = 2) -> HealthCheck:
-    return HealthCheck("check", 0.05, 0.3, unhealthy, healthy, port, path)
+PATIENCE = 10.0
+
+
+def check(
+    port: int = 80, path: str | None = "/ping", unhealthy: int = 2, healthy: int = 2, timeout: float = PATIENCE
+) -> HealthCheck:
+    return HealthCheck("check", 0.05, timeout, unhealthy, healthy, port, path)
 
 
 def after(results: list[Result], how: HealthCheck) -> Health:
@@ -123,8 +128,8 @@ async def server(answer: Callable[[], bytes | None]) -> AsyncIterator[int]:
 async def test_probes_tell_what_they_saw() -> None:
     answers: list[bytes | None] = [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 503 No\r\n\r\n", b"", None]
     async with server(lambda: answers.pop(0)) as port:
-        target = Target("n", LOOPBACK, check(port))
-        results = [await probe(on_loopback, target) for _ in range(4)]
+        target, hurried = (Target("n", LOOPBACK, check(port, timeout=timeout)) for timeout in (PATIENCE, 0.3))
+        results = [await probe(on_loopback, asked) for asked in (target, target, target, hurried)]
     assert results == [
         Result(passed=True, seen="HTTP 200"),
         Result(passed=False, seen="HTTP 503"),
@@ -148,51 +153,69 @@ async def test_a_network_that_is_gone_fails_the_check() -> None:
     assert result == Result(passed=False, seen="network n is not on this host")
 
 
+class Told:
+    """What a prober says of its targets, awaited one by one."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[tuple[str, Status]] = asyncio.Queue()
+
+    def __call__(self, key: str, now: Health) -> None:
+        self.queue.put_nowait((key, now.status))
+
+    async def next(self) -> tuple[str, Status]:
+        async with asyncio.timeout(PATIENCE):
+            return await self.queue.get()
+
+
 async def test_the_prober_tells_changes_once_and_stops_when_the_target_leaves() -> None:
-    said = [b"HTTP/1.1 200 OK\r\n\r\n"]
-    told: list[tuple[str, Status]] = []
-    prober = Prober[str](on_loopback, lambda key, now: told.append((key, now.status)))
-    async with server(lambda: said[0]) as port:
+    told, said, count = Told(), b"HTTP/1.1 200 OK\r\n\r\n", 0
+
+    def answer() -> bytes:
+        nonlocal count
+        count += 1
+        return said
+
+    prober = Prober[str](on_loopback, told)
+    async with server(answer) as port:
         targets = {"a": Target("n", LOOPBACK, check(port))}
         prober.set_targets(targets)
-        await asyncio.sleep(0.4)
+        assert await told.next() == ("a", Status.HEALTHY)
         prober.set_targets(targets)
-        said[0] = b"HTTP/1.1 500 Oops\r\n\r\n"
-        await asyncio.sleep(0.4)
-        assert told == [("a", Status.HEALTHY), ("a", Status.UNHEALTHY)]
+        said = b"HTTP/1.1 500 Oops\r\n\r\n"
+        assert await told.next() == ("a", Status.UNHEALTHY)
         assert prober.health("a").seen == "HTTP 500"
         prober.set_targets({})
         assert prober.health("a") == Health()
-        said[0] = b"HTTP/1.1 200 OK\r\n\r\n"
-        await asyncio.sleep(0.3)
-        assert len(told) == 2
+        await asyncio.sleep(0.1)
+        last = count
+        await asyncio.sleep(0.2)
+        assert count == last
+        assert told.queue.empty()
     await prober.close()
 
 
 async def test_a_changed_check_starts_initial_and_a_listener_that_fails_stops_no_probe() -> None:
-    told: list[Status] = []
+    told = Told()
 
-    def tell(_key: str, now: Health) -> None:
-        told.append(now.status)
+    def tell(key: str, now: Health) -> None:
+        told(key, now)
         raise RuntimeError("a bug elsewhere")
 
     prober = Prober[str](on_loopback, tell)
     async with server(lambda: b"HTTP/1.1 200 OK\r\n\r\n") as port:
         prober.set_targets({"a": Target("n", LOOPBACK, check(port))})
-        await asyncio.sleep(0.3)
+        assert await told.next() == ("a", Status.HEALTHY)
         prober.set_targets({"a": Target("n", LOOPBACK, check(port, "/other"))})
         assert prober.health("a").status is Status.INITIAL
-        await asyncio.sleep(0.3)
+        assert await told.next() == ("a", Status.HEALTHY)
         await prober.close()
-    assert told == [Status.HEALTHY, Status.HEALTHY]
 
 
 async def test_what_was_known_to_be_healthy_stays_so_until_the_check_says_otherwise() -> None:
-    told: list[Status] = []
-    prober = Prober[str](on_loopback, lambda _key, now: told.append(now.status))
+    told = Told()
+    prober = Prober[str](on_loopback, told)
     async with server(lambda: b"HTTP/1.1 500 Oops\r\n\r\n") as port:
         prober.set_targets({"a": Target("n", LOOPBACK, check(port))}, healthy={"a"})
         assert prober.health("a").status is Status.HEALTHY
-        await asyncio.sleep(0.3)
+        assert await told.next() == ("a", Status.UNHEALTHY)
         await prober.close()
-    assert told == [Status.UNHEALTHY]
