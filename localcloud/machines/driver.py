@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from kit.errors import HostError, WaitTimeout
@@ -55,7 +55,8 @@ class NspawnDriver:
     async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:
         init = cgroups.init_pid(self._keeper.unit(machine_id))
         if init is not None:
-            os.kill(init, POWER_OFF)
+            with suppress(ProcessLookupError):
+                os.kill(init, POWER_OFF)
         try:
             await self._ended(machine_id, grace)
         except WaitTimeout:

@@ -9,8 +9,9 @@ import errno
 import fcntl
 import os
 import struct
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kit.errors import HostError
@@ -26,6 +27,7 @@ _AUTOCLEAR = 4
 _INFO64 = struct.Struct("5Q4I64s64s32s2Q")  # struct loop_info64
 _CONFIG = struct.Struct(f"2I{_INFO64.size}s8Q")  # struct loop_config
 _ATTEMPTS = 32  # others take free devices too
+_PAUSE = 0.002  # seconds
 
 
 @contextmanager
@@ -54,6 +56,7 @@ def _make(file: Path, *, read_only: bool) -> tuple[Path, int]:
             if _configure(held, backing, file, read_only=read_only):
                 return device, held
             os.close(held)
+            time.sleep(_PAUSE)
     finally:
         os.close(backing)
     raise OSError(errno.EBUSY, "no free loop device", str(file))
@@ -83,15 +86,17 @@ def _configure(device: int, backing: int, file: Path, *, read_only: bool) -> boo
 
 def _shared(file: Path) -> tuple[Path, int] | None:
     """A read-only device that somebody has on `file` already, opened so that it stays."""
-    wanted = file.stat()
+    name, status = str(file.resolve()), file.stat()
+    wanted = (status.st_dev, status.st_ino, _AUTOCLEAR | _READ_ONLY)
     for entry in SYS_BLOCK.glob("loop*/loop/backing_file"):
-        if entry.read_text().rstrip("\n") != str(file.resolve()):
-            continue
-        device = Path("/dev") / entry.parent.parent.name
-        held = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-        if _backing(held) == (wanted.st_dev, wanted.st_ino, _AUTOCLEAR | _READ_ONLY):
-            return device, held
-        os.close(held)
+        with suppress(OSError):  # any of them may go while we look
+            if entry.read_text().rstrip("\n") != name:
+                continue
+            device = Path("/dev") / entry.parent.parent.name
+            held = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+            if _backing(held) == wanted:
+                return device, held
+            os.close(held)
     return None
 
 
