@@ -110,8 +110,7 @@ def _tell(the_plan: Plan) -> None:
 
 def _plan_table(the_plan: Plan) -> list[RenderableType]:
     if not the_plan.changes:
-        talk().say(f"{the_plan.environment}: nothing to do")
-        return []
+        return [f"{the_plan.environment}: nothing to do"]
     rows = [(change.action.value, change.ref.kind.value, change.ref.name, change.reason) for change in the_plan.changes]
     return [table(("ACTION", "KIND", "NAME", "REASON"), rows)]
 
