@@ -11,6 +11,7 @@ only_outside_containers=(
   sys-kernel-debug.mount
   sys-kernel-tracing.mount
   systemd-binfmt.service
+  systemd-logind.service # of use for a power button and for seats
   systemd-network-generator.service
   systemd-pstore.service
   systemd-tmpfiles-setup-dev-early.service
