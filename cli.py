@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import sys
 
-from commands.main import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from commands.main import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:  # before `main` could say it better
+        sys.exit(130)

@@ -44,9 +44,9 @@ STATUS = {status.value[0]: status for status in grpc.StatusCode}
 
 
 def call_failed(method: str, error: grpc.RpcError) -> CallFailed:
-    """From gRPC's error, whose object is a call as well; `method` is its full path."""
+    """From gRPC's error, whose object is a call as well; `method` is as people say it."""
     call = cast("grpc.Call", error)
-    return CallFailed(short(method), call.code(), call.details() or "no details")
+    return CallFailed(method, call.code(), call.details() or "no details")
 
 
 def short(method: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import grpc
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from cloud.failures import CallFailed, call_failed
+from cloud.failures import CallFailed, call_failed, short
 
 DEADLINE = 15.0
 ATTEMPTS = 4
@@ -47,7 +47,7 @@ class Gate(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg] # generi
 def _once(continuation: Callable[..., Any], details: _Details, request: Any) -> Any:
     outcome = continuation(details, request)
     if isinstance(outcome, grpc.RpcError):
-        raise call_failed(details.method, outcome) from outcome
+        raise call_failed(short(details.method), outcome) from outcome
     return outcome
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -33,7 +33,6 @@ from cloud.rest import Rest  # noqa: E402
 LOCAL_CLOUD = "localcloud"
 STORAGE = "storage"
 PAGE = 1000
-THREADS = 8
 POLL_INTERVAL = "x-operation-poll-interval"
 
 Stub = TypeVar("Stub")
@@ -110,11 +109,24 @@ def discover(access: Access, *, timeout: float = 5.0) -> Mapping[str, str]:
         try:
             answer = stub.List(ListApiEndpointsRequest(), timeout=timeout)
         except grpc.RpcError as error:
-            raise call_failed(f"{access.endpoint} ApiEndpointService/List", error) from error
+            raise call_failed(f"{access.endpoint}: ApiEndpointService.List", error) from error
     return {endpoint.id: endpoint.address for endpoint in answer.endpoints}
 
 
 def side_by_side(*calls: Callable[[], T]) -> list[T]:
-    """The results of calls that do not wait for each other, in their order; the first failure is raised."""
-    with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        return [future.result() for future in [pool.submit(call) for call in calls]]
+    """The results of calls that do not wait for each other, in their order; the first failure is raised.
+
+    The threads are daemons: Ctrl-C ends the command at once, whatever they are waiting for.
+    """
+    futures: list[Future[T]] = []
+    for call in calls:
+        futures.append(Future())
+        threading.Thread(target=_fulfil, args=(futures[-1], call), daemon=True).start()
+    return [future.result() for future in futures]
+
+
+def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
+    try:
+        future.set_result(call())
+    except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+        future.set_exception(error)
