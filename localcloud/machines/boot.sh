@@ -50,6 +50,12 @@ while [ "$code" = 133 ]; do
   code=0
   (boot "$@") </dev/null || code=$?
 done
+# A machine that is off answers nothing, not even with a reset: its interface outlives it.
+for argument; do
+  case $argument in
+    --network-namespace-path=*) nsenter --net="${argument#*=}" ip link set eth0 down 2>/dev/null || : ;;
+  esac
+done
 # A guest lives on when its nspawn is killed. Not between two boots: a group killed once may kill what starts in it again.
 echo 1 >"$unit/guest/cgroup.kill"
 exit "$code"
