@@ -179,10 +179,11 @@ class Simulation:
                 self._begin(machine, Compute.STOPPING, self._pace.stop)
             case DeleteInstance():
                 self._begin(machine, Compute.DELETING, self._pace.stop)
-            case UpdateInstance(effect=effect):
-                machine.template = self._template()
-                if effect is Effect.RESTART:
-                    self._begin(machine, Compute.UPDATING, self._pace.stop)
+            case UpdateInstance(effect=Effect.LIVE):
+                machine.template = replace(machine.template, live=self._template().live)
+            case UpdateInstance():
+                machine.template = replace(self._template(), recreate=machine.template.recreate)
+                self._begin(machine, Compute.UPDATING, self._pace.stop)
 
     def _template(self) -> Facets:
         return self.group.facets if self.group else Facets()

@@ -159,6 +159,24 @@ def test_a_machine_that_dies_at_every_boot_is_tried_ever_less_often() -> None:
     assert 30 <= pauses[-1] <= 31
 
 
+def test_a_template_changed_while_a_machine_waits_for_its_next_attempt_costs_it_nothing() -> None:
+    world = Simulation(Group(1, ONE_ZONE, Facets()), QUICK)
+    for _ in range(20):
+        world.step(0.5)
+        world.machines["m1"].compute = Compute.ERROR
+    change(world, facets=Facets(restart="new"))
+    assert world.settle(40)
+
+
+def test_a_failing_machine_that_nobody_heals_holds_back_the_update_of_the_others() -> None:
+    world = settled(3, DeployPolicy(1, 0), has_checks=True, healing=Healing.NONE)
+    world.machines["m2"].sick = True
+    world.records["m2"] = replace(world.records["m2"], facets=Facets(restart="new"))
+    world.machines["m2"].template = Facets(restart="new")
+    change(world, facets=Facets(restart="new"))
+    assert taken(live(world)) == []
+
+
 def test_of_ten_failing_machines_three_restart_and_the_recovered_are_left_alone() -> None:
     world = settled(10, DeployPolicy(3, 0), has_checks=True, pace=Pace(stop=3))
     for machine in world.machines.values():
