@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -41,9 +42,8 @@ from localcloud.api.tokens import OPERATOR
 from tests.support.simulated import RunningCloud
 
 WITHOUT_CONSTRAINTS = {
-    "yandex.cloud.compute.v1.ListDiskTypesRequest",
-    "yandex.cloud.compute.v1.ListZonesRequest",
-    "yandex.cloud.resourcemanager.v1.ListCloudsRequest",
+    "yandex.cloud.compute.v1.UpdateInstanceMetadataRequest",
+    "yandex.cloud.endpoint.GetApiEndpointRequest",
     "yandex.cloud.endpoint.ListApiEndpointsRequest",
 }
 
@@ -213,7 +213,8 @@ def test_random_bytes_leave_the_port_as_it_was(cloud: RunningCloud) -> None:
             socket.create_connection((host, int(port)), timeout=5) as raw,
             context.wrap_socket(raw, server_hostname="localhost") as tls,
         ):
-            tls.sendall(os.urandom(size))
+            with contextlib.suppress(OSError):  # it may hang up on nonsense before it has all come
+                tls.sendall(os.urandom(size))
     began = time.monotonic()
     assert _create(cloud)
     assert time.monotonic() - began < 5
