@@ -22,7 +22,7 @@ from kit.errors import ExitCode, SamovarError
 from localcloud.api.grpc_server import serve_grpc
 from localcloud.api.hand import hand_routes
 from localcloud.api.pki import ensure_pki
-from localcloud.api.rest_server import serve_rest
+from localcloud.api.rest_server import make_rest_server
 from localcloud.api.storage import Storage
 from localcloud.api.tokens import Tokens
 from localcloud.claim import claim
@@ -31,7 +31,7 @@ from localcloud.home import Endpoint, Home
 from localcloud.machines.driver import NspawnDriver
 from localcloud.network.fabric import KernelFabric
 from localcloud.operator import ensure_operator
-from localcloud.ports import LOOPBACK, ports_of
+from localcloud.ports import LOOPBACK, listen, ports_of
 from localcloud.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -112,13 +112,14 @@ async def _serving(home: Home, cloud: Cloud, tokens: Tokens, number: int, end: _
 
     routes = [*Storage(home.uploads).routes(), *hand_routes(report, cloud.cut_power, end.shut_down)]
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
-    rest = await serve_rest(routes, tokens, pki, LOOPBACK, ports.rest)
+    rest = await make_rest_server(cloud.api, routes, tokens, pki)
+    await rest.answer_at(listen(ports.rest))
     grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
     try:
         yield endpoint
     finally:
         await grpc.stop(GRACE)
-        await rest.cleanup()
+        await rest.close()
 
 
 @contextlib.contextmanager

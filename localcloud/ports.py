@@ -36,9 +36,15 @@ def ports_of(file: Path) -> Ports:
     return ports
 
 
+def listen(port: int) -> socket.socket:
+    """A socket of one of these ports; 0 is any free one."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((LOOPBACK, port))
+    return sock
+
+
 def _free(port: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((LOOPBACK, port))
+    with listen(port) as probe:
         bound: int = probe.getsockname()[1]
         return bound

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 import grpc
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest
-from google.rpc.status_pb2 import Status
 
 from localcloud.api.pipeline import Api, Call, request_class, response_class
 from localcloud.api.pki import Pki
-from localcloud.api.refusal import Refused, unimplemented
+from localcloud.api.refusal import Refused, status_of, unimplemented
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MAX_MESSAGE = 16 * 1024 * 1024
@@ -38,7 +36,7 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
             try:
                 return self._api.call(call)
             except Refused as refused:
-                context.set_trailing_metadata((("grpc-status-details-bin", _details(refused)),))
+                context.set_trailing_metadata((("grpc-status-details-bin", status_of(refused).SerializeToString()),))
                 await context.abort(CODES[refused.code], refused.message)
 
         return grpc.unary_unary_rpc_method_handler(
@@ -69,14 +67,3 @@ def _not_served(path: str) -> grpc.RpcMethodHandler[Message, Message]:
 def _bearer(metadata: dict[str, str | bytes]) -> str:
     scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
     return token if scheme.lower() == "bearer" else ""
-
-
-def _details(refused: Refused) -> bytes:
-    status = Status(code=refused.code, message=refused.message)
-    if refused.violations:
-        fields = [
-            BadRequest.FieldViolation(field=violation.field, description=violation.description)
-            for violation in refused.violations
-        ]
-        status.details.add().Pack(BadRequest(field_violations=fields))
-    return status.SerializeToString()

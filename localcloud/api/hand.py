@@ -7,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from localcloud.api.rest_server import refusal
+from localcloud.api.refusal import not_found
+from localcloud.api.rest_form import refusal
 
 Report = Callable[[], dict[str, Any]]
 Cut = Callable[[str], Awaitable[bool]]
@@ -22,7 +23,7 @@ def hand_routes(report: Report, cut_power: Cut, shut_down: Callable[[], None]) -
     async def kill(request: web.Request) -> web.Response:
         machine_id = request.match_info["id"]
         if not await cut_power(machine_id):
-            return refusal(404, 5, f"no machine {machine_id} runs here")
+            return refusal(not_found("Running machine", machine_id))
         return web.json_response({"id": machine_id})
 
     async def shutdown(_: web.Request) -> web.Response:

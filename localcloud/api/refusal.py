@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,20 @@ def already_exists(noun: str, name: str) -> Refused:
 def unimplemented(what: str) -> Refused:
     """UNIMPLEMENTED, saying so of itself."""
     return Refused(Code.UNIMPLEMENTED, f"{what} is not served by the local cloud")
+
+
+def denied(message: str) -> Refused:
+    """PERMISSION_DENIED: the caller is known, and may not."""
+    return Refused(Code.PERMISSION_DENIED, message)
+
+
+def status_of(refused: Refused) -> Status:
+    """A refusal as both wires carry it, with the fields that broke a constraint."""
+    status = Status(code=refused.code, message=refused.message)
+    if refused.violations:
+        fields = [
+            BadRequest.FieldViolation(field=violation.field, description=violation.description)
+            for violation in refused.violations
+        ]
+        status.details.add().Pack(BadRequest(field_violations=fields))
+    return status

@@ -1,47 +1,59 @@
-"""The second port: what is not gRPC. Every path but none asks for the same token as the API."""
+"""The second port: what is not gRPC. The API's REST form asks for a token as the API does, all else always."""
 
 from __future__ import annotations
 
-import json
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from typing import cast
 
 from aiohttp import web
+from google.rpc.code_pb2 import Code
 
+from localcloud.api.pipeline import Api
 from localcloud.api.pki import Pki
+from localcloud.api.refusal import Refused
+from localcloud.api.rest_form import RestForm, bearer, refusal
 from localcloud.api.tokens import Tokens
 
 MAX_BODY = 16 * 1024 * 1024
 
 
-async def serve_rest(
-    routes: Iterable[web.AbstractRouteDef], tokens: Tokens, pki: Pki, host: str, port: int
-) -> web.AppRunner:
-    """Starts to serve over TLS."""
-    app = web.Application(middlewares=[_authenticator(tokens)], client_max_size=MAX_BODY)
-    app.add_routes(routes)
+class RestServer:
+    """One application, answering at as many sockets as it is given."""
+
+    def __init__(self, runner: web.AppRunner, pki: Pki) -> None:
+        self._runner = runner
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(pki.certificate, pki.key)
+
+    async def answer_at(self, sock: socket.socket) -> web.BaseSite:
+        """Answers at a bound socket, wherever it was bound; `stop()` of what is returned ends it."""
+        site = web.SockSite(self._runner, sock, ssl_context=self._tls)
+        await site.start()
+        return site
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+
+
+async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], tokens: Tokens, pki: Pki) -> RestServer:
+    """A server of the REST form and of `routes`, which go before it; it answers nowhere yet."""
+    app = web.Application(client_max_size=MAX_BODY)
+    app.add_routes([_guarded(route, tokens) for route in routes])
+    app.add_routes(RestForm(api).routes())
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki.certificate, pki.key)
-    site = web.TCPSite(runner, host, port, ssl_context=context)
-    await site.start()
-    return runner
+    return RestServer(runner, pki)
 
 
-def refusal(status: int, code: int, message: str) -> web.Response:
-    """An error in the form of google.rpc.Status, as the REST form of the API has it."""
-    return web.json_response({"code": code, "message": message}, status=status, dumps=json.dumps)
+def _guarded(route: web.RouteDef, tokens: Tokens) -> web.RouteDef:
+    """The same route for those alone who have a token."""
+    handler = cast("Callable[[web.Request], Awaitable[web.StreamResponse]]", route.handler)
 
-
-def _authenticator(tokens: Tokens) -> Callable[..., Awaitable[web.StreamResponse]]:
-    @web.middleware
-    async def authenticate(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or tokens.subject(token) is None:
-            return refusal(401, 16, "The token is invalid or has expired")
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if tokens.subject(bearer(request)) is None:
+            return refusal(Refused(Code.UNAUTHENTICATED, "The token is invalid or has expired"))
         return await handler(request)
 
-    return authenticate
+    return web.RouteDef(route.method, route.path, handle, route.kwargs)

@@ -15,12 +15,15 @@ import grpc
 
 from localcloud.api.grpc_server import serve_grpc
 from localcloud.api.pki import ensure_pki
+from localcloud.api.rest_server import make_rest_server
+from localcloud.api.storage import Storage
 from localcloud.api.tokens import Tokens
 from localcloud.cloud import Cloud, Host, running
 from localcloud.home import Endpoint, Home
 from localcloud.machines.spec import Machine, Observed
 from localcloud.network.spec import Network
 from localcloud.operator import ensure_operator
+from localcloud.ports import listen
 from localcloud.store.store import Store
 
 NUMBER = 199
@@ -130,11 +133,12 @@ class RunningCloud:
             pki = ensure_pki(self.home.pki)
             operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
             address = f"127.0.0.1:{_free_port()}"
+            rest_socket = listen(0)
             self.endpoint = Endpoint(
                 pid=0,
                 number=NUMBER,
                 grpc=address,
-                rest=address,
+                rest=f"127.0.0.1:{rest_socket.getsockname()[1]}",
                 ca=str(pki.ca),
                 token=operator.token,
                 key_file=str(operator.key_file),
@@ -142,8 +146,10 @@ class RunningCloud:
                 folder_id=operator.folder.id,
                 zone="ru-central1-a",
             )
-            self.cloud.endpoints.answer_at(grpc=address, rest=address)
+            self.cloud.endpoints.answer_at(grpc=address, rest=self.endpoint.rest)
             server = await serve_grpc(self.cloud.api, pki, address)
+            rest = await make_rest_server(self.cloud.api, Storage(self.home.uploads).routes(), tokens, pki)
+            await rest.answer_at(rest_socket)
         except BaseException as error:
             ready.set_exception(error)
             raise
@@ -151,6 +157,7 @@ class RunningCloud:
             ready.set_result(None)
             await self._end.wait()
         await server.stop(None)
+        await rest.close()
         await self.cloud.take_down()
         store.close()
 
