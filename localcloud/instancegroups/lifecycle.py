@@ -134,7 +134,7 @@ def _serve(plan: Plan, member: Member) -> bool:
         plan.move(member, _running_status(plan, member))
         return True
     if plan.effect(member) is Effect.LIVE and member.seen.compute is Compute.RUNNING:
-        plan.move(member, Status.UPDATING_INSTANCE)
+        plan.move(member, Status.UPDATING_INSTANCE, facets=replace(member.facets, live=None))
         return True
     return False
 
@@ -180,7 +180,7 @@ def _restart(plan: Plan, member: Member) -> bool:
     if lost or goal_of(effect) is Goal.RECREATE:
         plan.save(replace(member, goal=Goal.RECREATE))
     elif effect is not Effect.NONE:
-        plan.move(member, Status.UPDATING_INSTANCE)
+        plan.move(member, Status.UPDATING_INSTANCE, facets=replace(member.facets, live=None, restart=None))
     elif plan.may_create():
         plan.move(member, Status.STARTING_INSTANCE, goal=Goal.STAY)
     else:

@@ -67,12 +67,13 @@ class Facets:
     """A template as three values to compare, by what a change of each of them takes.
 
     live: name, labels, description, service account. restart: platform, resources, boot disk, metadata.
-    recreate: network interfaces, secondary disks, scheduling (documented in deploy/instance.md).
+    recreate: network interfaces, secondary disks, scheduling (documented in deploy/instance.md). None: not known, for
+    an update of the machine is under way; it equals no template.
     """
 
-    live: str = ""
-    restart: str = ""
-    recreate: str = ""
+    live: str | None = ""
+    restart: str | None = ""
+    recreate: str | None = ""
 
 
 @dataclass(frozen=True)

@@ -458,6 +458,19 @@ def test_an_action_lost_with_the_daemon_is_decided_again() -> None:
     assert CreateInstance("m1") in world.decide()
 
 
+def test_an_update_whose_record_was_lost_is_made_undone_when_the_template_is_taken_back() -> None:
+    world = settled(1, DeployPolicy(1, 0))
+    change(world, facets=Facets(restart="new"))
+    actions: tuple[Action, ...] = ()
+    while not any(isinstance(action, UpdateInstance) for action in actions):
+        world.carry_out(actions)
+        world.wait(0.5)
+        actions = world.decide()
+    world.carry_out(actions[: 1 + next(i for i, action in enumerate(actions) if isinstance(action, UpdateInstance))])
+    change(world, facets=Facets())
+    assert world.settle()
+
+
 def test_the_log_says_why() -> None:
     world = settled(2, DeployPolicy(1, 0), has_checks=True)
     world.machines["m1"].compute = Compute.CRASHED
