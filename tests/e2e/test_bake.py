@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,20 @@ from kit.output import PlainTalk
 bake_local(sys.argv[2:], talk=PlainTalk(), root=Path(sys.argv[1]))
 """
 NAP = "sleep\x00312\x00"
+
+
+class Silence:
+    """A talk that only remembers which steps there were."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def say(self, message: str) -> None:
+        """Not needed here."""
+
+    def step(self, name: str) -> AbstractContextManager[None]:
+        self.steps.append(name)
+        return nullcontext()
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +137,11 @@ def test_the_shipped_images_are_baked_once(base: BakedImage) -> None:
     assert time.monotonic() - began < 1
 
 
-def test_a_layer_holds_what_its_definition_says(repository: Path) -> None:
+@pytest.mark.parametrize("memory_wanted", [0, 2**60], ids=["in memory", "on disk"])
+def test_a_layer_holds_what_its_definition_says(
+    repository: Path, memory_wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oven, "MEMORY_WANTED", memory_wanted)
     text = (
         "packages: [ssl-cert]\n"
         'files:\n  - {source: images/tiny/image.yaml, target: /etc/tiny/key, mode: "0640", owner: "root:ssl-cert"}\n'
@@ -152,6 +171,19 @@ def test_a_package_that_does_not_exist_fails_with_apts_words(repository: Path) -
     add_image(repository, "broken", "packages: [no-such-package-anywhere]\n")
     with pytest.raises(ProcessFailed, match="Unable to locate package no-such-package-anywhere"):
         bake_local(["broken"], talk=PlainTalk(), root=repository)
+
+
+def test_independent_images_are_baked_side_by_side_and_one_that_fails_spoils_no_other(repository: Path) -> None:
+    add_image(repository, "left", "packages: [ssl-cert]\n")
+    add_image(repository, "right", "packages: [tree]\n")
+    add_image(repository, "wrong", "scripts: [images/wrong/step.sh]\n", "exit 3\n")
+    with pytest.raises(ProcessFailed, match=r"wrong: step\.sh: `exit 3` ended with 3"):
+        bake_local(["wrong", "left", "right"], talk=PlainTalk(), root=repository)
+    talk = Silence()
+    left, right = bake_local(["left", "right"], talk=talk, root=repository)
+    assert talk.steps == []
+    assert "ssl-cert" in left.packages.keys() - right.packages.keys()
+    assert "tree" in right.packages.keys() - left.packages.keys()
 
 
 DIRT = {
