@@ -37,6 +37,7 @@ def modules(wheel: Path) -> list[str]:
 
 
 def extract(wheel: Path) -> FileDescriptorSet:
+    """The descriptions of the served packages, without their services."""
     sys.path.insert(0, str(wheel))
     result = FileDescriptorSet()
     for name in modules(wheel):
@@ -47,6 +48,7 @@ def extract(wheel: Path) -> FileDescriptorSet:
 
 
 def main() -> None:
+    """Writes the set; the arguments are the wheel and the file to write."""
     wheel, target = map(Path, sys.argv[1:])
     target.write_bytes(extract(wheel).SerializeToString(deterministic=True))
 

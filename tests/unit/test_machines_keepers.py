@@ -93,7 +93,7 @@ def test_the_host_is_asked_what_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_guest_finds_its_data_disks_by_their_names() -> None:
-    told = arguments(MACHINE, Path("/home/epd1"), {"data": Path("/dev/loop9")})
+    told = arguments(MACHINE, Path("/srv/epd1"), {"data": Path("/dev/loop9")})
     assert "--bind=/dev/loop9:/dev/disk/by-id/virtio-data" in told
     assert "--network-namespace-path=/run/netns/samovar-1-epd1" in told
     assert "--hostname=nginx-1" in told

@@ -7,7 +7,7 @@ from localcloud.network.footprint import Footprint, read, write
 from localcloud.network.records import Files, Lease, records, release, stale
 from localcloud.network.spec import Network, Nic, Subnet
 
-FILES = Files(Path("/home/cloud/networks/n"))
+FILES = Files(Path("/srv/cloud/networks/n"))
 SUBNETS = (Subnet("s1", 1, IPv4Network("10.30.0.0/24")), Subnet("s2", 2, IPv4Network("10.30.1.0/24")))
 NIC = Nic(
     "fhm1",
