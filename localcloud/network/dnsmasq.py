@@ -7,19 +7,24 @@ import os
 import select
 import signal
 import socket
+import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from kit.errors import HostError
 from kit.process import run_async
 from localcloud.network.names import NETNS_DIR
-from localcloud.network.namespaces import open_socket
+from localcloud.network.namespaces import lives_in, open_socket
 from localcloud.network.records import Files, Records
 
 PROGRAM = "dnsmasq"
 GRACE_MS = 2000
-DHCP_PORT = 67
+DHCP_PORT, DNS_PORT = 67, 53
+WHO_IS_ROOT = struct.pack("!6HBHH", 1, 0x100, 1, 0, 0, 0, 0, 2, 1)
+"""The shortest DNS question."""
+ANSWER = 5.0
 
 
 def serving(files: Files) -> int | None:
@@ -32,12 +37,15 @@ def serving(files: Files) -> int | None:
     return pid if str(files.configuration) in command else None
 
 
-async def serve(namespace: str, files: Files, wanted: Records) -> None:
-    """Brings dnsmasq in line with `wanted`: a changed record is read again, a changed configuration needs a new one."""
+async def serve(namespace: str, files: Files, wanted: Records, address: IPv4Address | None) -> None:
+    """Brings dnsmasq in line with `wanted`: a changed record is read again, a changed configuration needs a new one.
+
+    When this returns, the records are served. `address` is one that it answers on; None if it has no subnet to serve.
+    """
     stale = _put(files.configuration, wanted.configuration)
     changed = _put(files.hosts, wanted.hosts) | _put(files.dhcp_hosts, wanted.dhcp_hosts)
     pid = serving(files)
-    if pid and stale:
+    if pid and (stale or not lives_in(pid, namespace)):
         await end(pid)
         pid = None
     if pid is None:
@@ -45,6 +53,24 @@ async def serve(namespace: str, files: Files, wanted: Records) -> None:
         await run_async(argv)
     elif changed:
         os.kill(pid, signal.SIGHUP)
+        if address:
+            await _answer(namespace, address)
+
+
+async def _answer(namespace: str, address: IPv4Address) -> None:
+    """Waits for an answer, whatever it is: what is asked after it is asked after a signal that was sent before it.
+
+    dnsmasq may still take one packet before it sees a signal, never two.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(ANSWER):
+            with open_socket(namespace, socket.AF_INET, socket.SOCK_DGRAM) as out:
+                await loop.sock_connect(out, (str(address), DNS_PORT))
+                await loop.sock_sendall(out, WHO_IS_ROOT)
+                await loop.sock_recv(out, len(WHO_IS_ROOT))
+    except (TimeoutError, OSError) as error:
+        raise HostError(f"the name server of {namespace} does not answer at {address}: {error!r}") from error
 
 
 async def end(pid: int) -> None:

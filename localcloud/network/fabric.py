@@ -6,21 +6,24 @@ import asyncio
 import shutil
 import socket
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from itertools import product
 from pathlib import Path
 
 from kit.errors import HostError
+from kit.waiting import Pending, wait_for_async
 from localcloud.network import dnsmasq, footprint, host, namespaces, uplink
 from localcloud.network.footprint import Footprint
 from localcloud.network.links import Links, Port, changes, forwarding, links, missing, raising, sysctls
-from localcloud.network.names import INTERFACE, Names, bridge, gateway, port
+from localcloud.network.names import INTERFACE, Names, bridge, gateway, name_server, port
 from localcloud.network.records import Files, Records, records, release, stale
 from localcloud.network.rules import ruleset
 from localcloud.network.spec import Network
 
 NO_IPV6 = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
+CARRIER = 10.0
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,18 @@ def _is_on_host(link: str) -> bool:
     return link in (name for _, name in socket.if_nameindex())
 
 
+async def _carrying(netns: str, ports: Sequence[str]) -> None:
+    """Waits until the bridges forward: a machine that loses its first DHCP packet waits for 4 s."""
+
+    def look() -> bool | Pending:
+        waiting = namespaces.not_running(ports, netns)
+        return Pending(f"{', '.join(waiting)} without a carrier") if waiting else True
+
+    if ports:
+        await wait_for_async(f"ports in {netns}", look, timeout=CARRIER, interval=0.001, ceiling=0.02)
+
+
 def _prepare(ports: Iterable[Port]) -> None:
-    """A machine's interface is up before it boots, so that its bridge forwards by then: no DHCP packet is lost."""
     for made in ports:
         namespaces.write_sysctls(NO_IPV6, made.namespace)
         namespaces.bring_up(INTERFACE, made.namespace)
@@ -161,8 +174,9 @@ class KernelFabric:
         namespaces.write_sysctls(sysctls(wanted), netns)
         new = missing(wanted, seen)
         await asyncio.to_thread(_prepare, new)
-        await host.batch("bridge", forwarding(wanted), netns)
         await host.batch("ip", raising(new), netns)
+        await _carrying(netns, [made.name for made in new])
+        await host.batch("bridge", forwarding(wanted), netns)
 
     async def _publish(self, index: int, public: frozenset[IPv4Address]) -> None:
         host_link = self._names.host_link(index)
@@ -171,13 +185,13 @@ class KernelFabric:
 
     async def _serve(self, network: Network, wanted: Records) -> None:
         files = Files(self._folder / network.id)
-        await dnsmasq.serve(self._names.network(network.index), files, wanted)
+        address = name_server(network.subnets[0]) if network.subnets else None
+        await dnsmasq.serve(self._names.network(network.index), files, wanted, address)
         leases = files.leases.read_text() if files.leases.exists() else ""
-        for lease in stale(leases, network):
-            for subnet in network.subnets:
-                if lease.address in subnet.cidr:
-                    packet = release(lease, gateway(subnet))
-                    dnsmasq.tell(self._netns(network.id), bridge(subnet), gateway(subnet), packet)
+        for lease, subnet in product(stale(leases, network), network.subnets):
+            if lease.address in subnet.cidr:
+                packet = release(lease, gateway(subnet))
+                dnsmasq.tell(self._netns(network.id), bridge(subnet), gateway(subnet), packet)
 
     async def _wipe(self, index: int, machines: set[str]) -> None:
         netns, host_link = self._names.network(index), self._names.host_link(index)

@@ -100,7 +100,7 @@ def missing(wanted: Links, seen: Seen) -> tuple[Port, ...]:
 
 
 def raising(ports: Iterable[Port]) -> tuple[str, ...]:
-    """Lines for `ip -batch` that put ports to work, once all else of them is done: a port that is up is whole."""
+    """Lines for `ip -batch` that put ports to work, once both of their ends are made: a port that is up is whole."""
     return tuple(f"link set {port.name} up" for port in ports)
 
 

@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,8 @@ from localcloud.network.names import NETNS_DIR
 
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-INTERFACE_REQUEST = "16sh22x"
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8913, 0x8914, 0x1, 0x40
+INTERFACE_REQUEST = "16sH22x"
 """struct ifreq with its flags."""
 SYSCTL = Path("/proc/sys/net")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -86,11 +86,26 @@ def bring_up(interface: str, namespace: str) -> None:
 
     def go() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            request = struct.pack(INTERFACE_REQUEST, interface.encode(), 0)
-            _, flags = struct.unpack(INTERFACE_REQUEST, fcntl.ioctl(control, SIOCGIFFLAGS, request))
-            fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack(INTERFACE_REQUEST, interface.encode(), flags | IFF_UP))
+            request = struct.pack(INTERFACE_REQUEST, interface.encode(), _flags(control, interface) | IFF_UP)
+            fcntl.ioctl(control, SIOCSIFFLAGS, request)
 
     inside(namespace, go)
+
+
+def not_running(interfaces: Iterable[str], namespace: str) -> tuple[str, ...]:
+    """Those that do not carry packets: not up, or their peer is not, or the kernel has not acted on it yet."""
+
+    def look() -> tuple[str, ...]:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            return tuple(name for name in interfaces if not _flags(control, name) & IFF_RUNNING)
+
+    return inside(namespace, look)
+
+
+def _flags(control: socket.socket, interface: str) -> int:
+    answer = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack(INTERFACE_REQUEST, interface.encode(), 0))
+    flags: int = struct.unpack(INTERFACE_REQUEST, answer)[1]
+    return flags
 
 
 def existing(prefix: str) -> frozenset[str]:
@@ -106,13 +121,13 @@ def is_whole(namespace: str) -> bool:
 
 def processes_in(namespace: str) -> frozenset[int]:
     """The pids of what runs in the namespace."""
-    home = (NETNS_DIR / namespace).stat()
-    return frozenset(int(path.name) for path in Path("/proc").glob("[0-9]*") if _lives_in(path, home))
+    pids = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+    return frozenset(pid for pid in pids if lives_in(pid, namespace))
 
 
-def _lives_in(process: Path, home: os.stat_result) -> bool:
+def lives_in(pid: int, namespace: str) -> bool:
+    """Whether the process is there, and in that namespace."""
     try:
-        own = (process / "ns" / "net").stat()
+        return (NETNS_DIR / namespace).samefile(f"/proc/{pid}/ns/net")
     except OSError:
         return False
-    return (own.st_dev, own.st_ino) == (home.st_dev, home.st_ino)

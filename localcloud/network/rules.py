@@ -42,7 +42,7 @@ def _set(elements: Iterable[object]) -> str:
 
 
 def _guard(network: Network) -> Iterator[str]:
-    """A machine speaks with its own addresses alone, and never of 127.0.0.0/8.
+    """A machine speaks with its own addresses alone, and never of 127.0.0.0/8, public addresses among them.
 
     The metadata service tells machines apart by source; and as the bridges route 127.0.0.0/8 for the sake of
     replies to the host's clients, a loopback service would be open otherwise.

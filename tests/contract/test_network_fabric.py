@@ -567,6 +567,16 @@ async def test_namespaces_that_are_half_made_are_made_anew(cloud: Cloud) -> None
     assert ask_host(cloud.public(5)) == "m10 10.30.0.1"
 
 
+async def test_a_network_whose_namespace_somebody_deleted_is_made_anew_with_its_name_server(cloud: Cloud) -> None:
+    net = network(10)
+    await cloud.fabric.apply(net)
+    before = dnsmasq.serving(Files(cloud.folder / net.id))
+    await run_async(("ip", "netns", "del", f"samovar-{cloud.number}-1"))
+    await KernelFabric(cloud.number, cloud.folder).apply(net)
+    assert dnsmasq.serving(Files(cloud.folder / net.id)) != before
+    assert (await lease(cloud, machine(10)))["address"] == machine(10).address.packed
+
+
 async def test_a_call_that_was_cut_short_is_finished_by_the_next(cloud: Cloud) -> None:
     net = network(10, 11, 12)
     for steps in range(12):
