@@ -21,6 +21,7 @@ from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2
 from yandex.cloud.endpoint import api_endpoint_service_pb2
 from yandex.cloud.iam.v1 import iam_token_service_pb2, key_service_pb2, service_account_service_pb2
 from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2, target_group_service_pb2
+from yandex.cloud.lockbox.v1 import payload_service_pb2, secret_service_pb2
 from yandex.cloud.operation import operation_service_pb2
 from yandex.cloud.resourcemanager.v1 import cloud_service_pb2, folder_service_pb2
 from yandex.cloud.vpc.v1 import address_service_pb2, network_service_pb2, subnet_service_pb2
@@ -37,6 +38,7 @@ from localcloud.control.operations import Follower
 from localcloud.home import Home
 from localcloud.machines.spec import MachineDriver
 from localcloud.network.spec import Fabric
+from localcloud.services.access import Access
 from localcloud.services.addressing import Addressing
 from localcloud.services.catalogue import DiskTypeService, ZoneService
 from localcloud.services.disk import DiskService
@@ -46,7 +48,9 @@ from localcloud.services.image import ImageService
 from localcloud.services.instance import InstanceService
 from localcloud.services.instance_group import InstanceGroupService
 from localcloud.services.load_balancer import NetworkLoadBalancerService
+from localcloud.services.lockbox import SecretService
 from localcloud.services.operations import Operations, OperationService
+from localcloud.services.payload import PayloadService
 from localcloud.services.resource_manager import CloudService, FolderService
 from localcloud.services.target_group import TargetGroupService
 from localcloud.services.vpc import AddressService, NetworkService, SubnetService
@@ -103,12 +107,14 @@ class Cloud:
             ),
             _service(network_service_pb2): NetworkService(store, operations),
             _service(operation_service_pb2): OperationService(store),
+            _service(payload_service_pb2): PayloadService(store),
+            _service(secret_service_pb2): SecretService(store, operations),
             _service(service_account_service_pb2): ServiceAccountService(store, operations),
             _service(subnet_service_pb2): SubnetService(store, operations, addressing),
             _service(target_group_service_pb2): TargetGroupService(store, operations),
             _service(zone_service_pb2): ZoneService(),
         }
-        self.api = Api(store, tokens, services)
+        self.api = Api(store, tokens, Access(store).check, services)
 
     async def run(self) -> None:
         """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""

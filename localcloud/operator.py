@@ -14,6 +14,7 @@ from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 from localcloud.api.pipeline import Caller
 from localcloud.api.pki import write_secret
 from localcloud.api.tokens import OPERATOR, OPERATOR_LIFETIME, Tokens
+from localcloud.services.access import Access
 from localcloud.services.iam import KeyService
 from localcloud.services.resource import stamp
 from localcloud.services.resource_manager import ensure_folder
@@ -37,6 +38,7 @@ def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys:
         folder = ensure_folder(store)
         if not key_file.exists():
             write_secret(key_file, json.dumps(_make_key(store, keys, folder), indent=2).encode())
+        Access(store).grant(folder.id, "admin", json.loads(key_file.read_text())["service_account_id"])
     if not token_file.exists():
         write_secret(token_file, tokens.issue(OPERATOR, OPERATOR_LIFETIME).text.encode())
     return Operator(folder, token_file.read_text(), key_file)

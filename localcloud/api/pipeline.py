@@ -1,4 +1,4 @@
-"""What every call goes through, whatever wire it came by: who calls, is the request whole, one transaction, an answer.
+"""What every call goes through, whatever wire it came by: who calls, may they, is it whole, one transaction, an answer.
 
 A service is a plain object whose methods have the names of its RPCs; a method takes the request and the caller and
 returns the response message, or raises Refused. What a service does not have answers UNIMPLEMENTED.
@@ -51,14 +51,19 @@ class Call:
 
 
 Handler = Callable[[Any, Caller], Message]
+Judge = Callable[[Caller, MethodDescriptor], None]
 
 
 class Api:
     """All services by their full names, and the one way through which they are called."""
 
-    def __init__(self, store: Store, tokens: Tokens, services: Mapping[ServiceDescriptor, object]) -> None:
+    def __init__(
+        self, store: Store, tokens: Tokens, judge: Judge, services: Mapping[ServiceDescriptor, object]
+    ) -> None:
+        """`judge` raises PERMISSION_DENIED where a caller may not call a method."""
         self._store = store
         self._tokens = tokens
+        self._judge = judge
         self._services = {descriptor.full_name: service for descriptor, service in services.items()}
         self.methods = {
             f"/{descriptor.full_name}/{method.name}": method for descriptor in services for method in descriptor.methods
@@ -88,7 +93,9 @@ class Api:
         subject = self._tokens.subject(call.token)
         if subject is None:
             raise Refused(Code.UNAUTHENTICATED, "The token is invalid or has expired")
-        return Caller(subject)
+        caller = Caller(subject)
+        self._judge(caller, call.method)
+        return caller
 
     def _handler(self, method: MethodDescriptor) -> Handler:
         service = self._services[method.containing_service.full_name]

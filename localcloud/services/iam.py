@@ -16,6 +16,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import Refused, not_found, unimplemented
 from localcloud.api.tokens import OPERATOR, Tokens
+from localcloud.services.bound import BoundService
 from localcloud.services.resource import ResourceService, fill, page, stamp, update
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
@@ -24,7 +25,7 @@ AUDIENCE_PATH = "/iam/v1/tokens"
 KEY_BITS = 2048
 
 
-class ServiceAccountService(ResourceService[ServiceAccount]):
+class ServiceAccountService(BoundService[ServiceAccount]):
     """Accounts of machines and of groups."""
 
     kind, noun, id_field = ServiceAccount, "ServiceAccount", "service_account_id"

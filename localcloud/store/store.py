@@ -51,11 +51,11 @@ class Store:
     """Used from the daemon's loop alone. Reads give fresh copies; what is put is copied."""
 
     def __init__(self, path: Path) -> None:
+        path.touch(mode=0o600)  # before SQLite makes it: the log that it keeps beside it gets the same mode
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(SCHEMA)
-        path.chmod(0o600)
         self._depth = 0
         self._dirty = False
         self._listeners: list[Callable[[], None]] = []
