@@ -298,6 +298,16 @@ def test_a_template_taken_back_while_a_machine_is_stopped_just_starts_it_again()
     assert path(live(world), "m1") == ["STOPPED", "STARTING_INSTANCE", "RUNNING_ACTUAL"]
 
 
+def test_a_worse_change_in_the_middle_of_an_update_recreates_the_machine() -> None:
+    world = settled(1, DeployPolicy(1, 0), pace=Pace(stop=1))
+    change(world, facets=Facets(restart="new"))
+    while world.machines["m1"].compute is not Compute.UPDATING:
+        world.step(0.1)
+    change(world, facets=Facets(restart="new", recreate="new"))
+    assert "CREATING_INSTANCE" in path(live(world), "m1")
+    assert world.is_whole()
+
+
 def test_a_template_mended_in_the_middle_of_a_broken_update_converges() -> None:
     world = settled(3, DeployPolicy(0, 1), has_checks=True, pace=Pace())
     change(world, facets=Facets(recreate="broken"))

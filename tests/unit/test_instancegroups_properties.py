@@ -31,9 +31,12 @@ from localcloud.instancegroups.statuses import EDGES, RUNNING, Status
 ALIVE = {Compute.PROVISIONING, Compute.STARTING, Compute.RUNNING, Compute.RESTARTING, Compute.STOPPING}
 
 
+def runs(member: Member) -> bool:
+    return member.status in RUNNING and member.seen.compute is Compute.RUNNING
+
+
 def serves(member: Member) -> bool:
-    running = member.status in RUNNING and member.seen.compute is Compute.RUNNING
-    return running and member.seen.healthy is not False
+    return runs(member) and member.seen.healthy is not False
 
 
 class Watch:
@@ -61,9 +64,11 @@ class Watch:
         assert after.status is before.status or after.status in EDGES[before.status], (before, after)
         leaves = before.status in RUNNING and after.status not in RUNNING | {Status.UPDATING_INSTANCE}
         by_order = self.group.state not in (GroupState.STARTING, GroupState.ACTIVE) or before.requested is Goal.LEAVE
-        if leaves and serves(before) and not by_order:
-            left = sum(serves(member) for member in self.members.values()) - 1
-            assert left >= self.group.size - self.group.deploy.max_unavailable, f"takes {before}, {left} are left"
+        if leaves and not by_order:
+            for counts in (runs, serves):
+                left = sum(map(counts, self.members.values())) - 1
+                floor = self.group.size - self.group.deploy.max_unavailable
+                assert not counts(before) or left >= floor, f"takes {before}, {left} are left"
 
     def _see_whole(self) -> None:
         statuses = Counter(member.status for member in self.members.values())
