@@ -25,7 +25,7 @@ from localcloud.machines.loops import attached
 from localcloud.machines.spec import Machine, Observed
 
 START_TIMEOUT = 180.0  # seconds; 0.2 on a host at rest, 100 times that for several machines on an emulated one
-KILL_TIMEOUT = 10.0
+KILL_TIMEOUT = 30.0
 POWER_OFF = signal.SIGRTMIN + 4  # systemd(1)
 JOURNAL_MB = 16  # small, so that a boot disk is made in 20 ms
 CONSOLE_LINES = 5

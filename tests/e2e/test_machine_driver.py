@@ -20,8 +20,8 @@ from localcloud.machines.spec import DataDisk, Machine, Observed
 from tests.e2e.leftovers import leftovers
 
 MIB = 1 << 20
-SLOW = 20
-"""How much slower than here a host may be, emulated and busy, before a test calls it a fault."""
+SLOW = 60
+"""How many times slower than here a host may be, emulated and busy, before a test calls it a fault."""
 
 
 @dataclass
