@@ -66,6 +66,11 @@ class Plan:
         self.members[member.id] = member
         return member
 
+    def order(self, member: Member, action: Action, expected: Compute) -> None:
+        """Has something done to the member's machine, which brings it into the `expected` state at once."""
+        self.do(action)
+        self.see(replace(member, seen=replace(member.seen, compute=expected)))
+
     def create(self, member: Member) -> None:
         self.do(CreateMember(member))
         self._count(member, 1)
