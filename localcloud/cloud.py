@@ -24,7 +24,14 @@ from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2, targ
 from yandex.cloud.lockbox.v1 import payload_service_pb2, secret_service_pb2
 from yandex.cloud.operation import operation_service_pb2
 from yandex.cloud.resourcemanager.v1 import cloud_service_pb2, folder_service_pb2
-from yandex.cloud.vpc.v1 import address_service_pb2, network_service_pb2, subnet_service_pb2
+from yandex.cloud.vpc.v1 import (
+    address_service_pb2,
+    gateway_service_pb2,
+    network_service_pb2,
+    route_table_service_pb2,
+    security_group_service_pb2,
+    subnet_service_pb2,
+)
 
 from localcloud.api.pipeline import Api
 from localcloud.api.tokens import Tokens
@@ -39,6 +46,7 @@ from localcloud.home import Home
 from localcloud.machines.spec import MachineDriver
 from localcloud.network.spec import Fabric
 from localcloud.services.access import Access
+from localcloud.services.address import AddressService
 from localcloud.services.addressing import Addressing
 from localcloud.services.catalogue import DiskTypeService, ZoneService
 from localcloud.services.disk import DiskService
@@ -52,8 +60,10 @@ from localcloud.services.lockbox import SecretService
 from localcloud.services.operations import Operations, OperationService
 from localcloud.services.payload import PayloadService
 from localcloud.services.resource_manager import CloudService, FolderService
+from localcloud.services.route import GatewayService, RouteTableService
+from localcloud.services.security_group import SecurityGroupService
 from localcloud.services.target_group import TargetGroupService
-from localcloud.services.vpc import AddressService, NetworkService, SubnetService
+from localcloud.services.vpc import NetworkService, SubnetService
 from localcloud.store.store import Store
 
 PERIOD = 0.25
@@ -97,6 +107,7 @@ class Cloud:
             _service(disk_service_pb2): disks,
             _service(disk_type_service_pb2): DiskTypeService(),
             _service(folder_service_pb2): FolderService(store, operations),
+            _service(gateway_service_pb2): GatewayService(store, operations),
             _service(iam_token_service_pb2): IamTokenService(store, tokens),
             _service(image_service_pb2): ImageService(store, operations, home),
             _service(instance_group_service_pb2): InstanceGroupService(store, operations),
@@ -108,7 +119,9 @@ class Cloud:
             _service(network_service_pb2): NetworkService(store, operations),
             _service(operation_service_pb2): OperationService(store),
             _service(payload_service_pb2): PayloadService(store),
+            _service(route_table_service_pb2): RouteTableService(store, operations),
             _service(secret_service_pb2): SecretService(store, operations),
+            _service(security_group_service_pb2): SecurityGroupService(store, operations),
             _service(service_account_service_pb2): ServiceAccountService(store, operations),
             _service(subnet_service_pb2): SubnetService(store, operations, addressing),
             _service(target_group_service_pb2): TargetGroupService(store, operations),

@@ -8,6 +8,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from google.rpc.code_pb2 import Code
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer
+from yandex.cloud.reference.reference_pb2 import Referrer
 from yandex.cloud.vpc.v1.address_pb2 import Address
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
@@ -69,15 +70,21 @@ class Addressing:
                 if nic.primary_v4_address.one_to_one_nat.address:
                     yield IPv4Address(nic.primary_v4_address.one_to_one_nat.address)
 
-    def _internal_in_use(self, subnet_id: str) -> Iterator[IPv4Address]:
+    def users_in(self, subnet_id: str) -> Iterator[tuple[IPv4Address, Referrer]]:
+        """The addresses of a subnet that are in use, each with what uses it."""
         for balancer in self._store.all(NetworkLoadBalancer):
+            user = Referrer(type="loadbalancer.networkLoadBalancer", id=balancer.id)
             for listener in balancer.listeners:
                 if balancer.type == NetworkLoadBalancer.INTERNAL and listener.subnet_id == subnet_id:
-                    yield IPv4Address(listener.address)
+                    yield IPv4Address(listener.address), user
         for instance in self._store.all(Instance):
+            user = Referrer(type="compute.instance", id=instance.id)
             for nic in instance.network_interfaces:
                 if nic.subnet_id == subnet_id:
-                    yield IPv4Address(nic.primary_v4_address.address)
+                    yield IPv4Address(nic.primary_v4_address.address), user
+
+    def _internal_in_use(self, subnet_id: str) -> Iterator[IPv4Address]:
+        return (address for address, _ in self.users_in(subnet_id))
 
 
 def _choose(wanted: str, usable: Iterable[IPv4Address], taken: set[IPv4Address], where: str) -> IPv4Address:

@@ -17,6 +17,7 @@ from localcloud.services.addressing import Addressing
 from localcloud.services.disk import DiskService
 from localcloud.services.operations import Goal, Operations
 from localcloud.services.resource import ResourceService, copy_field, fill, masked_paths, page, stamp
+from localcloud.services.security_group import check_security_groups
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -167,6 +168,7 @@ class InstanceService(ResourceService[Instance]):
             raise invalid(f"Subnet {subnet.id} is in {subnet.zone_id}, the instance in {instance.zone_id}", "subnet_id")
         if index:
             raise precondition("the local cloud's instances have one network interface")
+        check_security_groups(self.store, subnet.network_id, spec.security_group_ids)
         wanted = spec.primary_v4_address_spec.address
         address = self._addressing.internal(subnet, wanted, reserved=bool(wanted))
         nic = NetworkInterface(index=str(index), mac_address=_mac(address), subnet_id=subnet.id)

@@ -24,6 +24,7 @@ from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition
 from localcloud.services.operations import Goal
 from localcloud.services.resource import ResourceService, copy_field, fill, masked_paths, page, stamp
+from localcloud.services.security_group import check_security_groups
 from localcloud.services.target_group import REGION, attached_to
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
@@ -186,6 +187,7 @@ class InstanceGroupService(ResourceService[InstanceGroup]):
         if self.store.get(Image, disk.image_id) is None:
             raise not_found("Image", disk.image_id)
         self._check_zones(group)
+        self._check_interfaces(group)
         self._check_tags(group)
 
     def _check_zones(self, group: InstanceGroup) -> None:
@@ -202,6 +204,12 @@ class InstanceGroupService(ResourceService[InstanceGroup]):
             if self.store.get(Subnet, subnet_id) is None:
                 raise not_found("Subnet", subnet_id)
         return ids
+
+    def _check_interfaces(self, group: InstanceGroup) -> None:
+        for spec in group.instance_template.network_interface_specs:
+            for subnet_id in spec.subnet_ids:
+                network_id = self.store.must(Subnet, subnet_id).network_id
+                check_security_groups(self.store, network_id, spec.security_group_ids)
 
     def _check_tags(self, group: InstanceGroup) -> None:
         tags = [tag for zone in group.allocation_policy.zones for tag in zone.instance_tags_pool]

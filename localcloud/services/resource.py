@@ -124,7 +124,7 @@ def copy_field(source: Message, target: Message, name: str) -> None:
     elif field.message_type is not None:
         if source.HasField(name):
             getattr(target, name).CopyFrom(value)
-    else:
+    elif not field.has_presence or source.HasField(name):
         setattr(target, name, value)
 
 

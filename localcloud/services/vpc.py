@@ -1,22 +1,25 @@
-"""yandex.cloud.vpc: networks, subnets, addresses."""
+"""yandex.cloud.vpc: networks and subnets."""
 
 from __future__ import annotations
 
 import ipaddress
 
 from yandex.cloud.operation.operation_pb2 import Operation
-from yandex.cloud.vpc.v1 import address_service_pb2 as addresses
+from yandex.cloud.reference.reference_pb2 import Reference
 from yandex.cloud.vpc.v1 import network_service_pb2 as networks
 from yandex.cloud.vpc.v1 import subnet_service_pb2 as subnets
-from yandex.cloud.vpc.v1.address_pb2 import Address
 from yandex.cloud.vpc.v1.network_pb2 import Network
-from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
+from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
+from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup
+from yandex.cloud.vpc.v1.subnet_pb2 import IPV4, Subnet
 
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition
 from localcloud.services.addressing import Addressing
 from localcloud.services.operations import Operations
 from localcloud.services.resource import ResourceService, fill, page, stamp, update
+from localcloud.services.route import check_route_table
+from localcloud.services.security_group import default_group
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -39,6 +42,9 @@ class NetworkService(ResourceService[Network]):
         network = Network(id=new_id("network"))
         fill(network, request)
         stamp(network)
+        group = default_group(network)
+        self.store.put(group)
+        network.default_security_group_id = group.id
         self.store.put(network)
         self.store.note(network.id, INDEX, free_index(self.store, [n.id for n in self.store.all(Network)]))
         metadata = networks.CreateNetworkMetadata(network_id=network.id)
@@ -54,8 +60,9 @@ class NetworkService(ResourceService[Network]):
 
     def Delete(self, request: networks.DeleteNetworkRequest, caller: Caller) -> Operation:
         network = self.find(request)
-        if used := [subnet.id for subnet in self.store.all(Subnet) if subnet.network_id == network.id]:
-            raise precondition(f"Network {network.id} is not empty: it has the subnets {', '.join(used)}")
+        if used := self._contents(network):
+            raise precondition(f"Network {network.id} is not empty: it has {', '.join(used)}")
+        self.store.delete(SecurityGroup, network.default_security_group_id)
         self.store.delete(Network, network.id)
         return self.operations.gone(caller, "Delete network", networks.DeleteNetworkMetadata(network_id=network.id))
 
@@ -66,11 +73,32 @@ class NetworkService(ResourceService[Network]):
         found = [subnet for subnet in self.store.all(Subnet) if subnet.network_id == network.id]
         return page(request, networks.ListNetworkSubnetsResponse(), "subnets", found)
 
+    def ListSecurityGroups(
+        self, request: networks.ListNetworkSecurityGroupsRequest, _: Caller
+    ) -> networks.ListNetworkSecurityGroupsResponse:
+        network = self.find(request)
+        found = [group for group in self.store.all(SecurityGroup) if group.network_id == network.id]
+        return page(request, networks.ListNetworkSecurityGroupsResponse(), "security_groups", found)
+
+    def ListRouteTables(
+        self, request: networks.ListNetworkRouteTablesRequest, _: Caller
+    ) -> networks.ListNetworkRouteTablesResponse:
+        network = self.find(request)
+        found = [table for table in self.store.all(RouteTable) if table.network_id == network.id]
+        return page(request, networks.ListNetworkRouteTablesResponse(), "route_tables", found)
+
     def ListOperations(
         self, request: networks.ListNetworkOperationsRequest, _: Caller
     ) -> networks.ListNetworkOperationsResponse:
         found = self.operations.of_resource(self.find(request).id)
         return page(request, networks.ListNetworkOperationsResponse(), "operations", found)
+
+    def _contents(self, network: Network) -> list[str]:
+        """What keeps a network from being deleted; its default security group goes with it."""
+        subnets = [subnet.id for subnet in self.store.all(Subnet) if subnet.network_id == network.id]
+        tables = [table.id for table in self.store.all(RouteTable) if table.network_id == network.id]
+        groups = [group.id for group in self.store.all(SecurityGroup) if group.network_id == network.id]
+        return [*subnets, *tables, *(group for group in groups if group != network.default_security_group_id)]
 
 
 class SubnetService(ResourceService[Subnet]):
@@ -92,6 +120,7 @@ class SubnetService(ResourceService[Subnet]):
         self.claim_name(request.folder_id, request.name)
         siblings = [other for other in self.store.all(Subnet) if other.network_id == request.network_id]
         self._check_ranges(request, siblings)
+        check_route_table(self.store, request.route_table_id, request.network_id)
         subnet = Subnet(id=new_id("subnet"))
         fill(subnet, request)
         stamp(subnet)
@@ -108,6 +137,7 @@ class SubnetService(ResourceService[Subnet]):
             subnet.v4_cidr_blocks.extend(before)
         if before != list(subnet.v4_cidr_blocks):
             raise precondition("the local cloud does not change the address range of a subnet")
+        check_route_table(self.store, subnet.route_table_id, subnet.network_id)
         self.claim_name(subnet.folder_id, subnet.name, subnet.id)
         self.store.put(subnet)
         metadata = subnets.UpdateSubnetMetadata(subnet_id=subnet.id)
@@ -126,6 +156,19 @@ class SubnetService(ResourceService[Subnet]):
         found = self.operations.of_resource(self.find(request).id)
         return page(request, subnets.ListSubnetOperationsResponse(), "operations", found)
 
+    def ListUsedAddresses(
+        self, request: subnets.ListUsedAddressesRequest, _: Caller
+    ) -> subnets.ListUsedAddressesResponse:
+        found = [
+            subnets.UsedAddress(
+                address=str(address),
+                ip_version=IPV4,
+                references=[Reference(referrer=user, type=Reference.USED_BY)],
+            )
+            for address, user in sorted(self._addressing.users_in(self.find(request).id), key=lambda use: use[0])
+        ]
+        return page(request, subnets.ListUsedAddressesResponse(), "addresses", found)
+
     def _check_ranges(self, request: subnets.CreateSubnetRequest, siblings: list[Subnet]) -> None:
         if len(request.v4_cidr_blocks) != 1:
             raise invalid("the local cloud's subnets have exactly one IPv4 range", "v4_cidr_blocks")
@@ -133,76 +176,6 @@ class SubnetService(ResourceService[Subnet]):
         for other in siblings:
             if wanted.overlaps(_range(other.v4_cidr_blocks[0])):
                 raise precondition(f"{wanted} overlaps {other.v4_cidr_blocks[0]} of subnet {other.id}")
-
-
-class AddressService(ResourceService[Address]):
-    """A reserved address outlives what uses it."""
-
-    kind, noun, id_field = Address, "Address", "address_id"
-
-    def __init__(self, store: Store, operations: Operations, addressing: Addressing) -> None:
-        super().__init__(store, operations)
-        self._addressing = addressing
-
-    def Get(self, request: addresses.GetAddressRequest, _: Caller) -> Address:
-        return self._seen(self.find(request))
-
-    def List(self, request: addresses.ListAddressesRequest, _: Caller) -> addresses.ListAddressesResponse:
-        found = [self._seen(address) for address in self.store.all(Address, scope=request.folder_id)]
-        return page(request, addresses.ListAddressesResponse(), "addresses", found)
-
-    def Create(self, request: addresses.CreateAddressRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
-        address = Address(id=new_id("address"), reserved=True, type=Address.EXTERNAL, ip_version=Address.IPV4)
-        fill(address, request)
-        if request.WhichOneof("address_spec") == "internal_ipv4_address_spec":
-            self._reserve_internal(request, address)
-        else:
-            spec = request.external_ipv4_address_spec
-            chosen = self._addressing.public(spec.address)
-            address.external_ipv4_address.address = str(chosen)
-            address.external_ipv4_address.zone_id = spec.zone_id
-        stamp(address)
-        self.store.put(address)
-        metadata = addresses.CreateAddressMetadata(address_id=address.id)
-        return self.operations.done(caller, "Create address", metadata, address)
-
-    def Update(self, request: addresses.UpdateAddressRequest, caller: Caller) -> Operation:
-        address = self.find(request)
-        update(address, request, self.id_field)
-        self.claim_name(address.folder_id, address.name, address.id)
-        self.store.put(address)
-        metadata = addresses.UpdateAddressMetadata(address_id=address.id)
-        return self.operations.done(caller, "Update address", metadata, self._seen(address))
-
-    def Delete(self, request: addresses.DeleteAddressRequest, caller: Caller) -> Operation:
-        address = self._seen(self.find(request))
-        if address.used:
-            raise precondition(f"Address {address.id} is in use")
-        if address.deletion_protection:
-            raise precondition(f"Address {address.id} is protected from deletion")
-        self.store.delete(Address, address.id)
-        return self.operations.gone(caller, "Delete address", addresses.DeleteAddressMetadata(address_id=address.id))
-
-    def ListOperations(
-        self, request: addresses.ListAddressOperationsRequest, _: Caller
-    ) -> addresses.ListAddressOperationsResponse:
-        found = self.operations.of_resource(self.find(request).id)
-        return page(request, addresses.ListAddressOperationsResponse(), "operations", found)
-
-    def _reserve_internal(self, request: addresses.CreateAddressRequest, address: Address) -> None:
-        spec = request.internal_ipv4_address_spec
-        subnet = self.store.get(Subnet, spec.subnet_id)
-        if subnet is None:
-            raise not_found("Subnet", spec.subnet_id)
-        address.type = Address.INTERNAL
-        address.internal_ipv4_address.subnet_id = subnet.id
-        address.internal_ipv4_address.address = str(self._addressing.internal(subnet, spec.address))
-
-    def _seen(self, address: Address) -> Address:
-        """`used` is not stored: it follows from what uses the address."""
-        address.used = self._addressing.is_used(address)
-        return address
 
 
 def free_index(store: Store, others: list[str]) -> int:

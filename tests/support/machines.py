@@ -1,0 +1,66 @@
+"""Instances on the simulated host, made as a client makes them."""
+
+from __future__ import annotations
+
+import time
+
+from yandex.cloud.compute.v1.image_pb2 import Image
+from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instance_service_pb2 import (
+    AttachedDiskSpec,
+    CreateInstanceMetadata,
+    CreateInstanceRequest,
+    GetInstanceRequest,
+    NetworkInterfaceSpec,
+    PrimaryAddressSpec,
+    ResourcesSpec,
+)
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+
+from tests.support.simulated import RunningCloud
+
+SIZE = 5 * 1024**3
+DIGEST = "a" * 64
+
+
+def image(cloud: RunningCloud) -> Image:
+    """The image that every test machine starts from."""
+    (cloud.home.uploads / f"{DIGEST}.raw").write_bytes(bytes(4096))
+    request = CreateImageRequest(
+        folder_id=cloud.endpoint.folder_id, uri=f"https://{cloud.endpoint.rest}/storage/images/{DIGEST}.raw"
+    )
+    return Image.FromString(ImageServiceStub(cloud.channel()).Create(request).response.value)
+
+
+def machine(
+    cloud: RunningCloud, subnet_id: str, *, name: str = "", security_group_ids: list[str] | None = None
+) -> Instance:
+    """A new instance that runs."""
+    nic = NetworkInterfaceSpec(
+        subnet_id=subnet_id, primary_v4_address_spec=PrimaryAddressSpec(), security_group_ids=security_group_ids
+    )
+    disk = AttachedDiskSpec(auto_delete=True, disk_spec=AttachedDiskSpec.DiskSpec(image_id=image(cloud).id, size=SIZE))
+    request = CreateInstanceRequest(
+        folder_id=cloud.endpoint.folder_id,
+        zone_id="ru-central1-a",
+        platform_id="standard-v3",
+        name=name,
+        resources_spec=ResourcesSpec(memory=1024**3, cores=2),
+        boot_disk_spec=disk,
+        network_interface_specs=[nic],
+    )
+    stub = InstanceServiceStub(cloud.channel())
+    made = CreateInstanceMetadata.FromString(stub.Create(request).metadata.value)
+    return reached(cloud, made.instance_id, Instance.RUNNING)
+
+
+def reached(cloud: RunningCloud, instance_id: str, status: Instance.Status.ValueType) -> Instance:
+    """The instance once it has that status; a simulated host needs no longer than a step of the loop."""
+    stub = InstanceServiceStub(cloud.channel())
+    deadline = time.monotonic() + 10
+    while (instance := stub.Get(GetInstanceRequest(instance_id=instance_id))).status != status:
+        assert time.monotonic() < deadline, Instance.Status.Name(instance.status)
+        time.sleep(0.02)
+    return instance
