@@ -1,0 +1,1 @@
+"""What `make bench` measures: whole commands and real machines, printed as the table of the README."""

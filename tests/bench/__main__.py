@@ -1,0 +1,41 @@
+"""`python -m tests.bench [NAME ...]`: measures all, or what is named, and prints a Markdown table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+from tests.bench.bake import cold_bake
+from tests.bench.commands import daemon_memory, daemon_start, help_time, idle_bake, idle_plan
+from tests.bench.figure import Figure
+from tests.bench.service import boot, kill_to_whole, rollout, throughput
+
+MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
+    "bake": cold_bake,
+    "rollout": rollout,
+    "boot": boot,
+    "kill": kill_to_whole,
+    "throughput": throughput,
+    "help": help_time,
+    "plan": idle_plan,
+    "bake-again": idle_bake,
+    "daemon": daemon_start,
+    "memory": daemon_memory,
+}
+
+
+def main() -> None:
+    """Each row is printed as soon as it is known."""
+    _row("| | measured | aim |\n|---|---|---|")
+    for name in sys.argv[1:] or MEASURES:
+        for figure in MEASURES[name]():
+            _row(f"| {figure.what} | {figure.measured} | {figure.aim} |")
+
+
+def _row(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The environment `dev` under way, under load, and losing a machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.bench.figure import Figure, seconds, timed
+from tests.bench.world import address, cloud, environment, healthy
+from tests.support.probe import probing
+
+RUNS = 3
+TICKS = os.sysconf("SC_CLK_TCK")
+WRK = ["wrk", "--threads", "1", "--connections", "20", "--duration", "5s"]
+
+
+def rollout() -> Iterator[Figure]:
+    times = []
+    with cloud() as tool:
+        for _ in range(RUNS):
+            times.append(timed(lambda: tool.run("rollout", "dev", "--yes")))
+            tool.run("destroy", "dev", "--yes")
+    yield Figure("rollout of `dev`, from nothing to healthy", seconds(times), "under 8 s")
+
+
+def boot() -> Iterator[Figure]:
+    """Of a machine that boots alone: a killed one's successor. Its init's start and systemd's own account of the end."""
+    times = []
+    with environment() as tool:
+        for _ in range(RUNS):
+            tool.run("cloud", "kill", "dev-nginx-1")
+            tool.status_when("dev", lambda status: not status["healthy"])
+            times.append(_boot_time(_machine(healthy(tool), "dev-nginx-1")["pid"]))
+    yield Figure("a machine's boot, from its start to systemd `running`", seconds(times), "under 1.5 s")
+
+
+def kill_to_whole() -> Iterator[Figure]:
+    times, failed, worst, sent = [], 0, 0.0, 0
+    with environment() as tool:
+        where = address(tool)
+        for _ in range(RUNS):
+            with probing(where) as probe:
+                time.sleep(1)
+                began = time.monotonic()
+                tool.run("cloud", "kill", "dev-nginx-1")
+                tool.status_when("dev", lambda status: not status["healthy"])
+                healthy(tool)
+                times.append(time.monotonic() - began)
+                time.sleep(1)
+            sent, failed = sent + len(probe.answers), failed + len(probe.failed)
+            worst = max(worst, *(answer.took for answer in probe.answers if not answer.error))
+    yield Figure("a machine killed: until the group is whole", seconds(times), "under 8 s")
+    yield Figure("failed requests of 50 a second meanwhile", f"{failed} of {sent}, slowest answer {worst:.2f} s")
+
+
+def throughput() -> Iterator[Figure]:
+    """A connection a request. The direct way starts in the network itself, at the same server."""
+    with environment() as tool:
+        tool.edit("dev", "size: 2", "size: 1")
+        tool.run("rollout", "dev", "--yes")
+        machine = healthy(tool)["groups"][0]["machines"][0]
+        network = ["nsenter", f"--net=/run/netns/samovar-{tool.endpoint()['number']}-1"]
+        through = [_wrk([], address(tool)) for _ in range(RUNS)]
+        direct = [_wrk(network, machine["address"]) for _ in range(RUNS)]
+    ratio, rates = max(through) / max(direct), f"{max(through):.0f}/s over {max(direct):.0f}/s"
+    yield Figure(
+        "requests a second through the balancer, over the same server directly", f"{ratio:.2f} ({rates})", "0.9"
+    )
+
+
+def _wrk(prefix: list[str], where: str) -> float:
+    command = [*prefix, *WRK, "-H", "Connection: close", f"http://{where}/"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    assert found, said
+    return float(found[1])
+
+
+def _machine(status: Any, name: str) -> Any:
+    return next(machine for machine in status["groups"][0]["machines"] if machine["name"] == name)
+
+
+def _boot_time(pid: int) -> float:
+    began = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]) / TICKS
+    show = ["nsenter", "-t", str(pid), "-a", "systemctl", "show", "-p", "FinishTimestampMonotonic", "--value"]
+    deadline = time.monotonic() + 60
+    while not (finished := int(subprocess.check_output(show, text=True) or 0)):
+        assert time.monotonic() < deadline, "systemd did not finish to start"
+        time.sleep(0.2)
+    return finished / 1e6 - began

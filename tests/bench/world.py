@@ -1,0 +1,45 @@
+"""The clouds that are measured: homes of their own, taken down again."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kit.paths import ROOT
+from tests.support.tool import Cli
+
+
+@contextmanager
+def cloud() -> Iterator[Cli]:
+    """A cloud that runs, with the images in it and nothing rolled out."""
+    folder = Path(tempfile.mkdtemp(prefix="samovar-bench-"))
+    tool = Cli(folder / "home", folder / "envs")
+    tool.write("dev", (ROOT / "envs/dev/config.yaml").read_text())
+    try:
+        tool.run("cloud", "up")
+        tool.run("bake", "nginx")
+        yield tool
+    finally:
+        tool.run("cloud", "down", check=False)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def environment() -> Iterator[Cli]:
+    """The same with `dev` rolled out and healthy."""
+    with cloud() as tool:
+        tool.run("rollout", "dev", "--yes")
+        yield tool
+
+
+def address(tool: Cli) -> str:
+    return str(urlsplit(healthy(tool)["endpoints"]["http"][0]).netloc)
+
+
+def healthy(tool: Cli) -> Any:
+    return tool.status_when("dev", lambda status: status["healthy"])
