@@ -35,7 +35,7 @@ from yandex.cloud.vpc.v1 import (
 
 from localcloud.api.pipeline import Api
 from localcloud.api.tokens import Tokens
-from localcloud.control.balancers import Balancers
+from localcloud.control.balancers import HEALTHY, Balancers
 from localcloud.control.groups import Groups
 from localcloud.control.loop import Loop, Workers
 from localcloud.control.machines import Machines
@@ -133,14 +133,6 @@ class Cloud:
         """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""
         await self._loop.run()
 
-    def power_on(self) -> None:
-        """The host was started anew, or the cloud was taken down: what ran then is to run again."""
-        with self.store.transaction():
-            for instance in self.store.all(Instance):
-                if instance.status == Instance.RUNNING:
-                    instance.status = Instance.STARTING
-                    self.store.put(instance)
-
     async def take_down(self) -> None:
         """Leaves nothing on the host; the store keeps everything."""
         await self.workers.settle()
@@ -189,6 +181,17 @@ class Cloud:
 
     def _wake(self) -> None:
         self._loop.wake()
+
+
+def power_on(store: Store) -> None:
+    """The host was started anew, or the cloud was taken down: what ran then is to run again, and proves itself again."""
+    with store.transaction():
+        for instance in store.all(Instance):
+            if instance.status == Instance.RUNNING:
+                instance.status = Instance.STARTING
+                store.put(instance)
+        for balancer_id in store.all_noted(HEALTHY):
+            store.forget(balancer_id, HEALTHY)
 
 
 def _service(module: Any) -> ServiceDescriptor:

@@ -26,7 +26,7 @@ from localcloud.api.rest_server import make_rest_server
 from localcloud.api.storage import Storage
 from localcloud.api.tokens import Tokens
 from localcloud.claim import claim
-from localcloud.cloud import Cloud, Host, running
+from localcloud.cloud import Cloud, Host, power_on, running
 from localcloud.home import Endpoint, Home
 from localcloud.machines.driver import NspawnDriver
 from localcloud.network.fabric import KernelFabric
@@ -55,9 +55,9 @@ async def run(home: Home) -> None:
         fabric = KernelFabric(held.number, home.networks)
         tokens = Tokens(home.pki / "token-secret")
         store = Store(home.database)
-        cloud = Cloud(home, store, tokens, Host(held.number, driver, fabric))
         if held.fresh:
-            cloud.power_on()
+            power_on(store)
+        cloud = Cloud(home, store, tokens, Host(held.number, driver, fabric))
         end = _Ending()
         async with _serving(home, cloud, tokens, held.number, end) as endpoint, running(cloud):
             home.write_endpoint(endpoint)

@@ -47,6 +47,10 @@ class SimulatedDriver:
     async def remove(self, machine_id: str) -> None:
         self.machines.pop(machine_id, None)
 
+    def die(self, machine_id: str) -> None:
+        """The machine loses its power by itself."""
+        self.machines[machine_id] = Observed(running=False)
+
     def observe(self) -> Mapping[str, Observed]:
         return dict(self.machines)
 
@@ -79,17 +83,22 @@ class SimulatedFabric:
         return machine_id
 
     def socket_in(self, _: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-        return _Loopback(family, kind)
+        made = _Loopback(family, kind)
+        made.settimeout(0)
+        return made
 
     async def close(self) -> None:
         self.networks.clear()
 
 
 class _Loopback(socket.socket):
-    """Whatever it is bound to, it is a free port of 127.0.0.1."""
+    """Whatever it is bound or connected to, it stays on 127.0.0.1: a simulated machine answers where the test does."""
 
     def bind(self, _: object, /) -> None:
         super().bind(("127.0.0.1", 0))
+
+    def connect(self, address: tuple[str, int], /) -> None:  # type: ignore[override]  # an IPv4 address alone
+        super().connect(("127.0.0.1", address[1]))
 
 
 class RunningCloud:
