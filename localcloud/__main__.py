@@ -24,6 +24,7 @@ def main() -> int:
 
         asyncio.run(run(home))
     except SamovarError as error:
+        sys.stderr.write(f"localcloud: {error}\n")
         return error.code
     return ExitCode.OK
 

@@ -29,7 +29,7 @@ def rollout() -> Iterator[Figure]:
 
 
 def boot() -> Iterator[Figure]:
-    """Of a machine that boots alone, a killed one's successor: from its init's start to the end by systemd's account."""
+    """Of a machine that boots alone: from its init's start to the end, by systemd's own account."""
     times = []
     with environment() as tool:
         for _ in range(RUNS):
