@@ -75,7 +75,7 @@ class Api:
         try:
             caller = self._authenticate(call)
             handler = self._handler(call.method)
-            _check(call.request)
+            check(call.request)
             with self._store.transaction():
                 return self._once(call, caller, handler)
         except Refused as refused:
@@ -131,7 +131,8 @@ def response_class(method: MethodDescriptor) -> type[Message]:
     return message_factory.GetMessageClass(method.output_type)
 
 
-def _check(request: Message) -> None:
+def check(request: Message) -> None:
+    """Raises INVALID_ARGUMENT where a request breaks constraints, naming each field."""
     broken = tuple(violations(request))
     if broken:
         text = "; ".join(f"{violation.field}: {violation.description}" for violation in broken)

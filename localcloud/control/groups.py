@@ -30,12 +30,11 @@ from localcloud.instancegroups.decide import decide
 from localcloud.network.health import Health, HealthCheck, Prober, Status, Target
 from localcloud.network.spec import Fabric
 from localcloud.services.instance import InstanceService
-from localcloud.services.instance_group import LOG, REQUESTED, checks_of, members_of
+from localcloud.services.instance_group import KEPT, LOG, REQUESTED, checks_of, members_of
 from localcloud.services.target_group import add_targets, attached_to, delete_target_group, remove_targets
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
-KEPT = "member.kept"
 LOG_LENGTH = 1000
 ROUNDS = 20
 """Decisions in a row that one look at a group may lead to; more would be a defect, and must not hold the loop."""

@@ -7,13 +7,15 @@ import os
 from yandex.cloud.compute.v1 import disk_service_pb2 as rpc
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
+from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition, unimplemented
 from localcloud.home import Home
+from localcloud.services.bound import BoundService
 from localcloud.services.operations import Operations
-from localcloud.services.resource import ResourceService, fill, page, stamp, update
+from localcloud.services.resource import fill, page, stamp, update
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -21,7 +23,7 @@ DEFAULT_TYPE, DEFAULT_BLOCK = "network-hdd", 4096
 DEFAULT_SIZE = 10 * 1024**3
 
 
-class DiskService(ResourceService[Disk]):
+class DiskService(BoundService[Disk]):
     """The one place where disks come and go; instances make theirs through it."""
 
     kind, noun, id_field = Disk, "Disk", "disk_id"
@@ -60,11 +62,11 @@ class DiskService(ResourceService[Disk]):
 
     def Update(self, request: rpc.UpdateDiskRequest, caller: Caller) -> Operation:
         disk = self.find(request)
-        if "size" in request.update_mask.paths and request.size != disk.size:
-            raise unimplemented("a change of a disk's size")
         size = disk.size
         update(disk, request, self.id_field)
-        disk.size = size
+        wanted, disk.size = disk.size, size
+        if wanted not in {0, size}:
+            self._grow(disk, wanted)
         self.claim_name(disk.folder_id, disk.name, disk.id)
         self.store.put(disk)
         return self.operations.done(caller, "Update disk", rpc.UpdateDiskMetadata(disk_id=disk.id), disk)
@@ -102,6 +104,18 @@ class DiskService(ResourceService[Disk]):
     def drop(self, disk_id: str) -> None:
         self.store.delete(Disk, disk_id)
         (self._home.disks / f"{disk_id}.raw").unlink(missing_ok=True)
+
+    def _grow(self, disk: Disk, size: int) -> None:
+        """The guest grows the file system; a machine sees the new size when it starts."""
+        if size < disk.size:
+            raise invalid(f"the size of a disk cannot be reduced from {disk.size} to {size}", "size")
+        if disk.source_image_id:
+            raise unimplemented("a change of the size of a disk that was made from an image")
+        for instance_id in disk.instance_ids:
+            if self.store.must(Instance, instance_id).status != Instance.STOPPED:
+                raise precondition(f"Disk {disk.id} is attached to the instance {instance_id}, which is not stopped")
+        os.truncate(self._home.disks / f"{disk.id}.raw", size)
+        disk.size = size
 
     def _stand_on(self, disk: Disk, image_id: str) -> None:
         image = self.store.get(Image, image_id)

@@ -15,15 +15,16 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition, unimplemented
 from localcloud.home import Home
+from localcloud.services.bound import BoundService
 from localcloud.services.operations import Operations
-from localcloud.services.resource import ResourceService, fill, page, stamp, update
+from localcloud.services.resource import fill, page, stamp, update
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
 STORED = re.compile(r"/storage/images/([0-9a-f]{12,64})\.raw")
 
 
-class ImageService(ResourceService[Image]):
+class ImageService(BoundService[Image]):
     """An image is a RAW file with one ext4 file system, shared read-only by all machines that start from it."""
 
     kind, noun, id_field = Image, "Image", "image_id"

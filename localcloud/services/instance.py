@@ -12,11 +12,12 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from localcloud.api.pipeline import Caller
-from localcloud.api.refusal import invalid, not_found, precondition
+from localcloud.api.refusal import invalid, not_found, precondition, unimplemented
 from localcloud.services.addressing import Addressing
+from localcloud.services.bound import BoundService
 from localcloud.services.disk import DiskService
 from localcloud.services.operations import Goal, Operations
-from localcloud.services.resource import ResourceService, copy_field, fill, masked_paths, page, stamp
+from localcloud.services.resource import copy_field, fill, masked_paths, page, stamp
 from localcloud.services.security_group import check_security_groups
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
@@ -25,7 +26,7 @@ REGION = "ru-central1"
 UPDATABLE = frozenset({"name", "description", "labels", "service_account_id", "metadata", "metadata_options"})
 
 
-class InstanceService(ResourceService[Instance]):
+class InstanceService(BoundService[Instance]):
     """Everything here returns at once; operations wait for the machine."""
 
     kind, noun, id_field = Instance, "Instance", "instance_id"
@@ -118,6 +119,52 @@ class InstanceService(ResourceService[Instance]):
         metadata = rpc.RestartInstanceMetadata(instance_id=instance.id)
         return self.operations.waiting(caller, "Restart instance", metadata, instance, Goal.RESTARTED)
 
+    def AddOneToOneNat(self, request: rpc.AddInstanceOneToOneNatRequest, caller: Caller) -> Operation:
+        instance = self.find(request)
+        primary = _interface(instance, request).primary_v4_address
+        if primary.one_to_one_nat.address:
+            raise precondition(f"Instance {instance.id} has the address {primary.one_to_one_nat.address} already")
+        wanted = request.one_to_one_nat_spec.address
+        primary.one_to_one_nat.address = str(self._addressing.public(wanted, reserved=bool(wanted)))
+        self.store.put(instance)
+        metadata = rpc.AddInstanceOneToOneNatMetadata(instance_id=instance.id)
+        return self.operations.done(caller, "Add one-to-one NAT", metadata, instance)
+
+    def RemoveOneToOneNat(self, request: rpc.RemoveInstanceOneToOneNatRequest, caller: Caller) -> Operation:
+        instance = self.find(request)
+        primary = _interface(instance, request).primary_v4_address
+        if not primary.one_to_one_nat.address:
+            raise precondition(f"Instance {instance.id} has no public address")
+        primary.ClearField("one_to_one_nat")
+        self.store.put(instance)
+        metadata = rpc.RemoveInstanceOneToOneNatMetadata(instance_id=instance.id)
+        return self.operations.done(caller, "Remove one-to-one NAT", metadata, instance)
+
+    def AttachDisk(self, request: rpc.AttachInstanceDiskRequest, caller: Caller) -> Operation:
+        instance = self._stopped(request)
+        wanted = request.attached_disk_spec.device_name
+        if wanted in {disk.device_name for disk in (instance.boot_disk, *instance.secondary_disks)}:
+            raise invalid(f"Instance {instance.id} has a disk {wanted} already", "device_name")
+        attached = self._attach(instance, request.attached_disk_spec)
+        instance.secondary_disks.append(attached)
+        self.store.put(instance)
+        metadata = rpc.AttachInstanceDiskMetadata(instance_id=instance.id, disk_id=attached.disk_id)
+        return self.operations.done(caller, "Attach disk", metadata, instance)
+
+    def DetachDisk(self, request: rpc.DetachInstanceDiskRequest, caller: Caller) -> Operation:
+        instance = self._stopped(request)
+        named = {"disk_id": request.disk_id, "device_name": request.device_name}[
+            request.WhichOneof("disk") or "disk_id"
+        ]
+        found = [disk for disk in instance.secondary_disks if named in (disk.disk_id, disk.device_name)]
+        if not found:
+            raise not_found("AttachedDisk", named)
+        instance.secondary_disks.remove(found[0])
+        self._disks.detach(found[0].disk_id, delete=False)
+        self.store.put(instance)
+        metadata = rpc.DetachInstanceDiskMetadata(instance_id=instance.id, disk_id=found[0].disk_id)
+        return self.operations.done(caller, "Detach disk", metadata, instance)
+
     def GetSerialPortOutput(
         self, request: rpc.GetInstanceSerialPortOutputRequest, _: Caller
     ) -> rpc.GetInstanceSerialPortOutputResponse:
@@ -158,6 +205,13 @@ class InstanceService(ResourceService[Instance]):
         instance = self.find(request)
         if instance.status not in statuses:
             raise precondition(f"Instance {instance.id} is {Instance.Status.Name(instance.status)}")
+        return instance
+
+    def _stopped(self, request: object) -> Instance:
+        """A machine gets its disks when it starts."""
+        instance = self.find(request)
+        if instance.status != Instance.STOPPED:
+            raise unimplemented("a change of the disks of an instance that is not STOPPED")
         return instance
 
     def _plug(self, instance: Instance, index: int, spec: rpc.NetworkInterfaceSpec) -> None:
@@ -201,6 +255,17 @@ def _viewed(instance: Instance, view: rpc.InstanceView.ValueType) -> Instance:
     if view != rpc.FULL:
         instance.ClearField("metadata")
     return instance
+
+
+def _interface(
+    instance: Instance, request: rpc.AddInstanceOneToOneNatRequest | rpc.RemoveInstanceOneToOneNatRequest
+) -> NetworkInterface:
+    """The interface that is meant: by its number, by its address, or the only one."""
+    for nic in instance.network_interfaces:
+        number = request.network_interface_index in {"", nic.index}
+        if number and request.internal_address in {"", nic.primary_v4_address.address}:
+            return nic
+    raise not_found("NetworkInterface", request.network_interface_index or request.internal_address)
 
 
 def _fill_options(instance: Instance) -> None:

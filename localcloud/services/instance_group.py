@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from google.protobuf.message import Message
-from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as rpc
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
     AutoHealingPolicy,
@@ -15,21 +14,23 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
     LogRecord,
     ManagedInstance,
 )
-from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.operation.operation_pb2 import Operation
-from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from localcloud.api.pipeline import Caller
-from localcloud.api.refusal import invalid, not_found, precondition
+from localcloud.api.pipeline import check as check_request
+from localcloud.api.refusal import not_found, precondition
+from localcloud.services.bound import BoundService
+from localcloud.services.group_checks import check_group
+from localcloud.services.group_yaml import parse
 from localcloud.services.operations import Goal
-from localcloud.services.resource import ResourceService, copy_field, fill, masked_paths, page, stamp
-from localcloud.services.security_group import check_security_groups
+from localcloud.services.resource import copy_field, fill, masked_paths, page, stamp
 from localcloud.services.target_group import REGION, attached_to
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
 REQUESTED = "member.requested"
+KEPT = "member.kept"
 LOG = "group.log"
 DEFAULT_NAME = "{instance_group.id}-{instance.short_id}"
 DEFAULT_INTERVAL, DEFAULT_TIMEOUT, DEFAULT_THRESHOLD = 2, 1, 2
@@ -37,10 +38,11 @@ RUNNING = frozenset({ManagedInstance.RUNNING_ACTUAL, ManagedInstance.RUNNING_OUT
 PASSING = (InstanceGroup.STARTING, InstanceGroup.STOPPING, InstanceGroup.DELETING)
 
 
-class InstanceGroupService(ResourceService[InstanceGroup]):
-    """What a request names by id is looked up at once, so that a group never waits for what does not exist."""
+class InstanceGroupService(BoundService[InstanceGroup]):
+    """A specification comes as a message or as YAML; both go the same way."""
 
     kind, noun, id_field = InstanceGroup, "InstanceGroup", "instance_group_id"
+    answers_with_deltas = False
 
     def Get(self, request: rpc.GetInstanceGroupRequest, _: Caller) -> InstanceGroup:
         return self._viewed(self.find(request), request.view)
@@ -54,7 +56,7 @@ class InstanceGroupService(ResourceService[InstanceGroup]):
         group = InstanceGroup(id=new_id("instance-group"), status=InstanceGroup.STARTING)
         fill(group, request)
         _fill_defaults(group)
-        self._check(group)
+        check_group(self.store, group)
         if group.HasField("load_balancer_spec"):
             group.load_balancer_state.target_group_id = self._make_target_group(group).id
         stamp(group)
@@ -72,10 +74,22 @@ class InstanceGroupService(ResourceService[InstanceGroup]):
             raise precondition("load_balancer_spec cannot be added to a group or taken from it")
         self.claim_name(group.folder_id, group.name, group.id)
         _fill_defaults(group)
-        self._check(group)
+        check_group(self.store, group)
         self.store.put(group)
         metadata = rpc.UpdateInstanceGroupMetadata(instance_group_id=group.id)
         return self.operations.waiting(caller, "Update instance group", metadata, group, Goal.SETTLED)
+
+    def CreateFromYaml(self, request: rpc.CreateInstanceGroupFromYamlRequest, caller: Caller) -> Operation:
+        whole = parse(request.instance_group_yaml, rpc.CreateInstanceGroupRequest(folder_id=request.folder_id))
+        check_request(whole)
+        return self.Create(whole, caller)
+
+    def UpdateFromYaml(self, request: rpc.UpdateInstanceGroupFromYamlRequest, caller: Caller) -> Operation:
+        """The YAML is the whole specification: what it leaves out is unset."""
+        update = rpc.UpdateInstanceGroupRequest(instance_group_id=request.instance_group_id)
+        whole = parse(request.instance_group_yaml, update)
+        check_request(whole)
+        return self.Update(whole, caller)
 
     def Delete(self, request: rpc.DeleteInstanceGroupRequest, caller: Caller) -> Operation:
         group = self.find(request)
@@ -118,6 +132,19 @@ class InstanceGroupService(ResourceService[InstanceGroup]):
     def RollingRecreate(self, request: rpc.RollingRecreateRequest, caller: Caller) -> Operation:
         metadata = rpc.RollingRecreateMetadata(instance_group_id=request.instance_group_id)
         return self._ask(request, caller, "recreate", metadata)
+
+    def DeleteInstances(self, request: rpc.DeleteInstancesRequest, caller: Caller) -> Operation:
+        """Without `create_another` the group gets smaller by as many as were not leaving already."""
+        group = self._expect(request, InstanceGroup.ACTIVE)
+        members = self._named(group, request.managed_instance_ids)
+        going = [member for member in members if self.store.noted(member.id, KEPT, {}).get("goal") != "leave"]
+        going = [member for member in going if self.store.noted(member.id, REQUESTED) != "leave"]
+        for member in going:
+            self.store.note(member.id, REQUESTED, "leave")
+        if not request.create_another:
+            self._shrink(group, len(going))
+        metadata = rpc.DeleteInstancesMetadata(instance_group_id=group.id)
+        return self.operations.waiting(caller, "Delete instances", metadata, group, Goal.SETTLED)
 
     def ListInstances(
         self, request: rpc.ListInstanceGroupInstancesRequest, _: Caller
@@ -168,55 +195,23 @@ class InstanceGroupService(ResourceService[InstanceGroup]):
     ) -> Operation:
         """Members named by their managed instance ids are to be restarted or made anew, one after the other."""
         group = self._expect(request, InstanceGroup.ACTIVE)
-        known = {member.id for member in members_of(self.store, group.id)}
-        for member_id in request.managed_instance_ids:
-            if member_id not in known:
-                raise not_found("ManagedInstance", member_id)
-            self.store.note(member_id, REQUESTED, what)
+        for member in self._named(group, request.managed_instance_ids):
+            self.store.note(member.id, REQUESTED, what)
         return self.operations.waiting(caller, f"Rolling {what}", metadata, group, Goal.SETTLED)
 
-    def _check(self, group: InstanceGroup) -> None:
-        policy, template = group.deploy_policy, group.instance_template
-        if not policy.max_unavailable and not policy.max_expansion:
-            raise invalid("max_unavailable and max_expansion cannot both be 0", "deploy_policy")
-        if group.scale_policy.WhichOneof("scale_type") != "fixed_scale":
-            raise invalid("the local cloud's groups have a fixed size", "scale_policy")
-        if self.store.get(ServiceAccount, group.service_account_id) is None:
-            raise not_found("ServiceAccount", group.service_account_id)
-        disk = template.boot_disk_spec.disk_spec
-        if self.store.get(Image, disk.image_id) is None:
-            raise not_found("Image", disk.image_id)
-        self._check_zones(group)
-        self._check_interfaces(group)
-        self._check_tags(group)
+    def _named(self, group: InstanceGroup, member_ids: Collection[str]) -> list[ManagedInstance]:
+        known = {member.id: member for member in members_of(self.store, group.id)}
+        for member_id in member_ids:
+            if member_id not in known:
+                raise not_found("ManagedInstance", member_id)
+        return [known[member_id] for member_id in dict.fromkeys(member_ids)]
 
-    def _check_zones(self, group: InstanceGroup) -> None:
-        """Each zone of the group has exactly one of the template's subnets."""
-        found = [self.store.get(Subnet, subnet_id) for subnet_id in self._subnet_ids(group)]
-        zones = [subnet.zone_id for subnet in found if subnet]
-        for zone in group.allocation_policy.zones:
-            if zones.count(zone.zone_id) != 1:
-                raise invalid(f"the template has {zones.count(zone.zone_id)} subnets in {zone.zone_id}", "subnet_ids")
-
-    def _subnet_ids(self, group: InstanceGroup) -> list[str]:
-        ids = [subnet_id for spec in group.instance_template.network_interface_specs for subnet_id in spec.subnet_ids]
-        for subnet_id in ids:
-            if self.store.get(Subnet, subnet_id) is None:
-                raise not_found("Subnet", subnet_id)
-        return ids
-
-    def _check_interfaces(self, group: InstanceGroup) -> None:
-        for spec in group.instance_template.network_interface_specs:
-            for subnet_id in spec.subnet_ids:
-                network_id = self.store.must(Subnet, subnet_id).network_id
-                check_security_groups(self.store, network_id, spec.security_group_ids)
-
-    def _check_tags(self, group: InstanceGroup) -> None:
-        tags = [tag for zone in group.allocation_policy.zones for tag in zone.instance_tags_pool]
-        if len(set(tags)) != len(tags):
-            raise invalid("instance_tags_pool: a tag is unique in the whole group", "allocation_policy")
-        if tags and len(tags) < group.scale_policy.fixed_scale.size:
-            raise invalid("instance_tags_pool: fewer tags than machines", "allocation_policy")
+    def _shrink(self, group: InstanceGroup, by: int) -> None:
+        scale = group.scale_policy.fixed_scale
+        if scale.size <= by:
+            raise precondition(f"InstanceGroup {group.id} keeps at least one machine; create_another replaces them")
+        scale.size -= by
+        self.store.put(group)
 
     def _make_target_group(self, group: InstanceGroup) -> TargetGroup:
         spec = group.load_balancer_spec.target_group_spec

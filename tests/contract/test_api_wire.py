@@ -42,6 +42,8 @@ from localcloud.api.tokens import OPERATOR
 from tests.support.simulated import RunningCloud
 
 WITHOUT_CONSTRAINTS = {
+    "yandex.cloud.compute.v1.AddInstanceOneToOneNatRequest",
+    "yandex.cloud.compute.v1.RemoveInstanceOneToOneNatRequest",
     "yandex.cloud.compute.v1.UpdateInstanceMetadataRequest",
     "yandex.cloud.endpoint.GetApiEndpointRequest",
     "yandex.cloud.endpoint.ListApiEndpointsRequest",

@@ -1,0 +1,226 @@
+"""What can be changed of a machine, its disks and its group while they are there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest, SetAccessBindingsRequest
+from yandex.cloud.compute.v1 import disk_service_pb2 as disks
+from yandex.cloud.compute.v1 import instance_service_pb2 as instances
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup, ManagedInstance
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
+from yandex.cloud.operation.operation_pb2 import Operation
+from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
+from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
+from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
+from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
+from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
+
+from tests.support.calls import account, binding, code_of
+from tests.support.machines import image, machine, reached
+from tests.support.simulated import RunningCloud
+
+GIB = 1024**3
+PRECONDITION, UNIMPLEMENTED = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNIMPLEMENTED
+
+
+@dataclass(frozen=True)
+class Place:
+    """A network and its one subnet."""
+
+    network_id: str
+    subnet_id: str
+
+
+@pytest.fixture
+def place(cloud: RunningCloud) -> Place:
+    folder_id, channel = cloud.endpoint.folder_id, cloud.channel()
+    operation = NetworkServiceStub(channel).Create(CreateNetworkRequest(folder_id=folder_id))
+    network_id = CreateNetworkMetadata.FromString(operation.metadata.value).network_id
+    request = CreateSubnetRequest(
+        folder_id=folder_id, network_id=network_id, zone_id="ru-central1-a", v4_cidr_blocks=["10.1.0.0/24"]
+    )
+    operation = SubnetServiceStub(channel).Create(request)
+    return Place(network_id, CreateSubnetMetadata.FromString(operation.metadata.value).subnet_id)
+
+
+def _disk(cloud: RunningCloud, size: int = GIB) -> Disk:
+    request = disks.CreateDiskRequest(folder_id=cloud.endpoint.folder_id, zone_id="ru-central1-a", size=size)
+    return Disk.FromString(DiskServiceStub(cloud.channel()).Create(request).response.value)
+
+
+def _stopped(cloud: RunningCloud, place: Place) -> Instance:
+    instance = machine(cloud, place.subnet_id)
+    InstanceServiceStub(cloud.channel()).Stop(instances.StopInstanceRequest(instance_id=instance.id))
+    return reached(cloud, instance.id, Instance.STOPPED)
+
+
+def test_a_public_address_comes_and_goes(cloud: RunningCloud, place: Place) -> None:
+    stub, instance = InstanceServiceStub(cloud.channel()), machine(cloud, place.subnet_id)
+    add = instances.AddInstanceOneToOneNatRequest(instance_id=instance.id)
+    with_address = Instance.FromString(stub.AddOneToOneNat(add).response.value)
+    address = with_address.network_interfaces[0].primary_v4_address.one_to_one_nat.address
+    assert address.startswith("127.66.")
+    assert code_of(stub.AddOneToOneNat, add) is PRECONDITION
+    _until(lambda: str(cloud.fabric.networks[place.network_id].nics[0].public) == address)
+    remove = instances.RemoveInstanceOneToOneNatRequest(instance_id=instance.id, network_interface_index="0")
+    stub.RemoveOneToOneNat(remove)
+    assert code_of(stub.RemoveOneToOneNat, remove) is PRECONDITION
+    _until(lambda: cloud.fabric.networks[place.network_id].nics[0].public is None)
+    elsewhere = instances.AddInstanceOneToOneNatRequest(instance_id=instance.id, network_interface_index="1")
+    assert code_of(stub.AddOneToOneNat, elsewhere) is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_stopped_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, place: Place) -> None:
+    stub, instance, disk = InstanceServiceStub(cloud.channel()), _stopped(cloud, place), _disk(cloud)
+    spec = instances.AttachedDiskSpec(disk_id=disk.id, device_name="data")
+    attach = instances.AttachInstanceDiskRequest(instance_id=instance.id, attached_disk_spec=spec)
+    attached = Instance.FromString(stub.AttachDisk(attach).response.value)
+    assert [(each.disk_id, each.device_name) for each in attached.secondary_disks] == [(disk.id, "data")]
+    assert code_of(stub.AttachDisk, attach) is grpc.StatusCode.INVALID_ARGUMENT
+    delete = disks.DeleteDiskRequest(disk_id=disk.id)
+    assert code_of(DiskServiceStub(cloud.channel()).Delete, delete) is PRECONDITION
+    detach = instances.DetachInstanceDiskRequest(instance_id=instance.id, device_name="data")
+    assert not Instance.FromString(stub.DetachDisk(detach).response.value).secondary_disks
+    assert code_of(stub.DetachDisk, detach) is grpc.StatusCode.NOT_FOUND
+    DiskServiceStub(cloud.channel()).Delete(delete)
+
+
+def test_a_running_machines_disks_are_not_changed_and_it_says_so(cloud: RunningCloud, place: Place) -> None:
+    instance = machine(cloud, place.subnet_id)
+    spec = instances.AttachedDiskSpec(disk_id=_disk(cloud).id)
+    attach = instances.AttachInstanceDiskRequest(instance_id=instance.id, attached_disk_spec=spec)
+    assert code_of(InstanceServiceStub(cloud.channel()).AttachDisk, attach) is UNIMPLEMENTED
+
+
+def _resize(cloud: RunningCloud, disk_id: str, size: int) -> Operation:
+    request = disks.UpdateDiskRequest(disk_id=disk_id, size=size, update_mask=FieldMask(paths=["size"]))
+    return DiskServiceStub(cloud.channel()).Update(request)
+
+
+def test_a_disk_grows_and_never_shrinks(cloud: RunningCloud, place: Place) -> None:
+    disk = _disk(cloud)
+    assert Disk.FromString(_resize(cloud, disk.id, 2 * GIB).response.value).size == 2 * GIB
+    assert (cloud.home.disks / f"{disk.id}.raw").stat().st_size == 2 * GIB
+    assert code_of(_resize, cloud, disk.id, GIB) is grpc.StatusCode.INVALID_ARGUMENT
+    renamed = disks.UpdateDiskRequest(disk_id=disk.id, name="data", update_mask=FieldMask(paths=["name"]))
+    kept = Disk.FromString(DiskServiceStub(cloud.channel()).Update(renamed).response.value)
+    assert (kept.name, kept.size) == ("data", 2 * GIB)
+    boot = machine(cloud, place.subnet_id).boot_disk.disk_id
+    assert code_of(_resize, cloud, boot, 50 * GIB) is UNIMPLEMENTED
+
+
+def test_disks_machines_and_images_bear_bindings(cloud: RunningCloud, place: Place) -> None:
+    channel = cloud.channel()
+    targets: list[tuple[Any, str]] = [
+        (DiskServiceStub(channel), _disk(cloud).id),
+        (ImageServiceStub(channel), image(cloud).id),
+        (InstanceServiceStub(channel), machine(cloud, place.subnet_id).id),
+        (InstanceGroupServiceStub(channel), _group(cloud, place).id),
+    ]
+    for stub, resource_id in targets:
+        request = SetAccessBindingsRequest(resource_id=resource_id, access_bindings=[binding("viewer", "a")])
+        assert stub.SetAccessBindings(request).done
+        listed = stub.ListAccessBindings(ListAccessBindingsRequest(resource_id=resource_id)).access_bindings
+        assert list(listed) == [binding("viewer", "a")]
+
+
+YAML = """
+name: web
+service_account_id: {account_id}
+instance_template:
+  name: web-{{instance.index}}
+  platform_id: standard-v3
+  resources_spec: {{memory: 1g, cores: 2}}
+  boot_disk_spec: {{mode: READ_WRITE, disk_spec: {{image_id: {image_id}, type_id: network-ssd, size: 5g}}}}
+  network_interface_specs: [{{network_id: {network_id}, subnet_ids: [{subnet_id}], primary_v4_address_spec: {{}}}}]
+scale_policy: {{fixed_scale: {{size: {size}}}}}
+deploy_policy: {{max_unavailable: 1, max_expansion: 0}}
+allocation_policy: {{zones: [{{zone_id: ru-central1-a}}]}}
+"""
+
+
+def _group(cloud: RunningCloud, place: Place, size: int = 2) -> InstanceGroup:
+    """A settled group, made from YAML."""
+    request = groups.CreateInstanceGroupFromYamlRequest(
+        folder_id=cloud.endpoint.folder_id, instance_group_yaml=_yaml(cloud, place, size)
+    )
+    operation = InstanceGroupServiceStub(cloud.channel()).CreateFromYaml(request)
+    return InstanceGroup.FromString(_finished(cloud, operation).response.value)
+
+
+def _yaml(cloud: RunningCloud, place: Place, size: int, account_id: str = "") -> str:
+    return YAML.format(
+        account_id=account_id or account(cloud, "groups")[0],
+        image_id=image(cloud).id,
+        network_id=place.network_id,
+        subnet_id=place.subnet_id,
+        size=size,
+    )
+
+
+def _finished(cloud: RunningCloud, operation: Operation) -> Operation:
+    stub, request = OperationServiceStub(cloud.channel()), GetOperationRequest(operation_id=operation.id)
+    _until(lambda: stub.Get(request).done)
+    ended: Operation = stub.Get(request)
+    assert not ended.HasField("error"), ended.error
+    return ended
+
+
+def _until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _members(cloud: RunningCloud, group_id: str) -> list[ManagedInstance]:
+    request = groups.ListInstanceGroupInstancesRequest(instance_group_id=group_id)
+    return list(InstanceGroupServiceStub(cloud.channel()).ListInstances(request).instances)
+
+
+def test_a_group_from_yaml_is_checked_made_and_changed(cloud: RunningCloud, place: Place) -> None:
+    stub, group = InstanceGroupServiceStub(cloud.channel()), _group(cloud, place)
+    assert (group.name, len(_members(cloud, group.id))) == ("web", 2)
+    assert group.instance_template.resources_spec.memory == GIB
+    text = _yaml(cloud, place, 3, group.service_account_id)
+    update = groups.UpdateInstanceGroupFromYamlRequest(instance_group_id=group.id, instance_group_yaml=text)
+    _finished(cloud, stub.UpdateFromYaml(update))
+    assert len(_members(cloud, group.id)) == 3
+    update.instance_group_yaml = text.replace("size: 3", "size: 101")
+    with pytest.raises(grpc.RpcError, match=r"scale_policy\.fixed_scale\.size"):
+        stub.UpdateFromYaml(update)
+
+
+def test_members_leave_for_good_or_for_others(cloud: RunningCloud, place: Place) -> None:
+    stub, group = InstanceGroupServiceStub(cloud.channel()), _group(cloud, place)
+    first, second = _members(cloud, group.id)
+    leave = groups.DeleteInstancesRequest(
+        instance_group_id=group.id, managed_instance_ids=[first.id], create_another=True
+    )
+    _finished(cloud, stub.DeleteInstances(leave))
+    after = {member.id for member in _members(cloud, group.id)}
+    assert (len(after), first.id in after, second.id in after) == (2, False, True)
+    shrink = groups.DeleteInstancesRequest(instance_group_id=group.id, managed_instance_ids=[second.id, second.id])
+    shrunk = stub.DeleteInstances(shrink)
+    assert code_of(stub.DeleteInstances, shrink) in {grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND}
+    _finished(cloud, shrunk)
+    assert {member.id for member in _members(cloud, group.id)} == after - {second.id}
+    found = stub.Get(groups.GetInstanceGroupRequest(instance_group_id=group.id))
+    assert found.scale_policy.fixed_scale.size == 1
+    del shrink.managed_instance_ids[:]
+    shrink.managed_instance_ids.extend(after - {second.id})
+    assert code_of(stub.DeleteInstances, shrink) is PRECONDITION
