@@ -1,0 +1,52 @@
+"""A network's name server and its leases, on the real kernel."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+
+from tests.support.lab import (
+    Lab,
+    lease,
+    machine,
+    network,
+    resolve,
+)
+
+
+async def test_machines_are_known_by_name_before_they_boot_and_no_longer_once_they_are_gone(lab: Lab) -> None:
+    no_such_name = 3
+    net = network(10, 11)
+    await lab.fabric.apply(net)
+    await lab.boot(machine(10))
+    with lab.inside("m10", socket.SOCK_DGRAM) as client:
+        assert resolve(client, "host-11.internal") == (0, ["10.30.0.11"])
+        assert resolve(client, "m11.auto.internal") == (0, ["10.30.0.11"])
+        code, addresses = resolve(client, "service.internal")
+        assert (code, sorted(addresses)) == (0, ["10.30.0.10", "10.30.0.11"])
+        assert resolve(client, "host-11.internal", kind=28) == (0, [])
+        assert resolve(client, "instance-data.internal") == (no_such_name, [])
+        assert resolve(client, "example.com") == (no_such_name, [])
+        await lab.fabric.apply(network(10, 12))
+        assert resolve(client, "host-12.internal") == (0, ["10.30.0.12"])
+        assert resolve(client, "host-11.internal") == (no_such_name, [])
+
+
+async def test_a_machine_gets_its_address_by_dhcp_at_once(lab: Lab) -> None:
+    await lab.fabric.apply(network(10))
+    heard = await lease(lab, machine(10))
+    assert heard["address"] == bytes((10, 30, 0, 10))
+    assert heard[53] == bytes((5,))
+    assert heard[1] == bytes((255, 255, 255, 0))
+    assert heard[3] == bytes((10, 30, 0, 1))
+    assert heard[6] == bytes((10, 30, 0, 2))
+    assert heard[12] == b"host-10"
+    assert heard[15] == b"internal"
+
+
+async def test_an_address_is_leased_to_the_next_machine_that_has_it(lab: Lab) -> None:
+    await lab.fabric.apply(network(10))
+    await lease(lab, machine(10))
+    heir = replace(machine(10), machine_id="heir", mac="0e:00:0a:1e:00:ff")
+    await lab.fabric.apply(replace(network(), nics=(heir,)))
+    assert (await lease(lab, heir))["address"] == bytes((10, 30, 0, 10))

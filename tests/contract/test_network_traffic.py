@@ -1,0 +1,171 @@
+"""Who reaches whom in networks on the real kernel, and who reaches nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from kit.process import run_async
+from localcloud.network import namespaces
+from localcloud.network.names import METADATA
+from localcloud.network.rules import ruleset
+from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+from tests.support.lab import (
+    PATIENCE,
+    PORT,
+    SILENCE,
+    SUBNET,
+    UNREACHABLE,
+    Lab,
+    ask,
+    ask_host,
+    machine,
+    network,
+    silent,
+)
+
+
+async def test_networks_with_the_same_addresses_live_side_by_side(lab: Lab) -> None:
+    one = network(10, forwards=(lab.balancer(10),))
+    twins = (replace(machine(10), machine_id="other"), replace(machine(11), machine_id="client"))
+    other = replace(one, id="net-b", index=2, nics=twins, forwards=(lab.balancer(10, address=lab.public(6)),))
+    await asyncio.gather(lab.fabric.apply(one), lab.fabric.apply(other))
+    await lab.boot(*one.nics, *other.nics)
+    assert ask_host(lab.public(5)).startswith("m10 ")
+    assert ask_host(lab.public(6)).startswith("other ")
+    assert ask(lab.inside("client"), IPv4Address("10.30.0.10"), PORT) == "other 10.30.0.11"
+
+
+async def test_a_public_address_moves_to_another_network(lab: Lab) -> None:
+    one, other = network(10, forwards=(lab.balancer(10),)), network(id="net-b", index=2)
+    moved = replace(other, nics=(replace(machine(10), machine_id="other"),), forwards=one.forwards)
+    await lab.fabric.apply(one)
+    await lab.fabric.apply(moved)
+    await lab.boot(*moved.nics)
+    await lab.fabric.apply(replace(one, forwards=()))
+    assert ask_host(lab.public(5)).startswith("other ")
+
+
+async def test_machines_of_two_subnets_reach_each_other_through_the_router_alone(lab: Lab) -> None:
+    second = Subnet("subnet-b", 2, IPv4Network("10.30.1.0/24"))
+    far = Nic("far", second.id, "0e:00:0a:1e:01:0a", IPv4Address("10.30.1.10"), "far")
+    net = replace(network(10, 11), subnets=(SUBNET, second), nics=(machine(10), machine(11), far))
+    await lab.fabric.apply(net)
+    await lab.boot(machine(10), machine(11))
+    inside = ("nsenter", f"--net=/run/netns/{lab.fabric.netns_of('far')}", "ip", "-batch", "-")
+    await run_async(inside, stdin="address add 10.30.1.10/24 dev eth0\nroute add default via 10.30.1.1\n")
+    assert ask(lab.inside("far"), IPv4Address("10.30.0.10"), PORT) == "m10 10.30.1.10"
+    assert ask(lab.inside("m11"), IPv4Address("10.30.0.10"), PORT) == "m10 10.30.0.11"
+
+
+async def test_a_machine_answers_on_every_port_of_its_public_address(lab: Lab) -> None:
+    net = replace(network(), nics=(machine(10, public=lab.public(9)),))
+    await lab.fabric.apply(net)
+    await lab.boot(*net.nics)
+    assert ask_host(lab.public(9), PORT) == "m10 10.30.0.1"
+    with pytest.raises(ConnectionRefusedError):
+        ask_host(lab.public(9), PORT + 1)
+
+
+@contextmanager
+def listener(made: socket.socket, address: str) -> Iterator[int]:
+    """Listens on a free port and answers nothing: to connect is enough."""
+    with made:
+        made.bind((address, 0))
+        made.listen()
+        yield made.getsockname()[1]
+
+
+async def test_no_machine_reaches_a_loopback_service(lab: Lab) -> None:
+    net = network(10)
+    await lab.fabric.apply(net)
+    await lab.boot(*net.nics)
+    namespaces.write_sysctls({"ipv4/conf/eth0/route_localnet": "1"}, lab.fabric.netns_of("m10"))
+    made = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
+
+    def reach(port: int, timeout: float) -> None:
+        with lab.inside("m10") as client:
+            client.settimeout(timeout)
+            client.connect(("127.0.0.1", port))
+
+    with listener(made, "127.0.0.1") as port:
+        assert silent(lambda: reach(port, SILENCE))
+        unguarded = ("nsenter", f"--net=/run/netns/samovar-{lab.number}-1", "nft", "flush chain ip samovar guard")
+        await run_async(unguarded)
+        reach(port, PATIENCE)
+
+
+async def test_a_machine_speaks_with_its_own_addresses_alone(lab: Lab) -> None:
+    net = network(10, 11)
+    await lab.fabric.apply(net)
+    await lab.boot(machine(10), machine(11))
+    inside = ("nsenter", f"--net=/run/netns/{lab.fabric.netns_of('m10')}", "ip")
+    await run_async((*inside, "address", "add", "10.30.0.11/32", "dev", "lo"))
+    made = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_DGRAM)
+    with made, lab.inside("m10", socket.SOCK_DGRAM) as honest, lab.inside("m10", socket.SOCK_DGRAM) as liar:
+        made.bind((str(METADATA), 0))
+        made.settimeout(PATIENCE)
+        honest.sendto(b"honest", made.getsockname())
+        assert made.recvfrom(10)[0] == b"honest"
+        made.settimeout(SILENCE)
+        liar.bind(("10.30.0.11", 0))
+        liar.sendto(b"liar", made.getsockname())
+        assert silent(lambda: made.recv(10))
+    await run_async((*inside, "link", "set", "eth0", "address", "0e:00:0a:1e:00:0b"))
+    assert silent(lambda: ask(lab.inside("m10"), machine(11).address, PORT, timeout=SILENCE))
+    assert ask(lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), machine(11).address, PORT)
+
+
+async def test_nothing_new_leaves_and_what_cannot_be_reached_is_silent(lab: Lab) -> None:
+    net = network(10)
+    await lab.fabric.apply(net)
+    await lab.boot(*net.nics)
+    with listener(socket.socket(), "127.65.0.1") as port:
+        made = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
+        made.settimeout(SILENCE)
+        with made:
+            assert silent(lambda: made.connect(("127.65.0.1", port)))
+
+    def reach(address: str) -> None:
+        with lab.inside("m10") as client:
+            client.settimeout(UNREACHABLE)
+            client.connect((address, 80))
+
+    nowhere = ("198.51.100.1", "10.99.0.1", "10.30.0.50")
+    waits = (asyncio.to_thread(silent, partial(reach, address)) for address in nowhere)
+    assert await asyncio.gather(*waits) == [True, True, True]
+
+
+def random_network(seed: int) -> Network:
+    """Any number of subnets, machines, and listeners with any number of targets."""
+    dice = random.Random(seed)  # noqa: S311 - the same networks each time
+    subnets = tuple(Subnet(f"s{n}", n, IPv4Network(f"10.30.{n}.0/24")) for n in range(dice.randrange(4)))
+    nics = tuple(
+        replace(machine(number), subnet_id=subnet.id, address=subnet.cidr[number], machine_id=f"{subnet.id}-{number}")
+        for subnet in subnets
+        for number in dice.sample(range(3, 255), dice.randrange(5))
+    )
+    forwards = tuple(
+        Forward(
+            address=IPv4Address(f"127.66.200.{number}") if dice.random() < 0.5 else IPv4Address(f"10.30.0.{number}"),
+            port=dice.randrange(1, 65536),
+            transport=dice.choice(list(Transport)),
+            target_port=dice.randrange(1, 65536),
+            targets=tuple(nic.address for nic in nics if dice.random() < 0.5),
+        )
+        for number in dice.sample(range(1, 255), dice.randrange(6))
+    )
+    return Network("net-a", 1, subnets, nics, forwards)
+
+
+async def test_nft_takes_every_ruleset() -> None:
+    for seed in range(30):
+        await run_async(("unshare", "--net", "nft", "-c", "-f", "-"), stdin=ruleset(random_network(seed)))

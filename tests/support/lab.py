@@ -1,0 +1,220 @@
+"""Networks on the real kernel: each machine here is a network namespace with a small server in it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import socket
+import struct
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from kit.process import run_async
+from localcloud.network import namespaces
+from localcloud.network.fabric import KernelFabric
+from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+
+SUBNET = Subnet("subnet-a", 1, IPv4Network("10.30.0.0/24"))
+VIP = IPv4Address("10.30.0.100")
+PORT = 8080
+PATIENCE = 20.0
+"""Seconds in which an answer must come, on a slow machine too; it takes milliseconds."""
+SILENCE = 0.5
+"""Seconds after which nobody will answer any more."""
+UNREACHABLE = 3.5
+"""Seconds after which a router would have said that it finds no neighbour of that address."""
+
+SERVER = """
+import asyncio, sys
+name, port = sys.argv[1], int(sys.argv[2])
+async def serve(reader, writer):
+    try:
+        while await reader.readuntil(b"\\r\\n\\r\\n"):
+            body = f"{name} {writer.get_extra_info('peername')[0]}".encode()
+            writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+class Echo(asyncio.DatagramProtocol):
+    def connection_made(self, transport): self.transport = transport
+    def datagram_received(self, data, peer): self.transport.sendto(f"{name} {peer[0]}".encode(), peer)
+async def main():
+    await asyncio.get_running_loop().create_datagram_endpoint(Echo, local_addr=("0.0.0.0", port))
+    server = await asyncio.start_server(serve, "0.0.0.0", port, backlog=1000)
+    print("ready", flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+def machine(number: int, *, plugged: bool = True, public: IPv4Address | None = None) -> Nic:
+    address = IPv4Address(f"10.30.0.{number}")
+    mac = f"0e:00:0a:1e:00:{number:02x}"
+    return Nic(f"m{number}", SUBNET.id, mac, address, f"host-{number}", plugged, ("service",), public)
+
+
+def network(*numbers: int, id: str = "net-a", index: int = 1, forwards: tuple[Forward, ...] = ()) -> Network:  # noqa: A002 - the spec's own word
+    return Network(id, index, (SUBNET,), tuple(map(machine, numbers)), forwards)
+
+
+@dataclass
+class Lab:
+    """A fabric, and the machines that were booted in it."""
+
+    number: int
+    fabric: KernelFabric
+    folder: Path
+    servers: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    def public(self, last: int) -> IPv4Address:
+        return IPv4Address(f"127.66.{self.number}.{last}")
+
+    def balancer(
+        self, *targets: int, address: IPv4Address | None = None, transport: Transport = Transport.TCP
+    ) -> Forward:
+        to = tuple(IPv4Address(f"10.30.0.{target}") for target in targets)
+        return Forward(address or self.public(5), 80, transport, PORT, to)
+
+    async def boot(self, *nics: Nic, name: str = "") -> None:
+        """Does what a guest's DHCP client would do, and serves the machine's name on PORT."""
+        for nic in nics:
+            inside = ("nsenter", f"--net=/run/netns/{self.fabric.netns_of(nic.machine_id)}")
+            lines = (f"address add {nic.address}/24 dev eth0", "route add default via 10.30.0.1")
+            await run_async((*inside, "ip", "-batch", "-"), stdin="\n".join(lines))
+            server = await asyncio.create_subprocess_exec(
+                *inside, sys.executable, "-c", SERVER, name or nic.machine_id, str(PORT), stdout=asyncio.subprocess.PIPE
+            )
+            self.servers.append(server)
+            assert server.stdout
+            assert await server.stdout.readline() == b"ready\n"
+
+    def inside(self, machine_id: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        """A socket of a machine's own."""
+        return namespaces.open_socket(self.fabric.netns_of(machine_id), socket.AF_INET, kind)
+
+    async def left(self) -> list[str]:
+        """All that the host holds of this lab."""
+        prefix, link = f"samovar-{self.number}-", f"smv{self.number}h"
+        routes, tables, processes = [
+            (await run_async(argv)).stdout.splitlines()
+            for argv in (
+                ("ip", "route", "show", "table", "all"),
+                ("nft", "list", "tables"),
+                ("ps", "-wweo", "stat,args"),
+            )
+        ]
+        return [
+            *namespaces.existing(prefix),
+            *(name for _, name in socket.if_nameindex() if name.startswith(link)),
+            *(route for route in routes if f"127.66.{self.number}." in route),
+            *(table for table in tables if "samovar" in table),
+            *(process for process in processes if f"{self.folder}/" in process),
+        ]
+
+
+@contextmanager
+def free_number() -> Iterator[int]:
+    """A cloud's number that no other test run uses: the name of an abstract socket is the lock."""
+    for number in range(200, 210):
+        with socket.socket(socket.AF_UNIX) as lock, suppress(OSError):
+            lock.bind(f"\0samovar-test-{number}")
+            if not namespaces.existing(f"samovar-{number}-"):
+                yield number
+                return
+    pytest.fail("no cloud number between 200 and 209 is free: look at `ip netns`")
+
+
+def ask(
+    connection: socket.socket, address: IPv4Address, port: int = 80, *, close: bool = True, timeout: float = PATIENCE
+) -> str:
+    """What the server says: its name and the address that it saw."""
+    connection.settimeout(timeout)
+    try:
+        connection.connect((str(address), port))
+        return ask_again(connection)
+    finally:
+        if close:
+            connection.close()
+
+
+def ask_again(connection: socket.socket) -> str:
+    connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    answer = b""
+    while b"\r\n\r\n" not in answer or answer.endswith(b"\r\n\r\n"):
+        more = connection.recv(4096)
+        if not more:
+            raise ConnectionResetError(errno.ECONNRESET, "closed")
+        answer += more
+    return answer.partition(b"\r\n\r\n")[2].decode()
+
+
+def ask_host(address: IPv4Address, port: int = 80, *, timeout: float = PATIENCE) -> str:
+    with socket.socket() as connection:
+        return ask(connection, address, port, timeout=timeout)
+
+
+def silent(question: Callable[[], object]) -> bool:
+    """True if nothing at all came back: no answer, no reset, no ICMP error."""
+    try:
+        question()
+    except TimeoutError:
+        return True
+    return False
+
+
+def resolve(client: socket.socket, name: str, kind: int = 1) -> tuple[int, list[str]]:
+    """The return code and the addresses that the name server gives."""
+    question = b"".join(bytes((len(label),)) + label.encode() for label in name.split(".")) + b"\0"
+    client.settimeout(PATIENCE)
+    client.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + question + struct.pack("!2H", kind, 1), ("10.30.0.2", 53))
+    answer = client.recv(512)
+    _, flags, _, count, _, _ = struct.unpack("!6H", answer[:12])
+    records = answer[12 + len(question) + 4 :]
+    assert all(records[16 * n + 10 : 16 * n + 12] == b"\0\4" for n in range(count))
+    return flags & 15, [socket.inet_ntoa(records[16 * n + 12 : 16 * n + 16]) for n in range(count)]
+
+
+def discover(client: socket.socket, mac: str) -> dict[int | str, bytes]:
+    """What a DHCP client hears that takes the first offer (rapid commit): the address and the options, by number."""
+    hardware = bytes.fromhex(mac.replace(":", ""))
+    head = struct.pack("!BBBBIHH", 1, 1, 6, 0, random.getrandbits(32), 0, 0x8000) + bytes(16)
+    options = bytes((53, 1, 1, 80, 0, 12, 4)) + b"fake" + bytes((55, 5, 1, 3, 6, 12, 15, 255))
+    packet = head + hardware.ljust(16, b"\0") + bytes(192) + b"\x63\x82\x53\x63" + options
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+    client.settimeout(PATIENCE)
+    client.bind(("", 68))
+    client.sendto(packet, ("255.255.255.255", 67))
+    answer = client.recv(1500)
+    assert answer[4:8] == packet[4:8]
+    heard: dict[int | str, bytes] = {"address": answer[16:20]}
+    rest = answer[240:]
+    while rest[0] != 255:
+        heard[rest[0]], rest = rest[2 : 2 + rest[1]], rest[2 + rest[1] :]
+    return heard
+
+
+async def lease(lab: Lab, nic: Nic) -> dict[int | str, bytes]:
+    with lab.inside(nic.machine_id, socket.SOCK_DGRAM) as client:
+        return discover(client, nic.mac)
+
+
+@asynccontextmanager
+async def laboratory(tmp_path: Path) -> AsyncIterator[Lab]:
+    with free_number() as number:
+        made = Lab(number, KernelFabric(number, tmp_path), tmp_path)
+        try:
+            yield made
+        finally:
+            for server in made.servers:
+                with suppress(ProcessLookupError):
+                    server.kill()
+                await server.wait()
+            await made.fabric.close()
+        assert await made.left() == []
