@@ -7,6 +7,8 @@ import os
 import hypothesis
 import pytest
 
+import kit  # noqa: F401 - before gRPC, which it sets up
+
 # Time says nothing about a property: the machine may be busy.
 hypothesis.settings.register_profile("samovar", deadline=None)
 hypothesis.settings.load_profile("samovar")
