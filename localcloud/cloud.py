@@ -37,6 +37,7 @@ from localcloud.api.pipeline import Api
 from localcloud.api.tokens import Tokens
 from localcloud.control.balancers import HEALTHY, Balancers
 from localcloud.control.groups import Groups
+from localcloud.control.inner_api import InnerApi
 from localcloud.control.loop import Loop, Workers
 from localcloud.control.machines import Machines
 from localcloud.control.metadata import Metadata
@@ -97,6 +98,7 @@ class Cloud:
         self.machines = Machines(store, home, instances, host.driver, host.fabric, self.networks, self.workers)
         self.groups = Groups(store, instances, self.balancers, host.fabric, self._wake)
         self.metadata = Metadata(store, tokens, host.fabric, self.networks)
+        self.inner_api = InnerApi(host.fabric, self.networks)
         self._follower = Follower(store, operations, self.groups.is_settled)
         self._loop = Loop("cloud", self._step, period=PERIOD)
         store.on_change(self._wake)
@@ -137,6 +139,7 @@ class Cloud:
         """Leaves nothing on the host; the store keeps everything."""
         await self.workers.settle()
         await self.metadata.close()
+        await self.inner_api.close()
         await self.balancers.close()
         await self.groups.close()
         await asyncio.gather(*(self.host.driver.remove(machine_id) for machine_id in self.host.driver.observe()))
@@ -174,6 +177,7 @@ class Cloud:
     async def _step(self) -> None:
         await self.networks.step()
         await self.metadata.step()
+        await self.inner_api.step()
         await self.balancers.step()
         await self.groups.step()
         await self.machines.step()
@@ -184,7 +188,7 @@ class Cloud:
 
 
 def power_on(store: Store) -> None:
-    """The host was started anew, or the cloud was taken down: what ran then is to run again, and proves itself again."""
+    """The host was started anew, or the cloud was taken down: what ran then is to run, and prove itself, again."""
     with store.transaction():
         for instance in store.all(Instance):
             if instance.status == Instance.RUNNING:

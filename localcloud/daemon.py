@@ -27,11 +27,12 @@ from localcloud.api.storage import Storage
 from localcloud.api.tokens import Tokens
 from localcloud.claim import claim
 from localcloud.cloud import Cloud, Host, power_on, running
-from localcloud.home import Endpoint, Home
+from localcloud.home import Endpoint, Home, QuotaSet
 from localcloud.machines.driver import NspawnDriver
 from localcloud.network.fabric import KernelFabric
 from localcloud.operator import ensure_operator
 from localcloud.ports import LOOPBACK, listen, ports_of
+from localcloud.services.quotas import choose_quotas
 from localcloud.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -46,8 +47,11 @@ class AlreadyRunning(SamovarError):
     code = ExitCode.BUSY
 
 
-async def run(home: Home) -> None:
-    """Serves until a signal or the local hand ends it. Raises AlreadyRunning, HostError."""
+async def run(home: Home, quotas: QuotaSet | None = None) -> None:
+    """Serves until a signal or the local hand ends it. Raises AlreadyRunning, HostError.
+
+    `quotas` is kept in the home; None leaves what was chosen before.
+    """
     with _only_one(home):
         _log_to_stderr()
         held = claim(home.root)
@@ -55,6 +59,8 @@ async def run(home: Home) -> None:
         fabric = KernelFabric(held.number, home.networks)
         tokens = Tokens(home.pki / "token-secret")
         store = Store(home.database)
+        if quotas:
+            choose_quotas(store, quotas)
         if held.fresh:
             power_on(store)
         cloud = Cloud(home, store, tokens, Host(held.number, driver, fabric))
@@ -114,12 +120,15 @@ async def _serving(home: Home, cloud: Cloud, tokens: Tokens, number: int, end: _
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
     rest = await make_rest_server(cloud.api, routes, tokens, pki)
     await rest.answer_at(listen(ports.rest))
+    inner = await make_rest_server(cloud.api, (), tokens, pki)
+    cloud.inner_api.answer_by(inner)
     grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
     try:
         yield endpoint
     finally:
         await grpc.stop(GRACE)
         await rest.close()
+        await inner.close()
 
 
 @contextlib.contextmanager

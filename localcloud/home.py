@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 
 
@@ -21,6 +22,13 @@ class Endpoint:
     cloud_id: str
     folder_id: str
     zone: str
+
+
+class QuotaSet(StrEnum):
+    """Which quotas hold in a home: those that a new cloud of Yandex has, or raised ones."""
+
+    RAISED = "raised"
+    DEFAULT = "default"
 
 
 @dataclass(frozen=True)

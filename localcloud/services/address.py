@@ -11,6 +11,7 @@ from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import not_found, precondition
 from localcloud.services.addressing import Addressing
 from localcloud.services.operations import Operations
+from localcloud.services.quotas import check_quota
 from localcloud.services.resource import ResourceService, fill, page, stamp, update
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
@@ -53,6 +54,7 @@ class AddressService(ResourceService[Address]):
         if request.WhichOneof("address_spec") == "internal_ipv4_address_spec":
             self._reserve_internal(request, address)
         else:
+            check_quota(self.store, Address)
             spec = request.external_ipv4_address_spec
             chosen = self._addressing.public(spec.address)
             address.external_ipv4_address.address = str(chosen)

@@ -42,7 +42,7 @@ class DiskService(BoundService[Disk]):
 
     def make(self, request: rpc.CreateDiskRequest) -> Disk:
         """A new disk, blank or from an image."""
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         disk = Disk(id=new_id("disk"), status=Disk.READY)
         fill(disk, request)
         disk.type_id = disk.type_id or DEFAULT_TYPE

@@ -37,7 +37,7 @@ class ServiceAccountService(BoundService[ServiceAccount]):
         return page(request, accounts_rpc.ListServiceAccountsResponse(), "service_accounts", found)
 
     def Create(self, request: accounts_rpc.CreateServiceAccountRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         account = ServiceAccount(id=new_id("service-account"), status=ServiceAccount.ACTIVE)
         fill(account, request)
         stamp(account)

@@ -44,7 +44,7 @@ class ImageService(BoundService[Image]):
         return page(request, rpc.ListImagesResponse(), "images", found)
 
     def Create(self, request: rpc.CreateImageRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         image = Image(id=new_id("image"), status=Image.READY, os=Os(type=Os.LINUX))
         fill(image, request)
         self._fill(image, request)

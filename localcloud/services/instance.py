@@ -58,7 +58,7 @@ class InstanceService(BoundService[Instance]):
 
     def make(self, request: rpc.CreateInstanceRequest) -> Instance:
         """A new instance with its disks and addresses, about to be started."""
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         instance = Instance(id=new_id("instance"), status=Instance.PROVISIONING)
         fill(instance, request)
         _fill_options(instance)

@@ -24,6 +24,7 @@ from localcloud.services.bound import BoundService
 from localcloud.services.group_checks import check_group
 from localcloud.services.group_yaml import parse
 from localcloud.services.operations import Goal
+from localcloud.services.quotas import check_quota
 from localcloud.services.resource import copy_field, fill, masked_paths, page, stamp
 from localcloud.services.target_group import REGION, attached_to
 from localcloud.store.ids import new_id
@@ -52,7 +53,7 @@ class InstanceGroupService(BoundService[InstanceGroup]):
         return page(request, rpc.ListInstanceGroupsResponse(), "instance_groups", found)
 
     def Create(self, request: rpc.CreateInstanceGroupRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         group = InstanceGroup(id=new_id("instance-group"), status=InstanceGroup.STARTING)
         fill(group, request)
         _fill_defaults(group)
@@ -214,6 +215,7 @@ class InstanceGroupService(BoundService[InstanceGroup]):
         self.store.put(group)
 
     def _make_target_group(self, group: InstanceGroup) -> TargetGroup:
+        check_quota(self.store, TargetGroup)
         spec = group.load_balancer_spec.target_group_spec
         target_group = TargetGroup(
             id=new_id("target-group"),

@@ -48,7 +48,7 @@ class NetworkLoadBalancerService(ResourceService[NetworkLoadBalancer]):
         return page(request, rpc.ListNetworkLoadBalancersResponse(), "network_load_balancers", found)
 
     def Create(self, request: rpc.CreateNetworkLoadBalancerRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         balancer = NetworkLoadBalancer(
             id=new_id("load-balancer"),
             status=NetworkLoadBalancer.ACTIVE,

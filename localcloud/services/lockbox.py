@@ -40,7 +40,7 @@ class SecretService(BoundService[Secret]):
         return page(request, rpc.ListSecretsResponse(), "secrets", found)
 
     def Create(self, request: rpc.CreateSecretRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         secret = Secret(id=new_id("secret"), status=Secret.ACTIVE)
         fill(secret, request)
         stamp(secret)

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import already_exists, invalid, not_found
 from localcloud.services.operations import Operations
+from localcloud.services.quotas import check_quota
 from localcloud.store.store import Store, Stored
 
 R = TypeVar("R", bound=Stored)
@@ -45,6 +46,11 @@ class ResourceService(Generic[R]):
 
     def Get(self, request: Any, _: Caller) -> R:
         return self.find(request)
+
+    def admit(self, folder_id: str, name: str) -> None:
+        """There is room for a new resource, and its name is free."""
+        check_quota(self.store, self.kind)
+        self.claim_name(folder_id, name)
 
     def claim_name(self, folder_id: str, name: str, own_id: str = "") -> None:
         """A name is unique in its folder; no name is always free."""

@@ -29,7 +29,7 @@ class GatewayService(ResourceService[Gateway]):
         return page(request, gateways.ListGatewaysResponse(), "gateways", found)
 
     def Create(self, request: gateways.CreateGatewayRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         gateway = Gateway(id=new_id("gateway"))
         fill(gateway, request)
         gateway.shared_egress_gateway.SetInParent()
@@ -74,7 +74,7 @@ class RouteTableService(ResourceService[RouteTable]):
     def Create(self, request: tables.CreateRouteTableRequest, caller: Caller) -> Operation:
         if self.store.get(Network, request.network_id) is None:
             raise not_found("Network", request.network_id)
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         table = RouteTable(id=new_id("route-table"))
         fill(table, request)
         _check_routes(self.store, table)

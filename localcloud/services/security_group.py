@@ -36,7 +36,7 @@ class SecurityGroupService(ResourceService[SecurityGroup]):
     def Create(self, request: rpc.CreateSecurityGroupRequest, caller: Caller) -> Operation:
         if self.store.get(Network, request.network_id) is None:
             raise not_found("Network", request.network_id)
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         group = SecurityGroup(id=new_id("security-group"), status=SecurityGroup.ACTIVE)
         fill(group, request)
         stamp(group)

@@ -28,7 +28,7 @@ class TargetGroupService(ResourceService[TargetGroup]):
         return page(request, rpc.ListTargetGroupsResponse(), "target_groups", found)
 
     def Create(self, request: rpc.CreateTargetGroupRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         group = TargetGroup(id=new_id("target-group"))
         fill(group, request)
         group.region_id = group.region_id or REGION

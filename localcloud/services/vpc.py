@@ -38,7 +38,7 @@ class NetworkService(ResourceService[Network]):
         return page(request, networks.ListNetworksResponse(), "networks", found)
 
     def Create(self, request: networks.CreateNetworkRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         network = Network(id=new_id("network"))
         fill(network, request)
         stamp(network)
@@ -117,7 +117,7 @@ class SubnetService(ResourceService[Subnet]):
     def Create(self, request: subnets.CreateSubnetRequest, caller: Caller) -> Operation:
         if self.store.get(Network, request.network_id) is None:
             raise not_found("Network", request.network_id)
-        self.claim_name(request.folder_id, request.name)
+        self.admit(request.folder_id, request.name)
         siblings = [other for other in self.store.all(Subnet) if other.network_id == request.network_id]
         self._check_ranges(request, siblings)
         check_route_table(self.store, request.route_table_id, request.network_id)

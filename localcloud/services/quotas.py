@@ -1,0 +1,72 @@
+"""How much of everything there may be: Yandex Cloud's own quotas (documented on its limits pages), or raised ones.
+
+Two environments do not fit into the quotas that a new cloud of Yandex has, so they are raised here unless a home is
+told otherwise, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.rpc.code_pb2 import Code
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.image_pb2 import Image
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
+from yandex.cloud.vpc.v1.address_pb2 import Address
+from yandex.cloud.vpc.v1.network_pb2 import Network
+from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
+from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup
+from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
+
+from localcloud.api.refusal import Refused
+from localcloud.home import QuotaSet
+from localcloud.store.store import Store, Stored
+
+NOTE = ("quotas", "set")
+RAISED_BY = 50
+
+
+@dataclass(frozen=True)
+class Quota:
+    """`name` as Yandex Cloud has it in its documentation and in its errors; `counts` says which resources do."""
+
+    name: str
+    limit: int
+    counts: Callable[[Any], bool] = bool
+
+
+QUOTAS: dict[type[Stored], Quota] = {
+    Address: Quota("vpc.externalStaticAddresses.count", 2, lambda address: address.HasField("external_ipv4_address")),
+    Disk: Quota("compute.disks.count", 32),
+    Image: Quota("compute.images.count", 32),
+    Instance: Quota("compute.instances.count", 12),
+    InstanceGroup: Quota("compute.instanceGroups.count", 10),
+    Network: Quota("vpc.networks.count", 2),
+    NetworkLoadBalancer: Quota("ylb.networkLoadBalancers.count", 2),
+    RouteTable: Quota("vpc.routeTables.count", 8),
+    SecurityGroup: Quota("vpc.securityGroups.count", 10),
+    Subnet: Quota("vpc.subnets.count", 12),
+    TargetGroup: Quota("ylb.targetGroups.count", 100),
+}
+
+
+def choose_quotas(store: Store, chosen: QuotaSet) -> None:
+    """Holds for this home until others are chosen."""
+    with store.transaction():
+        store.note(*NOTE, chosen.value)
+
+
+def check_quota(store: Store, kind: type[Stored]) -> None:
+    """RESOURCE_EXHAUSTED where there is no room for one more, in the words of the real API."""
+    quota = QUOTAS.get(kind)
+    if quota is None:
+        return
+    raised = store.noted(*NOTE, QuotaSet.RAISED.value) == QuotaSet.RAISED.value
+    limit = quota.limit * (RAISED_BY if raised else 1)
+    if sum(map(quota.counts, store.all(kind))) >= limit:
+        raise Refused(Code.RESOURCE_EXHAUSTED, f"Quota limit {quota.name} exceeded")

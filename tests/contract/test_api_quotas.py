@@ -1,0 +1,111 @@
+"""Quotas: raised ones unless a home has Yandex Cloud's own; what is over them is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+from yandex.cloud.vpc.v1.address_service_pb2 import (
+    CreateAddressMetadata,
+    CreateAddressRequest,
+    DeleteAddressRequest,
+    ExternalIpv4AddressSpec,
+    InternalIpv4AddressSpec,
+)
+from yandex.cloud.vpc.v1.address_service_pb2_grpc import AddressServiceStub
+from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
+from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
+from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
+
+from localcloud.home import QuotaSet
+from localcloud.services.quotas import QUOTAS, choose_quotas
+from localcloud.store.store import Store
+from tests.support.rest import Rest
+from tests.support.simulated import RunningCloud
+
+Start = Callable[..., RunningCloud]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a cloud in one home, again and again, with the quotas that are chosen then or were before."""
+    with ExitStack() as running:
+
+        def make(chosen: QuotaSet | None = None) -> RunningCloud:
+            running.close()
+            cloud = RunningCloud(tmp_path / "home")
+            if chosen:
+                store = Store(cloud.home.database)
+                choose_quotas(store, chosen)
+                store.close()
+            return running.enter_context(cloud.serving())
+
+        yield make
+
+
+def _network(cloud: RunningCloud) -> str:
+    operation = NetworkServiceStub(cloud.channel()).Create(CreateNetworkRequest(folder_id=cloud.endpoint.folder_id))
+    return CreateNetworkMetadata.FromString(operation.metadata.value).network_id
+
+
+def test_yandexs_own_quotas_are_kept_until_others_are_chosen(start: Start) -> None:
+    cloud = start(QuotaSet.DEFAULT)
+    for _ in range(2):
+        _network(cloud)
+    cloud = start()
+    with pytest.raises(grpc.RpcError) as refused:
+        _network(cloud)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refused.value.details() == "Quota limit vpc.networks.count exceeded"
+    status, error = Rest(cloud).call("POST", "/vpc/v1/networks", {"folderId": cloud.endpoint.folder_id})
+    assert (status, error["code"]) == (429, 8)
+    assert _network(start(QuotaSet.RAISED))
+
+
+def test_a_home_has_raised_quotas_by_itself(start: Start) -> None:
+    cloud = start()
+    assert len({_network(cloud) for _ in range(3)}) == 3
+
+
+def test_public_addresses_alone_count_and_one_that_goes_makes_room(start: Start) -> None:
+    cloud = start(QuotaSet.DEFAULT)
+    folder_id, addresses = cloud.endpoint.folder_id, AddressServiceStub(cloud.channel())
+    request = CreateSubnetRequest(
+        folder_id=folder_id,
+        network_id=_network(cloud),
+        zone_id="ru-central1-a",
+        v4_cidr_blocks=["10.1.0.0/24"],
+    )
+    subnet = SubnetServiceStub(cloud.channel()).Create(request)
+    subnet_id = CreateSubnetMetadata.FromString(subnet.metadata.value).subnet_id
+    internal = InternalIpv4AddressSpec(subnet_id=subnet_id)
+    for _ in range(3):
+        addresses.Create(CreateAddressRequest(folder_id=folder_id, internal_ipv4_address_spec=internal))
+    external = CreateAddressRequest(folder_id=folder_id, external_ipv4_address_spec=ExternalIpv4AddressSpec())
+    made = [addresses.Create(external) for _ in range(2)]
+    with pytest.raises(grpc.RpcError, match=r"vpc\.externalStaticAddresses\.count"):
+        addresses.Create(external)
+    address_id = CreateAddressMetadata.FromString(made[0].metadata.value).address_id
+    addresses.Delete(DeleteAddressRequest(address_id=address_id))
+    addresses.Create(external)
+
+
+def test_the_documented_quotas_are_the_default_ones() -> None:
+    """From vpc-limits.md, compute-limits.md and load-balancer-limits.md of Yandex Cloud's documentation."""
+    assert {quota.name: quota.limit for quota in QUOTAS.values()} == {
+        "vpc.networks.count": 2,
+        "vpc.subnets.count": 12,
+        "vpc.externalStaticAddresses.count": 2,
+        "vpc.routeTables.count": 8,
+        "vpc.securityGroups.count": 10,
+        "compute.instances.count": 12,
+        "compute.instanceGroups.count": 10,
+        "compute.disks.count": 32,
+        "compute.images.count": 32,
+        "ylb.networkLoadBalancers.count": 2,
+        "ylb.targetGroups.count": 100,
+    }
