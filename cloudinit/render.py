@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -13,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kit.errors import ConfigError
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 LONGEST_VALUE = 256 * 1024
 LARGEST_METADATA = 512 * 1024
@@ -41,17 +44,25 @@ def user_data(*, operator_key: str | None = None) -> str:
 
 
 def instance_metadata(
-    role: str, settings: Mapping[str, Any], api: Api | None = None, *, operator_key: str | None = None
+    role: str,
+    settings: Mapping[str, Any],
+    api: Api | None = None,
+    *,
+    peers: Mapping[str, int] = NOTHING,
+    secrets: Mapping[str, str] = NOTHING,
+    operator_key: str | None = None,
 ) -> dict[str, str]:
     """The metadata of an instance template: user-data, and what the node agent reads, each where there is one.
 
+    `peers` gives the most machines that each group of the environment can have, `secrets` the id of each secret.
     Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
-    group's variables, and values that are too long.
+    group's variables, settings named as those two, and values that are too long.
     """
     metadata = {"user-data": user_data(operator_key=operator_key), "samovar-role": role}
-    if settings:
-        _refuse_braces("settings", settings)
-        metadata["samovar-settings"] = _block_yaml(settings)
+    told = {**settings, **_reserved(settings, peers=peers, secrets=secrets)}
+    if told:
+        _refuse_braces("settings", told)
+        metadata["samovar-settings"] = _block_yaml(told)
     if api:
         metadata["samovar-api"] = _block_yaml({"endpoint": api.endpoint, "ca": api.ca})
     for key, value in metadata.items():
@@ -61,6 +72,15 @@ def instance_metadata(
     if sum(len(value.encode()) for value in metadata.values()) >= LARGEST_METADATA:
         raise ConfigError(f"metadata of role {role}: over {LARGEST_METADATA // 1024} KB in all", remedy=_SHORTER)
     return metadata
+
+
+def _reserved(settings: Mapping[str, Any], **reserved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is there of `reserved`, beside the settings."""
+    if taken := reserved.keys() & settings.keys():
+        raise ConfigError(
+            f"settings.{min(taken)}: the tool itself says that to machines", remedy="give the setting another name"
+        )
+    return {key: dict(value) for key, value in reserved.items() if value}
 
 
 _SHORTER = "put what is large into the image, and let the settings name it"

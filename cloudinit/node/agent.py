@@ -1,7 +1,4 @@
-"""The shell around the pure parts: ask, render, write, check, reload, and go on watching.
-
-What a machine is configured by comes from `_facts` alone; names of peers and versions of secrets will be further facts.
-"""
+"""The shell around the pure parts: ask, render, write, check, reload, and go on watching."""
 
 from __future__ import annotations
 
@@ -13,18 +10,18 @@ from pathlib import Path
 
 from . import voice
 from .errors import Wrong
-from .facts import Facts, read_facts
+from .facts import Facts
 from .files import Files
-from .metadata import Instance, Metadata
+from .metadata import Metadata
+from .outside import Outside, Periods
 from .patience import patiently
+from .peers import Lookup, lookup
 from .render import render
 from .role import Role, read_role, read_settings
+from .secrecy import hide
 
 CHECK_TIMEOUT = 30.0
-WAIT = 60
-"""Seconds of one wait for a change."""
-PAUSE = 5.0
-"""Seconds between two questions to a service that does not wait."""
+PERIODS = Periods()
 
 Run = Callable[[Sequence[str]], None]
 
@@ -43,49 +40,58 @@ def run(command: Sequence[str]) -> None:
 
 
 class Agent:
-    """Keeps the files below `root` as the metadata service wants them."""
+    """Keeps the files below `root` as metadata, name server and Lockbox want them."""
 
-    def __init__(self, metadata: Metadata, root: Path = Path("/"), run: Run = run, pause: float = PAUSE) -> None:
-        self._metadata = metadata
+    def __init__(
+        self,
+        metadata: Metadata,
+        root: Path = Path("/"),
+        *,
+        run: Run = run,
+        lookup: Lookup = lookup,
+        periods: Periods = PERIODS,
+    ) -> None:
+        self._outside = Outside(metadata, lookup, periods, voice.say)
         self._files = Files(root)
         self._run = run
-        self._pause = pause
+        self._pause = periods.look
 
     def passes(self) -> Iterator[str]:
         """Configures the machine, says how it stands, waits for a change, and so on for ever. Raises Wrong."""
         self._files.undo()
-        instance = patiently(self._metadata.instance, voice.say)
-        facts = read_facts(instance.document)
+        facts = patiently(self._facts, voice.say)
         while True:
             yield self._converge(facts)
-            instance, facts = self._next(instance, facts)
+            facts = self._next(facts)
 
-    def _next(self, instance: Instance, facts: Facts) -> tuple[Instance, Facts]:
-        """The first facts that differ from `facts`."""
-        changed = facts
-        while changed == facts:
-            began = time.monotonic()
-            known = instance.etag
-            instance = patiently(lambda: self._metadata.instance(unlike=known, wait=WAIT), voice.say)  # noqa: B023
-            changed = read_facts(instance.document)
-            if changed == facts:
-                time.sleep(max(0.0, self._pause - (time.monotonic() - began)))
-        return instance, changed
+    def _next(self, known: Facts) -> Facts:
+        """The first facts that differ from `known`."""
+        facts = known
+        while facts == known:
+            time.sleep(self._pause)
+            facts = patiently(self._facts, voice.say)
+        return facts
+
+    def _facts(self) -> Facts:
+        return self._outside.facts(self._role)
 
     def _converge(self, facts: Facts) -> str:
         if facts.role is None:
             return "no samovar-role in the metadata: a bare machine, nothing to configure"
         role = self._role(facts.role)
         settings = read_settings(facts.settings, role.defaults)
-        files = render(role, settings, facts.machine, self._template)
-        changed = self._files.change(files, lambda: self._confirm(role))
+        try:
+            files = render(role, settings, facts, self._template)
+            changed = self._files.change(files, lambda paths: self._confirm(role, paths))
+        except Wrong as error:
+            raise Wrong(hide(str(error), facts.secrets)) from None
         return f"role {facts.role}: {'configured' if changed else 'nothing to change'}"
 
-    def _confirm(self, role: Role) -> None:
+    def _confirm(self, role: Role, changed: Sequence[str]) -> None:
         if role.check:
             self._run(role.check)
-        if role.units:
-            self._run(role.reload_command())
+        if command := role.reload_command(changed):
+            self._run(command)
 
     def _role(self, name: str) -> Role:
         where = f"/usr/lib/samovar/roles/{name}.yaml"

@@ -1,10 +1,13 @@
-"""What the metadata service says of this machine, as values."""
+"""What decides how this machine is configured, as values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+Secret = str | Mapping[str, str]
+"""The text of a secret's one entry, or of each entry by its key."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,26 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Peer:
+    """A machine of a group as templates see it; `name` is its host name without the domain."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Facts:
-    """All that decides how this machine is configured. No `role`: a bare machine. `settings` is YAML."""
+    """No `role`: a bare machine. `settings` and `api` are YAML.
+
+    `peers` has every group that the role asks for, `secrets` those of its secrets that the environment has.
+    """
 
     machine: Machine
     role: str | None
     settings: str
+    api: str = ""
+    peers: Mapping[str, tuple[Peer, ...]] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
 
 
 def read_facts(instance: Mapping[str, Any]) -> Facts:
@@ -38,4 +55,9 @@ def read_facts(instance: Mapping[str, Any]) -> Facts:
         address=str(interfaces[0].get("ip", "")),
         zone=str(instance.get("zone", "")).rpartition("/")[2],
     )
-    return Facts(machine, attributes.get("samovar-role") or None, str(attributes.get("samovar-settings", "")))
+    return Facts(
+        machine=machine,
+        role=attributes.get("samovar-role") or None,
+        settings=str(attributes.get("samovar-settings", "")),
+        api=str(attributes.get("samovar-api", "")),
+    )

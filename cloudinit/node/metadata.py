@@ -1,27 +1,34 @@
-"""The client of the metadata service, in Google's form: one question, and waiting until its answer changes."""
+"""The client of the metadata service, in Google's form: what this machine is, and a token of its service account."""
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
+from .ask import Answer, ask
 from .errors import Away
 
 BASE = "http://169.254.169.254"
+INSTANCE = "/computeMetadata/v1/instance/"
 TIMEOUT = 2.0
-"""Seconds for a connection and an answer, besides those that the service was told to wait."""
+"""Seconds for a connection and an answer."""
+MARGIN = 60.0
+"""Seconds before its end from which a token is not used any more."""
 
 
 @dataclass(frozen=True)
-class Instance:
-    """The whole of `instance/`, and the ETag by which to wait for the next one."""
+class Token:
+    """An IAM token of the machine's service account; good until `until`, in seconds of the monotonic clock."""
 
-    etag: str
-    document: Mapping[str, Any]
+    text: str = field(repr=False)
+    until: float
+
+    def good(self) -> bool:
+        return time.monotonic() < self.until
 
 
 class Metadata:
@@ -29,33 +36,25 @@ class Metadata:
 
     def __init__(self, base: str = BASE) -> None:
         self._address = urlsplit(base).netloc
+        self._name = f"the metadata service at {self._address}"
 
-    def instance(self, *, unlike: str | None = None, wait: int = 0) -> Instance:
-        """The answer now, or as soon as its ETag is not `unlike`, at latest after `wait` seconds. Raises Away."""
-        query = {"recursive": "true", "alt": "json"}
-        if unlike:
-            query |= {"wait_for_change": "true", "last_etag": unlike, "timeout_sec": str(wait)}
-        return self._get(f"/computeMetadata/v1/instance/?{urlencode(query)}", TIMEOUT + wait)
+    def instance(self) -> Mapping[str, Any]:
+        """The whole of `instance/`. Raises Away."""
+        answer = self._get("?recursive=true&alt=json")
+        document = answer.document()
+        if document is None:
+            raise Away(f"{self._name}: {answer.excuse()}")
+        return document
 
-    def _get(self, path: str, timeout: float) -> Instance:
-        connection = HTTPConnection(self._address, timeout=timeout)
-        try:
-            connection.request("GET", path, headers={"Metadata-Flavor": "Google"})
-            response = connection.getresponse()
-            body = response.read()
-        except (OSError, HTTPException) as error:
-            raise Away(f"the metadata service at {self._address}: {str(error) or type(error).__name__}") from error
-        finally:
-            connection.close()
-        return _read(response.status, response.headers.get("ETag", ""), body, self._address)
+    def token(self) -> Token:
+        """Raises Away, also where the machine has no service account: it may be given one while it runs."""
+        answer = self._get("service-accounts/default/token")
+        document = answer.document() or {}
+        if "access_token" not in document:
+            raise Away(f"a token of this machine's service account: {self._name}: {answer.excuse()}")
+        seconds = float(document.get("expires_in", 0))
+        return Token(str(document["access_token"]), time.monotonic() + seconds - min(MARGIN, seconds / 2))
 
-
-def _read(status: int, etag: str, body: bytes, address: str) -> Instance:
-    try:
-        document = json.loads(body)
-    except ValueError:
-        document = None
-    if status != 200 or not isinstance(document, dict):  # noqa: PLR2004 - HTTP's own number
-        text = body.decode(errors="replace").strip()[:200]
-        raise Away(f"the metadata service at {address}: it answers {status} {text}")
-    return Instance(etag, document)
+    def _get(self, path: str) -> Answer:
+        connection = HTTPConnection(self._address, timeout=TIMEOUT)
+        return ask(connection, INSTANCE + path, {"Metadata-Flavor": "Google"}, self._name)

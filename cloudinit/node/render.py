@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 
 from .errors import Wrong
-from .facts import Machine
+from .facts import Facts
 from .role import Role, Template
 
 
 @dataclass(frozen=True)
 class File:
-    """A file as it should be."""
+    """A file as it should be; `owner` is `user:group`, or None for whoever writes it. Its content may be a secret."""
 
     path: str
-    content: str
+    content: str = field(repr=False)
     mode: int
+    owner: str | None = None
 
 
 def render(
-    role: Role, settings: Mapping[str, Any], machine: Machine, load: Callable[[str], str | None]
+    role: Role, settings: Mapping[str, Any], facts: Facts, load: Callable[[str], str | None]
 ) -> tuple[File, ...]:
-    """The role's files; `load` gives a template's text. Raises Wrong with the template and the name that it lacks."""
+    """The role's files; `load` gives a template's text. Raises Wrong with the template and the name that it lacks.
+
+    Templates know `settings`, `machine`, `peers` and `secrets`; one that must do without a secret asks whether it is
+    defined.
+    """
     # Configuration files, not HTML: nothing is to be escaped.
     environment = Environment(  # noqa: S701
         loader=FunctionLoader(load),
@@ -34,7 +39,7 @@ def render(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(settings=settings, machine=machine)
+    environment.globals.update(settings=settings, machine=facts.machine, peers=facts.peers, secrets=facts.secrets)
     return tuple(_render(environment, template) for template in role.templates)
 
 
@@ -43,4 +48,4 @@ def _render(environment: Environment, template: Template) -> File:
         content = environment.get_template(template.source).render()
     except (TemplateError, TypeError, ValueError) as error:
         raise Wrong(f"{template.source}: {type(error).__name__}: {error}") from error
-    return File(template.target, content, template.mode)
+    return File(template.target, content, template.mode, template.owner)

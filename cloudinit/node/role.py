@@ -1,8 +1,8 @@
-"""A role: which templates its image ships, how they are checked, and what runs with them."""
+"""A role: which templates its image ships, how they are checked, what runs with them, and what it asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,32 +10,60 @@ import yaml
 
 from .errors import Wrong
 
-KINDS: Mapping[str, type] = {"templates": list, "check": list, "units": list, "on_change": str, "defaults": dict}
+KINDS: Mapping[str, type] = {
+    "templates": list,
+    "check": list,
+    "units": list,
+    "on_change": str,
+    "defaults": dict,
+    "peers": list,
+    "secrets": list,
+}
+TEMPLATE_KEYS = {"source", "target", "mode", "owner", "units"}
 SYSTEMCTL = {"reload": "try-reload-or-restart", "restart": "try-restart"}
+RESERVED: Mapping[str, type] = {"peers": int, "secrets": str}
+"""Keys of samovar-settings that are no settings: a group's greatest number of machines, a secret's id, each by name."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """`source` is a file below the templates' folder, `target` an absolute path, `mode` its permissions."""
+    """`source` is a file below the templates' folder, `target` an absolute path, `mode` its permissions.
+
+    `owner` is `user:group`, or None for the agent's own; `units` are those of the role's that a change of it concerns.
+    """
 
     source: str
     target: str
     mode: int
+    owner: str | None
+    units: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Role:
-    """What /usr/lib/samovar/roles/<role>.yaml says. A default of null: the environment must give a value."""
+    """What /usr/lib/samovar/roles/<role>.yaml says. A default of null: the environment must give a value.
+
+    `peers` are groups whose machines the templates want to know, `secrets` names of secrets; an environment may lack
+    any of them.
+    """
 
     templates: tuple[Template, ...]
     check: tuple[str, ...]
     units: tuple[str, ...]
     on_change: str
     defaults: Mapping[str, Any]
+    peers: tuple[str, ...]
+    secrets: tuple[str, ...]
 
-    def reload_command(self) -> list[str]:
-        """Reaches only units that run, so it does nothing at boot. Not waited for: they may be ordered after us."""
-        return ["systemctl", "--no-block", SYSTEMCTL[self.on_change], *self.units]
+    def reload_command(self, changed: Iterable[str]) -> list[str]:
+        """For the units that the targets `changed` concern; empty where there are none.
+
+        Reaches only units that run, so it does nothing at boot. Not waited for: they may be ordered after us.
+        """
+        targets = set(changed)
+        concerned = {unit for template in self.templates if template.target in targets for unit in template.units}
+        units = [unit for unit in self.units if unit in concerned]
+        return ["systemctl", "--no-block", SYSTEMCTL[self.on_change], *units] if units else []
 
 
 def read_role(text: str, where: str) -> Role:
@@ -49,19 +77,25 @@ def read_role(text: str, where: str) -> Role:
     on_change = document.get("on_change", "restart")
     if on_change not in SYSTEMCTL:
         raise Wrong(f"{where}: on_change: {on_change!r} is none of {', '.join(SYSTEMCTL)}")
+    defaults = document.get("defaults", {})
+    for key in RESERVED.keys() & defaults.keys():
+        raise Wrong(f"{where}: defaults: {key}: is no setting's name")
+    units = tuple(map(str, document.get("units", [])))
     return Role(
-        templates=tuple(_read_template(item, where) for item in document.get("templates", [])),
+        templates=tuple(_read_template(item, units, where) for item in document.get("templates", [])),
         check=tuple(map(str, document.get("check", []))),
-        units=tuple(map(str, document.get("units", []))),
+        units=units,
         on_change=on_change,
-        defaults=document.get("defaults", {}),
+        defaults=defaults,
+        peers=tuple(map(str, document.get("peers", []))),
+        secrets=tuple(map(str, document.get("secrets", []))),
     )
 
 
 def read_settings(text: str, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
     """The environment's settings over the role's defaults. Raises Wrong with the key that does not fit."""
     where = "samovar-settings"
-    given = read_mapping(text, where)
+    given = {key: value for key, value in read_mapping(text, where).items() if key not in RESERVED}
     for key, value in given.items():
         if key not in defaults:
             raise Wrong(f"{where}: {key}: unknown; the role knows {', '.join(defaults) or 'no settings'}")
@@ -72,6 +106,18 @@ def read_settings(text: str, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
         if value is None:
             raise Wrong(f"{where}: {key}: must be given")
     return settings
+
+
+def read_reserved(text: str, key: str, names: Iterable[str]) -> Mapping[str, Any]:
+    """What samovar-settings says under `key`, one of RESERVED, of those `names` that it knows. Raises Wrong."""
+    where = f"samovar-settings: {key}"
+    given = read_mapping(text, "samovar-settings").get(key) or {}
+    if not isinstance(given, dict):
+        raise Wrong(f"{where}: must be a mapping")
+    for name, value in given.items():
+        if type(value) is not RESERVED[key]:
+            raise Wrong(f"{where}: {name}: {value!r} must be of the kind {RESERVED[key].__name__}")
+    return {name: given[name] for name in names if name in given}
 
 
 def read_mapping(text: str, where: str) -> Mapping[str, Any]:
@@ -87,11 +133,24 @@ def read_mapping(text: str, where: str) -> Mapping[str, Any]:
     return {str(key): value for key, value in document.items()}
 
 
-def _read_template(item: Any, where: str) -> Template:
+def _read_template(item: Any, units: tuple[str, ...], where: str) -> Template:
     try:
-        return Template(item["source"], item["target"], int(str(item.get("mode", "0644")), 8))
+        template = Template(
+            source=item["source"],
+            target=item["target"],
+            mode=int(str(item.get("mode", "0644")), 8),
+            owner=item.get("owner"),
+            units=tuple(item.get("units", units)),
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Wrong(f"{where}: templates: {item!r}: wants source, target and an octal mode in quotes") from error
+    for key in item.keys() - TEMPLATE_KEYS:
+        raise Wrong(f"{where}: templates: {item!r}: {key}: unknown")
+    for unit in set(template.units) - set(units):
+        raise Wrong(f"{where}: templates: {item!r}: {unit}: none of the role's units")
+    if template.owner is not None and template.owner.count(":") != 1:
+        raise Wrong(f"{where}: templates: {item!r}: owner: must be user:group")
+    return template
 
 
 def _fits(value: Any, default: Any) -> bool:

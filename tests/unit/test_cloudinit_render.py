@@ -36,6 +36,23 @@ def test_metadata_holds_what_the_agent_reads() -> None:
     assert not any(set("{}") & set(value) for value in metadata.values())
 
 
+def test_metadata_holds_the_counts_of_peers_and_the_ids_of_secrets() -> None:
+    metadata = instance_metadata("bingo", {"port": 80}, peers={"postgres": 1}, secrets={"password": "e6q1"})
+    assert yaml.safe_load(metadata["samovar-settings"]) == {
+        "port": 80,
+        "peers": {"postgres": 1},
+        "secrets": {"password": "e6q1"},
+    }
+    assert "{" not in metadata["samovar-settings"]
+    assert "samovar-settings" in instance_metadata("bingo", {}, peers={"postgres": 1})
+
+
+@pytest.mark.parametrize("key", ["peers", "secrets"])
+def test_a_setting_named_as_what_the_tool_says_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"settings.{key}"):
+        instance_metadata("bingo", {key: 1})
+
+
 def test_what_there_is_not_is_left_out() -> None:
     assert set(instance_metadata("nginx", {})) == {"user-data", "samovar-role"}
 

@@ -15,6 +15,7 @@ from cloudinit.node import voice
 from cloudinit.node.agent import Agent, run
 from cloudinit.node.errors import Wrong
 from cloudinit.node.metadata import Metadata
+from cloudinit.node.outside import Periods
 
 ROLE = "{templates: [{source: a.conf.j2, target: /etc/a.conf}], defaults: {port: 80}}"
 
@@ -25,7 +26,7 @@ def write(path: Path, text: str) -> None:
 
 
 class PlainService(ThreadingHTTPServer):
-    """A metadata service without ETag and without waiting; its settings change after `steady` questions."""
+    """A metadata service whose settings change after `steady` questions."""
 
     def __init__(self, steady: int) -> None:
         super().__init__(("127.0.0.1", 0), PlainAnswer)
@@ -50,12 +51,12 @@ class PlainAnswer(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def test_the_agent_polls_a_service_that_does_not_wait(tmp_path: Path) -> None:
+def test_the_agent_goes_on_asking_and_applies_what_changed(tmp_path: Path) -> None:
     write(tmp_path / "usr/lib/samovar/roles/a.yaml", ROLE)
     write(tmp_path / "usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }}\n")
     with PlainService(steady=4) as service:
         threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
-        agent = Agent(Metadata(f"http://127.0.0.1:{service.server_port}"), tmp_path, pause=0.1)
+        agent = Agent(Metadata(f"http://127.0.0.1:{service.server_port}"), tmp_path, periods=Periods(0.1, 0.1))
         assert list(islice(agent.passes(), 2)) == ["role a: configured"] * 2
         service.shutdown()
     assert (tmp_path / "etc/a.conf").read_text() == "port 2\n"

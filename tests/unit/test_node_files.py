@@ -4,6 +4,7 @@ import itertools
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,11 @@ OLD = (File("/etc/a/one", "old one", 0o640), File("/etc/three", "old three", 0o6
 NEW = (File("/etc/a/one", "new one", 0o600), File("/etc/b/two", "new two", 0o644), OLD[1])
 
 
-def nothing() -> None:
+def nothing(_: list[str]) -> None:
     """A confirmation that finds no fault."""
 
 
-def refuse() -> None:
+def refuse(_: list[str]) -> None:
     raise Wrong("no")
 
 
@@ -64,7 +65,7 @@ def test_a_refused_change_is_undone(files: Files, tmp_path: Path) -> None:
 
 def test_the_new_files_are_in_place_while_they_are_confirmed(files: Files, tmp_path: Path) -> None:
     seen: list[str] = []
-    files.change(NEW, lambda: seen.append((tmp_path / "etc/a/one").read_text()))
+    files.change(NEW, lambda _: seen.append((tmp_path / "etc/a/one").read_text()))
     assert seen == ["new one"]
 
 
@@ -135,8 +136,22 @@ def test_nobody_else_reads_a_secret_while_it_is_written(files: Files, tmp_path: 
     modes = []
     try:
         files.change(
-            (File("/etc/secret", "s", 0o400),), lambda: modes.append((tmp_path / "etc/secret").stat().st_mode & 0o777)
+            (File("/etc/secret", "s", 0o400),), lambda _: modes.append((tmp_path / "etc/secret").stat().st_mode & 0o777)
         )
     finally:
         os.umask(old)
     assert modes == [0o400]
+
+
+def test_what_changed_is_what_is_confirmed(files: Files) -> None:
+    seen: list[list[str]] = []
+    files.change(NEW, seen.append)
+    assert seen == [["/etc/a/one", "/etc/b/two"]]
+
+
+def test_an_owner_that_does_not_exist_is_named_and_nothing_changes(files: Files, tmp_path: Path) -> None:
+    before = state(tmp_path)
+    with pytest.raises(Wrong, match="owner no-such-user:root"):
+        files.change([replace(OLD[0], owner="no-such-user:root")], nothing)
+    after = {path: held for path, held in state(tmp_path).items() if not path.endswith(".samovar")}
+    assert after == before

@@ -3,17 +3,26 @@ from __future__ import annotations
 import pytest
 
 from cloudinit.node.errors import Wrong
-from cloudinit.node.facts import Facts, Machine, read_facts
+from cloudinit.node.facts import Facts, Machine, Peer, read_facts
 from cloudinit.node.render import File, render
 from cloudinit.node.role import read_role
 
 MACHINE = Machine("epd1", "nginx-1", "nginx-1.ru-central1.internal", "10.30.0.3", "ru-central1-a")
-ROLE = read_role('templates: [{source: a.j2, target: /etc/a, mode: "0600"}]', "a.yaml")
+ROLE = read_role('templates: [{source: a.j2, target: /etc/a, mode: "0600", owner: "www-data:adm"}]', "a.yaml")
+
+
+FACTS = Facts(
+    MACHINE,
+    "a",
+    "",
+    peers={"bingo": (Peer("bingo-1", "10.30.0.4"), Peer("bingo-3", "10.30.0.6"))},
+    secrets={"password": "quiet", "certificate": {"cert": "c", "key": "k"}},
+)
 
 
 def rendered(text: str, **others: str) -> str:
-    (file,) = render(ROLE, {"port": 80, "list": [1, 2]}, MACHINE, ({"a.j2": text} | others).get)
-    assert (file.path, file.mode) == ("/etc/a", 0o600)
+    (file,) = render(ROLE, {"port": 80, "list": [1, 2]}, FACTS, ({"a.j2": text} | others).get)
+    assert (file.path, file.mode, file.owner) == ("/etc/a", 0o600, "www-data:adm")
     return file.content
 
 
@@ -21,6 +30,23 @@ def test_templates_know_settings_and_machine() -> None:
     assert rendered("listen {{ settings.port }}; # {{ machine.name }} {{ machine.zone }}\n") == (
         "listen 80; # nginx-1 ru-central1-a\n"
     )
+
+
+def test_templates_know_peers_in_their_order_and_secrets() -> None:
+    assert rendered("{% for peer in peers.bingo %}{{ peer.name }}={{ peer.address }} {% endfor %}") == (
+        "bingo-1=10.30.0.4 bingo-3=10.30.0.6 "
+    )
+    assert rendered("{{ secrets.password }}{{ secrets.certificate.key }}") == "quietk"
+
+
+def test_a_secret_that_the_environment_lacks_is_told_from_one_that_it_has() -> None:
+    assert rendered("{{ secrets.other is defined }}{{ secrets.password is defined }}") == "FalseTrue"
+
+
+def test_no_secret_shows_in_what_is_printed_of_facts_and_files() -> None:
+    (file,) = render(ROLE, {}, FACTS, lambda _: "{{ secrets.password }}")
+    assert "quiet" in file.content
+    assert "quiet" not in repr(FACTS) + repr(file)
 
 
 def test_blocks_leave_no_empty_lines_and_nothing_is_escaped() -> None:
@@ -39,6 +65,8 @@ def test_templates_include_one_another() -> None:
         ("{% if %}", "Expected an expression"),
         ('{% include "c.j2" %}', "c.j2"),
         ("{{ settings.list + 1 }}", "TypeError"),
+        ("{{ peers.postgres }}", "postgres"),
+        ("{{ secrets.other }}", "other"),
     ],
 )
 def test_a_fault_names_the_template_and_what_it_lacks(text: str, what: str) -> None:
@@ -48,7 +76,7 @@ def test_a_fault_names_the_template_and_what_it_lacks(text: str, what: str) -> N
 
 def test_a_missing_template_is_named() -> None:
     with pytest.raises(Wrong, match=r"^a.j2: TemplateNotFound"):
-        render(ROLE, {}, MACHINE, lambda _: None)
+        render(ROLE, {}, FACTS, lambda _: None)
 
 
 def test_facts_are_read_from_googles_form() -> None:
@@ -58,9 +86,9 @@ def test_facts_are_read_from_googles_form() -> None:
         "hostname": "nginx-1.ru-central1.internal",
         "zone": "projects/b1c/zones/ru-central1-a",
         "networkInterfaces": [{"ip": "10.30.0.3"}],
-        "attributes": {"samovar-role": "nginx", "samovar-settings": "port: 80\n"},
+        "attributes": {"samovar-role": "nginx", "samovar-settings": "port: 80\n", "samovar-api": "endpoint: https://a"},
     }
-    assert read_facts(instance) == Facts(MACHINE, "nginx", "port: 80\n")
+    assert read_facts(instance) == Facts(MACHINE, "nginx", "port: 80\n", "endpoint: https://a")
 
 
 def test_a_machine_without_attributes_has_no_role() -> None:

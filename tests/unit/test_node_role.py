@@ -8,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudinit.node.errors import Wrong
-from cloudinit.node.role import Template, read_role, read_settings
+from cloudinit.node.role import Template, read_reserved, read_role, read_settings
 
 NGINX = """
 templates:
-  - {source: nginx.conf.j2, target: /etc/nginx/nginx.conf, mode: "0640"}
-  - {source: index.html.j2, target: /var/www/index.html}
+  - {source: nginx.conf.j2, target: /etc/nginx/nginx.conf, mode: "0640", owner: "root:www-data"}
+  - {source: index.html.j2, target: /var/www/index.html, units: []}
+  - {source: haproxy.cfg.j2, target: /etc/haproxy.cfg, units: [haproxy.service]}
 check: [nginx, -t]
-units: [nginx.service]
+units: [nginx.service, haproxy.service]
+peers: [bingo]
+secrets: [certificate]
 on_change: reload
 defaults: {port: 80, ratio: 0.5, https: false, email: null}
 """
@@ -25,18 +28,36 @@ DEFAULTS = {"port": 80, "ratio": 0.5, "https": False, "email": None}
 def test_a_role_is_read_as_it_is_written() -> None:
     role = read_role(NGINX, "nginx.yaml")
     assert role.templates == (
-        Template("nginx.conf.j2", "/etc/nginx/nginx.conf", 0o640),
-        Template("index.html.j2", "/var/www/index.html", 0o644),
+        Template("nginx.conf.j2", "/etc/nginx/nginx.conf", 0o640, "root:www-data", role.units),
+        Template("index.html.j2", "/var/www/index.html", 0o644, None, ()),
+        Template("haproxy.cfg.j2", "/etc/haproxy.cfg", 0o644, None, ("haproxy.service",)),
     )
+    assert role.units == ("nginx.service", "haproxy.service")
+    assert (role.peers, role.secrets) == (("bingo",), ("certificate",))
     assert role.check == ("nginx", "-t")
     assert role.defaults == DEFAULTS
-    assert role.reload_command() == ["systemctl", "--no-block", "try-reload-or-restart", "nginx.service"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "units"),
+    [
+        (["/etc/haproxy.cfg"], ["haproxy.service"]),
+        (["/etc/nginx/nginx.conf", "/var/www/index.html"], ["nginx.service", "haproxy.service"]),
+    ],
+)
+def test_only_what_a_change_concerns_is_reloaded(changed: list[str], units: list[str]) -> None:
+    command = read_role(NGINX, "nginx.yaml").reload_command(changed)
+    assert command == ["systemctl", "--no-block", "try-reload-or-restart", *units]
+
+
+def test_a_change_that_concerns_no_unit_reloads_none() -> None:
+    assert read_role(NGINX, "nginx.yaml").reload_command(["/var/www/index.html"]) == []
 
 
 def test_a_role_of_nothing_is_one() -> None:
     role = read_role("", "bare.yaml")
     assert role.templates == ()
-    assert role.reload_command() == ["systemctl", "--no-block", "try-restart"]
+    assert role.reload_command([]) == []
 
 
 @pytest.mark.parametrize(
@@ -47,6 +68,11 @@ def test_a_role_of_nothing_is_one() -> None:
         ("on_change: restat", "on_change: 'restat'"),
         ("templates: [{source: a}]", "templates: .*target"),
         ('templates: [{source: a, target: /b, mode: "0888"}]', "templates: .*octal"),
+        ("templates: [{source: a, target: /b, owner: root}]", "templates: .*user:group"),
+        ("templates: [{source: a, target: /b, mod: x}]", "templates: .*mod: unknown"),
+        ("templates: [{source: a, target: /b, units: [c.service]}]", "templates: .*c.service: none of"),
+        ("defaults: {peers: 1}", "defaults: peers"),
+        ("peers: bingo", "peers: must be a list"),
         ("- 1", "must be a mapping"),
         ("a: [", "no YAML"),
     ],
@@ -78,6 +104,29 @@ def test_settings_go_over_defaults() -> None:
 def test_a_fault_in_the_settings_names_the_key(text: str, key: str) -> None:
     with pytest.raises(Wrong, match=f"^samovar-settings: {key}"):
         read_settings(text, DEFAULTS)
+
+
+TOLD = "port: 8080\nemail: a@b.c\npeers:\n  bingo: 3\n  nginx: 2\nsecrets:\n  password: e6q1\n"
+
+
+def test_counts_of_peers_and_ids_of_secrets_are_no_settings() -> None:
+    assert read_settings(TOLD, DEFAULTS) == {**DEFAULTS, "port": 8080, "email": "a@b.c"}
+    assert read_reserved(TOLD, "peers", ["bingo", "postgres"]) == {"bingo": 3}
+    assert read_reserved(TOLD, "secrets", ["password"]) == {"password": "e6q1"}
+    assert read_reserved("", "secrets", ["password"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("peers: [bingo]", "peers: must be a mapping"),
+        ("peers: {bingo: true}", "peers: bingo: True must be"),
+        ("peers: {bingo: '3'}", "peers: bingo: '3' must be"),
+    ],
+)
+def test_a_fault_in_the_counts_of_peers_names_the_group(text: str, what: str) -> None:
+    with pytest.raises(Wrong, match=f"^samovar-settings: {what}"):
+        read_reserved(text, "peers", ["bingo"])
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.integers() | st.text() | st.lists(st.integers())))
