@@ -89,9 +89,11 @@ def run(
     log.debug("run", command=command)
     ear = _Ear(on_line, logfile)
     try:
-        process = _start(argv, ear, stdin=stdin, env=env, cwd=cwd)
-        with _bounded(process, timeout) as overdue:
-            process.wait()
+        with _interrupt_held() as release:
+            process = _start(argv, ear, stdin=stdin, env=env, cwd=cwd)
+            with _bounded(process, timeout) as overdue:
+                release()
+                process.wait()
     finally:
         ear.close()
     if overdue.is_set():
@@ -125,6 +127,29 @@ def _start(
         raise _missing(argv) from error
     except sh.ForkException as error:  # it holds the child's traceback
         raise _unstartable(argv, str(error).strip().splitlines()[-1].strip()) from error
+
+
+@contextmanager
+def _interrupt_held() -> Iterator[Callable[[], None]]:
+    """An interrupt that comes while a process is being started is raised by what is given here, once it can be ended.
+
+    A mask would be inherited by the process; a handler is not.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    heard = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: heard.set())
+
+    def release() -> None:
+        signal.signal(signal.SIGINT, before)
+        if heard.is_set():
+            raise KeyboardInterrupt
+
+    try:
+        yield release
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
