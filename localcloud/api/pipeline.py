@@ -35,9 +35,13 @@ PUBLIC = frozenset(
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: the id of a service account, or `operator`; empty where the method is public."""
+    """Who calls: the id of a service account, or `operator`; empty where the method is public.
+
+    `host` is where a caller over HTTP has reached the cloud, by its own words; empty for one over gRPC.
+    """
 
     subject: str
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Call:
     request: Message
     token: str = ""
     idempotency_key: str = ""
+    host: str = ""
 
 
 Handler = Callable[[Any, Caller], Message]
@@ -87,13 +92,13 @@ class Api:
 
     def _authenticate(self, call: Call) -> Caller:
         if call.method.containing_service.full_name in PUBLIC:
-            return Caller("")
+            return Caller("", call.host)
         if not call.token:
             raise Refused(Code.UNAUTHENTICATED, "no IAM token; send it as `authorization: Bearer <token>`")
         subject = self._tokens.subject(call.token)
         if subject is None:
             raise Refused(Code.UNAUTHENTICATED, "The token is invalid or has expired")
-        caller = Caller(subject)
+        caller = Caller(subject, call.host)
         self._judge(caller, call.method)
         return caller
 

@@ -61,7 +61,8 @@ class RestForm:
         if match is None:
             raise unimplemented(f"{request.method} {path}")
         message = transcode(match, request.query.items(), body)
-        return Call(match.binding.method, message, bearer(request), request.headers.get("Idempotency-Key", ""))
+        key = request.headers.get("Idempotency-Key", "")
+        return Call(match.binding.method, message, bearer(request), key, request.host)
 
 
 def bearer(request: web.Request) -> str:

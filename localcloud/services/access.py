@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from google.protobuf.descriptor import MethodDescriptor
 from yandex.cloud.access.access_pb2 import AccessBinding, AccessBindingAction, AccessBindingDelta, Subject
+from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
@@ -58,7 +59,11 @@ class Access:
     def check(self, caller: Caller, method: MethodDescriptor) -> None:
         """Raises PERMISSION_DENIED unless the caller may call the method on whatever it names."""
         service = method.containing_service.full_name
-        if caller.subject == OPERATOR or service in JUDGE_THEMSELVES:
+        if caller.subject == OPERATOR:
+            return
+        if self._store.get(ServiceAccount, caller.subject) is None:
+            raise denied(f"Permission denied: there is no service account {caller.subject}")
+        if service in JUDGE_THEMSELVES:
             return
         places = [place.id for kind in (Folder, Cloud) for place in self._store.all(kind)]
         held = self.roles(caller, places)

@@ -1,4 +1,4 @@
-"""yandex.cloud.endpoint: where each service answers. Here all of them answer at one port."""
+"""yandex.cloud.endpoint: where each service answers. Here all of them answer at one port, and over REST at another."""
 
 from __future__ import annotations
 
@@ -36,12 +36,16 @@ class ApiEndpointService:
         """Both as host:port, once they are known."""
         self._addresses = dict.fromkeys(GRPC, grpc) | dict.fromkeys(REST, rest)
 
-    def Get(self, request: GetApiEndpointRequest, _: Caller) -> ApiEndpoint:
-        address = self._addresses.get(request.api_endpoint_id)
+    def Get(self, request: GetApiEndpointRequest, caller: Caller) -> ApiEndpoint:
+        address = self._seen_by(caller).get(request.api_endpoint_id)
         if address is None:
             raise not_found("ApiEndpoint", request.api_endpoint_id)
         return ApiEndpoint(id=request.api_endpoint_id, address=address)
 
-    def List(self, _: ListApiEndpointsRequest, __: Caller) -> ListApiEndpointsResponse:
-        endpoints = [ApiEndpoint(id=name, address=address) for name, address in self._addresses.items()]
+    def List(self, _: ListApiEndpointsRequest, caller: Caller) -> ListApiEndpointsResponse:
+        endpoints = [ApiEndpoint(id=name, address=address) for name, address in self._seen_by(caller).items()]
         return ListApiEndpointsResponse(endpoints=endpoints)
+
+    def _seen_by(self, caller: Caller) -> dict[str, str]:
+        """Who asks over REST is told to go on where they asked, by the name that they know."""
+        return dict.fromkeys(self._addresses, caller.host) if caller.host else self._addresses

@@ -17,6 +17,7 @@ from yandex.cloud.access.access_pb2 import (
     UpdateAccessBindingsRequest,
 )
 from yandex.cloud.api import operation_pb2
+from yandex.cloud.iam.v1.service_account_service_pb2 import DeleteServiceAccountRequest
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
@@ -90,6 +91,16 @@ def test_no_role_but_admin_lets_an_account_grant_itself_more(cloud: RunningCloud
     assert not _allowed(folders.SetAccessBindings, request)
     grant(cloud, "resource-manager.admin", account_id)
     assert _allowed(folders.SetAccessBindings, request)
+
+
+def test_a_token_outlives_its_account_for_nothing(cloud: RunningCloud) -> None:
+    account_id, token = account(cloud)
+    grant(cloud, "editor", account_id)
+    networks, request = NetworkServiceStub(cloud.channel(token)), ListNetworksRequest(folder_id="x")
+    assert _allowed(networks.List, request)
+    delete = DeleteServiceAccountRequest(service_account_id=account_id)
+    ServiceAccountServiceStub(cloud.channel()).Delete(delete)
+    assert not _allowed(networks.List, request)
 
 
 def test_whoever_may_make_a_thing_may_follow_its_operation(cloud: RunningCloud) -> None:

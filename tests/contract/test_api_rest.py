@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localcloud.api.rest_table import bindings_of
+from localcloud.ports import listen
 from tests.support.rest import Rest
 from tests.support.simulated import RunningCloud
 
@@ -103,6 +106,27 @@ def test_a_token_is_had_without_one(cloud: RunningCloud) -> None:
     path = f"/vpc/v1/networks?folderId={cloud.endpoint.folder_id}"
     assert Rest(cloud, made["iamToken"]).call("GET", path) == (200, {})
     assert Rest(cloud, "").call("GET", "/endpoints")[0] == 200
+
+
+def test_discovery_over_rest_leads_on_over_rest(cloud: RunningCloud) -> None:
+    found = Rest(cloud, "").call("GET", "/endpoints")[1]["endpoints"]
+    addresses = {endpoint["id"]: endpoint["address"] for endpoint in found}
+    assert addresses["lockbox"] == addresses["lockbox-payload"] == addresses["storage"] == cloud.endpoint.rest
+
+
+def test_it_answers_at_another_socket_by_the_name_that_machines_know(cloud: RunningCloud) -> None:
+    sock = listen(0)
+    cloud.answer_rest_at(sock)
+    host, port = sock.getsockname()
+    context = ssl.create_default_context(cafile=cloud.endpoint.ca)
+    with (
+        socket.create_connection((host, port), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname="api.internal") as tls,
+    ):
+        tls.sendall(b"GET /endpoints/lockbox HTTP/1.1\r\nHost: api.internal\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: tls.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"id": "lockbox", "address": "api.internal"}
 
 
 @pytest.mark.parametrize("path", ["/compute/v1/snapshots", "/nothing/v1/of-the-kind", "/", "/vpc/v1/networks/x:fly"])

@@ -15,7 +15,7 @@ import grpc
 
 from localcloud.api.grpc_server import serve_grpc
 from localcloud.api.pki import ensure_pki
-from localcloud.api.rest_server import make_rest_server
+from localcloud.api.rest_server import RestServer, make_rest_server
 from localcloud.api.storage import Storage
 from localcloud.api.tokens import Tokens
 from localcloud.cloud import Cloud, Host, running
@@ -111,6 +111,7 @@ class RunningCloud:
         self.fabric = SimulatedFabric()
         self.endpoint: Endpoint
         self.cloud: Cloud
+        self._rest: RestServer
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
 
@@ -126,6 +127,10 @@ class RunningCloud:
             self._loop.call_soon_threadsafe(self._end.set)
             thread.join()
             self._loop.close()
+
+    def answer_rest_at(self, sock: socket.socket) -> None:
+        """The REST form answers at one more bound socket."""
+        asyncio.run_coroutine_threadsafe(self._rest.answer_at(sock), self._loop).result(timeout=5)
 
     def channel(self, token: str | None = None) -> grpc.Channel:
         """An authenticated channel; with a token of one's own, or "" for none."""
@@ -157,8 +162,8 @@ class RunningCloud:
             )
             self.cloud.endpoints.answer_at(grpc=address, rest=self.endpoint.rest)
             server = await serve_grpc(self.cloud.api, pki, address)
-            rest = await make_rest_server(self.cloud.api, Storage(self.home.uploads).routes(), tokens, pki)
-            await rest.answer_at(rest_socket)
+            self._rest = await make_rest_server(self.cloud.api, Storage(self.home.uploads).routes(), tokens, pki)
+            await self._rest.answer_at(rest_socket)
         except BaseException as error:
             ready.set_exception(error)
             raise
@@ -166,7 +171,7 @@ class RunningCloud:
             ready.set_result(None)
             await self._end.wait()
         await server.stop(None)
-        await rest.close()
+        await self._rest.close()
         await self.cloud.take_down()
         store.close()
 
