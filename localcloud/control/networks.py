@@ -11,7 +11,9 @@ from typing import Protocol
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import Listener, NetworkLoadBalancer
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
+from yandex.cloud.vpc.v1.gateway_pb2 import Gateway
 from yandex.cloud.vpc.v1.network_pb2 import Network as VpcNetwork
+from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
 from localcloud.network.spec import Fabric, Forward, Network, Nic, Subnet, Transport
@@ -21,6 +23,9 @@ from localcloud.store.store import Store
 POWERED = frozenset(
     {Instance.PROVISIONING, Instance.STARTING, Instance.RUNNING, Instance.RESTARTING, Instance.STOPPING}
 )
+
+
+WORLD = "0.0.0.0/0"
 
 
 class Judge(Protocol):
@@ -73,17 +78,39 @@ class Networks:
         return Network(
             id=vpc.id,
             index=self._store.noted(vpc.id, INDEX),
-            subnets=tuple(
-                Subnet(subnet.id, self._store.noted(subnet.id, INDEX), IPv4Network(subnet.v4_cidr_blocks[0]))
-                for subnet in subnets
-            ),
-            nics=tuple(_nic(instance) for instance in instances),
+            subnets=tuple(map(self._subnet, subnets)),
+            nics=tuple(map(self._nic, instances)),
             forwards=tuple(
                 forward
                 for balancer in self._store.all(NetworkLoadBalancer)
                 for forward in self._forwards(balancer, ids)
             ),
         )
+
+    def _subnet(self, subnet: VpcSubnet) -> Subnet:
+        index = self._store.noted(subnet.id, INDEX)
+        return Subnet(subnet.id, index, IPv4Network(subnet.v4_cidr_blocks[0]), subnet.zone_id)
+
+    def _nic(self, instance: Instance) -> Nic:
+        nic = instance.network_interfaces[0]
+        public = nic.primary_v4_address.one_to_one_nat.address
+        return Nic(
+            machine_id=instance.id,
+            subnet_id=nic.subnet_id,
+            mac=nic.mac_address,
+            address=IPv4Address(nic.primary_v4_address.address),
+            hostname=instance.fqdn.split(".")[0],
+            plugged=instance.status in POWERED,
+            aliases=(instance.fqdn,),
+            public=IPv4Address(public) if public else None,
+            egress=bool(public) or self._has_gateway(nic.subnet_id),
+        )
+
+    def _has_gateway(self, subnet_id: str) -> bool:
+        """Whether the subnet's route table sends to a NAT gateway what goes to the world."""
+        table = self._store.get(RouteTable, self._store.must(VpcSubnet, subnet_id).route_table_id)
+        world = [route for route in table.static_routes if route.destination_prefix == WORLD] if table else []
+        return any(self._store.get(Gateway, route.gateway_id) for route in world)
 
     def _forwards(self, balancer: NetworkLoadBalancer, subnet_ids: set[str]) -> Iterator[Forward]:
         """A balancer belongs to the network of its targets."""
@@ -100,21 +127,6 @@ class Networks:
 def network_of(store: Store, instance: Instance) -> str:
     """The id of the network that an instance's interface is in."""
     return store.must(VpcSubnet, instance.network_interfaces[0].subnet_id).network_id
-
-
-def _nic(instance: Instance) -> Nic:
-    nic = instance.network_interfaces[0]
-    public = nic.primary_v4_address.one_to_one_nat.address
-    return Nic(
-        machine_id=instance.id,
-        subnet_id=nic.subnet_id,
-        mac=nic.mac_address,
-        address=IPv4Address(nic.primary_v4_address.address),
-        hostname=instance.fqdn.split(".")[0],
-        plugged=instance.status in POWERED,
-        aliases=(instance.fqdn,),
-        public=IPv4Address(public) if public else None,
-    )
 
 
 def lost(before: Network, now: Network, registered: frozenset[IPv4Address]) -> frozenset[IPv4Address]:

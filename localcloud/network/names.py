@@ -17,6 +17,9 @@ CLIENTS = IPv4Address("127.65.0.1")
 METADATA = IPv4Address("169.254.169.254")
 HEALTH_CHECKS = IPv4Address("198.18.235.2")
 """Where health checks come from; in Yandex Cloud it is all of 198.18.235.0/24 and 198.18.248.0/24."""
+API, API_PORT = IPv4Address("198.18.0.1"), 443
+"""Where the API answers inside a network, for machines that have a way out."""
+API_NAME = f"api.{DOMAIN}"
 UPLINK_GATEWAY = IPv4Address("198.18.235.1")
 """The next hop of public addresses as the host sees it: a permanent neighbour, never a packet's address."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from localcloud.network.names import DOMAIN, bridge, gateway, name_server
+from localcloud.network.names import API, API_NAME, DOMAIN, bridge, gateway, name_server
 from localcloud.network.spec import Network, Nic, Subnet
 
 LEASE_TIME = "12h"
@@ -66,9 +66,15 @@ def records(network: Network, files: Files) -> Records:
     """What `network` comes to as leases and names."""
     return Records(
         configuration="".join(f"{line}\n" for line in _configuration(network, files)),
-        hosts="".join(f"{nic.address} {' '.join(_names(nic))}\n" for nic in network.nics),
+        hosts="".join(f"{line}\n" for line in _hosts(network)),
         dhcp_hosts="".join(f"{nic.mac},{nic.address},{nic.hostname}\n" for nic in network.nics),
     )
+
+
+def _hosts(network: Network) -> Iterator[str]:
+    """The API has its name in every network: a machine without a way out finds it, and waits for it in vain."""
+    yield f"{API} {API_NAME}"
+    yield from (f"{nic.address} {' '.join(_names(nic))}" for nic in network.nics)
 
 
 def _names(nic: Nic) -> Iterable[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from localcloud.network.names import BRIDGES, CLIENTS, UPLINK
+from localcloud.network.names import API, API_PORT, BRIDGES, CLIENTS, UPLINK
 from localcloud.network.spec import Forward, Network
 
 TABLE = "samovar"
@@ -24,7 +24,7 @@ def ruleset(network: Network) -> str:
         _chain("own", "filter hook prerouting priority mangle", _own(network.forwards)),
         _chain("balance", "nat hook prerouting priority dstnat", _balance(network)),
         _chain("forwarded", "filter hook forward priority filter", _forwarded(network.forwards)),
-        _chain("received", "filter hook input priority filter", _received()),
+        _chain("received", "filter hook input priority filter", _received(network)),
         _chain("sent", "filter hook output priority filter", _sent()),
         _chain("masked", "nat hook postrouting priority srcnat", _masked()),
     )
@@ -81,8 +81,12 @@ def _forwarded(forwards: Iterable[Forward]) -> Iterator[str]:
         yield f"ip daddr {_set(sorted(undelivered))} drop"
 
 
-def _received() -> Iterator[str]:
+def _received(network: Network) -> Iterator[str]:
+    """The API answers those who have a way out; for all others it is as far away as the world is."""
     yield f'iifname "{UPLINK}" drop'
+    if outgoing := [nic.address for nic in network.nics if nic.egress]:
+        yield f"{FROM_MACHINES} ip saddr {_set(outgoing)} ip daddr {API} tcp dport {API_PORT} accept"
+    yield f"{FROM_MACHINES} ip daddr {API} drop"
 
 
 def _sent() -> Iterator[str]:

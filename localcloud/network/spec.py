@@ -18,18 +18,23 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet: a bridge. `.1` is its gateway, `.2` its name server. `index` is unique within the network (1-99)."""
+    """A subnet: a bridge. `.1` is its gateway, `.2` its name server. `index` is unique within the network (1-99).
+
+    Balancers inside the network send to targets in the client's `zone` first.
+    """
 
     id: str
     index: int
     cidr: IPv4Network
+    zone: str = ""
 
 
 @dataclass(frozen=True)
 class Nic:
     """A machine's network interface. `hostname` and `aliases` are the names under which the network's DNS knows it.
 
-    `plugged` is False for a machine without power. `public` is its one-to-one NAT address, if it has one.
+    `plugged` is False for a machine without power. `public` is its one-to-one NAT address, if it has one. `egress`
+    says whether it has a way out of the network: a public address, or a route to a NAT gateway.
     """
 
     machine_id: str
@@ -40,6 +45,7 @@ class Nic:
     plugged: bool = True
     aliases: tuple[str, ...] = ()
     public: IPv4Address | None = None
+    egress: bool = False
 
 
 @dataclass(frozen=True)

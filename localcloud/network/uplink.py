@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
-from localcloud.network.names import CLIENTS, HEALTH_CHECKS, METADATA, UPLINK, UPLINK_GATEWAY, Names
+from localcloud.network.names import API, CLIENTS, HEALTH_CHECKS, METADATA, UPLINK, UPLINK_GATEWAY, Names
 from localcloud.network.spec import Network
 
 
@@ -19,7 +19,7 @@ def inside(macs: tuple[str, str]) -> tuple[str, ...]:
     """Lines for the network's side: its own addresses, and the way back to the host's clients."""
     return (
         "link set lo up",
-        *(f"address replace {address}/32 dev lo" for address in (METADATA, HEALTH_CHECKS)),
+        *(f"address replace {address}/32 dev lo" for address in (METADATA, HEALTH_CHECKS, API)),
         f"link set {UPLINK} up",
         f"neigh replace {CLIENTS} lladdr {macs[0]} dev {UPLINK} nud permanent",
         f"route replace table local {CLIENTS}/32 dev {UPLINK} scope link",
