@@ -51,10 +51,11 @@ def _advance_all(plan: Plan) -> None:
 
 
 def _send_all(plan: Plan, goal: Goal, why: str) -> None:
-    _advance_all(plan)
+    """Before anything else, lest a machine be made only to be stopped."""
     for member in list(plan.members.values()):
         if member.goal not in (goal, Goal.LEAVE):
             turn(plan, member, goal, why)
+    _advance_all(plan)
 
 
 def _close_state(plan: Plan) -> None:

@@ -79,13 +79,14 @@ def _begin_delete(plan: Plan, member: Member) -> bool:
 
 def _update(plan: Plan, member: Member) -> bool:
     """Live on a running machine, otherwise on a stopped one, which then starts."""
-    if member.seen.compute is Compute.UPDATING:
+    compute = member.seen.compute
+    if compute is Compute.UPDATING:
         return False
-    if member.goal is Goal.STAY and member.seen.compute is Compute.RUNNING:
-        return _update_live(plan, member)
-    if member.goal is Goal.RESTART and member.seen.compute in (Compute.STOPPED, Compute.CRASHED):
+    if member.goal is Goal.STAY and compute not in HALTED:
+        return compute is Compute.RUNNING and _update_live(plan, member)
+    if member.goal is Goal.RESTART and compute in (Compute.STOPPED, Compute.CRASHED):
         return _update_stopped(plan, member)
-    plan.move(member, Status.STOPPED if member.seen.compute in HALTED else Status.STOPPING_INSTANCE)
+    plan.move(member, Status.STOPPED if compute in HALTED else Status.STOPPING_INSTANCE)
     return True
 
 

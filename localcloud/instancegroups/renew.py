@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,11 +27,12 @@ class Renewal:
 
 
 def renewals(plan: Plan) -> list[Renewal]:
-    """The queue, its order included: the next one is the first one."""
+    """The queue, the next one first; the fullest zone's come last, for the last ones may leave for good."""
     found = [renewal for member in plan.members.values() for renewal in _renewal(plan, member)]
     if not found and not plan.group.deploy.opportunistic and (member := Surplus(plan).of_crowded_zone()):
         return [Renewal(member, Goal.LEAVE, "its zone has more than another", 4)]
-    return sorted(found, key=lambda renewal: (renewal.rank, renewal.member.index))
+    load = Counter(member.zone for member in plan.members.values() if member.goal is not Goal.LEAVE)
+    return sorted(found, key=lambda renewal: (renewal.rank, load[renewal.member.zone], renewal.member.index))
 
 
 def _renewal(plan: Plan, member: Member) -> Iterator[Renewal]:

@@ -87,12 +87,14 @@ def running_status(plan: Plan, member: Member) -> Status:
 
 
 def _serve(plan: Plan, member: Member) -> bool:
+    if member.seen.compute is not Compute.RUNNING:
+        return False
     if _register(plan, member):
         return True
     if member.status is not running_status(plan, member):
         plan.move(member, running_status(plan, member))
         return True
-    if plan.effect(member) is Effect.LIVE and member.seen.compute is Compute.RUNNING:
+    if plan.effect(member) is Effect.LIVE:
         plan.move(member, Status.UPDATING_INSTANCE, facets=replace(member.facets, live=None))
         return True
     return False

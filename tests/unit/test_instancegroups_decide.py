@@ -286,6 +286,7 @@ def test_the_documented_example_of_the_deployment_algorithm() -> None:
     actions = live(world)
     assert made(actions) == 2
     assert path(actions, "m1")[-2:] == ["STARTING_INSTANCE", "RUNNING_ACTUAL"]
+    assert Log("m2", "leave: the template changed") in actions
     assert path(actions, "m2")[-1] == "DELETED"
     assert indices(world) == [1, 3, 4]
 
@@ -387,6 +388,25 @@ def test_zones_fill_evenly_in_their_order(size: int, spread: list[int]) -> None:
         assert sorted(m.index_in_zone for m in world.members() if m.zone == zone) == list(range(1, load[zone] + 1))
 
 
+def test_zones_stay_even_without_a_move() -> None:
+    world = settled(2, DeployPolicy(0, 1), zones=(Zone("a"), Zone("b")), has_checks=True)
+    world.machines["m2"].sick = True
+    assert made(live(world)) == 1
+    change(world, facets=Facets(recreate="new"))
+    assert made(live(world)) == 1
+    assert Counter(member.zone for member in world.members()) == {"a": 1, "b": 1}
+
+
+def test_a_zone_that_lost_more_than_the_other_gets_one_back() -> None:
+    world = settled(4, DeployPolicy(1, 0), zones=(Zone("a"), Zone("b")))
+    request(world, "m2", Goal.LEAVE)
+    request(world, "m4", Goal.LEAVE)
+    change(world, size=2)
+    assert world.settle()
+    live(world)
+    assert Counter(member.zone for member in world.members()) == {"a": 1, "b": 1}
+
+
 def test_machines_move_to_the_zones_that_the_group_now_has() -> None:
     world = settled(4, zones=(Zone("a"), Zone("b")))
     change(world, zones=(Zone("b"), Zone("d")))
@@ -436,6 +456,14 @@ def test_a_paused_group_does_nothing_whatever_happens() -> None:
     assert world.decide() == ()
     change(world, state=GroupState.ACTIVE)
     assert world.settle()
+
+
+@pytest.mark.parametrize("state", [GroupState.STOPPING, GroupState.DELETING])
+def test_no_machine_is_made_for_a_group_that_ends(state: GroupState) -> None:
+    world = Simulation(Group(3, ONE_ZONE, Facets()))
+    world.step(0.5)
+    change(world, state=state)
+    assert not any(isinstance(action, CreateInstance) for action in live(world))
 
 
 def test_a_stopped_group_keeps_its_machines_and_applies_changes_when_it_starts() -> None:

@@ -25,7 +25,7 @@ from localcloud.instancegroups.model import (
     SaveMember,
     Zone,
 )
-from localcloud.instancegroups.simulate import Pace, Simulation
+from localcloud.instancegroups.simulate import Machine, Pace, Simulation
 from localcloud.instancegroups.statuses import EDGES, RUNNING, Status
 
 ALIVE = {Compute.PROVISIONING, Compute.STARTING, Compute.RUNNING, Compute.RESTARTING, Compute.STOPPING}
@@ -94,35 +94,46 @@ class Event:
 
 def happen(world: Simulation, event: Event) -> None:
     """What the outside world and the group's owner can do."""
-    group = world.group
-    assert group is not None
-    ids = sorted(world.machines)
-    machine = world.machines[ids[event.which % len(ids)]] if ids else None
+    if ids := sorted(world.machines):
+        member_id = ids[event.which % len(ids)]
+        happen_to_machine(world.machines[member_id], event, world.now)
+        if event.what == "request":
+            goal = (Goal.RESTART, Goal.RECREATE, Goal.LEAVE)[event.value % 3]
+            world.records[member_id] = replace(world.records[member_id], requested=goal)
+    assert world.group is not None
+    world.group = changed(world.group, event)
+
+
+def happen_to_machine(machine: Machine, event: Event, now: float) -> None:
+    if machine.compute not in ALIVE:
+        return
     match event.what:
-        case "crash" if machine and machine.compute in ALIVE:
+        case "crash":
             machine.compute = (Compute.STOPPED, Compute.CRASHED, Compute.ERROR)[event.value % 3]
-        case "vanish" if machine and machine.compute in ALIVE:
+        case "vanish":
             machine.compute, machine.registered_at = Compute.ABSENT, None
-        case "reboot" if machine and machine.compute is Compute.RUNNING:
-            machine.compute, machine.settles_at = Compute.RESTARTING, world.now + 3
-        case "sick" if machine:
+        case "delete":
+            machine.compute, machine.settles_at = Compute.DELETING, now + event.value
+        case "reboot":
+            machine.compute, machine.settles_at = Compute.RESTARTING, now + event.value
+        case "sick":
             machine.sick = True
-        case "well" if machine:
+        case "well":
             machine.sick = False
+
+
+def changed(group: Group, event: Event) -> Group:
+    match event.what:
         case "size":
-            world.group = replace(group, size=event.value)
+            return replace(group, size=event.value)
         case "template":
             facet = ("live", "restart", "recreate")[event.which % 3]
-            world.group = replace(group, facets=replace(group.facets, **{facet: str(event.value)}))
-        case "request" if ids:
-            record = world.records[ids[event.which % len(ids)]]
-            goal = (Goal.RESTART, Goal.RECREATE, Goal.LEAVE)[event.value % 3]
-            world.records[record.id] = replace(record, requested=goal)
-        case "state" if group.state is not GroupState.DELETING:
+            return replace(group, facets=replace(group.facets, **{facet: str(event.value)}))
+        case "state":
             states = (GroupState.STARTING, GroupState.STOPPING, GroupState.PAUSED, GroupState.ACTIVE)
-            world.group = replace(group, state=states[event.value % 4])
+            return replace(group, state=states[event.value % 4])
         case _:
-            pass
+            return group
 
 
 def watched_step(world: Simulation, carried: int | None, seconds: float) -> None:
@@ -136,10 +147,11 @@ def watched_step(world: Simulation, carried: int | None, seconds: float) -> None
     world.wait(seconds)
 
 
-WHATS = ["crash", "crash", "vanish", "reboot", "sick", "sick", "well", "size", "template", "request", "state", "", ""]
+MISHAPS = ["crash", "crash", "vanish", "delete", "reboot", "sick", "sick", "well"]
+WISHES = ["size", "template", "request", "state", "none", "none"]
 events = st.builds(
     Event,
-    what=st.sampled_from(WHATS),
+    what=st.sampled_from(MISHAPS + WISHES),
     which=st.integers(0, 11),
     value=st.integers(0, 6),
     carried=st.none() | st.integers(0, 12),
