@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,11 +20,10 @@ import pytest_asyncio
 from aiohttp import ClientSession
 
 from cloudinit.node import voice
-from cloudinit.node.agent import Agent, run
 from cloudinit.node.errors import Wrong
-from cloudinit.node.metadata import Metadata
 from localcloud.metadata.machine import Interface, MachineMetadata, Options, Token
 from localcloud.metadata.server import MetadataServer
+from tests.support.node import Node
 
 GOOGLE = {"Metadata-Flavor": "Google"}
 INSTANCE = "/computeMetadata/v1/instance"
@@ -217,52 +216,28 @@ async def test_random_bytes_hurt_nobody_and_leave_nothing_in_the_log(
     assert [record for record in caplog.records if record.levelname in {"ERROR", "WARNING"}] == []
 
 
-class Node:
-    """A node's agent on a folder of its own; commands other than the role's check are remembered and not run."""
-
-    def __init__(self, root: Path, base: str) -> None:
-        self.root = root
-        self.ran: list[Sequence[str]] = []
-        self.write("usr/lib/samovar/roles/a.yaml", ROLE % root)
-        self.write("usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }}\n")
-        self.passes = Agent(Metadata(base), root, self._run, pause=0.1).passes()
-
-    def write(self, name: str, text: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def config(self) -> str:
-        return (self.root / "etc/a.conf").read_text()
-
-    async def step(self) -> str:
-        async with asyncio.timeout(20):
-            return await asyncio.to_thread(next, self.passes)
-
-    def _run(self, command: Sequence[str]) -> None:
-        self.ran.append(command)
-        if command[0] != "systemctl":
-            run(command)
+def make_node(root: Path, base: str) -> Node:
+    return Node(root, base, ROLE % root, {"a.conf.j2": "port {{ settings.port }}\n"})
 
 
 @pytest.fixture
 def node(cloud: Cloud, tmp_path: Path) -> Node:
-    return Node(tmp_path, cloud.base)
+    return make_node(tmp_path, cloud.base)
 
 
 async def test_the_agent_configures_its_machine_and_applies_a_change(cloud: Cloud, node: Node) -> None:
     assert await node.step() == "role a: configured"
-    assert node.config() == "port 8080\n"
+    assert node.read("etc/a.conf") == "port 8080\n"
     assert [command[0] for command in node.ran] == ["grep", "systemctl"]
     asyncio.get_running_loop().call_later(0.3, lambda: cloud.tell(**{"samovar-settings": "port: 9090\n"}))
     assert await node.step() == "role a: configured"
-    assert node.config() == "port 9090\n"
+    assert node.read("etc/a.conf") == "port 9090\n"
     assert node.ran[-1] == ["systemctl", "--no-block", "try-reload-or-restart", "a.service"]
 
 
 async def test_an_agent_that_starts_again_changes_nothing(cloud: Cloud, node: Node) -> None:
     await node.step()
-    again = Node(node.root, cloud.base)
+    again = make_node(node.root, cloud.base)
     assert await again.step() == "role a: nothing to change"
     assert again.ran == []
 
@@ -273,7 +248,7 @@ async def test_what_concerns_the_agent_not_is_no_change(cloud: Cloud, node: Node
     loop = asyncio.get_running_loop()
     loop.call_later(1.0, lambda: cloud.tell(other="news", **{"samovar-settings": "port: 1\n"}))
     await node.step()
-    assert node.config() == "port 1\n"
+    assert node.read("etc/a.conf") == "port 1\n"
 
 
 async def test_a_change_that_the_check_refuses_leaves_the_old_file(cloud: Cloud, node: Node) -> None:
@@ -282,7 +257,7 @@ async def test_a_change_that_the_check_refuses_leaves_the_old_file(cloud: Cloud,
     cloud.tell(**{"samovar-settings": "port: 9090\n"})
     with pytest.raises(Wrong, match=r"^grep .* ended with 1"):
         await node.step()
-    assert node.config() == "port 8080\n"
+    assert node.read("etc/a.conf") == "port 8080\n"
     assert [command[0] for command in node.ran] == ["grep", "systemctl", "grep"]
 
 

@@ -1,0 +1,53 @@
+"""A node without a machine: the real agent, on a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cloudinit.node.agent import Agent, run
+from cloudinit.node.metadata import Metadata
+from cloudinit.node.outside import Periods
+from cloudinit.node.peers import Lookup
+
+QUICK = Periods(look=0.05, metadata=0.1, peers=0.05, secrets=0.2)
+PATIENCE = 20.0
+
+
+def nowhere(_: str) -> str | None:
+    """A name server that knows nobody."""
+    return None
+
+
+class Node:
+    """Role `a` with `templates` by name. Commands other than the role's check are remembered and not run."""
+
+    def __init__(
+        self, root: Path, base: str, role: str, templates: Mapping[str, str], *, lookup: Lookup = nowhere
+    ) -> None:
+        self.root = root
+        self.ran: list[Sequence[str]] = []
+        self.write("usr/lib/samovar/roles/a.yaml", role)
+        for name, text in templates.items():
+            self.write(f"usr/share/samovar/templates/{name}", text)
+        agent = Agent(Metadata(base), root, run=self._run, lookup=lookup, periods=QUICK)
+        self.passes = agent.passes()
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def read(self, name: str) -> str:
+        return (self.root / name).read_text()
+
+    async def step(self) -> str:
+        """The agent's next word; the wait for it is bounded."""
+        async with asyncio.timeout(PATIENCE):
+            return await asyncio.to_thread(next, self.passes)
+
+    def _run(self, command: Sequence[str]) -> None:
+        self.ran.append(command)
+        if command[0] != "systemctl":
+            run(command)
