@@ -38,7 +38,7 @@ secrets: [password, certificate]
 """
 TEMPLATES = {
     "peers.j2": "{% for peer in peers.bingo %}{{ peer.name }} {{ peer.address }};{% endfor %}",
-    "secret.j2": "{{ secrets.password }}{% if "certificate" in secrets %}|{{ secrets.certificate.key }}{% endif %}",
+    "secret.j2": "{{ secrets.password }}{% if 'certificate' in secrets %}|{{ secrets.certificate.key }}{% endif %}",
 }
 
 
