@@ -432,6 +432,15 @@ def test_tags_are_always_the_first_of_the_pool() -> None:
     assert tags(world) == ["one", "three", "two"]
 
 
+def test_the_first_tag_stays_even_with_its_machine_down() -> None:
+    zones = (Zone("a", ("one", "three", "two")),)
+    world = settled(3, DeployPolicy(3, 0, max_deleting=1), zones=zones, healing=Healing.NONE, pace=Pace(stop=1))
+    world.machines["m1"].compute = Compute.STOPPED
+    change(world, size=1)
+    live(world)
+    assert tags(world) == ["one"]
+
+
 def test_a_tag_taken_from_the_pool_takes_its_machine_along() -> None:
     world = settled(2, DeployPolicy(1, 0), zones=(Zone("a", ("one", "two")),))
     change(world, zones=(Zone("a", ("two", "three")),))
