@@ -129,7 +129,7 @@ class Cloud:
             _service(target_group_service_pb2): TargetGroupService(store, operations),
             _service(zone_service_pb2): ZoneService(),
         }
-        self.api = Api(store, tokens, Access(store).check, services)
+        self.api = Api(store, tokens, Access(store), services)
 
     async def run(self) -> None:
         """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""

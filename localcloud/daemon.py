@@ -118,9 +118,9 @@ async def _serving(home: Home, cloud: Cloud, tokens: Tokens, number: int, end: _
 
     routes = [*Storage(home.uploads).routes(), *hand_routes(report, cloud.cut_power, end.shut_down)]
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
-    rest = await make_rest_server(cloud.api, routes, tokens, pki)
+    rest = await make_rest_server(cloud.api, routes, pki)
     await rest.answer_at(listen(ports.rest))
-    inner = await make_rest_server(cloud.api, (), tokens, pki)
+    inner = await make_rest_server(cloud.api, (), pki)
     cloud.inner_api.answer_by(inner)
     grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
     try:

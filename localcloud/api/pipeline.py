@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import structlog
 from google.protobuf import message_factory
@@ -56,7 +56,14 @@ class Call:
 
 
 Handler = Callable[[Any, Caller], Message]
-Judge = Callable[[Caller, MethodDescriptor], None]
+
+
+class Judge(Protocol):
+    """Says who may do what, by raising PERMISSION_DENIED."""
+
+    def check(self, caller: Caller, method: MethodDescriptor) -> None: ...
+
+    def check_operator(self, caller: Caller) -> None: ...
 
 
 class Api:
@@ -65,7 +72,6 @@ class Api:
     def __init__(
         self, store: Store, tokens: Tokens, judge: Judge, services: Mapping[ServiceDescriptor, object]
     ) -> None:
-        """`judge` raises PERMISSION_DENIED where a caller may not call a method."""
         self._store = store
         self._tokens = tokens
         self._judge = judge
@@ -90,17 +96,24 @@ class Api:
             log.exception("defect", method=name)
             raise Refused(Code.INTERNAL, f"{name} failed: {type(error).__name__}; see the daemon's log") from error
 
+    def check_operator(self, token: str) -> None:
+        """For what is no call of the API: raises Refused unless the token is one of who operates the cloud."""
+        self._judge.check_operator(Caller(self._subject(token)))
+
     def _authenticate(self, call: Call) -> Caller:
         if call.method.containing_service.full_name in PUBLIC:
             return Caller("", call.host)
-        if not call.token:
+        caller = Caller(self._subject(call.token), call.host)
+        self._judge.check(caller, call.method)
+        return caller
+
+    def _subject(self, token: str) -> str:
+        if not token:
             raise Refused(Code.UNAUTHENTICATED, "no IAM token; send it as `authorization: Bearer <token>`")
-        subject = self._tokens.subject(call.token)
+        subject = self._tokens.subject(token)
         if subject is None:
             raise Refused(Code.UNAUTHENTICATED, "The token is invalid or has expired")
-        caller = Caller(subject, call.host)
-        self._judge(caller, call.method)
-        return caller
+        return subject
 
     def _handler(self, method: MethodDescriptor) -> Handler:
         service = self._services[method.containing_service.full_name]

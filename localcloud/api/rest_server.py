@@ -1,4 +1,4 @@
-"""The second port: what is not gRPC. The API's REST form asks for a token as the API does, all else always."""
+"""The second port: what is not gRPC. Beside the API's REST form, all of it is for the operator alone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import cast
 
 from aiohttp import web
-from google.rpc.code_pb2 import Code
 
 from localcloud.api.pipeline import Api
 from localcloud.api.pki import Pki
 from localcloud.api.refusal import Refused
 from localcloud.api.rest_form import RestForm, bearer, refusal
-from localcloud.api.tokens import Tokens
 
 MAX_BODY = 16 * 1024 * 1024
 
@@ -37,23 +35,25 @@ class RestServer:
         await self._runner.cleanup()
 
 
-async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], tokens: Tokens, pki: Pki) -> RestServer:
+async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -> RestServer:
     """A server of the REST form and of `routes`, which go before it; it answers nowhere yet."""
     app = web.Application(client_max_size=MAX_BODY)
-    app.add_routes([_guarded(route, tokens) for route in routes])
+    app.add_routes([_guarded(route, api) for route in routes])
     app.add_routes(RestForm(api).routes())
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     return RestServer(runner, pki)
 
 
-def _guarded(route: web.RouteDef, tokens: Tokens) -> web.RouteDef:
-    """The same route for those alone who have a token."""
+def _guarded(route: web.RouteDef, api: Api) -> web.RouteDef:
+    """The same route for the operator alone."""
     handler = cast("Callable[[web.Request], Awaitable[web.StreamResponse]]", route.handler)
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if tokens.subject(bearer(request)) is None:
-            return refusal(Refused(Code.UNAUTHENTICATED, "The token is invalid or has expired"))
+        try:
+            api.check_operator(bearer(request))
+        except Refused as refused:
+            return refusal(refused)
         return await handler(request)
 
     return web.RouteDef(route.method, route.path, handle, route.kwargs)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from localcloud.api.rest_table import bindings_of
 from localcloud.ports import listen
+from tests.support.calls import account, grant
 from tests.support.rest import Rest
 from tests.support.simulated import RunningCloud
 
@@ -85,9 +86,12 @@ def test_a_wrong_token_is_refused(cloud: RunningCloud, token: str) -> None:
     assert (status, error["code"]) == (401, 16)
 
 
-def test_storage_asks_for_the_same_token(cloud: RunningCloud) -> None:
+def test_storage_is_the_operators(cloud: RunningCloud) -> None:
     path = f"/storage/images/{'a' * 64}.raw"
-    assert Rest(cloud, "t1.local.dev").call("PUT", path, b"x")[0] == 401
+    account_id, token = account(cloud)
+    grant(cloud, "editor", account_id)
+    for wrong, status in (("", 401), ("t1.local.dev", 401), (token, 403)):
+        assert Rest(cloud, wrong).call("PUT", path, b"x")[0] == status
     assert not list(cloud.home.uploads.iterdir())
 
 

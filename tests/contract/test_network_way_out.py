@@ -96,9 +96,7 @@ async def inside(lab: Lab, tmp_path: Path) -> AsyncIterator[Inside]:
     folder.mkdir()
     made = Inside(lab, folder)
     services = {zone_service_pb2.DESCRIPTOR.services_by_name["ZoneService"]: ZoneService()}
-    server = await make_rest_server(
-        Api(made.store, made.tokens, Access(made.store).check, services), (), made.tokens, made.pki
-    )
+    server = await make_rest_server(Api(made.store, made.tokens, Access(made.store), services), (), made.pki)
     made.api.answer_by(server)
     yield made
     await made.api.close()

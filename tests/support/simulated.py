@@ -162,7 +162,7 @@ class RunningCloud:
             )
             self.cloud.endpoints.answer_at(grpc=address, rest=self.endpoint.rest)
             server = await serve_grpc(self.cloud.api, pki, address)
-            self._rest = await make_rest_server(self.cloud.api, Storage(self.home.uploads).routes(), tokens, pki)
+            self._rest = await make_rest_server(self.cloud.api, Storage(self.home.uploads).routes(), pki)
             await self._rest.answer_at(rest_socket)
         except BaseException as error:
             ready.set_exception(error)
