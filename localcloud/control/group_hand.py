@@ -19,7 +19,7 @@ from localcloud.control.group_values import Kept, write_member
 from localcloud.instancegroups import model
 from localcloud.services.instance import InstanceService
 from localcloud.services.instance_group import KEPT, LOG, REQUESTED
-from localcloud.services.target_group import add_targets, delete_target_group, remove_targets
+from localcloud.services.target_group import add_targets, delete_target_group, remove_targets, target_of
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -142,12 +142,6 @@ class GroupHand:
 
     def _put(self, managed: ManagedInstance) -> None:
         self._store.put(managed, scope=self._group.id)
-
-
-def target_of(instance: Instance) -> ApiTarget:
-    """An instance as a target of a balancer: its first interface."""
-    nic = instance.network_interfaces[0]
-    return ApiTarget(subnet_id=nic.subnet_id, address=nic.primary_v4_address.address)
 
 
 def _nics(instance: Instance) -> Iterator[NetworkInterface]:

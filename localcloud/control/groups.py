@@ -18,7 +18,7 @@ from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from localcloud.control.balancers import Balancers
-from localcloud.control.group_hand import GroupHand, target_of
+from localcloud.control.group_hand import GroupHand
 from localcloud.control.group_values import COMPUTE, Kept, group_value, member_value
 from localcloud.instancegroups import model
 from localcloud.instancegroups.decide import decide
@@ -26,7 +26,7 @@ from localcloud.network.health import Health, HealthCheck, Prober, Status, Targe
 from localcloud.network.spec import Fabric
 from localcloud.services.instance import InstanceService
 from localcloud.services.instance_group import KEPT, REQUESTED, checks_of, members_of
-from localcloud.services.target_group import attached_to
+from localcloud.services.target_group import attached_to, target_of
 from localcloud.store.store import Store
 
 ROUNDS = 20

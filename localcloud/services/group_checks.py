@@ -52,5 +52,6 @@ def _check_tags(group: InstanceGroup) -> None:
     tags = [tag for zone in group.allocation_policy.zones for tag in zone.instance_tags_pool]
     if len(set(tags)) != len(tags):
         raise invalid("instance_tags_pool: a tag is unique in the whole group", "allocation_policy")
-    if tags and len(tags) < group.scale_policy.fixed_scale.size:
-        raise invalid("instance_tags_pool: fewer tags than machines", "allocation_policy")
+    most = group.scale_policy.fixed_scale.size + group.deploy_policy.max_expansion
+    if tags and len(tags) < most:
+        raise invalid(f"instance_tags_pool: {len(tags)} tags for up to {most} machines", "allocation_policy")

@@ -19,6 +19,7 @@ from localcloud.services.disk import DiskService
 from localcloud.services.operations import Goal, Operations
 from localcloud.services.resource import copy_field, fill, masked_paths, page, stamp
 from localcloud.services.security_group import check_security_groups
+from localcloud.services.target_group import drop_targets, target_of
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -195,8 +196,9 @@ class InstanceService(BoundService[Instance]):
         self.store.put(instance)
 
     def forget(self, instance_id: str) -> None:
-        """The last step of a deletion: the machine is gone, and with it the disks that go with it."""
+        """The last step of a deletion: the machine is gone, its disks go with it, and nobody sends to it any more."""
         instance = self.store.must(Instance, instance_id)
+        drop_targets(self.store, [target_of(instance)])
         for attached in (instance.boot_disk, *instance.secondary_disks):
             self._disks.detach(attached.disk_id, delete=attached.auto_delete)
         self.store.delete(Instance, instance_id)

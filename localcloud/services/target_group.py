@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.loadbalancer.v1 import target_group_service_pb2 as rpc
 from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
@@ -113,6 +114,19 @@ def remove_targets(store: Store, group_id: str, targets: Iterable[Target]) -> No
     del group.targets[:]
     group.targets.extend(kept)
     store.put(group)
+
+
+def drop_targets(store: Store, targets: Collection[Target]) -> None:
+    """Takes them out of whatever group has them."""
+    for group in store.all(TargetGroup):
+        if any(target in group.targets for target in targets):
+            remove_targets(store, group.id, targets)
+
+
+def target_of(instance: Instance) -> Target:
+    """An instance as a target: its first interface."""
+    nic = instance.network_interfaces[0]
+    return Target(subnet_id=nic.subnet_id, address=nic.primary_v4_address.address)
 
 
 def delete_target_group(store: Store, group_id: str) -> None:
