@@ -16,7 +16,9 @@ CLIENTS = IPv4Address("127.65.0.1")
 """The source of every connection that the host opens to a public address."""
 METADATA = IPv4Address("169.254.169.254")
 HEALTH_CHECKS = IPv4Address("198.18.235.2")
-"""Where health checks come from; in Yandex Cloud it is all of 198.18.235.0/24 and 198.18.248.0/24."""
+"""Where health checks come from, one address of HEALTH_CHECK_RANGES."""
+HEALTH_CHECK_RANGES = IPv4Network("198.18.235.0/24"), IPv4Network("198.18.248.0/24")
+"""As Yandex Cloud documents them (health-check.md)."""
 API, API_PORT = IPv4Address("198.18.0.1"), 443
 """Where the API answers inside a network, for machines that have a way out."""
 API_NAME = f"api.{DOMAIN}"

@@ -52,7 +52,8 @@ class Nic:
 class Forward:
     """One listener of a balancer: connections to `address:port` go to `target_port` of one of `targets`.
 
-    `address` is a public one (127.66.N.x), or an address of one of the network's own subnets.
+    `address` is a public one (127.66.N.x), or an address of one of the network's own subnets. `registered` are all
+    targets that the balancer has, also those that it does not send to now; `checked` are the ports that it probes.
     """
 
     address: IPv4Address
@@ -60,6 +61,40 @@ class Forward:
     transport: Transport
     target_port: int
     targets: tuple[IPv4Address, ...]
+    registered: tuple[IPv4Address, ...]
+    checked: tuple[tuple[IPv4Address, int], ...] = ()
+
+    @property
+    def is_internal(self) -> bool:
+        return not self.address.is_loopback
+
+
+class Direction(StrEnum):
+    """Whether a rule is of what comes to a machine, or of what goes from it."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a security group lets through, from or to `peers`. `protocol` is its IP number, `ports` the first and last.
+
+    None is any. Groups and predefined targets are named by the addresses that they come to.
+    """
+
+    direction: Direction
+    peers: tuple[IPv4Network, ...]
+    protocol: int | None = None
+    ports: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class SecurityGroup:
+    """The rules that hold for its members. A machine of no group may send and be sent anything."""
+
+    members: tuple[IPv4Address, ...]
+    rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True)
@@ -71,6 +106,7 @@ class Network:
     subnets: tuple[Subnet, ...] = ()
     nics: tuple[Nic, ...] = ()
     forwards: tuple[Forward, ...] = ()
+    security_groups: tuple[SecurityGroup, ...] = ()
 
 
 class Fabric(Protocol):

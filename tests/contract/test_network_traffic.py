@@ -17,7 +17,7 @@ from kit.process import run_async
 from localcloud.network import namespaces
 from localcloud.network.names import METADATA
 from localcloud.network.rules import ruleset
-from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+from localcloud.network.spec import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from tests.support.lab import (
     PATIENCE,
     PORT,
@@ -159,13 +159,36 @@ def random_network(seed: int) -> Network:
             port=dice.randrange(1, 65536),
             transport=dice.choice(list(Transport)),
             target_port=dice.randrange(1, 65536),
-            targets=tuple(nic.address for nic in nics if dice.random() < 0.5),
+            targets=(sent := tuple(nic.address for nic in nics if dice.random() < 0.5)),
+            registered=sent or tuple(nic.address for nic in nics),
+            checked=tuple((nic.address, dice.randrange(1, 65536)) for nic in nics if dice.random() < 0.5),
         )
         for number in dice.sample(range(1, 255), dice.randrange(6))
     )
-    return Network("net-a", 1, subnets, nics, forwards)
+    groups = tuple(
+        SecurityGroup(
+            members=tuple(nic.address for nic in nics if dice.random() < 0.7), rules=tuple(random_rules(dice))
+        )
+        for _ in range(dice.randrange(4))
+    )
+    return Network("net-a", 1, subnets, nics, forwards, groups)
+
+
+def random_rules(dice: random.Random) -> Iterator[Rule]:
+    """Ranges that overlap or are equal, the whole world and none at all."""
+    for _ in range(dice.randrange(5)):
+        ports = (dice.randrange(100), dice.randrange(100, 200))
+        yield Rule(
+            direction=dice.choice(list(Direction)),
+            peers=tuple(
+                IPv4Network((dice.choice((0x0A1E0000, 0x0A1E0007, 0)), bits), strict=False)
+                for bits in dice.choices((0, 8, 24, 32), k=dice.randrange(4))
+            ),
+            protocol=dice.choice((None, 1, 6, 17, 51)),
+            ports=dice.choice((None, ports)),
+        )
 
 
 async def test_nft_takes_every_ruleset() -> None:
-    for seed in range(30):
+    for seed in range(60):
         await run_async(("unshare", "--net", "nft", "-c", "-f", "-"), stdin=ruleset(random_network(seed)))

@@ -79,7 +79,7 @@ class Lab:
         self, *targets: int, address: IPv4Address | None = None, transport: Transport = Transport.TCP
     ) -> Forward:
         to = tuple(IPv4Address(f"10.30.0.{target}") for target in targets)
-        return Forward(address or self.public(5), 80, transport, PORT, to)
+        return Forward(address or self.public(5), 80, transport, PORT, to, to)
 
     async def boot(self, *nics: Nic, name: str = "") -> None:
         """Does what a guest's DHCP client would do, and serves the machine's name on PORT."""

@@ -154,7 +154,7 @@ def test_a_ports_name_fits_and_says_which_machine(machine: str, subnet: int, num
 
 def test_only_addresses_of_the_clouds_own_range_are_routed_on_the_host() -> None:
     inside, outside = IPv4Address("127.66.200.5"), IPv4Address("10.30.1.100")
-    forwards = tuple(Forward(address, 80, Transport.TCP, 80, ()) for address in (inside, outside))
+    forwards = tuple(Forward(address, 80, Transport.TCP, 80, (), ()) for address in (inside, outside))
     machine = replace(nic(1, 10), public=IPv4Address("127.66.200.6"))
     network = Network("n", 1, SUBNETS[:1], (machine,), forwards)
     assert uplink.public_addresses(network, NAMES) == {inside, IPv4Address("127.66.200.6")}
