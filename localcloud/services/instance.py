@@ -141,6 +141,21 @@ class InstanceService(BoundService[Instance]):
         metadata = rpc.RemoveInstanceOneToOneNatMetadata(instance_id=instance.id)
         return self.operations.done(caller, "Remove one-to-one NAT", metadata, instance)
 
+    def UpdateNetworkInterface(self, request: rpc.UpdateInstanceNetworkInterfaceRequest, caller: Caller) -> Operation:
+        """The security groups alone: all else of an interface is fixed when the machine is made."""
+        instance = self.find(request)
+        nic = _interface(instance, request)
+        if masked_paths(request, request.update_mask, self.id_field) != {"security_group_ids"}:
+            raise unimplemented("a change of an interface beyond its security_group_ids")
+        network_id = self.store.must(Subnet, nic.subnet_id).network_id
+        check_security_groups(self.store, network_id, request.security_group_ids)
+        copy_field(request, nic, "security_group_ids")
+        self.store.put(instance)
+        metadata = rpc.UpdateInstanceNetworkInterfaceMetadata(
+            instance_id=instance.id, network_interface_index=nic.index
+        )
+        return self.operations.done(caller, "Update network interface", metadata, instance)
+
     def AttachDisk(self, request: rpc.AttachInstanceDiskRequest, caller: Caller) -> Operation:
         instance = self._stopped(request)
         wanted = request.attached_disk_spec.device_name
@@ -260,14 +275,17 @@ def _viewed(instance: Instance, view: rpc.InstanceView.ValueType) -> Instance:
 
 
 def _interface(
-    instance: Instance, request: rpc.AddInstanceOneToOneNatRequest | rpc.RemoveInstanceOneToOneNatRequest
+    instance: Instance,
+    request: rpc.AddInstanceOneToOneNatRequest
+    | rpc.RemoveInstanceOneToOneNatRequest
+    | rpc.UpdateInstanceNetworkInterfaceRequest,
 ) -> NetworkInterface:
     """The interface that is meant: by its number, by its address, or the only one."""
     for nic in instance.network_interfaces:
         number = request.network_interface_index in {"", nic.index}
-        if number and request.internal_address in {"", nic.primary_v4_address.address}:
+        if number and getattr(request, "internal_address", "") in {"", nic.primary_v4_address.address}:
             return nic
-    raise not_found("NetworkInterface", request.network_interface_index or request.internal_address)
+    raise not_found("NetworkInterface", request.network_interface_index)
 
 
 def _fill_options(instance: Instance) -> None:

@@ -22,7 +22,7 @@ PREFIXES = {
     "network": "enp",
     "operation": "fhm",
     "route-table": "enp",
-    "secret": "e6q",
+    "secret": "e6q",  # pragma: allowlist secret - a kind of resource
     "secret-version": "e6q",
     "security-group": "enp",
     "security-group-rule": "enp",

@@ -7,6 +7,7 @@ import stat
 import string
 import time
 from contextlib import closing
+from pathlib import Path
 
 import grpc
 import pytest
@@ -19,6 +20,7 @@ from yandex.cloud.lockbox.v1.payload_service_pb2 import FolderAndName, GetExRequ
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
 from yandex.cloud.lockbox.v1.secret_pb2 import PasswordPayloadSpecification, Secret, Version
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+from yandexcloud._sdk import SDK
 
 from tests.support.calls import account, binding, code_of, grant
 from tests.support.rest import Rest
@@ -231,3 +233,17 @@ def test_what_a_version_may_not_be_is_refused(cloud: RunningCloud) -> None:
     empty = Secret.FromString(_secrets(cloud).Create(rpc.CreateSecretRequest(folder_id=folder_id)).response.value)
     assert not empty.HasField("current_version")
     assert code_of(_read, cloud, empty.id) is grpc.StatusCode.NOT_FOUND
+
+
+def test_the_sdk_finds_both_services(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    sdk = SDK(
+        endpoint=cloud.endpoint.grpc,
+        iam_token=cloud.endpoint.token,
+        root_certificates=Path(cloud.endpoint.ca).read_bytes(),
+    )
+    secret = _create(cloud)
+    listed = sdk.client(SecretServiceStub).List(rpc.ListSecretsRequest(folder_id=cloud.endpoint.folder_id))
+    assert list(listed.secrets) == [secret]
+    payload = sdk.client(PayloadServiceStub).Get(GetPayloadRequest(secret_id=secret.id))
+    assert _texts(payload) == {"password": TEXT}

@@ -9,6 +9,9 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instance_service_pb2 import UpdateInstanceNetworkInterfaceRequest
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1 import address_service_pb2 as addresses
 from yandex.cloud.vpc.v1 import gateway_service_pb2 as gateways
@@ -190,6 +193,24 @@ def test_a_group_of_a_machine_stays_and_is_of_its_network(cloud: RunningCloud, v
     machine(cloud, subnet.id, security_group_ids=[group.id])
     delete = groups.DeleteSecurityGroupRequest(security_group_id=group.id)
     assert code_of(vpc.groups.Delete, delete) is PRECONDITION
+
+
+def test_a_machines_groups_change_while_it_runs(cloud: RunningCloud, vpc: Vpc) -> None:
+    network = vpc.network()
+    instance, group = machine(cloud, vpc.subnet(network).id), vpc.group(network)
+    stub = InstanceServiceStub(cloud.channel())
+    request = UpdateInstanceNetworkInterfaceRequest(
+        instance_id=instance.id,
+        network_interface_index="0",
+        update_mask=FieldMask(paths=["security_group_ids"]),
+        security_group_ids=[group.id],
+    )
+    changed = _made(Instance, stub.UpdateNetworkInterface(request))
+    assert list(changed.network_interfaces[0].security_group_ids) == [group.id]
+    request.security_group_ids[0] = vpc.group(vpc.network()).id
+    assert code_of(stub.UpdateNetworkInterface, request) is INVALID
+    request.update_mask.paths[0] = "subnet_id"
+    assert code_of(stub.UpdateNetworkInterface, request) is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_way_out_is_taken_down_from_its_end(vpc: Vpc) -> None:
