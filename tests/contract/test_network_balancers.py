@@ -7,17 +7,18 @@ import socket
 import threading
 from collections import Counter
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
 from localcloud.network.health import Health, HealthCheck, Prober, Status, Target
 from localcloud.network.names import HEALTH_CHECKS
-from localcloud.network.spec import Transport
+from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
 from tests.support.lab import (
     PATIENCE,
     PORT,
     SILENCE,
+    SUBNET,
     VIP,
     Lab,
     ask,
@@ -132,3 +133,85 @@ async def test_health_checks_come_from_their_own_address_and_tell_a_machine_that
 def ask_bound(connection: socket.socket, source: str) -> str:
     connection.bind((source, 0))
     return ask(connection, machine(10).address, PORT)
+
+
+FAR = Subnet("subnet-b", 2, IPv4Network("10.30.1.0/24"), "zone-b")
+
+
+def far(number: int) -> Nic:
+    address = FAR.cidr[number]
+    return Nic(f"far{number}", FAR.id, f"0e:00:0a:1e:01:{number:02x}", address, f"far-{number}")
+
+
+def two_zones(*forwards: Forward) -> Network:
+    """m10 and m11 in one zone, far10 and far11 in another."""
+    near = replace(SUBNET, zone="zone-a")
+    return Network("net-a", 1, (near, FAR), (machine(10), machine(11), far(10), far(11)), forwards)
+
+
+async def test_an_internal_balancer_sends_to_the_clients_zone_first_and_answers_in_every_subnet(lab: Lab) -> None:
+    def asked_by(client: str) -> set[str]:
+        return {ask(lab.inside(client), VIP).split()[0] for _ in range(20)}
+
+    both = Forward(VIP, 80, Transport.TCP, PORT, (machine(10).address, far(10).address), ())
+    net = two_zones(both)
+    await lab.fabric.apply(net)
+    await lab.boot(*net.nics)
+    assert asked_by("m11") == {"m10"}
+    assert asked_by("far11") == {"far10"}
+    await lab.fabric.apply(two_zones(replace(both, targets=(far(10).address,))))
+    assert asked_by("m11") == {"far10"}
+
+
+async def test_an_external_balancer_sends_to_all_zones(lab: Lab) -> None:
+    net = two_zones(Forward(lab.public(5), 80, Transport.TCP, PORT, (machine(10).address, far(10).address), ()))
+    await lab.fabric.apply(net)
+    await lab.boot(*net.nics)
+    assert {ask_host(lab.public(5)).split()[0] for _ in range(40)} == {"m10", "far10"}
+
+
+async def test_ports_of_an_internal_balancers_targets_are_shut_to_all_others(lab: Lab) -> None:
+    def direct(client: str) -> str:
+        return ask(lab.inside(client), machine(10).address, PORT, timeout=SILENCE)
+
+    net = network(10, 11, 12, forwards=(lab.balancer(10, 11),))
+    net = replace(net, nics=(replace(net.nics[0], public=lab.public(9)), *net.nics[1:]))
+    await lab.fabric.apply(net)
+    await lab.boot(*net.nics)
+    assert direct("m12").startswith("m10 ")
+    with lab.inside("m12") as kept:
+        ask(kept, machine(10).address, PORT, close=False)
+        inner = replace(lab.balancer(10, 11, address=VIP), checked=((machine(10).address, PORT + 1),))
+        await lab.fabric.apply(replace(net, forwards=(*net.forwards, inner)))
+        kept.settimeout(SILENCE)
+        assert silent(lambda: ask_again(kept))
+    assert silent(lambda: direct("m12"))
+    assert silent(lambda: ask_host(lab.public(9), PORT, timeout=SILENCE))
+    assert silent(lambda: ask(lab.inside("m12"), machine(10).address, PORT + 1, timeout=SILENCE))
+    with pytest.raises(ConnectionRefusedError):
+        ask(lab.inside("m12"), machine(10).address, PORT + 2)
+    assert ask(lab.inside("m12"), VIP).endswith(" 10.30.0.12")
+    assert ask_host(lab.public(5)).endswith(" 10.30.0.1")
+    assert ask_bound(lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), str(HEALTH_CHECKS))
+
+
+async def test_two_balancers_share_their_targets(lab: Lab) -> None:
+    second = IPv4Address("10.30.0.101")
+    net = network(10, 11, 12, forwards=(lab.balancer(10, 11, address=VIP), lab.balancer(10, 11, address=second)))
+    await lab.fabric.apply(net)
+    await lab.boot(*net.nics)
+    for port in range(40000, 40010):
+        with lab.inside("m12") as one, lab.inside("m12") as other:
+            for connection, address in ((one, VIP), (other, second)):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                connection.bind(("10.30.0.12", port))
+                assert ask(connection, address, close=False).endswith(" 10.30.0.12")
+
+
+async def test_a_target_that_is_sent_nothing_cannot_reach_its_own_balancer_either(lab: Lab) -> None:
+    forward = replace(lab.balancer(10, 11, address=VIP), targets=(machine(11).address,))
+    net = network(10, 11, 12, forwards=(forward,))
+    await lab.fabric.apply(net)
+    await lab.boot(*net.nics)
+    assert ask(lab.inside("m12"), VIP).startswith("m11 ")
+    assert silent(lambda: ask(lab.inside("m10"), VIP, timeout=SILENCE))

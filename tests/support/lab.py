@@ -85,7 +85,8 @@ class Lab:
         """Does what a guest's DHCP client would do, and serves the machine's name on PORT."""
         for nic in nics:
             inside = ("nsenter", f"--net=/run/netns/{self.fabric.netns_of(nic.machine_id)}")
-            lines = (f"address add {nic.address}/24 dev eth0", "route add default via 10.30.0.1")
+            gateway = IPv4Network(f"{nic.address}/24", strict=False)[1]
+            lines = (f"address add {nic.address}/24 dev eth0", f"route add default via {gateway}")
             await run_async((*inside, "ip", "-batch", "-"), stdin="\n".join(lines))
             server = await asyncio.create_subprocess_exec(
                 *inside, sys.executable, "-c", SERVER, name or nic.machine_id, str(PORT), stdout=asyncio.subprocess.PIPE
