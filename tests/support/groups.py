@@ -1,0 +1,61 @@
+"""A settled group on a simulated clock, and what is read off its decisions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from localcloud.instancegroups.model import (
+    Action,
+    CreateMember,
+    DeployPolicy,
+    Facets,
+    Group,
+    SaveMember,
+    StopInstance,
+    Zone,
+)
+from localcloud.instancegroups.simulate import Pace, Simulation
+from localcloud.instancegroups.statuses import Status
+
+QUICK = Pace(boot=0, stop=0, health=0, traffic=0)
+ONE_ZONE = (Zone("a"),)
+
+
+def settled(size: int, deploy: DeployPolicy | None = None, pace: Pace = QUICK, **policies: Any) -> Simulation:
+    group = Group(size, policies.pop("zones", ONE_ZONE), Facets(), deploy or DeployPolicy(), **policies)
+    world = Simulation(group, pace)
+    assert world.settle()
+    return world
+
+
+def change(world: Simulation, **changes: Any) -> None:
+    assert world.group
+    world.group = replace(world.group, **changes)
+
+
+def live(world: Simulation, steps: int = 60) -> list[Action]:
+    return [action for _ in range(steps) for action in world.step(0.5)]
+
+
+def statuses(world: Simulation) -> dict[str, Status]:
+    return {member.id: member.status for member in world.members()}
+
+
+def path(actions: list[Action], member_id: str) -> list[str]:
+    """The statuses that a member goes through, each once."""
+    saved = [a.member.status.name for a in actions if isinstance(a, SaveMember) and a.member.id == member_id]
+    return [name for name, following in pairwise([*saved, ""]) if name != following]
+
+
+def taken(actions: list[Action]) -> list[str]:
+    return [action.id for action in actions if isinstance(action, StopInstance)]
+
+
+def made(actions: list[Action]) -> int:
+    return sum(isinstance(action, CreateMember) for action in actions)
+
+
+def indices(world: Simulation) -> list[int]:
+    return sorted(member.index for member in world.members())
