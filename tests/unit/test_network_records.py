@@ -22,8 +22,7 @@ NETWORK = Network("n", 1, SUBNETS, (NIC,))
 
 def test_a_machine_is_known_by_host_name_id_and_aliases() -> None:
     assert records(NETWORK, FILES).hosts == (
-        "198.18.0.1 api.internal\n"
-        "10.30.0.10 bingo-1.internal fhm1.auto.internal bingo.internal b.example.com\n"
+        "198.18.0.1 api.internal\n10.30.0.10 bingo-1.internal fhm1.auto.internal bingo.internal b.example.com\n"
     )
 
 

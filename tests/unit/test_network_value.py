@@ -123,13 +123,13 @@ def test_a_balancer_names_all_its_targets_the_ports_that_it_probes_and_those_tha
     one, two = IPv4Address("10.30.0.1"), IPv4Address("10.30.0.2")
     checked = ((one, 81), (two, 81))
     made = Forward(
-        IPv4Address("10.30.0.100"),
-        80,
-        Transport.TCP,
-        8080,
-        (one,),
+        address=IPv4Address("10.30.0.100"),
+        port=80,
+        transport=Transport.TCP,
+        target_port=8080,
+        targets=(one,),
         registered=(one, two),
-        checked=((one, 81), (two, 81)),
+        checked=checked,
     )
     assert value(store).forwards == (made,)
     assert value(store).subnets[0].zone == "zone-a"
