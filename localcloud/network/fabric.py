@@ -14,9 +14,10 @@ from pathlib import Path
 
 from kit.errors import HostError
 from kit.waiting import Pending, wait_for_async
-from localcloud.network import dnsmasq, footprint, host, namespaces, uplink
+from localcloud.network import dnsmasq, footprint, host, namespaces, uplink, wayout
 from localcloud.network.footprint import Footprint
 from localcloud.network.links import Links, Port, changes, forwarding, links, missing, raising, sysctls
+from localcloud.network.mirrors import Mirrors
 from localcloud.network.names import INTERFACE, Names, bridge, gateway, name_server, port
 from localcloud.network.records import Files, Records, records, release, stale
 from localcloud.network.rules import ruleset
@@ -34,6 +35,7 @@ class Wanted:
     links: Links
     public: frozenset[IPv4Address]
     records: Records
+    has_way_out: bool
 
 
 def _is_on_host(link: str) -> bool:
@@ -60,9 +62,10 @@ def _prepare(ports: Iterable[Port]) -> None:
 class KernelFabric:
     """`Fabric` by namespaces, bridges, nftables and dnsmasq, for cloud `number` (1-254); `folder` keeps its leases."""
 
-    def __init__(self, number: int, folder: Path) -> None:
+    def __init__(self, number: int, folder: Path, mirrors: Mirrors | None = None) -> None:
         self._names = Names(number)
         self._folder = folder
+        self._mirrors = mirrors or Mirrors()
         self._applied: dict[str, Wanted] = {}
         self._cut: set[str] = set()
         self._footprints: dict[str, Footprint] = {}
@@ -71,20 +74,25 @@ class KernelFabric:
     async def apply(self, network: Network) -> None:
         """After a failure, a power cut or a restart of the daemon the whole network is looked at again."""
         files = Files(self._folder / network.id)
-        wanted = Wanted(
-            rules=ruleset(network),
-            links=links(network, self._names),
-            public=uplink.public_addresses(network, self._names),
-            records=records(network, files),
-        )
+        wanted = self._wanted(network, files)
         async with self._locks[network.id]:
             last = self._applied.pop(network.id, None)
             if network.id in self._cut:
                 self._cut.discard(network.id)
                 last = None
-            if last != wanted or not dnsmasq.serving(files):
+            if last != wanted or not self._is_served(network, files):
                 await self._bring_in_line(network, wanted, last)
             self._applied[network.id] = wanted
+
+    def _wanted(self, network: Network, files: Files) -> Wanted:
+        mirrors = self._mirrors.known() if any(nic.egress for nic in network.nics) else ()
+        return Wanted(
+            rules=ruleset(network, mirrors),
+            links=links(network, self._names),
+            public=uplink.public_addresses(network, self._names),
+            records=records(network, files, mirrors),
+            has_way_out=any(mirror.addresses for mirror in mirrors),
+        )
 
     async def remove(self, network_id: str) -> None:
         async with self._locks[network_id]:
@@ -111,11 +119,16 @@ class KernelFabric:
         return namespaces.open_socket(self._netns(network_id), family, kind)
 
     async def close(self) -> None:
+        await self._mirrors.close()
         for folder in self._folder.glob("*/"):
             await self.remove(folder.name)
         for index in self._left_behind():
             await self._wipe(index, set())
         await host.batch("ip", [f"netns del {name}" for name in namespaces.existing(self._names.prefix)])
+
+    def _is_served(self, network: Network, files: Files) -> bool:
+        """Whether the processes are there that the network had."""
+        return bool(dnsmasq.serving(files)) and not wayout.has_died(self._names.network(network.index), files.folder)
 
     def _left_behind(self) -> set[int]:
         """Indices of networks that are on the host, whether or not they were written down."""
@@ -153,6 +166,8 @@ class KernelFabric:
             await self._connect(network.index, wanted.links, {self._names.machine(machine) for machine in known})
         if last is None or last.public != wanted.public:
             await self._publish(network.index, wanted.public)
+        folder = self._folder / network.id
+        await wayout.bring_in_line(self._names.network(network.index), folder, wanted=wanted.has_way_out)
         await self._serve(network, wanted.records)
         self._remember(network.id, Footprint(network.index, ports))
 
@@ -196,6 +211,7 @@ class KernelFabric:
     async def _wipe(self, index: int, machines: set[str]) -> None:
         netns, host_link = self._names.network(index), self._names.host_link(index)
         there = namespaces.existing(self._names.prefix)
+        await wayout.shut(netns)
         if netns in there:
             for pid in dnsmasq.among(namespaces.processes_in(netns)):
                 await dnsmasq.end(pid)

@@ -27,6 +27,8 @@ UPLINK_GATEWAY = IPv4Address("198.18.235.1")
 
 UPLINK = "pub0"
 """A network's end of the cable to the host."""
+WAY_OUT = "out0"
+"""A network's interface to the world."""
 INTERFACE = "eth0"
 """A machine's end of its cable."""
 BRIDGES = "br"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from localcloud.network.mirrors import Mirror
 from localcloud.network.names import API, API_NAME, DOMAIN, bridge, gateway, name_server
 from localcloud.network.spec import Network, Nic, Subnet
 
@@ -62,18 +63,19 @@ class Lease:
     address: IPv4Address
 
 
-def records(network: Network, files: Files) -> Records:
-    """What `network` comes to as leases and names."""
+def records(network: Network, files: Files, mirrors: Iterable[Mirror] = ()) -> Records:
+    """What `network` comes to as leases and names; of the world only the mirrors have one."""
     return Records(
         configuration="".join(f"{line}\n" for line in _configuration(network, files)),
-        hosts="".join(f"{line}\n" for line in _hosts(network)),
+        hosts="".join(f"{line}\n" for line in _hosts(network, mirrors)),
         dhcp_hosts="".join(f"{nic.mac},{nic.address},{nic.hostname}\n" for nic in network.nics),
     )
 
 
-def _hosts(network: Network) -> Iterator[str]:
+def _hosts(network: Network, mirrors: Iterable[Mirror]) -> Iterator[str]:
     """The API has its name in every network: a machine without a way out finds it, and waits for it in vain."""
     yield f"{API} {API_NAME}"
+    yield from (f"{address} {mirror.name}" for mirror in mirrors for address in mirror.addresses)
     yield from (f"{nic.address} {' '.join(_names(nic))}" for nic in network.nics)
 
 

@@ -6,17 +6,18 @@ world for a machine that has no way out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from localcloud.network import balance, security
-from localcloud.network.names import API, API_PORT, CLIENTS, HEALTH_CHECKS, UPLINK
+from localcloud.network.mirrors import Mirror
+from localcloud.network.names import API, API_PORT, CLIENTS, HEALTH_CHECKS, UPLINK, WAY_OUT
 from localcloud.network.nft import FROM_MACHINES, TO_MACHINES, chain, set_of
 from localcloud.network.spec import Network
 
 TABLE = "samovar"
 
 
-def ruleset(network: Network) -> str:
+def ruleset(network: Network, mirrors: Collection[Mirror] = ()) -> str:
     """The input of `nft -f`: one transaction that replaces the table. Flows that are tracked keep their target."""
     chains = (
         chain("arriving", security.arriving(network)),
@@ -24,7 +25,7 @@ def ruleset(network: Network) -> str:
         chain("own", balance.own(network.forwards), "filter hook prerouting priority mangle"),
         chain("leaving", security.leaving(network), "filter hook prerouting priority mangle + 1"),
         chain("balance", _translated(network), "nat hook prerouting priority dstnat"),
-        chain("forwarded", _forwarded(network), "filter hook forward priority filter"),
+        chain("forwarded", _forwarded(network, mirrors), "filter hook forward priority filter"),
         chain("received", _received(network), "filter hook input priority filter"),
         chain("sent", _sent(), "filter hook output priority filter"),
         chain("masked", _masked(), "nat hook postrouting priority srcnat"),
@@ -53,24 +54,36 @@ def _translated(network: Network) -> Iterator[str]:
             yield f'iifname "{UPLINK}" ip daddr {nic.public} dnat to {nic.address}'
 
 
-def _forwarded(network: Network) -> Iterator[str]:
+def _forwarded(network: Network, mirrors: Collection[Mirror]) -> Iterator[str]:
     yield from balance.closed(network.forwards)
     yield security.OPEN
     yield f'oifname "{UPLINK}" drop'
+    yield from _outward(network, mirrors)
     yield from balance.undelivered(network.forwards)
     yield "goto arriving"
 
 
+def _outward(network: Network, mirrors: Collection[Mirror]) -> Iterator[str]:
+    """Nothing comes in by the way out but answers."""
+    doors = [f"{address} . {mirror.port}" for mirror in mirrors for address in mirror.addresses]
+    outgoing = [nic.address for nic in network.nics if nic.egress]
+    if doors and outgoing:
+        to = f"ip daddr . tcp dport {set_of(dict.fromkeys(doors))}"
+        yield f'oifname "{WAY_OUT}" ip saddr {set_of(outgoing)} {to} accept'
+    yield f'oifname "{WAY_OUT}" drop'
+    yield f'iifname "{WAY_OUT}" drop'
+
+
 def _received(network: Network) -> Iterator[str]:
     """The API answers those who have a way out; for all others it is as far away as the world is."""
-    yield f'iifname "{UPLINK}" drop'
+    yield f'iifname {{ "{UPLINK}", "{WAY_OUT}" }} drop'
     if outgoing := [nic.address for nic in network.nics if nic.egress]:
         yield f"{FROM_MACHINES} ip saddr {set_of(outgoing)} ip daddr {API} tcp dport {API_PORT} accept"
     yield f"{FROM_MACHINES} ip daddr {API} drop"
 
 
 def _sent() -> Iterator[str]:
-    yield f'oifname "{UPLINK}" ct state new drop'
+    yield f'oifname {{ "{UPLINK}", "{WAY_OUT}" }} ct state new drop'
     yield "icmp type destination-unreachable icmp code != frag-needed drop"
     yield f"{TO_MACHINES} ip saddr {HEALTH_CHECKS} ct state new goto arriving"
 
@@ -78,3 +91,4 @@ def _sent() -> Iterator[str]:
 def _masked() -> Iterator[str]:
     """The host's clients come from 127.65.0.1, which no machine would answer."""
     yield f"ip saddr {CLIENTS} {TO_MACHINES} masquerade"
+    yield f'oifname "{WAY_OUT}" masquerade'

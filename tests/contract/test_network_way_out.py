@@ -6,6 +6,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest_asyncio
@@ -17,18 +19,24 @@ from yandex.cloud.vpc.v1.network_pb2 import Network as VpcNetwork
 from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
+from kit.process import run_async
 from localcloud.api.pipeline import Api
 from localcloud.api.pki import Pki, ensure_pki
 from localcloud.api.rest_server import make_rest_server
 from localcloud.api.tokens import Tokens
 from localcloud.control.inner_api import InnerApi
 from localcloud.control.networks import Networks
+from localcloud.network import dnsmasq, wayout
+from localcloud.network.fabric import KernelFabric
+from localcloud.network.mirrors import Mirror, Mirrors
 from localcloud.network.names import API, API_PORT
+from localcloud.network.spec import Network
 from localcloud.services.access import Access
 from localcloud.services.catalogue import ZoneService
 from localcloud.services.vpc import INDEX
 from localcloud.store.store import Store
-from tests.support.lab import PATIENCE, SILENCE, Lab, machine, network, resolve, silent
+from tests.support.lab import PATIENCE, SILENCE, Lab, laboratory, lease, machine, network, resolve, silent
+from tests.support.world import NAMES, listeners, world
 
 
 class Nobody:
@@ -132,3 +140,102 @@ async def test_the_api_has_its_name_in_every_network(lab: Lab) -> None:
     await lab.boot(machine(10))
     with lab.inside("m10", socket.SOCK_DGRAM) as client:
         assert resolve(client, "api.internal") == (0, [str(API)])
+
+
+class Configured(Mirrors):
+    """What apt would be configured to use in the test's world."""
+
+    def known(self) -> tuple[Mirror, ...]:
+        return (Mirror("mirror.example.com", 80, (IPv4Address(NAMES[0]),)),)
+
+
+@pytest_asyncio.fixture
+async def abroad(tmp_path: Path) -> AsyncIterator[Lab]:
+    async with world(22, 80), laboratory(tmp_path, Configured()) as made:
+        yield made
+
+
+def connected(*egress: int) -> Network:
+    net = network(10, 11)
+    return replace(net, nics=tuple(replace(nic, egress=int(nic.machine_id[1:]) in egress) for nic in net.nics))
+
+
+async def greeted(lab: Lab, machine_id: str, address: str, port: int = 80) -> bool:
+    """Whether the machine is answered; False for nothing at all."""
+
+    def ask() -> None:
+        with lab.inside(machine_id) as connection:
+            connection.settimeout(2 * SILENCE)
+            connection.connect((address, port))
+            assert connection.recv(10) == b"hello"
+
+    return not await asyncio.to_thread(silent, ask)
+
+
+async def test_the_mirrors_alone_are_reached_and_only_by_machines_that_have_a_way_out(abroad: Lab) -> None:
+    mirror, other = NAMES
+    net = connected(10)
+    await abroad.fabric.apply(net)
+    await abroad.boot(*net.nics)
+    with abroad.inside("m10", socket.SOCK_DGRAM) as client:
+        assert await asyncio.to_thread(resolve, client, "mirror.example.com") == (0, [mirror])
+    assert await greeted(abroad, "m10", mirror)
+    assert not await greeted(abroad, "m10", mirror, 22)
+    assert not await greeted(abroad, "m10", other)
+    assert not await greeted(abroad, "m10", str(wayout.GATEWAY))
+    assert not await greeted(abroad, "m11", mirror)
+    await abroad.fabric.apply(connected(11))
+    assert await greeted(abroad, "m11", mirror)
+    assert not await greeted(abroad, "m10", mirror)
+
+
+async def test_the_way_out_opens_nothing_on_the_host(abroad: Lab) -> None:
+    before = listeners()
+    net = connected(10)
+    await abroad.fabric.apply(connected())
+    assert listeners() == before
+    await abroad.fabric.apply(net)
+    await abroad.boot(*net.nics)
+    assert await greeted(abroad, "m10", NAMES[0])
+    assert listeners() == before
+    assert any(line.startswith("tcp 00000000:0050") for line in before)
+    made = abroad.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
+    with made:
+        made.settimeout(SILENCE)
+        assert silent(lambda: made.connect((NAMES[0], 80)))
+
+
+async def test_the_way_out_is_closed_with_the_last_machine_that_had_it_and_opened_anew_when_it_dies(
+    abroad: Lab,
+) -> None:
+    net = connected(10)
+    await abroad.fabric.apply(net)
+    await abroad.boot(*net.nics)
+    pid = int((abroad.folder / net.id / wayout.PID).read_text())
+    await dnsmasq.end(pid)
+    assert not await greeted(abroad, "m10", NAMES[0])
+    await abroad.fabric.apply(net)
+    assert await greeted(abroad, "m10", NAMES[0])
+    await KernelFabric(abroad.number, abroad.folder, Configured()).apply(net)
+    again = int((abroad.folder / net.id / wayout.PID).read_text())
+    await abroad.fabric.apply(connected())
+    assert not wayout._leads_into(again, f"samovar-{abroad.number}-1")
+    assert not await greeted(abroad, "m10", NAMES[0])
+
+
+async def test_a_host_without_a_way_out_gives_none_and_the_network_stands(abroad: Lab) -> None:
+    await run_async(("ip", "route", "del", "default"))
+    net = connected(10)
+    await abroad.fabric.apply(net)
+    await abroad.boot(*net.nics)
+    await abroad.fabric.apply(net)
+    assert not await greeted(abroad, "m10", NAMES[0])
+    assert (await lease(abroad, machine(10)))["address"] == machine(10).address.packed
+
+
+async def test_a_way_out_whose_folder_is_gone_is_removed_too(abroad: Lab, tmp_path: Path) -> None:
+    await abroad.fabric.apply(connected(10))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    await KernelFabric(abroad.number, elsewhere).close()
+    assert await abroad.left() == []

@@ -19,6 +19,7 @@ import pytest
 from kit.process import run_async
 from localcloud.network import namespaces
 from localcloud.network.fabric import KernelFabric
+from localcloud.network.mirrors import Mirrors
 from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
 
 SUBNET = Subnet("subnet-a", 1, IPv4Network("10.30.0.0/24"))
@@ -207,9 +208,9 @@ async def lease(lab: Lab, nic: Nic) -> dict[int | str, bytes]:
 
 
 @asynccontextmanager
-async def laboratory(tmp_path: Path) -> AsyncIterator[Lab]:
+async def laboratory(tmp_path: Path, mirrors: Mirrors | None = None) -> AsyncIterator[Lab]:
     with free_number() as number:
-        made = Lab(number, KernelFabric(number, tmp_path), tmp_path)
+        made = Lab(number, KernelFabric(number, tmp_path, mirrors), tmp_path)
         try:
             yield made
         finally:

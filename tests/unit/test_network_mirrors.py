@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from localcloud.network.mirrors import Mirror, servers
+from localcloud.network.records import Files, records
+from localcloud.network.rules import ruleset
+from localcloud.network.spec import Network, Nic, Subnet
+
+SUBNET = Subnet("s1", 1, IPv4Network("10.30.0.0/24"))
+MIRROR = Mirror("mirror.example.com", 80, (IPv4Address("198.51.100.7"), IPv4Address("198.51.100.8")))
+
+
+def network(*, egress: bool) -> Network:
+    nic = Nic("m1", "s1", "0e:00:00:00:00:01", IPv4Address("10.30.0.10"), "host-1", egress=egress)
+    return Network("n", 1, (SUBNET,), (nic,))
+
+
+def test_the_servers_are_those_of_apts_sites_each_once() -> None:
+    listed = (
+        "http://a.example.com/debian\nhttp://a.example.com/security\nhttps://b.example.com:8443/x\nfile:/srv/packages\n"
+    )
+    assert list(servers(listed)) == [("a.example.com", 80), ("b.example.com", 8443)]
+    assert list(servers("https://b.example.com/x")) == [("b.example.com", 443)]
+
+
+def test_a_mirror_has_its_name_in_the_network() -> None:
+    hosts = records(network(egress=True), Files(Path("/srv/n")), (MIRROR,)).hosts
+    assert "198.51.100.7 mirror.example.com\n198.51.100.8 mirror.example.com\n" in hosts
+
+
+def test_only_machines_with_a_way_out_are_let_through_to_the_mirrors() -> None:
+    door = "ip saddr { 10.30.0.10 } ip daddr . tcp dport { 198.51.100.7 . 80, 198.51.100.8 . 80 } accept"
+    assert door in ruleset(network(egress=True), (MIRROR,))
+    assert "198.51.100.7" not in ruleset(network(egress=False), (MIRROR,))
