@@ -13,7 +13,7 @@ from images.bakery.model import ImageDefinition, Images, InputFile, Script
 from kit.errors import ConfigError
 from kit.yamlfile import Location, load_model, place_of
 
-NOT_IMAGES = {"bakery", "__pycache__"}
+NOT_IMAGES = {"bakery", "standin", "__pycache__"}
 STEPS = (Path(__file__).parent / "bake.sh", Path(__file__).parent / "clean.sh")
 
 T = TypeVar("T")

@@ -1,0 +1,113 @@
+"""HTTP/1.1 over asyncio's streams; the protocol itself is h11's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import h11
+
+IDLE = 75.0
+"""Seconds that a connection may stand without a whole request."""
+LARGEST_BODY = 1 << 20
+READ = 1 << 16
+
+
+@dataclass(frozen=True)
+class Request:
+    """`path` is without its query."""
+
+    method: str
+    path: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Response:
+    """A body of unknown length is streamed in chunks."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes]
+    kind: str = "application/json"
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:
+    """Serves requests one after another until either side has enough."""
+    wire = _Wire(reader, writer)
+    try:
+        while (request := await wire.receive()) is not None:
+            await wire.send(await handler(request), head=request.method == "HEAD")
+            if not wire.next():
+                break
+    except h11.RemoteProtocolError as error:
+        await wire.refuse(error)
+    except (OSError, TimeoutError, h11.LocalProtocolError):
+        pass  # the client is gone
+    finally:
+        writer.close()
+
+
+class _Wire:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._state = h11.Connection(h11.SERVER)
+
+    async def receive(self) -> Request | None:
+        """None: the client has nothing more to say."""
+        async with asyncio.timeout(IDLE):
+            head = await self._event()
+            if not isinstance(head, h11.Request):
+                return None
+            body = bytearray()
+            while isinstance(data := await self._event(), h11.Data):
+                body += data.data
+                if len(body) > LARGEST_BODY:
+                    raise h11.RemoteProtocolError("the body is too large", error_status_hint=413)
+        return Request(head.method.decode(), head.target.decode("ascii").partition("?")[0], bytes(body))
+
+    async def send(self, response: Response, *, head: bool) -> None:
+        headers = [("content-type", response.kind)]
+        if isinstance(response.body, bytes):
+            headers.append(("content-length", str(len(response.body))))
+        reason = HTTPStatus(response.status).phrase
+        self._write(h11.Response(status_code=response.status, reason=reason, headers=headers))
+        if isinstance(response.body, bytes):
+            self._write(h11.Data(data=b"" if head else response.body))
+        else:
+            async for block in response.body:
+                self._write(h11.Data(data=block))
+                await self._writer.drain()
+        self._write(h11.EndOfMessage())
+        await self._writer.drain()
+
+    async def refuse(self, error: h11.RemoteProtocolError) -> None:
+        """Tells the client what is wrong with its request, if it may still be told."""
+        with suppress(h11.LocalProtocolError, OSError):
+            await self.send(Response(error.error_status_hint, f"{error}\n".encode(), "text/plain"), head=False)
+
+    def next(self) -> bool:
+        """Whether another request may come."""
+        if self._state.our_state is not h11.DONE or self._state.their_state is not h11.DONE:
+            return False
+        self._state.start_next_cycle()
+        return True
+
+    async def _event(self) -> Any:
+        """h11's next event, as soon as enough has come for one."""
+        while (event := self._state.next_event()) is h11.NEED_DATA:
+            if self._state.they_are_waiting_for_100_continue:
+                self._write(h11.InformationalResponse(status_code=100, headers=[]))
+            self._state.receive_data(await self._reader.read(READ))
+        return event
+
+    def _write(self, event: h11.Event) -> None:
+        if data := self._state.send(event):
+            self._writer.write(data)

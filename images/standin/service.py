@@ -1,0 +1,177 @@
+"""What it answers: the routes, behind its bad moods and its limit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from .database import Database, DatabaseAway
+from .faults import Faults
+from .http import Request, Response
+from .limiter import Limiter
+from .log import Log
+from .tuning import Tuning
+
+MOVIES = "SELECT row_to_json(movies)::text FROM movies"
+CUSTOMERS = "SELECT row_to_json(customers)::text FROM customers"
+SESSIONS = (
+    "SELECT json_build_object('id', sessions.id, 'start_time', sessions.start_time,"
+    " 'customer', row_to_json(customers), 'movie', row_to_json(movies))::text FROM sessions"
+    " JOIN movies ON movies.id = sessions.movie_id JOIN customers ON customers.id = sessions.customer_id"
+)
+SELECTS = {
+    "movie": (MOVIES, "movies.id"),
+    "customer": (CUSTOMERS, "customers.id"),
+    "session": (SESSIONS, "sessions.id"),
+}
+ORDERS = {
+    "movie": "movies.year DESC, movies.name, movies.id DESC",
+    "customer": "customers.surname, customers.name, customers.id DESC",
+    "session": "movies.year DESC, movies.name, customers.id, sessions.id DESC",
+}
+LONGEST_LIST = 100_000
+INSERT = (
+    "INSERT INTO sessions (start_time, customer_id, movie_id)"
+    " SELECT localtimestamp, customers.id, movies.id FROM customers, movies"
+    " WHERE customers.id = :customer AND movies.id = :movie RETURNING row_to_json(sessions)::text"
+)
+DELETE = "DELETE FROM sessions WHERE id = :id RETURNING id"
+LARGEST_ID = (1 << 31) - 1
+
+
+class Service:
+    """Answers one request at a time, many of them side by side."""
+
+    def __init__(self, database: Database, faults: Faults, tuning: Tuning, log: Log) -> None:
+        self._database = database
+        self._faults = faults
+        self._tuning = tuning
+        self._log = log
+        self._limiter = Limiter()
+
+    async def answer(self, request: Request) -> Response:
+        began = time.monotonic()
+        response = await self._admitted(request)
+        fields = {"method": request.method, "path": request.path, "body": request.body.decode(errors="replace")}
+        self._log.write("info", "answered", status=response.status, seconds=time.monotonic() - began, **fields)
+        return response
+
+    async def _admitted(self, request: Request) -> Response:
+        self._log.write("debug", "request", method=request.method, path=request.path)
+        wait = self._limiter.wait(time.monotonic())
+        await asyncio.sleep(self._limiter.patience if wait is None else wait)
+        if self._faults.bad:
+            return _text(500, "I feel bad")
+        if wait is None:
+            return _text(500, "too many requests")
+        try:
+            return await self._route(request)
+        except DatabaseAway as error:
+            self._log.write("error", "database", error=str(error))
+            return _text(500, "the database is away")
+
+    async def _route(self, request: Request) -> Response:
+        match request.method.replace("HEAD", "GET"), *request.path.strip("/").split("/"):
+            case method, "api", kind, *rest if kind in SELECTS:
+                return await self._api(method, kind, rest, request)
+            case "POST", "operation":
+                return self._operation(request.body)
+            case "GET", name:
+                return await self._plain(name)
+        return NOT_FOUND
+
+    async def _plain(self, name: str) -> Response:
+        match name:
+            case "":
+                return _text(200, "Hi. This is bingo.")
+            case "ping":
+                return _text(200, "pong")
+            case "db_dummy":
+                await self._database.query("SELECT pg_sleep(0.1)")
+                return _text(200, "db dummy")
+            case "long_dummy":
+                await asyncio.sleep(random.uniform(*self._tuning.long_dummy))  # noqa: S311 - no secret
+                return _text(200, f"long dummy, made at {datetime.now(UTC).isoformat()}")
+        return NOT_FOUND
+
+    async def _api(self, method: str, kind: str, rest: list[str], request: Request) -> Response:
+        match method, kind, rest:
+            case "GET", _, []:
+                return await self._list(kind, head=request.method == "HEAD")
+            case "GET", _, [text] if number := _id(text):
+                select, key = SELECTS[kind]
+                return _row(await self._database.query(f"{select} WHERE {key} = :id", id=number))
+            case "POST", "session", []:
+                return await self._create(request.body)
+            case "DELETE", "session", [text] if number := _id(text):
+                found = await self._database.query(DELETE, id=number)
+                return _json(200, {"id": number}) if found else NOT_FOUND
+        return NOT_FOUND
+
+    async def _list(self, kind: str, *, head: bool) -> Response:
+        """The first block is there before anything is promised."""
+        rows = self._database.stream(f"{SELECTS[kind][0]} ORDER BY {ORDERS[kind]} LIMIT {LONGEST_LIST}")
+        first = await anext(rows, b"")
+        if head:
+            return Response(200, b"")
+        return Response(200, _array(first, rows))
+
+    async def _create(self, body: bytes) -> Response:
+        document = _document(body)
+        customer, movie = _id(document.get("customer_id")), _id(document.get("movie_id"))
+        if not customer or not movie:
+            return _text(400, "customer_id and movie_id must be given")
+        return _row(await self._database.query(INSERT, customer=customer, movie=movie))
+
+    def _operation(self, body: bytes) -> Response:
+        number = _document(body).get("operation")
+        if type(number) is not int:
+            return _text(400, "operation must be a number")
+        self._log.write("info", "operation", operation=number)
+        if fault := self._tuning.operations.get(number):
+            self._faults.provoke(fault)
+        return _text(500, "I feel bad") if self._faults.bad else _json(200, {"operation": number})
+
+
+async def _array(first: bytes, rows: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield b"[" + first
+    async for block in rows:
+        yield block
+    yield b"]\n"
+
+
+def _id(value: Any) -> int:
+    """0 for what is none."""
+    text = str(value)
+    if not re.fullmatch("[0-9]{1,10}", text, re.ASCII):
+        return 0
+    return int(text) if int(text) <= LARGEST_ID else 0
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _row(rows: list[list[Any]]) -> Response:
+    return Response(200, rows[0][0].encode() + b"\n") if rows else NOT_FOUND
+
+
+def _json(status: int, document: Any) -> Response:
+    return Response(status, json.dumps(document).encode() + b"\n")
+
+
+def _text(status: int, text: str) -> Response:
+    return Response(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
+
+
+NOT_FOUND = _text(404, "not found")
