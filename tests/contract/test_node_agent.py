@@ -26,7 +26,7 @@ from tests.support.calls import account, binding
 from tests.support.node import Node
 from tests.support.simulated import RunningCloud
 
-PASSWORD, CERTIFICATE = "correct horse", {"cert": "-----BEGIN CERT-----", "key": "-----BEGIN KEY-----\n"}
+PHRASE, CERTIFICATE = "correct horse", {"cert": "-----BEGIN CERT-----", "key": "-----BEGIN KEY-----\n"}
 ROLE = """
 templates:
   - {source: peers.j2, target: /etc/peers, units: [proxy.service]}
@@ -34,11 +34,11 @@ templates:
 check: [grep, -q, "%s", "%s/etc/secret"]
 units: [app.service, proxy.service]
 peers: [bingo]
-secrets: [password, certificate]
+secrets: [phrase, certificate]
 """
 TEMPLATES = {
     "peers.j2": "{% for peer in peers.bingo %}{{ peer.name }} {{ peer.address }};{% endfor %}",
-    "secret.j2": "{{ secrets.password }}{% if 'certificate' in secrets %}|{{ secrets.certificate.key }}{% endif %}",
+    "secret.j2": "{{ secrets.phrase }}{% if 'certificate' in secrets %}|{{ secrets.certificate.key }}{% endif %}",
 }
 
 
@@ -50,7 +50,7 @@ class World:
         self.account, _ = account(cloud)
         self.secrets = SecretServiceStub(cloud.channel())
         self.api = Api(f"https://{cloud.endpoint.rest}", Path(cloud.endpoint.ca).read_text())
-        self.ids = {"password": self.create("password", {"password": PASSWORD})}
+        self.ids = {"phrase": self.create("phrase", {"phrase": PHRASE})}
         self.names: dict[str, str] = {}
         self.name_server = True
         self.machine = MachineMetadata(
@@ -140,7 +140,7 @@ async def test_secrets_arrive_with_the_modes_and_owners_of_the_role(world: World
     world.grant()
     world.tell()
     assert await node.step() == "role a: configured"
-    assert node.read("etc/secret") == f"{PASSWORD}|{CERTIFICATE['key']}"
+    assert node.read("etc/secret") == f"{PHRASE}|{CERTIFICATE['key']}"
     file = node.root / "etc/secret"
     assert (stat.S_IMODE(file.stat().st_mode), file.owner(), file.group()) == (0o440, "nobody", "nogroup")
 
@@ -148,7 +148,7 @@ async def test_secrets_arrive_with_the_modes_and_owners_of_the_role(world: World
 async def test_a_new_version_is_applied_to_the_units_that_it_concerns(world: World, node: Node) -> None:
     world.grant()
     await node.step()
-    world.change("password", password="battery staple")
+    world.change("phrase", phrase="battery staple")
     assert await node.step() == "role a: configured"
     assert node.read("etc/secret") == "battery staple"
     assert node.ran[-1] == ["systemctl", "--no-block", "try-restart", "app.service"]
@@ -191,7 +191,7 @@ async def test_a_missing_right_is_named_until_it_is_given(
 ) -> None:
     lacking = "this machine's service account lacks the role lockbox.payloadViewer on it"
     await waiting(
-        node, capsys, f"{world.ids['password']}) from Lockbox at {world.cloud.endpoint.rest}: {lacking}", world.grant
+        node, capsys, f"{world.ids['phrase']}) from Lockbox at {world.cloud.endpoint.rest}: {lacking}", world.grant
     )
 
 
@@ -246,16 +246,16 @@ async def test_lockbox_that_refuses_a_running_machine_leaves_it_as_it_is(
 ) -> None:
     world.grant()
     await node.step()
-    world.secrets.Deactivate(rpc.DeactivateSecretRequest(secret_id=world.ids["password"]))
+    world.secrets.Deactivate(rpc.DeactivateSecretRequest(secret_id=world.ids["phrase"]))
     world.names = {"bingo-1": "10.30.0.9"}
     await node.step()
     assert node.read("etc/peers") == "bingo-1 10.30.0.9;bingo-2 10.30.0.3;"
     await_step = asyncio.create_task(node.step())
-    await heard(capsys, f"going on with what is known, waiting for secret password ({world.ids['password']})")
-    assert node.read("etc/secret") == PASSWORD
-    world.secrets.Activate(rpc.ActivateSecretRequest(secret_id=world.ids["password"]))
+    await heard(capsys, f"going on with what is known, waiting for secret phrase ({world.ids['phrase']})")
+    assert node.read("etc/secret") == PHRASE
+    world.secrets.Activate(rpc.ActivateSecretRequest(secret_id=world.ids["phrase"]))
     await heard(capsys, "answers again")
-    world.change("password", password="another")
+    world.change("phrase", phrase="another")
     await await_step
     assert node.read("etc/secret") == "another"
 
@@ -266,5 +266,5 @@ async def test_no_secret_is_ever_said(world: World, node: Node, capsys: pytest.C
     with pytest.raises(Wrong, match=r"ended with 1: \*\*\*") as wrong:
         await node.step()
     assert wrong.value.__cause__ is None
-    assert PASSWORD not in str(wrong.value) + capsys.readouterr().out
+    assert PHRASE not in str(wrong.value) + capsys.readouterr().out
     assert not (node.root / "etc/secret").exists()

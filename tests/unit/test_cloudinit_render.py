@@ -37,11 +37,11 @@ def test_metadata_holds_what_the_agent_reads() -> None:
 
 
 def test_metadata_holds_the_counts_of_peers_and_the_ids_of_secrets() -> None:
-    metadata = instance_metadata("bingo", {"port": 80}, peers={"postgres": 1}, secrets={"password": "e6q1"})
+    metadata = instance_metadata("bingo", {"port": 80}, peers={"postgres": 1}, secrets={"phrase": "e6q1"})
     assert yaml.safe_load(metadata["samovar-settings"]) == {
         "port": 80,
         "peers": {"postgres": 1},
-        "secrets": {"password": "e6q1"},
+        "secrets": {"phrase": "e6q1"},
     }
     assert "{" not in metadata["samovar-settings"]
     assert "samovar-settings" in instance_metadata("bingo", {}, peers={"postgres": 1})

@@ -16,7 +16,7 @@ FACTS = Facts(
     "a",
     "",
     peers={"bingo": (Peer("bingo-1", "10.30.0.4"), Peer("bingo-3", "10.30.0.6"))},
-    secrets={"password": "quiet", "certificate": {"cert": "c", "key": "k"}},
+    secrets={"phrase": "quiet", "certificate": {"cert": "c", "key": "k"}},
 )
 
 
@@ -36,15 +36,15 @@ def test_templates_know_peers_in_their_order_and_secrets() -> None:
     assert rendered("{% for peer in peers.bingo %}{{ peer.name }}={{ peer.address }} {% endfor %}") == (
         "bingo-1=10.30.0.4 bingo-3=10.30.0.6 "
     )
-    assert rendered("{{ secrets.password }}{{ secrets.certificate.key }}") == "quietk"
+    assert rendered("{{ secrets.phrase }}{{ secrets.certificate.key }}") == "quietk"
 
 
 def test_a_secret_that_the_environment_lacks_is_told_from_one_that_it_has() -> None:
-    assert rendered("{{ secrets.other is defined }}{{ secrets.password is defined }}") == "FalseTrue"
+    assert rendered("{{ secrets.other is defined }}{{ secrets.phrase is defined }}") == "FalseTrue"
 
 
 def test_no_secret_shows_in_what_is_printed_of_facts_and_files() -> None:
-    (file,) = render(ROLE, {}, FACTS, lambda _: "{{ secrets.password }}")
+    (file,) = render(ROLE, {}, FACTS, lambda _: "{{ secrets.phrase }}")
     assert "quiet" in file.content
     assert "quiet" not in repr(FACTS) + repr(file)
 

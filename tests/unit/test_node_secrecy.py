@@ -4,15 +4,15 @@ from cloudinit.node.facts import Secret
 from cloudinit.node.secrecy import hide
 
 SECRETS: dict[str, Secret] = {
-    "password": "correct horse",
+    "phrase": "correct horse",
     "certificate": {"cert": "-----BEGIN-----\nQUJD\n", "key": "\n  c2VjcmV0\n"},
     "pin": "12",
 }
 
 
 def test_no_line_of_a_secret_is_left() -> None:
-    text = "line 3: password=correct horse; key c2VjcmV0 of QUJD"
-    assert hide(text, SECRETS) == "line 3: password=***; key *** of ***"
+    text = "line 3: phrase=correct horse; key c2VjcmV0 of QUJD"
+    assert hide(text, SECRETS) == "line 3: phrase=***; key *** of ***"
 
 
 def test_what_is_too_short_to_be_told_from_chance_stays() -> None:
