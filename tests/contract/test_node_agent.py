@@ -53,6 +53,7 @@ class World:
         self.ids = {"phrase": self.create("phrase", {"phrase": PHRASE})}
         self.names: dict[str, str] = {}
         self.name_server = True
+        self.lifetime = 3600
         self.machine = MachineMetadata(
             id="epd1",
             name="dev-bingo-2",
@@ -95,7 +96,7 @@ class World:
 
     def issue(self, machine: MachineMetadata) -> Token:
         assert machine.service_account_id
-        token = self.cloud.cloud.api._tokens.issue(machine.service_account_id)
+        token = self.cloud.cloud.api._tokens.issue(machine.service_account_id, self.lifetime)
         return Token(token.text, datetime.now(UTC) + timedelta(hours=1))
 
 
@@ -193,6 +194,18 @@ async def test_a_missing_right_is_named_until_it_is_given(
     await waiting(
         node, capsys, f"{world.ids['phrase']}) from Lockbox at {world.cloud.endpoint.rest}: {lacking}", world.grant
     )
+
+
+async def test_a_token_that_is_not_taken_any_more_is_asked_for_anew(
+    world: World, node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.grant()
+    world.lifetime = -1
+
+    def mend() -> None:
+        world.lifetime = 3600
+
+    await waiting(node, capsys, "it answers 401", mend)
 
 
 async def test_a_machine_without_an_account_says_so(
