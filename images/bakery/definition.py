@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from images.bakery.model import ImageDefinition, Images, InputFile, Script
+from images.bakery.application import BORROWED, the_standin
+from images.bakery.model import Application, ImageDefinition, Images, InputFile, Script
 from kit.errors import ConfigError
 from kit.yamlfile import Location, load_model, place_of
 
@@ -49,6 +51,20 @@ class FileEntry(_Strict):
     owner: Annotated[str, StringConstraints(pattern="^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")] = "root:root"
 
 
+class ApplicationEntry(_Strict):
+    """The closed program that the image ships at `target`. Without `url` and `sha256`: the stand-in for it."""
+
+    target: Target
+    url: Annotated[str, StringConstraints(pattern=r"^(https|file)://[^\s]+$")] | None = None
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if (self.url is None) != (self.sha256 is None):
+            raise ValueError("url and sha256 go together")
+        return self
+
+
 class ChecksEntry(_Strict):
     """What is checked beyond packages, files, services and hygiene, which always are."""
 
@@ -66,6 +82,8 @@ class ImageFile(_Strict):
     files: tuple[FileEntry, ...] = ()
     services: tuple[Word, ...] = ()
     scripts: tuple[Source, ...] = ()
+    application: ApplicationEntry | None = None
+    borrow: Word | None = None  # the image whose application runs while this one is baked
     checks: ChecksEntry = ChecksEntry()
 
     @model_validator(mode="after")
@@ -79,28 +97,54 @@ def load_images(root: Path) -> Images:
     """Every image of the repository at `root`, parents before children. Raises ConfigError."""
     folders = sorted(path for path in (root / "images").iterdir() if path.is_dir() and path.name not in NOT_IMAGES)
     steps = tuple(Script(path.name, path.read_bytes()) for path in STEPS)
-    loaded = {folder.name: _load(root, folder, steps) for folder in folders}
+    parsed = {folder.name: _parse(folder) for folder in folders}
+    loaded = {name: _load(root, name, parsed, steps) for name in parsed}
     return {name: loaded[name] for name in _parents_first(root, loaded)}
 
 
-def _load(root: Path, folder: Path, steps: tuple[Script, ...]) -> ImageDefinition:
-    path = folder / "image.yaml"
+def _parse(folder: Path) -> ImageFile:
     if not re.fullmatch("[a-z][a-z0-9-]{0,40}", folder.name):
         raise ConfigError(f"{folder}: not an image's name", remedy="use small letters, digits and hyphens")
-    parsed = load_model(path, ImageFile, remedy="an image folder holds an image.yaml: add it, or remove the folder")
+    remedy = "an image folder holds an image.yaml: add it, or remove the folder"
+    return load_model(folder / "image.yaml", ImageFile, remedy=remedy)
+
+
+def _load(root: Path, name: str, every: Mapping[str, ImageFile], steps: tuple[Script, ...]) -> ImageDefinition:
+    path, parsed = root / "images" / name / "image.yaml", every[name]
     return ImageDefinition(
-        name=folder.name,
+        name=name,
         description=parsed.description,
         parent=parsed.parent,
         suite=parsed.suite,
         packages=parsed.packages,
         files=_files(root, path, parsed),
         services=parsed.services,
-        scripts=tuple(Script(name, _read(root, path, name, at)) for name, at in _numbered("scripts", parsed.scripts)),
+        scripts=tuple(Script(each, _read(root, path, each, at)) for each, at in _numbered("scripts", parsed.scripts)),
         commands=parsed.checks.commands,
         absent=parsed.checks.absent,
         steps=steps,
+        application=_application(parsed),
+        borrowed=_borrowed(path, parsed.borrow, every),
     )
+
+
+def _application(parsed: ImageFile) -> Application | None:
+    if (entry := parsed.application) is None:
+        return None
+    return (
+        Application(entry.target, entry.sha256, entry.url) if entry.url and entry.sha256 else the_standin(entry.target)
+    )
+
+
+def _borrowed(path: Path, of: str | None, every: Mapping[str, ImageFile]) -> Application | None:
+    if of is None:
+        return None
+    if of not in every or (application := _application(every[of])) is None:
+        shipping = ", ".join(name for name, parsed in every.items() if parsed.application) or "none"
+        raise ConfigError(
+            f"{place_of(path, ('borrow',))}: {of} ships no application", remedy=f"images that do: {shipping}"
+        )
+    return replace(application, target=BORROWED)
 
 
 def _files(root: Path, path: Path, parsed: ImageFile) -> tuple[InputFile, ...]:

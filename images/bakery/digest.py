@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from images.bakery.model import ImageDefinition, Images
+from images.bakery.model import Application, ImageDefinition, Images
 
 SHORT = 12
 
@@ -33,6 +33,8 @@ def image_name(name: str, digest: str) -> str:
 
 
 def _canonical(value: Any) -> Any:
+    if isinstance(value, Application):
+        return [value.target, value.sha256]
     if is_dataclass(value):
         return {field.name: _canonical(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):

@@ -25,12 +25,25 @@ class Script:
 
 
 @dataclass(frozen=True)
+class Application:
+    """A program that is not of this repository, and its place in the image; no `url`: the stand-in for it.
+
+    It is its sha256: where it comes from makes no other image of it.
+    """
+
+    target: str
+    sha256: str
+    url: str
+
+
+@dataclass(frozen=True)
 class ImageDefinition:
     """What `images/<name>/image.yaml` says. A root image has a `suite` of Debian, every other one a `parent`.
 
     `steps` are the bakery's own scripts, which are inputs like any other. Packages are installed first, then the files
     are put in place, services enabled, and scripts run in their order. `commands` must succeed in the finished image,
-    `absent` are paths that it must not have.
+    `absent` are paths that it must not have. What is put below /tmp, and the application `borrowed` from another image,
+    is there only while the image is baked.
     """
 
     name: str
@@ -44,6 +57,8 @@ class ImageDefinition:
     commands: tuple[tuple[str, ...], ...]
     absent: tuple[str, ...]
     steps: tuple[Script, ...]
+    application: Application | None = None
+    borrowed: Application | None = None
 
 
 Images = Mapping[str, ImageDefinition]

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from images.bakery.application import with_programs
 from images.bakery.digest import SHORT
 from images.bakery.mirrors import sources_for
 from images.bakery.model import ImageDefinition, Images
@@ -52,7 +53,7 @@ class Oven:
         work, log = self._folders(f"{name}-{digest[:SHORT]}")
         try:
             (work / "spec").mkdir(parents=True)
-            write_spec(work / "spec", image, sources_for(image.suite) if image.suite else ())
+            write_spec(work / "spec", with_programs(image), sources_for(image.suite) if image.suite else ())
             self._run(image, work, log)
             packages = parse_packages((work / "raw.packages").read_text())
             return self.store.keep(name, digest, work / "raw", packages)

@@ -1,0 +1,63 @@
+"""The closed program that an image ships: known by its sha256, fetched by its url; without one, the stand-in for it."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.request
+from dataclasses import replace
+
+from images.bakery.bundle import standin
+from images.bakery.model import Application, ImageDefinition, InputFile
+from kit.errors import ConfigError
+from kit.paths import cache_dir
+
+BORROWED = "/tmp/application"  # noqa: S108 - in the bake's own namespace, where it is gone with the bake
+FETCH_TIMEOUT = 60.0
+EXECUTABLE, OWNER = 0o755, "root:root"
+
+
+def the_standin(target: str) -> Application:
+    """The stand-in as it would be made now."""
+    return Application(target, _sha256(standin()), url="")
+
+
+def with_programs(image: ImageDefinition) -> ImageDefinition:
+    """With its application, and the one that it borrows, among its files. Raises ConfigError."""
+    programs = [program for program in (image.application, image.borrowed) if program]
+    files = [InputFile(program.target, EXECUTABLE, OWNER, obtain(program)) for program in programs]
+    return replace(image, files=(*image.files, *files))
+
+
+def obtain(application: Application) -> bytes:
+    """Its content, from this user's cache where it was fetched before.
+
+    Raises ConfigError where it cannot be had, or is not what its sha256 says: that names both sums.
+    """
+    kept = cache_dir() / "applications" / application.sha256
+    if kept.exists() and _sha256(data := kept.read_bytes()) == application.sha256:
+        return data
+    data = _fetch(application.url) if application.url else standin()
+    if (found := _sha256(data)) != application.sha256:
+        raise ConfigError(
+            f"application {application.url or application.target}: its sha256 is {found}, not {application.sha256}",
+            remedy="if that file is the one you mean, write its sha256 into image.yaml",
+        )
+    if application.url:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(".new")
+        partial.write_bytes(data)
+        partial.replace(kept)
+    return data
+
+
+def _fetch(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as answer:  # noqa: S310 - https and file alone pass
+            data: bytes = answer.read()
+            return data
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"application {url}: {error}", remedy="check the url in image.yaml") from error
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

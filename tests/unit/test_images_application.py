@@ -1,0 +1,176 @@
+"""The program that an image ships: by url and sha256, or the stand-in; and another image that borrows it."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from images.bakery.application import BORROWED, obtain, the_standin, with_programs
+from images.bakery.bundle import standin
+from images.bakery.definition import load_images
+from images.bakery.digest import digests
+from images.bakery.expected import expected_of
+from images.bakery.model import Application, Images
+from kit.errors import ConfigError
+
+PROGRAM = b"#!/bin/sh\necho bingo\n"
+SHA256 = hashlib.sha256(PROGRAM).hexdigest()
+TARGET = "/opt/bingo/bingo"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "program"
+    path.write_bytes(PROGRAM)
+    return path
+
+
+def images(root: Path, entry: str = "", more: str = "") -> Images:
+    texts = {
+        "app": f"suite: trixie\napplication: {{target: {TARGET}{entry}}}\n",
+        "data": f"parent: app\nborrow: app\n{more}",
+    }
+    for name, text in texts.items():
+        (root / "images" / name).mkdir(parents=True, exist_ok=True)
+        (root / "images" / name / "image.yaml").write_text(f"description: x\n{text}")
+    return load_images(root)
+
+
+def test_without_a_url_the_stand_in_is_shipped(tmp_path: Path) -> None:
+    (file,) = with_programs(images(tmp_path)["app"]).files
+    assert (file.target, file.mode, file.owner) == (TARGET, 0o755, "root:root")
+    assert file.data == standin()
+
+
+def test_a_file_is_taken_by_url_and_sha256(tmp_path: Path, program: Path) -> None:
+    found = images(tmp_path, f", url: 'file://{program}', sha256: {SHA256}")
+    (file,) = with_programs(found["app"]).files
+    assert file.data == PROGRAM
+
+
+def test_who_borrows_has_it_while_it_is_baked_and_no_longer(tmp_path: Path, program: Path) -> None:
+    borrower = with_programs(images(tmp_path, f", url: 'file://{program}', sha256: {SHA256}")["data"])
+    assert [(file.target, file.data) for file in borrower.files] == [(BORROWED, PROGRAM)]
+    assert expected_of(borrower).files == ()
+
+
+def test_a_wrong_sha256_is_refused_with_both(program: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        obtain(Application(TARGET, "0" * 64, program.as_uri()))
+    assert SHA256 in caught.value.message
+    assert "0" * 64 in caught.value.message
+
+
+def test_a_url_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"file:///.*none: .*No such file"):
+        obtain(Application(TARGET, SHA256, (tmp_path / "none").as_uri()))
+
+
+def test_what_was_fetched_once_is_kept_and_what_is_kept_is_checked(program: Path, tmp_path: Path) -> None:
+    wanted = Application(TARGET, SHA256, program.as_uri())
+    assert obtain(wanted) == PROGRAM
+    program.unlink()
+    assert obtain(wanted) == PROGRAM
+    (tmp_path / "cache/samovar/applications" / SHA256).write_bytes(b"spoiled")
+    with pytest.raises(ConfigError, match="No such file"):
+        obtain(wanted)
+
+
+def test_https_is_fetched_from_whom_is_trusted(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = make_certificate(tmp_path)
+    with serving(program.parent, certificate) as port:
+        wanted = Application(TARGET, SHA256, f"https://127.0.0.1:{port}/program")
+        with pytest.raises(ConfigError, match="certificate verify failed"):
+            obtain(wanted)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert obtain(wanted) == PROGRAM
+
+
+def test_the_digest_knows_the_program_and_not_where_it_lies(tmp_path: Path) -> None:
+    def found(url: str, sha256: str) -> dict[str, str]:
+        return dict(digests(images(tmp_path, f", url: '{url}', sha256: '{sha256}'")))
+
+    assert found("file:///a", SHA256) == found("https://b/c", SHA256)
+    other = found("file:///a", "0" * 64)
+    assert all(other[name] != digest for name, digest in found("file:///a", SHA256).items())
+
+
+def test_the_stand_in_is_the_same_wherever_it_is_made_and_changes_with_its_source(tmp_path: Path) -> None:
+    assert standin() == standin()
+    (tmp_path / "cli.py").write_text("changed")
+    assert standin(tmp_path) != standin()
+    assert the_standin(TARGET).sha256 == hashlib.sha256(standin()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("entry", "more", "message"),
+    [
+        (", url: 'file:///x'", "", ":3: application: url and sha256 go together"),
+        (f", sha256: {SHA256}", "", ":3: application: url and sha256 go together"),
+        (f", url: 'http://x/', sha256: {SHA256}", "", ":3: application.url: String should match"),
+        (", url: 'file:///x', sha256: abc", "", ":3: application.sha256: String should match"),
+        ("", "borrow: none\n", "borrow: the key stands twice"),
+    ],
+)
+def test_a_bad_application_names_its_line(tmp_path: Path, entry: str, more: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        images(tmp_path, entry, more)
+    assert message in caught.value.message
+
+
+def test_only_what_is_shipped_can_be_borrowed(tmp_path: Path) -> None:
+    images(tmp_path)
+    (tmp_path / "images/app/image.yaml").write_text("description: x\nsuite: trixie\n")
+    with pytest.raises(ConfigError, match=":3: borrow: app ships no application"):
+        load_images(tmp_path)
+
+
+def make_certificate(folder: Path) -> Path:
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        (
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", key, "-out", certificate),
+        ),
+        check=True,
+        capture_output=True,
+    )
+    return certificate
+
+
+@contextmanager
+def serving(folder: Path, certificate: Path) -> Iterator[int]:
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(folder))  # type: ignore[arg-type]
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, folder / "key.pem")
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign] # a client that does not trust us is no fault
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
