@@ -63,16 +63,18 @@ def lost(before: Network, now: Network, registered: frozenset[IPv4Address]) -> f
     """The addresses whose flows are to be ended: nobody will answer them.
 
     A machine that lost its power or is gone, and a target that is still registered but no longer sent to. One that was
-    taken out of its target group goes on with the requests that it has.
+    taken out of its target group goes on with the requests that it has, if it is the machine that it was: what was sent
+    to a dead one would reach its heir.
     """
-    unplugged = _plugged(before) - _plugged(now)
-    unhealthy = (_targets(before) - _targets(now)) & registered
-    return unplugged | unhealthy
+    kept = _plugged(before) & _plugged(now)
+    unplugged = {address for _, address in _plugged(before) - kept}
+    left = _targets(before) - _targets(now)
+    return frozenset(unplugged | (left & registered) | (left - {address for _, address in kept}))
 
 
-def _plugged(network: Network) -> frozenset[IPv4Address]:
-    return frozenset(nic.address for nic in network.nics if nic.plugged)
+def _plugged(network: Network) -> set[tuple[str, IPv4Address]]:
+    return {(nic.machine_id, nic.address) for nic in network.nics if nic.plugged}
 
 
-def _targets(network: Network) -> frozenset[IPv4Address]:
-    return frozenset(target for forward in network.forwards for target in forward.targets)
+def _targets(network: Network) -> set[IPv4Address]:
+    return {target for forward in network.forwards for target in forward.targets}
