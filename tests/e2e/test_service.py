@@ -91,7 +91,7 @@ def test_a_killed_machine_comes_back_as_a_new_one_and_nobody_notices(cli: Cli, a
     now = _instance_ids(cli)
     assert now["dev-nginx-1"] != ids["dev-nginx-1"]
     assert now["dev-nginx-2"] == ids["dev-nginx-2"]
-    # When init is killed its children die first: who is connected is reset, and who comes is refused, until all are gone.
+    # When init is killed its children die first: who is connected is reset, who comes is refused, until all are gone.
     cut_off = [answer for answer in probe.failed if "refused" in answer.error or "reset" in answer.error]
     assert probe.failed == cut_off
     assert len(cut_off) <= (0 if by == "the local hand" else 20)
