@@ -134,6 +134,20 @@ result["log"] = [json.loads(line) for line in open("/var/log/nginx/access.log")]
     assert {line["upstream"] for line in seen["log"]} == {"127.0.0.2:81"}
 
 
+def test_a_log_that_was_rotated_is_written_on(image: Path) -> None:
+    story = """
+configure("")
+ask("/")
+time.sleep(1.2)
+subprocess.run(["logrotate", "--force", "/etc/logrotate.d/nginx"], check=True)
+time.sleep(0.5)
+ask("/other")
+time.sleep(1.5)
+result["logs"] = [[json.loads(line)["uri"] for line in open(f"/var/log/nginx/access.log{end}")] for end in (".1", "")]
+"""
+    assert tell(image, story)["logs"] == [["/"], ["/other"]]
+
+
 def test_past_a_balancer_that_fails_goes_what_can_be_repeated_and_nothing_else(image: Path) -> None:
     story = """
 for address in ("10.0.0.11/32", "10.0.0.12/32"):
