@@ -32,6 +32,8 @@ from cloud.rest import Rest  # noqa: E402
 
 LOCAL_CLOUD = "localcloud"
 STORAGE = "storage"
+MACHINES_API = "https://api.internal"
+"""The local cloud's name inside each of its networks."""
 PAGE = 1000
 POLL_INTERVAL = "x-operation-poll-interval"
 
@@ -96,6 +98,12 @@ class Session:
     def image_storage(self) -> ImageStorage | None:
         """Where RAW images can be put; None where a cloud makes its images otherwise."""
         return ImageStorage(self._rest(STORAGE)) if LOCAL_CLOUD in self._addresses else None
+
+    @cached_property
+    def machines_api(self) -> tuple[str, str] | None:
+        """Where machines find the REST API, and the CA that they trust there; None where it is Yandex's own."""
+        roots = self.access.roots
+        return (MACHINES_API, roots.decode()) if LOCAL_CLOUD in self._addresses and roots else None
 
     def _rest(self, service: str) -> Rest:
         return Rest(self._addresses[service], ca=self.access.ca, token=self.access.token)

@@ -28,11 +28,11 @@ def render(tool: Tool, env: str, group: str, fmt: Format) -> None:
     """Show what the machines of GROUP in ENV are born with: user-data and the rest of their metadata."""
     from rich.text import Text
 
-    from cloudinit.render import instance_metadata
+    from groups.desired import metadata
 
-    found = tool.environment(env).group(group)
-    metadata = instance_metadata(found.image, found.settings)
-    show(metadata, fmt, [Text(f"# {key}\n{value.rstrip()}\n") for key, value in sorted(metadata.items())])
+    environment = tool.environment(env)
+    found = metadata(environment, environment.group(group))
+    show(found, fmt, [Text(f"# {key}\n{value.rstrip()}\n") for key, value in sorted(found.items())])
 
 
 @click.command()
@@ -85,15 +85,19 @@ def status(tool: Tool, env: str, fmt: Format, *, exit_code: bool) -> int:
 @click.command()
 @environment_argument
 @yes_option
+@click.option("--delete-data", is_flag=True, help="Delete the data disks as well: what is on them is lost.")
+@click.option("--keep-address", is_flag=True, help="Keep the public addresses, so that names go on pointing to ENV.")
 @pass_tool
-def destroy(tool: Tool, env: str, *, yes: bool) -> None:
-    """Delete everything that ENV has in the cloud. Images stay."""
+def destroy(tool: Tool, env: str, *, yes: bool, delete_data: bool, keep_address: bool) -> None:
+    """Delete what ENV has in the cloud, but for its data disks: the next rollout attaches them. Images stay."""
     from groups.apply import apply
     from groups.rollout import prepare_destruction
 
     environment, session = tool.open(env)
-    prepared = prepare_destruction(session, environment)
+    prepared = prepare_destruction(session, environment, delete_data=delete_data, keep_address=keep_address)
     _tell(prepared.plan)
+    for kept in prepared.kept:
+        talk().say(f"keep {kept.ref} ({kept.id})")
     if not prepared.plan.changes:
         return
     agree(f"Delete all of this in {env}?", yes=yes)

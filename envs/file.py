@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from envs.model import BalancerType, CloudKind
+from envs.model import BalancerType, CloudKind, SecretKind
 
 UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
 SIZE = re.compile(r"(\d+)([MGT])")
 CORES = frozenset({*range(2, 41, 2), 44, 48, 52, 56, 60, 64, 68, 72, 76, 80})
 FRACTIONS = (5, 20, 50, 100)
 GIB = 2**30
+MACHINES_A_ZONE = 2
 
 
 def _size(value: object) -> int:
@@ -65,6 +66,7 @@ def _differ(zones: list[str]) -> list[str]:
 
 NAME = r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME)]
+SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")]
 Port = Annotated[int, Field(ge=1, le=32767)]
 Memory = Annotated[int, BeforeValidator(_size), AfterValidator(_between(GIB // 2, 256 * GIB, "memory is 512M to 256G"))]
@@ -104,8 +106,15 @@ class HealthEntry(_Strict):
     path: Annotated[str, Field(pattern="^/")] = "/-/health"
 
 
+class DataDiskEntry(_Strict):
+    """`data_disk:`; it outlives the machines, and `destroy` keeps it unless it is told otherwise."""
+
+    size: Disk
+    type: Literal["network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3"] = "network-ssd"
+
+
 class GroupEntry(_Strict):
-    """One group of machines."""
+    """One group of machines. `upstream` is the group that it asks; `ports` are what may be asked of its machines."""
 
     image: Name
     size: Annotated[int, Field(ge=1, le=100)]
@@ -114,6 +123,16 @@ class GroupEntry(_Strict):
     public: bool = False
     balancer: BalancerEntry | None = None
     settings: dict[str, Any] = {}
+    upstream: Name | None = None
+    ports: list[Port] = []
+    secrets: list[SecretName] = []
+    data_disk: DataDiskEntry | None = None
+
+    @model_validator(mode="after")
+    def _one_disk_one_machine(self) -> GroupEntry:
+        if self.data_disk and self.size != 1:
+            raise ValueError(f"a data disk is attached to one machine: its group has size 1, not {self.size}")
+        return self
 
 
 class NetworkEntry(_Strict):
@@ -129,4 +148,46 @@ class EnvironmentFile(_Strict):
     zones: Annotated[list[Zone], Field(min_length=1), AfterValidator(_differ)]
     network: NetworkEntry
     domain: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")] | None = None
+    secrets: dict[SecretName, SecretKind] = {}
     groups: dict[Name, GroupEntry] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _promises(self) -> EnvironmentFile:
+        for name, group in self.groups.items():
+            for problem in (*_of_upstream(name, self.groups), *_of_secrets(group, self), *_of_zones(group, self.zones)):
+                raise ValueError(f"group {name}: {problem}")
+        return self
+
+
+def _of_upstream(name: str, groups: Mapping[str, GroupEntry]) -> Iterator[str]:
+    """Who asks whom is a way that ends: without that nobody could be told of the other's balancer first."""
+    way = [name]
+    while (following := groups[way[-1]].upstream) is not None:
+        if following not in groups:
+            yield f"upstream {following} is no group; groups: {', '.join(groups)}"
+            return
+        if following in way:
+            yield f"upstream goes round: {' -> '.join([*way, following])}"
+            return
+        way.append(following)
+
+
+def _of_secrets(group: GroupEntry, whole: EnvironmentFile) -> Iterator[str]:
+    external = any(other.balancer and other.balancer.type is BalancerType.EXTERNAL for other in whole.groups.values())
+    for secret in group.secrets:
+        kind = whole.secrets.get(secret)
+        if kind is None:
+            yield f"secret {secret} does not stand in secrets; there: {', '.join(whole.secrets) or 'none'}"
+        elif kind is SecretKind.CERTIFICATE and not external:
+            yield f"secret {secret} is a certificate, and no external balancer has an address to make it for"
+
+
+def _of_zones(group: GroupEntry, zones: list[str]) -> Iterator[str]:
+    """An internal balancer sends to the asker's own zone while anything answers there."""
+    internal = group.balancer and group.balancer.type is BalancerType.INTERNAL
+    if internal and group.size < MACHINES_A_ZONE * len(zones):
+        wanted = MACHINES_A_ZONE * len(zones)
+        yield (
+            f"an internal balancer prefers the zone of who asks: {group.size} machines in {len(zones)} zone(s) leave a "
+            f"zone with one or none, whose loss is an outage; let size be {wanted} or more"
+        )

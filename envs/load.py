@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from envs.file import NAME, EnvironmentFile, GroupEntry
-from envs.model import Balancer, Environment, Group, Health, Machine
+from envs.model import Balancer, DataDisk, Environment, Group, Health, Machine
 from kit.errors import ConfigError
 from kit.paths import ROOT
 from kit.yamlfile import load_model
@@ -42,6 +42,7 @@ def load_environment(name: str, folder: Path = ENVIRONMENTS) -> Environment:
         cidr=entry.network.cidr,
         domain=entry.domain,
         groups=tuple(_group(group_name, group) for group_name, group in entry.groups.items()),
+        secrets=MappingProxyType(entry.secrets),
     )
 
 
@@ -56,4 +57,8 @@ def _group(name: str, entry: GroupEntry) -> Group:
         public=entry.public,
         balancer=Balancer(balancer.type, MappingProxyType(balancer.listeners)) if balancer else None,
         settings=MappingProxyType(entry.settings),
+        upstream=entry.upstream,
+        ports=tuple(entry.ports),
+        secrets=tuple(entry.secrets),
+        data_disk=DataDisk(**entry.data_disk.model_dump()) if entry.data_disk else None,
     )

@@ -51,9 +51,28 @@ class Balancer:
     listeners: Mapping[str, int]
 
 
+class SecretKind(StrEnum):
+    """What a secret is: a password that Lockbox makes up, or a certificate with its key that signs itself."""
+
+    PASSWORD = "password"  # noqa: S105 - a kind, not a password
+    CERTIFICATE = "certificate"
+
+
+@dataclass(frozen=True)
+class DataDisk:
+    """The disk that outlives the machines of a group; `size` in bytes."""
+
+    size: int
+    type: str
+
+
 @dataclass(frozen=True)
 class Group:
-    """A group of equal machines. `settings` is what its role is told, as YAML has it."""
+    """A group of equal machines. `settings` is what its role is told, as YAML has it.
+
+    `upstream` is the group that its machines ask; `ports` are what those who ask this one may reach on its machines
+    beside the targets of its balancer; `secrets` names those that its machines may read.
+    """
 
     name: str
     image: str
@@ -63,6 +82,10 @@ class Group:
     public: bool = False
     balancer: Balancer | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    upstream: str | None = None
+    ports: tuple[int, ...] = ()
+    secrets: tuple[str, ...] = ()
+    data_disk: DataDisk | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +98,7 @@ class Environment:
     cidr: IPv4Network
     domain: str | None
     groups: tuple[Group, ...]
+    secrets: Mapping[str, SecretKind] = field(default_factory=dict)
 
     def group(self, name: str) -> Group:
         """The group of that name; ConfigError lists those that exist."""

@@ -1,11 +1,11 @@
-"""Carrying out a plan: in the order of the kinds, those of one kind side by side, each shown with its seconds.
+"""Carrying out a plan: what does not wait for each other side by side, each shown with its seconds.
 
 Interrupted anywhere, nothing is lost: what was made carries its labels, and the next plan goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
 from itertools import groupby
 
@@ -14,7 +14,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from cloud.session import Session, side_by_side
 from groups.kinds.base import Begun, Work
 from groups.kinds.registry import HANDLERS
-from groups.plan import Action, Change, Plan, early_deletions, late_deletions
+from groups.plan import Action, Change, Plan, early_deletions, late_deletions, levels
 from groups.spec import Existing, Kind, Observed, Ref
 from kit.output import Talk
 
@@ -26,7 +26,7 @@ def apply(session: Session, the_plan: Plan, observed: Observed, talk: Talk) -> d
     _delete(session, early_deletions(the_plan), talk)
     work = Work(session, the_plan.environment, observed.ids(), dict(observed.images))
     running: dict[Ref, Operation] = {}
-    for changes in _by_kind(change for change in the_plan.changes if change.after):
+    for changes in levels(the_plan):
         begun = side_by_side(*(partial(_make, work, change, talk) for change in changes))
         for change, made in zip(changes, begun, strict=True):
             work.ids[change.ref] = made.id
@@ -34,11 +34,6 @@ def apply(session: Session, the_plan: Plan, observed: Observed, talk: Talk) -> d
                 running[change.ref] = made.operation
     _delete(session, late_deletions(the_plan), talk)
     return running
-
-
-def _by_kind(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    for _, same in groupby(changes, key=lambda change: change.ref.kind):
-        yield list(same)
 
 
 def _make(work: Work, change: Change, talk: Talk) -> Begun:
@@ -61,8 +56,11 @@ def _begin(work: Work, change: Change) -> Begun:
 
 
 def _delete(session: Session, resources: Iterable[Existing], talk: Talk) -> None:
-    for _, same in groupby(resources, key=lambda existing: existing.ref.kind):
-        side_by_side(*(partial(_delete_one, session, existing, talk) for existing in same))
+    """Kind by kind; security groups, which name each other, one by one."""
+    for kind, same in groupby(resources, key=lambda existing: existing.ref.kind):
+        calls = [partial(_delete_one, session, existing, talk) for existing in same]
+        for step in [[call] for call in calls] if kind is Kind.SECURITY_GROUP else [calls]:
+            side_by_side(*step)
 
 
 def _delete_one(session: Session, existing: Existing, talk: Talk) -> None:

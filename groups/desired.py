@@ -3,100 +3,122 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network
+from typing import Any
 
-from cloudinit.render import instance_metadata
+from cloudinit.render import Api, instance_metadata
+from envs.model import Balancer as BalancerOfGroup
 from envs.model import BalancerType, Environment, Group
+from groups.foundation import Address, Disk, InternalAddress, SecurityGroup, ServiceAccount
+from groups.ground import ground
+from groups.names import account_name, disk_name, group_name, secret_name, subnet_name
+from groups.rules import rules
 from groups.spec import (
-    Address,
     Balancer,
+    Deploy,
     Desired,
     HealthCheck,
     InstanceGroup,
+    Kind,
     Listener,
-    Network,
+    Ref,
     Resource,
-    ServiceAccount,
-    Subnet,
     Template,
 )
-from kit.errors import ConfigError
+from groups.told import mentioned, token
 
-SUBNET_BITS = 3
-"""Each zone's subnet is an eighth of the network's range, by the zone's letter: zones come and go, the others stay."""
-
-
-def desired(environment: Environment, images: Mapping[str, str]) -> Desired:
-    """`images` gives the full name (`samovar-nginx-<12 hex>`) of each image that a group is made from."""
-    groups = [resource for group in environment.groups for resource in _group(environment, group, images[group.image])]
-    return Desired(environment.name, (*_ground(environment), *groups))
+PEERS = 8
+"""Peers are counted in steps of so many: a group that grows by one is no reason to replace those who ask it."""
+ONE_DISK = Deploy(max_unavailable=1, max_expansion=0)
+"""A disk is attached to one machine: the old one goes before the new one comes."""
 
 
-def account_name(environment: str) -> str:
-    """The account by which the environment's groups make machines."""
-    return f"{environment}-groups"
+def desired(environment: Environment, images: Mapping[str, str], api: Api | None = None) -> Desired:
+    """`images` gives the full name (`samovar-nginx-<12 hex>`) of each image that a group is made from.
+
+    `api` is where machines find the cloud, where they do not know it by themselves.
+    """
+    groups = [
+        resource for group in environment.groups for resource in _group(environment, group, images[group.image], api)
+    ]
+    return Desired(environment.name, (*ground(environment), *groups))
 
 
-def subnet_name(environment: str, zone: str) -> str:
-    """One subnet a zone."""
-    return f"{environment}-{zone}"
+def metadata(environment: Environment, group: Group, api: Api | None = None) -> dict[str, str]:
+    """What the group's machines are born with; tokens stand for ids and addresses."""
+    secrets = {name: token(Ref(Kind.SECRET, secret_name(environment.name, name))) for name in group.secrets}
+    peers: dict[str, int] = {}
+    settings: dict[str, Any] = dict(group.settings)
+    if group.upstream:
+        asked = environment.group(group.upstream)
+        peers[asked.name] = (asked.size // PEERS + 1) * PEERS
+        if asked.balancer and asked.balancer.type is BalancerType.INTERNAL:
+            settings.setdefault("upstream", _where(environment, asked, asked.balancer))
+    return instance_metadata(group.image, settings, api if secrets else None, peers=peers, secrets=secrets)
 
 
-def group_name(environment: str, group: str) -> str:
-    """A group's name in the cloud, and that of its balancer, address and target group."""
-    return f"{environment}-{group}"
+def _where(environment: Environment, asked: Group, balancer: BalancerOfGroup) -> str:
+    address = token(Ref(Kind.INTERNAL_ADDRESS, group_name(environment.name, asked.name)))
+    return f"{address}:{min(balancer.listeners.values())}"
 
 
-def subnet_cidr(network: IPv4Network, zone: str) -> IPv4Network:
-    """A zone's part of the network's range."""
-    return [*network.subnets(prefixlen_diff=SUBNET_BITS)][ord(zone[-1]) - ord("a")]
-
-
-def _ground(environment: Environment) -> Iterator[Resource]:
-    name = environment.name
-    yield Resource(name, Network())
-    yield Resource(account_name(name), ServiceAccount())
-    for zone in environment.zones:
-        subnet = Subnet(network=name, zone=zone, cidr=str(subnet_cidr(environment.cidr, zone)))
-        yield Resource(subnet_name(name, zone), subnet)
-
-
-def _group(environment: Environment, group: Group, image: str) -> Iterator[Resource]:
+def _group(environment: Environment, group: Group, image: str, api: Api | None) -> Iterator[Resource]:
     name = group_name(environment.name, group.name)
     check = HealthCheck(group.health.port, group.health.path)
-    yield Resource(name, _instance_group(environment, group, image, check), group.name)
-    if group.balancer is None:
-        return
-    if group.balancer.type is BalancerType.INTERNAL:
-        raise ConfigError(
-            f"group {group.name} of {environment.name}: internal balancers are not made yet",
-            remedy="use type: external",
-        )
-    listeners = tuple(Listener(scheme, port, port) for scheme, port in sorted(group.balancer.listeners.items()))
-    yield Resource(name, Address(zone=environment.zones[0]), group.name)
-    yield Resource(name, Balancer(address=name, listeners=listeners, group=name, check=check), group.name)
+    own = SecurityGroup(network=environment.name, rules=rules(environment, group))
+    yield Resource(name, own, group.name)
+    if group.secrets:
+        yield Resource(name, ServiceAccount(), group.name)
+    if group.data_disk:
+        disk = Disk(group.data_disk.size, group.data_disk.type, environment.zones[0])
+        yield Resource(disk_name(environment.name, group.name), disk, group.name)
+    yield Resource(name, _instance_group(environment, group, image, check, api), group.name)
+    if group.balancer:
+        yield from _balancer(environment, group, group.balancer, check)
 
 
-def _instance_group(environment: Environment, group: Group, image: str, check: HealthCheck) -> InstanceGroup:
+def _balancer(
+    environment: Environment, group: Group, balancer: BalancerOfGroup, check: HealthCheck
+) -> Iterator[Resource]:
+    name, zone = group_name(environment.name, group.name), environment.zones[0]
+    subnet = subnet_name(environment.name, zone, public=group.public)
+    internal = balancer.type is BalancerType.INTERNAL
+    listeners = tuple(Listener(scheme, port, port) for scheme, port in sorted(balancer.listeners.items()))
+    yield Resource(name, InternalAddress(subnet) if internal else Address(zone), group.name)
+    yield Resource(name, Balancer(name, listeners, name, check, subnet if internal else ""), group.name)
+
+
+def _instance_group(
+    environment: Environment, group: Group, image: str, check: HealthCheck, api: Api | None
+) -> InstanceGroup:
+    zones = environment.zones[:1] if group.data_disk else environment.zones
+    return InstanceGroup(
+        size=group.size,
+        zones=tuple(sorted(zones)),
+        template=_template(environment, group, image, zones, api),
+        check=check,
+        service_account=account_name(environment.name),
+        balanced=group.balancer is not None,
+        deploy=ONE_DISK if group.data_disk else Deploy(),
+    )
+
+
+def _template(environment: Environment, group: Group, image: str, zones: tuple[str, ...], api: Api | None) -> Template:
     name = group_name(environment.name, group.name)
-    template = Template(
+    born_with = metadata(environment, group, api)
+    return Template(
         name=f"{name}-{{instance.index}}",
         hostname=f"{group.name}-{{instance.index}}",
         image=image,
         network=environment.name,
-        subnets=tuple(sorted(subnet_name(environment.name, zone) for zone in environment.zones)),
+        subnets=tuple(sorted(subnet_name(environment.name, zone, public=group.public) for zone in zones)),
         cores=group.machine.cores,
         core_fraction=group.machine.core_fraction,
         memory=group.machine.memory,
         disk=group.machine.disk,
-        metadata=tuple(sorted(instance_metadata(group.image, group.settings).items())),
+        metadata=tuple(sorted(born_with.items())),
+        tells=tuple(sorted({ref for text in born_with.values() for ref in mentioned(text)})),
+        security_group=name,
+        service_account=name if group.secrets else "",
+        data_disk=disk_name(environment.name, group.name) if group.data_disk else "",
         public=group.public,
-    )
-    return InstanceGroup(
-        size=group.size,
-        zones=tuple(sorted(environment.zones)),
-        template=template,
-        check=check,
-        service_account=account_name(environment.name),
-        balanced=group.balancer is not None,
     )

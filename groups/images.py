@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cloudinit.node.errors import Wrong
 from cloudinit.node.role import read_role, read_settings
-from cloudinit.render import instance_metadata
 from envs.model import Environment, Group
+from groups.desired import metadata
 from groups.spec import Observed
 from images.bakery.definition import load_images
 from images.bakery.digest import digests, image_name
@@ -34,7 +34,7 @@ def image_names(environment: Environment, root: Path = ROOT) -> dict[str, str]:
         if group.image not in images:
             known = ", ".join(sorted(images)) or "none"
             raise ConfigError(f"{where}: no image {group.image} in images/", remedy=f"images: {known}")
-        _check_settings(where, group, images)
+        _check_settings(environment, group, images)
     known_digests = digests(images)
     return {group.image: image_name(group.image, known_digests[group.image]) for group in environment.groups}
 
@@ -49,8 +49,9 @@ def require_images(names: Mapping[str, str], observed: Observed) -> None:
         )
 
 
-def _check_settings(where: str, group: Group, images: Images) -> None:
+def _check_settings(environment: Environment, group: Group, images: Images) -> None:
     """The very check of the node agent, on the role's file that goes into the image."""
+    where = f"group {group.name} of {environment.name}"
     target = f"{ROLES}/{group.image}.yaml"
     files = {file.target: file.data for image in lineage(group.image, images) for file in image.files}
     if target not in files:
@@ -60,6 +61,6 @@ def _check_settings(where: str, group: Group, images: Images) -> None:
         )
     try:
         role = read_role(files[target].decode(), target)
-        read_settings(instance_metadata(group.image, group.settings).get("samovar-settings", ""), role.defaults)
+        read_settings(metadata(environment, group).get("samovar-settings", ""), role.defaults)
     except Wrong as error:
         raise ConfigError(f"{where}: {error}", remedy="correct `settings:` of the group") from error

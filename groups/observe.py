@@ -9,7 +9,8 @@ from cloud.labels import GROUP, is_of
 from cloud.session import Session, side_by_side
 from groups.kinds.base import Names
 from groups.kinds.registry import HANDLERS
-from groups.spec import Existing, Kind, Observed
+from groups.spec import Existing, Kind, Observed, Ref
+from groups.told import TOLD
 from images.bakery.publish import published
 
 
@@ -18,15 +19,27 @@ def observe(session: Session, environment: str) -> Observed:
     images, *listed = side_by_side(
         lambda: list(published(session)), *(partial(handler.list, session) for handler in HANDLERS.values())
     )
+    ours = [
+        (kind, message)
+        for kind, messages in zip(HANDLERS, listed, strict=True)
+        for message in messages
+        if is_of(message.labels, environment)
+    ]
     names = Names({image.id: image.name for image in images})
-    resources: list[Existing] = []
-    for kind, messages in zip(HANDLERS, listed, strict=True):
-        resources.extend(_read(kind, message, names) for message in messages if is_of(message.labels, environment))
-    return Observed(environment, tuple(resources), tuple((image.name, image.id) for image in images))
+    for kind, message in ours:
+        _know(kind, message, names)
+    resources = tuple(_read(kind, message, names) for kind, message in ours)
+    return Observed(environment, resources, tuple((image.name, image.id) for image in images))
+
+
+def _know(kind: Kind, message: Any, names: Names) -> None:
+    """Before anything is read, so that resources may refer to others of their own kind."""
+    aliases = HANDLERS[kind].aliases(message)
+    names.known |= {message.id: message.name, **aliases}
+    if kind in TOLD:
+        names.told |= dict.fromkeys(aliases or (message.id,), Ref(kind, message.name))
 
 
 def _read(kind: Kind, message: Any, names: Names) -> Existing:
-    handler = HANDLERS[kind]
-    spec = handler.read(message, names)
-    names.known |= {message.id: message.name, **handler.aliases(message)}
+    spec = HANDLERS[kind].read(message, names)
     return Existing(message.name, spec, message.labels.get(GROUP, ""), message.id)

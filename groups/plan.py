@@ -10,6 +10,8 @@ from typing import Any
 from groups.spec import Desired, Existing, InstanceGroup, Kind, Observed, Ref, Resource, Template
 
 KINDS = tuple(Kind)
+KEPT = frozenset({Kind.DISK})
+"""What holds data: never deleted unless that is asked for."""
 
 
 class Action(StrEnum):
@@ -61,24 +63,27 @@ class Plan:
         }
 
 
-def plan(desired: Desired, observed: Observed) -> Plan:
+def plan(desired: Desired, observed: Observed, *, delete: frozenset[Kind] = frozenset()) -> Plan:
     """What is missing is created, what differs is updated or replaced, what is no longer wanted is deleted.
 
-    A resource that refers to a replaced one is replaced as well: its reference would point to nothing.
+    A resource that refers to a replaced one is replaced as well: its reference would point to nothing. Of what
+    holds data only the kinds in `delete` are deleted.
     """
     wanted = {resource.ref: resource for resource in desired.resources}
     there = {existing.ref: existing for existing in observed.resources}
     replaced = _replaced(wanted, there)
-    changes = [*_deletions(wanted, there)]
+    changes = [change for change in _deletions(wanted, there) if change.ref.kind not in KEPT - delete]
     for ref, resource in wanted.items():
         changes.extend(_change(resource, there.get(ref), replaced.get(ref)))
-    changes.sort(key=lambda change: (KINDS.index(change.ref.kind), change.ref.name))
+    depths = _depths({**there, **wanted})
+    changes.sort(key=lambda change: (KINDS.index(change.ref.kind), depths[change.ref], change.ref.name))
     return Plan(desired.environment, tuple(changes))
 
 
-def destruction(observed: Observed) -> Plan:
-    """The plan that leaves nothing."""
-    return plan(Desired(observed.environment, ()), observed)
+def destruction(observed: Observed, *, keep: frozenset[Kind] = KEPT) -> Plan:
+    """The plan that leaves nothing but the resources of the kinds to `keep`."""
+    kept = tuple(existing for existing in observed.resources if existing.ref.kind in keep)
+    return plan(Desired(observed.environment, kept), observed, delete=KEPT)
 
 
 def early_deletions(the_plan: Plan) -> tuple[Existing, ...]:
@@ -96,6 +101,28 @@ def late_deletions(the_plan: Plan) -> tuple[Existing, ...]:
     early = early_deletions(the_plan)
     gone = [change.before for change in the_plan.changes if change.before and _goes(change)]
     return tuple(existing for existing in reversed(gone) if existing not in early)
+
+
+def levels(the_plan: Plan) -> tuple[tuple[Change, ...], ...]:
+    """What is made and changed, in steps: those of one step do not wait for each other."""
+    level: dict[Ref, int] = {}
+    steps: dict[int, list[Change]] = {}
+    for change in the_plan.changes:
+        if change.after:
+            waits = [level[ref] + 1 for ref in change.after.spec.refs() if ref in level]
+            level[change.ref] = max(waits, default=0)
+            steps.setdefault(level[change.ref], []).append(change)
+    return tuple(tuple(steps[number]) for number in sorted(steps))
+
+
+def _depths(resources: Mapping[Ref, Resource]) -> dict[Ref, int]:
+    """How many resources of its own kind each stands on, one on the other."""
+
+    def depth(ref: Ref) -> int:
+        below = [other for other in resources[ref].spec.refs() if other.kind is ref.kind and other in resources]
+        return max((depth(other) + 1 for other in below), default=0)
+
+    return {ref: depth(ref) for ref in resources}
 
 
 def _goes(change: Change) -> bool:
@@ -143,9 +170,13 @@ def _difference(before: object, after: object, name: str) -> str:
     return f"{name}: {_shown(getattr(before, name))} -> {_shown(getattr(after, name))}"
 
 
+TOLD = frozenset({"metadata", "tells"})
+"""Fields of a template whose differences are said by the keys of the metadata."""
+
+
 def _template(before: Template, after: Template) -> Iterator[str]:
     for name in (item.name for item in fields(Template)):
-        if name != "metadata" and getattr(before, name) != getattr(after, name):
+        if name not in TOLD and getattr(before, name) != getattr(after, name):
             yield _difference(before, after, name)
     changed = sorted({key for key, _ in set(before.metadata) ^ set(after.metadata)})
     if changed:

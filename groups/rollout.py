@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cloud.session import Session
+from cloudinit.render import Api
 from envs.model import Environment
 from groups.apply import apply
 from groups.desired import desired
 from groups.gates import settle
 from groups.images import image_names, require_images
+from groups.inspect import inspect
 from groups.observe import observe
-from groups.plan import Plan, destruction, plan
-from groups.spec import Observed
+from groups.plan import KEPT, Plan, destruction, plan
+from groups.spec import Existing, Kind, Observed
 from groups.status import Status
 from kit.output import Talk
 
@@ -24,24 +26,41 @@ class Prepared:
     plan: Plan
     observed: Observed
 
+    @property
+    def kept(self) -> tuple[Existing, ...]:
+        """What a destruction leaves."""
+        changed = {change.ref for change in self.plan.changes}
+        return tuple(existing for existing in self.observed.resources if existing.ref not in changed)
+
 
 def prepare(session: Session, environment: Environment) -> Prepared:
     """What a rollout would do. Raises CloudError where an image is missing."""
     names = image_names(environment)
-    wanted = desired(environment, names)
+    wanted = desired(environment, names, _api(session))
     observed = observe(session, environment.name)
     require_images(names, observed)
     return Prepared(plan(wanted, observed), observed)
 
 
-def prepare_destruction(session: Session, environment: Environment) -> Prepared:
-    """What leaves nothing of the environment."""
+def prepare_destruction(
+    session: Session, environment: Environment, *, delete_data: bool = False, keep_address: bool = False
+) -> Prepared:
+    """What leaves nothing of the environment but its data disks, and its public addresses with `keep_address`."""
     observed = observe(session, environment.name)
-    return Prepared(destruction(observed), observed)
+    keep = (frozenset() if delete_data else KEPT) | ({Kind.ADDRESS} if keep_address else frozenset())
+    return Prepared(destruction(observed, keep=keep), observed)
 
 
 def roll_out(session: Session, environment: Environment, prepared: Prepared, talk: Talk, *, timeout: float) -> Status:
     """Carries the plan out and waits until the environment is healthy; an empty plan is waited for as well."""
     running = apply(session, prepared.plan, prepared.observed, talk)
+    if not prepared.plan.changes and (status := inspect(session, environment)).healthy:
+        return status
     with talk.step(f"{environment.name} gets healthy"):
         return settle(session, environment, running, talk, timeout=timeout)
+
+
+def _api(session: Session) -> Api | None:
+    """Where machines find the API, where they do not know it by themselves."""
+    found = session.machines_api
+    return Api(endpoint=found[0], ca=found[1]) if found else None

@@ -12,12 +12,18 @@ from typing import ClassVar, NamedTuple
 
 
 class Kind(StrEnum):
-    """The kinds of resources, in the order of their making: each refers only to kinds above it."""
+    """The kinds of resources, in the order of their making: each refers only to kinds above it, or to its own."""
 
     ADDRESS = "address"
     NETWORK = "network"
-    SERVICE_ACCOUNT = "service-account"
+    GATEWAY = "gateway"
+    ROUTE_TABLE = "route-table"
     SUBNET = "subnet"
+    INTERNAL_ADDRESS = "internal-address"
+    SECURITY_GROUP = "security-group"
+    SERVICE_ACCOUNT = "service-account"
+    SECRET = "secret"  # noqa: S105 - a kind, not a secret
+    DISK = "disk"
     GROUP = "instance-group"
     BALANCER = "balancer"
 
@@ -55,45 +61,6 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Address(Spec):
-    """A public IPv4 address, reserved before anything else, so that a name can point to it for good."""
-
-    KIND = Kind.ADDRESS
-    BORN = frozenset({"zone"})
-
-    zone: str
-
-
-@dataclass(frozen=True)
-class Network(Spec):
-    """A VPC network."""
-
-    KIND = Kind.NETWORK
-
-
-@dataclass(frozen=True)
-class ServiceAccount(Spec):
-    """The account by which instance groups make machines; no machine has it."""
-
-    KIND = Kind.SERVICE_ACCOUNT
-
-
-@dataclass(frozen=True)
-class Subnet(Spec):
-    """One zone's part of a network's range."""
-
-    KIND = Kind.SUBNET
-    FIXED = frozenset({"network", "zone", "cidr"})
-
-    network: str
-    zone: str
-    cidr: str
-
-    def refs(self) -> Iterator[Ref]:
-        yield Ref(Kind.NETWORK, self.network)
-
-
-@dataclass(frozen=True)
 class HealthCheck:
     """HTTP 200 on `path`, asked every `interval` seconds; thresholds are counts in a row."""
 
@@ -118,7 +85,10 @@ class Deploy:
 
 @dataclass(frozen=True)
 class Template:
-    """What each machine of a group is born from; a change here replaces machines. Sizes in bytes."""
+    """What each machine of a group is born from; a change here replaces machines. Sizes in bytes.
+
+    `tells` are the resources that stand as tokens in the metadata.
+    """
 
     name: str
     hostname: str
@@ -130,9 +100,23 @@ class Template:
     memory: int
     disk: int
     metadata: tuple[tuple[str, str], ...]
+    tells: tuple[Ref, ...] = ()
+    security_group: str = ""
+    service_account: str = ""
+    data_disk: str = ""
     public: bool = False
     platform: str = "standard-v3"
     disk_type: str = "network-ssd"
+
+    def refs(self) -> Iterator[Ref]:
+        """What its machines are made with beside network and subnets, and what their metadata tell of."""
+        named = {
+            Kind.SECURITY_GROUP: self.security_group,
+            Kind.SERVICE_ACCOUNT: self.service_account,
+            Kind.DISK: self.data_disk,
+        }
+        yield from (Ref(kind, name) for kind, name in named.items() if name)
+        yield from self.tells
 
 
 @dataclass(frozen=True)
@@ -154,6 +138,7 @@ class InstanceGroup(Spec):
         yield Ref(Kind.SERVICE_ACCOUNT, self.service_account)
         yield Ref(Kind.NETWORK, self.template.network)
         yield from (Ref(Kind.SUBNET, name) for name in self.template.subnets)
+        yield from self.template.refs()
 
 
 @dataclass(frozen=True)
@@ -167,17 +152,21 @@ class Listener:
 
 @dataclass(frozen=True)
 class Balancer(Spec):
-    """An external network load balancer on a reserved address before one group's targets."""
+    """A network load balancer on a reserved address before one group's targets; one with a subnet is internal."""
 
     KIND = Kind.BALANCER
+    FIXED = frozenset({"subnet"})
 
     address: str
     listeners: tuple[Listener, ...]
     group: str
     check: HealthCheck
+    subnet: str = ""
 
     def refs(self) -> Iterator[Ref]:
-        yield Ref(Kind.ADDRESS, self.address)
+        yield Ref(Kind.INTERNAL_ADDRESS if self.subnet else Kind.ADDRESS, self.address)
+        if self.subnet:
+            yield Ref(Kind.SUBNET, self.subnet)
         yield Ref(Kind.GROUP, self.group)
 
 

@@ -14,12 +14,11 @@ from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2 as rp
 from yandex.cloud.loadbalancer.v1.health_check_pb2 import HealthCheck as HealthCheckMessage
 from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2_grpc import NetworkLoadBalancerServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
-from yandex.cloud.vpc.v1.address_service_pb2 import GetAddressRequest
-from yandex.cloud.vpc.v1.address_service_pb2_grpc import AddressServiceStub
 
 from cloud.session import Session
 from groups.kinds.base import Begun, Names, Work, begun
-from groups.spec import Balancer, Existing, HealthCheck, Kind, Listener, Resource
+from groups.kinds.ground import address_of
+from groups.spec import Balancer, Existing, HealthCheck, Kind, Listener, Ref, Resource
 from kit.waiting import Pending, wait_for
 
 MASK = {
@@ -34,7 +33,7 @@ TARGET_GROUP_TIMEOUT = 60.0
 
 
 class Balancers:
-    """External network load balancers."""
+    """Network load balancers, external and internal."""
 
     def list(self, session: Session) -> list[Any]:
         request = rpc.ListNetworkLoadBalancersRequest(folder_id=session.folder_id)
@@ -51,6 +50,7 @@ class Balancers:
             listeners=tuple(sorted(listeners, key=lambda listener: listener.name)),
             group=names.of(attached.target_group_id),
             check=_read_check(attached),
+            subnet=", ".join(sorted({names.of(found.subnet_id) for found in message.listeners if found.subnet_id})),
         )
 
     def create(self, work: Work, resource: Resource) -> Begun:
@@ -58,7 +58,7 @@ class Balancers:
             folder_id=work.session.folder_id,
             name=resource.name,
             labels=work.labels(resource),
-            type=api.NetworkLoadBalancer.EXTERNAL,
+            type=_type(cast("Balancer", resource.spec)),
             **parts(work, resource),
         )
         operation = work.session.client(NetworkLoadBalancerServiceStub).Create(request)
@@ -81,7 +81,7 @@ class Balancers:
 def parts(work: Work, resource: Resource) -> dict[str, Any]:
     """The fields that Create and Update share, by the API's names."""
     spec = cast("Balancer", resource.spec)
-    address = _address(work, spec.address)
+    where = _where(work, spec)
     return {
         "listener_specs": [
             rpc.ListenerSpec(
@@ -89,7 +89,7 @@ def parts(work: Work, resource: Resource) -> dict[str, Any]:
                 port=listener.port,
                 target_port=listener.target_port,
                 protocol=api.Listener.TCP,
-                external_address_spec=rpc.ExternalAddressSpec(address=address, ip_version=api.IpVersion.IPV4),
+                **where,
             )
             for listener in spec.listeners
         ],
@@ -99,9 +99,21 @@ def parts(work: Work, resource: Resource) -> dict[str, Any]:
     }
 
 
-def _address(work: Work, name: str) -> str:
-    request = GetAddressRequest(address_id=work.id(Kind.ADDRESS, name))
-    return work.session.client(AddressServiceStub).Get(request).external_ipv4_address.address
+def _type(spec: Balancer) -> api.NetworkLoadBalancer.Type.ValueType:
+    return api.NetworkLoadBalancer.INTERNAL if spec.subnet else api.NetworkLoadBalancer.EXTERNAL
+
+
+def _where(work: Work, spec: Balancer) -> dict[str, Any]:
+    """The part of a listener that says at which reserved address it answers."""
+    if not spec.subnet:
+        address = address_of(work, Ref(Kind.ADDRESS, spec.address))
+        return {"external_address_spec": rpc.ExternalAddressSpec(address=address, ip_version=api.IpVersion.IPV4)}
+    internal = rpc.InternalAddressSpec(
+        address=address_of(work, Ref(Kind.INTERNAL_ADDRESS, spec.address)),
+        subnet_id=work.id(Kind.SUBNET, spec.subnet),
+        ip_version=api.IpVersion.IPV4,
+    )
+    return {"internal_address_spec": internal}
 
 
 def _target_group(work: Work, group: str) -> str:

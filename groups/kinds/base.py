@@ -16,9 +16,13 @@ from kit.errors import SamovarError
 
 @dataclass
 class Names:
-    """The way from the cloud's ids (and addresses) back to names. What is not ours keeps its id."""
+    """The way from the cloud's ids (and addresses) back to names. What is not ours keeps its id.
+
+    `told` gives those that can stand in what machines are told.
+    """
 
     known: dict[str, str] = field(default_factory=dict)
+    told: dict[str, Ref] = field(default_factory=dict)
 
     def of(self, identifier: str) -> str:
         return self.known.get(identifier, identifier)
@@ -64,7 +68,7 @@ class Handler(Protocol):
     def create(self, work: Work, resource: Resource) -> Begun:
         """Begins to make it."""
 
-    def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
+    def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...], /) -> Begun:
         """Begins to change the fields named."""
 
     def delete(self, session: Session, existing: Existing) -> Operation:
@@ -72,12 +76,12 @@ class Handler(Protocol):
 
 
 class Fixed:
-    """For kinds that are made and deleted, never changed, and known by their id alone."""
+    """For kinds that are known by their id alone, and never changed unless they say how."""
 
     def aliases(self, _: Any) -> Mapping[str, str]:
         return {}
 
-    def update(self, _: Work, existing: Existing, __: Resource, fields: tuple[str, ...]) -> Begun:
+    def update(self, _: Work, existing: Existing, __: Resource, fields: tuple[str, ...], /) -> Begun:
         raise SamovarError(f"{existing.ref}: {', '.join(fields)} cannot be changed")
 
 

@@ -1,12 +1,11 @@
-"""What groups stand on: addresses, networks, subnets, and the account that makes machines."""
+"""What groups stand on: addresses, networks and subnets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, cast
 
-from yandex.cloud.iam.v1 import service_account_service_pb2 as accounts
-from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
+from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1 import address_service_pb2 as addresses
 from yandex.cloud.vpc.v1 import network_service_pb2 as networks
@@ -18,16 +17,16 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as SubnetMessage
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from cloud.session import Session
+from groups.foundation import Address, InternalAddress, Network, Subnet
 from groups.kinds.base import Begun, Fixed, Names, Work, begun
-from groups.spec import Address, Existing, Kind, Network, Resource, ServiceAccount, Subnet
+from groups.spec import Existing, Kind, Ref, Resource
 
 
 class Addresses(Fixed):
     """Reserved public addresses."""
 
     def list(self, session: Session) -> list[Any]:
-        request = addresses.ListAddressesRequest(folder_id=session.folder_id)
-        return session.list(session.client(AddressServiceStub).List, request, "addresses")
+        return [found for found in _addresses(session) if found.HasField("external_ipv4_address")]
 
     def aliases(self, message: AddressMessage) -> Mapping[str, str]:
         return {message.external_ipv4_address.address: message.name}
@@ -48,6 +47,45 @@ class Addresses(Fixed):
 
     def delete(self, session: Session, existing: Existing) -> Operation:
         return session.client(AddressServiceStub).Delete(addresses.DeleteAddressRequest(address_id=existing.id))
+
+
+class InternalAddresses(Fixed):
+    """Reserved addresses of a subnet."""
+
+    def list(self, session: Session) -> list[Any]:
+        return [found for found in _addresses(session) if found.HasField("internal_ipv4_address")]
+
+    def aliases(self, message: AddressMessage) -> Mapping[str, str]:
+        return {message.internal_ipv4_address.address: message.name}
+
+    def read(self, message: AddressMessage, names: Names) -> InternalAddress:
+        return InternalAddress(subnet=names.of(message.internal_ipv4_address.subnet_id))
+
+    def create(self, work: Work, resource: Resource) -> Begun:
+        spec = cast("InternalAddress", resource.spec)
+        request = addresses.CreateAddressRequest(
+            folder_id=work.session.folder_id,
+            name=resource.name,
+            labels=work.labels(resource),
+            internal_ipv4_address_spec=addresses.InternalIpv4AddressSpec(subnet_id=work.id(Kind.SUBNET, spec.subnet)),
+        )
+        operation = work.session.client(AddressServiceStub).Create(request)
+        return begun(operation, addresses.CreateAddressMetadata(), lambda made: made.address_id)
+
+    def delete(self, session: Session, existing: Existing) -> Operation:
+        return session.client(AddressServiceStub).Delete(addresses.DeleteAddressRequest(address_id=existing.id))
+
+
+def address_of(work: Work, ref: Ref) -> str:
+    """The address that was reserved."""
+    request = addresses.GetAddressRequest(address_id=work.ids[ref])
+    found = work.session.client(AddressServiceStub).Get(request)
+    return found.external_ipv4_address.address or found.internal_ipv4_address.address
+
+
+def _addresses(session: Session) -> Any:
+    request = addresses.ListAddressesRequest(folder_id=session.folder_id)
+    return session.list(session.client(AddressServiceStub).List, request, "addresses")
 
 
 class Networks(Fixed):
@@ -72,7 +110,7 @@ class Networks(Fixed):
 
 
 class Subnets(Fixed):
-    """Subnets, one a zone."""
+    """Subnets, one or two a zone."""
 
     def list(self, session: Session) -> list[Any]:
         request = subnets.ListSubnetsRequest(folder_id=session.folder_id)
@@ -80,7 +118,12 @@ class Subnets(Fixed):
 
     def read(self, message: SubnetMessage, names: Names) -> Subnet:
         cidr = ", ".join(message.v4_cidr_blocks)
-        return Subnet(network=names.of(message.network_id), zone=message.zone_id, cidr=cidr)
+        return Subnet(
+            network=names.of(message.network_id),
+            zone=message.zone_id,
+            cidr=cidr,
+            route_table=names.of(message.route_table_id),
+        )
 
     def create(self, work: Work, resource: Resource) -> Begun:
         spec = cast("Subnet", resource.spec)
@@ -91,31 +134,22 @@ class Subnets(Fixed):
             network_id=work.id(Kind.NETWORK, spec.network),
             zone_id=spec.zone,
             v4_cidr_blocks=[spec.cidr],
+            route_table_id=_route_table(work, spec),
         )
         operation = work.session.client(SubnetServiceStub).Create(request)
         return begun(operation, subnets.CreateSubnetMetadata(), lambda made: made.subnet_id)
+
+    def update(self, work: Work, existing: Existing, wanted: Resource, _: tuple[str, ...]) -> Begun:
+        request = subnets.UpdateSubnetRequest(
+            subnet_id=existing.id,
+            update_mask=FieldMask(paths=["route_table_id"]),
+            route_table_id=_route_table(work, cast("Subnet", wanted.spec)),
+        )
+        return Begun(existing.id, work.session.client(SubnetServiceStub).Update(request))
 
     def delete(self, session: Session, existing: Existing) -> Operation:
         return session.client(SubnetServiceStub).Delete(subnets.DeleteSubnetRequest(subnet_id=existing.id))
 
 
-class ServiceAccounts(Fixed):
-    """The accounts by which groups make machines."""
-
-    def list(self, session: Session) -> list[Any]:
-        request = accounts.ListServiceAccountsRequest(folder_id=session.folder_id)
-        return session.list(session.client(ServiceAccountServiceStub).List, request, "service_accounts")
-
-    def read(self, _: Any, __: Names) -> ServiceAccount:
-        return ServiceAccount()
-
-    def create(self, work: Work, resource: Resource) -> Begun:
-        request = accounts.CreateServiceAccountRequest(
-            folder_id=work.session.folder_id, name=resource.name, labels=work.labels(resource)
-        )
-        operation = work.session.client(ServiceAccountServiceStub).Create(request)
-        return begun(operation, accounts.CreateServiceAccountMetadata(), lambda made: made.service_account_id)
-
-    def delete(self, session: Session, existing: Existing) -> Operation:
-        request = accounts.DeleteServiceAccountRequest(service_account_id=existing.id)
-        return session.client(ServiceAccountServiceStub).Delete(request)
+def _route_table(work: Work, spec: Subnet) -> str:
+    return work.id(Kind.ROUTE_TABLE, spec.route_table) if spec.route_table else ""

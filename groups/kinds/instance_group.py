@@ -14,10 +14,15 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from cloud.session import Session
 from groups.kinds.base import Begun, Names, Work, begun
-from groups.spec import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Resource, Template
+from groups.kinds.ground import address_of
+from groups.spec import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Ref, Resource, Template
+from groups.told import mentioned, told, untold
 
 MAX_CHECKING_HEALTH = 120
 """Seconds after which a machine that never got well is made anew."""
+
+DATA = "pgdata"
+"""The name by which a machine finds its data disk: /dev/disk/by-id/virtio-pgdata."""
 
 MASK = {
     "size": "scale_policy",
@@ -103,6 +108,7 @@ def _template(spec: Template, work: Work, labels: Mapping[str, str]) -> api.Inst
         network_id=work.id(Kind.NETWORK, spec.network),
         subnet_ids=[work.id(Kind.SUBNET, name) for name in spec.subnets],
         primary_v4_address_spec=api.PrimaryAddressSpec(one_to_one_nat_spec=nat),
+        security_group_ids=[work.id(Kind.SECURITY_GROUP, spec.security_group)] if spec.security_group else [],
     )
     return api.InstanceTemplate(
         name=spec.name,
@@ -111,14 +117,32 @@ def _template(spec: Template, work: Work, labels: Mapping[str, str]) -> api.Inst
         platform_id=spec.platform,
         resources_spec=api.ResourcesSpec(memory=spec.memory, cores=spec.cores, core_fraction=spec.core_fraction),
         boot_disk_spec=api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, disk_spec=disk),
+        secondary_disk_specs=_data_disks(spec, work),
         network_interface_specs=[nic],
-        metadata=dict(spec.metadata),
+        metadata={key: told(text, lambda ref: _value(work, ref)) for key, text in spec.metadata},
+        service_account_id=work.id(Kind.SERVICE_ACCOUNT, spec.service_account) if spec.service_account else "",
     )
+
+
+def _data_disks(spec: Template, work: Work) -> list[api.AttachedDiskSpec]:
+    """The API demands a type beside the id of a disk that is there already."""
+    if not spec.data_disk:
+        return []
+    disk = api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, device_name=DATA)
+    disk.disk_id = work.id(Kind.DISK, spec.data_disk)
+    disk.disk_spec.type_id = spec.disk_type
+    return [disk]
+
+
+def _value(work: Work, ref: Ref) -> str:
+    """What a machine is told in the place of a token."""
+    return work.ids[ref] if ref.kind is Kind.SECRET else address_of(work, ref)
 
 
 def _read_template(message: api.InstanceTemplate, names: Names) -> Template:
     nic = message.network_interface_specs[0]
     disk = message.boot_disk_spec.disk_spec
+    metadata = {key: untold(text, names.told) for key, text in message.metadata.items()}
     return Template(
         name=message.name,
         hostname=message.hostname,
@@ -129,7 +153,11 @@ def _read_template(message: api.InstanceTemplate, names: Names) -> Template:
         core_fraction=message.resources_spec.core_fraction,
         memory=message.resources_spec.memory,
         disk=disk.size,
-        metadata=tuple(sorted(message.metadata.items())),
+        metadata=tuple(sorted(metadata.items())),
+        tells=tuple(sorted({ref for text in metadata.values() for ref in mentioned(text)})),
+        security_group=", ".join(map(names.of, nic.security_group_ids)),
+        service_account=names.of(message.service_account_id),
+        data_disk=", ".join(names.of(found.disk_id) for found in message.secondary_disk_specs),
         public=nic.primary_v4_address_spec.HasField("one_to_one_nat_spec"),
         platform=message.platform_id,
         disk_type=disk.type_id,

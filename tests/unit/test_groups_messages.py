@@ -27,9 +27,16 @@ IDS = {
     Ref(Kind.SUBNET, "dev-ru-central1-a"): "sub-1",
     Ref(Kind.SUBNET, "dev-ru-central1-b"): "sub-2",
     Ref(Kind.SERVICE_ACCOUNT, "dev-groups"): "acc-1",
+    Ref(Kind.SERVICE_ACCOUNT, "dev-nginx"): "acc-2",
+    Ref(Kind.SECURITY_GROUP, "dev-nginx"): "sec-1",
+    Ref(Kind.DISK, "dev-nginx-data"): "disk-1",
+    Ref(Kind.SECRET, "dev-certificate"): "lock1",
 }
 IMAGES = {"samovar-nginx-0123456789ab": "img-1"}
-NAMES = Names({identifier: ref.name for ref, identifier in IDS.items()} | {"img-1": "samovar-nginx-0123456789ab"})
+NAMES = Names(
+    {identifier: ref.name for ref, identifier in IDS.items()} | {"img-1": "samovar-nginx-0123456789ab"},
+    {"lock1": Ref(Kind.SECRET, "dev-certificate")},
+)
 
 templates = st.builds(
     Template,
@@ -42,11 +49,22 @@ templates = st.builds(
     core_fraction=st.sampled_from([20, 100]),
     memory=st.sampled_from([2**30, 2**31]),
     disk=st.sampled_from([5 * 2**30]),
-    metadata=st.dictionaries(st.sampled_from(["user-data", "samovar-role"]), st.text()).map(
-        lambda found: tuple(sorted(found.items()))
-    ),
+    metadata=st.dictionaries(
+        st.sampled_from(["user-data", "samovar-role"]), st.text().filter(lambda text: "<" not in text)
+    ).map(lambda found: tuple(sorted(found.items()))),
+    security_group=st.sampled_from(["", "dev-nginx"]),
+    service_account=st.sampled_from(["", "dev-nginx"]),
+    data_disk=st.sampled_from(["", "dev-nginx-data"]),
     public=st.booleans(),
 )
+templates |= templates.map(
+    lambda found: replace(
+        found,
+        metadata=(("samovar-settings", "secrets:\n  certificate: <secret dev-certificate>\n"),),
+        tells=(Ref(Kind.SECRET, "dev-certificate"),),
+    )
+)
+
 groups = st.builds(
     InstanceGroup,
     size=st.integers(1, 100),
@@ -122,6 +140,7 @@ def test_the_shipped_environment_asks_for_replacement_without_a_gap() -> None:
 
 def test_a_name_that_is_not_there_is_no_silent_hole() -> None:
     spec = desired(load_environment("dev"), {"nginx": "samovar-nginx-0123456789ab"}).resources[-3]
+    assert spec.ref.kind is Kind.GROUP
     group = cast("InstanceGroup", spec.spec)
     lost = replace(group, service_account="nobody")
     with pytest.raises(KeyError):

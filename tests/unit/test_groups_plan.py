@@ -69,7 +69,9 @@ def rolled_out(*groups: Group) -> Observed:
 def test_from_nothing_everything_is_created_in_an_order_that_works() -> None:
     changes = plan(desired(environment(NGINX), IMAGES), Observed("dev")).changes
     assert {change.action for change in changes} == {Action.CREATE}
-    assert [change.ref.kind for change in changes] == list(Kind)
+    kinds = [change.ref.kind for change in changes]
+    assert kinds == sorted(kinds, key=list(Kind).index)
+    assert {Kind.ADDRESS, Kind.GATEWAY, Kind.SECURITY_GROUP, Kind.GROUP, Kind.BALANCER} <= {*kinds}
 
 
 def test_rolled_out_again_there_is_nothing_to_do() -> None:
@@ -108,6 +110,7 @@ def test_a_group_taken_from_the_file_is_deleted_and_the_other_left_alone() -> No
 def test_a_new_range_replaces_the_subnet_and_all_that_stands_on_it() -> None:
     moved = plan(desired(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
     assert {(change.action, change.ref.kind) for change in moved.changes} == {
+        (Action.UPDATE, Kind.SECURITY_GROUP),
         (Action.REPLACE, Kind.SUBNET),
         (Action.REPLACE, Kind.GROUP),
         (Action.REPLACE, Kind.BALANCER),

@@ -1,0 +1,123 @@
+"""Lockbox secrets with who may read them. Passwords are made by Lockbox: nobody here ever sees one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from google.protobuf.wrappers_pb2 import BoolValue
+from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest, SetAccessBindingsRequest
+from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
+from yandex.cloud.lockbox.v1.secret_pb2 import PasswordPayloadSpecification
+from yandex.cloud.lockbox.v1.secret_pb2 import Secret as SecretMessage
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from cloud.labels import is_ours
+from cloud.session import Session, side_by_side
+from groups.certificate import self_signed
+from groups.foundation import Secret
+from groups.kinds.access import binding
+from groups.kinds.base import Begun, Fixed, Names, Work, begun
+from groups.kinds.ground import address_of
+from groups.spec import Existing, Kind, Ref, Resource
+
+READER = "lockbox.payloadViewer"
+PASSWORD, CERTIFICATE = "password", "certificate"
+PASSWORD_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A secret's message, and the ids of the accounts that may read it."""
+
+    message: SecretMessage
+    readers: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return self.message.id
+
+    @property
+    def name(self) -> str:
+        return self.message.name
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.message.labels
+
+
+class Secrets(Fixed):
+    """Passwords and certificates."""
+
+    def list(self, session: Session) -> list[Any]:
+        request = rpc.ListSecretsRequest(folder_id=session.folder_id)
+        found = session.list(session.client(SecretServiceStub).List, request, "secrets")
+        return side_by_side(*(partial(_readable, session, message) for message in found if is_ours(message.labels)))
+
+    def read(self, secret: Readable, names: Names) -> Secret:
+        generated = secret.message.HasField("password_payload_specification")
+        return Secret(
+            type=PASSWORD if generated else CERTIFICATE,
+            readers=tuple(sorted(map(names.of, secret.readers))),
+            domain="" if generated else secret.message.current_version.description,
+        )
+
+    def create(self, work: Work, resource: Resource) -> Begun:
+        spec = cast("Secret", resource.spec)
+        content = _password() if spec.type == PASSWORD else _certificate(work, spec)
+        request = rpc.CreateSecretRequest(
+            folder_id=work.session.folder_id, name=resource.name, labels=work.labels(resource), **content
+        )
+        operation = work.session.client(SecretServiceStub).Create(request)
+        made = begun(operation, rpc.CreateSecretMetadata(), lambda told: told.secret_id)
+        work.session.finish(operation, what=f"create {resource.ref}")
+        return Begun(made.id, _let_read(work, made.id, spec))
+
+    def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
+        """Another domain is another version, which the machines fetch by themselves."""
+        spec = cast("Secret", wanted.spec)
+        if "domain" in fields:
+            content = _certificate(work, spec)
+            request = rpc.AddVersionRequest(
+                secret_id=existing.id,
+                description=content["version_description"],
+                payload_entries=content["version_payload_entries"],
+            )
+            operation = work.session.client(SecretServiceStub).AddVersion(request)
+            work.session.finish(operation, what=f"new version of {existing.ref}")
+        return Begun(existing.id, _let_read(work, existing.id, spec))
+
+    def delete(self, session: Session, existing: Existing) -> Operation:
+        return session.client(SecretServiceStub).Delete(rpc.DeleteSecretRequest(secret_id=existing.id))
+
+
+def _readable(session: Session, message: SecretMessage) -> Readable:
+    request = ListAccessBindingsRequest(resource_id=message.id)
+    bindings = session.list(session.client(SecretServiceStub).ListAccessBindings, request, "access_bindings")
+    return Readable(message, tuple(found.subject.id for found in bindings if found.role_id == READER))
+
+
+def _let_read(work: Work, secret_id: str, spec: Secret) -> Operation:
+    readers = [binding(READER, work.id(Kind.SERVICE_ACCOUNT, name)) for name in spec.readers]
+    request = SetAccessBindingsRequest(resource_id=secret_id, access_bindings=readers)
+    return work.session.client(SecretServiceStub).SetAccessBindings(request)
+
+
+def _password() -> dict[str, Any]:
+    """Without punctuation, so that it needs no quoting anywhere."""
+    specification = PasswordPayloadSpecification(
+        password_key=PASSWORD, length=PASSWORD_LENGTH, include_punctuation=BoolValue(value=False)
+    )
+    return {"password_payload_specification": specification, "create_version": BoolValue(value=True)}
+
+
+def _certificate(work: Work, spec: Secret) -> dict[str, Any]:
+    addresses = [address_of(work, Ref(Kind.ADDRESS, name)) for name in spec.addresses]
+    made = self_signed(addresses, spec.domain)
+    entries = [
+        rpc.PayloadEntryChange(key=key, text_value=value) for key, value in (("cert", made.cert), ("key", made.key))
+    ]
+    return {"version_description": spec.domain, "version_payload_entries": entries}

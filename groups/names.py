@@ -1,0 +1,28 @@
+"""What each resource of an environment is called: one rule a kind, so that each can refer to the others."""
+
+from __future__ import annotations
+
+
+def account_name(environment: str) -> str:
+    """The account by which the environment's groups make machines."""
+    return f"{environment}-groups"
+
+
+def subnet_name(environment: str, zone: str, *, public: bool = False) -> str:
+    """One subnet a zone, and another for machines with public addresses: they need no way out."""
+    return f"{environment}-{zone}-public" if public else f"{environment}-{zone}"
+
+
+def group_name(environment: str, group: str) -> str:
+    """A group's name in the cloud, and that of its balancer, address, security group, account and target group."""
+    return f"{environment}-{group}"
+
+
+def secret_name(environment: str, secret: str) -> str:
+    """A secret's name; Lockbox takes no underscores."""
+    return f"{environment}-{secret.replace('_', '-')}"
+
+
+def disk_name(environment: str, group: str) -> str:
+    """The name of a group's data disk."""
+    return f"{environment}-{group}-data"

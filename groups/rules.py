@@ -1,0 +1,38 @@
+"""Security groups from the picture: the world reaches the edges, each group those that ask it, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envs.model import BalancerType, Environment, Group
+from groups.foundation import CHECKS, WORLD, Rule
+from groups.names import group_name
+
+HTTPS = 443
+"""The port of the cloud's API: machines ask Lockbox there."""
+
+
+def rules(environment: Environment, group: Group) -> tuple[Rule, ...]:
+    """Sorted, each once."""
+    return tuple(sorted({*_inbound(environment, group), *_outbound(environment)}))
+
+
+def open_ports(group: Group) -> tuple[int, ...]:
+    """What is asked of the group's machines: its balancer's targets, and the ports that stand in its file."""
+    listeners = group.balancer.listeners.values() if group.balancer else ()
+    return tuple(sorted({*listeners, *group.ports}))
+
+
+def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
+    yield Rule(inbound=True, port=group.health.port, peer=CHECKS)
+    if group.balancer and group.balancer.type is BalancerType.EXTERNAL:
+        yield from (Rule(inbound=True, port=port, peer=WORLD) for port in group.balancer.listeners.values())
+    for asking in environment.groups:
+        if asking.upstream == group.name:
+            peer = group_name(environment.name, asking.name)
+            yield from (Rule(inbound=True, port=port, peer=peer) for port in open_ports(group))
+
+
+def _outbound(environment: Environment) -> Iterator[Rule]:
+    yield Rule(inbound=False, port=0, peer=str(environment.cidr))
+    yield Rule(inbound=False, port=HTTPS, peer=WORLD)

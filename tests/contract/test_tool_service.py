@@ -1,0 +1,175 @@
+"""The tool's plan of the whole service, carried out on the real API over a simulated host."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
+from yandex.cloud.compute.v1 import disk_service_pb2, instance_service_pb2
+from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+from yandex.cloud.lockbox.v1 import payload_service_pb2
+from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
+from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
+
+from cloud.access import Access
+from cloud.labels import of_image
+from cloud.session import Session
+from cloudinit.render import Api
+from envs.load import load_environment
+from envs.model import Environment
+from groups.apply import apply
+from groups.desired import desired
+from groups.ground import GROUP_ROLES
+from groups.observe import observe
+from groups.plan import Action, Plan, destruction, plan
+from groups.spec import Kind, Ref
+from kit.output import PlainTalk
+from kit.paths import ROOT
+from kit.waiting import Pending, wait_for
+from tests.support.simulated import RunningCloud
+
+DIGEST = "0123456789ab"
+API = Api("https://api.internal", "-----BEGIN CERTIFICATE-----\n")
+
+
+class Service:
+    """Environments of the whole service in one cloud."""
+
+    def __init__(self, cloud: RunningCloud) -> None:
+        ends = cloud.endpoint
+        self.session = Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
+        (cloud.home.uploads / f"{DIGEST}.raw").write_bytes(b"\0" * (4 << 20))
+        self.names = {name: f"samovar-{name}-{DIGEST}" for name in ("nginx", "bingo", "postgres", "postgres-small")}
+        for name, full in self.names.items():
+            request = CreateImageRequest(
+                folder_id=ends.folder_id,
+                name=full,
+                labels=of_image(name, DIGEST),
+                uri=f"https://{ends.rest}/storage/images/{DIGEST}.raw",
+            )
+            self.session.finish(self.session.client(ImageServiceStub).Create(request), what=full)
+
+    def plan(self, environment: Environment) -> Plan:
+        return plan(desired(environment, self.names, API), observe(self.session, environment.name))
+
+    def roll_out(self, environment: Environment) -> None:
+        apply(self.session, self.plan(environment), observe(self.session, environment.name), PlainTalk())
+
+    def destroy(self, environment: Environment, keep: frozenset[Kind]) -> None:
+        observed = observe(self.session, environment.name)
+        apply(self.session, destruction(observed, keep=keep), observed, PlainTalk())
+
+    def ids(self, environment: Environment) -> dict[Ref, str]:
+        return observe(self.session, environment.name).ids()
+
+    def instances(self) -> list[Instance]:
+        request = instance_service_pb2.ListInstancesRequest(folder_id=self.session.folder_id)
+        found = self.session.list(self.session.client(InstanceServiceStub).List, request, "instances")
+        return [self._whole(instance.id) for instance in found]
+
+    def machine(self, name: str) -> Instance:
+        def probe() -> Instance | Pending:
+            found = [instance for instance in self.instances() if instance.name == name]
+            return found[0] if found else Pending(f"no {name}")
+
+        return wait_for(name, probe, timeout=60)
+
+    def _whole(self, instance_id: str) -> Instance:
+        request = instance_service_pb2.GetInstanceRequest(
+            instance_id=instance_id, view=instance_service_pb2.InstanceView.FULL
+        )
+        whole: Instance = self.session.client(InstanceServiceStub).Get(request)
+        return whole
+
+
+@pytest.fixture
+def service(cloud: RunningCloud) -> Service:
+    return Service(cloud)
+
+
+@pytest.fixture
+def dev() -> Environment:
+    return load_environment("dev", ROOT / "tests/envs")
+
+
+@pytest.fixture
+def prod() -> Environment:
+    return load_environment("prod", ROOT / "tests/envs")
+
+
+def test_from_nothing_to_nothing_left_to_do_and_side_by_side(
+    service: Service, dev: Environment, prod: Environment
+) -> None:
+    service.roll_out(dev)
+    service.roll_out(prod)
+    assert service.plan(dev).to_json()["changes"] == []
+    assert service.plan(prod).to_json()["changes"] == []
+    service.destroy(prod, frozenset())
+    assert service.ids(prod) == {}
+    assert service.plan(dev).to_json()["changes"] == []
+
+
+def test_machines_are_told_ids_and_addresses_and_no_secret(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    ids = service.ids(dev)
+    told = service.machine("dev-bingo-1").metadata["samovar-settings"]
+    assert f"postgres_password: {ids[Ref(Kind.SECRET, 'dev-postgres-password')]}" in told
+    assert "postgres: 8" in told
+    request = payload_service_pb2.GetPayloadRequest(secret_id=ids[Ref(Kind.SECRET, "dev-postgres-password")])
+    (entry,) = service.session.client(PayloadServiceStub).Get(request).entries
+    assert len(entry.text_value) == 32
+    assert entry.text_value.isalnum()
+    edge = service.machine("dev-nginx-1")
+    assert entry.text_value not in "".join(edge.metadata.values()) + told
+    assert "upstream: 10.30." in edge.metadata["samovar-settings"]
+    assert "api.internal" in edge.metadata["samovar-api"]
+
+
+def test_a_role_has_an_account_with_no_right_in_the_folder(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    ids = service.ids(dev)
+    assert service.machine("dev-bingo-1").service_account_id == ids[Ref(Kind.SERVICE_ACCOUNT, "dev-bingo")]
+    request = ListAccessBindingsRequest(resource_id=service.session.folder_id)
+    found = service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
+    of_tool = {(binding.role_id, binding.subject.id) for binding in found if binding.subject.id in ids.values()}
+    assert of_tool == {(role, ids[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")]) for role in GROUP_ROLES}
+
+
+def test_the_data_disk_outlives_the_environment_and_is_attached_again(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    disk = Ref(Kind.DISK, "dev-postgres-data")
+    disk_id = service.ids(dev)[disk]
+    (attached,) = service.machine("dev-postgres-1").secondary_disks
+    assert (attached.disk_id, attached.device_name) == (disk_id, "pgdata")
+    service.destroy(dev, frozenset({Kind.DISK, Kind.ADDRESS}))
+    assert service.ids(dev).keys() == {disk, Ref(Kind.ADDRESS, "dev-nginx")}
+    service.roll_out(dev)
+    assert service.ids(dev)[disk] == disk_id
+    (attached,) = service.machine("dev-postgres-1").secondary_disks
+    assert attached.disk_id == disk_id
+    service.destroy(dev, frozenset())
+    request = disk_service_pb2.ListDisksRequest(folder_id=service.session.folder_id)
+    assert service.session.list(service.session.client(DiskServiceStub).List, request, "disks") == []
+
+
+def test_another_domain_is_a_new_version_and_replaces_no_machine(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    named = replace(dev, domain="tea.example.org")
+    (change,) = service.plan(named).changes
+    assert (change.action, change.ref) == (Action.UPDATE, Ref(Kind.SECRET, "dev-certificate"))
+    service.roll_out(named)
+    assert service.plan(named).changes == ()
+
+
+def test_a_bigger_group_replaces_nobody_else(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    grown = replace(dev, groups=tuple(replace(g, size=3) if g.name == "bingo" else g for g in dev.groups))
+    assert [(change.ref, change.reason) for change in service.plan(grown).changes] == [
+        (Ref(Kind.GROUP, "dev-bingo"), "size: 2 -> 3")
+    ]
