@@ -1,0 +1,74 @@
+"""The door of the API inside a network, as the daemon opens it: narrower than the operator's own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.network.names import API, API_NAME, API_PORT
+from localcloud.network.namespaces import open_socket
+from tests.support.lab import PATIENCE
+from tests.support.tool import Cli
+
+
+class Door:
+    """Asks with the operator's token: at the daemon's own port, or in the network namespace of that name."""
+
+    def __init__(self, endpoint: dict[str, Any], netns: str | None = None) -> None:
+        self._endpoint = endpoint
+        self._netns = netns
+
+    def ask(self, verb: str, path: str, body: str | None = None) -> int:
+        host, _, port = self._endpoint["rest"].partition(":")
+        connection = http.client.HTTPConnection(API_NAME if self._netns else host)
+        raw = open_socket(self._netns, socket.AF_INET, socket.SOCK_STREAM) if self._netns else socket.socket()
+        raw.settimeout(PATIENCE)
+        raw.connect((str(API), API_PORT) if self._netns else (host, int(port)))
+        trust = ssl.create_default_context(cafile=self._endpoint["ca"])
+        with trust.wrap_socket(raw, server_hostname=connection.host) as connection.sock:
+            connection.request(verb, path, body, {"Authorization": f"Bearer {self._endpoint['token']}"})
+            return connection.getresponse().status
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    tool = Cli(tmp_path / "home", tmp_path / "envs")
+    yield tool
+    tool.run("cloud", "down", check=False)
+
+
+def test_inside_a_network_the_api_answers_and_the_operators_hand_and_storage_do_not(cli: Cli) -> None:
+    cli.run("cloud", "up")
+    endpoint = cli.endpoint()
+    outer = Door(endpoint)
+    body = json.dumps({"folderId": endpoint["folder_id"], "name": "n"})
+    assert outer.ask("POST", "/vpc/v1/networks", body) == HTTPStatus.OK
+    inner = Door(endpoint, f"samovar-{endpoint['number']}-1")
+    assert _once_open(inner) == HTTPStatus.OK
+    image = "/storage/images/0123456789ab.raw"
+    for verb, path, expected in (
+        ("GET", "/localcloud/status", HTTPStatus.OK),
+        ("DELETE", image, HTTPStatus.NO_CONTENT),
+    ):
+        assert outer.ask(verb, path) == expected
+        assert inner.ask(verb, path) == HTTPStatus.NOT_IMPLEMENTED
+
+
+def _once_open(door: Door) -> int:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return door.ask("GET", "/compute/v1/zones")
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
