@@ -87,9 +87,9 @@ class Files:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.samovar")
         partial.touch(mode=0o600)
-        partial.write_text(file.content, encoding=ENCODING, errors=ANY_BYTE)
         if file.owner:
             _give(partial, file.owner)
+        partial.write_text(file.content, encoding=ENCODING, errors=ANY_BYTE)
         partial.chmod(file.mode)
         partial.replace(path)
 
