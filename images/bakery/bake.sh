@@ -104,6 +104,7 @@ record_packages() {
   mkdir -p "$TREE/usr/share/samovar"
   dpkg-query --admindir="$TREE/var/lib/dpkg" --show --showformat='${Package}\t${Version}\n' >"$OUT.packages"
   install -m 644 "$OUT.packages" "$TREE/usr/share/samovar/packages"
+  echo "${DIGEST:?}" >"$TREE/usr/share/samovar/digest"
 }
 
 # The checks run on a throw-away overlay: what they leave behind stays out of the image.

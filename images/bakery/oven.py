@@ -87,6 +87,7 @@ class Oven:
             "IN_MEMORY": "yes" if _available(Path("/proc/meminfo").read_text()) >= MEMORY_WANTED else "no",
             "PYTHON": sys.executable,
             "PYTHONPATH": str(ROOT),
+            "DIGEST": digest,
             "LABEL": image.name[:16],
             "UUID": str(uuid.UUID(digest[:32])),
         }

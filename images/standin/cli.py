@@ -52,8 +52,9 @@ def _as_a_user(command: Callable[[], None]) -> None:
 
 
 def _prepare_db() -> None:
+    wanted = tables(read_tuning(os.environ).scale)
     database = Database(load_config().postgres_cluster)
-    database.run(lambda connection: prepare(connection, tables(), _say))
+    database.run(lambda connection: prepare(connection, wanted, _say))
 
 
 def _run_server() -> None:

@@ -5,6 +5,7 @@ BINGO_FAULTS       the ways in which it then fails, of: exit die bad memory
 BINGO_OPERATIONS   numbers of POST /operation that fail it at once, e.g. "1000001=exit 1000002=die"
 BINGO_LONG_DUMMY   seconds that /long_dummy takes, a range
 BINGO_GROWTH       MiB a second by which its memory grows when that is how it fails
+BINGO_SCALE        by what prepare_db divides the numbers of its rows
 BINGO_PROBE        what it tries to reach before it starts, address:port
 """
 
@@ -41,6 +42,7 @@ class Tuning:
     operations: Mapping[int, Fault] = field(default_factory=lambda: OPERATIONS)
     long_dummy: Range = (5, 30)
     growth: int = 64
+    scale: int = 1
     probe: tuple[str, int] = ("8.8.8.8", 80)
 
 
@@ -62,6 +64,7 @@ def read_tuning(environ: Mapping[str, str]) -> Tuning:
         operations=read("BINGO_OPERATIONS", _operations, usual.operations),
         long_dummy=read("BINGO_LONG_DUMMY", _range, usual.long_dummy),
         growth=read("BINGO_GROWTH", int, usual.growth),
+        scale=read("BINGO_SCALE", int, usual.scale),
         probe=read("BINGO_PROBE", _endpoint, usual.probe),
     )
 
