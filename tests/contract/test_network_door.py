@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from kit.errors import HostError
 from localcloud.network.names import API, API_NAME, API_PORT
 from localcloud.network.namespaces import open_socket
 from tests.support.lab import PATIENCE
@@ -31,12 +32,14 @@ class Door:
         host, _, port = self._endpoint["rest"].partition(":")
         connection = http.client.HTTPConnection(API_NAME if self._netns else host)
         raw = open_socket(self._netns, socket.AF_INET, socket.SOCK_STREAM) if self._netns else socket.socket()
-        raw.settimeout(PATIENCE)
-        raw.connect((str(API), API_PORT) if self._netns else (host, int(port)))
-        trust = ssl.create_default_context(cafile=self._endpoint["ca"])
-        with trust.wrap_socket(raw, server_hostname=connection.host) as connection.sock:
-            connection.request(verb, path, body, {"Authorization": f"Bearer {self._endpoint['token']}"})
-            return connection.getresponse().status
+        with raw:
+            raw.settimeout(PATIENCE)
+            raw.connect((str(API), API_PORT) if self._netns else (host, int(port)))
+            trust = ssl.create_default_context(cafile=self._endpoint["ca"])
+            with trust.wrap_socket(raw, server_hostname=connection.host) as connection.sock:
+                connection.request(verb, path, body, {"Authorization": f"Bearer {self._endpoint['token']}"})
+                with connection.getresponse() as response:
+                    return response.status
 
 
 @pytest.fixture
@@ -68,7 +71,7 @@ def _once_open(door: Door) -> int:
     while True:
         try:
             return door.ask("GET", "/compute/v1/zones")
-        except Exception:
+        except (OSError, HostError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
