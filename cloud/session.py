@@ -17,6 +17,8 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is said by the err
 
 import grpc  # noqa: E402 - reads the variables above when it is loaded
 from google.protobuf.message import Message  # noqa: E402
+from yandex.cloud.compute.v1.instance_service_pb2 import StopInstanceRequest  # noqa: E402
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub  # noqa: E402
 from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsRequest  # noqa: E402
 from yandex.cloud.endpoint.api_endpoint_service_pb2_grpc import ApiEndpointServiceStub  # noqa: E402
 from yandex.cloud.operation.operation_pb2 import Operation  # noqa: E402
@@ -104,6 +106,14 @@ class Session:
         """Where machines find the REST API, and the CA that they trust there; None where it is Yandex's own."""
         roots = self.access.roots
         return (MACHINES_API, roots.decode()) if LOCAL_CLOUD in self._addresses and roots else None
+
+    def cut_power(self, instance_id: str) -> None:
+        """Takes a machine away as hard as the cloud can: without a word to its guest, or by stopping it."""
+        if self.host:
+            self.host.kill(instance_id)
+        else:
+            stop = StopInstanceRequest(instance_id=instance_id)
+            self.finish(self.client(InstanceServiceStub).Stop(stop), what=f"stop {instance_id}")
 
     def _rest(self, service: str) -> Rest:
         return Rest(self._addresses[service], ca=self.access.ca, token=self.access.token)

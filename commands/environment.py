@@ -1,4 +1,4 @@
-"""The commands on an environment: what its machines are born with, what would change, doing it, how it is."""
+"""The commands that change an environment: what its machines are born with, what would change, doing it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from commands.tool import Tool, agree, environment_argument, output_option, pass_tool, yes_option
-from kit.errors import ExitCode
 from kit.output import Format, show, table, talk
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from groups.plan import Plan
-    from groups.status import Status
 
 TIMEOUT = 600.0
 
@@ -55,31 +53,18 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
 @pass_tool
 def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
     """Bring ENV in line with its file: make, change, replace and delete what the plan says, and wait for its health."""
+    from groups.lock import locked
     from groups.rollout import prepare, roll_out
 
     environment, session = tool.open(env)
-    prepared = prepare(session, environment)
-    _tell(prepared.plan)
-    if prepared.plan.changes:
-        agree(f"Carry out these changes in {env}?", yes=yes)
-    done = roll_out(session, environment, prepared, talk(), timeout=timeout)
+    with locked(session, env):
+        prepared = prepare(session, environment)
+        _tell(prepared.plan)
+        if prepared.plan.changes:
+            agree(f"Carry out these changes in {env}?", yes=yes)
+        done = roll_out(session, environment, prepared, talk(), timeout=timeout)
     for _, url in done.endpoints:
         click.echo(url)
-
-
-@click.command()
-@environment_argument
-@output_option
-@click.option("--exit-code", is_flag=True, help=f"End with {ExitCode.UNHEALTHY:d} unless everything is healthy.")
-@pass_tool
-def status(tool: Tool, env: str, fmt: Format, *, exit_code: bool) -> int:
-    """Show the groups and machines of ENV, how well they are, and the addresses that answer."""
-    from groups.inspect import inspect
-
-    environment, session = tool.open(env)
-    found = inspect(session, environment)
-    show(found.to_json(), fmt, _status_tables(found))
-    return ExitCode.UNHEALTHY if exit_code and not found.healthy else ExitCode.OK
 
 
 @click.command()
@@ -91,17 +76,18 @@ def status(tool: Tool, env: str, fmt: Format, *, exit_code: bool) -> int:
 def destroy(tool: Tool, env: str, *, yes: bool, delete_data: bool, keep_address: bool) -> None:
     """Delete what ENV has in the cloud, but for its data disks: the next rollout attaches them. Images stay."""
     from groups.apply import apply
+    from groups.lock import locked
     from groups.rollout import prepare_destruction
 
     environment, session = tool.open(env)
-    prepared = prepare_destruction(session, environment, delete_data=delete_data, keep_address=keep_address)
-    _tell(prepared.plan)
-    for kept in prepared.kept:
-        talk().say(f"keep {kept.ref} ({kept.id})")
-    if not prepared.plan.changes:
-        return
-    agree(f"Delete all of this in {env}?", yes=yes)
-    apply(session, prepared.plan, prepared.observed, talk())
+    with locked(session, env):
+        prepared = prepare_destruction(session, environment, delete_data=delete_data, keep_address=keep_address)
+        _tell(prepared.plan)
+        for kept in prepared.kept:
+            talk().say(f"keep {kept.ref} ({kept.id})")
+        if prepared.plan.changes:
+            agree(f"Delete all of this in {env}?", yes=yes)
+            apply(session, prepared.plan, prepared.observed, talk())
 
 
 def _tell(the_plan: Plan) -> None:
@@ -117,21 +103,3 @@ def _plan_table(the_plan: Plan) -> list[RenderableType]:
         return [f"{the_plan.environment}: nothing to do"]
     rows = [(change.action.value, change.ref.kind.value, change.ref.name, change.reason) for change in the_plan.changes]
     return [table(("ACTION", "KIND", "NAME", "REASON"), rows)]
-
-
-def _status_tables(found: Status) -> list[RenderableType]:
-    groups = [
-        (group.name, str(group.size), "yes" if group.healthy else "no", group.image or "not rolled out")
-        for group in found.groups
-    ]
-    machines = [
-        (m.name, m.zone, m.address, m.status, m.balancer or "", m.image, str(m.pid or ""))
-        for group in found.groups
-        for m in group.machines
-    ]
-    tables = [table(("GROUP", "SIZE", "HEALTHY", "IMAGE"), groups)]
-    if machines:
-        tables.append(table(("MACHINE", "ZONE", "ADDRESS", "STATUS", "BALANCER", "IMAGE", "PID"), machines))
-    if found.endpoints:
-        tables.append(table(("ADDRESS",), [(url,) for _, url in found.endpoints]))
-    return tables

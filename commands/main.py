@@ -12,8 +12,10 @@ import rich_click as click
 from click.exceptions import Exit
 
 from commands.cloud import cloud
-from commands.environment import destroy, plan, render, rollout, status
+from commands.drill import drill
+from commands.environment import destroy, plan, render, rollout
 from commands.images import bake, images
+from commands.status import logs, status
 from commands.tool import Tool
 from kit.errors import ExitCode, SamovarError
 from kit.paths import ROOT, default_home
@@ -68,7 +70,7 @@ def cli(context: click.Context, home: Path, envs: Path, *, debug: bool) -> None:
     _log(debug=debug)
 
 
-for command in (bake, images, render, plan, rollout, status, destroy, cloud):
+for command in (bake, images, render, plan, rollout, status, logs, drill, destroy, cloud):
     cli.add_command(command)
 
 

@@ -1,0 +1,32 @@
+"""What a machine wrote to its serial console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+
+from cloud.labels import is_of
+from cloud.session import Session
+from groups.names import group_name
+from kit.errors import ConfigError
+
+
+def console(session: Session, environment: str, machine: str) -> str:
+    """All that the cloud has kept of it. `machine` is a name in the cloud, or one without the environment before it."""
+    request = rpc.GetInstanceSerialPortOutputRequest(instance_id=machine_id(session, environment, machine))
+    answer: Any = session.client(InstanceServiceStub).GetSerialPortOutput(request)
+    return str(answer.contents)
+
+
+def machine_id(session: Session, environment: str, machine: str) -> str:
+    """Raises ConfigError with the machines that there are."""
+    request = rpc.ListInstancesRequest(folder_id=session.folder_id)
+    found = session.list(session.client(InstanceServiceStub).List, request, "instances")
+    ids = {instance.name: str(instance.id) for instance in found if is_of(instance.labels, environment)}
+    for name in (machine, group_name(environment, machine)):
+        if name in ids:
+            return ids[name]
+    known = ", ".join(sorted(ids)) or "none"
+    raise ConfigError(f"{environment} has no machine {machine}", remedy=f"machines of {environment}: {known}")

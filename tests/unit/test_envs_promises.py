@@ -1,0 +1,53 @@
+"""What a file may not ask for, because it would break what the service promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envs.load import load_environment
+from envs.model import SecretKind
+from kit.errors import ConfigError
+from kit.paths import ROOT
+
+WHOLE = ROOT / "tests/envs"
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    text = (WHOLE / "dev/config.yaml").read_text()
+    assert old in text
+    (folder / "dev").mkdir()
+    (folder / "dev/config.yaml").write_text(text.replace(old, new, 1))
+    return folder
+
+
+def test_the_whole_service_becomes_a_value() -> None:
+    dev = load_environment("dev", WHOLE)
+    assert dev.secrets == {"certificate": SecretKind.CERTIFICATE, "postgres_password": SecretKind.PASSWORD}
+    assert (dev.group("nginx").upstream, dev.group("bingo").upstream) == ("bingo", "postgres")
+    postgres = dev.group("postgres")
+    assert postgres.data_disk is not None
+    assert (postgres.data_disk.size, postgres.ports, postgres.secrets) == (10 * 2**30, (5432,), ("postgres_password",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("image: bingo\n    size: 2", "image: bingo\n    size: 1", "group bingo: an internal balancer"),
+        ("zones: [ru-central1-a]", "zones: [ru-central1-a, ru-central1-b]", "let size be 4 or more"),
+        ("upstream: bingo", "upstream: binga", "upstream binga is no group"),
+        ("upstream: postgres", "upstream: nginx", "upstream goes round: nginx -> bingo -> nginx"),
+        ("    size: 1", "    size: 2", "a data disk is attached to one machine"),
+        ("secrets: [certificate]", "secrets: [key]", "secret key does not stand in secrets"),
+        ("type: external", "type: internal", "no external balancer has an address"),
+        ("type: network-ssd", "type: floppy", "network-ssd"),
+        ("ports: [5432]", "ports: [70000]", "ports"),
+        ("postgres_password: password", "postgres_password: guess", "secrets"),
+    ],
+)
+def test_what_would_break_a_promise_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_environment("dev", changed(tmp_path, old, new))
+    assert says in str(error.value)
+    assert str(tmp_path / "dev/config.yaml") in error.value.message
