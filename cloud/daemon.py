@@ -18,7 +18,7 @@ from kit.paths import ROOT
 from kit.process import exit_of, start_detached
 from kit.waiting import Pending, wait_for
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 180.0
 STOP_TIMEOUT = 120.0
 LAST_LINES = 12
 

@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 
 from cloud.failures import CallFailed, call_failed, short
 
-DEADLINE = 15.0
+DEADLINE = 60.0
 ATTEMPTS = 4
 READING = ("Get", "List")
 

@@ -21,7 +21,7 @@ class Rest:
         self._context = ssl.create_default_context(cafile=str(ca) if ca else None)
         self._token = token
 
-    def call(self, method: str, path: str, body: BinaryIO | None = None, *, timeout: float = 15.0) -> tuple[int, bytes]:
+    def call(self, method: str, path: str, body: BinaryIO | None = None, *, timeout: float = 60.0) -> tuple[int, bytes]:
         """Status and body of the answer; CloudError where there is none, or none below 500."""
         headers = {"Authorization": f"Bearer {self._token}"}
         if body is not None:
