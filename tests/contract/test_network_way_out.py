@@ -28,14 +28,14 @@ from localcloud.control.inner_api import InnerApi
 from localcloud.control.networks import Networks
 from localcloud.network import dnsmasq, wayout
 from localcloud.network.fabric import KernelFabric
-from localcloud.network.mirrors import Mirror, Mirrors
+from localcloud.network.mirrors import Mirror
 from localcloud.network.names import API, API_PORT
 from localcloud.network.spec import Network
 from localcloud.services.access import Access
 from localcloud.services.catalogue import ZoneService
 from localcloud.services.vpc import INDEX
 from localcloud.store.store import Store
-from tests.support.lab import PATIENCE, SILENCE, Lab, laboratory, lease, machine, network, resolve, silent
+from tests.support.lab import PATIENCE, SILENCE, Known, Lab, laboratory, lease, machine, network, resolve, silent
 from tests.support.world import NAMES, listeners, world
 
 
@@ -142,16 +142,12 @@ async def test_the_api_has_its_name_in_every_network(lab: Lab) -> None:
         assert resolve(client, "api.internal") == (0, [str(API)])
 
 
-class Configured(Mirrors):
-    """What apt would be configured to use in the test's world."""
-
-    def known(self) -> tuple[Mirror, ...]:
-        return (Mirror("mirror.example.com", 80, (IPv4Address(NAMES[0]),)),)
+MIRROR = Mirror("mirror.example.com", 80, (IPv4Address(NAMES[0]),))
 
 
 @pytest_asyncio.fixture
 async def abroad(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with world(22, 80), laboratory(tmp_path, Configured()) as made:
+    async with world(22, 80), laboratory(tmp_path, MIRROR) as made:
         yield made
 
 
@@ -216,7 +212,7 @@ async def test_the_way_out_is_closed_with_the_last_machine_that_had_it_and_opene
     assert not await greeted(abroad, "m10", NAMES[0])
     await abroad.fabric.apply(net)
     assert await greeted(abroad, "m10", NAMES[0])
-    await KernelFabric(abroad.number, abroad.folder, Configured()).apply(net)
+    await KernelFabric(abroad.number, abroad.folder, Known(MIRROR)).apply(net)
     again = int((abroad.folder / net.id / wayout.PID).read_text())
     await abroad.fabric.apply(connected())
     assert not wayout._leads_into(again, f"samovar-{abroad.number}-1")

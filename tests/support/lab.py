@@ -19,7 +19,7 @@ import pytest
 from kit.process import run_async
 from localcloud.network import namespaces
 from localcloud.network.fabric import KernelFabric
-from localcloud.network.mirrors import Mirrors
+from localcloud.network.mirrors import Mirror, Mirrors
 from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
 
 SUBNET = Subnet("subnet-a", 1, IPv4Network("10.30.0.0/24"))
@@ -62,6 +62,17 @@ def machine(number: int, *, plugged: bool = True, public: IPv4Address | None = N
 
 def network(*numbers: int, id: str = "net-a", index: int = 1, forwards: tuple[Forward, ...] = ()) -> Network:  # noqa: A002 - the spec's own word
     return Network(id, index, (SUBNET,), tuple(map(machine, numbers)), forwards)
+
+
+class Known(Mirrors):
+    """Mirrors that nobody looks up: nothing of a test leaves the host."""
+
+    def __init__(self, *mirrors: Mirror) -> None:
+        super().__init__()
+        self._mirrors = mirrors
+
+    def known(self) -> tuple[Mirror, ...]:
+        return self._mirrors
 
 
 @dataclass
@@ -208,9 +219,9 @@ async def lease(lab: Lab, nic: Nic) -> dict[int | str, bytes]:
 
 
 @asynccontextmanager
-async def laboratory(tmp_path: Path, mirrors: Mirrors | None = None) -> AsyncIterator[Lab]:
+async def laboratory(tmp_path: Path, *mirrors: Mirror) -> AsyncIterator[Lab]:
     with free_number() as number:
-        made = Lab(number, KernelFabric(number, tmp_path, mirrors), tmp_path)
+        made = Lab(number, KernelFabric(number, tmp_path, Known(*mirrors)), tmp_path)
         try:
             yield made
         finally:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from localcloud.network.mirrors import Mirror, servers
+import pytest
+
+from localcloud.network.mirrors import Mirror, Mirrors, servers
 from localcloud.network.records import Files, records
 from localcloud.network.rules import ruleset
 from localcloud.network.spec import Network, Nic, Subnet
@@ -34,3 +37,38 @@ def test_only_machines_with_a_way_out_are_let_through_to_the_mirrors() -> None:
     door = "ip saddr { 10.30.0.10 } ip daddr . tcp dport { 198.51.100.7 . 80, 198.51.100.8 . 80 } accept"
     assert door in ruleset(network(egress=True), (MIRROR,))
     assert "198.51.100.7" not in ruleset(network(egress=False), (MIRROR,))
+
+
+@pytest.fixture
+def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], object]:
+    """Sets what `apt-get` does, for as long as the test lasts."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    program = tmp_path / "apt-get"
+    program.touch(mode=0o755)
+    return lambda script: program.write_text(f"#!/bin/sh\n{script}\n")
+
+
+async def found(mirrors: Mirrors) -> tuple[Mirror, ...]:
+    """What is known once a look has ended that was begun now."""
+    mirrors._looked = float("-inf")
+    mirrors.known()
+    assert mirrors._look
+    await mirrors._look
+    return mirrors.known()
+
+
+async def test_mirrors_are_looked_up_in_the_background(apt: Callable[[str], object]) -> None:
+    apt("echo http://localhost:3142/debian")
+    mirrors = Mirrors()
+    assert mirrors.known() == ()
+    assert await found(mirrors) == (Mirror("localhost", 3142, (IPv4Address("127.0.0.1"),)),)
+    await mirrors.close()
+
+
+async def test_what_was_found_is_kept_while_apt_says_nothing(apt: Callable[[str], object]) -> None:
+    apt("echo http://localhost/debian")
+    mirrors = Mirrors()
+    before = await found(mirrors)
+    apt("exit 1")
+    assert await found(mirrors) == before
+    assert before[0].port == 80
