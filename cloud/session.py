@@ -119,7 +119,7 @@ class Session:
         return Rest(self._addresses[service], ca=self.access.ca, token=self.access.token)
 
 
-def discover(access: Access, *, timeout: float = 5.0) -> Mapping[str, str]:
+def discover(access: Access, *, timeout: float = 30.0) -> Mapping[str, str]:
     """Address by service id; the first call of a session, bounded, so that a dead endpoint is told at once."""
     trust = grpc.ssl_channel_credentials(root_certificates=access.roots)
     with grpc.secure_channel(access.endpoint, trust) as channel:
