@@ -12,7 +12,7 @@ setup: ## Install what is missing: Debian's packages (as root) and .venv
 	@bash scripts/setup.sh
 
 dev: setup ## Bake the images, roll out dev on the local cloud, show its addresses
-	@./cli.py bake
+	@./cli.py bake --env dev
 	@./cli.py rollout dev --yes
 	@./cli.py status dev
 

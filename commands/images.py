@@ -19,9 +19,10 @@ MIB = 2**20
 
 @click.command()
 @click.argument("names", metavar="[IMAGE]...", nargs=-1)
+@click.option("--env", metavar="ENV", default=None, help="Those that the groups of ENV are made from.")
 @cloud_option
 @pass_tool
-def bake(tool: Tool, names: tuple[str, ...], cloud: str) -> None:
+def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str) -> None:
     """Bake the IMAGEs (all of them, if none is named) and their parents, check them, and publish them in the cloud.
 
     An image is its content: what is baked and published already is left as it is.
@@ -30,6 +31,8 @@ def bake(tool: Tool, names: tuple[str, ...], cloud: str) -> None:
     from images.bakery.local import bake_local
     from images.bakery.publish import publish, published
 
+    if env:
+        names = (*names, *sorted({group.image for group in tool.environment(env).groups} - {*names}))
     baked = {image_name(image.name, image.digest): image for image in bake_local(names, talk=talk())}
     session = tool.session(cloud)
     missing = sorted(baked.keys() - {image.name for image in published(session)})

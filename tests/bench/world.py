@@ -22,7 +22,7 @@ def cloud() -> Iterator[Cli]:
     tool.write("dev", (ROOT / "envs/dev/config.yaml").read_text())
     try:
         tool.run("cloud", "up")
-        tool.run("bake", "nginx")
+        tool.run("bake", "--env", "dev")
         yield tool
     finally:
         tool.run("cloud", "down", check=False)

@@ -29,7 +29,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     folder = tmp_path_factory.mktemp("service")
     tool = Cli(folder / "home", folder / "envs")
     tool.write("dev", (ROOT / "envs/dev/config.yaml").read_text())
-    tool.run("bake")
+    tool.run("bake", "--env", "dev")
     tool.run("rollout", "dev", "--yes")
     yield tool
     with contextlib.suppress(AssertionError):
@@ -69,7 +69,7 @@ def test_baked_and_rolled_out_again_there_is_nothing_to_do(cli: Cli, address: st
     assert cli.json("plan", "dev")["changes"] == []
     assert "nothing to do" in cli.run("plan", "dev").stdout
     assert "nothing to do" in cli.run("rollout", "dev", "--yes").stderr
-    assert "nothing to do" in cli.run("bake").stderr
+    assert "nothing to do" in cli.run("bake", "--env", "dev").stderr
     assert _instance_ids(cli) == before
     assert get(address)
 
