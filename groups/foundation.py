@@ -86,6 +86,9 @@ class Rule:
     port: int
     peer: str
 
+    def __str__(self) -> str:
+        return f"{'from' if self.inbound else 'to'} {self.peer} port {self.port or 'any'}"
+
 
 WORLD = "0.0.0.0/0"
 CHECKS = "loadbalancer_healthchecks"

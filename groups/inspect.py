@@ -20,7 +20,7 @@ from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2_grpc import 
 
 from cloud.labels import GROUP, is_of
 from cloud.session import Session, side_by_side
-from envs.model import Environment
+from envs.model import BalancerType, Environment
 from groups.kinds.registry import HANDLERS
 from groups.spec import Kind
 from groups.status import GroupStatus, MachineStatus, Status
@@ -142,7 +142,7 @@ def _endpoints(
     return [
         (listener.name, _url(listener.name, listener.address, listener.port))
         for group in environment.groups
-        if group.name in balancers
+        if group.balancer and group.balancer.type is BalancerType.EXTERNAL and group.name in balancers
         for listener in balancers[group.name].listeners
     ]
 

@@ -149,6 +149,9 @@ class Listener:
     port: int
     target_port: int
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.port}"
+
 
 @dataclass(frozen=True)
 class Balancer(Spec):
