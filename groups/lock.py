@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -48,8 +49,11 @@ class Lock:
     since: int
     until: int
 
-    def expired(self, now: float) -> bool:
-        return now >= self.until
+    def free(self, now: float) -> bool:
+        """Whether nobody can be at it any more: its time is over, or its holder was a process here that has ended."""
+        place, _, process = self.holder.rpartition("-")
+        died = place == _place() and process.isdecimal() and not Path(f"/proc/{process}").exists()
+        return died or now >= self.until
 
 
 @contextmanager
@@ -70,7 +74,7 @@ def locked(session: Session, environment: str, *, lifetime: int = LIFETIME) -> I
 def _take(session: Session, environment: str, lifetime: int) -> str:
     name = f"{environment}-rollout-lock"
     found = _find(session, name)
-    if found and not found.expired(time.time()):
+    if found and not found.free(time.time()):
         raise _held(environment, found)
     if found:
         _release(session, found.id)
@@ -140,5 +144,9 @@ def _labels(since: int, until: int) -> dict[str, str]:
 
 
 def holder() -> str:
-    """Who we are, in the letters that a label may have."""
-    return re.sub(r"[^-_a-z0-9]", "-", f"{getpass.getuser()}-{socket.gethostname()}-{os.getpid()}".lower())[:63]
+    """Who we are, in the letters that a label may have, of which it has 63 at the most."""
+    return f"{_place()}-{os.getpid()}"
+
+
+def _place() -> str:
+    return re.sub(r"[^-_a-z0-9]", "-", f"{getpass.getuser()}-{socket.gethostname()}".lower())[:50]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -44,6 +45,18 @@ def test_the_lock_of_a_dead_holder_is_taken_over(session: Session, monkeypatch: 
         silenced.setattr("groups.lock._keep", lambda *_: None)
         dead.__enter__()
     time.sleep(1.1)
+    with locked(session, "dev"), pytest.raises(Held), locked(session, "dev"):
+        pytest.fail("both hold it")
+
+
+def test_the_lock_of_a_process_here_that_ended_is_free_at_once(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with monkeypatch.context() as another:
+        another.setattr("os.getpid", lambda: ended.pid)
+        locked(session, "dev").__enter__()
     with locked(session, "dev"), pytest.raises(Held), locked(session, "dev"):
         pytest.fail("both hold it")
 
