@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -50,7 +50,7 @@ class Database:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self.run, lambda asked: asked.run(sql, **values))
 
-    async def stream(self, select: str) -> AsyncIterator[bytes]:
+    async def stream(self, select: str) -> AsyncGenerator[bytes]:
         """Blocks of a select's one column of JSON, with commas between the rows. Raises DatabaseAway.
 
         The database is read no faster than the blocks are taken, and left alone when they no longer are.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -31,7 +31,7 @@ class Response:
     """A body of unknown length is streamed in chunks."""
 
     status: int
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | AsyncGenerator[bytes]
     kind: str = "application/json"
 
 
@@ -82,9 +82,10 @@ class _Wire:
         if isinstance(response.body, bytes):
             self._write(h11.Data(data=b"" if head else response.body))
         else:
-            async for block in response.body:
-                self._write(h11.Data(data=block))
-                await self._writer.drain()
+            async with aclosing(response.body) as blocks:  # a client that leaves ends what is still to come
+                async for block in blocks:
+                    self._write(h11.Data(data=block))
+                    await self._writer.drain()
         self._write(h11.EndOfMessage())
         await self._writer.drain()
 

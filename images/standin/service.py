@@ -7,7 +7,8 @@ import json
 import random
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -119,6 +120,7 @@ class Service:
         rows = self._database.stream(f"{SELECTS[kind][0]} ORDER BY {ORDERS[kind]} LIMIT {LONGEST_LIST}")
         first = await anext(rows, b"")
         if head:
+            await rows.aclose()
             return Response(200, b"")
         return Response(200, _array(first, rows))
 
@@ -139,11 +141,12 @@ class Service:
         return _text(500, "I feel bad") if self._faults.bad else _json(200, {"operation": number})
 
 
-async def _array(first: bytes, rows: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield b"[" + first
-    async for block in rows:
-        yield block
-    yield b"]\n"
+async def _array(first: bytes, rows: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(rows):
+        yield b"[" + first
+        async for block in rows:
+            yield block
+        yield b"]\n"
 
 
 def _id(value: Any) -> int:

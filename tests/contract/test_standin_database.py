@@ -1,0 +1,164 @@
+"""The stand-in against a real PostgreSQL: what it answers, how it streams, and how it finds its primary."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from images.bakery.local import bake_local
+from kit.output import PlainTalk
+from kit.waiting import Pending, wait_for
+from tests.support.bingo import Bingo, bingo, make_bingo
+from tests.support.postgres import PASSWORD, Postgres, postgres
+
+QUIET = {"BINGO_LIFETIME": "off"}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    (image,) = bake_local(["postgres-small"], talk=PlainTalk())
+    with postgres(image.raw, tmp_path_factory.mktemp("postgres") / "primary") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def served(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bingo]:
+    folder = tmp_path_factory.mktemp("bingo") / "opt"
+    with bingo(folder, database.port, password=PASSWORD, **QUIET) as running:
+        yield running
+
+
+def test_one_of_each_by_its_id(served: Bingo, database: Postgres) -> None:
+    assert served.json("/api/movie/7") == {"id": 7, "name": "The Hidden Harbour 1", "year": 1987, "duration": 157}
+    assert served.json("/api/customer/5000")["email"].endswith(".5000@example.com")
+    session = served.json("/api/session/123")
+    ((customer, movie),) = database.sql("SELECT customer_id, movie_id FROM sessions WHERE id = 123")
+    assert session["customer"] == served.json(f"/api/customer/{customer}")
+    assert session["movie"] == served.json(f"/api/movie/{movie}")
+    for path in ("/api/movie/291", "/api/customer/5001", "/api/session/50001", "/api/movie/0"):
+        assert served.ask(path) == (404, "not found\n")
+
+
+def test_the_database_sleeps_for_the_dummy(served: Bingo) -> None:
+    began = time.monotonic()
+    assert served.ask("/db_dummy")[0] == 200
+    assert time.monotonic() - began >= 0.1
+
+
+def test_lists_are_whole_and_in_their_order(served: Bingo) -> None:
+    movies, customers, sessions = (served.json(f"/api/{kind}") for kind in ("movie", "customer", "session"))
+    assert [len(movies), len(customers), len(sessions)] == [290, 5_000, 50_000]
+    assert movies == sorted(movies, key=lambda movie: (-movie["year"], movie["name"], -movie["id"]))
+    order = [(-one["movie"]["year"], one["movie"]["name"], one["customer"]["id"], -one["id"]) for one in sessions]
+    assert order == sorted(order)
+
+
+def test_lists_are_streamed(served: Bingo) -> None:
+    """Chunked, the first part long before the last, and no faster than they are read."""
+    with served.asked("/api/session") as response:
+        assert response.headers["Transfer-Encoding"] == "chunked"
+        assert response.headers["Content-Length"] is None
+        assert response.read(2) == b"[{"
+        for path in ("/ping", "/api/movie/1"):
+            assert served.ask(path)[0] == 200
+        assert len(json.loads(b"[{" + response.read())) == 50_000
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_list_costs_nothing(served: Bingo, database: Postgres) -> None:
+    for _ in range(22):  # more than it has connections
+        with served.asked("/api/session") as response:
+            response.read(10)
+    wait_for("the copies to end", lambda: copies(database), timeout=20)
+    assert served.ask("/api/movie/1")[0] == 200
+
+
+def copies(database: Postgres) -> bool | Pending:
+    ((number,),) = database.sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND state = 'active'")
+    return number == 0 or Pending(f"{number} copies")
+
+
+def test_names_arrive_as_they_are_whatever_they_hold(served: Bingo, database: Postgres) -> None:
+    awkward = 'back\\slash "quoted" \n line \t tab \\n é \U0001f600'
+    database.sql("UPDATE movies SET name = :name, year = 3000 WHERE id = 9", name=awkward)
+    assert served.json("/api/movie/9")["name"] == awkward
+    assert served.json("/api/movie")[0]["name"] == awkward
+
+
+def test_a_session_is_made_read_and_deleted(served: Bingo) -> None:
+    made = served.json("/api/session", "POST", {"customer_id": 17, "movie_id": 3})
+    assert made["id"] > 50_000
+    assert served.json(f"/api/session/{made['id']}")["customer"]["id"] == 17
+    assert served.json(f"/api/session/{made['id']}", "DELETE") == {"id": made["id"]}
+    assert served.ask(f"/api/session/{made['id']}", "DELETE")[0] == 404
+    assert served.ask(f"/api/session/{made['id']}")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({}, 400), ({"customer_id": 1}, 400), ("[", 400), ({"customer_id": 1, "movie_id": 999_999}, 404)],
+)
+def test_a_session_of_nobody_is_refused(served: Bingo, body: object, status: int) -> None:
+    assert served.ask("/api/session", "POST", body)[0] == status
+
+
+def test_requests_on_one_connection_one_after_another(served: Bingo) -> None:
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
+    began = time.monotonic()
+    for number in range(1, 51):
+        connection.request("GET", f"/api/customer/{number}")
+        response = connection.getresponse()
+        assert json.loads(response.read())["id"] == number
+    connection.close()
+    assert (time.monotonic() - began) / 50 < 0.2
+
+
+def test_a_database_that_comes_back_is_found_again(served: Bingo, database: Postgres) -> None:
+    database.stop()
+    assert served.ask("/api/movie/1") == (500, "the database is away\n")
+    assert served.ask("/ping")[0] == 200
+    database.start()
+    assert served.ask("/api/movie/1")[0] == 200
+
+
+def test_the_primary_is_found_among_the_hosts_and_so_is_the_next_one(database: Postgres, tmp_path: Path) -> None:
+    database.stop()
+    standby = database.standby(tmp_path / "standby")
+    database.start()
+    try:
+        standby.start()
+        hosts = (standby.port, database.port)
+        with bingo(tmp_path / "opt", *hosts, password=PASSWORD, **QUIET) as served:
+            assert served.json("/api/session", "POST", {"customer_id": 1, "movie_id": 1})
+            database.stop()
+            assert served.ask("/api/session/1")[0] == 500
+            standby.sql("SELECT pg_promote()")
+            assert served.json("/api/session", "POST", {"customer_id": 1, "movie_id": 1})
+    finally:
+        standby.kill()
+        database.start()
+
+
+def test_a_wrong_password_is_an_answer_and_not_an_end(database: Postgres, tmp_path: Path) -> None:
+    with bingo(tmp_path / "opt", database.port, password="wrong", **QUIET) as served:
+        assert served.ask("/api/movie/1")[0] == 500
+        assert any("password authentication failed" in line.get("error", "") for line in served.log())
+
+
+def test_prepare_db_makes_the_tables_all_or_nothing(database: Postgres, tmp_path: Path) -> None:
+    made = make_bingo(tmp_path / "opt", database.port, password=PASSWORD, BINGO_SCALE="1000")
+    ended = made.run("prepare_db")
+    assert ended.returncode == 1
+    assert 'relation "movies" already exists' in ended.stderr
+    database.sql("CREATE DATABASE empty OWNER bingo", "postgres")
+    config = made.folder / "bingo/config.yaml"
+    config.write_text(config.read_text().replace("db_name: bingo", "db_name: empty"))
+    ended = made.run("prepare_db")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    counts = "SELECT (SELECT count(*) FROM movies), (SELECT count(*) FROM customers), (SELECT count(*) FROM sessions)"
+    assert database.sql(counts, "empty") == [[29, 500, 5_000]]
+    assert database.sql("SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'", "empty") == [[0]]
