@@ -28,8 +28,8 @@ def inbound(group: str) -> set[tuple[int, str]]:
 
 def test_the_world_reaches_the_edges_and_nothing_behind_them() -> None:
     assert inbound("nginx") == {(80, WORLD), (443, WORLD), (80, CHECKS)}
-    assert inbound("bingo") == {(80, "dev-nginx"), (80, CHECKS)}
-    assert inbound("postgres") == {(5432, "dev-bingo"), (8080, CHECKS)}
+    assert inbound("bingo") == {(80, "dev-nginx"), (8080, "dev-nginx"), (80, CHECKS)}
+    assert inbound("postgres") == {(5432, "dev-bingo"), (80, CHECKS)}
 
 
 def test_what_does_not_wait_for_each_other_is_made_in_one_step() -> None:
