@@ -52,6 +52,9 @@ class ByHand:
     def groups(self, machine_id: str) -> tuple[Path, ...]:
         return tuple(self._root / name / self._prefix / machine_id for name in self._v1)
 
+    def machines(self) -> frozenset[str]:
+        return frozenset(path.parent.name for path in (self._cgroup2 / self._prefix).glob("*/cgroup.procs"))
+
     async def launch(
         self, machine: Machine, devices: Sequence[BlockDevice], argv: Sequence[str | Path], console: Path
     ) -> None:

@@ -74,7 +74,9 @@ class NspawnDriver:
             await asyncio.to_thread(shutil.rmtree, folder)
 
     def observe(self) -> Mapping[str, Observed]:
-        return {folder.name: self._observed(folder) for folder in self._home.iterdir()}
+        """A machine whose folder was lost is seen as long as it runs, so that it can be removed."""
+        folders = frozenset(folder.name for folder in self._home.iterdir())
+        return {machine_id: self._observed(machine_id) for machine_id in folders | self._keeper.machines()}
 
     def console(self, machine_id: str) -> bytes:
         file = self._home / machine_id / "console"
@@ -128,11 +130,11 @@ class NspawnDriver:
 
         await wait_for_async(f"end of machine {machine_id}", empty, timeout=timeout, interval=0.005, ceiling=0.05)
 
-    def _observed(self, folder: Path) -> Observed:
-        unit = self._keeper.unit(folder.name)
+    def _observed(self, machine_id: str) -> Observed:
+        unit = self._keeper.unit(machine_id)
         if cgroups.populated(unit):
             return Observed(running=True, pid=cgroups.init_pid(unit))
-        return Observed(running=False, exit_code=_exit_code(folder / "exit"))
+        return Observed(running=False, exit_code=_exit_code(self._home / machine_id / "exit"))
 
 
 async def _make_boot_disk(machine: Machine) -> None:

@@ -31,6 +31,9 @@ class Keeper(Protocol):
     def groups(self, machine_id: str) -> tuple[Path, ...]:
         """More control groups that the guest must be put into."""
 
+    def machines(self) -> frozenset[str]:
+        """The ids of all machines that have a control group, whether the driver remembers them or not."""
+
     async def launch(
         self, machine: Machine, devices: Sequence[BlockDevice], argv: Sequence[str | Path], console: Path
     ) -> None:

@@ -25,6 +25,11 @@ class Systemd:
     def groups(self, machine_id: str) -> tuple[Path, ...]:  # noqa: ARG002 - the unit does it all
         return ()
 
+    def machines(self) -> frozenset[str]:
+        head, tail = self._service("").split(".")
+        services = (CGROUP2 / self._slice).glob(f"{head}*.{tail}")
+        return frozenset(path.stem.removeprefix(head) for path in services)
+
     async def launch(
         self, machine: Machine, devices: Sequence[BlockDevice], argv: Sequence[str | Path], console: Path
     ) -> None:

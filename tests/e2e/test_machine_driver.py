@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -299,6 +300,15 @@ os.kill(os.getpid(), 9)
     assert b"systemd" in adopted.console("a")
     await adopted.stop("a", grace=10 * SLOW)
     assert adopted.observe() == {"a": Observed(running=False, exit_code=0)}
+
+
+async def test_a_machine_whose_folder_is_lost_is_still_seen_and_removed(cloud: Cloud) -> None:
+    await cloud.driver.start(cloud.machine("a"))
+    shutil.rmtree(cloud.home / "machines/a")
+    another = cloud.another_driver()
+    assert another.observe()["a"].running
+    await another.remove("a")
+    assert another.observe() == {}
 
 
 async def test_a_start_that_fails_says_why_and_leaves_nothing_running(cloud: Cloud) -> None:
