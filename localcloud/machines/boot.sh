@@ -25,7 +25,7 @@ done
 shift
 
 # On cgroup2 a group with processes of its own cannot hand controllers on, so the guest gets a group beside this script's.
-mkdir -p "$unit/life" "$unit/guest"
+mkdir -p "$unit/life"
 echo $$ >"$unit/life/cgroup.procs"
 for controller in $(<"$unit/cgroup.controllers"); do
   echo "+$controller" >"$unit/cgroup.subtree_control"
@@ -41,21 +41,16 @@ mount -t tmpfs tmpfs /run/systemd/nspawn # what nspawn leaves there when it is k
 
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=network
 boot() {
-  for group in "$unit/guest" "${groups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done
+  for group in "$guest" "${groups[@]}"; do echo "$BASHPID" >"$group/cgroup.procs"; done
   exec systemd-nspawn "$@"
 }
 
-code=133 # nspawn's word for a guest that reboots
+code=133 boots=0 # 133 is nspawn's word for a guest that reboots
 while [ "$code" = 133 ]; do
-  code=0
-  (boot "$@") </dev/null || code=$?
+  boots=$((boots + 1)) guest=$unit/guest-$boots code=0
+  mkdir "$guest" # a new one each time: the last boot's hands on controllers, and takes no process any more
+  boot "$@" </dev/null &
+  wait $! || code=$?
 done
-# A machine that is off answers nothing, not even with a reset: its interface outlives it.
-for argument; do
-  case $argument in
-    --network-namespace-path=*) nsenter --net="${argument#*=}" ip link set eth0 down 2>/dev/null || : ;;
-  esac
-done
-# A guest lives on when its nspawn is killed. Not between two boots: a group killed once may kill what starts in it again.
-echo 1 >"$unit/guest/cgroup.kill"
+echo 1 >"$guest/cgroup.kill" # a guest lives on when its nspawn is killed
 exit "$code"

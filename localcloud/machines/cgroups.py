@@ -27,11 +27,12 @@ def kill(group: Path) -> None:
 
 def init_pid(unit: Path) -> int | None:
     """The guest's pid 1 as the host sees it, once it has begun to manage the guest and hears signals."""
-    try:
-        members = (unit / "guest/payload/init.scope/cgroup.procs").read_text().split()
-    except OSError:
-        return None
-    return next((int(pid) for pid in members if _is_init(pid)), None)
+    with suppress(OSError):
+        for members in unit.glob("guest-*/payload/init.scope/cgroup.procs"):
+            for pid in members.read_text().split():
+                if _is_init(pid):
+                    return int(pid)
+    return None
 
 
 def remove(group: Path) -> None:
