@@ -31,7 +31,7 @@ main() {
     (SELECT count(*) FROM sessions) sessions, pg_size_pretty(pg_database_size('bingo')) size"
   as_postgres "$BIN/pg_ctl" stop --silent --wait --pgdata="$DATA"
   step "seed"
-  rm -f "$DATA"/{postgresql.conf,postgresql.auto.conf,pg_hba.conf,pg_ident.conf,postmaster.opts}
+  rm -f "$DATA"/{postgresql.conf,pg_hba.conf,postmaster.opts}
   tar --create --file=- --directory="$PLACE" main | zstd --quiet -3 --threads=0 -o "$SEED"
 }
 

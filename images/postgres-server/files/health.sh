@@ -3,7 +3,9 @@
 # replaced for being slow. One that has no data, or dies again and again, is not.
 set -euo pipefail
 IFS=' ' read -r -t 2 _ path _ || exit 0
-state=$(systemctl show --property=ActiveState --value pgdata.service)/$(systemctl show --property=SubState --value postgres.service)
+while IFS= read -r -t 2 line && [[ $line != $'\r' ]]; do :; done # what is left unread resets the connection
+state=$(systemctl show --property=ActiveState --value pgdata.service)
+state=$state/$(systemctl show --property=SubState --value postgres.service)
 case $path:$state in
   /-/health:active/running | /-/health:active/start* | /-/health:active/reload*) status="200 OK" text="ok" ;;
   /-/health:*) status="503 Service Unavailable" text="$state: $(cat /run/samovar/pgdata 2>/dev/null || echo starting)" ;;
