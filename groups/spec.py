@@ -22,7 +22,7 @@ class Kind(StrEnum):
     INTERNAL_ADDRESS = "internal-address"
     SECURITY_GROUP = "security-group"
     SERVICE_ACCOUNT = "service-account"
-    SECRET = "secret"  # noqa: S105 - a kind, not a secret
+    SECRET = "secret"  # noqa: S105 - a kind, not a secret  # pragma: allowlist secret
     DISK = "disk"
     GROUP = "instance-group"
     BALANCER = "balancer"

@@ -31,7 +31,7 @@ from localcloud.home import Endpoint, Home, QuotaSet
 from localcloud.machines.driver import NspawnDriver
 from localcloud.network.fabric import KernelFabric
 from localcloud.operator import ensure_operator
-from localcloud.ports import LOOPBACK, listen, ports_of
+from localcloud.ports import LOOPBACK, Ports, listen, ports_of
 from localcloud.services.quotas import choose_quotas
 from localcloud.store.store import Store
 
@@ -54,18 +54,20 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
     """
     with _only_one(home):
         _log_to_stderr()
+        ports = ports_of(home.root / "ports.json")
         held = claim(home.root)
-        driver = NspawnDriver(home.machines, f"samovar-{held.number}")
-        fabric = KernelFabric(held.number, home.networks)
+        if held.fresh:
+            await _sweep(_host(home, held.number))
+        host = _host(home, held.number)
         tokens = Tokens(home.pki / "token-secret")
         store = Store(home.database)
         if quotas:
             choose_quotas(store, quotas)
         if held.fresh:
             power_on(store)
-        cloud = Cloud(home, store, tokens, Host(held.number, driver, fabric))
+        cloud = Cloud(home, store, tokens, host)
         end = _Ending()
-        async with _serving(home, cloud, tokens, held.number, end) as endpoint, running(cloud):
+        async with _serving(home, ports, cloud, tokens, end) as endpoint, running(cloud):
             home.write_endpoint(endpoint)
             log.info("serving", grpc=endpoint.grpc, rest=endpoint.rest, number=held.number)
             await end.wait()
@@ -75,6 +77,19 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
             held.release()
         home.endpoint_file.unlink(missing_ok=True)
         store.close()
+
+
+def _host(home: Home, number: int) -> Host:
+    return Host(number, NspawnDriver(home.machines, f"samovar-{number}"), KernelFabric(number, home.networks))
+
+
+async def _sweep(host: Host) -> None:
+    """The number may have been that of a cloud whose home was deleted while it ran: nothing of it may stay."""
+    for machine_id in host.driver.observe():
+        log.warning("left behind by another cloud", machine=machine_id)
+        await host.driver.remove(machine_id)
+    await host.fabric.close()
+    await host.driver.close()
 
 
 class _Ending:
@@ -95,9 +110,9 @@ class _Ending:
 
 
 @contextlib.asynccontextmanager
-async def _serving(home: Home, cloud: Cloud, tokens: Tokens, number: int, end: _Ending) -> AsyncIterator[Endpoint]:
+async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: _Ending) -> AsyncIterator[Endpoint]:
     """Both ports, for as long as the context lasts."""
-    pki, ports = ensure_pki(home.pki), ports_of(home.root / "ports.json")
+    pki, number = ensure_pki(home.pki), cloud.host.number
     operator = ensure_operator(home.pki, cloud.store, tokens, cloud.keys)
     endpoint = Endpoint(
         pid=os.getpid(),
