@@ -144,7 +144,7 @@ def test_the_primary_is_found_among_the_hosts_and_so_is_the_next_one(database: P
 
 
 def test_a_wrong_password_is_an_answer_and_not_an_end(database: Postgres, tmp_path: Path) -> None:
-    with bingo(tmp_path / "opt", database.port, password="wrong", **QUIET) as served:
+    with bingo(tmp_path / "opt", database.port, password="wrong", **QUIET) as served:  # pragma: allowlist secret
         assert served.ask("/api/movie/1")[0] == 500
         assert any("password authentication failed" in line.get("error", "") for line in served.log())
 
