@@ -39,7 +39,8 @@ host all postgres 127.0.0.1/32 trust
 host all all 127.0.0.1/32 scram-sha-256
 host replication postgres 127.0.0.1/32 trust
 """
-AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--")
+# Another user's process forgets that it was to die with its parent: said again.
+AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--pdeathsig", "KILL", "--")
 SERVER = "/usr/lib/postgresql/current/bin/postgres"
 
 
