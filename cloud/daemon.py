@@ -20,6 +20,7 @@ from kit.waiting import Pending, wait_for
 
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 120.0
+LOG = "daemon.log"
 LAST_LINES = 12
 
 
@@ -71,18 +72,23 @@ def find_or_start(home: Path) -> Daemon:
         return find(home) or _start(home)
 
 
-def wait_until_gone(daemon: Daemon) -> None:
-    """Returns when the daemon's process has ended."""
+def wait_until_gone(daemon: Daemon, home: Path) -> None:
+    """Returns when the daemon's process has ended; HostError where it did not come to the end of what it had to do."""
     wait_for(
         f"the local cloud's daemon (pid {daemon.pid}) ends",
         lambda: Pending("still running") if _runs(daemon.pid) else True,
         timeout=STOP_TIMEOUT,
         interval=0.05,
     )
+    if read_endpoint(home) is not None:
+        raise HostError(
+            f"the local cloud ended without taking everything down{_tail(home / LOG)}",
+            remedy="run `cloud down` again: it starts the daemon once more for that",
+        )
 
 
 def _start(home: Path) -> Daemon:
-    log = home / "daemon.log"
+    log = home / LOG
     pid = start_detached(
         [sys.executable, "-m", "localcloud", "--home", home], logfile=log, env={"PYTHONPATH": str(ROOT)}
     )

@@ -44,7 +44,7 @@ def down(tool: Tool) -> None:
     daemon = find_or_start(tool.home)
     with talk().step("local cloud down"):
         _host(tool).shutdown()
-        wait_until_gone(daemon)
+        wait_until_gone(daemon, tool.home)
 
 
 @cloud.command()

@@ -139,7 +139,6 @@ class Cloud:
         """Leaves nothing on the host; the store keeps everything."""
         await self.workers.settle()
         await self.metadata.close()
-        await self.inner_api.close()
         await self.balancers.close()
         await self.groups.close()
         await asyncio.gather(*(self.host.driver.remove(machine_id) for machine_id in self.host.driver.observe()))

@@ -135,15 +135,14 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
     rest = await make_rest_server(cloud.api, routes, pki)
     await rest.answer_at(listen(ports.rest))
-    inner = await make_rest_server(cloud.api, (), pki)
-    cloud.inner_api.answer_by(inner)
+    cloud.inner_api.answer_by(await make_rest_server(cloud.api, (), pki))
     grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
     try:
         yield endpoint
     finally:
         await grpc.stop(GRACE)
         await rest.close()
-        await inner.close()
+        await cloud.inner_api.close()
 
 
 @contextlib.contextmanager

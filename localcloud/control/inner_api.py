@@ -24,6 +24,8 @@ class Server(Protocol):
 
     async def answer_at(self, sock: socket.socket) -> Site: ...
 
+    async def close(self) -> None: ...
+
 
 class InnerApi:
     """One socket a network, in that network's own namespace."""
@@ -47,9 +49,10 @@ class InnerApi:
                 self._sites[network_id] = await self._server.answer_at(self._socket_in(network_id))
 
     async def close(self) -> None:
-        for site in self._sites.values():
-            await site.stop()
+        """The server is closed with its sites."""
         self._sites.clear()
+        if self._server:
+            await self._server.close()
 
     def _socket_in(self, network_id: str) -> socket.socket:
         sock = self._fabric.socket_in(network_id, socket.AF_INET, socket.SOCK_STREAM)
