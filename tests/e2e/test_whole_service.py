@@ -1,0 +1,109 @@
+"""The whole service from one file, on real machines: edges, bingos, database, and what survives what."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from kit.paths import ROOT
+from tests.e2e.leftovers import leftovers
+from tests.support.probe import get
+from tests.support.tool import PATIENCE, Cli
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    folder = tmp_path_factory.mktemp("whole")
+    tool = Cli(folder / "home", folder / "envs")
+    tool.write("dev", (ROOT / "tests/envs/dev/config.yaml").read_text())
+    tool.run("bake", "--env", "dev")
+    tool.run("rollout", "dev", "--yes")
+    yield tool
+    with contextlib.suppress(AssertionError):
+        tool.run("cloud", "down")
+
+
+@pytest.fixture
+def address(cli: Cli) -> str:
+    status = cli.status_when("dev", lambda status: status["healthy"])
+    return str(urlsplit(status["endpoints"]["http"][0]).netloc)
+
+
+def _ids(cli: Cli) -> dict[str, str]:
+    return {machine["name"]: machine["id"] for machine in cli.json("cloud", "status")["machines"]}
+
+
+def _answers(ask: Callable[[], Any]) -> Any:
+    """What comes once the service answers."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except (OSError, http.client.HTTPException, AssertionError):
+            assert time.monotonic() < deadline, "no answer"
+            time.sleep(0.2)
+
+
+def _post(address: str, path: str, value: Any) -> Any:
+    connection = http.client.HTTPConnection(address, timeout=10)
+    try:
+        connection.request("POST", path, json.dumps(value), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        assert response.status in {200, 201}, response.status
+        return json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def test_requests_go_all_the_way_to_the_database(cli: Cli, address: str) -> None:
+    assert cli.json("plan", "dev")["changes"] == []
+    assert _answers(lambda: get(address, "/ping")) == "pong"
+    assert _answers(lambda: get(address, "/db_dummy", timeout=20))
+    assert json.loads(get(address, "/api/movie/1"))
+    self_signed = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    self_signed.check_hostname, self_signed.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(address, timeout=10, context=self_signed)
+    connection.request("GET", "/ping")
+    assert connection.getresponse().read().strip() == b"pong"
+    connection.close()
+
+
+def test_a_killed_bingo_is_replaced_and_the_others_stay_who_they_are(cli: Cli, address: str) -> None:
+    before = _ids(cli)
+    cli.run("cloud", "kill", "dev-bingo-1")
+    cli.status_when("dev", lambda status: not status["healthy"])
+    cli.status_when("dev", lambda status: status["healthy"])
+    after = _ids(cli)
+    assert {name for name in before if before[name] != after[name]} == {"dev-bingo-1"}
+    assert _answers(lambda: get(address, "/db_dummy", timeout=20))
+
+
+def test_the_database_dies_and_its_rows_come_along(cli: Cli, address: str) -> None:
+    written = _answers(lambda: _post(address, "/api/session", {"customer_id": 1, "movie_id": 1}))
+    cli.run("cloud", "kill", "dev-postgres-1")
+    cli.status_when("dev", lambda status: not status["healthy"])
+    cli.status_when("dev", lambda status: status["healthy"])
+    path = f"/api/session/{written['id']}"
+    assert json.loads(_answers(lambda: get(address, path, timeout=20)))["id"] == written["id"]
+    cli.run("destroy", "dev", "--yes")
+    cli.run("rollout", "dev", "--yes")
+    again = urlsplit(cli.json("status", "dev")["endpoints"]["http"][0]).netloc
+    assert json.loads(_answers(lambda: get(again, path, timeout=20)))["id"] == written["id"]
+
+
+def test_everything_goes_with_its_data_when_that_is_said(cli: Cli, address: str) -> None:
+    assert address
+    number = cli.endpoint()["number"]
+    cli.run("destroy", "dev", "--yes", "--delete-data")
+    assert cli.json("cloud", "status")["machines"] == []
+    assert not list((cli.home / "disks").iterdir())
+    cli.run("cloud", "down")
+    assert leftovers(cli.home, f"samovar-{number}") == []
