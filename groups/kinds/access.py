@@ -6,7 +6,7 @@ so both are one resource here, which goes after the groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,14 +19,13 @@ from yandex.cloud.access.access_pb2 import (
     UpdateAccessBindingsRequest,
 )
 from yandex.cloud.iam.v1 import service_account_service_pb2 as rpc
-from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount as AccountMessage
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
 from cloud.session import Session, side_by_side
 from groups.foundation import ServiceAccount
-from groups.kinds.base import Begun, Fixed, Names, Work, begun
+from groups.kinds.base import Begun, Fixed, Names, Told, Work, begun
 from groups.spec import Existing, Resource
 
 SUBJECT = "serviceAccount"
@@ -34,23 +33,10 @@ ADD, REMOVE = AccessBindingAction.ADD, AccessBindingAction.REMOVE
 
 
 @dataclass(frozen=True)
-class Account:
+class Account(Told):
     """An account's message, and the roles that it has in the folder."""
 
-    message: AccountMessage
     roles: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        return self.message.id
-
-    @property
-    def name(self) -> str:
-        return self.message.name
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return self.message.labels
 
 
 class ServiceAccounts(Fixed):

@@ -46,6 +46,25 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Told:
+    """A message of the API with what it does not say by itself; found by its id, name and labels as the message is."""
+
+    message: Any
+
+    @property
+    def id(self) -> str:
+        return str(self.message.id)
+
+    @property
+    def name(self) -> str:
+        return str(self.message.name)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return dict(self.message.labels)
+
+
+@dataclass(frozen=True)
 class Begun:
     """An operation that the cloud has begun on the resource of that id."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -20,7 +19,7 @@ from cloud.session import Session, side_by_side
 from groups.certificate import self_signed
 from groups.foundation import Secret
 from groups.kinds.access import binding
-from groups.kinds.base import Begun, Fixed, Names, Work, begun
+from groups.kinds.base import Begun, Fixed, Names, Told, Work, begun
 from groups.kinds.ground import address_of
 from groups.spec import Existing, Kind, Ref, Resource
 
@@ -30,23 +29,10 @@ PASSWORD_LENGTH = 32
 
 
 @dataclass(frozen=True)
-class Readable:
+class Readable(Told):
     """A secret's message, and the ids of the accounts that may read it."""
 
-    message: SecretMessage
     readers: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        return self.message.id
-
-    @property
-    def name(self) -> str:
-        return self.message.name
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return self.message.labels
 
 
 class Secrets(Fixed):
