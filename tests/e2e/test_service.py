@@ -5,7 +5,6 @@ One cloud and one environment for the whole module; each test leaves it healthy.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -21,26 +20,19 @@ import pytest
 from kit.paths import ROOT
 from tests.e2e.leftovers import leftovers
 from tests.support.probe import get, probing
-from tests.support.tool import PATIENCE, Cli
+from tests.support.tool import PATIENCE, Cli, rolled_out
 
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    folder = tmp_path_factory.mktemp("service")
-    tool = Cli(folder / "home", folder / "envs")
-    tool.write("dev", (ROOT / "envs/dev/config.yaml").read_text())
-    tool.run("bake", "--env", "dev")
-    tool.run("rollout", "dev", "--yes")
-    yield tool
-    with contextlib.suppress(AssertionError):
-        tool.run("cloud", "down")
+    with rolled_out(tmp_path_factory.mktemp("service"), ROOT / "envs/dev/config.yaml") as tool:
+        yield tool
 
 
 @pytest.fixture
 def address(cli: Cli) -> str:
     """Where dev answers; every test starts from a healthy environment."""
-    status = cli.status_when("dev", lambda status: status["healthy"])
-    return str(urlsplit(status["endpoints"]["http"][0]).netloc)
+    return cli.address("dev")
 
 
 def _machines(status: Any) -> dict[str, Any]:

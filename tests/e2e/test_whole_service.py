@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import ssl
@@ -16,25 +15,18 @@ import pytest
 from kit.paths import ROOT
 from tests.e2e.leftovers import leftovers
 from tests.support.probe import get
-from tests.support.tool import PATIENCE, Cli
+from tests.support.tool import PATIENCE, Cli, rolled_out
 
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    folder = tmp_path_factory.mktemp("whole")
-    tool = Cli(folder / "home", folder / "envs")
-    tool.write("dev", (ROOT / "tests/envs/dev/config.yaml").read_text())
-    tool.run("bake", "--env", "dev")
-    tool.run("rollout", "dev", "--yes")
-    yield tool
-    with contextlib.suppress(AssertionError):
-        tool.run("cloud", "down")
+    with rolled_out(tmp_path_factory.mktemp("whole"), ROOT / "tests/envs/dev/config.yaml") as tool:
+        yield tool
 
 
 @pytest.fixture
 def address(cli: Cli) -> str:
-    status = cli.status_when("dev", lambda status: status["healthy"])
-    return str(urlsplit(status["endpoints"]["http"][0]).netloc)
+    return cli.address("dev")
 
 
 def _ids(cli: Cli) -> dict[str, str]:

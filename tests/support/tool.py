@@ -5,15 +5,30 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kit.paths import ROOT
 
 PATIENCE = 600.0
 """Seconds for what takes seconds on a machine of today; the slowest machine that counts is 13 times slower."""
+
+
+@contextmanager
+def rolled_out(folder: Path, config: Path) -> Iterator[Cli]:
+    """A cloud of its own with `dev`, from that file, rolled out in it; taken down afterwards."""
+    tool = Cli(folder / "home", folder / "envs")
+    tool.write("dev", config.read_text())
+    try:
+        tool.run("bake", "--env", "dev")
+        tool.run("rollout", "dev", "--yes")
+        yield tool
+    finally:
+        tool.run("cloud", "down", check=False)
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,11 @@ class Cli:
         text = (self.envs / environment / "config.yaml").read_text()
         assert old in text
         self.write(environment, text.replace(old, new))
+
+    def address(self, environment: str) -> str:
+        """Where a healthy environment answers over http; waits until it is one."""
+        status = self.status_when(environment, lambda status: status["healthy"])
+        return str(urlsplit(status["endpoints"]["http"][0]).netloc)
 
     def status_when(self, environment: str, holds: Callable[[Any], bool]) -> Any:
         """The first status that holds."""
