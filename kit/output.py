@@ -42,7 +42,8 @@ class PlainTalk:
     """Off a terminal: one plain line an event, so that a log reads well."""
 
     def say(self, message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{message}\n")  # at once: steps run side by side
+        sys.stderr.flush()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

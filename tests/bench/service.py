@@ -13,6 +13,7 @@ from typing import Any
 from tests.bench.figure import Figure, seconds, timed
 from tests.bench.world import address, cloud, environment, healthy
 from tests.support.probe import probing
+from tests.support.tool import EDGES
 
 RUNS = 3
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -60,7 +61,7 @@ def kill_to_whole() -> Iterator[Figure]:
 
 def throughput() -> Iterator[Figure]:
     """Over kept connections: new ones would run out of ports. The direct way starts in the network itself."""
-    with environment() as tool:
+    with environment(EDGES) as tool:
         tool.edit("dev", "size: 2", "size: 1")
         tool.run("rollout", "dev", "--yes")
         machine = healthy(tool)["groups"][0]["machines"][0]

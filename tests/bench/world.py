@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kit.paths import ROOT
+from envs.load import ENVIRONMENTS
 from tests.support.tool import Cli
+
+WHOLE = ENVIRONMENTS / "dev/config.yaml"
 
 
 @contextmanager
-def cloud() -> Iterator[Cli]:
-    """A cloud that runs, with the images in it and nothing rolled out."""
+def cloud(config: Path = WHOLE) -> Iterator[Cli]:
+    """A cloud that runs, with the images of `dev`, which is that file, in it and nothing rolled out."""
     folder = Path(tempfile.mkdtemp(prefix="samovar-bench-"))
     tool = Cli(folder / "home", folder / "envs")
-    tool.write("dev", (ROOT / "envs/dev/config.yaml").read_text())
+    tool.write("dev", config.read_text())
     try:
         tool.run("cloud", "up")
         tool.run("bake", "--env", "dev")
@@ -30,9 +32,9 @@ def cloud() -> Iterator[Cli]:
 
 
 @contextmanager
-def environment() -> Iterator[Cli]:
+def environment(config: Path = WHOLE) -> Iterator[Cli]:
     """The same with `dev` rolled out and healthy."""
-    with cloud() as tool:
+    with cloud(config) as tool:
         tool.run("rollout", "dev", "--yes")
         yield tool
 

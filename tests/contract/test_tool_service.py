@@ -30,7 +30,6 @@ from groups.observe import observe
 from groups.plan import Action, Plan, destruction, plan
 from groups.spec import Kind, Ref
 from kit.output import PlainTalk
-from kit.paths import ROOT
 from kit.waiting import Pending, wait_for
 from tests.support.simulated import RunningCloud
 
@@ -95,12 +94,12 @@ def service(cloud: RunningCloud) -> Service:
 
 @pytest.fixture
 def dev() -> Environment:
-    return load_environment("dev", ROOT / "tests/envs")
+    return load_environment("dev")
 
 
 @pytest.fixture
 def prod() -> Environment:
-    return load_environment("prod", ROOT / "tests/envs")
+    return load_environment("prod")
 
 
 def test_from_nothing_to_nothing_left_to_do_and_side_by_side(

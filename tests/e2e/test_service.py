@@ -20,12 +20,12 @@ import pytest
 from kit.paths import ROOT
 from tests.e2e.leftovers import leftovers
 from tests.support.probe import get, probing
-from tests.support.tool import PATIENCE, Cli, rolled_out
+from tests.support.tool import EDGES, PATIENCE, Cli, rolled_out
 
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    with rolled_out(tmp_path_factory.mktemp("service"), ROOT / "envs/dev/config.yaml") as tool:
+    with rolled_out(tmp_path_factory.mktemp("service"), EDGES) as tool:
         yield tool
 
 

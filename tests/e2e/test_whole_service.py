@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kit.paths import ROOT
+from envs.load import ENVIRONMENTS
 from tests.e2e.leftovers import leftovers
 from tests.support.probe import get
 from tests.support.tool import PATIENCE, Cli, rolled_out
@@ -20,7 +20,7 @@ from tests.support.tool import PATIENCE, Cli, rolled_out
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    with rolled_out(tmp_path_factory.mktemp("whole"), ROOT / "tests/envs/dev/config.yaml") as tool:
+    with rolled_out(tmp_path_factory.mktemp("whole"), ENVIRONMENTS / "dev/config.yaml") as tool:
         yield tool
 
 

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from kit.paths import ROOT
 
+EDGES = ROOT / "tests/envs/edges/config.yaml"
+"""The smallest environment: nginx and nothing behind it."""
 PATIENCE = 600.0
 """Seconds for what takes seconds on a machine of today; the slowest machine that counts is 13 times slower."""
 

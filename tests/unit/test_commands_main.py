@@ -118,7 +118,7 @@ def test_a_wrong_command_line_ends_with_usage(argv: list[str], capsys: pytest.Ca
 
 def test_an_unknown_environment_or_group_names_those_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "nowhere"]) == ExitCode.CONFIG
-    assert "remedy: environments: dev" in capsys.readouterr().err
+    assert "remedy: environments: dev, prod" in capsys.readouterr().err
     assert main(["render", "dev", "nothing"]) == ExitCode.CONFIG
     assert "nginx" in capsys.readouterr().err
 

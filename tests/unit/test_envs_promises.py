@@ -6,16 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from envs.load import load_environment
+from envs.load import ENVIRONMENTS, load_environment
 from envs.model import SecretKind
 from kit.errors import ConfigError
-from kit.paths import ROOT
-
-WHOLE = ROOT / "tests/envs"
 
 
 def changed(folder: Path, old: str, new: str) -> Path:
-    text = (WHOLE / "dev/config.yaml").read_text()
+    text = (ENVIRONMENTS / "dev/config.yaml").read_text()
     assert old in text
     (folder / "dev").mkdir()
     (folder / "dev/config.yaml").write_text(text.replace(old, new, 1))
@@ -23,7 +20,7 @@ def changed(folder: Path, old: str, new: str) -> Path:
 
 
 def test_the_whole_service_becomes_a_value() -> None:
-    dev = load_environment("dev", WHOLE)
+    dev = load_environment("dev")
     assert dev.secrets == {"certificate": SecretKind.CERTIFICATE, "postgres_password": SecretKind.PASSWORD}
     assert (dev.group("nginx").upstream, dev.group("bingo").upstream) == ("bingo", "postgres")
     postgres = dev.group("postgres")

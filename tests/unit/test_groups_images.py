@@ -11,11 +11,12 @@ from envs.model import Environment
 from groups.images import image_names, require_images
 from groups.spec import Observed
 from kit.errors import CloudError, ConfigError, ExitCode
+from tests.support.tool import EDGES
 
 
 @pytest.fixture
 def dev() -> Environment:
-    return load_environment("dev")
+    return replace(load_environment("edges", EDGES.parents[1]), name="dev")
 
 
 def with_nginx(dev: Environment, **changes: object) -> Environment:

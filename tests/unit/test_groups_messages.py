@@ -21,7 +21,9 @@ from groups.kinds.base import Names, Work
 from groups.kinds.instance_group import MASK, InstanceGroups, parts
 from groups.spec import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Ref, Resource, Template
 from localcloud.api.constraints import violations
+from tests.support.tool import EDGES
 
+DEV = replace(load_environment("edges", EDGES.parents[1]), name="dev")
 IDS = {
     Ref(Kind.NETWORK, "dev"): "net-1",
     Ref(Kind.SUBNET, "dev-ru-central1-a"): "sub-1",
@@ -131,7 +133,7 @@ def test_every_field_of_a_group_can_be_updated() -> None:
 
 
 def test_the_shipped_environment_asks_for_replacement_without_a_gap() -> None:
-    resources = desired(load_environment("dev"), {"nginx": "samovar-nginx-0123456789ab"}).resources
+    resources = desired(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
     (group,) = [resource for resource in resources if resource.spec.KIND is Kind.GROUP]
     deploy = parts(work(), group)["deploy_policy"]
     assert (deploy.max_unavailable, deploy.max_expansion) == (0, 1)
@@ -139,7 +141,7 @@ def test_the_shipped_environment_asks_for_replacement_without_a_gap() -> None:
 
 
 def test_a_name_that_is_not_there_is_no_silent_hole() -> None:
-    spec = desired(load_environment("dev"), {"nginx": "samovar-nginx-0123456789ab"}).resources[-3]
+    spec = desired(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources[-3]
     assert spec.ref.kind is Kind.GROUP
     group = cast("InstanceGroup", spec.spec)
     lost = replace(group, service_account="nobody")

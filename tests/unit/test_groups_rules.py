@@ -13,9 +13,8 @@ from groups.plan import levels, plan
 from groups.rules import rules
 from groups.spec import Kind, Observed, Ref
 from groups.told import mentioned, token, told, untold
-from kit.paths import ROOT
 
-DEV = load_environment("dev", ROOT / "tests/envs")
+DEV = load_environment("dev")
 IMAGES = {name: f"samovar-{name}-0123456789ab" for name in ("nginx", "bingo", "postgres-small")}
 OUT = {Rule(inbound=False, port=443, peer=WORLD), Rule(inbound=False, port=0, peer="10.30.0.0/16")}
 
