@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloud.access import from_environment
+from cloud.access import Access
+from cloud.credentials import find_access
 from cloud.daemon import find_or_start
 
 if TYPE_CHECKING:
@@ -15,8 +16,16 @@ if TYPE_CHECKING:
 LOCAL = "local"
 
 
-def connect(cloud: str, home: Path) -> Session:
-    """A session with the cloud that an environment names: the local one of `home`, or Yandex's by `YC_*`."""
+def connect(cloud: str, home: Path, token: str = "") -> Session:
+    """A session with the cloud that an environment names: the local one of `home`, or Yandex's.
+
+    `token` is who we are at Yandex Cloud, before all else that says so.
+    """
     from cloud.session import Session  # noqa: PLC0415 - the SDK takes 0.3 s to load
 
-    return Session(find_or_start(home).access if cloud == LOCAL else from_environment(os.environ))
+    return Session(find_or_start(home).access if cloud == LOCAL else yandex_access(token))
+
+
+def yandex_access(token: str = "") -> Access:
+    """The way into Yandex Cloud, as this user's variables and files say."""
+    return find_access({**os.environ, **({"YC_TOKEN": token} if token else {})}, home=Path.home())

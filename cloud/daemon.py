@@ -51,6 +51,8 @@ def read_endpoint(home: Path) -> Daemon | None:
         ca=Path(found["ca"]),
         token=found["token"],
         key_file=Path(found["key_file"]),
+        source=f"the local cloud of {home}",
+        hand=True,
     )
     return Daemon(found["pid"], found["number"], found["grpc"], found["rest"], access)
 

@@ -9,11 +9,11 @@ import grpc
 from kit.errors import CloudError
 
 REMEDIES = {
-    grpc.StatusCode.UNAUTHENTICATED: "the token is wrong or has expired: get a new one, or let YC_TOKEN be",
-    grpc.StatusCode.PERMISSION_DENIED: "the account lacks a role on the folder: have it granted",
+    grpc.StatusCode.UNAUTHENTICATED: "the token or key is wrong or has expired: `doctor` says which one is used",
+    grpc.StatusCode.PERMISSION_DENIED: "the account lacks a role on the folder: `doctor` lists who may do what",
     grpc.StatusCode.UNAVAILABLE: "nothing trusted answers there: see `cloud status`, YC_ENDPOINT and SSL_CERT_FILE",
     grpc.StatusCode.DEADLINE_EXCEEDED: "no answer in time: see `cloud status` and YC_ENDPOINT",
-    grpc.StatusCode.RESOURCE_EXHAUSTED: "a quota of the cloud is used up: have it raised, or remove what is not needed",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "a quota is used up: `doctor ENV` says by how much to have it raised",
     grpc.StatusCode.ALREADY_EXISTS: "something of that name is in the folder without our labels: rename or remove it",
     grpc.StatusCode.FAILED_PRECONDITION: "something else holds it: see `plan ENV`, and run the command again",
     grpc.StatusCode.UNIMPLEMENTED: "this cloud does not serve the method",

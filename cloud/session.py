@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cached_property
 from typing import Any, TypeVar
@@ -15,22 +15,22 @@ trust_loopback()
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # programs are exec'ed at once; its handlers only make noise
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is said by the error of the call
 
-import grpc  # noqa: E402 - reads the variables above when it is loaded
-from google.protobuf.message import Message  # noqa: E402
+from google.protobuf.message import Message  # noqa: E402 - what follows loads gRPC, which reads the variables above
 from yandex.cloud.compute.v1.instance_service_pb2 import StopInstanceRequest  # noqa: E402
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub  # noqa: E402
-from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsRequest  # noqa: E402
-from yandex.cloud.endpoint.api_endpoint_service_pb2_grpc import ApiEndpointServiceStub  # noqa: E402
 from yandex.cloud.operation.operation_pb2 import Operation  # noqa: E402
-from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest  # noqa: E402
+from yandex.cloud.operation.operation_service_pb2 import CancelOperationRequest, GetOperationRequest  # noqa: E402
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub  # noqa: E402
 from yandexcloud._sdk import SDK  # noqa: E402 - the package itself does not export it to type checkers
 
-from cloud.failures import call_failed  # noqa: E402
+from cloud.endpoint import discover  # noqa: E402
+from cloud.failures import CallFailed  # noqa: E402
 from cloud.gate import Gate  # noqa: E402
 from cloud.host import Host, ImageStorage  # noqa: E402
+from cloud.identity import Identity  # noqa: E402
 from cloud.operations import TIMEOUT, Polled, finished  # noqa: E402
 from cloud.rest import Rest  # noqa: E402
+from kit.errors import SamovarError  # noqa: E402
 
 LOCAL_CLOUD = "localcloud"
 STORAGE = "storage"
@@ -38,6 +38,7 @@ MACHINES_API = "https://api.internal"
 """The local cloud's name inside each of its networks."""
 PAGE = 1000
 POLL_INTERVAL = "x-operation-poll-interval"
+CANCEL_TIMEOUT = 5.0
 
 Stub = TypeVar("Stub")
 T = TypeVar("T")
@@ -50,15 +51,19 @@ class Session:
         self.access = access
         self.folder_id = access.folder_id
         self._addresses = discover(access)
+        self.identity = Identity(access, self._addresses["iam"])
         self._sdk = SDK(
             endpoint=access.endpoint,
             root_certificates=access.roots,
             user_agent="samovar",
-            **access.credentials(),
+            iam_token=self.identity.get_token(),
         )
+        channels: Any = self._sdk._channels  # noqa: SLF001 - its constructor takes a fixed token alone
+        channels._token_requester = self.identity  # noqa: SLF001 - the same
         self._gate = Gate()
         self._clients: dict[type[Any], Any] = {}
         self._lock = threading.Lock()
+        self._awaited: dict[str, str] = {}
 
     def client(self, stub: type[Stub]) -> Stub:
         """The client of a service, by its generated stub: `session.client(NetworkServiceStub).Get(request)`."""
@@ -82,7 +87,26 @@ class Session:
 
     def finish(self, operation: Operation, *, what: str, timeout: float = TIMEOUT) -> Operation:
         """Waits until the operation is done and well, as `cloud.operations.finished` says."""
-        return finished(operation, self.poll, what=what, timeout=timeout)
+        self._awaited[operation.id] = what
+        try:
+            done = finished(operation, self.poll, what=what, timeout=timeout)
+        except SamovarError:  # after an interrupt it stays: `cancel_awaited` looks for it
+            del self._awaited[operation.id]
+            raise
+        del self._awaited[operation.id]
+        return done
+
+    def cancel_awaited(self) -> dict[str, str]:
+        """After an interrupt: asks the cloud to give up what was being waited for; returns by name what came of it."""
+        return {what: self._cancel(operation_id) for operation_id, what in tuple(self._awaited.items())}
+
+    def _cancel(self, operation_id: str) -> str:
+        request = CancelOperationRequest(operation_id=operation_id)
+        try:
+            self.client(OperationServiceStub).Cancel(request, timeout=CANCEL_TIMEOUT)
+        except CallFailed as error:
+            return f"goes on in the cloud as operation {operation_id} ({error.status.name})"
+        return f"cancelled (operation {operation_id})"
 
     def poll(self, operation_id: str) -> Polled:
         """An operation as it is now."""
@@ -93,13 +117,13 @@ class Session:
 
     @cached_property
     def host(self) -> Host | None:
-        """The host under a local cloud; None elsewhere."""
-        return Host(self._rest(LOCAL_CLOUD)) if LOCAL_CLOUD in self._addresses else None
+        """The host under the cloud, where that is ours; None elsewhere."""
+        return Host(self._rest(LOCAL_CLOUD)) if self.access.hand else None
 
     @cached_property
     def image_storage(self) -> ImageStorage | None:
         """Where RAW images can be put; None where a cloud makes its images otherwise."""
-        return ImageStorage(self._rest(STORAGE)) if LOCAL_CLOUD in self._addresses else None
+        return ImageStorage(self._rest(STORAGE)) if self.access.hand else None
 
     @cached_property
     def machines_api(self) -> tuple[str, str] | None:
@@ -117,18 +141,6 @@ class Session:
 
     def _rest(self, service: str) -> Rest:
         return Rest(self._addresses[service], ca=self.access.ca, token=self.access.token)
-
-
-def discover(access: Access, *, timeout: float = 30.0) -> Mapping[str, str]:
-    """Address by service id; the first call of a session, bounded, so that a dead endpoint is told at once."""
-    trust = grpc.ssl_channel_credentials(root_certificates=access.roots)
-    with grpc.secure_channel(access.endpoint, trust) as channel:
-        stub = ApiEndpointServiceStub(channel)
-        try:
-            answer = stub.List(ListApiEndpointsRequest(), timeout=timeout)
-        except grpc.RpcError as error:
-            raise call_failed(f"{access.endpoint}: ApiEndpointService.List", error) from error
-    return {endpoint.id: endpoint.address for endpoint in answer.endpoints}
 
 
 def side_by_side(*calls: Callable[[], T]) -> list[T]:

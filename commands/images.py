@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from images.bakery.publish import Published
 
 MIB = 2**20
+LOCAL = "local"
 
 
 @click.command()
@@ -22,19 +23,22 @@ MIB = 2**20
 @click.option("--env", metavar="ENV", default=None, help="Those that the groups of ENV are made from.")
 @cloud_option
 @pass_tool
-def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str) -> None:
+def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str | None) -> None:
     """Bake the IMAGEs (all of them, if none is named) and their parents, check them, and publish them in the cloud.
 
     An image is its content: what is baked and published already is left as it is.
     """
     from images.bakery.digest import image_name
     from images.bakery.local import bake_local
-    from images.bakery.publish import publish, published
+    from images.bakery.publish import publish, published, require_storage
 
     if env:
-        names = (*names, *sorted({group.image for group in tool.environment(env).groups} - {*names}))
+        environment = tool.environment(env)
+        names = (*names, *sorted({group.image for group in environment.groups} - {*names}))
+        cloud = cloud or environment.cloud
+    session = tool.session(cloud or LOCAL)
+    require_storage(session)
     baked = {image_name(image.name, image.digest): image for image in bake_local(names, talk=talk())}
-    session = tool.session(cloud)
     missing = sorted(baked.keys() - {image.name for image in published(session)})
     for name in missing:
         with talk().step(f"publish {name}"):
@@ -47,7 +51,7 @@ def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str) -> Non
 @cloud_option
 @output_option
 @pass_tool
-def images(tool: Tool, cloud: str, fmt: Format) -> None:
+def images(tool: Tool, cloud: str | None, fmt: Format) -> None:
     """Show the images of the repository as they are now, and those that the cloud has."""
     from images.bakery.definition import load_images
     from images.bakery.digest import digests, image_name
@@ -55,7 +59,7 @@ def images(tool: Tool, cloud: str, fmt: Format) -> None:
     from kit.paths import ROOT
 
     current = {image_name(name, digest): name for name, digest in digests(load_images(ROOT)).items()}
-    found = _images(current, published(tool.session(cloud)))
+    found = _images(current, published(tool.session(cloud or LOCAL)))
     rows = [
         (image["name"], image["image"], "yes" if image["current"] else "no", _size(image), image["created_at"] or "")
         for image in found

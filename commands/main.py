@@ -30,6 +30,10 @@ class Guarded(click.RichGroup):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if isinstance(ctx.obj, Tool):
+                ctx.obj.give_up()
+            raise
         except (click.ClickException, click.Abort, Exit):
             raise
         except Exception as error:  # noqa: BLE001 - the last resort as well
@@ -55,10 +59,11 @@ class Guarded(click.RichGroup):
     show_envvar=True,
     help="The folder of environments, each with its config.yaml.",
 )
+@click.option("--token", default="", help="Who you are at Yandex Cloud, as YC_TOKEN: an IAM or an OAuth token.")
 @click.option("--debug", is_flag=True, show_envvar=True, help="Show what is run, and the traceback of an error.")
 @click.version_option(VERSION, prog_name="samovar")
 @click.pass_context
-def cli(context: click.Context, home: Path, envs: Path, *, debug: bool) -> None:
+def cli(context: click.Context, home: Path, envs: Path, token: str, *, debug: bool) -> None:
     """Bakes images whose machines configure themselves, and rolls them out as groups that heal themselves.
 
     The same calls go to Yandex Cloud or to the local cloud, where every machine is a real one:
@@ -66,7 +71,7 @@ def cli(context: click.Context, home: Path, envs: Path, *, debug: bool) -> None:
 
     Completion: `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`, or `zsh_source`, `fish_source`.
     """
-    context.obj = Tool(home.absolute(), envs.absolute())
+    context.obj = Tool(home.absolute(), envs.absolute(), token)
     _log(debug=debug)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
 from kit.errors import ExitCode, SamovarError
-from kit.output import Format
+from kit.output import Format, talk
 
 if TYPE_CHECKING:
     from cloud.session import Session
@@ -26,12 +26,21 @@ class Tool:
 
     home: Path
     envs: Path
+    token: str = field(default="", repr=False)
+    sessions: list[Session] = field(default_factory=list)
 
     def session(self, cloud: str) -> Session:
         """A session with that cloud; the local one is started if need be."""
         from cloud.connect import connect
 
-        return connect(cloud, self.home)
+        self.sessions.append(connect(cloud, self.home, self.token))
+        return self.sessions[-1]
+
+    def give_up(self) -> None:
+        """After an interrupt: nothing that was waited for goes on in the cloud where it can be stopped there."""
+        for session in self.sessions:
+            for what, outcome in session.cancel_awaited().items():
+                talk().say(f"{what}: {outcome}")
 
     def open(self, name: str) -> tuple[Environment, Session]:
         """An environment, and a session with the cloud that it lives in."""
@@ -77,7 +86,11 @@ def output_option(function: F) -> F:
 def cloud_option(function: F) -> F:
     """`--cloud`, for what belongs to no environment."""
     option = click.option(
-        "--cloud", type=click.Choice(["local", "yandex"]), default="local", show_default=True, help="Which cloud."
+        "--cloud",
+        type=click.Choice(["local", "yandex"]),
+        default=None,
+        show_default="ENV's where one is named, else local",
+        help="Which cloud.",
     )
     return option(function)
 

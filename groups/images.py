@@ -45,7 +45,7 @@ def require_images(names: Mapping[str, str], observed: Observed) -> None:
     if missing:
         raise CloudError(
             f"not in this cloud: {', '.join(names[image] for image in missing)}",
-            remedy=f"./cli.py bake {' '.join(missing)}",
+            remedy=f"./cli.py bake --env {observed.environment}",
         )
 
 

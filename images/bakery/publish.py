@@ -9,6 +9,7 @@ from yandex.cloud.compute.v1 import image_service_pb2 as rpc
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
+from cloud.host import ImageStorage
 from cloud.labels import DIGEST, IMAGE, is_ours, of_image
 from cloud.session import Session
 from images.bakery.digest import SHORT, image_name
@@ -52,7 +53,7 @@ def publish(session: Session, image: BakedImage) -> Published:
         labels=of_image(image.name, image.digest[:SHORT]),
         family=f"samovar-{image.name}",
         min_disk_size=image.size,
-        uri=_upload(session, image),
+        uri=require_storage(session).put(image.digest, image.raw),
     )
     done = session.finish(_client(session).Create(request), what=f"create image {name}")
     made = Image()
@@ -61,13 +62,14 @@ def publish(session: Session, image: BakedImage) -> Published:
     return _read(made)
 
 
-def _upload(session: Session, image: BakedImage) -> str:
+def require_storage(session: Session) -> ImageStorage:
+    """Where RAW files are put; ConfigError for a cloud that takes none, before anything is baked for it."""
     if session.image_storage is None:
         raise ConfigError(
-            "images of the local builder are for the local cloud",
-            remedy="for Yandex Cloud images are baked with Packer",
+            "images of the local builder are for a local cloud of one's own",
+            remedy="for any other cloud images are baked with Packer",
         )
-    return session.image_storage.put(image.digest, image.raw)
+    return session.image_storage
 
 
 def _list(session: Session) -> list[Image]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud.access import Access, from_environment, to_environment, trust_loopback
+from cloud.access import Access, to_environment, trust_loopback
+from cloud.credentials import find_access
 from cloud.daemon import find, find_or_start, read_endpoint
 from cloud.host import HostMachine, pick
 from kit.errors import ConfigError, HostError
@@ -15,35 +16,10 @@ from kit.errors import ConfigError, HostError
 YC = {"YC_TOKEN": "t1.a.b", "YC_FOLDER_ID": "folder-1", "YC_ENDPOINT": "127.0.0.1:1", "SSL_CERT_FILE": "/ca.pem"}
 
 
-def test_the_variables_lead_there_and_back() -> None:
-    access = from_environment(YC)
+def test_the_variables_lead_there_and_back(tmp_path: Path) -> None:
+    access = find_access(YC, home=tmp_path)
     assert (access.endpoint, access.folder_id, access.ca) == ("127.0.0.1:1", "folder-1", Path("/ca.pem"))
-    assert from_environment(to_environment(access)) == access
-
-
-@pytest.mark.parametrize(("left_out", "names"), [("YC_TOKEN", "YC_TOKEN"), ("YC_FOLDER_ID", "YC_FOLDER_ID")])
-def test_what_is_missing_is_named(left_out: str, names: str) -> None:
-    with pytest.raises(ConfigError) as error:
-        from_environment({name: value for name, value in YC.items() if name != left_out})
-    assert names in error.value.remedy
-
-
-def test_the_kinds_of_credentials_are_told_apart(tmp_path: Path) -> None:
-    key = {"id": "key-1", "service_account_id": "acc-1", "private_key": "PEM", "created_at": "today"}
-    file = tmp_path / "key.json"
-    file.write_text(json.dumps(key))
-    given = {name: key[name] for name in ("id", "service_account_id", "private_key")}
-    assert Access("x", "f", token="t1.a.b").credentials() == {"iam_token": "t1.a.b"}
-    assert Access("x", "f", token="y0_oauth").credentials() == {"token": "y0_oauth"}
-    assert Access("x", "f", key_file=file).credentials() == {"service_account_key": given}
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"id": "key-1"}', "not json"])
-def test_a_broken_key_file_is_named(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "key.json"
-    file.write_text(content)
-    with pytest.raises(ConfigError, match=r"key\.json"):
-        Access("x", "f", key_file=file).credentials()
+    assert find_access(to_environment(access), home=tmp_path) == access
 
 
 def test_a_missing_authority_is_named(tmp_path: Path) -> None:
@@ -51,8 +27,8 @@ def test_a_missing_authority_is_named(tmp_path: Path) -> None:
         _ = Access("x", "f", ca=tmp_path / "ca.pem", token="t1.a.b").roots
 
 
-def test_the_token_is_not_shown() -> None:
-    assert "t1.a.b" not in repr(from_environment(YC))
+def test_the_token_is_not_shown(tmp_path: Path) -> None:
+    assert "t1.a.b" not in repr(find_access(YC, home=tmp_path))
 
 
 def test_loopback_takes_no_proxy_and_what_stood_there_stays() -> None:

@@ -14,13 +14,14 @@ import pytest
 from yandex.cloud.endpoint.api_endpoint_pb2 import ApiEndpoint
 from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsRequest, ListApiEndpointsResponse
 from yandex.cloud.operation.operation_pb2 import Operation
-from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
+from yandex.cloud.operation.operation_service_pb2 import CancelOperationRequest, GetOperationRequest
 from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNetworksRequest, ListNetworksResponse
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from cloud.access import Access
 from cloud.failures import CallFailed, OperationFailed
+from cloud.identity import Identity
 from cloud.session import Session
 from kit.errors import ExitCode, WaitTimeout
 from localcloud.api.pki import ensure_pki
@@ -38,6 +39,7 @@ class Server:
     delay: float = 0.0
     operation: Callable[[], Operation] = Operation
     polls: int = 0
+    made: dict[str, str] = field(default_factory=dict)
     interval: str = ""
 
     def endpoints(self, _: object, __: grpc.ServicerContext) -> ListApiEndpointsResponse:
@@ -53,8 +55,15 @@ class Server:
         )
 
     def create(self, _: CreateNetworkRequest, context: grpc.ServicerContext) -> Operation:
+        """Makes one thing a key; where it is to lose its answers, only after that."""
+        key = dict(context.invocation_metadata()).get("idempotency-key", "")
+        self.made.setdefault(str(key), f"op-{len(self.made) + 1}")
         self._hear("Create", context)
-        return Operation(id="op-1")
+        return Operation(id=self.made[str(key)])
+
+    def cancel(self, request: CancelOperationRequest, context: grpc.ServicerContext) -> Operation:
+        self._hear("Cancel", context)
+        return Operation(id=request.operation_id, done=True)
 
     def poll(self, _: GetOperationRequest, context: grpc.ServicerContext) -> Operation:
         self._hear("Get", context)
@@ -100,7 +109,11 @@ def server(pki: Any) -> Iterator[Server]:
                     List=(found.networks, ListNetworksRequest),
                     Create=(found.create, CreateNetworkRequest),
                 ),
-                handler("yandex.cloud.operation.OperationService", Get=(found.poll, GetOperationRequest)),
+                handler(
+                    "yandex.cloud.operation.OperationService",
+                    Get=(found.poll, GetOperationRequest),
+                    Cancel=(found.cancel, CancelOperationRequest),
+                ),
             )
         )
         pair = (pki.key.read_bytes(), pki.certificate.read_bytes())
@@ -146,6 +159,7 @@ def test_a_call_that_met_no_server_is_repeated_with_the_same_key(session: Sessio
     assert create(session).id == "op-1"
     assert len(server.heard) == 3
     assert len({metadata["idempotency-key"] for _, metadata in server.heard}) == 1
+    assert list(server.made.values()) == ["op-1"]
 
 
 @pytest.mark.parametrize(
@@ -171,19 +185,40 @@ def test_a_call_has_a_deadline(session: Session, server: Server) -> None:
     assert error.value.status is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_closed_endpoint_is_told_at_once(access: Access) -> None:
+def refusal(access: Access) -> str:
+    """What is said of an endpoint that is none; it is said soon."""
     began = time.monotonic()
     with pytest.raises(CallFailed) as error:
-        Session(replace(access, endpoint="127.0.0.1:1"))
-    assert error.value.message.startswith("127.0.0.1:1: ApiEndpointService.List: UNAVAILABLE")
+        Session(access)
+    assert time.monotonic() - began < 5
+    assert error.value.remedy
     assert error.value.status is grpc.StatusCode.UNAVAILABLE
-    assert time.monotonic() - began < 3
+    return error.value.message
+
+
+def test_a_closed_endpoint_is_told_at_once(access: Access) -> None:
+    assert refusal(replace(access, endpoint="127.0.0.1:1")) == "127.0.0.1:1: nothing listens there: Connection refused"
 
 
 def test_an_endpoint_with_another_authority_is_not_trusted(access: Access, tmp_path: Path) -> None:
-    other = ensure_pki(tmp_path)
-    with pytest.raises(CallFailed):
-        Session(replace(access, ca=other.ca))
+    said = refusal(replace(access, ca=ensure_pki(tmp_path).ca))
+    assert said.startswith(f"{access.endpoint}: its certificate is not trusted: ")
+
+
+def test_a_file_of_authorities_that_holds_none_is_named(access: Access, tmp_path: Path) -> None:
+    empty = tmp_path / "ca.pem"
+    empty.write_text("none\n")
+    assert f"{empty} holds no certificate" in refusal(replace(access, ca=empty))
+
+
+def test_an_endpoint_that_speaks_plaintext_is_told_so(access: Access) -> None:
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        plain = grpc.server(pool)
+        port = plain.add_insecure_port("127.0.0.1:0")
+        plain.start()
+        said = refusal(replace(access, endpoint=f"127.0.0.1:{port}"))
+        plain.stop(None).wait()
+    assert said.startswith(f"127.0.0.1:{port}: what listens there does not speak TLS: ")
 
 
 def test_an_operation_is_polled_until_it_is_done(session: Session, server: Server) -> None:
@@ -238,3 +273,51 @@ def test_one_that_is_never_found_is_not_waited_for_until_the_deadline(session: S
 def test_a_cloud_without_a_hand_on_its_host_has_no_such_capability(session: Session) -> None:
     assert session.host is None
     assert session.image_storage is None
+
+
+def interrupted(session: Session, server: Server, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    def interrupt() -> Operation:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "poll", lambda _: interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        session.finish(Operation(id="op-1"), what="create network dev")
+    assert not [method for method, _ in server.heard if method == "Cancel"]
+    return session.cancel_awaited()
+
+
+def test_what_was_waited_for_at_an_interrupt_is_cancelled(
+    session: Session, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert interrupted(session, server, monkeypatch) == {"create network dev": "cancelled (operation op-1)"}
+    assert "idempotency-key" in dict(server.heard)["Cancel"]
+
+
+def test_what_cannot_be_cancelled_is_named_with_its_operation(
+    session: Session, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.refuse = [grpc.StatusCode.FAILED_PRECONDITION]
+    assert interrupted(session, server, monkeypatch) == {
+        "create network dev": "goes on in the cloud as operation op-1 (FAILED_PRECONDITION)"
+    }
+
+
+def test_what_has_ended_is_not_cancelled(session: Session, server: Server) -> None:
+    server.operation = lambda: Operation(id="op-1", done=True)
+    session.finish(Operation(id="op-1"), what="create network")
+    assert session.cancel_awaited() == {}
+
+
+def test_a_token_is_got_once_and_again_before_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = Identity(Access("x", "f", metadata="nowhere"), "x")
+    lifetimes = iter([3600.0, 100.0, 3600.0])
+    told: list[float] = []
+
+    def token(_: str) -> tuple[str, float]:
+        told.append(next(lifetimes))
+        return f"t1.{len(told)}.x", told[-1]
+
+    monkeypatch.setattr("cloud.identity.machine_token", token)
+    assert [identity.get_token(), identity.get_token()] == ["t1.1.x", "t1.1.x"]
+    identity._until = 0
+    assert [identity.get_token(), identity.get_token()] == ["t1.2.x", "t1.3.x"]
