@@ -1,6 +1,6 @@
 # The whole workshop: `make help` lists it. Every target can be run again at any time.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint unit bench lock clean
+.PHONY: help setup dev test lint unit bench lock clients clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -27,6 +27,9 @@ unit: setup ## Run the tests that need neither root nor a cloud
 
 bench: setup ## Measure, and print the table of the README
 	$(PYTHON) -m tests.bench
+
+clients: setup ## Build Packer and its yandex plugin into the cache, where this machine has none (needs Go)
+	@$(PYTHON) -m images.bakery.packer.clients
 
 lock: ## Renew the locks after a change of pyproject.toml
 	@bash scripts/lock.sh

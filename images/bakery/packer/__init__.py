@@ -1,0 +1,1 @@
+"""Images by Packer and its yandex plugin, on whichever cloud."""
