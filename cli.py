@@ -20,3 +20,6 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:  # before `main` could say it better
         sys.exit(130)
+    except ModuleNotFoundError as error:  # the locks are newer than .venv; `main` says it for what is loaded later
+        sys.stderr.write(f"samovar: {error}\n  remedy: run make setup\n")
+        sys.exit(7)

@@ -67,11 +67,19 @@ def find_or_start(home: Path) -> Daemon:
     """The daemon of that home, started if need be; HostError shows its log's end where it does not start."""
     if running := find(home):
         return running
-    if os.geteuid() != 0:
-        raise HostError("the local cloud runs machines, which takes root", remedy="run the command as root")
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(home):
         return find(home) or _start(home)
+
+
+def start(home: Path, quotas: str) -> Daemon:
+    """Starts it with those quotas, which the home keeps; HostError where it runs already."""
+    with _alone(home):
+        if running := find(home):
+            raise HostError(
+                f"the local cloud runs already (pid {running.pid}), with the quotas that it was started with",
+                remedy=f"`cloud down`, then `cloud up --quotas {quotas}`: what runs in it comes up again",
+            )
+        return _start(home, "--quotas", quotas)
 
 
 def wait_until_gone(daemon: Daemon, home: Path) -> None:
@@ -89,10 +97,10 @@ def wait_until_gone(daemon: Daemon, home: Path) -> None:
         )
 
 
-def _start(home: Path) -> Daemon:
+def _start(home: Path, *options: str) -> Daemon:
     log = home / LOG
     pid = start_detached(
-        [sys.executable, "-m", "localcloud", "--home", home], logfile=log, env={"PYTHONPATH": str(ROOT)}
+        [sys.executable, "-m", "localcloud", "--home", home, *options], logfile=log, env={"PYTHONPATH": str(ROOT)}
     )
 
     def probe() -> Daemon | Pending:
@@ -111,7 +119,10 @@ def _start(home: Path) -> Daemon:
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """One start at a time in a home; the lock goes with its holder."""
+    """One start at a time in a home, which is made for it; the lock goes with its holder."""
+    if os.geteuid() != 0:
+        raise HostError("the local cloud runs machines, which takes root", remedy="run the command as root")
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "start.lock").open("w") as lock:
 
         def take() -> bool | Pending:

@@ -76,7 +76,7 @@ class ImageStorage:
         self._rest = rest
 
     def put(self, digest: str, file: Path) -> str:
-        """Uploads `file` unless it is there; returns its uri. `digest` is the image's full sha256 in hex."""
+        """Uploads `file` unless it is there; returns its uri. `digest` is the file's sha256 in hex."""
         path = f"/storage/images/{digest}.raw"
         status, _ = self._rest.call("HEAD", path)
         if status != http.HTTPStatus.OK:

@@ -10,6 +10,7 @@ ENV = "env"
 GROUP = "group"
 IMAGE = "image"
 DIGEST = "digest"
+MANIFEST = "manifest"
 
 
 def of_environment(env: str, group: str = "") -> dict[str, str]:
@@ -18,9 +19,9 @@ def of_environment(env: str, group: str = "") -> dict[str, str]:
     return {**labels, GROUP: group} if group else labels
 
 
-def of_image(image: str, digest: str) -> dict[str, str]:
-    """The labels of an image; `digest` has 12 hex digits."""
-    return {MANAGED_BY: SAMOVAR, IMAGE: image, DIGEST: digest}
+def of_image(image: str, digest: str, manifest: str) -> dict[str, str]:
+    """The labels of an image: 12 hex digits of the `digest` of its content and of that of its packages."""
+    return {MANAGED_BY: SAMOVAR, IMAGE: image, DIGEST: digest, MANIFEST: manifest}
 
 
 def is_ours(labels: Mapping[str, str]) -> bool:

@@ -20,12 +20,17 @@ def cloud() -> None:
 
 
 @cloud.command()
+@click.option(
+    "--quotas",
+    type=click.Choice(["default", "raised"]),
+    help="How much there may be: as in a new cloud of Yandex, or much more, as a new home has it. The home keeps it.",
+)
 @pass_tool
-def up(tool: Tool) -> None:
+def up(tool: Tool, quotas: str | None) -> None:
     """Start the local cloud, unless it runs."""
-    from cloud.daemon import find_or_start
+    from cloud.daemon import find_or_start, start
 
-    daemon = find_or_start(tool.home)
+    daemon = start(tool.home, quotas) if quotas else find_or_start(tool.home)
     talk().say(f"the local cloud answers at {daemon.grpc} (gRPC) and {daemon.rest} (REST), pid {daemon.pid}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -10,9 +10,9 @@ from commands.tool import Tool, cloud_option, output_option, pass_tool
 from kit.output import Format, show, table, talk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from rich.console import RenderableType
 
-    from images.bakery.publish import Published
+    from images.bakery.catalogue import Catalogue, CatalogueImage
 
 MIB = 2**20
 LOCAL = "local"
@@ -21,16 +21,17 @@ LOCAL = "local"
 @click.command()
 @click.argument("names", metavar="[IMAGE]...", nargs=-1)
 @click.option("--env", metavar="ENV", default=None, help="Those that the groups of ENV are made from.")
+@click.option("--force", is_flag=True, help="Bake and publish them although they are there.")
+@click.option("--refresh", is_flag=True, help="Bake them and their parents anew, with the packages of today.")
 @cloud_option
 @pass_tool
-def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str | None) -> None:
+def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str | None, *, force: bool, refresh: bool) -> None:
     """Bake the IMAGEs (all of them, if none is named) and their parents, check them, and publish them in the cloud.
 
     An image is its content: what is baked and published already is left as it is.
     """
-    from images.bakery.digest import image_name
     from images.bakery.local import bake_local
-    from images.bakery.publish import publish, published, require_storage
+    from images.bakery.publish import publish, published, require_storage, to_publish
 
     if env:
         environment = tool.environment(env)
@@ -38,53 +39,52 @@ def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str | None)
         cloud = cloud or environment.cloud
     session = tool.session(cloud or LOCAL)
     require_storage(session)
-    baked = {image_name(image.name, image.digest): image for image in bake_local(names, talk=talk())}
-    missing = sorted(baked.keys() - {image.name for image in published(session)})
-    for name in missing:
-        with talk().step(f"publish {name}"):
-            publish(session, baked[name])
+    baked = bake_local(names, talk=talk(), force=force, refresh=refresh)
+    there = published(session)
+    missing = [image for image in baked if to_publish(image, there, force=force, refresh=refresh)]
+    for image in missing:
+        with talk().step(f"publish {image.full_name}"):
+            publish(session, image)
     if not missing:
-        talk().say(f"nothing to do: {', '.join(baked)} are baked and published")
+        talk().say(f"nothing to do: {', '.join(image.full_name for image in baked)} are baked and published")
 
 
 @click.command()
+@click.option("--outdated", is_flag=True, help="Ask the package mirror what it has in another version by now.")
 @cloud_option
 @output_option
 @pass_tool
-def images(tool: Tool, cloud: str | None, fmt: Format) -> None:
+def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool) -> None:
     """Show the images of the repository as they are now, and those that the cloud has."""
-    from images.bakery.definition import load_images
-    from images.bakery.digest import digests, image_name
-    from images.bakery.publish import published
-    from kit.paths import ROOT
+    from images.bakery.catalogue import catalogue
 
-    current = {image_name(name, digest): name for name, digest in digests(load_images(ROOT)).items()}
-    found = _images(current, published(tool.session(cloud or LOCAL)))
+    found = catalogue(tool.session(cloud or LOCAL), outdated=outdated)
+    show(found.to_json(), fmt, _tables(found, outdated=outdated))
+
+
+def _tables(found: Catalogue, *, outdated: bool) -> list[RenderableType]:
     rows = [
-        (image["name"], image["image"], "yes" if image["current"] else "no", _size(image), image["created_at"] or "")
-        for image in found
+        (image.name, image.image, "yes" if image.current else "no", _size(image), _time(image))
+        for image in found.images
     ]
-    show({"images": found}, fmt, [table(("NAME", "IMAGE", "CURRENT", "SIZE", "PUBLISHED"), rows)])
+    tables = [table(("NAME", "IMAGE", "CURRENT", "SIZE", "PUBLISHED"), rows)]
+    if outdated:
+        tables.append(_outdated_table(found))
+    return tables
 
 
-def _images(current: dict[str, str], there: Sequence[Published]) -> list[dict[str, Any]]:
-    """Those of the repository first, published or not, then what is left of former content."""
-    by_name = {image.name: image for image in there}
-    names = [*current, *sorted(by_name.keys() - current.keys())]
-    return [_image(name, current.get(name), by_name.get(name)) for name in names]
+def _outdated_table(found: Catalogue) -> RenderableType:
+    rows = []
+    for image in found.images:
+        if image.outdated is None:
+            rows.append((image.name, "not known here: baked elsewhere, or not at all", "", ""))
+        rows.extend((image.name, each.package, each.baked, each.mirror) for each in image.outdated or ())
+    return table(("NAME", "PACKAGE", "BAKED", "MIRROR"), rows) if rows else "every package is the mirror's newest"
 
 
-def _image(name: str, image: str | None, found: Published | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "image": found.image if found else image,
-        "current": image is not None,
-        "published": found is not None,
-        "id": found.id if found else None,
-        "size": found.size if found else None,
-        "created_at": found.created_at.isoformat() if found else None,
-    }
+def _size(image: CatalogueImage) -> str:
+    return f"{image.size // MIB} MiB" if image.size is not None else "not published"
 
 
-def _size(image: dict[str, Any]) -> str:
-    return f"{image['size'] // MIB} MiB" if image["published"] else "not published"
+def _time(image: CatalogueImage) -> str:
+    return image.created_at.strftime("%Y-%m-%d %H:%M:%S") if image.created_at else ""

@@ -34,7 +34,7 @@ class Guarded(click.RichGroup):
             if isinstance(ctx.obj, Tool):
                 ctx.obj.give_up()
             raise
-        except (click.ClickException, click.Abort, Exit):
+        except (click.ClickException, click.Abort, Exit, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001 - the last resort as well
             if ctx.params["debug"]:
@@ -99,6 +99,9 @@ def _fail(error: Exception) -> ExitCode:
     if isinstance(error, SamovarError):
         _say(error.message, error.remedy)
         return error.code
+    if isinstance(error, ModuleNotFoundError):  # the locks are newer than .venv
+        _say(str(error), "run make setup")
+        return ExitCode.HOST
     _say(f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it")
     return ExitCode.FAILURE
 

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloudinit.node.errors import Wrong
-from cloudinit.node.role import read_role, read_settings
-from envs.model import Environment, Group
+from cloudinit.node.facts import Facts, Secret
+from cloudinit.node.render import render
+from cloudinit.node.role import Role, read_role, read_settings
+from cloudinit.node.trial import MACHINE
+from envs.model import Environment, Group, SecretKind
 from groups.desired import metadata
 from groups.spec import Observed
 from images.bakery.definition import load_images
@@ -20,13 +23,18 @@ from kit.errors import CloudError, ConfigError
 from kit.paths import ROOT
 
 ROLES = "/usr/lib/samovar/roles"
+TEMPLATES = "/usr/share/samovar/templates"
+MADE_UP: Mapping[SecretKind, Secret] = {
+    SecretKind.PASSWORD: "made-up",
+    SecretKind.CERTIFICATE: {"cert": "made-up", "key": "made-up"},
+}
 
 
 def image_names(environment: Environment, root: Path = ROOT) -> dict[str, str]:
     """The full name of each image that a group asks for.
 
-    Raises ConfigError for an image that the repository does not have, and for settings that the node agent in it would
-    refuse: better here than on a machine that never gets well.
+    Raises ConfigError for an image that the repository does not have, and for settings and secrets with which the node
+    agent in it could not go on: better here than on a machine that never gets well.
     """
     images = load_images(root)
     for group in environment.groups:
@@ -50,7 +58,7 @@ def require_images(names: Mapping[str, str], observed: Observed) -> None:
 
 
 def _check_settings(environment: Environment, group: Group, images: Images) -> None:
-    """The very check of the node agent, on the role's file that goes into the image."""
+    """The very checks of the node agent, on the role's files that go into the image."""
     where = f"group {group.name} of {environment.name}"
     target = f"{ROLES}/{group.image}.yaml"
     files = {file.target: file.data for image in lineage(group.image, images) for file in image.files}
@@ -61,6 +69,27 @@ def _check_settings(environment: Environment, group: Group, images: Images) -> N
         )
     try:
         role = read_role(files[target].decode(), target)
-        read_settings(metadata(environment, group).get("samovar-settings", ""), role.defaults)
+        settings = read_settings(metadata(environment, group).get("samovar-settings", ""), role.defaults)
     except Wrong as error:
         raise ConfigError(f"{where}: {error}", remedy="correct `settings:` of the group") from error
+    try:
+        render(role, settings, _facts(environment, group, role), lambda name: _text(files, f"{TEMPLATES}/{name}"))
+    except Wrong as error:
+        raise ConfigError(f"{where}: {error}", remedy=_remedy(group, role)) from error
+
+
+def _facts(environment: Environment, group: Group, role: Role) -> Facts:
+    """What a machine of the group would know, made up as far as the cloud has to say it."""
+    secrets = {name: MADE_UP[environment.secrets[name]] for name in role.secrets if name in group.secrets}
+    return Facts(MACHINE, group.image, "", peers=dict.fromkeys(role.peers, ()), secrets=secrets)
+
+
+def _text(files: Mapping[str, bytes], target: str) -> str | None:
+    return files[target].decode() if target in files else None
+
+
+def _remedy(group: Group, role: Role) -> str:
+    lacking = [name for name in role.secrets if name not in group.secrets]
+    if lacking:
+        return f"the role knows secrets that the group does not have: give it `secrets: [{', '.join(lacking)}]`"
+    return f"correct `settings:` of the group, or the templates of images/{group.image}"

@@ -79,6 +79,7 @@ virtual_environment() { # made anew for another Python or place; new locks are i
   built="$("$python" --version) in $PWD"
   if ! holds "$VENV/built" "$built"; then
     "$python" -c 'import ensurepip' 2>/dev/null || fail "$python has no venv" "as root: apt-get install python3-venv"
+    [[ ! -L $VENV ]] || rm "$VENV" # what a link points to is another's
     step "virtual environment" "$python" -m venv --clear "$VENV"
     echo "$built" >"$VENV/built"
   fi

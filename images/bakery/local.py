@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 from images.bakery.definition import load_images
@@ -21,22 +22,30 @@ from kit.paths import ROOT, cache_dir
 from kit.process import end_running
 
 TOOLS = ("mmdebstrap", "mkfs.ext4", "setpriv", "unshare", "mount", "chroot", "dpkg-query")
+LISTS_STAMP = "lists.stamp"
+"""Without it `bake.sh` fetches the package lists anew."""
 
 
-def bake_local(names: Iterable[str], *, talk: Talk, force: bool = False, root: Path = ROOT) -> tuple[BakedImage, ...]:
+def bake_local(
+    names: Iterable[str], *, talk: Talk, force: bool = False, refresh: bool = False, root: Path = ROOT
+) -> tuple[BakedImage, ...]:
     """Bakes what is not baked of the images `names` (none: all) and of their parents; returns the images named.
 
+    With `force` the images named are baked anew; with `refresh` their parents too, all with today's packages.
     Raises ConfigError (a definition is wrong), HostError (not root, something is missing here), ProcessFailed (a step
     failed: the message has the command and its last lines, the remedy the log's path).
     """
     images = load_images(root)
     wanted = tuple(names) or tuple(images)
-    if _waves(wanted, images, force=force):
+    plan = partial(_waves, wanted, images, force=force, refresh=refresh)
+    if plan():
         _demand_host()
         with bakery_lock(cache_dir() / "bake", talk):
             _sweep(cache_dir() / "bake")
+            if refresh:
+                (cache_dir() / "apt" / LISTS_STAMP).unlink(missing_ok=True)
             # Planned again: what another bake made while we waited is not made twice.
-            for wave in _waves(wanted, images, force=force):
+            for wave in plan():
                 _bake_wave(wave, Oven(images, digests(images), default_store(), talk))
     ready = find_baked(images)
     return tuple(ready[name] for name in wanted)
@@ -49,9 +58,9 @@ def find_baked(images: Images) -> Mapping[str, BakedImage]:
     return {name: image for name, image in found.items() if image}
 
 
-def _waves(names: Sequence[str], images: Images, *, force: bool) -> tuple[tuple[str, ...], ...]:
+def _waves(names: Sequence[str], images: Images, *, force: bool, refresh: bool) -> tuple[tuple[str, ...], ...]:
     ready = {image.digest for image in find_baked(images).values()}
-    return plan_bake(names, images, digests(images), ready, force=force)
+    return plan_bake(names, images, digests(images), ready, force=force, refresh=refresh)
 
 
 def _bake_wave(wave: Sequence[str], oven: Oven) -> None:

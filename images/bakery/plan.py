@@ -9,24 +9,36 @@ from kit.errors import ConfigError
 
 
 def plan_bake(
-    names: Iterable[str], images: Images, digests: Mapping[str, str], baked: Collection[str], *, force: bool = False
+    names: Iterable[str],
+    images: Images,
+    digests: Mapping[str, str],
+    baked: Collection[str],
+    *,
+    force: bool = False,
+    refresh: bool = False,
 ) -> tuple[tuple[str, ...], ...]:
     """The images to bake, in waves: those of a wave are independent, their parents are baked or in an earlier wave.
 
-    `baked` holds digests. With `force` the named images are baked although they are there; their parents are not.
+    `baked` holds digests. With `force` the named images are baked although they are there, and with `refresh` their
+    parents as well.
     Raises ConfigError for a name that is no image.
     """
     named = tuple(names)
     for name in named:
         if name not in images:
             raise ConfigError(f"no image {name}", remedy=f"known images: {', '.join(sorted(images))}")
-    ready = set(baked) - ({digests[name] for name in named} if force else set())
+    again = _lineages(named, images) if refresh else set(named) if force else set[str]()
+    ready = set(baked) - {digests[name] for name in again}
     wanted = {image.name for name in named for image in _unbaked(name, images, digests, ready)}
     waves: dict[int, list[str]] = {}
     for name in (name for name in images if name in wanted):
         depth = sum(image.name in wanted for image in lineage(name, images))
         waves.setdefault(depth, []).append(name)
     return tuple(tuple(waves[depth]) for depth in sorted(waves))
+
+
+def _lineages(names: Iterable[str], images: Images) -> set[str]:
+    return {image.name for name in names for image in lineage(name, images)}
 
 
 def _unbaked(

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.compute.v1 import image_service_pb2 as rpc
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
 from cloud.host import ImageStorage
-from cloud.labels import DIGEST, IMAGE, is_ours, of_image
+from cloud.labels import DIGEST, IMAGE, MANIFEST, is_ours, of_image
 from cloud.session import Session
-from images.bakery.digest import SHORT, image_name
+from images.bakery.digest import SHORT
 from images.bakery.store import BakedImage
 from kit.errors import CloudError, ConfigError
+
+FORMER = "samovar-former"
 
 
 @dataclass(frozen=True)
 class Published:
-    """An image that machines can be made from. `digest` has 12 hex digits; `size` is in bytes."""
+    """An image that machines can be made from. `digest` and `manifest` have 12 hex digits; `size` is in bytes."""
 
     id: str
     name: str
     image: str
     digest: str
+    manifest: str
     size: int
     created_at: datetime
 
@@ -35,31 +42,47 @@ def published(session: Session) -> tuple[Published, ...]:
     return tuple(sorted(images, key=lambda image: image.name))
 
 
-def publish(session: Session, image: BakedImage) -> Published:
-    """Puts the RAW file into the cloud's storage and makes an image of it; one that is there already stays as it is.
+def to_publish(image: BakedImage, there: Collection[Published], *, force: bool, refresh: bool) -> bool:
+    """Whether the cloud lacks it; with `refresh` also if it was baked with other packages, with `force` in any case."""
+    manifests = {found.manifest for found in there if found.name == image.full_name}
+    return force or not manifests or (refresh and image.manifest_digest[:SHORT] not in manifests)
 
-    A half-made image of an earlier run is removed first.
+
+def publish(session: Session, image: BakedImage) -> Published:
+    """Puts the RAW file into the cloud's storage and makes an image of it.
+
+    One that has its name gives it up, but stays: machines run from it, and the next rollout replaces them. A half-made
+    image of an earlier run is removed.
     """
-    name = image_name(image.name, image.digest)
+    name = image.full_name
     for message in _list(session):
-        if message.name == name and message.status == Image.READY:
-            return _read(message)
         if message.name == name:
-            session.finish(_client(session).Delete(rpc.DeleteImageRequest(image_id=message.id)), what=f"delete {name}")
+            _make_room(session, message)
     request = rpc.CreateImageRequest(
         folder_id=session.folder_id,
         name=name,
         description=image.digest,
-        labels=of_image(image.name, image.digest[:SHORT]),
+        labels=of_image(image.name, image.digest[:SHORT], image.manifest_digest[:SHORT]),
         family=f"samovar-{image.name}",
         min_disk_size=image.size,
-        uri=require_storage(session).put(image.digest, image.raw),
+        uri=require_storage(session).put(_sha256(image.raw), image.raw),
     )
     done = session.finish(_client(session).Create(request), what=f"create image {name}")
     made = Image()
     if not done.response.Unpack(made):
         raise CloudError(f"create image {name}: the operation {done.id} ended without an image")
     return _read(made)
+
+
+def _make_room(session: Session, message: Image) -> None:
+    if message.status != Image.READY:
+        session.finish(
+            _client(session).Delete(rpc.DeleteImageRequest(image_id=message.id)), what=f"delete {message.name}"
+        )
+        return
+    mask = FieldMask(paths=["name"])
+    request = rpc.UpdateImageRequest(image_id=message.id, update_mask=mask, name=f"{FORMER}-{message.id}")
+    session.finish(_client(session).Update(request), what=f"rename {message.name}")
 
 
 def require_storage(session: Session) -> ImageStorage:
@@ -70,6 +93,11 @@ def require_storage(session: Session) -> ImageStorage:
             remedy="for any other cloud images are baked with Packer",
         )
     return session.image_storage
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _list(session: Session) -> list[Image]:
@@ -85,4 +113,5 @@ def _read(message: Image) -> Published:
     labels = message.labels
     size = message.storage_size
     created = message.created_at.ToDatetime()
-    return Published(message.id, message.name, labels.get(IMAGE, ""), labels.get(DIGEST, ""), size, created)
+    image, digest, manifest = (labels.get(label, "") for label in (IMAGE, DIGEST, MANIFEST))
+    return Published(message.id, message.name, image, digest, manifest, size, created)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from images.bakery.digest import SHORT
+from images.bakery.digest import SHORT, image_name
 from kit.paths import cache_dir
 
 KEPT = 3
@@ -27,6 +27,11 @@ class BakedImage:
     raw: Path
     size: int
     packages: Mapping[str, str]
+
+    @property
+    def full_name(self) -> str:
+        """Its name in the cloud."""
+        return image_name(self.name, self.digest)
 
     @property
     def manifest_digest(self) -> str:
@@ -52,6 +57,7 @@ class Store:
     def keep(self, name: str, digest: str, partial: Path, packages: Mapping[str, str]) -> BakedImage:
         """Takes over the finished file `partial`, which lies in the same file system."""
         raw = self.raw(name, digest)
+        raw.unlink(missing_ok=True)  # a former bake of the same content has other packages
         raw.with_suffix(".json").write_text(_json(packages))
         partial.replace(raw)
         self._prune(name)

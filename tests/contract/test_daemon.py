@@ -17,6 +17,9 @@ import pytest
 
 from kit.errors import ExitCode
 from kit.paths import ROOT
+from localcloud.home import Home, QuotaSet
+from localcloud.services.quotas import NOTE
+from localcloud.store.store import Store
 from tests.support.tool import Cli
 
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
@@ -124,3 +127,14 @@ def test_a_command_against_a_dead_port_says_what_to_do(cli: Cli) -> None:
     assert ended.code not in {ExitCode.OK, ExitCode.USAGE}
     assert "remedy" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_quotas_are_chosen_when_it_starts_and_kept(cli: Cli) -> None:
+    cli.run("cloud", "up", "--quotas", "default")
+    refused = cli.run("cloud", "up", "--quotas", "raised", check=False)
+    assert refused.code == ExitCode.HOST
+    assert "runs already" in refused.stderr
+    assert "cloud down" in refused.stderr
+    store = Store(Home(cli.home).database)
+    assert store.noted(*NOTE, QuotaSet.RAISED.value) == QuotaSet.DEFAULT.value
+    store.close()

@@ -49,7 +49,7 @@ class Service:
             request = CreateImageRequest(
                 folder_id=ends.folder_id,
                 name=full,
-                labels=of_image(name, DIGEST),
+                labels=of_image(name, DIGEST, DIGEST),
                 uri=f"https://{ends.rest}/storage/images/{DIGEST}.raw",
             )
             self.session.finish(self.session.client(ImageServiceStub).Create(request), what=full)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -93,6 +94,19 @@ def test_an_error_that_nobody_foresaw_is_one_message(
     assert "Traceback" not in capsys.readouterr().err
     assert main(["--debug", "plan", "dev"]) == ExitCode.FAILURE
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_package_that_the_virtual_environment_lacks_is_for_make_setup(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lacking = "No module named 'rich_click'"
+    monkeypatch.setattr(tool.Tool, "open", raising(ModuleNotFoundError(lacking)))
+    assert main(["plan", "dev"]) == ExitCode.HOST
+    assert capsys.readouterr().err == f"samovar: {lacking}\n  remedy: run make setup\n"
+    (tmp_path / "rich_click.py").write_text(f'raise ModuleNotFoundError("{lacking}")\n')
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run([ROOT / "cli.py", "--help"], env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (ExitCode.HOST, f"samovar: {lacking}\n  remedy: run make setup\n")
 
 
 def test_debug_by_the_environment_shows_the_traceback_as_well(

@@ -23,6 +23,11 @@ def with_nginx(dev: Environment, **changes: object) -> Environment:
     return replace(dev, groups=(replace(dev.group("nginx"), **changes),))  # type: ignore[arg-type] # the test's own
 
 
+def without_secrets(whole: Environment, name: str) -> Environment:
+    groups = (replace(group, secrets=()) if group.name == name else group for group in whole.groups)
+    return replace(whole, groups=tuple(groups))
+
+
 def test_a_group_is_made_from_the_repository_as_it_is(dev: Environment) -> None:
     names = image_names(dev)
     assert names.keys() == {"nginx"}
@@ -54,6 +59,20 @@ def test_a_setting_that_the_node_would_refuse_is_refused_before_a_machine_is_mad
         image_names(with_nginx(dev, settings=settings))
     assert "group nginx of dev" in error.value.message
     assert error.value.code is ExitCode.CONFIG
+
+
+@pytest.mark.parametrize("name", ["bingo", "postgres"])
+def test_a_secret_that_the_role_cannot_do_without_is_missed_before_a_machine_is_made(name: str) -> None:
+    whole = load_environment("dev")
+    assert image_names(whole)
+    with pytest.raises(ConfigError, match=f"group {name} of dev: ") as error:
+        image_names(without_secrets(whole, name))
+    assert "give it `secrets: [postgres_password]`" in error.value.remedy
+
+
+def test_a_certificate_is_one_that_the_edges_can_do_without() -> None:
+    whole = load_environment("dev")
+    assert image_names(without_secrets(whole, "nginx"))
 
 
 def test_an_image_without_a_role_makes_no_group(dev: Environment) -> None:

@@ -21,8 +21,10 @@ IMAGES = {name: image(name, parent) for name, parent in PARENTS.items()}
 DIGESTS = {name: f"digest of {name}" for name in IMAGES}
 
 
-def plan(*names: str, there: tuple[str, ...] = (), force: bool = False) -> tuple[tuple[str, ...], ...]:
-    return plan_bake(names, IMAGES, DIGESTS, [DIGESTS[name] for name in there], force=force)
+def plan(
+    *names: str, there: tuple[str, ...] = (), force: bool = False, refresh: bool = False
+) -> tuple[tuple[str, ...], ...]:
+    return plan_bake(names, IMAGES, DIGESTS, [DIGESTS[name] for name in there], force=force, refresh=refresh)
 
 
 def test_independent_images_share_a_wave() -> None:
@@ -41,6 +43,12 @@ def test_what_is_there_is_not_baked_again() -> None:
 def test_force_bakes_the_named_image_and_not_its_parents() -> None:
     assert plan("nginx", there=("base", "nginx"), force=True) == (("nginx",),)
     assert plan("nginx", "base", there=("base", "nginx"), force=True) == (("base",), ("nginx",))
+
+
+def test_refresh_bakes_the_parents_as_well_and_nothing_else() -> None:
+    assert plan("postgres-small", there=tuple(IMAGES), refresh=True) == (("base",), ("postgres",), ("postgres-small",))
+    with pytest.raises(ConfigError, match="no image ngnix"):
+        plan("ngnix", refresh=True)
 
 
 def test_an_unknown_name_is_told_with_those_that_are_known() -> None:

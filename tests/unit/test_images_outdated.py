@@ -1,0 +1,60 @@
+"""What the mirror has in another version, and what is published anew for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from images.bakery.outdated import Outdated, candidates, outdated
+from images.bakery.publish import Published, to_publish
+from images.bakery.store import BakedImage
+
+POLICY = """\
+bash:
+  Installed: (none)
+  Candidate: 5.2.37-2
+  Version table:
+     5.2.37-2 500
+        500 http://mirror.example/debian trixie/main amd64 Packages
+gone:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+libc6:
+  Installed: (none)
+  Candidate: 2.41-12+deb13u1
+"""
+BAKED = BakedImage("nginx", "0" * 64, Path("nginx.raw"), 1, {"bash": "5.2"})
+NAME = "samovar-nginx-000000000000"
+
+
+def there(name: str, manifest: str) -> tuple[Published, ...]:
+    return (Published("img", name, "nginx", "0" * 12, manifest, 1, datetime.now(UTC)),)
+
+
+def test_the_candidates_are_read_off_apts_policy() -> None:
+    assert candidates(POLICY) == {"bash": "5.2.37-2", "libc6": "2.41-12+deb13u1"}
+
+
+def test_what_differs_is_outdated_and_what_the_mirror_lost_is_not() -> None:
+    baked = {"libc6": "2.41-12", "bash": "5.2.37-2", "gone": "1"}
+    assert outdated(baked, candidates(POLICY)) == (Outdated("libc6", "2.41-12", "2.41-12+deb13u1"),)
+
+
+@pytest.mark.parametrize(
+    ("published", "force", "refresh", "expected"),
+    [
+        ((), False, False, True),
+        (there(NAME, "another"), False, False, False),
+        (there(NAME, "another"), False, True, True),
+        (there(NAME, BAKED.manifest_digest[:12]), False, True, False),
+        (there(NAME, BAKED.manifest_digest[:12]), True, False, True),
+        (there("samovar-nginx-111111111111", BAKED.manifest_digest[:12]), False, False, True),
+    ],
+)
+def test_what_the_cloud_lacks_is_published_and_another_bake_when_that_is_asked_for(
+    *, published: tuple[Published, ...], force: bool, refresh: bool, expected: bool
+) -> None:
+    assert to_publish(BAKED, published, force=force, refresh=refresh) is expected
