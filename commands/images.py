@@ -30,6 +30,7 @@ def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str | None,
 
     An image is its content: what is baked and published already is left as it is.
     """
+    from images.bakery.catalogue import full_names
     from images.bakery.local import bake_local
     from images.bakery.publish import publish, published, require_storage, to_publish
 
@@ -39,14 +40,16 @@ def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str | None,
         cloud = cloud or environment.cloud
     session = tool.session(cloud or LOCAL)
     require_storage(session)
-    baked = bake_local(names, talk=talk(), force=force, refresh=refresh)
+    wanted = full_names(names)
     there = published(session)
+    lacking = [name for name in wanted if force or refresh or wanted[name] not in {image.name for image in there}]
+    baked = bake_local(lacking, talk=talk(), force=force, refresh=refresh) if lacking else ()
     missing = [image for image in baked if to_publish(image, there, force=force, refresh=refresh)]
     for image in missing:
         with talk().step(f"publish {image.full_name}"):
             publish(session, image)
     if not missing:
-        talk().say(f"nothing to do: {', '.join(image.full_name for image in baked)} are baked and published")
+        talk().say(f"nothing to do: {', '.join(wanted.values())} are baked and published")
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from cloud.session import Session
@@ -12,6 +13,7 @@ from images.bakery.definition import load_images
 from images.bakery.digest import SHORT, digests, image_name
 from images.bakery.model import Images, lineage
 from images.bakery.outdated import Outdated, mirror_versions, outdated
+from images.bakery.plan import require_known
 from images.bakery.publish import Published, published
 from images.bakery.store import BakedImage, Store, default_store
 from kit.paths import ROOT
@@ -43,6 +45,17 @@ class Catalogue:
     def to_json(self) -> dict[str, Any]:
         """The documented shape."""
         return {"images": [_image_json(image) for image in self.images]}
+
+
+def full_names(names: Sequence[str], root: Path = ROOT) -> Mapping[str, str]:
+    """The name in the cloud of each of the images `names`, or of all where none is named, as they are now.
+
+    Raises ConfigError for a name that is no image.
+    """
+    images = load_images(root)
+    known = digests(images)
+    require_known(names, images)
+    return {name: image_name(name, known[name]) for name in names or images}
 
 
 def catalogue(session: Session, *, outdated: bool = False) -> Catalogue:

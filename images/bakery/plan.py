@@ -24,9 +24,7 @@ def plan_bake(
     Raises ConfigError for a name that is no image.
     """
     named = tuple(names)
-    for name in named:
-        if name not in images:
-            raise ConfigError(f"no image {name}", remedy=f"known images: {', '.join(sorted(images))}")
+    require_known(named, images)
     again = _lineages(named, images) if refresh else set(named) if force else set[str]()
     ready = set(baked) - {digests[name] for name in again}
     wanted = {image.name for name in named for image in _unbaked(name, images, digests, ready)}
@@ -35,6 +33,13 @@ def plan_bake(
         depth = sum(image.name in wanted for image in lineage(name, images))
         waves.setdefault(depth, []).append(name)
     return tuple(tuple(waves[depth]) for depth in sorted(waves))
+
+
+def require_known(names: Iterable[str], images: Images) -> None:
+    """Raises ConfigError with the images that there are."""
+    for name in names:
+        if name not in images:
+            raise ConfigError(f"no image {name}", remedy=f"known images: {', '.join(sorted(images))}")
 
 
 def _lineages(names: Iterable[str], images: Images) -> set[str]:

@@ -125,9 +125,10 @@ def test_a_bake_of_the_same_content_takes_the_place_of_the_former(tmp_path: Path
     store = Store(tmp_path)
     for version in ("1", "2"):
         (tmp_path / "partial").write_text(version)
-        kept = store.keep("a", "0" * 64, tmp_path / "partial", {"bash": version})
-    assert store.find("a", "0" * 64) == kept
-    assert (kept.raw.read_text(), dict(kept.packages)) == ("2", {"bash": "2"})
+        store.keep("a", "0" * 64, tmp_path / "partial", {"bash": version})
+    found = store.find("a", "0" * 64)
+    assert found
+    assert (found.raw.read_text(), dict(found.packages)) == ("2", {"bash": "2"})
 
 
 def test_only_the_newest_forms_of_an_image_stay(tmp_path: Path) -> None:
