@@ -11,6 +11,8 @@ GROUP = "group"
 IMAGE = "image"
 DIGEST = "digest"
 MANIFEST = "manifest"
+RECORD = "record"
+"""What a secret of the tool's own tells machines; on no other secret."""
 
 
 def of_environment(env: str, group: str = "") -> dict[str, str]:

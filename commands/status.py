@@ -69,6 +69,8 @@ def _show(found: Status, fmt: Format) -> None:
 
 
 def _status_tables(found: Status) -> list[RenderableType]:
+    from rich.text import Text
+
     groups = [
         (group.name, str(group.size), "yes" if group.healthy else "no", group.image or "not rolled out")
         for group in found.groups
@@ -78,9 +80,10 @@ def _status_tables(found: Status) -> list[RenderableType]:
         for group in found.groups
         for m in group.machines
     ]
-    tables = [table(("GROUP", "SIZE", "HEALTHY", "IMAGE"), groups)]
+    tables: list[RenderableType] = [table(("GROUP", "SIZE", "HEALTHY", "IMAGE"), groups)]
     if machines:
         tables.append(table(("MACHINE", "ZONE", "ADDRESS", "STATUS", "BALANCER", "IMAGE", "PID"), machines))
+    tables += [Text(f"{m.name} says: {m.said}") for group in found.groups for m in group.machines if m.said]
     if found.endpoints:
         tables.append(table(("ADDRESS",), [(url,) for _, url in found.endpoints]))
     return tables

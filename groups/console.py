@@ -7,10 +7,14 @@ from typing import Any
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 
+from cloud.failures import CallFailed
 from cloud.labels import is_of
 from cloud.session import Session
 from groups.names import group_name
 from kit.errors import ConfigError
+
+VOICE = "samovar: "
+"""What stands before all that our agent and services say on a console."""
 
 
 def console(session: Session, environment: str, machine: str) -> str:
@@ -18,6 +22,20 @@ def console(session: Session, environment: str, machine: str) -> str:
     request = rpc.GetInstanceSerialPortOutputRequest(instance_id=machine_id(session, environment, machine))
     answer: Any = session.client(InstanceServiceStub).GetSerialPortOutput(request)
     return str(answer.contents)
+
+
+def last_word(session: Session, instance_id: str) -> str | None:
+    """The last that Samovar's own parts of a machine said there; None where they said nothing, or it is gone."""
+    request = rpc.GetInstanceSerialPortOutputRequest(instance_id=instance_id)
+    try:
+        answer: Any = session.client(InstanceServiceStub).GetSerialPortOutput(request)
+    except CallFailed:
+        return None
+    return next((found for line in reversed(answer.contents.splitlines()) if (found := _word(line))), None)
+
+
+def _word(line: str) -> str:
+    return "".join(letter for letter in line.rpartition(VOICE)[2] if letter.isprintable()) if VOICE in line else ""
 
 
 def machine_id(session: Session, environment: str, machine: str) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 from cloudinit.render import Api, instance_metadata
 from envs.model import Balancer as BalancerOfGroup
 from envs.model import BalancerType, Environment, Group
-from groups.foundation import Address, Disk, InternalAddress, SecurityGroup, ServiceAccount
+from groups.foundation import Address, DataRecord, Disk, InternalAddress, SecurityGroup, ServiceAccount
 from groups.ground import ground
-from groups.names import account_name, disk_name, group_name, secret_name, subnet_name
+from groups.names import account_name, disk_name, group_name, record_name, secret_name, subnet_name
 from groups.rules import rules
 from groups.spec import (
     Balancer,
@@ -28,6 +28,8 @@ from groups.told import mentioned, token
 
 PEERS = 8
 """Peers are counted in steps of so many: a group that grows by one is no reason to replace those who ask it."""
+SEEDED = "seeded"
+"""The secret by which a group with a data disk is told whether the disk got its rows."""
 ONE_DISK = Deploy(max_unavailable=1, max_expansion=0)
 """A disk is attached to one machine: the old one goes before the new one comes."""
 
@@ -46,6 +48,8 @@ def desired(environment: Environment, images: Mapping[str, str], api: Api | None
 def metadata(environment: Environment, group: Group, api: Api | None = None) -> dict[str, str]:
     """What the group's machines are born with; tokens stand for ids and addresses."""
     secrets = {name: token(Ref(Kind.SECRET, secret_name(environment.name, name))) for name in group.secrets}
+    if group.data_disk:
+        secrets[SEEDED] = token(Ref(Kind.RECORD, record_name(environment.name, group.name)))
     peers: dict[str, int] = {}
     settings: dict[str, Any] = dict(group.settings)
     if group.upstream:
@@ -66,14 +70,19 @@ def _group(environment: Environment, group: Group, image: str, api: Api | None) 
     check = HealthCheck(group.health.port, group.health.path)
     own = SecurityGroup(network=environment.name, rules=rules(environment, group))
     yield Resource(name, own, group.name)
-    if group.secrets:
+    if _asks_lockbox(group):
         yield Resource(name, ServiceAccount(), group.name)
     if group.data_disk:
         disk = Disk(group.data_disk.size, group.data_disk.type, environment.zones[0])
+        yield Resource(record_name(environment.name, group.name), DataRecord(readers=(name,)), group.name)
         yield Resource(disk_name(environment.name, group.name), disk, group.name)
     yield Resource(name, _instance_group(environment, group, image, check, api), group.name)
     if group.balancer:
         yield from _balancer(environment, group, group.balancer, check)
+
+
+def _asks_lockbox(group: Group) -> bool:
+    return bool(group.secrets or group.data_disk)
 
 
 def _balancer(
@@ -118,7 +127,7 @@ def _template(environment: Environment, group: Group, image: str, zones: tuple[s
         metadata=tuple(sorted(born_with.items())),
         tells=tuple(sorted({ref for text in born_with.values() for ref in mentioned(text)})),
         security_group=name,
-        service_account=name if group.secrets else "",
+        service_account=name if _asks_lockbox(group) else "",
         data_disk=disk_name(environment.name, group.name) if group.data_disk else "",
         public=group.public,
     )

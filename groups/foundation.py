@@ -140,6 +140,23 @@ class Secret(Spec):
 
 
 @dataclass(frozen=True)
+class DataRecord(Spec):
+    """Whether a data disk got its rows, kept apart from the disk: an empty one is a loss from then on.
+
+    `seeded` becomes true once the environment was healthy with it, and stays so while the data lives.
+    """
+
+    KIND = Kind.RECORD
+    BORN = frozenset({"seeded"})
+
+    readers: tuple[str, ...]
+    seeded: bool = False
+
+    def refs(self) -> Iterator[Ref]:
+        yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.readers)
+
+
+@dataclass(frozen=True)
 class Disk(Spec):
     """A disk that outlives machines, groups and the environment. `size` in bytes."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,12 +21,16 @@ from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2_grpc import 
 from cloud.labels import GROUP, is_of
 from cloud.session import Session, side_by_side
 from envs.model import BalancerType, Environment
+from groups.console import last_word
 from groups.kinds.registry import HANDLERS
 from groups.spec import Kind
 from groups.status import GroupStatus, MachineStatus, Status
 from images.bakery.publish import published
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+Member = groups_api.ManagedInstance
+RUNS = frozenset({Member.CHECKING_HEALTH, Member.OPENING_TRAFFIC, Member.RUNNING_ACTUAL, Member.RUNNING_OUTDATED})
+"""Where a machine is up, so that what it says is of now."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +110,20 @@ def _group(
     balanced = message.HasField("load_balancer_spec")
     machines = [_machine(member, targets if balanced else None, around) for member in members]
     image_id = message.instance_template.boot_disk_spec.disk_spec.image_id
+    heard = side_by_side(*(partial(_heard, session, *pair) for pair in zip(machines, members, strict=True)))
     return GroupStatus(
         name,
         message.scale_policy.fixed_scale.size,
         around.image_names.get(image_id, image_id),
-        tuple(sorted(machines, key=lambda machine: machine.name)),
+        tuple(sorted(heard, key=lambda machine: machine.name)),
     )
+
+
+def _heard(session: Session, machine: MachineStatus, member: groups_api.ManagedInstance) -> MachineStatus:
+    """With what it says of itself where it runs and is not well."""
+    if machine.healthy or member.status not in RUNS:
+        return machine
+    return replace(machine, said=last_word(session, member.instance_id))
 
 
 def _targets(session: Session, balancer: balancers_api.NetworkLoadBalancer | None, target_group: str) -> Any:

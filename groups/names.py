@@ -26,3 +26,8 @@ def secret_name(environment: str, secret: str) -> str:
 def disk_name(environment: str, group: str) -> str:
     """The name of a group's data disk."""
     return f"{environment}-{group}-data"
+
+
+def record_name(environment: str, group: str) -> str:
+    """The name of the secret that tells a group whether its data disk got its rows."""
+    return f"{environment}-{group}-seeded"

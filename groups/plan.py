@@ -10,8 +10,8 @@ from typing import Any
 from groups.spec import Desired, Existing, InstanceGroup, Kind, Observed, Ref, Resource, Template
 
 KINDS = tuple(Kind)
-KEPT = frozenset({Kind.DISK})
-"""What holds data: never deleted unless that is asked for."""
+KEPT = frozenset({Kind.DISK, Kind.RECORD})
+"""What holds data, and what is known of it: never deleted unless that is asked for."""
 
 
 class Action(StrEnum):

@@ -12,6 +12,7 @@ from groups.desired import desired
 from groups.gates import settle
 from groups.images import image_names, require_images
 from groups.inspect import inspect
+from groups.kinds.record import remember_seeded
 from groups.observe import observe
 from groups.plan import KEPT, Plan, destruction, plan
 from groups.spec import Existing, Kind, Observed
@@ -54,10 +55,12 @@ def prepare_destruction(
 def roll_out(session: Session, environment: Environment, prepared: Prepared, talk: Talk, *, timeout: float) -> Status:
     """Carries the plan out and waits until the environment is healthy; an empty plan is waited for as well."""
     running = apply(session, prepared.plan, prepared.observed, talk)
-    if not prepared.plan.changes and (status := inspect(session, environment)).healthy:
-        return status
-    with talk.step(f"{environment.name} gets healthy"):
-        return settle(session, environment, running, talk, timeout=timeout)
+    status = None if prepared.plan.changes else inspect(session, environment)
+    if not status or not status.healthy:
+        with talk.step(f"{environment.name} gets healthy"):
+            status = settle(session, environment, running, talk, timeout=timeout)
+    remember_seeded(session, environment.name)
+    return status
 
 
 def _api(session: Session) -> Api | None:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     SECURITY_GROUP = "security-group"
     SERVICE_ACCOUNT = "service-account"
     SECRET = "secret"  # noqa: S105 - a kind, not a secret  # pragma: allowlist secret
+    RECORD = "data-record"
     DISK = "disk"
     GROUP = "instance-group"
     BALANCER = "balancer"

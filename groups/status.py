@@ -11,7 +11,10 @@ RUNNING = "RUNNING_ACTUAL"
 
 @dataclass(frozen=True)
 class MachineStatus:
-    """A machine: `status` in its group's eyes, `balancer` in the balancer's (None where there is none)."""
+    """A machine: `status` in its group's eyes, `balancer` in the balancer's (None where there is none).
+
+    `said` is the last that it said of itself, of one that runs and is not well.
+    """
 
     name: str
     zone: str
@@ -20,6 +23,7 @@ class MachineStatus:
     image: str
     balancer: str | None
     pid: int | None = None
+    said: str | None = None
 
     @property
     def healthy(self) -> bool:
@@ -62,7 +66,10 @@ class Status:
         return bool(self.groups) and all(group.healthy for group in self.groups)
 
     def to_json(self) -> dict[str, Any]:
-        """The documented shape; `pid` is there where the cloud is the local one and the machine runs."""
+        """The documented shape; `pid` is there where the cloud is the local one and the machine runs.
+
+        `said` is there of a machine that runs and is not well: the last that it said of itself.
+        """
         return {
             "environment": self.environment,
             "healthy": self.healthy,
@@ -85,10 +92,9 @@ def _group_json(group: GroupStatus) -> dict[str, Any]:
 
 def _machine_json(machine: MachineStatus) -> dict[str, Any]:
     found = asdict(machine)
-    if machine.pid is None:
-        del found["pid"]
-    return found
+    return {key: value for key, value in found.items() if value is not None or key not in {"pid", "said"}}
 
 
 def _state(machine: MachineStatus) -> str:
-    return machine.status if machine.status != RUNNING else f"{machine.balancer} for the balancer"
+    state = machine.status if machine.status != RUNNING else f"{machine.balancer} for the balancer"
+    return f"{state} ({machine.said})" if machine.said else state

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from groups.spec import Kind, Ref
 
-TOLD = (Kind.SECRET, Kind.INTERNAL_ADDRESS)
+TOLD = (Kind.SECRET, Kind.RECORD, Kind.INTERNAL_ADDRESS)
 TOKEN = re.compile(rf"<({'|'.join(TOLD)}) ([-a-z0-9]+)>")
 WORD = re.compile(r"[A-Za-z0-9.]+")
 

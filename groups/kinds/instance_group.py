@@ -136,7 +136,7 @@ def _data_disks(spec: Template, work: Work) -> list[api.AttachedDiskSpec]:
 
 def _value(work: Work, ref: Ref) -> str:
     """What a machine is told in the place of a token."""
-    return work.ids[ref] if ref.kind is Kind.SECRET else address_of(work, ref)
+    return address_of(work, ref) if ref.kind is Kind.INTERNAL_ADDRESS else work.ids[ref]
 
 
 def _read_template(message: api.InstanceTemplate, names: Names) -> Template:

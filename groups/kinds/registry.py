@@ -8,6 +8,7 @@ from groups.kinds.base import Handler
 from groups.kinds.disk import Disks
 from groups.kinds.ground import Addresses, InternalAddresses, Networks, Subnets
 from groups.kinds.instance_group import InstanceGroups
+from groups.kinds.record import Records
 from groups.kinds.routes import Gateways, RouteTables
 from groups.kinds.secret import Secrets
 from groups.kinds.security_group import SecurityGroups
@@ -23,6 +24,7 @@ HANDLERS: dict[Kind, Handler] = {
     Kind.SECURITY_GROUP: SecurityGroups(),
     Kind.SERVICE_ACCOUNT: ServiceAccounts(),
     Kind.SECRET: Secrets(),
+    Kind.RECORD: Records(),
     Kind.DISK: Disks(),
     Kind.GROUP: InstanceGroups(),
     Kind.BALANCER: Balancers(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -14,7 +15,7 @@ from yandex.cloud.lockbox.v1.secret_pb2 import Secret as SecretMessage
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from cloud.labels import is_ours
+from cloud.labels import RECORD, is_ours
 from cloud.session import Session, side_by_side
 from groups.certificate import self_signed
 from groups.foundation import Secret
@@ -39,9 +40,7 @@ class Secrets(Fixed):
     """Passwords and certificates."""
 
     def list(self, session: Session) -> list[Any]:
-        request = rpc.ListSecretsRequest(folder_id=session.folder_id)
-        found = session.list(session.client(SecretServiceStub).List, request, "secrets")
-        return side_by_side(*(partial(_readable, session, message) for message in found if is_ours(message.labels)))
+        return readable(session, lambda labels: RECORD not in labels)
 
     def read(self, secret: Readable, names: Names) -> Secret:
         generated = secret.message.HasField("password_payload_specification")
@@ -60,7 +59,7 @@ class Secrets(Fixed):
         operation = work.session.client(SecretServiceStub).Create(request)
         made = begun(operation, rpc.CreateSecretMetadata(), lambda told: told.secret_id)
         work.session.finish(operation, what=f"create {resource.ref}")
-        return Begun(made.id, _let_read(work, made.id, spec))
+        return Begun(made.id, let_read(work, made.id, spec.readers))
 
     def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
         """Another domain is another version, which the machines fetch by themselves."""
@@ -74,10 +73,18 @@ class Secrets(Fixed):
             )
             operation = work.session.client(SecretServiceStub).AddVersion(request)
             work.session.finish(operation, what=f"new version of {existing.ref}")
-        return Begun(existing.id, _let_read(work, existing.id, spec))
+        return Begun(existing.id, let_read(work, existing.id, spec.readers))
 
     def delete(self, session: Session, existing: Existing) -> Operation:
         return session.client(SecretServiceStub).Delete(rpc.DeleteSecretRequest(secret_id=existing.id))
+
+
+def readable(session: Session, which: Callable[[Mapping[str, str]], bool]) -> list[Readable]:
+    """The tool's secrets whose labels are those that are meant."""
+    request = rpc.ListSecretsRequest(folder_id=session.folder_id)
+    found = session.list(session.client(SecretServiceStub).List, request, "secrets")
+    ours = [message for message in found if is_ours(message.labels) and which(message.labels)]
+    return side_by_side(*(partial(_readable, session, message) for message in ours))
 
 
 def _readable(session: Session, message: SecretMessage) -> Readable:
@@ -86,9 +93,10 @@ def _readable(session: Session, message: SecretMessage) -> Readable:
     return Readable(message, tuple(found.subject.id for found in bindings if found.role_id == READER))
 
 
-def _let_read(work: Work, secret_id: str, spec: Secret) -> Operation:
-    readers = [binding(READER, work.id(Kind.SERVICE_ACCOUNT, name)) for name in spec.readers]
-    request = SetAccessBindingsRequest(resource_id=secret_id, access_bindings=readers)
+def let_read(work: Work, secret_id: str, readers: Iterable[str]) -> Operation:
+    """Lets the accounts of these names read what the secret holds, and nobody else."""
+    bindings = [binding(READER, work.id(Kind.SERVICE_ACCOUNT, name)) for name in readers]
+    request = SetAccessBindingsRequest(resource_id=secret_id, access_bindings=bindings)
     return work.session.client(SecretServiceStub).SetAccessBindings(request)
 
 

@@ -15,6 +15,7 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.lockbox.v1 import payload_service_pb2
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
 from cloud.access import Access
@@ -26,14 +27,16 @@ from envs.model import Environment
 from groups.apply import apply
 from groups.desired import desired
 from groups.ground import GROUP_ROLES
+from groups.kinds.record import remember_seeded
 from groups.observe import observe
-from groups.plan import Action, Plan, destruction, plan
+from groups.plan import KEPT, Action, Plan, destruction, plan
 from groups.spec import Kind, Ref
 from kit.output import PlainTalk
 from kit.waiting import Pending, wait_for
 from tests.support.simulated import RunningCloud
 
 DIGEST = "0123456789ab"
+RECORD = Ref(Kind.RECORD, "dev-postgres-seeded")
 API = Api("https://api.internal", "-----BEGIN CERTIFICATE-----\n")
 
 
@@ -66,6 +69,12 @@ class Service:
 
     def ids(self, environment: Environment) -> dict[Ref, str]:
         return observe(self.session, environment.name).ids()
+
+    def payload(self, secret_id: str) -> str:
+        """The text of its one entry."""
+        request = payload_service_pb2.GetPayloadRequest(secret_id=secret_id)
+        (entry,) = self.session.client(PayloadServiceStub).Get(request).entries
+        return str(entry.text_value)
 
     def instances(self) -> list[Instance]:
         request = instance_service_pb2.ListInstancesRequest(folder_id=self.session.folder_id)
@@ -120,12 +129,11 @@ def test_machines_are_told_ids_and_addresses_and_no_secret(service: Service, dev
     told = service.machine("dev-bingo-1").metadata["samovar-settings"]
     assert f"postgres_password: {ids[Ref(Kind.SECRET, 'dev-postgres-password')]}" in told
     assert "postgres: 8" in told
-    request = payload_service_pb2.GetPayloadRequest(secret_id=ids[Ref(Kind.SECRET, "dev-postgres-password")])
-    (entry,) = service.session.client(PayloadServiceStub).Get(request).entries
-    assert len(entry.text_value) == 32
-    assert entry.text_value.isalnum()
+    password = service.payload(ids[Ref(Kind.SECRET, "dev-postgres-password")])
+    assert len(password) == 32
+    assert password.isalnum()
     edge = service.machine("dev-nginx-1")
-    assert entry.text_value not in "".join(edge.metadata.values()) + told
+    assert password not in "".join(edge.metadata.values()) + told
     assert "upstream: 10.30." in edge.metadata["samovar-settings"]
     assert "api.internal" in edge.metadata["samovar-api"]
 
@@ -146,8 +154,8 @@ def test_the_data_disk_outlives_the_environment_and_is_attached_again(service: S
     disk_id = service.ids(dev)[disk]
     (attached,) = service.machine("dev-postgres-1").secondary_disks
     assert (attached.disk_id, attached.device_name) == (disk_id, "pgdata")
-    service.destroy(dev, frozenset({Kind.DISK, Kind.ADDRESS}))
-    assert service.ids(dev).keys() == {disk, Ref(Kind.ADDRESS, "dev-nginx")}
+    service.destroy(dev, KEPT | {Kind.ADDRESS})
+    assert service.ids(dev).keys() == {disk, RECORD, Ref(Kind.ADDRESS, "dev-nginx")}
     service.roll_out(dev)
     assert service.ids(dev)[disk] == disk_id
     (attached,) = service.machine("dev-postgres-1").secondary_disks
@@ -155,6 +163,33 @@ def test_the_data_disk_outlives_the_environment_and_is_attached_again(service: S
     service.destroy(dev, frozenset())
     request = disk_service_pb2.ListDisksRequest(folder_id=service.session.folder_id)
     assert service.session.list(service.session.client(DiskServiceStub).List, request, "disks") == []
+
+
+def test_that_the_disk_got_its_rows_is_known_as_long_as_they_live_and_changes_no_machine(
+    service: Service, dev: Environment
+) -> None:
+    service.roll_out(dev)
+    record_id = service.ids(dev)[RECORD]
+    told = service.machine("dev-postgres-1").metadata["samovar-settings"]
+    assert f"seeded: {record_id}" in told
+    assert service.payload(record_id) == "no"
+    for _ in range(2):
+        remember_seeded(service.session, "dev")
+        assert service.payload(record_id) == "yes"
+    assert service.plan(dev).changes == ()
+    service.destroy(dev, KEPT)
+    service.roll_out(dev)
+    assert service.ids(dev)[RECORD] == record_id
+    assert service.payload(record_id) == "yes"
+    assert service.plan(dev).changes == ()
+    account = service.ids(dev)[Ref(Kind.SERVICE_ACCOUNT, "dev-postgres")]
+    request = ListAccessBindingsRequest(resource_id=record_id)
+    (binding,) = service.session.client(SecretServiceStub).ListAccessBindings(request).access_bindings
+    assert (binding.role_id, binding.subject.id) == ("lockbox.payloadViewer", account)
+    service.destroy(dev, frozenset())
+    assert service.ids(dev) == {}
+    service.roll_out(dev)
+    assert service.payload(service.ids(dev)[RECORD]) == "no"
 
 
 def test_another_domain_is_a_new_version_and_replaces_no_machine(service: Service, dev: Environment) -> None:

@@ -25,6 +25,7 @@ from tests.support.postgres import postgres
 EMAIL = "images@example.com"
 BINGO, POSTGRES = "10.0.0.9", "10.0.0.11"
 SECRET = "secrets: {postgres_password: 'it is a trial'}\n"  # pragma: allowlist secret
+SEEDED = SECRET.replace("}", ", seeded: 'yes'}")
 SETTINGS = f"""\
 email: {EMAIL}
 port: {port(EMAIL)}
@@ -111,7 +112,7 @@ async def test_a_blank_disk_is_seeded_and_its_rows_outlive_the_machine(cable: La
     cable.netns.remove(machine.netns)
 
     began = time.monotonic()
-    again = await boot_postgres(cable, baked, disk, name="pg2", settings=f"{SECRET}seeded: true\n")
+    again = await boot_postgres(cable, baked, disk, name="pg2", settings=SEEDED)
     await cable.until(again, "systemctl is-active --quiet postgres")
     print(f"its old disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     assert sql(cable, again, "SELECT count(*) FROM sessions WHERE id = 60000") == "1"
@@ -162,7 +163,7 @@ async def test_what_is_not_blank_is_refused_and_left_as_it_is(
 
 
 async def test_an_empty_disk_where_there_were_rows_is_no_beginning(cable: Lan, baked: dict[str, Path]) -> None:
-    machine = await boot_postgres(cable, baked, cable.disk("pg"), settings=f"{SECRET}seeded: true\n")
+    machine = await boot_postgres(cable, baked, cable.disk("pg"), settings=SEEDED)
     await cable.until(machine, "systemctl is-failed --quiet pgdata")
     assert "trial had its rows already" in health(cable, POSTGRES)
     assert health(cable, POSTGRES).endswith("503")

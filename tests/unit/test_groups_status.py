@@ -52,6 +52,13 @@ def test_the_json_has_the_documented_shape() -> None:
     }
 
 
+def test_a_machine_that_is_not_well_is_told_with_its_own_words() -> None:
+    ill = replace(FIRST, status="CHECKING_HEALTH", said="the data disk is empty")
+    group = replace(GROUP, machines=(ill, SECOND))
+    assert group.summary() == "nginx: 1 of 2 healthy, dev-nginx-1 CHECKING_HEALTH (the data disk is empty)"
+    assert Status("dev", (group,)).to_json()["groups"][0]["machines"][0]["said"] == "the data disk is empty"
+
+
 def test_where_the_host_is_not_ours_there_is_no_pid() -> None:
     far = GroupStatus("nginx", 1, "samovar-nginx-0123456789ab", (replace(FIRST, pid=None),))
     (machine,) = Status("dev", (far,)).to_json()["groups"][0]["machines"]
