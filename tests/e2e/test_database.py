@@ -1,0 +1,184 @@
+"""The database of a whole environment: who gets in, what a power cut costs, and that lost rows are never made up for.
+
+One cloud and one environment for the module; the last test spoils it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cloud.connect import LOCAL, connect
+from groups.kinds.registry import HANDLERS
+from groups.observe import observe
+from groups.spec import Kind, Ref
+from kit.paths import ROOT
+from tests.support.tool import PATIENCE, Cli, rolled_out
+
+ROWS = 50_000
+"""Sessions of postgres-small."""
+WRITERS = 4
+# Runs in a machine's network: what PostgreSQL answers there, as JSON.
+ASK = """
+import json, socket, ssl, sys
+from pg8000.native import Connection
+asked = json.loads(sys.argv[1])
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+try:
+    connection = Connection(
+        asked["user"], asked["host"], "bingo", 5432, asked["password"], timeout=5,
+        ssl_context=context if asked["tls"] else False,
+    )
+    print(json.dumps(connection.run(asked["sql"])))
+except Exception as error:
+    print(json.dumps(f"{type(error).__name__}: {error}"))
+"""
+WHO = "SELECT current_user, ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    with rolled_out(tmp_path_factory.mktemp("database"), ROOT / "tests/envs/dev/config.yaml") as tool:
+        yield tool
+
+
+@pytest.fixture
+def address(cli: Cli) -> str:
+    return cli.address("dev")
+
+
+def machine(cli: Cli, name: str) -> Any:
+    found = {each["name"]: each for group in cli.json("status", "dev")["groups"] for each in group["machines"]}
+    return found[name]
+
+
+def password(cli: Cli) -> str:
+    """As bingo has it."""
+    config = f"/proc/{machine(cli, 'dev-bingo-1')['pid']}/root/opt/bingo/config.yaml"
+    return str(yaml.safe_load(Path(config).read_text())["postgres_cluster"]["password"])
+
+
+def sql(cli: Cli, source: str, statement: str = WHO, *, user: str = "bingo", tls: bool = True, wrong: str = "") -> Any:
+    """The rows, or the error, as from inside the machine `source`."""
+    asked = {"host": machine(cli, "dev-postgres-1")["address"], "user": user, "tls": tls, "sql": statement}
+    told = json.dumps(asked | {"password": password(cli) + wrong})
+    inside = ["nsenter", "--net", "--target", str(machine(cli, source)["pid"]), sys.executable, "-c", ASK, told]
+    return json.loads(subprocess.check_output(inside, text=True, timeout=PATIENCE))
+
+
+def test_only_a_bingo_with_the_password_over_tls_gets_in(cli: Cli, address: str) -> None:
+    assert address
+    assert sql(cli, "dev-bingo-1") == [["bingo", True, "TLSv1.3"]]
+    assert "no encryption" in sql(cli, "dev-bingo-1", tls=False)
+    assert "password authentication failed" in sql(cli, "dev-bingo-1", wrong="x")
+    assert "password authentication failed" in sql(cli, "dev-bingo-1", user="postgres")
+    assert "Can't create a connection" in sql(cli, "dev-nginx-1")
+    hidden = subprocess.run(
+        ["grep", "--recursive", "--fixed-strings", "--files-with-matches", password(cli), cli.envs, cli.home / "logs"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert hidden.stdout == ""
+    kept = "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
+    assert sql(cli, "dev-bingo-1", kept) == [["fsync", "on"], ["full_page_writes", "on"], ["synchronous_commit", "on"]]
+
+
+class Writer(threading.Thread):
+    """One session after another; remembers those that were acknowledged, and when."""
+
+    def __init__(self, address: str, end: threading.Event) -> None:
+        super().__init__()
+        self._address, self._end = address, end
+        self.acknowledged: dict[int, float] = {}
+
+    def run(self) -> None:
+        while not self._end.wait(0.02):
+            connection = http.client.HTTPConnection(self._address, timeout=10)
+            try:
+                connection.request("POST", "/api/session", json.dumps({"customer_id": 1, "movie_id": 1}))
+                response = connection.getresponse()
+                document = json.loads(response.read()) if response.status == 200 else {}
+            except (OSError, http.client.HTTPException, ValueError):
+                continue
+            finally:
+                connection.close()
+            if "id" in document:
+                self.acknowledged[document["id"]] = time.monotonic()
+
+
+def test_a_power_cut_under_writes_loses_no_row_that_was_acknowledged(cli: Cli, address: str) -> None:
+    before = ids(cli)
+    end = threading.Event()
+    writers = [Writer(address, end) for _ in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    try:
+        time.sleep(3)
+        killed = time.monotonic()
+        cli.run("cloud", "kill", "dev-postgres-1")
+        cli.status_when("dev", lambda status: not status["healthy"])
+        cli.status_when("dev", lambda status: status["healthy"])
+        deadline = time.monotonic() + PATIENCE
+        while not any(when > killed + 2 for writer in writers for when in list(writer.acknowledged.values())):
+            assert time.monotonic() < deadline, "no write was acknowledged any more"
+            time.sleep(0.1)
+        time.sleep(1)
+    finally:
+        end.set()
+        for writer in writers:
+            writer.join()
+    when = sorted(moment for writer in writers for moment in writer.acknowledged.values())
+    outage = max(later - earlier for earlier, later in pairwise(when))
+    print(f"postgres killed: {len(when)} rows acknowledged, none for {outage:.1f} s")  # noqa: T201
+    assert when[0] < killed
+    assert outage < 60
+    acknowledged = {number for writer in writers for number in writer.acknowledged}
+    there = {row[0] for row in sql(cli, "dev-bingo-2", "SELECT id FROM sessions")}
+    assert acknowledged - there == set()
+    assert len(acknowledged) == len(when)
+    assert {name for name, found in ids(cli).items() if before[name] != found} == {"dev-postgres-1"}
+
+
+def ids(cli: Cli) -> dict[str, str]:
+    return {found["name"]: found["id"] for found in cli.json("cloud", "status")["machines"]}
+
+
+def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, address: str) -> None:
+    assert address
+    assert cli.json("plan", "dev")["changes"] == []
+    session = connect(LOCAL, cli.home)
+    there = {found.ref: found for found in observe(session, "dev").resources}
+    for ref in (Ref(Kind.GROUP, "dev-postgres"), Ref(Kind.DISK, "dev-postgres-data")):
+        session.finish(HANDLERS[ref.kind].delete(session, there[ref]), what=f"delete {ref} by hand")
+    changed = {(change["action"], change["name"]) for change in cli.json("plan", "dev")["changes"]}
+    assert changed == {("create", "dev-postgres"), ("create", "dev-postgres-data")}
+
+    lost = "the data disk is empty, but dev-postgres had its rows already"
+    rolled = cli.run("rollout", "dev", "--yes", "--timeout", "30", check=False)
+    assert rolled.code != 0
+    assert lost in rolled.stderr.splitlines()[-2]
+    assert "destroy --delete-data" in rolled.stderr.splitlines()[-2]
+    status = cli.status_when("dev", lambda status: lost in str(status))
+    assert [(group["name"], group["healthy"]) for group in status["groups"] if not group["healthy"]] == [
+        ("postgres", False)
+    ]
+    assert lost in cli.run("status", "dev").stdout
+    assert lost in cli.run("logs", "dev", "postgres-1").stdout
+    assert cli.run("rollout", "dev", "--yes", "--timeout", "5", check=False).code != 0
+
+    cli.run("destroy", "dev", "--yes", "--delete-data")
+    cli.run("rollout", "dev", "--yes")
+    assert sql(cli, "dev-bingo-1", "SELECT count(*) FROM sessions") == [[ROWS]]
