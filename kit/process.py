@@ -58,15 +58,21 @@ class _Ear:
 
     def hear(self, line: str) -> None:
         self.last.append(line.rstrip("\n"))
-        if self._sink:
-            self._sink.write(line)
-            self._sink.flush()
+        self._write(line)
         if self._on_line:
             self._on_line(line.rstrip("\n"))
 
     def close(self) -> None:
         if self._sink:
-            self._sink.close()
+            with suppress(OSError):
+                self._sink.close()
+
+    def _write(self, line: str) -> None:
+        """A full disk costs the end of the log, not the process, whose own words are kept."""
+        if self._sink:
+            with suppress(OSError):
+                self._sink.write(line)
+                self._sink.flush()
 
 
 def run(

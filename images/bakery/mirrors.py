@@ -12,8 +12,9 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def sources_for(suite: str) -> tuple[str, ...]:
-    """The lines of sources.list for `suite` of Debian, from what this host's apt is configured to use."""
-    listed = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
+    """The lines of sources.list for `suite` of Debian, from what this host's apt is set to use, fetched or not."""
+    targets = ("apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE) $(COMPONENT)")
+    listed = run([*targets, "Created-By: Packages"])
     return sources(suite, listed.stdout, platform.freedesktop_os_release().get("VERSION_CODENAME", ""))
 
 

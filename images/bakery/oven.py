@@ -7,6 +7,8 @@ the next one removes.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 import sys
@@ -22,7 +24,7 @@ from images.bakery.model import ImageDefinition, Images
 from images.bakery.progress import Progress
 from images.bakery.spec import write_spec
 from images.bakery.store import BakedImage, Store, parse_packages
-from kit.errors import ProcessFailed
+from kit.errors import HostError, ProcessFailed
 from kit.output import Talk
 from kit.paths import ROOT, cache_dir
 from kit.process import run
@@ -34,6 +36,7 @@ NAMESPACES = (
     *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
 )
 TIMEOUT = 3600.0
+NO_ROOM = os.strerror(errno.ENOSPC)
 MEMORY_WANTED = 3 * 2**20
 """KiB that must be available before trees are built in memory, which takes a tenth of it for an image of today."""
 
@@ -48,7 +51,10 @@ class Oven:
     talk: Talk
 
     def bake(self, name: str) -> BakedImage:
-        """Raises ProcessFailed with the command that failed, its last lines, and the path of the log."""
+        """Raises ProcessFailed with the command that failed, its last lines, and the path of the log.
+
+        Raises HostError where this host has no place for what is baked.
+        """
         image, digest = self.images[name], self.digests[name]
         work, log = self._folders(f"{name}-{digest[:SHORT]}")
         try:
@@ -57,6 +63,8 @@ class Oven:
             self._run(image, work, log)
             packages = parse_packages((work / "raw.packages").read_text())
             return self.store.keep(name, digest, work / "raw", packages)
+        except OSError as error:
+            raise HostError(f"image {name}: {error}", remedy=_make_room()) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -104,5 +112,10 @@ def _explained(error: ProcessFailed, image: str, progress: Progress, log: Path) 
         f"image {image}: {progress.step}: `{progress.command}` ended with {error.returncode}{shown}",
         returncode=error.returncode,
         output="\n".join(progress.last_lines),
-        remedy=f"the whole of what it said is in {log}",
+        remedy=f"{f'{_make_room()}; ' if NO_ROOM in shown else ''}the whole of what it said is in {log}",
     )
+
+
+def _make_room() -> str:
+    free = shutil.disk_usage(cache_dir()).free >> 20
+    return f"make room in {cache_dir()}, where {free} MiB are free, or name another place in XDG_CACHE_HOME"

@@ -20,7 +20,7 @@ from kit.process import run_async
 
 log = structlog.get_logger(__name__)
 
-LISTED = ("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages")
+LISTED = ("apt-get", "indextargets", "--no-release-info", "--format", "$(SITE)", "Created-By: Packages")
 PORTS = {"http": 80, "https": 443}
 FRESH = 300.0
 

@@ -6,13 +6,14 @@ The base image comes from this user's cache, or is baked into it; small layers o
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from images.bakery.store import BakedImage
 from kit.errors import ConfigError, HostError, ProcessFailed
 from kit.output import PlainTalk
 from kit.paths import ROOT, cache_dir
+from tests.support.ports import free_port
 
 BAKE = """
 import sys
@@ -32,6 +34,7 @@ from images.bakery.local import bake_local
 from kit.output import PlainTalk
 bake_local(sys.argv[2:], talk=PlainTalk(), root=Path(sys.argv[1]))
 """
+MIB = 1 << 20
 NAP = "sleep\x00312\x00"
 
 
@@ -69,7 +72,7 @@ def repository(base: BakedImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         os.link(file, store / file.name) if same_disk(file, store) else shutil.copy(file, store)
     (cache_dir() / "apt").symlink_to(apt)
     yield root
-    assert leftovers() == []
+    until(lambda: leftovers() == [])  # the kernel lets go of a loop device in its own time
 
 
 def same_disk(one: Path, other: Path) -> bool:
@@ -165,6 +168,80 @@ def test_a_failing_script_shows_its_command_and_last_lines_and_leaves_nothing(re
     log = Path(caught.value.remedy.split()[-1])
     assert "last words" in log.read_text()
     assert list((cache_dir() / "images").glob("broken*")) == []
+
+
+def test_without_room_a_bake_says_so_and_once_there_is_some_it_works(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On disk, in a cache that is a file system of its own."""
+    monkeypatch.setattr(oven, "MEMORY_WANTED", 2**60)
+    text = "files: [{source: images/broad/file, target: /file}]\nscripts: [images/broad/step.sh]\n"
+    add_image(repository, "broad", text, "head -c 100M /dev/zero >/large\nrm /large\n")
+    (repository / "images/broad/file").write_bytes(bytes(2 * MIB))
+    stocked = cache_dir()
+    with narrow(tmp_path / "narrow", MIB) as place:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+        shutil.copytree(stocked, cache_dir(), symlinks=True, copy_function=lambda old, new: Path(new).symlink_to(old))
+        with pytest.raises(HostError, match="No space left on device") as unwritten:
+            bake_local(["broad"], talk=PlainTalk(), root=repository)
+        resize(place, 64 * MIB)
+        with pytest.raises(ProcessFailed) as unscripted:
+            bake_local(["broad"], talk=PlainTalk(), root=repository)
+        resize(place, 128 * MIB)
+        with pytest.raises(ProcessFailed, match="file system: `mkfs") as unpacked:
+            bake_local(["broad"], talk=PlainTalk(), root=repository)
+        resize(place, 1024 * MIB)
+        assert "step.sh: `head -c 100M /dev/zero` ended with 1" in unscripted.value.message
+        for caught in (unwritten, unscripted, unpacked):
+            assert f"make room in {cache_dir()}" in caught.value.remedy
+        assert list((cache_dir() / "images").glob("broad*")) == []
+        until(lambda: leftovers() == [])
+        (broad,) = bake_local(["broad"], talk=PlainTalk(), root=repository)
+        assert broad.raw.exists()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(stocked.parent))
+
+
+@contextmanager
+def narrow(folder: Path, size: int) -> Iterator[Path]:
+    """A file system of that many bytes at `folder`."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "narrow", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def resize(folder: Path, size: int) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
+
+
+def test_a_mirror_that_is_away_is_named_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's apt is told of mirrors at a port where nobody listens, as its administrator would."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    site, release = f"http://127.0.0.1:{free_port()}/debian", platform.freedesktop_os_release()["VERSION_CODENAME"]
+    listed = (f"deb {site} {release}{part} main\n" for part in ("", "-updates", "-security"))
+    (tmp_path / "sources.list").write_text("".join(listed))
+    (tmp_path / "apt.conf").write_text(
+        f'Dir::Etc::sourcelist "{tmp_path}/sources.list";\nDir::Etc::sourceparts "-";\nAcquire::Retries "0";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    with pytest.raises(ProcessFailed) as caught:
+        bake_local(["base"], talk=PlainTalk())
+    assert "image base: base system: `mmdebstrap" in caught.value.message
+    assert site.removeprefix("http://").partition("/")[0].replace(":", ":") in caught.value.message
+    assert "Connection refused" in caught.value.message
+    assert leftovers() == []
+    assert list((cache_dir() / "images").iterdir()) == []
+
+
+def test_another_program_than_its_sha256_says_is_not_baked(repository: Path) -> None:
+    (repository / "program").write_text("#!/bin/sh\n")
+    by_url = f"url: 'file://{repository}/program', sha256: {'a' * 64}"
+    add_image(repository, "forged", f"application: {{target: /opt/program, {by_url}}}\n")
+    with pytest.raises(ConfigError, match=rf"program: its sha256 is [0-9a-f]{{64}}, not {'a' * 64}"):
+        bake_local(["forged"], talk=PlainTalk(), root=repository)
+    assert list((cache_dir() / "images").glob("forged*")) == []
 
 
 def test_a_package_that_does_not_exist_fails_with_apts_words(repository: Path) -> None:

@@ -50,7 +50,7 @@ WHO = "SELECT current_user, ssl, version FROM pg_stat_ssl WHERE pid = pg_backend
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    with rolled_out(tmp_path_factory.mktemp("database"), ROOT / "tests/envs/dev/config.yaml") as tool:
+    with rolled_out(tmp_path_factory.mktemp("database"), ROOT / "envs/dev/config.yaml") as tool:
         yield tool
 
 
