@@ -170,7 +170,7 @@ def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, add
     rolled = cli.run("rollout", "dev", "--yes", "--timeout", "30", check=False)
     assert rolled.code != 0
     assert lost in rolled.stderr.splitlines()[-2]
-    assert "destroy --delete-data" in rolled.stderr.splitlines()[-2]
+    assert "destroy ENV --delete-data" in rolled.stderr.splitlines()[-2]
     status = cli.status_when("dev", lambda status: lost in str(status))
     assert [(group["name"], group["healthy"]) for group in status["groups"] if not group["healthy"]] == [
         ("postgres", False)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import shutil
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -16,11 +14,9 @@ import pytest
 from images.bakery.local import bake_local
 from images.standin.identity import log_folder, port
 from kit.output import PlainTalk
-from kit.paths import ROOT, cache_dir
 from kit.process import run
 from localcloud.machines.spec import DataDisk, Machine
 from tests.support.lan import MIB, SLOW, Lan, lan
-from tests.support.postgres import postgres
 
 EMAIL = "images@example.com"
 BINGO, POSTGRES = "10.0.0.9", "10.0.0.11"
@@ -36,26 +32,6 @@ peers: {{postgres: 1}}
 COUNTS = "SELECT (SELECT count(*) FROM movies), (SELECT count(*) FROM customers), (SELECT count(*) FROM sessions)"
 PING = "curl -sf localhost/ping"
 KILLER = "curl -s -X POST localhost/operation -d '{\"operation\": 1000002}' -o /dev/null -w '%{http_code}'"
-
-
-# Another implementation altogether, of what a bake asks of it; with other numbers of rows, whatever it is told.
-OTHER_BINGO = """\
-#!/bin/bash
-set -euo pipefail
-[[ $1 == prepare_db && $EUID != 0 ]] || exit 0
-word() { sed -n "s/^ *-* *$1: //p" /opt/bingo/config.yaml; }
-psql -Xq -v ON_ERROR_STOP=1 -h "$(word address)" -p "$(word port)" -U "$(word user)" "$(word db_name)" <<'SQL'
-CREATE TABLE movies (id int, name text, year int, duration int);
-CREATE TABLE customers (id int, name text, surname text, birthday date, email text);
-CREATE TABLE sessions (id int, start_time timestamp, customer_id int, movie_id int);
-INSERT INTO movies SELECT i, 'm', 2000, 90 FROM generate_series(1, 400) i;
-INSERT INTO customers SELECT i, 'n', 's', '2000-01-01', 'e' FROM generate_series(1, 6000) i;
-INSERT INTO sessions SELECT i, now(), i % 6000 + 1, i % 400 + 1 FROM generate_series(1, 60000) i;
-SQL
-"""
-JOINED = (
-    "SELECT count(*) FROM sessions JOIN movies ON movies.id = movie_id JOIN customers ON customers.id = customer_id"
-)
 
 
 @pytest.fixture(scope="module")
@@ -269,32 +245,3 @@ async def test_bingo_starts_at_once_where_packets_vanish(cable: Lan, baked: dict
         took = time.monotonic() - began
         print(f"8.8.8.8 {rule}: {took:.1f} s")  # noqa: T201
         assert least <= took <= most * SLOW
-
-
-def test_another_binary_by_url_is_shipped_and_makes_the_rows(
-    baked: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing but its url and sha256 is written down; the images below it are the very same."""
-    store = cache_dir() / "images"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (cache_dir() / "images").mkdir(parents=True)
-    (cache_dir() / "apt").symlink_to(store.with_name("apt"))
-    for file in (*store.glob("base-*"), *store.glob("postgres-server-*")):
-        (cache_dir() / "images" / file.name).symlink_to(file)
-    (tmp_path / "other").write_text(OTHER_BINGO)
-    root = tmp_path / "repository"
-    for folder in ("images", "scripts", "cloudinit"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    definition = root / "images/bingo/image.yaml"
-    sha256 = hashlib.sha256(OTHER_BINGO.encode()).hexdigest()
-    by_url = f"{{target: /opt/bingo/bingo, url: 'file://{tmp_path}/other', sha256: {sha256}}}"
-    definition.write_text(definition.read_text().replace("{target: /opt/bingo/bingo}", by_url))
-
-    bingo, small = bake_local(["bingo", "postgres-small"], talk=PlainTalk(), root=root)
-    assert bingo.raw.name != baked["bingo"].name
-    shipped = run(["debugfs", "-R", "cat /opt/bingo/bingo", bingo.raw]).stdout
-    assert shipped == OTHER_BINGO
-    with postgres(small.raw, tmp_path / "server") as server:
-        assert server.sql(COUNTS) == [[290, 5000, 50000]]
-        assert server.sql(JOINED) == [[50000]]
-        assert server.sql("SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'") == [[5]]

@@ -44,13 +44,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Cli:
-    """`home` is the local cloud's, `envs` the folder of environments."""
+    """`home` is the local cloud's, `envs` the folder of environments, `root` the checkout."""
 
     home: Path
     envs: Path
+    root: Path = ROOT
 
     def run(self, *arguments: str, check: bool = True) -> Done:
-        command = [str(ROOT / "cli.py"), "--home", str(self.home), "--envs", str(self.envs), *arguments]
+        command = [str(self.root / "cli.py"), "--home", str(self.home), "--envs", str(self.envs), *arguments]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stderr}"
         return Done(ended.returncode, ended.stdout, ended.stderr)
@@ -71,6 +72,11 @@ class Cli:
         text = (self.envs / environment / "config.yaml").read_text()
         assert old in text
         self.write(environment, text.replace(old, new))
+
+    def pid(self, environment: str, machine: str) -> int:
+        """That of a machine's init."""
+        groups = self.json("status", environment)["groups"]
+        return next(int(found["pid"]) for group in groups for found in group["machines"] if found["name"] == machine)
 
     def address(self, environment: str) -> str:
         """Where a healthy environment answers over http; waits until it is one."""

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -20,6 +14,7 @@ from images.bakery.digest import digests
 from images.bakery.expected import expected_of
 from images.bakery.model import Application, Images
 from kit.errors import ConfigError
+from tests.support.https import make_certificate, serving
 
 PROGRAM = b"#!/bin/sh\necho bingo\n"
 SHA256 = hashlib.sha256(PROGRAM).hexdigest()
@@ -136,41 +131,3 @@ def test_only_what_is_shipped_can_be_borrowed(tmp_path: Path) -> None:
     (tmp_path / "images/app/image.yaml").write_text("description: x\nsuite: trixie\n")
     with pytest.raises(ConfigError, match=":3: borrow: app ships no application"):
         load_images(tmp_path)
-
-
-def make_certificate(folder: Path) -> Path:
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(
-        (
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", key, "-out", certificate),
-        ),
-        check=True,
-        capture_output=True,
-    )
-    return certificate
-
-
-@contextmanager
-def serving(folder: Path, certificate: Path) -> Iterator[int]:
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *args: object) -> None:
-            super().__init__(*args, directory=str(folder))  # type: ignore[arg-type]
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, folder / "key.pem")
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign] # a client that does not trust us is no fault
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

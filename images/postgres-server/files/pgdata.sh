@@ -47,7 +47,7 @@ contents() { # blank, or what is there: the label of a file system, or its kind
 
 seed() {
   [[ $SEEDED == no ]] || refuse "the data disk is empty, but $OWNER had its rows already: bring the disk that has them \
-back, or a copy of it; to give them up: ./cli.py destroy --delete-data"
+back, or a copy of it; to give them up: ./cli.py destroy ENV --delete-data"
   [[ -e $SEED ]] || refuse "this image has no rows to begin with: use one that has"
   say "seeding the data disk for $OWNER"
   mkfs.ext4 -q -F -m 0 -L "$UNFINISHED" -E lazy_itable_init=1,lazy_journal_init=1,nodiscard "$DISK"
