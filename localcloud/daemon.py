@@ -31,6 +31,7 @@ from localcloud.home import Endpoint, Home, QuotaSet
 from localcloud.machines.driver import NspawnDriver
 from localcloud.network.fabric import KernelFabric
 from localcloud.operator import ensure_operator
+from localcloud.orphans import drop_orphans
 from localcloud.ports import LOOPBACK, Ports, listen, ports_of
 from localcloud.services.quotas import choose_quotas
 from localcloud.store.store import Store
@@ -61,10 +62,12 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
         host = _host(home, held.number)
         tokens = Tokens(home.pki / "token-secret")
         store = Store(home.database)
+        drop_orphans(home, store)
         if quotas:
             choose_quotas(store, quotas)
         if held.fresh:
             power_on(store)
+            held.mark(fresh=False)
         cloud = Cloud(home, store, tokens, host)
         end = _Ending()
         async with _serving(home, ports, cloud, tokens, end) as endpoint, running(cloud):
@@ -73,6 +76,7 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
             await end.wait()
         if end.take_down:
             log.info("taking everything down")
+            held.mark(fresh=True)
             await cloud.take_down()
             held.release()
         home.endpoint_file.unlink(missing_ok=True)

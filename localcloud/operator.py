@@ -36,12 +36,25 @@ def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys:
     token_file, key_file = folder_of_secrets / "operator-token", folder_of_secrets / "operator-key.json"
     with store.transaction():
         folder = ensure_folder(store)
-        if not key_file.exists():
-            write_secret(key_file, json.dumps(_make_key(store, keys, folder), indent=2).encode())
-        Access(store).grant(folder.id, "admin", json.loads(key_file.read_text())["service_account_id"])
+        account_id = _account_of(store, key_file)
+        if not account_id:
+            made = _make_key(store, keys, folder)
+            account_id = made["service_account_id"]
+            write_secret(key_file, json.dumps(made, indent=2).encode())
+        Access(store).grant(folder.id, "admin", account_id)
     if not token_file.exists():
         write_secret(token_file, tokens.issue(OPERATOR, OPERATOR_LIFETIME).text.encode())
     return Operator(folder, token_file.read_text(), key_file)
+
+
+def _account_of(store: Store, key_file: Path) -> str:
+    """Whose key it is, or empty where there is none of use: the file may be older than what the store knows."""
+    try:
+        key = json.loads(key_file.read_text())
+        known = store.get(Key, key["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return known.service_account_id if known else ""
 
 
 def _make_key(store: Store, keys: KeyService, folder: Folder) -> dict[str, str]:

@@ -68,8 +68,8 @@ def _make(pki: Pki) -> None:
         .sign(ca_key, hashes.SHA256())
     )
     write_secret(pki.key, _pem(key))
-    pki.certificate.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
-    pki.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    write_secret(pki.certificate, leaf.public_bytes(serialization.Encoding.PEM))
+    write_secret(pki.ca, ca.public_bytes(serialization.Encoding.PEM))
 
 
 def _name(common: str) -> x509.Name:

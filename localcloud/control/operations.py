@@ -15,7 +15,13 @@ from localcloud.services.operations import Goal, Operations
 from localcloud.store.store import Store, kind_of
 
 REASON = "failure.reason"
-DEAD = frozenset({Instance.ERROR, Instance.CRASHED, Instance.DELETING})
+ON_THE_WAY = {
+    Goal.RUNNING: frozenset({Instance.PROVISIONING, Instance.STARTING}),
+    Goal.RESTARTED: frozenset({Instance.RESTARTING}),
+    Goal.STOPPED: frozenset({Instance.STOPPING}),
+}
+"""An instance is given this status with the call; once it has another one, nobody brings it to the goal any more."""
+GIVEN_UP = frozenset({InstanceGroup.STOPPING, InstanceGroup.STOPPED, InstanceGroup.DELETING})
 Judge = Callable[[Goal, str], Message | None]
 
 
@@ -38,26 +44,24 @@ class Follower:
         instance = self._store.get(Instance, instance_id)
         if instance is None:
             return Empty() if goal is Goal.GONE else _failed(f"Instance {instance_id} was deleted")
-        if goal is Goal.RUNNING and instance.status == Instance.RUNNING:
-            return instance
-        if goal is Goal.RESTARTED and instance.status == Instance.RUNNING:
+        if goal is Goal.GONE or instance.status in ON_THE_WAY[goal]:
+            return None
+        if goal is not Goal.STOPPED and instance.status == Instance.RUNNING:
+            return instance if goal is Goal.RUNNING else Empty()
+        if goal is Goal.STOPPED and instance.status not in {Instance.DELETING, Instance.ERROR}:
             return Empty()
-        if goal is Goal.STOPPED and instance.status in {Instance.STOPPED, Instance.CRASHED}:
-            return Empty()
-        if goal is not Goal.GONE and instance.status in DEAD:
-            reason = self._store.noted(instance_id, REASON, "")
-            return _failed(f"Instance {instance_id} is {Instance.Status.Name(instance.status)}. {reason}".strip())
-        return None
+        reason = self._store.noted(instance_id, REASON, "")
+        return _failed(f"Instance {instance_id} is {Instance.Status.Name(instance.status)}. {reason}".strip())
 
     def _group(self, goal: Goal, group_id: str) -> Message | None:
         group = self._store.get(InstanceGroup, group_id)
         if group is None:
             return Empty() if goal is Goal.GONE else _failed(f"InstanceGroup {group_id} was deleted")
-        if goal is Goal.SETTLED and group.status == InstanceGroup.DELETING:
-            return _failed(f"InstanceGroup {group_id} is being deleted")
+        if goal is Goal.SETTLED and group.status in GIVEN_UP:
+            return _failed(f"InstanceGroup {group_id} is {InstanceGroup.Status.Name(group.status)}")
         reached = {
             Goal.SETTLED: group.status == InstanceGroup.ACTIVE and self._group_settled(group_id),
-            Goal.STOPPED: group.status == InstanceGroup.STOPPED,
+            Goal.STOPPED: group.status not in {InstanceGroup.STOPPING, InstanceGroup.DELETING},
         }
         return group if reached.get(goal) else None
 

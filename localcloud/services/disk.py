@@ -103,7 +103,8 @@ class DiskService(BoundService[Disk]):
 
     def drop(self, disk_id: str) -> None:
         self.store.delete(Disk, disk_id)
-        (self._home.disks / f"{disk_id}.raw").unlink(missing_ok=True)
+        file = self._home.disks / f"{disk_id}.raw"
+        self.store.after_commit(lambda: file.unlink(missing_ok=True))
 
     def _grow(self, disk: Disk, size: int) -> None:
         """The guest grows the file system; a machine sees the new size when it starts."""

@@ -66,7 +66,7 @@ class ImageService(BoundService[Image]):
         if used := [disk.id for disk in self.store.all(Disk) if disk.source_image_id == image.id]:
             raise precondition(f"Image {image.id} is the base of the disk {used[0]}")
         self.store.delete(Image, image.id)
-        self._file(image.id).unlink(missing_ok=True)
+        self.store.after_commit(lambda: self._file(image.id).unlink(missing_ok=True))
         return self.operations.gone(caller, "Delete image", rpc.DeleteImageMetadata(image_id=image.id))
 
     def ListOperations(self, request: rpc.ListImageOperationsRequest, _: Caller) -> rpc.ListImageOperationsResponse:

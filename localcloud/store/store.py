@@ -59,6 +59,7 @@ class Store:
         self._depth = 0
         self._dirty = False
         self._listeners: list[Callable[[], None]] = []
+        self._after: list[Callable[[], None]] = []
 
     def close(self) -> None:
         self._db.close()
@@ -66,6 +67,10 @@ class Store:
     def on_change(self, listener: Callable[[], None]) -> None:
         """`listener` is called after each transaction that changed something."""
         self._listeners.append(listener)
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Does what cannot be undone, as deleting a file, once what it follows from is stored for good."""
+        self._after.append(act)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -77,17 +82,19 @@ class Store:
         self._dirty = False
         with self._nested("BEGIN", "COMMIT", "ROLLBACK"):
             yield
-        if self._dirty:
-            for listener in self._listeners:
-                listener()
+        acts, self._after = self._after, []
+        for act in (*acts, *(self._listeners if self._dirty else ())):
+            act()
 
     @contextmanager
     def _nested(self, begin: str, end: str, undo: str) -> Iterator[None]:
         self._db.execute(begin)
         self._depth += 1
+        pending = len(self._after)
         try:
             yield
         except BaseException:
+            del self._after[pending:]
             self._db.execute(undo)
             raise
         else:

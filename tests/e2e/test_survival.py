@@ -1,0 +1,146 @@
+"""The daemon is killed at random moments while real machines come, are replaced and are taken down; all ends whole.
+
+tests/contract/test_survival.py has many more moments, on a simulated host.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from kit.paths import ROOT
+from tests.e2e.leftovers import leftovers
+from tests.support.tool import PATIENCE, Cli
+
+SEED = secrets.randbelow(1 << 16)
+"""Printed where a test fails; put it here to see the same again."""
+LIVES = (0.2, 2.5)
+"""Seconds that a daemon lives, from its start or the tool's: a rollout takes seven."""
+
+
+@pytest.fixture(scope="module")
+def chance() -> random.Random:
+    return random.Random(SEED)  # noqa: S311 - a sequence that can be repeated, not a secret
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    folder = tmp_path_factory.mktemp("survival")
+    tool = Cli(folder / "home", folder / "envs")
+    tool.write("dev", (ROOT / "envs/dev/config.yaml").read_text())
+    try:
+        tool.run("bake", "--env", "dev")
+        yield tool
+    finally:
+        tool.run("cloud", "down", check=False)
+
+
+def _kill_daemon(cli: Cli) -> None:
+    with suppress(ProcessLookupError, FileNotFoundError):
+        os.kill(cli.endpoint()["pid"], signal.SIGKILL)
+
+
+def _under_fire(cli: Cli, chance: random.Random, *arguments: str, deaths: int = 4) -> None:
+    """Runs a command while daemons die; what did not live through it is run again."""
+    print(f"seed {SEED}")
+    command = [ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        for _ in range(deaths):
+            time.sleep(chance.uniform(*LIVES))
+            _kill_daemon(cli)
+            cli.run("cloud", "up")
+        running.wait(PATIENCE)
+    cli.run(*arguments)
+
+
+def _operations(cli: Cli) -> list[Operation]:
+    with closing(sqlite3.connect(cli.home / "cloud.sqlite")) as database:
+        rows = database.execute("SELECT data FROM resource WHERE kind = ?", (Operation.DESCRIPTOR.full_name,))
+        return [Operation.FromString(data) for (data,) in rows]
+
+
+def _stems(folder: Path) -> set[str]:
+    return {file.stem for file in folder.iterdir()}
+
+
+def _rows(cli: Cli, kind: str) -> set[str]:
+    with closing(sqlite3.connect(cli.home / "cloud.sqlite")) as database:
+        return {row[0] for row in database.execute("SELECT id FROM resource WHERE kind = ?", (f"yandex.cloud.{kind}",))}
+
+
+def _loops(cli: Cli) -> list[str]:
+    """The files below this cloud's loop devices."""
+    found = [file.read_text().strip() for file in Path("/sys/block").glob("loop*/loop/backing_file")]
+    return sorted(Path(name).stem for name in found if name.startswith(str(cli.home)))
+
+
+def _assert_whole(cli: Cli, size: int) -> None:
+    """So many machines, each with one of everything; nothing else is on the host or in the home."""
+    status: Any = cli.status_when("dev", lambda status: status["healthy"])
+    (group,) = status["groups"]
+    assert [machine["status"] for machine in group["machines"]] == ["RUNNING_ACTUAL"] * size
+    assert [machine["balancer"] for machine in group["machines"]] == ["HEALTHY"] * size
+    ids = {machine["id"] for machine in cli.json("cloud", "status")["machines"]}
+    prefix = f"samovar-{cli.endpoint()['number']}-"
+    namespaces = {path.name.removeprefix(prefix) for path in Path("/run/netns").glob(f"{prefix}*")}
+    disks = _rows(cli, "compute.v1.Disk")
+    assert len(ids) == len(disks) == size
+    assert _rows(cli, "compute.v1.Instance") == ids
+    assert _stems(cli.home / "machines") == ids
+    assert {name for name in namespaces if not name.isdigit()} == ids
+    assert sum(name.isdigit() for name in namespaces) == 1
+    assert _stems(cli.home / "disks") == disks
+    assert _stems(cli.home / "images") == _rows(cli, "compute.v1.Image")
+    assert set(_loops(cli)) - _stems(cli.home / "images") == disks
+    assert len(_loops(cli)) == size + 1
+    unfinished = [operation.description for operation in _operations(cli) if not operation.done]
+    assert unfinished == []
+    assert all(operation.error.message for operation in _operations(cli) if operation.HasField("error"))
+
+
+def test_during_a_rollout_from_nothing(cli: Cli, chance: random.Random) -> None:
+    _under_fire(cli, chance, "rollout", "dev", "--yes")
+    _assert_whole(cli, 2)
+
+
+def test_during_a_rolling_update_of_every_machine(cli: Cli, chance: random.Random) -> None:
+    before = _rows(cli, "compute.v1.Instance")
+    cli.edit("dev", "size: 2", "size: 3\n    settings: {worker_connections: 2048}")
+    _under_fire(cli, chance, "rollout", "dev", "--yes")
+    _assert_whole(cli, 3)
+    assert not before & _rows(cli, "compute.v1.Instance")
+
+
+def test_while_it_is_taken_down_it_comes_back_as_after_a_power_cut_of_the_host(cli: Cli, chance: random.Random) -> None:
+    before = _rows(cli, "compute.v1.Instance")
+    pid = cli.endpoint()["pid"]
+    command = [ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, "cloud", "down"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        time.sleep(chance.uniform(0.4, 1.2))
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        running.wait(PATIENCE)
+    cli.run("cloud", "up")
+    _assert_whole(cli, 3)
+    assert _rows(cli, "compute.v1.Instance") == before
+
+
+def test_during_a_destruction_and_nothing_is_left(cli: Cli, chance: random.Random) -> None:
+    number = cli.endpoint()["number"]
+    _under_fire(cli, chance, "destroy", "dev", "--yes", deaths=3)
+    assert _rows(cli, "compute.v1.Instance") == _rows(cli, "compute.v1.Disk") == set()
+    assert [operation.description for operation in _operations(cli) if not operation.done] == []
+    cli.run("cloud", "down")
+    assert leftovers(cli.home, f"samovar-{number}") == []

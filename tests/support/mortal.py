@@ -1,0 +1,183 @@
+"""A local cloud that dies, as by SIGKILL, at a chosen moment: the store, the simulated host and the home stay.
+
+A moment is any at which something outlives the daemon: before and after each statement that the store writes, and each
+call that goes to the host. What is not committed then is lost; what was done to the host is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import Message
+
+from localcloud.api.pipeline import Call
+from localcloud.api.tokens import Tokens
+from localcloud.cloud import Cloud, Host, running
+from localcloud.home import Home
+from localcloud.machines.spec import Machine, Observed
+from localcloud.network.spec import Network
+from localcloud.operator import Operator, ensure_operator
+from localcloud.orphans import drop_orphans
+from localcloud.store.store import Store
+from tests.support.simulated import NUMBER, SimulatedDriver, SimulatedFabric
+
+
+class Killed(BaseException):
+    """The end of the daemon. No handler of `Exception` may live on after it."""
+
+
+@dataclass
+class Fate:
+    """How many moments a daemon has left; once dead, it does nothing more."""
+
+    left: int
+    dead: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def moment(self) -> None:
+        if self.left <= 0:
+            self.dead.set()
+            raise Killed
+        self.left -= 1
+
+
+class _Database:
+    """The store's connection. Reading changes nothing, so nothing depends on dying there."""
+
+    def __init__(self, database: sqlite3.Connection, fate: Fate) -> None:
+        self._database = database
+        self._fate = fate
+
+    def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        if statement.startswith("SELECT"):
+            return self._database.execute(statement, values)
+        self._fate.moment()
+        cursor = self._database.execute(statement, values)
+        self._fate.moment()
+        return cursor
+
+    def close(self) -> None:
+        self._database.close()
+
+
+class _Driver(SimulatedDriver):
+    """Machines that take a while, and leave a file for their boot disk, as real ones do."""
+
+    def __init__(self, real: SimulatedDriver, fate: Fate) -> None:
+        self.machines = real.machines
+        self._fate = fate
+
+    async def start(self, machine: Machine) -> None:
+        await self._while(machine.boot_disk.touch)
+        await self._while(lambda: self.machines.update({machine.id: Observed(running=True, pid=1)}))
+
+    async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:  # noqa: ARG002 - the contract's
+        await self._while(lambda: self.machines.update({machine_id: Observed(running=False, exit_code=0)}))
+
+    async def kill(self, machine_id: str) -> None:
+        await self._while(lambda: self.machines.update({machine_id: Observed(running=False)}))
+
+    async def remove(self, machine_id: str) -> None:
+        await self._while(lambda: self.machines.pop(machine_id, None))
+
+    async def _while(self, does: Callable[[], object]) -> None:
+        self._fate.moment()
+        await asyncio.sleep(0)
+        does()
+        self._fate.moment()
+
+
+class _Fabric(SimulatedFabric):
+    """Networks that are changed, or not."""
+
+    def __init__(self, real: SimulatedFabric, fate: Fate) -> None:
+        self.networks = real.networks
+        self._fate = fate
+
+    async def apply(self, network: Network) -> None:
+        if self.networks.get(network.id) != network:
+            self._fate.moment()
+            await super().apply(network)
+            self._fate.moment()
+
+    async def unplug(self, network_id: str, machine_id: str) -> None:
+        self._fate.moment()
+        await super().unplug(network_id, machine_id)
+
+    async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
+        self._fate.moment()
+        await super().forget_flows(network_id, target)
+
+
+class MortalCloud:
+    """One daemon after the other, on the same home and host."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = Home(folder)
+        self.home.make()
+        self.driver = SimulatedDriver()
+        self.fabric = SimulatedFabric()
+        self.cloud: Cloud
+        self.operator: Operator
+
+    async def live(self, story: Callable[[], Coroutine[Any, Any, None]], moments: int) -> bool:
+        """Whether the daemon lived until the story, which makes calls, was told to its end."""
+        asyncio.get_running_loop().set_exception_handler(_but_death)
+        fate = Fate(moments)
+        store = Store(self.home.database)
+        store._db = _Database(store._db, fate)  # type: ignore[assignment]
+        try:
+            self._start(store, fate)
+            async with running(self.cloud):
+                await _first(fate.dead.wait(), story())
+        except Killed:
+            pass
+        await self._bury(store)
+        return not fate.dead.is_set()
+
+    def call(self, method: str, request: Message, key: str = "") -> Any:
+        """One call of the operator's; with a key it can be repeated."""
+        descriptor = self.cloud.api.methods[f"/yandex.cloud.{method}"]
+        return self.cloud.api.call(Call(descriptor, request, self.operator.token, key))
+
+    def _start(self, store: Store, fate: Fate) -> None:
+        """As the daemon does it."""
+        drop_orphans(self.home, store)
+        tokens = Tokens(self.home.pki / "token-secret")
+        host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate))
+        self.cloud = Cloud(self.home, store, tokens, host)
+        self.operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
+
+    async def _bury(self, store: Store) -> None:
+        """What the kernel does for a dead process: its sockets are closed, and nothing of it goes on."""
+        if hasattr(self, "cloud"):
+            for task in self.cloud.workers._tasks.values():
+                task.cancel()
+            await asyncio.sleep(0)
+            await self.cloud.metadata.close()
+            await self.cloud.balancers.close()
+            await self.cloud.groups.close()
+        store.close()
+
+
+def _but_death(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What died with the daemon is not asked how."""
+    if not isinstance(context.get("exception"), Killed):
+        loop.default_exception_handler(context)
+
+
+async def _first(*of: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.ensure_future(each) for each in of]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
