@@ -9,10 +9,9 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk as ComputeDisk
 from yandex.cloud.compute.v1.instance_pb2 import AttachedDisk, Instance, MetadataOption
 from yandex.cloud.compute.v1.instance_pb2 import MetadataOptions as InstanceOptions
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
-from yandex.cloud.vpc.v1.network_pb2 import Network
 
 from localcloud.api.tokens import Tokens
-from localcloud.control.networks import Networks, network_of
+from localcloud.control.networks import Networks
 from localcloud.metadata.machine import Disk, Interface, MachineMetadata, Options, Token
 from localcloud.metadata.server import MetadataServer
 from localcloud.network.spec import Fabric
@@ -48,13 +47,9 @@ class Metadata:
         await self._server.close()
 
     def _find(self, network_id: str, address: str) -> MachineMetadata | None:
-        if self._store.get(Network, network_id) is None:
-            return None
-        for instance in self._store.all(Instance):
-            nics = [nic for nic in instance.network_interfaces if nic.primary_v4_address.address == address]
-            if nics and network_of(self._store, instance) == network_id:
-                return self._facts(instance)
-        return None
+        machine_id = self._networks.machine_at(network_id, address)
+        instance = self._store.get(Instance, machine_id) if machine_id else None
+        return self._facts(instance) if instance else None
 
     def _facts(self, instance: Instance) -> MachineMetadata:
         boot = self._store.must(ComputeDisk, instance.boot_disk.disk_id)

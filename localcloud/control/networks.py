@@ -24,6 +24,7 @@ class Networks:
         self._fabric = fabric
         self._judge = judge
         self._applied: dict[str, Network] = {}
+        self._owners: dict[str, dict[str, str]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def step(self) -> None:
@@ -31,7 +32,7 @@ class Networks:
         await asyncio.gather(*(self.ensure(network_id) for network_id in wanted))
         for gone in self._applied.keys() - wanted:
             await self._fabric.remove(gone)
-            del self._applied[gone]
+            del self._applied[gone], self._owners[gone]
 
     async def ensure(self, network_id: str) -> None:
         async with self._locks[network_id]:
@@ -41,8 +42,14 @@ class Networks:
             wanted, before = network_value(self._store, self._judge, vpc), self._applied.get(network_id)
             await self._fabric.apply(wanted)
             self._applied[network_id] = wanted
+            if before is None or before.nics != wanted.nics:
+                self._owners[network_id] = {str(nic.address): nic.machine_id for nic in wanted.nics}
             for address in lost(before, wanted, self._registered()) if before else ():
                 await self._fabric.forget_flows(network_id, address)
+
+    def machine_at(self, network_id: str, address: str) -> str | None:
+        """The id of the machine that has this address in a network that the kernel holds now."""
+        return self._owners.get(network_id, {}).get(address)
 
     def up(self) -> tuple[Network, ...]:
         """The networks that the kernel holds now."""

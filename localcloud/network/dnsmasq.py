@@ -25,6 +25,7 @@ DHCP_PORT, DNS_PORT = 67, 53
 WHO_IS_ROOT = struct.pack("!6HBHH", 1, 0x100, 1, 0, 0, 0, 0, 2, 1)
 """The shortest DNS question."""
 ANSWER = 5.0
+LOG_LIMIT = 1 << 20
 
 
 def serving(files: Files) -> int | None:
@@ -37,15 +38,19 @@ def serving(files: Files) -> int | None:
     return pid if str(files.configuration) in command else None
 
 
-async def serve(namespace: str, files: Files, wanted: Records, address: IPv4Address | None) -> None:
+async def serve(
+    namespace: str, files: Files, wanted: Records, address: IPv4Address | None, *, again: bool = False
+) -> None:
     """Brings dnsmasq in line with `wanted`: a changed record is read again, a changed configuration needs a new one.
 
     When this returns, the records are served. `address` is one that it answers on; None if it has no subnet to serve.
+    `again`: what the files hold may never have been read, for the daemon that wrote them was killed.
     """
-    stale = _put(files.configuration, wanted.configuration)
-    changed = _put(files.hosts, wanted.hosts) | _put(files.dhcp_hosts, wanted.dhcp_hosts)
+    _put(files.configuration, wanted.configuration)
+    changed = _put(files.hosts, wanted.hosts) | _put(files.dhcp_hosts, wanted.dhcp_hosts) | again
+    _bound(files.log)
     pid = serving(files)
-    if pid and (stale or not lives_in(pid, namespace)):
+    if pid and (_is_newer(files.configuration, files.pid) or not lives_in(pid, namespace)):
         await end(pid)
         pid = None
     if pid is None:
@@ -109,6 +114,16 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def _is_newer(file: Path, than: Path) -> bool:
+    return file.stat().st_mtime_ns > than.stat().st_mtime_ns
+
+
+def _bound(log: Path) -> None:
+    """dnsmasq appends, so it goes on at the beginning; leases and records are all that it tells."""
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        os.truncate(log, 0)
 
 
 def _put(path: Path, text: str) -> bool:

@@ -168,7 +168,7 @@ class KernelFabric:
             await self._publish(network.index, wanted.public)
         folder = self._folder / network.id
         await wayout.bring_in_line(self._names.network(network.index), folder, wanted=wanted.has_way_out)
-        await self._serve(network, wanted.records)
+        await self._serve(network, wanted.records, again=last is None)
         self._remember(network.id, Footprint(network.index, ports))
 
     async def _lay(self, index: int) -> None:
@@ -198,10 +198,10 @@ class KernelFabric:
         lines = uplink.on_host(host_link, self._names.uplink_macs(index), public, await host.routed(host_link))
         await host.batch("ip", lines)
 
-    async def _serve(self, network: Network, wanted: Records) -> None:
+    async def _serve(self, network: Network, wanted: Records, *, again: bool) -> None:
         files = Files(self._folder / network.id)
         address = name_server(network.subnets[0]) if network.subnets else None
-        await dnsmasq.serve(self._names.network(network.index), files, wanted, address)
+        await dnsmasq.serve(self._names.network(network.index), files, wanted, address, again=again)
         leases = files.leases.read_text() if files.leases.exists() else ""
         for lease, subnet in product(stale(leases, network), network.subnets):
             if lease.address in subnet.cidr:

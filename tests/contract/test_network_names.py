@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from dataclasses import replace
+from ipaddress import IPv4Network
+from unittest.mock import Mock
 
+import pytest
+
+from localcloud.network import dnsmasq
+from localcloud.network.fabric import KernelFabric
+from localcloud.network.records import Files
+from localcloud.network.spec import Subnet
 from tests.support.lab import (
+    SUBNET,
     Lab,
     lease,
     machine,
@@ -50,3 +60,35 @@ async def test_an_address_is_leased_to_the_next_machine_that_has_it(lab: Lab) ->
     heir = replace(machine(10), machine_id="heir", mac="0e:00:0a:1e:00:ff")
     await lab.fabric.apply(replace(network(), nics=(heir,)))
     assert (await lease(lab, heir))["address"] == bytes((10, 30, 0, 10))
+
+
+async def test_what_a_daemon_wrote_before_it_was_killed_is_served_by_the_next(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are there, and the server was not told."""
+    await lab.fabric.apply(network(10))
+    await lab.boot(machine(10))
+    wider = replace(network(10, 11), subnets=(SUBNET, Subnet("subnet-b", 2, IPv4Network("10.30.1.0/24"))))
+    with monkeypatch.context() as killed:
+        killed.setattr(dnsmasq, "serving", Mock(side_effect=asyncio.CancelledError))
+        with pytest.raises(asyncio.CancelledError):
+            await lab.fabric.apply(network(10, 11))
+    await KernelFabric(lab.number, lab.folder).apply(network(10, 11))
+    with lab.inside("m10", socket.SOCK_DGRAM) as client:
+        assert resolve(client, "host-11.internal") == (0, ["10.30.0.11"])
+    with monkeypatch.context() as killed:
+        killed.setattr(dnsmasq, "serving", Mock(side_effect=asyncio.CancelledError))
+        with pytest.raises(asyncio.CancelledError):
+            await lab.fabric.apply(wider)
+    await KernelFabric(lab.number, lab.folder).apply(wider)
+    with lab.inside("m10", socket.SOCK_DGRAM) as client:
+        assert resolve(client, "host-11.internal", server="10.30.1.2") == (0, ["10.30.0.11"])
+
+
+async def test_the_log_of_a_name_server_does_not_grow_for_ever(lab: Lab) -> None:
+    await lab.fabric.apply(network(10))
+    log = Files(lab.folder / "net-a").log
+    with log.open("a") as file:
+        file.write("x" * (dnsmasq.LOG_LIMIT + 1))
+    await lab.fabric.apply(network(10, 11))
+    assert log.stat().st_size < dnsmasq.LOG_LIMIT

@@ -181,11 +181,11 @@ def silent(question: Callable[[], object]) -> bool:
     return False
 
 
-def resolve(client: socket.socket, name: str, kind: int = 1) -> tuple[int, list[str]]:
+def resolve(client: socket.socket, name: str, kind: int = 1, server: str = "10.30.0.2") -> tuple[int, list[str]]:
     """The return code and the addresses that the name server gives."""
     question = b"".join(bytes((len(label),)) + label.encode() for label in name.split(".")) + b"\0"
     client.settimeout(PATIENCE)
-    client.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + question + struct.pack("!2H", kind, 1), ("10.30.0.2", 53))
+    client.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + question + struct.pack("!2H", kind, 1), (server, 53))
     answer = client.recv(512)
     _, flags, _, count, _, _ = struct.unpack("!6H", answer[:12])
     records = answer[12 + len(question) + 4 :]
