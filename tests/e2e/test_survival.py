@@ -25,14 +25,14 @@ from tests.e2e.leftovers import leftovers
 from tests.support.tool import PATIENCE, Cli
 
 SEED = secrets.randbelow(1 << 16)
-"""Printed where a test fails; put it here to see the same again."""
+"""It stands in the tests' names; put that of a test that failed here to see the same again."""
 LIVES = (0.2, 2.5)
 """Seconds that a daemon lives, from its start or the tool's: a rollout takes seven."""
 
 
-@pytest.fixture(scope="module")
-def chance() -> random.Random:
-    return random.Random(SEED)  # noqa: S311 - a sequence that can be repeated, not a secret
+@pytest.fixture(scope="module", params=[SEED])
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    return random.Random(request.param)  # noqa: S311 - a sequence that can be repeated, not a secret
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +52,14 @@ def _kill_daemon(cli: Cli) -> None:
         os.kill(cli.endpoint()["pid"], signal.SIGKILL)
 
 
+def _started(cli: Cli, *arguments: str) -> subprocess.Popen[bytes]:
+    command = (ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, *arguments)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def _under_fire(cli: Cli, chance: random.Random, *arguments: str, deaths: int = 4) -> None:
     """Runs a command while daemons die; what did not live through it is run again."""
-    print(f"seed {SEED}")
-    command = [ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+    with _started(cli, *arguments) as running:
         for _ in range(deaths):
             time.sleep(chance.uniform(*LIVES))
             _kill_daemon(cli)
@@ -126,8 +129,7 @@ def test_during_a_rolling_update_of_every_machine(cli: Cli, chance: random.Rando
 def test_while_it_is_taken_down_it_comes_back_as_after_a_power_cut_of_the_host(cli: Cli, chance: random.Random) -> None:
     before = _rows(cli, "compute.v1.Instance")
     pid = cli.endpoint()["pid"]
-    command = [ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, "cloud", "down"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+    with _started(cli, "cloud", "down") as running:
         time.sleep(chance.uniform(0.4, 1.2))
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
