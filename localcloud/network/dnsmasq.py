@@ -121,7 +121,7 @@ def _is_newer(file: Path, than: Path) -> bool:
 
 
 def _bound(log: Path) -> None:
-    """dnsmasq appends, so it goes on at the beginning; leases and records are all that it tells."""
+    """Dnsmasq appends, so it goes on at the beginning; leases and records are all that it tells."""
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         os.truncate(log, 0)
 

@@ -22,7 +22,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from kit.paths import ROOT
 from tests.e2e.leftovers import leftovers
-from tests.support.tool import PATIENCE, Cli
+from tests.support.tool import EDGES, PATIENCE, Cli
 
 SEED = secrets.randbelow(1 << 16)
 """It stands in the tests' names; put that of a test that failed here to see the same again."""
@@ -39,7 +39,7 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     folder = tmp_path_factory.mktemp("survival")
     tool = Cli(folder / "home", folder / "envs")
-    tool.write("dev", (ROOT / "envs/dev/config.yaml").read_text())
+    tool.write("dev", EDGES.read_text())
     try:
         tool.run("bake", "--env", "dev")
         yield tool
@@ -53,7 +53,7 @@ def _kill_daemon(cli: Cli) -> None:
 
 
 def _started(cli: Cli, *arguments: str) -> subprocess.Popen[bytes]:
-    command = (ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, *arguments)
+    command = [str(ROOT / "cli.py"), "--home", str(cli.home), "--envs", str(cli.envs), *arguments]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
