@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from images.bakery.mirrors import sources_for
+from kit.mirrors import sources_for
 from kit.paths import cache_dir
 from kit.process import run
 

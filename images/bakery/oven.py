@@ -19,12 +19,12 @@ from pathlib import Path
 
 from images.bakery.application import with_programs
 from images.bakery.digest import SHORT
-from images.bakery.mirrors import sources_for
 from images.bakery.model import ImageDefinition, Images
 from images.bakery.progress import Progress
 from images.bakery.spec import write_spec
 from images.bakery.store import BakedImage, Store, parse_packages
 from kit.errors import HostError, ProcessFailed
+from kit.mirrors import sources_for
 from kit.output import Talk
 from kit.paths import ROOT, cache_dir
 from kit.process import run

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from images.bakery.definition import load_images
-from images.bakery.mirrors import sources_for
+from kit.mirrors import sources_for
 from kit.paths import ROOT
 from tests.bench.figure import Figure, timed
 

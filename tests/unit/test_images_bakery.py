@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from images.bakery.lock import bakery_lock
-from images.bakery.mirrors import sources
 from images.bakery.model import InputFile
 from images.bakery.progress import Progress
 from images.bakery.spec import archive
 from images.bakery.store import Store, parse_packages
 from kit.errors import HostError
+from kit.mirrors import sources
 
 DEBIAN = """\
 https://nodes.example/18 bookworm main

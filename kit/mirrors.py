@@ -10,12 +10,21 @@ from kit.process import run
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 """It is at this path on the host and in the image; Debian 12's holds the keys of trixie."""
 
+LISTED = (
+    *("apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE) $(COMPONENT)"),
+    "Created-By: Packages",
+)
+"""By this the host's apt says what it is set to use, fetched or not."""
+
 
 def sources_for(suite: str) -> tuple[str, ...]:
-    """The lines of sources.list for `suite` of Debian, from what this host's apt is set to use, fetched or not."""
-    targets = ("apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE) $(COMPONENT)")
-    listed = run([*targets, "Created-By: Packages"])
-    return sources(suite, listed.stdout, platform.freedesktop_os_release().get("VERSION_CODENAME", ""))
+    """The lines of sources.list for `suite` of Debian, from what this host's apt is set to use."""
+    return sources(suite, run(LISTED).stdout, host_release())
+
+
+def host_release() -> str:
+    """The host's release of Debian."""
+    return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
 
 
 def sources(suite: str, listed: str, codename: str) -> tuple[str, ...]:
