@@ -32,6 +32,11 @@ LAST_LINES = 12
 DEFAULT_TIMEOUT = 60.0
 GRACE = 5.0
 ANY_EXIT = tuple(range(-64, 256))  # for sh: we judge exit codes ourselves
+# Before a command: if we are killed, so is unshare, and with its first process everything in the namespaces.
+IN_NAMESPACES = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
+)
 
 _running: dict[int, RunningCommand] = {}
 

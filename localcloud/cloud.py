@@ -36,6 +36,7 @@ from yandex.cloud.vpc.v1 import (
 from localcloud.api.pipeline import Api
 from localcloud.api.tokens import Tokens
 from localcloud.control.balancers import HEALTHY, Balancers
+from localcloud.control.files import Files
 from localcloud.control.groups import Groups
 from localcloud.control.inner_api import InnerApi
 from localcloud.control.loop import Loop, Workers
@@ -46,6 +47,7 @@ from localcloud.control.operations import Follower
 from localcloud.home import Home
 from localcloud.machines.spec import MachineDriver
 from localcloud.network.spec import Fabric
+from localcloud.rawfiles.spec import Maker
 from localcloud.services.access import Access
 from localcloud.services.address import AddressService
 from localcloud.services.addressing import Addressing
@@ -63,6 +65,7 @@ from localcloud.services.payload import PayloadService
 from localcloud.services.resource_manager import CloudService, FolderService
 from localcloud.services.route import GatewayService, RouteTableService
 from localcloud.services.security_group import SecurityGroupService
+from localcloud.services.standard_images import publish_standard_images
 from localcloud.services.target_group import TargetGroupService
 from localcloud.services.vpc import NetworkService, SubnetService
 from localcloud.store.store import Store
@@ -78,12 +81,14 @@ class Host:
     number: int
     driver: MachineDriver
     fabric: Fabric
+    maker: Maker
 
 
 class Cloud:
     """All parts, and the loop that steps them in the order in which a change travels."""
 
     def __init__(self, home: Home, store: Store, tokens: Tokens, host: Host) -> None:
+        publish_standard_images(store)
         self.store = store
         self.host = host
         self.endpoints = ApiEndpointService()
@@ -95,7 +100,10 @@ class Cloud:
         self.workers = Workers(self._wake)
         self.balancers = Balancers(store, host.fabric, self._wake)
         self.networks = Networks(store, host.fabric, self.balancers)
-        self.machines = Machines(store, home, instances, host.driver, host.fabric, self.networks, self.workers)
+        self.files = Files(store, home, host.maker, self.workers)
+        self.machines = Machines(
+            store, home, instances, host.driver, host.fabric, self.networks, self.files, self.workers
+        )
         self.groups = Groups(store, instances, self.balancers, host.fabric, self._wake)
         self.metadata = Metadata(store, tokens, host.fabric, self.networks)
         self.inner_api = InnerApi(host.fabric, self.networks)
@@ -179,6 +187,7 @@ class Cloud:
         await self.inner_api.step()
         await self.balancers.step()
         await self.groups.step()
+        await self.files.step()
         await self.machines.step()
         await self._follower.step()
 

@@ -33,6 +33,7 @@ from localcloud.network.fabric import KernelFabric
 from localcloud.operator import ensure_operator
 from localcloud.orphans import drop_orphans
 from localcloud.ports import LOOPBACK, Ports, listen, ports_of
+from localcloud.rawfiles.maker import HostMaker
 from localcloud.services.quotas import choose_quotas
 from localcloud.store.store import Store
 
@@ -84,7 +85,8 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
 
 
 def _host(home: Home, number: int) -> Host:
-    return Host(number, NspawnDriver(home.machines, f"samovar-{number}"), KernelFabric(number, home.networks))
+    driver, fabric = NspawnDriver(home.machines, f"samovar-{number}"), KernelFabric(number, home.networks)
+    return Host(number, driver, fabric, HostMaker())
 
 
 async def _sweep(host: Host) -> None:

@@ -55,8 +55,14 @@ class Home:
 
     @property
     def images(self) -> Path:
-        """RAW files: `<image id>.raw`."""
+        """RAW files, each under its image's id."""
         return self.root / "images"
+
+    def image(self, image_id: str) -> Path:
+        return self.images / f"{image_id}.raw"
+
+    def disk(self, disk_id: str) -> Path:
+        return self.disks / f"{disk_id}.raw"
 
     @property
     def uploads(self) -> Path:
@@ -65,7 +71,7 @@ class Home:
 
     @property
     def disks(self) -> Path:
-        """RAW files: `<disk id>.raw`."""
+        """RAW files, each under its disk's id."""
         return self.root / "disks"
 
     @property

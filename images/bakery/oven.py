@@ -27,14 +27,9 @@ from kit.errors import HostError, ProcessFailed
 from kit.mirrors import sources_for
 from kit.output import Talk
 from kit.paths import ROOT, cache_dir
-from kit.process import run
+from kit.process import IN_NAMESPACES, run
 
 BAKE = Path(__file__).parent / "bake.sh"
-# If we are killed, so is unshare, and with its first process everything in the namespaces.
-NAMESPACES = (
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
-)
 TIMEOUT = 3600.0
 NO_ROOM = os.strerror(errno.ENOSPC)
 MEMORY_WANTED = 3 * 2**20
@@ -76,7 +71,7 @@ class Oven:
         return work, log
 
     def _run(self, image: ImageDefinition, work: Path, log: Path) -> None:
-        command = (*NAMESPACES, "bash", BAKE)
+        command = (*IN_NAMESPACES, "bash", BAKE)
         with Progress(image.name, self.talk) as progress:
             try:
                 run(command, env=self._environment(image, work), timeout=TIMEOUT, on_line=progress.hear, logfile=log)

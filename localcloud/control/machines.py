@@ -9,6 +9,7 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
 from kit.errors import SamovarError
+from localcloud.control.files import Files
 from localcloud.control.loop import Workers
 from localcloud.control.networks import Networks, network_of
 from localcloud.control.operations import REASON
@@ -35,6 +36,7 @@ class Machines:
         driver: MachineDriver,
         fabric: Fabric,
         networks: Networks,
+        files: Files,
         workers: Workers,
     ) -> None:
         self._store = store
@@ -43,6 +45,7 @@ class Machines:
         self._driver = driver
         self._fabric = fabric
         self._networks = networks
+        self._files = files
         self._workers = workers
 
     async def step(self) -> None:
@@ -93,6 +96,7 @@ class Machines:
             self._became(instance, Instance.ERROR)
 
     async def _start(self, instance: Instance) -> None:
+        await self._files.ready_for(instance)
         await self._networks.ensure(network_of(self._store, instance))
         running = self._driver.observe().get(instance.id, Observed(running=False)).running
         if not running:
@@ -116,15 +120,12 @@ class Machines:
         return Machine(
             id=instance.id,
             hostname=instance.fqdn.split(".")[0],
-            image=self._home.images / f"{boot.source_image_id}.raw",
-            boot_disk=self._home.disks / f"{boot.id}.raw",
+            image=self._home.image(boot.source_image_id),
+            boot_disk=self._home.disk(boot.id),
             boot_disk_size=boot.size,
             cores=instance.resources.cores,
             core_fraction=instance.resources.core_fraction,
             memory=instance.resources.memory,
             netns=self._fabric.netns_of(instance.id),
-            disks=tuple(
-                DataDisk(disk.device_name, self._home.disks / f"{disk.disk_id}.raw")
-                for disk in instance.secondary_disks
-            ),
+            disks=tuple(DataDisk(disk.device_name, self._home.disk(disk.disk_id)) for disk in instance.secondary_disks),
         )

@@ -8,6 +8,8 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 
@@ -32,13 +34,26 @@ class Follower:
         self._store = store
         self._operations = operations
         self._group_settled = group_settled
-        self._judges: dict[str, Judge] = {kind_of(Instance): self._instance, kind_of(InstanceGroup): self._group}
+        self._judges: dict[str, Judge] = {
+            kind_of(Disk): lambda _, disk_id: self._made(Disk, disk_id),
+            kind_of(Image): lambda _, image_id: self._made(Image, image_id),
+            kind_of(Instance): self._instance,
+            kind_of(InstanceGroup): self._group,
+        }
 
     async def step(self) -> None:
         for operation_id, waits_for in self._operations.pending().items():
             outcome = self._judges[waits_for["kind"]](Goal(waits_for["goal"]), waits_for["id"])
             if outcome is not None:
                 self._operations.finish(operation_id, outcome)
+
+    def _made(self, kind: type[Disk | Image], resource_id: str) -> Message | None:
+        found = self._store.get(kind, resource_id)
+        if found is None:
+            return _failed(f"{kind.__name__} {resource_id} was deleted")
+        if found.status == kind.ERROR:
+            return _failed(f"{kind.__name__} {resource_id} is ERROR. {self._store.noted(resource_id, REASON, '')}")
+        return found if found.status == kind.READY else None
 
     def _instance(self, goal: Goal, instance_id: str) -> Message | None:
         instance = self._store.get(Instance, instance_id)

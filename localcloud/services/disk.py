@@ -14,13 +14,17 @@ from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition, unimplemented
 from localcloud.home import Home
 from localcloud.services.bound import BoundService
-from localcloud.services.operations import Operations
+from localcloud.services.operations import Goal, Operations
 from localcloud.services.resource import fill, page, stamp, update
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
 DEFAULT_TYPE, DEFAULT_BLOCK = "network-hdd", 4096
 DEFAULT_SIZE = 10 * 1024**3
+WHOLE = "disk.whole"
+"""A note: the disk's file holds all of the image that it was made from."""
+SOURCE_DISK = "image.source_disk"
+"""A note: the disk that an image is made from."""
 
 
 class DiskService(BoundService[Disk]):
@@ -37,8 +41,13 @@ class DiskService(BoundService[Disk]):
         return page(request, rpc.ListDisksResponse(), "disks", found)
 
     def Create(self, request: rpc.CreateDiskRequest, caller: Caller) -> Operation:
+        """One from a public image whose file is not there yet is ready once that is made."""
         disk = self.make(request)
-        return self.operations.done(caller, "Create disk", rpc.CreateDiskMetadata(disk_id=disk.id), disk)
+        metadata = rpc.CreateDiskMetadata(disk_id=disk.id)
+        if disk.status == Disk.READY:
+            return self.operations.done(caller, "Create disk", metadata, disk)
+        title = f"Create disk: first the public image {disk.source_image_id} is made here, half a minute or more"
+        return self.operations.waiting(caller, title, metadata, disk, Goal.READY)
 
     def make(self, request: rpc.CreateDiskRequest) -> Disk:
         """A new disk, blank or from an image."""
@@ -54,7 +63,7 @@ class DiskService(BoundService[Disk]):
             raise unimplemented(f"a disk made from {source}")
         disk.size = disk.size or DEFAULT_SIZE
         if not disk.source_image_id:
-            with (self._home.disks / f"{disk.id}.raw").open("xb") as file:
+            with self._home.disk(disk.id).open("xb") as file:
                 os.truncate(file.fileno(), disk.size)
         stamp(disk)
         self.store.put(disk)
@@ -75,6 +84,8 @@ class DiskService(BoundService[Disk]):
         disk = self.find(request)
         if disk.instance_ids:
             raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
+        if making := [image.id for image in self.store.all(Image) if self._is_source(disk, image)]:
+            raise precondition(f"Disk {disk.id} is the source of the image {making[0]}, which is being created")
         self.drop(disk.id)
         return self.operations.gone(caller, "Delete disk", rpc.DeleteDiskMetadata(disk_id=disk.id))
 
@@ -82,10 +93,20 @@ class DiskService(BoundService[Disk]):
         found = self.operations.of_resource(self.find(request).id)
         return page(request, rpc.ListDiskOperationsResponse(), "operations", found)
 
-    def attach(self, disk_id: str, instance_id: str) -> Disk:
+    def attach(self, disk_id: str, instance_id: str, *, boot: bool = False) -> Disk:
+        """A boot disk holds what was changed on its image, any other disk all of it: one cannot become the other."""
         disk = self.by_id(disk_id)
         if disk.instance_ids:
             raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
+        if disk.status == Disk.ERROR:
+            raise precondition(f"Disk {disk.id} is ERROR")
+        if boot and not disk.source_image_id:
+            raise unimplemented("a boot from a disk that was not made from an image")
+        whole = self.store.noted(disk.id, WHOLE, default=False)
+        if disk.source_image_id and boot == whole and (whole or self._home.disk(disk.id).exists()):
+            raise unimplemented("a boot disk as a further disk, or the other way round,")
+        if disk.source_image_id and not boot:
+            self.store.note(disk.id, WHOLE, value=True)
         disk.instance_ids.append(instance_id)
         self.store.put(disk)
         return disk
@@ -103,7 +124,7 @@ class DiskService(BoundService[Disk]):
 
     def drop(self, disk_id: str) -> None:
         self.store.delete(Disk, disk_id)
-        file = self._home.disks / f"{disk_id}.raw"
+        file = self._home.disk(disk_id)
         self.store.after_commit(lambda: file.unlink(missing_ok=True))
 
     def _grow(self, disk: Disk, size: int) -> None:
@@ -115,7 +136,7 @@ class DiskService(BoundService[Disk]):
         for instance_id in disk.instance_ids:
             if self.store.must(Instance, instance_id).status != Instance.STOPPED:
                 raise precondition(f"Disk {disk.id} is attached to the instance {instance_id}, which is not stopped")
-        os.truncate(self._home.disks / f"{disk.id}.raw", size)
+        os.truncate(self._home.disk(disk.id), size)
         disk.size = size
 
     def _stand_on(self, disk: Disk, image_id: str) -> None:
@@ -125,4 +146,11 @@ class DiskService(BoundService[Disk]):
         disk.size = disk.size or image.min_disk_size
         if disk.size < image.min_disk_size:
             raise invalid(f"the disk's size {disk.size} is less than the image's {image.min_disk_size}", "size")
+        if image.status != Image.READY:
+            raise precondition(f"Image {image.id} is {Image.Status.Name(image.status)}")
         disk.source_image_id = image_id
+        if not self._home.image(image_id).exists():
+            disk.status = Disk.CREATING
+
+    def _is_source(self, disk: Disk, image: Image) -> bool:
+        return image.status == Image.CREATING and self.store.noted(image.id, SOURCE_DISK) == disk.id

@@ -10,14 +10,17 @@ from urllib.parse import urlsplit
 from yandex.cloud.compute.v1 import image_service_pb2 as rpc
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image, Os
+from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from localcloud.api.pipeline import Caller
-from localcloud.api.refusal import invalid, not_found, precondition, unimplemented
+from localcloud.api.refusal import denied, invalid, not_found, precondition, unimplemented
 from localcloud.home import Home
 from localcloud.services.bound import BoundService
-from localcloud.services.operations import Operations
+from localcloud.services.disk import SOURCE_DISK
+from localcloud.services.operations import Goal, Operations
 from localcloud.services.resource import fill, page, stamp, update
+from localcloud.services.standard_images import FOLDER
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -34,7 +37,8 @@ class ImageService(BoundService[Image]):
         self._home = home
 
     def GetLatestByFamily(self, request: rpc.GetImageLatestByFamilyRequest, _: Caller) -> Image:
-        family = [image for image in self.store.all(Image, scope=request.folder_id) if image.family == request.family]
+        images = self.store.all(Image, scope=request.folder_id)
+        family = [image for image in images if (image.family, image.status) == (request.family, Image.READY)]
         if not family:
             raise not_found("Image of the family", request.family)
         return max(family, key=lambda image: (image.created_at.ToNanoseconds(), image.id))
@@ -47,14 +51,17 @@ class ImageService(BoundService[Image]):
         self.admit(request.folder_id, request.name)
         image = Image(id=new_id("image"), status=Image.READY, os=Os(type=Os.LINUX))
         fill(image, request)
-        self._fill(image, request)
         stamp(image)
-        self.store.put(image)
         metadata = rpc.CreateImageMetadata(image_id=image.id)
+        if request.WhichOneof("source") == "disk_id":
+            self._from_disk(image, request.disk_id)
+            return self.operations.waiting(caller, "Create image", metadata, image, Goal.READY)
+        self._fill(image, request)
+        self.store.put(image)
         return self.operations.done(caller, "Create image", metadata, image)
 
     def Update(self, request: rpc.UpdateImageRequest, caller: Caller) -> Operation:
-        image = self.find(request)
+        image = self._own(request)
         update(image, request, self.id_field)
         self.claim_name(image.folder_id, image.name, image.id)
         self.store.put(image)
@@ -62,16 +69,38 @@ class ImageService(BoundService[Image]):
 
     def Delete(self, request: rpc.DeleteImageRequest, caller: Caller) -> Operation:
         """Yandex Cloud copies an image into a disk; here disks stand on it, so one in use stays."""
-        image = self.find(request)
+        image = self._own(request)
+        if image.status == Image.CREATING:
+            raise precondition(f"Image {image.id} is being created")
         if used := [disk.id for disk in self.store.all(Disk) if disk.source_image_id == image.id]:
             raise precondition(f"Image {image.id} is the base of the disk {used[0]}")
         self.store.delete(Image, image.id)
-        self.store.after_commit(lambda: self._file(image.id).unlink(missing_ok=True))
+        self.store.after_commit(lambda: self._home.image(image.id).unlink(missing_ok=True))
         return self.operations.gone(caller, "Delete image", rpc.DeleteImageMetadata(image_id=image.id))
 
     def ListOperations(self, request: rpc.ListImageOperationsRequest, _: Caller) -> rpc.ListImageOperationsResponse:
         found = self.operations.of_resource(self.find(request).id)
         return page(request, rpc.ListImageOperationsResponse(), "operations", found)
+
+    def _own(self, request: object) -> Image:
+        """Public images are for reading."""
+        image = self.find(request)
+        if image.folder_id == FOLDER:
+            raise denied(f"Permission denied: the image {image.id} is one of the folder {FOLDER}")
+        return image
+
+    def _from_disk(self, image: Image, disk_id: str) -> None:
+        """`control.files` makes the file: that takes seconds."""
+        disk = self.store.get(Disk, disk_id)
+        if disk is None:
+            raise not_found("Disk", disk_id)
+        for instance_id in disk.instance_ids:
+            if self.store.must(Instance, instance_id).status != Instance.STOPPED:
+                raise precondition(f"Disk {disk.id} is attached to the instance {instance_id}, which is not stopped")
+        image.status = Image.CREATING
+        image.min_disk_size = image.size = max(image.min_disk_size, disk.size)
+        self.store.put(image)
+        self.store.note(image.id, SOURCE_DISK, disk.id)
 
     def _fill(self, image: Image, request: rpc.CreateImageRequest) -> None:
         """Gives the image its file: a second name of the one that it comes from."""
@@ -79,10 +108,12 @@ class ImageService(BoundService[Image]):
         if source == "uri":
             origin = self._uploaded(request.uri)
         elif source == "image_id":
-            origin = self._file(self.by_id(request.image_id).id)
+            origin = self._home.image(self.by_id(request.image_id).id)
+            if not origin.exists():
+                raise precondition(f"Image {request.image_id} is not made yet; a disk made from it makes it")
         else:
             raise unimplemented(f"an image made from {source}")
-        os.link(origin, self._file(image.id))
+        os.link(origin, self._home.image(image.id))
         status = origin.stat()
         image.storage_size = status.st_blocks * 512
         image.min_disk_size = max(image.min_disk_size, status.st_size)
@@ -96,6 +127,3 @@ class ImageService(BoundService[Image]):
                 f"{uri} is not in this cloud's storage; put the RAW file to /storage/images/<digest>.raw first", "uri"
             )
         return path
-
-    def _file(self, image_id: str) -> Path:
-        return self._home.images / f"{image_id}.raw"

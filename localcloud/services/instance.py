@@ -69,7 +69,7 @@ class InstanceService(BoundService[Instance]):
         instance.fqdn = _fqdn(instance.id, request.hostname)
         for index, nic in enumerate(request.network_interface_specs):
             self._plug(instance, index, nic)
-        instance.boot_disk.CopyFrom(self._attach(instance, request.boot_disk_spec))
+        instance.boot_disk.CopyFrom(self._attach(instance, request.boot_disk_spec, boot=True))
         instance.secondary_disks.extend(self._attach(instance, disk) for disk in request.secondary_disk_specs)
         stamp(instance)
         self.store.put(instance)
@@ -239,6 +239,8 @@ class InstanceService(BoundService[Instance]):
             raise invalid(f"Subnet {subnet.id} is in {subnet.zone_id}, the instance in {instance.zone_id}", "subnet_id")
         if index:
             raise precondition("the local cloud's instances have one network interface")
+        if spec.HasField("primary_v6_address_spec"):
+            raise unimplemented("an IPv6 address")
         check_security_groups(self.store, subnet.network_id, spec.security_group_ids)
         wanted = spec.primary_v4_address_spec.address
         address = self._addressing.internal(subnet, wanted, reserved=bool(wanted))
@@ -250,7 +252,7 @@ class InstanceService(BoundService[Instance]):
         nic.security_group_ids.extend(spec.security_group_ids)
         instance.network_interfaces.append(nic)
 
-    def _attach(self, instance: Instance, spec: rpc.AttachedDiskSpec) -> AttachedDisk:
+    def _attach(self, instance: Instance, spec: rpc.AttachedDiskSpec, *, boot: bool = False) -> AttachedDisk:
         disk_id = spec.disk_id
         if spec.WhichOneof("disk") == "disk_spec":
             request = CreateDiskRequest(folder_id=instance.folder_id, zone_id=instance.zone_id)
@@ -259,7 +261,7 @@ class InstanceService(BoundService[Instance]):
             for field in [*fields, *([source] if source else [])]:
                 copy_field(spec.disk_spec, request, field)
             disk_id = self._disks.make(request).id
-        disk = self._disks.attach(disk_id, instance.id)
+        disk = self._disks.attach(disk_id, instance.id, boot=boot)
         return AttachedDisk(
             mode=AttachedDisk.Mode.Value(rpc.AttachedDiskSpec.Mode.Name(spec.mode or rpc.AttachedDiskSpec.READ_WRITE)),
             device_name=spec.device_name or disk.id,

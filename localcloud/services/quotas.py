@@ -25,6 +25,7 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from localcloud.api.refusal import Refused
 from localcloud.home import QuotaSet
+from localcloud.services.standard_images import FOLDER
 from localcloud.store.store import Store, Stored
 
 NOTE = ("quotas", "set")
@@ -43,7 +44,7 @@ class Quota:
 QUOTAS: dict[type[Stored], Quota] = {
     Address: Quota("vpc.externalStaticAddresses.count", 2, lambda address: address.HasField("external_ipv4_address")),
     Disk: Quota("compute.disks.count", 32),
-    Image: Quota("compute.images.count", 32),
+    Image: Quota("compute.images.count", 32, lambda image: image.folder_id != FOLDER),
     Instance: Quota("compute.instances.count", 12),
     InstanceGroup: Quota("compute.instanceGroups.count", 10),
     Network: Quota("vpc.networks.count", 2),

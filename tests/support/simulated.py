@@ -61,6 +61,27 @@ class SimulatedDriver:
         self.machines.clear()
 
 
+class SimulatedMaker:
+    """RAW files that hold nothing, but for what tells them apart."""
+
+    async def standard(self, suite: str, out: Path) -> None:
+        _write(out, f"standard {suite}".encode())
+
+    async def merged(self, image: Path, disk: Path, out: Path) -> None:
+        _write(out, _read(image) + b" changed by " + disk.stem.encode())
+
+    async def copied(self, source: Path, out: Path, size: int = 0) -> None:
+        _write(out, _read(source).ljust(size, b"\0"))
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 class SimulatedFabric:
     """Networks that are what was last applied; probes and listeners end at loopback."""
 
@@ -143,7 +164,7 @@ class RunningCloud:
     async def _run(self, ready: Future[None]) -> None:
         try:
             tokens, store = Tokens(self.home.pki / "token-secret"), Store(self.home.database)
-            self.cloud = Cloud(self.home, store, tokens, Host(NUMBER, self.driver, self.fabric))
+            self.cloud = Cloud(self.home, store, tokens, Host(NUMBER, self.driver, self.fabric, SimulatedMaker()))
             pki = ensure_pki(self.home.pki)
             operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
             address = f"127.0.0.1:{_free_port()}"

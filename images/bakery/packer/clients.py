@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from kit.errors import HostError, ProcessFailed, SamovarError
 from kit.gotool import GoTool, build, built
@@ -135,6 +138,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def main() -> int:
     """Builds, and shows where everything is; returns the exit code."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         clients = ready_clients(talk())
     except SamovarError as error:

@@ -1,0 +1,19 @@
+"""What the rest of the local cloud asks of whoever makes RAW files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+
+class Maker(Protocol):
+    """Each file comes into being last and at once. All raise SamovarError."""
+
+    async def standard(self, suite: str, out: Path) -> None:
+        """A public image: a release of Debian that boots in this cloud, from the host's package mirrors."""
+
+    async def merged(self, image: Path, disk: Path, out: Path) -> None:
+        """An image of a boot disk that nothing uses: `image`, from which it was made, and what was changed since."""
+
+    async def copied(self, source: Path, out: Path, size: int = 0) -> None:
+        """A copy, without the holes, grown to `size` bytes where that is more."""
