@@ -25,7 +25,7 @@ from localcloud.network.spec import Network
 from localcloud.operator import Operator, ensure_operator
 from localcloud.orphans import drop_orphans
 from localcloud.store.store import Store
-from tests.support.simulated import NUMBER, SimulatedDriver, SimulatedFabric
+from tests.support.simulated import NUMBER, SimulatedDriver, SimulatedFabric, SimulatedMaker
 
 
 class Killed(BaseException):
@@ -149,7 +149,7 @@ class MortalCloud:
         """As the daemon does it."""
         drop_orphans(self.home, store)
         tokens = Tokens(self.home.pki / "token-secret")
-        host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate))
+        host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate), SimulatedMaker())
         self.cloud = Cloud(self.home, store, tokens, host)
         self.operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
 
