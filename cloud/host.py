@@ -1,4 +1,4 @@
-"""What only the local cloud can do: show what runs on the host, cut a machine's power, take images, end itself.
+"""What only the local cloud can do: show what runs on the host, cut power, crash a service, take images, end itself.
 
 A session has these capabilities or has None in their place; nobody asks which cloud it is.
 """
@@ -49,6 +49,14 @@ class Host:
         machine = pick(self.machines(), wanted)
         self._rest.json("POST", f"/localcloud/machines/{machine.id}:kill")
         return machine
+
+    def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
+        """The pids of a systemd unit (bingo.service) inside a machine; none where it does not run."""
+        return tuple(self._rest.json("GET", f"/localcloud/machines/{machine_id}/units/{unit}")["pids"])
+
+    def crash(self, machine_id: str, unit: str) -> None:
+        """SIGKILL to the processes of a systemd unit inside a machine. CloudError where it does not run."""
+        self._rest.json("POST", f"/localcloud/machines/{machine_id}/units/{unit}:kill")
 
     def shutdown(self) -> None:
         """The daemon takes everything off the host and ends; this returns before it has."""

@@ -15,6 +15,7 @@ from commands.cloud import cloud
 from commands.drill import drill
 from commands.environment import destroy, plan, render, rollout
 from commands.images import bake, images
+from commands.load import load
 from commands.status import logs, status
 from commands.tool import Tool
 from kit.errors import ExitCode, SamovarError
@@ -75,7 +76,7 @@ def cli(context: click.Context, home: Path, envs: Path, token: str, *, debug: bo
     _log(debug=debug)
 
 
-for command in (bake, images, render, plan, rollout, status, logs, drill, destroy, cloud):
+for command in (bake, images, render, plan, rollout, status, logs, load, drill, destroy, cloud):
     cli.add_command(command)
 
 

@@ -1,66 +1,184 @@
-"""Open-model load: requests are sent by the clock, whether or not the former ones were answered."""
+"""The load generator. An open model: requests leave by the clock, whether or not the former ones were answered.
+
+Latency counts from when a request was due, so that a stall, or a generator that falls behind, shows in the figures.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count, cycle
 
-import aiohttp
+from drills.check import failure
+from drills.client import Answer, Client, Http1, Http2, Request, Target, Unanswered, Untrusted
+from drills.outcome import Outcome
+from drills.rows import Rows, find_rows
+from drills.schedule import evenly, mixed, poisson, portion
+from drills.terms import CREATE, DELETE, GONE, LISTS_EVERY, OK, Endpoint, Flow, Profile, Step
+from kit.errors import CloudError, ConfigError
 
-TIMEOUT = 5.0
-"""Seconds after which a request has failed."""
+MOST_IN_FLIGHT = 2000
+NOT_SENT = "not sent"
+TRUST_TIMEOUT = 10.0
+CLEANING = 3
+"""How often the rows that were left behind are tried to be deleted."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One request: when it was sent, how long it took (both in seconds), and why it failed, if it did."""
+class Load:
+    """What is sent: `rate` requests a second for at most `seconds`, `fresh` of them over a connection of their own."""
 
-    sent: float
+    profile: Profile
+    targets: tuple[Target, ...]
+    rate: float
     seconds: float
-    failure: str = ""
+    fresh: float = 0.5
+    http2: bool = False
+    seed: int | None = None
+
+    def arrivals(self) -> Iterator[tuple[float, Flow]]:
+        """When each flow begins, and which."""
+        weights = {flow: flow.share / len(flow.steps) for flow in self.profile.flows}
+        rate = self.rate * sum(weights.values()) / sum(flow.share for flow in self.profile.flows)
+        times = evenly(rate) if self.seed is None else poisson(rate, self.seed)
+        return zip(times, mixed(weights), strict=True)
 
 
 @dataclass
-class Load:
-    """What came of the requests so far."""
+class Run:
+    """What came back so far; `began` on the loop's clock. `left` are rows that could not be deleted again."""
 
+    began: float = 0.0
+    ended: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
-
-    @property
-    def failed(self) -> list[Outcome]:
-        return [outcome for outcome in self.outcomes if outcome.failure]
-
-    @property
-    def worst(self) -> float:
-        """The longest answer in seconds."""
-        return max((outcome.seconds for outcome in self.outcomes), default=0.0)
+    left: set[int] = field(default_factory=set)
 
 
-async def load_while(url: str, rate: float, work: Callable[[], Awaitable[None]]) -> Load:
-    """Sends `rate` requests a second to `url` until `work` has ended; waits for all answers."""
-    load = Load()
-    connector = aiohttp.TCPConnector(limit=0, force_close=True)  # each request is a flow of its own, as users are
-    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(TIMEOUT)) as client:
-        ends = asyncio.ensure_future(work())
-        sent: list[asyncio.Task[None]] = []
-        began = time.monotonic()
-        while not ends.done():
-            sent.append(asyncio.create_task(_send(client, url, load)))
-            await asyncio.sleep(max(0.0, began + len(sent) / rate - time.monotonic()))
-        await asyncio.gather(*sent)
-        await ends
-    return load
+Watch = Callable[[Run], Awaitable[None]]
 
 
-async def _send(client: aiohttp.ClientSession, url: str, load: Load) -> None:
-    began, failure = time.monotonic(), ""
+async def send_load(load: Load, run: Run, work: Watch | None = None) -> None:
+    """Sends the load and waits for all answers, which `run` gathers; ends early when `work` has ended.
+
+    Raises CloudError where the service does not answer at all, and ConfigError for a certificate that is not its own.
+    """
+    async with AsyncExitStack() as stack:
+        made: list[Client] = [Http2(target) if load.http2 else Http1(target) for target in load.targets]
+        clients = [await stack.enter_async_context(client) for client in made]
+        await asyncio.gather(*map(_trust, clients))
+        rows = await find_rows(clients[0]) if load.profile.lists else Rows({})
+        sender = _Sender(load, run, clients, rows)
+        try:
+            await sender.run(work)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            await asyncio.shield(sender.clean_up())
+
+
+class _Sender:
+    """One load under way."""
+
+    def __init__(self, load: Load, run: Run, clients: list[Client], rows: Rows) -> None:
+        self._load = load
+        self._run = run
+        self._rows = rows
+        self._clients = cycle(clients)
+        self._any = clients[0]
+        self._fresh = portion(load.fresh)
+        self._now = asyncio.get_running_loop().time
+        self._in_flight = 0
+
+    async def run(self, work: Watch | None) -> None:
+        self._run.began = self._now()
+        async with asyncio.TaskGroup() as group:
+            scheduled = [group.create_task(self._arrivals(group)), group.create_task(self._lists())]
+            if work:
+                await work(self._run)
+            else:
+                await asyncio.wait(scheduled)
+            for task in scheduled:
+                task.cancel()
+        self._run.ended = self._now() - self._run.began
+
+    async def clean_up(self) -> None:
+        """Deletes the rows of writes whose own DELETE failed, or was interrupted."""
+        for _ in range(CLEANING):
+            await asyncio.gather(*map(self._delete, self._run.left))
+
+    async def _delete(self, row: int) -> None:
+        with suppress(Unanswered):
+            answer = await self._any.send(self._rows.request(DELETE, row), fresh=True)
+            if answer.status in (OK, GONE):
+                self._run.left.discard(row)
+
+    async def _arrivals(self, group: asyncio.TaskGroup) -> None:
+        for due, flow in self._load.arrivals():
+            if due >= self._load.seconds:
+                return
+            await asyncio.sleep(max(0.0, self._run.began + due - self._now()))
+            group.create_task(self._flow(flow, due, next(self._clients)))
+
+    async def _lists(self) -> None:
+        """Each in its turn: the next one leaves when it is due and the former one is answered."""
+        for number, endpoint in zip(count(), cycle(self._load.profile.lists), strict=False):
+            due = max(number * LISTS_EVERY, self._now() - self._run.began)
+            if due >= self._load.seconds:
+                return
+            await asyncio.sleep(self._run.began + due - self._now())
+            await self._step(Step(endpoint), due, next(self._clients))
+
+    async def _flow(self, flow: Flow, due: float, client: Client) -> None:
+        row: int | None = None
+        for step in flow.steps:
+            answer = await self._step(step, due, client, row)
+            due = self._now() - self._run.began
+            if step.endpoint == CREATE and answer:
+                row = _id(answer)
+                self._run.left.add(row)
+            elif step.endpoint == DELETE and answer and row:
+                self._run.left.discard(row)
+            elif step.endpoint in (CREATE, DELETE):
+                return
+
+    async def _step(self, step: Step, due: float, client: Client, row: int | None = None) -> Answer | None:
+        """The answer, where it is one that keeps the terms."""
+        if self._in_flight >= MOST_IN_FLIGHT:
+            self._note(step.endpoint, due, due, NOT_SENT)
+            return None
+        self._in_flight += 1
+        began, why, answer = self._now() - self._run.began, "", None
+        try:
+            answer = await client.send(self._rows.request(step.endpoint, row), fresh=next(self._fresh))
+            why = failure(step, answer, self._now() - self._run.began - began, datetime.now(UTC))
+        except Unanswered as error:
+            why = str(error)
+        finally:
+            self._in_flight -= 1
+        self._note(step.endpoint, due, began, why)
+        return None if why else answer
+
+    def _note(self, endpoint: Endpoint, due: float, began: float, why: str) -> None:
+        end = self._now() - self._run.began
+        self._run.outcomes.append(Outcome(endpoint.name, due, began - due, end - due, why))
+
+
+async def _trust(client: Client) -> None:
+    with suppress(Unanswered):
+        try:
+            await client.send(Request("GET", "/", TRUST_TIMEOUT), fresh=True)
+        except Untrusted as error:
+            raise ConfigError(
+                f"its certificate cannot be verified: {error}", remedy="renew it, or say --insecure to do without"
+            ) from error
+
+
+def _id(answer: Answer) -> int:
     try:
-        async with client.get(url, allow_redirects=False) as answer:
-            await answer.read()
-            if answer.status >= 400:  # noqa: PLR2004 - from here on HTTP speaks of errors
-                failure = f"HTTP {answer.status}"
-    except (aiohttp.ClientError, TimeoutError) as error:
-        failure = type(error).__name__
-    load.outcomes.append(Outcome(began, time.monotonic() - began, failure))
+        return int(json.loads(answer.body)["id"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CloudError(f"{CREATE.name} answers without an id: {answer.body[:100]!r}") from error

@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     UNHEALTHY = 8
     DECLINED = 9
     BUSY = 10
+    UNKEPT = 11
     INTERRUPTED = 130
 
 

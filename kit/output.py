@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 PIPE_WIDTH = 10_000  # off a terminal nothing is cut
+SECONDS_A_LINE = 10.0
+"""Between two lines of a log that tell how the same thing stands."""
 
 
 class Format(StrEnum):
@@ -37,9 +39,15 @@ class Talk(Protocol):
     def step(self, name: str) -> Any:
         """A context: the step is shown as it runs, and at its end with its seconds."""
 
+    def now(self, state: str) -> None:
+        """How the step that runs stands; told often, shown as often as it can be read."""
+
 
 class PlainTalk:
     """Off a terminal: one plain line an event, so that a log reads well."""
+
+    def __init__(self) -> None:
+        self._told = time.monotonic()
 
     def say(self, message: str) -> None:
         sys.stderr.write(f"{message}\n")  # at once: steps run side by side
@@ -52,6 +60,11 @@ class PlainTalk:
         yield
         self.say(f"{name}: done in {time.monotonic() - began:.1f} s")
 
+    def now(self, state: str) -> None:
+        if time.monotonic() - self._told >= SECONDS_A_LINE:
+            self._told = time.monotonic()
+            self.say(state)
+
 
 class TerminalTalk:
     """On a terminal: a spinner while a step runs, a line with its seconds once it is done."""
@@ -62,6 +75,7 @@ class TerminalTalk:
         self._console = Console(stderr=True, highlight=False)
         self._running: dict[str, float] = {}
         self._status: Any = None
+        self._state = ""
 
     def say(self, message: str) -> None:
         self._console.print(message, markup=False)
@@ -75,8 +89,13 @@ class TerminalTalk:
             yield
         finally:
             del self._running[name]
+            self._state = ""
             self._refresh()
         self._console.print(f"[green]✔[/] {name} [dim]{time.monotonic() - began:.1f} s[/]")
+
+    def now(self, state: str) -> None:
+        self._state = state
+        self._refresh()
 
     def _refresh(self) -> None:
         if not self._running:
@@ -84,10 +103,14 @@ class TerminalTalk:
                 self._status.stop()
             self._status = None
         elif self._status is None:
-            self._status = self._console.status(", ".join(self._running))
+            self._status = self._console.status(self._shown())
             self._status.start()
         else:
-            self._status.update(", ".join(self._running))
+            self._status.update(self._shown())
+
+    def _shown(self) -> str:
+        names = ", ".join(self._running)
+        return f"{names}: {self._state}" if self._state else names
 
 
 def talk() -> Talk:

@@ -160,6 +160,16 @@ class Cloud:
         await self.machines.cut_power(machine_id)
         return True
 
+    def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
+        return self.host.driver.processes(machine_id, unit)
+
+    def kill_processes(self, machine_id: str, unit: str) -> bool:
+        """False where there are none."""
+        if not self.processes(machine_id, unit):
+            return False
+        self.host.driver.kill_processes(machine_id, unit)
+        return True
+
     def report(self) -> dict[str, Any]:
         """What runs, as plain values."""
         observed = self.host.driver.observe()

@@ -137,7 +137,7 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
         reach = {"grpc": endpoint.grpc, "rest": endpoint.rest}
         return {"pid": endpoint.pid, "number": number, "endpoint": reach, **cloud.report()}
 
-    routes = [*Storage(home.uploads).routes(), *hand_routes(report, cloud.cut_power, end.shut_down)]
+    routes = [*Storage(home.uploads).routes(), *hand_routes(cloud, report, end.shut_down)]
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
     rest = await make_rest_server(cloud.api, routes, pki)
     await rest.answer_at(listen(ports.rest))

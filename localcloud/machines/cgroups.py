@@ -35,6 +35,16 @@ def init_pid(unit: Path) -> int | None:
     return None
 
 
+def processes(machine: Path, service: str) -> tuple[int, ...]:
+    """The pids of a service of the guest's systemd, as the host has them."""
+    with suppress(OSError):
+        found = [
+            pids.read_text().split() for pids in machine.glob(f"guest-*/payload/system.slice/{service}/**/cgroup.procs")
+        ]
+        return tuple(int(pid) for pids in found for pid in pids)
+    return ()
+
+
 def remove(group: Path) -> None:
     """Removes an empty group with all below it; raises OSError (EBUSY) if it does not get empty."""
     for folder, _, _ in os.walk(group, topdown=False):

@@ -78,6 +78,14 @@ class NspawnDriver:
         folders = frozenset(folder.name for folder in self._home.iterdir())
         return {machine_id: self._observed(machine_id) for machine_id in folders | self._keeper.machines()}
 
+    def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
+        return cgroups.processes(self._keeper.unit(machine_id), unit)
+
+    def kill_processes(self, machine_id: str, unit: str) -> None:
+        for pid in self.processes(machine_id, unit):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def console(self, machine_id: str) -> bytes:
         file = self._home / machine_id / "console"
         return file.read_bytes() if file.exists() else b""

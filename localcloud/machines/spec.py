@@ -68,6 +68,12 @@ class MachineDriver(Protocol):
     def observe(self) -> Mapping[str, Observed]:
         """Every machine that was started and not removed, running or not, by id; cheap enough for 4 calls a second."""
 
+    def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
+        """The pids, as the host has them, of a systemd unit of the guest; none where it does not run."""
+
+    def kill_processes(self, machine_id: str, unit: str) -> None:
+        """SIGKILL to all of them, as if they had died by themselves."""
+
     def console(self, machine_id: str) -> bytes:
         """What the guest wrote on its serial console since its last start."""
 

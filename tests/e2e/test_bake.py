@@ -47,6 +47,9 @@ class Silence:
     def say(self, message: str) -> None:
         """Not needed here."""
 
+    def now(self, state: str) -> None:
+        """Nor is this."""
+
     def step(self, name: str) -> AbstractContextManager[None]:
         self.steps.append(name)
         return nullcontext()

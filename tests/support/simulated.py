@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 
 from localcloud.api.grpc_server import serve_grpc
+from localcloud.api.hand import hand_routes
 from localcloud.api.pki import ensure_pki
 from localcloud.api.rest_server import RestServer, make_rest_server
 from localcloud.api.storage import Storage
@@ -53,6 +54,12 @@ class SimulatedDriver:
 
     def observe(self) -> Mapping[str, Observed]:
         return dict(self.machines)
+
+    def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:  # noqa: ARG002 - the contract's
+        return ()
+
+    def kill_processes(self, machine_id: str, unit: str) -> None:
+        """There are none."""
 
     def console(self, machine_id: str) -> bytes:
         return f"console of {machine_id}".encode()
@@ -183,7 +190,9 @@ class RunningCloud:
             )
             self.cloud.endpoints.answer_at(grpc=address, rest=self.endpoint.rest)
             server = await serve_grpc(self.cloud.api, pki, address)
-            self._rest = await make_rest_server(self.cloud.api, Storage(self.home.uploads).routes(), pki)
+            hand = hand_routes(self.cloud, self.cloud.report, self._end.set)
+            routes = (*Storage(self.home.uploads).routes(), *hand)
+            self._rest = await make_rest_server(self.cloud.api, routes, pki)
             await self._rest.answer_at(rest_socket)
         except BaseException as error:
             ready.set_exception(error)

@@ -46,6 +46,9 @@ class Notes:
         yield
         self.heard.append(f"< {name}")
 
+    def now(self, state: str) -> None:
+        self.heard.append(f"= {state}")
+
 
 def test_files_keep_mode_and_the_names_of_their_owners() -> None:
     data = archive([InputFile("/etc/nginx/key", 0o640, "root:www-data", b"secret")])

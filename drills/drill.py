@@ -1,0 +1,145 @@
+"""A drill: an environment is broken under load, and the time is taken until it is whole again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cloud.session import Session
+from drills.breaks import Break
+from drills.load import Load, Run
+from drills.outcome import Outcome, longest_gap
+from drills.progress import send_and_tell
+from drills.recovery import Look, Recovery, look, recovery
+from envs.model import Environment
+from groups.inspect import inspect
+from kit.errors import CloudError
+from kit.output import Talk
+
+AROUND = 2.0
+"""Seconds of load before the break, and after all is well again."""
+LONGEST = 900.0
+"""Seconds of load at most."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Of the requests that failed: before the break, in flight at it, sent until the cloud noticed it, sent later."""
+
+    before: int
+    in_flight: int
+    unnoticed: int
+    later: int
+    by_kind: dict[str, int]
+
+
+@dataclass(frozen=True)
+class DrillReport:
+    """What the drill found; `broke` is when, in seconds from the start of the load."""
+
+    environment: str
+    what: str
+    load: Load
+    broke: float
+    recovery: Recovery
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failures(self) -> Failures:
+        return failures(self.outcomes, self.broke, self.recovery.noticed)
+
+    @property
+    def worst(self) -> float:
+        """The longest answer that came, in seconds."""
+        return max((outcome.seconds for outcome in self.outcomes if not outcome.failure), default=0.0)
+
+    @property
+    def gap(self) -> float:
+        """The longest time without a good answer, in seconds."""
+        return longest_gap(self.outcomes, max((outcome.end for outcome in self.outcomes), default=0.0))
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented shape."""
+        found = self.failures
+        return {
+            "environment": self.environment,
+            "broken": self.what,
+            "addresses": [target.url for target in self.load.targets],
+            "profile": self.load.profile.name,
+            "rate": self.load.rate,
+            "seconds_until_noticed": round(self.recovery.noticed, 2),
+            "seconds_until_whole": round(self.recovery.whole, 2),
+            "requests": len(self.outcomes),
+            "failed": sum(found.by_kind.values()),
+            "failed_before": found.before,
+            "failed_in_flight": found.in_flight,
+            "failed_until_noticed": found.unnoticed,
+            "failed_later": found.later,
+            "failures": found.by_kind,
+            "worst_seconds": round(self.worst, 3),
+            "longest_gap_seconds": round(self.gap, 3),
+        }
+
+
+def failures(outcomes: Sequence[Outcome], broke: float, noticed: float) -> Failures:
+    """`broke` in seconds from the start of the load, `noticed` from the break."""
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    due = [outcome.due - broke for outcome in failed]
+    ended = sum(1 for outcome in failed if outcome.end < broke)
+    return Failures(
+        before=ended,
+        in_flight=sum(1 for moment in due if moment <= 0) - ended,
+        unnoticed=sum(1 for moment in due if 0 < moment <= noticed),
+        later=sum(1 for moment in due if moment > noticed),
+        by_kind=dict(Counter(outcome.failure for outcome in failed)),
+    )
+
+
+def drill(
+    session: Session, environment: Environment, load: Load, broken: Break, talk: Talk, *, timeout: float
+) -> DrillReport:
+    """Breaks it under that load.
+
+    Raises CloudError where the environment is not whole to begin with, and WaitTimeout where the break is not noticed,
+    or is not mended, in `timeout` seconds.
+    """
+    if not inspect(session, environment).healthy:
+        raise CloudError(f"{environment.name} is not whole", remedy=f"./cli.py rollout {environment.name}")
+    found: list[tuple[float, Recovery]] = []
+
+    async def work(run: Run) -> None:
+        await asyncio.sleep(AROUND)
+        found.append(await _broken(session, environment, broken, run, talk, timeout))
+        await asyncio.sleep(AROUND)
+
+    with talk.step(f"{load.rate:g} requests a second to {environment.name}"):
+        run = asyncio.run(send_and_tell(load, talk, work))
+    broke, recovered = found[0]
+    return DrillReport(environment.name, broken.what, load, broke, recovered, tuple(run.outcomes))
+
+
+async def _broken(
+    session: Session, environment: Environment, broken: Break, run: Run, talk: Talk, timeout: float
+) -> tuple[float, Recovery]:
+    """When it was broken, from the start of the load, and what came of it."""
+    given_up = threading.Event()
+
+    def looks() -> Look:
+        if given_up.is_set():
+            raise CloudError("the drill was given up")
+        return look(session, environment, broken)
+
+    before = await asyncio.to_thread(looks)
+    began = time.monotonic()
+    watched = asyncio.create_task(asyncio.to_thread(recovery, looks, before, began, timeout, talk))
+    try:
+        await broken.act()
+        talk.say(broken.what)
+        return began - run.began, await watched
+    finally:
+        given_up.set()
