@@ -15,7 +15,6 @@ from groups.inspect import inspect
 from kit.output import Talk
 from kit.waiting import Pending, wait_for
 
-
 HOLD = 2.0
 
 
