@@ -13,6 +13,7 @@ DIGEST = "digest"
 MANIFEST = "manifest"
 RECORD = "record"
 """What a secret of the tool's own tells machines; on no other secret."""
+BAKE = "bake"
 
 
 def of_environment(env: str, group: str = "") -> dict[str, str]:
@@ -24,6 +25,16 @@ def of_environment(env: str, group: str = "") -> dict[str, str]:
 def of_image(image: str, digest: str, manifest: str) -> dict[str, str]:
     """The labels of an image: 12 hex digits of the `digest` of its content and of that of its packages."""
     return {MANAGED_BY: SAMOVAR, IMAGE: image, DIGEST: digest, MANIFEST: manifest}
+
+
+def of_bake(holder: str) -> dict[str, str]:
+    """The labels of what exists for a bake alone; `holder` says whose."""
+    return {MANAGED_BY: SAMOVAR, BAKE: holder}
+
+
+def is_passing(labels: Mapping[str, str]) -> bool:
+    """Whether it exists for a bake alone."""
+    return BAKE in labels
 
 
 def is_ours(labels: Mapping[str, str]) -> bool:

@@ -10,12 +10,16 @@ from commands.tool import Tool, cloud_option, output_option, pass_tool
 from kit.output import Format, show, table, talk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import RenderableType
 
+    from cloud.session import Session
     from images.bakery.catalogue import Catalogue, CatalogueImage
 
 MIB = 2**20
 LOCAL = "local"
+ANYWHERE = "0.0.0.0/0"
 
 
 @click.command()
@@ -23,22 +27,51 @@ LOCAL = "local"
 @click.option("--env", metavar="ENV", default=None, help="Those that the groups of ENV are made from.")
 @click.option("--force", is_flag=True, help="Bake and publish them although they are there.")
 @click.option("--refresh", is_flag=True, help="Bake them and their parents anew, with the packages of today.")
+@click.option(
+    "--builder",
+    type=click.Choice(["local", "packer"]),
+    default=None,
+    show_default="local where the cloud takes its images, else packer",
+    help="On this machine, as root; or by Packer, on a machine of the cloud.",
+)
+@click.option("--ssh-from", metavar="CIDR", default=ANYWHERE, show_default=True, help="Where Packer comes from.")
+@click.option("--print-template", is_flag=True, help="Print Packer's template of one IMAGE, and bake nothing.")
 @cloud_option
 @pass_tool
-def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str | None, *, force: bool, refresh: bool) -> None:
+def bake(
+    tool: Tool,
+    /,
+    names: tuple[str, ...],
+    env: str | None,
+    builder: str | None,
+    ssh_from: str,
+    cloud: str | None,
+    *,
+    print_template: bool,
+    **again: bool,
+) -> None:
     """Bake the IMAGEs (all of them, if none is named) and their parents, check them, and publish them in the cloud.
 
     An image is its content: what is baked and published already is left as it is.
     """
-    from images.bakery.catalogue import full_names
-    from images.bakery.local import bake_local
-    from images.bakery.publish import publish, published, require_storage, to_publish
-
     if env:
         environment = tool.environment(env)
         names = (*names, *sorted({group.image for group in environment.groups} - {*names}))
         cloud = cloud or environment.cloud
     session = tool.session(cloud or LOCAL)
+    if print_template:
+        _print_template(session, names)
+    elif (builder or ("local" if session.image_storage else "packer")) == "packer":
+        _bake_there(session, names, ssh_from, **again)
+    else:
+        _bake_here(session, names, **again)
+
+
+def _bake_here(session: Session, names: tuple[str, ...], *, force: bool, refresh: bool) -> None:
+    from images.bakery.catalogue import full_names
+    from images.bakery.local import bake_local
+    from images.bakery.publish import publish, published, require_storage, to_publish
+
     require_storage(session)
     wanted = full_names(names)
     there = published(session)
@@ -49,7 +82,27 @@ def bake(tool: Tool, names: tuple[str, ...], env: str | None, cloud: str | None,
         with talk().step(f"publish {image.full_name}"):
             publish(session, image)
     if not missing:
-        talk().say(f"nothing to do: {', '.join(wanted.values())} are baked and published")
+        _nothing_to_do(wanted.values())
+
+
+def _bake_there(session: Session, names: tuple[str, ...], ssh_from: str, *, force: bool, refresh: bool) -> None:
+    from images.bakery.catalogue import full_names
+    from images.bakery.packer.builder import bake_packer
+
+    if not bake_packer(session, names, talk=talk(), ssh_from=ssh_from, force=force, refresh=refresh):
+        _nothing_to_do(full_names(names).values())
+
+
+def _nothing_to_do(names: Iterable[str]) -> None:
+    talk().say(f"nothing to do: {', '.join(names)} are baked and published")
+
+
+def _print_template(session: Session, names: tuple[str, ...]) -> None:
+    from images.bakery.packer.builder import print_template
+
+    if len(names) != 1:
+        raise click.UsageError("--print-template takes one IMAGE")
+    click.echo(print_template(session, names[0]), nl=False)
 
 
 @click.command()

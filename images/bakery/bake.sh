@@ -1,7 +1,8 @@
 #!/bin/bash
 # Bakes one image. Runs as pid 1 of a process namespace, with a mount namespace of its own: whatever happens in it, every
 # process, mount and loop device is gone with it, and what was in memory too. Reads what to bake from WORK/spec, as
-# images/bakery/spec.py wrote it; writes OUT (the file system) and OUT.packages (what apt resolved).
+# images/bakery/spec.py wrote it; writes OUT (the file system) and OUT.packages (what apt resolved). With HERE it bakes the
+# machine that it runs on, whose disk the cloud makes the image of: that is how Packer bakes.
 #
 # "::step NAME" starts a step that the operator sees; "::run COMMAND" is the command that failed if it is the last one.
 set -Eeuo pipefail
@@ -15,13 +16,13 @@ main() {
   mkdir -p "$SPACE" "$APT_CACHE"/{lists,archives}/partial
   if [[ $IN_MEMORY == yes ]]; then mount -t tmpfs -o mode=755,size=90% tmpfs "$SPACE"; fi
   mkdir -p "$SPACE"/{tree,lower,upper,work,probe,probe-upper,probe-work}
-  if [[ -n ${PARENT:-} ]]; then layer; else root; fi
+  if [[ -n ${HERE:-} ]]; then here; elif [[ -n ${PARENT:-} ]]; then layer; else root; fi
   put_files
   run_scripts
   leave
   record_packages
   check
-  pack
+  [[ -n ${HERE:-} ]] || pack
 }
 
 root() {
@@ -48,6 +49,23 @@ layer() {
   mount -o loop,ro "$PARENT" "$SPACE/lower"
   mount -t overlay overlay -o "lowerdir=$SPACE/lower,upperdir=$SPACE/upper,workdir=$SPACE/work" "$TREE"
   enter
+  add_packages
+}
+
+here() { # a root image starts from a published one, which may be old and has documents
+  mount --bind / "$TREE"
+  enter
+  if [[ -n ${SUITE:-} ]]; then
+    step "updates"
+    no_documents "$TREE"
+    apt_get update
+    touch "$APT_CACHE/lists.stamp"
+    apt_get upgrade
+  fi
+  add_packages
+}
+
+add_packages() {
   local packages
   mapfile -t packages <"$SPEC/packages"
   ((${#packages[@]})) || return 0

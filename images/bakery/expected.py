@@ -1,8 +1,13 @@
-"""What a finished image must be like, as a value that goes to the checks as JSON."""
+"""What a finished image must be like, as a value that goes to the checks as JSON.
+
+Of the standard library alone, as all that goes to a machine with the checks.
+"""
 
 from __future__ import annotations
 
-from pydantic.dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from images.bakery.model import ImageDefinition
 
@@ -41,4 +46,21 @@ def expected_of(image: ImageDefinition) -> Expected:
         ),
         commands=image.commands,
         absent=image.absent,
+    )
+
+
+def to_json(expected: Expected) -> str:
+    """As the checks read it."""
+    return json.dumps(asdict(expected))
+
+
+def from_json(text: str) -> Expected:
+    """What `to_json` has written."""
+    found: dict[str, Any] = json.loads(text)
+    return Expected(
+        packages=tuple(found["packages"]),
+        services=tuple(found["services"]),
+        files=tuple(ExpectedFile(**file) for file in found["files"]),
+        commands=tuple(tuple(command) for command in found["commands"]),
+        absent=tuple(found["absent"]),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from images.bakery.model import Images
 from images.bakery.oven import Oven
 from images.bakery.plan import plan_bake
 from images.bakery.store import BakedImage, default_store
+from images.bakery.wave import bake_wave
 from kit.errors import HostError
 from kit.output import Talk
 from kit.paths import ROOT, cache_dir
-from kit.process import end_running
 
 TOOLS = ("mmdebstrap", "mkfs.ext4", "setpriv", "unshare", "mount", "chroot", "dpkg-query")
 LISTS_STAMP = "lists.stamp"
@@ -46,7 +45,7 @@ def bake_local(
                 (cache_dir() / "apt" / LISTS_STAMP).unlink(missing_ok=True)
             # Planned again: what another bake made while we waited is not made twice.
             for wave in plan():
-                _bake_wave(wave, Oven(images, digests(images), default_store(), talk))
+                bake_wave(wave, Oven(images, digests(images), default_store(), talk).bake)
     ready = find_baked(images)
     return tuple(ready[name] for name in wanted)
 
@@ -61,23 +60,6 @@ def find_baked(images: Images) -> Mapping[str, BakedImage]:
 def _waves(names: Sequence[str], images: Images, *, force: bool, refresh: bool) -> tuple[tuple[str, ...], ...]:
     ready = {image.digest for image in find_baked(images).values()}
     return plan_bake(names, images, digests(images), ready, force=force, refresh=refresh)
-
-
-def _bake_wave(wave: Sequence[str], oven: Oven) -> None:
-    """Side by side. If one fails the others are finished first; on Ctrl-C all are ended."""
-    with ThreadPoolExecutor(max_workers=len(wave)) as pool:
-        futures = [pool.submit(oven.bake, name) for name in wave]
-        try:
-            for future in futures:
-                future.result()
-        except KeyboardInterrupt:
-            _abandon(futures)
-            raise
-
-
-def _abandon(futures: Sequence[Future[BakedImage]]) -> None:
-    while wait(futures, timeout=0.1).not_done:
-        end_running()
 
 
 def _sweep(folder: Path) -> None:

@@ -76,7 +76,7 @@ class Oven:
             try:
                 run(command, env=self._environment(image, work), timeout=TIMEOUT, on_line=progress.hear, logfile=log)
             except ProcessFailed as error:
-                raise _explained(error, image.name, progress, log) from error
+                raise _with_room(progress.explained(error, log)) from error
 
     def _environment(self, image: ImageDefinition, work: Path) -> Mapping[str, str]:
         digest = self.digests[image.name]
@@ -101,14 +101,10 @@ def _available(meminfo: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _explained(error: ProcessFailed, image: str, progress: Progress, log: Path) -> ProcessFailed:
-    shown = "".join(f"\n  | {line}" for line in progress.last_lines)
-    return ProcessFailed(
-        f"image {image}: {progress.step}: `{progress.command}` ended with {error.returncode}{shown}",
-        returncode=error.returncode,
-        output="\n".join(progress.last_lines),
-        remedy=f"{f'{_make_room()}; ' if NO_ROOM in shown else ''}the whole of what it said is in {log}",
-    )
+def _with_room(error: ProcessFailed) -> ProcessFailed:
+    if NO_ROOM in error.output:
+        error.remedy = f"{_make_room()}; {error.remedy}"
+    return error
 
 
 def _make_room() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
 from cloud.host import ImageStorage
-from cloud.labels import DIGEST, IMAGE, MANIFEST, is_ours, of_image
+from cloud.labels import DIGEST, IMAGE, MANIFEST, is_ours, is_passing, of_image
 from cloud.session import Session
 from images.bakery.digest import SHORT
 from images.bakery.store import BakedImage
@@ -25,7 +25,7 @@ FORMER = "samovar-former"
 
 @dataclass(frozen=True)
 class Published:
-    """An image that machines can be made from. `digest` and `manifest` have 12 hex digits; `size` is in bytes."""
+    """An image that machines can be made from. `digest` and `manifest` have 12 hex digits; sizes are in bytes."""
 
     id: str
     name: str
@@ -34,11 +34,14 @@ class Published:
     manifest: str
     size: int
     created_at: datetime
+    min_disk_size: int = 0
 
 
 def published(session: Session) -> tuple[Published, ...]:
-    """Every image that we published and that is ready, by name."""
-    images = (_read(message) for message in _list(session) if message.status == Image.READY)
+    """Every image that we published and that is whole, by name."""
+    images = (
+        _read(message) for message in _list(session) if message.status == Image.READY and not is_passing(message.labels)
+    )
     return tuple(sorted(images, key=lambda image: image.name))
 
 
@@ -85,6 +88,16 @@ def _make_room(session: Session, message: Image) -> None:
     session.finish(_client(session).Update(request), what=f"rename {message.name}")
 
 
+def adopt(session: Session, image_id: str, name: str, labels: Mapping[str, str]) -> None:
+    """Gives an image that is whole its name and its labels; one of former packages that has the name gives it up."""
+    for message in _list(session):
+        if message.name == name and message.id != image_id:
+            _make_room(session, message)
+    mask = FieldMask(paths=["name", "labels"])
+    request = rpc.UpdateImageRequest(image_id=image_id, update_mask=mask, name=name, labels=labels)
+    session.finish(_client(session).Update(request), what=f"name {name}")
+
+
 def require_storage(session: Session) -> ImageStorage:
     """Where RAW files are put; ConfigError for a cloud that takes none, before anything is baked for it."""
     if session.image_storage is None:
@@ -114,4 +127,4 @@ def _read(message: Image) -> Published:
     size = message.storage_size
     created = message.created_at.ToDatetime()
     image, digest, manifest = (labels.get(label, "") for label in (IMAGE, DIGEST, MANIFEST))
-    return Published(message.id, message.name, image, digest, manifest, size, created)
+    return Published(message.id, message.name, image, digest, manifest, size, created, message.min_disk_size)

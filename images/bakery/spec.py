@@ -7,9 +7,7 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from images.bakery.expected import Expected, expected_of
+from images.bakery.expected import expected_of, to_json
 from images.bakery.model import ImageDefinition, InputFile, Script
 
 CLEAN = "clean.sh"
@@ -24,7 +22,7 @@ def write_spec(folder: Path, image: ImageDefinition, sources: Sequence[str]) -> 
     (folder / "files.tar").write_bytes(archive(image.files))
     for number, script in enumerate(scripts_of(image)):
         (folder / "scripts" / f"{number:02}-{Path(script.name).name}").write_bytes(script.data)
-    (folder / "expected.json").write_bytes(TypeAdapter(Expected).dump_json(expected_of(image)))
+    (folder / "expected.json").write_text(to_json(expected_of(image)))
 
 
 def scripts_of(image: ImageDefinition) -> tuple[Script, ...]:

@@ -35,7 +35,7 @@ class BakedImage:
 
     @property
     def manifest_digest(self) -> str:
-        return hashlib.sha256(_json(self.packages).encode()).hexdigest()
+        return manifest_digest(self.packages)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,11 @@ def default_store() -> Store:
 def parse_packages(text: str) -> Mapping[str, str]:
     """From lines of `package<tab>version`, as dpkg-query writes them."""
     return dict(line.split("\t") for line in text.splitlines())
+
+
+def manifest_digest(packages: Mapping[str, str]) -> str:
+    """The sha256, in hex, of what apt resolved."""
+    return hashlib.sha256(_json(packages).encode()).hexdigest()
 
 
 def _json(packages: Mapping[str, str]) -> str:

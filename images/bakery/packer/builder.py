@@ -1,0 +1,79 @@
+"""The Packer builder: bakes images on machines of the cloud, by Packer and its yandex plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from cloud.session import Session
+from images.bakery.definition import load_images
+from images.bakery.digest import SHORT, digests, image_name
+from images.bakery.lock import bakery_lock
+from images.bakery.model import Images
+from images.bakery.packer.clients import ready_clients
+from images.bakery.packer.leftovers import abandoned, remove
+from images.bakery.packer.origin import origin
+from images.bakery.packer.oven import PackerOven
+from images.bakery.packer.parcel import NAME, write_parcel
+from images.bakery.packer.place import ANYWHERE, build_place
+from images.bakery.packer.template import template
+from images.bakery.plan import plan_bake
+from images.bakery.publish import published
+from images.bakery.wave import bake_wave
+from kit.output import Talk
+from kit.paths import ROOT, cache_dir
+
+
+def bake_packer(
+    session: Session,
+    names: Iterable[str],
+    *,
+    talk: Talk,
+    ssh_from: str = ANYWHERE,
+    force: bool = False,
+    refresh: bool = False,
+    root: Path = ROOT,
+) -> tuple[str, ...]:
+    """Bakes what the cloud does not have of the images `names` (none: all) and of their parents; returns their ids.
+
+    With `force` the images named are baked anew; with `refresh` their parents too.
+    Raises ConfigError, HostError (no Packer that fits), CloudError, ProcessFailed (a step failed: as the local builder
+    says it). However it ends, nothing of the bake stays in the cloud but whole images.
+    """
+    images = load_images(root)
+    wanted = tuple(names) or tuple(images)
+    plan = partial(_waves, session, wanted, images, force=force, refresh=refresh)
+    if not plan():
+        return ()
+    clients = ready_clients(talk)
+    with bakery_lock(_folder(), talk):
+        remove(session, abandoned(session), talk)
+        with build_place(session, talk, ssh_from=ssh_from) as place:
+            oven = PackerOven(session, images, digests(images), clients, place, talk, _folder())
+            return tuple(made for wave in plan() for made in bake_wave(wave, oven.bake))
+
+
+def print_template(session: Session, name: str, root: Path = ROOT) -> str:
+    """The template of one image; the parcel that it names is written beside where the bake has it."""
+    images = load_images(root)
+    plan_bake([name], images, digests(images), ())
+    digest = digests(images)[name]
+    folder = _folder() / "templates" / f"{name}-{digest[:SHORT]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_parcel(folder / NAME, images[name], digest)
+    text = template(images[name], digest, origin(session, images, name), session.access)
+    return text.replace("${path.root}", str(folder))
+
+
+def _waves(
+    session: Session, names: Sequence[str], images: Images, *, force: bool, refresh: bool
+) -> tuple[tuple[str, ...], ...]:
+    known = digests(images)
+    there = {image.name for image in published(session)}
+    ready = [digest for name, digest in known.items() if image_name(name, digest) in there]
+    return plan_bake(names, images, known, ready, force=force, refresh=refresh)
+
+
+def _folder() -> Path:
+    return cache_dir() / "packer"

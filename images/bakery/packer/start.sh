@@ -1,0 +1,36 @@
+#!/bin/bash
+# Bakes the machine that it runs on: Packer has made it, put this folder there, and has its disk made an image of when
+# this ends well. The steps, the checks and the hygiene are bake.sh's, as on a workstation.
+set -euo pipefail
+cd "$(dirname "$0")"
+WORK=$PWD
+# shellcheck disable=SC1091 # it comes with the parcel
+. ./environment
+export WORK DIGEST SUITE HERE=yes IN_MEMORY=yes OUT=$WORK/out APT_CACHE=$WORK/apt PYTHON=python3 PYTHONPATH=$WORK/lib
+WRITERS=( # what writes to the disk by itself, now or when the machine is stopped, behind the back of the cleaning
+  apt-daily.timer apt-daily-upgrade.timer logrotate.timer man-db.timer rsyslog.service samovar-node.service
+  systemd-random-seed.service systemd-timesyncd.service systemd-tmpfiles-clean.timer unattended-upgrades.service
+)
+
+quiet() {
+  local unit
+  cloud-init status --wait >/dev/null || : # it ends with 2 for a mere warning
+  for unit in "${WRITERS[@]}"; do
+    systemctl stop "$unit" 2>/dev/null || : # not every image has each
+  done
+  mkdir -p /run/systemd/journald.conf.d
+  printf '[Journal]\nStorage=volatile\n' >/run/systemd/journald.conf.d/bake.conf
+  systemctl restart systemd-journald
+}
+
+echo "::step the machine comes to rest"
+quiet
+mkdir "$APT_CACHE"
+mount -t tmpfs -o mode=755,size=50% tmpfs "$APT_CACHE"
+unshare --mount --propagation private --pid --fork --kill-child=KILL --mount-proc bash "$WORK/bake.sh" </dev/null 2>&1 || {
+  code=$?
+  echo "::exit $code"
+  exit "$code"
+}
+sed 's/^/::package /' "$OUT.packages"
+sync

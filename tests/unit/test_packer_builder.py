@@ -1,0 +1,141 @@
+"""The Packer builder's pure parts: the template, the parcel, what Packer's output says, whose a leftover is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloud.access import Access
+from images.bakery.definition import load_images
+from images.bakery.digest import digests, image_name
+from images.bakery.packer.holder import LIFETIME, holder, is_over
+from images.bakery.packer.origin import Origin, standard_origin
+from images.bakery.packer.parcel import write_parcel
+from images.bakery.packer.readout import Readout, Said, read_line
+from images.bakery.packer.template import disk_gb, template
+from images.bakery.progress import Progress
+from images.bakery.spec import scripts_of
+from kit.errors import ProcessFailed
+from kit.output import PlainTalk
+from kit.paths import ROOT
+
+IMAGES = load_images(ROOT)
+DIGESTS = digests(IMAGES)
+ACCESS = Access(endpoint="127.0.0.1:1", folder_id="folder-1", zone="ru-central1-b", token="t1.secret.token")
+
+
+def text(name: str, origin: Origin | None = None) -> str:
+    return template(IMAGES[name], DIGESTS[name], origin or standard_origin(IMAGES[name]), ACCESS)
+
+
+def test_the_image_has_the_names_and_labels_of_the_local_builders() -> None:
+    said = " ".join(text("nginx").split())
+    digest = DIGESTS["nginx"]
+    for wanted in (
+        f'default = "{image_name("nginx", digest)}"',
+        "image_name = var.image_name",
+        'image_family = "samovar-nginx"',
+        f'image_description = "{digest}"',
+        'managed-by = "samovar"',
+        'image = "nginx"',
+        f'digest = "{digest[:12]}"',
+    ):
+        assert wanted in said
+
+
+def test_a_root_starts_from_debians_own_family_and_a_layer_from_its_parent_by_id() -> None:
+    base = " ".join(text("base").split())
+    assert 'source_image_family = "debian-13" source_image_folder_id = "standard-images"' in base
+    assert 'source_image_family = "samovar-base" source_image_folder_id = "folder-1"' in " ".join(text("nginx").split())
+    layer = text("nginx", Origin(id="fd8parent", name="samovar-base-1"))
+    assert 'source_image_id = "fd8parent" # samovar-base-1' in layer
+    assert "source_image_family" not in layer
+
+
+def test_it_holds_no_secret_and_what_it_reads_well() -> None:
+    said = text("nginx")
+    assert "t1.secret.token" not in said
+    assert "packages: nginx" in said
+    assert "scripts/nginx/no-defaults.sh\n#   clean.sh\n#   checks" in said
+    assert not [line for line in said.splitlines() if line != line.rstrip()]
+
+
+def test_a_disk_holds_the_image_that_it_is_made_from() -> None:
+    assert disk_gb(Origin()) == 5
+    assert disk_gb(Origin(size=10 * 2**30 + 1)) == 11
+
+
+def unpacked(folder: Path) -> Path:
+    there = folder / "there"
+    there.mkdir()
+    subprocess.run(["tar", "-xf", str(folder / "parcel.tar"), "-C", str(there)], check=True)
+    return there
+
+
+def test_the_machine_bakes_the_very_bytes_of_the_definition(tmp_path: Path) -> None:
+    write_parcel(tmp_path / "parcel.tar", IMAGES["nginx"], DIGESTS["nginx"])
+    there = unpacked(tmp_path)
+    assert (there / "bake.sh").read_bytes() == (ROOT / "images/bakery/bake.sh").read_bytes()
+    scripts = [file.read_bytes() for file in sorted((there / "spec/scripts").iterdir())]
+    assert scripts == [script.data for script in scripts_of(IMAGES["nginx"])]
+    assert (there / "environment").read_text() == f"DIGEST={DIGESTS['nginx']}\nSUITE=\n"
+
+
+def test_the_checks_run_there_on_the_standard_library_alone(tmp_path: Path) -> None:
+    write_parcel(tmp_path / "parcel.tar", replace(IMAGES["nginx"], commands=()), DIGESTS["nginx"])
+    there = unpacked(tmp_path)
+    argv = ["/usr/bin/python3", "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import images.bakery.inspect"]
+    subprocess.run([*argv, str(there / "lib")], check=True, cwd=there)
+
+
+def test_what_packer_says_is_read() -> None:
+    line = "1700000000,,ui,say,==> yandex.nginx: Creating disk..."
+    assert read_line(line) == (Said(1700000000, "say", "Creating disk..."),)
+    line = "1700000001,,ui,message,    yandex.nginx: a%!(PACKER_COMMA) b\\n    yandex.nginx: c"
+    assert [said.text for said in read_line(line)] == ["a, b", "c"]
+    assert read_line("1700000001,yandex.nginx,artifact,0,id,fd8") == ()
+    assert read_line("no line of packer") == ()
+
+
+def test_a_failing_script_is_told_as_by_the_local_builder(tmp_path: Path) -> None:
+    with Progress("nginx", PlainTalk()) as progress:
+        readout = Readout(progress.hear)
+        for said in ("::step broken.sh", ":::run false because", "last words", "::exit 3"):
+            readout.line(f"1,,ui,message,    yandex.nginx: {said}")
+        readout.line("1,,ui,error,==> yandex.nginx: Script exited with non-zero exit status: 3")
+        for said in ("Provisioning step had errors: Running the cleanup provisioner", "Destroying instance..."):
+            readout.line(f"1,,ui,say,==> yandex.nginx: {said}")
+        readout.line("1,,ui,say,\\n==> Builds finished but no artifacts were created.")
+    error = progress.explained(ProcessFailed("packer", returncode=1, output=""), tmp_path / "log")
+    assert error.message.startswith("image nginx: broken.sh: `false because` ended with 3\n  | last words")
+    assert error.returncode == 3
+
+
+@pytest.mark.parametrize("age", [0, LIFETIME - 1])
+def test_a_bake_that_runs_is_left_alone_and_one_that_died_is_over(age: float) -> None:
+    assert not is_over(holder(), age)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    place = holder().rpartition("-")[0]
+    assert is_over(f"{place}-{ended.pid}", age)
+    assert not is_over(f"elsewhere-{ended.pid}", age)
+
+
+def test_nobody_bakes_for_ever() -> None:
+    assert is_over(f"elsewhere-{os.getpid()}", LIFETIME + 1)
+    assert is_over("", LIFETIME + 1)
+    assert not is_over("", 10)
+
+
+def test_the_expectations_survive_the_way() -> None:
+    from images.bakery.expected import expected_of, from_json, to_json  # noqa: PLC0415 - the border of this test alone
+
+    expected = expected_of(IMAGES["nginx"])
+    assert from_json(to_json(expected)) == expected
+    assert json.loads(to_json(expected))["packages"] == ["nginx"]
