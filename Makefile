@@ -1,6 +1,6 @@
 # The whole workshop: `make help` lists it. Every target can be run again at any time.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint unit bench lock clients clean
+.PHONY: help setup dev test lint unit bench docs lock clients clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -30,6 +30,9 @@ bench: setup ## Measure, and print the table of the README
 
 clients: setup ## Build Packer and its yandex plugin into the cache, where this machine has none (needs Go)
 	@$(PYTHON) -m images.bakery.packer.clients
+
+docs: setup ## Write docs/cli.md and docs/schemas anew, from the code
+	$(PYTHON) tools/docs.py docs
 
 lock: ## Renew the locks after a change of pyproject.toml
 	@bash scripts/lock.sh

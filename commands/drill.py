@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cloud.session import Session
     from drills.breaks import Break
     from drills.client import Target
+    from drills.drill import DrillJson
     from envs.model import Environment
     from groups.status import Status
 
@@ -163,7 +164,7 @@ def _drill(
     show(found, fmt, _tables(found))
 
 
-def _tables(found: dict[str, Any]) -> list[RenderableType]:
+def _tables(found: DrillJson) -> list[RenderableType]:
     failures = ", ".join(f"{count} {name}" for name, count in found["failures"].items())
     rows = [
         ("broken", found["broken"]),

@@ -8,7 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from cloud.session import Session
 from drills.breaks import Break
@@ -63,8 +64,7 @@ class DrillReport:
         """The longest time without a good answer, in seconds."""
         return longest_gap(self.outcomes, max((outcome.end for outcome in self.outcomes), default=0.0))
 
-    def to_json(self) -> dict[str, Any]:
-        """The documented shape."""
+    def to_json(self) -> DrillJson:
         found = self.failures
         return {
             "environment": self.environment,
@@ -84,6 +84,31 @@ class DrillReport:
             "worst_seconds": round(self.worst, 3),
             "longest_gap_seconds": round(self.gap, 3),
         }
+
+
+class DrillJson(TypedDict):
+    """What a break did: seconds from it on, and what became of the requests that were sent meanwhile.
+
+    Failed requests are told apart by when they were sent (before the break, in flight at it, until the group noticed,
+    later), and in `failures` by what became of them.
+    """
+
+    environment: str
+    broken: str
+    addresses: list[str]
+    profile: str
+    rate: float
+    seconds_until_noticed: float
+    seconds_until_whole: float
+    requests: int
+    failed: int
+    failed_before: int
+    failed_in_flight: int
+    failed_until_noticed: int
+    failed_later: int
+    failures: dict[str, int]
+    worst_seconds: float
+    longest_gap_seconds: float
 
 
 def failures(outcomes: Sequence[Outcome], broke: float, noticed: float) -> Failures:

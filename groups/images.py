@@ -14,7 +14,7 @@ from cloudinit.node.render import render
 from cloudinit.node.role import Role, read_role, read_settings
 from cloudinit.node.trial import MACHINE
 from envs.model import Environment, Group, SecretKind
-from groups.desired import metadata
+from groups.desired import SEEDED, metadata
 from groups.spec import Observed
 from images.bakery.definition import load_images
 from images.bakery.digest import digests, image_name
@@ -89,7 +89,7 @@ def _text(files: Mapping[str, bytes], target: str) -> str | None:
 
 
 def _remedy(group: Group, role: Role) -> str:
-    lacking = [name for name in role.secrets if name not in group.secrets]
+    lacking = [name for name in role.secrets if name not in (*group.secrets, SEEDED)]
     if lacking:
         return f"the role knows secrets that the group does not have: give it `secrets: [{', '.join(lacking)}]`"
     return f"correct `settings:` of the group, or the templates of images/{group.image}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from groups.spec import Desired, Existing, InstanceGroup, Kind, Observed, Ref, Resource, Template
 
@@ -47,20 +48,35 @@ class Plan:
     environment: str
     changes: tuple[Change, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """`{"environment", "changes": [{"action", "kind", "name", "reason"}]}`."""
+    def to_json(self) -> PlanJson:
         return {
             "environment": self.environment,
             "changes": [
                 {
-                    "action": change.action.value,
-                    "kind": change.ref.kind.value,
+                    "action": change.action,
+                    "kind": change.ref.kind,
                     "name": change.ref.name,
                     "reason": change.reason,
                 }
                 for change in self.changes
             ],
         }
+
+
+class ChangeJson(TypedDict):
+    """One resource that changes."""
+
+    action: Action
+    kind: Kind
+    name: str
+    reason: str
+
+
+class PlanJson(TypedDict):
+    """What a rollout would do, in its order; no changes: nothing to do."""
+
+    environment: str
+    changes: list[ChangeJson]
 
 
 def plan(desired: Desired, observed: Observed, *, delete: frozenset[Kind] = frozenset()) -> Plan:

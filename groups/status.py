@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import NotRequired
+
+from typing_extensions import TypedDict
 
 HEALTHY = "HEALTHY"
 RUNNING = "RUNNING_ACTUAL"
@@ -65,22 +67,62 @@ class Status:
         """Whether there are groups and each is healthy."""
         return bool(self.groups) and all(group.healthy for group in self.groups)
 
-    def to_json(self) -> dict[str, Any]:
-        """The documented shape; `pid` is there where the cloud is the local one and the machine runs.
-
-        `said` is there of a machine that runs and is not well: the last that it said of itself.
-        """
+    def to_json(self) -> StatusJson:
         return {
             "environment": self.environment,
             "healthy": self.healthy,
-            "endpoints": {
-                scheme: [url for found, url in self.endpoints if found == scheme] for scheme in ("http", "https")
-            },
+            "endpoints": {"http": self._urls("http"), "https": self._urls("https")},
             "groups": [_group_json(group) for group in self.groups],
         }
 
+    def _urls(self, scheme: str) -> list[str]:
+        return [url for found, url in self.endpoints if found == scheme]
 
-def _group_json(group: GroupStatus) -> dict[str, Any]:
+
+class MachineJson(TypedDict):
+    """A machine: `status` in its group's eyes, in the words of the API, `balancer` in its balancer's (null: none).
+
+    `pid` is that of its init on this host, there where the cloud is the local one and the machine runs.
+    `said` is there of a machine that runs and is not well: the last that it said of itself.
+    """
+
+    name: str
+    zone: str
+    address: str
+    status: str
+    image: str
+    balancer: str | None
+    pid: NotRequired[int]
+    said: NotRequired[str]
+
+
+class GroupJson(TypedDict):
+    """A group: `size` is how many machines are wanted, `image` the one of new machines (null: not rolled out)."""
+
+    name: str
+    size: int
+    healthy: bool
+    image: str | None
+    machines: list[MachineJson]
+
+
+class EndpointsJson(TypedDict):
+    """The URLs of the external balancers' listeners."""
+
+    http: list[str]
+    https: list[str]
+
+
+class StatusJson(TypedDict):
+    """An environment: `healthy` where there are groups and each has just the machines that are wanted, all well."""
+
+    environment: str
+    healthy: bool
+    endpoints: EndpointsJson
+    groups: list[GroupJson]
+
+
+def _group_json(group: GroupStatus) -> GroupJson:
     return {
         "name": group.name,
         "size": group.size,
@@ -90,9 +132,20 @@ def _group_json(group: GroupStatus) -> dict[str, Any]:
     }
 
 
-def _machine_json(machine: MachineStatus) -> dict[str, Any]:
-    found = asdict(machine)
-    return {key: value for key, value in found.items() if value is not None or key not in {"pid", "said"}}
+def _machine_json(machine: MachineStatus) -> MachineJson:
+    found: MachineJson = {
+        "name": machine.name,
+        "zone": machine.zone,
+        "address": machine.address,
+        "status": machine.status,
+        "image": machine.image,
+        "balancer": machine.balancer,
+    }
+    if machine.pid is not None:
+        found["pid"] = machine.pid
+    if machine.said is not None:
+        found["said"] = machine.said
+    return found
 
 
 def _state(machine: MachineStatus) -> str:

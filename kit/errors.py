@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
     """The exit codes of `cli.py`. They are a promise to scripts: a number is never reused for another meaning."""
 
-    OK = 0
-    FAILURE = 1
-    USAGE = 2
-    CONFIG = 3
-    CLOUD = 4
-    TIMEOUT = 5
-    PROCESS = 6
-    HOST = 7
-    UNHEALTHY = 8
-    DECLINED = 9
-    BUSY = 10
-    UNKEPT = 11
-    INTERRUPTED = 130
+    meaning: str
+
+    OK = 0, "done; what was asked for is so"
+    FAILURE = 1, "something that nobody foresaw; run again with --debug and report it"
+    USAGE = 2, "the command line is wrong"
+    CONFIG = 3, "a file that you wrote does not hold what it must: an environment, an image, credentials"
+    CLOUD = 4, "the cloud refused or failed a call, or an operation of it ended with an error"
+    TIMEOUT = 5, "a deadline passed; the message says what was last seen"
+    PROCESS = 6, "a process failed, such as a step of a bake; the message holds its last lines and the log's path"
+    HOST = 7, "this host lacks something: a right, a package, disk space, a free port"
+    UNHEALTHY = 8, "`status --exit-code` found something that is not healthy"
+    DECLINED = 9, "you answered no; nothing was done"
+    BUSY = 10, "another rollout of the environment, or another daemon of the home, is at it; the message names it"
+    UNKEPT = 11, "a load or a drill found that the service did not keep its terms"
+    INTERRUPTED = 130, "Ctrl-C; run the command again: it goes on from what is there"
+
+    def __new__(cls, value: int, meaning: str) -> Self:
+        """A number with its meaning."""
+        code = int.__new__(cls, value)
+        code._value_, code.meaning = value, meaning
+        return code
 
 
 class SamovarError(Exception):

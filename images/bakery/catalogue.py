@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from cloud.session import Session
 from images.bakery.definition import load_images
@@ -21,10 +22,7 @@ from kit.paths import ROOT
 
 @dataclass(frozen=True)
 class CatalogueImage:
-    """An image. `current`: it is what the repository describes now; `published`: the cloud has it, with the rest.
-
-    `size` is in bytes. `outdated` is None where nobody asked, or where this machine does not know its packages.
-    """
+    """An image, as ImageJson describes it."""
 
     name: str
     image: str
@@ -42,9 +40,39 @@ class Catalogue:
 
     images: tuple[CatalogueImage, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """The documented shape."""
+    def to_json(self) -> CatalogueJson:
         return {"images": [_image_json(image) for image in self.images]}
+
+
+class OutdatedJson(TypedDict):
+    """A package of which the mirror has another version than the image."""
+
+    package: str
+    baked: str
+    mirror: str
+
+
+class ImageJson(TypedDict):
+    """An image. `current`: it is what the repository describes now; `published`: the cloud has it, with the rest.
+
+    `size` is in bytes, `created_at` in UTC. `outdated` is null without --outdated, and where this machine does not know
+    the image's packages.
+    """
+
+    name: str
+    image: str
+    current: bool
+    published: bool
+    id: str | None
+    size: int | None
+    created_at: str | None
+    outdated: list[OutdatedJson] | None
+
+
+class CatalogueJson(TypedDict):
+    """The images of the repository as they are now, then what else the cloud has."""
+
+    images: list[ImageJson]
 
 
 def full_names(names: Sequence[str], root: Path = ROOT) -> Mapping[str, str]:
@@ -108,5 +136,17 @@ def _suite(name: str, images: Images) -> str:
     return suite
 
 
-def _image_json(image: CatalogueImage) -> dict[str, Any]:
-    return {**asdict(image), "created_at": image.created_at.isoformat() if image.created_at else None}
+def _image_json(image: CatalogueImage) -> ImageJson:
+    stale: list[OutdatedJson] | None = None
+    if image.outdated is not None:
+        stale = [{"package": each.package, "baked": each.baked, "mirror": each.mirror} for each in image.outdated]
+    return {
+        "name": image.name,
+        "image": image.image,
+        "current": image.current,
+        "published": image.published,
+        "id": image.id,
+        "size": image.size,
+        "created_at": image.created_at.isoformat() if image.created_at else None,
+        "outdated": stale,
+    }

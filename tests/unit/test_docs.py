@@ -1,0 +1,43 @@
+"""The documentation says what the code does: generated pages are fresh, links lead somewhere, examples exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands.main import cli
+from kit.paths import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+
+
+def test_generated_pages_are_fresh(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "tools/docs.py", tmp_path], check=True)
+    written = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert written
+    stale = [
+        str(path) for path, text in written.items() if not (DOCS / path).exists() or (DOCS / path).read_text() != text
+    ]
+    assert not stale, "run make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_are_named_exist(page: Path) -> None:
+    named = set(re.findall(r"\./cli\.py ([a-z]+)", page.read_text()))
+    assert named <= set(cli.commands)
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in readme] == []

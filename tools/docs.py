@@ -1,0 +1,83 @@
+"""Writes the pages that are read off the code: the reference of the command line, and the schemas of `-o json`.
+
+`python tools/docs.py FOLDER`. A test holds docs/ to what this writes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import click
+from pydantic import TypeAdapter
+
+from commands.main import PROGRAM, cli
+from drills.drill import DrillJson
+from groups.plan import PlanJson
+from groups.status import StatusJson
+from images.bakery.catalogue import CatalogueJson
+from kit.errors import ExitCode
+from kit.paths import default_home
+
+SCHEMAS: Mapping[str, type] = {
+    "plan": PlanJson,
+    "status": StatusJson,
+    "images": CatalogueJson,
+    "drill": DrillJson,
+}
+"""By the command whose `-o json` has that shape."""
+CLI_HEAD = f"""\
+# The command line
+
+Written from the code by `make docs`; `./{PROGRAM} COMMAND --help` says the same. Data goes to stdout, talk to stderr.
+`-o json` and `-o yaml` show the same values, and [schemas/](schemas/) describes them. Off a terminal nothing is asked
+and nothing is coloured, and with `NO_COLOR` nothing is coloured on one either. An option can also be given by a
+variable: `SAMOVAR_`, the command where there is one, and the option's name.
+"""
+
+
+def write(folder: Path) -> None:
+    """Makes the pages anew below `folder`."""
+    (folder / "schemas").mkdir(parents=True, exist_ok=True)
+    (folder / "cli.md").write_text("\n".join(_reference()))
+    for name, shape in SCHEMAS.items():
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(shape).json_schema()}
+        (folder / "schemas" / f"{name}.json").write_text(f"{json.dumps(schema, indent=2)}\n")
+
+
+def _reference() -> Iterator[str]:
+    yield CLI_HEAD
+    yield from _command(click.Context(cli, info_name=f"./{PROGRAM}", auto_envvar_prefix="SAMOVAR"), 2)
+    yield "## Exit codes\n\nThey keep their meaning: a number is never used for another one.\n"
+    yield "| | |\n|---|---|"
+    yield from (f"| {code:d} | {code.meaning} |" for code in ExitCode)
+    yield ""
+
+
+def _command(context: click.Context, depth: int) -> Iterator[str]:
+    command = context.command
+    yield f"{'#' * min(depth, 3)} `{context.command_path}`\n"
+    yield f"```\n{' '.join([context.command_path, *command.collect_usage_pieces(context)])}\n```\n"
+    yield f"{inspect.cleandoc(command.help or '')}\n"
+    records = [_record(option, context) for option in command.params if isinstance(option, click.Option)]
+    if records:
+        yield "| | |\n|---|---|"
+        yield from (f"| `{names}` | {text} |" for names, text in records)
+        yield ""
+    for name, inner in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from _command(click.Context(inner, info_name=name, parent=context), depth + 1)
+
+
+def _record(option: click.Option, context: click.Context) -> tuple[str, str]:
+    """An option's names and what it is for, without what differs from one machine to the next."""
+    names, text = option.get_help_record(context) or ("", "")
+    return names.replace("|", "\\|"), " ".join(text.replace(str(default_home()), "in your state folder").split())
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
