@@ -11,7 +11,7 @@ from envs.model import BalancerType, Environment, Group
 from groups.foundation import Address, DataRecord, Disk, InternalAddress, SecurityGroup, ServiceAccount
 from groups.ground import ground
 from groups.names import account_name, disk_name, group_name, record_name, secret_name, subnet_name
-from groups.rules import rules
+from groups.rules import is_edge, rules
 from groups.spec import (
     Balancer,
     Deploy,
@@ -50,14 +50,19 @@ def metadata(environment: Environment, group: Group, api: Api | None = None) -> 
     secrets = {name: token(Ref(Kind.SECRET, secret_name(environment.name, name))) for name in group.secrets}
     if group.data_disk:
         secrets[SEEDED] = token(Ref(Kind.RECORD, record_name(environment.name, group.name)))
-    peers: dict[str, int] = {}
+    peers = {group.name: _most(group)} if is_edge(group) and group.ports else {}
     settings: dict[str, Any] = dict(group.settings)
     if group.upstream:
         asked = environment.group(group.upstream)
-        peers[asked.name] = (asked.size // PEERS + 1) * PEERS
+        peers[asked.name] = _most(asked)
         if asked.balancer and asked.balancer.type is BalancerType.INTERNAL:
             settings.setdefault("upstream", _where(environment, asked, asked.balancer))
     return instance_metadata(group.image, settings, api if secrets else None, peers=peers, secrets=secrets)
+
+
+def _most(group: Group) -> int:
+    """How many machines the group can have without those who ask it being told anew."""
+    return (group.size // PEERS + 1) * PEERS
 
 
 def _where(environment: Environment, asked: Group, balancer: BalancerOfGroup) -> str:

@@ -78,21 +78,25 @@ class InternalAddress(Spec):
         yield Ref(Kind.SUBNET, self.subnet)
 
 
+WORLD = "0.0.0.0/0"
+CHECKS, SELF = "loadbalancer_healthchecks", "self_security_group"
+"""The API's own names for where balancers ask from, and for the machines of the very group."""
+TCP, UDP = "TCP", "UDP"
+"""As the API names them."""
+
+
 @dataclass(frozen=True, order=True)
 class Rule:
-    """TCP that is let through: `port` 0 is every port; `peer` is a range, a security group's name, or CHECKS."""
+    """What is let through: `port` 0 is every port; `peer` is a range, a security group's name, CHECKS or SELF."""
 
     inbound: bool
     port: int
     peer: str
+    protocol: str = TCP
 
     def __str__(self) -> str:
-        return f"{'from' if self.inbound else 'to'} {self.peer} port {self.port or 'any'}"
-
-
-WORLD = "0.0.0.0/0"
-CHECKS = "loadbalancer_healthchecks"
-"""The API's own name for where balancers ask from."""
+        port = f"{self.port or 'any'}{'' if self.protocol == TCP else f' ({self.protocol})'}"
+        return f"{'from' if self.inbound else 'to'} {self.peer} port {port}"
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class SecurityGroup(Spec):
     def refs(self) -> Iterator[Ref]:
         yield Ref(Kind.NETWORK, self.network)
         for peer in sorted({rule.peer for rule in self.rules}):
-            if peer != CHECKS and "/" not in peer:
+            if peer not in {CHECKS, SELF} and "/" not in peer:
                 yield Ref(Kind.SECURITY_GROUP, peer)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envs.model import BalancerType, Environment, Group
-from groups.foundation import CHECKS, WORLD, Rule
+from groups.foundation import CHECKS, SELF, UDP, WORLD, Rule
 from groups.names import group_name
 
 HTTPS = 443
@@ -23,10 +23,19 @@ def open_ports(group: Group) -> tuple[int, ...]:
     return tuple(sorted({*listeners, *group.ports}))
 
 
+def is_edge(group: Group) -> bool:
+    """Whether the world asks it. Edges know each other and reach each other at the group's ports."""
+    return group.balancer is not None and group.balancer.type is BalancerType.EXTERNAL
+
+
 def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
     yield Rule(inbound=True, port=group.health.port, peer=CHECKS)
-    if group.balancer and group.balancer.type is BalancerType.EXTERNAL:
-        yield from (Rule(inbound=True, port=port, peer=WORLD) for port in group.balancer.listeners.values())
+    if group.balancer and is_edge(group):
+        listeners = group.balancer.listeners
+        yield from (Rule(inbound=True, port=port, peer=WORLD) for port in listeners.values())
+        if group.public and "https" in listeners:
+            yield Rule(inbound=True, port=listeners["https"], peer=WORLD, protocol=UDP)
+        yield from (Rule(inbound=True, port=port, peer=SELF) for port in group.ports)
     for asking in environment.groups:
         if asking.upstream == group.name:
             peer = group_name(environment.name, asking.name)

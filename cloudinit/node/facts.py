@@ -12,13 +12,17 @@ Secret = str | Mapping[str, str]
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine as templates see it; `hostname` is fully qualified, `address` the first internal one."""
+    """The machine as templates see it; `hostname` is fully qualified, `address` the first internal one.
+
+    `public` is the public address that is this machine's own, empty where it has none.
+    """
 
     id: str
     name: str
     hostname: str
     address: str
     zone: str
+    public: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,15 @@ class Facts:
 def read_facts(instance: Mapping[str, Any]) -> Facts:
     """From the recursive answer for `instance/` in Google's form, whose keys are in camel case."""
     attributes = instance.get("attributes") or {}
-    interfaces = instance.get("networkInterfaces") or [{}]
+    interface = (instance.get("networkInterfaces") or [{}])[0]
+    access = (interface.get("accessConfigs") or [{}])[0]
     machine = Machine(
         id=str(instance.get("id", "")),
         name=str(instance.get("name", "")),
         hostname=str(instance.get("hostname", "")),
-        address=str(interfaces[0].get("ip", "")),
+        address=str(interface.get("ip", "")),
         zone=str(instance.get("zone", "")).rpartition("/")[2],
+        public=str(access.get("externalIp", "")),
     )
     return Facts(
         machine=machine,

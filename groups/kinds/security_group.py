@@ -12,7 +12,7 @@ from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup as SecurityGrou
 from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 
 from cloud.session import Session
-from groups.foundation import CHECKS, Rule, SecurityGroup
+from groups.foundation import CHECKS, SELF, Rule, SecurityGroup
 from groups.kinds.base import Begun, Fixed, Names, Work, begun
 from groups.spec import Existing, Kind, Resource
 
@@ -56,11 +56,11 @@ class SecurityGroups(Fixed):
 
 
 def _rule(work: Work, rule: Rule) -> rpc.SecurityGroupRuleSpec:
-    spec = rpc.SecurityGroupRuleSpec(direction=INBOUND if rule.inbound else OUTBOUND, protocol_name="TCP")
+    spec = rpc.SecurityGroupRuleSpec(direction=INBOUND if rule.inbound else OUTBOUND, protocol_name=rule.protocol)
     if rule.port:
         spec.ports.CopyFrom(PortRange(from_port=rule.port, to_port=rule.port))
-    if rule.peer == CHECKS:
-        spec.predefined_target = CHECKS
+    if rule.peer in {CHECKS, SELF}:
+        spec.predefined_target = rule.peer
     elif "/" in rule.peer:
         spec.cidr_blocks.CopyFrom(CidrBlocks(v4_cidr_blocks=[rule.peer]))
     else:
@@ -71,4 +71,4 @@ def _rule(work: Work, rule: Rule) -> rpc.SecurityGroupRuleSpec:
 def _read_rule(rule: SecurityGroupRule, names: Names) -> Rule:
     blocks = ", ".join(rule.cidr_blocks.v4_cidr_blocks)
     peer = rule.predefined_target or blocks or names.of(rule.security_group_id)
-    return Rule(inbound=rule.direction == INBOUND, port=rule.ports.from_port, peer=peer)
+    return Rule(inbound=rule.direction == INBOUND, port=rule.ports.from_port, peer=peer, protocol=rule.protocol_name)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from envs.load import load_environment
 from groups.certificate import self_signed
 from groups.desired import desired, metadata
-from groups.foundation import CHECKS, WORLD, Rule
+from groups.foundation import CHECKS, SELF, TCP, UDP, WORLD, Rule
 from groups.plan import levels, plan
 from groups.rules import rules
 from groups.spec import Kind, Observed, Ref
@@ -19,14 +19,15 @@ IMAGES = {name: f"samovar-{name}-0123456789ab" for name in ("nginx", "bingo", "p
 OUT = {Rule(inbound=False, port=443, peer=WORLD), Rule(inbound=False, port=0, peer="10.30.0.0/16")}
 
 
-def inbound(group: str) -> set[tuple[int, str]]:
+def inbound(group: str, protocol: str = TCP) -> set[tuple[int, str]]:
     found = rules(DEV, DEV.group(group))
     assert {rule for rule in found if not rule.inbound} == OUT
-    return {(rule.port, rule.peer) for rule in found if rule.inbound}
+    return {(rule.port, rule.peer) for rule in found if rule.inbound and rule.protocol == protocol}
 
 
 def test_the_world_reaches_the_edges_and_nothing_behind_them() -> None:
-    assert inbound("nginx") == {(80, WORLD), (443, WORLD), (80, CHECKS)}
+    assert inbound("nginx") == {(80, WORLD), (443, WORLD), (8081, SELF), (80, CHECKS)}
+    assert inbound("nginx", UDP) == {(443, WORLD)}
     assert inbound("bingo") == {(80, "dev-nginx"), (8080, "dev-nginx"), (80, CHECKS)}
     assert inbound("postgres") == {(5432, "dev-bingo"), (80, CHECKS)}
 
@@ -46,6 +47,7 @@ def test_machines_are_told_of_what_they_ask_by_tokens() -> None:
     assert {*mentioned(text)} == {Ref(Kind.SECRET, "dev-certificate"), Ref(Kind.INTERNAL_ADDRESS, "dev-bingo")}
     assert "upstream: <internal-address dev-bingo>:80\n" in text
     assert "bingo: 8\n" in text
+    assert "nginx: 8\n" in text
 
 
 @given(st.lists(st.sampled_from(["a: ", "10.30.0.44", "e6q1x ", "\n", ":80 "])))

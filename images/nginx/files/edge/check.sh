@@ -1,0 +1,6 @@
+#!/bin/sh
+# What the agent wrote holds together.
+set -eu
+nginx -t -q
+haproxy -c -q -f /etc/haproxy/haproxy.cfg
+unshare --net sh -euc 'nft --file /etc/nftables.d/20-edge.nft; nft --check --file /etc/samovar/peers.nft'
