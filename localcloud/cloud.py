@@ -104,7 +104,7 @@ class Cloud:
         self.machines = Machines(
             store, home, instances, host.driver, host.fabric, self.networks, self.files, self.workers
         )
-        self.groups = Groups(store, instances, self.balancers, host.fabric, self._wake)
+        self.groups = Groups(store, instances, disks, self.balancers, host.fabric, self._wake)
         self.metadata = Metadata(store, tokens, host.fabric, self.networks)
         self.inner_api = InnerApi(host.fabric, self.networks)
         self._follower = Follower(store, operations, self.groups.is_settled)

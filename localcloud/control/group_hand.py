@@ -5,18 +5,21 @@ from __future__ import annotations
 import random
 import string
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import singledispatchmethod
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instance_service_pb2 import CreateInstanceRequest
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup, ManagedInstance, NetworkInterface
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target as ApiTarget
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from localcloud.api.refusal import Refused
+from localcloud.control.group_disks import GroupDisks
 from localcloud.control.group_template import Place, create_request
 from localcloud.control.group_values import Kept, write_member
 from localcloud.instancegroups import model
+from localcloud.services.group_rights import MACHINES, TARGETS, check_rights, for_new_machines
 from localcloud.services.instance import InstanceService
 from localcloud.services.instance_group import KEPT, LOG, REQUESTED
 from localcloud.services.target_group import add_targets, delete_target_group, remove_targets, target_of
@@ -26,20 +29,64 @@ from localcloud.store.store import Store
 LOG_LENGTH = 1000
 
 
-class GroupHand:
-    """Does one group's actions, inside the transaction of its caller; `refused` tells that one was not to be had."""
+Touch = (
+    model.CreateInstance
+    | model.StartInstance
+    | model.StopInstance
+    | model.DeleteInstance
+    | model.UpdateInstance
+    | model.AddTarget
+    | model.RemoveTarget
+)
+"""Actions that have an effect outside of the group's own records."""
 
-    def __init__(self, store: Store, instances: InstanceService, group: InstanceGroup) -> None:
+
+class GroupHand:
+    """Does one group's actions, inside the transaction of its caller."""
+
+    def __init__(self, store: Store, instances: InstanceService, disks: GroupDisks, group: InstanceGroup) -> None:
         self._store = store
         self._instances = instances
+        self._disks = disks
         self._group = group
-        self.refused = False
+
+    def carry_out(self, actions: Iterable[model.Action]) -> bool:
+        """False where one was refused: that is said where an operator sees it, and the rest waits for the next look."""
+        for action in actions:
+            try:
+                with self._store.transaction():
+                    check_rights(self._store, self._group, self._takes(action))
+                    self._do(action)
+            except Refused as refused:
+                self._say(action, refused.message)
+                return False
+            self._say(action, "")
+        return True
+
+    def _takes(self, action: model.Action) -> Iterator[str]:
+        """The roles that an action needs."""
+        match action:
+            case model.CreateInstance():
+                yield from for_new_machines(self._group)
+            case model.AddTarget() | model.RemoveTarget():
+                yield TARGETS
+            case model.StartInstance() | model.StopInstance() | model.DeleteInstance() | model.UpdateInstance():
+                yield MACHINES
+
+    def _say(self, action: model.Action, trouble: str) -> None:
+        """A trouble that lasts is told once."""
+        managed = self._store.get(ManagedInstance, action.id) if isinstance(action, Touch) else None
+        if managed and managed.status_message != trouble:
+            managed.status_message = trouble
+            self._put(managed)
+            if trouble:
+                self._do(model.Log(managed.id, trouble))
 
     @singledispatchmethod
-    def do(self, action: object) -> None:
+    def _do(self, action: object) -> None:
         raise NotImplementedError(type(action))
 
-    @do.register
+    @_do.register
     def _(self, action: model.CreateMember) -> None:
         member = action.member
         managed = ManagedInstance(id=new_id("managed-instance"))
@@ -47,78 +94,68 @@ class GroupHand:
         kept = Kept(member.index, member.index_in_zone, short_id, member.facets)
         self._save(managed, kept, member)
 
-    @do.register
+    @_do.register
     def _(self, action: model.SaveMember) -> None:
         managed = self._managed(action.member.id)
         self._save(managed, Kept.parse(self._store.noted(managed.id, KEPT)), action.member)
         if action.member.requested is model.Goal.STAY:
             self._store.forget(managed.id, REQUESTED)
 
-    @do.register
+    @_do.register
     def _(self, action: model.DeleteMember) -> None:
+        self._disks.drop(action.id)
         self._store.delete(ManagedInstance, action.id)
 
-    @do.register
+    @_do.register
     def _(self, action: model.CreateInstance) -> None:
-        """What the cloud refuses is tried again at the next look, and said where an operator sees it."""
+        """What the cloud refuses is tried again, ever less often."""
         managed = self._managed(action.id)
-        kept = Kept.parse(self._store.noted(managed.id, KEPT))
-        place = Place(kept.index, kept.index_in_zone, kept.short_id, managed.zone_id, managed.instance_tag)
-        zones = {subnet.id: subnet.zone_id for subnet in self._store.all(Subnet)}
-        try:
-            with self._store.transaction():
-                instance = self._instances.make(create_request(self._group, place, zones))
-        except Refused as refused:
-            managed.status_message = refused.message
-            self.refused = True
-        else:
-            managed.instance_id, managed.name, managed.fqdn = instance.id, instance.name, instance.fqdn
-            managed.status_message = ""
-            del managed.network_interfaces[:]
-            managed.network_interfaces.extend(_nics(instance))
+        request = self._request(managed)
+        self._disks.fill(request, managed.id)
+        instance = self._instances.make(request)
+        managed.instance_id, managed.name, managed.fqdn = instance.id, instance.name, instance.fqdn
+        del managed.network_interfaces[:]
+        managed.network_interfaces.extend(_nics(instance))
         self._put(managed)
 
-    @do.register
+    @_do.register
     def _(self, action: model.StartInstance) -> None:
         self._instances.move(self._managed(action.id).instance_id, Instance.STARTING)
 
-    @do.register
+    @_do.register
     def _(self, action: model.StopInstance) -> None:
         self._instances.move(self._managed(action.id).instance_id, Instance.STOPPING)
 
-    @do.register
+    @_do.register
     def _(self, action: model.DeleteInstance) -> None:
         self._instances.move(self._managed(action.id).instance_id, Instance.DELETING)
 
-    @do.register
+    @_do.register
     def _(self, action: model.UpdateInstance) -> None:
         """Brings the instance to the template in place: its names and labels, and while it is stopped its metadata."""
         managed = self._managed(action.id)
-        kept = Kept.parse(self._store.noted(managed.id, KEPT))
-        place = Place(kept.index, kept.index_in_zone, kept.short_id, managed.zone_id, managed.instance_tag)
-        zones = {subnet.id: subnet.zone_id for subnet in self._store.all(Subnet)}
-        self._instances.reshape(managed.instance_id, create_request(self._group, place, zones))
+        self._instances.reshape(managed.instance_id, self._request(managed))
 
-    @do.register
+    @_do.register
     def _(self, action: model.AddTarget) -> None:
         add_targets(self._store, self._target_group_id, [self._target(action.id)])
 
-    @do.register
+    @_do.register
     def _(self, action: model.RemoveTarget) -> None:
         remove_targets(self._store, self._target_group_id, [self._target(action.id)])
 
-    @do.register
+    @_do.register
     def _(self, action: model.SetGroupState) -> None:
         self._group.status = InstanceGroup.Status.Value(action.state.name)
         self._store.put(self._group)
 
-    @do.register
+    @_do.register
     def _(self, _: model.DeleteGroup) -> None:
         if self._target_group_id:
             delete_target_group(self._store, self._target_group_id)
         self._store.delete(InstanceGroup, self._group.id)
 
-    @do.register
+    @_do.register
     def _(self, action: model.Log) -> None:
         name = self._managed(action.id).name if action.id else ""
         records = self._store.noted(self._group.id, LOG, [])
@@ -128,6 +165,12 @@ class GroupHand:
     @property
     def _target_group_id(self) -> str:
         return self._group.load_balancer_state.target_group_id
+
+    def _request(self, managed: ManagedInstance) -> CreateInstanceRequest:
+        kept = Kept.parse(self._store.noted(managed.id, KEPT))
+        place = Place(kept.index, kept.index_in_zone, kept.short_id, managed.zone_id, managed.instance_tag)
+        zones = {subnet.id: subnet.zone_id for subnet in self._store.all(Subnet)}
+        return create_request(self._group, place, zones)
 
     def _managed(self, member_id: str) -> ManagedInstance:
         return self._store.must(ManagedInstance, member_id)

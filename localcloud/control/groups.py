@@ -18,12 +18,14 @@ from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from localcloud.control.balancers import Balancers
+from localcloud.control.group_disks import GroupDisks
 from localcloud.control.group_hand import GroupHand
 from localcloud.control.group_values import COMPUTE, Kept, group_value, member_value
 from localcloud.instancegroups import model
 from localcloud.instancegroups.decide import decide
 from localcloud.network.health import Health, HealthCheck, Prober, Status, Target
 from localcloud.network.spec import Fabric
+from localcloud.services.disk import DiskService
 from localcloud.services.instance import InstanceService
 from localcloud.services.instance_group import KEPT, REQUESTED, checks_of, members_of
 from localcloud.services.target_group import attached_to, target_of
@@ -45,10 +47,17 @@ class Groups:
     """The group controller's shell. Everything that it must remember is in the store."""
 
     def __init__(
-        self, store: Store, instances: InstanceService, balancers: Balancers, fabric: Fabric, wake: Callable[[], None]
+        self,
+        store: Store,
+        instances: InstanceService,
+        disks: DiskService,
+        balancers: Balancers,
+        fabric: Fabric,
+        wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._instances = instances
+        self._disks = GroupDisks(store, disks)
         self._balancers = balancers
         self._wake = wake
         self._prober: Prober[Key] = Prober(fabric.socket_in, self._on_health)
@@ -77,10 +86,8 @@ class Groups:
             if not actions or group is None:
                 return
             with self._store.transaction():
-                hand = GroupHand(self._store, self._instances, group)
-                for action in actions:
-                    hand.do(action)
-            if hand.refused:
+                done = GroupHand(self._store, self._instances, self._disks, group).carry_out(actions)
+            if not done:
                 return
 
     def _decide(self, group: InstanceGroup) -> tuple[model.Action, ...]:

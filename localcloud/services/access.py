@@ -65,17 +65,18 @@ class Access:
             raise denied(f"Permission denied: there is no service account {caller.subject}")
         if service in JUDGE_THEMSELVES:
             return
-        held, wanted = self._held(caller), needed(method)
+        held, wanted = self.held(caller), needed(method)
         if not held & wanted and not (held and service == OPERATION_SERVICE):
             names = ", ".join(sorted(wanted))
             raise denied(f"Permission denied: {method.full_name} takes one of {names}; {caller.subject} has none")
 
     def check_operator(self, caller: Caller) -> None:
         """Image storage and the local hand are not for machines, whatever else they may do."""
-        if caller.subject != OPERATOR and "admin" not in self._held(caller):
+        if caller.subject != OPERATOR and "admin" not in self.held(caller):
             raise denied(f"Permission denied: this takes the role admin; {caller.subject} has it not")
 
-    def _held(self, caller: Caller) -> frozenset[str]:
+    def held(self, caller: Caller) -> frozenset[str]:
+        """All that a caller has on folders and on the cloud."""
         places = [place.id for kind in (Folder, Cloud) for place in self._store.all(kind)]
         return self.roles(caller, places)
 

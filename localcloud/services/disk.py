@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from yandex.cloud.compute.v1 import disk_service_pb2 as rpc
 from yandex.cloud.compute.v1.disk_pb2 import Disk
@@ -63,8 +64,7 @@ class DiskService(BoundService[Disk]):
             raise unimplemented(f"a disk made from {source}")
         disk.size = disk.size or DEFAULT_SIZE
         if not disk.source_image_id:
-            with self._home.disk(disk.id).open("xb") as file:
-                os.truncate(file.fileno(), disk.size)
+            self._make_blank(self._home.disk(disk.id), disk.size)
         stamp(disk)
         self.store.put(disk)
         return disk
@@ -126,6 +126,18 @@ class DiskService(BoundService[Disk]):
         self.store.delete(Disk, disk_id)
         file = self._home.disk(disk_id)
         self.store.after_commit(lambda: file.unlink(missing_ok=True))
+
+    def enlarge(self, disk_id: str, size: int) -> None:
+        """Gives a disk that nobody uses now at least this size."""
+        disk = self.by_id(disk_id)
+        if size > disk.size:
+            self._grow(disk, size)
+            self.store.put(disk)
+
+    def _make_blank(self, path: Path, size: int) -> None:
+        self.store.after_rollback(lambda: path.unlink(missing_ok=True))
+        with path.open("xb") as file:
+            os.truncate(file.fileno(), size)
 
     def _grow(self, disk: Disk, size: int) -> None:
         """The guest grows the file system; a machine sees the new size when it starts."""

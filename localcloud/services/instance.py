@@ -255,12 +255,7 @@ class InstanceService(BoundService[Instance]):
     def _attach(self, instance: Instance, spec: rpc.AttachedDiskSpec, *, boot: bool = False) -> AttachedDisk:
         disk_id = spec.disk_id
         if spec.WhichOneof("disk") == "disk_spec":
-            request = CreateDiskRequest(folder_id=instance.folder_id, zone_id=instance.zone_id)
-            fields = ["name", "description", "type_id", "size", "block_size"]
-            source = spec.disk_spec.WhichOneof("source")
-            for field in [*fields, *([source] if source else [])]:
-                copy_field(spec.disk_spec, request, field)
-            disk_id = self._disks.make(request).id
+            disk_id = self._disks.make(disk_request(instance.folder_id, instance.zone_id, spec)).id
         disk = self._disks.attach(disk_id, instance.id, boot=boot)
         return AttachedDisk(
             mode=AttachedDisk.Mode.Value(rpc.AttachedDiskSpec.Mode.Name(spec.mode or rpc.AttachedDiskSpec.READ_WRITE)),
@@ -268,6 +263,15 @@ class InstanceService(BoundService[Instance]):
             auto_delete=spec.auto_delete,
             disk_id=disk.id,
         )
+
+
+def disk_request(folder_id: str, zone_id: str, spec: rpc.AttachedDiskSpec) -> CreateDiskRequest:
+    """The request for a disk that is specified with its machine."""
+    request = CreateDiskRequest(folder_id=folder_id, zone_id=zone_id)
+    source = spec.disk_spec.WhichOneof("source")
+    for field in ["name", "description", "type_id", "size", "block_size", *([source] if source else [])]:
+        copy_field(spec.disk_spec, request, field)
+    return request
 
 
 def _viewed(instance: Instance, view: rpc.InstanceView.ValueType) -> Instance:

@@ -60,6 +60,7 @@ class Store:
         self._dirty = False
         self._listeners: list[Callable[[], None]] = []
         self._after: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], None]] = []
 
     def close(self) -> None:
         self._db.close()
@@ -72,6 +73,10 @@ class Store:
         """Does what cannot be undone, as deleting a file, once what it follows from is stored for good."""
         self._after.append(act)
 
+    def after_rollback(self, act: Callable[[], None]) -> None:
+        """Undoes what is no part of the store, as a new file, unless the transaction ends well."""
+        self._undo.append(act)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing. One inside another may fail by itself, and ends for good with the outer one."""
@@ -82,7 +87,7 @@ class Store:
         self._dirty = False
         with self._nested("BEGIN", "COMMIT", "ROLLBACK"):
             yield
-        acts, self._after = self._after, []
+        acts, self._after, self._undo = self._after, [], []
         for act in (*acts, *(self._listeners if self._dirty else ())):
             act()
 
@@ -90,12 +95,14 @@ class Store:
     def _nested(self, begin: str, end: str, undo: str) -> Iterator[None]:
         self._db.execute(begin)
         self._depth += 1
-        pending = len(self._after)
+        pending, undone = len(self._after), len(self._undo)
         try:
             yield
         except BaseException:
             del self._after[pending:]
             self._db.execute(undo)
+            while len(self._undo) > undone:
+                self._undo.pop()()
             raise
         else:
             self._db.execute(end)

@@ -29,7 +29,7 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from tests.support.calls import account, binding, code_of
+from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import image, machine, reached
 from tests.support.simulated import RunningCloud
 
@@ -164,12 +164,18 @@ def _group(cloud: RunningCloud, place: Place, size: int = 2) -> InstanceGroup:
 
 def _yaml(cloud: RunningCloud, place: Place, size: int, account_id: str = "") -> str:
     return YAML.format(
-        account_id=account_id or account(cloud, "groups")[0],
+        account_id=account_id or _group_account(cloud),
         image_id=image(cloud).id,
         network_id=place.network_id,
         subnet_id=place.subnet_id,
         size=size,
     )
+
+
+def _group_account(cloud: RunningCloud) -> str:
+    account_id, _ = account(cloud, "groups")
+    grant(cloud, "compute.editor", account_id)
+    return account_id
 
 
 def _finished(cloud: RunningCloud, operation: Operation) -> Operation:

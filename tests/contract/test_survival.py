@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from yandex.cloud.access.access_pb2 import AccessBindingAction, AccessBindingDelta, UpdateAccessBindingsRequest
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.disk_service_pb2 import CreateDiskMetadata, CreateDiskRequest, DeleteDiskRequest
 from yandex.cloud.compute.v1.image_service_pb2 import CreateImageMetadata, CreateImageRequest
@@ -38,6 +39,7 @@ from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, Creat
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 
 from localcloud.services.target_group import target_of
+from tests.support.calls import binding
 from tests.support.mortal import MortalCloud
 
 ZONE = "ru-central1-a"
@@ -99,6 +101,7 @@ class Story:
                 lambda: CreateServiceAccountRequest(**folder, name="groups"),
                 ("service_account", CreateServiceAccountMetadata),
             ),
+            ("resourcemanager.v1.FolderService/UpdateAccessBindings", self._rights, None),
             (
                 "compute.v1.ImageService/Create",
                 lambda: CreateImageRequest(**folder, uri=uri),
@@ -123,6 +126,15 @@ class Story:
             zone_id=ZONE,
             v4_cidr_blocks=["10.9.0.0/24"],
         )
+
+    def _rights(self) -> Message:
+        deltas = [
+            AccessBindingDelta(
+                action=AccessBindingAction.ADD, access_binding=binding(role, self.ids["service_account"])
+            )
+            for role in ("compute.editor", "load-balancer.editor")
+        ]
+        return UpdateAccessBindingsRequest(resource_id=self.world.operator.folder.id, access_binding_deltas=deltas)
 
     def _group(self) -> Message:
         return rpc.CreateInstanceGroupRequest(
@@ -176,7 +188,7 @@ def whole(world: MortalCloud) -> str:
         "interfaces": ({nic.machine_id for nic in network.nics}, ids),
         "operations under way": (store.all_noted("operation.waits_for"), {}),
         "operations not done": ([each.description for each in store.all(Operation) if not each.done], []),
-        "operations": (len(store.all(Operation)), 10),
+        "operations": (len(store.all(Operation)), 11),
     }
     return "; ".join(f"{what}: {seen} and not {wanted}" for what, (seen, wanted) in found.items() if seen != wanted)
 

@@ -34,7 +34,16 @@ def account(cloud: RunningCloud, name: str = "machine") -> tuple[str, str]:
 
 def grant(cloud: RunningCloud, role: str, account_id: str) -> Operation:
     """Adds a role on the folder."""
-    delta = AccessBindingDelta(action=AccessBindingAction.ADD, access_binding=binding(role, account_id))
+    return _change(cloud, AccessBindingAction.ADD, role, account_id)
+
+
+def revoke(cloud: RunningCloud, role: str, account_id: str) -> Operation:
+    """Takes a role on the folder away."""
+    return _change(cloud, AccessBindingAction.REMOVE, role, account_id)
+
+
+def _change(cloud: RunningCloud, action: AccessBindingAction.ValueType, role: str, account_id: str) -> Operation:
+    delta = AccessBindingDelta(action=action, access_binding=binding(role, account_id))
     request = UpdateAccessBindingsRequest(resource_id=cloud.endpoint.folder_id, access_binding_deltas=[delta])
     return FolderServiceStub(cloud.channel()).UpdateAccessBindings(request)
 
