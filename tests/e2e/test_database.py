@@ -1,5 +1,7 @@
 """The database of a whole environment: who gets in, what a power cut costs, and that lost rows are never made up for.
 
+Also its password: what a machine does that cannot get it.
+
 One cloud and one environment for the module; the last test spoils it.
 """
 
@@ -18,6 +20,9 @@ from typing import Any
 
 import pytest
 import yaml
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.vpc.v1.route_table_service_pb2 import UpdateRouteTableRequest
+from yandex.cloud.vpc.v1.route_table_service_pb2_grpc import RouteTableServiceStub
 
 from cloud.connect import LOCAL, connect
 from groups.kinds.registry import HANDLERS
@@ -154,6 +159,25 @@ def test_a_power_cut_under_writes_loses_no_row_that_was_acknowledged(cli: Cli, a
 
 def ids(cli: Cli) -> dict[str, str]:
     return {found["name"]: found["id"] for found in cli.json("cloud", "status")["machines"]}
+
+
+def test_a_machine_born_while_lockbox_is_away_says_so_and_goes_on_when_it_is_back(cli: Cli, address: str) -> None:
+    """Its only way there is the network's default route, which is taken away."""
+    assert address
+    before = ids(cli)
+    session = connect(LOCAL, cli.home)
+    found = next(found for found in observe(session, "dev").resources if found.ref.kind is Kind.ROUTE_TABLE)
+    request = UpdateRouteTableRequest(route_table_id=found.id, update_mask=FieldMask(paths=["static_routes"]))
+    session.finish(session.client(RouteTableServiceStub).Update(request), what="take the way out away")
+    cli.run("cloud", "kill", "dev-bingo-1")
+    status = cli.status_when("dev", lambda status: "waiting for secret postgres_password" in str(status))
+    assert "from Lockbox at api.internal" in str(status)
+    assert sql(cli, "dev-bingo-2") == [["bingo", True, "TLSv1.3"]]
+    (change,) = cli.json("plan", "dev")["changes"]
+    assert (change["action"], change["kind"]) == ("update", "route-table")
+    cli.run("rollout", "dev", "--yes")
+    assert {name for name, found in ids(cli).items() if before[name] != found} == {"dev-bingo-1"}
+    assert sql(cli, "dev-bingo-1") == [["bingo", True, "TLSv1.3"]]
 
 
 def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, address: str) -> None:

@@ -100,6 +100,8 @@ async def test_memory_follows_the_machine_and_only_its_network_gets_in(cable: La
     await cable.until(machine, "systemctl is-active --quiet postgres")
     assert sql(cable, machine, "SHOW shared_buffers") == "192MB"
     assert sql(cable, machine, "SHOW effective_cache_size") == "384MB"
+    log = int(sql(cable, machine, "SELECT setting FROM pg_settings WHERE name = 'max_wal_size'"))
+    assert 200 < log <= 256
     verifier = sql(cable, machine, "SELECT passwd FROM pg_shadow WHERE usename = 'bingo'")
     assert verifier.startswith("SCRAM-SHA-256$")
     asked = f"host={POSTGRES} user=bingo dbname=bingo password='it is a trial'"  # pragma: allowlist secret - made up

@@ -118,6 +118,6 @@ def test_the_same_file_from_elsewhere_is_the_same_image(cli: Cli, checkout: Path
     shutil.rmtree(cache_dir() / "applications")
     for image in (cache_dir() / "images").glob("bingo-*.raw"):
         image.unlink()
-    cli.run("bake", "bingo")
+    bake_local(["bingo"], talk=PlainTalk(), root=checkout)
     assert (cache_dir() / "applications" / SHA256).read_bytes() == PROGRAM.read_bytes()
     assert cli.json("plan", "dev")["changes"] == []
