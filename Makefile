@@ -1,12 +1,12 @@
 # The whole workshop: `make help` lists it. Every target can be run again at any time.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint unit bench docs lock clients clean
+.PHONY: help setup dev test lint unit bench bench-service docs lock clients clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 
 help: ## Show this help
-	@sed -nE 's/^([a-z]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: ## Install what is missing: Debian's packages (as root) and .venv
 	@bash scripts/setup.sh
@@ -27,6 +27,9 @@ unit: setup ## Run the tests that need neither root nor a cloud
 
 bench: setup ## Measure, and print the table of the README
 	$(PYTHON) -m tests.bench
+
+bench-service: setup ## Hold the whole service against its terms: the table of docs/load.md (over an hour)
+	$(PYTHON) -m tests.bench.promises
 
 clients: setup ## Build Packer and its yandex plugin into the cache, where this machine has none (needs Go)
 	@$(PYTHON) -m images.bakery.packer.clients

@@ -55,14 +55,20 @@ class DrillReport:
         return failures(self.outcomes, self.broke, self.recovery.noticed)
 
     @property
+    def prompt(self) -> list[Outcome]:
+        """Of the endpoints that answer at once: a list may take its time."""
+        names = {endpoint.name for endpoint in self.load.profile.endpoints if endpoint.prompt}
+        return [outcome for outcome in self.outcomes if outcome.endpoint in names]
+
+    @property
     def worst(self) -> float:
-        """The longest answer that came, in seconds."""
-        return max((outcome.seconds for outcome in self.outcomes if not outcome.failure), default=0.0)
+        """The longest of the prompt answers, in seconds."""
+        return max((outcome.seconds for outcome in self.prompt if not outcome.failure), default=0.0)
 
     @property
     def gap(self) -> float:
-        """The longest time without a good answer, in seconds."""
-        return longest_gap(self.outcomes, max((outcome.end for outcome in self.outcomes), default=0.0))
+        """The longest time without a prompt answer, in seconds."""
+        return longest_gap(self.prompt, max((outcome.end for outcome in self.prompt), default=0.0))
 
     def to_json(self) -> DrillJson:
         found = self.failures

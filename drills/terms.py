@@ -36,6 +36,11 @@ class Endpoint:
     age: float = 0.0
 
     @property
+    def prompt(self) -> bool:
+        """Whether its users wait for each answer, which no cache gives."""
+        return self.bound == UNCACHED
+
+    @property
     def method(self) -> str:
         return self.name.split()[0]
 

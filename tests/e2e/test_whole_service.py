@@ -7,12 +7,14 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from envs.load import ENVIRONMENTS
+from kit.errors import ExitCode
 from tests.e2e.leftovers import leftovers
 from tests.support.probe import get
 from tests.support.tool import PATIENCE, Cli, rolled_out
@@ -66,6 +68,42 @@ def test_requests_go_all_the_way_to_the_database(cli: Cli, address: str) -> None
     connection.request("GET", "/ping")
     assert connection.getresponse().read().strip() == b"pong"
     connection.close()
+
+
+def test_load_goes_over_each_protocol_and_knows_the_certificate(cli: Cli) -> None:
+    https = next(iter(cli.json("status", "dev")["endpoints"]["https"]))
+    load = ("load", "dev", "--rate", "10", "--for", "3s", "-o", "json")
+    for options in ((), ("--http2",), ("--url", f"{https}ping")):
+        found = json.loads(cli.run(*load, *options, check=False).stdout)
+        (endpoint,) = found["endpoints"]
+        assert (endpoint["sent"], endpoint["errors"], found["left_behind"]) == (30, {}, [])
+    refused = cli.run("load", "dev", "--url", "http://127.0.0.1/", check=False)
+    assert (refused.code, "no address of dev" in refused.stderr) == (ExitCode.CONFIG, True)
+
+
+def test_the_terms_can_be_held_against_it(cli: Cli, tmp_path: Path) -> None:
+    """At a rate that the slowest host bears; which bounds hold there is not the question."""
+    done = cli.run(
+        *("load", "dev", "--profile", "terms", "--rate", "10", "--for", "15s"),
+        *("--report", str(tmp_path), "-o", "json"),
+        check=False,
+    )
+    assert done.code in {ExitCode.OK, ExitCode.UNKEPT}
+    found = json.loads(done.stdout)
+    assert all(endpoint["sent"] for endpoint in found["endpoints"])
+    assert found["left_behind"] == []
+    assert found["failed"] < found["requests"] / 2
+    assert "GET /long_dummy" in (tmp_path / "load-dev-terms.html").read_text()
+
+
+def test_a_crash_is_noticed_and_mended_under_load(cli: Cli) -> None:
+    drill = ("drill", "dev", "crash", "bingo", "bingo.service", "--rate", "10")
+    found = cli.json(*drill)
+    assert found["broken"] == "bingo.service of dev-bingo-1 killed"
+    assert 0 < found["seconds_until_noticed"] <= found["seconds_until_whole"]
+    assert found["requests"] > 20
+    unknown = cli.run("drill", "dev", "crash", "bingo", "bongo.service", check=False)
+    assert (unknown.code, "bongo.service" in unknown.stderr) == (ExitCode.CLOUD, True)
 
 
 def test_a_killed_bingo_is_replaced_and_the_others_stay_who_they_are(cli: Cli, address: str) -> None:

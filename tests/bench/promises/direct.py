@@ -1,0 +1,28 @@
+"""`python -m tests.bench.promises.direct URL RATE SECONDS`: the same load without an environment around it.
+
+Run inside a machine's network namespace it asks bingo itself, on the machine's own loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from urllib.parse import urlsplit
+
+from drills.client import Target
+from drills.load import Load, Run, send_load
+from drills.report import report
+from drills.terms import plain
+
+
+def main() -> None:
+    url, rate, seconds = urlsplit(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+    load = Load(plain("direct", rate, url.path), (Target(f"{url.scheme}://{url.netloc}"),), rate, seconds)
+    run = Run()
+    asyncio.run(send_load(load, run))
+    sys.stdout.write(json.dumps(report("direct", load, run).to_json()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The local cloud's own hand: the operator's alone, and clear about what it finds no hold of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloud.host import Host
+from cloud.rest import Rest
+from kit.errors import CloudError
+from tests.support.simulated import RunningCloud
+
+
+def hand(cloud: RunningCloud, token: str | None = None) -> Host:
+    return Host(Rest(cloud.endpoint.rest, ca=Path(cloud.endpoint.ca), token=token or cloud.endpoint.token))
+
+
+def test_a_unit_that_does_not_run_cannot_crash(cloud: RunningCloud) -> None:
+    assert hand(cloud).processes("fhm1", "bingo.service") == ()
+    with pytest.raises(CloudError, match=r"bingo\.service of fhm1"):
+        hand(cloud).crash("fhm1", "bingo.service")
+
+
+@pytest.mark.parametrize("unit", ["..", "bingo", "a/../b.service", "*.service"])
+def test_a_unit_is_the_name_of_a_service(cloud: RunningCloud, unit: str) -> None:
+    with pytest.raises(CloudError, match="not served"):
+        hand(cloud).processes("fhm1", unit)
+
+
+def test_nobody_else_may_reach_into_a_machine(cloud: RunningCloud) -> None:
+    with pytest.raises(CloudError, match="401"):
+        hand(cloud, "t1.stranger.token").crash("fhm1", "bingo.service")
