@@ -41,12 +41,15 @@ class Access:
 
 
 def to_environment(access: Access) -> dict[str, str]:
-    """The variables that point any client of the API at this cloud; those that say nothing are left out."""
+    """The variables that point any client of the API at this cloud; those that say nothing are left out.
+
+    A token goes before a key: Packer and the Terraform provider refuse to have both.
+    """
     variables = {
         "YC_ENDPOINT": access.endpoint,
         "SSL_CERT_FILE": str(access.ca or ""),
         "YC_TOKEN": access.token,
-        "YC_SERVICE_ACCOUNT_KEY_FILE": str(access.key_file or ""),
+        "YC_SERVICE_ACCOUNT_KEY_FILE": "" if access.token else str(access.key_file or ""),
         "YC_CLOUD_ID": access.cloud_id,
         "YC_FOLDER_ID": access.folder_id,
         "YC_ZONE": access.zone,

@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloud.access import Access
@@ -33,6 +33,7 @@ class Daemon:
     grpc: str
     rest: str
     access: Access
+    oauth_token: str = field(default="", repr=False)
 
 
 def read_endpoint(home: Path) -> Daemon | None:
@@ -54,7 +55,7 @@ def read_endpoint(home: Path) -> Daemon | None:
         source=f"the local cloud of {home}",
         hand=True,
     )
-    return Daemon(found["pid"], found["number"], found["grpc"], found["rest"], access)
+    return Daemon(found["pid"], found["number"], found["grpc"], found["rest"], access, found.get("oauth_token", ""))
 
 
 def find(home: Path) -> Daemon | None:

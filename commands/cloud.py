@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -71,13 +72,25 @@ def status(tool: Tool, fmt: Format) -> None:
 
 
 @cloud.command()
+@click.option(
+    "--auth",
+    type=click.Choice(["iam", "oauth", "key"]),
+    default="iam",
+    show_default=True,
+    help="Be known by an IAM token, by an OAuth token, or by a service account's key.",
+)
 @pass_tool
-def env(tool: Tool) -> None:
+def env(tool: Tool, auth: str) -> None:
     """Print the variables that point any client at the local cloud: eval "$(./cli.py cloud env)"."""
     from cloud.access import to_environment
     from cloud.daemon import find_or_start
 
-    for name, value in to_environment(find_or_start(tool.home).access).items():
+    daemon = find_or_start(tool.home)
+    token = {"iam": daemon.access.token, "oauth": daemon.oauth_token, "key": ""}[auth]
+    variables = to_environment(replace(daemon.access, token=token))
+    for other in {"YC_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE"} - variables.keys():
+        click.echo(f"unset {other}")
+    for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 

@@ -131,6 +131,7 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
         cloud_id=operator.folder.cloud_id,
         folder_id=operator.folder.id,
         zone=ZONE,
+        oauth_token=tokens.oauth,
     )
 
     def report() -> dict[str, Any]:

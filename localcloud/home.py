@@ -22,6 +22,7 @@ class Endpoint:
     cloud_id: str
     folder_id: str
     zone: str
+    oauth_token: str
 
 
 class QuotaSet(StrEnum):

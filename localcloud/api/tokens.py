@@ -39,6 +39,11 @@ class Tokens:
             write_secret(secret_file, secrets.token_bytes(32))
         self._secret = secret_file.read_bytes()
 
+    @property
+    def oauth(self) -> str:
+        """The operator's OAuth token: it is good for nothing but to be exchanged for an IAM token."""
+        return f"y0_{self._sign('oauth')}"
+
     def issue(self, subject: str, lifetime: int = LIFETIME) -> Token:
         expires_at = int(time.time()) + lifetime
         claims = _encode(json.dumps({"sub": subject, "exp": expires_at}).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -113,7 +115,7 @@ class IamTokenService:
     def Create(self, request: tokens_rpc.CreateIamTokenRequest, _: Caller) -> tokens_rpc.CreateIamTokenResponse:
         if request.WhichOneof("identity") == "jwt":
             subject = self._key_holder(request.jwt)
-        elif self._tokens.subject(request.yandex_passport_oauth_token) == OPERATOR:
+        elif hmac.compare_digest(request.yandex_passport_oauth_token.encode(), self._tokens.oauth.encode()):
             subject = OPERATOR
         else:
             raise Refused(Code.UNAUTHENTICATED, "the OAuth token is not one of this cloud's operator")

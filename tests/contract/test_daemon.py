@@ -59,11 +59,18 @@ def test_up_is_found_and_down_leaves_nothing(cli: Cli) -> None:
     assert cli.json("cloud", "status")["running"] is False
 
 
-def test_env_points_any_client_at_it(cli: Cli) -> None:
+def _exported(text: str) -> set[str]:
+    return {line.removeprefix("export ").partition("=")[0] for line in text.splitlines() if line.startswith("export ")}
+
+
+def test_env_points_any_client_at_it_with_one_credential(cli: Cli) -> None:
     exported = cli.run("cloud", "env").stdout
-    names = {line.removeprefix("export ").partition("=")[0] for line in exported.splitlines()}
-    wanted = {"YC_ENDPOINT", "SSL_CERT_FILE", "YC_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE", "YC_CLOUD_ID", "YC_FOLDER_ID"}
-    assert wanted | {"YC_ZONE"} <= names
+    where = {"YC_ENDPOINT", "SSL_CERT_FILE", "YC_CLOUD_ID", "YC_FOLDER_ID", "YC_ZONE"}
+    assert _exported(exported) == where | {"YC_TOKEN"}
+    by_key = cli.run("cloud", "env", "--auth", "key").stdout
+    assert _exported(by_key) == where | {"YC_SERVICE_ACCOUNT_KEY_FILE"}
+    assert "unset YC_TOKEN" in by_key
+    assert f"YC_TOKEN={cli.endpoint()['oauth_token']}" in cli.run("cloud", "env", "--auth", "oauth").stdout
     shown = subprocess.run(
         ["bash", "-c", 'eval "$1"; echo "$YC_ENDPOINT $YC_TOKEN"', "bash", exported],
         capture_output=True,

@@ -85,7 +85,7 @@ def test_an_oauth_token_is_exchanged(cloud: RunningCloud, variables: dict[str, s
     access = find_access({**variables, "YC_TOKEN": "y0_unknown"}, home=tmp_path)
     error = refused(access)
     assert error.message.startswith("a token: IamTokenService.Create: UNAUTHENTICATED")
-    assert zones(Session(replace(access, token=cloud.endpoint.token))) == 3
+    assert zones(Session(replace(access, token=cloud.endpoint.oauth_token))) == 3
 
 
 def test_nothing_of_its_host_is_ours(cloud: RunningCloud, variables: dict[str, str], tmp_path: Path) -> None:

@@ -187,6 +187,7 @@ class RunningCloud:
                 cloud_id=operator.folder.cloud_id,
                 folder_id=operator.folder.id,
                 zone="ru-central1-a",
+                oauth_token=tokens.oauth,
             )
             self.cloud.endpoints.answer_at(grpc=address, rest=self.endpoint.rest)
             server = await serve_grpc(self.cloud.api, pki, address)
