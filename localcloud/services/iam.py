@@ -136,6 +136,8 @@ class IamTokenService:
             claims = jwt.decode(text, key.public_key, algorithms=["PS256"], options={"verify_aud": False}, leeway=60)
         except jwt.InvalidTokenError as error:
             raise Refused(Code.UNAUTHENTICATED, f"the JWT is not valid: {error}") from error
-        if claims.get("iss") != key.service_account_id or not str(claims.get("aud", "")).endswith(AUDIENCE_PATH):
+        audience = claims.get("aud", "")  # one, or as Go's library writes it, a list
+        named = audience if isinstance(audience, list) else [audience]
+        if claims.get("iss") != key.service_account_id or not any(str(n).endswith(AUDIENCE_PATH) for n in named):
             raise Refused(Code.UNAUTHENTICATED, "the JWT's issuer or audience is not right")
         return key.service_account_id

@@ -1,0 +1,75 @@
+"""Packer and its yandex plugin as they are, against a local cloud of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cloud.access import Access, to_environment
+from images.bakery.packer.clients import Clients, ready_clients
+from kit.errors import HostError
+from kit.output import PlainTalk
+from kit.paths import ROOT
+
+TEMPLATES = ROOT / "tests" / "packer"
+PATIENCE = 3600.0
+
+
+def clients_or_skip() -> Clients:
+    """What `make clients` builds. Where it cannot be had its tests are skipped, saying why; not so in CI."""
+    try:
+        return ready_clients(PlainTalk())
+    except HostError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@dataclass(frozen=True)
+class Build:
+    """A run of `packer build` that has ended, in a folder of its own."""
+
+    code: int
+    output: str
+    folder: Path
+
+    @property
+    def image_id(self) -> str:
+        """By the template's own manifest."""
+        manifest = json.loads((self.folder / "manifest.json").read_text())
+        return str(manifest["builds"][0]["artifact_id"])
+
+
+@dataclass(frozen=True)
+class Packer:
+    """`access` has the one credential by which Packer is known; it never runs without."""
+
+    clients: Clients
+    access: Access
+    folder: Path
+
+    def build(self, template: str, **variables: str) -> Build:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        given = [f"-var={name}={value}" for name, value in {"endpoint": self.access.endpoint, **variables}.items()]
+        ended = subprocess.run(
+            [self.clients.packer, "build", "-color=false", *given, TEMPLATES / f"{template}.pkr.hcl"],
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return Build(ended.returncode, ended.stdout, self.folder)
+
+    def _environment(self) -> Mapping[str, str]:
+        known = to_environment(self.access)
+        assert {"YC_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE"} & known.keys()
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), **known, **self.clients.environment()}
