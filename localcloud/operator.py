@@ -42,7 +42,7 @@ def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys:
             account_id = made["service_account_id"]
             write_secret(key_file, json.dumps(made, indent=2).encode())
         Access(store).grant(folder.id, "admin", account_id)
-    if not token_file.exists():
+    if not token_file.exists() or tokens.subject(token_file.read_text()) != OPERATOR:
         write_secret(token_file, tokens.issue(OPERATOR, OPERATOR_LIFETIME).text.encode())
     return Operator(folder, token_file.read_text(), key_file)
 

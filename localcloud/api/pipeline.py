@@ -21,7 +21,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from localcloud.api.constraints import violations
 from localcloud.api.refusal import Refused, unimplemented
 from localcloud.api.tokens import Tokens
-from localcloud.store.store import Store
+from localcloud.store.store import Store, is_full
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +31,9 @@ PUBLIC = frozenset(
         "yandex.cloud.iam.v1.IamTokenService",
     }
 )
+
+
+NO_SPACE = "No space is left on the disk of the local cloud's home: free some, and call again"
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,9 @@ class Api:
             log.info("refused", method=name, code=Code.Name(refused.code), reason=refused.message)
             raise
         except Exception as error:
+            if is_full(error):
+                log.warning("no space left", method=name)
+                raise Refused(Code.RESOURCE_EXHAUSTED, NO_SPACE) from error
             log.exception("defect", method=name)
             raise Refused(Code.INTERNAL, f"{name} failed: {type(error).__name__}; see the daemon's log") from error
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from localcloud.store.store import is_full
+
 PATH = "/storage/images/{digest:[0-9a-f]{12,64}}.raw"
 CHUNK = 1 << 20
 RESERVE = 1 << 30
@@ -35,7 +37,7 @@ class Storage:
         if path.exists():
             return web.Response(status=200)
         if shutil.disk_usage(self._folder).free < (request.content_length or 0) + RESERVE:
-            return web.Response(status=507, text=f"no room in {self._folder}\n")
+            return self._full()
         partial = path.with_suffix(f".{uuid.uuid4().hex}.new")
         try:
             with partial.open("xb") as file:
@@ -43,6 +45,10 @@ class Storage:
                     _write_sparse(file.fileno(), chunk)
                 file.truncate(os.lseek(file.fileno(), 0, os.SEEK_CUR))
             partial.replace(path)
+        except OSError as error:
+            if is_full(error):
+                return self._full()
+            raise
         finally:
             with contextlib.suppress(FileNotFoundError):
                 partial.unlink()
@@ -51,6 +57,9 @@ class Storage:
     async def _delete(self, request: web.Request) -> web.Response:
         self._path(request).unlink(missing_ok=True)
         return web.Response(status=204)
+
+    def _full(self) -> web.Response:
+        return web.Response(status=507, text=f"no space is left in {self._folder}: free some, and put it again\n")
 
     def _path(self, request: web.Request) -> Path:
         return self._folder / f"{request.match_info['digest']}.raw"

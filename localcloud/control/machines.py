@@ -90,9 +90,9 @@ class Machines:
                     await self._driver.stop(instance_id)
                 await self._start(instance)
                 self._became(instance, Instance.RUNNING)
-        except SamovarError as error:
+        except (SamovarError, OSError) as error:
             log.exception("machine failed", instance=instance_id)
-            self._store.note(instance_id, REASON, error.message)
+            self._store.note(instance_id, REASON, str(error))
             self._became(instance, Instance.ERROR)
 
     async def _start(self, instance: Instance) -> None:

@@ -29,6 +29,7 @@ KILL_TIMEOUT = 30.0
 POWER_OFF = signal.SIGRTMIN + 4  # systemd(1)
 JOURNAL_MB = 16  # small, so that a boot disk is made in 20 ms
 CONSOLE_LINES = 5
+ROOM = 256 << 20
 
 
 class NspawnDriver:
@@ -42,6 +43,7 @@ class NspawnDriver:
         if cgroups.populated(self._keeper.unit(machine.id)):
             return
         await self._keeper.release(machine.id)
+        _check_room(machine)
         self._prepare(machine)
         await _make_boot_disk(machine)
         try:
@@ -143,6 +145,17 @@ class NspawnDriver:
         if cgroups.populated(unit):
             return Observed(running=True, pid=cgroups.init_pid(unit))
         return Observed(running=False, exit_code=_exit_code(self._home / machine_id / "exit"))
+
+
+def _check_room(machine: Machine) -> None:
+    """Disks are sparse: a machine on a full one would start, and fail at its first file in words of its own."""
+    folder = machine.boot_disk.parent
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise HostError(
+            f"no space is left for machine {machine.id}: {free >> 20} MiB are free in {folder}, it takes {ROOM >> 20}",
+            remedy="free some, and start it again; a group does so by itself",
+        )
 
 
 async def _make_boot_disk(machine: Machine) -> None:

@@ -6,6 +6,7 @@ Beside a resource stand its notes: small JSON values that the API has no field f
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -31,6 +32,13 @@ INSERT INTO resource VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET scope = excluded.scope, name = excluded.name, data = excluded.data
 WHERE data != excluded.data OR name != excluded.name
 """
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a call, of the store or of the system, failed because no space is left on the disk."""
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 class Stored(Protocol):
@@ -98,14 +106,14 @@ class Store:
         pending, undone = len(self._after), len(self._undo)
         try:
             yield
+            self._db.execute(end)
         except BaseException:
             del self._after[pending:]
-            self._db.execute(undo)
+            if self._db.in_transaction:  # SQLite itself rolls back what finds no space
+                self._db.execute(undo)
             while len(self._undo) > undone:
                 self._undo.pop()()
             raise
-        else:
-            self._db.execute(end)
         finally:
             self._depth -= 1
 

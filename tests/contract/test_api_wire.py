@@ -25,6 +25,8 @@ from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsReque
 from yandex.cloud.endpoint.api_endpoint_service_pb2_grpc import ApiEndpointServiceStub
 from yandex.cloud.iam.v1.iam_token_service_pb2 import CreateIamTokenRequest
 from yandex.cloud.iam.v1.iam_token_service_pb2_grpc import IamTokenServiceStub
+from yandex.cloud.iam.v1.key_service_pb2 import ListKeysRequest
+from yandex.cloud.iam.v1.key_service_pb2_grpc import KeyServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import (
     CreateNetworkMetadata,
     CreateNetworkRequest,
@@ -72,6 +74,18 @@ def test_an_expired_token_is_refused(cloud: RunningCloud) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         _networks(cloud, token.text).List(ListNetworksRequest(folder_id="x"))
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"id": "ajeforgotten", "service_account_id": "ajenobody"}'])
+def test_an_operators_file_that_broke_is_made_anew(tmp_path: Path, text: str) -> None:
+    """Whose key or token it was, the store does not know."""
+    with RunningCloud(tmp_path / "home").serving() as cloud:
+        Path(cloud.endpoint.key_file).write_text(text)
+        (cloud.home.pki / "operator-token").write_text(text)
+    with RunningCloud(tmp_path / "home").serving() as cloud:
+        key = json.loads(Path(cloud.endpoint.key_file).read_text())
+        found = KeyServiceStub(cloud.channel()).List(ListKeysRequest(service_account_id=key["service_account_id"]))
+        assert key["id"] in {known.id for known in found.keys}
 
 
 def test_discovery_needs_no_token_and_names_what_clients_ask_for(cloud: RunningCloud) -> None:

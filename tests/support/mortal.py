@@ -53,6 +53,10 @@ class _Database:
         self._database = database
         self._fate = fate
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._database.in_transaction
+
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         if statement.startswith("SELECT"):
             return self._database.execute(statement, values)
