@@ -45,7 +45,7 @@ def network_value(store: Store, judge: Judge, vpc: VpcNetwork) -> Network:
     ids = {subnet.id for subnet in subnets}
     instances = [i for i in store.all(Instance) if ids & {nic.subnet_id for nic in i.network_interfaces}]
     outward = {subnet.id for subnet in subnets if _has_gateway(store, subnet)}
-    members = _members(instances)
+    members = _members(instances, vpc.default_security_group_id)
     groups = [group for group in store.all(VpcSecurityGroup) if group.id in members]
     balancers = store.all(NetworkLoadBalancer)
     return Network(
@@ -112,14 +112,11 @@ def _targets(store: Store, target_group_id: str) -> Iterable[Target]:
     return group.targets if group else ()
 
 
-def _members(instances: Iterable[Instance]) -> Members:
-    """An interface that names no group is not judged.
-
-    Yandex Cloud judges it by the network's default group, which lets everything through (security-groups.md of 2025).
-    """
+def _members(instances: Iterable[Instance], default: str) -> Members:
+    """An interface that names no group is judged by the network's default one, and does not show it."""
     members: defaultdict[str, tuple[IPv4Address, ...]] = defaultdict(tuple)
     for nic in (instance.network_interfaces[0] for instance in instances):
-        for group_id in nic.security_group_ids:
+        for group_id in nic.security_group_ids or [default]:
             members[group_id] += (IPv4Address(nic.primary_v4_address.address),)
     return members
 

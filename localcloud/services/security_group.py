@@ -9,7 +9,7 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1 import security_group_service_pb2 as rpc
 from yandex.cloud.vpc.v1.network_pb2 import Network
-from yandex.cloud.vpc.v1.security_group_pb2 import CidrBlocks, PortRange, SecurityGroup, SecurityGroupRule
+from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup, SecurityGroupRule
 
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition
@@ -109,7 +109,11 @@ class SecurityGroupService(ResourceService[SecurityGroup]):
 
 
 def default_group(network: Network) -> SecurityGroup:
-    """As documented in security-groups.md: all may go out; the group itself, SSH, RDP and ICMP may come in."""
+    """It lets everything through, until its owner gives it other rules.
+
+    So say pages of 2025, as that of Resource Manager on new folders; security-groups.md, as last published in the
+    open, let in the group itself, SSH, RDP and ICMP alone.
+    """
     group = SecurityGroup(
         id=new_id("security-group"),
         folder_id=network.folder_id,
@@ -119,16 +123,9 @@ def default_group(network: Network) -> SecurityGroup:
         default_for_network=True,
     )
     stamp(group)
-    everywhere = CidrBlocks(v4_cidr_blocks=["0.0.0.0/0"])
-    inbound, outbound = SecurityGroupRule.INGRESS, SecurityGroupRule.EGRESS
-    group.rules.add(direction=outbound, protocol_name="ANY", protocol_number=-1, cidr_blocks=everywhere)
-    group.rules.add(direction=inbound, protocol_name="ANY", protocol_number=-1, predefined_target=SELF)
-    group.rules.add(direction=inbound, protocol_name="ICMP", protocol_number=1, cidr_blocks=everywhere)
-    for port in (22, 3389):
-        ports = PortRange(from_port=port, to_port=port)
-        group.rules.add(direction=inbound, protocol_name="TCP", protocol_number=6, ports=ports, cidr_blocks=everywhere)
-    for rule in group.rules:
-        rule.id = new_id("security-group-rule")
+    for direction in (SecurityGroupRule.INGRESS, SecurityGroupRule.EGRESS):
+        rule = group.rules.add(id=new_id("security-group-rule"), direction=direction, protocol_number=PROTOCOLS["ANY"])
+        rule.protocol_name, rule.cidr_blocks.v4_cidr_blocks[:] = "ANY", ["0.0.0.0/0"]
     return group
 
 

@@ -100,8 +100,8 @@ def test_a_network_has_a_default_group_that_comes_and_goes_with_it(vpc: Vpc) -> 
     network = vpc.network()
     group = vpc.groups.Get(groups.GetSecurityGroupRequest(security_group_id=network.default_security_group_id))
     assert (group.default_for_network, group.network_id, group.status) == (True, network.id, SecurityGroup.ACTIVE)
-    assert {rule.direction for rule in group.rules if rule.predefined_target} == {INGRESS}
-    assert [rule.cidr_blocks for rule in group.rules if rule.direction == EGRESS] == [EVERYWHERE]
+    assert [(rule.direction, rule.protocol_name) for rule in group.rules] == [(INGRESS, "ANY"), (EGRESS, "ANY")]
+    assert [rule.cidr_blocks for rule in group.rules] == [EVERYWHERE, EVERYWHERE]
     delete = groups.DeleteSecurityGroupRequest(security_group_id=group.id)
     assert code_of(vpc.groups.Delete, delete) is PRECONDITION
     vpc.networks.Delete(networks.DeleteNetworkRequest(network_id=network.id))

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest_asyncio
@@ -30,7 +30,7 @@ from localcloud.network import dnsmasq, wayout
 from localcloud.network.fabric import KernelFabric
 from localcloud.network.mirrors import Mirror
 from localcloud.network.names import API, API_PORT
-from localcloud.network.spec import Network
+from localcloud.network.spec import Direction, Network, Rule, SecurityGroup
 from localcloud.services.access import Access
 from localcloud.services.catalogue import ZoneService
 from localcloud.services.vpc import INDEX
@@ -183,6 +183,18 @@ async def test_the_mirrors_alone_are_reached_and_only_by_machines_that_have_a_wa
     await abroad.fabric.apply(connected(11))
     assert await greeted(abroad, "m11", mirror)
     assert not await greeted(abroad, "m10", mirror)
+
+
+async def test_a_mirror_is_reached_as_far_as_security_groups_let_a_machine_out(abroad: Lab) -> None:
+    """Machines of an environment are let out to 443 alone, and this mirror is at 80."""
+    net = connected(10, 11)
+    world = (IPv4Network("0.0.0.0/0"),)
+    https, everything = Rule(Direction.EGRESS, world, 6, (443, 443)), Rule(Direction.EGRESS, world)
+    groups = (SecurityGroup((machine(10).address,), (https,)), SecurityGroup((machine(11).address,), (everything,)))
+    await abroad.fabric.apply(replace(net, security_groups=groups))
+    await abroad.boot(*net.nics)
+    assert not await greeted(abroad, "m10", NAMES[0])
+    assert await greeted(abroad, "m11", NAMES[0])
 
 
 async def test_the_way_out_opens_nothing_on_the_host(abroad: Lab) -> None:

@@ -15,9 +15,10 @@ from yandex.cloud.vpc.v1.security_group_pb2 import CidrBlocks, PortRange, Securi
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup as VpcSecurityGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
-from localcloud.control.network_value import network_value
+from localcloud.control.network_value import _peers, _rule, network_value
 from localcloud.network.names import HEALTH_CHECK_RANGES
 from localcloud.network.spec import Direction, Forward, Network, Rule, Transport
+from localcloud.services.security_group import default_group
 from localcloud.services.vpc import INDEX
 from localcloud.store.store import Store
 
@@ -101,6 +102,27 @@ def test_health_checks_are_their_documented_ranges(store: Store) -> None:
 def test_a_rule_of_nobody_lets_nobody_through(store: Store, target: dict[str, str]) -> None:
     rule = SecurityGroupRule(direction=INWARD, protocol_number=6, **target)  # type: ignore[arg-type]  # one of strings
     assert rules(store, rule)[0].peers == ()
+
+
+def test_an_interface_without_a_group_is_judged_by_the_networks_default_one(store: Store) -> None:
+    vpc = VpcNetwork(id="n", default_security_group_id="default")
+    rule = SecurityGroupRule(direction=INWARD, protocol_number=6, predefined_target="self_security_group")
+    put_group(store, "default", rule)
+    put_group(store, "own")
+    put_machine(store, 1)
+    put_machine(store, 2, "own")
+    judged = {made.rules: made.members for made in network_value(store, Judge(), vpc).security_groups}
+    assert judged[(Rule(Direction.INGRESS, hosts(1), 6),)] == (IPv4Address("10.30.0.1"),)
+    assert judged[()] == (IPv4Address("10.30.0.2"),)
+
+
+def test_the_default_group_of_a_new_network_lets_everything_through() -> None:
+    made = default_group(VPC)
+    world = (IPv4Network("0.0.0.0/0"),)
+    assert {_rule(rule, _peers(rule, made.id, {})) for rule in made.rules} == {
+        Rule(Direction.INGRESS, world),
+        Rule(Direction.EGRESS, world),
+    }
 
 
 def test_only_groups_that_have_members_count(store: Store) -> None:
