@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -78,7 +79,8 @@ class SimulatedMaker:
         _write(out, _read(image) + b" changed by " + disk.stem.encode())
 
     async def copied(self, source: Path, out: Path, size: int = 0) -> None:
-        _write(out, _read(source).ljust(size, b"\0"))
+        _write(out, _read(source))
+        os.truncate(out, max(size, source.stat().st_size))  # noqa: ASYNC240 - at once
 
 
 def _read(path: Path) -> bytes:
