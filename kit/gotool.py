@@ -74,8 +74,8 @@ def build(tool: GoTool, talk: Talk) -> Path:
 def demand_go() -> None:
     """Raises HostError, which says what is missing and where it is to be had."""
     remedy = (
-        f"install Go {'.'.join(map(str, OLDEST))} or newer and put it on PATH: Debian 13 has it as golang-go, "
-        "Debian 12 in its backports only; https://go.dev/dl has it for any system"
+        f"install Go {'.'.join(map(str, OLDEST))} or newer and put it on PATH: Debian 13 has it as golang-go, Debian "
+        "12 has none that is new enough; https://go.dev/dl has it for any system"
     )
     if shutil.which("go") is None:
         raise HostError("there is no Go on this machine", remedy=remedy)
