@@ -170,6 +170,7 @@ def _tables(found: DrillJson) -> list[RenderableType]:
         ("broken", found["broken"]),
         ("noticed after", f"{found['seconds_until_noticed']} s"),
         ("whole after", f"{found['seconds_until_whole']} s"),
+        ("answered well after", _seconds(found["seconds_until_answered"])),
         ("requests", f"{found['requests']} at {found['rate']:g} a second to {', '.join(found['addresses'])}"),
         ("failed", f"{found['failed']}{f' ({failures})' if failures else ''}"),
         ("  in flight", str(found["failed_in_flight"])),
@@ -179,3 +180,7 @@ def _tables(found: DrillJson) -> list[RenderableType]:
         ("longest gap", f"{found['longest_gap_seconds']} s"),
     ]
     return [table(("", ""), rows)]
+
+
+def _seconds(value: float | None) -> str:
+    return "not to the end" if value is None else f"{value} s"

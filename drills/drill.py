@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing_extensions import TypedDict
 
 from cloud.session import Session
+from drills.answers import answers_well, trouble
 from drills.breaks import Break
 from drills.load import Load, Run
 from drills.outcome import Outcome, longest_gap
@@ -19,8 +20,9 @@ from drills.progress import send_and_tell
 from drills.recovery import Look, Recovery, look, recovery
 from envs.model import Environment
 from groups.inspect import inspect
-from kit.errors import CloudError
+from kit.errors import CloudError, WaitTimeout
 from kit.output import Talk
+from kit.waiting import Pending, wait_for_async
 
 AROUND = 2.0
 """Seconds of load before the break, and after all is well again."""
@@ -41,7 +43,7 @@ class Failures:
 
 @dataclass(frozen=True)
 class DrillReport:
-    """What the drill found; `broke` is when, in seconds from the start of the load."""
+    """What the drill found; `broke` is when, in seconds of the load, `well` whether it answered well at the end."""
 
     environment: str
     what: str
@@ -49,6 +51,7 @@ class DrillReport:
     broke: float
     recovery: Recovery
     outcomes: tuple[Outcome, ...]
+    well: bool = True
 
     @property
     def failures(self) -> Failures:
@@ -57,7 +60,7 @@ class DrillReport:
     @property
     def prompt(self) -> list[Outcome]:
         """Of the endpoints that answer at once: a list may take its time."""
-        names = {endpoint.name for endpoint in self.load.profile.endpoints if endpoint.prompt}
+        names = _prompt(self.load)
         return [outcome for outcome in self.outcomes if outcome.endpoint in names]
 
     @property
@@ -80,6 +83,7 @@ class DrillReport:
             "rate": self.load.rate,
             "seconds_until_noticed": round(self.recovery.noticed, 2),
             "seconds_until_whole": round(self.recovery.whole, 2),
+            "seconds_until_answered": round(trouble(self.prompt, self.broke), 2) if self.well else None,
             "requests": len(self.outcomes),
             "failed": sum(found.by_kind.values()),
             "failed_before": found.before,
@@ -96,7 +100,8 @@ class DrillJson(TypedDict):
     """What a break did: seconds from it on, and what became of the requests that were sent meanwhile.
 
     Failed requests are told apart by when they were sent (before the break, in flight at it, until the group noticed,
-    later), and in `failures` by what became of them.
+    later), and in `failures` by what became of them. `seconds_until_answered` is when the last request ended that
+    failed or took over a second; null where that still went on at the end.
     """
 
     environment: str
@@ -106,6 +111,7 @@ class DrillJson(TypedDict):
     rate: float
     seconds_until_noticed: float
     seconds_until_whole: float
+    seconds_until_answered: float | None
     requests: int
     failed: int
     failed_before: int
@@ -115,6 +121,10 @@ class DrillJson(TypedDict):
     failures: dict[str, int]
     worst_seconds: float
     longest_gap_seconds: float
+
+
+def _prompt(load: Load) -> frozenset[str]:
+    return frozenset(endpoint.name for endpoint in load.profile.endpoints if endpoint.prompt)
 
 
 def failures(outcomes: Sequence[Outcome], broke: float, noticed: float) -> Failures:
@@ -141,17 +151,31 @@ def drill(
     """
     if not inspect(session, environment).healthy:
         raise CloudError(f"{environment.name} is not whole", remedy=f"./cli.py rollout {environment.name}")
-    found: list[tuple[float, Recovery]] = []
+    found: list[tuple[float, Recovery, bool]] = []
 
     async def work(run: Run) -> None:
         await asyncio.sleep(AROUND)
-        found.append(await _broken(session, environment, broken, run, talk, timeout))
-        await asyncio.sleep(AROUND)
+        broke, recovered = await _broken(session, environment, broken, run, talk, timeout)
+        found.append((broke, recovered, await _answered(run, _prompt(load), timeout)))
 
     with talk.step(f"{load.rate:g} requests a second to {environment.name}"):
         run = asyncio.run(send_and_tell(load, talk, work))
-    broke, recovered = found[0]
-    return DrillReport(environment.name, broken.what, load, broke, recovered, tuple(run.outcomes))
+    broke, recovered, well = found[0]
+    return DrillReport(environment.name, broken.what, load, broke, recovered, tuple(run.outcomes), well)
+
+
+async def _answered(run: Run, endpoints: frozenset[str], timeout: float) -> bool:
+    """Whether it answers well in the end; waits for that."""
+    now = asyncio.get_running_loop().time
+    await asyncio.sleep(AROUND)
+
+    def well() -> bool | Pending:
+        return answers_well(run, endpoints, now() - run.began, AROUND) or Pending("failures")
+
+    try:
+        return await wait_for_async("it answers well", well, timeout=timeout)
+    except WaitTimeout:
+        return False
 
 
 async def _broken(

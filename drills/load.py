@@ -50,11 +50,16 @@ class Load:
 
 @dataclass
 class Run:
-    """What came back so far; `began` on the loop's clock. `left` are rows that could not be deleted again."""
+    """What came back so far; `began` on the loop's clock.
+
+    `waiting` are the endpoints that were asked and did not answer yet, with when they were due; `left` the rows that
+    could not be deleted again.
+    """
 
     began: float = 0.0
     ended: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
+    waiting: dict[int, tuple[str, float]] = field(default_factory=dict)
     left: set[int] = field(default_factory=set)
 
 
@@ -91,7 +96,7 @@ class _Sender:
         self._any = clients[0]
         self._fresh = portion(load.fresh)
         self._now = asyncio.get_running_loop().time
-        self._in_flight = 0
+        self._numbers = count()
 
     async def run(self, work: Watch | None) -> None:
         self._run.began = self._now()
@@ -147,10 +152,11 @@ class _Sender:
 
     async def _step(self, step: Step, due: float, client: Client, row: int | None = None) -> Answer | None:
         """The answer, where it is one that keeps the terms."""
-        if self._in_flight >= MOST_IN_FLIGHT:
+        if len(self._run.waiting) >= MOST_IN_FLIGHT:
             self._note(step.endpoint, due, due, NOT_SENT)
             return None
-        self._in_flight += 1
+        number = next(self._numbers)
+        self._run.waiting[number] = (step.endpoint.name, due)
         began, why, answer = self._now() - self._run.began, "", None
         try:
             answer = await client.send(self._rows.request(step.endpoint, row), fresh=next(self._fresh))
@@ -158,7 +164,7 @@ class _Sender:
         except Unanswered as error:
             why = str(error)
         finally:
-            self._in_flight -= 1
+            del self._run.waiting[number]
         self._note(step.endpoint, due, began, why)
         return None if why else answer
 

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
-from drills.terms import Bound, Endpoint
+from typing_extensions import TypedDict
+
+from drills.terms import Endpoint
 
 QUANTILES = (0.5, 0.9, 0.99)
 
@@ -58,18 +59,49 @@ class Figures:
         swift = bound.seconds is None or (self.bounded is not None and self.bounded <= bound.seconds * spare)
         return self.sent > 0 and swift and self.share <= bound.errors * spare
 
-    def to_json(self) -> dict[str, Any]:
-        """The documented shape."""
+    def to_json(self) -> EndpointJson:
+        at, bound = self.quantiles, self.endpoint.bound
         return {
             "endpoint": self.endpoint.name,
             "sent": self.sent,
             "ok": self.sent - self.failed,
             "errors": dict(self.errors),
-            **{f"p{name * 100:g}_seconds": _rounded(value) for name, value in self.quantiles.items()},
+            "p50_seconds": _rounded(at[0.5]),
+            "p90_seconds": _rounded(at[0.9]),
+            "p99_seconds": _rounded(at[0.99]),
             "worst_seconds": round(self.worst, 4),
-            "bound": _bound_json(self.endpoint.bound, self.bounded),
+            "bound": {
+                "errors": bound.errors,
+                "quantile": bound.quantile,
+                "seconds": bound.seconds,
+                "measured_seconds": _rounded(self.bounded),
+            },
             "holds": self.holds(),
         }
+
+
+class BoundJson(TypedDict):
+    """The share of `errors` and, where latency is bound, the `seconds` that `quantile` of all requests keep."""
+
+    errors: float
+    quantile: float | None
+    seconds: float | None
+    measured_seconds: float | None
+
+
+class EndpointJson(TypedDict):
+    """Of one endpoint; a quantile is null where so many requests did not succeed. `errors` counts by kind."""
+
+    endpoint: str
+    sent: int
+    ok: int
+    errors: dict[str, int]
+    p50_seconds: float | None
+    p90_seconds: float | None
+    p99_seconds: float | None
+    worst_seconds: float
+    bound: BoundJson
+    holds: bool
 
 
 def quantile(succeeded: Sequence[float], failed: int, share: float) -> float | None:
@@ -108,14 +140,6 @@ def longest_gap(outcomes: Iterable[Outcome], end: float) -> float:
     return max(
         after - before for before, after in zip([0.0, *moments], [*moments, max(end, *moments, 0.0)], strict=True)
     )
-
-
-def _bound_json(bound: Bound, measured: float | None) -> dict[str, Any]:
-    found: dict[str, Any] = {"errors": bound.errors}
-    if bound.quantile is not None:
-        name = f"p{bound.quantile * 100:g}_seconds"
-        found |= {name: bound.seconds, "measured_seconds": _rounded(measured)}
-    return found
 
 
 def _rounded(value: float | None) -> float | None:

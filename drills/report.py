@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from drills.load import Load, Run
-from drills.outcome import Figures, Outcome, figures, lateness
+from drills.outcome import EndpointJson, Figures, Outcome, figures, lateness
 
 LATE = 0.05
 """Seconds; a generator that is later than this measures itself."""
@@ -39,8 +41,7 @@ class Report:
         left = f"sessions that could not be deleted again: {', '.join(map(str, self.left))}"
         return (*((slow,) if late > LATE else ()), *((left,) if self.left else ()))
 
-    def to_json(self) -> dict[str, Any]:
-        """The documented shape."""
+    def to_json(self) -> LoadJson:
         return {
             "environment": self.environment,
             "profile": self.load.profile.name,
@@ -57,6 +58,29 @@ class Report:
             "endpoints": [found.to_json() for found in self.figures],
             "holds": self.holds,
         }
+
+
+class LoadJson(TypedDict):
+    """What a load showed; `holds` where all bounds do.
+
+    `generator_late_seconds` is what the generator itself added to 99 of 100 latencies at most; `left_behind` are the
+    sessions that it could not delete again.
+    """
+
+    environment: str
+    profile: str
+    addresses: list[str]
+    protocol: Literal["HTTP/1.1", "HTTP/2"]
+    rate: float
+    arrivals: Literal["even", "poisson"]
+    new_connections: float
+    seconds: float
+    requests: int
+    failed: int
+    generator_late_seconds: float
+    left_behind: list[int]
+    endpoints: list[EndpointJson]
+    holds: bool
 
 
 def report(environment: str, load: Load, run: Run) -> Report:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from commands.main import PROGRAM, cli
 from drills.drill import DrillJson
+from drills.report import LoadJson
 from groups.plan import PlanJson
 from groups.status import StatusJson
 from images.bakery.catalogue import CatalogueJson
@@ -28,6 +29,7 @@ SCHEMAS: Mapping[str, type] = {
     "plan": PlanJson,
     "status": StatusJson,
     "images": CatalogueJson,
+    "load": LoadJson,
     "drill": DrillJson,
 }
 """By the command whose `-o json` has that shape."""

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from drills.answers import answers_well, trouble
 from drills.breaks import chosen
 from drills.client import Target
 from drills.drill import DrillReport, failures
-from drills.load import Load
+from drills.load import Load, Run
 from drills.outcome import Outcome
 from drills.page import write_page
 from drills.recovery import HOLD, Look, Recovery, _Steady
@@ -90,6 +91,7 @@ def test_a_drills_report_has_a_documented_shape() -> None:
         "rate": 60,
         "seconds_until_noticed": 0.3,
         "seconds_until_whole": 7.12,
+        "seconds_until_answered": 4.5,
         "requests": 3,
         "failed": 1,
         "failed_before": 0,
@@ -100,6 +102,19 @@ def test_a_drills_report_has_a_documented_shape() -> None:
         "worst_seconds": 2.0,
         "longest_gap_seconds": 4.0,
     }
+
+
+def test_it_answers_well_once_nobody_fails_or_waits() -> None:
+    run = Run(outcomes=[Outcome("GET /", 1.0, 0, 0.1), Outcome("GET /", 5.0, 0, 1.5), Outcome("GET /a", 9.0, 0, 0.9)])
+    assert not answers_well(run, {"GET /"}, 7.0, 2.0), "one was slow"
+    assert not answers_well(run, {"GET /"}, 9.5, 2.0), "nothing came"
+    run.outcomes.append(Outcome("GET /", 9.0, 0, 0.1))
+    assert answers_well(run, {"GET /"}, 9.5, 2.0)
+    run.waiting[1] = ("GET /", 8.0)
+    assert not answers_well(run, {"GET /"}, 9.5, 2.0), "one waits"
+    assert answers_well(run, {"GET /a"}, 10.0, 2.0)
+    assert trouble(run.outcomes, broke=6.0) == 0.5
+    assert trouble(run.outcomes, broke=7.0) == 0
 
 
 def look(*pids: int, whole: bool = True) -> Look:

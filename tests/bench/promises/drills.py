@@ -51,8 +51,14 @@ def _shown(runs: Sequence[Any]) -> str:
         f"{_counts(runs, 'failed_in_flight')}, until noticed {_counts(runs, 'failed_until_noticed')}, later "
         f"{_counts(runs, 'failed_later')}; longest stall {spread(stall)} s; noticed after "
         f"{spread([run['seconds_until_noticed'] for run in runs])} s, whole after "
-        f"{spread([run['seconds_until_whole'] for run in runs])} s"
+        f"{spread([run['seconds_until_whole'] for run in runs])} s, answers well after {_answered(runs)}"
     )
+
+
+def _answered(runs: Sequence[Any]) -> str:
+    known = [run["seconds_until_answered"] for run in runs if run["seconds_until_answered"] is not None]
+    never = f", not to the end in {len(runs) - len(known)}" if len(known) < len(runs) else ""
+    return f"{spread(known)} s{never}" if known else "never"
 
 
 def _counts(runs: Sequence[Any], name: str) -> str:

@@ -70,16 +70,14 @@ def _milliseconds(values: Sequence[float | None]) -> str:
 
 
 def _to_spare(endpoint: Any) -> bool:
-    bound = endpoint["bound"]
-    allowed = next((value for name, value in bound.items() if name.startswith("p")), None)
-    errors = sum(endpoint["errors"].values())
-    swift = allowed is None or (bound["measured_seconds"] or allowed) <= allowed * HALF
+    bound, errors = endpoint["bound"], sum(endpoint["errors"].values())
+    swift = bound["seconds"] is None or (bound["measured_seconds"] or bound["seconds"]) <= bound["seconds"] * HALF
     return bool(swift and errors <= bound["errors"] * HALF * endpoint["sent"])
 
 
 def _aim(bound: Any) -> str:
-    limits = [f"{name[:3]} {value * HALF * 1000:.0f} ms" for name, value in bound.items() if name.startswith("p")]
-    return ", ".join([*limits, f"errors {bound['errors'] * HALF:.1%}"])
+    limit = [f"p{bound['quantile'] * 100:g} {bound['seconds'] * HALF * 1000:.0f} ms"] if bound["quantile"] else []
+    return ", ".join([*limit, f"errors {bound['errors'] * HALF:.1%}"])
 
 
 def _through(world: World) -> Any:
