@@ -1,0 +1,45 @@
+"""Whom the proxy asks for `/-/health` and `/-/ready`: 200, or 503 with the reason."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from .judge import Verdict
+
+
+class Face:
+    """Shows the latest verdict. Before the first the machine is alive, and not ready."""
+
+    def __init__(self, port: int) -> None:
+        self.verdict = Verdict(unready="bingo was not asked yet")
+        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Answer, self))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def reason(self, path: str) -> str | None:
+        """Why not; None where nothing is known by that path."""
+        verdict = self.verdict
+        return {"/-/health": verdict.dead, "/-/ready": verdict.dead or verdict.unready}.get(path)
+
+
+class _Answer(BaseHTTPRequestHandler):
+    def __init__(self, face: Face, *args: object) -> None:
+        self._face = face
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        reason = self._face.reason(self.path.partition("?")[0])
+        if reason is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        body = f"{reason or 'ok'}\n".encode()
+        self.send_response(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Health is asked every second: nobody wants to read that."""

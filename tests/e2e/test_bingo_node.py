@@ -1,0 +1,225 @@
+"""A bingo node by itself, on a real machine: its ways to fail, what they cost under load, what health says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from images.bakery.local import bake_local
+from images.standin.identity import log_folder, port
+from kit.output import PlainTalk
+from localcloud.machines.spec import Machine
+from tests.support.asker import Asker, Kind, asking
+from tests.support.lan import MIB, SLOW, Lan, lan
+
+EMAIL = "node@example.com"
+BINGO = "10.0.0.9"
+PORT = port(EMAIL)
+LOG = log_folder(EMAIL) / "main.log"
+SETTINGS = f"""\
+email: {EMAIL}
+port: {PORT}
+logs: "{LOG.parent.name}"
+environment: {{BINGO_LIFETIME: "off", BINGO_FAULTS: exit}}
+hold: 40
+gone: 10
+secrets: {{postgres_password: none}}
+"""
+READ, WRITE = Kind("/ping"), Kind("/operation", '{"operation": %d}')
+STABLE = (READ, READ, READ, WRITE)
+RATE = 60.0
+FAULTS = {"exits in silence": 1_000_001, "says that all die": 1_000_002, "is bad": 1_000_003, "grows": 1_000_004}
+PID = "systemctl show -P MainPID bingo"
+PING = f"curl -sf localhost:{PORT}/ping"
+
+# Another bingo: what it is told to write ends it, and its list ends in the middle.
+OTHER = """\
+#!/usr/bin/python3
+import http.server, os, sys
+class Bingo(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        if self.path == "/api/movie":
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"[")
+            os._exit(0)
+        self.end_headers()
+    def do_POST(self):
+        with open("%(log)s", "a") as log:
+            log.write(self.path)
+        os._exit(1)
+http.server.ThreadingHTTPServer(("", %(port)d), Bingo).serve_forever()
+""" % {"log": LOG, "port": PORT}  # noqa: UP031 - braces are Python's own here
+
+
+@pytest.fixture(scope="module")
+def image() -> Path:
+    (baked,) = bake_local(["bingo"], talk=PlainTalk())
+    return baked.raw
+
+
+@pytest.fixture
+async def cable(tmp_path: Path) -> AsyncIterator[Lan]:
+    async with lan(tmp_path) as made:
+        yield made
+
+
+async def boot(cable: Lan, image: Path, settings: str = SETTINGS) -> Machine:
+    machine = cable.machine("bingo", cable.told(image, "bingo", BINGO, settings), memory=512 * MIB)
+    await cable.driver.start(machine)
+    return machine
+
+
+def health(cable: Lan, path: str = "/-/health") -> str:
+    """What is answered, in one line with its status."""
+    wanted = ("--silent", "--max-time", "10", "--write-out", "%{http_code}", f"http://{BINGO}{path}")
+    return " ".join(cable.outside("curl", *wanted).split())
+
+
+async def health_is(cable: Lan, path: str, status: int) -> str:
+    """Waits for it; returns the answer."""
+    deadline = time.monotonic() + 20 * SLOW
+    while not (answer := health(cable, path)).endswith(f" {status}"):
+        assert time.monotonic() < deadline, answer
+        await asyncio.sleep(0.1)
+    return answer
+
+
+def counter(cable: Lan, machine: Machine, backend: str, name: str) -> int:
+    """One of HAProxy's own, of a backend as a whole."""
+    ask = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/stats.sock')"
+    shown = cable.inside(machine, f"python3 -c \"{ask}; s.send(b'show stat json\\n'); print(s.makefile().read())\"")
+    for lines in json.loads(shown):
+        values = {line["field"]["name"]: line["value"]["value"] for line in lines}
+        if (values["pxname"], values["svname"]) == (backend, "BACKEND"):
+            return int(values[name])
+    raise AssertionError(backend)
+
+
+async def under_load(cable: Lan, machine: Machine, provoke: str, *, what: str) -> Asker:
+    """Asks 60 times a second while it happens and until another bingo answers."""
+    with asking(cable.cable, BINGO, STABLE, rate=RATE) as asker:
+        await asyncio.sleep(1)
+        pid = cable.inside(machine, PID)
+        began = time.monotonic()
+        cable.inside(machine, provoke)
+        await cable.until(machine, f"[[ $({PID}) != {pid} ]] && {PING}")
+        took = time.monotonic() - began
+        await asyncio.sleep(1)
+    print(f"{asker.told(what)}; another bingo answers after {took:.1f} s")  # noqa: T201
+    return asker
+
+
+@pytest.mark.parametrize("what", ["is killed", *FAULTS])
+async def test_a_failure_costs_writes_in_flight_and_nothing_else(cable: Lan, image: Path, what: str) -> None:
+    """Whom it answers that it is not well cannot be helped: those are the writes of half a second."""
+    machine = await boot(cable, image)
+    await cable.until(machine, PING)
+    tell = f"curl -s localhost:{PORT}/operation -d '{{\"operation\": {FAULTS.get(what)}}}' || true"
+    asker = await under_load(cable, machine, tell if what in FAULTS else f"kill -KILL $({PID})", what=f"bingo {what}")
+    assert len(asker.of(READ)) > RATE
+    assert not asker.failed(READ)
+    assert asker.failed(WRITE).keys() <= {"500", "502"}
+    most = 2 * SLOW * RATE / 4 if what == "is bad" else 4
+    assert asker.failed(WRITE).total() <= most
+    seen = Counter(re.findall(r'"msg": "operation", "operation": (\d{1,6})}', cable.inside(machine, f"cat {LOG}")))
+    assert set(seen.values()) == {1}
+    assert {str(each.number) for each in asker.of(WRITE) if each.status == 200} <= seen.keys()
+
+
+async def test_a_write_that_ends_bingo_reaches_it_once_and_is_counted_apart(cable: Lan, image: Path) -> None:
+    machine = await boot(cable, image)
+    await cable.until(machine, PING)
+    write = f"curl -s http://{BINGO}/operation -d '{{\"operation\": 1000002}}' -o /dev/null -w '%{{http_code}}'"
+    assert cable.inside(machine, write) == "502"
+    await cable.until(machine, PING)
+    assert cable.inside(machine, f'grep -c \'"msg": "operation", "operation": 1000002\' {LOG}') == "1"
+    assert counter(cable, machine, "operations", "eresp") == 1
+    assert counter(cable, machine, "operations", "wretr") == 0
+
+
+async def test_another_bingo_half_a_list_and_a_write_that_cannot_be_repeated(cable: Lan, image: Path) -> None:
+    machine = await boot(cable, image)
+    await cable.until(machine, PING)
+    cable.inside(machine, f"cat >/opt/bingo/bingo <<'END'\n{OTHER}\nEND\n: >{LOG}; systemctl kill -s KILL bingo")
+    await cable.until(machine, f"curl -sf http://{BINGO}/ping && ! test -s {LOG}")
+    half = f"curl -s http://{BINGO}/api/movie -o /dev/null || echo $?"
+    assert cable.inside(machine, half) == "18"  # less than was promised
+    assert counter(cable, machine, "lists", "srv_abrt") == 1
+    write = f"curl -s -X %s http://{BINGO}/api/session%s -o /dev/null -w '%%{{http_code}}'"
+    assert cable.inside(machine, write % ("POST", "")) == "502"
+    assert cable.inside(machine, f"curl -sf http://{BINGO}/ping; cat {LOG}") == "/api/session"
+    assert counter(cable, machine, "writes", "eresp") == 1
+    assert counter(cable, machine, "pages", "eresp") == 0
+
+
+async def test_a_bingo_that_hangs_is_ended(cable: Lan, image: Path) -> None:
+    machine = await boot(cable, image)
+    await cable.until(machine, PING)
+    pid = cable.inside(machine, PID)
+    cable.inside(machine, f"kill -STOP {pid}")
+    await cable.until(machine, f"[[ $({PID}) != {pid} ]] && {PING}")
+    assert b"bingo ends: it has not answered for 1" in cable.driver.console(machine.id)
+
+
+async def test_a_run_of_bingo_ends_in_its_time_and_nobody_notices(cable: Lan, image: Path) -> None:
+    machine = await boot(cable, image, f"{SETTINGS}lifetime: [2, 4]\n")
+    await cable.until(machine, PING)
+    asker = await under_load(cable, machine, "true", what="bingo's time comes")
+    assert not asker.failed(READ)
+    assert not asker.failed(WRITE)
+    assert b"bingo ends: it ran long enough" in cable.driver.console(machine.id)
+
+
+async def test_ready_and_alive_are_told_apart(cable: Lan, image: Path) -> None:
+    machine = await boot(cable, image)
+    await cable.until(machine, PING)
+    assert await health_is(cable, "/-/ready", 200)
+    assert health(cable) == "ok 200"
+    cable.inside(machine, "systemctl stop bingo")
+    answer = await health_is(cable, "/-/ready", 503)
+    print(f"bingo stopped: {answer}")  # noqa: T201
+    assert answer.startswith("bingo has not answered for")
+    assert health(cable) == "ok 200"
+    answer = await health_is(cable, "/-/health", 503)
+    assert answer.startswith("bingo has not answered for 1")
+    assert b"for the group this machine is dead: bingo has not answered for 1" in cable.driver.console(machine.id)
+    cable.inside(machine, "systemctl start bingo")
+    for path in ("/-/ready", "/-/health"):
+        assert await health_is(cable, path, 200) == "ok 200"
+
+
+async def test_without_its_watchdog_a_machine_is_not_alive(cable: Lan, image: Path) -> None:
+    machine = await boot(cable, image)
+    await cable.until(machine, PING)
+    cable.inside(machine, "systemctl kill -s KILL bingo-watchdog")
+    assert await health_is(cable, "/-/ready", 200)
+    cable.inside(machine, "systemctl stop bingo-watchdog")
+    assert health(cable).endswith(" 503")
+
+
+async def test_a_disk_that_fills_costs_logs_and_then_the_machine_but_not_bingo(cable: Lan, image: Path) -> None:
+    machine = await boot(cable, image)
+    await cable.until(machine, PING)
+    pid = cable.inside(machine, PID)
+    most = "$(($(df --output=avail -B1M / | tail -n 1) - 100))M"
+    for name in ("main.log.4.gz", "main.log"):
+        cable.inside(machine, f"fallocate --length {most} {LOG.parent}/{name}")
+        await cable.until(machine, f"(( $(df --output=pcent / | tail -n 1 | tr -dc 0-9) < 50 )) && {PING}")
+        assert await health_is(cable, "/-/health", 200) == "ok 200"
+    assert b"the disk fills: removed main.log.4.gz" in cable.driver.console(machine.id)
+    cable.inside(machine, f"fallocate --length {most} /root/full")
+    answer = await health_is(cable, "/-/health", 503)
+    assert answer.startswith("the disk is full: ")
+    assert b"this machine is dead: the disk is full" in cable.driver.console(machine.id)
+    assert cable.inside(machine, f"{PING} >/dev/null; {PID}") == pid
+    cable.inside(machine, "rm /root/full")
+    assert await health_is(cable, "/-/health", 200) == "ok 200"
