@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -30,8 +30,8 @@ class Api:
     ca: str
 
 
-def user_data(*, operator_key: str | None = None) -> str:
-    """The cloud-config of every machine; with an operator's public key, a user `operator` who may log in with it."""
+def user_data(*, operator_keys: Sequence[str] = ()) -> str:
+    """The cloud-config of every machine; with public keys of SSH, a user `operator` who may log in with any of them."""
     # YAML, not HTML: nothing is to be escaped, and what is inserted is JSON, which is YAML.
     environment = Environment(  # noqa: S701
         loader=FileSystemLoader(TEMPLATES),
@@ -40,7 +40,7 @@ def user_data(*, operator_key: str | None = None) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("user-data.yaml.j2").render(operator_key=operator_key)
+    return environment.get_template("user-data.yaml.j2").render(operator_keys=operator_keys)
 
 
 def instance_metadata(
@@ -50,7 +50,7 @@ def instance_metadata(
     *,
     peers: Mapping[str, int] = NOTHING,
     secrets: Mapping[str, str] = NOTHING,
-    operator_key: str | None = None,
+    operator_keys: Sequence[str] = (),
 ) -> dict[str, str]:
     """The metadata of an instance template: user-data, and what the node agent reads, each where there is one.
 
@@ -58,7 +58,7 @@ def instance_metadata(
     Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
     group's variables, settings named as those two, and values that are too long.
     """
-    metadata = {"user-data": user_data(operator_key=operator_key), "samovar-role": role}
+    metadata = {"user-data": user_data(operator_keys=operator_keys), "samovar-role": role}
     told = {**settings, **_reserved(settings, peers=peers, secrets=secrets)}
     if told:
         _refuse_braces("settings", told)

@@ -16,6 +16,7 @@ from commands.drill import drill
 from commands.environment import destroy, plan, render, rollout
 from commands.images import bake, images
 from commands.load import load
+from commands.ssh import ssh
 from commands.status import logs, status
 from commands.tool import Tool
 from kit.errors import ExitCode, SamovarError
@@ -76,7 +77,7 @@ def cli(context: click.Context, home: Path, envs: Path, token: str, *, debug: bo
     _log(debug=debug)
 
 
-for command in (bake, images, render, plan, rollout, status, logs, load, drill, destroy, cloud):
+for command in (bake, images, render, plan, rollout, status, logs, ssh, load, drill, destroy, cloud):
     cli.add_command(command)
 
 

@@ -242,6 +242,16 @@ async def _talked(process: asyncio.subprocess.Process, stdin: str, timeout: floa
         raise
 
 
+def run_attached(argv: Sequence[str | Path]) -> int:
+    """Gives a process our own terminal until it ends, however long that takes; returns its exit code."""
+    log.debug("run", command=_pasteable(argv))
+    try:
+        pid = os.posix_spawnp(str(argv[0]), [*map(str, argv)], os.environ)
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[str, str] | None = None) -> int:
     """Starts a process that outlives us, in a session of its own, its output appended to `logfile`; returns its pid."""
     log.debug("start", command=_pasteable(argv))

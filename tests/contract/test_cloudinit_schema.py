@@ -31,9 +31,9 @@ def schema(image: Path, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("operator_key", [None, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ann@example"])
-def test_user_data_is_valid(base: Path, operator_key: str | None) -> None:
-    done = schema(base, user_data(operator_key=operator_key))
+@pytest.mark.parametrize("keys", [(), ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ann@example", "ssh-rsa AAAA")])
+def test_user_data_is_valid(base: Path, keys: tuple[str, ...]) -> None:
+    done = schema(base, user_data(operator_keys=keys))
     assert (done.returncode, done.stdout.strip()) == (0, "Valid schema /tmp/user-data"), done.stderr
 
 

@@ -21,7 +21,7 @@ def test_user_data_is_a_cloud_config_without_users() -> None:
 
 
 def test_an_operators_key_arrives_as_it_is_and_at_one_user() -> None:
-    (user,) = yaml.safe_load(user_data(operator_key=KEY))["users"]
+    (user,) = yaml.safe_load(user_data(operator_keys=[KEY]))["users"]
     assert user["name"] == "operator"
     assert user["ssh_authorized_keys"] == [KEY]
 
@@ -79,7 +79,7 @@ def test_braces_are_refused_by_their_place(settings: dict[str, Any], where: str)
 
 def test_braces_in_an_operators_key_are_refused() -> None:
     with pytest.raises(ConfigError, match="user-data"):
-        instance_metadata("nginx", {}, operator_key="ssh-ed25519 AAAA {instance.tag}")
+        instance_metadata("nginx", {}, operator_keys=["ssh-ed25519 AAAA {instance.tag}"])
 
 
 def test_a_value_that_is_too_long_is_refused() -> None:
