@@ -67,6 +67,7 @@ def _differ(zones: list[str]) -> list[str]:
 NAME = r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME)]
 SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+PUBLIC_KEY = r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+|sk-\S+@openssh\.com) [A-Za-z0-9+/]+={0,3}( [^\n]*)?$"
 Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")]
 Port = Annotated[int, Field(ge=1, le=32767)]
 Memory = Annotated[int, BeforeValidator(_size), AfterValidator(_between(GIB // 2, 256 * GIB, "memory is 512M to 256G"))]
@@ -86,10 +87,18 @@ class MachineEntry(_Strict):
     disk: Disk
 
 
+class HealthEntry(_Strict):
+    """`health:`; where each machine of the group says that it is well."""
+
+    port: Port = 80
+    path: Annotated[str, Field(pattern="^/")] = "/-/health"
+
+
 class BalancerEntry(_Strict):
-    """`balancer:`; a listener's name is the scheme that it speaks."""
+    """`balancer:`; a listener's name is the scheme that it speaks. Without its own `health` it asks the group's."""
 
     type: BalancerType
+    health: HealthEntry | None = None
     listeners: dict[Annotated[str, Field(pattern="^https?$")], Port] = Field(min_length=1, max_length=10)
 
     @model_validator(mode="after")
@@ -99,11 +108,11 @@ class BalancerEntry(_Strict):
         return self
 
 
-class HealthEntry(_Strict):
-    """`health:`; where each machine of the group says that it is well."""
+class OperatorEntry(_Strict):
+    """`operator:`; public keys as in `authorized_keys`, and the group through whose machines the way leads."""
 
-    port: Port = 80
-    path: Annotated[str, Field(pattern="^/")] = "/-/health"
+    ssh_keys: list[Annotated[str, Field(pattern=PUBLIC_KEY)]] = Field(min_length=1)
+    bastion: Name | None = None
 
 
 class DataDiskEntry(_Strict):
@@ -149,7 +158,21 @@ class EnvironmentFile(_Strict):
     network: NetworkEntry
     domain: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")] | None = None
     secrets: dict[SecretName, SecretKind] = {}
+    operator: OperatorEntry | None = None
     groups: dict[Name, GroupEntry] = Field(min_length=1)
+
+    @property
+    def bastion(self) -> str | None:
+        """The group that the file names, or the first whose machines have public addresses."""
+        public = [name for name, group in self.groups.items() if group.public]
+        named = self.operator and self.operator.bastion
+        return named if named in public else None if named else next(iter(public), None)
+
+    @model_validator(mode="after")
+    def _way_in(self) -> EnvironmentFile:
+        if self.operator and self.bastion is None:
+            raise ValueError("operator: the way in leads through a group with `public: true`; let bastion name one")
+        return self
 
     @model_validator(mode="after")
     def _promises(self) -> EnvironmentFile:

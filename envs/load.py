@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from types import MappingProxyType
 
-from envs.file import NAME, EnvironmentFile, GroupEntry
-from envs.model import Balancer, DataDisk, Environment, Group, Health, Machine
+from envs.file import NAME, BalancerEntry, EnvironmentFile, GroupEntry, HealthEntry
+from envs.model import Balancer, DataDisk, Environment, Group, Health, Machine, Operator
 from kit.errors import ConfigError
 from kit.paths import ROOT
 from kit.yamlfile import load_model
@@ -43,19 +43,33 @@ def load_environment(name: str, folder: Path = ENVIRONMENTS) -> Environment:
         domain=entry.domain,
         groups=tuple(_group(group_name, group) for group_name, group in entry.groups.items()),
         secrets=MappingProxyType(entry.secrets),
+        operator=_operator(entry),
     )
 
 
+def _operator(entry: EnvironmentFile) -> Operator | None:
+    if entry.operator and entry.bastion:
+        return Operator(tuple(entry.operator.ssh_keys), entry.bastion)
+    return None
+
+
+def _balancer(entry: BalancerEntry, of_group: HealthEntry) -> Balancer:
+    return Balancer(entry.type, MappingProxyType(entry.listeners), _health(entry.health or of_group))
+
+
+def _health(entry: HealthEntry) -> Health:
+    return Health(**entry.model_dump())
+
+
 def _group(name: str, entry: GroupEntry) -> Group:
-    balancer = entry.balancer
     return Group(
         name=name,
         image=entry.image,
         size=entry.size,
         machine=Machine(**entry.machine.model_dump()),
-        health=Health(**entry.health.model_dump()),
+        health=_health(entry.health),
         public=entry.public,
-        balancer=Balancer(balancer.type, MappingProxyType(balancer.listeners)) if balancer else None,
+        balancer=_balancer(entry.balancer, entry.health) if entry.balancer else None,
         settings=MappingProxyType(entry.settings),
         upstream=entry.upstream,
         ports=tuple(entry.ports),

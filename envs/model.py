@@ -45,10 +45,14 @@ class Health:
 
 @dataclass(frozen=True)
 class Balancer:
-    """The balancer before a group: its listeners' ports by the scheme that they speak."""
+    """The balancer before a group: its listeners' ports by the scheme that they speak.
+
+    `health` is where a machine says that it may be sent to, which need not be where it says that it lives.
+    """
 
     type: BalancerType
     listeners: Mapping[str, int]
+    health: Health
 
 
 class SecretKind(StrEnum):
@@ -89,8 +93,16 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Operator:
+    """Who may log in to machines, by public keys of SSH; the way leads through a machine of the group `bastion`."""
+
+    ssh_keys: tuple[str, ...]
+    bastion: str
+
+
+@dataclass(frozen=True)
 class Environment:
-    """One environment, whole."""
+    """One environment, whole. Without an `operator` nobody logs in, and no machine listens to one who tries."""
 
     name: str
     cloud: CloudKind
@@ -99,6 +111,7 @@ class Environment:
     domain: str | None
     groups: tuple[Group, ...]
     secrets: Mapping[str, SecretKind] = field(default_factory=dict)
+    operator: Operator | None = None
 
     def group(self, name: str) -> Group:
         """The group of that name; ConfigError lists those that exist."""

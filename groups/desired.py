@@ -11,7 +11,7 @@ from envs.model import BalancerType, Environment, Group
 from groups.foundation import Address, DataRecord, Disk, InternalAddress, SecurityGroup, ServiceAccount
 from groups.ground import ground
 from groups.names import account_name, disk_name, group_name, record_name, secret_name, subnet_name
-from groups.rules import is_edge, rules
+from groups.rules import asks_lockbox, is_edge, rules
 from groups.spec import (
     Balancer,
     Deploy,
@@ -57,7 +57,10 @@ def metadata(environment: Environment, group: Group, api: Api | None = None) -> 
         peers[asked.name] = _most(asked)
         if asked.balancer and asked.balancer.type is BalancerType.INTERNAL:
             settings.setdefault("upstream", _where(environment, asked, asked.balancer))
-    return instance_metadata(group.image, settings, api if secrets else None, peers=peers, secrets=secrets)
+    keys = environment.operator.ssh_keys if environment.operator else ()
+    return instance_metadata(
+        group.image, settings, api if secrets else None, peers=peers, secrets=secrets, operator_keys=keys
+    )
 
 
 def _most(group: Group) -> int:
@@ -75,7 +78,7 @@ def _group(environment: Environment, group: Group, image: str, api: Api | None) 
     check = HealthCheck(group.health.port, group.health.path)
     own = SecurityGroup(network=environment.name, rules=rules(environment, group))
     yield Resource(name, own, group.name)
-    if _asks_lockbox(group):
+    if asks_lockbox(group):
         yield Resource(name, ServiceAccount(), group.name)
     if group.data_disk:
         disk = Disk(group.data_disk.size, group.data_disk.type, environment.zones[0])
@@ -83,20 +86,15 @@ def _group(environment: Environment, group: Group, image: str, api: Api | None) 
         yield Resource(disk_name(environment.name, group.name), disk, group.name)
     yield Resource(name, _instance_group(environment, group, image, check, api), group.name)
     if group.balancer:
-        yield from _balancer(environment, group, group.balancer, check)
+        yield from _balancer(environment, group, group.balancer)
 
 
-def _asks_lockbox(group: Group) -> bool:
-    return bool(group.secrets or group.data_disk)
-
-
-def _balancer(
-    environment: Environment, group: Group, balancer: BalancerOfGroup, check: HealthCheck
-) -> Iterator[Resource]:
+def _balancer(environment: Environment, group: Group, balancer: BalancerOfGroup) -> Iterator[Resource]:
     name, zone = group_name(environment.name, group.name), environment.zones[0]
     subnet = subnet_name(environment.name, zone, public=group.public)
     internal = balancer.type is BalancerType.INTERNAL
     listeners = tuple(Listener(scheme, port, port) for scheme, port in sorted(balancer.listeners.items()))
+    check = HealthCheck(balancer.health.port, balancer.health.path)
     yield Resource(name, InternalAddress(subnet) if internal else Address(zone), group.name)
     yield Resource(name, Balancer(name, listeners, name, check, subnet if internal else ""), group.name)
 
@@ -132,7 +130,8 @@ def _template(environment: Environment, group: Group, image: str, zones: tuple[s
         metadata=tuple(sorted(born_with.items())),
         tells=tuple(sorted({ref for text in born_with.values() for ref in mentioned(text)})),
         security_group=name,
-        service_account=name if _asks_lockbox(group) else "",
+        service_account=name if asks_lockbox(group) else "",
+        issues=("gce",) if asks_lockbox(group) else (),
         data_disk=disk_name(environment.name, group.name) if group.data_disk else "",
         public=group.public,
     )

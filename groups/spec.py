@@ -88,7 +88,8 @@ class Deploy:
 class Template:
     """What each machine of a group is born from; a change here replaces machines. Sizes in bytes.
 
-    `tells` are the resources that stand as tokens in the metadata.
+    `tells` are the resources that stand as tokens in the metadata; `issues` are the forms of the metadata service in
+    which a machine gets its account's IAM token.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Template:
     tells: tuple[Ref, ...] = ()
     security_group: str = ""
     service_account: str = ""
+    issues: tuple[str, ...] = ()
     data_disk: str = ""
     public: bool = False
     platform: str = "standard-v3"

@@ -121,7 +121,25 @@ def _template(spec: Template, work: Work, labels: Mapping[str, str]) -> api.Inst
         network_interface_specs=[nic],
         metadata={key: told(text, lambda ref: _value(work, ref)) for key, text in spec.metadata},
         service_account_id=work.id(Kind.SERVICE_ACCOUNT, spec.service_account) if spec.service_account else "",
+        metadata_options=_metadata_options(spec.issues),
     )
+
+
+def _metadata_options(issues: tuple[str, ...]) -> api.MetadataOptions:
+    """The agent asks in Google's form, cloud-init in Amazon's first; nobody needs Amazon's second."""
+    form = {True: api.MetadataOption.ENABLED, False: api.MetadataOption.DISABLED}
+    return api.MetadataOptions(
+        gce_http_endpoint=form[True],
+        aws_v1_http_endpoint=form[True],
+        gce_http_token=form["gce" in issues],
+        aws_v1_http_token=form["aws" in issues],
+    )
+
+
+def _issues(options: api.MetadataOptions) -> tuple[str, ...]:
+    """What nobody switched off is on, for all that one can tell."""
+    forms = {"gce": options.gce_http_token, "aws": options.aws_v1_http_token}
+    return tuple(name for name, option in forms.items() if option != api.MetadataOption.DISABLED)
 
 
 def _data_disks(spec: Template, work: Work) -> list[api.AttachedDiskSpec]:
@@ -157,6 +175,7 @@ def _read_template(message: api.InstanceTemplate, names: Names) -> Template:
         tells=tuple(sorted({ref for text in metadata.values() for ref in mentioned(text)})),
         security_group=", ".join(map(names.of, nic.security_group_ids)),
         service_account=names.of(message.service_account_id),
+        issues=_issues(message.metadata_options),
         data_disk=", ".join(names.of(found.disk_id) for found in message.secondary_disk_specs),
         public=nic.primary_v4_address_spec.HasField("one_to_one_nat_spec"),
         platform=message.platform_id,

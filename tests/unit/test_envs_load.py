@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from envs.load import environment_names, load_environment
-from envs.model import BalancerType
+from envs.model import BalancerType, Health, Operator
 from kit.errors import ConfigError
 
 GOOD = """\
@@ -109,3 +109,35 @@ def test_a_fault_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, 
     assert f"{path}:{line}:" in error.value.message
     assert says in error.value.message
     assert error.value.remedy
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ann@example"
+
+
+def test_an_operator_comes_in_through_a_group_with_public_addresses(tmp_path: Path) -> None:
+    assert load_environment("dev").operator is None
+    public = GOOD + "    public: true\n"
+    write(tmp_path, f"{public}operator: {{ssh_keys: [{KEY}]}}\n")
+    assert load_environment("dev", tmp_path).operator == Operator((KEY,), "nginx")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"operator: {{ssh_keys: [{KEY}]}}\n", "the way in leads through a group with `public: true`"),
+        (f"    public: true\noperator: {{ssh_keys: [{KEY}], bastion: door}}\n", "the way in leads through"),
+        ("    public: true\noperator: {ssh_keys: []}\n", "ssh_keys"),
+        ("    public: true\noperator: {ssh_keys: [~/.ssh/id_ed25519.pub]}\n", "ssh_keys"),
+    ],
+)
+def test_an_operator_without_a_way_or_a_key_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, GOOD + text)
+    with pytest.raises(ConfigError, match=message):
+        load_environment("dev", tmp_path)
+
+
+def test_a_balancer_asks_where_the_group_does_unless_it_is_told(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("http: 80}", "http: 80}, health: {path: /-/ready}"))
+    group = load_environment("dev", tmp_path).group("nginx")
+    assert group.balancer
+    assert (group.health, group.balancer.health) == (Health(80, "/-/health"), Health(80, "/-/ready"))

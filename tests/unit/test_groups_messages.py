@@ -56,6 +56,7 @@ templates = st.builds(
     ).map(lambda found: tuple(sorted(found.items()))),
     security_group=st.sampled_from(["", "dev-nginx"]),
     service_account=st.sampled_from(["", "dev-nginx"]),
+    issues=st.sampled_from([(), ("gce",), ("gce", "aws")]),
     data_disk=st.sampled_from(["", "dev-nginx-data"]),
     public=st.booleans(),
 )

@@ -16,8 +16,8 @@ from groups.spec import Existing, Kind, Observed, Ref, Resource
 
 GIB = 2**30
 SMALL = Machine(cores=2, core_fraction=100, memory=GIB, disk=5 * GIB)
-EXTERNAL = EnvBalancer(BalancerType.EXTERNAL, {"http": 80})
 HEALTH = Health(80, "/-/health")
+EXTERNAL = EnvBalancer(BalancerType.EXTERNAL, {"http": 80}, HEALTH)
 IMAGES = {"nginx": "samovar-nginx-aaaaaaaaaaaa", "bingo": "samovar-bingo-bbbbbbbbbbbb"}
 NGINX = Group("nginx", "nginx", 2, SMALL, HEALTH, balancer=EXTERNAL)
 
@@ -108,7 +108,6 @@ def test_a_group_taken_from_the_file_is_deleted_and_the_other_left_alone() -> No
 def test_a_new_range_replaces_the_subnet_and_all_that_stands_on_it() -> None:
     moved = plan(desired(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
     assert {(change.action, change.ref.kind) for change in moved.changes} == {
-        (Action.UPDATE, Kind.SECURITY_GROUP),
         (Action.REPLACE, Kind.SUBNET),
         (Action.REPLACE, Kind.GROUP),
         (Action.REPLACE, Kind.BALANCER),
@@ -133,7 +132,9 @@ groups = st.builds(
     machine=st.sampled_from([SMALL, replace(SMALL, cores=4)]),
     health=st.sampled_from([HEALTH, Health(8080, "/ready")]),
     public=st.booleans(),
-    balancer=st.sampled_from([None, EXTERNAL, EnvBalancer(BalancerType.EXTERNAL, {"http": 8080, "https": 443})]),
+    balancer=st.sampled_from(
+        [None, EXTERNAL, EnvBalancer(BalancerType.EXTERNAL, {"http": 8080, "https": 443}, HEALTH)]
+    ),
     settings=st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 2)),
 )
 environments = st.builds(

@@ -2,34 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.load import load_environment
+from envs.model import Balancer, BalancerType, Environment, Health, Operator
 from groups.certificate import self_signed
 from groups.desired import desired, metadata
-from groups.foundation import CHECKS, SELF, TCP, UDP, WORLD, Rule
+from groups.foundation import CHECKS, SELF, TCP, UDP, WORLD
 from groups.plan import levels, plan
 from groups.rules import rules
-from groups.spec import Kind, Observed, Ref
+from groups.spec import InstanceGroup, Kind, Observed, Ref
 from groups.told import mentioned, token, told, untold
 
 DEV = load_environment("dev")
 IMAGES = {name: f"samovar-{name}-0123456789ab" for name in ("nginx", "bingo", "postgres-small")}
-OUT = {Rule(inbound=False, port=443, peer=WORLD), Rule(inbound=False, port=0, peer="10.30.0.0/16")}
+NONE = Balancer(BalancerType.INTERNAL, {}, Health(80, "/"))
+INSIDE = "10.30.0.0/16"
 
 
-def inbound(group: str, protocol: str = TCP) -> set[tuple[int, str]]:
-    found = rules(DEV, DEV.group(group))
-    assert {rule for rule in found if not rule.inbound} == OUT
-    return {(rule.port, rule.peer) for rule in found if rule.inbound and rule.protocol == protocol}
+def ports(group: str, environment: Environment = DEV, *, inbound: bool, protocol: str = TCP) -> set[tuple[int, str]]:
+    found = rules(environment, environment.group(group))
+    return {(rule.port, rule.peer) for rule in found if rule.inbound is inbound and rule.protocol == protocol}
 
 
 def test_the_world_reaches_the_edges_and_nothing_behind_them() -> None:
-    assert inbound("nginx") == {(80, WORLD), (443, WORLD), (8081, SELF), (80, CHECKS)}
-    assert inbound("nginx", UDP) == {(443, WORLD)}
-    assert inbound("bingo") == {(80, "dev-nginx"), (8080, "dev-nginx"), (80, CHECKS)}
-    assert inbound("postgres") == {(5432, "dev-bingo"), (80, CHECKS)}
+    assert ports("nginx", inbound=True) == {(80, WORLD), (443, WORLD), (8081, SELF), (80, CHECKS)}
+    assert ports("nginx", inbound=True, protocol=UDP) == {(443, WORLD)}
+    assert ports("bingo", inbound=True) == {(80, "dev-nginx"), (8080, "dev-nginx"), (80, CHECKS)}
+    assert ports("postgres", inbound=True) == {(5432, "dev-bingo"), (80, CHECKS)}
+
+
+def test_machines_reach_what_they_ask_and_the_cloud_where_it_has_a_secret_for_them() -> None:
+    assert ports("nginx", inbound=False) == {(80, INSIDE), (8080, INSIDE), (8081, SELF), (443, WORLD)}
+    assert ports("bingo", inbound=False) == {(5432, INSIDE), (443, WORLD)}
+    assert ports("postgres", inbound=False) == {(443, WORLD)}
+    alone = replace(DEV, groups=(replace(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
+    assert ports("nginx", alone, inbound=False) == set()
+
+
+def test_a_balancer_may_ask_elsewhere_than_the_group() -> None:
+    balancer = replace(DEV.group("bingo").balancer or NONE, health=Health(8081, "/-/ready"))
+    moved = replace(DEV, groups=(replace(DEV.group("bingo"), balancer=balancer, upstream=None),))
+    assert {(80, CHECKS), (8081, CHECKS)} <= ports("bingo", moved, inbound=True)
+
+
+def test_without_an_operator_no_machine_listens_and_with_one_the_bastion_alone() -> None:
+    for group in DEV.groups:
+        assert 22 not in {port for port, _ in ports(group.name, inbound=True)}
+    open_ = replace(DEV, operator=Operator(("ssh-ed25519 AAAA",), "nginx"))
+    assert ports("nginx", open_, inbound=True) - ports("nginx", inbound=True) == {(22, WORLD)}
+    assert ports("nginx", open_, inbound=False) - ports("nginx", inbound=False) == {(22, INSIDE)}
+    for name in ("bingo", "postgres"):
+        assert ports(name, open_, inbound=True) - ports(name, inbound=True) == {(22, "dev-nginx")}
+        assert ports(name, open_, inbound=False) == ports(name, inbound=False)
+
+
+def test_only_machines_with_secrets_are_issued_a_token() -> None:
+    for resource in desired(DEV, IMAGES).resources:
+        if isinstance(resource.spec, InstanceGroup):
+            assert resource.spec.template.issues == ("gce",)
+    bare = replace(DEV, groups=(replace(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
+    (group,) = [found.spec for found in desired(bare, IMAGES).resources if isinstance(found.spec, InstanceGroup)]
+    assert (group.template.issues, group.template.service_account) == ((), "")
 
 
 def test_what_does_not_wait_for_each_other_is_made_in_one_step() -> None:

@@ -1,0 +1,181 @@
+"""Who reaches what in the whole service, tried on real machines: ports, metadata, tokens, secrets, and logins."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.paths import ROOT
+from tests.support.tool import Cli, rolled_out
+
+METADATA = "http://169.254.169.254"
+GOOGLE = f"-H Metadata-Flavor:Google {METADATA}/computeMetadata/v1/instance"
+SSH, HTTPS = 22, 443
+ASKED = {("nginx", "bingo"): {8080}, ("bingo", "postgres"): {5432}}
+"""The picture. Edges among each other are not judged here; bingo's port 80 is its balancer's alone. An edge's HTTPS is
+the whole world's, of which every machine with a secret may ask for it: the cloud's API is there."""
+REACHED = """\
+import asyncio, json, sys
+async def reached(address, port):
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 3)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+async def main(ends):
+    found = await asyncio.gather(*(reached(*end) for end in ends))
+    print(json.dumps([end for end, there in zip(ends, found) if there]))
+asyncio.run(main(json.loads(sys.argv[1])))
+"""
+
+End = tuple[str, int]
+
+
+@dataclass
+class Service:
+    """The whole of it, with an operator who may log in; `key` is his."""
+
+    cli: Cli
+    key: Path
+
+    @cached_property
+    def machines(self) -> dict[str, Any]:
+        """By host name, with group, pid, address."""
+        status = self.cli.status_when("dev", lambda status: status["healthy"])
+        return {
+            machine["name"].removeprefix("dev-"): {**machine, "group": group["name"]}
+            for group in status["groups"]
+            for machine in group["machines"]
+        }
+
+    def inside(self, machine: str, command: str, user: str = "root") -> str:
+        """What it says on both streams, whether or not it succeeds."""
+        enter = ["nsenter", "-a", "-t", str(self.machines[machine]["pid"])]
+        become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        ended = subprocess.run(
+            [*enter, *become, "bash", "-c", f"{command} 2>&1"], capture_output=True, text=True, timeout=120, check=False
+        )
+        return ended.stdout.strip()
+
+    def listening(self, machine: str) -> set[int]:
+        """Ports that are there for others."""
+        addresses = self.inside(machine, "ss -Hltn | awk '{print $4}'").split()
+        return {int(address.rpartition(":")[2]) for address in addresses if not address.startswith("127.")}
+
+    def reached(self, machine: str | None, ends: list[End]) -> set[End]:
+        """Those to which a connection can be made from a machine, or from the host, which is the world."""
+        enter = ["nsenter", "-n", "-t", str(self.machines[machine]["pid"])] if machine else []
+        said = subprocess.check_output([*enter, sys.executable, "-c", REACHED, json.dumps(ends)], text=True)
+        return {(address, port) for address, port in json.loads(said)}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("rights")
+    key = folder / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    public = (folder / "id.pub").read_text().strip()
+    config = (ROOT / "envs/dev/config.yaml").read_text()
+    operator = f"\noperator: {{ssh_keys: ['{public}']}}\ngroups:\n"
+    config = config.replace("\ngroups:\n", operator)
+    assert operator in config
+    (folder / "config.yaml").write_text(config)
+    with rolled_out(folder, folder / "config.yaml") as tool:
+        yield Service(tool, key)
+
+
+def test_every_path_that_is_not_in_the_picture_is_closed(service: Service) -> None:
+    ports = {name: service.listening(name) for name in service.machines}
+    for asker, own in service.machines.items():
+        others = {name: found for name, found in service.machines.items() if name != asker}
+        ends = [(found["address"], port) for name, found in others.items() for port in sorted(ports[name])]
+        reached = service.reached(asker, ends)
+        for name, found in others.items():
+            pair = (own["group"], found["group"])
+            allowed = ASKED.get(pair, set()) | ({SSH} if own["group"] == "nginx" else set())
+            allowed |= {HTTPS} if found["group"] == "nginx" else set()
+            open_ = {port for address, port in reached if address == found["address"]}
+            if pair != ("nginx", "nginx"):
+                assert open_ == allowed & ports[name], f"{asker} reaches {name} at {sorted(open_)}"
+
+
+def test_the_world_reaches_the_edges_only(service: Service) -> None:
+    own = service.inside("nginx-1", f"curl -s {GOOGLE}/network-interfaces/0/access-configs/0/external-ip")
+    public = [own, service.cli.address("dev")]
+    ends = [(address, port) for address in public for port in sorted(service.listening("nginx-1"))]
+    assert service.reached(None, ends) == {(own, 22), *((address, port) for address in public for port in (80, 443))}
+
+
+def test_bingo_gets_neither_metadata_nor_token_nor_secrets(service: Service) -> None:
+    ask = "curl -s --max-time 5 -o /dev/null -w '%%{http_code} %%{exitcode}' %s"
+    for path in (f"{GOOGLE}/service-accounts/default/token", f"{METADATA}/latest/user-data", METADATA):
+        assert service.inside("bingo-1", ask % path, "bingo") == "000 7"
+    secret = service.inside(
+        "bingo-1", f"curl -s {GOOGLE}/attributes/samovar-settings | grep -o 'postgres_password: .*'"
+    )
+    name = secret.split(": ")[1]
+    payload = f"-k https://api.internal/lockbox/v1/secrets/{name}/payload"
+    assert service.inside("bingo-1", ask % payload, "bingo") in {"401 0", "403 0"}
+    password = service.inside("bingo-1", "sed -n 's/^  password: \"\\(.*\\)\"/\\1/p' /opt/bingo/config.yaml")
+    assert len(password) > 10
+    found = service.inside("bingo-1", f"grep -rlsF --exclude-dir=proc --exclude-dir=sys -e '{password}' /", "bingo")
+    assert found == "/opt/bingo/config.yaml"
+    assert "denied" in service.inside("bingo-1", "ls /var/lib/cloud/instance/user-data.txt", "bingo")
+
+
+def test_an_edges_key_is_roots(service: Service) -> None:
+    assert "denied" in service.inside("nginx-1", "cat /etc/nginx/tls/key.pem", "www-data")
+    assert service.inside("nginx-1", f"curl -s --max-time 5 {METADATA} -o /dev/null; echo $?", "www-data") == "7"
+
+
+def test_a_token_is_issued_in_one_form_alone(service: Service) -> None:
+    assert "access_token" in service.inside("bingo-1", f"curl -s {GOOGLE}/service-accounts/default/token")
+    amazon = f"{METADATA}/latest/meta-data/iam/security-credentials/default"
+    assert "Token" not in service.inside("bingo-1", f"curl -s {amazon}").replace("Token is disabled", "")
+
+
+def test_an_operator_logs_in_through_an_edge(service: Service) -> None:
+    cli, key = service.cli, ["-i", str(service.key)]
+    for machine in ("nginx-2", "bingo-1", "dev-postgres-1"):
+        assert cli.run("ssh", *key, "dev", machine, "--", "hostname").stdout.strip() == machine.removeprefix("dev-")
+    assert cli.run("ssh", *key, "dev", "bingo-1", "--", "sudo", "-n", "id", "-u").stdout.strip() == "0"
+    assert cli.run("ssh", *key, "dev", "bingo-1", "--", "exit 7", check=False).code == 7
+
+
+def test_nobody_else_logs_in(service: Service, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
+    refused = service.cli.run("ssh", "-i", str(other), "dev", "nginx-1", "--", "true", check=False)
+    assert refused.code == 255
+    assert "Permission denied" in refused.stderr
+
+
+def test_a_machine_that_is_not_whom_its_console_said_is_not_talked_to(service: Service) -> None:
+    fresh = "rm /etc/ssh/ssh_host_ed25519_key*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key"
+    service.inside("postgres-1", f"mkdir /root/kept; cp -a /etc/ssh/ssh_host_* /root/kept; {fresh}")
+    refused = service.cli.run("ssh", "-i", str(service.key), "dev", "postgres-1", "--", "true", check=False)
+    service.inside("postgres-1", "cp -a /root/kept/* /etc/ssh/")
+    assert refused.code == 255
+    assert "Host key verification failed" in refused.stderr
+
+
+def test_without_an_operator_there_is_no_way_in(service: Service) -> None:
+    text = (service.cli.envs / "dev/config.yaml").read_text()
+    lines = text.splitlines(keepends=True)
+    service.cli.write("dev", "".join(line for line in lines if not line.startswith("operator:")))
+    refused = service.cli.run("ssh", "dev", "bingo-1", check=False)
+    changes = service.cli.json("plan", "dev")["changes"]
+    service.cli.write("dev", text)
+    assert "dev lets nobody log in" in refused.stderr
+    rules = [change["reason"] for change in changes if change["kind"] == "security-group"]
+    assert len(rules) == 3
+    assert all("22" in rule for rule in rules)
