@@ -161,9 +161,9 @@ def test_nobody_else_logs_in(service: Service, tmp_path: Path) -> None:
 
 def test_a_machine_that_is_not_whom_its_console_said_is_not_talked_to(service: Service) -> None:
     fresh = "rm /etc/ssh/ssh_host_ed25519_key*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key"
-    service.inside("postgres-1", f"mkdir /root/kept; cp -a /etc/ssh/ssh_host_* /root/kept; {fresh}; systemctl reload ssh")
+    service.inside("postgres-1", f"cp -a /etc/ssh /root/kept; {fresh}; systemctl reload ssh")
     refused = service.cli.run("ssh", "-i", str(service.key), "dev", "postgres-1", "--", "true", check=False)
-    service.inside("postgres-1", "cp -a /root/kept/* /etc/ssh/; systemctl reload ssh")
+    service.inside("postgres-1", "cp -a /root/kept/ssh_host_* /etc/ssh/; systemctl reload ssh")
     assert refused.code == 255
     assert "Host key verification failed" in refused.stderr
 
