@@ -3,7 +3,7 @@
 set -euo pipefail
 : >/etc/machine-id
 rm -f /etc/hostname /var/lib/dbus/machine-id /etc/ssh/ssh_host_* /root/.bash_history
-rm -rf /root/.ssh /var/lib/cloud/* /var/lib/systemd/random-seed
+rm -rf /root/.ssh /var/lib/cloud /var/lib/systemd/{random-seed,timers} /var/log/journal/*
 ln -sfn ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 find /var/log -type f -delete
 rm -f /var/cache/debconf/*-old /var/lib/dpkg/*-old /etc/{passwd,group,shadow,gshadow,subuid,subgid}-

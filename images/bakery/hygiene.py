@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 SCRATCH = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - looked at, not used
+JOURNALS = "/var/log/journal"
 KEYS = r"\( -name 'ssh_host_*' -o -name authorized_keys -o -name '.*_history' \)"
 LOGS = "/var/log"
 APT_LISTS, APT_CACHE = "/var/lib/apt/lists", "/var/cache/apt"
@@ -26,6 +27,7 @@ def _identity(host: Any) -> Iterator[str]:
     for path in IDENTITY:
         if host.file(path).exists:
             yield f"{path}: must not be there"
+    yield from (f"{path}: named after a machine" for path in _find(host, JOURNALS, "-mindepth 1"))
 
 
 def _keys(host: Any) -> Iterator[str]:

@@ -32,6 +32,7 @@ from kit.output import Talk
 from kit.paths import cache_dir
 from kit.process import run
 
+DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 PASSING = "unnamed"
 """An image has another name until it is known to be whole, and its packages are."""
 TEMPLATE, VARIABLES, KEY = "image.pkr.hcl", "bake.pkrvars.json", "key"
@@ -93,7 +94,8 @@ class PackerOven:
         (work / VARIABLES).write_text(json.dumps(variables))
 
     def _run(self, work: Path, name: str, log: Path) -> Readout:
-        command = (self.clients.packer, "build", "-machine-readable", f"-var-file={work / VARIABLES}", work / TEMPLATE)
+        packer = (*DIES_WITH_US, self.clients.packer, "build", "-machine-readable")
+        command = (*packer, f"-var-file={work / VARIABLES}", work / TEMPLATE)
         with Progress(name, self.talk) as progress:
             readout = Readout(progress.hear)
             try:

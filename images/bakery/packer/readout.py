@@ -10,9 +10,16 @@ COMMA = "%!(PACKER_COMMA)"
 CLEANING = ("Provisioning step had errors", "Destroying ", "Cancelling ")
 ARTIFACT = re.compile(r"\d+,[^,]*,artifact,\d+,id,([a-z0-9]+)")
 PACKAGE = "::package "
-OWN = "==> "
-"""Packer's own account of all its builds; phases of one have the build's name before them."""
-SHORTER = re.compile(r"(Uploading|Provisioning) .*")
+PHASES = {
+    "Creating disk": "disk",
+    "Creating instance": "machine",
+    "Waiting for SSH": "ssh",
+    "Uploading": "upload",
+    "Stopping instance": "stop",
+    "Deleting instance": "delete machine",
+    "Creating image": "image",
+}
+"""How Packer's plugin begins to tell of what takes time, and our word for it."""
 PREFIX = re.compile(r"^(==>|   )\s*yandex\.[^:]+:( |$)")
 
 
@@ -58,10 +65,10 @@ class Readout:
                 self._say(said)
 
     def _say(self, said: Said) -> None:
-        if said.kind == "say" and not said.text.startswith(OWN):
-            phase = SHORTER.sub(r"\1", said.text).rstrip(".!")
+        phase = next((short for beginning, short in PHASES.items() if said.text.startswith(beginning)), "")
+        if said.kind == "say" and phase:
             self._hear(f"::step {phase}")
-            self._hear(f"::run packer: {phase}")
+            self._hear(f"::run packer: {said.text.rstrip('.')}")
         elif said.text.startswith(PACKAGE):
             self.packages.append(said.text.removeprefix(PACKAGE))
         else:
