@@ -52,8 +52,9 @@ layer() {
   add_packages
 }
 
-here() { # a root image starts from a published one, which may be old and has documents
+here() { # a root image starts from a published one, which may be old, has documents, and remembers packages
   mount --bind / "$TREE"
+  find "$TREE"/var/{lib/apt/lists,cache/apt} -type f -delete
   enter
   if [[ -n ${SUITE:-} ]]; then
     step "updates"

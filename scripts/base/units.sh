@@ -38,4 +38,6 @@ for unit in "${only_outside_containers[@]}"; do
   install -d "/etc/systemd/system/$unit.d"
   printf '[Unit]\nConditionVirtualization=!container\n' >"/etc/systemd/system/$unit.d/10-samovar.conf"
 done
+# Where there is no logind, a login would wait for it: Debian's own images ask it for a session.
+if [[ -e /usr/share/pam-configs/systemd ]]; then pam-auth-update --package --remove systemd; fi
 systemctl --quiet mask "${nowhere[@]}"

@@ -115,9 +115,8 @@ class PackerOven:
 
     def _environment(self) -> Mapping[str, str]:
         """A token that outlives the bake, whatever our credentials are; so Packer looks for none."""
-        access = to_environment(self.session.access)
-        access.pop("YC_SERVICE_ACCOUNT_KEY_FILE", None)
-        return {**self.clients.environment(), **access, "YC_TOKEN": self.session.identity.get_token()}
+        who = {"YC_TOKEN": self.session.identity.get_token(), "YC_SERVICE_ACCOUNT_KEY_FILE": ""}  # it takes one alone
+        return {**self.clients.environment(), **to_environment(self.session.access), **who}
 
 
 def _new_key(file: Path) -> str:
