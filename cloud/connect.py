@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from cloud.access import Access
 from cloud.credentials import find_access
-from cloud.daemon import find_or_start
+from cloud.daemon import find, find_or_start
+from kit.errors import HostError
 
 if TYPE_CHECKING:
     from cloud.session import Session
@@ -24,6 +25,13 @@ def connect(cloud: str, home: Path, token: str = "") -> Session:
     from cloud.session import Session  # noqa: PLC0415 - the SDK takes 0.3 s to load
 
     return Session(find_or_start(home).access if cloud == LOCAL else yandex_access(token))
+
+
+def connect_running(cloud: str, home: Path, token: str = "") -> Session:
+    """The same, but a local cloud that does not run is an error: for those who look and change nothing."""
+    if cloud == LOCAL and find(home) is None:
+        raise HostError(f"no local cloud runs in {home}", remedy="./cli.py cloud up")
+    return connect(cloud, home, token)
 
 
 def yandex_access(token: str = "") -> Access:

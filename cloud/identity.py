@@ -10,7 +10,6 @@ import json
 import re
 import threading
 import time
-from typing import Any
 
 import grpc
 import jwt
@@ -50,6 +49,14 @@ class Identity:
                 self._token, self._until = self._fresh()
             return self._token
 
+    @property
+    def account(self) -> str:
+        """The service account whose key we have; "" where the credentials do not say whose they are."""
+        access = self._access
+        if access.token or access.metadata:
+            return ""
+        return _key_of(access)["service_account_id"]
+
     def _fresh(self) -> tuple[str, float]:
         access = self._access
         if access.metadata:
@@ -74,17 +81,24 @@ class Identity:
 
 def _signed(access: Access) -> str:
     """The JWT by which a service account's key is shown to be ours."""
-    name = str(access.key_file or access.source)
-    key = _key(read(access.key_file) if access.key_file else access.key.encode(), name)
+    key = _key_of(access)
     now = int(time.time())
     claims = {"iss": key["service_account_id"], "aud": AUDIENCE, "iat": now, "exp": now + JWT_LIFETIME}
     try:
         return jwt.encode(claims, key["private_key"], algorithm="PS256", headers={"kid": key["id"]})
     except (ValueError, TypeError, jwt.InvalidKeyError) as error:
-        raise _broken(name, "its private_key is no key in PEM") from error
+        raise _broken(_name(access), "its private_key is no key in PEM") from error
 
 
-def _key(text: bytes, name: str) -> dict[str, Any]:
+def _key_of(access: Access) -> dict[str, str]:
+    return _key(read(access.key_file) if access.key_file else access.key.encode(), _name(access))
+
+
+def _name(access: Access) -> str:
+    return str(access.key_file or access.source)
+
+
+def _key(text: bytes, name: str) -> dict[str, str]:
     try:
         found = json.loads(text)
         return {part: str(found[part]) for part in ("id", "service_account_id", "private_key")}

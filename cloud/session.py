@@ -21,6 +21,8 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from yandex.cloud.operation.operation_pb2 import Operation  # noqa: E402
 from yandex.cloud.operation.operation_service_pb2 import CancelOperationRequest, GetOperationRequest  # noqa: E402
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub  # noqa: E402
+from yandex.cloud.resourcemanager.v1.folder_service_pb2 import GetFolderRequest  # noqa: E402
+from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub  # noqa: E402
 from yandexcloud._sdk import SDK  # noqa: E402 - the package itself does not export it to type checkers
 
 from cloud.endpoint import discover  # noqa: E402
@@ -30,7 +32,7 @@ from cloud.host import Host, ImageStorage  # noqa: E402
 from cloud.identity import Identity  # noqa: E402
 from cloud.operations import TIMEOUT, Polled, finished  # noqa: E402
 from cloud.rest import Rest  # noqa: E402
-from kit.errors import SamovarError  # noqa: E402
+from kit.errors import CloudError, SamovarError  # noqa: E402
 
 LOCAL_CLOUD = "localcloud"
 STORAGE = "storage"
@@ -69,9 +71,15 @@ class Session:
         """The client of a service, by its generated stub: `session.client(NetworkServiceStub).Get(request)`."""
         with self._lock:
             if stub not in self._clients:
-                self._clients[stub] = self._sdk.client(stub, interceptor=self._gate)
+                self._clients[stub] = self._make_client(stub)
             client: Stub = self._clients[stub]
             return client
+
+    def _make_client(self, stub: type[Any]) -> Any:
+        try:
+            return self._sdk.client(stub, interceptor=self._gate)
+        except (KeyError, RuntimeError) as error:  # whichever comes first in the SDK
+            raise CloudError(f"this cloud names no endpoint for {stub.__name__.removesuffix('Stub')}") from error
 
     def list(self, rpc: Callable[..., Any], request: Message, field: str) -> list[Any]:
         """Every item of a paged List, whose answers hold them in `field`."""
@@ -114,6 +122,13 @@ class Session:
         operation, call = rpc.with_call(GetOperationRequest(operation_id=operation_id))
         told = {key: value for key, value in call.initial_metadata() if key == POLL_INTERVAL}
         return Polled(operation, float(told[POLL_INTERVAL]) if told else None)
+
+    @cached_property
+    def cloud_id(self) -> str:
+        """The cloud that the folder is in."""
+        if self.access.cloud_id:
+            return self.access.cloud_id
+        return self.client(FolderServiceStub).Get(GetFolderRequest(folder_id=self.folder_id)).cloud_id
 
     @cached_property
     def host(self) -> Host | None:

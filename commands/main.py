@@ -12,6 +12,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from commands.cloud import cloud
+from commands.doctor import doctor
 from commands.drill import drill
 from commands.environment import destroy, plan, render, rollout
 from commands.images import bake, images
@@ -77,7 +78,7 @@ def cli(context: click.Context, home: Path, envs: Path, token: str, *, debug: bo
     _log(debug=debug)
 
 
-for command in (bake, images, render, plan, rollout, status, logs, ssh, load, drill, destroy, cloud):
+for command in (bake, images, render, plan, rollout, status, logs, ssh, load, drill, destroy, doctor, cloud):
     cli.add_command(command)
 
 

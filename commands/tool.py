@@ -65,7 +65,7 @@ pass_tool = click.make_pass_decorator(Tool)
 
 def environment_argument(function: F) -> F:
     """ENV, with completion."""
-    return click.argument("env", metavar="ENV", shell_complete=_environments)(function)
+    return click.argument("env", metavar="ENV", shell_complete=complete_environment)(function)
 
 
 def output_option(function: F) -> F:
@@ -108,7 +108,8 @@ def agree(question: str, *, yes: bool) -> None:
         raise Declined("nothing was done")
 
 
-def _environments(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+def complete_environment(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The names of environments that begin like that."""
     from envs.load import environment_names
 
     folder = context.find_root().params["envs"]

@@ -23,6 +23,7 @@ from yandex.cloud.iam.v1 import iam_token_service_pb2, key_service_pb2, service_
 from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2, target_group_service_pb2
 from yandex.cloud.lockbox.v1 import payload_service_pb2, secret_service_pb2
 from yandex.cloud.operation import operation_service_pb2
+from yandex.cloud.quotamanager.v1 import quota_limit_service_pb2
 from yandex.cloud.resourcemanager.v1 import cloud_service_pb2, folder_service_pb2
 from yandex.cloud.vpc.v1 import (
     address_service_pb2,
@@ -62,6 +63,7 @@ from localcloud.services.load_balancer import NetworkLoadBalancerService
 from localcloud.services.lockbox import SecretService
 from localcloud.services.operations import Operations, OperationService
 from localcloud.services.payload import PayloadService
+from localcloud.services.quota_manager import QuotaLimitService
 from localcloud.services.resource_manager import CloudService, FolderService
 from localcloud.services.route import GatewayService, RouteTableService
 from localcloud.services.security_group import SecurityGroupService
@@ -129,6 +131,7 @@ class Cloud:
             _service(network_service_pb2): NetworkService(store, operations),
             _service(operation_service_pb2): OperationService(store),
             _service(payload_service_pb2): PayloadService(store),
+            _service(quota_limit_service_pb2): QuotaLimitService(store),
             _service(route_table_service_pb2): RouteTableService(store, operations),
             _service(secret_service_pb2): SecretService(store, operations),
             _service(security_group_service_pb2): SecurityGroupService(store, operations),

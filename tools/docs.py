@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from commands.main import PROGRAM, cli
 from drills.drill import DrillJson
 from drills.report import LoadJson
+from groups.doctor.finding import DoctorJson
 from groups.plan import PlanJson
 from groups.status import StatusJson
 from images.bakery.catalogue import CatalogueJson
@@ -31,6 +32,7 @@ SCHEMAS: Mapping[str, type] = {
     "images": CatalogueJson,
     "load": LoadJson,
     "drill": DrillJson,
+    "doctor": DoctorJson,
 }
 """By the command whose `-o json` has that shape."""
 CLI_HEAD = f"""\

@@ -24,6 +24,7 @@ PACKAGES = (
     "yandex/cloud/loadbalancer/v1",
     "yandex/cloud/lockbox/v1",
     "yandex/cloud/operation",
+    "yandex/cloud/quotamanager/v1",
     "yandex/cloud/resourcemanager/v1",
     "yandex/cloud/vpc/v1",
 )

@@ -22,7 +22,7 @@ from localcloud.store.store import Store
 
 BINDINGS = "access.bindings"
 EVERYONE = frozenset({"allAuthenticatedUsers", "allUsers"})
-SERVICES = {"loadbalancer": "load-balancer", "resourcemanager": "resource-manager"}
+SERVICES = {"quotamanager": "quota-manager", "loadbalancer": "load-balancer", "resourcemanager": "resource-manager"}
 JUDGE_THEMSELVES = frozenset({"yandex.cloud.lockbox.v1.PayloadService"})
 OPERATION_SERVICE = "yandex.cloud.operation.OperationService"
 READS, WRITES, RULES = ("viewer", "editor", "admin"), ("editor", "admin"), ("admin",)

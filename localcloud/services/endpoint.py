@@ -22,6 +22,7 @@ GRPC = (
     "resource-manager",
     "lockbox",
     "lockbox-payload",
+    "quota-manager",
 )
 REST = ("storage", "localcloud")
 

@@ -62,12 +62,30 @@ def choose_quotas(store: Store, chosen: QuotaSet) -> None:
         store.note(*NOTE, chosen.value)
 
 
+@dataclass(frozen=True)
+class Used:
+    """A quota as it is now."""
+
+    name: str
+    limit: int
+    usage: int
+
+
+def used(store: Store) -> list[Used]:
+    """Every quota."""
+    return [_used(store, kind, quota) for kind, quota in QUOTAS.items()]
+
+
 def check_quota(store: Store, kind: type[Stored]) -> None:
     """RESOURCE_EXHAUSTED where there is no room for one more, in the words of the real API."""
     quota = QUOTAS.get(kind)
     if quota is None:
         return
-    raised = store.noted(*NOTE, QuotaSet.RAISED.value) == QuotaSet.RAISED.value
-    limit = quota.limit * (RAISED_BY if raised else 1)
-    if sum(map(quota.counts, store.all(kind))) >= limit:
+    found = _used(store, kind, quota)
+    if found.usage >= found.limit:
         raise Refused(Code.RESOURCE_EXHAUSTED, f"Quota limit {quota.name} exceeded")
+
+
+def _used(store: Store, kind: type[Stored], quota: Quota) -> Used:
+    raised = store.noted(*NOTE, QuotaSet.RAISED.value) == QuotaSet.RAISED.value
+    return Used(quota.name, quota.limit * (RAISED_BY if raised else 1), sum(map(quota.counts, store.all(kind))))

@@ -1,0 +1,35 @@
+"""The whole examination: each part as far as the one before it lets us come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from cloud.session import Session
+from envs.model import Environment
+from groups.doctor.finding import Finding, State, failed, looked, ok
+from groups.doctor.rights import FOLDER, ROLES, WHO, folder, identity, roles
+from groups.doctor.room import IMAGES, QUOTAS, ZONES, baked, families, room, zones
+from groups.doctor.tools import tools
+from kit.errors import SamovarError
+
+ENDPOINT = "endpoint"
+
+
+def examine(connect: Callable[[], Session], environment: Environment | None, *, local: bool) -> Iterator[Finding]:
+    """Everything, in the order in which it is of use; `connect` may fail, which is a finding."""
+    yield from tools(local=local)
+    try:
+        session = connect()
+    except SamovarError as error:
+        yield failed(ENDPOINT, error)
+        return
+    yield ok(ENDPOINT, f"{session.access.endpoint} answers")
+    yield from looked(WHO, lambda: identity(session))
+    yield from looked(FOLDER, lambda: folder(session))
+    yield from looked(ROLES, lambda: roles(session), State.UNKNOWN)
+    wanted = environment.zones if environment else (session.access.zone,)
+    yield from looked(ZONES, lambda: zones(session, wanted))
+    yield from looked(IMAGES, lambda: families(session), State.UNKNOWN if local else State.FAILURE)
+    if environment:
+        yield from looked(IMAGES, lambda: baked(session, environment), State.WARNING)
+        yield from looked(QUOTAS, lambda: room(session, environment), State.UNKNOWN)

@@ -1,0 +1,91 @@
+"""Whether the cloud has what an environment is made from, and room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from yandex.cloud.compute.v1.image_service_pb2 import GetImageLatestByFamilyRequest
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.zone_pb2 import Zone
+from yandex.cloud.compute.v1.zone_service_pb2 import ListZonesRequest
+from yandex.cloud.compute.v1.zone_service_pb2_grpc import ZoneServiceStub
+
+from cloud.quotas import Quota, quotas
+from cloud.session import Session
+from envs.model import Environment
+from groups.desired import desired
+from groups.doctor.finding import Finding, State, ok
+from groups.images import image_names, require_images
+from groups.needs import BAKE, missing, needs
+from groups.observe import observe
+from images.bakery.definition import load_images
+from images.bakery.packer.origin import standard_origin
+from kit.paths import ROOT
+
+ZONES, IMAGES, QUOTAS = "zones", "images", "quotas"
+GIB = 2**30
+
+
+def zones(session: Session, wanted: tuple[str, ...]) -> Iterator[Finding]:
+    """Those of the environment, else that of our own."""
+    listed = session.list(session.client(ZoneServiceStub).List, ListZonesRequest(), "zones")
+    up = sorted(zone.id for zone in listed if zone.status == Zone.UP)
+    for zone in wanted:
+        if zone in up:
+            yield ok(ZONES, f"{zone} is up")
+        else:
+            yield Finding(ZONES, State.FAILURE, f"{zone} is not up", f"choose among {', '.join(up) or 'none'}")
+
+
+def families(session: Session) -> Iterator[Finding]:
+    """What Packer starts from where a root image is baked."""
+    for name, image in load_images(ROOT).items():
+        if image.suite is None:
+            continue
+        origin = standard_origin(image)
+        request = GetImageLatestByFamilyRequest(folder_id=origin.folder, family=origin.family)
+        found = session.client(ImageServiceStub).GetLatestByFamily(request)
+        yield ok(IMAGES, f"{name} starts from {found.name or found.id}, the newest of {origin.family}")
+
+
+def baked(session: Session, environment: Environment) -> Iterator[Finding]:
+    """Whether all that the environment's machines are made from is there as it is now."""
+    names = image_names(environment)
+    require_images(names, observe(session, environment.name))
+    yield ok(IMAGES, f"baked and published: {', '.join(sorted(names.values()))}")
+
+
+def room(session: Session, environment: Environment) -> Iterator[Finding]:
+    """Every quota that the environment takes of, with what is to be asked for where it would be passed."""
+    wanted = needs(desired(environment, image_names(environment)).resources, rolling=True)
+    there = needs(observe(session, environment.name).resources, rolling=False)
+    more = missing(wanted, there)
+    for quota in BAKE:
+        more[quota] = more.get(quota, 0) + 1
+    yield from judge(more, quotas(session, session.cloud_id), session.cloud_id)
+
+
+def judge(more: Mapping[str, int], known: Mapping[str, Quota], cloud_id: str) -> Iterator[Finding]:
+    """Pure: what comes on top, against what there may be."""
+    for name, count in sorted(more.items()):
+        quota = known.get(name)
+        if quota is None:
+            text = f"{name}: {_shown(name, count)} more; the API does not tell this quota"
+            yield Finding(QUOTAS, State.UNKNOWN, text, "see the quotas page of the console")
+        elif quota.usage + count > quota.limit:
+            ask = int(quota.usage + count)
+            used = f"{_shown(name, quota.usage)} of {_shown(name, quota.limit)} used"
+            text = f"{name}: {_shown(name, count)} more, {used}: short of {_shown(name, ask - quota.limit)}"
+            yield Finding(QUOTAS, State.FAILURE, text, _request(name, ask, cloud_id))
+        else:
+            used = f"{_shown(name, quota.usage)} of {_shown(name, quota.limit)} used"
+            yield ok(QUOTAS, f"{name}: {_shown(name, count)} more, {used}")
+
+
+def _request(name: str, value: int, cloud_id: str) -> str:
+    resource = f"--resource-type resource-manager.cloud --resource-id {cloud_id}"
+    return f"yc quota-manager quota-request create {resource} --desired-limit quota-id={name},value={value}"
+
+
+def _shown(name: str, amount: float) -> str:
+    return f"{amount / GIB:g} GiB" if name.endswith(".size") else f"{amount:g}"

@@ -1,0 +1,145 @@
+"""`doctor` before a cloud that is not ours: each finding with its state, its remedy, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commands.main import main
+from kit.errors import ExitCode
+from kit.paths import ROOT
+from localcloud.home import QuotaSet
+from localcloud.services.quotas import choose_quotas
+from localcloud.store.store import Store
+from tests.support.calls import account, grant
+from tests.support.simulated import RunningCloud
+
+Doctor = Callable[..., tuple[int, dict[str, list[dict[str, str]]]]]
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
+    """With the quotas of a new cloud of Yandex."""
+    running = RunningCloud(tmp_path / "home")
+    store = Store(running.home.database)
+    choose_quotas(store, QuotaSet.DEFAULT)
+    store.close()
+    with running.serving():
+        yield running
+
+
+@pytest.fixture
+def doctor(
+    cloud: RunningCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Doctor:
+    """Runs it; returns the exit code, and the findings by their areas."""
+    text = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
+    (tmp_path / "envs/dev").mkdir(parents=True)
+    (tmp_path / "envs/dev/config.yaml").write_text(text)
+    ends = cloud.endpoint
+    known = {"YC_ENDPOINT": ends.grpc, "SSL_CERT_FILE": ends.ca, "YC_FOLDER_ID": ends.folder_id, "YC_TOKEN": ends.token}
+    for name in ("YC_SERVICE_ACCOUNT_KEY_FILE", "YC_CLOUD_ID", "YC_METADATA_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def run(*arguments: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
+        code = main(
+            ["--home", str(tmp_path / "none"), "--envs", str(tmp_path / "envs"), "doctor", *arguments, "-o", "json"]
+        )
+        found: dict[str, list[dict[str, str]]] = {}
+        for each in json.loads(capsys.readouterr().out)["findings"]:
+            found.setdefault(each["area"], []).append(each)
+        return code, found
+
+    return run
+
+
+def states(found: list[dict[str, str]]) -> set[str]:
+    return {each["state"] for each in found}
+
+
+def test_all_of_it_is_told(doctor: Doctor, cloud: RunningCloud) -> None:
+    account_id, _ = account(cloud, "deployer")
+    grant(cloud, "compute.editor", account_id)
+    _, found = doctor("dev")
+    assert found["credentials"][0]["what"].endswith(": a token (used)")
+    assert cloud.endpoint.grpc in found["endpoint"][0]["what"]
+    assert cloud.endpoint.folder_id in found["folder"][0]["what"]
+    assert "deployer: compute.editor" in [each["what"] for each in found["roles"]]
+    assert states(found["zones"]) == {"ok"}
+    assert any("yandexcloud" in each["what"] for each in found["tools"])
+    assert states(found["quotas"]) <= {"ok", "unknown"}
+    assert {each["what"].partition(":")[0] for each in found["quotas"]} >= {"vpc.networks.count", "compute.disks.count"}
+
+
+def test_a_quota_that_would_be_passed_is_a_failure_with_what_to_ask_for(doctor: Doctor, cloud: RunningCloud) -> None:
+    from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest  # noqa: PLC0415
+    from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub  # noqa: PLC0415
+
+    NetworkServiceStub(cloud.channel()).Create(CreateNetworkRequest(folder_id=cloud.endpoint.folder_id))
+    code, found = doctor("dev")
+    assert code == ExitCode.UNHEALTHY
+    (short,) = [each for each in found["quotas"] if each["state"] == "failure"]
+    assert short["what"] == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
+    assert "quota-id=vpc.networks.count,value=3" in short["remedy"]
+    assert cloud.endpoint.cloud_id in short["remedy"]
+
+
+def test_an_endpoint_that_does_not_answer_is_a_finding(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YC_ENDPOINT", "127.0.0.1:1")
+    code, found = doctor("dev")
+    assert code == ExitCode.UNHEALTHY
+    (endpoint,) = found["endpoint"]
+    assert (endpoint["state"], endpoint["what"]) == (
+        "failure",
+        "127.0.0.1:1: nothing listens there: Connection refused",
+    )
+    assert "folder" not in found
+
+
+def test_no_credentials_and_a_folder_without_roles_are_findings(
+    doctor: Doctor, cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, token = account(cloud, "nobody")
+    monkeypatch.setenv("YC_TOKEN", token)
+    code, found = doctor("--cloud", "yandex")
+    assert code == ExitCode.UNHEALTHY
+    assert "PERMISSION_DENIED" in found["folder"][0]["what"]
+    assert states(found["roles"]) == {"unknown"}
+    monkeypatch.delenv("YC_TOKEN")
+    code, found = doctor("--cloud", "yandex")
+    assert code == ExitCode.UNHEALTHY
+    assert found["endpoint"][0]["what"].startswith("no credentials for Yandex Cloud")
+    assert found["endpoint"][0]["remedy"]
+
+
+def test_the_account_of_a_key_is_named_with_what_it_lacks(
+    doctor: Doctor, cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from yandex.cloud.iam.v1.key_service_pb2 import CreateKeyRequest  # noqa: PLC0415
+    from yandex.cloud.iam.v1.key_service_pb2_grpc import KeyServiceStub  # noqa: PLC0415
+
+    account_id, _ = account(cloud, "deployer")
+    grant(cloud, "viewer", account_id)
+    made = KeyServiceStub(cloud.channel()).Create(CreateKeyRequest(service_account_id=account_id))
+    key: dict[str, Any] = {"id": made.key.id, "service_account_id": account_id, "private_key": made.private_key}
+    (tmp_path / "key.json").write_text(json.dumps(key))
+    monkeypatch.delenv("YC_TOKEN")
+    monkeypatch.setenv("YC_SERVICE_ACCOUNT_KEY_FILE", str(tmp_path / "key.json"))
+    _, found = doctor("--cloud", "yandex")
+    assert account_id in found["identity"][0]["what"]
+    (lacking,) = [each for each in found["roles"] if each["state"] == "warning"]
+    assert "vpc.admin (networks, addresses, security groups)" in lacking["what"]
+    assert f"serviceAccount:{account_id}" in lacking["remedy"]
+
+
+def test_a_local_cloud_that_does_not_run_is_not_started(doctor: Doctor, tmp_path: Path) -> None:
+    _, found = doctor("--cloud", "local")
+    assert found["endpoint"][0]["remedy"] == "./cli.py cloud up"
+    assert not (tmp_path / "none").exists()

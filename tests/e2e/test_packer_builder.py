@@ -1,0 +1,207 @@
+"""`cloud: yandex` from an empty folder to a healthy environment and back, as a user who is not root.
+
+And what the Packer builder makes, refuses, and leaves behind. The cloud is a second local one, of which the user has
+the key alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from yandex.cloud.compute.v1 import disk_service_pb2 as disks
+from yandex.cloud.compute.v1 import image_service_pb2 as images
+from yandex.cloud.compute.v1 import instance_service_pb2 as instances
+from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+from yandex.cloud.vpc.v1 import network_service_pb2 as networks
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
+
+from images.bakery import local
+from images.bakery.digest import SHORT
+from images.bakery.local import bake_local
+from images.bakery.packer.builder import bake_packer
+from images.bakery.publish import Published, published
+from images.bakery.store import Store, default_store, manifest_digest, parse_packages
+from kit.errors import ExitCode, ProcessFailed
+from kit.output import PlainTalk
+from kit.paths import ROOT
+from tests.support.packer import clients_or_skip
+from tests.support.second import Second
+from tests.support.tool import Cli
+from tests.support.tree import differences, tree
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from cloud.session import Session
+from cloud.credentials import find_access
+from images.bakery.packer.builder import bake_packer
+from kit.output import PlainTalk
+import os
+session = Session(find_access(os.environ, home=Path("/nonexistent")))
+bake_packer(session, sys.argv[2:], talk=PlainTalk(), root=Path(sys.argv[1]))
+"""
+ALLOWED = {"var/cache/ldconfig/aux-cache": "ldconfig's notes on the inodes and times of the libraries that it saw"}
+"""Paths in which the two builders' images may differ, each with its reason."""
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[Second]:
+    """With `dev` for Yandex Cloud and its images, all of them baked by Packer on machines of the cloud, by nobody."""
+    clients_or_skip()
+    folder = Path(tempfile.mkdtemp(prefix="samovar-second-"))  # pytest's own folders are shut to others
+    folder.chmod(0o755)
+    made = Second(Cli(folder / "home", folder / "none"), folder / "user")
+    made.owner.run("cloud", "up")
+    try:
+        made.settle()
+        config = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
+        (made.folder / "envs/dev").mkdir()
+        (made.folder / "envs/dev/config.yaml").write_text(config)
+        assert everything(made) == []
+        made.run("bake", "--env", "dev")
+        yield made
+    finally:
+        made.owner.run("cloud", "down", check=False)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The shipped base, and images of the test's own on it."""
+    root = tmp_path / "repository"
+    for folder in ("images/base", "scripts/base", "cloudinit/node"):
+        shutil.copytree(ROOT / folder, root / folder)
+    return root
+
+
+def everything(second: Second) -> list[str]:
+    """Names of the machines, disks, networks and images in the folder."""
+    session, folder = second.session(), second.session().folder_id
+    calls: list[tuple[type[Any], Any, str]] = [
+        (InstanceServiceStub, instances.ListInstancesRequest(folder_id=folder), "instances"),
+        (DiskServiceStub, disks.ListDisksRequest(folder_id=folder), "disks"),
+        (NetworkServiceStub, networks.ListNetworksRequest(folder_id=folder), "networks"),
+        (ImageServiceStub, images.ListImagesRequest(folder_id=folder), "images"),
+    ]
+    return [m.name for stub, request, field in calls for m in session.list(session.client(stub).List, request, field)]
+
+
+def image(second: Second, name: str) -> Published:
+    (found,) = [each for each in published(second.session()) if each.image == name]
+    return found
+
+
+def raw(second: Second, name: str) -> Path:
+    return second.owner.home / "images" / f"{image(second, name).id}.raw"
+
+
+def add(root: Path, name: str, script: str) -> None:
+    folder = root / "images" / name
+    folder.mkdir()
+    (folder / "image.yaml").write_text(f"description: a test\nparent: base\nscripts: [images/{name}/step.sh]\n")
+    (folder / "step.sh").write_text(script)
+
+
+def test_an_image_is_named_and_labelled_as_by_the_local_builder(second: Second) -> None:
+    found = image(second, "nginx")
+    assert found.name == f"samovar-nginx-{found.digest}"
+    packages = tree_packages(raw(second, "nginx"))
+    assert found.manifest == manifest_digest(packages)[:SHORT]
+    assert sorted(everything(second)) == sorted(each.name for each in published(second.session()))
+
+
+def test_what_is_baked_is_not_baked_again(second: Second) -> None:
+    began = time.monotonic()
+    assert "nothing to do" in second.run("bake", "--env", "dev").stderr
+    assert time.monotonic() - began < 15
+
+
+def test_the_local_builder_is_refused(second: Second) -> None:
+    done = second.run("bake", "--env", "dev", "--builder", "local", check=False)
+    assert done.code == ExitCode.CONFIG
+    assert "Packer" in done.stderr
+
+
+def test_both_builders_make_the_same_image(second: Second, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same parent: packages and versions, files with mode, owner and digest, enabled units, users."""
+    parent, theirs = image(second, "base"), raw(second, "nginx")
+    by_packer = raw(second, "base")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    store: Store = default_store()
+    store.folder.mkdir(parents=True)
+    shutil.copy(by_packer, store.raw("base", parent.digest))
+    store.raw("base", parent.digest).with_suffix(".json").write_text("{}")
+    monkeypatch.setattr(local, "default_store", lambda: store)
+    (ours,) = bake_local(["nginx"], talk=PlainTalk())
+    found = {path: pair for path, pair in differences(tree(ours.raw), tree(theirs)).items() if path not in ALLOWED}
+    assert found == {}
+    assert ours.manifest_digest[:SHORT] == image(second, "nginx").manifest
+
+
+def test_an_environment_gets_healthy_and_nothing_is_left_of_it(second: Second) -> None:
+    before = everything(second)
+    second.run("rollout", "dev", "--yes")
+    status = second.json("status", "dev")
+    assert status["healthy"]
+    assert "pid" not in str(status["groups"])  # nobody but who runs the host knows it
+    second.run("destroy", "dev", "--yes")
+    assert everything(second) == before
+
+
+def test_a_failing_script_is_told_as_by_the_local_builder_and_leaves_nothing(
+    second: Second, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = everything(second)
+    add(repository, "broken", "echo last words >&2\nfalse because of this\n")
+    with pytest.raises(ProcessFailed) as caught:
+        bake_packer(second.session(), ["broken"], talk=PlainTalk(), root=repository)
+    assert "image broken: step.sh: `false because of this` ended with 1" in caught.value.message
+    assert "last words" in Path(caught.value.remedy.split()[-1]).read_text()
+    assert "nothing of this bake is left in the cloud" in capsys.readouterr().err
+    assert everything(second) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_bake_leaves_nothing(second: Second, repository: Path, number: signal.Signals) -> None:
+    """One that is killed leaves what it has to the next bake."""
+    before = everything(second)
+    add(repository, "slow", "echo ::here\nsleep 313\n")
+    said: list[str] = []
+    argv = [sys.executable, "-c", PROGRAM, str(repository), "slow"]
+    environment = {**os.environ, **second.variables, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as bake:
+        assert bake.stderr
+        try:
+            for line in bake.stderr:
+                said.append(line)
+                if line.startswith("slow: step.sh ..."):
+                    break
+            bake.send_signal(number)
+            said += bake.stderr.readlines()
+            bake.wait(timeout=120)
+        finally:
+            bake.kill()
+    if number is signal.SIGKILL:
+        (repository / "images/slow/step.sh").write_text("false\n")
+        with pytest.raises(ProcessFailed):
+            bake_packer(second.session(), ["slow"], talk=PlainTalk(), root=repository)
+    assert everything(second) == before, "".join(said)
+
+
+def tree_packages(file: Path) -> dict[str, str]:
+    mount = 'mount -o ro,loop "$1" /mnt && cat /mnt/usr/share/samovar/packages'
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh", str(file)]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+    return dict(parse_packages(said))

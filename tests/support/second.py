@@ -1,0 +1,90 @@
+"""A local cloud as if it were Yandex's: all that its user has is an endpoint, an authority and a key; and no root."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloud.credentials import find_access
+from cloud.session import Session
+from kit.paths import ROOT, cache_dir
+from tests.support.tool import PATIENCE, Cli, Done
+
+NOBODY = 65534
+AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--no-new-privs")
+HERE = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+"""The checkout may lie where nobody but root comes."""
+
+
+@dataclass(frozen=True)
+class Second:
+    """`owner` runs the cloud; the user's own is below `folder`."""
+
+    owner: Cli
+    folder: Path
+
+    def settle(self) -> None:
+        """Gives the user what a user of Yandex Cloud has, and the tools that `make clients` has built."""
+        found = self.owner.endpoint()
+        for name in ("checkout", "cache/samovar", "envs"):
+            (self.folder / name).mkdir(parents=True)
+        shutil.copy(found["ca"], self.folder / "ca.pem")
+        shutil.copy(found["key_file"], self.folder / "key.json")
+        if (tools := cache_dir() / "tools").exists():
+            shutil.copytree(tools, self.folder / "cache/samovar/tools", copy_function=_link)
+        for path in (self.folder, *self.folder.rglob("*")):
+            if path.is_dir() or path.parent == self.folder:
+                os.chown(path, NOBODY, NOBODY)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        found = self.owner.endpoint()
+        return {
+            "YC_ENDPOINT": found["grpc"],
+            "YC_FOLDER_ID": found["folder_id"],
+            "SSL_CERT_FILE": str(self.folder / "ca.pem"),
+            "YC_SERVICE_ACCOUNT_KEY_FILE": str(self.folder / "key.json"),
+        }
+
+    def session(self) -> Session:
+        return Session(find_access(self.variables, home=self.folder))
+
+    def command(self, *arguments: str) -> list[str]:
+        """The tool in the user's hands; a namespace of its own for the mount alone."""
+        checkout = self.folder / "checkout"
+        mount = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", HERE, "sh", str(ROOT), str(checkout)]
+        return [*mount, *AS_NOBODY, str(checkout / "cli.py"), "--envs", str(self.folder / "envs"), *arguments]
+
+    def environment(self) -> Mapping[str, str]:
+        own = {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.folder / "cache")}
+        return {"PATH": os.environ["PATH"], **own, **self.variables}
+
+    def run(self, *arguments: str, check: bool = True) -> Done:
+        ended = subprocess.run(
+            self.command(*arguments),
+            env=self.environment(),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert not check or ended.returncode == 0, f"{' '.join(arguments)}: {ended.returncode}\n{ended.stderr}"
+        return Done(ended.returncode, ended.stdout, ended.stderr)
+
+    def json(self, *arguments: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads(self.run(*arguments, "-o", "json").stdout)
+        return found
+
+
+def _link(source: str, target: str) -> None:
+    """A second name where that is possible: what Go has built is large."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

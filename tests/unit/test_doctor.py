@@ -1,0 +1,74 @@
+"""The doctor's pure judgements: what an environment needs of the quotas, and which role covers which."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloud.quotas import Quota
+from envs.load import load_environment
+from groups.desired import desired
+from groups.doctor.finding import State
+from groups.doctor.rights import covered
+from groups.doctor.room import judge
+from groups.needs import missing, needs
+from groups.spec import Desired
+from kit.paths import ROOT
+
+GIB = 2**30
+
+
+def edges() -> Desired:
+    environment = load_environment("edges", ROOT / "tests/envs")
+    return desired(environment, {"nginx": "samovar-nginx-0123456789ab"})
+
+
+def test_what_an_environment_takes_is_counted_with_the_machine_that_comes_before_another_goes() -> None:
+    found = needs(edges().resources, rolling=True)
+    assert found["compute.instances.count"] == 3
+    assert found["compute.instanceCores.count"] == 6
+    assert found["compute.instanceMemory.size"] == 3 * GIB
+    assert found["compute.ssdDisks.size"] == 15 * GIB
+    assert (found["vpc.networks.count"], found["ylb.networkLoadBalancers.count"]) == (1, 1)
+    assert needs(edges().resources, rolling=False)["compute.instances.count"] == 2
+
+
+def test_what_is_there_already_is_not_asked_for_again() -> None:
+    more = missing(needs(edges().resources, rolling=True), needs(edges().resources, rolling=False))
+    assert more["compute.instances.count"] == 1
+    assert "vpc.networks.count" not in more
+
+
+def test_the_exact_increase_is_asked_for() -> None:
+    known = {"vpc.networks.count": Quota("vpc.networks.count", limit=2, usage=1)}
+    (found,) = judge({"vpc.networks.count": 2}, known, "cloud-1")
+    assert found.state is State.FAILURE
+    assert found.what == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
+    assert found.remedy.endswith("--resource-id cloud-1 --desired-limit quota-id=vpc.networks.count,value=3")
+
+
+def test_sizes_are_asked_for_in_bytes_and_shown_in_gib() -> None:
+    known = {"compute.ssdDisks.size": Quota("compute.ssdDisks.size", limit=200 * GIB, usage=190 * GIB)}
+    (found,) = judge({"compute.ssdDisks.size": 15 * GIB}, known, "cloud-1")
+    assert "15 GiB more, 190 GiB of 200 GiB used: short of 5 GiB" in found.what
+    assert f"value={205 * GIB}" in found.remedy
+
+
+def test_what_the_api_does_not_tell_is_said_to_be_unknown() -> None:
+    (found,) = judge({"vpc.gateways.count": 1}, {}, "cloud-1")
+    assert found.state is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("role", "held", "enough"),
+    [
+        ("compute.editor", ["compute.admin"], True),
+        ("compute.editor", ["editor"], True),
+        ("vpc.admin", ["editor"], False),
+        ("vpc.admin", ["vpc.editor"], False),
+        ("iam.serviceAccounts.admin", ["iam.admin"], True),
+        ("lockbox.admin", ["admin"], True),
+        ("lockbox.admin", [], False),
+    ],
+)
+def test_a_role_covers_what_it_holds(role: str, held: list[str], enough: bool) -> None:  # noqa: FBT001 - a parameter
+    assert covered(role, held) is enough
