@@ -40,7 +40,7 @@ from localcloud.control.balancers import HEALTHY, Balancers
 from localcloud.control.files import Files
 from localcloud.control.groups import Groups
 from localcloud.control.inner_api import InnerApi
-from localcloud.control.loop import Loop, Workers
+from localcloud.control.loop import Loop, Workers, in_turn
 from localcloud.control.machines import Machines
 from localcloud.control.metadata import Metadata
 from localcloud.control.networks import Networks
@@ -195,14 +195,17 @@ class Cloud:
         }
 
     async def _step(self) -> None:
-        await self.networks.step()
-        await self.metadata.step()
-        await self.inner_api.step()
-        await self.balancers.step()
-        await self.groups.step()
-        await self.files.step()
-        await self.machines.step()
-        await self._follower.step()
+        """In the order in which a change travels."""
+        await in_turn(
+            self.networks.step,
+            self.metadata.step,
+            self.inner_api.step,
+            self.balancers.step,
+            self.groups.step,
+            self.files.step,
+            self.machines.step,
+            self._follower.step,
+        )
 
     def _wake(self) -> None:
         self._loop.wake()

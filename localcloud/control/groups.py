@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -13,7 +15,6 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
     InstanceGroup,
     ManagedInstance,
 )
-from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target as ApiTarget
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
@@ -21,6 +22,7 @@ from localcloud.control.balancers import Balancers
 from localcloud.control.group_disks import GroupDisks
 from localcloud.control.group_hand import GroupHand
 from localcloud.control.group_values import COMPUTE, Kept, group_value, member_value
+from localcloud.control.loop import in_turn
 from localcloud.instancegroups import model
 from localcloud.instancegroups.decide import decide
 from localcloud.network.health import Health, HealthCheck, Prober, Status, Target
@@ -41,6 +43,14 @@ class Key(NamedTuple):
     member_id: str
     instance_id: str
     check: int
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Who is in a group's target group, by subnet and address, and the balancers that send there."""
+
+    targets: frozenset[tuple[str, str]]
+    balancer_ids: tuple[str, ...]
 
 
 class Groups:
@@ -65,8 +75,7 @@ class Groups:
     async def step(self) -> None:
         groups = self._store.all(InstanceGroup)
         self._prober.set_targets({key: target for group in groups for key, target in self._probes(group)})
-        for group in groups:
-            self._bring(group.id)
+        await in_turn(*(partial(self._bring, group.id) for group in groups))
 
     async def close(self) -> None:
         await self._prober.close()
@@ -79,7 +88,7 @@ class Groups:
         whole = len(members) == len(running) == group.scale_policy.fixed_scale.size
         return whole and not self._decide(group)
 
-    def _bring(self, group_id: str) -> None:
+    async def _bring(self, group_id: str) -> None:
         for _ in range(ROUNDS):
             group = self._store.get(InstanceGroup, group_id)
             actions = self._decide(group) if group else ()
@@ -91,27 +100,25 @@ class Groups:
                 return
 
     def _decide(self, group: InstanceGroup) -> tuple[model.Action, ...]:
-        target_group_id = group.load_balancer_state.target_group_id
-        opens_traffic = bool(target_group_id and attached_to(self._store, target_group_id))
-        members = tuple(self._member(group, managed) for managed in members_of(self._store, group.id))
-        return decide(group_value(group, opens_traffic=opens_traffic), members, time.time())
+        traffic = _traffic(self._store, group.load_balancer_state.target_group_id)
+        members = tuple(self._member(group, managed, traffic) for managed in members_of(self._store, group.id))
+        return decide(group_value(group, opens_traffic=bool(traffic.balancer_ids)), members, time.time())
 
-    def _member(self, group: InstanceGroup, managed: ManagedInstance) -> model.Member:
+    def _member(self, group: InstanceGroup, managed: ManagedInstance, traffic: Traffic) -> model.Member:
         kept = Kept.parse(self._store.noted(managed.id, KEPT))
-        return member_value(managed, kept, self._store.noted(managed.id, REQUESTED), self._seen(group, managed))
+        seen = self._seen(group, managed, traffic)
+        return member_value(managed, kept, self._store.noted(managed.id, REQUESTED), seen)
 
-    def _seen(self, group: InstanceGroup, managed: ManagedInstance) -> model.Seen:
+    def _seen(self, group: InstanceGroup, managed: ManagedInstance, traffic: Traffic) -> model.Seen:
         instance = self._store.get(Instance, managed.instance_id) if managed.instance_id else None
         if instance is None:
             return model.Seen()
-        target_group_id = group.load_balancer_state.target_group_id
-        target_group = self._store.get(TargetGroup, target_group_id) if target_group_id else None
         target = target_of(instance)
         return model.Seen(
             compute=COMPUTE[instance.status],
             healthy=self._healthy(group, managed),
-            target_healthy=self._target_healthy(target_group_id, target) if target_group else None,
-            registered=target_group is not None and target in target_group.targets,
+            target_healthy=all(self._balancers.serves(balancer_id, target) for balancer_id in traffic.balancer_ids),
+            registered=(target.subnet_id, target.address) in traffic.targets,
         )
 
     def _healthy(self, group: InstanceGroup, managed: ManagedInstance) -> bool | None:
@@ -123,11 +130,6 @@ class Groups:
         if Status.UNHEALTHY in found:
             return False
         return True if found and all(status is Status.HEALTHY for status in found) else None
-
-    def _target_healthy(self, target_group_id: str, target: ApiTarget) -> bool:
-        return all(
-            self._balancers.serves(balancer.id, target) for balancer in attached_to(self._store, target_group_id)
-        )
 
     def _probes(self, group: InstanceGroup) -> Iterator[tuple[Key, Target]]:
         for managed in members_of(self._store, group.id):
@@ -141,6 +143,15 @@ class Groups:
 
     def _on_health(self, _: Key, __: Health) -> None:
         self._wake()
+
+
+def _traffic(store: Store, target_group_id: str) -> Traffic:
+    """Looked up once for all of a group's members."""
+    target_group = store.get(TargetGroup, target_group_id) if target_group_id else None
+    if target_group is None:
+        return Traffic(frozenset(), ())
+    targets = frozenset((target.subnet_id, target.address) for target in target_group.targets)
+    return Traffic(targets, tuple(balancer.id for balancer in attached_to(store, target_group_id)))
 
 
 def _check(spec: HealthCheckSpec) -> HealthCheck:

@@ -39,6 +39,18 @@ class Loop:
                 pass
 
 
+async def in_turn(*steps: Callable[[], Awaitable[None]]) -> None:
+    """Takes every step, whatever became of those before it; what failed is raised at the end, together."""
+    failures = []
+    for step in steps:
+        try:
+            await step()
+        except Exception as failure:  # noqa: BLE001 - it is raised below
+            failures.append(failure)
+    if failures:
+        raise ExceptionGroup("of the steps in turn", failures)
+
+
 class Workers:
     """At most one task a key: what takes time goes on beside the loop, and a second one for the same thing waits."""
 

@@ -28,11 +28,13 @@ class Networks:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def step(self) -> None:
+        """Side by side: one that fails, or takes its time, holds up no other."""
         wanted = {network.id for network in self._store.all(VpcNetwork)}
-        await asyncio.gather(*(self.ensure(network_id) for network_id in wanted))
-        for gone in self._applied.keys() - wanted:
-            await self._fabric.remove(gone)
-            del self._applied[gone], self._owners[gone]
+        gone = self._applied.keys() - wanted
+        work = (*map(self.ensure, wanted), *map(self._remove, gone))
+        ended = await asyncio.gather(*work, return_exceptions=True)
+        if failures := [failure for failure in ended if isinstance(failure, Exception)]:
+            raise ExceptionGroup("of the networks", failures)
 
     async def ensure(self, network_id: str) -> None:
         async with self._locks[network_id]:
@@ -46,6 +48,10 @@ class Networks:
                 self._owners[network_id] = {str(nic.address): nic.machine_id for nic in wanted.nics}
             for address in lost(before, wanted, self._registered()) if before else ():
                 await self._fabric.forget_flows(network_id, address)
+
+    async def _remove(self, network_id: str) -> None:
+        await self._fabric.remove(network_id)
+        del self._applied[network_id], self._owners[network_id]
 
     def machine_at(self, network_id: str, address: str) -> str | None:
         """The id of the machine that has this address in a network that the kernel holds now."""

@@ -29,6 +29,9 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
+from kit.errors import HostError
+from localcloud.machines.spec import Observed
+from localcloud.network.spec import Network
 from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import image, machine, reached
 from tests.support.simulated import RunningCloud
@@ -82,6 +85,36 @@ def test_a_public_address_comes_and_goes(cloud: RunningCloud, place: Place) -> N
     _until(lambda: cloud.fabric.networks[place.network_id].nics[0].public is None)
     elsewhere = instances.AddInstanceOneToOneNatRequest(instance_id=instance.id, network_interface_index="1")
     assert code_of(stub.AddOneToOneNat, elsewhere) is grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "status"), [(0, Instance.STOPPED), (1, Instance.CRASHED), (None, Instance.CRASHED)]
+)
+def test_a_machine_that_ended_by_itself_shows_how_within_two_seconds(
+    cloud: RunningCloud, place: Place, exit_code: int | None, status: Instance.Status.ValueType
+) -> None:
+    made, began = machine(cloud, place.subnet_id), time.monotonic()
+    cloud.driver.machines[made.id] = Observed(running=False, exit_code=exit_code)
+    reached(cloud, made.id, status)
+    assert time.monotonic() - began < 2
+
+
+def test_a_network_that_the_host_cannot_make_holds_nothing_else_up(
+    cloud: RunningCloud, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = cloud.fabric.apply
+
+    async def apply_others(network: Network) -> None:
+        if network.id != place.network_id:
+            raise HostError(f"no room for {network.id}")
+        await apply(network)
+
+    monkeypatch.setattr(cloud.fabric, "apply", apply_others)
+    request = CreateNetworkRequest(folder_id=cloud.endpoint.folder_id)
+    NetworkServiceStub(cloud.channel()).Create(request)
+    made = machine(cloud, place.subnet_id)
+    cloud.driver.die(made.id)
+    reached(cloud, made.id, Instance.CRASHED)
 
 
 def test_a_stopped_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, place: Place) -> None:

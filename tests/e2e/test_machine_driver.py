@@ -196,13 +196,13 @@ async def test_a_stop_lets_the_guest_power_off(cloud: Cloud) -> None:
     assert cloud.inside(machine, "ls /stopped") == "/stopped"
 
 
-async def test_a_guest_that_does_not_power_off_in_time_is_cut(cloud: Cloud) -> None:
+async def test_a_guest_that_does_not_power_off_within_30_s_is_cut(cloud: Cloud) -> None:
     machine = cloud.machine("a")
     await cloud.boot(machine)
     cloud.inside(machine, "systemd-run --quiet --property=ExecStop='sleep 1000' sleep 1000")
     began = time.monotonic()
-    await cloud.driver.stop("a", grace=1.0)
-    assert 1.0 <= time.monotonic() - began < 1.0 * SLOW
+    await cloud.driver.stop("a")
+    assert 30 <= time.monotonic() - began < 30 + SLOW
     assert cloud.driver.observe() == {"a": Observed(running=False)}
 
 
