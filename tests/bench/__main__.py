@@ -9,6 +9,7 @@ from tests.bench.bake import cold_bake
 from tests.bench.commands import daemon_memory, daemon_start, help_time, idle_bake, idle_plan
 from tests.bench.database import database
 from tests.bench.figure import Figure
+from tests.bench.packer import packer
 from tests.bench.service import boot, kill_to_whole, rollout, throughput
 
 MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
@@ -23,7 +24,7 @@ MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "daemon": daemon_start,
     "memory": daemon_memory,
 }
-ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {"database": database}
+ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {"database": database, "packer": packer}
 """What takes minutes: only when it is named."""
 
 

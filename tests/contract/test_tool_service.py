@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
@@ -18,6 +22,7 @@ from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
+from cloud import gate
 from cloud.access import Access
 from cloud.labels import of_image
 from cloud.session import Session
@@ -207,3 +212,57 @@ def test_a_bigger_group_replaces_nobody_else(service: Service, dev: Environment)
     assert [(change.ref, change.reason) for change in service.plan(grown).changes] == [
         (Ref(Kind.GROUP, "dev-bingo"), "size: 2 -> 3")
     ]
+
+
+class Watching(PlainTalk):
+    """Looks at who has which role whenever something is about to go."""
+
+    def __init__(self, service: Service, account_id: str) -> None:
+        self._service = service
+        self._account_id = account_id
+        self.roles_at: dict[str, int] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        request = ListAccessBindingsRequest(resource_id=self._service.session.folder_id)
+        found = self._service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
+        self.roles_at[name] = sum(binding.subject.id == self._account_id for binding in found)
+        yield
+
+
+def test_roles_are_taken_after_the_groups_that_need_them(service: Service, dev: Environment) -> None:
+    """A group whose account lost its roles first can never be deleted (yandex-cloud/docs#183)."""
+    service.roll_out(dev)
+    observed = observe(service.session, dev.name)
+    watch = Watching(service, service.ids(dev)[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")])
+    apply(service.session, destruction(observed, keep=frozenset()), observed, watch)
+    order = [name for name in watch.roles_at if name.startswith(("delete instance-group", "delete service-account"))]
+    assert order[-1].startswith("delete service-account")
+    groups = [name for name in order if name.startswith("delete instance-group")]
+    assert len(groups) == 3
+    assert {watch.roles_at[name] for name in [*groups, "delete service-account dev-groups"]} == {len(GROUP_ROLES)}
+    request = ListAccessBindingsRequest(resource_id=service.session.folder_id)
+    left = service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
+    assert [binding for binding in left if binding.subject.id == watch._account_id] == []
+
+
+def test_the_calls_are_the_same_whosever_the_cloud_is(
+    service: Service, dev: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that has the host's hand changes the cloud by the very calls of one that has not."""
+    calls: list[Counter[str]] = []
+    once = gate._once
+
+    def counted(continuation: Any, details: Any, request: Any) -> Any:
+        if not details.method.rpartition("/")[2].startswith(gate.READING):
+            calls[-1][details.method] += 1
+        return once(continuation, details, request)
+
+    monkeypatch.setattr(gate, "_once", counted)
+    for hand in (False, True):
+        calls.append(Counter())
+        service.session = Session(replace(service.session.access, hand=hand))
+        service.roll_out(dev)
+        service.destroy(dev, frozenset())
+    assert calls[0].total() > 40
+    assert calls[0] == calls[1]

@@ -1,0 +1,40 @@
+"""Nothing above `cloud/` knows which cloud it talks to: it asks what a session has, and commands alone choose one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from kit.paths import ROOT
+
+LAYERS = ("groups", "drills", "images", "cloudinit")
+TELLING = re.compile(
+    r"CloudKind|environment\.cloud\b|cloud\.(?:daemon|connect|credentials|machine)\b"
+    r"|[\"'](?:yandex|local|localcloud)[\"']|api\.cloud\.yandex\.net|endpoint\.json|access\.(?:hand|source|metadata)\b"
+)
+EXCEPTIONS = {
+    "groups/doctor/rights.py": {"access.source"},  # who looks, and changes nothing, says by which credentials
+    "cloudinit/node/lockbox.py": {"api.cloud.yandex.net"},  # what a node asks that is told nothing else
+}
+
+
+def modules(layer: str) -> list[tuple[str, str]]:
+    return [(str(path.relative_to(ROOT)), path.read_text()) for path in sorted((ROOT / layer).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_layer_above_names_a_cloud(layer: str) -> None:
+    told = {
+        (name, found[0])
+        for name, text in modules(layer)
+        for found in TELLING.finditer(text)
+        if found[0] not in EXCEPTIONS.get(name, ())
+    }
+    assert told == set()
+
+
+def test_the_pattern_sees_what_it_is_for() -> None:
+    for line in ('if environment.cloud == "yandex":', "from cloud.connect import connect", "if session.access.hand:"):
+        assert TELLING.search(line)
+    assert not TELLING.search("if session.image_storage is None:")
