@@ -94,12 +94,10 @@ def _tell(the_plan: Plan) -> None:
     """The plan as talk: it is not what these commands are asked for."""
     for change in the_plan.changes:
         talk().say(f"{change.action} {change.ref}: {change.reason}")
-    if not the_plan.changes:
-        talk().say(f"{the_plan.environment}: nothing to do")
+    talk().say(the_plan.summary())
 
 
 def _plan_table(the_plan: Plan) -> list[RenderableType]:
-    if not the_plan.changes:
-        return [f"{the_plan.environment}: nothing to do"]
     rows = [(change.action.value, change.ref.kind.value, change.ref.name, change.reason) for change in the_plan.changes]
-    return [table(("ACTION", "KIND", "NAME", "REASON"), rows)]
+    tables = [table(("ACTION", "KIND", "NAME", "REASON"), rows)] if rows else []
+    return [*tables, the_plan.summary()]

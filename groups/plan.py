@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -47,6 +48,12 @@ class Plan:
 
     environment: str
     changes: tuple[Change, ...] = ()
+
+    def summary(self) -> str:
+        """One line: how much of what."""
+        counts = Counter(change.action for change in self.changes)
+        found = ", ".join(f"{counts[action]} to {action}" for action in Action if counts[action])
+        return f"{self.environment}: {found or 'nothing to do'}"
 
     def to_json(self) -> PlanJson:
         return {

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tests.bench.bake import cold_bake
 from tests.bench.commands import daemon_memory, daemon_start, help_time, idle_bake, idle_plan
+from tests.bench.controller import controller
 from tests.bench.database import database
 from tests.bench.figure import Figure
 from tests.bench.packer import packer
@@ -23,6 +24,7 @@ MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "bake-again": idle_bake,
     "daemon": daemon_start,
     "memory": daemon_memory,
+    "controller": controller,
 }
 ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {"database": database, "packer": packer}
 """What takes minutes: only when it is named."""

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import TypeAdapter
 
 from envs.load import ENVIRONMENTS
+from groups.plan import PlanJson
+from groups.status import StatusJson
+from images.bakery.catalogue import CatalogueJson
 from kit.errors import ExitCode
 from tests.e2e.leftovers import leftovers
 from tests.support.probe import get
 from tests.support.tool import PATIENCE, Cli, rolled_out
+
+PAGE = """\
+  page:
+    image: nginx
+    size: 1
+    machine: {cores: 2, memory: 512M, disk: 1G}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +119,62 @@ def test_a_crash_is_noticed_and_mended_under_load(cli: Cli) -> None:
     assert (unknown.code, "bongo.service" in unknown.stderr) == (ExitCode.CLOUD, True)
 
 
+def test_what_programs_are_shown_has_the_documented_shape(cli: Cli, address: str) -> None:
+    assert address
+    for shape, command in ((PlanJson, ["plan", "dev"]), (StatusJson, ["status", "dev"]), (CatalogueJson, ["images"])):
+        found = cli.json(*command)
+        assert TypeAdapter[Any](shape).validate_python(found) == found
+
+
+def test_a_group_comes_and_goes_by_the_file_alone_and_leaves_every_other_machine(cli: Cli, address: str) -> None:
+    before = _ids(cli)
+    file = (cli.envs / "dev/config.yaml").read_text()
+    cli.write("dev", file + PAGE)
+    assert {change["name"] for change in cli.json("plan", "dev")["changes"]} == {"dev-page"}
+    cli.run("rollout", "dev", "--yes")
+    assert _ids(cli).keys() - before.keys() == {"dev-page-1"}
+    assert before.items() <= _ids(cli).items()
+    cli.write("dev", file)
+    cli.run("rollout", "dev", "--yes")
+    assert _ids(cli) == before
+    assert _answers(lambda: get(address, "/ping")) == "pong"
+
+
+def test_a_change_of_one_group_leaves_the_machines_of_the_others(cli: Cli, address: str) -> None:
+    before = _ids(cli)
+    cli.edit("dev", "settings: {fallback_port: 8080}", "settings: {fallback_port: 8080, worker_connections: 2048}")
+    cli.run("rollout", "dev", "--yes")
+    after = _ids(cli)
+    same = {name for name in after if after[name] == before.get(name)}
+    assert same == {"dev-bingo-1", "dev-bingo-2", "dev-postgres-1"}
+    assert len(after) == len(before)
+    assert _answers(lambda: get(address, "/ping")) == "pong"
+
+
+def test_prod_beside_dev_interrupted_finished_and_gone_again(cli: Cli, address: str) -> None:
+    """Rolled out by one, refused to another meanwhile, cut short, finished by the next run; dev never notices."""
+    before = _ids(cli)
+    prod = (ENVIRONMENTS / "prod/config.yaml").read_text()
+    cli.write("prod", prod.replace("image: postgres\n", "image: postgres-small\n"))
+    rollout = cli.start("rollout", "prod", "--yes")
+    assert rollout.stderr
+    assert "create" in rollout.stderr.readline()
+    refused = cli.run("rollout", "prod", "--yes", check=False)
+    assert (refused.code, f"-{rollout.pid} since " in refused.stderr) == (ExitCode.BUSY, True)
+    rollout.send_signal(signal.SIGINT)
+    said = rollout.communicate(timeout=PATIENCE)[1]
+    assert (rollout.returncode, "run the command again" in said) == (ExitCode.INTERRUPTED, True)
+    cli.run("rollout", "prod", "--yes")
+    beside = cli.address("prod")
+    assert beside != address
+    for each in (address, beside):
+        assert _answers(partial(get, each, "/db_dummy", timeout=20))
+    assert {name for name in _ids(cli) if name.startswith("dev-")} == before.keys()
+    cli.run("destroy", "prod", "--yes", "--delete-data")
+    assert _ids(cli) == before
+    assert _answers(lambda: get(address, "/ping")) == "pong"
+
+
 def test_a_killed_bingo_is_replaced_and_the_others_stay_who_they_are(cli: Cli, address: str) -> None:
     before = _ids(cli)
     cli.run("cloud", "kill", "dev-bingo-1")
@@ -123,10 +192,13 @@ def test_the_database_dies_and_its_rows_come_along(cli: Cli, address: str) -> No
     cli.status_when("dev", lambda status: status["healthy"])
     path = f"/api/session/{written['id']}"
     assert json.loads(_answers(lambda: get(address, path, timeout=20)))["id"] == written["id"]
-    cli.run("destroy", "dev", "--yes")
+    kept = cli.run("destroy", "dev", "--yes", "--keep-address").stderr
+    assert "keep disk dev-postgres-data" in kept
+    assert "keep address dev-nginx" in kept
+    assert _ids(cli) == {}
     cli.run("rollout", "dev", "--yes")
-    again = urlsplit(cli.json("status", "dev")["endpoints"]["http"][0]).netloc
-    assert json.loads(_answers(lambda: get(again, path, timeout=20)))["id"] == written["id"]
+    assert urlsplit(cli.json("status", "dev")["endpoints"]["http"][0]).netloc == address
+    assert json.loads(_answers(lambda: get(address, path, timeout=20)))["id"] == written["id"]
 
 
 def test_everything_goes_with_its_data_when_that_is_said(cli: Cli, address: str) -> None:

@@ -56,6 +56,11 @@ class Cli:
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stderr}"
         return Done(ended.returncode, ended.stdout, ended.stderr)
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command that goes on by itself; what it says on stderr can be read."""
+        command = [str(self.root / "cli.py"), "--home", str(self.home), "--envs", str(self.envs), *arguments]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "-o", "json").stdout)
 

@@ -75,12 +75,16 @@ def test_from_nothing_everything_is_created_in_an_order_that_works() -> None:
 
 
 def test_rolled_out_again_there_is_nothing_to_do() -> None:
-    found = plan(desired(environment(NGINX), IMAGES), rolled_out(NGINX)).to_json()
+    the_plan = plan(desired(environment(NGINX), IMAGES), rolled_out(NGINX))
+    found = the_plan.to_json()
     assert (found["environment"], found["changes"]) == ("dev", [])
+    assert the_plan.summary() == "dev: nothing to do"
 
 
 def test_a_size_is_updated_in_place() -> None:
-    found = plan(desired(environment(replace(NGINX, size=3)), IMAGES), rolled_out(NGINX)).to_json()["changes"]
+    the_plan = plan(desired(environment(replace(NGINX, size=3)), IMAGES), rolled_out(NGINX))
+    found = the_plan.to_json()["changes"]
+    assert the_plan.summary() == "dev: 1 to update"
     assert found == [
         {"action": "update", "kind": "instance-group", "name": "dev-nginx", "reason": "size: 2 -> 3"},
     ]

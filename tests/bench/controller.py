@@ -1,0 +1,20 @@
+"""The instance-group controller on a simulated clock: what a decision costs as groups grow."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from kit.paths import ROOT
+from tests.bench.figure import Figure
+
+SIMULATE = [sys.executable, "-m", "localcloud.instancegroups.simulate", "-o", "json"]
+
+
+def controller() -> Iterator[Figure]:
+    said = subprocess.run(SIMULATE, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    sizes = json.loads(said)["sizes"]
+    shown = ", ".join(f"{found['rolling_ms']:g} ms at {found['machines']}" for found in sizes)
+    yield Figure("a step of the group controller in a rolling update, by simulated machines", shown, "linear")
