@@ -57,8 +57,17 @@ class Cli:
         return Done(ended.returncode, ended.stdout, ended.stderr)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """A command that goes on by itself; what it says on stderr can be read."""
-        command = [str(self.root / "cli.py"), "--home", str(self.home), "--envs", str(self.envs), *arguments]
+        """A command that goes on by itself and heeds Ctrl-C, although we may not; its stderr can be read."""
+        command = [
+            "env",
+            "--default-signal=INT",
+            str(self.root / "cli.py"),
+            "--home",
+            str(self.home),
+            "--envs",
+            str(self.envs),
+            *arguments,
+        ]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def json(self, *arguments: str) -> Any:
