@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
-from envs.load import environment_names, load_environment
+from envs.file import EnvironmentFile, GroupEntry
+from envs.load import ENVIRONMENTS, environment_names, load_environment
 from envs.model import BalancerType, Health, Operator
 from kit.errors import ConfigError
 
@@ -43,6 +45,12 @@ def test_the_shipped_environments_load() -> None:
     assert "dev" in environment_names()
     for name in environment_names():
         assert load_environment(name).name == name
+
+
+def test_every_key_is_explained_where_an_operator_begins() -> None:
+    explained = (ENVIRONMENTS / "dev" / "config.yaml").read_text().split("cloud: local\n")[0]
+    keys = {*EnvironmentFile.model_fields, *GroupEntry.model_fields}
+    assert [key for key in sorted(keys) if not re.search(rf"^# +{key} ", explained, re.MULTILINE)] == []
 
 
 def test_an_unknown_environment_names_those_that_exist(tmp_path: Path) -> None:
