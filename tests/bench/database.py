@@ -19,7 +19,7 @@ from localcloud.machines.spec import Machine
 from tests.bench.figure import Figure, seconds
 from tests.support.lan import MIB, Lan, lan
 
-RUNS = 5
+RUNS = 3
 MEMORY = 2048
 QUERY = (
     "SELECT * FROM sessions JOIN movies ON movies.id = sessions.movie_id"
@@ -36,10 +36,17 @@ SETTINGS = "secrets: {postgres_password: 'a bench'}\n"  # pragma: allowlist secr
 
 def database() -> Iterator[Figure]:
     """Median and spread of RUNS, rows thrown away on the server; `first` is the one after a start without caches."""
-    yield from asyncio.run(_measured())
+    figures = _measured()
+    with asyncio.Runner() as runner:
+        while figure := runner.run(_next(figures)):
+            yield figure
 
 
-async def _measured() -> list[Figure]:
+async def _next(figures: AsyncIterator[Figure]) -> Figure | None:
+    return await anext(figures, None)
+
+
+async def _measured() -> AsyncIterator[Figure]:
     (image,) = bake_local(["postgres"], talk=PlainTalk())
     with tempfile.TemporaryDirectory(prefix="samovar-bench-") as folder:
         async with lan(Path(folder)) as cable:
@@ -47,7 +54,8 @@ async def _measured() -> list[Figure]:
             machine = cable.machine("pg", raw, memory=MEMORY * MIB, disks=(cable.disk("pg", 8 << 30),))
             await cable.driver.start(machine)
             await cable.until(machine, "systemctl is-active --quiet postgres")
-            return [figure async for figure in Steps(cable, machine).figures()]
+            async for figure in Steps(cable, machine).figures():
+                yield figure
 
 
 class Steps:
