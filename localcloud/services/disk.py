@@ -16,6 +16,7 @@ from localcloud.api.refusal import invalid, not_found, precondition, unimplement
 from localcloud.home import Home
 from localcloud.services.bound import BoundService
 from localcloud.services.operations import Goal, Operations
+from localcloud.services.quotas import check_sizes
 from localcloud.services.resource import fill, page, stamp, update
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
@@ -63,6 +64,7 @@ class DiskService(BoundService[Disk]):
         elif source:
             raise unimplemented(f"a disk made from {source}")
         disk.size = disk.size or DEFAULT_SIZE
+        check_sizes(self.store, disk)
         if not disk.source_image_id:
             self._make_blank(self._home.disk(disk.id), disk.size)
         stamp(disk)
@@ -143,6 +145,7 @@ class DiskService(BoundService[Disk]):
         """The guest grows the file system; a machine sees the new size when it starts."""
         if size < disk.size:
             raise invalid(f"the size of a disk cannot be reduced from {disk.size} to {size}", "size")
+        check_sizes(self.store, Disk(type_id=disk.type_id, size=size - disk.size))
         if disk.source_image_id:
             raise unimplemented("a change of the size of a disk that was made from an image")
         for instance_id in disk.instance_ids:

@@ -17,6 +17,7 @@ from localcloud.services.addressing import Addressing
 from localcloud.services.bound import BoundService
 from localcloud.services.disk import DiskService
 from localcloud.services.operations import Goal, Operations
+from localcloud.services.quotas import check_sizes
 from localcloud.services.resource import copy_field, fill, masked_paths, page, stamp
 from localcloud.services.security_group import check_security_groups
 from localcloud.services.target_group import drop_targets, target_of
@@ -66,6 +67,7 @@ class InstanceService(BoundService[Instance]):
         spec = request.resources_spec
         instance.resources.memory, instance.resources.cores = spec.memory, spec.cores
         instance.resources.core_fraction = spec.core_fraction or 100
+        check_sizes(self.store, instance)
         instance.fqdn = _fqdn(instance.id, request.hostname)
         for index, nic in enumerate(request.network_interface_specs):
             self._plug(instance, index, nic)

@@ -30,15 +30,16 @@ from localcloud.store.store import Store, Stored
 
 NOTE = ("quotas", "set")
 RAISED_BY = 50
+HDD = "network-hdd"
 
 
 @dataclass(frozen=True)
 class Quota:
-    """`name` as Yandex Cloud has it in its documentation and in its errors; `counts` says which resources do."""
+    """`name` as Yandex Cloud has it in its documentation and in its errors; `counts` says how much a resource takes."""
 
     name: str
     limit: int
-    counts: Callable[[Any], bool] = bool
+    counts: Callable[[Any], int] = bool
 
 
 QUOTAS: dict[type[Stored], Quota] = {
@@ -54,6 +55,20 @@ QUOTAS: dict[type[Stored], Quota] = {
     Subnet: Quota("vpc.subnets.count", 12),
     TargetGroup: Quota("ylb.targetGroups.count", 100),
 }
+
+
+GIB = 1024**3
+SIZES: dict[type[Stored], tuple[Quota, ...]] = {
+    Disk: (
+        Quota("compute.ssdDisks.size", 200 * GIB, lambda disk: disk.size * (disk.type_id != HDD)),
+        Quota("compute.hddDisks.size", 500 * GIB, lambda disk: disk.size * (disk.type_id == HDD)),
+    ),
+    Instance: (
+        Quota("compute.instanceCores.count", 32, lambda instance: instance.resources.cores),
+        Quota("compute.instanceMemory.size", 128 * GIB, lambda instance: instance.resources.memory),
+    ),
+}
+"""Of these each resource takes as much as it is large."""
 
 
 def choose_quotas(store: Store, chosen: QuotaSet) -> None:
@@ -73,7 +88,8 @@ class Used:
 
 def used(store: Store) -> list[Used]:
     """Every quota."""
-    return [_used(store, kind, quota) for kind, quota in QUOTAS.items()]
+    sizes = [(kind, quota) for kind, quotas in SIZES.items() for quota in quotas]
+    return [_used(store, kind, quota) for kind, quota in (*QUOTAS.items(), *sizes)]
 
 
 def check_quota(store: Store, kind: type[Stored]) -> None:
@@ -84,6 +100,14 @@ def check_quota(store: Store, kind: type[Stored]) -> None:
     found = _used(store, kind, quota)
     if found.usage >= found.limit:
         raise Refused(Code.RESOURCE_EXHAUSTED, f"Quota limit {quota.name} exceeded")
+
+
+def check_sizes(store: Store, resource: Stored) -> None:
+    """The same where there is no room for one as large as this, which is not stored yet."""
+    for quota in SIZES[type(resource)]:
+        found = _used(store, type(resource), quota)
+        if found.usage + quota.counts(resource) > found.limit:
+            raise Refused(Code.RESOURCE_EXHAUSTED, f"Quota limit {quota.name} exceeded")
 
 
 def _used(store: Store, kind: type[Stored], quota: Quota) -> Used:

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.compute.v1.disk_service_pb2 import CreateDiskMetadata, CreateDiskRequest, UpdateDiskRequest
+from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.instance_pb2 import Instance, Resources
 from yandex.cloud.vpc.v1.address_service_pb2 import (
     CreateAddressMetadata,
     CreateAddressRequest,
@@ -21,8 +25,9 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
+from localcloud.api.refusal import Refused
 from localcloud.home import QuotaSet
-from localcloud.services.quotas import QUOTAS, choose_quotas
+from localcloud.services.quotas import GIB, QUOTAS, SIZES, check_sizes, choose_quotas
 from localcloud.store.store import Store
 from tests.support.rest import Rest
 from tests.support.simulated import RunningCloud
@@ -94,8 +99,46 @@ def test_public_addresses_alone_count_and_one_that_goes_makes_room(start: Start)
     addresses.Create(external)
 
 
+def test_disks_are_counted_by_their_size_and_kind_too(start: Start) -> None:
+    cloud = start(QuotaSet.DEFAULT)
+    stub, folder_id = DiskServiceStub(cloud.channel()), cloud.endpoint.folder_id
+    fast = CreateDiskRequest(folder_id=folder_id, zone_id="ru-central1-a", type_id="network-ssd", size=150 * GIB)
+    slow = CreateDiskRequest(folder_id=folder_id, zone_id="ru-central1-a", type_id="network-hdd", size=500 * GIB)
+    made = CreateDiskMetadata.FromString(stub.Create(fast).metadata.value)
+    stub.Create(slow)
+    with pytest.raises(grpc.RpcError, match=r"Quota limit compute\.ssdDisks\.size exceeded"):
+        stub.Create(fast)
+    grow = UpdateDiskRequest(disk_id=made.disk_id, size=201 * GIB, update_mask=FieldMask(paths=["size"]))
+    with pytest.raises(grpc.RpcError, match=r"Quota limit compute\.ssdDisks\.size exceeded"):
+        stub.Update(grow)
+    grow.size = 200 * GIB
+    stub.Update(grow)
+
+
+@pytest.mark.parametrize(
+    ("resources", "name"),
+    [(Resources(cores=20, memory=GIB), "instanceCores.count"), (Resources(cores=2, memory=90 * GIB), "Memory.size")],
+)
+def test_machines_are_counted_by_their_size_too(tmp_path: Path, resources: Resources, name: str) -> None:
+    store = Store(tmp_path / "cloud.sqlite")
+    choose_quotas(store, QuotaSet.DEFAULT)
+    instance = Instance(id="first", resources=resources)
+    check_sizes(store, instance)
+    store.put(instance)
+    with pytest.raises(Refused, match=name):
+        check_sizes(store, Instance(id="second", resources=resources))
+    store.close()
+
+
 def test_the_documented_quotas_are_the_default_ones() -> None:
     """From vpc-limits.md, compute-limits.md and load-balancer-limits.md of Yandex Cloud's documentation."""
+    sizes = {quota.name: quota.limit for quotas in SIZES.values() for quota in quotas}
+    assert sizes == {
+        "compute.instanceCores.count": 32,
+        "compute.instanceMemory.size": 128 * GIB,
+        "compute.ssdDisks.size": 200 * GIB,
+        "compute.hddDisks.size": 500 * GIB,
+    }
     assert {quota.name: quota.limit for quota in QUOTAS.values()} == {
         "vpc.networks.count": 2,
         "vpc.subnets.count": 12,
