@@ -35,6 +35,7 @@ from yandex.cloud.vpc.v1 import (
 )
 
 from localcloud.api.pipeline import Api
+from localcloud.api.record import Record
 from localcloud.api.tokens import Tokens
 from localcloud.control.balancers import HEALTHY, Balancers
 from localcloud.control.files import Files
@@ -140,7 +141,7 @@ class Cloud:
             _service(target_group_service_pb2): TargetGroupService(store, operations),
             _service(zone_service_pb2): ZoneService(),
         }
-        self.api = Api(store, tokens, Access(store), services)
+        self.api = Api(store, tokens, Access(store), services, Record(home.calls))
 
     async def run(self) -> None:
         """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""

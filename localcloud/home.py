@@ -51,6 +51,11 @@ class Home:
         return self.root / "daemon.log"
 
     @property
+    def calls(self) -> Path:
+        """Every call of the API that changes something, a JSON object a line."""
+        return self.root / "calls.jsonl"
+
+    @property
     def pki(self) -> Path:
         return self.root / "pki"
 

@@ -19,6 +19,7 @@ from google.rpc.code_pb2 import Code
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from localcloud.api.constraints import violations
+from localcloud.api.record import Record
 from localcloud.api.refusal import Refused, unimplemented
 from localcloud.api.tokens import Tokens
 from localcloud.store.store import Store, is_full
@@ -73,9 +74,15 @@ class Api:
     """All services by their full names, and the one way through which they are called."""
 
     def __init__(
-        self, store: Store, tokens: Tokens, judge: Judge, services: Mapping[ServiceDescriptor, object]
+        self,
+        store: Store,
+        tokens: Tokens,
+        judge: Judge,
+        services: Mapping[ServiceDescriptor, object],
+        record: Record | None = None,
     ) -> None:
         self._store = store
+        self._record = record
         self._tokens = tokens
         self._judge = judge
         self._services = {descriptor.full_name: service for descriptor, service in services.items()}
@@ -85,6 +92,18 @@ class Api:
 
     def call(self, call: Call) -> Message:
         """Returns the response or raises Refused; a defect of ours is logged whole and answered with INTERNAL."""
+        code: int = Code.OK
+        try:
+            return self._answer(call)
+        except Refused as refused:
+            code = refused.code
+            raise
+        finally:
+            if self._record:
+                subject = self._tokens.subject(call.token) or ""
+                self._record.note(call.method.full_name, subject, call.idempotency_key, code)
+
+    def _answer(self, call: Call) -> Message:
         name = call.method.full_name
         try:
             caller = self._authenticate(call)

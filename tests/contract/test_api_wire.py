@@ -40,6 +40,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from localcloud.api.constraints import load
 from localcloud.api.pipeline import Api
+from localcloud.api.record import LIMIT, Record
 from localcloud.api.tokens import OPERATOR
 from tests.support.simulated import RunningCloud
 
@@ -164,6 +165,28 @@ def test_an_idempotency_key_makes_a_thing_once(cloud: RunningCloud) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         _create(cloud, "other", **{"idempotency-key": "k1"})
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_what_changes_something_is_recorded_with_its_key_and_its_outcome(cloud: RunningCloud) -> None:
+    stub, request = _networks(cloud), CreateNetworkRequest(folder_id=cloud.endpoint.folder_id, name="recorded")
+    stub.Create(request, metadata=(("idempotency-key", "once"),))
+    with pytest.raises(grpc.RpcError):
+        stub.Create(request)
+    stub.List(ListNetworksRequest(folder_id=cloud.endpoint.folder_id))
+    created = {"method": "yandex.cloud.vpc.v1.NetworkService.Create", "subject": OPERATOR}
+    recorded = [json.loads(line) for line in cloud.home.calls.read_text().splitlines()]
+    assert [{key: value for key, value in line.items() if key != "time"} for line in recorded] == [
+        {**created, "idempotency_key": "once", "code": "OK"},
+        {**created, "idempotency_key": "", "code": "ALREADY_EXISTS"},
+    ]
+
+
+def test_the_record_of_calls_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    path.write_text("x" * (LIMIT + 1))
+    Record(path).note("yandex.cloud.vpc.v1.NetworkService.Create", OPERATOR, "", 0)
+    assert path.stat().st_size < 1000
+    assert (tmp_path / "calls.jsonl.1").stat().st_size == LIMIT + 1
 
 
 def test_lists_page_and_filter_by_name(cloud: RunningCloud) -> None:
