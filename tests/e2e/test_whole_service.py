@@ -6,6 +6,7 @@ import http.client
 import json
 import signal
 import ssl
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -182,6 +183,22 @@ def test_a_killed_bingo_is_replaced_and_the_others_stay_who_they_are(cli: Cli, a
     cli.status_when("dev", lambda status: status["healthy"])
     after = _ids(cli)
     assert {name for name in before if before[name] != after[name]} == {"dev-bingo-1"}
+    assert _answers(lambda: get(address, "/db_dummy", timeout=20))
+
+
+def test_a_bingo_that_cannot_start_costs_its_machine(cli: Cli, address: str) -> None:
+    """Nothing that happens to it on its machine helps: the watchdog gives up, and the group makes the machine anew."""
+    machines = {machine["name"]: machine for machine in cli.json("cloud", "status")["machines"]}
+    broken = machines["dev-bingo-2"]
+    spoil = "chmod 000 /opt/bingo/bingo; systemctl kill --signal=KILL bingo"
+    subprocess.run(["nsenter", "-a", "-t", str(broken["pid"]), "sh", "-c", spoil], check=True)
+    cli.status_when("dev", lambda status: not status["healthy"])
+    assert _ids(cli)["dev-bingo-2"] == broken["id"], "first the balancer lets go of it"
+    deadline = time.monotonic() + PATIENCE
+    while _ids(cli).get("dev-bingo-2", broken["id"]) == broken["id"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    cli.status_when("dev", lambda status: status["healthy"])
     assert _answers(lambda: get(address, "/db_dummy", timeout=20))
 
 
