@@ -182,7 +182,7 @@ async def test_a_run_of_bingo_ends_in_its_time_and_nobody_notices(cable: Lan, im
 
 
 async def test_ready_and_alive_are_told_apart(cable: Lan, image: Path) -> None:
-    machine = await boot(cable, image)
+    machine = await boot(cable, image, SETTINGS.replace("hold: 40", "hold: 4"))
     await cable.until(machine, PING)
     assert await health_is(cable, "/-/ready", 200)
     assert health(cable) == "ok 200"

@@ -32,7 +32,7 @@ class Limits:
     """
 
     memory: int
-    ready_after: float = 5.0
+    ready_after: float = 8.0
     bad: Range = (1.0, 2.0)
     silent: float = 10.0
     lifetime: Range | None = (480.0, 1200.0)
