@@ -15,12 +15,14 @@ from pathlib import Path
 from envs.load import ENVIRONMENTS
 from tests.bench.figure import Figure
 from tests.bench.promises.drills import DRILLS, drill
+from tests.bench.promises.generator import generator
 from tests.bench.promises.load import overhead, peak, stable
 from tests.bench.promises.protocols import protocols
 from tests.bench.promises.world import World, production
 from tests.support.tool import Cli
 
 MEASURES: Mapping[str, Callable[[World], Iterator[Figure]]] = {
+    "generator": generator,
     "peak": peak,
     "stable": stable,
     "overhead": overhead,
