@@ -34,8 +34,8 @@ MEASURES: Mapping[str, Callable[[World], Iterator[Figure]]] = {
 def main() -> None:
     """Each row is printed as soon as it is known; what cannot be measured is a row that says why."""
     asked = _arguments()
-    running = World(Cli(asked.home, asked.envs), asked.env, asked.runs) if asked.home else None
-    with nullcontext(running) if running else production(asked.runs) as world:
+    running = World(Cli(asked.home, asked.envs), asked.env, asked.runs, asked.rate) if asked.home else None
+    with nullcontext(running) if running else production(asked.runs, asked.rate) as world:
         _row("| | measured | aim |\n|---|---|---|")
         for name in asked.names or MEASURES:
             _measure(world, name)
@@ -53,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.promises")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASURES)}")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--rate", type=float, default=60.0, help="requests a second while something is broken")
     parser.add_argument("--home", type=Path, help="a local cloud that runs")
     parser.add_argument("--envs", type=Path, default=ENVIRONMENTS)
     parser.add_argument("--env", default="prod")

@@ -12,7 +12,7 @@ from tests.bench.promises.world import World
 
 REST = 5.0
 """Seconds between two drills, so that one does not find what the other left behind."""
-LOAD = ("--profile", "terms", "--rate", "60", "--timeout", "240", "--yes")
+LOAD = ("--profile", "terms", "--timeout", "120", "--yes")
 BINGO = "bingo.service"
 BAD = "1000003"
 RECOVERY = "whole in 10 s"
@@ -39,8 +39,8 @@ def drill(world: World, name: str) -> Iterator[Figure]:
     for _ in range(world.runs):
         world.whole()
         time.sleep(REST)
-        found.append(world.ask("drill", world.environment, verb, *target, *LOAD))
-    yield Figure(what, _shown(found), f"{aim}; {RECOVERY}")
+        found.append(world.ask("drill", world.environment, verb, *target, *LOAD, "--rate", str(world.rate)))
+    yield Figure(f"{what}, at {world.rate:g} a second", _shown(found), f"{aim}; {RECOVERY}")
 
 
 def _shown(runs: Sequence[Any]) -> str:

@@ -33,7 +33,9 @@ def overhead(world: World) -> Iterator[Figure]:
         between = [(through[name] - direct[name]) * 1000 for through, direct in pairs]
         direct_ms = [direct[name] * 1000 for _, direct in pairs]
         what = f"`GET {PAGE}` through edge, balancers and node, over bingo asked directly: {name[:3]}"
-        yield Figure(what, f"+{spread(between)} ms (directly {spread(direct_ms)} ms)", "+3 ms" if "50" in name else "")
+        yield Figure(
+            what, f"{spread(between)} ms more (directly {spread(direct_ms)} ms)", "3 ms more" if "50" in name else ""
+        )
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:

@@ -24,11 +24,12 @@ UNKEPT = 11
 
 @dataclass(frozen=True)
 class World:
-    """`runs` is how often each figure is taken."""
+    """`runs` is how often each figure is taken, `rate` the load under which things are broken, in requests a second."""
 
     tool: Cli
     environment: str
     runs: int
+    rate: float
 
     def ask(self, *arguments: str) -> Any:
         """The JSON of a command, also of a load that did not keep its bounds; stderr where it failed otherwise."""
@@ -51,7 +52,7 @@ class World:
 
 
 @contextmanager
-def production(runs: int) -> Iterator[World]:
+def production(runs: int, rate: float) -> Iterator[World]:
     """Rolled out in a cloud of its own, and taken down afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="samovar-bench-"))
     tool = Cli(folder / "home", ENVIRONMENTS)
@@ -59,7 +60,7 @@ def production(runs: int) -> Iterator[World]:
         tool.run("cloud", "up")
         tool.run("bake", "--env", "prod")
         tool.run("rollout", "prod", "--yes")
-        yield World(tool, "prod", runs)
+        yield World(tool, "prod", runs, rate)
     finally:
         tool.run("cloud", "down", check=False)
         shutil.rmtree(folder)
