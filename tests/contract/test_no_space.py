@@ -8,7 +8,7 @@ import re
 import ssl
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -59,11 +59,14 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 
 @contextmanager
 def _full(home: Path) -> Iterator[None]:
-    """While it lasts, not a block is free."""
+    """While it lasts, not a block is free, and not a byte at the end of the daemon's log."""
     ballast = home.parent / "ballast"
     with ballast.open("wb") as file:
         for block in (1 << 26, 1 << 20, 1 << 16, 1 << 12):
             _fill(file.fileno(), block)
+    with (home / "daemon.log").open("ab", buffering=0) as log, suppress(OSError):
+        while True:
+            log.write(b" ")
     yield
     ballast.unlink()
 
