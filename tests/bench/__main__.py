@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
+
+import structlog
 
 from tests.bench.bake import cold_bake
 from tests.bench.commands import daemon_memory, daemon_start, help_time, idle_bake, idle_plan
@@ -32,6 +35,7 @@ ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {"database": database,
 
 def main() -> None:
     """Each row is printed as soon as it is known."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     _row("| | measured | aim |\n|---|---|---|")
     for name in sys.argv[1:] or MEASURES:
         for figure in {**MEASURES, **ON_DEMAND}[name]():

@@ -36,6 +36,8 @@ from groups.kinds.record import remember_seeded
 from groups.observe import observe
 from groups.plan import KEPT, Action, Plan, destruction, plan
 from groups.spec import Kind, Ref
+from images.bakery.publish import publish
+from images.bakery.store import BakedImage
 from kit.output import PlainTalk
 from kit.waiting import Pending, wait_for
 from tests.support.simulated import RunningCloud
@@ -50,7 +52,9 @@ class Service:
 
     def __init__(self, cloud: RunningCloud) -> None:
         ends = cloud.endpoint
-        self.session = Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
+        self.session = Session(
+            Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token, hand=True)
+        )
         (cloud.home.uploads / f"{DIGEST}.raw").write_bytes(b"\0" * (4 << 20))
         self.names = {name: f"samovar-{name}-{DIGEST}" for name in ("nginx", "bingo", "postgres", "postgres-small")}
         for name, full in self.names.items():
@@ -204,6 +208,20 @@ def test_another_domain_is_a_new_version_and_replaces_no_machine(service: Servic
     assert (change.action, change.ref) == (Action.UPDATE, Ref(Kind.SECRET, "dev-certificate"))
     service.roll_out(named)
     assert service.plan(named).changes == ()
+
+
+def test_an_image_that_is_baked_anew_replaces_the_machines_of_the_former(
+    service: Service, dev: Environment, tmp_path: Path
+) -> None:
+    service.roll_out(dev)
+    (tmp_path / "raw").write_bytes(b"\0" * (4 << 20) + b"new")
+    anew = BakedImage("nginx", DIGEST.ljust(64, "0"), tmp_path / "raw", 4 << 20, {"bash": "6"})
+    assert publish(service.session, anew).name == service.names["nginx"]
+    (change,) = service.plan(dev).changes
+    assert (change.action, change.ref) == (Action.UPDATE, Ref(Kind.GROUP, "dev-nginx"))
+    assert "image: samovar-former-" in change.reason
+    service.roll_out(dev)
+    assert service.plan(dev).changes == ()
 
 
 def test_a_bigger_group_replaces_nobody_else(service: Service, dev: Environment) -> None:
