@@ -10,6 +10,9 @@ from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
 
 from localcloud.instancegroups.variables import expand
 
+DEFAULT_NAME = "{instance_group.id}-{instance.short_id}"
+"""Of a machine whose template names none, as documented."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -26,12 +29,13 @@ def create_request(group: api.InstanceGroup, place: Place, subnet_zones: Mapping
     """`subnet_zones` gives the zone of each subnet id that the template names."""
     fill = _Filler(group, place)
     template = group.instance_template
+    name = template.name or DEFAULT_NAME
     request = CreateInstanceRequest(
         folder_id=group.folder_id,
         zone_id=place.zone,
         platform_id=template.platform_id,
-        name=fill(template.name),
-        hostname=fill(template.hostname or template.name),
+        name=fill(name),
+        hostname=fill(template.hostname or name),
         description=fill(template.description),
         labels={key: fill(value) for key, value in template.labels.items()},
         metadata={key: fill(value) for key, value in template.metadata.items()},

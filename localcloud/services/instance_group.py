@@ -33,7 +33,6 @@ from localcloud.store.store import Store
 REQUESTED = "member.requested"
 KEPT = "member.kept"
 LOG = "group.log"
-DEFAULT_NAME = "{instance_group.id}-{instance.short_id}"
 DEFAULT_INTERVAL, DEFAULT_TIMEOUT, DEFAULT_THRESHOLD = 2, 1, 2
 RUNNING = frozenset({ManagedInstance.RUNNING_ACTUAL, ManagedInstance.RUNNING_OUTDATED})
 PASSING = (InstanceGroup.STARTING, InstanceGroup.STOPPING, InstanceGroup.DELETING)
@@ -241,13 +240,15 @@ def checks_of(group: InstanceGroup) -> Iterable[HealthCheckSpec]:
 
 
 def _fill_defaults(group: InstanceGroup) -> None:
-    """The documented ones, so that what is read back has no gaps: clients crash where interval or timeout is absent."""
+    """The documented ones, so that what is read back has no gaps: clients crash where interval or timeout is absent.
+
+    Not so the machines' names: Yandex's own provider plans to take away again a name that its configuration lacks.
+    """
     policy, template = group.deploy_policy, group.instance_template
     policy.strategy = policy.strategy or DeployPolicy.PROACTIVE
     policy.minimal_action = policy.minimal_action or DeployPolicy.LIVE_UPDATE
     healing = group.auto_healing_policy
     healing.auto_healing_action = healing.auto_healing_action or AutoHealingPolicy.RESTART
-    template.name = template.name or DEFAULT_NAME
     template.resources_spec.core_fraction = template.resources_spec.core_fraction or 100
     for check in checks_of(group):
         if not check.HasField("interval"):
