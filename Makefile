@@ -1,6 +1,6 @@
 # The whole workshop: `make help` lists it. Every target can be run again at any time.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint unit bench bench-service docs lock clients clean
+.PHONY: help setup dev test lint unit bench bench-service docs lock clients provider clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -33,6 +33,9 @@ bench-service: setup ## Hold the whole service against its terms: the table of d
 
 clients: setup ## Build Packer and its yandex plugin into the cache, where this machine has none (needs Go)
 	@$(PYTHON) -m images.bakery.packer.clients
+
+provider: setup ## Build Yandex's Terraform provider, and OpenTofu where it is needed, for the test that runs them (needs Go)
+	@$(PYTHON) -m tests.support.terraform
 
 docs: setup ## Write docs/cli.md and docs/schemas anew, from the code
 	$(PYTHON) tools/docs.py docs

@@ -1,0 +1,108 @@
+"""Yandex's own provider, with Terraform or OpenTofu: whichever is on PATH, or OpenTofu from tools/.
+
+`python -m tests.support.terraform` (`make provider`) builds what is missing. It takes longer than all other tests of
+clients together, so that the tests with it run where it was built, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud.access import Access, to_environment
+from kit.errors import SamovarError
+from kit.gotool import GoTool, build, built
+from kit.output import PlainTalk
+from kit.paths import ROOT
+
+PROVIDER = GoTool(
+    "provider", "github.com/yandex-cloud/terraform-provider-yandex", "terraform-provider-yandex", ldflags=""
+)
+TOFU = GoTool(
+    "tofu",
+    "github.com/opentofu/opentofu/cmd/tofu",
+    "tofu",
+    ldflags="-s -w -X github.com/opentofu/opentofu/version.dev=no",
+)
+CONFIGURATION = ROOT / "tests" / "terraform"
+PATIENCE = 3600.0
+
+
+def program() -> str | None:
+    """The user's own, or the one that is built; None where there is neither."""
+    return shutil.which("tofu") or shutil.which("terraform") or (str(TOFU.program) if built(TOFU) else None)
+
+
+def program_or_skip() -> str:
+    """Skips, saying so, where `make provider` was not run."""
+    found = program()
+    if found is None or not built(PROVIDER):
+        pytest.skip("Yandex's provider is not built here: make provider")
+    return found
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """One configuration with its state, in a folder of its own. It never runs without a credential."""
+
+    program: str
+    access: Access
+    folder: Path
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        self._settle()
+        known = to_environment(self.access)
+        assert known["YC_TOKEN"]
+        files = {"TF_CLI_CONFIG_FILE": str(self.folder / "cli.tfrc"), "TF_DATA_DIR": str(self.folder / "data")}
+        return subprocess.run(
+            [self.program, arguments[0], "-no-color", *arguments[1:]],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "CHECKPOINT_DISABLE": "1", **known, **files}
+            | {"TF_VAR_folder_id": self.access.folder_id},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def succeed(self, *arguments: str) -> str:
+        ended = self.run(*arguments)
+        assert ended.returncode == 0, ended.stdout
+        return ended.stdout
+
+    def output(self, name: str) -> Any:
+        said = self.succeed("output", "-json")
+        return json.loads(said[said.index("\n{") if "\n{" in said else 0 :])[name]["value"]
+
+    def _settle(self) -> None:
+        """The provider from the cache needs no `init`, and nothing is asked for another."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CONFIGURATION / "main.tf", self.folder)
+        (self.folder / "cli.tfrc").write_text(
+            f'provider_installation {{ dev_overrides {{ "yandex-cloud/yandex" = "{PROVIDER.folder}" }} }}\n'
+        )
+
+
+def main() -> int:
+    """Builds what is missing; returns the exit code."""
+    try:
+        build(PROVIDER, PlainTalk())
+        if program() is None:
+            build(TOFU, PlainTalk())
+    except SamovarError as error:
+        PlainTalk().say(f"provider: {error}")
+        return int(error.code)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
