@@ -59,7 +59,8 @@ class Oven:
             packages = parse_packages((work / "raw.packages").read_text())
             return self.store.keep(name, digest, work / "raw", packages)
         except OSError as error:
-            raise HostError(f"image {name}: {error}", remedy=_make_room()) from error
+            remedy = _make_room() if error.errno == errno.ENOSPC else ""
+            raise HostError(f"image {name}: {error}", remedy=remedy) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
