@@ -42,10 +42,13 @@ class Identity:
         self._token = ""
         self._until = 0.0
 
-    def get_token(self) -> str:
-        """Raises CloudError and ConfigError, which name the credentials. The SDK calls it by this name."""
+    def get_token(self, *, lasting: float = MARGIN) -> str:
+        """One that is good for so many seconds, or as new as it can be. The SDK calls it by this name.
+
+        Raises CloudError and ConfigError, which name the credentials.
+        """
         with self._lock:
-            if time.time() >= self._until - MARGIN:
+            if time.time() >= self._until - lasting:
                 self._token, self._until = self._fresh()
             return self._token
 

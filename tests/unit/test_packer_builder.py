@@ -61,8 +61,9 @@ def test_a_root_starts_from_debians_own_family_and_a_layer_from_its_parent_by_id
 def test_it_holds_no_secret_and_what_it_reads_well() -> None:
     said = text("nginx")
     assert "t1.secret.token" not in said
-    assert "packages: nginx" in said
-    assert "scripts/nginx/no-defaults.sh\n#   clean.sh\n#   checks" in said
+    assert f"packages: {', '.join(IMAGES['nginx'].packages)}" in said
+    steps = "\n#   ".join(script.name for script in scripts_of(IMAGES["nginx"]))
+    assert f"#   {steps}\n#   checks" in said
     assert not [line for line in said.splitlines() if line != line.rstrip()]
 
 
@@ -138,4 +139,4 @@ def test_the_expectations_survive_the_way() -> None:
 
     expected = expected_of(IMAGES["nginx"])
     assert from_json(to_json(expected)) == expected
-    assert json.loads(to_json(expected))["packages"] == ["nginx"]
+    assert json.loads(to_json(expected))["packages"] == list(IMAGES["nginx"].packages)

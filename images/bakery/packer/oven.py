@@ -27,7 +27,7 @@ from images.bakery.packer.template import template
 from images.bakery.progress import Progress
 from images.bakery.publish import adopt
 from images.bakery.store import manifest_digest, parse_packages
-from kit.errors import CloudError, ProcessFailed
+from kit.errors import CloudError, ProcessFailed, SamovarError
 from kit.output import Talk
 from kit.paths import cache_dir
 from kit.process import run
@@ -71,11 +71,19 @@ class PackerOven:
             self._write(work, name)
             return self._adopt(name, self._run(work, name, log))
         except BaseException:
-            remove(self.session, of_bake(self.session, holder(), name), self.talk)
-            self.talk.say(f"{name}: nothing of this bake is left in the cloud")
+            self._clean(name)
             raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _clean(self, name: str) -> None:
+        """Says what came of it, and leaves what went wrong before to be told."""
+        try:
+            remove(self.session, of_bake(self.session, holder(), name), self.talk)
+        except SamovarError as error:
+            self.talk.say(f"{name}: something of this bake is left; the next bake removes it: {error.message}")
+        else:
+            self.talk.say(f"{name}: nothing of this bake is left in the cloud")
 
     def _write(self, work: Path, name: str) -> None:
         image, digest = self.images[name], self.digests[name]
@@ -114,8 +122,9 @@ class PackerOven:
         return readout.artifact
 
     def _environment(self) -> Mapping[str, str]:
-        """A token that outlives the bake, whatever our credentials are; so Packer looks for none."""
-        who = {"YC_TOKEN": self.session.identity.get_token(), "YC_SERVICE_ACCOUNT_KEY_FILE": ""}  # it takes one alone
+        """A token that outlives the bake, whatever our credentials are: Packer takes one alone, and looks for none."""
+        token = self.session.identity.get_token(lasting=LIFETIME)
+        who = {"YC_TOKEN": token, "YC_SERVICE_ACCOUNT_KEY_FILE": ""}
         return {**self.clients.environment(), **to_environment(self.session.access), **who}
 
 

@@ -7,7 +7,7 @@ every image that is baked at the same time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from cloud.failures import CallFailed, OperationFailed
 from cloud.labels import BAKE, is_ours, of_bake
 from cloud.session import Session
 from images.bakery.packer.leftovers import bakes_run
+from kit.errors import CloudError
 from kit.output import Talk
 
 NAME = "samovar-bake"
@@ -50,10 +51,17 @@ def build_place(session: Session, talk: Talk, *, ssh_from: str = ANYWHERE) -> It
         place = _ensure(session, ssh_from)
     try:
         yield place
-    finally:
-        if not bakes_run(session):
-            with talk.step(f"remove network {NAME}"):
-                _remove(session, place)
+    except BaseException:
+        with suppress(CloudError):  # what went wrong before is what is told
+            _leave(session, talk, place)
+        raise
+    _leave(session, talk, place)
+
+
+def _leave(session: Session, talk: Talk, place: Place) -> None:
+    if not bakes_run(session):
+        with talk.step(f"remove network {NAME}"):
+            _remove(session, place)
 
 
 def _ensure(session: Session, ssh_from: str) -> Place:
