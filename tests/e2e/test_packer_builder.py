@@ -123,6 +123,16 @@ def test_an_image_is_named_and_labelled_as_by_the_local_builder(second: Second) 
     assert sorted(everything(second)) == sorted(each.name for each in published(second.session()))
 
 
+def test_a_printed_template_passes_packers_own_check(second: Second, tmp_path: Path) -> None:
+    file = tmp_path / "nginx.pkr.hcl"
+    file.write_text(second.run("bake", "--print-template", "nginx").stdout)
+    clients = clients_or_skip()
+    known = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **second.variables, **clients.environment()}
+    argv = [str(clients.packer), "validate", str(file)]
+    done = subprocess.run(argv, env=known, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "The configuration is valid.\n"), done.stdout + done.stderr
+
+
 def test_what_is_baked_is_not_baked_again(second: Second) -> None:
     began = time.monotonic()
     assert "nothing to do" in second.run("bake", "--env", "dev").stderr
