@@ -17,7 +17,7 @@ def image() -> Path:
 
 def test_an_edge_that_is_told_nothing_names_itself(image: Path) -> None:
     story = """
-configure("")
+configure({})
 result["page"] = ask("/")[:2]
 result["health"] = ask("/-/health")[:2]
 result["other"] = ask("/ping")[0]
@@ -32,7 +32,7 @@ result["name"] = os.uname().nodename
 def test_an_edge_passes_to_the_balancer_over_http_and_tls(image: Path) -> None:
     story = """
 bingo("balancer", "127.0.0.2", 81)
-configure(json.dumps(WHOLE | {"secrets": {"certificate": certificate()}}))
+configure(WHOLE | {"secrets": {"certificate": certificate()}})
 result["http"], result["tls"] = ask("/ping"), ask("/ping", tls=True)
 result["health"] = ask("/-/health", tls=True)[:2]
 result["h2"] = subprocess.run(["curl", "-sko", "/dev/null", "-w", "%{http_version}", "https://127.0.0.1/ping"],
@@ -56,7 +56,7 @@ result["ids"] = Bingo.ids
 
 def test_a_log_that_was_rotated_is_written_on(image: Path) -> None:
     story = """
-configure("")
+configure({})
 ask("/")
 time.sleep(1.2)
 subprocess.run(["logrotate", "--force", "/etc/logrotate.d/nginx"], check=True, capture_output=True)
@@ -74,17 +74,17 @@ for address in ("10.0.0.11/32", "10.0.0.12/32"):
     run(f"ip addr add {address} dev lo")
 balancer = bingo("balancer", "127.0.0.2", 81)
 machines = [bingo(f"bingo-{index}", f"10.0.0.1{index}", 8080) for index in (1, 2)]
-configure(json.dumps(WHOLE))
+configure(WHOLE)
 result["well"] = ask("/ping")[:2]
 balancer.status = 500
 result["get"] = ask("/ping")[:2]
 result["writes"] = [ask("/operation", "POST")[0], ask("/api/session/1", "DELETE")[0]]
 result["written"] = [line for line in Bingo.seen if "GET" not in line]
-balancer.shutdown(); balancer.server_close()
+balancer.end()
 result["away"] = [ask("/ping")[:2] for _ in range(4)]
 result["post"] = ask("/operation", "POST")[:2]
 for machine in machines:
-    machine.shutdown(); machine.server_close()
+    machine.end()
 began = time.monotonic()
 result["nobody"] = [ask("/ping"), ask("/operation", "POST")]
 result["seconds"] = time.monotonic() - began
@@ -105,7 +105,7 @@ def test_without_a_balancer_an_edge_shares_out_to_the_machines(image: Path) -> N
 for index in (1, 2):
     run(f"ip addr add 10.0.0.1{index}/32 dev lo")
     bingo(f"bingo-{index}", f"10.0.0.1{index}", 8080)
-configure(json.dumps({"fallback_port": 8080, "peers": {"bingo": 2}}))
+configure({"fallback_port": 8080, "peers": {"bingo": 2}})
 result["names"] = [json.loads(ask("/ping")[1])[0] for _ in range(8)]
 """
     assert set(tell(image, story)["names"]) == {"bingo-1", "bingo-2"}
@@ -115,7 +115,7 @@ def test_long_dummy_is_never_older_than_a_minute_fetched_one_at_a_time_and_waite
     """Takes more than a minute, which is the point: the second answer takes so long that the first one gets too old."""
     story = """
 bingo("balancer", "127.0.0.2", 81)
-configure(json.dumps(WHOLE))
+configure(WHOLE)
 began = time.monotonic()
 answers = []
 def client():

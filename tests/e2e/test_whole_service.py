@@ -23,7 +23,8 @@ from groups.status import StatusJson
 from images.bakery.catalogue import CatalogueJson
 from kit.errors import ExitCode
 from tests.e2e.leftovers import leftovers
-from tests.support.probe import get
+from tests.support.curl import OFFERS, curl
+from tests.support.probe import get, probing
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
 PAGE = """\
@@ -32,6 +33,8 @@ PAGE = """\
     size: 1
     machine: {cores: 2, memory: 512M, disk: 1G}
 """
+TRIPPED = 15.0
+"""Seconds after which a balancer surely sends nothing to a dead machine any more, on a busy host."""
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +177,44 @@ def test_prod_beside_dev_interrupted_finished_and_gone_again(cli: Cli, address: 
     cli.run("destroy", "prod", "--yes", "--delete-data")
     assert _ids(cli) == before
     assert _answers(lambda: get(address, "/ping")) == "pong"
+def _edge(address: str) -> str:
+    """The edge that works."""
+    connection = http.client.HTTPConnection(address, timeout=10)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().headers["X-Edge"] or ""
+    finally:
+        connection.close()
+
+
+def _works(address: str, name: str) -> None:
+    """Waits until that edge does the work."""
+    deadline = time.monotonic() + PATIENCE
+    while _answers(lambda: _edge(address)) != name:
+        assert time.monotonic() < deadline, f"{name} does not work"
+        time.sleep(0.2)
+
+
+def test_http_3_is_offered_and_spoken_at_an_edges_own_address(address: str, base_image: Path) -> None:
+    first, second = curl(base_image, *[f"https://{address}/ping"] * 2, options=OFFERS)
+    assert first == ("2", address)
+    assert second[0] == "3"
+    assert second[1] != address
+    assert curl(base_image, f"https://{second[1]}/ping", options=["--http3-only"]) == [second]
+
+
+@pytest.mark.parametrize("name", ["nginx-1", "nginx-2"], ids=["the edge that works", "the other edge"])
+def test_an_edge_is_killed_and_what_it_had_in_flight_is_all_that_fails(cli: Cli, address: str, name: str) -> None:
+    _works(address, "nginx-1")
+    with probing(address, "/db_dummy") as probe:
+        time.sleep(2)
+        killed = time.monotonic()
+        cli.run("cloud", "kill", f"dev-{name}")
+        cli.status_when("dev", lambda status: not status["healthy"])
+        cli.status_when("dev", lambda status: status["healthy"])
+        _works(address, "nginx-1")
+        time.sleep(2)
+    assert all(killed - 2 < answer.due < killed + TRIPPED for answer in probe.failed), probe.failed
 
 
 def test_a_killed_bingo_is_replaced_and_the_others_stay_who_they_are(cli: Cli, address: str) -> None:

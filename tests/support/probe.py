@@ -37,10 +37,10 @@ class Probe:
 
 
 @contextmanager
-def probing(address: str, *, rate: float = 50.0, limit: float = 120.0) -> Iterator[Probe]:
-    """Asks http://address/ `rate` times a second while the context lasts, `limit` seconds at most."""
+def probing(address: str, path: str = "/", *, rate: float = 50.0, limit: float = 120.0) -> Iterator[Probe]:
+    """Asks http://address/path `rate` times a second while the context lasts, `limit` seconds at most."""
     probe, ended = Probe(), threading.Event()
-    thread = threading.Thread(target=_schedule, args=(address, rate, limit, probe, ended))
+    thread = threading.Thread(target=_schedule, args=(address, path, rate, limit, probe, ended))
     thread.start()
     try:
         yield probe
@@ -62,23 +62,23 @@ def get(address: str, path: str = "/", timeout: float = 10.0) -> str:
     return body
 
 
-def _schedule(address: str, rate: float, limit: float, probe: Probe, ended: threading.Event) -> None:
+def _schedule(address: str, path: str, rate: float, limit: float, probe: Probe, ended: threading.Event) -> None:
     began = time.monotonic()
     requests = []
     for number in range(int(rate * limit)):
         due = began + number / rate
         if ended.wait(max(0.0, due - time.monotonic())):
             break
-        requests.append(threading.Thread(target=_ask, args=(address, due, probe)))
+        requests.append(threading.Thread(target=_ask, args=(address, path, due, probe)))
         requests[-1].start()
     for request in requests:
         request.join()
 
 
-def _ask(address: str, due: float, probe: Probe) -> None:
+def _ask(address: str, path: str, due: float, probe: Probe) -> None:
     body, error = "", ""
     try:
-        body = get(address)
+        body = get(address, path)
     except (OSError, http.client.HTTPException, AssertionError) as failure:
         error = repr(failure)
     probe.answers.append(Answer(due, time.monotonic() - due, body, error))

@@ -1,0 +1,223 @@
+"""What stories of the edge are told with; a story is run after this text, by the Python of the edge's image."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+OWN = "10.0.0.9"
+WHOLE: dict[str, Any] = {"upstream": "127.0.0.2:81", "fallback_port": 8080, "peers": {"bingo": 2}}
+result: dict[str, Any] = {}
+
+
+class Bingo(BaseHTTPRequestHandler):
+    """Answers with its name, the scheme that it was told and the time; `/long_dummy` after `long` seconds."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+    seen: list[str] = []  # noqa: RUF012 - of all of them
+    ids: list[str | None] = []  # noqa: RUF012
+    long = 0.5
+
+    def do_GET(self) -> None:
+        if self.path == "/-/health":
+            return self._answer(200, "ok")
+        Bingo.seen.append(f"{self.server.name} {self.command} {self.path}")
+        Bingo.ids.append(self.headers["X-Request-Id"])
+        if self.path == "/long_dummy":
+            time.sleep(Bingo.long)
+        text = json.dumps([self.server.name, self.headers["X-Forwarded-Proto"], time.time()])
+        return self._answer(self.server.status, text)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    do_DELETE = do_GET  # noqa: N815 - its name there
+
+    def _answer(self, status: int, text: str) -> None:
+        self.send_response(status)
+        self.send_header("Cache-Control", "max-age=3600")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        """Says nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    """A bingo, or its balancer."""
+
+    request_queue_size = 1000
+    status = 200
+
+    def __init__(self, name: str, address: str, port: int) -> None:
+        super().__init__((address, port), Bingo)
+        self.name = name
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def end(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, *_: object) -> None:
+        """A client that leaves is no error."""
+
+
+bingo = Server
+
+
+def run(command: str) -> None:
+    subprocess.run(["sh", "-euc", command], check=True, stdout=sys.stderr)
+
+
+def render(settings: Mapping[str, Any]) -> None:
+    """Writes the configuration as the agent does."""
+    subprocess.run([sys.executable, "-m", "samovar_node.trial", "nginx", json.dumps(settings)], check=True)
+
+
+def configure(settings: Mapping[str, Any]) -> None:
+    """And serves by it."""
+    render(settings)
+    run("rm -f /etc/nftables.d/10-metadata.nft; nft -f /etc/nftables.conf")
+    run("haproxy -W -D -p /run/haproxy.pid -f /etc/haproxy/haproxy.cfg")
+    run("nginx")
+
+
+def haproxy() -> int:
+    return int(Path("/run/haproxy.pid").read_text())
+
+
+def ask(path: str, method: str = "GET", *, tls: bool = False, timeout: float = 20, client: str = "") -> list[Any]:
+    """Status, body, and headers by their names in small letters."""
+    context, source = ssl.create_default_context(), (client, 0) if client else None
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    made = (
+        HTTPSConnection("127.0.0.1", timeout=timeout, context=context, source_address=source)
+        if tls
+        else HTTPConnection("127.0.0.1", timeout=timeout, source_address=source)
+    )
+    try:
+        made.request(method, path, body=b"x" if method == "POST" else None)
+        answer = made.getresponse()
+        told = {name.lower(): text for name, text in answer.headers.items()}
+        return [answer.status, answer.read().decode().strip(), told]
+    finally:
+        made.close()
+
+
+def later(path: str, method: str = "GET") -> Callable[[], list[Any]]:
+    """One request in the background; called, it gives the answer."""
+    answers: list[list[Any]] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(path, method)))
+    thread.start()
+
+    def ended() -> list[Any]:
+        thread.join()
+        return answers[0]
+
+    return ended
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "in vain"
+        time.sleep(0.05)
+
+
+def works(name: str) -> None:
+    """Until the edge of that name does the work."""
+    until(lambda: name in ask("/")[1])
+
+
+def certificate() -> dict[str, str]:
+    run(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=a"
+        " -keyout /run/key -out /run/cert 2>/dev/null"
+    )
+    return {"cert": Path("/run/cert").read_text(), "key": Path("/run/key").read_text()}
+
+
+class Load:
+    """`rate` requests a second on their schedule, until it is asked for them: status, body, seconds from when due."""
+
+    def __init__(self, path: str = "/", method: str = "GET", rate: float = 20) -> None:
+        self._answers: list[list[Any]] = []
+        self._going = True
+        self._thread = threading.Thread(target=self._send, args=(path, method, rate))
+        self._thread.start()
+
+    def ended(self) -> list[list[Any]]:
+        self._going = False
+        self._thread.join()
+        return self._answers
+
+    def _send(self, path: str, method: str, rate: float) -> None:
+        due, threads = time.monotonic(), []
+        while self._going:
+            threads.append(threading.Thread(target=self._one, args=(path, method, due)))
+            threads[-1].start()
+            due += 1 / rate
+            time.sleep(max(0, due - time.monotonic()))
+        for thread in threads:
+            thread.join()
+
+    def _one(self, path: str, method: str, due: float) -> None:
+        try:
+            status, body, _ = ask(path, method)
+        except (OSError, HTTPException) as error:
+            status, body = 0, repr(error)
+        self._answers.append([status, body, time.monotonic() - due])
+
+
+class Machine:
+    """Another edge with a network stack of its own, at `address`."""
+
+    def __init__(self, name: str, address: str) -> None:
+        self.name = name
+        self.process = subprocess.Popen(["unshare", "--net", sys.executable, "/run/peer.py", name])
+        self._net = Path(f"/proc/{self.process.pid}/ns/net")
+        here = Path("/proc/self/ns/net").readlink()
+        until(lambda: self._net.readlink() != here)
+        run(f"ip link add {name} type veth peer name eth0 netns {self.process.pid}; ip link set {name} up")
+        run(f"ip route add {address}/32 dev {name} src {OWN}")
+        self.run(f"ip link set lo up; ip link set eth0 up; ip address add {address}/32 dev eth0")
+        self.run(f"ip route add {OWN}/32 dev eth0; nft add table ip cut")
+
+    def run(self, command: str) -> str:
+        inside = ["nsenter", f"--net={self._net}", "sh", "-uc", command]
+        return subprocess.run(inside, check=False, capture_output=True, text=True).stdout.strip()
+
+    def cut(self) -> None:
+        """It is silent from now on, both ways."""
+        for hook in ("prerouting", "output"):
+            self.run(f"nft 'add chain ip cut {hook} {{ type filter hook {hook} priority raw; policy drop; }}'")
+
+    def mend(self) -> None:
+        self.run("nft flush ruleset; nft add table ip cut")
+
+    def seen(self) -> list[str]:
+        path = Path(f"/run/{self.name}.seen")
+        return path.read_text().splitlines() if path.exists() else []
+
+
+def knock() -> str:
+    """How this edge's peer port receives itself."""
+    try:
+        with socket.create_connection((OWN, 8081), 2, source_address=(OWN, 0)):
+            return "open"
+    except OSError as error:
+        return os.strerror(error.errno or 0)
