@@ -127,16 +127,23 @@ class ServiceAccount(Spec):
 
 @dataclass(frozen=True)
 class Secret(Spec):
-    """A secret and the accounts that may read it. `addresses` and `domain` are whom a certificate is made for."""
+    """A secret and the accounts that may read it. `addresses` and `domain` are whom a certificate is made for.
+
+    `provided`: the operator put a certificate of his own in its place; whom that is for is his to say.
+    """
 
     KIND = Kind.SECRET
     FIXED = frozenset({"type"})
-    BORN = frozenset({"addresses"})
+    BORN = frozenset({"addresses", "provided"})
 
     type: str
     readers: tuple[str, ...]
     addresses: tuple[str, ...] = ()
     domain: str = ""
+    provided: bool = False
+
+    def differing(self, other: Spec) -> tuple[str, ...]:
+        return tuple(name for name in super().differing(other) if not (self.provided and name == "domain"))
 
     def refs(self) -> Iterator[Ref]:
         yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.readers)

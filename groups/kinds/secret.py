@@ -27,6 +27,8 @@ from groups.spec import Existing, Kind, Ref, Resource
 READER = "lockbox.payloadViewer"
 PASSWORD, CERTIFICATE = "password", "certificate"
 PASSWORD_LENGTH = 32
+SELF_SIGNED = "self-signed"
+"""How the description of a certificate's version begins that was made here; any other one is the operator's own."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,12 @@ class Secrets(Fixed):
 
     def read(self, secret: Readable, names: Names) -> Secret:
         generated = secret.message.HasField("password_payload_specification")
+        made, _, domain = secret.message.current_version.description.partition(" ")
         return Secret(
             type=PASSWORD if generated else CERTIFICATE,
             readers=tuple(sorted(map(names.of, secret.readers))),
-            domain="" if generated else secret.message.current_version.description,
+            domain=domain if made == SELF_SIGNED else "",
+            provided=not generated and made != SELF_SIGNED,
         )
 
     def create(self, work: Work, resource: Resource) -> Begun:
@@ -114,4 +118,4 @@ def _certificate(work: Work, spec: Secret) -> dict[str, Any]:
     entries = [
         rpc.PayloadEntryChange(key=key, text_value=value) for key, value in (("cert", made.cert), ("key", made.key))
     ]
-    return {"version_description": spec.domain, "version_payload_entries": entries}
+    return {"version_description": f"{SELF_SIGNED} {spec.domain}".rstrip(), "version_payload_entries": entries}

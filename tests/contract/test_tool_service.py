@@ -20,6 +20,8 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from yandex.cloud.lockbox.v1 import payload_service_pb2
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+from yandex.cloud.lockbox.v1.secret_service_pb2 import AddVersionRequest, PayloadEntryChange
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
 from cloud import gate
@@ -222,6 +224,16 @@ def test_an_image_that_is_baked_anew_replaces_the_machines_of_the_former(
     assert "image: samovar-former-" in change.reason
     service.roll_out(dev)
     assert service.plan(dev).changes == ()
+
+
+def test_a_certificate_of_the_operators_own_stays(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    secret_id = service.ids(dev)[Ref(Kind.SECRET, "dev-certificate")]
+    entries = [PayloadEntryChange(key=key, text_value="PEM") for key in ("cert", "key")]
+    request = AddVersionRequest(secret_id=secret_id, payload_entries=entries)
+    service.session.finish(service.session.client(SecretServiceStub).AddVersion(request), what="the operator's own")
+    assert service.plan(dev).changes == ()
+    assert service.plan(replace(dev, domain="tea.example.org")).changes == ()
 
 
 def test_a_bigger_group_replaces_nobody_else(service: Service, dev: Environment) -> None:
