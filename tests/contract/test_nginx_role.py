@@ -54,6 +54,24 @@ result["ids"] = Bingo.ids
     assert {seen[way][2]["x-request-id"] for way in ("http", "tls")} < told
 
 
+def test_a_new_certificate_is_served_without_a_restart(image: Path) -> None:
+    story = """
+bingo("balancer", "127.0.0.2", 81)
+configure(WHOLE | {"secrets": {"certificate": certificate()}})
+served = lambda: ssl.get_server_certificate(("127.0.0.1", 443))
+old, pid = served(), Path("/run/nginx.pid").read_text()
+load = Load("/ping", rate=10)
+render(WHOLE | {"secrets": {"certificate": certificate()}})
+run("nginx -s reload")
+until(lambda: served() != old)
+result["load"] = [status for status, _, _ in load.ended()]
+result["same"] = Path("/run/nginx.pid").read_text() == pid
+"""
+    seen = tell(image, story)
+    assert seen["same"]
+    assert set(seen["load"]) == {200}
+
+
 def test_a_log_that_was_rotated_is_written_on(image: Path) -> None:
     story = """
 configure({})

@@ -19,7 +19,6 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.lockbox.v1 import payload_service_pb2
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
-from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.lockbox.v1.secret_service_pb2 import AddVersionRequest, PayloadEntryChange
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub

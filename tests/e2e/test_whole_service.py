@@ -203,6 +203,27 @@ def test_http_3_is_offered_and_spoken_at_an_edges_own_address(address: str, base
     assert curl(base_image, f"https://{second[1]}/ping", options=["--http3-only"]) == [second]
 
 
+def test_bingos_share_what_comes_in_any_ten_seconds(cli: Cli, address: str) -> None:
+    _works(address, "nginx-1")
+    with probing(address, "/ping", rate=120):
+        time.sleep(1)
+        for _ in range(2):
+            before = _accepted(cli)
+            time.sleep(10)
+            opened = [now - then for now, then in zip(_accepted(cli), before, strict=True)]
+            assert max(opened) <= 0.6 * sum(opened), opened
+
+
+def _accepted(cli: Cli) -> list[int]:
+    """How many connections each bingo machine has accepted so far, its proxy's own to bingo among them."""
+    found = []
+    for machine in cli.json("status", "dev")["groups"][1]["machines"]:
+        lines = Path(f"/proc/{machine['pid']}/net/snmp").read_text().splitlines()
+        names, values = (line.split() for line in lines if line.startswith("Tcp:"))
+        found.append(int(values[names.index("PassiveOpens")]))
+    return found
+
+
 @pytest.mark.parametrize("name", ["nginx-1", "nginx-2"], ids=["the edge that works", "the other edge"])
 def test_an_edge_is_killed_and_what_it_had_in_flight_is_all_that_fails(cli: Cli, address: str, name: str) -> None:
     _works(address, "nginx-1")
