@@ -224,7 +224,21 @@ def _accepted(cli: Cli) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("name", ["nginx-1", "nginx-2"], ids=["the edge that works", "the other edge"])
+EDGES = pytest.mark.parametrize("name", ["nginx-1", "nginx-2"], ids=["the edge that works", "the other edge"])
+
+
+@EDGES
+def test_an_edge_that_is_stopped_takes_leave_and_nothing_fails(cli: Cli, address: str, name: str) -> None:
+    _works(address, "nginx-1")
+    with probing(address, "/db_dummy") as probe:
+        time.sleep(1)
+        cli.stop(f"dev-{name}")
+        cli.status_when("dev", lambda status: status["healthy"])
+        _works(address, "nginx-1")
+    assert probe.failed == []
+
+
+@EDGES
 def test_an_edge_is_killed_and_what_it_had_in_flight_is_all_that_fails(cli: Cli, address: str, name: str) -> None:
     _works(address, "nginx-1")
     with probing(address, "/db_dummy") as probe:

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from yandex.cloud.compute.v1.instance_service_pb2 import StopInstanceRequest
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+
+from cloud.access import Access
+from cloud.session import Session
 from kit.paths import ROOT
 
 EDGES = ROOT / "tests/envs/edges/config.yaml"
@@ -75,6 +80,16 @@ class Cli:
 
     def endpoint(self) -> Any:
         return json.loads((self.home / "endpoint.json").read_text())
+
+    def stop(self, machine: str) -> None:
+        """As an operator does in the cloud's console: the guest is told, and has 30 seconds."""
+        ends = self.endpoint()
+        access = Access(endpoint=ends["grpc"], folder_id=ends["folder_id"], ca=Path(ends["ca"]), token=ends["token"])
+        session = Session(access)
+        stub = session.client(InstanceServiceStub)
+        ids = {found["name"]: found["id"] for found in self.json("cloud", "status")["machines"]}
+        operation = stub.Stop(StopInstanceRequest(instance_id=ids[machine]))
+        session.finish(operation, what=f"stop {machine}")
 
     def write(self, environment: str, text: str) -> None:
         folder = self.envs / environment
