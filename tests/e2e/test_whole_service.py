@@ -177,6 +177,8 @@ def test_prod_beside_dev_interrupted_finished_and_gone_again(cli: Cli, address: 
     cli.run("destroy", "prod", "--yes", "--delete-data")
     assert _ids(cli) == before
     assert _answers(lambda: get(address, "/ping")) == "pong"
+
+
 def _edge(address: str) -> str:
     """The edge that works."""
     connection = http.client.HTTPConnection(address, timeout=10)
