@@ -154,9 +154,8 @@ class Session:
             self.stop(instance_id)
 
     def stop(self, instance_id: str) -> None:
-        """Shuts a machine down; its guest is asked to, and given time."""
-        stop = StopInstanceRequest(instance_id=instance_id)
-        self.finish(self.client(InstanceServiceStub).Stop(stop), what=f"stop {instance_id}")
+        """Tells a machine to shut down, and does not wait: its group may take it away meanwhile."""
+        self.client(InstanceServiceStub).Stop(StopInstanceRequest(instance_id=instance_id))
 
     def _rest(self, service: str) -> Rest:
         return Rest(self._addresses[service], ca=self.access.ca, token=self.access.token)
