@@ -14,6 +14,7 @@ import pytest
 from cloud.access import Access
 from images.bakery.definition import load_images
 from images.bakery.digest import digests, image_name
+from images.bakery.packer import builder
 from images.bakery.packer.holder import LIFETIME, holder, is_over
 from images.bakery.packer.origin import Origin, standard_origin
 from images.bakery.packer.parcel import write_parcel
@@ -140,3 +141,12 @@ def test_the_expectations_survive_the_way() -> None:
     expected = expected_of(IMAGES["nginx"])
     assert from_json(to_json(expected)) == expected
     assert json.loads(to_json(expected))["packages"] == list(IMAGES["nginx"].packages)
+
+
+def test_what_a_killed_bake_left_here_goes_with_its_key(tmp_path: Path) -> None:
+    for name in ("nginx-0123456789ab", "templates"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "key").touch()
+    (tmp_path / "lock").touch()
+    builder._sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "templates"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,9 @@ from images.bakery.publish import published
 from images.bakery.wave import bake_wave
 from kit.output import Talk
 from kit.paths import ROOT, cache_dir
+
+TEMPLATES = "templates"
+"""Below the bakery's folder: what templates that were printed name."""
 
 
 def bake_packer(
@@ -48,10 +52,18 @@ def bake_packer(
         return ()
     clients = ready_clients(talk)
     with bakery_lock(_folder(), talk):
+        _sweep(_folder())
         remove(session, abandoned(session), talk)
         with build_place(session, talk, ssh_from=ssh_from) as place:
             oven = PackerOven(session, images, digests(images), clients, place, talk, _folder())
             return tuple(made for wave in plan() for made in bake_wave(wave, oven.bake))
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a bake that was killed left here, its key among it; no other one runs now."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != TEMPLATES:
+            shutil.rmtree(path)
 
 
 def print_template(session: Session, name: str, root: Path = ROOT) -> str:
@@ -59,7 +71,7 @@ def print_template(session: Session, name: str, root: Path = ROOT) -> str:
     images = load_images(root)
     plan_bake([name], images, digests(images), ())
     digest = digests(images)[name]
-    folder = _folder() / "templates" / f"{name}-{digest[:SHORT]}"
+    folder = _folder() / TEMPLATES / f"{name}-{digest[:SHORT]}"
     folder.mkdir(parents=True, exist_ok=True)
     write_parcel(folder / NAME, images[name], digest)
     text = template(images[name], digest, origin(session, images, name), session.access)

@@ -23,14 +23,25 @@ quiet() {
   systemctl restart systemd-journald
 }
 
+boot_packages() { # what boots a machine cannot be renewed where /boot and its like are not seen
+  dpkg-query --show --showformat '${db:Status-Abbrev}${Package}\n' 'grub*' 'shim*' 'linux-image-*' 2>/dev/null |
+    sed -n 's/^ii //p'
+}
+
 echo "::step the machine comes to rest"
 quiet
+mapfile -t held < <(boot_packages)
+((${#held[@]} == 0)) || apt-mark hold "${held[@]}"
 mkdir "$APT_CACHE"
 mount -t tmpfs -o mode=755,size=50% tmpfs "$APT_CACHE"
 unshare --mount --propagation private --pid --fork --kill-child=KILL --mount-proc bash "$WORK/bake.sh" </dev/null 2>&1 || {
   code=$?
   echo "::exit $code"
   exit "$code"
+}
+((${#held[@]} == 0)) || {
+  apt-mark unhold "${held[@]}"
+  rm -f /var/lib/dpkg/*-old
 }
 sed 's/^/::package /' "$OUT.packages"
 sync
