@@ -26,8 +26,8 @@ from tests.support.tool import EDGES, PATIENCE, Cli
 
 SEED = secrets.randbelow(1 << 16)
 """It stands in the tests' names; put that of a test that failed here to see the same again."""
-LIVES = (0.2, 2.5)
-"""Seconds that a daemon lives, from its start or the tool's: a rollout takes seven."""
+LIVES = (0.3, 4.0)
+"""How long a daemon lives, by the time that the tool takes to find it there: a rollout takes ten times that."""
 
 
 @pytest.fixture(scope="module", params=[SEED])
@@ -57,11 +57,18 @@ def _started(cli: Cli, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def _pace(cli: Cli) -> float:
+    began = time.monotonic()
+    cli.run("cloud", "up")
+    return time.monotonic() - began
+
+
 def _under_fire(cli: Cli, chance: random.Random, *arguments: str, deaths: int = 4) -> None:
     """Runs a command while daemons die; what did not live through it is run again."""
+    pace = _pace(cli)
     with _started(cli, *arguments) as running:
         for _ in range(deaths):
-            time.sleep(chance.uniform(*LIVES))
+            time.sleep(pace * chance.uniform(*LIVES))
             _kill_daemon(cli)
             cli.run("cloud", "up")
         running.wait(PATIENCE)
@@ -128,9 +135,9 @@ def test_during_a_rolling_update_of_every_machine(cli: Cli, chance: random.Rando
 
 def test_while_it_is_taken_down_it_comes_back_as_after_a_power_cut_of_the_host(cli: Cli, chance: random.Random) -> None:
     before = _rows(cli, "compute.v1.Instance")
-    pid = cli.endpoint()["pid"]
+    pid, pace = cli.endpoint()["pid"], _pace(cli)
     with _started(cli, "cloud", "down") as running:
-        time.sleep(chance.uniform(0.4, 1.2))
+        time.sleep(pace * chance.uniform(0.7, 2.5))
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         running.wait(PATIENCE)
