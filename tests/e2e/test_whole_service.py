@@ -234,7 +234,9 @@ def test_an_edge_that_is_stopped_takes_leave_and_nothing_fails(cli: Cli, address
     _works(address, "nginx-1")
     with probing(address, "/db_dummy") as probe:
         time.sleep(1)
+        before = _ids(cli)
         cli.stop(f"dev-{name}")
+        cli.status_when("dev", lambda _: _ids(cli).get(f"dev-{name}") not in {None, before[f"dev-{name}"]})
         cli.status_when("dev", lambda status: status["healthy"])
         _works(address, "nginx-1")
     assert probe.failed == []

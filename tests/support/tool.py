@@ -82,14 +82,16 @@ class Cli:
         return json.loads((self.home / "endpoint.json").read_text())
 
     def stop(self, machine: str) -> None:
-        """As an operator does in the cloud's console: the guest is told, and has 30 seconds."""
+        """As an operator does in the cloud's console: the guest is told, and has 30 seconds.
+
+        Not waited for: the machine's group replaces it, which may end the operation before its end.
+        """
         ends = self.endpoint()
         access = Access(endpoint=ends["grpc"], folder_id=ends["folder_id"], ca=Path(ends["ca"]), token=ends["token"])
         session = Session(access)
         stub = session.client(InstanceServiceStub)
         ids = {found["name"]: found["id"] for found in self.json("cloud", "status")["machines"]}
-        operation = stub.Stop(StopInstanceRequest(instance_id=ids[machine]))
-        session.finish(operation, what=f"stop {machine}")
+        stub.Stop(StopInstanceRequest(instance_id=ids[machine]))
 
     def write(self, environment: str, text: str) -> None:
         folder = self.envs / environment
