@@ -125,7 +125,7 @@ def test_an_image_is_named_and_labelled_as_by_the_local_builder(second: Second) 
 
 def test_a_printed_template_passes_packers_own_check(second: Second, tmp_path: Path) -> None:
     file = tmp_path / "nginx.pkr.hcl"
-    file.write_text(second.run("bake", "--print-template", "nginx").stdout)
+    file.write_text(second.run("bake", "--cloud", "yandex", "--print-template", "nginx").stdout)
     clients = clients_or_skip()
     known = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **second.variables, **clients.environment()}
     argv = [str(clients.packer), "validate", str(file)]
