@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from yandex.cloud.access.access_pb2 import AccessBindingAction, AccessBindingDelta, UpdateAccessBindingsRequest
 from yandex.cloud.compute.v1.disk_service_pb2 import ListDisksRequest
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.compute.v1.image_pb2 import Image
@@ -35,6 +36,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc impor
 from yandex.cloud.iam.v1.service_account_service_pb2 import CreateServiceAccountMetadata, CreateServiceAccountRequest
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
+from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest, ListNetworksRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest, ListSubnetsRequest
@@ -43,6 +45,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from cloud.daemon import Daemon, find_or_start
 from cloud.session import Session
 from images.bakery.packer.clients import Clients
+from tests.support.calls import binding
 from tests.support.packer import Build, Packer, clients_or_skip
 from tests.support.tool import Cli
 
@@ -153,6 +156,10 @@ def boot(place: Place, image_id: str) -> str:
     """What a machine of a new group says on its console, with a copy of the image and a blank disk beside."""
     client, folder_id = place.session.client, place.session.folder_id
     account = client(ServiceAccountServiceStub).Create(CreateServiceAccountRequest(folder_id=folder_id, name="group"))
+    account_id = CreateServiceAccountMetadata.FromString(account.metadata.value).service_account_id
+    delta = AccessBindingDelta(action=AccessBindingAction.ADD, access_binding=binding("editor", account_id))
+    grant = UpdateAccessBindingsRequest(resource_id=folder_id, access_binding_deltas=[delta])
+    client(FolderServiceStub).UpdateAccessBindings(grant)
     nic = NetworkInterfaceSpec(subnet_ids=[place.subnet_id], primary_v4_address_spec=PrimaryAddressSpec())
     template = InstanceTemplate(
         platform_id="standard-v3",
@@ -169,7 +176,7 @@ def boot(place: Place, image_id: str) -> str:
         scale_policy=ScalePolicy(fixed_scale=ScalePolicy.FixedScale(size=1)),
         deploy_policy=DeployPolicy(max_unavailable=1),
         allocation_policy=AllocationPolicy(zones=[AllocationPolicy.Zone(zone_id="ru-central1-a")]),
-        service_account_id=CreateServiceAccountMetadata.FromString(account.metadata.value).service_account_id,
+        service_account_id=account_id,
     )
     operation = done(place, client(InstanceGroupServiceStub).Create(request))
     group_id = CreateInstanceGroupMetadata.FromString(operation.metadata.value).instance_group_id
