@@ -15,6 +15,7 @@ from kit.errors import ConfigError
 
 VOICE = "samovar: "
 """What stands before all that our agent and services say on a console."""
+HOST_KEY = "host key "
 
 
 def console(session: Session, environment: str, machine: str) -> str:
@@ -35,7 +36,9 @@ def last_word(session: Session, instance_id: str) -> str | None:
 
 
 def _word(line: str) -> str:
-    return "".join(letter for letter in line.rpartition(VOICE)[2] if letter.isprintable()) if VOICE in line else ""
+    """What a line tells people; a host key is told to programs."""
+    said = "".join(letter for letter in line.rpartition(VOICE)[2] if letter.isprintable()) if VOICE in line else ""
+    return "" if said.startswith(HOST_KEY) else said
 
 
 def machine_id(session: Session, environment: str, machine: str) -> str:
