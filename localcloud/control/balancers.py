@@ -60,6 +60,11 @@ class Balancers:
         """Whether a balancer may send to a target."""
         return Key(balancer_id, target.subnet_id, target.address) in self._known
 
+    def answers(self, target: ApiTarget) -> bool:
+        """Whether a target said in its last probe how it is, though it may have said that it is not well."""
+        where = (target.subnet_id, target.address)
+        return any(health.answered for key, health in self._prober.healths() if key[1:] == where)
+
     def target_status(self, balancer: NetworkLoadBalancer, target: ApiTarget) -> TargetState.Status.ValueType:
         """What `GetTargetStates` says of a target."""
         if self.serves(balancer.id, target):

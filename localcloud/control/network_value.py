@@ -34,9 +34,11 @@ Members = Mapping[str, tuple[IPv4Address, ...]]
 
 
 class Judge(Protocol):
-    """Says which targets a balancer may send to."""
+    """Says which targets a balancer may send to, and which of all say how they are."""
 
     def serves(self, balancer_id: str, target: Target) -> bool: ...
+
+    def answers(self, target: Target) -> bool: ...
 
 
 def network_value(store: Store, judge: Judge, vpc: VpcNetwork) -> Network:

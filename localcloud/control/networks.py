@@ -46,7 +46,7 @@ class Networks:
             self._applied[network_id] = wanted
             if before is None or before.nics != wanted.nics:
                 self._owners[network_id] = {str(nic.address): nic.machine_id for nic in wanted.nics}
-            for address in lost(before, wanted, self._registered()) if before else ():
+            for address in lost(before, wanted, self._silent()) if before else ():
                 await self._fabric.forget_flows(network_id, address)
 
     async def _remove(self, network_id: str) -> None:
@@ -61,10 +61,10 @@ class Networks:
         """The networks that the kernel holds now."""
         return tuple(self._applied.values())
 
-    def _registered(self) -> frozenset[IPv4Address]:
-        return frozenset(
-            IPv4Address(target.address) for group in self._store.all(TargetGroup) for target in group.targets
-        )
+    def _silent(self) -> frozenset[IPv4Address]:
+        """Registered targets of which nothing is heard."""
+        targets = (target for group in self._store.all(TargetGroup) for target in group.targets)
+        return frozenset(IPv4Address(target.address) for target in targets if not self._judge.answers(target))
 
 
 def network_of(store: Store, instance: Instance) -> str:
@@ -72,17 +72,17 @@ def network_of(store: Store, instance: Instance) -> str:
     return store.must(VpcSubnet, instance.network_interfaces[0].subnet_id).network_id
 
 
-def lost(before: Network, now: Network, registered: frozenset[IPv4Address]) -> frozenset[IPv4Address]:
+def lost(before: Network, now: Network, silent: frozenset[IPv4Address]) -> frozenset[IPv4Address]:
     """The addresses whose flows are to be ended: nobody will answer them.
 
-    A machine that lost its power or is gone, and a target that is still registered but no longer sent to. One that was
-    taken out of its target group goes on with the requests that it has, if it is the machine that it was: what was sent
-    to a dead one would reach its heir.
+    A machine that lost its power or is gone, and a registered target that is no longer sent to because it is `silent`.
+    One that says itself that it is not well, or was taken out of its target group, goes on with the requests that it
+    has, if it is the machine that it was: what was sent to a dead one would reach its heir.
     """
     kept = _plugged(before) & _plugged(now)
     unplugged = {address for _, address in _plugged(before) - kept}
     left = _targets(before) - _targets(now)
-    return frozenset(unplugged | (left & registered) | (left - {address for _, address in kept}))
+    return frozenset(unplugged | (left & silent) | (left - {address for _, address in kept}))
 
 
 def _plugged(network: Network) -> set[tuple[str, IPv4Address]]:

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -57,10 +57,11 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class Result:
-    """One probe's. `seen` says what came back, for people."""
+    """One probe's. `seen` says what came back, for people; `answered`, whether HTTP did, be it an error."""
 
     passed: bool
     seen: str
+    answered: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Health:
     status: Status = Status.INITIAL
     streak: int = 0
     seen: str = "not asked yet"
+    answered: bool = False
 
     def after(self, result: Result, check: HealthCheck) -> Health:
         """The health once `result` is in."""
@@ -80,7 +82,7 @@ class Health:
             status = Status.HEALTHY
         elif -streak >= check.unhealthy_threshold:
             status = Status.UNHEALTHY
-        return Health(status=status, streak=streak, seen=result.seen)
+        return Health(status=status, streak=streak, seen=result.seen, answered=result.answered)
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,10 @@ class Prober(Generic[Key]):
     def health(self, key: Key) -> Health:
         """INITIAL for a target that is not probed."""
         return self._healths.get(key, Health())
+
+    def healths(self) -> Iterable[tuple[Key, Health]]:
+        """Of all that are probed."""
+        return self._healths.items()
 
     async def close(self) -> None:
         tasks = [task for _, task in self._watches.values()]
@@ -192,4 +198,4 @@ def judge(status_line: bytes) -> Result:
     version, status = (*status_line.decode(errors="replace").split(), "", "")[:2]
     if not version.startswith("HTTP/1."):
         return Result(passed=False, seen="no HTTP answer")
-    return Result(passed=status == "200", seen=f"HTTP {status}")
+    return Result(passed=status == "200", seen=f"HTTP {status}", answered=True)

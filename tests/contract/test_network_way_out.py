@@ -43,6 +43,9 @@ class Nobody:
     def serves(self, _balancer_id: str, _target: Target) -> bool:
         return False
 
+    def answers(self, _target: Target) -> bool:
+        return False
+
 
 class Inside:
     """A network of the store on the real kernel, with one machine in it, and the API that it may see."""

@@ -33,8 +33,6 @@ PAGE = """\
     size: 1
     machine: {cores: 2, memory: 512M, disk: 1G}
 """
-IN_FLIGHT = 12
-"""Requests through one of two edges at 50 a second, each of which takes 0.1 s and on a busy host 0.5 s."""
 TRIPPED = 15.0
 """Seconds after which a balancer surely sends nothing to a dead machine any more, on a busy host."""
 
@@ -233,7 +231,7 @@ EDGES = pytest.mark.parametrize("name", ["nginx-1", "nginx-2"], ids=["the edge t
 
 @EDGES
 def test_an_edge_that_is_stopped_takes_leave(cli: Cli, address: str, name: str) -> None:
-    """Only what was in flight through it when the cloud let go of it may fail: a fraction of a second's requests."""
+    """It says that it leaves, nothing more is sent to it, and what it has it finishes: nobody notices."""
     _works(address, "nginx-1")
     with probing(address, "/db_dummy") as probe:
         time.sleep(1)
@@ -242,7 +240,7 @@ def test_an_edge_that_is_stopped_takes_leave(cli: Cli, address: str, name: str) 
         cli.status_when("dev", lambda _: _ids(cli).get(f"dev-{name}") not in {None, before[f"dev-{name}"]})
         cli.status_when("dev", lambda status: status["healthy"])
         _works(address, "nginx-1")
-    assert len(probe.failed) <= IN_FLIGHT, probe.failed
+    assert not probe.failed
 
 
 @EDGES

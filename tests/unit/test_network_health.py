@@ -131,8 +131,8 @@ async def test_probes_tell_what_they_saw() -> None:
         target, hurried = (Target("n", LOOPBACK, check(port, timeout=timeout)) for timeout in (PATIENCE, 0.3))
         results = [await probe(on_loopback, asked) for asked in (target, target, target, hurried)]
     assert results == [
-        Result(passed=True, seen="HTTP 200"),
-        Result(passed=False, seen="HTTP 503"),
+        Result(passed=True, seen="HTTP 200", answered=True),
+        Result(passed=False, seen="HTTP 503", answered=True),
         Result(passed=False, seen="no HTTP answer"),
         Result(passed=False, seen=f"no answer on port {port} within 0.3 s"),
     ]

@@ -29,8 +29,12 @@ def test_a_machine_without_power_loses_them() -> None:
     assert lost(network(A, B), network(A, B, plugged=False), BOTH) == {A}
 
 
-def test_an_unhealthy_target_loses_them() -> None:
+def test_a_target_that_fell_silent_loses_them() -> None:
     assert lost(network(A, B), network(B), BOTH) == {A}
+
+
+def test_a_target_that_says_that_it_is_not_well_goes_on_with_what_it_has() -> None:
+    assert lost(network(A, B), network(B), frozenset()) == frozenset()
 
 
 def test_a_target_that_was_taken_out_goes_on_with_what_it_has() -> None:

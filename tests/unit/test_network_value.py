@@ -32,6 +32,9 @@ class Judge:
     def serves(self, _balancer_id: str, target: Target) -> bool:
         return target.address == "10.30.0.1"
 
+    def answers(self, target: Target) -> bool:
+        return target.address == "10.30.0.1"
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
