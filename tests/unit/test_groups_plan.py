@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.model import Balancer as EnvBalancer
-from envs.model import BalancerType, CloudKind, Environment, Group, Health, Machine
+from envs.model import BalancerType, CloudKind, DataDisk, Environment, Group, Health, Machine
 from groups.desired import desired
 from groups.plan import Action, Change, Plan, destruction, early_deletions, late_deletions, plan
-from groups.spec import Existing, Kind, Observed, Ref, Resource
+from groups.spec import Existing, InstanceGroup, Kind, Observed, Ref, Resource
 
 GIB = 2**30
 SMALL = Machine(cores=2, core_fraction=100, memory=GIB, disk=5 * GIB)
@@ -107,6 +107,17 @@ def test_a_group_taken_from_the_file_is_deleted_and_the_other_left_alone() -> No
     bingo = Group("bingo", "bingo", 2, SMALL, HEALTH)
     changes = plan(desired(environment(bingo), IMAGES), rolled_out(NGINX, bingo)).changes
     assert {(change.action, change.ref.name) for change in changes} == {(Action.DELETE, "dev-nginx")}
+
+
+def test_a_machine_that_is_merely_busy_is_not_given_up_at_once_and_one_with_data_later_still() -> None:
+    stores = Group("postgres", "nginx", 1, SMALL, HEALTH, data_disk=DataDisk(GIB, "network-ssd"))
+    wanted = desired(environment(NGINX, stores), IMAGES).resources
+    checks = {found.group: found.spec.check for found in wanted if isinstance(found.spec, InstanceGroup)}
+    patience = {name: check.interval * check.unhealthy for name, check in checks.items()}
+    assert patience == {"nginx": 10, "postgres": 30}
+    assert all(check.interval > check.timeout and check.unhealthy <= 10 for check in checks.values()), (
+        "the API's bounds"
+    )
 
 
 def test_a_new_range_replaces_the_subnet_and_all_that_stands_on_it() -> None:
