@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 
 PIPE_WIDTH = 10_000  # off a terminal nothing is cut
@@ -108,9 +109,14 @@ class TerminalTalk:
         else:
             self._status.update(self._shown())
 
-    def _shown(self) -> str:
+    def _shown(self) -> Text:
+        """On one line, whatever runs: a line that is drawn anew must not wrap."""
+        from rich.text import Text  # noqa: PLC0415 - not needed for --help
+
         names = ", ".join(self._running)
-        return f"{names}: {self._state}" if self._state else names
+        shown = Text(f"{names}: {self._state}" if self._state else names)
+        shown.truncate(self._console.width - len("⠋ "), overflow="ellipsis")
+        return shown
 
 
 def talk() -> Talk:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import termios
 from enum import StrEnum
 
 import pytest
@@ -68,3 +72,26 @@ def test_a_step_that_fails_is_not_called_done(capsys: Capture) -> None:
 
 def test_off_a_terminal_talk_is_plain() -> None:
     assert isinstance(talk(), PlainTalk)
+
+
+SIDE_BY_SIDE = """
+import contextlib, time
+from kit.output import talk
+said = talk()
+with contextlib.ExitStack() as steps:
+    for number in range(8):
+        steps.enter_context(said.step(f"create address {number}"))
+    time.sleep(0.3)
+"""
+
+
+def test_on_a_terminal_what_runs_stays_on_one_line() -> None:
+    terminal, its_end = os.openpty()
+    termios.tcsetwinsize(its_end, (24, 40))
+    subprocess.run([sys.executable, "-c", SIDE_BY_SIDE], stderr=its_end, env=os.environ | {"TERM": "xterm"}, check=True)
+    os.close(its_end)
+    said = os.read(terminal, 1 << 16).decode()
+    os.close(terminal)
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in re.split(r"[\r\n]+", said)]
+    assert any("create address 0, create address 1" in line and line.endswith("…") for line in lines), lines
+    assert max(map(len, lines)) <= 40
