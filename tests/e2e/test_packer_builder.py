@@ -193,7 +193,8 @@ def test_a_failing_script_is_told_as_by_the_local_builder_and_leaves_nothing(
 def slow_bake(second: Second, repository: Path) -> Iterator[subprocess.Popen[str]]:
     """A bake whose script runs and does not end; what it says after that can be read."""
     add(repository, "slow", "sleep 313\n")
-    argv = [sys.executable, "-c", PROGRAM, str(repository), "slow"]
+    heard = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
+    argv = [*heard, sys.executable, "-c", PROGRAM, str(repository), "slow"]
     environment = {**os.environ, **second.variables, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as bake:
         try:
