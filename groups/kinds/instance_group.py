@@ -18,8 +18,8 @@ from groups.kinds.ground import address_of
 from groups.spec import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Ref, Resource, Template
 from groups.told import mentioned, told, untold
 
-MAX_CHECKING_HEALTH = 120
-"""Seconds after which a machine that never got well is made anew."""
+MAX_CHECKING_HEALTH = 600
+"""Seconds after which a machine that never got well is made anew: one that is slow to boot would never get there."""
 
 DATA = "pgdata"
 """The name by which a machine finds its data disk: /dev/disk/by-id/virtio-pgdata."""
