@@ -3,6 +3,7 @@
 """:"
 self=$(readlink -f "$0")
 python=${self%/*}/.venv/bin/python
+unset PYTHONDONTWRITEBYTECODE  # a second of every command would go into compiling the libraries anew
 [ -x "$python" ] && exec "$python" "$self" "$@"
 echo "samovar: there is no ${python%/bin/python}" >&2
 echo "  remedy: run make setup" >&2
