@@ -81,15 +81,19 @@ class Cli:
     def endpoint(self) -> Any:
         return json.loads((self.home / "endpoint.json").read_text())
 
+    def session(self) -> Session:
+        """The operator's, for what the tool has no command for."""
+        ends = self.endpoint()
+        return Session(
+            Access(endpoint=ends["grpc"], folder_id=ends["folder_id"], ca=Path(ends["ca"]), token=ends["token"])
+        )
+
     def stop(self, machine: str) -> None:
         """As an operator does in the cloud's console: the guest is told, and has 30 seconds.
 
         Not waited for: the machine's group replaces it, which may end the operation before its end.
         """
-        ends = self.endpoint()
-        access = Access(endpoint=ends["grpc"], folder_id=ends["folder_id"], ca=Path(ends["ca"]), token=ends["token"])
-        session = Session(access)
-        stub = session.client(InstanceServiceStub)
+        stub = self.session().client(InstanceServiceStub)
         ids = {found["name"]: found["id"] for found in self.json("cloud", "status")["machines"]}
         stub.Stop(StopInstanceRequest(instance_id=ids[machine]))
 
