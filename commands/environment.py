@@ -75,9 +75,8 @@ def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
 @pass_tool
 def destroy(tool: Tool, env: str, *, yes: bool, delete_data: bool, keep_address: bool) -> None:
     """Delete what ENV has in the cloud, but for its data disks: the next rollout attaches them. Images stay."""
-    from groups.apply import apply
     from groups.lock import locked
-    from groups.rollout import prepare_destruction
+    from groups.rollout import prepare_destruction, tear_down
 
     environment, session = tool.open(env)
     with locked(session, env):
@@ -87,7 +86,7 @@ def destroy(tool: Tool, env: str, *, yes: bool, delete_data: bool, keep_address:
             talk().say(f"keep {kept.ref} ({kept.id})")
         if prepared.plan.changes:
             agree(f"Delete all of this in {env}?", yes=yes)
-            apply(session, prepared.plan, prepared.observed, talk())
+            tear_down(session, prepared, talk())
 
 
 def _tell(the_plan: Plan) -> None:

@@ -22,7 +22,7 @@ DELETE_TIMEOUT = 600.0
 
 
 def apply(session: Session, the_plan: Plan, observed: Observed, talk: Talk) -> dict[Ref, Operation]:
-    """Does what the plan says. Returns the operations of instance groups, which go on: the gates wait for them."""
+    """Makes and changes what the plan says. Returns the operations of groups, which go on: the gates wait for them."""
     _delete(session, early_deletions(the_plan), talk)
     work = Work(session, the_plan.environment, observed.ids(), dict(observed.images))
     running: dict[Ref, Operation] = {}
@@ -32,8 +32,12 @@ def apply(session: Session, the_plan: Plan, observed: Observed, talk: Talk) -> d
             work.ids[change.ref] = made.id
             if change.ref.kind is Kind.GROUP:
                 running[change.ref] = made.operation
-    _delete(session, late_deletions(the_plan), talk)
     return running
+
+
+def clear(session: Session, the_plan: Plan, talk: Talk) -> None:
+    """Deletes what the plan no longer wants: once nothing needs it, and the machines that take its place are healthy."""
+    _delete(session, late_deletions(the_plan), talk)
 
 
 def _make(work: Work, change: Change, talk: Talk) -> Begun:

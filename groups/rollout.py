@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cloud.session import Session
 from cloudinit.render import Api
 from envs.model import Environment
-from groups.apply import apply
+from groups.apply import apply, clear
 from groups.desired import desired
 from groups.gates import settle
 from groups.images import image_names, require_images
@@ -53,14 +53,24 @@ def prepare_destruction(
 
 
 def roll_out(session: Session, environment: Environment, prepared: Prepared, talk: Talk, *, timeout: float) -> Status:
-    """Carries the plan out and waits until the environment is healthy; an empty plan is waited for as well."""
+    """Carries the plan out and waits until the environment is healthy; an empty plan is waited for as well.
+
+    What is no longer wanted goes last: a group under another name, or in other subnets, has then taken over.
+    """
     running = apply(session, prepared.plan, prepared.observed, talk)
     status = None if prepared.plan.changes else inspect(session, environment)
     if not status or not status.healthy:
         with talk.step(f"{environment.name} gets healthy"):
             status = settle(session, environment, running, talk, timeout=timeout)
+    clear(session, prepared.plan, talk)
     remember_seeded(session, environment.name)
     return status
+
+
+def tear_down(session: Session, prepared: Prepared, talk: Talk) -> None:
+    """Carries a destruction out."""
+    apply(session, prepared.plan, prepared.observed, talk)
+    clear(session, prepared.plan, talk)
 
 
 def _api(session: Session) -> Api | None:

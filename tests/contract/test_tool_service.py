@@ -36,6 +36,7 @@ from groups.ground import GROUP_ROLES
 from groups.kinds.record import remember_seeded
 from groups.observe import observe
 from groups.plan import KEPT, Action, Plan, destruction, plan
+from groups.rollout import Prepared, tear_down
 from groups.spec import Kind, Ref
 from images.bakery.publish import publish
 from images.bakery.store import BakedImage
@@ -75,7 +76,7 @@ class Service:
 
     def destroy(self, environment: Environment, keep: frozenset[Kind]) -> None:
         observed = observe(self.session, environment.name)
-        apply(self.session, destruction(observed, keep=keep), observed, PlainTalk())
+        tear_down(self.session, Prepared(destruction(observed, keep=keep), observed), PlainTalk())
 
     def ids(self, environment: Environment) -> dict[Ref, str]:
         return observe(self.session, environment.name).ids()
@@ -264,7 +265,7 @@ def test_roles_are_taken_after_the_groups_that_need_them(service: Service, dev: 
     service.roll_out(dev)
     observed = observe(service.session, dev.name)
     watch = Watching(service, service.ids(dev)[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")])
-    apply(service.session, destruction(observed, keep=frozenset()), observed, watch)
+    tear_down(service.session, Prepared(destruction(observed, keep=frozenset()), observed), watch)
     order = [name for name in watch.roles_at if name.startswith(("delete instance-group", "delete service-account"))]
     assert order[-1].startswith("delete service-account")
     groups = [name for name in order if name.startswith("delete instance-group")]

@@ -109,14 +109,17 @@ def test_a_third_machine_comes_and_goes_with_the_size(cli: Cli, address: str) ->
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("size: 2", "size: 2\n    settings: {worker_connections: 2048}"), ("memory: 1G", "memory: 2G")],
-    ids=["a setting", "the machines' memory"],
+    [
+        ("size: 2", "size: 2\n    settings: {worker_connections: 2048}"),
+        ("memory: 1G, disk: 5G}", "memory: 2G, disk: 5G}\n    public: true"),
+    ],
+    ids=["a setting", "the machines' memory and their subnets, of which the old ones go"],
 )
 def test_a_change_replaces_machines_one_at_a_time(cli: Cli, address: str, old: str, new: str) -> None:
     before = set(_instance_ids(cli).values())
     cli.edit("dev", old, new)
-    (change,) = cli.json("plan", "dev")["changes"]
-    assert change["action"] in {"update", "replace"}
+    changes = {change["name"]: change["action"] for change in cli.json("plan", "dev")["changes"]}
+    assert changes["dev-nginx"] == "update"
     fewest = 2
     with probing(address) as probe:
         rollout = subprocess.Popen(
@@ -132,6 +135,7 @@ def test_a_change_replaces_machines_one_at_a_time(cli: Cli, address: str, old: s
     assert rollout.returncode == 0, said
     assert fewest == 2
     assert not before & set(_instance_ids(cli).values())
+    assert cli.json("plan", "dev")["changes"] == []
     assert probe.failed == []
 
 
