@@ -36,7 +36,7 @@ def apply(session: Session, the_plan: Plan, observed: Observed, talk: Talk) -> d
 
 
 def clear(session: Session, the_plan: Plan, talk: Talk) -> None:
-    """Deletes what the plan no longer wants: once nothing needs it, and the machines that take its place are healthy."""
+    """Deletes what the plan no longer wants, once nothing needs it and the machines in its place are healthy."""
     _delete(session, late_deletions(the_plan), talk)
 
 
