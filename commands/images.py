@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 MIB = 2**20
 LOCAL = "local"
-ANYWHERE = "0.0.0.0/0"
 
 
 @click.command()
@@ -34,7 +33,13 @@ ANYWHERE = "0.0.0.0/0"
     show_default="local where the cloud takes its images, else packer",
     help="On this machine, as root; or by Packer, on a machine of the cloud.",
 )
-@click.option("--ssh-from", metavar="CIDR", default=ANYWHERE, show_default=True, help="Where Packer comes from.")
+@click.option(
+    "--ssh-from",
+    metavar="CIDR",
+    default=None,
+    show_default="ENV's bake.ssh_from, else any address",
+    help="From where Packer reaches the machine; it answers nobody else.",
+)
 @click.option("--print-template", is_flag=True, help="Print Packer's template of one IMAGE, and bake nothing.")
 @cloud_option
 @pass_tool
@@ -44,7 +49,7 @@ def bake(
     names: tuple[str, ...],
     env: str | None,
     builder: str | None,
-    ssh_from: str,
+    ssh_from: str | None,
     cloud: str | None,
     *,
     print_template: bool,
@@ -58,6 +63,7 @@ def bake(
         environment = tool.environment(env)
         names = (*names, *sorted({group.image for group in environment.groups} - {*names}))
         cloud = cloud or environment.cloud
+        ssh_from = ssh_from or environment.bake_from
     session = tool.session(cloud or LOCAL)
     if print_template:
         _print_template(session, names)
@@ -85,7 +91,7 @@ def _bake_here(session: Session, names: tuple[str, ...], *, force: bool, refresh
         _nothing_to_do(wanted.values())
 
 
-def _bake_there(session: Session, names: tuple[str, ...], ssh_from: str, *, force: bool, refresh: bool) -> None:
+def _bake_there(session: Session, names: tuple[str, ...], ssh_from: str | None, *, force: bool, refresh: bool) -> None:
     from images.bakery.catalogue import full_names
     from images.bakery.packer.builder import bake_packer
 

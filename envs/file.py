@@ -58,6 +58,12 @@ def _network(value: object) -> IPv4Network:
     return network
 
 
+def _addresses(value: object) -> IPv4Network:
+    if not isinstance(value, str):
+        raise ValueError(f"a range of addresses is text such as 198.51.100.7/32; not {value!r}")  # noqa: TRY004 - pydantic takes it for what it is
+    return IPv4Network(value)
+
+
 def _differ(zones: list[str]) -> list[str]:
     if len(set(zones)) < len(zones):
         raise ValueError(f"each zone stands once in zones; not {', '.join(zones)}")
@@ -115,6 +121,12 @@ class OperatorEntry(_Strict):
     bastion: Name | None = None
 
 
+class BakeEntry(_Strict):
+    """`bake:`; the addresses from which a machine that an image is baked on is reached by SSH."""
+
+    ssh_from: Annotated[IPv4Network, BeforeValidator(_addresses)]
+
+
 class DataDiskEntry(_Strict):
     """`data_disk:`; it outlives the machines, and `destroy` keeps it unless it is told otherwise."""
 
@@ -159,6 +171,7 @@ class EnvironmentFile(_Strict):
     domain: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")] | None = None
     secrets: dict[SecretName, SecretKind] = {}
     operator: OperatorEntry | None = None
+    bake: BakeEntry | None = None
     groups: dict[Name, GroupEntry] = Field(min_length=1)
 
     @property

@@ -44,6 +44,7 @@ def load_environment(name: str, folder: Path = ENVIRONMENTS) -> Environment:
         groups=tuple(_group(group_name, group) for group_name, group in entry.groups.items()),
         secrets=MappingProxyType(entry.secrets),
         operator=_operator(entry),
+        bake_from=str(entry.bake.ssh_from) if entry.bake else None,
     )
 
 

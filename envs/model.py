@@ -102,7 +102,10 @@ class Operator:
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment, whole. Without an `operator` nobody logs in, and no machine listens to one who tries."""
+    """One environment, whole. Without an `operator` nobody logs in, and no machine listens to one who tries.
+
+    `bake_from` is the range of addresses from which its images are baked on machines of the cloud; None is not said.
+    """
 
     name: str
     cloud: CloudKind
@@ -112,6 +115,7 @@ class Environment:
     groups: tuple[Group, ...]
     secrets: Mapping[str, SecretKind] = field(default_factory=dict)
     operator: Operator | None = None
+    bake_from: str | None = None
 
     def group(self, name: str) -> Group:
         """The group of that name; ConfigError lists those that exist."""

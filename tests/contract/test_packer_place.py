@@ -92,6 +92,17 @@ def test_a_place_is_labelled_lets_ssh_in_from_the_builder_alone_and_goes(session
     assert listed(session) == []
 
 
+def test_a_door_that_is_open_to_all_is_told_and_one_that_was_asked_for_is_not(
+    session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with build_place(session, PlainTalk()):
+        (group,) = security_groups(session)
+        assert ["0.0.0.0/0"] in [list(rule.cidr_blocks.v4_cidr_blocks) for rule in group.rules if rule.ports.from_port]
+        assert "--ssh-from" in capsys.readouterr().err
+        with build_place(session, PlainTalk(), ssh_from="0.0.0.0/0"):
+            assert "--ssh-from" not in capsys.readouterr().err
+
+
 def test_one_place_serves_all_that_bake_and_stays_while_anybody_does(session: Session) -> None:
     with build_place(session, PlainTalk()) as first:
         with build_place(session, PlainTalk(), ssh_from="198.51.100.7/32") as second:

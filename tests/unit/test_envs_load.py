@@ -122,6 +122,19 @@ def test_a_fault_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ann@example"
 
 
+def test_where_images_are_baked_from_is_a_range_of_addresses(tmp_path: Path) -> None:
+    assert load_environment("dev").bake_from is None
+    write(tmp_path, f"{GOOD}bake: {{ssh_from: 198.51.100.0/24}}\n")
+    assert load_environment("dev", tmp_path).bake_from == "198.51.100.0/24"
+
+
+@pytest.mark.parametrize("text", ["198.51.100.7/24", "office", "10", "{}"])
+def test_what_is_no_range_of_addresses_is_refused(tmp_path: Path, text: str) -> None:
+    write(tmp_path, f"{GOOD}bake: {{ssh_from: {text}}}\n")
+    with pytest.raises(ConfigError, match="ssh_from"):
+        load_environment("dev", tmp_path)
+
+
 def test_an_operator_comes_in_through_a_group_with_public_addresses(tmp_path: Path) -> None:
     assert load_environment("dev").operator is None
     public = GOOD + "    public: true\n"

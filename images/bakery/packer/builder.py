@@ -17,7 +17,7 @@ from images.bakery.packer.leftovers import abandoned, remove
 from images.bakery.packer.origin import origin
 from images.bakery.packer.oven import PackerOven
 from images.bakery.packer.parcel import NAME, write_parcel
-from images.bakery.packer.place import ANYWHERE, build_place
+from images.bakery.packer.place import build_place
 from images.bakery.packer.template import template
 from images.bakery.plan import plan_bake
 from images.bakery.publish import published
@@ -34,13 +34,14 @@ def bake_packer(
     names: Iterable[str],
     *,
     talk: Talk,
-    ssh_from: str = ANYWHERE,
+    ssh_from: str | None = None,
     force: bool = False,
     refresh: bool = False,
     root: Path = ROOT,
 ) -> tuple[str, ...]:
     """Bakes what the cloud does not have of the images `names` (none: all) and of their parents; returns their ids.
 
+    `ssh_from` is the range of addresses that may reach the machines; None is any, with a warning.
     With `force` the images named are baked anew; with `refresh` their parents too.
     Raises ConfigError, HostError (no Packer that fits), CloudError, ProcessFailed (a step failed: as the local builder
     says it). However it ends, nothing of the bake stays in the cloud but whole images.

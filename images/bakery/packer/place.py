@@ -25,7 +25,7 @@ from cloud.failures import CallFailed, OperationFailed
 from cloud.labels import BAKE, is_ours, of_bake
 from cloud.session import Session
 from images.bakery.packer.leftovers import bakes_run
-from kit.errors import CloudError
+from kit.errors import SamovarError
 from kit.output import Talk
 
 NAME = "samovar-bake"
@@ -33,6 +33,10 @@ SHARED = "place"
 CIDR = "192.168.111.0/24"
 ANYWHERE = "0.0.0.0/0"
 SSH = 22
+OPEN = (
+    "any address may knock at the SSH port of the build machine, which one key opens; to let in yours alone: "
+    "--ssh-from CIDR, or `bake: {ssh_from: CIDR}` in the environment's config.yaml"
+)
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,19 @@ class Place:
 
 
 @contextmanager
-def build_place(session: Session, talk: Talk, *, ssh_from: str = ANYWHERE) -> Iterator[Place]:
-    """Found or made; taken away afterwards, unless somebody else bakes there. `ssh_from` is a range of addresses."""
+def build_place(session: Session, talk: Talk, *, ssh_from: str | None = None) -> Iterator[Place]:
+    """Found or made; taken away afterwards, unless somebody else bakes there.
+
+    `ssh_from` is a range of addresses; None is any, and it is said what to do about that.
+    """
+    if ssh_from is None:
+        talk.say(OPEN)
     with talk.step(f"network {NAME}"):
-        place = _ensure(session, ssh_from)
+        place = _ensure(session, ssh_from or ANYWHERE)
     try:
         yield place
     except BaseException:
-        with suppress(CloudError):  # what went wrong before is what is told
+        with suppress(SamovarError):  # what went wrong before is what is told
             _leave(session, talk, place)
         raise
     _leave(session, talk, place)

@@ -1,0 +1,41 @@
+"""Where the machine that Packer bakes on lets SSH in from: the flag, the environment's file, or nobody has said it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from commands.main import main
+from commands.tool import Tool
+from images.bakery.packer import builder
+from tests.support.tool import EDGES
+
+SAID = "bake: {ssh_from: 198.51.100.0/24}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "flag", "wanted"),
+    [
+        ("", [], None),
+        (SAID, [], "198.51.100.0/24"),
+        ("", ["--ssh-from", "203.0.113.7/32"], "203.0.113.7/32"),
+        (SAID, ["--ssh-from", "203.0.113.7/32"], "203.0.113.7/32"),
+    ],
+)
+def test_the_flag_goes_before_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, flag: list[str], wanted: str | None
+) -> None:
+    heard: list[str | None] = []
+
+    def bake_packer(*_: object, ssh_from: str | None, **__: object) -> tuple[str, ...]:
+        heard.append(ssh_from)
+        return ("an image",)
+
+    monkeypatch.setattr(Tool, "session", lambda *_: SimpleNamespace(image_storage=None))
+    monkeypatch.setattr(builder, "bake_packer", bake_packer)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/config.yaml").write_text(EDGES.read_text() + file)
+    assert main(["--envs", str(tmp_path), "bake", "--env", "dev", *flag]) == 0
+    assert heard == [wanted]
