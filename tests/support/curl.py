@@ -11,19 +11,38 @@ mount -o ro,loop "$1" /mnt
 mount -t tmpfs tmpfs /mnt/tmp
 mount --bind /dev /mnt/dev
 shift
-exec chroot /mnt curl --silent --show-error --insecure --max-time 20 --write-out '%{http_version} %{remote_ip}\\n' "$@"
+exec chroot /mnt curl --silent --show-error --insecure --max-time 20 "$@"
 """
-
-
 OFFERS = ("--alt-svc", "/tmp/offers")  # noqa: S108 - of the file system that is mounted for it
 """Takes up what Alt-Svc offers."""
+LONGEST = 300.0
+"""Seconds that one curl may take, whatever it asks."""
 
 
 def curl(base: Path, *urls: str, options: Sequence[str] = ()) -> list[tuple[str, str]]:
     """The version of HTTP and the address with which each of the URLs was answered, by one curl."""
-    arguments = (*options, *(word for url in urls for word in ("--output", "/dev/null", url)))
-    command = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", STAGE, "sh", str(base)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    fields = [line.split() for line in done.stdout.splitlines()]
+    fields = _written(base, ("http_version", "remote_ip"), urls, options)
     return [(version, address) for version, address in fields]
+
+
+def latencies(base: Path, address: str, path: str, *options: str, number: int = 1, rate: int = 1) -> list[float]:
+    """Seconds of so many requests over https, so many a second at most, one after another, each over a new connection.
+
+    New it is because each asks for another name. RuntimeError unless all of them are answered with 200.
+    """
+    url = f"https://[1-{number}].edge{path}"
+    paced = ("--connect-to", f"::{address}:", "--rate", f"{rate}/s", *options)
+    fields = _written(base, ("http_code", "num_connects", "time_total"), (url,), paced)
+    if wrong := [said for *said, _ in fields if said != ["200", "1"]]:
+        raise RuntimeError(f"{url} at {address}: status and connections {wrong[0]}, {len(wrong)} of {number} such")
+    return [float(seconds) for *_, seconds in fields]
+
+
+def _written(base: Path, names: Sequence[str], urls: Sequence[str], options: Sequence[str]) -> list[list[str]]:
+    """What curl writes out of each of its transfers."""
+    told = ("--write-out", " ".join(f"%{{{name}}}" for name in names) + "\\n", *options)
+    asked = (word for url in urls for word in ("--output", "/dev/null", url))
+    stage = ("unshare", "--mount", "--propagation", "private", "sh", "-euc", STAGE, "sh", str(base))
+    done = subprocess.run([*stage, *told, *asked], capture_output=True, text=True, timeout=LONGEST, check=False)
+    assert done.returncode == 0, done.stderr
+    return [line.split() for line in done.stdout.splitlines()]

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from images.bakery.local import bake_local
+from kit.output import PlainTalk
 from tests.bench.figure import Figure
 from tests.bench.promises.load import spread
 from tests.bench.promises.world import World
+from tests.support.curl import OFFERS, curl, latencies
 
 PROTOCOLS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "http": ("http", ()),
     "https": ("https", ()),
     "HTTP/2": ("https", ("--http2",)),
 }
-COLD = 62.0
-"""Seconds after which nothing of the cache may be served any more."""
+BY_CURL: Mapping[str, tuple[str, ...]] = {"HTTP/2": ("--http2",), "HTTP/3": ("--http3-only",)}
+NUMBER, RATE = 300, 50
+"""Of requests by curl, and how many of them in a second."""
+COLD = 95.0
+"""Seconds after which nothing of the cache may be served: a minute from the end of a fetch, which takes up to 30 s."""
+PATIENCE = ("--max-time", "90")
+"""Of curl, in seconds: a cold cache takes as long as its first answer."""
 PING, LONG = "/ping", "/long_dummy"
 
 
@@ -31,6 +40,30 @@ def protocols(world: World) -> Iterator[Figure]:
         time.sleep(COLD)
         cold = _ask(world, name, LONG, rate=1, seconds=1)
         yield Figure(f"`GET {LONG}` over {name}, cache cold", f"{cold['worst_seconds']:.1f} s")
+    yield from _by_curl(world)
+
+
+def _by_curl(world: World) -> Iterator[Figure]:
+    """The load generator has no QUIC and the balancer no UDP: curl asks an edge at its own address, HTTP/2 as well."""
+    (image,) = bake_local(["base"], talk=PlainTalk())
+    url = f"https://{world.address()}{PING}"
+    _, (_, edge) = curl(image.raw, url, url, options=OFFERS)
+    for path in (PING, LONG):
+        latencies(image.raw, edge, path, *PATIENCE)
+        for name, options in BY_CURL.items():
+            runs = [latencies(image.raw, edge, path, *options, number=NUMBER, rate=RATE) for _ in range(world.runs)]
+            warm = ", cache warm" if path == LONG else ""
+            yield Figure(f"`GET {path}`{warm}, by curl over {name}, each over a new connection", _quantiles(runs))
+    for name, options in BY_CURL.items():
+        time.sleep(COLD)
+        (cold,) = latencies(image.raw, edge, LONG, *options, *PATIENCE)
+        yield Figure(f"`GET {LONG}`, cache cold, by curl over {name}", f"{cold:.1f} s")
+
+
+def _quantiles(runs: Sequence[Sequence[float]]) -> str:
+    """In milliseconds, of curl's own clock: it knows nothing of a request's schedule."""
+    tenths = [[each * 1000 for each in statistics.quantiles(run, n=10)] for run in runs]
+    return f"p50 {spread([run[4] for run in tenths])} ms, p90 {spread([run[8] for run in tenths])} ms"
 
 
 def _ask(world: World, name: str, path: str, *, rate: int, seconds: int) -> Any:
