@@ -39,7 +39,7 @@ from kit.output import PlainTalk
 from kit.paths import ROOT
 from tests.support.packer import clients_or_skip
 from tests.support.second import Second
-from tests.support.tool import Cli
+from tests.support.tool import PATIENCE, Cli
 from tests.support.tree import differences, tree
 
 PROGRAM = """
@@ -47,12 +47,15 @@ import sys
 from pathlib import Path
 from cloud.session import Session
 from cloud.credentials import find_access
+from images.bakery.packer import leftovers
 from images.bakery.packer.builder import bake_packer
 from kit.output import PlainTalk
 import os
+leftovers.PATIENCE = float(sys.argv[2])
 session = Session(find_access(os.environ, home=Path("/nonexistent")))
-bake_packer(session, sys.argv[2:], talk=PlainTalk(), root=Path(sys.argv[1]))
+bake_packer(session, ["slow"], talk=PlainTalk(), root=Path(sys.argv[1]))
 """
+SCRIPT = "slow: step.sh ..."
 ALLOWED = {"var/cache/ldconfig/aux-cache": "ldconfig's notes on the inodes and times of the libraries that it saw"}
 """Paths in which the two builders' images may differ, each with its reason."""
 
@@ -190,16 +193,18 @@ def test_a_failing_script_is_told_as_by_the_local_builder_and_leaves_nothing(
 
 
 @contextmanager
-def slow_bake(second: Second, repository: Path) -> Iterator[subprocess.Popen[str]]:
-    """A bake whose script runs and does not end; what it says after that can be read."""
-    add(repository, "slow", "sleep 313\n")
+def slow_bake(
+    second: Second, repository: Path, seconds: int = 313, *, until: str = SCRIPT, patience: float = PATIENCE
+) -> Iterator[subprocess.Popen[str]]:
+    """A bake whose script takes so long, once it has said `until`; what it says after that can be read."""
+    add(repository, "slow", f"sleep {seconds}\n")
     heard = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
-    argv = [*heard, sys.executable, "-c", PROGRAM, str(repository), "slow"]
+    argv = [*heard, sys.executable, "-c", PROGRAM, str(repository), str(patience)]
     environment = {**os.environ, **second.variables, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as bake:
         try:
             assert bake.stderr
-            assert any(line.startswith("slow: step.sh ...") for line in bake.stderr)
+            assert any(line.startswith(until) for line in bake.stderr)
             yield bake
             bake.wait(timeout=120)
         finally:
@@ -236,6 +241,46 @@ def test_a_machine_that_is_lost_meanwhile_ends_the_bake(second: Second, reposito
     assert bake.returncode != 0
     assert "nothing of this bake is left in the cloud" in said
     assert everything(second) == before
+
+
+def lose_the_api(second: Second) -> None:
+    os.kill(second.owner.endpoint()["pid"], signal.SIGKILL)
+
+
+def test_an_api_that_is_lost_is_told_with_what_is_left_and_the_next_bake_removes_it(
+    second: Second, repository: Path
+) -> None:
+    before = everything(second)
+    try:
+        with slow_bake(second, repository, 2, patience=8) as bake:
+            lose_the_api(second)
+            assert bake.stderr
+            said = bake.stderr.read()
+    finally:
+        second.owner.run("cloud", "up")
+    left = [name for name in everything(second) if name not in before]
+    assert sorted({name.rpartition("-")[0] for name in left}) == ["samovar", "samovar-bake-slow"]
+    assert bake.returncode != 0
+    assert "image slow: stop: `packer: Stopping instance` ended with 1" in said
+    assert f"{second.variables['YC_ENDPOINT']}: what this bake made could not be removed" in said
+    assert [name for name in left if name not in said] == []
+    assert "remedy: bake again once the API answers" in said
+    (repository / "images/slow/step.sh").write_text("false\n")
+    with pytest.raises(ProcessFailed):
+        bake_packer(second.session(), ["slow"], talk=PlainTalk(), root=repository)
+    assert everything(second) == before
+
+
+def test_an_api_that_comes_back_leaves_an_image_or_nothing(second: Second, repository: Path) -> None:
+    before = everything(second)
+    with slow_bake(second, repository, 1, until="slow: stop ...") as bake:
+        lose_the_api(second)
+        second.owner.run("cloud", "up")
+        assert bake.stderr
+        said = bake.stderr.read()
+    made = [name for name in everything(second) if name not in before]
+    assert [name.rpartition("-")[0] for name in made] == (["samovar-slow"] if bake.returncode == 0 else []), said
+    assert made or "nothing of this bake is left in the cloud" in said
 
 
 def tree_packages(file: Path) -> dict[str, str]:

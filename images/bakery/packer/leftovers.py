@@ -1,6 +1,7 @@
 """What a bake leaves in the cloud that does not come to its end: its machine, its disk, half an image; and its removal.
 
-Packer cleans up as well, but not when it is killed, nor when the connection to the cloud is lost.
+Packer is told to leave that to us: it cleans up neither when it is killed nor when the connection to the cloud is lost,
+and where that is lost it would spend minutes on it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from kit.output import Talk
 from kit.waiting import Pending, wait_for
 
 TIMEOUT = 300.0
+PATIENCE = 60.0
+"""Seconds in which a connection that was lost may come back: what is in the cloud until then costs money."""
 GONE = grpc.StatusCode.NOT_FOUND
+AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 BUSY = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED, grpc.StatusCode.UNAVAILABLE})
 """A disk is still attached, an operation on the machine still runs."""
 
@@ -49,6 +53,26 @@ class Leftover:
 def abandoned(session: Session) -> tuple[Leftover, ...]:
     """What bakes left that were killed, in the order in which it can go."""
     return tuple(left for left in _all(session) if is_over(left.holder, left.age))
+
+
+def clear(session: Session, holder: str, image: str, talk: Talk) -> None:
+    """Removes all that one bake has in the cloud. Raises WaitTimeout where that does not answer, CloudError."""
+    while found := _answered(session, lambda: of_bake(session, holder, image)):
+        remove(session, found, talk)
+
+
+def _answered(session: Session, ask: Callable[[], tuple[Leftover, ...]]) -> tuple[Leftover, ...]:
+    """What the cloud says once it says anything."""
+
+    def probe() -> tuple[Leftover, ...] | Pending:
+        try:
+            return ask()
+        except CallFailed as error:
+            if error.status not in AWAY:
+                raise
+            return Pending(error.message)
+
+    return wait_for(f"{session.access.endpoint} answers", probe, timeout=PATIENCE)
 
 
 def of_bake(session: Session, holder: str, image: str) -> tuple[Leftover, ...]:

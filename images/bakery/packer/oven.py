@@ -18,12 +18,13 @@ from images.bakery.digest import SHORT, image_name
 from images.bakery.model import Images
 from images.bakery.packer.clients import Clients
 from images.bakery.packer.holder import LIFETIME, holder
-from images.bakery.packer.leftovers import of_bake, remove
+from images.bakery.packer.leftovers import clear
 from images.bakery.packer.origin import origin
 from images.bakery.packer.parcel import NAME, write_parcel
+from images.bakery.packer.place import NAME as NETWORK
 from images.bakery.packer.place import Place
 from images.bakery.packer.readout import Readout
-from images.bakery.packer.template import template
+from images.bakery.packer.template import machine_name, template
 from images.bakery.progress import Progress
 from images.bakery.publish import adopt
 from images.bakery.store import manifest_digest, parse_packages
@@ -33,8 +34,8 @@ from kit.paths import cache_dir
 from kit.process import run
 
 DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM")
-PASSING = "unnamed"
-"""An image has another name until it is known to be whole, and its packages are."""
+ABORT = "-on-error=abort"
+"""What is left is ours to remove, in one way however a bake ends."""
 TEMPLATE, VARIABLES, KEY = "image.pkr.hcl", "bake.pkrvars.json", "key"
 USER_DATA = """\
 #cloud-config
@@ -69,21 +70,34 @@ class PackerOven:
         log.unlink(missing_ok=True)
         try:
             self._write(work, name)
-            return self._adopt(name, self._run(work, name, log))
-        except BaseException:
-            self._clean(name)
+            made = self._adopt(name, self._run(work, name, log))
+            clear(self.session, holder(), name, self.talk)  # a disk that Packer could not delete is no failure to it
+        except BaseException as error:
+            self._clean(name, error)
             raise
+        else:
+            return made
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _clean(self, name: str) -> None:
-        """Says what came of it, and leaves what went wrong before to be told."""
+    def _clean(self, name: str, error: BaseException) -> None:
+        """Says what came of it, and leaves `error` to be told; CloudError where that is not all there is to tell."""
         try:
-            remove(self.session, of_bake(self.session, holder(), name), self.talk)
-        except SamovarError as error:
-            self.talk.say(f"{name}: something of this bake is left; the next bake removes it: {error.message}")
-        else:
-            self.talk.say(f"{name}: nothing of this bake is left in the cloud")
+            clear(self.session, holder(), name, self.talk)
+        except SamovarError as lost:
+            self.talk.say(f"{name}: something of this bake may be left in the cloud; the next bake removes it")
+            raise self._left(name, error, lost) from error
+        self.talk.say(f"{name}: nothing of this bake is left in the cloud")
+
+    def _left(self, name: str, error: BaseException, lost: SamovarError) -> CloudError:
+        access, digest = self.session.access, self.digests[name]
+        what, remedy = (error.message, error.remedy) if isinstance(error, SamovarError) else (repr(error), "")
+        return CloudError(
+            f"{what}\n{access.endpoint}: what this bake made could not be removed: {lost.message}\n"
+            f"In folder {access.folder_id} may be left: machine and disk {machine_name(name, digest)}, "
+            f"image {_passing_name(name, digest)}, network {NETWORK}",
+            remedy=f"bake again once the API answers: what is left is removed first; {remedy}".removesuffix("; "),
+        )
 
     def _write(self, work: Path, name: str) -> None:
         image, digest = self.images[name], self.digests[name]
@@ -92,7 +106,7 @@ class PackerOven:
             template(image, digest, origin(self.session, self.images, name), self.session.access)
         )
         variables = {
-            "image_name": f"{image_name(name, digest)}-{PASSING}",
+            "image_name": _passing_name(name, digest),
             "subnet_id": self.place.subnet,
             "security_group_ids": [self.place.security_group],
             "ssh_private_key_file": str(work / KEY),
@@ -102,7 +116,7 @@ class PackerOven:
         (work / VARIABLES).write_text(json.dumps(variables))
 
     def _run(self, work: Path, name: str, log: Path) -> Readout:
-        packer = (*DIES_WITH_US, self.clients.packer, "build", "-machine-readable")
+        packer = (*DIES_WITH_US, self.clients.packer, "build", "-machine-readable", ABORT)
         command = (*packer, f"-var-file={work / VARIABLES}", work / TEMPLATE)
         with Progress(name, self.talk) as progress:
             readout = Readout(progress.hear)
@@ -126,6 +140,11 @@ class PackerOven:
         token = self.session.identity.get_token(lasting=LIFETIME)
         who = {"YC_TOKEN": token, "YC_SERVICE_ACCOUNT_KEY_FILE": ""}
         return {**self.clients.environment(), **to_environment(self.session.access), **who}
+
+
+def _passing_name(name: str, digest: str) -> str:
+    """An image has another name until it is known to be whole, and its packages are."""
+    return f"{image_name(name, digest)}-unnamed"
 
 
 def _new_key(file: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 COMMA = "%!(PACKER_COMMA)"
-CLEANING = ("Provisioning step had errors", "Destroying ", "Cancelling ")
+CLEANING = ("Provisioning step had errors", "Destroying ", "Cancelling ", 'Step "Step', "aborted: ")
 ARTIFACT = re.compile(r"\d+,[^,]*,artifact,\d+,id,([a-z0-9]+)")
 PACKAGE = "::package "
 PHASES = {
