@@ -8,6 +8,13 @@ import pytest
 
 from tests.support.edge import edge_image, tell
 
+RATE = 20
+"""Requests a second that a client may send here; it may open twice as many connections, and as many more at once."""
+HEADERS = 10
+"""Seconds that nginx waits for a header."""
+BUSY = 5.0
+"""Seconds that a busy host may take for what is done at once."""
+
 
 @pytest.fixture(scope="module")
 def image() -> Path:
@@ -30,6 +37,8 @@ def end(made):
     except OSError:
         pass
     return answer.decode(errors="replace").partition("\\r\\n")[0]
+def first(made):
+    return made.makefile("rb").readline().decode()
 began = time.monotonic()
 slow = [connect(b"GET /ping HTTP/1.1\\r\\nHost: a\\r\\nX-A: ") for _ in range(500)]
 half = connect(b"POST /operation HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 100\\r\\n\\r\\n{")
@@ -41,9 +50,11 @@ while time.monotonic() < began + 8:
 result["still"] = ask("/ping")[0]
 result["ended"] = [end(made) for made in (half, *slow[::100])]
 result["seconds"] = time.monotonic() - began
-result["huge"] = [end(connect(b"GET /ping HTTP/1.1\\r\\nHost: a\\r\\nX-A: " + b"a" * 40000 + b"\\r\\n\\r\\n")),
-    end(connect(b"GET /" + b"a" * 40000 + b" HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")),
-    end(connect(b"POST /operation HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 100000\\r\\n\\r\\n"))]
+began = time.monotonic()
+result["huge"] = [first(connect(b"GET /ping HTTP/1.1\\r\\nHost: a\\r\\nX-A: " + b"a" * 40000 + b"\\r\\n\\r\\n")),
+    first(connect(b"GET /" + b"a" * 40000 + b" HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")),
+    first(connect(b"POST /operation HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 100000\\r\\n\\r\\n"))]
+result["at_once"] = time.monotonic() - began
 result["seen"] = set(Bingo.seen) == {"balancer GET /ping"}
 result["last"] = ask("/ping")[0]
 """
@@ -53,6 +64,7 @@ result["last"] = ask("/ping")[0]
     assert {line.partition(" ")[2][:3] for line in seen["ended"]} <= {"", "408"}
     assert seen["seconds"] < 60
     assert [line.split(" ")[1] for line in seen["huge"]] == ["400", "414", "413"]
+    assert seen["at_once"] < BUSY
     assert seen["seen"]
 
 
@@ -81,3 +93,63 @@ flooding.join()
     assert seconds > 1
     assert set(seen["flood"][0]) == {"200", "429"}
     assert seen["other"] == 200
+
+
+def test_slow_headers_of_one_client_leave_room_for_all_others(image: Path) -> None:
+    """It opens far more connections than nginx has room for, for longer than a header may take."""
+    story = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+bingo("balancer", "127.0.0.2", 81)
+configure(WHOLE | {"client_rate": RATE, "worker_connections": 1024})
+sockets, held, others = [], 0, []
+def other():
+    began = time.monotonic()
+    others.append([ask("/ping", client="127.0.0.3")[0], time.monotonic() - began])
+began, threads = time.monotonic(), []
+for number in range(HEADERS * 500):
+    made = socket.socket()
+    made.setblocking(False)
+    sockets.append(made)
+    try:
+        made.connect_ex(("127.0.0.1", 80))
+        made.send(b"GET /ping HTTP/1.1\\r\\nHost: a\\r\\nX-A: ")
+        held += 1
+    except OSError:
+        pass
+    if number % 100 == 0:
+        threads.append(threading.Thread(target=other))
+        threads[-1].start()
+    time.sleep(max(0, began + number / 400 - time.monotonic()))
+result["seconds"] = time.monotonic() - began
+for thread in threads: thread.join()
+result["held"], result["others"] = held, others
+result["full"] = "worker_connections" in open("/var/log/nginx/error.log").read()
+"""
+    seen = tell(image, f"HEADERS, RATE = {HEADERS}, {RATE}\n{story}")
+    assert [status for status, _ in seen["others"]] == [200] * len(seen["others"])
+    assert max(seconds for _, seconds in seen["others"]) < BUSY
+    assert not seen["full"]
+    assert RATE * 4 <= seen["held"] <= RATE * 4 + RATE * 2 * (seen["seconds"] + 1)
+
+
+def test_connections_over_quic_are_counted_by_their_first_packets(image: Path) -> None:
+    """Packets of a connection that is there (0x40) and other long ones (0xe0, a handshake's) pass."""
+    story = """
+configure({"client_rate": RATE})
+def dropped():
+    listed = json.loads(subprocess.check_output(["nft", "--json", "list", "chain", "ip", "edge", "opened"]))
+    rule = next(each["rule"]["expr"] for each in listed["nftables"] if "rule" in each)
+    return next(each["counter"]["packets"] for each in rule if "counter" in each)
+for first in (0x40, 0xe0, 0xc0):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        for _ in range(RATE * 10):
+            try:
+                datagrams.sendto(bytes([first]) + b"a" * 100, ("127.0.0.1", 443))
+            except OSError:
+                pass
+    result[f"{first:x}"] = dropped()
+"""
+    seen = tell(image, f"RATE = {RATE}\n{story}")
+    assert (seen["40"], seen["e0"]) == (0, 0)
+    assert 0 < seen["c0"] <= RATE * 6

@@ -91,7 +91,7 @@ def render(settings: Mapping[str, Any]) -> None:
 def configure(settings: Mapping[str, Any]) -> None:
     """And serves by it."""
     render(settings)
-    run("rm -f /etc/nftables.d/10-metadata.nft; nft -f /etc/nftables.conf")
+    run("rm -f /etc/nftables.d/10-metadata.nft; nft -f /etc/nftables.conf; nft -f /etc/samovar/clients.nft")
     run("haproxy -W -D -p /run/haproxy.pid -f /etc/haproxy/haproxy.cfg")
     run("nginx")
 
