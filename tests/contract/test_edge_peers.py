@@ -156,3 +156,16 @@ result["after"] = [knock(), first.run(outside), second.run(outside)]
     assert seen["before"] == seen["warming"] == ["Connection refused", "7"]
     assert seen["ended"] == 0
     assert seen["after"] == ["open", "ok", "7"]
+
+
+def test_the_cache_is_kept_warm_where_the_work_is_done_and_nowhere_else(image: Path) -> None:
+    story = """
+warming = subprocess.Popen(["/usr/lib/samovar/edge/warm.sh"])
+until(lambda: first.seen().count("GET /long_dummy") > 1)
+first.cut()
+until(lambda: "GET /long_dummy" in second.seen())
+result["spared"] = not any("long_dummy" in line for line in Bingo.seen)
+second.cut()
+until(lambda: "balancer GET /long_dummy" in Bingo.seen)
+"""
+    assert tell(image, PAIR + story)["spared"]

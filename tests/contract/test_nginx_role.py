@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.support.edge import edge_image, tell
+
+LAST = 57
+"""Seconds after which an answer of /long_dummy is served no more."""
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +179,27 @@ result["others"] = len({ask(f"/api/movie/{index % 2}")[1] for index in range(4)}
         assert headers["cache-control"] == "no-store"
     assert seen["ping"] == 3
     assert seen["others"]
+
+
+def test_the_cache_stays_warm_while_nobody_asks(image: Path) -> None:
+    """For longer than an answer is served, with a bingo as slow as it may be; asked for at the end alone."""
+    story = """
+bingo("balancer", "127.0.0.2", 81)
+configure(WHOLE)
+Bingo.long = 25
+warming = subprocess.Popen(["/usr/lib/samovar/edge/warm.sh"])
+time.sleep(100)
+began = time.monotonic()
+status, body, headers = ask("/long_dummy", timeout=90)
+result["answer"] = [status, time.monotonic() - began, time.time() - json.loads(body)[2], int(headers["age"])]
+result["fetches"] = Bingo.fetches
+"""
+    seen = tell(image, story)
+    status, waited, age, told = seen["answer"]
+    assert status == 200
+    assert waited < 5
+    assert max(age, told) < 60
+    assert len(seen["fetches"]) >= 2
+    for (_, first), (began, second) in pairwise(seen["fetches"]):
+        assert began >= first
+        assert second - first < LAST

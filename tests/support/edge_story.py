@@ -28,6 +28,7 @@ class Bingo(BaseHTTPRequestHandler):
     server: Server
     seen: list[str] = []  # noqa: RUF012 - of all of them
     ids: list[str | None] = []  # noqa: RUF012
+    fetches: list[tuple[float, float]] = []  # noqa: RUF012 - when each `/long_dummy` began and ended
     long = 0.5
 
     def do_GET(self) -> None:
@@ -36,7 +37,9 @@ class Bingo(BaseHTTPRequestHandler):
         Bingo.seen.append(f"{self.server.name} {self.command} {self.path}")
         Bingo.ids.append(self.headers["X-Request-Id"])
         if self.path == "/long_dummy":
+            began = time.monotonic()
             time.sleep(Bingo.long)
+            Bingo.fetches.append((began, time.monotonic()))
         text = json.dumps([self.server.name, self.headers["X-Forwarded-Proto"], time.time()])
         return self._answer(self.server.status, text)
 

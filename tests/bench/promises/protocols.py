@@ -1,4 +1,4 @@
-"""What each protocol costs, with the cache cold and warm."""
+"""What each protocol costs, and the cached page after a while in which nobody asked for it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PROTOCOLS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 BY_CURL: Mapping[str, tuple[str, ...]] = {"HTTP/2": ("--http2",), "HTTP/3": ("--http3-only",)}
 NUMBER, RATE = 300, 50
 """Of requests by curl, and how many of them in a second."""
-COLD = 95.0
-"""Seconds after which nothing of the cache may be served: a minute from the end of a fetch, which takes up to 30 s."""
+QUIET = 95.0
+"""Seconds after which no client's request left an answer: a minute from the end of a fetch, which takes up to 30 s."""
 PATIENCE = ("--max-time", "90")
 """Of curl, in seconds: a cold cache takes as long as its first answer."""
 PING, LONG = "/ping", "/long_dummy"
@@ -37,9 +37,11 @@ def protocols(world: World) -> Iterator[Figure]:
         warm = [_ask(world, name, LONG, rate=50, seconds=10) for _ in range(world.runs)]
         yield Figure(f"`GET {LONG}` over {name}, cache warm", _shown(warm))
     for name in PROTOCOLS:
-        time.sleep(COLD)
-        cold = _ask(world, name, LONG, rate=1, seconds=1)
-        yield Figure(f"`GET {LONG}` over {name}, cache cold", f"{cold['worst_seconds']:.1f} s")
+        time.sleep(QUIET)
+        first = _ask(world, name, LONG, rate=1, seconds=1)
+        yield Figure(
+            f"`GET {LONG}` over {name} after {QUIET:.0f} s without a client", f"{first['worst_seconds']:.1f} s"
+        )
     yield from _by_curl(world)
 
 
@@ -55,9 +57,9 @@ def _by_curl(world: World) -> Iterator[Figure]:
             warm = ", cache warm" if path == LONG else ""
             yield Figure(f"`GET {path}`{warm}, by curl over {name}, each over a new connection", _quantiles(runs))
     for name, options in BY_CURL.items():
-        time.sleep(COLD)
-        (cold,) = latencies(image.raw, edge, LONG, *options, *PATIENCE)
-        yield Figure(f"`GET {LONG}`, cache cold, by curl over {name}", f"{cold:.1f} s")
+        time.sleep(QUIET)
+        (first,) = latencies(image.raw, edge, LONG, *options, *PATIENCE)
+        yield Figure(f"`GET {LONG}` after {QUIET:.0f} s without a client, by curl over {name}", f"{first:.1f} s")
 
 
 def _quantiles(runs: Sequence[Sequence[float]]) -> str:
