@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import TypeAdapter
 
+from drills.check import age, from_cache
 from envs.load import ENVIRONMENTS
 from groups.plan import PlanJson
 from groups.status import StatusJson
@@ -24,7 +26,7 @@ from images.bakery.catalogue import CatalogueJson
 from kit.errors import ExitCode
 from tests.e2e.leftovers import leftovers
 from tests.support.curl import OFFERS, curl
-from tests.support.probe import get, probing
+from tests.support.probe import Answer, get, probing
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
 PAGE = """\
@@ -33,6 +35,8 @@ PAGE = """\
     size: 1
     machine: {cores: 2, memory: 512M, disk: 1G}
 """
+SLEEP = 0.1
+"""Seconds that the database sleeps for `/db_dummy`."""
 TRIPPED = 15.0
 """Seconds after which a balancer surely sends nothing to a dead machine any more, on a busy host."""
 
@@ -177,6 +181,7 @@ def test_prod_beside_dev_interrupted_finished_and_gone_again(cli: Cli, address: 
     cli.run("destroy", "prod", "--yes", "--delete-data")
     assert _ids(cli) == before
     assert _answers(lambda: get(address, "/ping")) == "pong"
+    assert get(address, "/long_dummy", timeout=5), "it is at hand, though nobody asked for it all the while"
 
 
 def _edge(address: str) -> str:
@@ -217,6 +222,14 @@ def test_bingos_share_what_comes_in_any_ten_seconds(cli: Cli, address: str) -> N
             time.sleep(10)
             opened = [now - then for now, then in zip(_accepted(cli), before, strict=True)]
             assert max(opened) <= 0.6 * sum(opened), opened
+    assert [_dropped(cli.pid("dev", edge)) for edge in _settled(cli, address)] == [0, 0], "that was no flood"
+
+
+def _dropped(pid: int) -> int:
+    """How many connections that edge did not let its clients open so soon."""
+    listed = ["nsenter", "-a", "-t", str(pid), "nft", "list", "chain", "ip", "edge", "opened"]
+    text = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
+    return int(text.partition("counter packets ")[2].split()[0])
 
 
 def _accepted(cli: Cli) -> list[int]:
@@ -249,7 +262,7 @@ def test_an_edge_that_is_stopped_takes_leave(cli: Cli, address: str, place: int)
 @EDGES
 def test_an_edge_is_killed_and_what_it_had_in_flight_is_all_that_fails(cli: Cli, address: str, place: int) -> None:
     name = _settled(cli, address)[place]
-    with probing(address, "/db_dummy") as probe:
+    with probing(address, "/db_dummy") as probe, probing(address, "/long_dummy", rate=3, timeout=90) as slow:
         time.sleep(2)
         killed = time.monotonic()
         cli.run("cloud", "kill", name)
@@ -257,7 +270,22 @@ def test_an_edge_is_killed_and_what_it_had_in_flight_is_all_that_fails(cli: Cli,
         cli.status_when("dev", lambda status: status["healthy"])
         _settled(cli, address)
         time.sleep(2)
-    assert all(killed - 2 < answer.due < killed + TRIPPED for answer in probe.failed), probe.failed
+    failed = probe.failed + slow.failed
+    assert all(killed - 2 < answer.due < killed + TRIPPED for answer in failed), failed
+    _assert_ages(slow.answers)
+    assert len({answer.headers["x-edge"] for answer in slow.answers if not answer.error}) >= 2 - place
+    served = [answer for answer in probe.answers if not answer.error]
+    assert not any(from_cache(answer.headers) or answer.took < SLEEP for answer in served)
+
+
+def _assert_ages(answers: list[Answer]) -> None:
+    """Of `/long_dummy`, when it was asked for, by what bingo wrote in it and by what the edge says of it."""
+    started = time.time() - time.monotonic()
+    for answer in (answer for answer in answers if not answer.error):
+        asked = datetime.fromtimestamp(started + answer.due, UTC)
+        told = age(answer.headers, asked)
+        assert told is not None
+        assert max(told, (asked - datetime.fromisoformat(answer.body.split()[-1])).total_seconds()) < 60, answer
 
 
 def test_a_killed_bingo_is_replaced_and_the_others_stay_who_they_are(cli: Cli, address: str) -> None:

@@ -6,19 +6,23 @@ import http.client
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One request's: when it was due and how long it took from then (seconds), and what came."""
+    """One request's: when it was due and how long it took from then (seconds), and what came.
+
+    The names of `headers` are in small letters.
+    """
 
     due: float
     took: float
     body: str
     error: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -37,10 +41,12 @@ class Probe:
 
 
 @contextmanager
-def probing(address: str, path: str = "/", *, rate: float = 50.0, limit: float = 120.0) -> Iterator[Probe]:
+def probing(
+    address: str, path: str = "/", *, rate: float = 50.0, limit: float = 120.0, timeout: float = 10.0
+) -> Iterator[Probe]:
     """Asks http://address/path `rate` times a second while the context lasts, `limit` seconds at most."""
     probe, ended = Probe(), threading.Event()
-    thread = threading.Thread(target=_schedule, args=(address, path, rate, limit, probe, ended))
+    thread = threading.Thread(target=_schedule, args=(address, path, rate, limit, timeout, probe, ended))
     thread.start()
     try:
         yield probe
@@ -51,6 +57,10 @@ def probing(address: str, path: str = "/", *, rate: float = 50.0, limit: float =
 
 def get(address: str, path: str = "/", timeout: float = 10.0) -> str:
     """One request's body; raises OSError or http.client.HTTPException, and AssertionError unless it is a 200."""
+    return _get(address, path, timeout)[0]
+
+
+def _get(address: str, path: str, timeout: float) -> tuple[str, dict[str, str]]:
     connection = http.client.HTTPConnection(address, timeout=timeout)
     try:
         connection.request("GET", path)
@@ -59,26 +69,28 @@ def get(address: str, path: str = "/", timeout: float = 10.0) -> str:
     finally:
         connection.close()
     assert response.status == 200, response.status
-    return body
+    return body, {name.lower(): value for name, value in response.headers.items()}
 
 
-def _schedule(address: str, path: str, rate: float, limit: float, probe: Probe, ended: threading.Event) -> None:
+def _schedule(
+    address: str, path: str, rate: float, limit: float, timeout: float, probe: Probe, ended: threading.Event
+) -> None:
     began = time.monotonic()
     requests = []
     for number in range(int(rate * limit)):
         due = began + number / rate
         if ended.wait(max(0.0, due - time.monotonic())):
             break
-        requests.append(threading.Thread(target=_ask, args=(address, path, due, probe)))
+        requests.append(threading.Thread(target=_ask, args=(address, path, timeout, due, probe)))
         requests[-1].start()
     for request in requests:
         request.join()
 
 
-def _ask(address: str, path: str, due: float, probe: Probe) -> None:
-    body, error = "", ""
+def _ask(address: str, path: str, timeout: float, due: float, probe: Probe) -> None:
+    body, error, headers = "", "", dict[str, str]()
     try:
-        body = get(address, path)
+        body, headers = _get(address, path, timeout)
     except (OSError, http.client.HTTPException, AssertionError) as failure:
         error = repr(failure)
-    probe.answers.append(Answer(due, time.monotonic() - due, body, error))
+    probe.answers.append(Answer(due, time.monotonic() - due, body, error, headers))
