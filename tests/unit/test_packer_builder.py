@@ -119,6 +119,20 @@ def test_a_failing_script_is_told_as_by_the_local_builder(tmp_path: Path) -> Non
     assert error.returncode == 3
 
 
+def test_an_error_that_packer_says_twice_is_told_once(tmp_path: Path) -> None:
+    with Progress("nginx", PlainTalk()) as progress:
+        readout = Readout(progress.hear)
+        readout.line("1,,ui,say,==> yandex.nginx: Stopping instance...")
+        for said in ("Error stopping instance: Unavailable", "Error stopping instance: Unavailable"):
+            readout.line(f"1,,ui,error,==> yandex.nginx: {said}")
+        readout.line('1,,ui,error,==> yandex.nginx: Step "StepTeardownInstance" failed%!(PACKER_COMMA) aborting...')
+        readout.line('1,,ui,error,==> yandex.nginx: aborted: skipping cleanup of step "StepProvision"')
+    error = progress.explained(ProcessFailed("packer", returncode=1, output=""), tmp_path / "log")
+    assert error.message == (
+        "image nginx: stop: `packer: Stopping instance` ended with 1\n  | Error stopping instance: Unavailable"
+    )
+
+
 @pytest.mark.parametrize("age", [0, LIFETIME - 1])
 def test_a_bake_that_runs_is_left_alone_and_one_that_died_is_over(age: float) -> None:
     assert not is_over(holder(), age)

@@ -63,10 +63,10 @@ def ready_clients(told: Talk) -> Clients:
     """The same, with what is missing built first."""
     if _on_path() is None:
         build(PACKER, told)
-    packer, _ = _packer()
+    packer, version = _packer()
     if not built(plugin_tool()) and not _has_plugin(packer):
         build(plugin_tool(), told)
-    return find_clients()
+    return Clients(packer, version, _plugins(packer))
 
 
 def _packer() -> tuple[Path, str]:

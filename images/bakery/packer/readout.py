@@ -53,6 +53,7 @@ class Readout:
     def __init__(self, hear: Callable[[str], None]) -> None:
         self._hear = hear
         self._failed = False
+        self._error = ""
         self.packages: list[str] = []
         self.artifact = ""
 
@@ -61,8 +62,13 @@ class Readout:
             self.artifact = made[1]
         for said in read_line(line):
             self._failed = self._failed or said.text.startswith(CLEANING)
-            if said.text and not self._failed:
+            if said.text and not self._failed and not self._repeats(said):
                 self._say(said)
+
+    def _repeats(self, said: Said) -> bool:
+        """What ends a step is said by the plugin, and by Packer again."""
+        before, self._error = self._error, said.text if said.kind == "error" else ""
+        return said.kind == "error" and said.text == before
 
     def _say(self, said: Said) -> None:
         phase = next((short for beginning, short in PHASES.items() if said.text.startswith(beginning)), "")

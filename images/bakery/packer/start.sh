@@ -13,11 +13,8 @@ WRITERS=( # what writes to the disk by itself, now or when the machine is stoppe
 )
 
 quiet() {
-  local unit
   cloud-init status --wait >/dev/null || : # it ends with 2 for a mere warning
-  for unit in "${WRITERS[@]}"; do
-    systemctl stop "$unit" 2>/dev/null || : # not every image has each
-  done
+  systemctl stop "${WRITERS[@]}" 2>/dev/null || : # not every image has each
   mkdir -p /run/systemd/journald.conf.d
   printf '[Journal]\nStorage=volatile\n' >/run/systemd/journald.conf.d/bake.conf
   systemctl restart systemd-journald
