@@ -13,6 +13,7 @@ from images.bakery.digest import SHORT, digests, image_name
 from images.bakery.lock import bakery_lock
 from images.bakery.model import Images
 from images.bakery.packer.clients import ready_clients
+from images.bakery.packer.door import door
 from images.bakery.packer.leftovers import abandoned, remove
 from images.bakery.packer.origin import origin
 from images.bakery.packer.oven import PackerOven
@@ -55,8 +56,8 @@ def bake_packer(
     with bakery_lock(_folder(), talk):
         _sweep(_folder())
         remove(session, abandoned(session), talk)
-        with build_place(session, talk, ssh_from=ssh_from) as place:
-            oven = PackerOven(session, images, digests(images), clients, place, talk, _folder())
+        with build_place(session, talk, ssh_from=ssh_from) as place, door() as port:
+            oven = PackerOven(session, images, digests(images), clients, place, port, talk, _folder())
             return tuple(made for wave in plan() for made in bake_wave(wave, oven.bake))
 
 

@@ -57,6 +57,7 @@ class PackerOven:
     digests: Mapping[str, str]
     clients: Clients
     place: Place
+    door: int
     talk: Talk
     folder: Path
 
@@ -109,6 +110,7 @@ class PackerOven:
             "image_name": _passing_name(name, digest),
             "subnet_id": self.place.subnet,
             "security_group_ids": [self.place.security_group],
+            "ssh_proxy_port": self.door,
             "ssh_private_key_file": str(work / KEY),
             "user_data": USER_DATA.format(key=_new_key(work / KEY)),
             "passing_labels": {BAKE: holder()},
