@@ -26,6 +26,7 @@ from kit.errors import ConfigError, HostError, ProcessFailed
 from kit.output import PlainTalk
 from kit.paths import ROOT, cache_dir
 from tests.support.ports import free_port
+from tests.support.repository import with_base
 
 BAKE = """
 import sys
@@ -66,9 +67,7 @@ def repository(base: BakedImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A repository of images of its own, with the real base in it, and an empty cache that has that base."""
     apt = cache_dir() / "apt"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    root = tmp_path / "repository"
-    for folder in ("images/base", "scripts/base", "cloudinit/node"):
-        shutil.copytree(ROOT / folder, root / folder)
+    root = with_base(tmp_path / "repository")
     store = cache_dir() / "images"
     store.mkdir(parents=True)
     for file in (base.raw, base.raw.with_suffix(".json")):

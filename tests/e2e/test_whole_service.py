@@ -24,8 +24,12 @@ from groups.plan import PlanJson
 from groups.status import StatusJson
 from images.bakery.catalogue import CatalogueJson
 from kit.errors import ExitCode
+from kit.waiting import Pending, wait_for
 from tests.e2e.leftovers import leftovers
+from tests.support.certify import certify
 from tests.support.curl import OFFERS, curl
+from tests.support.firefox import Firefox, Page, firefox
+from tests.support.https import make_certificate
 from tests.support.probe import Answer, get, probing
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
@@ -39,6 +43,8 @@ SLEEP = 0.1
 """Seconds that the database sleeps for `/db_dummy`."""
 TRIPPED = 15.0
 """Seconds after which a balancer surely sends nothing to a dead machine any more, on a busy host."""
+QUIC_IDLE = 35.0
+"""Seconds after which Firefox has given up a connection over which nothing came; its own bound is 30."""
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +217,56 @@ def test_http_3_is_offered_and_spoken_at_an_edges_own_address(address: str, base
     assert second[0] == "3"
     assert second[1] != address
     assert curl(base_image, f"https://{second[1]}/ping", options=["--http3-only"]) == [second]
+
+
+@pytest.fixture(scope="module")
+def authority(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The edges answer under a certificate of this authority."""
+    folder, address = tmp_path_factory.mktemp("certificates"), cli.address("dev")
+    made = make_certificate(folder / "authority")
+    certify(cli, address, make_certificate(folder / "edge", address, made), made)
+    return made
+
+
+def test_a_browser_that_spoke_http_3_to_a_dead_edge_falls_back(
+    cli: Cli, address: str, authority: Path, tmp_path: Path
+) -> None:
+    """Its connection has ended in peace, and it remembers the edge's own address."""
+    with firefox(tmp_path, authority) as browser:
+        edge = _spoken_to(cli, browser, f"https://{address}/ping?remembered")
+        time.sleep(QUIC_IDLE)
+        cli.run("cloud", "kill", edge)
+        assert browser.visit(f"https://{address}/ping") == Page("h2", "pong")
+
+
+def test_a_browser_that_speaks_http_3_to_an_edge_as_it_dies_goes_on(
+    cli: Cli, address: str, authority: Path, tmp_path: Path
+) -> None:
+    """Only when it gives up its connection, as QUIC has it: its user reloads the page until it comes."""
+    with firefox(tmp_path, authority) as browser:
+        cli.run("cloud", "kill", _spoken_to(cli, browser, f"https://{address}/ping?connected"))
+
+        def reloaded() -> Page | Pending:
+            try:
+                return browser.visit(f"https://{address}/ping", timeout=10)
+            except ConnectionError as error:
+                return Pending(str(error))
+
+        assert wait_for("the page", reloaded, timeout=4 * QUIC_IDLE).text == "pong"
+
+
+def _spoken_to(cli: Cli, browser: Firefox, url: str) -> str:
+    """The edge with which the browser has come to speak HTTP/3, by that one's log."""
+    assert browser.visit(url) == Page("h2", "pong")
+    wait_for("HTTP/3", lambda: browser.visit(url).protocol == "h3" or Pending("HTTP/2"), timeout=PATIENCE)
+    line = f'"protocol":"HTTP/3.0","method":"GET","uri":"/{url.rpartition("/")[2]}"'
+
+    def logged() -> str | Pending:
+        edges = [machine for machine in cli.json("cloud", "status")["machines"] if "-nginx-" in machine["name"]]
+        logs = {edge["name"]: Path(f"/proc/{edge['pid']}/root/var/log/nginx/access.log").read_text() for edge in edges}
+        return next((name for name, log in logs.items() if line in log), Pending(f"not in the logs of {[*logs]}"))
+
+    return wait_for(line, logged, timeout=PATIENCE)
 
 
 def test_bingos_share_what_comes_in_any_ten_seconds(cli: Cli, address: str) -> None:

@@ -1,4 +1,4 @@
-"""A server of files over https at a port of loopback, with a certificate that is an authority of its own."""
+"""Certificates that an authority of the test's own signed, and a server of files over https at a port of loopback."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 
-def make_certificate(folder: Path) -> Path:
-    """For 127.0.0.1; its key lies beside it."""
+def make_certificate(folder: Path, address: str = "127.0.0.1", authority: Path | None = None) -> Path:
+    """For an address; its key lies beside it. Without an authority it is one itself."""
+    folder.mkdir(exist_ok=True)
     key, certificate = folder / "key.pem", folder / "certificate.pem"
+    signed = ("-CA", authority, "-CAkey", authority.with_name(key.name), "-extensions", "usr_cert") if authority else ()
     subprocess.run(
         (
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", key, "-out", certificate),
+            *("-days", "1", "-subj", f"/CN={address}", "-addext", f"subjectAltName=IP:{address}"),
+            *("-keyout", key, "-out", certificate, *signed),
         ),
         check=True,
         capture_output=True,

@@ -1,0 +1,45 @@
+"""A certificate of the operator's own for the edges of `dev`, put into Lockbox as docs/edge.md tells it."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
+from yandex.cloud.lockbox.v1.secret_service_pb2 import AddVersionRequest, ListSecretsRequest, PayloadEntryChange
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+
+from kit.waiting import Pending, wait_for
+from tests.support.tool import PATIENCE, Cli
+
+
+def certify(cli: Cli, address: str, certificate: Path, authority: Path) -> None:
+    """Returns once both edges behind the address answer under it. Its key lies beside it."""
+    session = cli.session()
+    service = session.client(SecretServiceStub)
+    secrets = session.list(service.List, ListSecretsRequest(folder_id=session.folder_id), "secrets")
+    (secret_id,) = [secret.id for secret in secrets if secret.name == "dev-certificate"]
+    files = {"cert": certificate, "key": certificate.with_name("key.pem")}
+    entries = [PayloadEntryChange(key=key, text_value=file.read_text()) for key, file in files.items()]
+    session.finish(
+        service.AddVersion(AddVersionRequest(secret_id=secret_id, payload_entries=entries)), what="a certificate"
+    )
+    seen: set[str] = set()
+
+    def both() -> bool | Pending:
+        with suppress(ssl.SSLCertVerificationError):
+            seen.add(_offer(address, ssl.create_default_context(cafile=authority)))
+        return len(seen) == 2 or Pending(f"it at {seen}")
+
+    wait_for("the edges' own certificate", both, timeout=PATIENCE, ceiling=0.2)
+
+
+def _offer(address: str, context: ssl.SSLContext) -> str:
+    """What the one edge or the other answers with as Alt-Svc: its own address."""
+    connection = http.client.HTTPSConnection(address, timeout=10, context=context)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().headers["Alt-Svc"] or ""
+    finally:
+        connection.close()
