@@ -65,7 +65,7 @@ class Database:
             await sent
         finally:
             writer.close()
-            with suppress(DatabaseAway):
+            with suppress(DatabaseAway, BrokenPipeError):  # nobody takes the blocks any more
                 await sent
 
     def run(self, ask: Callable[[Connection], T]) -> T:

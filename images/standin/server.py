@@ -6,12 +6,12 @@ import asyncio
 import signal
 import socket
 import sys
-from functools import partial
+from collections.abc import Awaitable, Callable
 
 from .config import Config
 from .database import Database
 from .faults import Faults
-from .http import serve_connection
+from .http import Handler, serve_connection
 from .identity import port
 from .log import Log
 from .service import Service
@@ -41,14 +41,28 @@ def listen(number: int) -> socket.socket:
     return listening
 
 
+def _keeping(handler: Handler) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """Holds on to what serves a connection: asyncio forgets its task once the client has left, and it vanishes."""
+    kept = set()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        kept.add(task)
+        try:
+            await serve_connection(reader, writer, handler)
+        finally:
+            kept.discard(task)
+
+    return accept
+
+
 async def serve(config: Config, tuning: Tuning, log: Log) -> None:
     """Until it dies, or is told to end."""
     sys.setswitchinterval(SWITCH)
     faults = Faults(tuning, log)
     service = Service(Database(config.postgres_cluster), faults, tuning, log)
-    accept = partial(serve_connection, handler=service.answer)
     number = port(config.student_email)
-    server = await asyncio.start_server(accept, sock=listen(number))
+    server = await asyncio.start_server(_keeping(service.answer), sock=listen(number))
     log.write("info", "listening", port=number)
     end = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):

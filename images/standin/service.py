@@ -122,7 +122,19 @@ class Service:
         if head:
             await rows.aclose()
             return Response(200, b"")
-        return Response(200, _array(first, rows))
+        return Response(200, self._array(first, rows))
+
+    async def _array(self, first: bytes, rows: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        """Broken off where the database goes away in the middle: it is too late for another answer."""
+        try:
+            async with aclosing(rows):
+                yield b"[" + first
+                async for block in rows:
+                    yield block
+                yield b"]\n"
+        except DatabaseAway as error:
+            self._log.write("error", "database", error=str(error))
+            raise ConnectionAbortedError from error
 
     async def _create(self, body: bytes) -> Response:
         document = _document(body)
@@ -139,14 +151,6 @@ class Service:
         if fault := self._tuning.operations.get(number):
             self._faults.provoke(fault)
         return _text(500, "I feel bad") if self._faults.bad else _json(200, {"operation": number})
-
-
-async def _array(first: bytes, rows: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    async with aclosing(rows):
-        yield b"[" + first
-        async for block in rows:
-            yield block
-        yield b"]\n"
 
 
 def _id(value: Any) -> int:

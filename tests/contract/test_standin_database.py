@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.bingo import Bingo, bingo, make_bingo
 from tests.support.postgres import PASSWORD, Postgres, postgres
 
 QUIET = {"BINGO_LIFETIME": "off"}
+KINDS = ("session", "customer", "movie")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,27 @@ def test_a_client_that_leaves_in_the_middle_of_a_list_costs_nothing(served: Bing
             response.read(10)
     wait_for("the copies to end", lambda: copies(database), timeout=20)
     assert served.ask("/api/movie/1")[0] == 200
+
+
+def test_clients_that_leave_at_any_moment_of_a_list_leave_no_trace(served: Bingo, database: Postgres) -> None:
+    for number in range(60):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
+            connection.sendall(f"GET /api/{KINDS[number % 3]} HTTP/1.1\r\nHost: bingo\r\n\r\n".encode())
+            time.sleep(number / 1000)
+    wait_for("the copies to end", lambda: copies(database), timeout=60)
+    assert len(served.json("/api/customer")) == 5_000
+    assert served.complaints() == ""
+
+
+def test_a_database_that_goes_away_in_the_middle_of_a_list_breaks_it_off(served: Bingo, database: Postgres) -> None:
+    with served.asked("/api/session") as response:
+        assert response.read(2) == b"[{"
+        database.stop()
+        with pytest.raises(IncompleteRead):
+            response.read()
+    database.start()
+    assert served.ask("/api/movie/1")[0] == 200
+    assert served.complaints() == ""
 
 
 def copies(database: Postgres) -> bool | Pending:

@@ -49,6 +49,14 @@ class Bingo:
     def logs(self) -> Path:
         return self.folder / log_folder(self.email).relative_to("/opt")
 
+    @property
+    def _stderr(self) -> Path:
+        return self.folder.with_name(f"{self.folder.name}.stderr")
+
+    def complaints(self) -> str:
+        """What it wrote on stderr since it was started."""
+        return self._stderr.read_text()
+
     def log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.logs / "main.log").read_text().splitlines()]
 
@@ -65,7 +73,10 @@ class Bingo:
 
     def start(self) -> None:
         environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "BINGO_PROBE": PROBE, **self.environ}
-        self.process = subprocess.Popen(self.command("run_server"), env=environ, stdout=subprocess.PIPE, text=True)
+        with self._stderr.open("w") as stderr:
+            self.process = subprocess.Popen(
+                self.command("run_server"), env=environ, stdout=subprocess.PIPE, stderr=stderr, text=True
+            )
         wait_for("bingo", self._alive, timeout=PATIENCE, interval=0.05)
 
     def ask(self, path: str, method: str = "GET", body: object = None) -> tuple[int, str]:
@@ -93,7 +104,7 @@ class Bingo:
 
     def _alive(self) -> tuple[int, str] | Pending:
         assert self.process is not None
-        assert self.process.poll() is None, f"ended with {self.process.returncode}"
+        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.complaints()}"
         try:
             return self.ask("/ping")
         except (OSError, HTTPException) as error:
