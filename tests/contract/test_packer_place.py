@@ -23,6 +23,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from cloud.access import Access
 from cloud.labels import of_bake, of_image
 from cloud.session import Session
+from images.bakery.packer import builder
 from images.bakery.packer.holder import holder
 from images.bakery.packer.leftovers import abandoned, bakes_run, remove
 from images.bakery.packer.leftovers import of_bake as left_by
@@ -125,6 +126,15 @@ def test_what_a_dead_bake_left_is_found_by_its_labels_and_removed(
     remove(session, found, PlainTalk())
     assert sorted(thing.name for thing in listed(session)) == sorted([f"disk-{holder()}", "disk-elsewhere-1"])
     assert f"remove disk disk-{whose}" in capsys.readouterr().err
+
+
+def test_it_is_removed_as_well_where_there_is_nothing_to_bake(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_disk(session, dead())
+    monkeypatch.setattr(builder, "_waves", lambda *_, **__: ())
+    assert builder.bake_packer(session, ["base"], talk=PlainTalk()) == ()
+    assert listed(session) == []
 
 
 def test_of_bakes_side_by_side_each_removes_its_own(session: Session) -> None:

@@ -45,17 +45,18 @@ def bake_packer(
     `ssh_from` is the range of addresses that may reach the machines; None is any, with a warning.
     With `force` the images named are baked anew; with `refresh` their parents too.
     Raises ConfigError, HostError (no Packer that fits), CloudError, ProcessFailed (a step failed: as the local builder
-    says it). However it ends, nothing of the bake stays in the cloud but whole images.
+    says it). However it ends, nothing of the bake stays in the cloud but whole images; where that cannot be reached any
+    more the error names what may be left, and the next bake removes it, whether or not it has anything to bake.
     """
     images = load_images(root)
     wanted = tuple(names) or tuple(images)
     plan = partial(_waves, session, wanted, images, force=force, refresh=refresh)
+    remove(session, abandoned(session), talk)
     if not plan():
         return ()
     clients = ready_clients(talk)
     with bakery_lock(_folder(), talk):
         _sweep(_folder())
-        remove(session, abandoned(session), talk)
         with build_place(session, talk, ssh_from=ssh_from) as place, door() as port:
             oven = PackerOven(session, images, digests(images), clients, place, port, talk, _folder())
             return tuple(made for wave in plan() for made in bake_wave(wave, oven.bake))
