@@ -98,8 +98,6 @@ flooding.join()
 def test_slow_headers_of_one_client_leave_room_for_all_others(image: Path) -> None:
     """It opens far more connections than nginx has room for, for longer than a header may take."""
     story = """
-import resource
-resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
 bingo("balancer", "127.0.0.2", 81)
 configure(WHOLE | {"client_rate": RATE, "worker_connections": 1024})
 sockets, held, others = [], 0, []

@@ -66,6 +66,15 @@ def test_baked_and_rolled_out_again_there_is_nothing_to_do(cli: Cli, address: st
     assert get(address)
 
 
+def test_nginx_has_a_file_for_each_connection_that_the_host_gives_it(cli: Cli, address: str) -> None:
+    assert address
+    asked = "prlimit --pid $(cat /run/nginx.pid) --nofile --raw --noheadings --output SOFT,HARD"
+    for machine in _machines(cli.json("status", "dev")).values():
+        inside = ["nsenter", "-a", "-t", str(machine["pid"]), "sh", "-euc", asked]
+        soft, hard = subprocess.run(inside, check=True, capture_output=True, text=True).stdout.split()
+        assert soft == hard
+
+
 @pytest.mark.parametrize("by", ["the local hand", "a signal to its init"])
 def test_a_killed_machine_comes_back_as_a_new_one_and_nobody_notices(cli: Cli, address: str, by: str) -> None:
     before, ids = _machines(cli.json("status", "dev")), _instance_ids(cli)

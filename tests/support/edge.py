@@ -31,6 +31,7 @@ ip link set lo up
 ip address add 10.0.0.9/32 dev lo
 cp "$2" /mnt/root/run/peer.py
 cat >/mnt/root/run/story.py
+ulimit -n "$(ulimit -Hn)"
 exec chroot /mnt/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/usr/lib/samovar python3 /run/story.py
 """
 
