@@ -86,6 +86,8 @@ def _update(plan: Plan, member: Member) -> bool:
         return compute is Compute.RUNNING and _update_live(plan, member)
     if member.goal is Goal.RESTART and compute in (Compute.STOPPED, Compute.CRASHED):
         return _update_stopped(plan, member)
+    if compute not in HALTED and not plan.may_stop():
+        return False
     plan.move(member, Status.STOPPED if compute in HALTED else Status.STOPPING_INSTANCE)
     return True
 

@@ -7,12 +7,14 @@ from itertools import pairwise
 
 import pytest
 
+from localcloud.instancegroups.decide import decide
 from localcloud.instancegroups.model import (
     Action,
     Compute,
     CreateInstance,
     DeployPolicy,
     Facets,
+    Goal,
     Group,
     GroupState,
     Healing,
@@ -183,6 +185,14 @@ def test_what_heals_is_updated_on_the_way() -> None:
     change(world, facets=Facets(restart="new"), deploy=DeployPolicy(1, 0, opportunistic=True))
     assert "UPDATING_INSTANCE" in path(live(world), "m2")
     assert statuses(world) == {"m1": Status.RUNNING_OUTDATED, "m2": Status.RUNNING_ACTUAL}
+
+
+def test_machines_that_live_again_in_the_middle_of_an_update_are_stopped_one_after_the_other() -> None:
+    """They came down dead, when no slot of `max_deleting` was asked for."""
+    world = settled(2, DeployPolicy(2, 0, max_deleting=1))
+    assert world.group
+    updating = [replace(each, status=Status.UPDATING_INSTANCE, goal=Goal.RECREATE) for each in world.members()]
+    assert len(taken(list(decide(world.group, updating, 0.0)))) == 1
 
 
 @pytest.mark.parametrize("phase", ["max_checking_health", "max_opening_traffic"])
