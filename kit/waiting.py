@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -60,6 +61,15 @@ async def wait_for_async(
     result: T | Pending = await AsyncRetrying(**_policy(what, timeout, interval, ceiling, remedy))(asked)
     assert not isinstance(result, Pending)  # noqa: S101 - tells the type checker what `retry` guarantees
     return result
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns. A cancelled caller leaves only once it is over: nothing that it made is without an owner."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await asyncio.wait((task,))
 
 
 def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: str) -> dict[str, Any]:

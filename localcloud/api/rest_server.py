@@ -9,6 +9,7 @@ from typing import cast
 
 from aiohttp import web
 
+from kit.waiting import to_the_end
 from localcloud.api.pipeline import Api
 from localcloud.api.pki import Pki
 from localcloud.api.refusal import Refused
@@ -28,7 +29,7 @@ class RestServer:
     async def answer_at(self, sock: socket.socket) -> web.BaseSite:
         """Answers at a bound socket, wherever it was bound; `stop()` of what is returned ends it."""
         site = web.SockSite(self._runner, sock, ssl_context=self._tls)
-        await site.start()
+        await to_the_end(site.start())
         return site
 
     async def close(self) -> None:

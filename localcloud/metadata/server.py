@@ -10,6 +10,7 @@ from functools import partial
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from kit.waiting import to_the_end
 from localcloud.metadata.app import IssueToken, make_app
 from localcloud.metadata.machine import MachineMetadata
 
@@ -30,6 +31,18 @@ class MetadataServer:
 
     async def serve(self, network_id: str, sock: socket.socket) -> None:
         """Answers on `sock`, which is bound and from now on ours; a socket served before for this network is closed."""
+        await to_the_end(self._begin(network_id, sock))
+
+    async def stop(self, network_id: str) -> None:
+        """Closes the network's socket and its connections; a network that is not served is no error."""
+        if runner := self._runners.pop(network_id, None):
+            await runner.cleanup()
+
+    async def close(self) -> None:
+        for network_id in tuple(self._runners):
+            await self.stop(network_id)
+
+    async def _begin(self, network_id: str, sock: socket.socket) -> None:
         await self.stop(network_id)
         runner = web.AppRunner(
             make_app(partial(self._find, network_id), self._issue_token),
@@ -42,15 +55,6 @@ class MetadataServer:
         await runner.setup()
         self._runners[network_id] = runner
         await web.SockSite(runner, sock).start()
-
-    async def stop(self, network_id: str) -> None:
-        """Closes the network's socket and its connections; a network that is not served is no error."""
-        if runner := self._runners.pop(network_id, None):
-            await runner.cleanup()
-
-    async def close(self) -> None:
-        for network_id in tuple(self._runners):
-            await self.stop(network_id)
 
 
 def _quiet_logger() -> logging.Logger:

@@ -202,6 +202,20 @@ async def test_a_network_that_goes_takes_its_waiting_clients_along(cloud: Cloud)
     writer.close()
 
 
+@pytest.mark.parametrize("turns", range(1, 4))
+async def test_a_network_that_is_cut_short_as_it_comes_up_leaves_no_socket(cloud: Cloud, turns: int) -> None:
+    """The daemon ends after that many turns of its loop, in the middle of the step that serves the network."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    serving = asyncio.create_task(cloud.server.serve("enp9", sock))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    serving.cancel()
+    await asyncio.wait((serving,))
+    await cloud.server.close()
+    assert sock.fileno() == -1
+
+
 async def test_random_bytes_hurt_nobody_and_leave_nothing_in_the_log(
     cloud: Cloud, http: ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:

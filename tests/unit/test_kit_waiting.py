@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from kit.errors import ExitCode, WaitTimeout
-from kit.waiting import Pending, wait_for, wait_for_async
+from kit.waiting import Pending, to_the_end, wait_for, wait_for_async
 
 
 def answers(*values: str | Pending) -> Callable[[], str | Pending]:
@@ -78,3 +78,30 @@ async def test_the_loop_is_free_while_the_daemon_waits() -> None:
 async def test_a_missed_deadline_of_the_daemon_names_what_was_last_seen() -> None:
     with pytest.raises(WaitTimeout, match=r"it: not after 0\.1 s; last seen: unset"):
         await wait_for_async("it", lambda: Pending("unset"), timeout=0.1, interval=0.02)
+
+
+async def test_what_is_done_to_the_end_is_done_before_its_cancelled_caller_leaves() -> None:
+    made: list[str] = []
+
+    async def work() -> None:
+        await asyncio.sleep(0.05)
+        made.append("whole")
+
+    caller = asyncio.create_task(to_the_end(work()))
+    await asyncio.sleep(0.01)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert made == ["whole"]
+
+
+async def test_what_is_done_to_the_end_answers_and_fails_as_ever() -> None:
+    async def answer() -> int:
+        return 7
+
+    async def fail() -> None:
+        raise OSError("no")
+
+    assert await to_the_end(answer()) == 7
+    with pytest.raises(OSError, match="no"):
+        await to_the_end(fail())
