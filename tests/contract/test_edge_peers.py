@@ -58,6 +58,21 @@ result["seen"] = second.seen()
     assert max(seconds for _, _, seconds in seen["load"]) < NOTICED + BUSY
 
 
+def test_what_a_dead_peer_never_acknowledged_is_given_up_too(image: Path) -> None:
+    """A peer that dies between the handshake and the request: nothing is idle, so keepalive never asks."""
+    story = """
+load = Load()
+first.deafen()
+works("nginx-2")
+second.deafen()
+works("balancer")
+result["load"] = load.ended()
+"""
+    load = tell(image, PAIR + story)["load"]
+    assert failed(load) == []
+    assert max(seconds for _, _, seconds in load) < 2 * NOTICED + BUSY
+
+
 def test_a_frozen_peer_is_given_up_and_writes_go_to_the_next(image: Path) -> None:
     story = """
 first.process.send_signal(19)

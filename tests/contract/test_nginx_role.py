@@ -90,6 +90,26 @@ result["logs"] = [[json.loads(line)["uri"] for line in open(f"/var/log/nginx/acc
     assert tell(image, story)["logs"] == [["/"], ["/other"]]
 
 
+def test_a_balancer_that_acknowledges_nothing_is_given_up(image: Path) -> None:
+    """It takes connections; what is sent over them is lost: packets longer than those of a handshake."""
+    story = """
+for index in (1, 2):
+    run(f"ip addr add 10.0.0.1{index}/32 dev lo")
+    bingo(f"bingo-{index}", f"10.0.0.1{index}", 8080)
+bingo("balancer", "127.0.0.2", 81)
+configure(WHOLE)
+works("balancer")
+load = Load()
+run("nft add table ip deaf; nft 'add chain ip deaf in { type filter hook prerouting priority raw; }'")
+run("nft add rule ip deaf in ip daddr 127.0.0.2 meta length gt 60 drop")
+works("bingo-")
+result["load"] = load.ended()
+"""
+    load = tell(image, story)["load"]
+    assert {status for status, _, _ in load} == {200}
+    assert max(seconds for _, _, seconds in load) < 8
+
+
 def test_past_a_balancer_that_fails_goes_what_can_be_repeated_and_nothing_else(image: Path) -> None:
     story = """
 for address in ("10.0.0.11/32", "10.0.0.12/32"):

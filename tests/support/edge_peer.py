@@ -19,6 +19,7 @@ class Peer(BaseHTTPRequestHandler):
     """Writes down what it was asked, once it answers."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer is one packet, as nginx sends it
 
     def do_GET(self) -> None:
         check = self.path == "/-/peer"

@@ -209,6 +209,11 @@ class Machine:
         for hook in ("prerouting", "output"):
             self.run(f"nft 'add chain ip cut {hook} {{ type filter hook {hook} priority raw; policy drop; }}'")
 
+    def deafen(self) -> None:
+        """It still takes connections; what is sent over them is lost: packets longer than those of a handshake."""
+        self.run("nft 'add chain ip cut deaf { type filter hook prerouting priority raw; }'")
+        self.run("nft add rule ip cut deaf meta length gt 60 drop")
+
     def mend(self) -> None:
         self.run("nft flush ruleset; nft add table ip cut")
 
