@@ -160,7 +160,7 @@ class Load:
     def __init__(self, path: str = "/", method: str = "GET", rate: float = 20) -> None:
         self._answers: list[list[Any]] = []
         self._going = True
-        self._thread = threading.Thread(target=self._send, args=(path, method, rate))
+        self._thread = threading.Thread(target=self._send, args=(path, method, rate), daemon=True)
         self._thread.start()
 
     def ended(self) -> list[list[Any]]:
