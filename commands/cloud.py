@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from kit.output import Format, show, table, talk
 
 if TYPE_CHECKING:
     from cloud.daemon import Daemon
+
+_NOTHING: Mapping[str, Any] = {"warnings": (), "machines": (), "networks": ()}
 
 
 @click.group()
@@ -61,13 +64,14 @@ def status(tool: Tool, fmt: Format) -> None:
     from cloud.daemon import find
 
     daemon = find(tool.home)
-    found = _running(tool, daemon) if daemon else {"running": False, "pid": None, "machines": [], "networks": []}
+    found: dict[str, Any] = _running(tool, daemon) if daemon else {"running": False, "pid": None, **_NOTHING}
     machines = [(m["name"], m["id"], str(m["pid"] or ""), "yes" if m["running"] else "no") for m in found["machines"]]
     about = (
         [("pid", str(daemon.pid)), ("gRPC", daemon.grpc), ("REST", daemon.rest), ("home", str(tool.home))]
         if daemon
         else [("running", "no"), ("home", str(tool.home))]
     )
+    about += [("warning", text) for text in found["warnings"]]
     show(found, fmt, [table(("", ""), about), table(("MACHINE", "ID", "PID", "RUNS"), machines)])
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,7 @@ from localcloud.control.operations import Follower
 from localcloud.home import Home
 from localcloud.machines.spec import MachineDriver
 from localcloud.network.spec import Fabric
+from localcloud.notices import Notices
 from localcloud.rawfiles.spec import Maker
 from localcloud.services.access import Access
 from localcloud.services.address import AddressService
@@ -79,12 +81,13 @@ PERIOD = 0.25
 
 @dataclass(frozen=True)
 class Host:
-    """What the cloud stands on: the real drivers, or simulated ones."""
+    """What the cloud stands on: the real drivers, or simulated ones; `now` is seconds since 1970."""
 
     number: int
     driver: MachineDriver
     fabric: Fabric
     maker: Maker
+    now: Callable[[], float] = time.time
 
 
 class Cloud:
@@ -94,6 +97,7 @@ class Cloud:
         publish_standard_images(store)
         self.store = store
         self.host = host
+        self.notices = Notices()
         self.endpoints = ApiEndpointService()
         operations = Operations(store)
         addressing = Addressing(store, host.number)
@@ -107,7 +111,7 @@ class Cloud:
         self.machines = Machines(
             store, home, instances, host.driver, host.fabric, self.networks, self.files, self.workers
         )
-        self.groups = Groups(store, instances, disks, self.balancers, host.fabric, self._wake)
+        self.groups = Groups(store, instances, disks, self.balancers, host.fabric, self._wake, host.now)
         self.metadata = Metadata(store, tokens, host.fabric, self.networks)
         self.inner_api = InnerApi(host.fabric, self.networks)
         self._follower = Follower(store, operations, self.groups.is_settled)
@@ -178,6 +182,7 @@ class Cloud:
         """What runs, as plain values."""
         observed = self.host.driver.observe()
         return {
+            "warnings": list(self.notices.all()),
             "machines": [
                 {
                     "id": instance.id,

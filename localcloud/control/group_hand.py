@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import string
-import time
 from collections.abc import Iterable, Iterator
 from functools import singledispatchmethod
 
@@ -44,11 +43,14 @@ Touch = (
 class GroupHand:
     """Does one group's actions, inside the transaction of its caller."""
 
-    def __init__(self, store: Store, instances: InstanceService, disks: GroupDisks, group: InstanceGroup) -> None:
+    def __init__(
+        self, store: Store, instances: InstanceService, disks: GroupDisks, group: InstanceGroup, now: float
+    ) -> None:
         self._store = store
         self._instances = instances
         self._disks = disks
         self._group = group
+        self._now = now
 
     def carry_out(self, actions: Iterable[model.Action]) -> bool:
         """False where one was refused: that is said where an operator sees it, and the rest waits for the next look."""
@@ -159,7 +161,7 @@ class GroupHand:
     def _(self, action: model.Log) -> None:
         name = self._managed(action.id).name if action.id else ""
         records = self._store.noted(self._group.id, LOG, [])
-        records.append([time.time(), f"{name}: {action.text}" if name else action.text])
+        records.append([self._now, f"{name}: {action.text}" if name else action.text])
         self._store.note(self._group.id, LOG, records[-LOG_LENGTH:])
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -64,8 +63,10 @@ class Groups:
         balancers: Balancers,
         fabric: Fabric,
         wake: Callable[[], None],
+        now: Callable[[], float],
     ) -> None:
         self._store = store
+        self._now = now
         self._instances = instances
         self._disks = GroupDisks(store, disks)
         self._balancers = balancers
@@ -95,14 +96,14 @@ class Groups:
             if not actions or group is None:
                 return
             with self._store.transaction():
-                done = GroupHand(self._store, self._instances, self._disks, group).carry_out(actions)
+                done = GroupHand(self._store, self._instances, self._disks, group, self._now()).carry_out(actions)
             if not done:
                 return
 
     def _decide(self, group: InstanceGroup) -> tuple[model.Action, ...]:
         traffic = _traffic(self._store, group.load_balancer_state.target_group_id)
         members = tuple(self._member(group, managed, traffic) for managed in members_of(self._store, group.id))
-        return decide(group_value(group, opens_traffic=bool(traffic.balancer_ids)), members, time.time())
+        return decide(group_value(group, opens_traffic=bool(traffic.balancer_ids)), members, self._now())
 
     def _member(self, group: InstanceGroup, managed: ManagedInstance, traffic: Traffic) -> model.Member:
         kept = Kept.parse(self._store.noted(managed.id, KEPT))
