@@ -42,7 +42,7 @@ class Balancers:
     def __init__(self, store: Store, fabric: Fabric, wake: Callable[[], None]) -> None:
         self._store = store
         self._wake = wake
-        self._prober: Prober[Key] = Prober(fabric.socket_in, self._on_change)
+        self._prober: Prober[Key] = Prober(fabric.probe, self._on_change)
         self._known = {
             Key(balancer_id, *pair) for balancer_id, pairs in store.all_noted(HEALTHY).items() for pair in pairs
         }

@@ -71,7 +71,7 @@ class Groups:
         self._disks = GroupDisks(store, disks)
         self._balancers = balancers
         self._wake = wake
-        self._prober: Prober[Key] = Prober(fabric.socket_in, self._on_health)
+        self._prober: Prober[Key] = Prober(fabric.probe, self._on_health)
 
     async def step(self) -> None:
         groups = self._store.all(InstanceGroup)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kit.errors import HostError
 from kit.waiting import Pending, wait_for_async
-from localcloud.network import dnsmasq, footprint, host, namespaces, uplink, wayout
+from localcloud.network import dnsmasq, footprint, health, host, namespaces, uplink, wayout
 from localcloud.network.footprint import Footprint
 from localcloud.network.links import Links, Port, changes, forwarding, links, missing, raising, sysctls
 from localcloud.network.mirrors import Mirrors
@@ -117,6 +117,9 @@ class KernelFabric:
 
     def socket_in(self, network_id: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
         return namespaces.open_socket(self._netns(network_id), family, kind)
+
+    async def probe(self, target: health.Target) -> health.Result:
+        return await health.probe(self.socket_in, target)
 
     async def close(self) -> None:
         await self._mirrors.close()

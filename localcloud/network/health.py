@@ -10,7 +10,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -95,13 +95,15 @@ class Target:
 
 
 Key = TypeVar("Key", bound=Hashable)
+Ask = Callable[[Target], Awaitable[Result]]
+"""`Fabric.probe`."""
 
 
 class Prober(Generic[Key]):
     """Probes a set of targets, each in a task of its own, and calls `on_change` when one's status changes."""
 
-    def __init__(self, socket_in: SocketIn, on_change: Callable[[Key, Health], None]) -> None:
-        self._socket_in = socket_in
+    def __init__(self, ask: Ask, on_change: Callable[[Key, Health], None]) -> None:
+        self._ask = ask
         self._on_change = on_change
         self._watches: dict[Key, tuple[Target, asyncio.Task[None]]] = {}
         self._healths: dict[Key, Health] = {}
@@ -137,7 +139,7 @@ class Prober(Generic[Key]):
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
-            result = await probe(self._socket_in, target)
+            result = await self._ask(target)
             before = self._healths[key]
             self._healths[key] = before.after(result, target.check)
             if self._healths[key].status is not before.status:

@@ -6,7 +6,10 @@ import socket
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from localcloud.network.health import Result, Target
 
 
 class Transport(StrEnum):
@@ -129,6 +132,9 @@ class Fabric(Protocol):
 
     def socket_in(self, network_id: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
         """A socket of the network's own namespace, not bound, not blocking: how the daemon listens and probes there."""
+
+    async def probe(self, target: Target) -> Result:
+        """One probe of a health check, from the network's own address for that; over within the check's timeout."""
 
     async def close(self) -> None:
         """Removes every network that is left, of an earlier run of the daemon too."""

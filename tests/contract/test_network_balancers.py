@@ -118,7 +118,7 @@ async def test_health_checks_come_from_their_own_address_and_tell_a_machine_that
     seen = ask_bound(lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), str(HEALTH_CHECKS))
     assert seen == f"m10 {HEALTH_CHECKS}"
     told: asyncio.Queue[Health] = asyncio.Queue()
-    prober = Prober[str](lab.fabric.socket_in, lambda _key, now: told.put_nowait(now))
+    prober = Prober[str](lab.fabric.probe, lambda _key, now: told.put_nowait(now))
     check = HealthCheck(
         "check", interval=0.1, timeout=1.0, unhealthy_threshold=2, healthy_threshold=2, port=PORT, path="/"
     )

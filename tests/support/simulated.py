@@ -23,6 +23,7 @@ from localcloud.api.tokens import Tokens
 from localcloud.cloud import Cloud, Host, running
 from localcloud.home import Endpoint, Home
 from localcloud.machines.spec import Machine, Observed
+from localcloud.network.health import Result, Target, probe
 from localcloud.network.spec import Network
 from localcloud.operator import ensure_operator
 from localcloud.ports import listen
@@ -116,6 +117,9 @@ class SimulatedFabric:
         made = _Loopback(family, kind)
         made.settimeout(0)
         return made
+
+    async def probe(self, target: Target) -> Result:
+        return await probe(self.socket_in, target)
 
     async def close(self) -> None:
         self.networks.clear()

@@ -146,8 +146,9 @@ def test_render_shows_what_a_machine_is_born_with(capsys: pytest.CaptureFixture[
 
 def test_a_cloud_that_does_not_run_is_told_and_not_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "home"
+    nothing: dict[str, list[str]] = {"warnings": [], "machines": [], "networks": []}
     assert main(["--home", str(home), "cloud", "status", "-o", "json"]) == ExitCode.OK
-    assert json.loads(capsys.readouterr().out) == {"running": False, "pid": None, "machines": [], "networks": []}
+    assert json.loads(capsys.readouterr().out) == {"running": False, "pid": None, **nothing}
     assert main(["--home", str(home), "cloud", "down"]) == ExitCode.OK
     assert not home.exists()
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from ipaddress import IPv4Address
 
 import pytest
@@ -175,7 +176,7 @@ async def test_the_prober_tells_changes_once_and_stops_when_the_target_leaves() 
         count += 1
         return said
 
-    prober = Prober[str](on_loopback, told)
+    prober = Prober[str](partial(probe, on_loopback), told)
     async with server(answer) as port:
         targets = {"a": Target("n", LOOPBACK, check(port))}
         prober.set_targets(targets)
@@ -201,7 +202,7 @@ async def test_a_changed_check_starts_initial_and_a_listener_that_fails_stops_no
         told(key, now)
         raise RuntimeError("a bug elsewhere")
 
-    prober = Prober[str](on_loopback, tell)
+    prober = Prober[str](partial(probe, on_loopback), tell)
     async with server(lambda: b"HTTP/1.1 200 OK\r\n\r\n") as port:
         prober.set_targets({"a": Target("n", LOOPBACK, check(port))})
         assert await told.next() == ("a", Status.HEALTHY)
@@ -213,7 +214,7 @@ async def test_a_changed_check_starts_initial_and_a_listener_that_fails_stops_no
 
 async def test_what_was_known_to_be_healthy_stays_so_until_the_check_says_otherwise() -> None:
     told = Told()
-    prober = Prober[str](on_loopback, told)
+    prober = Prober[str](partial(probe, on_loopback), told)
     async with server(lambda: b"HTTP/1.1 500 Oops\r\n\r\n") as port:
         prober.set_targets({"a": Target("n", LOOPBACK, check(port))}, healthy={"a"})
         assert prober.health("a").status is Status.HEALTHY
