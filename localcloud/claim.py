@@ -1,15 +1,25 @@
-"""The cloud's number on this host: 127.66.<number>.0/24 and all names are made of it. A claim ends with a reboot."""
+"""The claim of a cloud that runs: which of this host's numbers is whose. It says what the host holds; a reboot ends it.
+
+Names and addresses of a cloud are made of its number, which its home keeps for life (numbers.py).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.errors import HostError
+from localcloud.numbers import NUMBERS, REGISTRY, choose, is_home, registry, replace_text
 
 CLAIMS = Path("/run/samovar")
-NUMBERS = range(1, 200)
 FRESH = "fresh:"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where claims and numbers are kept."""
+
+    claims: Path = CLAIMS
+    registry: Path = REGISTRY
 
 
 @dataclass(frozen=True)
@@ -19,60 +29,60 @@ class Claim:
     number: int
     home: Path
     fresh: bool
+    places: Places = Places()
 
     def mark(self, *, fresh: bool) -> None:
         """A daemon that is killed while it clears the host, or before it is set up, leaves that to the next one."""
-        partial = CLAIMS / f".{self.number}.{self.home.name}.new"
-        partial.write_text(f"{FRESH if fresh else ''}{self.home}")
-        partial.replace(_file(self.number))
+        replace_text(self.places.claims / str(self.number), f"{FRESH if fresh else ''}{self.home}")
 
-    def release(self) -> None:
-        _file(self.number).unlink(missing_ok=True)
-
-
-def claim(home: Path) -> Claim:
-    """Finds the number that the home holds, or takes its last one, or the lowest free one."""
-    CLAIMS.mkdir(mode=0o755, exist_ok=True)
-    remembered = home / "number"
-    for number in NUMBERS:
-        holder, fresh = _holder(number)
-        if holder == str(home):
-            return Claim(number, home, fresh=fresh)
-    preferred = [int(remembered.read_text())] if remembered.exists() else []
-    for number in [*preferred, *NUMBERS]:
-        if _take(number, home):
-            remembered.write_text(str(number))
-            return Claim(number, home, fresh=True)
-    raise HostError(
-        f"all {len(NUMBERS)} numbers of local clouds are taken (files in {CLAIMS})",
-        remedy="end one that is not needed: ./cli.py --home DIR cloud down",
-    )
+    def release(self, *, keep_number: bool) -> None:
+        """Nothing of the cloud is on the host any more; its number is free too where no address was made of it."""
+        (self.places.claims / str(self.number)).unlink(missing_ok=True)
+        if not keep_number:
+            with registry(self.places.registry) as homes:
+                homes.pop(self.number, None)
 
 
-def _take(number: int, home: Path) -> bool:
-    """The link is the lock: it appears whole or not at all."""
-    partial = CLAIMS / f".{number}.{home.name}.new"
-    partial.write_text(f"{FRESH}{home}")
-    try:
-        _file(number).hardlink_to(partial)
-    except FileExistsError:
-        if Path(_holder(number)[0]).is_dir():
-            return False
-        _file(number).unlink(missing_ok=True)
-        return _take(number, home)
-    finally:
-        partial.unlink(missing_ok=True)
-    return True
+def claim(home: Path, addressed: frozenset[int] = frozenset(), places: Places | None = None) -> Claim:
+    """Claims the home's number, which it gets at its first start; HostError where another home has it.
+
+    `addressed` are the numbers whose addresses the home's store holds.
+    """
+    places = places or Places()
+    places.claims.mkdir(mode=0o755, exist_ok=True)
+    with registry(places.registry) as homes:
+        claims = _claims(places.claims)
+        holders = homes | {number: Path(holder) for number, (holder, _) in claims.items() if is_home(holder)}
+        running, former = _held_by(home, claims), tuple(n for n, holder in homes.items() if holder == home)
+        preferred = (*running, *_remembered(home), *former)
+        number = choose(home, holders, preferred, frozenset() if running else addressed)
+        for other in former:
+            del homes[other]
+        homes[number] = home
+        replace_text(home / "number", str(number))
+        holder, fresh = claims.get(number, ("", True))
+        found = Claim(number, home, fresh=fresh or holder != str(home), places=places)
+        found.mark(fresh=found.fresh)
+    return found
 
 
-def _holder(number: int) -> tuple[str, bool]:
-    """The home that has the number, and whether nothing of it stands yet; an empty name for nobody."""
-    try:
-        text = _file(number).read_text()
-    except FileNotFoundError:
-        return "", False
-    return text.removeprefix(FRESH), text.startswith(FRESH)
+def claimed(home: Path, places: Path = CLAIMS) -> int | None:
+    """The number under which the host holds something of that home's."""
+    return next(iter(_held_by(home, _claims(places))), None)
 
 
-def _file(number: int) -> Path:
-    return CLAIMS / str(number)
+def _claims(folder: Path) -> dict[int, tuple[str, bool]]:
+    """Of each claimed number the home, and whether nothing of it stands yet."""
+    texts = {int(file.name): file.read_text() for file in folder.glob("[0-9]*")}
+    return {number: (text.removeprefix(FRESH), text.startswith(FRESH)) for number, text in texts.items()}
+
+
+def _held_by(home: Path, claims: dict[int, tuple[str, bool]]) -> tuple[int, ...]:
+    return tuple(number for number, (holder, _) in claims.items() if holder == str(home))
+
+
+def _remembered(home: Path) -> tuple[int, ...]:
+    """A file that a full disk left empty is as good as none."""
+    file = home / "number"
+    text = file.read_text().strip() if file.exists() else ""
+    return (int(text),) if text.isdecimal() and int(text) in NUMBERS else ()

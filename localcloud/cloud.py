@@ -100,7 +100,7 @@ class Cloud:
         self.notices = Notices()
         self.endpoints = ApiEndpointService()
         operations = Operations(store)
-        addressing = Addressing(store, host.number)
+        self._addressing = addressing = Addressing(store, host.number)
         disks = DiskService(store, operations, home)
         instances = InstanceService(store, operations, disks, addressing, host.driver.console)
         self.keys = KeyService(store, operations)
@@ -181,6 +181,7 @@ class Cloud:
     def report(self) -> dict[str, Any]:
         """What runs, as plain values."""
         observed = self.host.driver.observe()
+        self.notices.report("public addresses", *self._addressing.foreign())
         return {
             "warnings": list(self.notices.all()),
             "machines": [

@@ -35,6 +35,7 @@ from localcloud.operator import ensure_operator
 from localcloud.orphans import drop_orphans
 from localcloud.ports import LOOPBACK, Ports, listen, ports_of
 from localcloud.rawfiles.maker import HostMaker
+from localcloud.services.addressing import numbers_in_use
 from localcloud.services.quotas import choose_quotas
 from localcloud.store.store import Store
 
@@ -58,12 +59,12 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
     with _only_one(home):
         _log_to_stderr()
         ports = ports_of(home.root / "ports.json")
-        held = claim(home.root)
+        store = Store(home.database)
+        held = claim(home.root, numbers_in_use(store))
         if held.fresh:
             await _sweep(_host(home, held.number))
         host = _host(home, held.number)
         tokens = Tokens(home.pki / "token-secret")
-        store = Store(home.database)
         drop_orphans(home, store)
         if quotas:
             choose_quotas(store, quotas)
@@ -80,7 +81,7 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
             log.info("taking everything down")
             held.mark(fresh=True)
             await cloud.take_down()
-            held.release()
+            held.release(keep_number=bool(numbers_in_use(store)))
         home.endpoint_file.unlink(missing_ok=True)
         store.close()
 

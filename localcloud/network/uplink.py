@@ -47,6 +47,11 @@ def host_sysctls(host_link: str) -> Mapping[str, str]:
 
 
 def public_addresses(network: Network, names: Names) -> frozenset[IPv4Address]:
-    """The addresses that the host reaches in this network: of external balancers, and of machines that have one."""
-    forwards = {forward.address for forward in network.forwards if forward.address in names.public}
-    return frozenset(forwards | {nic.public for nic in network.nics if nic.public})
+    """The addresses that the host reaches in this network: of external balancers, and of machines that have one.
+
+    Those of another cloud's range are never routed: they are answered by its machines.
+    """
+    nics = {nic.public for nic in network.nics if nic.public}
+    return frozenset(
+        address for address in nics | {each.address for each in network.forwards} if address in names.public
+    )

@@ -16,6 +16,8 @@ from localcloud.api.refusal import Refused, invalid, precondition
 from localcloud.store.store import Store
 
 RESERVED = 3  # the network's own, the gateway (.1), the name server (.2)
+PUBLIC = IPv4Network("127.66.0.0/16")
+"""The public addresses of all local clouds; the third byte is a cloud's number."""
 
 
 class Addressing:
@@ -30,7 +32,7 @@ class Addressing:
 
         With `reserved` the wanted one may be one that was reserved before, as long as nothing else uses it.
         """
-        taken = set(self._public_in_use())
+        taken = set(_public_in_use(self._store))
         if not reserved:
             taken |= {IPv4Address(a.external_ipv4_address.address) for a in self._reserved("external_ipv4_address")}
         return _choose(wanted, self._public.hosts(), taken, str(self._public))
@@ -53,22 +55,22 @@ class Addressing:
         if address.WhichOneof("address") == "internal_ipv4_address":
             internal = address.internal_ipv4_address
             return IPv4Address(internal.address) in set(self._internal_in_use(internal.subnet_id))
-        return IPv4Address(address.external_ipv4_address.address) in set(self._public_in_use())
+        return IPv4Address(address.external_ipv4_address.address) in set(_public_in_use(self._store))
+
+    def foreign(self) -> tuple[str, ...]:
+        """A warning for each public address that another cloud of this host has, and no machine of this one answers."""
+        strange = sorted(address for address in public_addresses(self._store) if address not in self._public)
+        return tuple(
+            f"{address} is not an address of this cloud ({self._public}), and is not answered by it; remedy: "
+            "delete what has it (balancer, machine, reserved address) and roll out again"
+            for address in strange
+        )
 
     def _reserved(self, which: str) -> list[Address]:
-        return [address for address in self._store.all(Address) if address.WhichOneof("address") == which]
+        return _reserved(self._store, which)
 
     def _reserved_in(self, subnet_id: str) -> list[Address]:
         return [a for a in self._reserved("internal_ipv4_address") if a.internal_ipv4_address.subnet_id == subnet_id]
-
-    def _public_in_use(self) -> Iterator[IPv4Address]:
-        for balancer in self._store.all(NetworkLoadBalancer):
-            if balancer.type == NetworkLoadBalancer.EXTERNAL:
-                yield from (IPv4Address(listener.address) for listener in balancer.listeners)
-        for instance in self._store.all(Instance):
-            for nic in instance.network_interfaces:
-                if nic.primary_v4_address.one_to_one_nat.address:
-                    yield IPv4Address(nic.primary_v4_address.one_to_one_nat.address)
 
     def users_in(self, subnet_id: str) -> Iterator[tuple[IPv4Address, Referrer]]:
         """The addresses of a subnet that are in use, each with what uses it."""
@@ -85,6 +87,31 @@ class Addressing:
 
     def _internal_in_use(self, subnet_id: str) -> Iterator[IPv4Address]:
         return (address for address, _ in self.users_in(subnet_id))
+
+
+def numbers_in_use(store: Store) -> frozenset[int]:
+    """The numbers of clouds of whose addresses the store holds any: one, unless its home once had another number."""
+    return frozenset(address.packed[2] for address in public_addresses(store))
+
+
+def public_addresses(store: Store) -> frozenset[IPv4Address]:
+    """Every public address that the store holds: in use, or reserved."""
+    reserved = {IPv4Address(each.external_ipv4_address.address) for each in _reserved(store, "external_ipv4_address")}
+    return frozenset(address for address in reserved | set(_public_in_use(store)) if address in PUBLIC)
+
+
+def _reserved(store: Store, which: str) -> list[Address]:
+    return [address for address in store.all(Address) if address.WhichOneof("address") == which]
+
+
+def _public_in_use(store: Store) -> Iterator[IPv4Address]:
+    for balancer in store.all(NetworkLoadBalancer):
+        if balancer.type == NetworkLoadBalancer.EXTERNAL:
+            yield from (IPv4Address(listener.address) for listener in balancer.listeners)
+    for instance in store.all(Instance):
+        for nic in instance.network_interfaces:
+            if nic.primary_v4_address.one_to_one_nat.address:
+                yield IPv4Address(nic.primary_v4_address.one_to_one_nat.address)
 
 
 def _choose(wanted: str, usable: Iterable[IPv4Address], taken: set[IPv4Address], where: str) -> IPv4Address:

@@ -156,7 +156,8 @@ def test_only_addresses_of_the_clouds_own_range_are_routed_on_the_host() -> None
     inside, outside = IPv4Address("127.66.200.5"), IPv4Address("10.30.1.100")
     forwards = tuple(Forward(address, 80, Transport.TCP, 80, (), ()) for address in (inside, outside))
     machine = replace(nic(1, 10), public=IPv4Address("127.66.200.6"))
-    network = Network("n", 1, SUBNETS[:1], (machine,), forwards)
+    another = replace(nic(1, 11), public=IPv4Address("127.66.1.6"))
+    network = Network("n", 1, SUBNETS[:1], (machine, another), forwards)
     assert uplink.public_addresses(network, NAMES) == {inside, IPv4Address("127.66.200.6")}
 
 
