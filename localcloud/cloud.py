@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +34,7 @@ from yandex.cloud.vpc.v1 import (
     subnet_service_pb2,
 )
 
+from localcloud import clock
 from localcloud.api.pipeline import Api
 from localcloud.api.record import Record
 from localcloud.api.tokens import Tokens
@@ -87,7 +87,7 @@ class Host:
     driver: MachineDriver
     fabric: Fabric
     maker: Maker
-    now: Callable[[], float] = time.time
+    now: Callable[[], float] = clock.now
 
 
 class Cloud:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from pathlib import Path
 
 from google.rpc.code_pb2 import Code
+
+from localcloud import clock
 
 LIMIT = 4 << 20
 READING = ("Get", "List")
@@ -24,7 +25,7 @@ class Record:
         if method.rpartition(".")[2].startswith(READING):
             return
         line = {
-            "time": round(time.time(), 3),
+            "time": round(clock.now(), 3),
             "method": method,
             "subject": subject,
             "idempotency_key": idempotency_key,

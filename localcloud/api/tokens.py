@@ -12,10 +12,10 @@ import hashlib
 import hmac
 import json
 import secrets
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud import clock
 from localcloud.api.pki import write_secret
 
 LIFETIME = 12 * 3600
@@ -45,7 +45,7 @@ class Tokens:
         return f"y0_{self._sign('oauth')}"
 
     def issue(self, subject: str, lifetime: int = LIFETIME) -> Token:
-        expires_at = int(time.time()) + lifetime
+        expires_at = int(clock.now()) + lifetime
         claims = _encode(json.dumps({"sub": subject, "exp": expires_at}).encode())
         return Token(f"t1.{claims}.{self._sign(claims)}", expires_at)
 
@@ -59,7 +59,7 @@ class Tokens:
             known = json.loads(_decode(claims))
         except (binascii.Error, ValueError):
             return None
-        return str(known["sub"]) if known["exp"] > time.time() else None
+        return str(known["sub"]) if known["exp"] > clock.now() else None
 
     def _sign(self, claims: str) -> str:
         return _encode(hmac.digest(self._secret, claims.encode(), hashlib.sha256))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from localcloud import clock
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Token:
 
     def in_google_form(self) -> str:
         """What Google's clients and the SDK read."""
-        seconds = int((self.expires_at - datetime.now(UTC)).total_seconds())
+        seconds = int((self.expires_at - clock.utc_now()).total_seconds())
         return json.dumps({"access_token": self.access_token, "expires_in": seconds, "token_type": "Bearer"})
 
     def in_amazon_form(self) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
 from yandex.cloud.lockbox.v1.payload_pb2 import Payload
 from yandex.cloud.lockbox.v1.secret_pb2 import Secret, Version
 from yandex.cloud.operation.operation_pb2 import Operation
 
+from localcloud import clock
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition
 from localcloud.services.bound import BoundService
@@ -101,7 +102,7 @@ class SecretService(BoundService[Secret]):
             raise precondition(f"Version {version.id} is {Version.Status.Name(version.status)}")
         after = request.pending_period.ToTimedelta() if request.HasField("pending_period") else GRACE
         version.status = Version.SCHEDULED_FOR_DESTRUCTION
-        version.destroy_at.FromDatetime(datetime.now(UTC) + after)
+        version.destroy_at.FromDatetime(clock.utc_now() + after)
         self.store.put(version, scope=secret.id)
         metadata = rpc.ScheduleVersionDestructionMetadata(
             secret_id=secret.id, version_id=version.id, destroy_at=version.destroy_at
@@ -135,7 +136,7 @@ class SecretService(BoundService[Secret]):
         payload = _changed(base, changes)
         version = Version(id=new_id("secret-version"), secret_id=secret.id, description=description)
         version.status = Version.ACTIVE
-        version.created_at.GetCurrentTime()
+        clock.set_now(version.created_at)
         if secret.HasField("password_payload_specification"):
             specification = secret.password_payload_specification
             copy_field(secret, version, "password_payload_specification")
@@ -175,7 +176,7 @@ def payload_of(store: Store, version: Version) -> Payload:
 
 def seen(store: Store, version: Version) -> Version:
     """The version as it is now: one whose time has come is destroyed when it is next looked at."""
-    overdue = version.destroy_at.ToNanoseconds() <= datetime.now(UTC).timestamp() * 1e9
+    overdue = version.destroy_at.ToNanoseconds() <= clock.now() * 1e9
     if version.status == Version.SCHEDULED_FOR_DESTRUCTION and overdue:
         version.status = Version.DESTROYED
         version.ClearField("destroy_at")

@@ -15,6 +15,7 @@ from google.rpc.status_pb2 import Status
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.operation.operation_service_pb2 import CancelOperationRequest, GetOperationRequest
 
+from localcloud import clock
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import not_found, precondition
 from localcloud.store.ids import new_id
@@ -67,7 +68,7 @@ class Operations:
         """Ends a pending operation with its response, or with a google.rpc.Status as its error."""
         operation = self._store.must(Operation, operation_id)
         operation.done = True
-        operation.modified_at.GetCurrentTime()
+        clock.set_now(operation.modified_at)
         if isinstance(outcome, Status):
             operation.error.CopyFrom(outcome)
         else:
@@ -83,7 +84,7 @@ class Operations:
 
     def _new(self, caller: Caller, description: str, metadata: Message) -> Operation:
         operation = Operation(id=new_id("operation"), description=description, created_by=caller.subject)
-        operation.created_at.GetCurrentTime()
+        clock.set_now(operation.created_at)
         operation.modified_at.CopyFrom(operation.created_at)
         operation.metadata.Pack(metadata)
         return operation

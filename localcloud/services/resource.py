@@ -10,6 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
+from localcloud import clock
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import already_exists, invalid, not_found
 from localcloud.services.operations import Operations
@@ -144,5 +145,5 @@ def _copy_map(source: Any, target: Any) -> None:
 
 def stamp(resource: Any) -> None:
     """Gives a new resource its time, in whole seconds as the real API does."""
-    resource.created_at.GetCurrentTime()
+    clock.set_now(resource.created_at)
     resource.created_at.nanos = 0

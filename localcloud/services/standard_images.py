@@ -6,13 +6,13 @@ another system stands the newest Debian, and the image's description says so.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2s
 
 from yandex.cloud.compute.v1.image_pb2 import Image, Os
 
+from localcloud import clock
 from localcloud.store.ids import ALPHABET, LENGTH, PREFIXES
 from localcloud.store.store import Store
 
@@ -77,5 +77,5 @@ def _image(image_id: str, family: Family) -> Image:
         size=MIN_DISK_SIZE,
         os=Os(type=Os.LINUX),
     )
-    image.created_at.seconds = int(time.time())
+    image.created_at.seconds = int(clock.now())
     return image

@@ -1,0 +1,82 @@
+"""An event loop with a clock of its own: timers and dates go faster than the host's, or as fast as work is done."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import selectors
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+JUMP = math.inf
+"""The speed of a clock that waits for nothing: where nothing is ready, it goes on to the next timer."""
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """`speed` is simulated seconds per second of the host.
+
+    With JUMP nothing may be waited for that takes time outside of the loop (a process, a thread, another host): timers
+    would run out meanwhile. With any other speed all works as ever, only that timers are shorter.
+    """
+
+    def __init__(self, speed: float = JUMP, start: float | None = None) -> None:
+        """`start` is the date at which the clock begins, in seconds since 1970; now, unless it is given."""
+        self._speed = speed
+        self._began = time.monotonic()
+        self._jumped = 0.0
+        self._date = (time.time() if start is None else start) - self.time()
+        super().__init__(_Selector(self._wait))
+
+    def time(self) -> float:
+        if self._speed == JUMP:
+            return self._jumped
+        return (time.monotonic() - self._began) * self._speed
+
+    def wall_time(self) -> float:
+        """The date, in seconds since 1970."""
+        return self._date + self.time()
+
+    def set_date_forward(self, seconds: float) -> None:
+        """Sets the date, as an administrator sets a clock: back, if it is negative. No timer knows of it."""
+        self._date += seconds
+
+    def _wait(self, select: Callable[[float | None], Any], timeout: float | None) -> Any:
+        if timeout is None or timeout <= 0:
+            return select(timeout)
+        ready = select(timeout / self._speed)
+        if self._speed == JUMP and not ready:
+            self._jumped += timeout
+        return ready
+
+
+class _Selector(selectors.BaseSelector):
+    """The host's selector, which is waited for as long as the loop's clock says."""
+
+    def __init__(self, wait: Callable[[Callable[[float | None], Any], float | None], Any]) -> None:
+        self._real = selectors.DefaultSelector()
+        self._wait = wait
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._real.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.modify(fileobj, events, data)
+
+    def select(self, timeout: float | None = None) -> Any:
+        return self._wait(self._real.select, timeout)
+
+    def close(self) -> None:
+        self._real.close()
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._real.get_map()
+
+
+def run(work: Any, speed: float = JUMP, start: float | None = None) -> Any:
+    """`asyncio.run` on such a loop."""
+    with asyncio.Runner(loop_factory=lambda: SimulatedLoop(speed, start)) as runner:
+        return runner.run(work)
