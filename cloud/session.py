@@ -130,6 +130,11 @@ class Session:
             return self.access.cloud_id
         return self.client(FolderServiceStub).Get(GetFolderRequest(folder_id=self.folder_id)).cloud_id
 
+    @property
+    def credentials(self) -> str:
+        """Where what we are known by was found, in words."""
+        return self.access.source or "the local cloud's own token"
+
     @cached_property
     def host(self) -> Host | None:
         """The host under the cloud, where that is ours; None elsewhere."""

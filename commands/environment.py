@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from commands.tool import Tool, agree, environment_argument, output_option, pass_tool, yes_option
+from commands.tool import (
+    Tool,
+    agree,
+    agree_by_name,
+    at_terminal,
+    environment_argument,
+    output_option,
+    pass_tool,
+    yes_option,
+)
 from kit.output import Format, show, table, talk
 
 if TYPE_CHECKING:
@@ -54,14 +65,16 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
 def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
     """Bring ENV in line with its file: make, change, replace and delete what the plan says, and wait for its health."""
     from groups.lock import locked
+    from groups.protection import check_deletions, lost
     from groups.rollout import prepare, roll_out
 
     environment, session = tool.open(env)
     with locked(session, env):
         prepared = prepare(session, environment)
         _tell(prepared.plan)
+        check_deletions(prepared.plan)
         if prepared.plan.changes:
-            agree(f"Carry out these changes in {env}?", yes=yes)
+            agree(_question(prepared.plan), yes=yes, irreversible=bool(lost(prepared.plan)))
         done = roll_out(session, environment, prepared, talk(), timeout=timeout)
     for _, url in done.endpoints:
         click.echo(url)
@@ -71,22 +84,47 @@ def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
 @environment_argument
 @yes_option
 @click.option("--delete-data", is_flag=True, help="Delete the data disks as well: what is on them is lost.")
+@click.option("--confirm", metavar="ENV", help="The name of ENV once more: what --delete-data asks for on a terminal.")
 @click.option("--keep-address", is_flag=True, help="Keep the public addresses, so that names go on pointing to ENV.")
 @pass_tool
-def destroy(tool: Tool, env: str, *, yes: bool, delete_data: bool, keep_address: bool) -> None:
-    """Delete what ENV has in the cloud, but for its data disks: the next rollout attaches them. Images stay."""
+def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data: bool, keep_address: bool) -> None:
+    """Delete what ENV has in the cloud, but for its data disks: the next rollout attaches them. Images stay.
+
+    Off a terminal it takes --yes, and with --delete-data --confirm ENV. An environment whose file says
+    `deletion_protection: true` is not destroyed at all.
+    """
     from groups.lock import locked
+    from groups.protection import check_file
     from groups.rollout import prepare_destruction, tear_down
 
-    environment, session = tool.open(env)
+    environment = tool.environment(env)
+    check_file(environment)
+    sure = _consent(env, confirm, yes=yes, delete_data=delete_data)
+    if not at_terminal():
+        sure()
+    session = tool.session_of(environment)
     with locked(session, env):
         prepared = prepare_destruction(session, environment, delete_data=delete_data, keep_address=keep_address)
         _tell(prepared.plan)
         for kept in prepared.kept:
             talk().say(f"keep {kept.ref} ({kept.id})")
         if prepared.plan.changes:
-            agree(f"Delete all of this in {env}?", yes=yes)
+            sure()
             tear_down(session, prepared, talk())
+
+
+def _consent(env: str, confirm: str | None, *, yes: bool, delete_data: bool) -> Callable[[], None]:
+    """Asks for what a destruction takes; raises where it is not given."""
+    if delete_data or confirm is not None:
+        return partial(agree_by_name, f"Delete all of {env}?", env, confirm, yes=yes)
+    return partial(agree, f"Delete all of this in {env}?", yes=yes, irreversible=True)
+
+
+def _question(the_plan: Plan) -> str:
+    from groups.protection import lost
+
+    names = ", ".join(str(existing.ref) for existing in lost(the_plan))
+    return f"Carry out these changes in {the_plan.environment}?{f' For good are lost: {names}.' if names else ''}"
 
 
 def _tell(the_plan: Plan) -> None:

@@ -59,12 +59,13 @@ def bake(
 
     An image is its content: what is baked and published already is left as it is.
     """
+    session = None
     if env:
         environment = tool.environment(env)
         names = (*names, *sorted({group.image for group in environment.groups} - {*names}))
-        cloud = cloud or environment.cloud
         ssh_from = ssh_from or environment.bake_from
-    session = tool.session(cloud or LOCAL)
+        session = tool.session_of(environment) if cloud in {None, environment.cloud} else None
+    session = session or tool.session(cloud or LOCAL)
     if print_template:
         _print_template(session, names)
     elif (builder or ("local" if session.image_storage else "packer")) == "packer":

@@ -45,7 +45,19 @@ class Tool:
     def open(self, name: str) -> tuple[Environment, Session]:
         """An environment, and a session with the cloud that it lives in."""
         environment = self.environment(name)
-        return environment, self.session(environment.cloud)
+        return environment, self.session_of(environment)
+
+    def session_of(self, environment: Environment) -> Session:
+        """A session with the environment's cloud. ConfigError where the credentials lead to another folder than its."""
+        from envs.load import FILE
+        from groups.folder import check_folder
+
+        session = self.session(environment.cloud)
+        if lines := check_folder(session, environment):
+            file = self.envs / environment.name / FILE
+            talk().say(f"warning: {file} does not say where it belongs, and any credentials will do; add these lines:")
+            talk().say("\n".join(lines))
+        return session
 
     def environment(self, name: str) -> Environment:
         """An environment by its folder's name."""
@@ -58,6 +70,12 @@ class Declined(SamovarError):
     """The operator said no."""
 
     code = ExitCode.DECLINED
+
+
+class Unconfirmed(SamovarError):
+    """What cannot be undone was asked for, and nobody confirmed it."""
+
+    code = ExitCode.REFUSED
 
 
 pass_tool = click.make_pass_decorator(Tool)
@@ -97,15 +115,36 @@ def cloud_option(function: F) -> F:
 
 def yes_option(function: F) -> F:
     """`--yes`."""
-    return click.option("--yes", is_flag=True, help="Do not ask first (off a terminal nothing is asked).")(function)
+    return click.option("--yes", is_flag=True, help="Do not ask first.")(function)
 
 
-def agree(question: str, *, yes: bool) -> None:
-    """Asks on a terminal unless `yes`; Declined where the answer is no."""
-    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+def agree(question: str, *, yes: bool, irreversible: bool = False) -> None:
+    """Asks on a terminal unless `yes`; Declined where the answer is no.
+
+    Off a terminal nobody can be asked: what is `irreversible` is then Unconfirmed, and all else goes on.
+    """
+    if yes:
+        return
+    if not at_terminal():
+        if irreversible:
+            raise Unconfirmed(f"{question} Nobody can be asked off a terminal: nothing was done", remedy="give --yes")
         return
     if not click.confirm(question, err=True):
         raise Declined("nothing was done")
+
+
+def agree_by_name(question: str, name: str, confirmed: str | None, *, yes: bool) -> None:
+    """Has `name` typed on a terminal, unless it was `confirmed`; `yes` alone is Unconfirmed, for it names nothing."""
+    if confirmed is None and (yes or not at_terminal()):
+        raise Unconfirmed(f"{question} That takes its name: nothing was done", remedy=f"give --confirm {name}")
+    answer = click.prompt(f"{question} Type its name", err=True) if confirmed is None else confirmed
+    if answer != name:
+        raise Declined(f"{answer} is not {name}: nothing was done")
+
+
+def at_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def complete_environment(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

@@ -74,6 +74,7 @@ NAME = r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME)]
 SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 PUBLIC_KEY = r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+|sk-\S+@openssh\.com) [A-Za-z0-9+/]+={0,3}( [^\n]*)?$"
+CloudId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,49}$")]
 Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")]
 Port = Annotated[int, Field(ge=1, le=32767)]
 Memory = Annotated[int, BeforeValidator(_size), AfterValidator(_between(GIB // 2, 256 * GIB, "memory is 512M to 256G"))]
@@ -166,6 +167,9 @@ class EnvironmentFile(_Strict):
     """The whole file."""
 
     cloud: CloudKind = CloudKind.LOCAL
+    folder: CloudId | None = None
+    cloud_id: CloudId | None = None
+    deletion_protection: bool = False
     zones: Annotated[list[Zone], Field(min_length=1), AfterValidator(_differ)]
     network: NetworkEntry
     domain: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")] | None = None

@@ -45,6 +45,9 @@ def load_environment(name: str, folder: Path = ENVIRONMENTS) -> Environment:
         secrets=MappingProxyType(entry.secrets),
         operator=_operator(entry),
         bake_from=str(entry.bake.ssh_from) if entry.bake else None,
+        deletion_protection=entry.deletion_protection,
+        folder_id=entry.folder,
+        cloud_id=entry.cloud_id,
     )
 
 

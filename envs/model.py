@@ -105,6 +105,7 @@ class Environment:
     """One environment, whole. Without an `operator` nobody logs in, and no machine listens to one who tries.
 
     `bake_from` is the range of addresses from which its images are baked on machines of the cloud; None is not said.
+    `folder_id` and `cloud_id` are those to which the credentials have to lead, where the file says so.
     """
 
     name: str
@@ -116,6 +117,9 @@ class Environment:
     secrets: Mapping[str, SecretKind] = field(default_factory=dict)
     operator: Operator | None = None
     bake_from: str | None = None
+    deletion_protection: bool = False
+    folder_id: str | None = None
+    cloud_id: str | None = None
 
     def group(self, name: str) -> Group:
         """The group of that name; ConfigError lists those that exist."""

@@ -21,6 +21,7 @@ from groups.spec import (
     InstanceGroup,
     Kind,
     Listener,
+    Protectable,
     Ref,
     Resource,
     Template,
@@ -43,7 +44,15 @@ def desired(environment: Environment, images: Mapping[str, str], api: Api | None
     groups = [
         resource for group in environment.groups for resource in _group(environment, group, images[group.image], api)
     ]
-    return Desired(environment.name, (*ground(environment), *groups))
+    resources = (_protected(each, on=environment.deletion_protection) for each in (*ground(environment), *groups))
+    return Desired(environment.name, tuple(resources))
+
+
+def _protected(resource: Resource, *, on: bool) -> Resource:
+    """The resource with the environment's `deletion_protection`, where its kind has one."""
+    if not isinstance(resource.spec, Protectable):
+        return resource
+    return replace(resource, spec=replace(resource.spec, deletion_protection=on))
 
 
 def metadata(environment: Environment, group: Group, api: Api | None = None) -> dict[str, str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from groups.spec import Kind, Ref, Spec
+from groups.spec import Kind, Protectable, Ref, Spec
 
 
 @dataclass(frozen=True)
-class Address(Spec):
+class Address(Protectable):
     """A public IPv4 address, reserved before anything else, so that a name can point to it for good."""
 
     KIND = Kind.ADDRESS
@@ -66,7 +66,7 @@ class Subnet(Spec):
 
 
 @dataclass(frozen=True)
-class InternalAddress(Spec):
+class InternalAddress(Protectable):
     """An address of the network's own, reserved before the groups, so that they can be told of it."""
 
     KIND = Kind.INTERNAL_ADDRESS
@@ -126,7 +126,7 @@ class ServiceAccount(Spec):
 
 
 @dataclass(frozen=True)
-class Secret(Spec):
+class Secret(Protectable):
     """A secret and the accounts that may read it. `addresses` and `domain` are whom a certificate is made for.
 
     `provided`: the operator put a certificate of his own in its place; whom that is for is his to say.
@@ -151,7 +151,7 @@ class Secret(Spec):
 
 
 @dataclass(frozen=True)
-class DataRecord(Spec):
+class DataRecord(Protectable):
     """Whether a data disk got its rows, kept apart from the disk: an empty one is a loss from then on.
 
     `seeded` becomes true once the environment was healthy with it, and stays so while the data lives.

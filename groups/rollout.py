@@ -15,6 +15,7 @@ from groups.inspect import inspect
 from groups.kinds.record import remember_seeded
 from groups.observe import observe
 from groups.plan import KEPT, Plan, destruction, plan
+from groups.protection import check_deletions, check_file
 from groups.spec import Existing, Kind, Observed
 from groups.status import Status
 from kit.output import Talk
@@ -46,10 +47,16 @@ def prepare(session: Session, environment: Environment) -> Prepared:
 def prepare_destruction(
     session: Session, environment: Environment, *, delete_data: bool = False, keep_address: bool = False
 ) -> Prepared:
-    """What leaves nothing of the environment but its data disks, and its public addresses with `keep_address`."""
+    """What leaves nothing of the environment but its data disks, and its public addresses with `keep_address`.
+
+    Raises Protected where `deletion_protection` forbids it, in the file or still in the cloud.
+    """
     observed = observe(session, environment.name)
+    check_file(environment)
     keep = (frozenset() if delete_data else KEPT) | ({Kind.ADDRESS} if keep_address else frozenset())
-    return Prepared(destruction(observed, keep=keep), observed)
+    the_plan = destruction(observed, keep=keep)
+    check_deletions(the_plan)
+    return Prepared(the_plan, observed)
 
 
 def roll_out(session: Session, environment: Environment, prepared: Prepared, talk: Talk, *, timeout: float) -> Status:

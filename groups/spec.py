@@ -61,6 +61,13 @@ class Spec:
         return tuple(name for name in names if getattr(self, name) != getattr(other, name))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Protectable(Spec):
+    """A kind of resource that the API does not delete while its `deletion_protection` is on."""
+
+    deletion_protection: bool = False
+
+
 @dataclass(frozen=True)
 class HealthCheck:
     """HTTP 200 on `path`, asked every `interval` seconds; thresholds are counts in a row."""
@@ -123,7 +130,7 @@ class Template:
 
 
 @dataclass(frozen=True)
-class InstanceGroup(Spec):
+class InstanceGroup(Protectable):
     """A group of equal machines that heals itself; with `balanced` it keeps a target group of its own name."""
 
     KIND = Kind.GROUP
@@ -157,7 +164,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Balancer(Spec):
+class Balancer(Protectable):
     """A network load balancer on a reserved address before one group's targets; one with a subnet is internal."""
 
     KIND = Kind.BALANCER

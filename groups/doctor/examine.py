@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from cloud.session import Session
 from envs.model import Environment
 from groups.doctor.finding import Finding, State, failed, looked, ok
-from groups.doctor.rights import FOLDER, ROLES, WHO, folder, identity, roles
+from groups.doctor.rights import FOLDER, ROLES, WHO, belonging, folder, identity, roles
 from groups.doctor.room import IMAGES, QUOTAS, ZONES, baked, families, room, zones
 from groups.doctor.tools import tools
 from kit.errors import SamovarError
@@ -26,6 +26,8 @@ def examine(connect: Callable[[], Session], environment: Environment | None, *, 
     yield ok(ENDPOINT, f"{session.access.endpoint} answers")
     yield from looked(WHO, lambda: identity(session))
     yield from looked(FOLDER, lambda: folder(session))
+    if environment:
+        yield from looked(FOLDER, lambda: belonging(session, environment))
     yield from looked(ROLES, lambda: roles(session), State.UNKNOWN)
     wanted = environment.zones if environment else (session.access.zone,)
     yield from looked(ZONES, lambda: zones(session, wanted))

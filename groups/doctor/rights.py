@@ -14,7 +14,9 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 
 from cloud.labels import is_ours
 from cloud.session import Session
+from envs.model import Environment
 from groups.doctor.finding import Finding, State, ok
+from groups.folder import check_folder
 
 WHO, FOLDER, ROLES = "identity", "folder", "roles"
 WANTED = {
@@ -50,6 +52,13 @@ def folder(session: Session) -> Iterator[Finding]:
         yield Finding(FOLDER, State.FAILURE, f"{about}, not of {wanted}", "let YC_CLOUD_ID and YC_FOLDER_ID agree")
     else:
         yield ok(FOLDER, about)
+
+
+def belonging(session: Session, environment: Environment) -> Iterator[Finding]:
+    """Whether it is the folder that the environment's file names."""
+    if lines := check_folder(session, environment):
+        remedy = f"add to its config.yaml: {', '.join(lines)}"
+        yield Finding(FOLDER, State.WARNING, f"{environment.name} does not say which folder it belongs to", remedy)
 
 
 def roles(session: Session) -> Iterator[Finding]:

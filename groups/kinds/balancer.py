@@ -26,6 +26,7 @@ MASK = {
     "listeners": "listener_specs",
     "group": "attached_target_groups",
     "check": "attached_target_groups",
+    "deletion_protection": "deletion_protection",
 }
 """The API's field for each of ours that can change."""
 
@@ -51,6 +52,7 @@ class Balancers:
             group=names.of(attached.target_group_id),
             check=_read_check(attached),
             subnet=", ".join(sorted({names.of(found.subnet_id) for found in message.listeners if found.subnet_id})),
+            deletion_protection=message.deletion_protection,
         )
 
     def create(self, work: Work, resource: Resource) -> Begun:
@@ -83,6 +85,7 @@ def parts(work: Work, resource: Resource) -> dict[str, Any]:
     spec = cast("Balancer", resource.spec)
     where = _where(work, spec)
     return {
+        "deletion_protection": spec.deletion_protection,
         "listener_specs": [
             rpc.ListenerSpec(
                 name=listener.name,

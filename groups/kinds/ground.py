@@ -19,7 +19,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from cloud.session import Session
 from groups.foundation import Address, InternalAddress, Network, Subnet
 from groups.kinds.base import Begun, Fixed, Names, Work, begun
-from groups.spec import Existing, Kind, Ref, Resource
+from groups.spec import Existing, Kind, Protectable, Ref, Resource
 
 
 class Addresses(Fixed):
@@ -32,7 +32,8 @@ class Addresses(Fixed):
         return {message.external_ipv4_address.address: message.name}
 
     def read(self, message: AddressMessage, _: Names) -> Address:
-        return Address(zone=message.external_ipv4_address.zone_id)
+        zone = message.external_ipv4_address.zone_id
+        return Address(zone=zone, deletion_protection=message.deletion_protection)
 
     def create(self, work: Work, resource: Resource) -> Begun:
         spec = cast("Address", resource.spec)
@@ -40,10 +41,14 @@ class Addresses(Fixed):
             folder_id=work.session.folder_id,
             name=resource.name,
             labels=work.labels(resource),
+            deletion_protection=spec.deletion_protection,
             external_ipv4_address_spec=addresses.ExternalIpv4AddressSpec(zone_id=spec.zone),
         )
         operation = work.session.client(AddressServiceStub).Create(request)
         return begun(operation, addresses.CreateAddressMetadata(), lambda made: made.address_id)
+
+    def update(self, work: Work, existing: Existing, wanted: Resource, _: tuple[str, ...]) -> Begun:
+        return _protect(work, existing, wanted)
 
     def delete(self, session: Session, existing: Existing) -> Operation:
         return session.client(AddressServiceStub).Delete(addresses.DeleteAddressRequest(address_id=existing.id))
@@ -59,7 +64,8 @@ class InternalAddresses(Fixed):
         return {message.internal_ipv4_address.address: message.name}
 
     def read(self, message: AddressMessage, names: Names) -> InternalAddress:
-        return InternalAddress(subnet=names.of(message.internal_ipv4_address.subnet_id))
+        subnet = names.of(message.internal_ipv4_address.subnet_id)
+        return InternalAddress(subnet=subnet, deletion_protection=message.deletion_protection)
 
     def create(self, work: Work, resource: Resource) -> Begun:
         spec = cast("InternalAddress", resource.spec)
@@ -67,10 +73,14 @@ class InternalAddresses(Fixed):
             folder_id=work.session.folder_id,
             name=resource.name,
             labels=work.labels(resource),
+            deletion_protection=spec.deletion_protection,
             internal_ipv4_address_spec=addresses.InternalIpv4AddressSpec(subnet_id=work.id(Kind.SUBNET, spec.subnet)),
         )
         operation = work.session.client(AddressServiceStub).Create(request)
         return begun(operation, addresses.CreateAddressMetadata(), lambda made: made.address_id)
+
+    def update(self, work: Work, existing: Existing, wanted: Resource, _: tuple[str, ...]) -> Begun:
+        return _protect(work, existing, wanted)
 
     def delete(self, session: Session, existing: Existing) -> Operation:
         return session.client(AddressServiceStub).Delete(addresses.DeleteAddressRequest(address_id=existing.id))
@@ -81,6 +91,16 @@ def address_of(work: Work, ref: Ref) -> str:
     request = addresses.GetAddressRequest(address_id=work.ids[ref])
     found = work.session.client(AddressServiceStub).Get(request)
     return found.external_ipv4_address.address or found.internal_ipv4_address.address
+
+
+def _protect(work: Work, existing: Existing, wanted: Resource) -> Begun:
+    """Of an address nothing but its protection from deletion ever changes."""
+    request = addresses.UpdateAddressRequest(
+        address_id=existing.id,
+        update_mask=FieldMask(paths=["deletion_protection"]),
+        deletion_protection=cast("Protectable", wanted.spec).deletion_protection,
+    )
+    return Begun(existing.id, work.session.client(AddressServiceStub).Update(request))
 
 
 def _addresses(session: Session) -> Any:

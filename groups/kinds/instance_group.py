@@ -31,6 +31,7 @@ MASK = {
     "check": "health_checks_spec",
     "service_account": "service_account_id",
     "deploy": "deploy_policy",
+    "deletion_protection": "deletion_protection",
 }
 """The API's field for each of ours that can change."""
 
@@ -55,6 +56,7 @@ class InstanceGroups:
             service_account=names.of(message.service_account_id),
             balanced=message.HasField("load_balancer_spec"),
             deploy=_read_deploy(message.deploy_policy),
+            deletion_protection=message.deletion_protection,
         )
 
     def create(self, work: Work, resource: Resource) -> Begun:
@@ -94,6 +96,7 @@ def parts(work: Work, resource: Resource) -> dict[str, Any]:
         ),
         "health_checks_spec": _check(spec.check),
         "service_account_id": work.id(Kind.SERVICE_ACCOUNT, spec.service_account),
+        "deletion_protection": spec.deletion_protection,
     }
     if spec.balanced:
         target_group = api.TargetGroupSpec(name=resource.name, labels=work.labels(resource))

@@ -16,7 +16,7 @@ from cloud.labels import RECORD, is_of
 from cloud.session import Session, side_by_side
 from groups.foundation import DataRecord
 from groups.kinds.base import Begun, Fixed, Names, Work, begun
-from groups.kinds.secret import Readable, let_read, readable
+from groups.kinds.secret import Readable, let_read, protect, readable
 from groups.spec import Existing, Resource
 
 SEEDED = "seeded"
@@ -30,7 +30,11 @@ class Records(Fixed):
         return readable(session, lambda labels: RECORD in labels)
 
     def read(self, record: Readable, names: Names) -> DataRecord:
-        return DataRecord(readers=tuple(sorted(map(names.of, record.readers))), seeded=_seeded(record))
+        return DataRecord(
+            readers=tuple(sorted(map(names.of, record.readers))),
+            seeded=_seeded(record),
+            deletion_protection=record.message.deletion_protection,
+        )
 
     def create(self, work: Work, resource: Resource) -> Begun:
         request = rpc.CreateSecretRequest(
@@ -38,6 +42,7 @@ class Records(Fixed):
             name=resource.name,
             description="whether the data disk of this group got its rows",
             labels={**work.labels(resource), RECORD: SEEDED},
+            deletion_protection=cast("DataRecord", resource.spec).deletion_protection,
             version_description=NO,
             version_payload_entries=[_says(NO)],
         )
@@ -46,8 +51,11 @@ class Records(Fixed):
         work.session.finish(operation, what=f"create {resource.ref}")
         return Begun(made.id, let_read(work, made.id, cast("DataRecord", resource.spec).readers))
 
-    def update(self, work: Work, existing: Existing, wanted: Resource, _: tuple[str, ...]) -> Begun:
-        return Begun(existing.id, let_read(work, existing.id, cast("DataRecord", wanted.spec).readers))
+    def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
+        spec = cast("DataRecord", wanted.spec)
+        if "deletion_protection" in fields:
+            protect(work, existing, on=spec.deletion_protection)
+        return Begun(existing.id, let_read(work, existing.id, spec.readers))
 
     def delete(self, session: Session, existing: Existing) -> Operation:
         return session.client(SecretServiceStub).Delete(rpc.DeleteSecretRequest(secret_id=existing.id))

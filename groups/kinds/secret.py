@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.wrappers_pb2 import BoolValue
 from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest, SetAccessBindingsRequest
 from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
@@ -52,13 +53,18 @@ class Secrets(Fixed):
             readers=tuple(sorted(map(names.of, secret.readers))),
             domain=domain if made == SELF_SIGNED else "",
             provided=not generated and made != SELF_SIGNED,
+            deletion_protection=secret.message.deletion_protection,
         )
 
     def create(self, work: Work, resource: Resource) -> Begun:
         spec = cast("Secret", resource.spec)
         content = _password() if spec.type == PASSWORD else _certificate(work, spec)
         request = rpc.CreateSecretRequest(
-            folder_id=work.session.folder_id, name=resource.name, labels=work.labels(resource), **content
+            folder_id=work.session.folder_id,
+            name=resource.name,
+            labels=work.labels(resource),
+            deletion_protection=spec.deletion_protection,
+            **content,
         )
         operation = work.session.client(SecretServiceStub).Create(request)
         made = begun(operation, rpc.CreateSecretMetadata(), lambda told: told.secret_id)
@@ -68,6 +74,8 @@ class Secrets(Fixed):
     def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
         """Another domain is another version, which the machines fetch by themselves."""
         spec = cast("Secret", wanted.spec)
+        if "deletion_protection" in fields:
+            protect(work, existing, on=spec.deletion_protection)
         if "domain" in fields:
             content = _certificate(work, spec)
             request = rpc.AddVersionRequest(
@@ -102,6 +110,15 @@ def let_read(work: Work, secret_id: str, readers: Iterable[str]) -> Operation:
     bindings = [binding(READER, work.id(Kind.SERVICE_ACCOUNT, name)) for name in readers]
     request = SetAccessBindingsRequest(resource_id=secret_id, access_bindings=bindings)
     return work.session.client(SecretServiceStub).SetAccessBindings(request)
+
+
+def protect(work: Work, existing: Existing, *, on: bool) -> None:
+    """Switches a secret's protection from deletion on or off."""
+    request = rpc.UpdateSecretRequest(
+        secret_id=existing.id, update_mask=FieldMask(paths=["deletion_protection"]), deletion_protection=on
+    )
+    operation = work.session.client(SecretServiceStub).Update(request)
+    work.session.finish(operation, what=f"deletion_protection of {existing.ref}")
 
 
 def _password() -> dict[str, Any]:

@@ -28,7 +28,7 @@ def rollout() -> Iterator[Figure]:
     with cloud() as tool:
         for _ in range(RUNS):
             times.append(timed(lambda: tool.run("rollout", "dev", "--yes")))
-            tool.run("destroy", "dev", "--yes", "--delete-data")
+            tool.run("destroy", "dev", "--delete-data", "--confirm", "dev")
     yield Figure("rollout of `dev` (five machines), from nothing to healthy", seconds(times), "under 12 s")
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
 from yandex.cloud.compute.v1 import disk_service_pb2, instance_service_pb2
@@ -25,6 +26,7 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 
 from cloud import gate
 from cloud.access import Access
+from cloud.failures import CallFailed
 from cloud.labels import of_image
 from cloud.session import Session
 from cloudinit.render import Api
@@ -34,12 +36,15 @@ from groups.apply import apply
 from groups.desired import desired
 from groups.ground import GROUP_ROLES
 from groups.kinds.record import remember_seeded
+from groups.kinds.registry import HANDLERS
 from groups.observe import observe
 from groups.plan import KEPT, Action, Plan, destruction, plan
-from groups.rollout import Prepared, tear_down
-from groups.spec import Kind, Ref
+from groups.protection import Protected, check_deletions
+from groups.rollout import Prepared, prepare_destruction, tear_down
+from groups.spec import Kind, Protectable, Ref
 from images.bakery.publish import publish
 from images.bakery.store import BakedImage
+from kit.errors import ExitCode
 from kit.output import PlainTalk
 from kit.waiting import Pending, wait_for
 from tests.support.simulated import RunningCloud
@@ -296,3 +301,45 @@ def test_the_calls_are_the_same_whosever_the_cloud_is(
         service.destroy(dev, frozenset())
     assert calls[0].total() > 40
     assert calls[0] == calls[1]
+
+
+def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(service: Service, dev: Environment) -> None:
+    protected = replace(dev, deletion_protection=True)
+    service.roll_out(dev)
+    changes = service.plan(protected).changes
+    assert {(change.action, change.reason) for change in changes} == {
+        (Action.UPDATE, "deletion_protection: False -> True")
+    }
+    assert {change.ref.kind for change in changes} == {
+        Kind.ADDRESS,
+        Kind.INTERNAL_ADDRESS,
+        Kind.SECRET,
+        Kind.RECORD,
+        Kind.GROUP,
+        Kind.BALANCER,
+    }
+    service.roll_out(protected)
+    assert service.plan(protected).changes == ()
+    for existing in observe(service.session, dev.name).resources:
+        if isinstance(existing.spec, Protectable):
+            with pytest.raises(CallFailed) as refused:
+                HANDLERS[existing.ref.kind].delete(service.session, existing)
+            assert refused.value.status is grpc.StatusCode.FAILED_PRECONDITION
+    for environment in (protected, dev):
+        with pytest.raises(Protected, match="deletion_protection") as error:
+            prepare_destruction(service.session, environment)
+        assert error.value.code is ExitCode.REFUSED
+    without = replace(dev, groups=tuple(group for group in dev.groups if group.name != "nginx"))
+    with pytest.raises(Protected, match="address dev-nginx"):
+        check_deletions(service.plan(without))
+    service.roll_out(dev)
+    check_deletions(service.plan(without))
+    tear_down(service.session, prepare_destruction(service.session, dev, delete_data=True), PlainTalk())
+    assert service.ids(dev) == {}
+
+
+def test_born_protected_it_is_protected_at_once(service: Service, dev: Environment) -> None:
+    protected = replace(dev, deletion_protection=True)
+    service.roll_out(protected)
+    assert service.plan(protected).changes == ()
+    service.roll_out(dev)

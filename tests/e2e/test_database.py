@@ -199,6 +199,6 @@ def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, add
     assert lost in cli.run("logs", "dev", "postgres-1").stdout
     assert cli.run("rollout", "dev", "--yes", "--timeout", "5", check=False).code != 0
 
-    cli.run("destroy", "dev", "--yes", "--delete-data")
+    cli.run("destroy", "dev", "--delete-data", "--confirm", "dev")
     cli.run("rollout", "dev", "--yes")
     assert sql(cli, "dev-bingo-1", "SELECT count(*) FROM sessions") == [[ROWS]]

@@ -184,7 +184,7 @@ def test_prod_beside_dev_interrupted_finished_and_gone_again(cli: Cli, address: 
     for each in (address, beside):
         assert _answers(partial(get, each, "/db_dummy", timeout=20))
     assert {name for name in _ids(cli) if name.startswith("dev-")} == before.keys()
-    cli.run("destroy", "prod", "--yes", "--delete-data")
+    cli.run("destroy", "prod", "--delete-data", "--confirm", "prod")
     assert _ids(cli) == before
     assert _answers(lambda: get(address, "/ping")) == "pong"
     assert get(address, "/long_dummy", timeout=5), "it is at hand, though nobody asked for it all the while"
@@ -389,7 +389,7 @@ def test_the_database_dies_and_its_rows_come_along(cli: Cli, address: str) -> No
 def test_everything_goes_with_its_data_when_that_is_said(cli: Cli, address: str) -> None:
     assert address
     number = cli.endpoint()["number"]
-    cli.run("destroy", "dev", "--yes", "--delete-data")
+    cli.run("destroy", "dev", "--delete-data", "--confirm", "dev")
     assert cli.json("cloud", "status")["machines"] == []
     assert not list((cli.home / "disks").iterdir())
     cli.run("cloud", "down")

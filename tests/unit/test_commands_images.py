@@ -33,7 +33,7 @@ def test_the_flag_goes_before_the_environment(
         heard.append(ssh_from)
         return ("an image",)
 
-    monkeypatch.setattr(Tool, "session", lambda *_: SimpleNamespace(image_storage=None))
+    monkeypatch.setattr(Tool, "session", lambda *_: SimpleNamespace(image_storage=None, folder_id="", host=True))
     monkeypatch.setattr(builder, "bake_packer", bake_packer)
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/config.yaml").write_text(EDGES.read_text() + file)

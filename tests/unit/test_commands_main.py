@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -164,14 +165,65 @@ def test_every_command_and_option_says_what_it_is_for() -> None:
     check(cli)
 
 
-def test_off_a_terminal_nothing_is_asked() -> None:
-    tool.agree("Delete everything?", yes=False)
-
-
-def test_on_a_terminal_a_no_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for stream in (sys.stdin, sys.stderr):
         monkeypatch.setattr(stream, "isatty", lambda: True)
+
+
+def test_off_a_terminal_nothing_is_asked_and_nothing_irreversible_done() -> None:
+    tool.agree("Change everything?", yes=False)
+    with pytest.raises(tool.Unconfirmed) as error:
+        tool.agree("Delete everything?", yes=False, irreversible=True)
+    assert (error.value.code, error.value.remedy) == (ExitCode.REFUSED, "give --yes")
+    tool.agree("Delete everything?", yes=True, irreversible=True)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_a_no_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rich_click, "confirm", lambda *_, **__: False)
     with pytest.raises(tool.Declined):
         tool.agree("Delete everything?", yes=False)
     tool.agree("Delete everything?", yes=True)
+
+
+def test_a_name_is_confirmed_or_typed_and_yes_is_no_name() -> None:
+    tool.agree_by_name("Delete dev?", "dev", "dev", yes=False)
+    for yes in (False, True):
+        with pytest.raises(tool.Unconfirmed, match="Delete dev") as error:
+            tool.agree_by_name("Delete dev?", "dev", None, yes=yes)
+        assert error.value.remedy == "give --confirm dev"
+    with pytest.raises(tool.Declined, match="prod is not dev"):
+        tool.agree_by_name("Delete dev?", "dev", "prod", yes=True)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_the_name_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for typed, refused in (("dev", False), ("y", True), ("", True)):
+        monkeypatch.setattr(rich_click, "prompt", lambda *_, answer=typed, **__: answer)
+        with pytest.raises(tool.Declined) if refused else nullcontext():
+            tool.agree_by_name("Delete dev?", "dev", None, yes=False)
+    with pytest.raises(tool.Unconfirmed):
+        tool.agree_by_name("Delete dev?", "dev", None, yes=True)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--delete-data"], ["--delete-data", "--yes"]])
+def test_destroy_off_a_terminal_is_refused_before_any_cloud_is_asked(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    assert main(["--home", str(home), "destroy", "dev", *arguments]) == ExitCode.REFUSED
+    assert f"remedy: give {'--confirm dev' if arguments else '--yes'}" in capsys.readouterr().err
+    assert not home.exists()
+
+
+def test_a_protected_environment_is_not_destroyed_whatever_is_confirmed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "envs" / "dev"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text((ROOT / "envs/dev/config.yaml").read_text() + "deletion_protection: true\n")
+    base = ["--home", str(tmp_path / "home"), "--envs", str(folder.parent), "destroy", "dev"]
+    assert main([*base, "--yes", "--delete-data", "--confirm", "dev"]) == ExitCode.REFUSED
+    assert "deletion_protection: false" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()

@@ -12,6 +12,7 @@ from envs.model import Balancer as EnvBalancer
 from envs.model import BalancerType, CloudKind, DataDisk, Environment, Group, Health, Machine
 from groups.desired import desired
 from groups.plan import Action, Change, Plan, destruction, early_deletions, late_deletions, plan
+from groups.protection import lost
 from groups.spec import Existing, InstanceGroup, Kind, Observed, Ref, Resource
 
 GIB = 2**30
@@ -107,6 +108,14 @@ def test_a_group_taken_from_the_file_is_deleted_and_the_other_left_alone() -> No
     bingo = Group("bingo", "bingo", 2, SMALL, HEALTH)
     changes = plan(desired(environment(bingo), IMAGES), rolled_out(NGINX, bingo)).changes
     assert {(change.action, change.ref.name) for change in changes} == {(Action.DELETE, "dev-nginx")}
+
+
+def test_what_no_rollout_brings_back_is_told_apart_from_what_is_made_anew() -> None:
+    bingo = Group("bingo", "bingo", 2, SMALL, HEALTH)
+    without = plan(desired(environment(bingo), IMAGES), rolled_out(NGINX, bingo))
+    assert [str(existing.ref) for existing in lost(without)] == ["address dev-nginx"]
+    moved = plan(desired(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
+    assert (len(moved.changes), lost(moved)) == (3, ())
 
 
 def test_a_machine_that_is_merely_busy_is_not_given_up_at_once_and_one_with_data_later_still() -> None:

@@ -1,0 +1,92 @@
+"""An environment says which folder it belongs to: credentials that lead elsewhere change nothing there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from commands.main import main
+from kit.errors import ExitCode
+from kit.paths import ROOT
+from tests.support.simulated import RunningCloud
+
+Command = Callable[..., tuple[int, str, str]]
+OTHER = "b1gother0000000000000"
+
+
+@pytest.fixture
+def command(
+    cloud: RunningCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs a command on `dev`, whose file has these lines more; returns exit code, stderr and stdout."""
+    text = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
+    ends = cloud.endpoint
+    known = {"YC_ENDPOINT": ends.grpc, "SSL_CERT_FILE": ends.ca, "YC_FOLDER_ID": ends.folder_id, "YC_TOKEN": ends.token}
+    for name in ("YC_SERVICE_ACCOUNT_KEY_FILE", "YC_CLOUD_ID", "YC_METADATA_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "envs/dev").mkdir(parents=True)
+
+    def run(lines: str, *arguments: str) -> tuple[int, str, str]:
+        (tmp_path / "envs/dev/config.yaml").write_text(f"{lines}{text}")
+        code = main(["--home", str(tmp_path / "none"), "--envs", str(tmp_path / "envs"), *arguments])
+        shown, said = capsys.readouterr()
+        return code, said, shown
+
+    return run
+
+
+def changes(cloud: RunningCloud) -> str:
+    """All calls so far that change something."""
+    return cloud.home.calls.read_text() if cloud.home.calls.exists() else ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "dev"),
+        ("rollout", "dev", "--yes"),
+        ("destroy", "dev", "--yes"),
+        ("status", "dev"),
+        ("bake", "--env", "dev"),
+        ("logs", "dev", "nginx-1"),
+    ],
+)
+@pytest.mark.parametrize("key", ["folder", "cloud_id"])
+def test_credentials_that_lead_elsewhere_are_refused_before_anything_is_done(
+    cloud: RunningCloud, command: Command, key: str, arguments: tuple[str, ...]
+) -> None:
+    ends = cloud.endpoint
+    leads_to = {"folder": ends.folder_id, "cloud_id": ends.cloud_id}[key]
+    before = changes(cloud)
+    code, said, _ = command(f"{key}: {OTHER}\n", *arguments)
+    assert code == ExitCode.CONFIG
+    assert f"dev belongs to {key} {OTHER}, but a token leads to {key} {leads_to}: nothing was done" in said
+    assert changes(cloud) == before
+
+
+def test_a_variable_does_not_vouch_for_the_cloud(
+    cloud: RunningCloud, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YC_CLOUD_ID", OTHER)
+    code, said, _ = command(f"cloud_id: {OTHER}\n", "status", "dev")
+    assert (code, cloud.endpoint.cloud_id in said) == (ExitCode.CONFIG, True)
+
+
+def test_without_them_the_lines_to_paste_are_said_and_with_them_nothing(cloud: RunningCloud, command: Command) -> None:
+    ends = cloud.endpoint
+    lines = f"folder: {ends.folder_id}\ncloud_id: {ends.cloud_id}\n"
+    code, said, _ = command("", "status", "dev")
+    assert (code, lines in said, "warning: " in said) == (ExitCode.OK, True, True)
+    code, said, _ = command(lines, "status", "dev")
+    assert (code, said) == (ExitCode.OK, "")
+
+
+@pytest.mark.parametrize(("lines", "states"), [(f"folder: {OTHER}\n", ["ok", "failure"]), ("", ["ok", "warning"])])
+def test_the_doctor_finds_it_as_well(command: Command, lines: str, states: list[str]) -> None:
+    _, _, shown = command(lines, "doctor", "dev", "-o", "json")
+    assert [found["state"] for found in json.loads(shown)["findings"] if found["area"] == "folder"] == states
