@@ -7,6 +7,7 @@
 set -euo pipefail
 trap 'echo $? >"$folder/exit"' EXIT # a power cut leaves no time for this
 
+here=$(dirname "$(readlink -f "$0")")
 folder=$1 unit=$2 image=$3 disk=$4
 shift 4
 hold() { # a loop device lasts as long as somebody has it open
@@ -32,6 +33,8 @@ for controller in $(<"$unit/cgroup.controllers"); do
 done
 
 cd "$folder"
+exec > >(exec python3 -I -S "$here/console_log.py" console) 2>&1
+console=$!
 mount -t ext4 -o ro,noatime "$image" image
 mount -t ext4 -o noatime,nobarrier,noinit_itable "$disk" disk
 mkdir -p disk/upper disk/work
@@ -53,4 +56,6 @@ while [ "$code" = 133 ]; do
   wait $! || code=$?
 done
 echo 1 >"$guest/cgroup.kill" # a guest lives on when its nspawn is killed
+exec >/dev/null 2>&1
+wait "$console" || true # until all that it said is written
 exit "$code"

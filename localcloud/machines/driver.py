@@ -18,7 +18,7 @@ from pathlib import Path
 from kit.errors import HostError, WaitTimeout
 from kit.process import run_async
 from kit.waiting import Pending, wait_for_async
-from localcloud.machines import cgroups, nspawn, size
+from localcloud.machines import cgroups, console, nspawn, size
 from localcloud.machines.host import keeper_of_this_host
 from localcloud.machines.keeper import BlockDevice
 from localcloud.machines.loops import attached
@@ -89,8 +89,7 @@ class NspawnDriver:
                 os.kill(pid, signal.SIGKILL)
 
     def console(self, machine_id: str) -> bytes:
-        file = self._home / machine_id / "console"
-        return file.read_bytes() if file.exists() else b""
+        return console.read(self._home / machine_id / "console")
 
     async def close(self) -> None:
         if not any(machine.running for machine in self.observe().values()):
@@ -102,7 +101,7 @@ class NspawnDriver:
         for mount_point in ("image", "disk", "root"):
             (folder / mount_point).mkdir(parents=True, exist_ok=True)
         (folder / "exit").unlink(missing_ok=True)
-        (folder / "console").write_bytes(b"")
+        console.clear(folder / "console")
         size.write_guest_files(folder / "size", memory=machine.memory, cores=machine.cores)
 
     async def _launch(self, machine: Machine, loops: ExitStack) -> None:
@@ -125,7 +124,7 @@ class NspawnDriver:
             pid = cgroups.init_pid(unit)
             if pid is not None:
                 return pid
-            last = _last_lines(folder / "console")
+            last = console.last_lines(folder / "console", CONSOLE_LINES)
             if (folder / "exit").exists():
                 raise HostError(f"machine {machine_id} ended before its init ran: {last}")
             return Pending(last)
@@ -173,8 +172,3 @@ def _exit_code(file: Path) -> int | None:
         return int(file.read_text())
     except (OSError, ValueError):  # not there, or being written
         return None
-
-
-def _last_lines(console: Path) -> str:
-    lines = console.read_text(errors="replace").split("\n")
-    return " | ".join([line.strip() for line in lines if line.strip()][-CONSOLE_LINES:]) or "nothing"

@@ -16,6 +16,7 @@ import pytest
 from kit.errors import HostError, ProcessFailed
 from kit.process import run, run_async
 from kit.waiting import Pending, wait_for, wait_for_async
+from localcloud.machines import console_log
 from localcloud.machines.driver import NspawnDriver
 from localcloud.machines.spec import DataDisk, Machine, Observed
 from tests.e2e.leftovers import leftovers
@@ -169,6 +170,25 @@ async def test_the_console_is_kept_until_the_next_start(cloud: Cloud) -> None:
     assert b"from the guest" not in cloud.driver.console("a")
 
 
+FLOOD = "for i in $(seq 64); do head -c 1M /dev/zero | tr '\\0' x; done >/dev/console"
+
+
+async def test_a_console_without_end_fills_no_disk_and_keeps_its_beginning_and_its_end(cloud: Cloud) -> None:
+    machine = cloud.machine("a")
+    pid = await cloud.boot(machine)
+    boot = cloud.driver.console("a")
+    cloud.inside(machine, f"{FLOOD}; echo the end >/dev/console")
+    wait_for(
+        "the console's end",
+        lambda: b"the end" in cloud.driver.console("a")[-100:] or Pending(repr(cloud.driver.console("a")[-100:])),
+        timeout=SLOW,
+    )
+    files = [file.stat().st_size for file in (cloud.home / "machines/a").glob("console*")]
+    assert sum(files) <= console_log.HEAD + console_log.KEPT * console_log.SEGMENT
+    assert cloud.driver.console("a").startswith(boot[:1000])
+    assert cloud.driver.observe() == {"a": Observed(running=True, pid=pid)}
+
+
 async def test_a_power_cut_ends_everything_at_once_and_no_other_machine(cloud: Cloud) -> None:
     cut, other = cloud.machine("a"), cloud.machine("b")
     await cloud.boot(cut)
@@ -289,6 +309,7 @@ async def test_a_daemon_that_is_killed_loses_no_machine(cloud: Cloud) -> None:
     daemon = f"""
 import asyncio, os, pathlib
 from pathlib import PosixPath
+from localcloud.machines import console_log
 from localcloud.machines.driver import NspawnDriver
 from localcloud.machines.spec import Machine
 driver = NspawnDriver(pathlib.Path({str(cloud.home / "machines")!r}), {cloud.prefix!r})
