@@ -75,7 +75,7 @@ class MachineDriver(Protocol):
         """SIGKILL to all of them, as if they had died by themselves."""
 
     def console(self, machine_id: str) -> bytes:
-        """What the guest wrote on its serial console since its last start: the beginning and the end, where it is long."""
+        """What the guest wrote on its serial console since its last start: of a long one the beginning and the end."""
 
     async def close(self) -> None:
         """Gives back what the driver holds for all machines together (shared image mounts, control groups)."""
