@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.errors import HostError, ProcessFailed
+from kit.locking import exclusive
 from kit.output import Talk
 from kit.paths import ROOT, cache_dir
 from kit.process import run
@@ -64,7 +62,8 @@ def build(tool: GoTool, talk: Talk) -> Path:
     if built(tool):
         return tool.program
     demand_go()
-    with _alone(tool):
+    # Two that build at once would work twice: the second one waits, and finds it built.
+    with exclusive(tool.folder.parent / f"{tool.module}.lock", timeout=TIMEOUT):
         if not built(tool):
             with talk.step(f"{tool.module}: built from its pinned source, a few minutes the first time"):
                 _build(tool)
@@ -111,12 +110,3 @@ def _build(tool: GoTool) -> None:
         ) from failure
     partial.rename(tool.folder)
     log.unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone(tool: GoTool) -> Iterator[None]:
-    """Two that build at once would work twice: the second one waits, and finds it built."""
-    tool.folder.parent.mkdir(parents=True, exist_ok=True)
-    with (tool.folder.parent / f"{tool.module}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import urllib.request
 from dataclasses import replace
+from pathlib import Path
 
 from images.bakery.bundle import standin
 from images.bakery.model import Application, ImageDefinition, InputFile
 from kit.errors import ConfigError
+from kit.locking import exclusive
 from kit.paths import cache_dir
 
 BORROWED = "/tmp/application"  # noqa: S108 - in the bake's own namespace, where it is gone with the bake
 FETCH_TIMEOUT = 60.0
+LOCK_TIMEOUT = 1800.0
 EXECUTABLE, OWNER = 0o755, "root:root"
 
 
@@ -31,22 +34,38 @@ def with_programs(image: ImageDefinition) -> ImageDefinition:
 def obtain(application: Application) -> bytes:
     """Its content, from this user's cache where it was fetched before.
 
+    Images that are baked side by side may ship the same one: it is fetched once, and the others wait for it.
     Raises ConfigError where it cannot be had, or is not what its sha256 says: that names both sums.
     """
+    if not application.url:
+        return _checked(application, standin())
     kept = cache_dir() / "applications" / application.sha256
-    if kept.exists() and _sha256(data := kept.read_bytes()) == application.sha256:
+    if data := _kept(kept, application.sha256):
         return data
-    data = _fetch(application.url) if application.url else standin()
+    with exclusive(kept.with_suffix(".lock"), timeout=LOCK_TIMEOUT):
+        return _kept(kept, application.sha256) or _keep(kept, _checked(application, _fetch(application.url)))
+
+
+def _checked(application: Application, data: bytes) -> bytes:
     if (found := _sha256(data)) != application.sha256:
         raise ConfigError(
             f"application {application.url or application.target}: its sha256 is {found}, not {application.sha256}",
             remedy="if that file is the one you mean, write its sha256 into image.yaml",
         )
-    if application.url:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(".new")
-        partial.write_bytes(data)
-        partial.replace(kept)
+    return data
+
+
+def _kept(kept: Path, sha256: str) -> bytes | None:
+    """None where it is not there, or not what it should be."""
+    data = kept.read_bytes() if kept.exists() else b""
+    return data if _sha256(data) == sha256 else None
+
+
+def _keep(kept: Path, data: bytes) -> bytes:
+    """Called by who holds the lock."""
+    partial = kept.with_suffix(".new")
+    partial.write_bytes(data)
+    partial.replace(kept)
     return data
 
 

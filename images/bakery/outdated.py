@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.locking import exclusive
 from kit.mirrors import sources_for
 from kit.paths import cache_dir
 from kit.process import run
@@ -34,9 +35,10 @@ def mirror_versions(suite: str, packages: Iterable[str]) -> Mapping[str, str]:
     Raises ProcessFailed where the mirror does not answer, HostError where none is configured.
     """
     folder = cache_dir() / "mirror" / suite
-    apt = _apart(folder, sources_for(suite))
-    run(["apt-get", *apt, "--quiet", "--error-on=any", "update"], timeout=FETCH_TIMEOUT)
-    return candidates(run(["apt-cache", *apt, "policy", *sorted(packages)], env={"LC_ALL": "C"}).stdout)
+    with exclusive(folder / "lock", timeout=2 * FETCH_TIMEOUT):  # apt fails at once where another one fetches lists
+        apt = _apart(folder, sources_for(suite))
+        run(["apt-get", *apt, "--quiet", "--error-on=any", "update"], timeout=FETCH_TIMEOUT)
+        return candidates(run(["apt-cache", *apt, "policy", *sorted(packages)], env={"LC_ALL": "C"}).stdout)
 
 
 def candidates(policy: str) -> Mapping[str, str]:

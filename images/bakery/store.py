@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images.bakery.digest import SHORT, image_name
+from kit.files import sync_file, sync_folder, write_private
 from kit.paths import cache_dir
 
 KEPT = 3
@@ -45,21 +46,25 @@ class Store:
     folder: Path
 
     def find(self, name: str, digest: str) -> BakedImage | None:
+        """None also where what stands beside it cannot be read: another bake renews it just now, or it is torn."""
         raw = self.raw(name, digest)
-        if not raw.exists():
+        try:
+            size, packages = raw.stat().st_size, json.loads(raw.with_suffix(".json").read_text())
+        except (FileNotFoundError, ValueError):
             return None
-        packages = json.loads(raw.with_suffix(".json").read_text())
-        return BakedImage(name, digest, raw, raw.stat().st_size, packages)
+        return BakedImage(name, digest, raw, size, packages)
 
     def raw(self, name: str, digest: str) -> Path:
         return self.folder / f"{name}-{digest[:SHORT]}.raw"
 
     def keep(self, name: str, digest: str, partial: Path, packages: Mapping[str, str]) -> BakedImage:
-        """Takes over the finished file `partial`, which lies in the same file system."""
+        """Takes over the finished file `partial`, which lies in the same file system; a power cut tears none."""
         raw = self.raw(name, digest)
         raw.unlink(missing_ok=True)  # a former bake of the same content has other packages
-        raw.with_suffix(".json").write_text(_json(packages))
+        write_private(raw.with_suffix(".json"), _json(packages))
+        sync_file(partial)
         partial.replace(raw)
+        sync_folder(self.folder)
         self._prune(name)
         return BakedImage(name, digest, raw, raw.stat().st_size, packages)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from images.bakery import application
 from images.bakery.application import BORROWED, obtain, the_standin, with_programs
 from images.bakery.bundle import standin
 from images.bakery.definition import load_images
@@ -82,6 +84,26 @@ def test_what_was_fetched_once_is_kept_and_what_is_kept_is_checked(program: Path
     (tmp_path / "cache/samovar/applications" / SHA256).write_bytes(b"spoiled")
     with pytest.raises(ConfigError, match="No such file"):
         obtain(wanted)
+
+
+def test_images_that_ship_the_same_program_and_are_baked_side_by_side_fetch_it_once(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    fetch = application._fetch
+
+    def counted(url: str) -> bytes:
+        fetched.append(url)
+        return fetch(url)
+
+    monkeypatch.setattr(application, "_fetch", counted)
+    for round_ in range(20):
+        content = PROGRAM + bytes([round_])
+        program.write_bytes(content)
+        wanted = Application(TARGET, hashlib.sha256(content).hexdigest(), program.as_uri())
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(obtain, [wanted] * 8)) == {content}
+    assert len(fetched) == 20
 
 
 def test_https_is_fetched_from_whom_is_trusted(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:

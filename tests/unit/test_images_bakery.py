@@ -134,6 +134,18 @@ def test_a_bake_of_the_same_content_takes_the_place_of_the_former(tmp_path: Path
     assert (found.raw.read_text(), dict(found.packages)) == ("2", {"bash": "2"})
 
 
+@pytest.mark.parametrize("torn", ["", "{", None])
+def test_an_image_whose_packages_cannot_be_read_is_baked_anew(tmp_path: Path, torn: str | None) -> None:
+    store = Store(tmp_path)
+    (tmp_path / "partial").touch()
+    kept = store.keep("a", "0" * 64, tmp_path / "partial", {"bash": "1"})
+    beside = kept.raw.with_suffix(".json")
+    beside.unlink()
+    if torn is not None:
+        beside.write_text(torn)
+    assert store.find("a", "0" * 64) is None
+
+
 def test_only_the_newest_forms_of_an_image_stay(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for number, name in enumerate(["a", "a-b", "a", "a", "a"]):

@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from kit.errors import HostError, ProcessFailed, SamovarError
+from kit.files import write_private
 from kit.gotool import GoTool, build, built
 from kit.output import Format, Talk, show, talk
 from kit.process import run
@@ -129,7 +130,7 @@ def _sum(plugin: Path) -> None:
     """Packer takes a plugin only with its digest in a file beside it."""
     file = plugin.with_name(f"{plugin.name}_SHA256SUM")
     if not file.exists():
-        file.write_text(hashlib.sha256(plugin.read_bytes()).hexdigest())
+        write_private(file, hashlib.sha256(plugin.read_bytes()).hexdigest())
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,0 +1,46 @@
+"""Files that are replaced whole: private from the first byte, and on the disk once they have their name."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+PRIVATE = 0o600
+
+
+def write_private(path: Path, data: str | bytes) -> None:
+    """Replaces `path` by a file of mode 0600 that holds `data`; after a power cut it has the old content or the new.
+
+    Two writers at the same time do not disturb each other: the last one wins.
+    """
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Returns once the file's content is on the disk."""
+    _sync(path, os.O_RDONLY)
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns once the names in the folder are on the disk: a rename is not before that."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
