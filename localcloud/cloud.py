@@ -51,6 +51,7 @@ from localcloud.home import Home
 from localcloud.machines.spec import MachineDriver
 from localcloud.network.spec import Fabric
 from localcloud.notices import Notices
+from localcloud.quarantine import Quarantine
 from localcloud.rawfiles.spec import Maker
 from localcloud.services.access import Access
 from localcloud.services.address import AddressService
@@ -98,6 +99,7 @@ class Cloud:
         self.store = store
         self.host = host
         self.notices = Notices()
+        self._quarantine = Quarantine(home.quarantine)
         self.endpoints = ApiEndpointService()
         operations = Operations(store)
         self._addressing = addressing = Addressing(store, host.number)
@@ -182,6 +184,8 @@ class Cloud:
         """What runs, as plain values."""
         observed = self.host.driver.observe()
         self.notices.report("public addresses", *self._addressing.foreign())
+        self.notices.report("quarantine", *self._quarantine.warnings())
+        self.notices.report("unknown machines", *map(_unknown_machine, sorted(self.machines.unknown(observed))))
         return {
             "warnings": list(self.notices.all()),
             "machines": [
@@ -218,11 +222,22 @@ class Cloud:
         self._loop.wake()
 
 
+def _unknown_machine(machine_id: str) -> str:
+    return (
+        f"machine {machine_id} is unknown to the store, which is older than it: it is being shut down, and no other "
+        "machine starts meanwhile; where this stays, daemon.log says why"
+    )
+
+
 def power_on(store: Store) -> None:
-    """The host was started anew, or the cloud was taken down: what ran then is to run, and prove itself, again."""
+    """The host was started anew, or the cloud was taken down: what ran then is to run, and prove itself, again.
+
+    So is what CRASHED, as the API's description of that status says. When a host shuts down its machines may end before
+    the daemon does, and look like that.
+    """
     with store.transaction():
         for instance in store.all(Instance):
-            if instance.status == Instance.RUNNING:
+            if instance.status in {Instance.RUNNING, Instance.CRASHED}:
                 instance.status = Instance.STARTING
                 store.put(instance)
         for balancer_id in store.all_noted(HEALTHY):

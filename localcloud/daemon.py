@@ -32,12 +32,12 @@ from localcloud.home import Endpoint, Home, QuotaSet
 from localcloud.machines.driver import NspawnDriver
 from localcloud.network.fabric import KernelFabric
 from localcloud.operator import ensure_operator
-from localcloud.orphans import drop_orphans
+from localcloud.orphans import settle_files
 from localcloud.ports import LOOPBACK, Ports, listen, ports_of
 from localcloud.rawfiles.maker import HostMaker
 from localcloud.services.addressing import numbers_in_use
 from localcloud.services.quotas import choose_quotas
-from localcloud.store.store import Store
+from localcloud.store.backups import Backups, open_store
 
 log = structlog.get_logger(__name__)
 
@@ -59,19 +59,22 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
     with _only_one(home):
         _log_to_stderr()
         ports = ports_of(home.root / "ports.json")
-        store = Store(home.database)
+        backups = Backups(home.backups)
+        store = open_store(home.database, backups)
+        settle_files(home, store)
+        no_backup = backups.make(store)
         held = claim(home.root, numbers_in_use(store))
         if held.fresh:
             await _sweep(_host(home, held.number))
         host = _host(home, held.number)
         tokens = Tokens(home.pki / "token-secret")
-        drop_orphans(home, store)
         if quotas:
             choose_quotas(store, quotas)
         if held.fresh:
             power_on(store)
             held.mark(fresh=False)
         cloud = Cloud(home, store, tokens, host)
+        cloud.notices.report("backup", *filter(None, [no_backup]))
         end = _Ending()
         async with _serving(home, ports, cloud, tokens, end) as endpoint, running(cloud):
             home.write_endpoint(endpoint)

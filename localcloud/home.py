@@ -81,6 +81,16 @@ class Home:
         return self.root / "disks"
 
     @property
+    def quarantine(self) -> Path:
+        """Disks and images that the store did not know: `<time>/<disks or images>/<id>.raw`."""
+        return self.root / "quarantine"
+
+    @property
+    def backups(self) -> Path:
+        """Copies of the store, the time in their names."""
+        return self.root / "backups"
+
+    @property
     def machines(self) -> Path:
         """The machine driver's own: `<machine id>/`, with the serial console in it."""
         return self.root / "machines"
@@ -92,7 +102,8 @@ class Home:
 
     def make(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for folder in (self.pki, self.images, self.uploads, self.disks, self.machines, self.networks):
+        kept = (self.pki, self.images, self.uploads, self.disks, self.backups)
+        for folder in (*kept, self.machines, self.networks):
             folder.mkdir(exist_ok=True, mode=0o700)
 
     def write_endpoint(self, endpoint: Endpoint) -> None:

@@ -21,8 +21,8 @@ from localcloud.store.store import Store
 
 log = structlog.get_logger(__name__)
 
-STARTING = frozenset({Instance.PROVISIONING, Instance.STARTING})
-MOVING = STARTING | {Instance.STOPPING, Instance.RESTARTING, Instance.DELETING}
+STARTING = frozenset({Instance.PROVISIONING, Instance.STARTING, Instance.RESTARTING})
+MOVING = STARTING | {Instance.STOPPING, Instance.DELETING}
 
 
 class Machines:
@@ -50,17 +50,30 @@ class Machines:
 
     async def step(self) -> None:
         observed = self._driver.observe()
-        instances = {instance.id: instance for instance in self._store.all(Instance)}
-        for instance in instances.values():
+        unknown = self.unknown(observed)
+        for machine_id in unknown:
+            if not self._workers.busy(machine_id):
+                self._workers.start(machine_id, self._shut_down(machine_id))
+        for instance in self._store.all(Instance):
             if self._workers.busy(instance.id):
                 continue
-            if instance.status in MOVING:
+            if instance.status in MOVING and not (unknown and instance.status in STARTING):
                 self._workers.start(instance.id, self._bring(instance.id))
             elif instance.status == Instance.RUNNING:
                 self._notice(instance, observed)
-        for stray in observed.keys() - instances.keys():
-            if not self._workers.busy(stray):
-                self._workers.start(stray, self._driver.remove(stray))
+
+    def unknown(self, observed: Mapping[str, Observed]) -> frozenset[str]:
+        """The machines that the store does not know: it is a restored backup, older than they are.
+
+        Each is shut down in order, so that its disks, which are in the quarantine, are whole. No machine starts until
+        they are gone: one of them may hold a data disk that the store knows as another machine's.
+        """
+        return frozenset(observed) - {instance.id for instance in self._store.all(Instance)}
+
+    async def _shut_down(self, machine_id: str) -> None:
+        log.warning("shutting down a machine that the store does not know", machine=machine_id)
+        await self._driver.stop(machine_id)
+        await self._driver.remove(machine_id)
 
     async def cut_power(self, instance_id: str) -> None:
         """What a drill does to a machine; the instance is seen as crashed at once."""

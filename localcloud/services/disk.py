@@ -18,6 +18,7 @@ from localcloud.services.bound import BoundService
 from localcloud.services.operations import Goal, Operations
 from localcloud.services.quotas import check_sizes
 from localcloud.services.resource import fill, page, stamp, update
+from localcloud.store.files import delete_on_commit, name_on_commit, partial_of
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -126,8 +127,7 @@ class DiskService(BoundService[Disk]):
 
     def drop(self, disk_id: str) -> None:
         self.store.delete(Disk, disk_id)
-        file = self._home.disk(disk_id)
-        self.store.after_commit(lambda: file.unlink(missing_ok=True))
+        delete_on_commit(self.store, self._home.disk(disk_id))
 
     def enlarge(self, disk_id: str, size: int) -> None:
         """Gives a disk that nobody uses now at least this size."""
@@ -137,8 +137,8 @@ class DiskService(BoundService[Disk]):
             self.store.put(disk)
 
     def _make_blank(self, path: Path, size: int) -> None:
-        self.store.after_rollback(lambda: path.unlink(missing_ok=True))
-        with path.open("xb") as file:
+        name_on_commit(self.store, path)
+        with partial_of(path).open("xb") as file:
             os.truncate(file.fileno(), size)
 
     def _grow(self, disk: Disk, size: int) -> None:

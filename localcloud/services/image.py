@@ -21,6 +21,7 @@ from localcloud.services.disk import SOURCE_DISK
 from localcloud.services.operations import Goal, Operations
 from localcloud.services.resource import fill, page, stamp, update
 from localcloud.services.standard_images import FOLDER
+from localcloud.store.files import delete_on_commit, name_on_commit, partial_of
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
@@ -75,7 +76,7 @@ class ImageService(BoundService[Image]):
         if used := [disk.id for disk in self.store.all(Disk) if disk.source_image_id == image.id]:
             raise precondition(f"Image {image.id} is the base of the disk {used[0]}")
         self.store.delete(Image, image.id)
-        self.store.after_commit(lambda: self._home.image(image.id).unlink(missing_ok=True))
+        delete_on_commit(self.store, self._home.image(image.id))
         return self.operations.gone(caller, "Delete image", rpc.DeleteImageMetadata(image_id=image.id))
 
     def ListOperations(self, request: rpc.ListImageOperationsRequest, _: Caller) -> rpc.ListImageOperationsResponse:
@@ -113,7 +114,9 @@ class ImageService(BoundService[Image]):
                 raise precondition(f"Image {request.image_id} is not made yet; a disk made from it makes it")
         else:
             raise unimplemented(f"an image made from {source}")
-        os.link(origin, self._home.image(image.id))
+        file = self._home.image(image.id)
+        name_on_commit(self.store, file)
+        os.link(origin, partial_of(file))
         status = origin.stat()
         image.storage_size = status.st_blocks * 512
         image.min_disk_size = max(image.min_disk_size, status.st_size)

@@ -10,7 +10,7 @@ import errno
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -62,7 +62,7 @@ class Store:
         path.touch(mode=0o600)  # before SQLite makes it: the log that it keeps beside it gets the same mode
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(SCHEMA)
         self._depth = 0
         self._dirty = False
@@ -72,6 +72,16 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+    def damage(self) -> str:
+        """What SQLite finds wrong with the file; empty where it is whole."""
+        found = [row[0] for row in self._read("PRAGMA quick_check(1)", ())]
+        return "" if found == ["ok"] else str(found[0])
+
+    def copy_to(self, path: Path) -> None:
+        """Writes what is committed now into a database of its own, which must be new or empty."""
+        with closing(sqlite3.connect(path)) as copy:
+            self._db.backup(copy)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """`listener` is called after each transaction that changed something."""

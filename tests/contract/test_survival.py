@@ -183,6 +183,7 @@ def whole(world: MortalCloud) -> str:
         "by the new template": ({instance.metadata["key"] for instance in instances}, {"new"}),
         "disks": ({disk.id for disk in store.all(Disk)}, {instance.boot_disk.disk_id for instance in instances}),
         "files of disks": ({file.stem for file in world.home.disks.iterdir()}, {disk.id for disk in store.all(Disk)}),
+        "quarantine": (list(world.home.quarantine.rglob("*.raw")), []),
         "files of images": ([file.suffix for file in world.home.images.iterdir()], [".raw"]),
         "targets": (sorted(map(str, group.targets)), sorted(str(target_of(instance)) for instance in instances)),
         "interfaces": ({nic.machine_id for nic in network.nics}, ids),

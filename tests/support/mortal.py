@@ -23,7 +23,7 @@ from localcloud.home import Home
 from localcloud.machines.spec import Machine, Observed
 from localcloud.network.spec import Network
 from localcloud.operator import Operator, ensure_operator
-from localcloud.orphans import drop_orphans
+from localcloud.orphans import settle_files
 from localcloud.store.store import Store
 from tests.support.simulated import NUMBER, SimulatedDriver, SimulatedFabric, SimulatedMaker
 
@@ -151,7 +151,7 @@ class MortalCloud:
 
     def _start(self, store: Store, fate: Fate) -> None:
         """As the daemon does it."""
-        drop_orphans(self.home, store)
+        settle_files(self.home, store)
         tokens = Tokens(self.home.pki / "token-secret")
         host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate), SimulatedMaker())
         self.cloud = Cloud(self.home, store, tokens, host)
