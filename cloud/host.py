@@ -44,6 +44,11 @@ class Host:
             for found in self.status()["machines"]
         )
 
+    def addresses(self) -> frozenset[str] | None:
+        """The public addresses that this host sends to the cloud's networks; None where it has no networks."""
+        found = self._rest.json("GET", "/localcloud/addresses")["addresses"]
+        return None if found is None else frozenset(found)
+
     def kill(self, wanted: str) -> HostMachine:
         """Cuts the power of the machine of that id, name, or hostname; returns what it was."""
         machine = pick(self.machines(), wanted)

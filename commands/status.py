@@ -30,10 +30,8 @@ EVERY = 1.0
 @pass_tool
 def status(tool: Tool, env: str, fmt: Format, *, watch: bool, exit_code: bool) -> int:
     """Show the groups and machines of ENV, how well they are, and the addresses that answer."""
-    from groups.inspect import inspect
-
     environment, session = tool.open(env)
-    found = inspect(session, environment)
+    found = _look(session, environment)
     _show(found, fmt)
     if watch:
         _watch(session, environment, found, fmt)
@@ -52,12 +50,17 @@ def logs(tool: Tool, env: str, machine: str) -> None:
     click.echo(console(session, environment.name, machine), nl=False)
 
 
-def _watch(session: Session, environment: Environment, last: Status, fmt: Format) -> None:
+def _look(session: Session, environment: Environment) -> Status:
+    from groups.answers import with_answers
     from groups.inspect import inspect
 
+    return with_answers(session, inspect(session, environment))
+
+
+def _watch(session: Session, environment: Environment, last: Status, fmt: Format) -> None:
     while True:
         time.sleep(EVERY)
-        found = inspect(session, environment)
+        found = _look(session, environment)
         if found != last:
             click.echo()
             _show(found, fmt)
@@ -86,4 +89,5 @@ def _status_tables(found: Status) -> list[RenderableType]:
     tables += [Text(f"{m.name} says: {m.said}") for group in found.groups for m in group.machines if m.said]
     if found.endpoints:
         tables.append(table(("ADDRESS",), [(url,) for _, url in found.endpoints]))
+    tables += [Text(f"{url} {reason}") for url, reason in found.unanswered]
     return tables

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cloud.session import Session
 from cloudinit.render import Api
 from envs.model import Environment
+from groups.answers import when_answered
 from groups.apply import apply, clear
 from groups.desired import desired
 from groups.gates import settle
@@ -62,7 +63,8 @@ def prepare_destruction(
 def roll_out(session: Session, environment: Environment, prepared: Prepared, talk: Talk, *, timeout: float) -> Status:
     """Carries the plan out and waits until the environment is healthy; an empty plan is waited for as well.
 
-    What is no longer wanted goes last: a group under another name, or in other subnets, has then taken over.
+    What is no longer wanted goes last: a group under another name, or in other subnets, has then taken over. At the
+    end the addresses have to answer.
     """
     running = apply(session, prepared.plan, prepared.observed, talk)
     status = None if prepared.plan.changes else inspect(session, environment)
@@ -71,7 +73,7 @@ def roll_out(session: Session, environment: Environment, prepared: Prepared, tal
             status = settle(session, environment, running, talk, timeout=timeout)
     clear(session, prepared.plan, talk)
     remember_seeded(session, environment.name)
-    return status
+    return when_answered(session, status, talk)
 
 
 def tear_down(session: Session, prepared: Prepared, talk: Talk) -> None:

@@ -56,24 +56,28 @@ class GroupStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The whole environment. `endpoints` are pairs of scheme and URL."""
+    """The whole environment. `endpoints` are pairs of scheme and URL, `unanswered` of URL and what is wrong there."""
 
     environment: str
     groups: tuple[GroupStatus, ...]
     endpoints: tuple[tuple[str, str], ...] = ()
+    unanswered: tuple[tuple[str, str], ...] = ()
 
     @property
     def healthy(self) -> bool:
-        """Whether there are groups and each is healthy."""
-        return bool(self.groups) and all(group.healthy for group in self.groups)
+        """Whether there are groups, each is healthy, and nothing is wrong with an address."""
+        return bool(self.groups) and all(group.healthy for group in self.groups) and not self.unanswered
 
     def to_json(self) -> StatusJson:
-        return {
+        found: StatusJson = {
             "environment": self.environment,
             "healthy": self.healthy,
             "endpoints": {"http": self._urls("http"), "https": self._urls("https")},
             "groups": [_group_json(group) for group in self.groups],
         }
+        if self.unanswered:
+            found["unanswered"] = [{"url": url, "reason": reason} for url, reason in self.unanswered]
+        return found
 
     def _urls(self, scheme: str) -> list[str]:
         return [url for found, url in self.endpoints if found == scheme]
@@ -113,12 +117,23 @@ class EndpointsJson(TypedDict):
     https: list[str]
 
 
+class UnansweredJson(TypedDict):
+    """A URL that this environment's machines do not answer from here, and what is seen instead."""
+
+    url: str
+    reason: str
+
+
 class StatusJson(TypedDict):
-    """An environment: `healthy` where there are groups and each has just the machines that are wanted, all well."""
+    """An environment: `healthy` where each group has just the machines wanted, all well, and every address answers.
+
+    One without groups is not. `unanswered` is there where an address does not answer, which is asked last.
+    """
 
     environment: str
     healthy: bool
     endpoints: EndpointsJson
+    unanswered: NotRequired[list[UnansweredJson]]
     groups: list[GroupJson]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -179,6 +180,10 @@ class Cloud:
             return False
         self.host.driver.kill_processes(machine_id, unit)
         return True
+
+    async def addresses(self) -> frozenset[IPv4Address] | None:
+        """The public addresses that the host's own routes send to this cloud; None where they are simulated."""
+        return await self.host.fabric.routed()
 
     def report(self) -> dict[str, Any]:
         """What runs, as plain values."""

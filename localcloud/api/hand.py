@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -20,6 +21,9 @@ class Handled(Protocol):
     def report(self) -> dict[str, Any]:
         """What runs, as plain values."""
 
+    async def addresses(self) -> frozenset[IPv4Address] | None:
+        """The public addresses that the host sends here; None where nothing is sent."""
+
     async def cut_power(self, machine_id: str) -> bool:
         """False where there is no such machine."""
 
@@ -35,6 +39,10 @@ def hand_routes(cloud: Handled, report: Callable[[], Any], shut_down: Callable[[
 
     async def status(_: web.Request) -> web.Response:
         return web.json_response(report())
+
+    async def addresses(_: web.Request) -> web.Response:
+        found = await cloud.addresses()
+        return web.json_response({"addresses": None if found is None else sorted(map(str, found))})
 
     async def kill(request: web.Request) -> web.Response:
         machine_id = request.match_info["id"]
@@ -57,6 +65,7 @@ def hand_routes(cloud: Handled, report: Callable[[], Any], shut_down: Callable[[
 
     return [
         web.get("/localcloud/status", status),
+        web.get("/localcloud/addresses", addresses),
         web.post(f"{MACHINE}:kill", kill),
         web.get(UNIT, processes),
         web.post(f"{UNIT}:kill", crash),

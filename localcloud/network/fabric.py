@@ -121,6 +121,9 @@ class KernelFabric:
     async def probe(self, target: health.Target) -> health.Result:
         return await health.probe(self.socket_in, target)
 
+    async def routed(self) -> frozenset[IPv4Address]:
+        return await host.routed_into(self._names.host_link_prefix)
+
     async def close(self) -> None:
         await self._mirrors.close()
         for folder in self._folder.glob("*/"):

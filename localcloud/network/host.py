@@ -13,7 +13,7 @@ from typing import Any
 from kit.errors import ProcessFailed
 from kit.process import run_async
 from localcloud.network.links import Link, Seen
-from localcloud.network.names import NETNS_DIR
+from localcloud.network.names import NETNS_DIR, PUBLIC
 
 
 async def batch(program: str, lines: Sequence[str], namespace: str | None = None) -> None:
@@ -43,6 +43,16 @@ async def routed(host_link: str) -> frozenset[IPv4Address]:
     """The public addresses whose route on the host leads into this link."""
     answer = await run_async(("ip", "-j", "route", "show", "table", "local", "dev", host_link))
     return frozenset(IPv4Address(route["dst"]) for route in json.loads(answer.stdout or "[]"))
+
+
+async def routed_into(link_prefix: str) -> frozenset[IPv4Address]:
+    """The public addresses whose route on the host leads into any link of such a name. The first route counts."""
+    answer = await run_async(("ip", "-j", "-4", "route", "show", "table", "local", "root", str(PUBLIC)))
+    links: dict[str, str] = {}
+    for route in json.loads(answer.stdout or "[]"):
+        links.setdefault(route["dst"], route.get("dev", ""))
+    ours = (address for address, link in links.items() if link.startswith(link_prefix))
+    return frozenset(IPv4Address(address) for address in ours if "/" not in address)
 
 
 async def drop_flows(namespace: str, target: IPv4Address) -> None:

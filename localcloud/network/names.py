@@ -12,6 +12,8 @@ from localcloud.network.spec import Nic, Subnet
 NETNS_DIR = Path("/run/netns")
 DOMAIN = "internal"
 
+PUBLIC = IPv4Network("127.66.0.0/16")
+"""The public addresses of all local clouds of a host; the third byte is a cloud's number."""
 CLIENTS = IPv4Address("127.65.0.1")
 """The source of every connection that the host opens to a public address."""
 METADATA = IPv4Address("169.254.169.254")

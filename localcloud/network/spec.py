@@ -136,5 +136,8 @@ class Fabric(Protocol):
     async def probe(self, target: Target) -> Result:
         """One probe of a health check, from the network's own address for that; over within the check's timeout."""
 
+    async def routed(self) -> frozenset[IPv4Address] | None:
+        """The public addresses that the host sends to these networks, whoever else wanted them; None without a host."""
+
     async def close(self) -> None:
         """Removes every network that is left, of an earlier run of the daemon too."""

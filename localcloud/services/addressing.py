@@ -13,11 +13,10 @@ from yandex.cloud.vpc.v1.address_pb2 import Address
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from localcloud.api.refusal import Refused, invalid, precondition
+from localcloud.network.names import PUBLIC
 from localcloud.store.store import Store
 
 RESERVED = 3  # the network's own, the gateway (.1), the name server (.2)
-PUBLIC = IPv4Network("127.66.0.0/16")
-"""The public addresses of all local clouds; the third byte is a cloud's number."""
 
 
 class Addressing:

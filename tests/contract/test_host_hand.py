@@ -31,3 +31,7 @@ def test_a_unit_is_the_name_of_a_service(cloud: RunningCloud, unit: str) -> None
 def test_nobody_else_may_reach_into_a_machine(cloud: RunningCloud) -> None:
     with pytest.raises(CloudError, match="401"):
         hand(cloud, "t1.stranger.token").crash("fhm1", "bingo.service")
+
+
+def test_simulated_machines_have_no_addresses_that_could_be_asked(cloud: RunningCloud) -> None:
+    assert hand(cloud).addresses() is None

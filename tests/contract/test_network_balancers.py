@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from kit.process import run_async
 from localcloud.network.health import Health, HealthCheck, Prober, Status, Target
 from localcloud.network.names import HEALTH_CHECKS
 from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
@@ -37,6 +38,18 @@ async def test_the_host_reaches_targets_in_turn_at_a_public_address(lab: Lab) ->
     answers = Counter([ask_host(lab.public(5)) for _ in range(200)])
     assert answers.keys() == {"m10 10.30.0.1", "m11 10.30.0.1"}
     assert min(answers.values()) > 50
+
+
+async def test_an_address_whose_route_another_cloud_has_taken_is_no_longer_ours(lab: Lab) -> None:
+    net = network(10, forwards=(lab.balancer(10),))
+    await lab.fabric.apply(net)
+    assert await lab.fabric.routed() == {lab.public(5)}
+    other = ("ip", "route", "replace", "table", "local", "local", f"{lab.public(5)}/32", "dev", "lo")
+    await run_async(other)
+    try:
+        assert await lab.fabric.routed() == frozenset()
+    finally:
+        await run_async(("ip", "route", "del", "table", "local", f"{lab.public(5)}/32", "dev", "lo"))
 
 
 async def test_no_request_fails_while_the_balancer_changes_a_hundred_times(lab: Lab) -> None:

@@ -118,6 +118,9 @@ class SimulatedFabric:
         made.settimeout(0)
         return made
 
+    async def routed(self) -> None:
+        """Nothing is sent to a simulated machine."""
+
     async def probe(self, target: Target) -> Result:
         return await probe(self.socket_in, target)
 

@@ -1,0 +1,109 @@
+"""A status is green only where the addresses that it shows are answered by its own machines."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from groups import answers
+from groups.answers import when_answered, with_answers
+from groups.status import GroupStatus, MachineStatus, Status
+from kit.errors import WaitTimeout
+from kit.output import talk
+
+MACHINE = MachineStatus("dev-nginx-1", "ru-central1-a", "10.30.0.3", "RUNNING_ACTUAL", "image", "HEALTHY")
+GROUP = GroupStatus("nginx", 1, "image", (MACHINE,))
+HERE = "127.0.0.1"
+
+
+class _Edge(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Answers 404, as an edge does that shows nothing of itself to the world."""
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def _edge() -> Iterator[str]:
+    with ThreadingHTTPServer((HERE, 0), _Edge) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{HERE}:{server.server_address[1]}/"
+        server.shutdown()
+
+
+def _session(routed: frozenset[str] | None) -> Any:
+    return SimpleNamespace(host=SimpleNamespace(addresses=lambda: routed))
+
+
+def _elsewhere() -> Any:
+    """A session with a cloud whose host is not ours."""
+    return SimpleNamespace(host=None)
+
+
+def _status(url: str) -> Status:
+    return Status("dev", (GROUP,), (("http", url),))
+
+
+def _shut() -> str:
+    with socket.socket() as probe:
+        probe.bind((HERE, 0))
+        return f"http://{HERE}:{probe.getsockname()[1]}/"
+
+
+def test_any_answer_of_ones_own_machines_will_do() -> None:
+    with _edge() as url:
+        assert with_answers(_session(frozenset({HERE})), _status(url)).healthy
+        assert with_answers(_elsewhere(), _status(url)).healthy
+
+
+def test_an_address_that_leads_to_another_cloud_is_not_green_whoever_answers() -> None:
+    with _edge() as url:
+        found = with_answers(_session(frozenset({"127.66.2.1"})), _status(url))
+    assert not found.healthy
+    assert "is not routed to this cloud" in found.unanswered[0][1]
+    assert found.to_json()["unanswered"][0]["url"] == url
+
+
+@pytest.mark.parametrize("session", [_session(frozenset({HERE})), _elsewhere()])
+def test_an_address_that_nobody_answers_is_not_green(session: Any) -> None:
+    found = with_answers(session, _status(_shut()))
+    assert not found.healthy
+    assert "Connection refused" in found.unanswered[0][1]
+
+
+def test_one_that_takes_connections_and_says_nothing_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "TIMEOUT", 0.2)
+    with socket.create_server((HERE, 0)) as mute:
+        began = time.monotonic()
+        found = with_answers(_elsewhere(), _status(f"http://{HERE}:{mute.getsockname()[1]}/"))
+    assert "timed out" in found.unanswered[0][1]
+    assert time.monotonic() - began < 5
+
+
+def test_machines_that_are_simulated_are_not_asked() -> None:
+    assert with_answers(_session(None), _status(_shut())).healthy
+
+
+def test_what_is_not_healthy_is_not_asked() -> None:
+    status = Status("dev", (GroupStatus("nginx", 2, "image", (MACHINE,)),), (("http", _shut()),))
+    assert with_answers(_session(frozenset()), status) == status
+
+
+def test_a_rollout_fails_where_the_host_is_ours_and_warns_from_a_closed_network(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(answers, "SETTLING", 0.2)
+    with pytest.raises(WaitTimeout, match="dev answers"):
+        when_answered(_session(frozenset()), _status(_shut()), talk())
+    assert not when_answered(_elsewhere(), _status(_shut()), talk()).healthy
+    assert "warning: http://127.0.0.1" in capsys.readouterr().err
