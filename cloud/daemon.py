@@ -11,13 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cloud.access import Access
 from kit.errors import HostError
 from kit.paths import ROOT
-from kit.process import exit_of, start_detached
+from kit.process import exit_of, run, start_detached
 from kit.waiting import Pending, wait_for
 
+CLAIMS = Path("/run/samovar")
+"""A file for each cloud that this host holds something of: it names the home, after `fresh:` where little stands."""
+STOPPED = frozenset("Tt")
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 120.0
 LOG = "daemon.log"
@@ -61,7 +65,41 @@ def read_endpoint(home: Path) -> Daemon | None:
 def find(home: Path) -> Daemon | None:
     """The daemon of that home, if its process lives."""
     daemon = read_endpoint(home)
-    return daemon if daemon and _runs(daemon.pid) else None
+    if daemon is None or not _runs(daemon.pid):
+        return None
+    if _state(daemon.pid) in STOPPED:
+        raise HostError(
+            f"the local cloud's daemon (pid {daemon.pid}) is stopped, and answers nobody",
+            remedy=f"resume it: kill -CONT {daemon.pid}; or end it (its machines outlive it): kill -KILL {daemon.pid}",
+        )
+    return daemon
+
+
+def is_on_host(home: Path) -> bool:
+    """Whether this host holds anything of the cloud of that home, whether or not its daemon runs."""
+    claims = (file.read_text().removeprefix("fresh:") for file in CLAIMS.glob("[0-9]*"))
+    return str(home.resolve()) in claims
+
+
+def running_machines(home: Path) -> list[dict[str, Any]]:
+    """The machines of a cloud whose daemon does not run."""
+    shown = run([*_command(home), "--show"], env=_ENVIRONMENT)
+    found: list[dict[str, Any]] = json.loads(shown.stdout)["machines"]
+    return found
+
+
+def take_down(home: Path) -> None:
+    """Takes off this host what a daemon that ended has left there."""
+    run([*_command(home), "--take-down"], env=_ENVIRONMENT, timeout=STOP_TIMEOUT, logfile=home / LOG)
+
+
+def silent(daemon: Daemon, home: Path) -> HostError:
+    """The error of a daemon that runs and takes no request."""
+    return HostError(
+        f"the local cloud's daemon (pid {daemon.pid}) runs and does not answer",
+        remedy=f"its log is {home / LOG}; end it, and run the command again: kill -KILL {daemon.pid}; "
+        "its machines outlive it",
+    )
 
 
 def find_or_start(home: Path) -> Daemon:
@@ -83,26 +121,27 @@ def start(home: Path, quotas: str) -> Daemon:
         return _start(home, "--quotas", quotas)
 
 
-def wait_until_gone(daemon: Daemon, home: Path) -> None:
-    """Returns when the daemon's process has ended; HostError where it did not come to the end of what it had to do."""
+def wait_until_gone(daemon: Daemon) -> None:
+    """Returns when the daemon's process has ended."""
     wait_for(
         f"the local cloud's daemon (pid {daemon.pid}) ends",
         lambda: Pending("still running") if _runs(daemon.pid) else True,
         timeout=STOP_TIMEOUT,
         interval=0.05,
+        remedy=f"end it, and run `cloud down` again: kill -KILL {daemon.pid}",
     )
-    if read_endpoint(home) is not None:
-        raise HostError(
-            f"the local cloud ended without taking everything down{_tail(home / LOG)}",
-            remedy="run `cloud down` again: it starts the daemon once more for that",
-        )
+
+
+_ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
+
+
+def _command(home: Path) -> list[str | Path]:
+    return [sys.executable, "-m", "localcloud", "--home", home]
 
 
 def _start(home: Path, *options: str) -> Daemon:
     log = home / LOG
-    pid = start_detached(
-        [sys.executable, "-m", "localcloud", "--home", home, *options], logfile=log, env={"PYTHONPATH": str(ROOT)}
-    )
+    pid = start_detached([*_command(home), *options], logfile=log, env=_ENVIRONMENT)
 
     def probe() -> Daemon | Pending:
         if daemon := find(home):
@@ -143,6 +182,14 @@ def _runs(pid: int) -> bool:
         return b"localcloud" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def _state(pid: int) -> str:
+    """The process's state as proc(5) names it; its name, which stands before that in brackets, may hold anything."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 def _tail(log: Path) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloud.rest import Rest
+from cloud.rest import TIMEOUT, Rest
 from kit.errors import CloudError, ConfigError
 
 UPLOAD_TIMEOUT = 300.0
@@ -33,9 +33,9 @@ class Host:
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
 
-    def status(self) -> dict[str, Any]:
+    def status(self, *, timeout: float = TIMEOUT) -> dict[str, Any]:
         """What the daemon says of itself: pid, number, endpoint, machines, networks."""
-        status: dict[str, Any] = self._rest.json("GET", "/localcloud/status")
+        status: dict[str, Any] = self._rest.json("GET", "/localcloud/status", timeout=timeout)
         return status
 
     def machines(self) -> tuple[HostMachine, ...]:
@@ -63,9 +63,9 @@ class Host:
         """SIGKILL to the processes of a systemd unit inside a machine. CloudError where it does not run."""
         self._rest.json("POST", f"/localcloud/machines/{machine_id}/units/{unit}:kill")
 
-    def shutdown(self) -> None:
+    def shutdown(self, *, timeout: float = TIMEOUT) -> None:
         """The daemon takes everything off the host and ends; this returns before it has."""
-        self._rest.json("POST", "/localcloud/shutdown")
+        self._rest.json("POST", "/localcloud/shutdown", timeout=timeout)
 
 
 def pick(machines: tuple[HostMachine, ...], wanted: str) -> HostMachine:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from kit.errors import CloudError
 
 BLOCK = 1 << 20
+TIMEOUT = 60.0
 
 
 class Rest:
@@ -21,7 +22,9 @@ class Rest:
         self._context = ssl.create_default_context(cafile=str(ca) if ca else None)
         self._token = token
 
-    def call(self, method: str, path: str, body: BinaryIO | None = None, *, timeout: float = 60.0) -> tuple[int, bytes]:
+    def call(
+        self, method: str, path: str, body: BinaryIO | None = None, *, timeout: float = TIMEOUT
+    ) -> tuple[int, bytes]:
         """Status and body of the answer; CloudError where there is none, or none below 500."""
         headers = {"Authorization": f"Bearer {self._token}"}
         if body is not None:
@@ -43,9 +46,9 @@ class Rest:
             raise self._failed(method, path, f"{status}: {content.decode(errors='replace')[:500]}")
         return status, content
 
-    def json(self, method: str, path: str) -> Any:
+    def json(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Any:
         """The answer's JSON; CloudError for any status but 2xx."""
-        status, content = self.call(method, path)
+        status, content = self.call(method, path, timeout=timeout)
         if not http.HTTPStatus.OK <= status < http.HTTPStatus.MULTIPLE_CHOICES:
             raise self._failed(method, path, f"{status}: {content.decode(errors='replace')[:500]}")
         return json.loads(content or b"{}")

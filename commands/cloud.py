@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,10 @@ from kit.output import Format, show, table, talk
 
 if TYPE_CHECKING:
     from cloud.daemon import Daemon
+    from cloud.host import Host
 
+ANSWERS = 10.0
+"""Seconds in which a daemon answers; it takes milliseconds."""
 _NOTHING: Mapping[str, Any] = {"warnings": (), "machines": (), "networks": ()}
 
 
@@ -41,19 +44,19 @@ def up(tool: Tool, quotas: str | None) -> None:
 @cloud.command()
 @pass_tool
 def down(tool: Tool) -> None:
-    """Stop the local cloud and take everything of it off this host.
+    """Stop the local cloud and take everything of it off this host, also where its daemon has ended already."""
+    from cloud.daemon import find, is_on_host, take_down, wait_until_gone
 
-    One whose daemon was killed is started once more for that: its machines outlived it.
-    """
-    from cloud.daemon import find_or_start, read_endpoint, wait_until_gone
-
-    if read_endpoint(tool.home) is None:
+    daemon = find(tool.home)
+    if daemon is None and not is_on_host(tool.home):
         talk().say(f"no local cloud runs in {tool.home}")
         return
-    daemon = find_or_start(tool.home)
     with talk().step("local cloud down"):
-        _host(tool).shutdown()
-        wait_until_gone(daemon, tool.home)
+        if daemon:
+            _asked(tool, daemon, lambda host: host.shutdown(timeout=ANSWERS))
+            wait_until_gone(daemon)
+        if is_on_host(tool.home):
+            take_down(tool.home)
 
 
 @cloud.command()
@@ -64,7 +67,7 @@ def status(tool: Tool, fmt: Format) -> None:
     from cloud.daemon import find
 
     daemon = find(tool.home)
-    found: dict[str, Any] = _running(tool, daemon) if daemon else {"running": False, "pid": None, **_NOTHING}
+    found = _running(tool, daemon) if daemon else _left(tool)
     machines = [(m["name"], m["id"], str(m["pid"] or ""), "yes" if m["running"] else "no") for m in found["machines"]]
     about = (
         [("pid", str(daemon.pid)), ("gRPC", daemon.grpc), ("REST", daemon.rest), ("home", str(tool.home))]
@@ -109,14 +112,46 @@ def kill(tool: Tool, machine: str) -> None:
 
 def _running(tool: Tool, daemon: Daemon) -> dict[str, Any]:
     endpoint = {"grpc": daemon.grpc, "rest": daemon.rest}
-    return {"running": True, **_host(tool).status(), "endpoint": endpoint}
+    shown: dict[str, Any] = _asked(tool, daemon, lambda host: host.status(timeout=ANSWERS))
+    return {"running": True, **shown, "endpoint": endpoint}
 
 
-def _host(tool: Tool) -> Any:
+def _left(tool: Tool) -> dict[str, Any]:
+    """What runs on the host without a daemon."""
+    from cloud.daemon import is_on_host, running_machines
+
+    if not is_on_host(tool.home):
+        return {"running": False, "pid": None, **_NOTHING}
+    machines = running_machines(tool.home)
+    warning = (
+        f"the daemon does not run, {len(machines)} machines run; remedy: `cloud up` starts it, and it goes on where it "
+        "was; `cloud down` takes them off this host"
+    )
+    return {"running": False, "pid": None, **_NOTHING, "warnings": (warning,), "machines": machines}
+
+
+def _asked(tool: Tool, daemon: Daemon, call: Callable[[Host], Any]) -> Any:
+    """What a daemon that runs answers; HostError where it takes no request."""
+    from cloud.daemon import silent
+    from kit.errors import CloudError
+
+    try:
+        return call(_host_of(daemon))
+    except CloudError as error:
+        if isinstance(error.__cause__, TimeoutError):
+            raise silent(daemon, tool.home) from error
+        raise
+
+
+def _host(tool: Tool) -> Host:
     """The host's hand, straight from the endpoint file: these commands make sense for a local cloud alone."""
     from cloud.daemon import find_or_start
+
+    return _host_of(find_or_start(tool.home))
+
+
+def _host_of(daemon: Daemon) -> Host:
     from cloud.host import Host
     from cloud.rest import Rest
 
-    daemon = find_or_start(tool.home)
     return Host(Rest(daemon.rest, ca=daemon.access.ca, token=daemon.access.token))

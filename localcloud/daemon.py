@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from kit.errors import ExitCode, SamovarError
+from localcloud import offline
 from localcloud.api.grpc_server import serve_grpc
 from localcloud.api.hand import hand_routes
 from localcloud.api.pki import ensure_pki
@@ -27,14 +28,12 @@ from localcloud.api.rest_server import make_rest_server
 from localcloud.api.storage import Storage
 from localcloud.api.tokens import Tokens
 from localcloud.claim import claim
-from localcloud.cloud import Cloud, Host, power_on, running
+from localcloud.cloud import Cloud, power_on, running
 from localcloud.home import Endpoint, Home, QuotaSet
-from localcloud.machines.driver import NspawnDriver
-from localcloud.network.fabric import KernelFabric
+from localcloud.offline import host_of, sweep
 from localcloud.operator import ensure_operator
 from localcloud.orphans import settle_files
 from localcloud.ports import LOOPBACK, Ports, listen, ports_of
-from localcloud.rawfiles.maker import HostMaker
 from localcloud.services.addressing import numbers_in_use
 from localcloud.services.quotas import choose_quotas
 from localcloud.store.backups import Backups, open_store
@@ -65,8 +64,8 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
         no_backup = backups.make(store)
         held = claim(home.root, numbers_in_use(store))
         if held.fresh:
-            await _sweep(_host(home, held.number))
-        host = _host(home, held.number)
+            await sweep(host_of(home, held.number))
+        host = host_of(home, held.number)
         tokens = Tokens(home.pki / "token-secret")
         if quotas:
             choose_quotas(store, quotas)
@@ -89,18 +88,11 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
         store.close()
 
 
-def _host(home: Home, number: int) -> Host:
-    driver, fabric = NspawnDriver(home.machines, f"samovar-{number}"), KernelFabric(number, home.networks)
-    return Host(number, driver, fabric, HostMaker())
-
-
-async def _sweep(host: Host) -> None:
-    """The number may have been that of a cloud whose home was deleted while it ran: nothing of it may stay."""
-    for machine_id in host.driver.observe():
-        log.warning("left behind by another cloud", machine=machine_id)
-        await host.driver.remove(machine_id)
-    await host.fabric.close()
-    await host.driver.close()
+async def take_down(home: Home) -> None:
+    """Takes off the host what a daemon that ended has left there. Raises AlreadyRunning where one runs."""
+    with _only_one(home):
+        _log_to_stderr()
+        await offline.take_down(home)
 
 
 class _Ending:

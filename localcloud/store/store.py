@@ -55,6 +55,12 @@ def kind_of(kind: type[Stored]) -> str:
     return str(cast("type[Message]", kind).DESCRIPTOR.full_name)
 
 
+def names(path: Path, kind: type[Stored]) -> dict[str, str]:
+    """The name of each resource of a kind by its id, read beside whoever writes, and without changing the file."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        return dict(database.execute("SELECT id, name FROM resource WHERE kind = ?", (kind_of(kind),)))
+
+
 class Store:
     """Used from the daemon's loop alone. Reads give fresh copies; what is put is copied."""
 

@@ -20,7 +20,10 @@ from typing import Any
 import pytest
 from yandex.cloud.operation.operation_pb2 import Operation
 
+from kit.errors import ExitCode
 from kit.paths import ROOT
+from kit.process import run
+from kit.waiting import Pending, wait_for
 from tests.e2e.leftovers import leftovers
 from tests.support.tool import EDGES, PATIENCE, Cli
 
@@ -144,6 +147,37 @@ def test_while_it_is_taken_down_it_comes_back_as_after_a_power_cut_of_the_host(c
     cli.run("cloud", "up")
     _assert_whole(cli, 3)
     assert _rows(cli, "compute.v1.Instance") == before
+
+
+def test_after_sigterm_its_machines_are_shown_and_taken_off_the_host(cli: Cli) -> None:
+    pid, number = cli.endpoint()["pid"], cli.endpoint()["number"]
+    before = {machine["id"]: machine["name"] for machine in cli.json("cloud", "status")["machines"]}
+    os.kill(pid, signal.SIGTERM)
+    wait_for("the end", lambda: not (cli.home / "endpoint.json").exists() or Pending("serves"), timeout=PATIENCE)
+    left = cli.json("cloud", "status")
+    assert {machine["id"]: machine["name"] for machine in left["machines"]} == before
+    assert all(Path(f"/proc/{machine['pid']}").exists() for machine in left["machines"])
+    assert "the daemon does not run, 3 machines run" in left["warnings"][0]
+    cli.run("cloud", "down")
+    assert leftovers(cli.home, f"samovar-{number}") == []
+    cli.run("cloud", "up")
+    assert cli.endpoint()["number"] == number
+    _assert_whole(cli, 3)
+    assert _rows(cli, "compute.v1.Instance") == before.keys()
+
+
+def test_an_address_that_leads_elsewhere_is_not_green(cli: Cli) -> None:
+    """Machines and balancer are well, and the host's route is another's."""
+    address = cli.address("dev")
+    route = run(["ip", "route", "show", "table", "local", address]).stdout.split()
+    run(["ip", "route", "replace", "table", "local", "local", address, "dev", "lo"])
+    try:
+        refused = cli.run("status", "dev", "--exit-code", check=False)
+    finally:
+        run(["ip", "route", "replace", "table", "local", *route, "onlink"])
+    assert refused.code == ExitCode.UNHEALTHY
+    assert f"http://{address}/ is not routed to this cloud" in refused.stdout
+    assert cli.json("status", "dev")["healthy"]
 
 
 def test_during_a_destruction_and_nothing_is_left(cli: Cli, chance: random.Random) -> None:
