@@ -13,6 +13,8 @@ DIGEST = "digest"
 MANIFEST = "manifest"
 RECORD = "record"
 """What a secret of the tool's own tells machines; on no other secret."""
+DISK = "disk"
+"""The id of the disk that a data record is about."""
 BAKE = "bake"
 
 

@@ -53,8 +53,10 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
     from groups.rollout import prepare
 
     environment, session = tool.open(env)
-    the_plan = prepare(session, environment).plan
-    show(the_plan.to_json(), fmt, _plan_table(the_plan))
+    prepared = prepare(session, environment)
+    for text in prepared.warnings:
+        talk().say(text)
+    show(prepared.plan.to_json(), fmt, _plan_table(prepared.plan))
 
 
 @click.command()

@@ -52,9 +52,9 @@ def logs(tool: Tool, env: str, machine: str) -> None:
 
 def _look(session: Session, environment: Environment) -> Status:
     from groups.answers import with_answers
-    from groups.inspect import inspect
+    from groups.seeded import look
 
-    return with_answers(session, inspect(session, environment))
+    return with_answers(session, look(session, environment))
 
 
 def _watch(session: Session, environment: Environment, last: Status, fmt: Format) -> None:
@@ -87,6 +87,7 @@ def _status_tables(found: Status) -> list[RenderableType]:
     if machines:
         tables.append(table(("MACHINE", "ZONE", "ADDRESS", "STATUS", "BALANCER", "IMAGE", "PID"), machines))
     tables += [Text(f"{m.name} says: {m.said}") for group in found.groups for m in group.machines if m.said]
+    tables += [Text(f"warning: {text}") for text in found.warnings]
     if found.endpoints:
         tables.append(table(("ADDRESS",), [(url,) for _, url in found.endpoints]))
     tables += [Text(f"{url} {reason}") for url, reason in found.unanswered]

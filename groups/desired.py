@@ -90,9 +90,10 @@ def _group(environment: Environment, group: Group, image: str, api: Api | None) 
     if asks_lockbox(group):
         yield Resource(name, ServiceAccount(), group.name)
     if group.data_disk:
-        disk = Disk(group.data_disk.size, group.data_disk.type, environment.zones[0])
-        yield Resource(record_name(environment.name, group.name), DataRecord(readers=(name,)), group.name)
-        yield Resource(disk_name(environment.name, group.name), disk, group.name)
+        disk = disk_name(environment.name, group.name)
+        record = DataRecord(readers=(name,), disk=disk)
+        yield Resource(disk, Disk(group.data_disk.size, group.data_disk.type, environment.zones[0]), group.name)
+        yield Resource(record_name(environment.name, group.name), record, group.name)
     yield Resource(name, _instance_group(environment, group, image, api), group.name)
     if group.balancer:
         yield from _balancer(environment, group, group.balancer)

@@ -151,23 +151,6 @@ class Secret(Protectable):
 
 
 @dataclass(frozen=True)
-class DataRecord(Protectable):
-    """Whether a data disk got its rows, kept apart from the disk: an empty one is a loss from then on.
-
-    `seeded` becomes true once the environment was healthy with it, and stays so while the data lives.
-    """
-
-    KIND = Kind.RECORD
-    BORN = frozenset({"seeded"})
-
-    readers: tuple[str, ...]
-    seeded: bool = False
-
-    def refs(self) -> Iterator[Ref]:
-        yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.readers)
-
-
-@dataclass(frozen=True)
 class Disk(Spec):
     """A disk that outlives machines, groups and the environment. `size` in bytes."""
 
@@ -177,3 +160,24 @@ class Disk(Spec):
     size: int
     type: str
     zone: str
+
+
+@dataclass(frozen=True)
+class DataRecord(Protectable):
+    """Whether a data disk got its rows, kept apart from the disk: an empty one is a loss from then on.
+
+    `disk` is the one that it is about: another one in its place means that the first one is lost, whatever was on it.
+    `seeded` becomes true once the group was seen healthy with its disk, and stays so while the data lives.
+    """
+
+    KIND = Kind.RECORD
+    BORN = frozenset({"seeded"})
+
+    readers: tuple[str, ...]
+    disk: str
+    seeded: bool = False
+
+    def refs(self) -> Iterator[Ref]:
+        yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.readers)
+        if self.disk:
+            yield Ref(Kind.DISK, self.disk)

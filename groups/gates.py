@@ -9,6 +9,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from cloud.session import Session
 from envs.model import Environment
 from groups.inspect import inspect
+from groups.seeded import record
 from groups.spec import Ref
 from groups.status import Status
 from kit.output import Talk
@@ -31,14 +32,18 @@ def settle(
     """
     open_operations = dict(running)
     told = ""
+    healthy: set[str] = set()
 
     def probe() -> Status | Pending:
-        nonlocal told
+        nonlocal told, healthy
         for ref, operation in list(open_operations.items()):
             if session.poll(operation.id).operation.done:
                 session.finish(operation, what=str(ref))
                 del open_operations[ref]
         status = inspect(session, environment)
+        before, healthy = healthy, {group.name for group in status.groups if group.healthy}
+        if healthy - before:
+            record(session, status)
         seen = "; ".join(group.summary() for group in status.groups if not group.healthy)
         if status.healthy and not open_operations:
             return status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from cloud.session import Session
@@ -13,12 +14,13 @@ from groups.desired import desired
 from groups.gates import settle
 from groups.images import image_names, require_images
 from groups.inspect import inspect
-from groups.kinds.record import remember_seeded
 from groups.observe import observe
 from groups.plan import KEPT, Plan, destruction, plan
 from groups.protection import check_deletions, check_file
+from groups.seeded import record, record_if_missing
 from groups.spec import Existing, Kind, Observed
 from groups.status import Status
+from kit.errors import SamovarError
 from kit.output import Talk
 
 
@@ -28,6 +30,7 @@ class Prepared:
 
     plan: Plan
     observed: Observed
+    warnings: tuple[str, ...] = ()
 
     @property
     def kept(self) -> tuple[Existing, ...]:
@@ -37,12 +40,15 @@ class Prepared:
 
 
 def prepare(session: Session, environment: Environment) -> Prepared:
-    """What a rollout would do. Raises CloudError where an image is missing."""
+    """What a rollout would do. Raises CloudError where an image is missing.
+
+    Rows that are seen, and not recorded yet, are recorded before anything else.
+    """
     names = image_names(environment)
     wanted = desired(environment, names, _api(session))
     observed = observe(session, environment.name)
     require_images(names, observed)
-    return Prepared(plan(wanted, observed), observed)
+    return Prepared(plan(wanted, observed), observed, record_if_missing(session, environment, observed))
 
 
 def prepare_destruction(
@@ -66,14 +72,25 @@ def roll_out(session: Session, environment: Environment, prepared: Prepared, tal
     What is no longer wanted goes last: a group under another name, or in other subnets, has then taken over. At the
     end the addresses have to answer.
     """
+    try:
+        status = _settled(session, environment, prepared, talk, timeout)
+        clear(session, prepared.plan, talk)
+    except BaseException:
+        with suppress(SamovarError):
+            record(session, inspect(session, environment))
+        raise
+    for text in record(session, status):
+        talk.say(text)
+    return when_answered(session, status, talk)
+
+
+def _settled(session: Session, environment: Environment, prepared: Prepared, talk: Talk, timeout: float) -> Status:
     running = apply(session, prepared.plan, prepared.observed, talk)
     status = None if prepared.plan.changes else inspect(session, environment)
-    if not status or not status.healthy:
-        with talk.step(f"{environment.name} gets healthy"):
-            status = settle(session, environment, running, talk, timeout=timeout)
-    clear(session, prepared.plan, talk)
-    remember_seeded(session, environment.name)
-    return when_answered(session, status, talk)
+    if status and status.healthy:
+        return status
+    with talk.step(f"{environment.name} gets healthy"):
+        return settle(session, environment, running, talk, timeout=timeout)
 
 
 def tear_down(session: Session, prepared: Prepared, talk: Talk) -> None:

@@ -23,8 +23,8 @@ class Kind(StrEnum):
     SECURITY_GROUP = "security-group"
     SERVICE_ACCOUNT = "service-account"
     SECRET = "secret"  # noqa: S105 - a kind, not a secret  # pragma: allowlist secret
-    RECORD = "data-record"
     DISK = "disk"
+    RECORD = "data-record"
     GROUP = "instance-group"
     BALANCER = "balancer"
 

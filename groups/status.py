@@ -56,12 +56,16 @@ class GroupStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The whole environment. `endpoints` are pairs of scheme and URL, `unanswered` of URL and what is wrong there."""
+    """The whole environment. `endpoints` are pairs of scheme and URL, `unanswered` of URL and what is wrong there.
+
+    `warnings` are for the operator to read.
+    """
 
     environment: str
     groups: tuple[GroupStatus, ...]
     endpoints: tuple[tuple[str, str], ...] = ()
     unanswered: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -74,6 +78,7 @@ class Status:
             "healthy": self.healthy,
             "endpoints": {"http": self._urls("http"), "https": self._urls("https")},
             "groups": [_group_json(group) for group in self.groups],
+            "warnings": list(self.warnings),
         }
         if self.unanswered:
             found["unanswered"] = [{"url": url, "reason": reason} for url, reason in self.unanswered]
@@ -128,6 +133,7 @@ class StatusJson(TypedDict):
     """An environment: `healthy` where each group has just the machines wanted, all well, and every address answers.
 
     One without groups is not. `unanswered` is there where an address does not answer, which is asked last.
+    `warnings` say what is to be known beside that, such as rows on a data disk that are not recorded yet.
     """
 
     environment: str
@@ -135,6 +141,7 @@ class StatusJson(TypedDict):
     endpoints: EndpointsJson
     unanswered: NotRequired[list[UnansweredJson]]
     groups: list[GroupJson]
+    warnings: list[str]
 
 
 def _group_json(group: GroupStatus) -> GroupJson:

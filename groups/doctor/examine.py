@@ -8,7 +8,7 @@ from cloud.session import Session
 from envs.model import Environment
 from groups.doctor.finding import Finding, State, failed, looked, ok
 from groups.doctor.rights import FOLDER, ROLES, WHO, belonging, folder, identity, roles
-from groups.doctor.room import IMAGES, QUOTAS, ZONES, baked, families, room, zones
+from groups.doctor.room import DATA, IMAGES, QUOTAS, ZONES, baked, families, room, rows, zones
 from groups.doctor.tools import tools
 from kit.errors import SamovarError
 
@@ -34,4 +34,5 @@ def examine(connect: Callable[[], Session], environment: Environment | None, *, 
     yield from looked(IMAGES, lambda: families(session), State.UNKNOWN if local else State.FAILURE)
     if environment:
         yield from looked(IMAGES, lambda: baked(session, environment), State.WARNING)
+        yield from looked(DATA, lambda: rows(session, environment), State.UNKNOWN)
         yield from looked(QUOTAS, lambda: room(session, environment), State.UNKNOWN)

@@ -18,11 +18,12 @@ from groups.doctor.finding import Finding, State, ok
 from groups.images import image_names, require_images
 from groups.needs import BAKE, missing, needs
 from groups.observe import observe
+from groups.seeded import record_if_missing
 from images.bakery.definition import load_images
 from images.bakery.packer.origin import standard_origin
 from kit.paths import ROOT
 
-ZONES, IMAGES, QUOTAS = "zones", "images", "quotas"
+ZONES, IMAGES, QUOTAS, DATA = "zones", "images", "quotas", "data"
 GIB = 2**30
 
 
@@ -53,6 +54,15 @@ def baked(session: Session, environment: Environment) -> Iterator[Finding]:
     names = image_names(environment)
     require_images(names, observe(session, environment.name))
     yield ok(IMAGES, f"baked and published: {', '.join(sorted(names.values()))}")
+
+
+def rows(session: Session, environment: Environment) -> Iterator[Finding]:
+    """Whether it is recorded that data disks have rows; what is seen and not recorded yet is recorded."""
+    missing = record_if_missing(session, environment, observe(session, environment.name))
+    for text in missing:
+        yield Finding(DATA, State.WARNING, text)
+    if not missing:
+        yield ok(DATA, "the rows on data disks are recorded: an empty disk in the place of one is never filled anew")
 
 
 def room(session: Session, environment: Environment) -> Iterator[Finding]:

@@ -5,19 +5,20 @@ It is known by one id as long as the data lives, so nothing that a machine is bo
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, cast
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
+from yandex.cloud.lockbox.v1.secret_pb2 import Secret
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from cloud.labels import RECORD, is_of
-from cloud.session import Session, side_by_side
+from cloud.labels import DISK, RECORD, is_of
+from cloud.session import Session
 from groups.foundation import DataRecord
 from groups.kinds.base import Begun, Fixed, Names, Work, begun
 from groups.kinds.secret import Readable, let_read, protect, readable
-from groups.spec import Existing, Resource
+from groups.spec import Existing, Kind, Resource
 
 SEEDED = "seeded"
 YES, NO = "yes", "no"
@@ -32,7 +33,8 @@ class Records(Fixed):
     def read(self, record: Readable, names: Names) -> DataRecord:
         return DataRecord(
             readers=tuple(sorted(map(names.of, record.readers))),
-            seeded=_seeded(record),
+            disk=names.of(record.labels[DISK]) if DISK in record.labels else "",
+            seeded=not no(record.message),
             deletion_protection=record.message.deletion_protection,
         )
 
@@ -41,7 +43,7 @@ class Records(Fixed):
             folder_id=work.session.folder_id,
             name=resource.name,
             description="whether the data disk of this group got its rows",
-            labels={**work.labels(resource), RECORD: SEEDED},
+            labels=_labels(work, resource),
             deletion_protection=cast("DataRecord", resource.spec).deletion_protection,
             version_description=NO,
             version_payload_entries=[_says(NO)],
@@ -55,26 +57,47 @@ class Records(Fixed):
         spec = cast("DataRecord", wanted.spec)
         if "deletion_protection" in fields:
             protect(work, existing, on=spec.deletion_protection)
+        if "disk" in fields:
+            _follow(work, existing, wanted)
         return Begun(existing.id, let_read(work, existing.id, spec.readers))
 
     def delete(self, session: Session, existing: Existing) -> Operation:
         return session.client(SecretServiceStub).Delete(rpc.DeleteSecretRequest(secret_id=existing.id))
 
 
-def remember_seeded(session: Session, environment: str) -> None:
-    """Writes down that the environment, which was found healthy, has rows on its data disks."""
-    records = [found for found in Records().list(session) if is_of(found.labels, environment) and not _seeded(found)]
-    side_by_side(*(partial(_remember, session, record) for record in records))
+def unseeded(session: Session, environment: str) -> list[Secret]:
+    """The records of the environment that do not say `yes`."""
+    request = rpc.ListSecretsRequest(folder_id=session.folder_id)
+    found = session.list(session.client(SecretServiceStub).List, request, "secrets")
+    return [secret for secret in found if RECORD in secret.labels and is_of(secret.labels, environment) and no(secret)]
 
 
-def _remember(session: Session, record: Readable) -> None:
-    request = rpc.AddVersionRequest(secret_id=record.id, description=YES, payload_entries=[_says(YES)])
-    operation = session.client(SecretServiceStub).AddVersion(request)
-    session.finish(operation, what=f"{record.name}: {YES}")
+def record_seeded(session: Session, secret_id: str, name: str) -> None:
+    """Writes down that the disk has rows, for good."""
+    request = rpc.AddVersionRequest(secret_id=secret_id, description=YES, payload_entries=[_says(YES)])
+    session.finish(session.client(SecretServiceStub).AddVersion(request), what=f"{name}: {YES}")
 
 
-def _seeded(record: Readable) -> bool:
-    return bool(record.message.current_version.description == YES)
+def no(secret: Secret) -> bool:
+    """Whether the record says that the disk has no rows yet."""
+    return bool(secret.current_version.description != YES)
+
+
+def _labels(work: Work, resource: Resource) -> dict[str, str]:
+    disk = work.id(Kind.DISK, cast("DataRecord", resource.spec).disk)
+    return {**work.labels(resource), RECORD: SEEDED, DISK: disk}
+
+
+def _follow(work: Work, existing: Existing, wanted: Resource) -> None:
+    """Another disk in the place of the one that the record was about: there were rows on that, for all we know."""
+    before = cast("DataRecord", existing.spec)
+    if before.disk and not before.seeded:
+        record_seeded(work.session, existing.id, existing.name)
+    request = rpc.UpdateSecretRequest(
+        secret_id=existing.id, update_mask=FieldMask(paths=["labels"]), labels=_labels(work, wanted)
+    )
+    operation = work.session.client(SecretServiceStub).Update(request)
+    work.session.finish(operation, what=f"update {existing.ref}")
 
 
 def _says(answer: str) -> rpc.PayloadEntryChange:

@@ -24,8 +24,8 @@ HANDLERS: dict[Kind, Handler] = {
     Kind.SECURITY_GROUP: SecurityGroups(),
     Kind.SERVICE_ACCOUNT: ServiceAccounts(),
     Kind.SECRET: Secrets(),
-    Kind.RECORD: Records(),
     Kind.DISK: Disks(),
+    Kind.RECORD: Records(),
     Kind.GROUP: InstanceGroups(),
     Kind.BALANCER: Balancers(),
 }

@@ -12,33 +12,24 @@ from typing import Any
 import grpc
 import pytest
 from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
-from yandex.cloud.compute.v1 import disk_service_pb2, instance_service_pb2
+from yandex.cloud.compute.v1 import disk_service_pb2
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
-from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
-from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
-from yandex.cloud.compute.v1.instance_pb2 import Instance
-from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
-from yandex.cloud.lockbox.v1 import payload_service_pb2
-from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
-from yandex.cloud.lockbox.v1.secret_service_pb2 import AddVersionRequest, PayloadEntryChange
+from yandex.cloud.lockbox.v1.secret_service_pb2 import (
+    AddVersionRequest,
+    PayloadEntryChange,
+)
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
 from cloud import gate
-from cloud.access import Access
 from cloud.failures import CallFailed
-from cloud.labels import of_image
 from cloud.session import Session
-from cloudinit.render import Api
 from envs.load import load_environment
 from envs.model import Environment
-from groups.apply import apply
-from groups.desired import desired
 from groups.ground import GROUP_ROLES
-from groups.kinds.record import remember_seeded
 from groups.kinds.registry import HANDLERS
 from groups.observe import observe
-from groups.plan import KEPT, Action, Plan, destruction, plan
+from groups.plan import KEPT, Action, destruction
 from groups.protection import Protected, check_deletions
 from groups.rollout import Prepared, prepare_destruction, tear_down
 from groups.spec import Kind, Protectable, Ref
@@ -46,70 +37,8 @@ from images.bakery.publish import publish
 from images.bakery.store import BakedImage
 from kit.errors import ExitCode
 from kit.output import PlainTalk
-from kit.waiting import Pending, wait_for
+from tests.support.service import DIGEST, RECORD, Service
 from tests.support.simulated import RunningCloud
-
-DIGEST = "0123456789ab"
-RECORD = Ref(Kind.RECORD, "dev-postgres-seeded")
-API = Api("https://api.internal", "-----BEGIN CERTIFICATE-----\n")
-
-
-class Service:
-    """Environments of the whole service in one cloud."""
-
-    def __init__(self, cloud: RunningCloud) -> None:
-        ends = cloud.endpoint
-        self.session = Session(
-            Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token, hand=True)
-        )
-        (cloud.home.uploads / f"{DIGEST}.raw").write_bytes(b"\0" * (4 << 20))
-        self.names = {name: f"samovar-{name}-{DIGEST}" for name in ("nginx", "bingo", "postgres", "postgres-small")}
-        for name, full in self.names.items():
-            request = CreateImageRequest(
-                folder_id=ends.folder_id,
-                name=full,
-                labels=of_image(name, DIGEST, DIGEST),
-                uri=f"https://{ends.rest}/storage/images/{DIGEST}.raw",
-            )
-            self.session.finish(self.session.client(ImageServiceStub).Create(request), what=full)
-
-    def plan(self, environment: Environment) -> Plan:
-        return plan(desired(environment, self.names, API), observe(self.session, environment.name))
-
-    def roll_out(self, environment: Environment) -> None:
-        apply(self.session, self.plan(environment), observe(self.session, environment.name), PlainTalk())
-
-    def destroy(self, environment: Environment, keep: frozenset[Kind]) -> None:
-        observed = observe(self.session, environment.name)
-        tear_down(self.session, Prepared(destruction(observed, keep=keep), observed), PlainTalk())
-
-    def ids(self, environment: Environment) -> dict[Ref, str]:
-        return observe(self.session, environment.name).ids()
-
-    def payload(self, secret_id: str) -> str:
-        """The text of its one entry."""
-        request = payload_service_pb2.GetPayloadRequest(secret_id=secret_id)
-        (entry,) = self.session.client(PayloadServiceStub).Get(request).entries
-        return str(entry.text_value)
-
-    def instances(self) -> list[Instance]:
-        request = instance_service_pb2.ListInstancesRequest(folder_id=self.session.folder_id)
-        found = self.session.list(self.session.client(InstanceServiceStub).List, request, "instances")
-        return [self._whole(instance.id) for instance in found]
-
-    def machine(self, name: str) -> Instance:
-        def probe() -> Instance | Pending:
-            found = [instance for instance in self.instances() if instance.name == name]
-            return found[0] if found else Pending(f"no {name}")
-
-        return wait_for(name, probe, timeout=60)
-
-    def _whole(self, instance_id: str) -> Instance:
-        request = instance_service_pb2.GetInstanceRequest(
-            instance_id=instance_id, view=instance_service_pb2.InstanceView.FULL
-        )
-        whole: Instance = self.session.client(InstanceServiceStub).Get(request)
-        return whole
 
 
 @pytest.fixture
@@ -179,33 +108,6 @@ def test_the_data_disk_outlives_the_environment_and_is_attached_again(service: S
     service.destroy(dev, frozenset())
     request = disk_service_pb2.ListDisksRequest(folder_id=service.session.folder_id)
     assert service.session.list(service.session.client(DiskServiceStub).List, request, "disks") == []
-
-
-def test_that_the_disk_got_its_rows_is_known_as_long_as_they_live_and_changes_no_machine(
-    service: Service, dev: Environment
-) -> None:
-    service.roll_out(dev)
-    record_id = service.ids(dev)[RECORD]
-    told = service.machine("dev-postgres-1").metadata["samovar-settings"]
-    assert f"seeded: {record_id}" in told
-    assert service.payload(record_id) == "no"
-    for _ in range(2):
-        remember_seeded(service.session, "dev")
-        assert service.payload(record_id) == "yes"
-    assert service.plan(dev).changes == ()
-    service.destroy(dev, KEPT)
-    service.roll_out(dev)
-    assert service.ids(dev)[RECORD] == record_id
-    assert service.payload(record_id) == "yes"
-    assert service.plan(dev).changes == ()
-    account = service.ids(dev)[Ref(Kind.SERVICE_ACCOUNT, "dev-postgres")]
-    request = ListAccessBindingsRequest(resource_id=record_id)
-    (binding,) = service.session.client(SecretServiceStub).ListAccessBindings(request).access_bindings
-    assert (binding.role_id, binding.subject.id) == ("lockbox.payloadViewer", account)
-    service.destroy(dev, frozenset())
-    assert service.ids(dev) == {}
-    service.roll_out(dev)
-    assert service.payload(service.ids(dev)[RECORD]) == "no"
 
 
 def test_another_domain_is_a_new_version_and_replaces_no_machine(service: Service, dev: Environment) -> None:

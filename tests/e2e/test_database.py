@@ -28,6 +28,7 @@ from cloud.connect import LOCAL, connect
 from groups.kinds.registry import HANDLERS
 from groups.observe import observe
 from groups.spec import Kind, Ref
+from kit.errors import ExitCode
 from kit.paths import ROOT
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
@@ -176,28 +177,57 @@ def test_a_machine_born_while_lockbox_is_away_says_so_and_goes_on_when_it_is_bac
     assert sql(cli, "dev-bingo-1") == [["bingo", True, "TLSv1.3"]]
 
 
-def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, address: str) -> None:
-    assert address
-    assert cli.json("plan", "dev")["changes"] == []
+LOST = "the data disk is empty, but dev-postgres had its rows already"
+
+
+def lose_the_data_disk(cli: Cli) -> None:
     session = connect(LOCAL, cli.home)
     there = {found.ref: found for found in observe(session, "dev").resources}
     for ref in (Ref(Kind.GROUP, "dev-postgres"), Ref(Kind.DISK, "dev-postgres-data")):
         session.finish(HANDLERS[ref.kind].delete(session, there[ref]), what=f"delete {ref} by hand")
-    changed = {(change["action"], change["name"]) for change in cli.json("plan", "dev")["changes"]}
-    assert changed == {("create", "dev-postgres"), ("create", "dev-postgres-data")}
 
-    lost = "the data disk is empty, but dev-postgres had its rows already"
+
+def roll_out_without_rows(cli: Cli) -> str:
+    """What the rollout says at its end."""
     rolled = cli.run("rollout", "dev", "--yes", "--timeout", "30", check=False)
     assert rolled.code != 0
-    assert lost in rolled.stderr.splitlines()[-2]
-    assert "destroy ENV --delete-data" in rolled.stderr.splitlines()[-2]
-    status = cli.status_when("dev", lambda status: lost in str(status))
+    assert LOST in rolled.stderr.splitlines()[-2]
+    return rolled.stderr
+
+
+def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, address: str) -> None:
+    assert address
+    assert cli.json("plan", "dev")["changes"] == []
+    lose_the_data_disk(cli)
+    changed = {(change["action"], change["name"]) for change in cli.json("plan", "dev")["changes"]}
+    create, update = ("create", "dev-postgres"), ("update", "dev-postgres-seeded")
+    assert changed == {create, update, ("create", "dev-postgres-data")}
+
+    assert "destroy ENV --delete-data" in roll_out_without_rows(cli).splitlines()[-2]
+    status = cli.status_when("dev", lambda status: LOST in str(status))
     assert [(group["name"], group["healthy"]) for group in status["groups"] if not group["healthy"]] == [
         ("postgres", False)
     ]
-    assert lost in cli.run("status", "dev").stdout
-    assert lost in cli.run("logs", "dev", "postgres-1").stdout
+    assert LOST in cli.run("status", "dev").stdout
+    assert LOST in cli.run("logs", "dev", "postgres-1").stdout
     assert cli.run("rollout", "dev", "--yes", "--timeout", "5", check=False).code != 0
+
+
+def test_rows_that_no_command_saw_are_not_made_up_anew_either(cli: Cli, address: str) -> None:
+    """The rollout gave up first, users wrote, and the disk was lost before anybody looked."""
+    cli.run("destroy", "dev", "--delete-data", "--keep-address", "--confirm", "dev")
+    assert cli.run("rollout", "dev", "--yes", "--timeout", "2", check=False).code == ExitCode.TIMEOUT
+    end = threading.Event()
+    writer = Writer(address, end)
+    writer.start()
+    deadline = time.monotonic() + PATIENCE
+    while not writer.acknowledged and time.monotonic() < deadline:
+        time.sleep(0.1)
+    end.set()
+    writer.join()
+    assert min(writer.acknowledged) > ROWS
+    lose_the_data_disk(cli)
+    roll_out_without_rows(cli)
 
     cli.run("destroy", "dev", "--delete-data", "--confirm", "dev")
     cli.run("rollout", "dev", "--yes")

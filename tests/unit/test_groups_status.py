@@ -16,7 +16,7 @@ GROUP = GroupStatus("nginx", 2, "samovar-nginx-0123456789ab", (FIRST, SECOND))
 
 
 def test_the_json_has_the_documented_shape() -> None:
-    status = Status("dev", (GROUP,), (("http", "http://127.66.1.2/"),))
+    status = Status("dev", (GROUP,), (("http", "http://127.66.1.2/"),), warnings=("rows",))
     assert status.to_json() == {
         "environment": "dev",
         "healthy": True,
@@ -49,6 +49,7 @@ def test_the_json_has_the_documented_shape() -> None:
                 ],
             }
         ],
+        "warnings": ["rows"],
     }
 
 

@@ -1,0 +1,152 @@
+"""What the tool knows of the rows on data disks, on the real API over a simulated host."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
+from yandex.cloud.lockbox.v1.secret_service_pb2 import GetSecretRequest, UpdateSecretRequest
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+
+import groups.rollout
+from cloud.session import Session
+from envs.load import load_environment
+from envs.model import Environment
+from groups.kinds.registry import HANDLERS
+from groups.observe import observe
+from groups.plan import KEPT, Action
+from groups.rollout import Prepared, roll_out
+from groups.seeded import look, record
+from groups.spec import Kind, Ref
+from groups.status import RUNNING, GroupStatus, MachineStatus, Status
+from kit.errors import WaitTimeout
+from kit.output import PlainTalk
+from tests.support.calls import account, grant
+from tests.support.service import DISK, RECORD, Service
+from tests.support.simulated import RunningCloud
+
+
+@pytest.fixture
+def service(cloud: RunningCloud) -> Service:
+    return Service(cloud)
+
+
+@pytest.fixture
+def dev() -> Environment:
+    return load_environment("dev")
+
+
+def status_of(group: str, *, healthy: bool = True) -> Status:
+    """`dev`, of which that group alone is looked at."""
+    machine = MachineStatus(
+        f"dev-{group}-1", "a", "10.30.0.3", RUNNING if healthy else "CHECKING_HEALTH", "image", None
+    )
+    return Status("dev", (GroupStatus(group, 1, "image", (machine,)),))
+
+
+def test_that_the_disk_got_its_rows_is_known_as_long_as_they_live_and_changes_no_machine(
+    service: Service, dev: Environment
+) -> None:
+    service.roll_out(dev)
+    record_id = service.ids(dev)[RECORD]
+    told = service.machine("dev-postgres-1").metadata["samovar-settings"]
+    assert f"seeded: {record_id}" in told
+    assert service.payload(record_id) == "no"
+    assert "it is not recorded yet" in str(record(service.session, status_of("postgres", healthy=False)))
+    assert service.payload(record_id) == "no"
+    for _ in range(2):
+        assert record(service.session, status_of("postgres")) == ()
+        assert service.payload(record_id) == "yes"
+    assert service.plan(dev).changes == ()
+    service.destroy(dev, KEPT)
+    service.roll_out(dev)
+    assert service.ids(dev)[RECORD] == record_id
+    assert service.payload(record_id) == "yes"
+    assert service.plan(dev).changes == ()
+    account = service.ids(dev)[Ref(Kind.SERVICE_ACCOUNT, "dev-postgres")]
+    request = ListAccessBindingsRequest(resource_id=record_id)
+    (binding,) = service.session.client(SecretServiceStub).ListAccessBindings(request).access_bindings
+    assert (binding.role_id, binding.subject.id) == ("lockbox.payloadViewer", account)
+    service.destroy(dev, frozenset())
+    assert service.ids(dev) == {}
+    service.roll_out(dev)
+    assert service.payload(service.ids(dev)[RECORD]) == "no"
+
+
+def lose_the_data_disk(service: Service, dev: Environment) -> str:
+    """Deletes it by hand, as its group, which holds it; returns its id."""
+    there = {found.ref: found for found in observe(service.session, dev.name).resources}
+    for ref in (Ref(Kind.GROUP, "dev-postgres"), DISK):
+        service.session.finish(HANDLERS[ref.kind].delete(service.session, there[ref]), what=f"delete {ref}")
+    return there[DISK].id
+
+
+def test_a_disk_in_the_place_of_a_lost_one_is_never_taken_for_a_beginning_even_if_nobody_saw_the_rows(
+    service: Service, dev: Environment
+) -> None:
+    """The rollout before timed out, and nobody looked since."""
+    service.roll_out(dev)
+    record_id = service.ids(dev)[RECORD]
+    lost = lose_the_data_disk(service, dev)
+    changes = {(change.action, change.ref): change.reason for change in service.plan(dev).changes}
+    assert changes[Action.UPDATE, RECORD] == f"disk: {lost} -> dev-postgres-data"
+    assert (Action.CREATE, DISK) in changes
+    assert service.payload(record_id) == "no"
+    service.roll_out(dev)
+    assert service.payload(record_id) == "yes"
+    assert service.ids(dev)[RECORD] == record_id
+    assert service.plan(dev).changes == ()
+    service.destroy(dev, frozenset())
+    service.roll_out(dev)
+    assert service.payload(service.ids(dev)[RECORD]) == "no"
+
+
+def test_a_record_of_a_former_version_learns_which_disk_it_is_about_and_nothing_else(
+    service: Service, dev: Environment
+) -> None:
+    service.roll_out(dev)
+    record_id, disk_id = service.ids(dev)[RECORD], service.ids(dev)[DISK]
+    secrets = service.session.client(SecretServiceStub)
+    labels = dict(secrets.Get(GetSecretRequest(secret_id=record_id)).labels)
+    assert labels.pop("disk") == disk_id
+    request = UpdateSecretRequest(secret_id=record_id, update_mask=FieldMask(paths=["labels"]), labels=labels)
+    service.session.finish(secrets.Update(request), what="the label goes")
+    (change,) = service.plan(dev).changes
+    assert (change.ref, change.reason) == (RECORD, "disk:  -> dev-postgres-data")
+    service.roll_out(dev)
+    assert secrets.Get(GetSecretRequest(secret_id=record_id)).labels["disk"] == disk_id
+    assert service.payload(record_id) == "no"
+
+
+def test_who_may_only_look_is_told_what_is_not_recorded(
+    cloud: RunningCloud, service: Service, dev: Environment
+) -> None:
+    service.roll_out(dev)
+    account_id, token = account(cloud, "looks")
+    grant(cloud, "viewer", account_id)
+    viewer = Session(replace(service.session.access, token=token, hand=False))
+    (told,) = record(viewer, status_of("postgres"))
+    assert told.startswith("postgres: it is not recorded yet that its data disk has rows (dev-postgres-seeded): ")
+    assert "PERMISSION_DENIED" in told
+    assert service.payload(service.ids(dev)[RECORD]) == "no"
+    (told,) = look(viewer, dev).warnings
+    assert "it is not recorded yet" in told
+
+
+@pytest.mark.parametrize("error", [WaitTimeout("not after 2 s"), KeyboardInterrupt()])
+def test_rows_are_recorded_on_the_way_out_of_a_rollout_that_fails(
+    service: Service, dev: Environment, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Simulated machines have no health; that of the group with the disk is made up."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(groups.rollout, "settle", fail)
+    monkeypatch.setattr(groups.rollout, "inspect", lambda *_: status_of("postgres"))
+    observed = observe(service.session, dev.name)
+    with pytest.raises(type(error)):
+        roll_out(service.session, dev, Prepared(service.plan(dev), observed), PlainTalk(), timeout=2)
+    assert service.payload(service.ids(dev)[RECORD]) == "yes"

@@ -1,0 +1,91 @@
+"""Environments of the whole service, carried out on the real API over a simulated host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from yandex.cloud.compute.v1 import instance_service_pb2
+from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+from yandex.cloud.lockbox.v1 import payload_service_pb2
+from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
+
+from cloud.access import Access
+from cloud.labels import of_image
+from cloud.session import Session
+from cloudinit.render import Api
+from envs.model import Environment
+from groups.apply import apply
+from groups.desired import desired
+from groups.observe import observe
+from groups.plan import Plan, destruction, plan
+from groups.rollout import Prepared, tear_down
+from groups.spec import Kind, Ref
+from kit.output import PlainTalk
+from kit.waiting import Pending, wait_for
+from tests.support.simulated import RunningCloud
+
+DIGEST = "0123456789ab"
+RECORD = Ref(Kind.RECORD, "dev-postgres-seeded")
+DISK = Ref(Kind.DISK, "dev-postgres-data")
+API = Api("https://api.internal", "-----BEGIN CERTIFICATE-----\n")
+
+
+class Service:
+    """Environments of the whole service in one cloud."""
+
+    def __init__(self, cloud: RunningCloud) -> None:
+        ends = cloud.endpoint
+        self.session = Session(
+            Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token, hand=True)
+        )
+        self.names = {name: f"samovar-{name}-{DIGEST}" for name in ("nginx", "bingo", "postgres", "postgres-small")}
+        for name, full in self.names.items():
+            (cloud.home.uploads / f"{DIGEST}.raw").write_bytes(b"\0" * (4 << 20))
+            request = CreateImageRequest(
+                folder_id=ends.folder_id,
+                name=full,
+                labels=of_image(name, DIGEST, DIGEST),
+                uri=f"https://{ends.rest}/storage/images/{DIGEST}.raw",
+            )
+            self.session.finish(self.session.client(ImageServiceStub).Create(request), what=full)
+
+    def plan(self, environment: Environment) -> Plan:
+        return plan(desired(environment, self.names, API), observe(self.session, environment.name))
+
+    def roll_out(self, environment: Environment) -> None:
+        apply(self.session, self.plan(environment), observe(self.session, environment.name), PlainTalk())
+
+    def destroy(self, environment: Environment, keep: frozenset[Kind]) -> None:
+        observed = observe(self.session, environment.name)
+        tear_down(self.session, Prepared(destruction(observed, keep=keep), observed), PlainTalk())
+
+    def ids(self, environment: Environment) -> dict[Ref, str]:
+        return observe(self.session, environment.name).ids()
+
+    def payload(self, secret_id: str) -> str:
+        """The text of its one entry."""
+        request = payload_service_pb2.GetPayloadRequest(secret_id=secret_id)
+        (entry,) = self.session.client(PayloadServiceStub).Get(request).entries
+        return str(entry.text_value)
+
+    def instances(self) -> list[Instance]:
+        request = instance_service_pb2.ListInstancesRequest(folder_id=self.session.folder_id)
+        found = self.session.list(self.session.client(InstanceServiceStub).List, request, "instances")
+        return [self._whole(instance.id) for instance in found]
+
+    def machine(self, name: str) -> Instance:
+        def probe() -> Instance | Pending:
+            found = [instance for instance in self.instances() if instance.name == name]
+            return found[0] if found else Pending(f"no {name}")
+
+        return wait_for(name, probe, timeout=60)
+
+    def _whole(self, instance_id: str) -> Instance:
+        request = instance_service_pb2.GetInstanceRequest(
+            instance_id=instance_id, view=instance_service_pb2.InstanceView.FULL
+        )
+        whole: Instance = self.session.client(InstanceServiceStub).Get(request)
+        return whole
