@@ -104,7 +104,7 @@ class ImageService(BoundService[Image]):
         self.store.note(image.id, SOURCE_DISK, disk.id)
 
     def _fill(self, image: Image, request: rpc.CreateImageRequest) -> None:
-        """Gives the image its file: a second name of the one that it comes from."""
+        """Gives the image its file: a second name of the one that it comes from, or the upload itself."""
         source = request.WhichOneof("source")
         if source == "uri":
             origin = self._uploaded(request.uri)
@@ -117,6 +117,8 @@ class ImageService(BoundService[Image]):
         file = self._home.image(image.id)
         name_on_commit(self.store, file)
         os.link(origin, partial_of(file))
+        if source == "uri":
+            delete_on_commit(self.store, origin)
         status = origin.stat()
         image.storage_size = status.st_blocks * 512
         image.min_disk_size = max(image.min_disk_size, status.st_size)

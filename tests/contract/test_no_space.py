@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import os
 import re
@@ -35,7 +36,7 @@ from kit.process import run
 from tests.support.group_client import until
 from tests.support.tool import Cli
 
-DIGEST = "c" * 64
+EMPTY = bytes(4096)
 SIZE = 2 << 30
 
 
@@ -86,8 +87,8 @@ def _channel(cli: Cli) -> grpc.Channel:
     return grpc.secure_channel(endpoint["grpc"], credentials, options=[("grpc.enable_http_proxy", 0)])
 
 
-def _put(cli: Cli, digest: str, content: bytes) -> tuple[int, str]:
-    endpoint = cli.endpoint()
+def _put(cli: Cli, content: bytes) -> tuple[int, str]:
+    endpoint, digest = cli.endpoint(), hashlib.sha256(content).hexdigest()
     host, _, port = endpoint["rest"].partition(":")
     context = ssl.create_default_context(cafile=endpoint["ca"])
     connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=60)
@@ -102,8 +103,8 @@ def _put(cli: Cli, digest: str, content: bytes) -> tuple[int, str]:
 def _instance(cli: Cli) -> CreateInstanceRequest:
     """All that it takes to ask for a machine, of an image that holds nothing."""
     channel, folder_id = _channel(cli), cli.endpoint()["folder_id"]
-    assert _put(cli, DIGEST, bytes(4096)) == (201, "")
-    uri = f"https://{cli.endpoint()['rest']}/storage/images/{DIGEST}.raw"
+    assert _put(cli, EMPTY) == (201, "")
+    uri = f"https://{cli.endpoint()['rest']}/storage/images/{hashlib.sha256(EMPTY).hexdigest()}.raw"
     image = ImageServiceStub(channel).Create(CreateImageRequest(folder_id=folder_id, uri=uri))
     network = NetworkServiceStub(channel).Create(CreateNetworkRequest(folder_id=folder_id))
     subnet = SubnetServiceStub(channel).Create(
@@ -144,12 +145,12 @@ def test_calls_and_uploads_say_that_there_is_no_space_and_work_again_once_there_
         with pytest.raises(grpc.RpcError, match="No space is left on the disk") as refused:
             deque((networks.Create(request) for _ in range(1000)), maxlen=0)
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        status, text = _put(cli, "d" * 64, b"x" * (1 << 20))
+        status, text = _put(cli, b"x" * (1 << 20))
         assert status == 507
         assert "no space is left in" in text
     made = CreateNetworkMetadata.FromString(networks.Create(request).metadata.value).network_id
     until(lambda: made in {network["id"] for network in cli.json("cloud", "status")["networks"]}, timeout=120)
-    assert _put(cli, "d" * 64, b"x" * (1 << 20))[0] == 201
+    assert _put(cli, b"x" * (1 << 20))[0] == 201
 
 
 def test_a_machine_for_whose_disk_there_is_no_space_says_so(cli: Cli) -> None:
