@@ -11,7 +11,6 @@ from yandex.cloud.iam.v1.key_service_pb2 import CreateKeyRequest
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
-from localcloud.api.pipeline import Caller
 from localcloud.api.pki import write_secret
 from localcloud.api.tokens import OPERATOR, OPERATOR_LIFETIME, Tokens
 from localcloud.services.access import Access
@@ -38,9 +37,10 @@ def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys:
         folder = ensure_folder(store)
         account_id = _account_of(store, key_file)
         if not account_id:
-            made = _make_key(store, keys, folder)
+            made = _make_key(store, keys)
             account_id = made["service_account_id"]
             write_secret(key_file, json.dumps(made, indent=2).encode())
+        _take_out_of_folders(store, account_id)
         Access(store).grant(folder.id, "admin", account_id)
     if not token_file.exists() or tokens.subject(token_file.read_text()) != OPERATOR:
         write_secret(token_file, tokens.issue(OPERATOR, OPERATOR_LIFETIME).text.encode())
@@ -57,13 +57,20 @@ def _account_of(store: Store, key_file: Path) -> str:
     return known.service_account_id if known else ""
 
 
-def _make_key(store: Store, keys: KeyService, folder: Folder) -> dict[str, str]:
+def _take_out_of_folders(store: Store, account_id: str) -> None:
+    """No role on a folder reaches an account that lies in none; one of an older home did."""
+    account = store.must(ServiceAccount, account_id)
+    account.folder_id = ""
+    store.put(account)
+
+
+def _make_key(store: Store, keys: KeyService) -> dict[str, str]:
     """In the form of `yc iam key create`, which the clients read."""
-    account = ServiceAccount(id=new_id("service-account"), folder_id=folder.id, name=OPERATOR)
+    account = ServiceAccount(id=new_id("service-account"), name=OPERATOR)
     account.status = ServiceAccount.ACTIVE
     stamp(account)
     store.put(account)
-    made = keys.Create(CreateKeyRequest(service_account_id=account.id), Caller(OPERATOR))
+    made = keys.make(CreateKeyRequest(service_account_id=account.id))
     return {
         "id": made.key.id,
         "service_account_id": account.id,

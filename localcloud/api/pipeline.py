@@ -16,6 +16,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
+from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from localcloud.api.constraints import violations
@@ -138,6 +139,8 @@ class Api:
         subject = self._tokens.subject(token)
         if subject is None:
             raise Refused(Code.UNAUTHENTICATED, "The token is invalid or has expired")
+        if (key := self._tokens.key(token)) and self._store.get(Key, key) is None:
+            raise Refused(Code.UNAUTHENTICATED, f"The token has ended with the key {key}, which was deleted")
         return subject
 
     def _handler(self, method: MethodDescriptor) -> Handler:

@@ -14,6 +14,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from localcloud import clock
 from localcloud.api.pki import write_secret
@@ -44,22 +45,32 @@ class Tokens:
         """The operator's OAuth token: it is good for nothing but to be exchanged for an IAM token."""
         return f"y0_{self._sign('oauth')}"
 
-    def issue(self, subject: str, lifetime: int = LIFETIME) -> Token:
+    def issue(self, subject: str, lifetime: int = LIFETIME, *, key: str = "") -> Token:
+        """`key` is the id of the key that it was got by, with which it ends."""
         expires_at = int(clock.now()) + lifetime
-        claims = _encode(json.dumps({"sub": subject, "exp": expires_at}).encode())
+        claims = _encode(json.dumps({"sub": subject, "exp": expires_at, "key": key}).encode())
         return Token(f"t1.{claims}.{self._sign(claims)}", expires_at)
 
     def subject(self, text: str) -> str | None:
         """Who the bearer is, or None where the token is not ours, was changed, or has expired."""
+        known = self._claims(text)
+        return str(known["sub"]) if known else None
+
+    def key(self, text: str) -> str:
+        """The id of the key that a token was got by; empty where it was got in another way, or is not valid."""
+        known = self._claims(text)
+        return str(known.get("key", "")) if known else ""
+
+    def _claims(self, text: str) -> dict[str, Any] | None:
         prefix, _, rest = text.partition(".")
         claims, _, signature = rest.partition(".")
         if prefix != "t1" or not hmac.compare_digest(self._sign(claims).encode(), signature.encode()):
             return None
         try:
-            known = json.loads(_decode(claims))
+            known: dict[str, Any] = json.loads(_decode(claims))
         except (binascii.Error, ValueError):
             return None
-        return str(known["sub"]) if known["exp"] > clock.now() else None
+        return known if known["exp"] > clock.now() else None
 
     def _sign(self, claims: str) -> str:
         return _encode(hmac.digest(self._secret, claims.encode(), hashlib.sha256))

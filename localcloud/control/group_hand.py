@@ -13,12 +13,14 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGro
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target as ApiTarget
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
+from localcloud.api.pipeline import check
 from localcloud.api.refusal import Refused
 from localcloud.control.group_disks import GroupDisks
 from localcloud.control.group_template import Place, create_request
 from localcloud.control.group_values import Kept, write_member
 from localcloud.instancegroups import model
 from localcloud.services.group_rights import MACHINES, TARGETS, check_rights, for_new_machines
+from localcloud.services.hostnames import check_hostname
 from localcloud.services.instance import InstanceService
 from localcloud.services.instance_group import KEPT, LOG, REQUESTED
 from localcloud.services.target_group import add_targets, delete_target_group, remove_targets, target_of
@@ -169,10 +171,17 @@ class GroupHand:
         return self._group.load_balancer_state.target_group_id
 
     def _request(self, managed: ManagedInstance) -> CreateInstanceRequest:
+        """Variables can hold what a request must not: so it is checked once they are filled in. Raises Refused."""
         kept = Kept.parse(self._store.noted(managed.id, KEPT))
         place = Place(kept.index, kept.index_in_zone, kept.short_id, managed.zone_id, managed.instance_tag)
         zones = {subnet.id: subnet.zone_id for subnet in self._store.all(Subnet)}
-        return create_request(self._group, place, zones)
+        request = create_request(self._group, place, zones)
+        check_hostname(request.hostname)  # may have a dot here, which the request's own constraint does not allow
+        checked = CreateInstanceRequest()
+        checked.CopyFrom(request)
+        checked.hostname = ""
+        check(checked)
+        return request
 
     def _managed(self, member_id: str) -> ManagedInstance:
         return self._store.must(ManagedInstance, member_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -74,15 +74,18 @@ def records(network: Network, files: Files, mirrors: Iterable[Mirror] = ()) -> R
 
 def _hosts(network: Network, mirrors: Iterable[Mirror]) -> Iterator[str]:
     """The API has its name in every network: a machine without a way out finds it, and waits for it in vain."""
+    mirrors = tuple(mirrors)
+    taken = {API_NAME, *(mirror.name for mirror in mirrors)}
     yield f"{API} {API_NAME}"
     yield from (f"{address} {mirror.name}" for mirror in mirrors for address in mirror.addresses)
-    yield from (f"{nic.address} {' '.join(_names(nic))}" for nic in network.nics)
+    yield from (f"{nic.address} {' '.join(_names(nic, taken))}" for nic in network.nics)
 
 
-def _names(nic: Nic) -> Iterable[str]:
-    """Each once. A name with a dot is whole; one without is found through the search domain."""
+def _names(nic: Nic, taken: Collection[str]) -> Iterable[str]:
+    """Each once, but for those that are `taken`. One with a dot is whole; one without is found in the search domain."""
     names = (nic.hostname, f"{nic.machine_id}.auto.{DOMAIN}", *nic.aliases)
-    return dict.fromkeys(name if "." in name else f"{name}.{DOMAIN}" for name in names)
+    whole = (name if "." in name else f"{name}.{DOMAIN}" for name in names)
+    return dict.fromkeys(name for name in whole if name not in taken)
 
 
 def _configuration(network: Network, files: Files) -> Iterator[str]:

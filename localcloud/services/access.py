@@ -71,9 +71,10 @@ class Access:
             raise denied(f"Permission denied: {method.full_name} takes one of {names}; {caller.subject} has none")
 
     def check_operator(self, caller: Caller) -> None:
-        """Image storage and the local hand are not for machines, whatever else they may do."""
-        if caller.subject != OPERATOR and "admin" not in self.held(caller):
-            raise denied(f"Permission denied: this takes the role admin; {caller.subject} has it not")
+        """Image storage and the local hand reach the host: no role leads there, but the operator's own account does."""
+        account = self._store.get(ServiceAccount, caller.subject)
+        if caller.subject != OPERATOR and (account is None or account.folder_id):
+            raise denied(f"Permission denied: this is for the operator alone, and not for {caller.subject}")
 
     def held(self, caller: Caller) -> frozenset[str]:
         """All that a caller has on folders and on the cloud."""

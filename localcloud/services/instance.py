@@ -13,9 +13,11 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from localcloud.api.pipeline import Caller
 from localcloud.api.refusal import invalid, not_found, precondition, unimplemented
+from localcloud.services.account_rights import check_use
 from localcloud.services.addressing import Addressing
 from localcloud.services.bound import BoundService
 from localcloud.services.disk import DiskService
+from localcloud.services.hostnames import check_hostname
 from localcloud.services.operations import Goal, Operations
 from localcloud.services.quotas import check_sizes
 from localcloud.services.resource import copy_field, fill, masked_paths, page, stamp
@@ -54,6 +56,7 @@ class InstanceService(BoundService[Instance]):
         return page(request, rpc.ListInstancesResponse(), "instances", found)
 
     def Create(self, request: rpc.CreateInstanceRequest, caller: Caller) -> Operation:
+        check_use(self.store, caller, [request.service_account_id])
         instance = self.make(request)
         metadata = rpc.CreateInstanceMetadata(instance_id=instance.id)
         return self.operations.waiting(caller, "Create instance", metadata, instance, Goal.RUNNING)
@@ -61,6 +64,7 @@ class InstanceService(BoundService[Instance]):
     def make(self, request: rpc.CreateInstanceRequest) -> Instance:
         """A new instance with its disks and addresses, about to be started."""
         self.admit(request.folder_id, request.name)
+        check_hostname(request.hostname)
         instance = Instance(id=new_id("instance"), status=Instance.PROVISIONING)
         fill(instance, request)
         _fill_options(instance)
@@ -82,6 +86,8 @@ class InstanceService(BoundService[Instance]):
         paths = masked_paths(request, request.update_mask, self.id_field)
         if request.update_mask.paths and paths - UPDATABLE:
             raise invalid(f"cannot be updated here: {', '.join(sorted(paths - UPDATABLE))}", "update_mask")
+        if "service_account_id" in paths:
+            check_use(self.store, caller, [request.service_account_id])
         for path in paths & UPDATABLE:
             copy_field(request, instance, path)
         self.claim_name(instance.folder_id, instance.name, instance.id)

@@ -20,6 +20,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from localcloud.api.pipeline import Caller
 from localcloud.api.pipeline import check as check_request
 from localcloud.api.refusal import not_found, precondition
+from localcloud.services.account_rights import check_use
 from localcloud.services.bound import BoundService
 from localcloud.services.group_checks import check_group
 from localcloud.services.group_yaml import parse
@@ -57,6 +58,7 @@ class InstanceGroupService(BoundService[InstanceGroup]):
         fill(group, request)
         _fill_defaults(group)
         check_group(self.store, group)
+        _check_accounts(self.store, caller, group)
         if group.HasField("load_balancer_spec"):
             group.load_balancer_state.target_group_id = self._make_target_group(group).id
         stamp(group)
@@ -75,6 +77,7 @@ class InstanceGroupService(BoundService[InstanceGroup]):
         self.claim_name(group.folder_id, group.name, group.id)
         _fill_defaults(group)
         check_group(self.store, group)
+        _check_accounts(self.store, caller, group)
         self.store.put(group)
         metadata = rpc.UpdateInstanceGroupMetadata(instance_group_id=group.id)
         return self.operations.waiting(caller, "Update instance group", metadata, group, Goal.SETTLED)
@@ -237,6 +240,11 @@ def members_of(store: Store, group_id: str) -> list[ManagedInstance]:
 def checks_of(group: InstanceGroup) -> Iterable[HealthCheckSpec]:
     """The group's own health checks; a machine is healthy when all of them pass."""
     return group.health_checks_spec.health_check_specs
+
+
+def _check_accounts(store: Store, caller: Caller, group: InstanceGroup) -> None:
+    """Who gives a group or its machines an account acts as that account."""
+    check_use(store, caller, [group.service_account_id, group.instance_template.service_account_id])
 
 
 def _fill_defaults(group: InstanceGroup) -> None:

@@ -82,17 +82,6 @@ def test_an_account_may_do_what_its_role_says(cloud: RunningCloud, role: str | N
     assert _allowed(networks.Create, CreateNetworkRequest(folder_id=folder_id)) is ("w" in allowed)
 
 
-def test_no_role_but_admin_lets_an_account_grant_itself_more(cloud: RunningCloud) -> None:
-    account_id, token = account(cloud)
-    grant(cloud, "editor", account_id)
-    wanted = [binding("admin", account_id)]
-    request = SetAccessBindingsRequest(resource_id=cloud.endpoint.folder_id, access_bindings=wanted)
-    folders = FolderServiceStub(cloud.channel(token))
-    assert not _allowed(folders.SetAccessBindings, request)
-    grant(cloud, "resource-manager.admin", account_id)
-    assert _allowed(folders.SetAccessBindings, request)
-
-
 def test_a_token_outlives_its_account_for_nothing(cloud: RunningCloud) -> None:
     account_id, token = account(cloud)
     grant(cloud, "editor", account_id)

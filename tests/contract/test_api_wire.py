@@ -8,11 +8,9 @@ import os
 import socket
 import ssl
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
-import jwt
 import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
@@ -25,7 +23,7 @@ from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsReque
 from yandex.cloud.endpoint.api_endpoint_service_pb2_grpc import ApiEndpointServiceStub
 from yandex.cloud.iam.v1.iam_token_service_pb2 import CreateIamTokenRequest
 from yandex.cloud.iam.v1.iam_token_service_pb2_grpc import IamTokenServiceStub
-from yandex.cloud.iam.v1.key_service_pb2 import ListKeysRequest
+from yandex.cloud.iam.v1.key_service_pb2 import DeleteKeyRequest
 from yandex.cloud.iam.v1.key_service_pb2_grpc import KeyServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import (
     CreateNetworkMetadata,
@@ -42,6 +40,7 @@ from localcloud.api.constraints import load
 from localcloud.api.pipeline import Api
 from localcloud.api.record import LIMIT, Record
 from localcloud.api.tokens import OPERATOR
+from tests.support.calls import account, code_of, grant, new_key, signed_jwt, token_of
 from tests.support.simulated import RunningCloud
 
 WITHOUT_CONSTRAINTS = {
@@ -61,6 +60,10 @@ def _create(cloud: RunningCloud, name: str = "net", **headers: str) -> str:
     request = CreateNetworkRequest(folder_id=cloud.endpoint.folder_id, name=name)
     operation = _networks(cloud).Create(request, metadata=tuple(headers.items()))
     return CreateNetworkMetadata.FromString(operation.metadata.value).network_id
+
+
+def _all_of(cloud: RunningCloud) -> ListNetworksRequest:
+    return ListNetworksRequest(folder_id=cloud.endpoint.folder_id)
 
 
 @pytest.mark.parametrize("token", ["", "t1.local.dev", "t1..", "nonsense"])
@@ -85,8 +88,7 @@ def test_an_operators_file_that_broke_is_made_anew(tmp_path: Path, text: str) ->
         (cloud.home.pki / "operator-token").write_text(text)
     with RunningCloud(tmp_path / "home").serving() as cloud:
         key = json.loads(Path(cloud.endpoint.key_file).read_text())
-        found = KeyServiceStub(cloud.channel()).List(ListKeysRequest(service_account_id=key["service_account_id"]))
-        assert key["id"] in {known.id for known in found.keys}
+        assert _networks(cloud, token_of(cloud, key)).List(_all_of(cloud)).networks == []
 
 
 def test_discovery_needs_no_token_and_names_what_clients_ask_for(cloud: RunningCloud) -> None:
@@ -98,20 +100,38 @@ def test_discovery_needs_no_token_and_names_what_clients_ask_for(cloud: RunningC
 
 def test_a_keys_jwt_becomes_a_token_that_works(cloud: RunningCloud) -> None:
     key = json.loads(Path(cloud.endpoint.key_file).read_text())
-    now = datetime.now(UTC)
-    claims = {
-        "iss": key["service_account_id"],
-        "aud": "https://iam.api.cloud.yandex.net/iam/v1/tokens",
-        "iat": now,
-        "exp": now + timedelta(hours=1),
-    }
-    signed = jwt.encode(claims, key["private_key"], algorithm="PS256", headers={"kid": key["id"]})
-    stub = IamTokenServiceStub(cloud.channel(""))
-    token = stub.Create(CreateIamTokenRequest(jwt=signed)).iam_token
-    assert _networks(cloud, token).List(ListNetworksRequest(folder_id=cloud.endpoint.folder_id)).networks == []
+    assert _networks(cloud, token_of(cloud, key)).List(_all_of(cloud)).networks == []
+    signed, stub = signed_jwt(key), IamTokenServiceStub(cloud.channel(""))
     with pytest.raises(grpc.RpcError) as refused:
         stub.Create(CreateIamTokenRequest(jwt=signed[:-8] + "AAAAAAAA"))
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": None},
+        {"iat": None},
+        {"exp": None, "iat": None},
+        {"exp": 2**40},
+        {"iat": 0},
+        {"iat": 2**40, "exp": 2**41},
+    ],
+)
+def test_a_jwt_says_when_it_was_made_and_ends_within_an_hour(cloud: RunningCloud, claims: dict[str, int]) -> None:
+    key = json.loads(Path(cloud.endpoint.key_file).read_text())
+    request = CreateIamTokenRequest(jwt=signed_jwt(key, **claims))
+    assert code_of(IamTokenServiceStub(cloud.channel("")).Create, request) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_token_ends_with_its_key(cloud: RunningCloud) -> None:
+    account_id, _ = account(cloud)
+    grant(cloud, "viewer", account_id)
+    key, other = new_key(cloud, account_id), new_key(cloud, account_id)
+    networks = [_networks(cloud, token_of(cloud, each)) for each in (key, other)]
+    KeyServiceStub(cloud.channel()).Delete(DeleteKeyRequest(key_id=key["id"]))
+    codes = [code_of(stub.List, _all_of(cloud)) for stub in networks]
+    assert codes == [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.OK]
 
 
 def test_a_broken_constraint_names_its_field(cloud: RunningCloud) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import grpc
+import jwt
 from yandex.cloud.access.access_pb2 import (
     AccessBinding,
     AccessBindingAction,
@@ -12,6 +15,10 @@ from yandex.cloud.access.access_pb2 import (
     Subject,
     UpdateAccessBindingsRequest,
 )
+from yandex.cloud.iam.v1.iam_token_service_pb2 import CreateIamTokenRequest
+from yandex.cloud.iam.v1.iam_token_service_pb2_grpc import IamTokenServiceStub
+from yandex.cloud.iam.v1.key_service_pb2 import CreateKeyRequest
+from yandex.cloud.iam.v1.key_service_pb2_grpc import KeyServiceStub
 from yandex.cloud.iam.v1.service_account_service_pb2 import CreateServiceAccountMetadata, CreateServiceAccountRequest
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
@@ -56,3 +63,24 @@ def code_of(call: Callable[..., object], *args: object, **kwargs: object) -> grp
         code: grpc.StatusCode = refused.code()
         return code
     return grpc.StatusCode.OK
+
+
+def new_key(cloud: RunningCloud, account_id: str) -> dict[str, str]:
+    """An authorized key of an account, as clients keep it."""
+    made = KeyServiceStub(cloud.channel()).Create(CreateKeyRequest(service_account_id=account_id))
+    return {"id": made.key.id, "service_account_id": account_id, "private_key": made.private_key}
+
+
+def signed_jwt(key: Mapping[str, str], **claims: Any) -> str:
+    """What a key's holder sends for a token; a claim that is None is left out."""
+    now = int(time.time())
+    known = {"iss": key["service_account_id"], "aud": "https://iam.api.cloud.yandex.net/iam/v1/tokens"}
+    whole = {**known, "iat": now, "exp": now + 3600, **claims}
+    chosen = {name: value for name, value in whole.items() if value is not None}
+    return jwt.encode(chosen, key["private_key"], algorithm="PS256", headers={"kid": key["id"]})
+
+
+def token_of(cloud: RunningCloud, key: Mapping[str, str]) -> str:
+    """The token that a key is exchanged for."""
+    request = CreateIamTokenRequest(jwt=signed_jwt(key))
+    return IamTokenServiceStub(cloud.channel("")).Create(request).iam_token

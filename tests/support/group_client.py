@@ -90,20 +90,25 @@ class Groups:
     def create(
         self, *, size: int = 2, checks: bool = False, max_expansion: int = 1, template: InstanceTemplate | None = None
     ) -> Operation:
-        request = rpc.CreateInstanceGroupRequest(
+        request = self.request(size=size, max_expansion=max_expansion, template=template or self.template())
+        if checks:
+            request.health_checks_spec.CopyFrom(self.checks())
+        return self.groups.Create(request)
+
+    def request(
+        self, *, template: InstanceTemplate, size: int = 1, max_expansion: int = 1, name: str = "g"
+    ) -> rpc.CreateInstanceGroupRequest:
+        return rpc.CreateInstanceGroupRequest(
             folder_id=self.cloud.endpoint.folder_id,
-            name="g",
+            name=name,
             service_account_id=self.account_id,
-            instance_template=template or self.template(),
+            instance_template=template,
             scale_policy=ScalePolicy(fixed_scale=ScalePolicy.FixedScale(size=size)),
             deploy_policy=DeployPolicy(minimal_action=DeployPolicy.RECREATE, max_expansion=max_expansion),
             allocation_policy=AllocationPolicy(zones=[AllocationPolicy.Zone(zone_id=ZONE)]),
             auto_healing_policy=AutoHealingPolicy(auto_healing_action=AutoHealingPolicy.RECREATE),
-            load_balancer_spec=LoadBalancerSpec(target_group_spec=TargetGroupSpec(name="tg")),
+            load_balancer_spec=LoadBalancerSpec(target_group_spec=TargetGroupSpec(name=f"t{name}")),
         )
-        if checks:
-            request.health_checks_spec.CopyFrom(self.checks())
-        return self.groups.Create(request)
 
     def checks(self) -> HealthChecksSpec:
         check = HealthCheckSpec(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from localcloud.network.footprint import Footprint, read, write
+from localcloud.network.mirrors import Mirror
 from localcloud.network.records import Files, Lease, records, release, stale
 from localcloud.network.spec import Network, Nic, Subnet
 
@@ -24,6 +26,13 @@ def test_a_machine_is_known_by_host_name_id_and_aliases() -> None:
     assert records(NETWORK, FILES).hosts == (
         "198.18.0.1 api.internal\n10.30.0.10 bingo-1.internal fhm1.auto.internal bingo.internal b.example.com\n"
     )
+
+
+def test_no_machine_has_the_name_of_the_api_or_of_a_mirror() -> None:
+    named = replace(NIC, hostname="api", aliases=("deb.example.org", "api.internal"))
+    mirror = Mirror("deb.example.org", 443, (IPv4Address("192.0.2.1"),))
+    hosts = records(replace(NETWORK, nics=(named,)), FILES, [mirror]).hosts
+    assert hosts == "198.18.0.1 api.internal\n192.0.2.1 deb.example.org\n10.30.0.10 fhm1.auto.internal\n"
 
 
 def test_a_machines_address_hangs_on_its_mac() -> None:
