@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 import structlog
 
 import kit  # noqa: F401 - before gRPC, which it sets up
+from tests.support import evidence
 
 # Time says nothing about a property: the machine may be busy.
 hypothesis.settings.register_profile("samovar", deadline=None)
@@ -33,3 +36,30 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Without root, tests of real machines are refused and not skipped: a green run has run them."""
     if os.geteuid() and any(item.get_closest_marker("e2e") for item in session.items):
         raise pytest.UsageError("these tests make real machines, which needs root; `make lint unit` runs the others")
+
+
+def pytest_runtest_setup() -> None:
+    evidence.forget_folders()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a failed test of real machines needs to be understood is kept, and its report says where."""
+    found = yield
+    if found.failed and item.get_closest_marker("e2e"):
+        below = item.config.stash[EVIDENCE]
+        folder = below / "evidence" / re.sub(r"[^\w.-]+", "-", item.nodeid)[-150:]
+        if files := evidence.collect(below, folder):
+            found.sections.append(("evidence", evidence.report(files, folder)))
+    return found
+
+
+EVIDENCE = pytest.StashKey[Path]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _evidence(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Homes are looked for below the folder in which tests make them."""
+    request.config.stash[EVIDENCE] = tmp_path_factory.getbasetemp()

@@ -28,6 +28,7 @@ class Bingo(BaseHTTPRequestHandler):
     server: Server
     seen: list[str] = []  # noqa: RUF012 - of all of them
     ids: list[str | None] = []  # noqa: RUF012
+    headers_seen: list[list[str]] = []  # noqa: RUF012 - the names of those of each request
     fetches: list[tuple[float, float]] = []  # noqa: RUF012 - when each `/long_dummy` began and ended
     long = 0.5
 
@@ -36,7 +37,8 @@ class Bingo(BaseHTTPRequestHandler):
             return self._answer(200, "ok")
         Bingo.seen.append(f"{self.server.name} {self.command} {self.path}")
         Bingo.ids.append(self.headers["X-Request-Id"])
-        if self.path == "/long_dummy":
+        Bingo.headers_seen.append(self.headers.keys())
+        if self.path.partition("?")[0].strip("/") == "long_dummy":
             began = time.monotonic()
             time.sleep(Bingo.long)
             Bingo.fetches.append((began, time.monotonic()))
@@ -95,8 +97,14 @@ def configure(settings: Mapping[str, Any]) -> None:
     """And serves by it."""
     render(settings)
     run("rm -f /etc/nftables.d/10-metadata.nft; nft -f /etc/nftables.conf; nft -f /etc/samovar/clients.nft")
-    run("haproxy -W -D -p /run/haproxy.pid -f /etc/haproxy/haproxy.cfg")
+    run("haproxy -W -p /run/haproxy.pid -f /etc/haproxy/haproxy.cfg >/var/log/nginx/haproxy.log 2>&1 &")
     run("nginx")
+    until(lambda: opened(8001))
+
+
+def opened(port: int) -> bool:
+    with socket.socket() as made:
+        return made.connect_ex(("127.0.0.1", port)) == 0
 
 
 def haproxy() -> int:
@@ -213,6 +221,11 @@ class Machine:
         """It still takes connections; what is sent over them is lost: packets longer than those of a handshake."""
         self.run("nft 'add chain ip cut deaf { type filter hook prerouting priority raw; }'")
         self.run("nft add rule ip cut deaf meta length gt 60 drop")
+
+    def refuse(self) -> None:
+        """Nobody listens there any more."""
+        self.run("nft 'add chain ip cut refuse { type filter hook input priority filter; }'")
+        self.run("nft add rule ip cut refuse tcp dport 8081 reject with tcp reset")
 
     def mend(self) -> None:
         self.run("nft flush ruleset; nft add table ip cut")

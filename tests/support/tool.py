@@ -18,6 +18,7 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from cloud.access import Access
 from cloud.session import Session
 from kit.paths import ROOT
+from tests.support.evidence import collect_early
 
 EDGES = ROOT / "tests/envs/edges/config.yaml"
 """The smallest environment: nginx and nothing behind it."""
@@ -33,6 +34,11 @@ def rolled_out(folder: Path, config: Path) -> Iterator[Cli]:
     try:
         tool.run("bake", "--env", "dev")
         tool.run("rollout", "dev", "--yes")
+    except BaseException:
+        collect_early(folder)
+        tool.run("cloud", "down", check=False)
+        raise
+    try:
         yield tool
     finally:
         tool.run("cloud", "down", check=False)

@@ -1,0 +1,124 @@
+"""Evidence: what a failed test needs to be understood, copied before its environment goes.
+
+Consoles, journals and logs of nginx of the machines of every local cloud below pytest's folder, logs of their daemons,
+and the folders that a test added by itself. All of it is bounded in size and time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+LONGEST_FILE = 512 << 10
+LONGEST_TOTAL = 32 << 20
+LONGEST_WAIT = 60.0
+"""Seconds for all machines together."""
+TAIL = 40
+"""Lines of each file that a report shows on CI, where nobody can open the folder."""
+JOURNAL = ("journalctl", "--no-pager", "--output=short-precise", "--lines=5000")
+NGINX = tuple(f"/var/log/nginx/{name}.log" for name in ("access", "peer", "error"))
+LOGS = ("tail", "--verbose", "--bytes=150K", *NGINX)
+
+_added: list[Path] = []
+
+
+def add_folder(folder: Path) -> None:
+    """What is in it is evidence too, until the next test starts."""
+    _added.append(folder)
+
+
+def forget_folders() -> None:
+    _added.clear()
+
+
+def collect_early(folder: Path) -> None:
+    """Of the homes in `folder`, whose clouds go before a test's report is made."""
+    early = folder / "evidence"
+    collect(folder.parent, early)
+    add_folder(early)
+
+
+def collect(below: Path, folder: Path) -> list[Path]:
+    """Copies what there is of the homes `below` that folder into `folder`; the files that came of it."""
+    end = time.monotonic() + LONGEST_WAIT
+    for home in _homes(below):
+        kept = folder / home.relative_to(below)
+        for machine in sorted((home / "machines").iterdir()):
+            _machine(machine, kept / machine.name, end)
+        _copy(home / "daemon.log", kept / "daemon.log")
+    for added in _added:
+        for file in added.rglob("*"):
+            _copy(file, folder / added.name / file.relative_to(added))
+    return _bounded(sorted(file for file in folder.rglob("*") if file.is_file()))
+
+
+def report(files: list[Path], folder: Path) -> str:
+    """Where it is, and on CI the ends of the files themselves."""
+    lines = [f"{len(files)} files in {folder}"]
+    for file in files if os.environ.get("CI") == "true" else []:
+        lines += [f"--- {file.relative_to(folder)}", *file.read_text(errors="replace").splitlines()[-TAIL:]]
+    return "\n".join(lines)
+
+
+def _homes(below: Path) -> list[Path]:
+    """Folders of local clouds, and of machines without one."""
+    return sorted(
+        folder for pattern in ("*", "*/home") for folder in below.glob(pattern) if (folder / "machines").is_dir()
+    )
+
+
+def _machine(machine: Path, folder: Path, end: float) -> None:
+    _copy(machine / "console", folder / "console")
+    if pid := _init(machine):
+        _said(pid, JOURNAL, folder / "journal", end)
+        _said(pid, LOGS, folder / "nginx.log", end)
+
+
+def _said(pid: int, command: tuple[str, ...], target: Path, end: float) -> None:
+    """What a command says inside of the machine, as far as there is time for it."""
+    if (left := end - time.monotonic()) <= 0:
+        return
+    inside = ("timeout", f"{left:.0f}", "nsenter", "-a", "-t", str(pid), *command)
+    with suppress(OSError):
+        done = subprocess.run(inside, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        _write(target, done.stdout)
+
+
+def _init(machine: Path) -> int | None:
+    """The pid on the host of a machine's init: the child of the nspawn that was told that folder."""
+    told = re.compile(re.escape(os.fsencode(f"{machine}/")))
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if b"systemd-nspawn" in command and told.search(command):
+                children = (process / f"task/{process.name}/children").read_text().split()
+                return int(children[0]) if children else None
+    return None
+
+
+def _copy(source: Path, target: Path) -> None:
+    with suppress(OSError), source.open("rb") as file:
+        file.seek(max(0, source.stat().st_size - LONGEST_FILE))
+        _write(target, file.read(LONGEST_FILE))
+
+
+def _write(target: Path, text: bytes) -> None:
+    if text:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text[-LONGEST_FILE:])
+
+
+def _bounded(files: list[Path]) -> list[Path]:
+    """As many as fit, the smallest first; the others are removed."""
+    kept, room = [], LONGEST_TOTAL
+    for file in sorted(files, key=lambda file: file.stat().st_size):
+        room -= file.stat().st_size
+        if room >= 0:
+            kept.append(file)
+        else:
+            file.unlink()
+    return sorted(kept)
