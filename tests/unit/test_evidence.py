@@ -11,7 +11,7 @@ from tests.support import evidence
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    home = tmp_path / "whole0/home"
+    home = tmp_path / "whole0"
     (home / "machines/one").mkdir(parents=True)
     (home / "daemon.log").write_text("first\nlast\n")
     return home
@@ -20,7 +20,7 @@ def home(tmp_path: Path) -> Path:
 def test_the_end_of_each_file_is_kept_and_the_report_says_where(home: Path, tmp_path: Path) -> None:
     (home / "machines/one/console").write_text("a" * evidence.LONGEST_FILE + "the end")
     files = evidence.collect(tmp_path, tmp_path / "kept")
-    kept = tmp_path / "kept/whole0/home"
+    kept = tmp_path / "kept/whole0"
     assert files == [kept / "daemon.log", kept / "one/console"]
     assert (kept / "one/console").read_text().endswith("athe end")
     assert (kept / "one/console").stat().st_size == evidence.LONGEST_FILE
@@ -31,7 +31,7 @@ def test_on_ci_the_report_holds_the_last_lines(home: Path, tmp_path: Path, monke
     assert home.exists()
     monkeypatch.setenv("CI", "true")
     files = evidence.collect(tmp_path, tmp_path / "kept")
-    assert evidence.report(files, tmp_path / "kept").endswith("--- whole0/home/daemon.log\nfirst\nlast")
+    assert evidence.report(files, tmp_path / "kept").endswith("--- whole0/daemon.log\nfirst\nlast")
 
 
 def test_all_of_it_is_bounded_and_small_files_come_first(
@@ -40,7 +40,7 @@ def test_all_of_it_is_bounded_and_small_files_come_first(
     (home / "machines/one/console").write_text("a" * 100)
     monkeypatch.setattr(evidence, "LONGEST_TOTAL", 50)
     assert [file.name for file in evidence.collect(tmp_path, tmp_path / "kept")] == ["daemon.log"]
-    assert not (tmp_path / "kept/whole0/home/one/console").exists()
+    assert not (tmp_path / "kept/whole0/one/console").exists()
 
 
 def test_a_folder_that_a_test_added_is_kept_until_the_next_one(tmp_path: Path) -> None:
