@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,9 @@ START_TIMEOUT = 180.0
 STOP_TIMEOUT = 120.0
 LOG = "daemon.log"
 LAST_LINES = 12
+SIMULATED = "simulated"
+SIMULATION = "simulation.json"
+"""In the home of a cloud whose machines are simulated."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ def find(home: Path) -> Daemon | None:
 
 def is_on_host(home: Path) -> bool:
     """Whether this host holds anything of the cloud of that home, whether or not its daemon runs."""
+    if any((home / "machines").glob("*/state.json")):  # of simulated machines
+        return True
     claims = (file.read_text().removeprefix("fresh:") for file in CLAIMS.glob("[0-9]*"))
     return str(home.resolve()) in claims
 
@@ -110,15 +115,15 @@ def find_or_start(home: Path) -> Daemon:
         return find(home) or _start(home)
 
 
-def start(home: Path, quotas: str) -> Daemon:
-    """Starts it with those quotas, which the home keeps; HostError where it runs already."""
-    with _alone(home):
+def start(home: Path, options: Sequence[str]) -> Daemon:
+    """Starts it with those options of `cloud up`, which the home keeps; HostError where it runs already."""
+    with _alone(home, simulated=SIMULATED in options):
         if running := find(home):
             raise HostError(
-                f"the local cloud runs already (pid {running.pid}), with the quotas that it was started with",
-                remedy=f"`cloud down`, then `cloud up --quotas {quotas}`: what runs in it comes up again",
+                f"the local cloud runs already (pid {running.pid}), with the options that it was started with",
+                remedy=f"`cloud down`, then `cloud up {' '.join(options)}`: what runs in it comes up again",
             )
-        return _start(home, "--quotas", quotas)
+        return _start(home, *options)
 
 
 def wait_until_gone(daemon: Daemon) -> None:
@@ -158,9 +163,9 @@ def _start(home: Path, *options: str) -> Daemon:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _alone(home: Path, *, simulated: bool = False) -> Iterator[None]:
     """One start at a time in a home, which is made for it; the lock goes with its holder."""
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and not (simulated or os.access(home / SIMULATION, os.R_OK)):
         raise HostError("the local cloud runs machines, which takes root", remedy="run the command as root")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "start.lock").open("w") as lock:

@@ -6,6 +6,7 @@ A session has these capabilities or has None in their place; nobody asks which c
 from __future__ import annotations
 
 import http
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,12 @@ class Host:
         self._rest = rest
 
     def status(self, *, timeout: float = TIMEOUT) -> dict[str, Any]:
-        """What the daemon says of itself: pid, number, endpoint, machines, networks."""
+        """What the daemon says of itself: pid, number, endpoint, machines, networks, and whether it is `simulated`."""
         status: dict[str, Any] = self._rest.json("GET", "/localcloud/status", timeout=timeout)
         return status
 
     def machines(self) -> tuple[HostMachine, ...]:
-        return tuple(
-            HostMachine(found["id"], found["name"], found["hostname"], found["pid"], found["running"])
-            for found in self.status()["machines"]
-        )
+        return machines_of(self.status())
 
     def addresses(self) -> frozenset[str] | None:
         """The public addresses that this host sends to the cloud's networks; None where it has no networks."""
@@ -66,6 +64,14 @@ class Host:
     def shutdown(self, *, timeout: float = TIMEOUT) -> None:
         """The daemon takes everything off the host and ends; this returns before it has."""
         self._rest.json("POST", "/localcloud/shutdown", timeout=timeout)
+
+
+def machines_of(status: Mapping[str, Any]) -> tuple[HostMachine, ...]:
+    """Those of a status."""
+    return tuple(
+        HostMachine(found["id"], found["name"], found["hostname"], found["pid"], found["running"])
+        for found in status["machines"]
+    )
 
 
 def pick(machines: tuple[HostMachine, ...], wanted: str) -> HostMachine:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ANSWERS = 10.0
 """Seconds in which a daemon answers; it takes milliseconds."""
+SIMULATED = "simulated: states alone, nothing runs and nothing answers"
 _NOTHING: Mapping[str, Any] = {"warnings": (), "machines": (), "networks": ()}
 
 
@@ -32,12 +33,24 @@ def cloud() -> None:
     type=click.Choice(["default", "raised"]),
     help="How much there may be: as in a new cloud of Yandex, or much more, as a new home has it. The home keeps it.",
 )
+@click.option(
+    "--machines",
+    type=click.Choice(["real", "simulated"]),
+    help="What a machine is: a container on this host, as in a new home, or a state alone. The home keeps it for life.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0.1, max=1000),
+    help="Simulated machines: how many seconds pass for them in a second. The home keeps it.",
+)
 @pass_tool
-def up(tool: Tool, quotas: str | None) -> None:
+def up(tool: Tool, quotas: str | None, machines: str | None, speed: float | None) -> None:
     """Start the local cloud, unless it runs."""
     from cloud.daemon import find_or_start, start
 
-    daemon = start(tool.home, quotas) if quotas else find_or_start(tool.home)
+    chosen = {"--quotas": quotas, "--machines": machines, "--speed": speed}
+    options = [text for name, value in chosen.items() if value is not None for text in (name, str(value))]
+    daemon = start(tool.home, options) if options else find_or_start(tool.home)
     talk().say(f"the local cloud answers at {daemon.grpc} (gRPC) and {daemon.rest} (REST), pid {daemon.pid}")
 
 
@@ -74,6 +87,8 @@ def status(tool: Tool, fmt: Format) -> None:
         if daemon
         else [("running", "no"), ("home", str(tool.home))]
     )
+    if found.get("simulated"):
+        about.append(("machines", SIMULATED))
     about += [("warning", text) for text in found["warnings"]]
     show(found, fmt, [table(("", ""), about), table(("MACHINE", "ID", "PID", "RUNS"), machines)])
 

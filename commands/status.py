@@ -91,4 +91,6 @@ def _status_tables(found: Status) -> list[RenderableType]:
     if found.endpoints:
         tables.append(table(("ADDRESS",), [(url,) for _, url in found.endpoints]))
     tables += [Text(f"{url} {reason}") for url, reason in found.unanswered]
+    if found.simulated:
+        tables.append(Text("the machines are simulated: nothing runs, and no address answers"))
     return tables

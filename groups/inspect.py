@@ -18,6 +18,7 @@ from yandex.cloud.loadbalancer.v1 import network_load_balancer_pb2 as balancers_
 from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2 as balancers_rpc
 from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2_grpc import NetworkLoadBalancerServiceStub
 
+from cloud.host import machines_of
 from cloud.labels import GROUP, is_of
 from cloud.session import Session, side_by_side
 from envs.model import BalancerType, Environment
@@ -40,6 +41,7 @@ class _Around:
     image_names: Mapping[str, str]
     image_of_instance: Mapping[str, str]
     pids: Mapping[str, int | None]
+    simulated: bool
 
     def image(self, instance_id: str) -> str:
         """The name of the image that an instance's boot disk was made from, or its id where it is not ours."""
@@ -62,7 +64,7 @@ def inspect(session: Session, environment: Environment) -> Status:
             for group in environment.groups
         )
     )
-    return Status(environment.name, tuple(found), tuple(_endpoints(environment, before)))
+    return Status(environment.name, tuple(found), tuple(_endpoints(environment, before)), simulated=around.simulated)
 
 
 def _ours(session: Session, environment: str, kind: Kind) -> Any:
@@ -70,13 +72,15 @@ def _ours(session: Session, environment: str, kind: Kind) -> Any:
 
 
 def _around(session: Session) -> Any:
-    images, found_disks, found_instances, pids = side_by_side(
+    images, found_disks, found_instances, host = side_by_side(
         lambda: {image.id: image.name for image in published(session)},
         partial(_disks, session),
         partial(_instances, session),
-        lambda: {machine.id: machine.pid for machine in session.host.machines()} if session.host else {},
+        lambda: session.host.status() if session.host else {"machines": (), "simulated": False},
     )
-    return _Around(images, {i.id: found_disks.get(i.boot_disk.disk_id, "") for i in found_instances}, pids)
+    image_of_instance = {i.id: found_disks.get(i.boot_disk.disk_id, "") for i in found_instances}
+    pids = {machine.id: machine.pid for machine in machines_of(host)}
+    return _Around(images, image_of_instance, pids, host["simulated"])
 
 
 def _disks(session: Session) -> Any:

@@ -59,6 +59,7 @@ class Status:
     """The whole environment. `endpoints` are pairs of scheme and URL, `unanswered` of URL and what is wrong there.
 
     `warnings` are for the operator to read.
+    Machines that are `simulated` are states alone: nobody answers at the endpoints.
     """
 
     environment: str
@@ -66,6 +67,7 @@ class Status:
     endpoints: tuple[tuple[str, str], ...] = ()
     unanswered: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    simulated: bool = False
 
     @property
     def healthy(self) -> bool:
@@ -80,6 +82,8 @@ class Status:
             "groups": [_group_json(group) for group in self.groups],
             "warnings": list(self.warnings),
         }
+        if self.simulated:
+            found["simulated"] = True
         if self.unanswered:
             found["unanswered"] = [{"url": url, "reason": reason} for url, reason in self.unanswered]
         return found
@@ -134,12 +138,14 @@ class StatusJson(TypedDict):
 
     One without groups is not. `unanswered` is there where an address does not answer, which is asked last.
     `warnings` say what is to be known beside that, such as rows on a data disk that are not recorded yet.
+    `simulated` is there where machines are states alone: then no address answers, and none is asked.
     """
 
     environment: str
     healthy: bool
     endpoints: EndpointsJson
     unanswered: NotRequired[list[UnansweredJson]]
+    simulated: NotRequired[bool]
     groups: list[GroupJson]
     warnings: list[str]
 

@@ -10,10 +10,14 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from kit.errors import ExitCode, HostError, SamovarError
 from localcloud.home import Home, QuotaSet
+from localcloud.simulated.choice import Machines, Simulation, choose, simulation_of
+from localcloud.simulated.clock import SimulatedLoop
 
 
 def main() -> int:
@@ -24,10 +28,13 @@ def main() -> int:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--show", action="store_true", help="print what runs on this host, as JSON, and end")
     instead.add_argument("--take-down", action="store_true", help="take everything off this host, and end")
+    parser.add_argument("--machines", type=Machines, choices=list(Machines), help="kept in the home (at first: real)")
+    parser.add_argument("--speed", type=float, help="of a simulated cloud's clock, kept in the home (at first: 1)")
     arguments = parser.parse_args()
     home = Home(arguments.home.resolve())
     try:
-        _check_root()
+        if not (arguments.machines is Machines.SIMULATED or simulation_of(home)):
+            _check_root()
         home.make()
         _act(home, arguments)
     except SamovarError as error:
@@ -37,6 +44,7 @@ def main() -> int:
 
 
 def _act(home: Home, arguments: argparse.Namespace) -> None:
+    simulation = choose(home, arguments.machines, arguments.speed)
     from localcloud import daemon, offline  # noqa: PLC0415 - what they import takes longer than to refuse
 
     if arguments.show:
@@ -44,14 +52,19 @@ def _act(home: Home, arguments: argparse.Namespace) -> None:
     elif arguments.take_down:
         asyncio.run(daemon.take_down(home))
     else:
-        asyncio.run(daemon.run(home, arguments.quotas))
+        with asyncio.Runner(loop_factory=_loop_factory(simulation)) as runner:
+            runner.run(daemon.run(home, arguments.quotas))
+
+
+def _loop_factory(simulation: Simulation | None) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    return partial(SimulatedLoop, simulation.speed) if simulation else None
 
 
 def _check_root() -> None:
     if os.geteuid():
         raise HostError(
             "the local cloud makes network namespaces, mounts and control groups, and this user is not root",
-            remedy="run it as root (sudo); with cloud: yandex no root is needed",
+            remedy="run it as root (sudo); simulated machines (--machines simulated) and cloud: yandex need no root",
         )
 
 

@@ -83,13 +83,14 @@ PERIOD = 0.25
 
 @dataclass(frozen=True)
 class Host:
-    """What the cloud stands on: the real drivers, or simulated ones; `now` is seconds since 1970."""
+    """What the cloud stands on: the real drivers, or `simulated` ones; `now` is seconds since 1970."""
 
     number: int
     driver: MachineDriver
     fabric: Fabric
     maker: Maker
     now: Callable[[], float] = clock.now
+    simulated: bool = False
 
 
 class Cloud:
@@ -129,7 +130,7 @@ class Cloud:
             _service(folder_service_pb2): FolderService(store, operations),
             _service(gateway_service_pb2): GatewayService(store, operations),
             _service(iam_token_service_pb2): IamTokenService(store, tokens),
-            _service(image_service_pb2): ImageService(store, operations, home),
+            _service(image_service_pb2): ImageService(store, operations, home, host.maker.fetched),
             _service(instance_group_service_pb2): InstanceGroupService(store, operations),
             _service(instance_service_pb2): instances,
             _service(key_service_pb2): self.keys,
@@ -192,6 +193,7 @@ class Cloud:
         self.notices.report("quarantine", *self._quarantine.warnings())
         self.notices.report("unknown machines", *map(_unknown_machine, sorted(self.machines.unknown(observed))))
         return {
+            "simulated": self.host.simulated,
             "warnings": list(self.notices.all()),
             "machines": [
                 {

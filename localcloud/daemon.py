@@ -36,6 +36,7 @@ from localcloud.orphans import settle_files
 from localcloud.ports import LOOPBACK, Ports, listen, ports_of
 from localcloud.services.addressing import numbers_in_use
 from localcloud.services.quotas import choose_quotas
+from localcloud.simulated.host import NoClaim
 from localcloud.store.backups import Backups, open_store
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,7 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
         store = open_store(home.database, backups)
         settle_files(home, store)
         no_backup = backups.make(store)
-        held = claim(home.root, numbers_in_use(store))
+        held = NoClaim(home) if home.simulation.exists() else claim(home.root, numbers_in_use(store))
         if held.fresh:
             await sweep(host_of(home, held.number))
         host = host_of(home, held.number)

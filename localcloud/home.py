@@ -71,6 +71,11 @@ class Home:
         return self.disks / f"{disk_id}.raw"
 
     @property
+    def simulation(self) -> Path:
+        """How the machines are simulated, in JSON; not there where they are real."""
+        return self.root / "simulation.json"
+
+    @property
     def uploads(self) -> Path:
         """What was put into image storage: `<digest>.raw`."""
         return self.root / "uploads"

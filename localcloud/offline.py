@@ -16,6 +16,7 @@ from localcloud.machines.driver import NspawnDriver
 from localcloud.network.fabric import KernelFabric
 from localcloud.rawfiles.maker import HostMaker
 from localcloud.services.addressing import numbers_in_use
+from localcloud.simulated.host import NUMBER, NoClaim, simulated_host
 from localcloud.store.store import Store, names
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 def host_of(home: Home, number: int) -> Host:
     """The host as the cloud of that number has it."""
+    if home.simulation.exists():
+        return simulated_host(home)
     driver, fabric = NspawnDriver(home.machines, f"samovar-{number}"), KernelFabric(number, home.networks)
     return Host(number, driver, fabric, HostMaker())
 
@@ -38,13 +41,17 @@ async def sweep(host: Host) -> None:
 
 async def take_down(home: Home) -> None:
     """Leaves nothing of the home's cloud on the host. The store stays: what ran runs again after `cloud up`."""
-    number = claimed(home.root)
+    number = _number(home)
     if number is not None:
-        held = Claim(number, home.root, fresh=False)
+        held = NoClaim(home) if home.simulation.exists() else Claim(number, home.root, fresh=False)
         held.mark(fresh=True)
         await sweep(host_of(home, number))
         held.release(keep_number=_may_have_addresses(home))
     home.endpoint_file.unlink(missing_ok=True)
+
+
+def _number(home: Home) -> int | None:
+    return NUMBER if home.simulation.exists() else claimed(home.root)
 
 
 def _may_have_addresses(home: Home) -> bool:
@@ -57,7 +64,7 @@ def _may_have_addresses(home: Home) -> bool:
 
 def running_machines(home: Home) -> list[dict[str, Any]]:
     """The machines that run on the host, as plain values; without a name where the store cannot be read."""
-    number = claimed(home.root)
+    number = _number(home)
     if number is None:
         return []
     known: dict[str, str] = {}

@@ -44,6 +44,10 @@ class HostMaker:
         _demand_room(out.parent)
         await run_async([*IN_NAMESPACES, "bash", HERE / "merge.sh", image, disk, out], timeout=TIMEOUT)
 
+    def fetched(self, uri: str, out: Path) -> bool:  # noqa: ARG002 - the contract's
+        """Nothing is taken from outside but packages, from the host's mirrors."""
+        return False
+
     async def copied(self, source: Path, out: Path, size: int = 0) -> None:
         _demand_room(out.parent)
         partial = out.with_suffix(".new")

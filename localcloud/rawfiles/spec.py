@@ -15,5 +15,8 @@ class Maker(Protocol):
     async def merged(self, image: Path, disk: Path, out: Path) -> None:
         """An image of a boot disk that nothing uses: `image`, from which it was made, and what was changed since."""
 
+    def fetched(self, uri: str, out: Path) -> bool:
+        """The image behind a uri that is not of this cloud's storage; False where such a one cannot be had."""
+
     async def copied(self, source: Path, out: Path, size: int = 0) -> None:
         """A copy, without the holes, grown to `size` bytes where that is more."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +27,8 @@ from localcloud.store.files import delete_on_commit, name_on_commit, partial_of
 from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
+Fetch = Callable[[str, Path], bool]
+"""`Maker.fetched`."""
 STORED = re.compile(r"/storage/images/([0-9a-f]{12,64})\.raw")
 
 
@@ -33,9 +37,10 @@ class ImageService(BoundService[Image]):
 
     kind, noun, id_field = Image, "Image", "image_id"
 
-    def __init__(self, store: Store, operations: Operations, home: Home) -> None:
+    def __init__(self, store: Store, operations: Operations, home: Home, fetch: Fetch) -> None:
         super().__init__(store, operations)
         self._home = home
+        self._fetch = fetch
 
     def GetLatestByFamily(self, request: rpc.GetImageLatestByFamilyRequest, _: Caller) -> Image:
         images = self.store.all(Image, scope=request.folder_id)
@@ -126,8 +131,9 @@ class ImageService(BoundService[Image]):
 
     def _uploaded(self, uri: str) -> Path:
         found = STORED.fullmatch(urlsplit(uri).path)
-        path = self._home.uploads / f"{found[1]}.raw" if found else None
-        if path is None or not path.exists():
+        name = found[1] if found else hashlib.sha256(uri.encode()).hexdigest()
+        path = self._home.uploads / f"{name}.raw"
+        if not path.exists() and not self._fetch(uri, path):
             raise invalid(
                 f"{uri} is not in this cloud's storage; put the RAW file to /storage/images/<digest>.raw first", "uri"
             )

@@ -113,7 +113,7 @@ def test_a_network_that_the_host_cannot_make_holds_nothing_else_up(
     request = CreateNetworkRequest(folder_id=cloud.endpoint.folder_id)
     NetworkServiceStub(cloud.channel()).Create(request)
     made = machine(cloud, place.subnet_id)
-    cloud.driver.die(made.id)
+    cloud.driver.crash(made.id)
     reached(cloud, made.id, Instance.CRASHED)
 
 

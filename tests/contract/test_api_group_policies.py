@@ -102,11 +102,11 @@ def test_opportunistic_groups_wait_for_a_machine_to_fail(groups: Groups) -> None
     time.sleep(SETTLED)
     assert groups.machines() == before
     assert {member.status for member in groups.members()} == {ManagedInstance.RUNNING_OUTDATED}
-    groups.cloud.driver.die(before["m-1"])
+    groups.cloud.driver.crash(before["m-1"])
     until(lambda: groups.machines().get("m-1") not in {None, before["m-1"]})
     assert groups.machines()["m-2"] == before["m-2"]
     assert _metadata(groups, groups.machines()["m-1"]) == {"key": "new"}
-    groups.cloud.driver.die(before["m-2"])
+    groups.cloud.driver.crash(before["m-2"])
     groups.finished(updating)
 
 
@@ -150,7 +150,7 @@ def test_a_members_disk_is_kept_when_its_machine_is_made_anew_and_goes_with_the_
     assert not set(machines.values()) & set(groups.machines().values())
     assert _data_disks(groups) == disks
     assert {size for disk, size in _disk_sizes(groups).items() if disk in disks.values()} == {2 << 30}
-    groups.cloud.driver.die(groups.machines()["m-1"])
+    groups.cloud.driver.crash(groups.machines()["m-1"])
     until(lambda: groups.machines().get("m-1") not in {None, machines["m-1"]})
     until(lambda: all(member.status == ManagedInstance.RUNNING_ACTUAL for member in groups.members()))
     assert _data_disks(groups) == disks

@@ -18,8 +18,11 @@ from localcloud.api.tokens import Tokens
 from localcloud.cloud import Cloud, Host, power_on, running
 from localcloud.home import Home
 from localcloud.machines.spec import Observed
+from localcloud.simulated.fabric import SimulatedFabric
+from localcloud.simulated.host import NUMBER
+from localcloud.simulated.machines import SimulatedDriver
+from localcloud.simulated.maker import SimulatedMaker
 from localcloud.store.store import Store
-from tests.support.simulated import NUMBER, SimulatedDriver, SimulatedFabric, SimulatedMaker
 from tests.support.tool import Cli
 
 
@@ -112,7 +115,7 @@ async def test_a_machine_that_an_older_store_does_not_know_is_shut_down_before_a
     home, driver = Home(tmp_path / "home"), _Slow()
     home.make()
     store = Store(home.database)
-    host = Host(NUMBER, driver, SimulatedFabric(), SimulatedMaker())
+    host = Host(NUMBER, driver, SimulatedFabric(driver.answer), SimulatedMaker())
     cloud = Cloud(home, store, Tokens(home.pki / "token-secret"), host)
     driver.machines["newer"] = Observed(running=True, pid=1)
     store.put(Instance(id="older", status=Instance.RESTARTING))

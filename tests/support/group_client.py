@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -45,10 +43,11 @@ from tests.support.simulated import RunningCloud
 ZONE = "ru-central1-a"
 ROLES = ("compute.editor", "load-balancer.editor")
 DIGEST = "0123456789abcdef"
+PORT = 80
 
 
 class Groups:
-    """A client with all that a group needs: an image, a subnet, an account, and a port that answers checks or not."""
+    """A client with all that a group needs: an image, a subnet, an account; `port` is the one that is checked."""
 
     def __init__(self, cloud: RunningCloud) -> None:
         self.cloud = cloud
@@ -74,7 +73,7 @@ class Groups:
         self.subnet_id = CreateSubnetMetadata.FromString(subnet.metadata.value).subnet_id
         for role in ROLES:
             grant(cloud, role, self.account_id)
-        self.port = closed_port()
+        self.port = PORT
 
     def template(self, **metadata: str) -> InstanceTemplate:
         template = InstanceTemplate(
@@ -162,13 +161,6 @@ class Groups:
 
 def _by_id(groups: Groups) -> rpc.ListInstanceGroupInstancesRequest:
     return rpc.ListInstanceGroupInstancesRequest(instance_group_id=groups.group().id)
-
-
-def closed_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until(probe: Callable[[], Any], timeout: float = 20.0) -> Any:

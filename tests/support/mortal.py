@@ -24,8 +24,11 @@ from localcloud.machines.spec import Machine, Observed
 from localcloud.network.spec import Network
 from localcloud.operator import Operator, ensure_operator
 from localcloud.orphans import settle_files
+from localcloud.simulated.fabric import SimulatedFabric
+from localcloud.simulated.host import NUMBER
+from localcloud.simulated.machines import SimulatedDriver
+from localcloud.simulated.maker import SimulatedMaker
 from localcloud.store.store import Store
-from tests.support.simulated import NUMBER, SimulatedDriver, SimulatedFabric, SimulatedMaker
 
 
 class Killed(BaseException):
@@ -73,6 +76,7 @@ class _Driver(SimulatedDriver):
     """Machines that take a while, and leave a file for their boot disk, as real ones do."""
 
     def __init__(self, real: SimulatedDriver, fate: Fate) -> None:
+        super().__init__()
         self.machines = real.machines
         self._fate = fate
 
@@ -100,6 +104,7 @@ class _Fabric(SimulatedFabric):
     """Networks that are changed, or not."""
 
     def __init__(self, real: SimulatedFabric, fate: Fate) -> None:
+        super().__init__(real._answers)
         self.networks = real.networks
         self._fate = fate
 
@@ -125,7 +130,7 @@ class MortalCloud:
         self.home = Home(folder)
         self.home.make()
         self.driver = SimulatedDriver()
-        self.fabric = SimulatedFabric()
+        self.fabric = SimulatedFabric(self.driver.answer)
         self.cloud: Cloud
         self.operator: Operator
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import grpc
@@ -22,120 +20,13 @@ from localcloud.api.storage import Storage
 from localcloud.api.tokens import Tokens
 from localcloud.cloud import Cloud, Host, running
 from localcloud.home import Endpoint, Home
-from localcloud.machines.spec import Machine, Observed
-from localcloud.network.health import Result, Target, probe
-from localcloud.network.spec import Network
 from localcloud.operator import ensure_operator
 from localcloud.ports import listen
+from localcloud.simulated.fabric import SimulatedFabric
+from localcloud.simulated.host import NUMBER
+from localcloud.simulated.machines import SimulatedDriver
+from localcloud.simulated.maker import SimulatedMaker
 from localcloud.store.store import Store
-
-NUMBER = 199
-
-
-class SimulatedDriver:
-    """Machines that run as soon as they are started."""
-
-    def __init__(self) -> None:
-        self.machines: dict[str, Observed] = {}
-
-    async def start(self, machine: Machine) -> None:
-        self.machines[machine.id] = Observed(running=True, pid=1)
-
-    async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:  # noqa: ARG002 - the contract's
-        self.machines[machine_id] = Observed(running=False, exit_code=0)
-
-    async def kill(self, machine_id: str) -> None:
-        self.machines[machine_id] = Observed(running=False)
-
-    async def remove(self, machine_id: str) -> None:
-        self.machines.pop(machine_id, None)
-
-    def die(self, machine_id: str) -> None:
-        """The machine loses its power by itself."""
-        self.machines[machine_id] = Observed(running=False)
-
-    def observe(self) -> Mapping[str, Observed]:
-        return dict(self.machines)
-
-    def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:  # noqa: ARG002 - the contract's
-        return ()
-
-    def kill_processes(self, machine_id: str, unit: str) -> None:
-        """There are none."""
-
-    def console(self, machine_id: str) -> bytes:
-        return f"console of {machine_id}".encode()
-
-    async def close(self) -> None:
-        self.machines.clear()
-
-
-class SimulatedMaker:
-    """RAW files that hold nothing, but for what tells them apart."""
-
-    async def standard(self, suite: str, out: Path) -> None:
-        _write(out, f"standard {suite}".encode())
-
-    async def merged(self, image: Path, disk: Path, out: Path) -> None:
-        _write(out, _read(image) + b" changed by " + disk.stem.encode())
-
-    async def copied(self, source: Path, out: Path, size: int = 0) -> None:
-        _write(out, _read(source))
-        os.truncate(out, max(size, source.stat().st_size))  # noqa: ASYNC240 - at once
-
-
-def _read(path: Path) -> bytes:
-    return path.read_bytes()
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-
-
-class SimulatedFabric:
-    """Networks that are what was last applied; probes and listeners end at loopback."""
-
-    def __init__(self) -> None:
-        self.networks: dict[str, Network] = {}
-
-    async def apply(self, network: Network) -> None:
-        self.networks[network.id] = network
-
-    async def remove(self, network_id: str) -> None:
-        self.networks.pop(network_id, None)
-
-    async def unplug(self, network_id: str, machine_id: str) -> None:
-        pass
-
-    async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
-        pass
-
-    def netns_of(self, machine_id: str) -> str:
-        return machine_id
-
-    def socket_in(self, _: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-        made = _Loopback(family, kind)
-        made.settimeout(0)
-        return made
-
-    async def routed(self) -> None:
-        """Nothing is sent to a simulated machine."""
-
-    async def probe(self, target: Target) -> Result:
-        return await probe(self.socket_in, target)
-
-    async def close(self) -> None:
-        self.networks.clear()
-
-
-class _Loopback(socket.socket):
-    """Whatever it is bound or connected to, it stays on 127.0.0.1: a simulated machine answers where the test does."""
-
-    def bind(self, _: object, /) -> None:
-        super().bind(("127.0.0.1", 0))
-
-    def connect(self, address: tuple[str, int], /) -> None:  # type: ignore[override]  # an IPv4 address alone
-        super().connect(("127.0.0.1", address[1]))
 
 
 class RunningCloud:
@@ -145,7 +36,7 @@ class RunningCloud:
         self.home = Home(folder)
         self.home.make()
         self.driver = SimulatedDriver()
-        self.fabric = SimulatedFabric()
+        self.fabric = SimulatedFabric(self.driver.answer)
         self.endpoint: Endpoint
         self.cloud: Cloud
         self._rest: RestServer

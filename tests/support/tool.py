@@ -55,14 +55,16 @@ class Done:
 
 @dataclass(frozen=True)
 class Cli:
-    """`home` is the local cloud's, `envs` the folder of environments, `root` the checkout."""
+    """`home` is the local cloud's, `envs` has the environments, `root` is the checkout; `prefix` precedes commands."""
 
     home: Path
     envs: Path
     root: Path = ROOT
+    prefix: tuple[str, ...] = ()
 
     def run(self, *arguments: str, check: bool = True) -> Done:
-        command = [str(self.root / "cli.py"), "--home", str(self.home), "--envs", str(self.envs), *arguments]
+        program = (*self.prefix, str(self.root / "cli.py"))
+        command = [*program, "--home", str(self.home), "--envs", str(self.envs), *arguments]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stderr}"
         return Done(ended.returncode, ended.stdout, ended.stderr)

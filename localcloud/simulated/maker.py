@@ -1,0 +1,41 @@
+"""A maker of RAW files that hold nothing, but for a few words that tell them apart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SIZE = 64 << 20
+"""Bytes of an image of which nothing is known but its uri; sparse."""
+
+
+class SimulatedMaker:
+    """What is made here boots no machine but a simulated one. With `any_uri` there is an image behind each."""
+
+    def __init__(self, *, any_uri: bool = False) -> None:
+        self._any_uri = any_uri
+
+    async def standard(self, suite: str, out: Path) -> None:
+        _write(out, f"standard {suite}".encode())
+
+    async def merged(self, image: Path, disk: Path, out: Path) -> None:
+        _write(out, _read(image) + b" changed by " + disk.stem.encode())
+
+    async def copied(self, source: Path, out: Path, size: int = 0) -> None:
+        _write(out, _read(source))
+        os.truncate(out, max(size, source.stat().st_size))  # noqa: ASYNC240 - at once
+
+    def fetched(self, uri: str, out: Path) -> bool:  # noqa: ARG002 - any uri is as good as another
+        if not self._any_uri:
+            return False
+        with out.open("xb") as file:
+            os.truncate(file.fileno(), SIZE)
+        return True
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -1,0 +1,106 @@
+"""`cloud up --machines simulated`, by the tool and by a user who is not root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from yandex.cloud.compute.v1.image_pb2 import Image
+from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+
+from envs.load import ENVIRONMENTS, load_environment
+from images.bakery.publish import published
+from kit.errors import ExitCode
+from tests.support.images import URI, publish_empty
+from tests.support.tool import Cli
+
+NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+SPEED = "30"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that is nobody's, below folders that everybody may enter."""
+    made = Path(tempfile.mkdtemp(prefix="samovar-simulated-"))
+    shutil.chown(made, "nobody", "nogroup")
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def cli(folder: Path) -> Iterator[Cli]:
+    tool = Cli(folder / "home", folder / "envs", prefix=NOBODY)
+    tool.write("dev", (ENVIRONMENTS / "dev/config.yaml").read_text())
+    yield tool
+    tool.run("cloud", "down", check=False)
+
+
+def test_an_environment_lives_and_heals_on_machines_that_are_states(cli: Cli) -> None:
+    """Rolled out, killed, healed, left by a daemon that ended, taken down and up again, destroyed: all without root."""
+    cli.run("cloud", "up", "--machines", "simulated", "--speed", SPEED)
+    publish_empty(cli.session(), load_environment("dev", cli.envs))
+    cli.run("rollout", "dev", "--yes")
+    assert cli.run("plan", "dev").stdout.strip() == "dev: nothing to do"
+    before = _machines(cli)
+    assert len(before) == 5
+    cli.run("cloud", "kill", "dev-bingo-1")
+    cli.status_when("dev", lambda status: status["healthy"] and _machines(cli) != before)
+    healed = _machines(cli)
+    assert {name for name, machine_id in healed.items() if before[name] != machine_id} == {"dev-bingo-1"}
+
+    _end_daemon(cli)
+    assert len(cli.json("cloud", "status")["machines"]) == 5
+    assert cli.status_when("dev", lambda status: status["healthy"])["simulated"]
+    assert _machines(cli) == healed
+
+    cli.run("cloud", "down")
+    cli.run("cloud", "up")
+    cli.status_when("dev", lambda status: status["healthy"])
+    assert _machines(cli) == healed
+    found = cli.json("cloud", "status")
+    assert found["simulated"]
+    assert {machine["pid"] for machine in found["machines"]} == {None}
+    cli.run("destroy", "dev", "--yes", "--delete-data", "--confirm", "dev")
+    assert _machines(cli) == {}
+
+
+def test_the_kind_of_a_homes_machines_is_for_life(cli: Cli, tmp_path: Path) -> None:
+    cli.run("cloud", "up", "--machines", "simulated")
+    assert "the local cloud runs already" in cli.run("cloud", "up", "--machines", "simulated", check=False).stderr
+    cli.run("cloud", "down")
+    refused = cli.run("cloud", "up", "--machines", "real", check=False)
+    assert refused.code != ExitCode.OK
+    real = Cli(tmp_path / "home", tmp_path / "envs")
+    assert "for simulated machines" in real.run("cloud", "up", "--speed", "2", check=False).stderr
+
+
+def test_dates_go_as_fast_as_the_clock_was_told(cli: Cli) -> None:
+    cli.run("cloud", "up", "--machines", "simulated", "--speed", "500")
+    session, environment = cli.session(), load_environment("dev", cli.envs)
+    publish_empty(session, environment)
+    time.sleep(1)
+    earlier = max(image.created_at for image in published(session))
+    request = CreateImageRequest(folder_id=session.folder_id, name="later", uri=URI)
+    later = Image.FromString(session.client(ImageServiceStub).Create(request).response.value)
+    assert later.created_at.ToDatetime() - earlier > timedelta(seconds=400)
+
+
+def _machines(cli: Cli) -> dict[str, str]:
+    return {machine["name"]: machine["id"] for machine in cli.json("cloud", "status")["machines"]}
+
+
+def _end_daemon(cli: Cli) -> None:
+    pid = cli.endpoint()["pid"]
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,23 @@
+"""Images for a cloud whose machines are simulated: names and labels as the tool looks for them, and nothing in them."""
+
+from __future__ import annotations
+
+from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+
+from cloud.labels import of_image
+from cloud.session import Session
+from envs.model import Environment
+from groups.images import image_names
+
+URI = "https://storage.example/image.raw"
+
+
+def publish_empty(session: Session, environment: Environment) -> None:
+    """What `bake --env` publishes, but for the content."""
+    for image, name in image_names(environment).items():
+        digest = name.rpartition("-")[2]
+        request = CreateImageRequest(
+            folder_id=session.folder_id, name=name, labels=of_image(image, digest, digest), uri=URI
+        )
+        session.finish(session.client(ImageServiceStub).Create(request), what=name)
