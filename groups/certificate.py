@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 
 LIFETIME = timedelta(days=3650)
-SKEW = timedelta(hours=1)
-"""How far the clocks of those who look at it may be behind."""
+SKEW = timedelta(days=7)
+"""How far the clocks of those who look at it may be behind, and ours ahead."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ An action that has an effect stands before the record that takes the effect for 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from localcloud.instancegroups.heal import heal
 from localcloud.instancegroups.lifecycle import advance, turn
@@ -16,10 +17,14 @@ from localcloud.instancegroups.renew import renew
 from localcloud.instancegroups.scale import grow, shrink
 from localcloud.instancegroups.statuses import Status
 
+CLOCK_SKEW = 1.0
+"""Seconds that a clock may be set back without notice."""
+
 
 def decide(group: Group, members: Sequence[Member], now: float) -> tuple[Action, ...]:
     """What to do now, in order; nothing for a group that is settled, paused or stopped. `now` is in seconds."""
     plan = Plan(group, members, now)
+    _forget_the_future(plan)
     match group.state:
         case GroupState.STARTING | GroupState.ACTIVE:
             _keep(plan)
@@ -31,6 +36,13 @@ def decide(group: Group, members: Sequence[Member], now: float) -> tuple[Action,
             return ()
     _close_state(plan)
     return tuple(plan.actions)
+
+
+def _forget_the_future(plan: Plan) -> None:
+    """A record is dated ahead where the clock was set back since: what is timed by it begins anew, and goes on."""
+    for member in list(plan.members.values()):
+        if member.since > plan.now + CLOCK_SKEW:
+            plan.save(replace(member, since=plan.now))
 
 
 def _keep(plan: Plan) -> None:

@@ -274,3 +274,23 @@ def test_the_log_says_why() -> None:
         Log("m1", "restart: Compute says CRASHED"),
         Log("m2", "restart: its health check fails"),
     ]
+
+
+def test_a_clock_that_was_set_back_holds_up_no_attempt_that_is_due() -> None:
+    world = settled(1)
+    for _ in range(40):
+        world.step(0.5)
+        world.machines["m1"].compute = Compute.CRASHED
+    world.now -= 86_400
+    began = world.now
+    while not any(isinstance(action, StartInstance) for action in world.step(0.5)):
+        assert world.now - began < 40
+
+
+def test_a_clock_that_was_set_back_holds_up_no_machine_that_drains() -> None:
+    world = settled(1, DeployPolicy(1, 0), drain=2.0, has_target_group=True)
+    change(world, facets=Facets(recreate="new"))
+    world.step(0.5)
+    assert statuses(world) == {"m1": Status.CLOSING_TRAFFIC}
+    world.now -= 86_400
+    assert path(live(world), "m1")[-1] == "RUNNING_ACTUAL"

@@ -1,0 +1,62 @@
+"""The host's clock is set back by a day: what is timed goes on at once. The daemon's own code, on a simulated host."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ManagedInstance
+
+from kit.errors import HostError
+from localcloud.api.pki import ensure_pki
+from localcloud.machines.spec import Machine
+from tests.support.group_client import Groups, until
+from tests.support.simulated import RunningCloud
+
+DAY = 86_400
+
+
+@pytest.fixture
+def groups(cloud: RunningCloud) -> Groups:
+    return Groups(cloud)
+
+
+def _set_clock_back(cloud: RunningCloud) -> None:
+    """The daemon's alone."""
+    cloud._loop.wall_time = lambda: time.time() - DAY  # type: ignore[attr-defined]
+
+
+def test_a_machine_that_waits_for_its_next_attempt_is_not_forgotten(groups: Groups) -> None:
+    attempts: list[str] = []
+    start = groups.cloud.driver.start
+
+    async def refuse(machine: Machine) -> None:
+        attempts.append(machine.id)
+        raise HostError("no machine can be had now")
+
+    groups.cloud.driver.start = refuse  # type: ignore[method-assign]
+    created = groups.create(size=1)
+    until(lambda: len(attempts) == 4)
+    time.sleep(1)  # of the four until the next one
+    _set_clock_back(groups.cloud)
+    groups.cloud.driver.start = start  # type: ignore[method-assign]
+    groups.finished(created)
+
+
+def test_a_dead_machine_is_healed_after_the_clock_was_set_back(groups: Groups) -> None:
+    groups.finished(groups.create())
+    before = groups.machines()["m-1"]
+    _set_clock_back(groups.cloud)
+    groups.cloud.driver.crash(before)
+    until(lambda: groups.machines().get("m-1") not in {None, before})
+    until(lambda: all(member.status == ManagedInstance.RUNNING_ACTUAL for member in groups.members()))
+
+
+def test_certificates_of_a_home_are_good_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    """They are made once, maybe by a clock that was ahead."""
+    made = ensure_pki(tmp_path)
+    for file in (made.ca, made.certificate):
+        found = x509.load_pem_x509_certificate(file.read_bytes())
+        assert found.not_valid_before_utc.timestamp() < time.time() - 300 * DAY
