@@ -124,10 +124,11 @@ def _group(
 
 
 def _heard(session: Session, machine: MachineStatus, member: groups_api.ManagedInstance) -> MachineStatus:
-    """With what it says of itself where it runs and is not well."""
-    if machine.healthy or member.status not in RUNS:
+    """With what it says of itself, or the cloud of it, where it is not well."""
+    if machine.healthy:
         return machine
-    return replace(machine, said=last_word(session, member.instance_id))
+    said = last_word(session, member.instance_id) if member.status in RUNS else None
+    return replace(machine, said=said or member.status_message or None)
 
 
 def _targets(session: Session, balancer: balancers_api.NetworkLoadBalancer | None, target_group: str) -> Any:

@@ -15,7 +15,7 @@ RUNNING = "RUNNING_ACTUAL"
 class MachineStatus:
     """A machine: `status` in its group's eyes, `balancer` in the balancer's (None where there is none).
 
-    `said` is the last that it said of itself, of one that runs and is not well.
+    `said` is the last that it said of itself, or else the cloud of it, where it is not well.
     """
 
     name: str
@@ -96,7 +96,7 @@ class MachineJson(TypedDict):
     """A machine: `status` in its group's eyes, in the words of the API, `balancer` in its balancer's (null: none).
 
     `pid` is that of its init on this host, there where the cloud is the local one and the machine runs.
-    `said` is there of a machine that runs and is not well: the last that it said of itself.
+    `said` is there of a machine that is not well: the last that it said of itself, or else the cloud of it.
     """
 
     name: str

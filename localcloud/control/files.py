@@ -12,7 +12,8 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
-from kit.errors import SamovarError
+from kit.errors import HostError
+from localcloud.control.failures import Repeats, reason_of
 from localcloud.control.loop import Workers
 from localcloud.control.operations import REASON
 from localcloud.home import Home
@@ -32,6 +33,7 @@ class Files:
         self._home = home
         self._maker = maker
         self._workers = workers
+        self._repeats = Repeats()
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def step(self) -> None:
@@ -53,8 +55,19 @@ class Files:
         file = self._home.image(disk.source_image_id)
         async with self._locks[file]:
             if not file.exists():
-                await self._maker.standard(FAMILIES[disk.source_image_id].suite, file)
+                await self._maker.standard(self._suite(disk.source_image_id, file), file)
         return file
+
+    def _suite(self, image_id: str, file: Path) -> str:
+        """What a public image is made from; of any other image nothing is known but the file that it had."""
+        if image_id not in FAMILIES:
+            image = self._store.get(Image, image_id)
+            name = image.labels.get("image", image.name) if image else "IMAGE"
+            raise HostError(
+                f"the file of the image {image.name if image else image_id} is gone: {file}",
+                remedy=f"put it back, or make the image anew and roll out: ./cli.py bake {name} --force",
+            )
+        return FAMILIES[image_id].suite
 
     async def _whole(self, disk: Disk) -> None:
         """A disk beside the boot disk holds the whole of the image that it was made from."""
@@ -68,7 +81,7 @@ class Files:
         status: Disk.Status.ValueType = Disk.READY
         try:
             await self._base(disk)
-        except SamovarError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked for the file is told
             self._failed(disk_id, error)
             status = Disk.ERROR
         if (found := self._store.get(Disk, disk_id)) is not None:
@@ -80,7 +93,7 @@ class Files:
         try:
             if not file.exists():
                 await self._make_image(self._store.must(Disk, self._store.noted(image_id, SOURCE_DISK)), file)
-        except SamovarError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked for the file is told
             self._failed(image_id, error)
             status = Image.ERROR
         image = self._store.must(Image, image_id)
@@ -96,6 +109,7 @@ class Files:
         else:
             os.link(await self._base(disk), out)
 
-    def _failed(self, resource_id: str, error: SamovarError) -> None:
-        log.error("a file could not be made", resource=resource_id, error=str(error))
-        self._store.note(resource_id, REASON, str(error))
+    def _failed(self, resource_id: str, error: Exception) -> None:
+        if self._repeats.is_new(error):
+            log.error("a file could not be made", resource=resource_id, exc_info=error)
+        self._store.note(resource_id, REASON, reason_of(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import singledispatchmethod
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
@@ -18,7 +18,9 @@ from localcloud.api.refusal import Refused
 from localcloud.control.group_disks import GroupDisks
 from localcloud.control.group_template import Place, create_request
 from localcloud.control.group_values import Kept, write_member
+from localcloud.control.operations import REASON
 from localcloud.instancegroups import model
+from localcloud.instancegroups.statuses import RUNNING
 from localcloud.services.group_rights import MACHINES, TARGETS, check_rights, for_new_machines
 from localcloud.services.hostnames import check_hostname
 from localcloud.services.instance import InstanceService
@@ -28,6 +30,8 @@ from localcloud.store.ids import new_id
 from localcloud.store.store import Store
 
 LOG_LENGTH = 1000
+FAILURE = "member.failure"
+"""A note: what went wrong with a member's instances since it last served."""
 
 
 Touch = (
@@ -67,6 +71,24 @@ class GroupHand:
             self._say(action, "")
         return True
 
+    def new_failures(self, member_ids: Iterable[str]) -> dict[str, str]:
+        """What went wrong with the instances of these members, where that was not reported yet."""
+        found = {member_id: self._failure(member_id) for member_id in member_ids}
+        return {
+            member_id: reason
+            for member_id, reason in found.items()
+            if reason and reason != self._store.noted(member_id, FAILURE)
+        }
+
+    def _failure(self, member_id: str) -> str:
+        return str(self._store.noted(self._managed(member_id).instance_id, REASON, ""))
+
+    def report(self, failures: Mapping[str, str]) -> None:
+        """A member tells what went wrong with it until it serves, whatever is tried meanwhile."""
+        for member_id, reason in failures.items():
+            self._store.note(member_id, FAILURE, reason)
+            self._tell(self._managed(member_id), reason)
+
     def _takes(self, action: model.Action) -> Iterator[str]:
         """The roles that an action needs."""
         match action:
@@ -78,9 +100,13 @@ class GroupHand:
                 yield MACHINES
 
     def _say(self, action: model.Action, trouble: str) -> None:
-        """A trouble that lasts is told once."""
         managed = self._store.get(ManagedInstance, action.id) if isinstance(action, Touch) else None
-        if managed and managed.status_message != trouble:
+        if managed:
+            self._tell(managed, trouble or self._store.noted(managed.id, FAILURE, ""))
+
+    def _tell(self, managed: ManagedInstance, trouble: str) -> None:
+        """A trouble that lasts is told once."""
+        if managed.status_message != trouble:
             managed.status_message = trouble
             self._put(managed)
             if trouble:
@@ -191,6 +217,9 @@ class GroupHand:
 
     def _save(self, managed: ManagedInstance, kept: Kept, member: model.Member) -> None:
         kept = write_member(managed, kept, member)
+        if member.status in RUNNING and self._store.noted(managed.id, FAILURE):
+            self._store.forget(managed.id, FAILURE)
+            managed.status_message = ""
         self._put(managed)
         self._store.note(managed.id, KEPT, kept.plain())
 

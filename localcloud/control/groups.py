@@ -34,6 +34,8 @@ from localcloud.store.store import Store
 
 ROUNDS = 20
 """Decisions in a row that one look at a group may lead to; more would be a defect, and must not hold the loop."""
+FAILS = frozenset({model.Compute.ERROR, model.Compute.DELETING})
+"""The states of an instance with which something may have gone wrong."""
 
 
 class Key(NamedTuple):
@@ -87,23 +89,31 @@ class Groups:
         members = members_of(self._store, group_id)
         running = [member for member in members if member.status == ManagedInstance.RUNNING_ACTUAL]
         whole = len(members) == len(running) == group.scale_policy.fixed_scale.size
-        return whole and not self._decide(group)
+        if not whole:
+            return False
+        traffic = _traffic(self._store, group.load_balancer_state.target_group_id)
+        return not decide(_value(group, traffic), self._members(group, traffic), self._now())
 
     async def _bring(self, group_id: str) -> None:
         for _ in range(ROUNDS):
             group = self._store.get(InstanceGroup, group_id)
-            actions = self._decide(group) if group else ()
-            if not actions or group is None:
+            if group is None:
+                return
+            traffic = _traffic(self._store, group.load_balancer_state.target_group_id)
+            members = self._members(group, traffic)
+            actions = decide(_value(group, traffic), members, self._now())
+            hand = GroupHand(self._store, self._instances, self._disks, group, self._now())
+            failures = hand.new_failures(member.id for member in members if member.seen.compute in FAILS)
+            if not actions and not failures:
                 return
             with self._store.transaction():
-                done = GroupHand(self._store, self._instances, self._disks, group, self._now()).carry_out(actions)
-            if not done:
+                hand.report(failures)
+                done = hand.carry_out(actions)
+            if not actions or not done:
                 return
 
-    def _decide(self, group: InstanceGroup) -> tuple[model.Action, ...]:
-        traffic = _traffic(self._store, group.load_balancer_state.target_group_id)
-        members = tuple(self._member(group, managed, traffic) for managed in members_of(self._store, group.id))
-        return decide(group_value(group, opens_traffic=bool(traffic.balancer_ids)), members, self._now())
+    def _members(self, group: InstanceGroup, traffic: Traffic) -> tuple[model.Member, ...]:
+        return tuple(self._member(group, managed, traffic) for managed in members_of(self._store, group.id))
 
     def _member(self, group: InstanceGroup, managed: ManagedInstance, traffic: Traffic) -> model.Member:
         kept = Kept.parse(self._store.noted(managed.id, KEPT))
@@ -144,6 +154,10 @@ class Groups:
 
     def _on_health(self, _: Key, __: Health) -> None:
         self._wake()
+
+
+def _value(group: InstanceGroup, traffic: Traffic) -> model.Group:
+    return group_value(group, opens_traffic=bool(traffic.balancer_ids))
 
 
 def _traffic(store: Store, target_group_id: str) -> Traffic:

@@ -8,7 +8,7 @@ import structlog
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
-from kit.errors import SamovarError
+from localcloud.control.failures import Repeats, reason_of
 from localcloud.control.files import Files
 from localcloud.control.loop import Workers
 from localcloud.control.networks import Networks, network_of
@@ -47,6 +47,7 @@ class Machines:
         self._networks = networks
         self._files = files
         self._workers = workers
+        self._repeats = Repeats()
 
     async def step(self) -> None:
         observed = self._driver.observe()
@@ -103,9 +104,13 @@ class Machines:
                     await self._driver.stop(instance_id)
                 await self._start(instance)
                 self._became(instance, Instance.RUNNING)
-        except (SamovarError, OSError) as error:
-            log.exception("machine failed", instance=instance_id)
-            self._store.note(instance_id, REASON, str(error))
+            self._store.forget(instance_id, REASON)
+        except Exception as error:
+            self._store.note(instance_id, REASON, reason_of(error))
+            if instance.status == Instance.DELETING:
+                raise  # it is tried again after a pause
+            if self._repeats.is_new(error):
+                log.exception("machine failed", instance=instance_id)
             self._became(instance, Instance.ERROR)
 
     async def _start(self, instance: Instance) -> None:
