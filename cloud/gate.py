@@ -31,9 +31,15 @@ class Gate(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg] # generi
     """Gives calls `DEADLINE` seconds, repeats what met no server, and turns failures into CallFailed.
 
     A changing call carries an idempotency key, the same in each attempt, so that it never makes a thing twice.
+    What `checks` raise ends a call before it is made.
     """
 
+    def __init__(self) -> None:
+        self.checks: list[Callable[[], None]] = []
+
     def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
+        for check in tuple(self.checks):
+            check()
         details = _prepared(client_call_details)
         retrying = Retrying(
             retry=retry_if_exception(_met_no_server),

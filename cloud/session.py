@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -66,6 +68,7 @@ class Session:
         self._clients: dict[type[Any], Any] = {}
         self._lock = threading.Lock()
         self._awaited: dict[str, str] = {}
+        self._clock: float | None = None
 
     def client(self, stub: type[Stub]) -> Stub:
         """The client of a service, by its generated stub: `session.client(NetworkServiceStub).Get(request)`."""
@@ -80,6 +83,20 @@ class Session:
             return self._sdk.client(stub, interceptor=self._gate)
         except (KeyError, RuntimeError) as error:  # whichever comes first in the SDK
             raise CloudError(f"this cloud names no endpoint for {stub.__name__.removesuffix('Stub')}") from error
+
+    @contextmanager
+    def guarded(self, check: Callable[[], None]) -> Iterator[None]:
+        """While it lasts `check` is asked before each call, which is not made where it raises."""
+        self._gate.checks.append(check)
+        try:
+            yield
+        finally:
+            self._gate.checks.remove(check)
+
+    @property
+    def time(self) -> float | None:
+        """Seconds since 1970 by the cloud's own clock, as its operations told it; None before the first one."""
+        return None if self._clock is None else self._clock + time.monotonic()
 
     def list(self, rpc: Callable[..., Any], request: Message, field: str) -> list[Any]:
         """Every item of a paged List, whose answers hold them in `field`."""
@@ -96,6 +113,8 @@ class Session:
     def finish(self, operation: Operation, *, what: str, timeout: float = TIMEOUT) -> Operation:
         """Waits until the operation is done and well, as `cloud.operations.finished` says."""
         self._awaited[operation.id] = what
+        if operation.created_at.seconds:
+            self._clock = operation.created_at.seconds - time.monotonic()
         try:
             done = finished(operation, self.poll, what=what, timeout=timeout)
         except SamovarError:  # after an interrupt it stays: `cancel_awaited` looks for it

@@ -70,9 +70,16 @@ def _differ(zones: list[str]) -> list[str]:
     return zones
 
 
+def _not_reserved(name: str) -> str:
+    if name.replace("_", "-") in RESERVED:
+        raise ValueError(f"the name {name} is reserved: ENV-{name.replace('_', '-')} is the lock of a rollout")
+    return name
+
+
+RESERVED = frozenset({"rollout-lock"})
 NAME = r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$"
-Name = Annotated[str, Field(pattern=NAME)]
-SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+Name = Annotated[str, Field(pattern=NAME), AfterValidator(_not_reserved)]
+SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_not_reserved)]
 PUBLIC_KEY = r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+|sk-\S+@openssh\.com) [A-Za-z0-9+/]+={0,3}( [^\n]*)?$"
 CloudId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,49}$")]
 Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")]

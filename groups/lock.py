@@ -1,37 +1,44 @@
 """One rollout of an environment at a time: whoever makes a resource of a name that is unique in the folder holds it.
 
-The resource is an empty Lockbox secret, which costs nothing. Its labels say who holds it, since when, and until when
-nobody else may take it; while the holder lives that is put off again and again.
+The resource is an empty target group, which costs nothing: its proto says that its name is unique, and a second one
+ends with ALREADY_EXISTS. (Names of Lockbox secrets are not unique.) It is known as a lock by its label `holder`, never
+by its name alone. The holder renews it again and again; who finds it renewed for too long by nobody deletes it by its
+id, and makes it anew. No two clocks are compared for that: a taker watches by its own whether it is renewed.
 """
 
 from __future__ import annotations
 
 import getpass
-import os
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
-from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
-from yandex.cloud.lockbox.v1.secret_pb2 import Secret
-from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+from yandex.cloud.loadbalancer.v1 import target_group_service_pb2 as rpc
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
+from yandex.cloud.loadbalancer.v1.target_group_service_pb2_grpc import TargetGroupServiceStub
 
 from cloud.failures import CallFailed
 from cloud.labels import MANAGED_BY, SAMOVAR
 from cloud.session import Session
+from groups.lease import Lease, LockLost
 from kit.errors import CloudError, ExitCode, SamovarError
+from kit.output import talk
+from kit.process_identity import has_ended, process_identity
+from kit.waiting import Pending, wait_for
 
-LIFETIME = 60
-"""Seconds after which the lock of a holder who is not heard of any more is another's."""
-HOLDER, SINCE, UNTIL = "holder", "since", "until"
+LIFETIME = 60.0
+"""Seconds without a renewal after which a lock is another's. A holder changes nothing on half as old a renewal."""
+REGION = "ru-central1"
+HOLDER, PROCESS, SINCE, UNTIL = "holder", "process", "since", "until"
+__all__ = ["Held", "LockLost", "holder", "locked"]
 
 
 class Held(SamovarError):
@@ -42,111 +49,138 @@ class Held(SamovarError):
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock as its labels tell it; times are seconds since 1970."""
+    """A lock as its labels tell it; times are seconds since 1970 by its holder's clock, for people."""
 
     id: str
     holder: str
+    process: str
     since: int
     until: int
 
-    def free(self, now: float) -> bool:
-        """Whether nobody can be at it any more: its time is over, or its holder was a process here that has ended."""
-        place, _, process = self.holder.rpartition("-")
-        died = place == _place() and process.isdecimal() and not Path(f"/proc/{process}").exists()
-        return died or now >= self.until
+    def is_fresh(self, lifetime: float) -> bool:
+        """Whether it looks renewed. The clocks of two hosts may differ: it serves to refuse at once, not to take."""
+        return 0 < self.until - time.time() <= lifetime + 1
 
 
 @contextmanager
-def locked(session: Session, environment: str, *, lifetime: int = LIFETIME) -> Iterator[None]:
-    """Holds the environment's lock; Held names who has it since when. One that expired is taken over."""
+def locked(session: Session, environment: str, *, lifetime: float = LIFETIME) -> Iterator[None]:
+    """Holds the environment's lock; Held names who has it since when. One that nobody renews is taken over.
+
+    A holder that lost it hears LockLost at its next call to the cloud, before that is made.
+    """
     lock_id, since = _take(session, environment, lifetime), int(time.time())
-    done = threading.Event()
-    beat = threading.Thread(target=_keep, args=(session, lock_id, since, lifetime, done), daemon=True)
+    lease = Lease(environment, lambda: _renew(session, lock_id, since, lifetime), lifetime)
+    beat = threading.Thread(target=lease.keep, daemon=True)
     beat.start()
     try:
-        yield
+        with session.guarded(lease.check):
+            yield
+            lease.check()
     finally:
-        done.set()
+        lease.end()
         beat.join()
-        _release(session, lock_id)
+        _delete(session, lock_id)
 
 
-def _take(session: Session, environment: str, lifetime: int) -> str:
+def _take(session: Session, environment: str, lifetime: float) -> str:
     name = f"{environment}-rollout-lock"
-    found = _find(session, name)
-    if found and not found.free(time.time()):
-        raise _held(environment, found)
-    if found:
-        _release(session, found.id)
-    now = int(time.time())
-    request = rpc.CreateSecretRequest(folder_id=session.folder_id, name=name, labels=_labels(now, now + lifetime))
+    if found := _find(session, name):
+        if not has_ended(found.process):
+            _watch(session, environment, found, lifetime)
+        _delete(session, found.id)
+    now = time.time()
+    request = rpc.CreateTargetGroupRequest(
+        folder_id=session.folder_id, name=name, region_id=REGION, labels=_labels(now, now + lifetime)
+    )
     try:
-        operation = session.client(SecretServiceStub).Create(request)
+        operation = session.client(TargetGroupServiceStub).Create(request)
         session.finish(operation, what=f"lock {environment}")
     except CloudError as error:
-        other = _find(session, name)
-        if getattr(error, "status", None) is not grpc.StatusCode.ALREADY_EXISTS or other is None:
+        if getattr(error, "status", None) is not grpc.StatusCode.ALREADY_EXISTS:
             raise
+        other = _find(session, name)
         raise _held(environment, other) from error
-    metadata = rpc.CreateSecretMetadata()
+    metadata = rpc.CreateTargetGroupMetadata()
     operation.metadata.Unpack(metadata)
-    return str(metadata.secret_id)
+    return str(metadata.target_group_id)
+
+
+def _watch(session: Session, environment: str, found: Lock, lifetime: float) -> None:
+    """Returns once nobody has renewed the lock for its lifetime, as measured here; Held where its holder lives."""
+    if found.is_fresh(lifetime):
+        raise _held(environment, found)
+    began = time.monotonic()
+
+    def probe() -> bool | Pending:
+        now = _find(session, f"{environment}-rollout-lock")
+        if now is not None and now != found:
+            raise _held(environment, now)
+        return now is None or time.monotonic() - began >= lifetime or Pending("not renewed")
+
+    with talk().step(f"see whether {found.holder}, who locked {environment}, is still there"):
+        wait_for(f"the lock of {environment}", probe, timeout=lifetime + 30, interval=lifetime / 20)
 
 
 def _find(session: Session, name: str) -> Lock | None:
-    request = rpc.ListSecretsRequest(folder_id=session.folder_id)
-    for secret in session.list(session.client(SecretServiceStub).List, request, "secrets"):
-        if secret.name == name:
-            return _read(secret)
+    """The lock of that name. CloudError where something else has its name."""
+    request = rpc.ListTargetGroupsRequest(folder_id=session.folder_id)
+    for group in session.list(session.client(TargetGroupServiceStub).List, request, "target_groups"):
+        if group.name == name:
+            return _read(group)
     return None
 
 
-def _read(secret: Secret) -> Lock:
-    labels: Mapping[str, str] = secret.labels
-    return Lock(secret.id, labels.get(HOLDER, "somebody"), int(labels.get(SINCE, "0")), int(labels.get(UNTIL, "0")))
+def _read(group: TargetGroup) -> Lock:
+    labels: Any = group.labels
+    if HOLDER not in labels or group.targets:
+        raise CloudError(
+            f"the target group {group.name} ({group.id}) has the name of a lock, and is none",
+            remedy="give it, or the instance group that made it, another name",
+        )
+    return Lock(group.id, labels[HOLDER], labels.get(PROCESS, ""), _seconds(labels, SINCE), _seconds(labels, UNTIL))
 
 
-def _held(environment: str, lock: Lock) -> Held:
-    since = datetime.fromtimestamp(lock.since, UTC).isoformat(timespec="seconds")
-    left = max(1, lock.until - int(time.time()))
+def _seconds(labels: Any, key: str) -> int:
+    text = labels.get(key, "")
+    return int(text) if re.fullmatch("[0-9]{1,11}", text) else 0
+
+
+def _held(environment: str, lock: Lock | None) -> Held:
+    who = f"{lock.holder} since {_date(lock.since)}" if lock else "somebody who has just begun"
     return Held(
-        f"{environment} is being worked on by {lock.holder} since {since}",
-        remedy=f"wait for it; should it have died, its lock expires in {left} s",
+        f"{environment} is being worked on by {who}",
+        remedy=f"wait for it; should it have died, its lock can be taken {LIFETIME:.0f} s after its last sign of life",
     )
 
 
-def _keep(session: Session, lock_id: str, since: int, lifetime: int, done: threading.Event) -> None:
-    """Puts the end off until `done`; a cloud that does not answer now may do so the next time."""
-    while not done.wait(lifetime / 3):
-        request = rpc.UpdateSecretRequest(
-            secret_id=lock_id,
-            update_mask=FieldMask(paths=["labels"]),
-            labels=_labels(since, int(time.time()) + lifetime),
-        )
-        try:
-            session.client(SecretServiceStub).Update(request)
-        except CloudError:
-            continue
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _release(session: Session, lock_id: str) -> None:
+def _renew(session: Session, lock_id: str, since: float, lifetime: float) -> None:
+    request = rpc.UpdateTargetGroupRequest(
+        target_group_id=lock_id,
+        update_mask=FieldMask(paths=["labels"]),
+        labels=_labels(since, time.time() + lifetime),
+    )
+    session.client(TargetGroupServiceStub).Update(request, timeout=lifetime / 3)
+
+
+def _delete(session: Session, lock_id: str) -> None:
+    """By its id: one that somebody else has made meanwhile has another."""
+    request = rpc.DeleteTargetGroupRequest(target_group_id=lock_id)
     try:
-        session.finish(
-            session.client(SecretServiceStub).Delete(rpc.DeleteSecretRequest(secret_id=lock_id)), what="unlock"
-        )
+        session.finish(session.client(TargetGroupServiceStub).Delete(request), what="unlock")
     except CallFailed as error:
         if error.status is not grpc.StatusCode.NOT_FOUND:
             raise
 
 
-def _labels(since: int, until: int) -> dict[str, str]:
-    return {MANAGED_BY: SAMOVAR, HOLDER: holder(), SINCE: str(since), UNTIL: str(until)}
+def _labels(since: float, until: float) -> dict[str, str]:
+    times = {SINCE: str(int(since)), UNTIL: str(int(until))}
+    return {MANAGED_BY: SAMOVAR, HOLDER: holder(), PROCESS: process_identity(), **times}
 
 
 def holder() -> str:
-    """Who we are, in the letters that a label may have, of which it has 63 at the most."""
-    return f"{_place()}-{os.getpid()}"
-
-
-def _place() -> str:
-    return re.sub(r"[^-_a-z0-9]", "-", f"{getpass.getuser()}-{socket.gethostname()}".lower())[:50]
+    """Who we are, for people, in the letters that a label may have, of which it has 63 at the most."""
+    return re.sub(r"[^-_a-z0-9]", "-", f"{getpass.getuser()}-{socket.gethostname()}".lower())[:63]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,12 @@ from cloud.access import Access
 from cloud.labels import of_bake, of_image
 from cloud.session import Session
 from images.bakery.packer import builder
-from images.bakery.packer.holder import holder
+from images.bakery.packer.holder import LIFETIME, holder
 from images.bakery.packer.leftovers import abandoned, bakes_run, remove
 from images.bakery.packer.leftovers import of_bake as left_by
 from images.bakery.packer.place import build_place
 from kit.output import PlainTalk
+from tests.support.process import ended_process
 from tests.support.simulated import RunningCloud
 
 DIGEST = "0123456789ab"
@@ -74,13 +74,6 @@ def make_disk(session: Session, whose: str, image: str = "nginx") -> None:
     session.finish(session.client(DiskServiceStub).Create(request), what="disk")
 
 
-def dead() -> str:
-    """A holder on this host whose process has ended."""
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    return f"{holder().rpartition('-')[0]}-{ended.pid}"
-
-
 def test_a_place_is_labelled_lets_ssh_in_from_the_builder_alone_and_goes(session: Session) -> None:
     with build_place(session, PlainTalk(), ssh_from="198.51.100.7/32") as place:
         found = [thing for thing in listed(session) if not getattr(thing, "default_for_network", False)]
@@ -118,7 +111,7 @@ def test_one_place_serves_all_that_bake_and_stays_while_anybody_does(session: Se
 def test_what_a_dead_bake_left_is_found_by_its_labels_and_removed(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_disk(session, whose := dead())
+    make_disk(session, whose := ended_process())
     make_disk(session, holder())
     make_disk(session, "elsewhere-1")
     found = abandoned(session)
@@ -131,7 +124,7 @@ def test_what_a_dead_bake_left_is_found_by_its_labels_and_removed(
 def test_it_is_removed_as_well_where_there_is_nothing_to_bake(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_disk(session, dead())
+    make_disk(session, ended_process())
     monkeypatch.setattr(builder, "_waves", lambda *_, **__: ())
     assert builder.bake_packer(session, ["base"], talk=PlainTalk()) == ()
     assert listed(session) == []
@@ -141,3 +134,14 @@ def test_of_bakes_side_by_side_each_removes_its_own(session: Session) -> None:
     make_disk(session, holder())
     assert [left.image for left in left_by(session, holder(), "nginx")] == ["nginx"]
     assert left_by(session, holder(), "base") == ()
+
+
+def test_age_is_told_by_the_clouds_own_clock(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock of ours that is hours ahead makes no bake of a colleague's an old one."""
+    make_disk(session, "elsewhere-1")
+    assert session.time is not None
+    assert abs(session.time - time.time()) < 10
+    monkeypatch.setattr(type(session), "time", property(lambda _: None))
+    assert abandoned(session) == (), "before the cloud has told the time nothing is old"
+    monkeypatch.setattr(type(session), "time", property(lambda _: time.time() + LIFETIME + 60))
+    assert [left.holder for left in abandoned(session)] == ["elsewhere-1"]

@@ -2,30 +2,91 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.loadbalancer.v1 import target_group_service_pb2 as rpc
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
+from yandex.cloud.loadbalancer.v1.target_group_service_pb2_grpc import TargetGroupServiceStub
+from yandex.cloud.lockbox.v1.secret_service_pb2 import CreateSecretRequest, ListSecretsRequest
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNetworksRequest
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from cloud.access import Access
 from cloud.session import Session, side_by_side
+from groups.lease import LockLost
 from groups.lock import Held, holder, locked
 from groups.observe import observe
-from kit.errors import ExitCode
+from kit.errors import CloudError, ExitCode
+from tests.support.process import ended_process
 from tests.support.simulated import RunningCloud
 
+ELSEWHERE = "0123456789abcdef-4711-1"
+"""A process of another host."""
 
-@pytest.fixture
-def session(cloud: RunningCloud) -> Session:
+
+def _session(cloud: RunningCloud) -> Session:
     ends = cloud.endpoint
     return Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
 
 
-def test_a_second_is_refused_and_told_who_holds_it_since_when(session: Session) -> None:
-    with locked(session, "dev"), pytest.raises(Held) as refused, locked(session, "dev"):
+@pytest.fixture
+def session(cloud: RunningCloud) -> Session:
+    return _session(cloud)
+
+
+@pytest.fixture
+def other(cloud: RunningCloud) -> Session:
+    """Of another operator."""
+    return _session(cloud)
+
+
+def _locks(session: Session) -> list[TargetGroup]:
+    request = rpc.ListTargetGroupsRequest(folder_id=session.folder_id)
+    return session.list(session.client(TargetGroupServiceStub).List, request, "target_groups")
+
+
+def _make(session: Session, **labels: str) -> None:
+    request = rpc.CreateTargetGroupRequest(
+        folder_id=session.folder_id, name="dev-rollout-lock", region_id="ru-central1", labels=labels
+    )
+    session.finish(session.client(TargetGroupServiceStub).Create(request), what="lock")
+
+
+def _label(session: Session, **labels: str) -> None:
+    (group,) = _locks(session)
+    request = rpc.UpdateTargetGroupRequest(
+        target_group_id=group.id, update_mask=FieldMask(paths=["labels"]), labels={**group.labels, **labels}
+    )
+    session.finish(session.client(TargetGroupServiceStub).Update(request), what="labels")
+
+
+def _make_network(session: Session) -> None:
+    request = CreateNetworkRequest(folder_id=session.folder_id)
+    session.finish(session.client(NetworkServiceStub).Create(request), what="network")
+
+
+def _networks(session: Session) -> int:
+    request = ListNetworksRequest(folder_id=session.folder_id)
+    return len(session.list(session.client(NetworkServiceStub).List, request, "networks"))
+
+
+@contextmanager
+def _silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A holder that begins now renews nothing by itself, as one that was stopped."""
+    with monkeypatch.context() as silenced:
+        silenced.setattr("groups.lease.Lease.keep", lambda _: None)
+        yield
+
+
+def test_a_second_is_refused_and_told_who_holds_it_since_when(session: Session, other: Session) -> None:
+    with locked(session, "dev"), pytest.raises(Held) as refused, locked(other, "dev"):
         pytest.fail("both hold it")
     assert holder() in refused.value.message
     assert "since 20" in refused.value.message
@@ -35,43 +96,137 @@ def test_a_second_is_refused_and_told_who_holds_it_since_when(session: Session) 
 def test_it_is_free_again_afterwards_and_another_environment_is_another_lock(session: Session) -> None:
     with locked(session, "dev"), locked(session, "prod"):
         assert observe(session, "dev").resources == ()
+    assert _locks(session) == []
     with locked(session, "dev"):
         pass
 
 
-def test_the_lock_of_a_dead_holder_is_taken_over(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    dead = locked(session, "dev", lifetime=1)
-    with monkeypatch.context() as silenced:
-        silenced.setattr("groups.lock._keep", lambda *_: None)
-        dead.__enter__()
-    time.sleep(1.1)
-    with locked(session, "dev"), pytest.raises(Held), locked(session, "dev"):
-        pytest.fail("both hold it")
-
-
-def test_the_lock_of_a_process_here_that_ended_is_free_at_once(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    with monkeypatch.context() as another:
-        another.setattr("os.getpid", lambda: ended.pid)
-        locked(session, "dev").__enter__()
-    with locked(session, "dev"), pytest.raises(Held), locked(session, "dev"):
-        pytest.fail("both hold it")
-
-
-def test_a_holder_that_lives_keeps_it(session: Session) -> None:
-    with locked(session, "dev", lifetime=2):
-        time.sleep(2.5)
-        with pytest.raises(Held), locked(session, "dev"):
+def test_the_lock_of_a_holder_elsewhere_that_died_is_taken_over(session: Session, other: Session) -> None:
+    _make(session, holder="colleague", process=ELSEWHERE, since="1", until="2")
+    began = time.monotonic()
+    with locked(session, "dev", lifetime=1):
+        assert time.monotonic() - began >= 1, "it was watched as long as its holder might have renewed it"
+        with pytest.raises(Held), locked(other, "dev"):
             pytest.fail("both hold it")
 
 
-def test_of_many_at_once_one_gets_it(session: Session) -> None:
+def test_a_lock_that_is_renewed_is_taken_by_nobody_whatever_the_clocks_say(
+    session: Session, other: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The taker's clock is ahead: to it every lock looks as if its time were over."""
+    monkeypatch.setattr("groups.lock.Lock.is_fresh", lambda *_: False)
+    with locked(session, "dev", lifetime=3):
+        for _ in range(2):
+            with pytest.raises(Held), locked(other, "dev", lifetime=3):
+                pytest.fail("both hold it")
+
+
+def test_the_lock_of_a_process_here_that_ended_is_free_at_once(session: Session) -> None:
+    now = int(time.time())
+    _make(session, holder=holder(), process=ended_process(), since=str(now), until=str(now + 60))
+    began = time.monotonic()
+    with locked(session, "dev"):
+        assert time.monotonic() - began < 5
+
+
+def test_a_holder_on_another_host_of_the_same_name_is_not_taken_for_dead(session: Session) -> None:
+    now = int(time.time())
+    _make(session, holder=holder(), process=ELSEWHERE, since=str(now), until=str(now + 60))
+    with pytest.raises(Held), locked(session, "dev"):
+        pytest.fail("both hold it")
+
+
+@pytest.mark.parametrize("times", [("soon", "later"), ("", ""), ("9" * 30, "9" * 30)])
+def test_times_that_are_none_are_no_error_and_expire_as_well(session: Session, times: tuple[str, str]) -> None:
+    _make(session, holder="colleague", since=times[0], until=times[1])
+    with locked(session, "dev", lifetime=0.5):
+        assert [group.labels["holder"] for group in _locks(session)] == [holder()]
+
+
+def test_a_holder_that_lives_keeps_it(session: Session, other: Session) -> None:
+    with locked(session, "dev", lifetime=2):
+        time.sleep(2.5)
+        with pytest.raises(Held), locked(other, "dev", lifetime=2):
+            pytest.fail("both hold it")
+
+
+def test_a_holder_that_lost_it_makes_no_further_change(session: Session, other: Session) -> None:
+    before = _networks(other)
+
+    def work() -> None:
+        with locked(session, "dev", lifetime=1.5):
+            _make_network(session)
+            (lock,) = _locks(other)
+            other.client(TargetGroupServiceStub).Delete(rpc.DeleteTargetGroupRequest(target_group_id=lock.id))
+            time.sleep(1)
+            _make_network(session)
+
+    with pytest.raises(LockLost) as lost:
+        work()
+    assert lost.value.code is ExitCode.BUSY
+    assert "remedy" in str(lost.value)
+    assert _networks(other) == before + 1
+
+
+def test_a_holder_that_was_stopped_meanwhile_notices_before_its_next_change(
+    session: Session, other: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-Z, a lid that was closed: nobody renewed the lock, and a colleague took it."""
+    before = _networks(other)
+
+    def work() -> None:
+        with _silent(monkeypatch), locked(session, "dev", lifetime=2):
+            _label(other, process=ELSEWHERE)
+            with pytest.raises(Held), locked(other, "dev", lifetime=2):
+                pytest.fail("both hold it")
+            time.sleep(2)
+            with locked(other, "dev", lifetime=2):
+                _make_network(session)
+
+    with pytest.raises(LockLost):
+        work()
+    assert _networks(other) == before
+
+
+def test_one_that_was_stopped_and_lost_nothing_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    with _silent(monkeypatch), locked(session, "dev", lifetime=1):
+        time.sleep(1)
+        _make_network(session)
+    assert _locks(session) == []
+
+
+def test_a_loss_that_comes_after_the_last_change_is_told_as_well(session: Session, other: Session) -> None:
+    def work() -> None:
+        with locked(session, "dev", lifetime=0.9):
+            (lock,) = _locks(other)
+            other.client(TargetGroupServiceStub).Delete(rpc.DeleteTargetGroupRequest(target_group_id=lock.id))
+            time.sleep(1)
+
+    with pytest.raises(LockLost):
+        work()
+
+
+def test_what_has_the_name_of_a_lock_and_is_none_is_left_alone(session: Session) -> None:
+    _make(session, env="dev")
+    with pytest.raises(CloudError, match="has the name of a lock, and is none") as refused, locked(session, "dev"):
+        pytest.fail("it is no lock")
+    assert "another name" in refused.value.remedy
+    assert len(_locks(session)) == 1
+
+
+def test_a_secret_whose_name_is_alike_is_left_alone(session: Session) -> None:
+    request = CreateSecretRequest(folder_id=session.folder_id, name="dev-rollout-lock", labels={"env": "dev"})
+    session.finish(session.client(SecretServiceStub).Create(request), what="secret")
+    with locked(session, "dev"):
+        pass
+    listed = ListSecretsRequest(folder_id=session.folder_id)
+    assert len(session.list(session.client(SecretServiceStub).List, listed, "secrets")) == 1
+
+
+def test_of_many_at_once_one_gets_it(cloud: RunningCloud) -> None:
     enough = threading.Barrier(6)
 
-    def contend() -> bool:
+    def contend(session: Session) -> bool:
         enough.wait(timeout=10)
         try:
             with locked(session, "dev"):
@@ -80,5 +235,6 @@ def test_of_many_at_once_one_gets_it(session: Session) -> None:
             return False
         return True
 
-    calls: list[Callable[[], bool]] = [contend] * 6
+    sessions = [_session(cloud) for _ in range(6)]
+    calls: list[Callable[[], bool]] = [lambda session=session: contend(session) for session in sessions]  # type: ignore[misc]
     assert sum(side_by_side(*calls)) == 1

@@ -96,6 +96,8 @@ def test_an_environment_whose_name_the_cloud_would_refuse(tmp_path: Path) -> Non
         ("10.30.0.0/16", "8.8.0.0/16", 3, "private"),
         ("10.30.0.0/16", "10.0.0.0/8", 3, "/16 to /24"),
         ("nginx:\n", "Nginx:\n", 5, "Nginx"),
+        ("nginx:\n", "rollout-lock:\n", 5, "is reserved"),
+        ("cloud: local\n", "cloud: local\nsecrets: {rollout_lock: password}\n", 2, "is reserved"),
         ("cores: 2", "cores: 3", 8, "even number of cores"),
         ("cores: 2", "cores: 2, core_fraction: 30", 8, "per cent"),
         ("memory: 1G", "memory: 1GB", 8, "1GB"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from images.bakery.spec import scripts_of
 from kit.errors import ProcessFailed
 from kit.output import PlainTalk
 from kit.paths import ROOT
+from tests.support.process import ended_process
 
 IMAGES = load_images(ROOT)
 DIGESTS = digests(IMAGES)
@@ -136,11 +136,9 @@ def test_an_error_that_packer_says_twice_is_told_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("age", [0, LIFETIME - 1])
 def test_a_bake_that_runs_is_left_alone_and_one_that_died_is_over(age: float) -> None:
     assert not is_over(holder(), age)
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    place = holder().rpartition("-")[0]
-    assert is_over(f"{place}-{ended.pid}", age)
-    assert not is_over(f"elsewhere-{ended.pid}", age)
+    ended = ended_process()
+    assert is_over(ended, age)
+    assert not is_over(f"{'0' * 16}-{ended.partition('-')[2]}", age)
 
 
 def test_nobody_bakes_for_ever() -> None:

@@ -58,6 +58,7 @@ def bake_packer(
     with bakery_lock(_folder(), talk):
         _sweep(_folder())
         with build_place(session, talk, ssh_from=ssh_from) as place, door() as port:
+            remove(session, abandoned(session), talk)  # whose age is known now, by the operations that made the place
             oven = PackerOven(session, images, digests(images), clients, place, port, talk, _folder())
             return tuple(made for wave in plan() for made in bake_wave(wave, oven.bake))
 

@@ -1,11 +1,8 @@
-"""Whose a bake is: a process of a machine. So what a bake left that was killed is told from one that runs."""
+"""Whose a bake is: that of a process. So what a bake left that was killed is told from one that runs."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import socket
-from pathlib import Path
+from kit.process_identity import has_ended, process_identity
 
 LIFETIME = 2 * 3600.0
 """Seconds after which no bake runs any more, wherever it was."""
@@ -13,16 +10,9 @@ LIFETIME = 2 * 3600.0
 
 def holder() -> str:
     """Our own process, as a label."""
-    return f"{_place()}-{os.getpid()}"
+    return process_identity()
 
 
 def is_over(label: str, age: float) -> bool:
     """Whether nobody bakes under that label any more; `age` is that of what bears it, in seconds."""
-    place, _, process = label.rpartition("-")
-    died = place == _place() and process.isdecimal() and not Path(f"/proc/{process}").exists()
-    return died or age > LIFETIME
-
-
-def _place() -> str:
-    """Tells hosts apart, and says no more of them."""
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    return has_ended(label) or age > LIFETIME

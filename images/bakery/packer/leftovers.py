@@ -6,7 +6,6 @@ and where that is lost it would spend minutes on it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +36,10 @@ BUSY = frozenset({grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED, 
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that exists for a bake alone, an image that is not known to be whole among it; `age` in seconds."""
+    """Something that exists for a bake alone, an image that is not known to be whole among it.
+
+    `age` is in seconds by the cloud's own clock; 0 as long as that is not known.
+    """
 
     kind: str
     id: str
@@ -111,10 +113,11 @@ _DELETE: dict[str, Callable[[Session, str], Any]] = {
 
 
 def _all(session: Session) -> Iterator[Leftover]:
+    now = session.time
     for kind, message in _listed(session):
         labels = message.labels
         if is_ours(labels) and is_passing(labels):
-            age = time.time() - message.created_at.seconds
+            age = 0.0 if now is None else now - message.created_at.seconds
             yield Leftover(kind, message.id, message.name, labels.get(IMAGE, ""), labels[BAKE], age)
 
 

@@ -1,0 +1,69 @@
+"""Names a process so that anybody who reads the name later can tell whether that process has ended.
+
+The name holds where process numbers mean the same - the boot id of the kernel, the PID namespace, the machine id -, the
+number, and when the process started, for numbers are given out again. Host names say nothing: containers share them.
+The machine id may be missing, or equal in clones, and the boot id is that of the host in all of its containers; only
+where all three are equal is a number looked up here. A process of any other place is never taken for dead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from functools import cache
+from pathlib import Path
+
+PROC = Path("/proc")
+MACHINE_ID = Path("/etc/machine-id")
+NAME = re.compile(r"([0-9a-f]{16})-([0-9]{1,10})-([0-9]{1,20})")
+
+
+def process_identity() -> str:
+    """The name of this process: at most 48 letters of those that a label may have."""
+    return f"{_place()}-{os.getpid()}-{_started(os.getpid()) or 0}"
+
+
+def has_ended(identity: str) -> bool:
+    """Whether the process of that name was one of this place, and is gone."""
+    found = NAME.fullmatch(identity)
+    if found is None or found[1] != _place():
+        return False
+    pid = int(found[2])
+    started = _started(pid)
+    return not _exists(pid) if started is None else started != int(found[3])
+
+
+@cache
+def _place() -> str:
+    parts = (_boot_id(), str((PROC / "self/ns/pid").readlink()), _text(MACHINE_ID))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _boot_id() -> str:
+    """Where the kernel gives none, no other process is of this place."""
+    return _text(PROC / "sys/kernel/random/boot_id") or secrets.token_hex(16)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> int | None:
+    """When it started, in ticks since the boot; None where the process is gone, or hidden from us (proc(5))."""
+    fields = _text(PROC / str(pid) / "stat").rpartition(")")[2].split()
+    return int(fields[19]) if fields else None
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

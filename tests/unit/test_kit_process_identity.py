@@ -1,0 +1,96 @@
+"""A process that ended is told from one that lives, and from one that merely has the same number."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from kit import process_identity as module
+from kit.process_identity import NAME, has_ended, process_identity
+
+OTHERS = "from kit.process_identity import process_identity; print(process_identity(), flush=True); input()"
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[str]]:
+    """Another process of this place, which has told its name and lives."""
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.kill()
+
+
+def _said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def test_a_name_has_the_letters_of_a_label_and_fits() -> None:
+    assert NAME.fullmatch(process_identity())
+    assert len(process_identity()) <= 63
+
+
+def test_one_that_lives_has_not_ended_and_one_that_died_has(other: subprocess.Popen[str]) -> None:
+    name = _said(other)
+    assert not has_ended(process_identity())
+    assert not has_ended(name)
+    other.kill()
+    other.wait()
+    assert has_ended(name)
+
+
+def test_a_number_that_was_given_out_again_is_another_process() -> None:
+    place, pid, started = process_identity().split("-")
+    assert has_ended(f"{place}-{pid}-{int(started) - 1}")
+
+
+def test_a_process_of_another_place_is_never_taken_for_dead() -> None:
+    _, pid, started = process_identity().split("-")
+    assert not has_ended(f"{'0' * 16}-{pid}-{started}")
+    assert not has_ended(f"{'0' * 16}-{2**22}-1")
+
+
+@pytest.mark.parametrize("name", ["", "root-debian-4711", "a-b-c", "somebody"])
+def test_what_is_no_name_of_ours_is_never_taken_for_dead(name: str) -> None:
+    assert not has_ended(name)
+
+
+@pytest.mark.parametrize("differs", ["boot", "machine"])
+def test_another_boot_or_machine_is_another_place(monkeypatch: pytest.MonkeyPatch, differs: str) -> None:
+    name = process_identity()
+    module._place.cache_clear()
+    if differs == "boot":
+        monkeypatch.setattr(module, "_boot_id", lambda: "another")
+    else:
+        monkeypatch.setattr(module, "MACHINE_ID", module.PROC / "version")
+    try:
+        assert process_identity().split("-")[0] != name.split("-")[0]
+        assert not has_ended(name)
+    finally:
+        module._place.cache_clear()
+
+
+def test_a_process_that_is_hidden_from_us_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With hidepid=2 another user's process has no folder in /proc."""
+    name = process_identity()
+    monkeypatch.setattr(module, "_started", lambda _: None)
+    assert not has_ended(name)
+    assert os.getpid() > 0
+
+
+def test_a_container_of_the_same_host_is_another_place() -> None:
+    inside = [
+        *("unshare", "--pid", "--fork", "--mount-proc"),
+        *(sys.executable, "-c", "from kit.process_identity import process_identity; print(process_identity())"),
+    ]
+    if os.geteuid():
+        inside[1:1] = ["--user", "--map-root-user"]
+    done = subprocess.run(inside, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no PID namespace can be made here: {done.stderr}")
+    assert done.stdout.split("-")[0] != process_identity().split("-")[0]
