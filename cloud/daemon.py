@@ -22,6 +22,7 @@ from kit.waiting import Pending, wait_for
 CLAIMS = Path("/run/samovar")
 """A file for each cloud that this host holds something of: it names the home, after `fresh:` where little stands."""
 STOPPED = frozenset("Tt")
+ENDED = frozenset(("", "Z", "X"))
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 120.0
 LOG = "daemon.log"
@@ -44,13 +45,16 @@ class Daemon:
 
 
 def read_endpoint(home: Path) -> Daemon | None:
-    """What the endpoint file says; None where there is none, or one that is just being written."""
+    """What the endpoint file says; None where there is none, or one that a power cut tore."""
     try:
-        found = json.loads((home / "endpoint.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        return _parse(home, json.loads((home / "endpoint.json").read_text()))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     except PermissionError as error:
         raise HostError(f"{home}: this local cloud is another user's", remedy="run as that user") from error
+
+
+def _parse(home: Path, found: Any) -> Daemon:
     access = Access(
         endpoint=found["grpc"],
         folder_id=found["folder_id"],
@@ -68,7 +72,7 @@ def read_endpoint(home: Path) -> Daemon | None:
 def find(home: Path) -> Daemon | None:
     """The daemon of that home, if its process lives."""
     daemon = read_endpoint(home)
-    if daemon is None or not _runs(daemon.pid):
+    if daemon is None or not _runs(home, daemon.pid):
         return None
     if _state(daemon.pid) in STOPPED:
         raise HostError(
@@ -130,7 +134,7 @@ def wait_until_gone(daemon: Daemon) -> None:
     """Returns when the daemon's process has ended."""
     wait_for(
         f"the local cloud's daemon (pid {daemon.pid}) ends",
-        lambda: Pending("still running") if _runs(daemon.pid) else True,
+        lambda: True if _state(daemon.pid) in ENDED else Pending("still running"),
         timeout=STOP_TIMEOUT,
         interval=0.05,
         remedy=f"end it, and run `cloud down` again: kill -KILL {daemon.pid}",
@@ -181,12 +185,15 @@ def _alone(home: Path, *, simulated: bool = False) -> Iterator[None]:
         yield
 
 
-def _runs(pid: int) -> bool:
-    """Whether that process lives and is the local cloud's: numbers of dead ones are given out again."""
+def _runs(home: Path, pid: int) -> bool:
+    """Whether that process is this home's daemon: it holds the home's lock, and a pid is given out again."""
     try:
-        return b"localcloud" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
+        inode = (home / "lock").stat().st_ino
+    except FileNotFoundError:
         return False
+    locks = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    holders = [(lock[4], lock[5].rpartition(":")[2]) for lock in locks if lock[1] == "FLOCK"]
+    return (str(pid), str(inode)) in holders
 
 
 def _state(pid: int) -> str:

@@ -14,7 +14,7 @@ def write_private(path: Path, data: str | bytes) -> None:
 
     Two writers at the same time do not disturb each other: the last one wins.
     """
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.numbers import NUMBERS, REGISTRY, choose, is_home, registry, replace_text
+from kit.files import write_private
+from localcloud.numbers import NUMBERS, REGISTRY, choose, is_home, registry
 
 CLAIMS = Path("/run/samovar")
 FRESH = "fresh:"
@@ -33,7 +34,7 @@ class Claim:
 
     def mark(self, *, fresh: bool) -> None:
         """A daemon that is killed while it clears the host, or before it is set up, leaves that to the next one."""
-        replace_text(self.places.claims / str(self.number), f"{FRESH if fresh else ''}{self.home}")
+        write_private(self.places.claims / str(self.number), f"{FRESH if fresh else ''}{self.home}")
 
     def release(self, *, keep_number: bool) -> None:
         """Nothing of the cloud is on the host any more; its number is free too where no address was made of it."""
@@ -59,7 +60,7 @@ def claim(home: Path, addressed: frozenset[int] = frozenset(), places: Places | 
         for other in former:
             del homes[other]
         homes[number] = home
-        replace_text(home / "number", str(number))
+        write_private(home / "number", str(number))
         holder, fresh = claims.get(number, ("", True))
         found = Claim(number, home, fresh=fresh or holder != str(home), places=places)
         found.mark(fresh=found.fresh)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import stat
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from kit.errors import HostError
+from kit.files import write_private
+
+OTHERS = 0o077
+"""What a mode gives to the group and to everybody."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +113,24 @@ class Home:
         return self.root / "networks"
 
     def make(self) -> None:
+        """Makes what is missing. Raises HostError for a folder that is open to others and may be more than a home."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._close_to_others()
         kept = (self.pki, self.images, self.uploads, self.disks, self.backups)
         for folder in (*kept, self.machines, self.networks):
             folder.mkdir(exist_ok=True, mode=0o700)
 
+    def _close_to_others(self) -> None:
+        """A home is its owner's alone; any other folder is not ours to change."""
+        mode = stat.S_IMODE(self.root.stat().st_mode)
+        if not mode & OTHERS:
+            return
+        if any(self.root.iterdir()) and not self.pki.is_dir():
+            raise HostError(
+                f"{self.root} is open to other users (mode {mode:04o}), and is no home of a local cloud yet",
+                remedy=f"give --home a folder of its own; or, if it is meant for this alone: chmod 700 {self.root}",
+            )
+        self.root.chmod(mode & ~OTHERS)
+
     def write_endpoint(self, endpoint: Endpoint) -> None:
-        partial = self.endpoint_file.with_suffix(".new")
-        partial.write_text(json.dumps(asdict(endpoint), indent=2))
-        partial.chmod(0o600)
-        partial.replace(self.endpoint_file)
+        write_private(self.endpoint_file, json.dumps(asdict(endpoint), indent=2))

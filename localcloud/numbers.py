@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kit.errors import HostError
+from kit.files import write_private
 from kit.waiting import Pending, wait_for
 
 REGISTRY = Path("/var/lib/samovar/numbers")
@@ -51,19 +52,12 @@ def registry(folder: Path = REGISTRY) -> Iterator[dict[int, Path]]:
             (folder / str(number)).unlink()
         for number, home in homes.items():
             if before.get(number) != str(home):
-                replace_text(folder / str(number), str(home))
+                write_private(folder / str(number), str(home))
 
 
 def is_home(text: str) -> bool:
     """Whether that names a home that is still there."""
     return text.startswith("/") and Path(text).is_dir()
-
-
-def replace_text(file: Path, text: str) -> None:
-    """Writes a small file as a whole or not at all."""
-    partial = file.with_name(f".{file.name}.new")
-    partial.write_text(text)
-    partial.replace(file)
 
 
 @contextmanager

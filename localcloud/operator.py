@@ -11,7 +11,7 @@ from yandex.cloud.iam.v1.key_service_pb2 import CreateKeyRequest
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
-from localcloud.api.pki import write_secret
+from kit.files import write_private
 from localcloud.api.tokens import OPERATOR, OPERATOR_LIFETIME, Tokens
 from localcloud.services.access import Access
 from localcloud.services.iam import KeyService
@@ -39,11 +39,11 @@ def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys:
         if not account_id:
             made = _make_key(store, keys)
             account_id = made["service_account_id"]
-            write_secret(key_file, json.dumps(made, indent=2).encode())
+            write_private(key_file, json.dumps(made, indent=2).encode())
         _take_out_of_folders(store, account_id)
         Access(store).grant(folder.id, "admin", account_id)
     if not token_file.exists() or tokens.subject(token_file.read_text()) != OPERATOR:
-        write_secret(token_file, tokens.issue(OPERATOR, OPERATOR_LIFETIME).text.encode())
+        write_private(token_file, tokens.issue(OPERATOR, OPERATOR_LIFETIME).text.encode())
     return Operator(folder, token_file.read_text(), key_file)
 
 

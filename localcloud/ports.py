@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kit.errors import HostError
+from kit.files import write_private
 
 LOOPBACK = "127.0.0.1"
 
@@ -22,9 +23,10 @@ class Ports:
 
 def ports_of(file: Path) -> Ports:
     """Raises HostError where another process has one of them."""
-    if not file.exists():
-        file.write_text(json.dumps(asdict(Ports(_free(0), _free(0)))))
-    ports = Ports(**json.loads(file.read_text()))
+    ports = _read(file)
+    if ports is None:
+        ports = Ports(_free(0), _free(0))
+        write_private(file, json.dumps(asdict(ports)))
     for port in (ports.grpc, ports.rest):
         try:
             _free(port)
@@ -34,6 +36,16 @@ def ports_of(file: Path) -> Ports:
                 remedy=f"end that process (ss -ltnp 'sport = :{port}'), or delete {file} to have other ports",
             ) from error
     return ports
+
+
+def _read(file: Path) -> Ports | None:
+    """None where there are none yet, or the file was torn: then there are others, and clients find these as well."""
+    try:
+        found = json.loads(file.read_text())
+        ports = Ports(int(found["grpc"]), int(found["rest"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return ports if all(0 < port < 1 << 16 for port in (ports.grpc, ports.rest)) else None
 
 
 def listen(port: int) -> socket.socket:

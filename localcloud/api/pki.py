@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from kit.errors import HostError
+from kit.files import write_private
 
 NAMES = ("localhost", "api.internal")
 LIFETIME = dt.timedelta(days=3650)
@@ -32,16 +36,28 @@ def ensure_pki(folder: Path) -> Pki:
     pki = Pki(folder / "ca.pem", folder / "api.pem", folder / "api-key.pem")
     if not all(path.exists() for path in (pki.ca, pki.certificate, pki.key)):
         _make(pki)
+    for path, load in ((pki.ca, _certificate_of), (pki.certificate, _certificate_of), (pki.key, _key_of)):
+        _check(path, load)
     return pki
 
 
-def write_secret(path: Path, data: bytes) -> None:
-    """Writes a file that nobody but its owner could ever read, not even for a moment."""
-    partial = path.with_name(path.name + ".new")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    partial.write_bytes(data)
-    partial.replace(path)
+def _certificate_of(data: bytes) -> object:
+    return x509.load_pem_x509_certificate(data)
+
+
+def _key_of(data: bytes) -> object:
+    return serialization.load_pem_private_key(data, password=None)
+
+
+def _check(path: Path, load: Callable[[bytes], object]) -> None:
+    try:
+        load(path.read_bytes())
+    except ValueError as error:
+        raise HostError(
+            f"{path} holds no PEM that can be read: {error}",
+            remedy=f"put the file back from a backup; or delete {path.parent}/*.pem to have new ones: the next rollout "
+            "then replaces the machines, which trust the old ones",
+        ) from error
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -69,9 +85,9 @@ def _make(pki: Pki) -> None:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    write_secret(pki.key, _pem(key))
-    write_secret(pki.certificate, leaf.public_bytes(serialization.Encoding.PEM))
-    write_secret(pki.ca, ca.public_bytes(serialization.Encoding.PEM))
+    write_private(pki.key, _pem(key))
+    write_private(pki.certificate, leaf.public_bytes(serialization.Encoding.PEM))
+    write_private(pki.ca, ca.public_bytes(serialization.Encoding.PEM))
 
 
 def _name(common: str) -> x509.Name:

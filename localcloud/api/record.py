@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 from google.rpc.code_pb2 import Code
 
+from kit.files import PRIVATE
 from localcloud import clock
 
 LIMIT = 4 << 20
@@ -33,7 +35,7 @@ class Record:
         }
         with contextlib.suppress(OSError):
             self._turn()
-            with self._path.open("a") as file:
+            with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE), "a") as file:
                 file.write(json.dumps(line) + "\n")
 
     def _turn(self) -> None:

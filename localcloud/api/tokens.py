@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kit.errors import HostError
+from kit.files import write_private
 from localcloud import clock
-from localcloud.api.pki import write_secret
 
 LIFETIME = 12 * 3600
+SECRET_BYTES = 32
 OPERATOR = "operator"
 OPERATOR_LIFETIME = 10 * 365 * 86400
 
@@ -37,8 +39,14 @@ class Tokens:
 
     def __init__(self, secret_file: Path) -> None:
         if not secret_file.exists():
-            write_secret(secret_file, secrets.token_bytes(32))
+            write_private(secret_file, secrets.token_bytes(SECRET_BYTES))
         self._secret = secret_file.read_bytes()
+        if len(self._secret) < SECRET_BYTES:
+            raise HostError(
+                f"{secret_file} holds {len(self._secret)} bytes, not {SECRET_BYTES}: anybody could sign tokens with it",
+                remedy="put it back from a backup; or delete it: the tokens that it signed are refused then, and "
+                "clients have to fetch new ones",
+            )
 
     @property
     def oauth(self) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from kit.files import write_private
+
 FILE = "footprint.json"
 
 
@@ -19,16 +21,17 @@ class Footprint:
 
 
 def read(folder: Path) -> Footprint | None:
-    """None for a network that never was on this host, or was removed."""
+    """None for a network that never was on this host, or was removed.
+
+    So is one whose file was torn by a power cut of the host, which took the network with it.
+    """
     try:
         return Footprint(**json.loads((folder / FILE).read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError):
         return None
 
 
 def write(folder: Path, footprint: Footprint) -> None:
     """Written whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = folder / f"{FILE}.new"
-    partial.write_text(json.dumps(asdict(footprint)))
-    partial.replace(folder / FILE)
+    write_private(folder / FILE, json.dumps(asdict(footprint)))

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from kit.errors import ConfigError
+from kit.files import write_private
 from localcloud.home import Home
-from localcloud.numbers import replace_text
 
 
 class Machines(StrEnum):
@@ -52,5 +52,5 @@ def choose(home: Home, machines: Machines | None, speed: float | None) -> Simula
         return None
     chosen = Simulation(speed if speed is not None else before.speed if before else Simulation.speed)
     if chosen != before:
-        replace_text(home.simulation, json.dumps(asdict(chosen)))
+        write_private(home.simulation, json.dumps(asdict(chosen)))
     return chosen
