@@ -210,4 +210,4 @@ def _template(before: Template, after: Template) -> Iterator[str]:
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(_shown, value)) or "none"
-    return str(value)
+    return str(value) or "none"

@@ -114,7 +114,7 @@ def test_a_record_of_a_former_version_learns_which_disk_it_is_about_and_nothing_
     request = UpdateSecretRequest(secret_id=record_id, update_mask=FieldMask(paths=["labels"]), labels=labels)
     service.session.finish(secrets.Update(request), what="the label goes")
     (change,) = service.plan(dev).changes
-    assert (change.ref, change.reason) == (RECORD, "disk:  -> dev-postgres-data")
+    assert (change.ref, change.reason) == (RECORD, "disk: none -> dev-postgres-data")
     service.roll_out(dev)
     assert secrets.Get(GetSecretRequest(secret_id=record_id)).labels["disk"] == disk_id
     assert service.payload(record_id) == "no"

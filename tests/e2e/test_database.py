@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -213,8 +214,9 @@ def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, add
     assert cli.run("rollout", "dev", "--yes", "--timeout", "5", check=False).code != 0
 
 
-def test_rows_that_no_command_saw_are_not_made_up_anew_either(cli: Cli, address: str) -> None:
+def test_rows_that_no_command_saw_are_not_made_up_anew_either(cli: Cli) -> None:
     """The rollout gave up first, users wrote, and the disk was lost before anybody looked."""
+    address = str(urlsplit(cli.json("status", "dev")["endpoints"]["http"][0]).netloc)
     cli.run("destroy", "dev", "--delete-data", "--keep-address", "--confirm", "dev")
     assert cli.run("rollout", "dev", "--yes", "--timeout", "2", check=False).code == ExitCode.TIMEOUT
     end = threading.Event()
