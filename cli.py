@@ -16,7 +16,7 @@ import sys
 
 if __name__ == "__main__":
     try:
-        from commands.main import main
+        from samovar.cli.main import main
 
         sys.exit(main())
     except KeyboardInterrupt:  # before `main` could say it better

@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 import structlog
 
-import kit  # noqa: F401 - before gRPC, which it sets up
+import samovar.core  # noqa: F401 - before gRPC, which it sets up
 from tests.support import evidence
 
 # Time says nothing about a property: the machine may be busy.

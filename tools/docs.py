@@ -16,15 +16,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import click
 from pydantic import TypeAdapter
 
-from commands.main import PROGRAM, cli
-from drills.drill import DrillJson
-from drills.report import LoadJson
-from groups.doctor.finding import DoctorJson
-from groups.plan import PlanJson
-from groups.status import StatusJson
-from images.bakery.catalogue import CatalogueJson
-from kit.errors import ExitCode
-from kit.paths import default_home
+from samovar.cli.main import PROGRAM, cli
+from samovar.core.errors import ExitCode
+from samovar.core.paths import default_home
+from samovar.deploy.plan import PlanJson
+from samovar.deploy.status import StatusJson
+from samovar.drills.run import DrillJson
+from samovar.images.listing import CatalogueJson
+from samovar.load.report import LoadJson
+from samovar.ops.doctor.finding import DoctorJson
 
 SCHEMAS: Mapping[str, type] = {
     "plan": PlanJson,

@@ -3,7 +3,7 @@
 The wheels after 0.392.0 have lost most of the `yandex.cloud` validation options; this one still has them. Run once:
 
     pip download --no-deps yandexcloud==0.392.0
-    python tools/extract_constraints.py yandexcloud-0.392.0-py3-none-any.whl localcloud/api/constraints.binpb
+    python tools/extract_constraints.py yandexcloud-0.392.0-py3-none-any.whl samovar/localcloud/api/constraints.binpb
 """
 
 from __future__ import annotations

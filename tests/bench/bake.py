@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from images.bakery.definition import load_images
-from images.bakery.model import lineage
-from kit.mirrors import sources_for
-from kit.paths import ROOT
+from samovar.core.apt_mirrors import sources_for
+from samovar.core.paths import ROOT
+from samovar.images.definition import load_images
+from samovar.images.image import lineage
 from tests.bench.figure import Figure, timed
 
 BAKE = """
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
+from samovar.images.local_builder import bake_local
+from samovar.core.output import PlainTalk
 bake_local([], talk=PlainTalk())
 """
 STEP = re.compile(r"(?P<image>\S+): (?P<name>.+?)(?: \.\.\.|: done in [\d.]+ s)")

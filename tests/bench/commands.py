@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from envs.load import ENVIRONMENTS
-from kit.paths import ROOT
+from samovar.core.paths import ROOT
+from samovar.project.load import ENVIRONMENTS
 from tests.bench.figure import Figure, seconds, timed
 from tests.bench.world import cloud, environment
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from kit.paths import ROOT
+from samovar.core.paths import ROOT
 from tests.bench.figure import Figure
 
-SIMULATE = [sys.executable, "-m", "localcloud.instancegroups.simulate", "-o", "json"]
+SIMULATE = [sys.executable, "-m", "samovar.localcloud.instancegroups.simulate", "-o", "json"]
 
 
 def controller() -> Iterator[Figure]:

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
-from kit.paths import ROOT
-from localcloud.machines.spec import Machine
+from samovar.core.output import PlainTalk
+from samovar.core.paths import ROOT
+from samovar.images.local_builder import bake_local
+from samovar.localcloud.machines.spec import Machine
 from tests.bench.figure import Figure, seconds
 from tests.support.lan import MIB, Lan, lan
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloud.daemon import find_or_start
-from cloud.session import Session
-from images.bakery.local import bake_local
-from images.bakery.packer.builder import bake_packer
+from samovar.cloud.local_daemon import find_or_start
+from samovar.cloud.session import Session
+from samovar.images.local_builder import bake_local
+from samovar.images.packer.builder import bake_packer
 from tests.bench.figure import Figure, timed
 from tests.support.tool import Cli
 

@@ -29,9 +29,9 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from kit.errors import HostError
-from localcloud.machines.spec import Observed
-from localcloud.network.spec import Network
+from samovar.core.errors import HostError
+from samovar.localcloud.machines.spec import Observed
+from samovar.localcloud.network.spec import Network
 from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import image, machine, reached
 from tests.support.simulated import RunningCloud

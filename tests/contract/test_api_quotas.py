@@ -25,10 +25,10 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from localcloud.api.refusal import Refused
-from localcloud.home import QuotaSet
-from localcloud.services.quotas import GIB, QUOTAS, SIZES, check_sizes, choose_quotas
-from localcloud.store.store import Store
+from samovar.localcloud.api.errors import Refused
+from samovar.localcloud.home import QuotaSet
+from samovar.localcloud.services.quotas import GIB, QUOTAS, SIZES, check_sizes, choose_quotas
+from samovar.localcloud.store.store import Store
 from tests.support.rest import Rest
 from tests.support.simulated import RunningCloud
 

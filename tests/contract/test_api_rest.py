@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localcloud.api.rest_table import bindings_of
-from localcloud.ports import listen
+from samovar.localcloud.api.routes import bindings_of
+from samovar.localcloud.ports import listen
 from tests.support.calls import account, grant
 from tests.support.rest import Rest
 from tests.support.simulated import RunningCloud

@@ -36,10 +36,10 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetRequest, ListSubnetsRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from localcloud.api.constraints import load
-from localcloud.api.pipeline import Api
-from localcloud.api.record import LIMIT, Record
-from localcloud.api.tokens import OPERATOR
+from samovar.localcloud.api.audit_log import LIMIT, Record
+from samovar.localcloud.api.constraints import load
+from samovar.localcloud.api.pipeline import Api
+from samovar.localcloud.api.tokens import OPERATOR
 from tests.support.calls import account, code_of, grant, new_key, signed_jwt, token_of
 from tests.support.simulated import RunningCloud
 

@@ -9,9 +9,9 @@ import pytest
 from cryptography import x509
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ManagedInstance
 
-from kit.errors import HostError
-from localcloud.api.pki import ensure_pki
-from localcloud.machines.spec import Machine
+from samovar.core.errors import HostError
+from samovar.localcloud.api.pki import ensure_pki
+from samovar.localcloud.machines.spec import Machine
 from tests.support.group_client import Groups, until
 from tests.support.simulated import RunningCloud
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudinit.render import user_data
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
+from samovar.cloudinit.metadata import user_data
+from samovar.core.output import PlainTalk
+from samovar.images.local_builder import bake_local
 
 ASK = """
 mount -o ro,loop "$1" /mnt

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from kit.errors import ExitCode
-from kit.paths import ROOT
-from localcloud.home import Home, QuotaSet
-from localcloud.services.quotas import NOTE
-from localcloud.store.store import Store
+from samovar.core.errors import ExitCode
+from samovar.core.paths import ROOT
+from samovar.localcloud.home import Home, QuotaSet
+from samovar.localcloud.services.quotas import NOTE
+from samovar.localcloud.store.store import Store
 from tests.support.tool import Cli
 
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
@@ -33,7 +33,7 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 
 
 def _daemon(home: Path, *prefix: str) -> subprocess.CompletedProcess[str]:
-    command = [*prefix, sys.executable, "-m", "localcloud", "--home", str(home)]
+    command = [*prefix, sys.executable, "-m", "samovar.localcloud", "--home", str(home)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -13,15 +13,15 @@ import pytest
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from cloud.access import Access
-from cloud.daemon import Daemon
-from commands import cloud as command
-from commands.tool import Tool
-from kit.errors import ExitCode, HostError
-from kit.waiting import Pending, wait_for
-from localcloud.api.pki import ensure_pki
-from localcloud.claim import CLAIMS
-from localcloud.network import namespaces
+from samovar.cli import cloud as command
+from samovar.cli.context import Tool
+from samovar.cloud.connection import Access
+from samovar.cloud.local_daemon import Daemon
+from samovar.core.errors import ExitCode, HostError
+from samovar.core.waiting import Pending, wait_for
+from samovar.localcloud.allocation import CLAIMS
+from samovar.localcloud.api.pki import ensure_pki
+from samovar.localcloud.network import namespaces
 from tests.support.tool import Cli
 
 

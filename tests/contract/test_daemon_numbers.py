@@ -10,7 +10,7 @@ import pytest
 from yandex.cloud.vpc.v1 import address_service_pb2 as rpc
 from yandex.cloud.vpc.v1.address_service_pb2_grpc import AddressServiceStub
 
-from kit.errors import ExitCode
+from samovar.core.errors import ExitCode
 from tests.support.tool import Cli
 
 

@@ -13,8 +13,8 @@ from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ManagedInstance
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from kit.errors import HostError
-from localcloud.control.loop import Workers
+from samovar.core.errors import HostError
+from samovar.localcloud.control.reconcile import Workers
 from tests.support.group_client import ZONE, Groups, until
 from tests.support.simulated import RunningCloud
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cloud.host import Host
-from cloud.rest import Rest
-from kit.errors import CloudError
+from samovar.cloud.local_admin import Host
+from samovar.cloud.local_rest import Rest
+from samovar.core.errors import CloudError
 from tests.support.simulated import RunningCloud
 
 

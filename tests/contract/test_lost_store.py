@@ -13,16 +13,16 @@ from yandex.cloud.compute.v1.disk_service_pb2 import CreateDiskMetadata, CreateD
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
-from kit.errors import ExitCode
-from localcloud.api.tokens import Tokens
-from localcloud.cloud import Cloud, Host, power_on, running
-from localcloud.home import Home
-from localcloud.machines.spec import Observed
-from localcloud.simulated.fabric import SimulatedFabric
-from localcloud.simulated.host import NUMBER
-from localcloud.simulated.machines import SimulatedDriver
-from localcloud.simulated.maker import SimulatedMaker
-from localcloud.store.store import Store
+from samovar.core.errors import ExitCode
+from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.cloud import Cloud, Host, power_on, running
+from samovar.localcloud.home import Home
+from samovar.localcloud.machines.spec import Observed
+from samovar.localcloud.simulated.fabric import SimulatedFabric
+from samovar.localcloud.simulated.host import NUMBER
+from samovar.localcloud.simulated.machines import SimulatedDriver
+from samovar.localcloud.simulated.maker import SimulatedMaker
+from samovar.localcloud.store.store import Store
 from tests.support.tool import Cli
 
 

@@ -19,10 +19,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from cloudinit.node import voice
-from cloudinit.node.errors import Wrong
-from localcloud.metadata.machine import Interface, MachineMetadata, Options, Token
-from localcloud.metadata.server import MetadataServer
+from samovar.agent import notify
+from samovar.agent.errors import Wrong
+from samovar.localcloud.metadata.machine import Interface, MachineMetadata, Options, Token
+from samovar.localcloud.metadata.server import MetadataServer
 from tests.support.node import Node
 
 GOOGLE = {"Metadata-Flavor": "Google"}
@@ -323,13 +323,13 @@ async def test_the_agent_waits_until_the_service_knows_its_machine(
 
 def test_the_agent_as_it_ships_tells_systemd_what_it_waits_for(tmp_path: Path) -> None:
     """The package under its name on a node, in a network namespace of its own that has no network at all."""
-    shutil.copytree(Path(voice.__file__).parent, tmp_path / "samovar_node")
+    shutil.copytree(Path(notify.__file__).parent, tmp_path / "samovar_agent")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "notify"))
         heard.settimeout(20)
         environment = {"PYTHONPATH": str(tmp_path), "NOTIFY_SOCKET": str(tmp_path / "notify")}
         agent = subprocess.Popen(
-            ["unshare", "--net", sys.executable, "-m", "samovar_node"], env=environment, stdout=subprocess.PIPE
+            ["unshare", "--net", sys.executable, "-m", "samovar_agent"], env=environment, stdout=subprocess.PIPE
         )
         try:
             said = heard.recv(1000).decode()

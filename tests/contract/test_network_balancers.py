@@ -11,10 +11,10 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from kit.process import run_async
-from localcloud.network.health import Health, HealthCheck, Prober, Status, Target
-from localcloud.network.names import HEALTH_CHECKS
-from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+from samovar.core.process import run_async
+from samovar.localcloud.network.health_checks import Health, HealthCheck, Prober, Status, Target
+from samovar.localcloud.network.names import HEALTH_CHECKS
+from samovar.localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
 from tests.support.lab import (
     PATIENCE,
     PORT,

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from kit.errors import HostError
-from localcloud.network.names import API, API_NAME, API_PORT
-from localcloud.network.namespaces import open_socket
+from samovar.core.errors import HostError
+from samovar.localcloud.network.names import API, API_NAME, API_PORT
+from samovar.localcloud.network.namespaces import open_socket
 from tests.support.lab import PATIENCE
 from tests.support.tool import Cli
 

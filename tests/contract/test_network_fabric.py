@@ -11,12 +11,12 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from kit.process import run_async
-from localcloud.network import dnsmasq, namespaces
-from localcloud.network.fabric import KernelFabric
-from localcloud.network.names import NETNS_DIR
-from localcloud.network.records import Files
-from localcloud.network.spec import Network
+from samovar.core.process import run_async
+from samovar.localcloud.network import dnsmasq, namespaces
+from samovar.localcloud.network.dnsmasq_config import Files
+from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.names import NETNS_DIR
+from samovar.localcloud.network.spec import Network
 from tests.support.lab import (
     PORT,
     SILENCE,

@@ -10,10 +10,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from localcloud.network import dnsmasq
-from localcloud.network.fabric import KernelFabric
-from localcloud.network.records import Files
-from localcloud.network.spec import Subnet
+from samovar.localcloud.network import dnsmasq
+from samovar.localcloud.network.dnsmasq_config import Files
+from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.spec import Subnet
 from tests.support.lab import (
     SUBNET,
     Lab,

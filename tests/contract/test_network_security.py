@@ -9,9 +9,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from localcloud.network.health import HealthCheck, Target, probe
-from localcloud.network.names import HEALTH_CHECK_RANGES, METADATA
-from localcloud.network.spec import Direction, Network, Rule, SecurityGroup
+from samovar.localcloud.network.health_checks import HealthCheck, Target, probe
+from samovar.localcloud.network.names import HEALTH_CHECK_RANGES, METADATA
+from samovar.localcloud.network.spec import Direction, Network, Rule, SecurityGroup
 from tests.support.lab import (
     PATIENCE,
     PORT,

@@ -13,11 +13,11 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from kit.process import run_async
-from localcloud.network import namespaces
-from localcloud.network.names import METADATA
-from localcloud.network.rules import ruleset
-from localcloud.network.spec import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
+from samovar.core.process import run_async
+from samovar.localcloud.network import namespaces
+from samovar.localcloud.network.names import METADATA
+from samovar.localcloud.network.rules import ruleset
+from samovar.localcloud.network.spec import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from tests.support.lab import (
     PATIENCE,
     PORT,

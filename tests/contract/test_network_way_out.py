@@ -19,22 +19,22 @@ from yandex.cloud.vpc.v1.network_pb2 import Network as VpcNetwork
 from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
-from kit.process import run_async
-from localcloud.api.pipeline import Api
-from localcloud.api.pki import Pki, ensure_pki
-from localcloud.api.rest_server import make_rest_server
-from localcloud.api.tokens import Tokens
-from localcloud.control.inner_api import InnerApi
-from localcloud.control.networks import Networks
-from localcloud.network import dnsmasq, wayout
-from localcloud.network.fabric import KernelFabric
-from localcloud.network.mirrors import Mirror
-from localcloud.network.names import API, API_PORT
-from localcloud.network.spec import Direction, Network, Rule, SecurityGroup
-from localcloud.services.access import Access
-from localcloud.services.catalogue import ZoneService
-from localcloud.services.vpc import INDEX
-from localcloud.store.store import Store
+from samovar.core.process import run_async
+from samovar.localcloud.api.pipeline import Api
+from samovar.localcloud.api.pki import Pki, ensure_pki
+from samovar.localcloud.api.rest_server import make_rest_server
+from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.control.internal_api import InnerApi
+from samovar.localcloud.control.networks import Networks
+from samovar.localcloud.network import dnsmasq, egress
+from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.mirrors import Mirror
+from samovar.localcloud.network.names import API, API_PORT
+from samovar.localcloud.network.spec import Direction, Network, Rule, SecurityGroup
+from samovar.localcloud.services.authorization import Access
+from samovar.localcloud.services.vpc import INDEX
+from samovar.localcloud.services.zones import ZoneService
+from samovar.localcloud.store.store import Store
 from tests.support.lab import PATIENCE, SILENCE, Known, Lab, laboratory, lease, machine, network, resolve, silent
 from tests.support.world import NAMES, listeners, world
 
@@ -181,7 +181,7 @@ async def test_the_mirrors_alone_are_reached_and_only_by_machines_that_have_a_wa
     assert await greeted(abroad, "m10", mirror)
     assert not await greeted(abroad, "m10", mirror, 22)
     assert not await greeted(abroad, "m10", other)
-    assert not await greeted(abroad, "m10", str(wayout.GATEWAY))
+    assert not await greeted(abroad, "m10", str(egress.GATEWAY))
     assert not await greeted(abroad, "m11", mirror)
     await abroad.fabric.apply(connected(11))
     assert await greeted(abroad, "m11", mirror)
@@ -222,15 +222,15 @@ async def test_the_way_out_is_closed_with_the_last_machine_that_had_it_and_opene
     net = connected(10)
     await abroad.fabric.apply(net)
     await abroad.boot(*net.nics)
-    pid = int((abroad.folder / net.id / wayout.PID).read_text())
+    pid = int((abroad.folder / net.id / egress.PID).read_text())
     await dnsmasq.end(pid)
     assert not await greeted(abroad, "m10", NAMES[0])
     await abroad.fabric.apply(net)
     assert await greeted(abroad, "m10", NAMES[0])
     await KernelFabric(abroad.number, abroad.folder, Known(MIRROR)).apply(net)
-    again = int((abroad.folder / net.id / wayout.PID).read_text())
+    again = int((abroad.folder / net.id / egress.PID).read_text())
     await abroad.fabric.apply(connected())
-    assert not wayout._leads_into(again, f"samovar-{abroad.number}-1")
+    assert not egress._leads_into(again, f"samovar-{abroad.number}-1")
     assert not await greeted(abroad, "m10", NAMES[0])
 
 

@@ -18,10 +18,10 @@ from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
 from yandex.cloud.lockbox.v1.secret_pb2 import Secret
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 
-from cloudinit.node.errors import Away, Wrong
-from cloudinit.render import Api, instance_metadata
-from localcloud.metadata.machine import Interface, MachineMetadata, Token
-from localcloud.metadata.server import MetadataServer
+from samovar.agent.errors import Away, Wrong
+from samovar.cloudinit.metadata import Api, instance_metadata
+from samovar.localcloud.metadata.machine import Interface, MachineMetadata, Token
+from samovar.localcloud.metadata.server import MetadataServer
 from tests.support.calls import account, binding
 from tests.support.node import Node
 from tests.support.simulated import RunningCloud

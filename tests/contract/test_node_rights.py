@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from kit.paths import ROOT
+from samovar.core.paths import ROOT
 
 FILES = ROOT / "images/base/files"
 METADATA = "169.254.169.254"

@@ -42,9 +42,9 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest, ListSubnetsRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from cloud.daemon import Daemon, find_or_start
-from cloud.session import Session
-from images.bakery.packer.clients import Clients
+from samovar.cloud.local_daemon import Daemon, find_or_start
+from samovar.cloud.session import Session
+from samovar.images.packer.toolchain import Clients
 from tests.support.calls import binding
 from tests.support.packer import Build, Packer, clients_or_skip
 from tests.support.tool import Cli

@@ -19,15 +19,15 @@ from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup, SecurityGroupR
 from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from cloud.access import Access
-from cloud.labels import of_bake, of_image
-from cloud.session import Session
-from images.bakery.packer import builder
-from images.bakery.packer.holder import LIFETIME, holder
-from images.bakery.packer.leftovers import abandoned, bakes_run, remove
-from images.bakery.packer.leftovers import of_bake as left_by
-from images.bakery.packer.place import build_place
-from kit.output import PlainTalk
+from samovar.cloud.connection import Access
+from samovar.cloud.labels import of_bake, of_image
+from samovar.cloud.session import Session
+from samovar.core.output import PlainTalk
+from samovar.images.packer import builder
+from samovar.images.packer.build_network import build_place
+from samovar.images.packer.cleanup import abandoned, bakes_run, remove
+from samovar.images.packer.cleanup import of_bake as left_by
+from samovar.images.packer.owner import LIFETIME, holder
 from tests.support.process import ended_process
 from tests.support.simulated import RunningCloud
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.paths import ROOT
+from samovar.core.paths import ROOT
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
-from envs.load import ENVIRONMENTS, load_environment
-from images.bakery.publish import published
-from kit.errors import ExitCode
+from samovar.core.errors import ExitCode
+from samovar.images.publish import published
+from samovar.project.load import ENVIRONMENTS, load_environment
 from tests.support.images import URI, publish_empty
 from tests.support.tool import Cli
 

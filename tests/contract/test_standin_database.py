@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
-from kit.waiting import Pending, wait_for
+from samovar.core.output import PlainTalk
+from samovar.core.waiting import Pending, wait_for
+from samovar.images.local_builder import bake_local
 from tests.support.bingo import Bingo, bingo, make_bingo
 from tests.support.postgres import PASSWORD, Postgres, postgres
 

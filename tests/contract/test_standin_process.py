@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from images.standin.limiter import PATIENCE as SHED_AFTER
-from kit.waiting import Pending, wait_for
+from samovar.core.waiting import Pending, wait_for
 from tests.support.bingo import Bingo, bingo, make_bingo
 
 # A way out that leads to a neighbour who says nothing.

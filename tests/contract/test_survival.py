@@ -38,7 +38,7 @@ from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 
-from localcloud.services.target_group import target_of
+from samovar.localcloud.services.target_group import target_of
 from tests.support.calls import binding
 from tests.support.mortal import MortalCloud
 

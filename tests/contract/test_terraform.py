@@ -14,8 +14,8 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from yandex.cloud.vpc.v1.network_service_pb2 import ListNetworksRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from cloud.daemon import find_or_start
-from cloud.session import Session
+from samovar.cloud.local_daemon import find_or_start
+from samovar.cloud.session import Session
 from tests.support.terraform import Terraform, program_or_skip
 from tests.support.tool import Cli
 

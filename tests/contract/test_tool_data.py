@@ -10,19 +10,19 @@ from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
 from yandex.cloud.lockbox.v1.secret_service_pb2 import GetSecretRequest, UpdateSecretRequest
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 
-import groups.rollout
-from cloud.session import Session
-from envs.load import load_environment
-from envs.model import Environment
-from groups.kinds.registry import HANDLERS
-from groups.observe import observe
-from groups.plan import KEPT, Action
-from groups.rollout import Prepared, roll_out
-from groups.seeded import look, record
-from groups.spec import Kind, Ref
-from groups.status import RUNNING, GroupStatus, MachineStatus, Status
-from kit.errors import WaitTimeout
-from kit.output import PlainTalk
+import samovar.deploy.rollout
+from samovar.cloud.session import Session
+from samovar.core.errors import WaitTimeout
+from samovar.core.output import PlainTalk
+from samovar.deploy.observe import observe
+from samovar.deploy.plan import KEPT, Action
+from samovar.deploy.resources.registry import HANDLERS
+from samovar.deploy.rollout import Prepared, roll_out
+from samovar.deploy.seeded import look, record
+from samovar.deploy.specs import Kind, Ref
+from samovar.deploy.status import RUNNING, GroupStatus, MachineStatus, Status
+from samovar.project.environment import Environment
+from samovar.project.load import load_environment
 from tests.support.calls import account, grant
 from tests.support.service import DISK, RECORD, Service
 from tests.support.simulated import RunningCloud
@@ -144,8 +144,8 @@ def test_rows_are_recorded_on_the_way_out_of_a_rollout_that_fails(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(groups.rollout, "settle", fail)
-    monkeypatch.setattr(groups.rollout, "inspect", lambda *_: status_of("postgres"))
+    monkeypatch.setattr(samovar.deploy.rollout, "settle", fail)
+    monkeypatch.setattr(samovar.deploy.rollout, "inspect", lambda *_: status_of("postgres"))
     observed = observe(service.session, dev.name)
     with pytest.raises(type(error)):
         roll_out(service.session, dev, Prepared(service.plan(dev), observed), PlainTalk(), timeout=2)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from commands.main import main
-from kit.errors import ExitCode
-from kit.paths import ROOT
-from localcloud.home import QuotaSet
-from localcloud.services.quotas import choose_quotas
-from localcloud.store.store import Store
+from samovar.cli.main import main
+from samovar.core.errors import ExitCode
+from samovar.core.paths import ROOT
+from samovar.localcloud.home import QuotaSet
+from samovar.localcloud.services.quotas import choose_quotas
+from samovar.localcloud.store.store import Store
 from tests.support.calls import account, grant
 from tests.support.simulated import RunningCloud
 

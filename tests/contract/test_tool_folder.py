@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from commands.main import main
-from kit.errors import ExitCode
-from kit.paths import ROOT
+from samovar.cli.main import main
+from samovar.core.errors import ExitCode
+from samovar.core.paths import ROOT
 from tests.support.simulated import RunningCloud
 
 Command = Callable[..., tuple[int, str, str]]

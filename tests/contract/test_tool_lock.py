@@ -18,12 +18,12 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNetworksRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from cloud.access import Access
-from cloud.session import Session, side_by_side
-from groups.lease import LockLost
-from groups.lock import Held, holder, locked
-from groups.observe import observe
-from kit.errors import CloudError, ExitCode
+from samovar.cloud.connection import Access
+from samovar.cloud.session import Session, side_by_side
+from samovar.core.errors import CloudError, ExitCode
+from samovar.deploy.lease import LockLost
+from samovar.deploy.lock import Held, holder, locked
+from samovar.deploy.observe import observe
 from tests.support.process import ended_process
 from tests.support.simulated import RunningCloud
 
@@ -81,7 +81,7 @@ def _networks(session: Session) -> int:
 def _silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A holder that begins now renews nothing by itself, as one that was stopped."""
     with monkeypatch.context() as silenced:
-        silenced.setattr("groups.lease.Lease.keep", lambda _: None)
+        silenced.setattr("samovar.deploy.lease.Lease.keep", lambda _: None)
         yield
 
 
@@ -114,7 +114,7 @@ def test_a_lock_that_is_renewed_is_taken_by_nobody_whatever_the_clocks_say(
     session: Session, other: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The taker's clock is ahead: to it every lock looks as if its time were over."""
-    monkeypatch.setattr("groups.lock.Lock.is_fresh", lambda *_: False)
+    monkeypatch.setattr("samovar.deploy.lock.Lock.is_fresh", lambda *_: False)
     with locked(session, "dev", lifetime=3):
         for _ in range(2):
             with pytest.raises(Held), locked(other, "dev", lifetime=3):

@@ -21,22 +21,22 @@ from yandex.cloud.lockbox.v1.secret_service_pb2 import (
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
-from cloud import gate
-from cloud.failures import CallFailed
-from cloud.session import Session
-from envs.load import load_environment
-from envs.model import Environment
-from groups.ground import GROUP_ROLES
-from groups.kinds.registry import HANDLERS
-from groups.observe import observe
-from groups.plan import KEPT, Action, destruction
-from groups.protection import Protected, check_deletions
-from groups.rollout import Prepared, prepare_destruction, tear_down
-from groups.spec import Kind, Protectable, Ref
-from images.bakery.publish import publish
-from images.bakery.store import BakedImage
-from kit.errors import ExitCode
-from kit.output import PlainTalk
+from samovar.cloud import interceptor
+from samovar.cloud.errors import CallFailed
+from samovar.cloud.session import Session
+from samovar.core.errors import ExitCode
+from samovar.core.output import PlainTalk
+from samovar.deploy.desired_network import GROUP_ROLES
+from samovar.deploy.observe import observe
+from samovar.deploy.plan import KEPT, Action, destruction
+from samovar.deploy.protection import Protected, check_deletions
+from samovar.deploy.resources.registry import HANDLERS
+from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
+from samovar.deploy.specs import Kind, Protectable, Ref
+from samovar.images.image_store import BakedImage
+from samovar.images.publish import publish
+from samovar.project.environment import Environment
+from samovar.project.load import load_environment
 from tests.support.service import DIGEST, RECORD, Service
 from tests.support.simulated import RunningCloud
 
@@ -188,14 +188,14 @@ def test_the_calls_are_the_same_whosever_the_cloud_is(
 ) -> None:
     """A session that has the host's hand changes the cloud by the very calls of one that has not."""
     calls: list[Counter[str]] = []
-    once = gate._once
+    once = interceptor._once
 
     def counted(continuation: Any, details: Any, request: Any) -> Any:
-        if not details.method.rpartition("/")[2].startswith(gate.READING):
+        if not details.method.rpartition("/")[2].startswith(interceptor.READING):
             calls[-1][details.method] += 1
         return once(continuation, details, request)
 
-    monkeypatch.setattr(gate, "_once", counted)
+    monkeypatch.setattr(interceptor, "_once", counted)
     for hand in (False, True):
         calls.append(Counter())
         service.session = Session(replace(service.session.access, hand=hand))

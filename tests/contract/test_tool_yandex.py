@@ -15,14 +15,14 @@ from yandex.cloud.iam.v1.key_service_pb2_grpc import KeyServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from cloud.access import Access
-from cloud.credentials import PROFILES, find_access
-from cloud.failures import CallFailed
-from cloud.session import Session
-from kit.errors import ConfigError
-from localcloud.home import QuotaSet
-from localcloud.services.quotas import choose_quotas
-from localcloud.store.store import Store
+from samovar.cloud.connection import Access
+from samovar.cloud.credentials import PROFILES, find_access
+from samovar.cloud.errors import CallFailed
+from samovar.cloud.session import Session
+from samovar.core.errors import ConfigError
+from samovar.localcloud.home import QuotaSet
+from samovar.localcloud.services.quotas import choose_quotas
+from samovar.localcloud.store.store import Store
 from tests.support.calls import account, grant
 from tests.support.simulated import RunningCloud
 

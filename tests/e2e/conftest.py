@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
-from kit.process import run
+from samovar.core.output import PlainTalk
+from samovar.core.process import run
+from samovar.images.local_builder import bake_local
 
 # Without what waits for a network or for metadata, or fails without them; in the words of debugfs(8).
 WAITS_FOR_NOBODY = """\
-rm etc/systemd/system/samovar-node.service
-symlink etc/systemd/system/samovar-node.service /dev/null
+rm etc/systemd/system/samovar-agent.service
+symlink etc/systemd/system/samovar-agent.service /dev/null
 symlink etc/systemd/system/systemd-networkd-wait-online.service /dev/null
 symlink etc/systemd/system/ssh.service /dev/null
 write /dev/null etc/cloud/cloud-init.disabled

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from kit.process import run
+from samovar.core.process import run
 
 
 def leftovers(home: Path, prefix: str) -> list[str]:

@@ -18,21 +18,21 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery import oven
-from images.bakery.local import bake_local
-from images.bakery.spec import write_spec
-from images.bakery.store import BakedImage
-from kit.errors import ConfigError, HostError, ProcessFailed
-from kit.output import PlainTalk
-from kit.paths import ROOT, cache_dir
+from samovar.core.errors import ConfigError, HostError, ProcessFailed
+from samovar.core.output import PlainTalk
+from samovar.core.paths import ROOT, cache_dir
+from samovar.images import local_bake
+from samovar.images.bake_input import write_spec
+from samovar.images.image_store import BakedImage
+from samovar.images.local_builder import bake_local
 from tests.support.ports import free_port
 from tests.support.repository import with_base
 
 BAKE = """
 import sys
 from pathlib import Path
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
+from samovar.images.local_builder import bake_local
+from samovar.core.output import PlainTalk
 bake_local(sys.argv[2:], talk=PlainTalk(), root=Path(sys.argv[1]))
 """
 MIB = 1 << 20
@@ -146,7 +146,7 @@ def test_the_shipped_images_are_baked_once(base: BakedImage) -> None:
 def test_a_layer_holds_what_its_definition_says(
     repository: Path, memory_wanted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oven, "MEMORY_WANTED", memory_wanted)
+    monkeypatch.setattr(local_bake, "MEMORY_WANTED", memory_wanted)
     text = (
         "packages: [ssl-cert]\n"
         'files:\n  - {source: images/tiny/image.yaml, target: /etc/tiny/key, mode: "0640", owner: "root:ssl-cert"}\n'
@@ -176,7 +176,7 @@ def test_without_room_a_bake_says_so_and_once_there_is_some_it_works(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On disk, in a cache that is a file system of its own."""
-    monkeypatch.setattr(oven, "MEMORY_WANTED", 2**60)
+    monkeypatch.setattr(local_bake, "MEMORY_WANTED", 2**60)
     text = "files: [{source: images/broad/file, target: /file}]\nscripts: [images/broad/step.sh]\n"
     add_image(repository, "broad", text, "head -c 100M /dev/zero >/large\nrm /large\n")
     (repository / "images/broad/file").write_bytes(bytes(2 * MIB))
@@ -279,7 +279,7 @@ DIRT = {
 
 def test_the_hygiene_check_names_each_violation(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The dirt comes after the cleaning, as a bug of the bakery would leave it."""
-    monkeypatch.setattr(oven, "write_spec", spec_with_dirt)
+    monkeypatch.setattr(local_bake, "write_spec", spec_with_dirt)
     add_image(repository, "dirty", "packages: [ssl-cert]\n")
     with pytest.raises(ProcessFailed) as caught:
         bake_local(["dirty"], talk=PlainTalk(), root=repository)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
-from kit.paths import cache_dir
+from samovar.core.output import PlainTalk
+from samovar.core.paths import cache_dir
+from samovar.images.local_builder import bake_local
 from tests.support.tool import Cli
 
 OLD = "1.0-ancient"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery.local import bake_local
 from images.standin.identity import log_folder, port
-from kit.output import PlainTalk
-from localcloud.machines.spec import Machine
+from samovar.core.output import PlainTalk
+from samovar.images.local_builder import bake_local
+from samovar.localcloud.machines.spec import Machine
 from tests.support.asker import Asker, Kind, asking
 from tests.support.lan import MIB, SLOW, Lan, lan
 

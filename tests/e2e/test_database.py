@@ -25,12 +25,12 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.vpc.v1.route_table_service_pb2 import UpdateRouteTableRequest
 from yandex.cloud.vpc.v1.route_table_service_pb2_grpc import RouteTableServiceStub
 
-from cloud.connect import LOCAL, connect
-from groups.kinds.registry import HANDLERS
-from groups.observe import observe
-from groups.spec import Kind, Ref
-from kit.errors import ExitCode
-from kit.paths import ROOT
+from samovar.cloud.connect import LOCAL, connect
+from samovar.core.errors import ExitCode
+from samovar.core.paths import ROOT
+from samovar.deploy.observe import observe
+from samovar.deploy.resources.registry import HANDLERS
+from samovar.deploy.specs import Kind, Ref
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
 ROWS = 50_000

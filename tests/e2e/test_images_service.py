@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery.local import bake_local
 from images.standin.identity import log_folder, port
-from kit.output import PlainTalk
-from kit.process import run
-from localcloud.machines.spec import DataDisk, Machine
+from samovar.core.output import PlainTalk
+from samovar.core.process import run
+from samovar.images.local_builder import bake_local
+from samovar.localcloud.machines.spec import DataDisk, Machine
 from tests.support.lan import MIB, SLOW, Lan, lan
 
 EMAIL = "images@example.com"

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from kit.errors import HostError, ProcessFailed
-from kit.process import run, run_async
-from kit.waiting import Pending, wait_for, wait_for_async
-from localcloud.machines import console_log
-from localcloud.machines.driver import NspawnDriver
-from localcloud.machines.spec import DataDisk, Machine, Observed
+from samovar.core.errors import HostError, ProcessFailed
+from samovar.core.process import run, run_async
+from samovar.core.waiting import Pending, wait_for, wait_for_async
+from samovar.localcloud.machines import console_log
+from samovar.localcloud.machines.driver import NspawnDriver
+from samovar.localcloud.machines.spec import DataDisk, Machine, Observed
 from tests.e2e.leftovers import leftovers
 
 MIB = 1 << 20
@@ -309,9 +309,9 @@ async def test_a_daemon_that_is_killed_loses_no_machine(cloud: Cloud) -> None:
     daemon = f"""
 import asyncio, os, pathlib
 from pathlib import PosixPath
-from localcloud.machines import console_log
-from localcloud.machines.driver import NspawnDriver
-from localcloud.machines.spec import Machine
+from samovar.localcloud.machines import console_log
+from samovar.localcloud.machines.driver import NspawnDriver
+from samovar.localcloud.machines.spec import Machine
 driver = NspawnDriver(pathlib.Path({str(cloud.home / "machines")!r}), {cloud.prefix!r})
 asyncio.run(driver.start({machine!r}))
 os.kill(os.getpid(), 9)

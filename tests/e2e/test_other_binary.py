@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
-from kit.paths import ROOT, cache_dir
-from kit.waiting import Pending, wait_for
+from samovar.core.output import PlainTalk
+from samovar.core.paths import ROOT, cache_dir
+from samovar.core.waiting import Pending, wait_for
+from samovar.images.local_builder import bake_local
 from tests.support.https import make_certificate, serving
 from tests.support.other_bingo import FATAL, VERSION, logs, port
 from tests.support.tool import PATIENCE, Cli

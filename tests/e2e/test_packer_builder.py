@@ -28,15 +28,15 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from yandex.cloud.vpc.v1 import network_service_pb2 as networks
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from images.bakery import local
-from images.bakery.digest import SHORT
-from images.bakery.local import bake_local
-from images.bakery.packer.builder import bake_packer
-from images.bakery.publish import Published, published
-from images.bakery.store import Store, default_store, manifest_digest, parse_packages
-from kit.errors import ExitCode, ProcessFailed
-from kit.output import PlainTalk
-from kit.paths import ROOT
+from samovar.core.errors import ExitCode, ProcessFailed
+from samovar.core.output import PlainTalk
+from samovar.core.paths import ROOT
+from samovar.images import local_builder
+from samovar.images.digest import SHORT
+from samovar.images.image_store import Store, default_store, manifest_digest, parse_packages
+from samovar.images.local_builder import bake_local
+from samovar.images.packer.builder import bake_packer
+from samovar.images.publish import Published, published
 from tests.support.packer import clients_or_skip
 from tests.support.second import Second
 from tests.support.tool import PATIENCE, Cli
@@ -45,11 +45,11 @@ from tests.support.tree import differences, tree
 PROGRAM = """
 import sys
 from pathlib import Path
-from cloud.session import Session
-from cloud.credentials import find_access
-from images.bakery.packer import leftovers
-from images.bakery.packer.builder import bake_packer
-from kit.output import PlainTalk
+from samovar.cloud.session import Session
+from samovar.cloud.credentials import find_access
+from samovar.images.packer import cleanup
+from samovar.images.packer.builder import bake_packer
+from samovar.core.output import PlainTalk
 import os
 leftovers.PATIENCE = float(sys.argv[2])
 session = Session(find_access(os.environ, home=Path("/nonexistent")))
@@ -85,7 +85,7 @@ def second() -> Iterator[Second]:
 def repository(tmp_path: Path) -> Path:
     """The shipped base, and images of the test's own on it."""
     root = tmp_path / "repository"
-    for folder in ("images/base", "scripts/base", "cloudinit/node"):
+    for folder in ("images/base", "scripts/base", "samovar/agent"):
         shutil.copytree(ROOT / folder, root / folder)
     return root
 
@@ -162,7 +162,7 @@ def test_both_builders_make_the_same_image(second: Second, tmp_path: Path, monke
     store.folder.mkdir(parents=True)
     shutil.copy(by_packer, store.raw("base", parent.digest))
     store.raw("base", parent.digest).with_suffix(".json").write_text("{}")
-    monkeypatch.setattr(local, "default_store", lambda: store)
+    monkeypatch.setattr(local_builder, "default_store", lambda: store)
     (ours,) = bake_local(["nginx"], talk=PlainTalk())
     found = {path: pair for path, pair in differences(tree(ours.raw), tree(theirs)).items() if path not in ALLOWED}
     assert found == {}

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kit.paths import ROOT
+from samovar.core.paths import ROOT
 from tests.e2e.leftovers import leftovers
 from tests.support.probe import get, probing
 from tests.support.tool import EDGES, PATIENCE, Cli, rolled_out

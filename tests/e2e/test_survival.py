@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from kit.errors import ExitCode
-from kit.paths import ROOT
-from kit.process import run
-from kit.waiting import Pending, wait_for
+from samovar.core.errors import ExitCode
+from samovar.core.paths import ROOT
+from samovar.core.process import run
+from samovar.core.waiting import Pending, wait_for
 from tests.e2e.leftovers import leftovers
 from tests.support.tool import EDGES, PATIENCE, Cli
 

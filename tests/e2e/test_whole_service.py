@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import TypeAdapter
 
-from drills.check import age, from_cache
-from envs.load import ENVIRONMENTS
-from groups.plan import PlanJson
-from groups.status import StatusJson
-from images.bakery.catalogue import CatalogueJson
-from kit.errors import ExitCode
-from kit.waiting import Pending, wait_for
+from samovar.core.errors import ExitCode
+from samovar.core.waiting import Pending, wait_for
+from samovar.deploy.plan import PlanJson
+from samovar.deploy.status import StatusJson
+from samovar.images.listing import CatalogueJson
+from samovar.load.response_check import age, from_cache
+from samovar.project.load import ENVIRONMENTS
 from tests.e2e.leftovers import leftovers
 from tests.support.certify import certify
 from tests.support.curl import OFFERS, curl

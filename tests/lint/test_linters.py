@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.paths import ROOT
+from samovar.core.paths import ROOT
 
 LONGEST_MODULE = 400
 BIN = Path(sys.executable).parent
@@ -101,6 +101,6 @@ def imported(path: Path) -> set[str]:
 
 
 def test_what_runs_on_a_node_imports_only_what_every_image_has() -> None:
-    modules = committed("cloudinit/node/*.py", "images/bingo/watchdog/*.py")
+    modules = committed("samovar/agent/*.py", "images/bingo/watchdog/*.py")
     assert modules
     fail_on([f"{path.relative_to(ROOT)}: {name}" for path in modules for name in sorted(imported(path) - OF_A_NODE)])

@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from images.bakery.bundle import standin
 from images.standin.identity import log_folder, port
-from kit.waiting import Pending, wait_for
+from samovar.core.waiting import Pending, wait_for
+from samovar.images.zipapp import standin
 from tests.support.ports import is_free
 
 NOBODY = 65534

@@ -10,7 +10,7 @@ from pathlib import Path
 from yandex.cloud.lockbox.v1.secret_service_pb2 import AddVersionRequest, ListSecretsRequest, PayloadEntryChange
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 
-from kit.waiting import Pending, wait_for
+from samovar.core.waiting import Pending, wait_for
 from tests.support.tool import PATIENCE, Cli
 
 

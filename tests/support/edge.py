@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
+from samovar.core.output import PlainTalk
+from samovar.images.local_builder import bake_local
 from tests.support.evidence import add_folder
 
 PATIENCE = 300.0

@@ -90,7 +90,7 @@ def run(command: str) -> None:
 
 def render(settings: Mapping[str, Any]) -> None:
     """Writes the configuration as the agent does."""
-    subprocess.run([sys.executable, "-m", "samovar_node.trial", "nginx", json.dumps(settings)], check=True)
+    subprocess.run([sys.executable, "-m", "samovar_agent.dry_run", "nginx", json.dumps(settings)], check=True)
 
 
 def configure(settings: Mapping[str, Any]) -> None:

@@ -17,11 +17,11 @@ from io import BufferedRWPair
 from pathlib import Path
 from typing import Any
 
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
-from kit.paths import ROOT
-from kit.process import IN_NAMESPACES
-from kit.waiting import Pending, wait_for
+from samovar.core.output import PlainTalk
+from samovar.core.paths import ROOT
+from samovar.core.process import IN_NAMESPACES
+from samovar.core.waiting import Pending, wait_for
+from samovar.images.local_builder import bake_local
 from tests.support.repository import with_base
 from tests.support.tool import PATIENCE
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
-from cloud.labels import of_image
-from cloud.session import Session
-from envs.model import Environment
-from groups.images import image_names
+from samovar.cloud.labels import of_image
+from samovar.cloud.session import Session
+from samovar.deploy.validate import image_names
+from samovar.project.environment import Environment
 
 URI = "https://storage.example/image.raw"
 

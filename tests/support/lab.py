@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from kit.process import run_async
-from localcloud.network import namespaces
-from localcloud.network.fabric import KernelFabric
-from localcloud.network.mirrors import Mirror, Mirrors
-from localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+from samovar.core.process import run_async
+from samovar.localcloud.network import namespaces
+from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.mirrors import Mirror, Mirrors
+from samovar.localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
 
 SUBNET = Subnet("subnet-a", 1, IPv4Network("10.30.0.0/24"))
 VIP = IPv4Address("10.30.0.100")

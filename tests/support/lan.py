@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kit.errors import ProcessFailed
-from kit.process import run
-from kit.waiting import Pending, wait_for_async
-from localcloud.machines.driver import NspawnDriver
-from localcloud.machines.spec import DataDisk, Machine
+from samovar.core.errors import ProcessFailed
+from samovar.core.process import run
+from samovar.core.waiting import Pending, wait_for_async
+from samovar.localcloud.machines.driver import NspawnDriver
+from samovar.localcloud.machines.spec import DataDisk, Machine
 from tests.e2e.leftovers import leftovers
 
 MIB = 1 << 20
@@ -21,8 +21,8 @@ SLOW = 20
 """How much slower than here a host may be, emulated and busy, before a test calls it a fault."""
 # In the words of debugfs(8). Instead of the agent its trial renders the role's files, with peers at 10.0.0.11 and on.
 TOLD = """\
-rm etc/systemd/system/samovar-node.service
-write {folder}/agent.service etc/systemd/system/samovar-node.service
+rm etc/systemd/system/samovar-agent.service
+write {folder}/agent.service etc/systemd/system/samovar-agent.service
 write {folder}/settings etc/samovar-trial
 rm etc/systemd/network/10-samovar.network
 write {folder}/network etc/systemd/network/10-samovar.network
@@ -37,7 +37,7 @@ After=local-fs.target
 Type=oneshot
 RemainAfterExit=yes
 Environment=PYTHONPATH=/usr/lib/samovar
-ExecStart=/bin/sh -c 'exec python3 -m samovar_node.trial {role} "$(cat /etc/samovar-trial)"'
+ExecStart=/bin/sh -c 'exec python3 -m samovar_agent.dry_run {role} "$(cat /etc/samovar-trial)"'
 [Install]
 WantedBy=multi-user.target
 """

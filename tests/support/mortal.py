@@ -16,19 +16,19 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from localcloud.api.pipeline import Call
-from localcloud.api.tokens import Tokens
-from localcloud.cloud import Cloud, Host, running
-from localcloud.home import Home
-from localcloud.machines.spec import Machine, Observed
-from localcloud.network.spec import Network
-from localcloud.operator import Operator, ensure_operator
-from localcloud.orphans import settle_files
-from localcloud.simulated.fabric import SimulatedFabric
-from localcloud.simulated.host import NUMBER
-from localcloud.simulated.machines import SimulatedDriver
-from localcloud.simulated.maker import SimulatedMaker
-from localcloud.store.store import Store
+from samovar.localcloud.api.pipeline import Call
+from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.bootstrap import Operator, ensure_operator
+from samovar.localcloud.cloud import Cloud, Host, running
+from samovar.localcloud.home import Home
+from samovar.localcloud.machines.spec import Machine, Observed
+from samovar.localcloud.network.spec import Network
+from samovar.localcloud.orphans import settle_files
+from samovar.localcloud.simulated.fabric import SimulatedFabric
+from samovar.localcloud.simulated.host import NUMBER
+from samovar.localcloud.simulated.machines import SimulatedDriver
+from samovar.localcloud.simulated.maker import SimulatedMaker
+from samovar.localcloud.store.store import Store
 
 
 class Killed(BaseException):

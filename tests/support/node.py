@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cloudinit.node.agent import Agent, run
-from cloudinit.node.metadata import Metadata
-from cloudinit.node.outside import Periods
-from cloudinit.node.peers import Lookup
+from samovar.agent.agent import Agent, run
+from samovar.agent.inputs import Periods
+from samovar.agent.metadata import Metadata
+from samovar.agent.peers import Lookup
 
 QUICK = Periods(look=0.05, metadata=0.1, peers=0.05, secrets=0.2)
 PATIENCE = 20.0

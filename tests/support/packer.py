@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from cloud.access import Access, to_environment
-from images.bakery.packer.clients import Clients, ready_clients
-from kit.errors import HostError
-from kit.output import PlainTalk
-from kit.paths import ROOT
+from samovar.cloud.connection import Access, to_environment
+from samovar.core.errors import HostError
+from samovar.core.output import PlainTalk
+from samovar.core.paths import ROOT
+from samovar.images.packer.toolchain import Clients, ready_clients
 
 TEMPLATES = ROOT / "tests" / "packer"
 PATIENCE = 3600.0

@@ -13,8 +13,8 @@ from typing import Any
 from pg8000.exceptions import Error
 from pg8000.native import Connection
 
-from kit.process import run
-from kit.waiting import Pending, wait_for
+from samovar.core.process import run
+from samovar.core.waiting import Pending, wait_for
 from tests.support.ports import free_port
 
 PASSWORD = "a password: with 'quotes'"

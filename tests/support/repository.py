@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from kit.paths import ROOT
+from samovar.core.paths import ROOT
 
 
 def with_base(root: Path) -> Path:
     """Made at `root`; its base has the digest of the real one."""
-    for folder in ("images/base", "scripts/base", "cloudinit/node"):
+    for folder in ("images/base", "scripts/base", "samovar/agent"):
         shutil.copytree(ROOT / folder, root / folder)
     return root

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud.credentials import find_access
-from cloud.session import Session
-from kit.paths import ROOT, cache_dir
+from samovar.cloud.credentials import find_access
+from samovar.cloud.session import Session
+from samovar.core.paths import ROOT, cache_dir
 from tests.support.tool import PATIENCE, Cli, Done
 
 NOBODY = 65534

@@ -12,19 +12,19 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from yandex.cloud.lockbox.v1 import payload_service_pb2
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
 
-from cloud.access import Access
-from cloud.labels import of_image
-from cloud.session import Session
-from cloudinit.render import Api
-from envs.model import Environment
-from groups.apply import apply
-from groups.desired import desired
-from groups.observe import observe
-from groups.plan import Plan, destruction, plan
-from groups.rollout import Prepared, tear_down
-from groups.spec import Kind, Ref
-from kit.output import PlainTalk
-from kit.waiting import Pending, wait_for
+from samovar.cloud.connection import Access
+from samovar.cloud.labels import of_image
+from samovar.cloud.session import Session
+from samovar.cloudinit.metadata import Api
+from samovar.core.output import PlainTalk
+from samovar.core.waiting import Pending, wait_for
+from samovar.deploy.apply import apply
+from samovar.deploy.desired import desired
+from samovar.deploy.observe import observe
+from samovar.deploy.plan import Plan, destruction, plan
+from samovar.deploy.rollout import Prepared, tear_down
+from samovar.deploy.specs import Kind, Ref
+from samovar.project.environment import Environment
 from tests.support.simulated import RunningCloud
 
 DIGEST = "0123456789ab"

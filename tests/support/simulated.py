@@ -12,21 +12,21 @@ from pathlib import Path
 
 import grpc
 
-from localcloud.api.grpc_server import serve_grpc
-from localcloud.api.hand import hand_routes
-from localcloud.api.pki import ensure_pki
-from localcloud.api.rest_server import RestServer, make_rest_server
-from localcloud.api.storage import Storage
-from localcloud.api.tokens import Tokens
-from localcloud.cloud import Cloud, Host, running
-from localcloud.home import Endpoint, Home
-from localcloud.operator import ensure_operator
-from localcloud.ports import listen
-from localcloud.simulated.fabric import SimulatedFabric
-from localcloud.simulated.host import NUMBER
-from localcloud.simulated.machines import SimulatedDriver
-from localcloud.simulated.maker import SimulatedMaker
-from localcloud.store.store import Store
+from samovar.localcloud.api.admin import hand_routes
+from samovar.localcloud.api.grpc_server import serve_grpc
+from samovar.localcloud.api.pki import ensure_pki
+from samovar.localcloud.api.rest_server import RestServer, make_rest_server
+from samovar.localcloud.api.storage import Storage
+from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.bootstrap import ensure_operator
+from samovar.localcloud.cloud import Cloud, Host, running
+from samovar.localcloud.home import Endpoint, Home
+from samovar.localcloud.ports import listen
+from samovar.localcloud.simulated.fabric import SimulatedFabric
+from samovar.localcloud.simulated.host import NUMBER
+from samovar.localcloud.simulated.machines import SimulatedDriver
+from samovar.localcloud.simulated.maker import SimulatedMaker
+from samovar.localcloud.store.store import Store
 
 
 class RunningCloud:

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from cloud.access import Access, to_environment
-from kit.errors import SamovarError
-from kit.gotool import GoTool, build, built
-from kit.output import PlainTalk
-from kit.paths import ROOT
+from samovar.cloud.connection import Access, to_environment
+from samovar.core.errors import SamovarError
+from samovar.core.go_program import GoTool, build, built
+from samovar.core.output import PlainTalk
+from samovar.core.paths import ROOT
 
 PROVIDER = GoTool(
     "provider", "github.com/yandex-cloud/terraform-provider-yandex", "terraform-provider-yandex", ldflags=""

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from yandex.cloud.compute.v1.instance_service_pb2 import StopInstanceRequest
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 
-from cloud.access import Access
-from cloud.session import Session
-from kit.paths import ROOT
+from samovar.cloud.connection import Access
+from samovar.cloud.session import Session
+from samovar.core.paths import ROOT
 from tests.support.evidence import collect_early
 
 EDGES = ROOT / "tests/envs/edges/config.yaml"

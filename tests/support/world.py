@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from kit.process import run_async
-from localcloud.network import namespaces
-from localcloud.network.names import NETNS_DIR
+from samovar.core.process import run_async
+from samovar.localcloud.network import namespaces
+from samovar.localcloud.network.names import NETNS_DIR
 
 NAMES = ("198.51.100.7", "198.51.100.8")
 SOCKETS = ("tcp", "tcp6", "udp", "udp6", "raw", "packet")

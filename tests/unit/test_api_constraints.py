@@ -15,7 +15,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import Upd
 from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2 import CreateNetworkLoadBalancerRequest
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest
 
-from localcloud.api.constraints import load, violations
+from samovar.localcloud.api.constraints import load, violations
 
 
 def _fields(request: object) -> set[str]:

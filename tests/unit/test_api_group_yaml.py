@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import AttachedDiskSpec, AutoHealingPolicy, DeployPolicy
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import CreateInstanceGroupRequest
 
-from localcloud.api.refusal import Refused
-from localcloud.services.group_yaml import parse
+from samovar.localcloud.api.errors import Refused
+from samovar.localcloud.services.group_yaml import parse
 
 WHOLE = """
 name: bingo

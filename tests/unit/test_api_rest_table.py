@@ -12,7 +12,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.api.rest_table import Table
+from samovar.localcloud.api.routes import Table
 
 
 def _methods(**rules: HttpRule) -> list[MethodDescriptor]:

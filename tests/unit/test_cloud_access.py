@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cloud.access import Access, to_environment, trust_loopback
-from cloud.credentials import find_access
-from cloud.daemon import find, find_or_start, read_endpoint
-from cloud.host import HostMachine, pick
-from kit.errors import ConfigError, HostError
+from samovar.cloud.connection import Access, to_environment, trust_loopback
+from samovar.cloud.credentials import find_access
+from samovar.cloud.local_admin import HostMachine, pick
+from samovar.cloud.local_daemon import find, find_or_start, read_endpoint
+from samovar.core.errors import ConfigError, HostError
 
 YC = {"YC_TOKEN": "t1.a.b", "YC_FOLDER_ID": "folder-1", "YC_ENDPOINT": "127.0.0.1:1", "SSL_CERT_FILE": "/ca.pem"}
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cloud.access import Access
-from cloud.credentials import PROFILES, find_access, places
-from cloud.machine import machine_token, metadata_address
-from kit.errors import CloudError, ConfigError
+from samovar.cloud.connection import Access
+from samovar.cloud.credentials import PROFILES, find_access, places
+from samovar.cloud.instance_metadata import machine_token, metadata_address
+from samovar.core.errors import CloudError, ConfigError
 
 FOLDER = {"YC_FOLDER_ID": "folder-1"}
 KEY = {"id": "key-1", "service_account_id": "acc-1", "private_key": "PEM", "created_at": "2026-01-01T00:00:00Z"}

@@ -19,12 +19,12 @@ from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNetworksRequest, ListNetworksResponse
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from cloud.access import Access
-from cloud.failures import CallFailed, OperationFailed
-from cloud.identity import Identity
-from cloud.session import Session
-from kit.errors import ExitCode, WaitTimeout
-from localcloud.api.pki import ensure_pki
+from samovar.cloud.connection import Access
+from samovar.cloud.errors import CallFailed, OperationFailed
+from samovar.cloud.iam_token import Identity
+from samovar.cloud.session import Session
+from samovar.core.errors import ExitCode, WaitTimeout
+from samovar.localcloud.api.pki import ensure_pki
 
 TOKEN = "t1.made.up"
 
@@ -317,7 +317,7 @@ def test_a_token_is_got_once_and_again_before_its_end(monkeypatch: pytest.Monkey
         told.append(next(lifetimes))
         return f"t1.{len(told)}.x", told[-1]
 
-    monkeypatch.setattr("cloud.identity.machine_token", token)
+    monkeypatch.setattr("samovar.cloud.iam_token.machine_token", token)
     assert [identity.get_token(), identity.get_token(lasting=3500)] == ["t1.1.x", "t1.1.x"]
     identity._until = 0
     assert [identity.get_token(), identity.get_token()] == ["t1.2.x", "t1.3.x"]

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cloudinit.render import Api, instance_metadata, user_data
-from kit.errors import ConfigError
+from samovar.cloudinit.metadata import Api, instance_metadata, user_data
+from samovar.core.errors import ConfigError
 
 KEY = 'ssh-ed25519 AAAAC3Nz operator "of" #1: all'
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import rich_click as click
 
-from commands.load import MOST_REQUESTS, Duration, _bounded
-from commands.main import main
-from kit.errors import ConfigError, ExitCode
+from samovar.cli.load import MOST_REQUESTS, Duration, _bounded
+from samovar.cli.main import main
+from samovar.core.errors import ConfigError, ExitCode
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60", 60), ("60s", 60), ("1.5s", 1.5), ("10m", 600), ("1h", 3600)])

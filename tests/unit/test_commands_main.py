@@ -15,14 +15,14 @@ import click
 import pytest
 import rich_click
 
-from commands import tool
-from commands.main import cli, main
-from kit.errors import CloudError, ConfigError, ExitCode, HostError, ProcessFailed, SamovarError, WaitTimeout
-from kit.paths import ROOT
+from samovar.cli import context
+from samovar.cli.main import cli, main
+from samovar.core.errors import CloudError, ConfigError, ExitCode, HostError, ProcessFailed, SamovarError, WaitTimeout
+from samovar.core.paths import ROOT
 
 LIGHT = """
 import sys
-from commands.main import main
+from samovar.cli.main import main
 code = main(["--help"])
 heavy = {"grpc", "yandexcloud", "pydantic", "google.protobuf", "structlog", "yaml", "sh"} & set(sys.modules)
 sys.exit(f"--help loaded {sorted(heavy)}" if heavy else code)
@@ -57,10 +57,9 @@ def test_it_runs_from_anywhere_and_through_a_link(tmp_path: Path) -> None:
     python = bin_folder / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    for name in ("commands", "kit"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "samovar").symlink_to(ROOT / "samovar")
     shutil.copy(ROOT / "cli.py", tmp_path / "cli.py")
-    link = tmp_path / "samovar"
+    link = tmp_path / "tool"
     link.symlink_to(tmp_path / "cli.py")
     done = subprocess.run([link, "--version"], cwd="/", capture_output=True, text=True, check=False)
     assert done.stdout.startswith("samovar")
@@ -75,13 +74,13 @@ def test_it_runs_from_anywhere_and_through_a_link(tmp_path: Path) -> None:
         (WaitTimeout("it broke", remedy="mend it"), ExitCode.TIMEOUT),
         (ProcessFailed("it broke", returncode=1, output="", remedy="mend it"), ExitCode.PROCESS),
         (HostError("it broke", remedy="mend it"), ExitCode.HOST),
-        (tool.Declined("it broke", remedy="mend it"), ExitCode.DECLINED),
+        (context.Declined("it broke", remedy="mend it"), ExitCode.DECLINED),
     ],
 )
 def test_an_error_becomes_message_remedy_and_exit_code(
     error: SamovarError, code: ExitCode, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tool.Tool, "open", raising(error))
+    monkeypatch.setattr(context.Tool, "open", raising(error))
     assert main(["plan", "dev"]) == code
     out, err = capsys.readouterr()
     assert (out, err) == ("", "samovar: it broke\n  remedy: mend it\n")
@@ -90,7 +89,7 @@ def test_an_error_becomes_message_remedy_and_exit_code(
 def test_an_error_that_nobody_foresaw_is_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tool.Tool, "open", raising(ZeroDivisionError("by zero")))
+    monkeypatch.setattr(context.Tool, "open", raising(ZeroDivisionError("by zero")))
     assert main(["plan", "dev"]) == ExitCode.FAILURE
     assert "Traceback" not in capsys.readouterr().err
     assert main(["--debug", "plan", "dev"]) == ExitCode.FAILURE
@@ -101,7 +100,7 @@ def test_a_package_that_the_virtual_environment_lacks_is_for_make_setup(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lacking = "No module named 'rich_click'"
-    monkeypatch.setattr(tool.Tool, "open", raising(ModuleNotFoundError(lacking)))
+    monkeypatch.setattr(context.Tool, "open", raising(ModuleNotFoundError(lacking)))
     assert main(["plan", "dev"]) == ExitCode.HOST
     assert capsys.readouterr().err == f"samovar: {lacking}\n  remedy: run make setup\n"
     (tmp_path / "rich_click.py").write_text(f'raise ModuleNotFoundError("{lacking}")\n')
@@ -114,13 +113,13 @@ def test_debug_by_the_environment_shows_the_traceback_as_well(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SAMOVAR_DEBUG", "1")
-    monkeypatch.setattr(tool.Tool, "open", raising(ZeroDivisionError("by zero")))
+    monkeypatch.setattr(context.Tool, "open", raising(ZeroDivisionError("by zero")))
     assert main(["plan", "dev"]) == ExitCode.FAILURE
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(tool.Tool, "open", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(context.Tool, "open", raising(KeyboardInterrupt()))
     assert main(["plan", "dev"]) == ExitCode.INTERRUPTED
     assert "run the command again" in capsys.readouterr().err
 
@@ -172,39 +171,39 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_off_a_terminal_nothing_is_asked_and_nothing_irreversible_done() -> None:
-    tool.agree("Change everything?", yes=False)
-    with pytest.raises(tool.Unconfirmed) as error:
-        tool.agree("Delete everything?", yes=False, irreversible=True)
+    context.agree("Change everything?", yes=False)
+    with pytest.raises(context.Unconfirmed) as error:
+        context.agree("Delete everything?", yes=False, irreversible=True)
     assert (error.value.code, error.value.remedy) == (ExitCode.REFUSED, "give --yes")
-    tool.agree("Delete everything?", yes=True, irreversible=True)
+    context.agree("Delete everything?", yes=True, irreversible=True)
 
 
 @pytest.mark.usefixtures("terminal")
 def test_on_a_terminal_a_no_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rich_click, "confirm", lambda *_, **__: False)
-    with pytest.raises(tool.Declined):
-        tool.agree("Delete everything?", yes=False)
-    tool.agree("Delete everything?", yes=True)
+    with pytest.raises(context.Declined):
+        context.agree("Delete everything?", yes=False)
+    context.agree("Delete everything?", yes=True)
 
 
 def test_a_name_is_confirmed_or_typed_and_yes_is_no_name() -> None:
-    tool.agree_by_name("Delete dev?", "dev", "dev", yes=False)
+    context.agree_by_name("Delete dev?", "dev", "dev", yes=False)
     for yes in (False, True):
-        with pytest.raises(tool.Unconfirmed, match="Delete dev") as error:
-            tool.agree_by_name("Delete dev?", "dev", None, yes=yes)
+        with pytest.raises(context.Unconfirmed, match="Delete dev") as error:
+            context.agree_by_name("Delete dev?", "dev", None, yes=yes)
         assert error.value.remedy == "give --confirm dev"
-    with pytest.raises(tool.Declined, match="prod is not dev"):
-        tool.agree_by_name("Delete dev?", "dev", "prod", yes=True)
+    with pytest.raises(context.Declined, match="prod is not dev"):
+        context.agree_by_name("Delete dev?", "dev", "prod", yes=True)
 
 
 @pytest.mark.usefixtures("terminal")
 def test_on_a_terminal_the_name_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for typed, refused in (("dev", False), ("y", True), ("", True)):
         monkeypatch.setattr(rich_click, "prompt", lambda *_, answer=typed, **__: answer)
-        with pytest.raises(tool.Declined) if refused else nullcontext():
-            tool.agree_by_name("Delete dev?", "dev", None, yes=False)
-    with pytest.raises(tool.Unconfirmed):
-        tool.agree_by_name("Delete dev?", "dev", None, yes=True)
+        with pytest.raises(context.Declined) if refused else nullcontext():
+            context.agree_by_name("Delete dev?", "dev", None, yes=False)
+    with pytest.raises(context.Unconfirmed):
+        context.agree_by_name("Delete dev?", "dev", None, yes=True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--delete-data"], ["--delete-data", "--yes"]])

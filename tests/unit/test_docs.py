@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from commands.main import cli
-from kit.paths import ROOT
+from samovar.cli.main import cli
+from samovar.core.paths import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]

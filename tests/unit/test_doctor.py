@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cloud.quotas import Quota
-from envs.load import load_environment
-from groups.desired import desired
-from groups.doctor.finding import State
-from groups.doctor.rights import covered
-from groups.doctor.room import judge
-from groups.needs import missing, needs
-from groups.spec import Desired
-from kit.paths import ROOT
+from samovar.cloud.quotas import Quota
+from samovar.core.paths import ROOT
+from samovar.deploy.desired import desired
+from samovar.deploy.quotas import missing, needs
+from samovar.deploy.specs import Desired
+from samovar.ops.doctor.capacity import judge
+from samovar.ops.doctor.finding import State
+from samovar.ops.doctor.iam import covered
+from samovar.project.load import load_environment
 
 GIB = 2**30
 

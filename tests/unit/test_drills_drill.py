@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from drills.answers import answers_well, trouble
-from drills.breaks import chosen
-from drills.client import Target
-from drills.drill import DrillReport, failures
-from drills.load import Load, Run
-from drills.outcome import Outcome
-from drills.page import write_page
-from drills.recovery import HOLD, Look, Recovery, _Steady
-from drills.report import Report
-from drills.target import own_addresses, path_of
-from drills.terms import TERMS, profile
-from groups.status import GroupStatus, MachineStatus, Status
-from kit.errors import ConfigError
-from kit.waiting import Pending
+from samovar.core.errors import ConfigError
+from samovar.core.waiting import Pending
+from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.drills.faults import chosen
+from samovar.drills.recovery import HOLD, Look, Recovery, _Steady
+from samovar.drills.run import DrillReport, failures
+from samovar.load.client import Target
+from samovar.load.generator import Load, Run
+from samovar.load.html_report import write_page
+from samovar.load.report import Report
+from samovar.load.results import Outcome
+from samovar.load.service_health import answers_well, trouble
+from samovar.load.slo import TERMS, profile
+from samovar.load.target import own_addresses, path_of
 
 HERE = Status("dev", (), (("http", "http://127.66.2.1/"), ("https", "https://127.66.2.1/")))
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drills.check import AGELESS, CACHED, STALE, age, failure, from_cache
-from drills.client import Answer, Target
-from drills.load import Load
-from drills.outcome import Outcome, figures, longest_gap, quantile
-from drills.schedule import evenly, mixed, poisson, portion
-from drills.terms import CACHED as LONG
-from drills.terms import CREATE, DATABASE, GONE, MOVIE, SESSIONS, TERMS, Step, profile
+from samovar.load.arrivals import evenly, mixed, poisson, portion
+from samovar.load.client import Answer, Target
+from samovar.load.generator import Load
+from samovar.load.response_check import AGELESS, CACHED, STALE, age, failure, from_cache
+from samovar.load.results import Outcome, figures, longest_gap, quantile
+from samovar.load.slo import CACHED as LONG
+from samovar.load.slo import CREATE, DATABASE, GONE, MOVIE, SESSIONS, TERMS, Step, profile
 
 RATES = st.floats(0.5, 500)
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)

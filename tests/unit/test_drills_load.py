@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from drills import terms
-from drills.client import Target
-from drills.load import NOT_SENT, Load, Run, send_load
-from drills.report import report
-from drills.terms import Profile, plain
-from groups.certificate import self_signed
-from kit.errors import CloudError, ConfigError
-from kit.paths import ROOT
+from samovar.core.errors import CloudError, ConfigError
+from samovar.core.paths import ROOT
+from samovar.deploy.certificate import self_signed
+from samovar.load import slo
+from samovar.load.client import Target
+from samovar.load.generator import NOT_SENT, Load, Run, send_load
+from samovar.load.report import report
+from samovar.load.slo import Profile, plain
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PAGE = plain("page", 20.0)
@@ -127,7 +127,7 @@ async def test_nobody_there_and_nobody_answering_are_failures_too() -> None:
 
 
 async def test_no_more_is_in_flight_than_can_be_borne(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drills.load.MOST_IN_FLIGHT", 5)
+    monkeypatch.setattr("samovar.load.generator.MOST_IN_FLIGHT", 5)
 
     async def slow(_: web.Request) -> web.Response:
         await asyncio.sleep(0.5)
@@ -235,26 +235,26 @@ class Cinema:
 
 @pytest.fixture
 def lists_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drills.load.LISTS_EVERY", 0.1)
+    monkeypatch.setattr("samovar.load.generator.LISTS_EVERY", 0.1)
 
 
 @pytest.mark.usefixtures("lists_often")
 async def test_the_terms_are_asked_whole_and_cleaned_up_after() -> None:
     cinema = Cinema()
-    run = await sent(cinema.answer, terms.TERMS, rate=100, seconds=2.0)
-    found = report("dev", Load(terms.TERMS, (), 100, 2), run)
+    run = await sent(cinema.answer, slo.TERMS, rate=100, seconds=2.0)
+    found = report("dev", Load(slo.TERMS, (), 100, 2), run)
     assert {figures.endpoint.name for figures in found.figures} == {outcome.endpoint for outcome in run.outcomes}
     assert {figures.endpoint.name: dict(figures.errors) for figures in found.figures if figures.errors} == {}
     assert (cinema.most_lists, cinema.sessions, run.left) == (1, set(), set())
     assert cinema.asked["POST /operation"] == pytest.approx(36, abs=1)
-    assert 190 <= len([o for o in run.outcomes if o.endpoint not in {e.name for e in terms.TERMS.lists}]) <= 210
+    assert 190 <= len([o for o in run.outcomes if o.endpoint not in {e.name for e in slo.TERMS.lists}]) <= 210
 
 
 @pytest.mark.usefixtures("lists_often")
 async def test_what_comes_from_a_cache_is_none_of_the_service() -> None:
     cinema = Cinema()
     cinema.cache = {"X-Cache": "HIT"}
-    run = await sent(cinema.answer, terms.TERMS, rate=60, seconds=1.0)
+    run = await sent(cinema.answer, slo.TERMS, rate=60, seconds=1.0)
     assert {o.endpoint for o in run.outcomes if o.failure == "from a cache"} >= {"GET /db_dummy", "GET /api/movie/{id}"}
     assert not [o for o in run.outcomes if o.failure and o.endpoint == "GET /long_dummy"]
 
@@ -270,7 +270,7 @@ async def test_rows_that_were_left_behind_are_deleted_later_or_told() -> None:
 
         for repaired in (True, False):
             cinema.sessions, cinema.deleting, run = set(), False, Run()
-            await send_load(Load(terms.TERMS, (target,), 100, 60), run, work)
+            await send_load(Load(slo.TERMS, (target,), 100, 60), run, work)
             assert any(o.failure for o in run.outcomes if o.endpoint.startswith("DELETE"))
             assert run.left == {int(row) for row in cinema.sessions}
             assert bool(run.left) is not repaired
@@ -281,8 +281,10 @@ async def test_a_database_without_rows_is_told() -> None:
         return web.Response(status=404)
 
     with pytest.raises(CloudError, match="no rows"):
-        await sent(empty, terms.TERMS)
+        await sent(empty, slo.TERMS)
 
 
 def test_no_module_but_the_terms_holds_a_bound() -> None:
-    assert "0.4" not in "".join((ROOT / f"drills/{name}.py").read_text() for name in ("load", "check", "outcome"))
+    assert "0.4" not in "".join(
+        (ROOT / f"samovar/load/{name}.py").read_text() for name in ("generator", "response_check", "results")
+    )

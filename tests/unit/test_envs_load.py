@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from envs.file import EnvironmentFile, GroupEntry
-from envs.load import ENVIRONMENTS, environment_names, load_environment
-from envs.model import BalancerType, Health, Operator
-from kit.errors import ConfigError
+from samovar.core.errors import ConfigError
+from samovar.project.environment import BalancerType, Health, Operator
+from samovar.project.environment_file import EnvironmentFile, GroupEntry
+from samovar.project.load import ENVIRONMENTS, environment_names, load_environment
 
 GOOD = """\
 cloud: local

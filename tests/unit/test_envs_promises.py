@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from envs.load import ENVIRONMENTS, load_environment
-from envs.model import SecretKind
-from kit.errors import ConfigError
+from samovar.core.errors import ConfigError
+from samovar.project.environment import SecretKind
+from samovar.project.load import ENVIRONMENTS, load_environment
 
 
 def changed(folder: Path, old: str, new: str) -> Path:

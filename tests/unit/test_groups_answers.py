@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from groups import answers
-from groups.answers import when_answered, with_answers
-from groups.status import GroupStatus, MachineStatus, Status
-from kit.errors import WaitTimeout
-from kit.output import talk
+from samovar.core.errors import WaitTimeout
+from samovar.core.output import talk
+from samovar.deploy import answers
+from samovar.deploy.answers import when_answered, with_answers
+from samovar.deploy.status import GroupStatus, MachineStatus, Status
 
 MACHINE = MachineStatus("dev-nginx-1", "ru-central1-a", "10.30.0.3", "RUNNING_ACTUAL", "image", "HEALTHY")
 GROUP = GroupStatus("nginx", 1, "image", (MACHINE,))

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from envs.load import load_environment
-from envs.model import Environment
-from groups.images import image_names, require_images
-from groups.spec import Observed
-from kit.errors import CloudError, ConfigError, ExitCode
+from samovar.core.errors import CloudError, ConfigError, ExitCode
+from samovar.deploy.specs import Observed
+from samovar.deploy.validate import image_names, require_images
+from samovar.project.environment import Environment
+from samovar.project.load import load_environment
 from tests.support.tool import EDGES
 
 

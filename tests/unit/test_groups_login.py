@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from groups.login import Hop, known_hosts, ssh_config
+from samovar.ops.ssh import Hop, known_hosts, ssh_config
 
 HOPS = (Hop("dev-nginx-1", "127.66.1.5", "ssh-ed25519 AAAA"), Hop("dev-bingo-1", "10.30.0.7", "ssh-ed25519 BBBB"))
 

@@ -14,13 +14,13 @@ from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as 
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from cloud.session import Session
-from envs.load import load_environment
-from groups.desired import desired
-from groups.kinds.base import Names, Work
-from groups.kinds.instance_group import MASK, InstanceGroups, parts
-from groups.spec import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Ref, Resource, Template
-from localcloud.api.constraints import violations
+from samovar.cloud.session import Session
+from samovar.deploy.desired import desired
+from samovar.deploy.resources.handler import Names, Work
+from samovar.deploy.resources.instance_group import MASK, InstanceGroups, parts
+from samovar.deploy.specs import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Ref, Resource, Template
+from samovar.localcloud.api.constraints import violations
+from samovar.project.load import load_environment
 from tests.support.tool import EDGES
 
 DEV = replace(load_environment("edges", EDGES.parents[1]), name="dev")

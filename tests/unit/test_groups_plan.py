@@ -8,12 +8,12 @@ from ipaddress import IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.model import Balancer as EnvBalancer
-from envs.model import BalancerType, CloudKind, DataDisk, Environment, Group, Health, Machine
-from groups.desired import desired
-from groups.plan import Action, Change, Plan, destruction, early_deletions, late_deletions, plan
-from groups.protection import lost
-from groups.spec import Existing, InstanceGroup, Kind, Observed, Ref, Resource
+from samovar.deploy.desired import desired
+from samovar.deploy.plan import Action, Change, Plan, destruction, early_deletions, late_deletions, plan
+from samovar.deploy.protection import lost
+from samovar.deploy.specs import Existing, InstanceGroup, Kind, Observed, Ref, Resource
+from samovar.project.environment import Balancer as EnvBalancer
+from samovar.project.environment import BalancerType, CloudKind, DataDisk, Environment, Group, Health, Machine
 
 GIB = 2**30
 SMALL = Machine(cores=2, core_fraction=100, memory=GIB, disk=5 * GIB)

@@ -7,15 +7,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.load import load_environment
-from envs.model import Balancer, BalancerType, Environment, Health, Operator
-from groups.certificate import self_signed
-from groups.desired import desired, metadata
-from groups.foundation import CHECKS, SELF, TCP, UDP, WORLD
-from groups.plan import levels, plan
-from groups.rules import rules
-from groups.spec import InstanceGroup, Kind, Observed, Ref
-from groups.told import mentioned, token, told, untold
+from samovar.deploy.certificate import self_signed
+from samovar.deploy.desired import desired, metadata
+from samovar.deploy.foundation_specs import CHECKS, SELF, TCP, UDP, WORLD
+from samovar.deploy.placeholders import mentioned, token, told, untold
+from samovar.deploy.plan import levels, plan
+from samovar.deploy.security_rules import rules
+from samovar.deploy.specs import InstanceGroup, Kind, Observed, Ref
+from samovar.project.environment import Balancer, BalancerType, Environment, Health, Operator
+from samovar.project.load import load_environment
 
 DEV = load_environment("dev")
 IMAGES = {name: f"samovar-{name}-0123456789ab" for name in ("nginx", "bingo", "postgres-small")}

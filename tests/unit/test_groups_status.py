@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from groups.status import GroupStatus, MachineStatus, Status
+from samovar.deploy.status import GroupStatus, MachineStatus, Status
 
 FIRST = MachineStatus(
     "dev-nginx-1", "ru-central1-a", "10.30.0.3", "RUNNING_ACTUAL", "samovar-nginx-0123456789ab", "HEALTHY", 4711

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery import application
-from images.bakery.application import BORROWED, obtain, the_standin, with_programs
-from images.bakery.bundle import standin
-from images.bakery.definition import load_images
-from images.bakery.digest import digests
-from images.bakery.expected import expected_of
-from images.bakery.model import Application, Images
-from kit.errors import ConfigError
+from samovar.core.errors import ConfigError
+from samovar.images import build_artifact
+from samovar.images.build_artifact import BORROWED, obtain, the_standin, with_programs
+from samovar.images.definition import load_images
+from samovar.images.digest import digests
+from samovar.images.expectations import expected_of
+from samovar.images.image import Application, Images
+from samovar.images.zipapp import standin
 from tests.support.https import make_certificate, serving
 
 PROGRAM = b"#!/bin/sh\necho bingo\n"
@@ -90,13 +90,13 @@ def test_images_that_ship_the_same_program_and_are_baked_side_by_side_fetch_it_o
     program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[str] = []
-    fetch = application._fetch
+    fetch = build_artifact._fetch
 
     def counted(url: str) -> bytes:
         fetched.append(url)
         return fetch(url)
 
-    monkeypatch.setattr(application, "_fetch", counted)
+    monkeypatch.setattr(build_artifact, "_fetch", counted)
     for round_ in range(20):
         content = PROGRAM + bytes([round_])
         program.write_bytes(content)

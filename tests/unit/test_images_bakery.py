@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery.lock import bakery_lock
-from images.bakery.model import InputFile
-from images.bakery.progress import Progress
-from images.bakery.spec import archive
-from images.bakery.store import Store, parse_packages
-from kit.errors import HostError
-from kit.mirrors import sources
+from samovar.core.apt_mirrors import sources
+from samovar.core.errors import HostError
+from samovar.images.bake_input import archive
+from samovar.images.bake_lock import bakery_lock
+from samovar.images.image import InputFile
+from samovar.images.image_store import Store, parse_packages
+from samovar.images.progress import Progress
 
 DEBIAN = """\
 https://nodes.example/18 bookworm main

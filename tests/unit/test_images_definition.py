@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery.definition import load_images
-from images.bakery.model import InputFile
-from kit.errors import ConfigError
-from kit.paths import ROOT
+from samovar.core.errors import ConfigError
+from samovar.core.paths import ROOT
+from samovar.images.definition import load_images
+from samovar.images.image import InputFile
 
 ROOT_IMAGE = "description: a root\nsuite: trixie\n"
 
@@ -31,7 +31,7 @@ def refusal(root: Path) -> ConfigError:
 def test_the_images_of_this_repository_load() -> None:
     images = load_images(ROOT)
     assert images["nginx"].parent == "base"
-    assert any(file.target == "/usr/lib/samovar/samovar_node/__main__.py" for file in images["base"].files)
+    assert any(file.target == "/usr/lib/samovar/samovar_agent/__main__.py" for file in images["base"].files)
     assert [script.name for script in images["base"].steps] == ["bake.sh", "clean.sh"]
 
 

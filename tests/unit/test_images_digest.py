@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from images.bakery.digest import digest_of, digests, image_name
-from images.bakery.model import ImageDefinition, InputFile, Script
+from samovar.images.digest import digest_of, digests, image_name
+from samovar.images.image import ImageDefinition, InputFile, Script
 
 IMAGE = ImageDefinition(
     name="nginx",

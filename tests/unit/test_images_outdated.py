@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery.outdated import Outdated, candidates, outdated
-from images.bakery.publish import Published, to_publish
-from images.bakery.store import BakedImage
+from samovar.images.image_store import BakedImage
+from samovar.images.outdated import Outdated, candidates, outdated
+from samovar.images.publish import Published, to_publish
 
 POLICY = """\
 bash:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from images.bakery.model import ImageDefinition
-from images.bakery.plan import plan_bake
-from kit.errors import ConfigError
+from samovar.core.errors import ConfigError
+from samovar.images.bake_plan import plan_bake
+from samovar.images.image import ImageDefinition
 
 
 def image(name: str, parent: str | None) -> ImageDefinition:

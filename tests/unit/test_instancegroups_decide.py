@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from localcloud.instancegroups.decide import decide
-from localcloud.instancegroups.model import (
+from samovar.localcloud.instancegroups.decide import decide
+from samovar.localcloud.instancegroups.model import (
     Action,
     Compute,
     CreateInstance,
@@ -22,8 +22,8 @@ from localcloud.instancegroups.model import (
     StartInstance,
     UpdateInstance,
 )
-from localcloud.instancegroups.simulate import Pace, Simulation
-from localcloud.instancegroups.statuses import Status
+from samovar.localcloud.instancegroups.simulate import Pace, Simulation
+from samovar.localcloud.instancegroups.statuses import Status
 from tests.support.groups import ONE_ZONE, QUICK, change, indices, live, made, path, settled, statuses, taken
 
 

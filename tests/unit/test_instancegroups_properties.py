@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localcloud.instancegroups.model import (
+from samovar.localcloud.instancegroups.model import (
     Action,
     Compute,
     CreateMember,
@@ -25,8 +25,8 @@ from localcloud.instancegroups.model import (
     SaveMember,
     Zone,
 )
-from localcloud.instancegroups.simulate import Machine, Pace, Simulation
-from localcloud.instancegroups.statuses import EDGES, RUNNING, Status
+from samovar.localcloud.instancegroups.simulate import Machine, Pace, Simulation
+from samovar.localcloud.instancegroups.statuses import EDGES, RUNNING, Status
 
 ALIVE = {Compute.PROVISIONING, Compute.STARTING, Compute.RUNNING, Compute.RESTARTING, Compute.STOPPING}
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from localcloud.instancegroups.model import (
+from samovar.localcloud.instancegroups.model import (
     Action,
     Compute,
     DeployPolicy,
@@ -19,8 +19,8 @@ from localcloud.instancegroups.model import (
     UpdateInstance,
     Zone,
 )
-from localcloud.instancegroups.simulate import Pace, Simulation
-from localcloud.instancegroups.statuses import Status
+from samovar.localcloud.instancegroups.simulate import Pace, Simulation
+from samovar.localcloud.instancegroups.statuses import Status
 from tests.support.groups import change, indices, live, made, path, settled, statuses, taken
 
 

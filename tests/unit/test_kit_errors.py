@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kit.errors import (
+from samovar.core.errors import (
     CloudError,
     ConfigError,
     ExitCode,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.files import write_private
+from samovar.core.files import write_private
 
 
 def test_a_private_file_is_never_open_to_others_whatever_stood_there(

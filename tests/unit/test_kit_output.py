@@ -13,7 +13,7 @@ from enum import StrEnum
 import pytest
 import yaml
 
-from kit.output import Format, PlainTalk, show, table, talk
+from samovar.core.output import Format, PlainTalk, show, table, talk
 
 Capture = pytest.CaptureFixture[str]
 
@@ -76,7 +76,7 @@ def test_off_a_terminal_talk_is_plain() -> None:
 
 SIDE_BY_SIDE = """
 import contextlib, time
-from kit.output import talk
+from samovar.core.output import talk
 said = talk()
 with contextlib.ExitStack() as steps:
     for number in range(8):

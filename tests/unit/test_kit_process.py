@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from kit.errors import ExitCode, HostError, ProcessFailed, WaitTimeout
-from kit.paths import ROOT
-from kit.process import LAST_LINES, Completed, end_running, exit_of, run, run_async, start_detached
-from kit.waiting import Pending, wait_for, wait_for_async
+from samovar.core.errors import ExitCode, HostError, ProcessFailed, WaitTimeout
+from samovar.core.paths import ROOT
+from samovar.core.process import LAST_LINES, Completed, end_running, exit_of, run, run_async, start_detached
+from samovar.core.waiting import Pending, wait_for, wait_for_async
 
 Gateway = Callable[..., Completed]
 
@@ -141,7 +141,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_an_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    script = f"from kit.process import run\nrun(['bash', '-c', 'sleep 60 & echo $! $$ >{pids}; sleep 60'])"
+    script = f"from samovar.core.process import run\nrun(['bash', '-c', 'sleep 60 & echo $! $$ >{pids}; sleep 60'])"
     heard = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
     argv = [*heard, sys.executable, "-c", script]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL) as tool:

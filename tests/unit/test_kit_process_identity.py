@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from kit import process_identity as module
-from kit.process_identity import NAME, has_ended, process_identity
+from samovar.core import process_identity as module
+from samovar.core.process_identity import NAME, has_ended, process_identity
 
-OTHERS = "from kit.process_identity import process_identity; print(process_identity(), flush=True); input()"
+OTHERS = "from samovar.core.process_identity import process_identity; print(process_identity(), flush=True); input()"
 
 
 @pytest.fixture
@@ -86,7 +86,11 @@ def test_a_process_that_is_hidden_from_us_lives(monkeypatch: pytest.MonkeyPatch)
 def test_a_container_of_the_same_host_is_another_place() -> None:
     inside = [
         *("unshare", "--pid", "--fork", "--mount-proc"),
-        *(sys.executable, "-c", "from kit.process_identity import process_identity; print(process_identity())"),
+        *(
+            sys.executable,
+            "-c",
+            "from samovar.core.process_identity import process_identity; print(process_identity())",
+        ),
     ]
     if os.geteuid():
         inside[1:1] = ["--user", "--map-root-user"]

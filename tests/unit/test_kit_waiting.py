@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kit.errors import ExitCode, WaitTimeout
-from kit.waiting import Pending, to_the_end, wait_for, wait_for_async
+from samovar.core.errors import ExitCode, WaitTimeout
+from samovar.core.waiting import Pending, to_the_end, wait_for, wait_for_async
 
 
 def answers(*values: str | Pending) -> Callable[[], str | Pending]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from kit.errors import ConfigError
-from kit.yamlfile import load_model
+from samovar.core.errors import ConfigError
+from samovar.core.yaml_file import load_model
 
 
 class Machine(BaseModel):

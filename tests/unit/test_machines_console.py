@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.machines import console, console_log
+from samovar.localcloud.machines import console, console_log
 
 MIB = 1 << 20
 BOUND = console_log.HEAD + console_log.KEPT * console_log.SEGMENT

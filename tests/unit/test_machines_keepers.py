@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from localcloud.machines import byhand, host, systemd
-from localcloud.machines.byhand import ByHand
-from localcloud.machines.keeper import BlockDevice
-from localcloud.machines.nspawn import arguments
-from localcloud.machines.spec import Machine
-from localcloud.machines.systemd import Systemd
+from samovar.localcloud.machines import cgroupfs, host, systemd
+from samovar.localcloud.machines.cgroupfs import ByHand
+from samovar.localcloud.machines.nspawn import arguments
+from samovar.localcloud.machines.spec import Machine
+from samovar.localcloud.machines.supervisor import BlockDevice
+from samovar.localcloud.machines.systemd import Systemd
 
 MACHINE = Machine(
     id="epd1",
@@ -40,7 +40,7 @@ def test_a_cloud_has_a_slice_of_its_own_that_is_in_no_other() -> None:
 
 
 def test_by_hand_all_devices_are_closed_before_any_is_opened() -> None:
-    assert next(byhand._fence_v1([])) == ("devices.deny", "a")
+    assert next(cgroupfs._fence_v1([])) == ("devices.deny", "a")
 
 
 @pytest.fixture

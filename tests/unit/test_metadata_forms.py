@@ -7,11 +7,11 @@ from math import inf
 
 import pytest
 
-from localcloud.metadata.app import Query, ec2_answer, gce_answer
-from localcloud.metadata.ec2 import ec2_tree
-from localcloud.metadata.gce import gce_tree
-from localcloud.metadata.machine import Disk, Interface, MachineMetadata, Options, Token
-from localcloud.metadata.tree import Node, is_folder, lookup, names
+from samovar.localcloud.metadata.app import Query, ec2_answer, gce_answer
+from samovar.localcloud.metadata.ec2 import ec2_tree
+from samovar.localcloud.metadata.gce import gce_tree
+from samovar.localcloud.metadata.machine import Disk, Interface, MachineMetadata, Options, Token
+from samovar.localcloud.metadata.tree import Node, is_folder, lookup, names
 
 MACHINE = MachineMetadata(
     id="epd1",

@@ -11,9 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.errors import HostError
-from localcloud.network import health
-from localcloud.network.health import Health, HealthCheck, Prober, Result, Status, Target, judge, probe, request
+from samovar.core.errors import HostError
+from samovar.localcloud.network import health_checks
+from samovar.localcloud.network.health_checks import (
+    Health,
+    HealthCheck,
+    Prober,
+    Result,
+    Status,
+    Target,
+    judge,
+    probe,
+    request,
+)
 
 PASSED, FAILED = Result(passed=True, seen="HTTP 200"), Result(passed=False, seen="HTTP 500")
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -99,7 +109,7 @@ def on_loopback(_network: str, family: socket.AddressFamily, kind: socket.Socket
 
 @pytest.fixture(autouse=True)
 def source_on_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "HEALTH_CHECKS", LOOPBACK)
+    monkeypatch.setattr(health_checks, "HEALTH_CHECKS", LOOPBACK)
 
 
 @asynccontextmanager

@@ -4,10 +4,10 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from localcloud.network.footprint import Footprint, read, write
-from localcloud.network.mirrors import Mirror
-from localcloud.network.records import Files, Lease, records, release, stale
-from localcloud.network.spec import Network, Nic, Subnet
+from samovar.localcloud.network.dnsmasq_config import Files, Lease, records, release, stale
+from samovar.localcloud.network.ledger import Footprint, read, write
+from samovar.localcloud.network.mirrors import Mirror
+from samovar.localcloud.network.spec import Network, Nic, Subnet
 
 FILES = Files(Path("/srv/cloud/networks/n"))
 SUBNETS = (Subnet("s1", 1, IPv4Network("10.30.0.0/24")), Subnet("s2", 2, IPv4Network("10.30.1.0/24")))

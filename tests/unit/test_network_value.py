@@ -15,12 +15,12 @@ from yandex.cloud.vpc.v1.security_group_pb2 import CidrBlocks, PortRange, Securi
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup as VpcSecurityGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
-from localcloud.control.network_value import _peers, _rule, network_value
-from localcloud.network.names import HEALTH_CHECK_RANGES
-from localcloud.network.spec import Direction, Forward, Network, Rule, Transport
-from localcloud.services.security_group import default_group
-from localcloud.services.vpc import INDEX
-from localcloud.store.store import Store
+from samovar.localcloud.control.network_mapping import _peers, _rule, network_value
+from samovar.localcloud.network.names import HEALTH_CHECK_RANGES
+from samovar.localcloud.network.spec import Direction, Forward, Network, Rule, Transport
+from samovar.localcloud.services.security_group import default_group
+from samovar.localcloud.services.vpc import INDEX
+from samovar.localcloud.store.store import Store
 
 VPC = VpcNetwork(id="n")
 INWARD = SecurityGroupRule.INGRESS

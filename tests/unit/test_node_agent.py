@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from cloudinit.node import voice
-from cloudinit.node.agent import Agent, run
-from cloudinit.node.errors import Wrong
-from cloudinit.node.metadata import Metadata
-from cloudinit.node.outside import Periods
+from samovar.agent import notify
+from samovar.agent.agent import Agent, run
+from samovar.agent.errors import Wrong
+from samovar.agent.inputs import Periods
+from samovar.agent.metadata import Metadata
 
 ROLE = "{templates: [{source: a.conf.j2, target: /etc/a.conf}], defaults: {port: 80}}"
 
@@ -71,7 +71,7 @@ def test_ready_is_told_after_the_status_also_to_an_abstract_socket(monkeypatch: 
         heard.bind(f"\0{name}")
         heard.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
-        voice.ready("role a: configured")
+        notify.ready("role a: configured")
         assert [heard.recv(100), heard.recv(100)] == [b"STATUS=role a: configured", b"READY=1"]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudinit.node.errors import Wrong
-from cloudinit.node.files import Files
-from cloudinit.node.render import File
+from samovar.agent.errors import Wrong
+from samovar.agent.files import Files
+from samovar.agent.render import File
 
 OLD = (File("/etc/a/one", "old one", 0o640), File("/etc/three", "old three", 0o644))
 NEW = (File("/etc/a/one", "new one", 0o600), File("/etc/b/two", "new two", 0o644), OLD[1])

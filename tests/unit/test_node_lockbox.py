@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cloudinit.node import lockbox
-from cloudinit.node.ask import Answer
-from cloudinit.node.errors import Away, Wrong
-from cloudinit.node.lockbox import Api, Lockbox, read_api
-from cloudinit.node.metadata import Token
+from samovar.agent import lockbox
+from samovar.agent.errors import Away, Wrong
+from samovar.agent.http_get import Answer
+from samovar.agent.lockbox import Api, Lockbox, read_api
+from samovar.agent.metadata import Token
 
 
 def test_without_a_word_it_is_yandexs_own() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cloudinit.node.errors import Away, Wrong
-from cloudinit.node.patience import LONG, patiently
+from samovar.agent.errors import Away, Wrong
+from samovar.agent.retry import LONG, patiently
 
 
 class Clock:

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 
-from cloudinit.node.errors import Away
-from cloudinit.node.facts import Machine, Peer
-from cloudinit.node.peers import find_peers, lookup
+from samovar.agent.errors import Away
+from samovar.agent.facts import Machine, Peer
+from samovar.agent.peers import find_peers, lookup
 
 MACHINE = Machine("epd1", "dev-bingo-2", "bingo-2.ru-central1.internal", "10.30.0.4", "ru-central1-a")
 NAMES = {

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from cloudinit.node.errors import Wrong
-from cloudinit.node.facts import Facts, Machine, Peer, read_facts
-from cloudinit.node.render import File, render
-from cloudinit.node.role import read_role
+from samovar.agent.errors import Wrong
+from samovar.agent.facts import Facts, Machine, Peer, read_facts
+from samovar.agent.render import File, render
+from samovar.agent.role import read_role
 
 MACHINE = Machine("epd1", "nginx-1", "nginx-1.ru-central1.internal", "10.30.0.3", "ru-central1-a")
 ROLE = read_role('templates: [{source: a.j2, target: /etc/a, mode: "0600", owner: "www-data:adm"}]', "a.yaml")

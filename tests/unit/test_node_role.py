@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudinit.node.errors import Wrong
-from cloudinit.node.role import Template, read_reserved, read_role, read_settings
+from samovar.agent.errors import Wrong
+from samovar.agent.role import Template, read_reserved, read_role, read_settings
 
 NGINX = """
 templates:

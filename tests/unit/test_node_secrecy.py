@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from cloudinit.node.facts import Secret
-from cloudinit.node.secrecy import hide
+from samovar.agent.facts import Secret
+from samovar.agent.redact import hide
 
 SECRETS: dict[str, Secret] = {
     "phrase": "correct horse",

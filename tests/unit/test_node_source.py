@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cloudinit.node.errors import Away
-from cloudinit.node.source import RAREST, Source
+from samovar.agent.errors import Away
+from samovar.agent.poller import RAREST, Source
 
 
 class Tea:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kit.errors import ExitCode, HostError
-from localcloud.claim import Claim, Places, claim, claimed
-from localcloud.numbers import NUMBERS, choose
+from samovar.core.errors import ExitCode, HostError
+from samovar.localcloud.allocation import Claim, Places, claim, claimed
+from samovar.localcloud.numbers import NUMBERS, choose
 
 NOTHING: frozenset[int] = frozenset()
 

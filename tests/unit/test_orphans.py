@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 
-from kit.errors import HostError
-from localcloud.home import Home
-from localcloud.orphans import settle_files
-from localcloud.quarantine import Quarantine
-from localcloud.store.backups import KEPT, Backups, open_store
-from localcloud.store.files import delete_on_commit, name_on_commit, partial_of
-from localcloud.store.ids import new_id
-from localcloud.store.store import Store
+from samovar.core.errors import HostError
+from samovar.localcloud.home import Home
+from samovar.localcloud.orphans import settle_files
+from samovar.localcloud.quarantine import Quarantine
+from samovar.localcloud.store.backups import KEPT, Backups, open_store
+from samovar.localcloud.store.files import delete_on_commit, name_on_commit, partial_of
+from samovar.localcloud.store.ids import new_id
+from samovar.localcloud.store.store import Store
 
 ROWS = b"all rows of prod"
 

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from cloud.access import Access
-from images.bakery.definition import load_images
-from images.bakery.digest import digests, image_name
-from images.bakery.packer import builder
-from images.bakery.packer.holder import LIFETIME, holder, is_over
-from images.bakery.packer.origin import Origin, standard_origin
-from images.bakery.packer.parcel import write_parcel
-from images.bakery.packer.readout import Readout, Said, read_line
-from images.bakery.packer.template import disk_gb, template
-from images.bakery.progress import Progress
-from images.bakery.spec import scripts_of
-from kit.errors import ProcessFailed
-from kit.output import PlainTalk
-from kit.paths import ROOT
+from samovar.cloud.connection import Access
+from samovar.core.errors import ProcessFailed
+from samovar.core.output import PlainTalk
+from samovar.core.paths import ROOT
+from samovar.images.bake_input import scripts_of
+from samovar.images.definition import load_images
+from samovar.images.digest import digests, image_name
+from samovar.images.packer import builder
+from samovar.images.packer.owner import LIFETIME, holder, is_over
+from samovar.images.packer.packer_output import Readout, Said, read_line
+from samovar.images.packer.source_image import Origin, standard_origin
+from samovar.images.packer.template import disk_gb, template
+from samovar.images.packer.upload_bundle import write_parcel
+from samovar.images.progress import Progress
 from tests.support.process import ended_process
 
 IMAGES = load_images(ROOT)
@@ -83,7 +83,7 @@ def unpacked(folder: Path) -> Path:
 def test_the_machine_bakes_the_very_bytes_of_the_definition(tmp_path: Path) -> None:
     write_parcel(tmp_path / "parcel.tar", IMAGES["nginx"], DIGESTS["nginx"])
     there = unpacked(tmp_path)
-    assert (there / "bake.sh").read_bytes() == (ROOT / "images/bakery/bake.sh").read_bytes()
+    assert (there / "bake.sh").read_bytes() == (ROOT / "samovar/images/bake.sh").read_bytes()
     scripts = [file.read_bytes() for file in sorted((there / "spec/scripts").iterdir())]
     assert scripts == [script.data for script in scripts_of(IMAGES["nginx"])]
     assert (there / "environment").read_text() == f"DIGEST={DIGESTS['nginx']}\nSUITE=\n"
@@ -92,7 +92,7 @@ def test_the_machine_bakes_the_very_bytes_of_the_definition(tmp_path: Path) -> N
 def test_the_checks_run_there_on_the_standard_library_alone(tmp_path: Path) -> None:
     write_parcel(tmp_path / "parcel.tar", replace(IMAGES["nginx"], commands=()), DIGESTS["nginx"])
     there = unpacked(tmp_path)
-    argv = ["/usr/bin/python3", "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import images.bakery.inspect"]
+    argv = ["/usr/bin/python3", "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import samovar.images.checks"]
     subprocess.run([*argv, str(there / "lib")], check=True, cwd=there)
 
 
@@ -148,7 +148,7 @@ def test_nobody_bakes_for_ever() -> None:
 
 
 def test_the_expectations_survive_the_way() -> None:
-    from images.bakery.expected import expected_of, from_json, to_json  # noqa: PLC0415 - the border of this test alone
+    from samovar.images.expectations import expected_of, from_json, to_json  # noqa: PLC0415 - the border of this test alone
 
     expected = expected_of(IMAGES["nginx"])
     assert from_json(to_json(expected)) == expected

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from images.bakery.packer import clients
-from kit.errors import HostError
-from kit.gotool import demand_go
+from samovar.core.errors import HostError
+from samovar.core.go_program import demand_go
+from samovar.images.packer import toolchain
 
 
 @pytest.fixture
@@ -28,22 +28,22 @@ def program(file: Path, text: str) -> Path:
 
 
 def packer(file: Path, version: str, plugin: str = "") -> Path:
-    listed = f"/x/{clients.SOURCE}/packer-plugin-yandex_v{plugin}_x5.0_linux_amd64" if plugin else ""
+    listed = f"/x/{toolchain.SOURCE}/packer-plugin-yandex_v{plugin}_x5.0_linux_amd64" if plugin else ""
     return program(file, f'case $1 in version) echo "Packer v{version}" ;; plugins) echo "{listed}" ;; esac')
 
 
 def test_the_users_own_with_its_own_plugin_needs_nothing_built(path: Path) -> None:
     own = packer(path / "packer", "1.11.2", "1.1.3")
-    found = clients.find_clients()
+    found = toolchain.find_clients()
     assert (found.packer, found.version, found.plugins) == (own, "1.11.2", None)
     assert "PACKER_PLUGIN_PATH" not in found.environment()
 
 
 def test_a_built_plugin_goes_with_the_users_own_packer(path: Path) -> None:
     packer(path / "packer", "1.9.4")
-    tool = clients.plugin_tool()
+    tool = toolchain.plugin_tool()
     program(tool.program, "exit 0")
-    found = clients.find_clients()
+    found = toolchain.find_clients()
     assert found.plugins == tool.folder
     assert found.environment()["PACKER_PLUGIN_PATH"] == str(tool.folder)
     assert len(tool.program.with_name(f"{tool.program.name}_SHA256SUM").read_text()) == 64
@@ -53,27 +53,27 @@ def test_a_built_plugin_goes_with_the_users_own_packer(path: Path) -> None:
 def test_one_that_does_not_fit_gives_way_to_the_pinned_one(path: Path, version: str) -> None:
     packer(path / "packer", version, "1.1.2")
     with pytest.raises(HostError, match=rf"is Packer {version}; it takes 1\.9\.4"):
-        clients.find_clients()
-    pinned = packer(clients.PACKER.program, "1.9.4", "1.1.2")
-    assert clients.find_clients().packer == pinned
+        toolchain.find_clients()
+    pinned = packer(toolchain.PACKER.program, "1.9.4", "1.1.2")
+    assert toolchain.find_clients().packer == pinned
 
 
 def test_another_program_of_that_name_is_not_packer(path: Path) -> None:
     program(path / "packer", "echo 0 0")
     with pytest.raises(HostError, match="of an unknown version"):
-        clients.find_clients()
+        toolchain.find_clients()
 
 
 @pytest.mark.usefixtures("path")
 def test_nothing_there_is_said_with_the_remedy() -> None:
     with pytest.raises(HostError, match=r"no Packer on this machine\n  remedy: make clients"):
-        clients.find_clients()
+        toolchain.find_clients()
 
 
 def test_no_plugin_and_one_too_old_are_the_same(path: Path) -> None:
     packer(path / "packer", "1.9.4", "1.0.9")
     with pytest.raises(HostError, match="no plugin for Yandex Cloud"):
-        clients.find_clients()
+        toolchain.find_clients()
 
 
 def test_a_go_that_is_missing_or_too_old_is_named(path: Path) -> None:
@@ -85,4 +85,4 @@ def test_a_go_that_is_missing_or_too_old_is_named(path: Path) -> None:
 
 
 def test_the_plugins_name_follows_its_pin() -> None:
-    assert "packer-plugin-yandex_v1.1.2_x5.0_linux_amd64" in str(clients.plugin_tool().program)
+    assert "packer-plugin-yandex_v1.1.2_x5.0_linux_amd64" in str(toolchain.plugin_tool().program)

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from images.bakery.packer.door import OPEN, REFUSED, door
+from samovar.images.packer.ssh_proxy import OPEN, REFUSED, door
 
 PATIENCE = 60.0
 

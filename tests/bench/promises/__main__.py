@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from envs.load import ENVIRONMENTS
+from samovar.project.load import ENVIRONMENTS
 from tests.bench.figure import Figure
 from tests.bench.promises.drills import DRILLS, drill
 from tests.bench.promises.generator import generator

@@ -10,10 +10,10 @@ import json
 import sys
 from urllib.parse import urlsplit
 
-from drills.client import Target
-from drills.load import Load, Run, send_load
-from drills.report import report
-from drills.terms import plain
+from samovar.load.client import Target
+from samovar.load.generator import Load, Run, send_load
+from samovar.load.report import report
+from samovar.load.slo import plain
 
 
 def main() -> None:

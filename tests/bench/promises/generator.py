@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from drills.client import Target
-from drills.load import Load, Run, send_load
-from drills.outcome import lateness
-from drills.terms import plain
+from samovar.load.client import Target
+from samovar.load.generator import Load, Run, send_load
+from samovar.load.results import lateness
+from samovar.load.slo import plain
 from tests.bench.figure import Figure
 from tests.bench.promises.world import World
 

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from envs.load import load_environment
-from kit.paths import ROOT
+from samovar.core.paths import ROOT
+from samovar.project.load import load_environment
 from tests.bench.figure import Figure
 from tests.bench.promises.world import World
 

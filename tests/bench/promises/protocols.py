@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from images.bakery.local import bake_local
-from kit.output import PlainTalk
+from samovar.core.output import PlainTalk
+from samovar.images.local_builder import bake_local
 from tests.bench.figure import Figure
 from tests.bench.promises.load import spread
 from tests.bench.promises.world import World

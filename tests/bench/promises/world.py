@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from envs.load import ENVIRONMENTS
-from kit.paths import ROOT
+from samovar.core.paths import ROOT
+from samovar.project.load import ENVIRONMENTS
 from tests.support.tool import Cli
 
 LONGEST = 1800.0

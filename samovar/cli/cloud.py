@@ -1,0 +1,172 @@
+"""`cloud`: the local cloud as a whole, and its own hand on the machines."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from samovar.cli.context import Tool, output_option, pass_tool
+from samovar.core.output import Format, show, table, talk
+
+if TYPE_CHECKING:
+    from samovar.cloud.local_admin import Host
+    from samovar.cloud.local_daemon import Daemon
+
+ANSWERS = 10.0
+"""Seconds in which a daemon answers; it takes milliseconds."""
+SIMULATED = "simulated: states alone, nothing runs and nothing answers"
+_NOTHING: Mapping[str, Any] = {"warnings": (), "machines": (), "networks": ()}
+
+
+@click.group()
+def cloud() -> None:
+    """The local cloud: the Yandex Cloud API on loopback, with real machines under it."""
+
+
+@cloud.command()
+@click.option(
+    "--quotas",
+    type=click.Choice(["default", "raised"]),
+    help="How much there may be: as in a new cloud of Yandex, or much more, as a new home has it. The home keeps it.",
+)
+@click.option(
+    "--machines",
+    type=click.Choice(["real", "simulated"]),
+    help="What a machine is: a container on this host, as in a new home, or a state alone. The home keeps it for life.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0.1, max=1000),
+    help="Simulated machines: how many seconds pass for them in a second. The home keeps it.",
+)
+@pass_tool
+def up(tool: Tool, quotas: str | None, machines: str | None, speed: float | None) -> None:
+    """Start the local cloud, unless it runs."""
+    from samovar.cloud.local_daemon import find_or_start, start
+
+    chosen = {"--quotas": quotas, "--machines": machines, "--speed": speed}
+    options = [text for name, value in chosen.items() if value is not None for text in (name, str(value))]
+    daemon = start(tool.home, options) if options else find_or_start(tool.home)
+    talk().say(f"the local cloud answers at {daemon.grpc} (gRPC) and {daemon.rest} (REST), pid {daemon.pid}")
+
+
+@cloud.command()
+@pass_tool
+def down(tool: Tool) -> None:
+    """Stop the local cloud and take everything of it off this host, also where its daemon has ended already."""
+    from samovar.cloud.local_daemon import find, is_on_host, take_down, wait_until_gone
+
+    daemon = find(tool.home)
+    if daemon is None and not is_on_host(tool.home):
+        talk().say(f"no local cloud runs in {tool.home}")
+        return
+    with talk().step("local cloud down"):
+        if daemon:
+            _asked(tool, daemon, lambda host: host.shutdown(timeout=ANSWERS))
+            wait_until_gone(daemon)
+        if is_on_host(tool.home):
+            take_down(tool.home)
+
+
+@cloud.command()
+@output_option
+@pass_tool
+def status(tool: Tool, fmt: Format) -> None:
+    """Show whether the local cloud runs, where it answers, and what runs in it."""
+    from samovar.cloud.local_daemon import find
+
+    daemon = find(tool.home)
+    found = _running(tool, daemon) if daemon else _left(tool)
+    machines = [(m["name"], m["id"], str(m["pid"] or ""), "yes" if m["running"] else "no") for m in found["machines"]]
+    about = (
+        [("pid", str(daemon.pid)), ("gRPC", daemon.grpc), ("REST", daemon.rest), ("home", str(tool.home))]
+        if daemon
+        else [("running", "no"), ("home", str(tool.home))]
+    )
+    if found.get("simulated"):
+        about.append(("machines", SIMULATED))
+    about += [("warning", text) for text in found["warnings"]]
+    show(found, fmt, [table(("", ""), about), table(("MACHINE", "ID", "PID", "RUNS"), machines)])
+
+
+@cloud.command()
+@click.option(
+    "--auth",
+    type=click.Choice(["iam", "oauth", "key"]),
+    default="iam",
+    show_default=True,
+    help="Be known by an IAM token, by an OAuth token, or by a service account's key.",
+)
+@pass_tool
+def env(tool: Tool, auth: str) -> None:
+    """Print the variables that point any client at the local cloud: eval "$(./cli.py cloud env)"."""
+    from samovar.cloud.connection import to_environment
+    from samovar.cloud.local_daemon import find_or_start
+
+    daemon = find_or_start(tool.home)
+    token = {"iam": daemon.access.token, "oauth": daemon.oauth_token, "key": ""}[auth]
+    variables = to_environment(replace(daemon.access, token=token))
+    for other in {"YC_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE"} - variables.keys():
+        click.echo(f"unset {other}")
+    for name, value in variables.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@cloud.command()
+@click.argument("machine")
+@pass_tool
+def kill(tool: Tool, machine: str) -> None:
+    """Cut the power of MACHINE, given by id, by name (dev-nginx-1), or by a hostname that only one has."""
+    killed = _host(tool).kill(machine)
+    talk().say(f"{killed.name} ({killed.id}) lost its power")
+
+
+def _running(tool: Tool, daemon: Daemon) -> dict[str, Any]:
+    endpoint = {"grpc": daemon.grpc, "rest": daemon.rest}
+    shown: dict[str, Any] = _asked(tool, daemon, lambda host: host.status(timeout=ANSWERS))
+    return {"running": True, **shown, "endpoint": endpoint}
+
+
+def _left(tool: Tool) -> dict[str, Any]:
+    """What runs on the host without a daemon."""
+    from samovar.cloud.local_daemon import is_on_host, running_machines
+
+    if not is_on_host(tool.home):
+        return {"running": False, "pid": None, **_NOTHING}
+    machines = running_machines(tool.home)
+    warning = (
+        f"the daemon does not run, {len(machines)} machines run; remedy: `cloud up` starts it, and it goes on where it "
+        "was; `cloud down` takes them off this host"
+    )
+    return {"running": False, "pid": None, **_NOTHING, "warnings": (warning,), "machines": machines}
+
+
+def _asked(tool: Tool, daemon: Daemon, call: Callable[[Host], Any]) -> Any:
+    """What a daemon that runs answers; HostError where it takes no request."""
+    from samovar.cloud.local_daemon import silent
+    from samovar.core.errors import CloudError
+
+    try:
+        return call(_host_of(daemon))
+    except CloudError as error:
+        if isinstance(error.__cause__, TimeoutError):
+            raise silent(daemon, tool.home) from error
+        raise
+
+
+def _host(tool: Tool) -> Host:
+    """The host's hand, straight from the endpoint file: these commands make sense for a local cloud alone."""
+    from samovar.cloud.local_daemon import find_or_start
+
+    return _host_of(find_or_start(tool.home))
+
+
+def _host_of(daemon: Daemon) -> Host:
+    from samovar.cloud.local_admin import Host
+    from samovar.cloud.local_rest import Rest
+
+    return Host(Rest(daemon.rest, ca=daemon.access.ca, token=daemon.access.token))

@@ -1,0 +1,61 @@
+"""`doctor`: what stands between an operator and a rollout that goes through."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from samovar.cli.context import Tool, cloud_option, complete_environment, output_option, pass_tool
+from samovar.core.errors import ExitCode
+from samovar.core.output import Format, show, table
+
+if TYPE_CHECKING:
+    from samovar.ops.doctor.finding import DoctorJson, Finding
+
+LOCAL = "local"
+CREDENTIALS = "credentials"
+
+
+@click.command()
+@click.argument("env", metavar="[ENV]", required=False, shell_complete=complete_environment)
+@cloud_option
+@output_option
+@pass_tool
+def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
+    """Say what is installed, whether the cloud answers, who we are there, who may do what, and what would be missing.
+
+    With ENV also whether its zones, images and quotas suffice, and the exact increase to ask for. Ends with 8 where
+    something stands in the way.
+    """
+    from samovar.cloud.connect import connect_running
+    from samovar.ops.doctor.checks import examine
+    from samovar.ops.doctor.finding import State
+
+    environment = tool.environment(env) if env else None
+    chosen = cloud or (environment.cloud if environment else LOCAL)
+    found = [
+        *(_credentials(tool) if chosen != LOCAL else ()),
+        *examine(lambda: connect_running(chosen, tool.home, tool.token), environment, local=chosen == LOCAL),
+    ]
+    healthy = all(each.state is not State.FAILURE for each in found)
+    rows = [(each.area, each.state.value, each.what, each.remedy) for each in found]
+    value: DoctorJson = {"healthy": healthy, "findings": [each.to_json() for each in found]}
+    show(value, fmt, [table(("AREA", "STATE", "FINDING", "REMEDY"), rows)])
+    return ExitCode.OK if healthy else ExitCode.UNHEALTHY
+
+
+def _credentials(tool: Tool) -> list[Finding]:
+    """Each place that is looked at, in its order."""
+    from samovar.cloud.credentials import places
+    from samovar.core.errors import SamovarError
+    from samovar.ops.doctor.finding import failed, ok
+
+    variables = {**os.environ, **({"YC_TOKEN": tool.token} if tool.token else {})}
+    try:
+        looked = places(variables, home=Path.home())
+    except SamovarError as error:
+        return [failed(CREDENTIALS, error)]
+    return [ok(CREDENTIALS, f"{place.name}: {place.outcome}{' (used)' if place.used else ''}") for place in looked]

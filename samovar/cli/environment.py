@@ -1,0 +1,142 @@
+"""The commands that change an environment: what its machines are born with, what would change, doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from samovar.cli.context import (
+    Tool,
+    agree,
+    agree_by_name,
+    at_terminal,
+    environment_argument,
+    output_option,
+    pass_tool,
+    yes_option,
+)
+from samovar.core.output import Format, show, table, talk
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from samovar.deploy.plan import Plan
+
+TIMEOUT = 600.0
+
+
+@click.command()
+@environment_argument
+@click.argument("group")
+@output_option
+@pass_tool
+def render(tool: Tool, env: str, group: str, fmt: Format) -> None:
+    """Show what the machines of GROUP in ENV are born with: user-data and the rest of their metadata."""
+    from rich.text import Text
+
+    from samovar.deploy.desired import metadata
+
+    environment = tool.environment(env)
+    found = metadata(environment, environment.group(group))
+    show(found, fmt, [Text(f"# {key}\n{value.rstrip()}\n") for key, value in sorted(found.items())])
+
+
+@click.command()
+@environment_argument
+@output_option
+@pass_tool
+def plan(tool: Tool, env: str, fmt: Format) -> None:
+    """Show what a rollout of ENV would create, change, replace and delete, and why."""
+    from samovar.deploy.rollout import prepare
+
+    environment, session = tool.open(env)
+    prepared = prepare(session, environment)
+    for text in prepared.warnings:
+        talk().say(text)
+    show(prepared.plan.to_json(), fmt, _plan_table(prepared.plan))
+
+
+@click.command()
+@environment_argument
+@yes_option
+@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds in which ENV must get healthy.")
+@pass_tool
+def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
+    """Bring ENV in line with its file: make, change, replace and delete what the plan says, and wait for its health."""
+    from samovar.deploy.lock import locked
+    from samovar.deploy.protection import check_deletions, lost
+    from samovar.deploy.rollout import prepare, roll_out
+
+    environment, session = tool.open(env)
+    with locked(session, env):
+        prepared = prepare(session, environment)
+        _tell(prepared.plan)
+        check_deletions(prepared.plan)
+        if prepared.plan.changes:
+            agree(_question(prepared.plan), yes=yes, irreversible=bool(lost(prepared.plan)))
+        done = roll_out(session, environment, prepared, talk(), timeout=timeout)
+    for _, url in done.endpoints:
+        click.echo(url)
+
+
+@click.command()
+@environment_argument
+@yes_option
+@click.option("--delete-data", is_flag=True, help="Delete the data disks as well: what is on them is lost.")
+@click.option("--confirm", metavar="ENV", help="The name of ENV once more: what --delete-data asks for on a terminal.")
+@click.option("--keep-address", is_flag=True, help="Keep the public addresses, so that names go on pointing to ENV.")
+@pass_tool
+def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data: bool, keep_address: bool) -> None:
+    """Delete what ENV has in the cloud, but for its data disks: the next rollout attaches them. Images stay.
+
+    Off a terminal it takes --yes, and with --delete-data --confirm ENV. An environment whose file says
+    `deletion_protection: true` is not destroyed at all.
+    """
+    from samovar.deploy.lock import locked
+    from samovar.deploy.protection import check_file
+    from samovar.deploy.rollout import prepare_destruction, tear_down
+
+    environment = tool.environment(env)
+    check_file(environment)
+    sure = _consent(env, confirm, yes=yes, delete_data=delete_data)
+    if not at_terminal():
+        sure()
+    session = tool.session_of(environment)
+    with locked(session, env):
+        prepared = prepare_destruction(session, environment, delete_data=delete_data, keep_address=keep_address)
+        _tell(prepared.plan)
+        for kept in prepared.kept:
+            talk().say(f"keep {kept.ref} ({kept.id})")
+        if prepared.plan.changes:
+            sure()
+            tear_down(session, prepared, talk())
+
+
+def _consent(env: str, confirm: str | None, *, yes: bool, delete_data: bool) -> Callable[[], None]:
+    """Asks for what a destruction takes; raises where it is not given."""
+    if delete_data or confirm is not None:
+        return partial(agree_by_name, f"Delete all of {env}?", env, confirm, yes=yes)
+    return partial(agree, f"Delete all of this in {env}?", yes=yes, irreversible=True)
+
+
+def _question(the_plan: Plan) -> str:
+    from samovar.deploy.protection import lost
+
+    names = ", ".join(str(existing.ref) for existing in lost(the_plan))
+    return f"Carry out these changes in {the_plan.environment}?{f' For good are lost: {names}.' if names else ''}"
+
+
+def _tell(the_plan: Plan) -> None:
+    """The plan as talk: it is not what these commands are asked for."""
+    for change in the_plan.changes:
+        talk().say(f"{change.action} {change.ref}: {change.reason}")
+    talk().say(the_plan.summary())
+
+
+def _plan_table(the_plan: Plan) -> list[RenderableType]:
+    rows = [(change.action.value, change.ref.kind.value, change.ref.name, change.reason) for change in the_plan.changes]
+    tables = [table(("ACTION", "KIND", "NAME", "REASON"), rows)] if rows else []
+    return [*tables, the_plan.summary()]

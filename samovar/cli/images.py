@@ -1,0 +1,153 @@
+"""`bake` and `images`: what machines are made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from samovar.cli.context import Tool, cloud_option, output_option, pass_tool
+from samovar.core.output import Format, show, table, talk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import RenderableType
+
+    from samovar.cloud.session import Session
+    from samovar.images.listing import Catalogue, CatalogueImage
+
+MIB = 2**20
+LOCAL = "local"
+
+
+@click.command()
+@click.argument("names", metavar="[IMAGE]...", nargs=-1)
+@click.option("--env", metavar="ENV", default=None, help="Those that the groups of ENV are made from.")
+@click.option("--force", is_flag=True, help="Bake and publish them although they are there.")
+@click.option("--refresh", is_flag=True, help="Bake them and their parents anew, with the packages of today.")
+@click.option(
+    "--builder",
+    type=click.Choice(["local", "packer"]),
+    default=None,
+    show_default="local where the cloud takes its images, else packer",
+    help="On this machine, as root; or by Packer, on a machine of the cloud.",
+)
+@click.option(
+    "--ssh-from",
+    metavar="CIDR",
+    default=None,
+    show_default="ENV's bake.ssh_from, else any address",
+    help="From where Packer reaches the machine; it answers nobody else.",
+)
+@click.option("--print-template", is_flag=True, help="Print Packer's template of one IMAGE, and bake nothing.")
+@cloud_option
+@pass_tool
+def bake(
+    tool: Tool,
+    /,
+    names: tuple[str, ...],
+    env: str | None,
+    builder: str | None,
+    ssh_from: str | None,
+    cloud: str | None,
+    *,
+    print_template: bool,
+    **again: bool,
+) -> None:
+    """Bake the IMAGEs (all of them, if none is named) and their parents, check them, and publish them in the cloud.
+
+    An image is its content: what is baked and published already is left as it is.
+    """
+    session = None
+    if env:
+        environment = tool.environment(env)
+        names = (*names, *sorted({group.image for group in environment.groups} - {*names}))
+        ssh_from = ssh_from or environment.bake_from
+        session = tool.session_of(environment) if cloud in {None, environment.cloud} else None
+    session = session or tool.session(cloud or LOCAL)
+    if print_template:
+        _print_template(session, names)
+    elif (builder or ("local" if session.image_storage else "packer")) == "packer":
+        _bake_there(session, names, ssh_from, **again)
+    else:
+        _bake_here(session, names, **again)
+
+
+def _bake_here(session: Session, names: tuple[str, ...], *, force: bool, refresh: bool) -> None:
+    from samovar.images.listing import full_names
+    from samovar.images.local_builder import bake_local
+    from samovar.images.publish import publish, published, require_storage, to_publish
+
+    require_storage(session)
+    wanted = full_names(names)
+    there = published(session)
+    lacking = [name for name in wanted if force or refresh or wanted[name] not in {image.name for image in there}]
+    baked = bake_local(lacking, talk=talk(), force=force, refresh=refresh) if lacking else ()
+    missing = [image for image in baked if to_publish(image, there, force=force, refresh=refresh)]
+    for image in missing:
+        with talk().step(f"publish {image.full_name}"):
+            publish(session, image)
+    if not missing:
+        _nothing_to_do(wanted.values())
+
+
+def _bake_there(session: Session, names: tuple[str, ...], ssh_from: str | None, *, force: bool, refresh: bool) -> None:
+    from samovar.images.listing import full_names
+    from samovar.images.packer.builder import bake_packer
+
+    if not bake_packer(session, names, talk=talk(), ssh_from=ssh_from, force=force, refresh=refresh):
+        _nothing_to_do(full_names(names).values())
+
+
+def _nothing_to_do(names: Iterable[str]) -> None:
+    talk().say(f"nothing to do: {', '.join(names)} are baked and published")
+
+
+def _print_template(session: Session, names: tuple[str, ...]) -> None:
+    from samovar.images.packer.builder import print_template
+
+    if len(names) != 1:
+        raise click.UsageError("--print-template takes one IMAGE")
+    click.echo(print_template(session, names[0]), nl=False)
+
+
+@click.command()
+@click.option("--outdated", is_flag=True, help="Ask the package mirror what it has in another version by now.")
+@cloud_option
+@output_option
+@pass_tool
+def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool) -> None:
+    """Show the images of the repository as they are now, and those that the cloud has."""
+    from samovar.images.listing import catalogue
+
+    found = catalogue(tool.session(cloud or LOCAL), outdated=outdated)
+    show(found.to_json(), fmt, _tables(found, outdated=outdated))
+
+
+def _tables(found: Catalogue, *, outdated: bool) -> list[RenderableType]:
+    rows = [
+        (image.name, image.image, "yes" if image.current else "no", _size(image), _time(image))
+        for image in found.images
+    ]
+    tables = [table(("NAME", "IMAGE", "CURRENT", "SIZE", "PUBLISHED"), rows)]
+    if outdated:
+        tables.append(_outdated_table(found))
+    return tables
+
+
+def _outdated_table(found: Catalogue) -> RenderableType:
+    rows = []
+    for image in found.images:
+        if image.outdated is None:
+            rows.append((image.name, "not known here: baked elsewhere, or not at all", "", ""))
+        rows.extend((image.name, each.package, each.baked, each.mirror) for each in image.outdated or ())
+    return table(("NAME", "PACKAGE", "BAKED", "MIRROR"), rows) if rows else "every package is the mirror's newest"
+
+
+def _size(image: CatalogueImage) -> str:
+    return f"{image.size // MIB} MiB" if image.size is not None else "not published"
+
+
+def _time(image: CatalogueImage) -> str:
+    return image.created_at.strftime("%Y-%m-%d %H:%M:%S") if image.created_at else ""

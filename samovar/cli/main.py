@@ -1,0 +1,127 @@
+"""The tool as a whole: its global options, its commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from click.exceptions import Exit
+
+from samovar.cli.cloud import cloud
+from samovar.cli.context import Tool
+from samovar.cli.doctor import doctor
+from samovar.cli.drill import drill
+from samovar.cli.environment import destroy, plan, render, rollout
+from samovar.cli.images import bake, images
+from samovar.cli.load import load
+from samovar.cli.ssh import ssh
+from samovar.cli.status import logs, status
+from samovar.core.errors import ExitCode, SamovarError
+from samovar.core.paths import ROOT, default_home
+
+VERSION = "0.1.0"
+PROGRAM = "cli.py"
+
+
+class Guarded(click.RichGroup):
+    """The one place where errors become a message, a remedy and an exit code; no traceback without --debug."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if isinstance(ctx.obj, Tool):
+                ctx.obj.give_up()
+            raise
+        except (click.ClickException, click.Abort, Exit, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort as well
+            if ctx.params["debug"]:
+                click.echo(traceback.format_exc(), err=True, nl=False)
+            return _fail(error)
+
+
+@click.group(cls=Guarded, context_settings={"auto_envvar_prefix": "SAMOVAR", "help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=default_home,
+    show_default=str(default_home()),
+    show_envvar=True,
+    help="The local cloud's home; another folder is another cloud beside it.",
+)
+@click.option(
+    "--envs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / "envs",
+    show_default="envs/ of the checkout",
+    show_envvar=True,
+    help="The folder of environments, each with its config.yaml.",
+)
+@click.option("--token", default="", help="Who you are at Yandex Cloud, as YC_TOKEN: an IAM or an OAuth token.")
+@click.option("--debug", is_flag=True, show_envvar=True, help="Show what is run, and the traceback of an error.")
+@click.version_option(VERSION, prog_name="samovar")
+@click.pass_context
+def cli(context: click.Context, home: Path, envs: Path, token: str, *, debug: bool) -> None:
+    """Bakes images whose machines configure themselves, and rolls them out as groups that heal themselves.
+
+    The same calls go to Yandex Cloud or to the local cloud, where every machine is a real one:
+    `bake`, `rollout dev`, `status dev`, `destroy dev`, `cloud down`.
+
+    Completion: `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`, or `zsh_source`, `fish_source`.
+    """
+    context.obj = Tool(home.absolute(), envs.absolute(), token)
+    _log(debug=debug)
+
+
+for command in (bake, images, render, plan, rollout, status, logs, ssh, load, drill, destroy, doctor, cloud):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command line; returns its exit code, one of ExitCode."""
+    argv = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(argv, prog_name=PROGRAM, standalone_mode=False)
+    except Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted", "run the command again: it goes on from what is there")
+        return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _fail(error: Exception) -> ExitCode:
+    if isinstance(error, SamovarError):
+        _say(error.message, error.remedy)
+        return error.code
+    if isinstance(error, ModuleNotFoundError):  # the locks are newer than .venv
+        _say(str(error), "run make setup")
+        return ExitCode.HOST
+    _say(f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it")
+    return ExitCode.FAILURE
+
+
+def _say(message: str, remedy: str) -> None:
+    click.echo(f"samovar: {message}", err=True)
+    if remedy:
+        click.echo(f"  remedy: {remedy}", err=True)
+
+
+def _log(*, debug: bool) -> None:
+    """What the gateways log goes to stderr, and only with --debug."""
+    import structlog
+
+    level = logging.DEBUG if debug else logging.WARNING
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[structlog.processors.TimeStamper("%H:%M:%S"), structlog.dev.ConsoleRenderer(colors=False)],
+    )

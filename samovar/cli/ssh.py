@@ -1,0 +1,40 @@
+"""`ssh`: the way into a machine, for an operator whom the environment names."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import rich_click as click
+
+from samovar.cli.context import Tool, environment_argument, pass_tool
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@environment_argument
+@click.argument("machine")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "-i",
+    "--identity",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The private key to log in with.  [default: those that ssh finds]",
+)
+@pass_tool
+def ssh(tool: Tool, env: str, machine: str, command: tuple[str, ...], identity: Path | None) -> int:
+    """Log in to MACHINE of ENV, or run COMMAND there: `ssh dev bingo-1 -- journalctl -u bingo`.
+
+    The way leads through a public address of the bastion's group. Who may log in stands in ENV's file, as
+    `operator: {ssh_keys: [...]}`; without it no machine listens. Machines are known by what their consoles said, so
+    that nobody can stand in between. Returns the exit code of ssh.
+    """
+    from samovar.core.process import run_attached
+    from samovar.ops.ssh import known_hosts, ssh_config, way
+
+    environment, session = tool.open(env)
+    hops = way(session, environment, machine)
+    with tempfile.TemporaryDirectory(prefix="samovar-ssh-") as folder:
+        known, config = Path(folder, "known_hosts"), Path(folder, "config")
+        known.write_text(known_hosts(hops))
+        config.write_text(ssh_config(hops, str(known), str(identity.absolute()) if identity else None))
+        return run_attached(["ssh", "-F", config, hops[-1].name, *command])

@@ -1,0 +1,96 @@
+"""The commands that look at an environment: how it is, once or again and again, and what a machine says."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from samovar.cli.context import Tool, environment_argument, output_option, pass_tool
+from samovar.core.errors import ExitCode
+from samovar.core.output import Format, show, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from samovar.cloud.session import Session
+    from samovar.deploy.status import Status
+    from samovar.project.environment import Environment
+
+EVERY = 1.0
+"""Seconds between two looks."""
+
+
+@click.command()
+@environment_argument
+@output_option
+@click.option("--watch", is_flag=True, help="Look again every second, and show what is new, until Ctrl-C.")
+@click.option("--exit-code", is_flag=True, help=f"End with {ExitCode.UNHEALTHY:d} unless everything is healthy.")
+@pass_tool
+def status(tool: Tool, env: str, fmt: Format, *, watch: bool, exit_code: bool) -> int:
+    """Show the groups and machines of ENV, how well they are, and the addresses that answer."""
+    environment, session = tool.open(env)
+    found = _look(session, environment)
+    _show(found, fmt)
+    if watch:
+        _watch(session, environment, found, fmt)
+    return ExitCode.UNHEALTHY if exit_code and not found.healthy else ExitCode.OK
+
+
+@click.command()
+@environment_argument
+@click.argument("machine")
+@pass_tool
+def logs(tool: Tool, env: str, machine: str) -> None:
+    """Print what MACHINE of ENV (bingo-1, or dev-bingo-1) wrote to its serial console."""
+    from samovar.deploy.console import console
+
+    environment, session = tool.open(env)
+    click.echo(console(session, environment.name, machine), nl=False)
+
+
+def _look(session: Session, environment: Environment) -> Status:
+    from samovar.deploy.answers import with_answers
+    from samovar.deploy.seeded import look
+
+    return with_answers(session, look(session, environment))
+
+
+def _watch(session: Session, environment: Environment, last: Status, fmt: Format) -> None:
+    while True:
+        time.sleep(EVERY)
+        found = _look(session, environment)
+        if found != last:
+            click.echo()
+            _show(found, fmt)
+        last = found
+
+
+def _show(found: Status, fmt: Format) -> None:
+    show(found.to_json(), fmt, _status_tables(found))
+
+
+def _status_tables(found: Status) -> list[RenderableType]:
+    from rich.text import Text
+
+    groups = [
+        (group.name, str(group.size), "yes" if group.healthy else "no", group.image or "not rolled out")
+        for group in found.groups
+    ]
+    machines = [
+        (m.name, m.zone, m.address, m.status, m.balancer or "", m.image, str(m.pid or ""))
+        for group in found.groups
+        for m in group.machines
+    ]
+    tables: list[RenderableType] = [table(("GROUP", "SIZE", "HEALTHY", "IMAGE"), groups)]
+    if machines:
+        tables.append(table(("MACHINE", "ZONE", "ADDRESS", "STATUS", "BALANCER", "IMAGE", "PID"), machines))
+    tables += [Text(f"{m.name} says: {m.said}") for group in found.groups for m in group.machines if m.said]
+    tables += [Text(f"warning: {text}") for text in found.warnings]
+    if found.endpoints:
+        tables.append(table(("ADDRESS",), [(url,) for _, url in found.endpoints]))
+    tables += [Text(f"{url} {reason}") for url, reason in found.unanswered]
+    if found.simulated:
+        tables.append(Text("the machines are simulated: nothing runs, and no address answers"))
+    return tables

@@ -1,0 +1,69 @@
+"""The first call of every session: where each service answers; and plain words where nothing does."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+
+import grpc
+from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsRequest
+from yandex.cloud.endpoint.api_endpoint_service_pb2_grpc import ApiEndpointServiceStub
+
+from samovar.cloud.connection import Access
+from samovar.cloud.errors import CallFailed, call_failed
+
+TIMEOUT = 30.0
+LOOK_TIMEOUT = 3.0
+HTTPS = 443
+CLOSED = "set YC_ENDPOINT to the host:port of the API; for a local cloud see `cloud status`"
+UNTRUSTED = "set SSL_CERT_FILE to the file of the authority that signed the endpoint's certificate"
+NO_TLS = "set YC_ENDPOINT to the port that speaks TLS"
+
+
+def discover(access: Access, *, timeout: float = TIMEOUT) -> Mapping[str, str]:
+    """Address by service id. Raises CallFailed, which says whether nothing listens, or is trusted, or speaks TLS."""
+    trust = grpc.ssl_channel_credentials(root_certificates=access.roots)
+    with grpc.secure_channel(access.endpoint, trust) as channel:
+        try:
+            answer = ApiEndpointServiceStub(channel).List(ListApiEndpointsRequest(), timeout=timeout)
+        except grpc.RpcError as error:
+            raise _explained(access, call_failed(f"{access.endpoint}: ApiEndpointService.List", error)) from error
+    return {endpoint.id: endpoint.address for endpoint in answer.endpoints}
+
+
+def _explained(access: Access, failed: CallFailed) -> CallFailed:
+    """The library says "failed to connect" to all of it; the same handshake by hand says why."""
+    try:
+        trust = ssl.create_default_context(cafile=access.ca)
+    except ssl.SSLError:
+        found: tuple[str, str] | None = (f"{access.ca} holds no certificate", UNTRUSTED)
+    else:
+        found = _handshake(access.endpoint, trust)
+    if found:
+        failed.message, failed.remedy = f"{access.endpoint}: {found[0]}", found[1]
+    return failed
+
+
+def _handshake(endpoint: str, trust: ssl.SSLContext) -> tuple[str, str] | None:
+    """What is wrong there, and the remedy."""
+    host, port = _host_and_port(endpoint)
+    try:
+        with (
+            socket.create_connection((host, port), timeout=LOOK_TIMEOUT) as plain,
+            trust.wrap_socket(plain, server_hostname=host),
+        ):
+            return None
+    except ssl.SSLCertVerificationError as error:
+        return f"its certificate is not trusted: {error.verify_message}", UNTRUSTED
+    except ssl.SSLError as error:
+        return f"what listens there does not speak TLS: {error.reason or error}", NO_TLS
+    except TimeoutError:
+        return f"no answer in {LOOK_TIMEOUT:g} s", CLOSED
+    except OSError as error:
+        return f"nothing listens there: {error.strerror or error}", CLOSED
+
+
+def _host_and_port(endpoint: str) -> tuple[str, int]:
+    host, _, port = endpoint.rpartition(":")
+    return (host, int(port)) if host and port.isdecimal() else (endpoint, HTTPS)

@@ -1,0 +1,54 @@
+"""What a refused or failed call means to an operator: which call, which status, and what to do."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import grpc
+
+from samovar.core.errors import CloudError
+
+REMEDIES = {
+    grpc.StatusCode.UNAUTHENTICATED: "the token or key is wrong or has expired: `doctor` says which one is used",
+    grpc.StatusCode.PERMISSION_DENIED: "the account lacks a role on the folder: `doctor` lists who may do what",
+    grpc.StatusCode.UNAVAILABLE: "nothing trusted answers there: see `cloud status`, YC_ENDPOINT and SSL_CERT_FILE",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "no answer in time: see `cloud status` and YC_ENDPOINT",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "a quota is used up: `doctor ENV` says by how much to have it raised",
+    grpc.StatusCode.ALREADY_EXISTS: "something of that name is in the folder without our labels: rename or remove it",
+    grpc.StatusCode.FAILED_PRECONDITION: "something else holds it: see `plan ENV`, and run the command again",
+    grpc.StatusCode.UNIMPLEMENTED: "this cloud does not serve the method",
+}
+
+
+class CallFailed(CloudError):
+    """One call that failed, with its gRPC status."""
+
+    def __init__(self, method: str, status: grpc.StatusCode, details: str) -> None:
+        super().__init__(f"{method}: {status.name}: {details}", remedy=REMEDIES.get(status, ""))
+        self.method = method
+        self.status = status
+
+
+class OperationFailed(CloudError):
+    """An operation that the cloud began and did not finish well."""
+
+    def __init__(self, what: str, operation_id: str, status: grpc.StatusCode, details: str) -> None:
+        super().__init__(
+            f"{what}: {status.name}: {details} (operation {operation_id})", remedy=REMEDIES.get(status, "")
+        )
+        self.operation_id = operation_id
+        self.status = status
+
+
+STATUS = {status.value[0]: status for status in grpc.StatusCode}
+
+
+def call_failed(method: str, error: grpc.RpcError) -> CallFailed:
+    """From gRPC's error, whose object is a call as well; `method` is as people say it."""
+    call = cast("grpc.Call", error)
+    return CallFailed(method, call.code(), call.details() or "no details")
+
+
+def short(method: str) -> str:
+    """`/yandex.cloud.vpc.v1.NetworkService/Create` as people say it: `NetworkService.Create`."""
+    return method.rpartition(".")[2].replace("/", ".")

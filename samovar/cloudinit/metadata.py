@@ -1,0 +1,106 @@
+"""What an instance is born with: its user-data and the rest of its metadata, as strings ready for the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from samovar.core.errors import ConfigError
+from samovar.core.paths import ROOT
+
+TEMPLATES = ROOT / "cloudinit"
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+LONGEST_VALUE = 256 * 1024
+LARGEST_METADATA = 512 * 1024
+"""Bytes: the limits of CreateInstanceRequest.metadata."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """Where a machine finds the REST API, and the CA that it trusts there, where it is not Yandex's own."""
+
+    endpoint: str
+    ca: str
+
+
+def user_data(*, operator_keys: Sequence[str] = ()) -> str:
+    """The cloud-config of every machine; with public keys of SSH, a user `operator` who may log in with any of them."""
+    # YAML, not HTML: nothing is to be escaped, and what is inserted is JSON, which is YAML.
+    environment = Environment(  # noqa: S701
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("user-data.yaml.j2").render(operator_keys=operator_keys)
+
+
+def instance_metadata(
+    role: str,
+    settings: Mapping[str, Any],
+    api: Api | None = None,
+    *,
+    peers: Mapping[str, int] = NOTHING,
+    secrets: Mapping[str, str] = NOTHING,
+    operator_keys: Sequence[str] = (),
+) -> dict[str, str]:
+    """The metadata of an instance template: user-data, and what the node agent reads, each where there is one.
+
+    `peers` gives the most machines that each group of the environment can have, `secrets` the id of each secret.
+    Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
+    group's variables, settings named as those two, and values that are too long.
+    """
+    metadata = {"user-data": user_data(operator_keys=operator_keys), "samovar-role": role}
+    told = {**settings, **_reserved(settings, peers=peers, secrets=secrets)}
+    if told:
+        _refuse_braces("settings", told)
+        metadata["samovar-settings"] = _block_yaml(told)
+    if api:
+        metadata["samovar-api"] = _block_yaml({"endpoint": api.endpoint, "ca": api.ca})
+    for key, value in metadata.items():
+        _refuse_braces(key, value)
+        if len(value.encode()) > LONGEST_VALUE:
+            raise ConfigError(f"metadata {key} of role {role}: over {LONGEST_VALUE // 1024} KB", remedy=_SHORTER)
+    if sum(len(value.encode()) for value in metadata.values()) >= LARGEST_METADATA:
+        raise ConfigError(f"metadata of role {role}: over {LARGEST_METADATA // 1024} KB in all", remedy=_SHORTER)
+    return metadata
+
+
+def _reserved(settings: Mapping[str, Any], **reserved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is there of `reserved`, beside the settings."""
+    if taken := reserved.keys() & settings.keys():
+        raise ConfigError(
+            f"settings.{min(taken)}: the tool itself says that to machines", remedy="give the setting another name"
+        )
+    return {key: dict(value) for key, value in reserved.items() if value}
+
+
+_SHORTER = "put what is large into the image, and let the settings name it"
+
+
+def _block_yaml(value: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(value), default_flow_style=False, sort_keys=True, allow_unicode=True)
+
+
+def _refuse_braces(where: str, value: Any) -> None:
+    """Also empty mappings: even in block style YAML writes them with braces."""
+    if isinstance(value, Mapping) and value:
+        for key, child in value.items():
+            _refuse_braces(f"{where}.{key}", child)
+            _refuse_braces(where, str(key))
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            _refuse_braces(f"{where}[{index}]", child)
+    elif value == {} or (isinstance(value, str) and ("{" in value or "}" in value)):
+        raise ConfigError(
+            f"{where}: {value!r}: braces do not arrive at a machine, an instance group reads them as variables",
+            remedy="say it without braces, or put it into the image",
+        )

@@ -1,0 +1,112 @@
+"""Programs in Go of exact versions: each has a module in tools/, and is built from it once, into this user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from samovar.core.errors import HostError, ProcessFailed
+from samovar.core.locking import exclusive
+from samovar.core.output import Talk
+from samovar.core.paths import ROOT, cache_dir
+from samovar.core.process import run
+
+TIMEOUT = 3 * 3600.0
+OLDEST = (1, 24)
+"""The oldest Go that reads these modules: earlier ones know no `tool` in a go.mod."""
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """`module` is a folder of tools/, `package` what is built of it, `target` the name of what comes out."""
+
+    module: str
+    package: str
+    target: str
+    ldflags: str = "-s -w"
+
+    @property
+    def source(self) -> Path:
+        return ROOT / "tools" / self.module
+
+    @property
+    def folder(self) -> Path:
+        """Where it is once it is built: another one for every change of what it is built from."""
+        inputs = [(self.source / name).read_bytes() for name in ("go.mod", "go.sum")]
+        inputs += [text.encode() for text in (self.package, self.target, self.ldflags)]
+        digest = hashlib.sha256(b"\0".join(inputs)).hexdigest()
+        return cache_dir() / "tools" / f"{self.module}-{digest[:12]}"
+
+    @property
+    def program(self) -> Path:
+        return self.folder / self.target
+
+    def version(self, dependency: str) -> str:
+        """The version of a Go module that this one is pinned to, as `1.2.3`."""
+        found = re.search(rf"^\s*{re.escape(dependency)} v(\S+)", (self.source / "go.mod").read_text(), re.MULTILINE)
+        if found is None:
+            raise HostError(f"{self.source}/go.mod names no {dependency}", remedy="git checkout tools")
+        return found[1]
+
+
+def built(tool: GoTool) -> bool:
+    """A program comes into its folder last and at once: where it is, it is whole."""
+    return tool.program.exists()
+
+
+def build(tool: GoTool, talk: Talk) -> Path:
+    """Builds it unless it is there, and returns where it is. Raises HostError, ProcessFailed."""
+    if built(tool):
+        return tool.program
+    demand_go()
+    # Two that build at once would work twice: the second one waits, and finds it built.
+    with exclusive(tool.folder.parent / f"{tool.module}.lock", timeout=TIMEOUT):
+        if not built(tool):
+            with talk.step(f"{tool.module}: built from its pinned source, a few minutes the first time"):
+                _build(tool)
+    return tool.program
+
+
+def demand_go() -> None:
+    """Raises HostError, which says what is missing and where it is to be had."""
+    remedy = (
+        f"install Go {'.'.join(map(str, OLDEST))} or newer and put it on PATH: Debian 13 has it as golang-go, Debian "
+        "12 has none that is new enough; https://go.dev/dl has it for any system"
+    )
+    if shutil.which("go") is None:
+        raise HostError("there is no Go on this machine", remedy=remedy)
+    named = run(["go", "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}).stdout.strip()
+    found = re.match(r"go(\d+)\.(\d+)", named)
+    if found and tuple(map(int, found.groups())) < OLDEST:
+        raise HostError(f"the Go on this machine is too old: {named}", remedy=remedy)
+
+
+def _build(tool: GoTool) -> None:
+    partial = tool.folder.with_suffix(".new")
+    shutil.rmtree(partial, ignore_errors=True)
+    program = partial / tool.target
+    program.parent.mkdir(parents=True)
+    command: list[str | Path] = [
+        "go",
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-ldflags",
+        tool.ldflags,
+        "-o",
+        program,
+        tool.package,
+    ]
+    log = tool.folder.with_suffix(".log")
+    try:
+        run(command, cwd=tool.source, timeout=TIMEOUT, logfile=log)
+    except ProcessFailed as failure:
+        raise HostError(
+            f"{tool.module} cannot be built: {failure.output.rpartition(chr(10))[2]}",
+            remedy=f"read {log}; Go takes the sources from the module proxy that `go env GOPROXY` names",
+        ) from failure
+    partial.rename(tool.folder)
+    log.unlink(missing_ok=True)

@@ -1,0 +1,306 @@
+"""The one gateway to other processes: each is logged as one can paste it, bounded in time, and its failure says why.
+
+`run` blocks and goes through `sh`. `run_async` is for the local cloud's daemon, which must not fork Python code
+in a process full of gRPC threads: it goes through asyncio, which execs at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from samovar.core.errors import HostError, ProcessFailed, WaitTimeout
+
+if TYPE_CHECKING:
+    from sh import RunningCommand
+    from structlog.typing import FilteringBoundLogger
+
+log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+LAST_LINES = 12
+DEFAULT_TIMEOUT = 60.0
+GRACE = 5.0
+ANY_EXIT = tuple(range(-64, 256))  # for sh: we judge exit codes ourselves
+# Before a command: if we are killed, so is unshare, and with its first process everything in the namespaces.
+IN_NAMESPACES = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
+)
+
+_running: dict[int, RunningCommand] = {}
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A process that ended well: what it wrote on stdout."""
+
+    stdout: str
+
+
+class _Ear:
+    """Hears a process: keeps its stdout and its last lines, and hands each line on as it comes."""
+
+    def __init__(self, on_line: Callable[[str], None] | None, logfile: Path | None) -> None:
+        self.stdout: list[str] = []
+        self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self._on_line = on_line
+        self._sink = logfile.open("a") if logfile else None
+
+    def hear_stdout(self, line: str) -> None:
+        self.stdout.append(line)
+        self.hear(line)
+
+    def hear(self, line: str) -> None:
+        self.last.append(line.rstrip("\n"))
+        self._write(line)
+        if self._on_line:
+            self._on_line(line.rstrip("\n"))
+
+    def close(self) -> None:
+        if self._sink:
+            with suppress(OSError):
+                self._sink.close()
+
+    def _write(self, line: str) -> None:
+        """A full disk costs the end of the log, not the process, whose own words are kept."""
+        if self._sink:
+            with suppress(OSError):
+                self._sink.write(line)
+                self._sink.flush()
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    stdin: str = "",
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    on_line: Callable[[str], None] | None = None,
+    logfile: Path | None = None,
+) -> Completed:
+    """Runs `argv` to its end. `env` is added to our own; `on_line` gets each line of both streams as it comes.
+
+    With `logfile` everything the process says is appended there and failures name it.
+    Raises HostError (it cannot be started), ProcessFailed, or WaitTimeout after `timeout` seconds. After a timeout or
+    an interrupt, nothing that it started in its session stays behind.
+    """
+    command = _pasteable(argv)
+    log.debug("run", command=command)
+    ear = _Ear(on_line, logfile)
+    try:
+        with _interrupt_held() as release:
+            process = _start(argv, ear, stdin=stdin, env=env, cwd=cwd)
+            with _bounded(process, timeout) as overdue:
+                release()
+                process.wait()
+    finally:
+        ear.close()
+    if overdue.is_set():
+        raise _overdue(command, timeout, ear.last)
+    if process.exit_code:
+        raise _failed(command, process.exit_code, ear.last, logfile)
+    return Completed("".join(ear.stdout))
+
+
+def _start(
+    argv: Sequence[str | Path], ear: _Ear, *, stdin: str, env: Mapping[str, str] | None, cwd: Path | None
+) -> RunningCommand:
+    import sh  # noqa: PLC0415 - 50 ms, and most commands start no process
+
+    try:
+        return sh.Command(str(argv[0]))(
+            *map(str, argv[1:]),
+            _in=stdin,
+            _env={**os.environ, **(env or {})},
+            _cwd=str(cwd) if cwd else None,
+            _out=ear.hear_stdout,
+            _err=ear.hear,
+            _decode_errors="replace",
+            _tty_out=False,
+            _new_session=True,
+            _bg=True,
+            _bg_exc=False,
+            _ok_code=ANY_EXIT,
+        )
+    except sh.CommandNotFound as error:
+        raise _missing(argv) from error
+    except sh.ForkException as error:  # it holds the child's traceback
+        raise _unstartable(argv, str(error).strip().splitlines()[-1].strip()) from error
+
+
+@contextmanager
+def _interrupt_held() -> Iterator[Callable[[], None]]:
+    """An interrupt that comes while a process is being started is raised by what is given here, once it can be ended.
+
+    A mask would be inherited by the process; a handler is not.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    heard = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: heard.set())
+
+    def release() -> None:
+        signal.signal(signal.SIGINT, before)
+        if heard.is_set():
+            raise KeyboardInterrupt
+
+    try:
+        yield release
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _bounded(process: RunningCommand, timeout: float) -> Iterator[threading.Event]:
+    """Ends the process after `timeout` seconds, which the event tells, or when we are interrupted.
+
+    sh's own timeout looks every 0.1 s, so that the shortest process takes that long, and spares the children.
+    """
+    overdue = threading.Event()
+
+    def end() -> None:
+        overdue.set()
+        _end(process)
+
+    timer = threading.Timer(timeout, end)
+    timer.start()
+    _running[process.pid] = process
+    try:
+        yield overdue
+    except BaseException:
+        _end(process)
+        raise
+    finally:
+        del _running[process.pid]
+        timer.cancel()
+        timer.join()
+
+
+def end_running() -> None:
+    """Ends what `run` waits for in other threads, where it fails then: only the main thread hears of an interrupt."""
+    for process in tuple(_running.values()):
+        _end(process)
+
+
+def _end(process: RunningCommand) -> None:
+    """Asks the process's session to end, and kills what is left of it after GRACE seconds."""
+    _signal_session(process.pid, signal.SIGTERM)
+    killer = threading.Timer(GRACE, _signal_session, (process.pid, signal.SIGKILL))
+    killer.start()
+    process.wait()
+    killer.cancel()
+    _signal_session(process.pid, signal.SIGKILL)
+
+
+def _signal_session(leader: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, number)
+
+
+async def run_async(argv: Sequence[str | Path], *, stdin: str = "", timeout: float = DEFAULT_TIMEOUT) -> Completed:
+    """The same for the daemon: runs `argv` to its end and returns its stdout; raises as `run` does."""
+    command = _pasteable(argv)
+    log.debug("run", command=command)
+    pipe = asyncio.subprocess.PIPE
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *map(str, argv), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+    except OSError as error:
+        raise _unstartable(argv, str(error)) from error
+    try:
+        out, err = await _talked(process, stdin, timeout)
+    except TimeoutError as error:
+        raise _overdue(command, timeout, ()) from error
+    if process.returncode:
+        raise _failed(command, process.returncode, (out + err).decode(errors="replace").splitlines()[-LAST_LINES:])
+    return Completed(out.decode(errors="replace"))
+
+
+async def _talked(process: asyncio.subprocess.Process, stdin: str, timeout: float) -> tuple[bytes, bytes]:
+    try:
+        async with asyncio.timeout(timeout):
+            return await process.communicate(stdin.encode())
+    except BaseException:  # overdue or cancelled
+        _signal_session(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
+
+
+def run_attached(argv: Sequence[str | Path]) -> int:
+    """Gives a process our own terminal until it ends, however long that takes; returns its exit code."""
+    log.debug("run", command=_pasteable(argv))
+    try:
+        pid = os.posix_spawnp(str(argv[0]), [*map(str, argv)], os.environ)
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[str, str] | None = None) -> int:
+    """Starts a process that outlives us, in a session of its own, its output appended to `logfile`; returns its pid."""
+    log.debug("start", command=_pasteable(argv))
+    try:
+        return os.posix_spawn(
+            str(argv[0]),
+            [*map(str, argv)],
+            {**os.environ, **(env or {})},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(logfile), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+
+
+def exit_of(pid: int) -> int | None:
+    """How a process of `start_detached` ended; None while it runs."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _pasteable(argv: Sequence[str | Path]) -> str:
+    return shlex.join(map(str, argv))
+
+
+def _missing(argv: Sequence[str | Path]) -> HostError:
+    return HostError(f"{argv[0]}: no such program on this machine", remedy="make setup installs what is needed")
+
+
+def _unstartable(argv: Sequence[str | Path], why: str) -> HostError:
+    return HostError(f"{argv[0]}: cannot be started: {why}")
+
+
+def _overdue(command: str, timeout: float, last: Sequence[str] | deque[str]) -> WaitTimeout:
+    return WaitTimeout(f"`{command}` did not end within {timeout:g} s; last line: {last[-1] if last else 'none'}")
+
+
+def _failed(
+    command: str, returncode: int, last: Sequence[str] | deque[str], logfile: Path | None = None
+) -> ProcessFailed:
+    output = "\n".join(last)
+    shown = "".join(f"\n  | {line}" for line in last)
+    return ProcessFailed(
+        f"`{command}` ended with {returncode}{shown}",
+        returncode=returncode,
+        output=output,
+        remedy=f"the whole of what it said is in {logfile}" if logfile else "",
+    )

@@ -1,0 +1,136 @@
+"""The one way to read a YAML file that a person wrote: into a pydantic model, or an error that names the line."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from samovar.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic_core import ErrorDetails
+
+M = TypeVar("M", bound=BaseModel)
+Location = tuple[int | str, ...]
+
+
+def load_model(path: Path, model: type[M], *, remedy: str = "") -> M:
+    """Reads `path` into `model`.
+
+    Raises ConfigError whose message has one `file:line: key.path: what is wrong` for each fault; the remedy names the
+    keys that are known there. `remedy` is what to do when the file is not there at all.
+    """
+    text = _read(path, remedy)
+    document, value = _parse(path, text)
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        message = "\n".join(_fault(path, document, fault) for fault in faults)
+        raise ConfigError(message, remedy=_remedy(model, faults)) from error
+
+
+def place_of(path: Path, location: Location) -> str:
+    """`file:line: key.path` of a value that loaded well, for what is found wrong with it only later."""
+    document, _ = _parse(path, _read(path, ""))
+    return f"{path}:{_line(document, location) if document else 1}: {'.'.join(map(str, location))}"
+
+
+def _read(path: Path, remedy: str) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", remedy=remedy) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text", remedy="save the file as UTF-8") from error
+
+
+def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes, which know their lines, and the plain value; an empty file is an empty mapping."""
+    try:
+        document = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else str(path)
+        raise ConfigError(f"{where}: not YAML: {error.problem}", remedy="mend the syntax there") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}", remedy="mend the syntax") from error
+    for key in _doubled(document, set()) if document else ():
+        raise ConfigError(f"{path}:{key.start_mark.line + 1}: {key.value}: the key stands twice", remedy="keep one")
+    return document, {} if value is None else value
+
+
+def _doubled(node: yaml.Node, visited: set[int]) -> Iterator[yaml.ScalarNode]:
+    """The keys that stand a second time in their mapping, which YAML forbids and PyYAML lets pass."""
+    if id(node) in visited:  # reached again by an alias
+        return
+    visited.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _doubled(item, visited)
+    elif isinstance(node, yaml.MappingNode):
+        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        names = [key.value for key in scalars]
+        yield from (key for place, key in enumerate(scalars) if key.value in names[:place])
+        for _, value in node.value:
+            yield from _doubled(value, visited)
+
+
+def _fault(path: Path, document: yaml.Node | None, fault: ErrorDetails) -> str:
+    message = fault["msg"].removeprefix("Value error, ")
+    what = {"extra_forbidden": "unknown key", "missing": "the key is missing"}.get(fault["type"], message)
+    where = ".".join(map(str, fault["loc"]))
+    line = _line(document, fault["loc"]) if document else 1
+    return f"{path}:{line}: {where}: {what}" if where else f"{path}:{line}: {what}"
+
+
+def _line(node: yaml.Node, location: Location) -> int:
+    """The line (from 1) of the deepest key or item on the way to `location` that the file has."""
+    line = node.start_mark.line + 1
+    for step in location:
+        found = _step(node, step)
+        if found is None:
+            continue  # a union's or a validator's own step, or a key that is missing
+        line, node = found
+    return line
+
+
+def _step(node: yaml.Node, step: int | str) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(step):
+                return key.start_mark.line + 1, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step].start_mark.line + 1, node.value[step]
+    return None
+
+
+def _remedy(model: type[BaseModel], faults: Sequence[ErrorDetails]) -> str:
+    unknown = next((fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"), None)
+    if unknown is None:
+        return "correct the values named above"
+    known = _known_keys(model, unknown[:-1])
+    close = difflib.get_close_matches(str(unknown[-1]), known, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f"{meant}known keys there: {', '.join(known)}" if known else "remove the unknown key"
+
+
+def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
+    """The keys of the model that stands at `location`; list indexes and mapping keys lead to what they hold."""
+    for step in location:
+        field = model.model_fields.get(str(step))
+        model = next(_models(field.annotation), model) if field else model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)

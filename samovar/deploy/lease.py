@@ -1,0 +1,87 @@
+"""What keeps a lock ours: renewals while the work goes on, and the news that it is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import grpc
+
+from samovar.cloud.errors import CallFailed
+from samovar.core.errors import CloudError, ExitCode, SamovarError
+
+
+class LockLost(SamovarError):
+    """Somebody else may be at it now."""
+
+    code = ExitCode.BUSY
+
+
+class Lease:
+    """Renewed by `keep` in a thread of its own; every other thread asks `check` before it does anything.
+
+    After the host slept, or this process was stopped, the first `check` renews by itself. CLOCK_BOOTTIME counts the
+    time of a sleep, which monotonic time leaves out.
+    """
+
+    def __init__(self, environment: str, renew: Callable[[], None], lifetime: float) -> None:
+        self._environment = environment
+        self._renew = renew
+        self._lifetime = lifetime
+        self._renewed = _now()
+        self._lost = False
+        self._ended = threading.Event()
+        self._renewing = threading.RLock()
+        self._renewer: int | None = None
+
+    def keep(self) -> None:
+        """Renews until `end`, or until it is lost; a cloud that does not answer now may do so the next time."""
+        pause = self._lifetime / 3
+        while not self._ended.wait(pause) and not self._lost:
+            try:
+                self._try()
+                pause = self._lifetime / 3
+            except CloudError:
+                pause = self._lifetime / 12
+            except LockLost:
+                return
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def check(self) -> None:
+        """Raises LockLost where the lock is another's, or may be by now and cannot be renewed."""
+        if threading.get_ident() == self._renewer:
+            return
+        if not self._lost and _now() - self._renewed > self._lifetime / 2:
+            try:
+                self._try()
+            except CloudError as error:
+                raise self._error("cannot be renewed") from error
+        if self._lost:
+            raise self._error("was lost")
+
+    def _try(self) -> None:
+        with self._renewing:
+            began, self._renewer = _now(), threading.get_ident()
+            try:
+                self._renew()
+                self._renewed = began
+            except CallFailed as error:
+                if error.status is not grpc.StatusCode.NOT_FOUND:
+                    raise
+                self._lost = True
+                raise self._error("was lost") from error
+            finally:
+                self._renewer = None
+
+    def _error(self, what: str) -> LockLost:
+        return LockLost(
+            f"the lock of {self._environment} {what}: nothing was changed any more",
+            remedy="somebody else may be at it; run the command again, it goes on from what is there",
+        )
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

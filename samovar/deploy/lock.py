@@ -1,0 +1,186 @@
+"""One rollout of an environment at a time: whoever makes a resource of a name that is unique in the folder holds it.
+
+The resource is an empty target group, which costs nothing: its proto says that its name is unique, and a second one
+ends with ALREADY_EXISTS. (Names of Lockbox secrets are not unique.) It is known as a lock by its label `holder`, never
+by its name alone. The holder renews it again and again; who finds it renewed for too long by nobody deletes it by its
+id, and makes it anew. No two clocks are compared for that: a taker watches by its own whether it is renewed.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.loadbalancer.v1 import target_group_service_pb2 as rpc
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
+from yandex.cloud.loadbalancer.v1.target_group_service_pb2_grpc import TargetGroupServiceStub
+
+from samovar.cloud.errors import CallFailed
+from samovar.cloud.labels import MANAGED_BY, SAMOVAR
+from samovar.cloud.session import Session
+from samovar.core.errors import CloudError, ExitCode, SamovarError
+from samovar.core.output import talk
+from samovar.core.process_identity import has_ended, process_identity
+from samovar.core.waiting import Pending, wait_for
+from samovar.deploy.lease import Lease, LockLost
+
+LIFETIME = 60.0
+"""Seconds without a renewal after which a lock is another's. A holder changes nothing on half as old a renewal."""
+REGION = "ru-central1"
+HOLDER, PROCESS, SINCE, UNTIL = "holder", "process", "since", "until"
+__all__ = ["Held", "LockLost", "holder", "locked"]
+
+
+class Held(SamovarError):
+    """Somebody else is at it."""
+
+    code = ExitCode.BUSY
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock as its labels tell it; times are seconds since 1970 by its holder's clock, for people."""
+
+    id: str
+    holder: str
+    process: str
+    since: int
+    until: int
+
+    def is_fresh(self, lifetime: float) -> bool:
+        """Whether it looks renewed. The clocks of two hosts may differ: it serves to refuse at once, not to take."""
+        return 0 < self.until - time.time() <= lifetime + 1
+
+
+@contextmanager
+def locked(session: Session, environment: str, *, lifetime: float = LIFETIME) -> Iterator[None]:
+    """Holds the environment's lock; Held names who has it since when. One that nobody renews is taken over.
+
+    A holder that lost it hears LockLost at its next call to the cloud, before that is made.
+    """
+    lock_id, since = _take(session, environment, lifetime), int(time.time())
+    lease = Lease(environment, lambda: _renew(session, lock_id, since, lifetime), lifetime)
+    beat = threading.Thread(target=lease.keep, daemon=True)
+    beat.start()
+    try:
+        with session.guarded(lease.check):
+            yield
+            lease.check()
+    finally:
+        lease.end()
+        beat.join()
+        _delete(session, lock_id)
+
+
+def _take(session: Session, environment: str, lifetime: float) -> str:
+    name = f"{environment}-rollout-lock"
+    if found := _find(session, name):
+        if not has_ended(found.process):
+            _watch(session, environment, found, lifetime)
+        _delete(session, found.id)
+    now = time.time()
+    request = rpc.CreateTargetGroupRequest(
+        folder_id=session.folder_id, name=name, region_id=REGION, labels=_labels(now, now + lifetime)
+    )
+    try:
+        operation = session.client(TargetGroupServiceStub).Create(request)
+        session.finish(operation, what=f"lock {environment}")
+    except CloudError as error:
+        if getattr(error, "status", None) is not grpc.StatusCode.ALREADY_EXISTS:
+            raise
+        other = _find(session, name)
+        raise _held(environment, other) from error
+    metadata = rpc.CreateTargetGroupMetadata()
+    operation.metadata.Unpack(metadata)
+    return str(metadata.target_group_id)
+
+
+def _watch(session: Session, environment: str, found: Lock, lifetime: float) -> None:
+    """Returns once nobody has renewed the lock for its lifetime, as measured here; Held where its holder lives."""
+    if found.is_fresh(lifetime):
+        raise _held(environment, found)
+    began = time.monotonic()
+
+    def probe() -> bool | Pending:
+        now = _find(session, f"{environment}-rollout-lock")
+        if now is not None and now != found:
+            raise _held(environment, now)
+        return now is None or time.monotonic() - began >= lifetime or Pending("not renewed")
+
+    with talk().step(f"see whether {found.holder}, who locked {environment}, is still there"):
+        wait_for(f"the lock of {environment}", probe, timeout=lifetime + 30, interval=lifetime / 20)
+
+
+def _find(session: Session, name: str) -> Lock | None:
+    """The lock of that name. CloudError where something else has its name."""
+    request = rpc.ListTargetGroupsRequest(folder_id=session.folder_id)
+    for group in session.list(session.client(TargetGroupServiceStub).List, request, "target_groups"):
+        if group.name == name:
+            return _read(group)
+    return None
+
+
+def _read(group: TargetGroup) -> Lock:
+    labels: Any = group.labels
+    if HOLDER not in labels or group.targets:
+        raise CloudError(
+            f"the target group {group.name} ({group.id}) has the name of a lock, and is none",
+            remedy="give it, or the instance group that made it, another name",
+        )
+    return Lock(group.id, labels[HOLDER], labels.get(PROCESS, ""), _seconds(labels, SINCE), _seconds(labels, UNTIL))
+
+
+def _seconds(labels: Any, key: str) -> int:
+    text = labels.get(key, "")
+    return int(text) if re.fullmatch("[0-9]{1,11}", text) else 0
+
+
+def _held(environment: str, lock: Lock | None) -> Held:
+    who = f"{lock.holder} since {_date(lock.since)}" if lock else "somebody who has just begun"
+    return Held(
+        f"{environment} is being worked on by {who}",
+        remedy=f"wait for it; should it have died, its lock can be taken {LIFETIME:.0f} s after its last sign of life",
+    )
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _renew(session: Session, lock_id: str, since: float, lifetime: float) -> None:
+    request = rpc.UpdateTargetGroupRequest(
+        target_group_id=lock_id,
+        update_mask=FieldMask(paths=["labels"]),
+        labels=_labels(since, time.time() + lifetime),
+    )
+    session.client(TargetGroupServiceStub).Update(request, timeout=lifetime / 3)
+
+
+def _delete(session: Session, lock_id: str) -> None:
+    """By its id: one that somebody else has made meanwhile has another."""
+    request = rpc.DeleteTargetGroupRequest(target_group_id=lock_id)
+    try:
+        session.finish(session.client(TargetGroupServiceStub).Delete(request), what="unlock")
+    except CallFailed as error:
+        if error.status is not grpc.StatusCode.NOT_FOUND:
+            raise
+
+
+def _labels(since: float, until: float) -> dict[str, str]:
+    times = {SINCE: str(int(since)), UNTIL: str(int(until))}
+    return {MANAGED_BY: SAMOVAR, HOLDER: holder(), PROCESS: process_identity(), **times}
+
+
+def holder() -> str:
+    """Who we are, for people, in the letters that a label may have, of which it has 63 at the most."""
+    return re.sub(r"[^-_a-z0-9]", "-", f"{getpass.getuser()}-{socket.gethostname()}".lower())[:63]

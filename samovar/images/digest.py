@@ -1,0 +1,42 @@
+"""An image is its content: one digest over everything in the repository that goes into it, its parents' included."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from samovar.images.image import Application, ImageDefinition, Images
+
+SHORT = 12
+
+
+def digests(images: Images) -> Mapping[str, str]:
+    """The sha256 of each image, in hex. `images` stand parents first, as `load_images` gives them."""
+    known: dict[str, str] = {}
+    for name, image in images.items():
+        known[name] = digest_of(image, known[image.parent] if image.parent else "")
+    return known
+
+
+def digest_of(image: ImageDefinition, parent_digest: str) -> str:
+    """The sha256, in hex, over the whole definition and the digest of the parent ("" for a root)."""
+    inputs = json.dumps([parent_digest, _canonical(image)], sort_keys=True)
+    return hashlib.sha256(inputs.encode()).hexdigest()
+
+
+def image_name(name: str, digest: str) -> str:
+    """The image's name in the cloud, e.g. `samovar-nginx-0123456789ab`."""
+    return f"samovar-{name}-{digest[:SHORT]}"
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Application):
+        return [value.target, value.sha256]
+    if is_dataclass(value):
+        return {field.name: _canonical(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_canonical(item) for item in value]
+    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value

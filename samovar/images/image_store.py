@@ -1,0 +1,95 @@
+"""What is baked on this machine: one RAW file an image and digest, with what apt resolved beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from samovar.core.files import sync_file, sync_folder, write_private
+from samovar.core.paths import cache_dir
+from samovar.images.digest import SHORT, image_name
+
+KEPT = 3
+"""Baked forms of an image that stay: today's, and two to go back to."""
+
+
+@dataclass(frozen=True)
+class BakedImage:
+    """An image that passed its checks. `digest` is the full sha256 of its inputs, `raw` one ext4 file system.
+
+    `packages` is what apt resolved, package to version; `manifest_digest` the sha256 of it; `size` is in bytes.
+    """
+
+    name: str
+    digest: str
+    raw: Path
+    size: int
+    packages: Mapping[str, str]
+
+    @property
+    def full_name(self) -> str:
+        """Its name in the cloud."""
+        return image_name(self.name, self.digest)
+
+    @property
+    def manifest_digest(self) -> str:
+        return manifest_digest(self.packages)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of baked images. The RAW file comes into being last and at once: where it is, its image is whole."""
+
+    folder: Path
+
+    def find(self, name: str, digest: str) -> BakedImage | None:
+        """None also where what stands beside it cannot be read: another bake renews it just now, or it is torn."""
+        raw = self.raw(name, digest)
+        try:
+            size, packages = raw.stat().st_size, json.loads(raw.with_suffix(".json").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return BakedImage(name, digest, raw, size, packages)
+
+    def raw(self, name: str, digest: str) -> Path:
+        return self.folder / f"{name}-{digest[:SHORT]}.raw"
+
+    def keep(self, name: str, digest: str, partial: Path, packages: Mapping[str, str]) -> BakedImage:
+        """Takes over the finished file `partial`, which lies in the same file system; a power cut tears none."""
+        raw = self.raw(name, digest)
+        raw.unlink(missing_ok=True)  # a former bake of the same content has other packages
+        write_private(raw.with_suffix(".json"), _json(packages))
+        sync_file(partial)
+        partial.replace(raw)
+        sync_folder(self.folder)
+        self._prune(name)
+        return BakedImage(name, digest, raw, raw.stat().st_size, packages)
+
+    def _prune(self, name: str) -> None:
+        """Keeps the newest few of an image: they cost a quarter of a gigabyte each, and the clouds have their own."""
+        pattern = f"{name}-{'[0-9a-f]' * SHORT}.raw"
+        for raw in sorted(self.folder.glob(pattern), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            raw.unlink()
+            raw.with_suffix(".json").unlink(missing_ok=True)
+
+
+def default_store() -> Store:
+    """The store in the cache of whoever runs us."""
+    return Store(cache_dir() / "images")
+
+
+def parse_packages(text: str) -> Mapping[str, str]:
+    """From lines of `package<tab>version`, as dpkg-query writes them."""
+    return dict(line.split("\t") for line in text.splitlines())
+
+
+def manifest_digest(packages: Mapping[str, str]) -> str:
+    """The sha256, in hex, of what apt resolved."""
+    return hashlib.sha256(_json(packages).encode()).hexdigest()
+
+
+def _json(packages: Mapping[str, str]) -> str:
+    return json.dumps(packages, indent=1, sort_keys=True)

@@ -1,0 +1,95 @@
+"""The Packer builder: bakes images on machines of the cloud, by Packer and its yandex plugin."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from samovar.cloud.session import Session
+from samovar.core.output import Talk
+from samovar.core.paths import ROOT, cache_dir
+from samovar.images.bake_lock import bakery_lock
+from samovar.images.bake_plan import plan_bake
+from samovar.images.definition import load_images
+from samovar.images.digest import SHORT, digests, image_name
+from samovar.images.image import Images
+from samovar.images.packer.bake import PackerOven
+from samovar.images.packer.build_network import build_place
+from samovar.images.packer.cleanup import abandoned, remove
+from samovar.images.packer.source_image import origin
+from samovar.images.packer.ssh_proxy import door
+from samovar.images.packer.template import template
+from samovar.images.packer.toolchain import ready_clients
+from samovar.images.packer.upload_bundle import NAME, write_parcel
+from samovar.images.parallel import bake_wave
+from samovar.images.publish import published
+
+TEMPLATES = "templates"
+"""Below the bakery's folder: what templates that were printed name."""
+
+
+def bake_packer(
+    session: Session,
+    names: Iterable[str],
+    *,
+    talk: Talk,
+    ssh_from: str | None = None,
+    force: bool = False,
+    refresh: bool = False,
+    root: Path = ROOT,
+) -> tuple[str, ...]:
+    """Bakes what the cloud does not have of the images `names` (none: all) and of their parents; returns their ids.
+
+    `ssh_from` is the range of addresses that may reach the machines; None is any, with a warning.
+    With `force` the images named are baked anew; with `refresh` their parents too.
+    Raises ConfigError, HostError (no Packer that fits), CloudError, ProcessFailed (a step failed: as the local builder
+    says it). However it ends, nothing of the bake stays in the cloud but whole images; where that cannot be reached any
+    more the error names what may be left, and the next bake removes it, whether or not it has anything to bake.
+    """
+    images = load_images(root)
+    wanted = tuple(names) or tuple(images)
+    plan = partial(_waves, session, wanted, images, force=force, refresh=refresh)
+    remove(session, abandoned(session), talk)
+    if not plan():
+        return ()
+    clients = ready_clients(talk)
+    with bakery_lock(_folder(), talk):
+        _sweep(_folder())
+        with build_place(session, talk, ssh_from=ssh_from) as place, door() as port:
+            remove(session, abandoned(session), talk)  # whose age is known now, by the operations that made the place
+            oven = PackerOven(session, images, digests(images), clients, place, port, talk, _folder())
+            return tuple(made for wave in plan() for made in bake_wave(wave, oven.bake))
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a bake that was killed left here, its key among it; no other one runs now."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name != TEMPLATES:
+            shutil.rmtree(path)
+
+
+def print_template(session: Session, name: str, root: Path = ROOT) -> str:
+    """The template of one image; the parcel that it names is written beside where the bake has it."""
+    images = load_images(root)
+    plan_bake([name], images, digests(images), ())
+    digest = digests(images)[name]
+    folder = _folder() / TEMPLATES / f"{name}-{digest[:SHORT]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_parcel(folder / NAME, images[name], digest)
+    text = template(images[name], digest, origin(session, images, name), session.access)
+    return text.replace("${path.root}", str(folder))
+
+
+def _waves(
+    session: Session, names: Sequence[str], images: Images, *, force: bool, refresh: bool
+) -> tuple[tuple[str, ...], ...]:
+    known = digests(images)
+    there = {image.name for image in published(session)}
+    ready = [digest for name, digest in known.items() if image_name(name, digest) in there]
+    return plan_bake(names, images, known, ready, force=force, refresh=refresh)
+
+
+def _folder() -> Path:
+    return cache_dir() / "packer"

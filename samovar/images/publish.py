@@ -1,0 +1,130 @@
+"""From a baked RAW file to an image of the cloud, found again by its labels; its name carries its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.compute.v1 import image_service_pb2 as rpc
+from yandex.cloud.compute.v1.image_pb2 import Image
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+
+from samovar.cloud.labels import DIGEST, IMAGE, MANIFEST, is_ours, is_passing, of_image
+from samovar.cloud.local_admin import ImageStorage
+from samovar.cloud.session import Session
+from samovar.core.errors import CloudError, ConfigError
+from samovar.images.digest import SHORT
+from samovar.images.image_store import BakedImage
+
+FORMER = "samovar-former"
+
+
+@dataclass(frozen=True)
+class Published:
+    """An image that machines can be made from. `digest` and `manifest` have 12 hex digits; sizes are in bytes."""
+
+    id: str
+    name: str
+    image: str
+    digest: str
+    manifest: str
+    size: int
+    created_at: datetime
+    min_disk_size: int = 0
+
+
+def published(session: Session) -> tuple[Published, ...]:
+    """Every image that we published and that is whole, by name."""
+    images = (
+        _read(message) for message in _list(session) if message.status == Image.READY and not is_passing(message.labels)
+    )
+    return tuple(sorted(images, key=lambda image: image.name))
+
+
+def to_publish(image: BakedImage, there: Collection[Published], *, force: bool, refresh: bool) -> bool:
+    """Whether the cloud lacks it; with `refresh` also if it was baked with other packages, with `force` in any case."""
+    manifests = {found.manifest for found in there if found.name == image.full_name}
+    return force or not manifests or (refresh and image.manifest_digest[:SHORT] not in manifests)
+
+
+def publish(session: Session, image: BakedImage) -> Published:
+    """Puts the RAW file into the cloud's storage and makes an image of it.
+
+    One that has its name gives it up, but stays: machines run from it, and the next rollout replaces them. A half-made
+    image of an earlier run is removed.
+    """
+    name = image.full_name
+    for message in _list(session):
+        if message.name == name:
+            _make_room(session, message)
+    request = rpc.CreateImageRequest(
+        folder_id=session.folder_id,
+        name=name,
+        description=image.digest,
+        labels=of_image(image.name, image.digest[:SHORT], image.manifest_digest[:SHORT]),
+        family=f"samovar-{image.name}",
+        min_disk_size=image.size,
+        uri=require_storage(session).put(_sha256(image.raw), image.raw),
+    )
+    done = session.finish(_client(session).Create(request), what=f"create image {name}")
+    made = Image()
+    if not done.response.Unpack(made):
+        raise CloudError(f"create image {name}: the operation {done.id} ended without an image")
+    return _read(made)
+
+
+def _make_room(session: Session, message: Image) -> None:
+    if message.status != Image.READY:
+        session.finish(
+            _client(session).Delete(rpc.DeleteImageRequest(image_id=message.id)), what=f"delete {message.name}"
+        )
+        return
+    mask = FieldMask(paths=["name"])
+    request = rpc.UpdateImageRequest(image_id=message.id, update_mask=mask, name=f"{FORMER}-{message.id}")
+    session.finish(_client(session).Update(request), what=f"rename {message.name}")
+
+
+def adopt(session: Session, image_id: str, name: str, labels: Mapping[str, str]) -> None:
+    """Gives an image that is whole its name and its labels; one of former packages that has the name gives it up."""
+    for message in _list(session):
+        if message.name == name and message.id != image_id:
+            _make_room(session, message)
+    mask = FieldMask(paths=["name", "labels"])
+    request = rpc.UpdateImageRequest(image_id=image_id, update_mask=mask, name=name, labels=labels)
+    session.finish(_client(session).Update(request), what=f"name {name}")
+
+
+def require_storage(session: Session) -> ImageStorage:
+    """Where RAW files are put; ConfigError for a cloud that takes none, before anything is baked for it."""
+    if session.image_storage is None:
+        raise ConfigError(
+            "images of the local builder are for a local cloud of one's own",
+            remedy="for any other cloud images are baked with Packer",
+        )
+    return session.image_storage
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _list(session: Session) -> list[Image]:
+    request = rpc.ListImagesRequest(folder_id=session.folder_id)
+    return [message for message in session.list(_client(session).List, request, "images") if is_ours(message.labels)]
+
+
+def _client(session: Session) -> ImageServiceStub:
+    return session.client(ImageServiceStub)
+
+
+def _read(message: Image) -> Published:
+    labels = message.labels
+    size = message.storage_size
+    created = message.created_at.ToDatetime()
+    image, digest, manifest = (labels.get(label, "") for label in (IMAGE, DIGEST, MANIFEST))
+    return Published(message.id, message.name, image, digest, manifest, size, created, message.min_disk_size)

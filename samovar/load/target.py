@@ -1,0 +1,70 @@
+"""Where load may go: to the environment's own addresses, and to them alone, with its own certificate verified."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from samovar.cloud.session import Session
+from samovar.core.errors import ConfigError
+from samovar.deploy.status import Status
+from samovar.deploy.tls import certificates
+from samovar.load.client import Target
+from samovar.project.environment import Environment
+
+
+def own_addresses(status: Status, urls: Sequence[str], *, secure_only: bool = False) -> tuple[str, ...]:
+    """Those of `urls`, or all that the environment has (over TLS alone, where that is asked for).
+
+    Raises ConfigError for any that is not its own: load goes to nobody else's address.
+    """
+    own = [url for _, url in status.endpoints]
+    if not own:
+        raise ConfigError(f"{status.environment} has no address to send to", remedy="give a group an external balancer")
+    for url in urls:
+        if _place(url) not in set(map(_place, own)):
+            raise ConfigError(f"{url} is no address of {status.environment}", remedy=f"its addresses: {', '.join(own)}")
+    found = tuple(url for url in urls or own if not secure_only or urlsplit(url).scheme == "https")
+    if not found:
+        raise ConfigError("HTTP/2 is spoken over https alone", remedy=f"its addresses: {', '.join(own)}")
+    return found
+
+
+def path_of(urls: Sequence[str]) -> str:
+    """The one path that is asked; ConfigError where they differ."""
+    paths = {urlsplit(url).path or "/" for url in urls}
+    if len(paths) > 1:
+        raise ConfigError(f"{', '.join(urls)}: one path at a time", remedy="give the addresses the same path")
+    return paths.pop()
+
+
+def targets(
+    session: Session, environment: Environment, urls: Sequence[str], *, insecure: bool = False
+) -> tuple[Target, ...]:
+    """With what it takes to verify who answers: the system's CAs, and the environment's own certificate."""
+    secure = any(urlsplit(url).scheme == "https" for url in urls)
+    tls = _unverified() if insecure else _verified(session, environment) if secure else None
+    return tuple(
+        Target(f"{parts.scheme}://{parts.netloc}", environment.domain or "", tls if parts.scheme == "https" else None)
+        for parts in map(urlsplit, urls)
+    )
+
+
+def _place(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _verified(session: Session, environment: Environment) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    for pem in certificates(session, environment):
+        context.load_verify_locations(cadata=pem)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # one that signs itself is not a CA's
+    return context
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

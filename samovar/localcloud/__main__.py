@@ -1,0 +1,72 @@
+"""`python -m localcloud --home DIR`: the daemon in the foreground. It ends on SIGTERM; its machines outlive it.
+
+With `--show` it prints what runs, and with `--take-down` it takes off the host what a daemon left there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from samovar.core.errors import ExitCode, HostError, SamovarError
+from samovar.localcloud.home import Home, QuotaSet
+from samovar.localcloud.simulated.choice import Machines, Simulation, choose, simulation_of
+from samovar.localcloud.simulated.clock import SimulatedLoop
+
+
+def main() -> int:
+    """Returns the exit code; what went wrong is said on stderr in one message."""
+    parser = argparse.ArgumentParser(prog="python -m localcloud", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True, help="the folder that keeps everything of this cloud")
+    parser.add_argument("--quotas", type=QuotaSet, choices=list(QuotaSet), help="kept in the home (at first: raised)")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--show", action="store_true", help="print what runs on this host, as JSON, and end")
+    instead.add_argument("--take-down", action="store_true", help="take everything off this host, and end")
+    parser.add_argument("--machines", type=Machines, choices=list(Machines), help="kept in the home (at first: real)")
+    parser.add_argument("--speed", type=float, help="of a simulated cloud's clock, kept in the home (at first: 1)")
+    arguments = parser.parse_args()
+    home = Home(arguments.home.resolve())
+    try:
+        if not (arguments.machines is Machines.SIMULATED or simulation_of(home)):
+            _check_root()
+        home.make()
+        _act(home, arguments)
+    except SamovarError as error:
+        sys.stderr.write(f"localcloud: {error}\n")
+        return error.code
+    return ExitCode.OK
+
+
+def _act(home: Home, arguments: argparse.Namespace) -> None:
+    simulation = choose(home, arguments.machines, arguments.speed)
+    from samovar.localcloud import daemon, offline  # noqa: PLC0415 - what they import takes longer than to refuse
+
+    if arguments.show:
+        sys.stdout.write(json.dumps({"machines": offline.running_machines(home)}))
+    elif arguments.take_down:
+        asyncio.run(daemon.take_down(home))
+    else:
+        with asyncio.Runner(loop_factory=_loop_factory(simulation)) as runner:
+            runner.run(daemon.run(home, arguments.quotas))
+
+
+def _loop_factory(simulation: Simulation | None) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    return partial(SimulatedLoop, simulation.speed) if simulation else None
+
+
+def _check_root() -> None:
+    if os.geteuid():
+        raise HostError(
+            "the local cloud makes network namespaces, mounts and control groups, and this user is not root",
+            remedy="run it as root (sudo); simulated machines (--machines simulated) and cloud: yandex need no root",
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

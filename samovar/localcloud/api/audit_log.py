@@ -1,0 +1,43 @@
+"""A record of the calls that change something, for whoever wants to know what a client really sent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from google.rpc.code_pb2 import Code
+
+from samovar.core.files import PRIVATE
+from samovar.localcloud import clock
+
+LIMIT = 4 << 20
+READING = ("Get", "List")
+
+
+class Record:
+    """One JSON object a line: time, method, subject, idempotency key, outcome. The file before it is kept as `.1`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def note(self, method: str, subject: str, idempotency_key: str, code: int) -> None:
+        """A record that cannot be written fails no call."""
+        if method.rpartition(".")[2].startswith(READING):
+            return
+        line = {
+            "time": round(clock.now(), 3),
+            "method": method,
+            "subject": subject,
+            "idempotency_key": idempotency_key,
+            "code": Code.Name(code),
+        }
+        with contextlib.suppress(OSError):
+            self._turn()
+            with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE), "a") as file:
+                file.write(json.dumps(line) + "\n")
+
+    def _turn(self) -> None:
+        if self._path.exists() and self._path.stat().st_size > LIMIT:
+            self._path.replace(self._path.with_suffix(".jsonl.1"))

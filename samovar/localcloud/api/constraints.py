@@ -1,0 +1,212 @@
+"""The generic check of requests against the constraints that the API's protos state (`yandex.cloud` field options).
+
+They are looked up by full field name in `constraints.binpb` (see tools/extract_constraints.py), because the current
+wheel has lost most of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from yandex.cloud import validation_pb2
+
+from samovar.localcloud.api.errors import Violation
+
+DESCRIPTIONS = Path(__file__).with_name("constraints.binpb")
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """What the protos say of one field; empty texts say nothing."""
+
+    required: bool = False
+    pattern: str = ""
+    value: str = ""
+    size: str = ""
+    length: str = ""
+    bytes: str = ""
+    unique: bool = False
+    key_pattern: str = ""
+    key_length: str = ""
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """All constraints by full field name, and the full names of the oneofs of which exactly one field must be set."""
+
+    fields: Mapping[str, Constraint]
+    oneofs: frozenset[str]
+
+
+@cache
+def load() -> Constraints:
+    """Reads the constraints once."""
+    fields: dict[str, Constraint] = {}
+    oneofs: set[str] = set()
+    for file in FileDescriptorSet.FromString(DESCRIPTIONS.read_bytes()).file:
+        for message in file.message_type:
+            _collect(message, file.package, fields, oneofs)
+    return Constraints(fields, frozenset(oneofs))
+
+
+def _collect(message: DescriptorProto, scope: str, fields: dict[str, Constraint], oneofs: set[str]) -> None:
+    name = f"{scope}.{message.name}"
+    for field in message.field:
+        constraint = _constraint(field.options.Extensions)
+        if constraint != Constraint():
+            fields[f"{name}.{field.name}"] = constraint
+    oneofs.update(
+        f"{name}.{oneof.name}" for oneof in message.oneof_decl if oneof.options.Extensions[validation_pb2.exactly_one]
+    )
+    for nested in message.nested_type:
+        _collect(nested, name, fields, oneofs)
+
+
+def _constraint(options: Any) -> Constraint:
+    keys = options[validation_pb2.map_key]
+    return Constraint(
+        required=options[validation_pb2.required],
+        pattern=options[validation_pb2.pattern],
+        value=options[validation_pb2.value],
+        size=options[validation_pb2.size],
+        length=options[validation_pb2.length],
+        bytes=options[validation_pb2.bytes],
+        unique=options[validation_pb2.unique],
+        key_pattern=keys.pattern,
+        key_length=keys.length,
+    )
+
+
+def violations(request: Message, path: str = "") -> Iterator[Violation]:
+    """Every broken constraint of a request, depth first. What an update's mask leaves out is not looked at."""
+    known = load()
+    for field in _looked_at(request):
+        where = f"{path}{field.name}"
+        constraint = known.fields.get(field.full_name)
+        if constraint:
+            yield from (Violation(where, text) for text in _broken(request, field, constraint))
+        yield from _nested(request, field, where)
+    for oneof in request.DESCRIPTOR.oneofs:
+        if oneof.full_name in known.oneofs and request.WhichOneof(oneof.name) is None:
+            options = ", ".join(field.name for field in oneof.fields)
+            yield Violation(f"{path}{oneof.name}", f"exactly one of {options} must be set")
+
+
+def _looked_at(request: Message) -> list[FieldDescriptor]:
+    """The first field of an update names the resource, so it always counts."""
+    mask = getattr(request, "update_mask", None)
+    chosen = {path.split(".")[0] for path in mask.paths} if mask else set()
+    return [field for field in request.DESCRIPTOR.fields if not chosen or field.number == 1 or field.name in chosen]
+
+
+def _nested(request: Message, field: FieldDescriptor, where: str) -> Iterator[Violation]:
+    if field.message_type is None:
+        return
+    value = getattr(request, field.name)
+    if field.message_type.GetOptions().map_entry:
+        if field.message_type.fields_by_name["value"].message_type:
+            for key, item in value.items():
+                yield from violations(item, f"{where}[{key}].")
+    elif field.is_repeated:
+        for index, item in enumerate(value):
+            yield from violations(item, f"{where}[{index}].")
+    elif request.HasField(field.name):
+        yield from violations(value, f"{where}.")
+
+
+def _broken(request: Message, field: FieldDescriptor, constraint: Constraint) -> Iterator[str]:
+    value = getattr(request, field.name)
+    if field.is_repeated:
+        yield from _broken_collection(value, field, constraint)
+    elif not _is_set(request, field, value):
+        if constraint.required:
+            yield "the field is required"
+    elif field.message_type is None or field.message_type is Duration.DESCRIPTOR:
+        yield from _broken_scalar(value, constraint)
+
+
+def _is_set(request: Message, field: FieldDescriptor, value: Any) -> bool:
+    return request.HasField(field.name) if field.has_presence else bool(value)
+
+
+def _broken_collection(value: Any, field: FieldDescriptor, constraint: Constraint) -> Iterator[str]:
+    if constraint.required and not value:
+        yield "the field is required"
+    if constraint.size and not _within(constraint.size, len(value)):
+        yield f"must have {constraint.size} elements, has {len(value)}"
+    if constraint.unique and len(set(value)) != len(value):
+        yield "elements must be unique"
+    is_map = bool(field.message_type and field.message_type.GetOptions().map_entry)
+    keys = list(value) if is_map else []
+    for key in keys:
+        if constraint.key_pattern and not _matches(constraint.key_pattern, key):
+            yield f"key {key!r} must match {constraint.key_pattern}"
+        if constraint.key_length and not _within(constraint.key_length, len(key)):
+            yield f"key {key!r} must have a length of {constraint.key_length}"
+    items = list(value.values()) if is_map else list(value)
+    for item in items:
+        if not isinstance(item, Message):
+            yield from _broken_scalar(item, constraint)
+
+
+def _broken_scalar(value: Any, constraint: Constraint) -> Iterator[str]:
+    if isinstance(value, str):
+        if constraint.pattern and not _matches(constraint.pattern, value):
+            yield f"must match {constraint.pattern}"
+        if constraint.length and not _within(constraint.length, len(value)):
+            yield f"must have a length of {constraint.length}, has {len(value)}"
+    number = _number(value)
+    if constraint.value and number is not None and not _within(constraint.value, number):
+        yield f"must be {constraint.value}"
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, Duration):
+        return value.ToTimedelta() / timedelta(seconds=1)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _matches(pattern: str, value: str) -> bool:
+    return _compiled(pattern).fullmatch(value) is not None
+
+
+def _within(rule: str, number: float) -> bool:
+    return _rule(rule)(number)
+
+
+@cache
+def _rule(rule: str) -> Callable[[float], bool]:
+    """One of the forms that occur: `>0`, `>=1`, `<=63`, `1-100`, `2,4,6`, `3`; bounds may carry a unit of time."""
+    if rule.startswith("19700101T"):
+        return lambda _: True  # a range of timestamps that every timestamp is in
+    if found := re.fullmatch(r"(>=|<=|>|<)(\d+\w*)", rule):
+        bound = _bound(found[2])
+        return {">": bound.__lt__, ">=": bound.__le__, "<": bound.__gt__, "<=": bound.__ge__}[found[1]]
+    if found := re.fullmatch(r"(\d+[a-z]*)-(\d+[a-z]*)", rule):
+        low, high = _bound(found[1]), _bound(found[2])
+        return lambda number: low <= number <= high
+    return frozenset(map(_bound, rule.split(","))).__contains__
+
+
+def _bound(text: str) -> float:
+    found = re.fullmatch(r"(\d+)([a-z]*)", text.strip())
+    if not found:
+        msg = f"constraints.binpb holds a bound that is not understood: {text!r}"
+        raise ValueError(msg)
+    return int(found[1]) * UNITS.get(found[2], 1.0)

@@ -1,0 +1,185 @@
+"""What every call goes through, whatever wire it came by: who calls, may they, is it whole, one transaction, an answer.
+
+A service is a plain object whose methods have the names of its RPCs; a method takes the request and the caller and
+returns the response message, or raises Refused. What a service does not have answers UNIMPLEMENTED.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import structlog
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+from yandex.cloud.iam.v1.key_pb2 import Key
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from samovar.localcloud.api.audit_log import Record
+from samovar.localcloud.api.constraints import violations
+from samovar.localcloud.api.errors import Refused, unimplemented
+from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.store.store import Store, is_full
+
+log = structlog.get_logger(__name__)
+
+PUBLIC = frozenset(
+    {
+        "yandex.cloud.endpoint.ApiEndpointService",
+        "yandex.cloud.iam.v1.IamTokenService",
+    }
+)
+
+
+NO_SPACE = "No space is left on the disk of the local cloud's home: free some, and call again"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: the id of a service account, or `operator`; empty where the method is public.
+
+    `host` is where a caller over HTTP has reached the cloud, by its own words; empty for one over gRPC.
+    """
+
+    subject: str
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, freed of its wire."""
+
+    method: MethodDescriptor
+    request: Message
+    token: str = ""
+    idempotency_key: str = ""
+    host: str = ""
+
+
+Handler = Callable[[Any, Caller], Message]
+
+
+class Judge(Protocol):
+    """Says who may do what, by raising PERMISSION_DENIED."""
+
+    def check(self, caller: Caller, method: MethodDescriptor) -> None: ...
+
+    def check_operator(self, caller: Caller) -> None: ...
+
+
+class Api:
+    """All services by their full names, and the one way through which they are called."""
+
+    def __init__(
+        self,
+        store: Store,
+        tokens: Tokens,
+        judge: Judge,
+        services: Mapping[ServiceDescriptor, object],
+        record: Record | None = None,
+    ) -> None:
+        self._store = store
+        self._record = record
+        self._tokens = tokens
+        self._judge = judge
+        self._services = {descriptor.full_name: service for descriptor, service in services.items()}
+        self.methods = {
+            f"/{descriptor.full_name}/{method.name}": method for descriptor in services for method in descriptor.methods
+        }
+
+    def call(self, call: Call) -> Message:
+        """Returns the response or raises Refused; a defect of ours is logged whole and answered with INTERNAL."""
+        code: int = Code.OK
+        try:
+            return self._answer(call)
+        except Refused as refused:
+            code = refused.code
+            raise
+        finally:
+            if self._record:
+                subject = self._tokens.subject(call.token) or ""
+                self._record.note(call.method.full_name, subject, call.idempotency_key, code)
+
+    def _answer(self, call: Call) -> Message:
+        name = call.method.full_name
+        try:
+            caller = self._authenticate(call)
+            handler = self._handler(call.method)
+            check(call.request)
+            with self._store.transaction():
+                return self._once(call, caller, handler)
+        except Refused as refused:
+            log.info("refused", method=name, code=Code.Name(refused.code), reason=refused.message)
+            raise
+        except Exception as error:
+            if is_full(error):
+                log.warning("no space left", method=name)
+                raise Refused(Code.RESOURCE_EXHAUSTED, NO_SPACE) from error
+            log.exception("defect", method=name)
+            raise Refused(Code.INTERNAL, f"{name} failed: {type(error).__name__}; see the daemon's log") from error
+
+    def check_operator(self, token: str) -> None:
+        """For what is no call of the API: raises Refused unless the token is one of who operates the cloud."""
+        self._judge.check_operator(Caller(self._subject(token)))
+
+    def _authenticate(self, call: Call) -> Caller:
+        if call.method.containing_service.full_name in PUBLIC:
+            return Caller("", call.host)
+        caller = Caller(self._subject(call.token), call.host)
+        self._judge.check(caller, call.method)
+        return caller
+
+    def _subject(self, token: str) -> str:
+        if not token:
+            raise Refused(Code.UNAUTHENTICATED, "no IAM token; send it as `authorization: Bearer <token>`")
+        subject = self._tokens.subject(token)
+        if subject is None:
+            raise Refused(Code.UNAUTHENTICATED, "The token is invalid or has expired")
+        if (key := self._tokens.key(token)) and self._store.get(Key, key) is None:
+            raise Refused(Code.UNAUTHENTICATED, f"The token has ended with the key {key}, which was deleted")
+        return subject
+
+    def _handler(self, method: MethodDescriptor) -> Handler:
+        service = self._services[method.containing_service.full_name]
+        found = getattr(service, method.name, None)
+        if found is None:
+            raise unimplemented(method.full_name)
+        return cast("Handler", found)
+
+    def _once(self, call: Call, caller: Caller, handler: Handler) -> Message:
+        """A mutating call that comes again with its idempotency key is answered with the operation that it made."""
+        if not call.idempotency_key:
+            return handler(call.request, caller)
+        key = f"idempotency/{caller.subject}/{call.method.full_name}/{call.idempotency_key}"
+        fingerprint = hashlib.sha256(call.request.SerializeToString(deterministic=True)).hexdigest()
+        known = self._store.noted(key, "operation")
+        if known is None:
+            response = handler(call.request, caller)
+            if isinstance(response, Operation):
+                self._store.note(key, "operation", {"id": response.id, "request": fingerprint})
+            return response
+        if known["request"] != fingerprint:
+            raise Refused(Code.INVALID_ARGUMENT, "the idempotency key was used for another request")
+        return self._store.must(Operation, known["id"])
+
+
+def request_class(method: MethodDescriptor) -> type[Message]:
+    """The class of a method's request."""
+    return message_factory.GetMessageClass(method.input_type)
+
+
+def response_class(method: MethodDescriptor) -> type[Message]:
+    """The class of a method's response."""
+    return message_factory.GetMessageClass(method.output_type)
+
+
+def check(request: Message) -> None:
+    """Raises INVALID_ARGUMENT where a request breaks constraints, naming each field."""
+    broken = tuple(violations(request))
+    if broken:
+        text = "; ".join(f"{violation.field}: {violation.description}" for violation in broken)
+        raise Refused(Code.INVALID_ARGUMENT, f"Request validation error: {text}", broken)

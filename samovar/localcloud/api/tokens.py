@@ -1,0 +1,92 @@
+"""IAM tokens of the form `t1.<claims>.<signature>`: signed, so that they outlive the daemon and need no table.
+
+An operator's token is made once a home; a service account's comes from its key (a JWT, PS256) or from the metadata
+service. Clients take a token with this prefix and exactly two dots as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samovar.core.errors import HostError
+from samovar.core.files import write_private
+from samovar.localcloud import clock
+
+LIFETIME = 12 * 3600
+SECRET_BYTES = 32
+OPERATOR = "operator"
+OPERATOR_LIFETIME = 10 * 365 * 86400
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token and the moment (seconds since the epoch) at which it expires."""
+
+    text: str
+    expires_at: int
+
+
+class Tokens:
+    """Issues and checks tokens with a secret of the cloud's own."""
+
+    def __init__(self, secret_file: Path) -> None:
+        if not secret_file.exists():
+            write_private(secret_file, secrets.token_bytes(SECRET_BYTES))
+        self._secret = secret_file.read_bytes()
+        if len(self._secret) < SECRET_BYTES:
+            raise HostError(
+                f"{secret_file} holds {len(self._secret)} bytes, not {SECRET_BYTES}: anybody could sign tokens with it",
+                remedy="put it back from a backup; or delete it: the tokens that it signed are refused then, and "
+                "clients have to fetch new ones",
+            )
+
+    @property
+    def oauth(self) -> str:
+        """The operator's OAuth token: it is good for nothing but to be exchanged for an IAM token."""
+        return f"y0_{self._sign('oauth')}"
+
+    def issue(self, subject: str, lifetime: int = LIFETIME, *, key: str = "") -> Token:
+        """`key` is the id of the key that it was got by, with which it ends."""
+        expires_at = int(clock.now()) + lifetime
+        claims = _encode(json.dumps({"sub": subject, "exp": expires_at, "key": key}).encode())
+        return Token(f"t1.{claims}.{self._sign(claims)}", expires_at)
+
+    def subject(self, text: str) -> str | None:
+        """Who the bearer is, or None where the token is not ours, was changed, or has expired."""
+        known = self._claims(text)
+        return str(known["sub"]) if known else None
+
+    def key(self, text: str) -> str:
+        """The id of the key that a token was got by; empty where it was got in another way, or is not valid."""
+        known = self._claims(text)
+        return str(known.get("key", "")) if known else ""
+
+    def _claims(self, text: str) -> dict[str, Any] | None:
+        prefix, _, rest = text.partition(".")
+        claims, _, signature = rest.partition(".")
+        if prefix != "t1" or not hmac.compare_digest(self._sign(claims).encode(), signature.encode()):
+            return None
+        try:
+            known: dict[str, Any] = json.loads(_decode(claims))
+        except (binascii.Error, ValueError):
+            return None
+        return known if known["exp"] > clock.now() else None
+
+    def _sign(self, claims: str) -> str:
+        return _encode(hmac.digest(self._secret, claims.encode(), hashlib.sha256))
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,149 @@
+"""The REST form of the API: every RPC, transcoded from its `google.api.http` option, through the same pipeline.
+
+Names are in camelCase, as protobuf's JSON form has them; what comes in may also have the names of the protos.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+
+from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
+from samovar.localcloud.api.pipeline import Api, Call, request_class
+from samovar.localcloud.api.routes import Match, Table
+
+HTTP_STATUS: dict[int, int] = {
+    Code.CANCELLED: 499,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.UNAUTHENTICATED: 401,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.UNAVAILABLE: 503,
+}
+"""As google/rpc/code.proto maps them; all others are 500."""
+
+
+class RestForm:
+    """One handler for every path that no other route has."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._table = Table(api.methods.values())
+
+    def routes(self) -> list[web.RouteDef]:
+        """To be added last: it takes whatever comes."""
+        return [web.route("*", "/{path:.*}", self._handle)]
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        try:
+            body = await request.read()
+            return web.json_response(_plain(self._api.call(self._call(request, body))))
+        except Refused as refused:
+            return refusal(refused)
+
+    def _call(self, request: web.Request, body: bytes) -> Call:
+        path = request.rel_url.raw_path
+        match = self._table.find(request.method, path)
+        if match is None:
+            raise unimplemented(f"{request.method} {path}")
+        message = transcode(match, request.query.items(), body)
+        key = request.headers.get("Idempotency-Key", "")
+        return Call(match.binding.method, message, bearer(request), key, request.host)
+
+
+def bearer(request: web.Request) -> str:
+    """The token of a request's Authorization header; empty where there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
+def refusal(refused: Refused) -> web.Response:
+    """An error in the form of google.rpc.Status."""
+    return web.json_response(_plain(status_of(refused)), status=HTTP_STATUS.get(refused.code, 500))
+
+
+def transcode(match: Match, query: Iterable[tuple[str, str]], body: bytes) -> Message:
+    """The request of an RPC. What stands in the path goes before the body and the query."""
+    binding = match.binding
+    message = request_class(binding.method)()
+    if binding.body:
+        sent = _json(body)
+        _parse(sent if binding.body == "*" else {binding.body: sent}, message)
+    _parse(_nested(message.DESCRIPTOR, query), message)
+    _parse(_nested(message.DESCRIPTOR, match.values.items()), message)
+    return message
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    plain: dict[str, Any] = json_format.MessageToDict(message)
+    return plain
+
+
+def _json(body: bytes) -> Any:
+    """Lone surrogates, which JSON can escape and UTF-8 has not, are refused too: they break protobuf."""
+    try:
+        plain = json.loads(body or b"{}")
+        json.dumps(plain, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"the body is not JSON: {type(error).__name__}") from error
+    return plain
+
+
+def _parse(plain: Any, message: Message) -> None:
+    if not isinstance(plain, dict):
+        raise invalid("the body is not a JSON object")
+    try:
+        json_format.ParseDict(plain, message)
+    except (json_format.Error, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise invalid(f"the request is not understood: {error}") from error
+
+
+def _nested(descriptor: Any, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Turns `a.b=1&c=2&c=3` into the JSON form of a message."""
+    root: dict[str, Any] = {}
+    for path, text in pairs:
+        *parents, last = path.split(".")
+        node, kind = root, descriptor
+        for parent in parents:
+            found = _field(kind, parent, path)
+            if found.message_type is None or found.is_repeated:
+                raise invalid(f"{path} cannot stand in a query", path)
+            node, kind = node.setdefault(found.name, {}), found.message_type
+            if not isinstance(node, dict):
+                raise invalid(f"{path} is given twice", path)
+        _put(node, _field(kind, last, path), text)
+    return root
+
+
+def _field(descriptor: Any, name: str, path: str) -> FieldDescriptor:
+    by_name, by_camelcase = descriptor.fields_by_name, descriptor.fields_by_camelcase_name
+    found: FieldDescriptor | None = by_name.get(name) or by_camelcase.get(name)
+    if found is None:
+        raise invalid(f"the request has no field {path}", path)
+    return found
+
+
+def _put(node: dict[str, Any], field: FieldDescriptor, text: str) -> None:
+    value: Any = text
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        value = {"true": True, "false": False}.get(text, text)
+    if field.is_repeated:
+        node.setdefault(field.name, []).append(value)
+    elif field.name in node:
+        raise invalid(f"{field.name} is given twice", field.name)
+    else:
+        node[field.name] = value

@@ -1,0 +1,81 @@
+"""The operator's own means: a token and a service account's key, made once a home, in files of mode 0600."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from yandex.cloud.iam.v1.key_pb2 import Key
+from yandex.cloud.iam.v1.key_service_pb2 import CreateKeyRequest
+from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
+from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
+
+from samovar.core.files import write_private
+from samovar.localcloud.api.tokens import OPERATOR, OPERATOR_LIFETIME, Tokens
+from samovar.localcloud.services.authorization import Access
+from samovar.localcloud.services.iam import KeyService
+from samovar.localcloud.services.resource import stamp
+from samovar.localcloud.services.resource_manager import ensure_folder
+from samovar.localcloud.store.ids import new_id
+from samovar.localcloud.store.store import Store
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What a client needs to act as the operator."""
+
+    folder: Folder
+    token: str
+    key_file: Path
+
+
+def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys: KeyService) -> Operator:
+    """Finds the operator's token and key, or makes them."""
+    token_file, key_file = folder_of_secrets / "operator-token", folder_of_secrets / "operator-key.json"
+    with store.transaction():
+        folder = ensure_folder(store)
+        account_id = _account_of(store, key_file)
+        if not account_id:
+            made = _make_key(store, keys)
+            account_id = made["service_account_id"]
+            write_private(key_file, json.dumps(made, indent=2).encode())
+        _take_out_of_folders(store, account_id)
+        Access(store).grant(folder.id, "admin", account_id)
+    if not token_file.exists() or tokens.subject(token_file.read_text()) != OPERATOR:
+        write_private(token_file, tokens.issue(OPERATOR, OPERATOR_LIFETIME).text.encode())
+    return Operator(folder, token_file.read_text(), key_file)
+
+
+def _account_of(store: Store, key_file: Path) -> str:
+    """Whose key it is, or empty where there is none of use: the file may be older than what the store knows."""
+    try:
+        key = json.loads(key_file.read_text())
+        known = store.get(Key, key["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return known.service_account_id if known else ""
+
+
+def _take_out_of_folders(store: Store, account_id: str) -> None:
+    """No role on a folder reaches an account that lies in none; one of an older home did."""
+    account = store.must(ServiceAccount, account_id)
+    account.folder_id = ""
+    store.put(account)
+
+
+def _make_key(store: Store, keys: KeyService) -> dict[str, str]:
+    """In the form of `yc iam key create`, which the clients read."""
+    account = ServiceAccount(id=new_id("service-account"), name=OPERATOR)
+    account.status = ServiceAccount.ACTIVE
+    stamp(account)
+    store.put(account)
+    made = keys.make(CreateKeyRequest(service_account_id=account.id))
+    return {
+        "id": made.key.id,
+        "service_account_id": account.id,
+        "created_at": made.key.created_at.ToJsonString(),
+        "key_algorithm": Key.Algorithm.Name(made.key.key_algorithm),
+        "public_key": made.key.public_key,
+        "private_key": made.private_key,
+    }

@@ -1,0 +1,33 @@
+"""The one clock of the local cloud: the event loop's, where that has one, else the host's.
+
+Timers go by the loop's `time`. A loop with a clock of its own (`samovar.localcloud.simulated.clock`) says by
+`wall_time` what date that is, so that what is dated and what is waited for never disagree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+
+def now() -> float:
+    """Seconds since 1970."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return time.time()
+    wall_time = getattr(loop, "wall_time", time.time)
+    return float(wall_time())
+
+
+def utc_now() -> datetime:
+    """The same as a date in UTC."""
+    return datetime.fromtimestamp(now(), UTC)
+
+
+def set_now(timestamp: Timestamp) -> None:
+    """The same as `Timestamp.GetCurrentTime`, by this clock."""
+    timestamp.FromNanoseconds(int(now() * 1e9))

@@ -1,0 +1,190 @@
+"""The daemon's process: one a home, its ports and keys, the file by which it is found, and how it ends.
+
+On SIGTERM it ends and leaves the machines running; the next one adopts them. By the local hand (`cloud down`) it takes
+everything off the host first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import io
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import structlog
+
+from samovar.core.errors import ExitCode, SamovarError
+from samovar.localcloud import offline
+from samovar.localcloud.allocation import claim
+from samovar.localcloud.api.admin import hand_routes
+from samovar.localcloud.api.grpc_server import serve_grpc
+from samovar.localcloud.api.pki import ensure_pki
+from samovar.localcloud.api.rest_server import make_rest_server
+from samovar.localcloud.api.storage import Storage
+from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.bootstrap import ensure_operator
+from samovar.localcloud.cloud import Cloud, power_on, running
+from samovar.localcloud.home import Endpoint, Home, QuotaSet
+from samovar.localcloud.offline import host_of, sweep
+from samovar.localcloud.orphans import settle_files
+from samovar.localcloud.ports import LOOPBACK, Ports, listen, ports_of
+from samovar.localcloud.services.ipam import numbers_in_use
+from samovar.localcloud.services.quotas import choose_quotas
+from samovar.localcloud.simulated.host import NoClaim
+from samovar.localcloud.store.backups import Backups, open_store
+
+log = structlog.get_logger(__name__)
+
+ZONE = "ru-central1-a"
+GRACE = 0.5
+
+
+class AlreadyRunning(SamovarError):
+    """Another daemon has this home."""
+
+    code = ExitCode.BUSY
+
+
+async def run(home: Home, quotas: QuotaSet | None = None) -> None:
+    """Serves until a signal or the local hand ends it. Raises AlreadyRunning, HostError.
+
+    `quotas` is kept in the home; None leaves what was chosen before.
+    """
+    with _only_one(home):
+        _log_to_stderr()
+        ports = ports_of(home.root / "ports.json")
+        backups = Backups(home.backups)
+        store = open_store(home.database, backups)
+        settle_files(home, store)
+        no_backup = backups.make(store)
+        held = NoClaim(home) if home.simulation.exists() else claim(home.root, numbers_in_use(store))
+        if held.fresh:
+            await sweep(host_of(home, held.number))
+        host = host_of(home, held.number)
+        tokens = Tokens(home.pki / "token-secret")
+        if quotas:
+            choose_quotas(store, quotas)
+        if held.fresh:
+            power_on(store)
+            held.mark(fresh=False)
+        cloud = Cloud(home, store, tokens, host)
+        cloud.notices.report("backup", *filter(None, [no_backup]))
+        end = _Ending()
+        async with _serving(home, ports, cloud, tokens, end) as endpoint, running(cloud):
+            home.write_endpoint(endpoint)
+            log.info("serving", grpc=endpoint.grpc, rest=endpoint.rest, number=held.number)
+            await end.wait()
+        if end.take_down:
+            log.info("taking everything down")
+            held.mark(fresh=True)
+            await cloud.take_down()
+            held.release(keep_number=bool(numbers_in_use(store)))
+        home.endpoint_file.unlink(missing_ok=True)
+        store.close()
+
+
+async def take_down(home: Home) -> None:
+    """Takes off the host what a daemon that ended has left there. Raises AlreadyRunning where one runs."""
+    with _only_one(home):
+        _log_to_stderr()
+        await offline.take_down(home)
+
+
+class _Ending:
+    """Why the daemon ends: by a signal, or by the local hand, which wants the host left clean."""
+
+    def __init__(self) -> None:
+        self.take_down = False
+        self._event = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._event.set)
+
+    def shut_down(self) -> None:
+        self.take_down = True
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+@contextlib.asynccontextmanager
+async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: _Ending) -> AsyncIterator[Endpoint]:
+    """Both ports, for as long as the context lasts."""
+    pki, number = ensure_pki(home.pki), cloud.host.number
+    operator = ensure_operator(home.pki, cloud.store, tokens, cloud.keys)
+    endpoint = Endpoint(
+        pid=os.getpid(),
+        number=number,
+        grpc=f"{LOOPBACK}:{ports.grpc}",
+        rest=f"{LOOPBACK}:{ports.rest}",
+        ca=str(pki.ca),
+        token=operator.token,
+        key_file=str(operator.key_file),
+        cloud_id=operator.folder.cloud_id,
+        folder_id=operator.folder.id,
+        zone=ZONE,
+        oauth_token=tokens.oauth,
+    )
+
+    def report() -> dict[str, Any]:
+        reach = {"grpc": endpoint.grpc, "rest": endpoint.rest}
+        return {"pid": endpoint.pid, "number": number, "endpoint": reach, **cloud.report()}
+
+    routes = [*Storage(home.uploads).routes(), *hand_routes(cloud, report, end.shut_down)]
+    cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
+    rest = await make_rest_server(cloud.api, routes, pki)
+    await rest.answer_at(listen(ports.rest))
+    cloud.inner_api.answer_by(await make_rest_server(cloud.api, (), pki))
+    grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
+    try:
+        yield endpoint
+    finally:
+        await grpc.stop(GRACE)
+        await rest.close()
+        await cloud.inner_api.close()
+
+
+@contextlib.contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """The kernel frees the lock when the daemon dies, however it dies."""
+    with (home.root / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning(
+                f"a daemon runs in {home.root} already", remedy="./cli.py cloud status shows it"
+            ) from error
+        yield
+
+
+def _log_to_stderr() -> None:
+    """One JSON object a line; whoever starts the daemon says where stderr goes."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(_Patient(io.BytesIO())),
+    )
+
+
+class _Patient(io.TextIOWrapper):
+    """The daemon outlives a full disk below its log: what cannot be written is lost, and the work goes on."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()

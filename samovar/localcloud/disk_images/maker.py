@@ -1,0 +1,90 @@
+"""Makes RAW files on this host: the scripts here, in namespaces that die with them, and coreutils.
+
+Public images are kept in this user's cache, for all clouds together: one is made once, until what goes into it changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import structlog
+
+from samovar.core.apt_mirrors import LISTED, host_release, sources
+from samovar.core.errors import HostError
+from samovar.core.paths import cache_dir
+from samovar.core.process import IN_NAMESPACES, run_async
+
+log = structlog.get_logger(__name__)
+
+Command: TypeAlias = list[str | Path]
+
+HERE = Path(__file__).parent
+TIMEOUT = 3600.0
+RESERVE = 2 << 30
+"""Bytes that must be free before something is made that may take a good part of them."""
+
+
+class HostMaker:
+    """The real one."""
+
+    async def standard(self, suite: str, out: Path) -> None:
+        lines = sources(suite, (await run_async(LISTED)).stdout, host_release())
+        kept = cache_dir() / "standard" / f"{suite}-{_digest(lines)}.raw"
+        if not kept.exists():
+            await self._make_standard(suite, lines, kept)
+        await self._link(kept, out)
+
+    async def merged(self, image: Path, disk: Path, out: Path) -> None:
+        _demand_room(out.parent)
+        await run_async([*IN_NAMESPACES, "bash", HERE / "merge.sh", image, disk, out], timeout=TIMEOUT)
+
+    def fetched(self, uri: str, out: Path) -> bool:  # noqa: ARG002 - the contract's
+        """Nothing is taken from outside but packages, from the host's mirrors."""
+        return False
+
+    async def copied(self, source: Path, out: Path, size: int = 0) -> None:
+        _demand_room(out.parent)
+        partial = out.with_suffix(".new")
+        await run_async(["cp", "--reflink=auto", "--sparse=always", source, partial], timeout=TIMEOUT)
+        if partial.stat().st_size < size:
+            os.truncate(partial, size)
+        partial.replace(out)
+
+    async def _make_standard(self, suite: str, lines: Sequence[str], kept: Path) -> None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        _demand_room(kept.parent)
+        began = time.monotonic()
+        log.info("making a public image, which takes half a minute or more", suite=suite)
+        # Another cloud of this user may be making it: then the script finds it there.
+        alone = ("flock", "--no-fork", kept.parent / "lock")
+        command: Command = [*alone, *IN_NAMESPACES, "bash", HERE / "standard.sh", suite, kept]
+        await run_async(command, stdin="\n".join(lines) + "\n", timeout=TIMEOUT)
+        log.info("made a public image", suite=suite, seconds=round(time.monotonic() - began, 1))
+
+    async def _link(self, kept: Path, out: Path) -> None:
+        """A second name of the same file, where the cache is in the same file system."""
+        try:
+            os.link(kept, out)
+        except FileExistsError:
+            return
+        except OSError:
+            await self.copied(kept, out)
+
+
+def _digest(lines: Sequence[str]) -> str:
+    """Of all that goes into a public image; of the packages it is the mirrors alone that are known before."""
+    found = hashlib.sha256("\n".join(lines).encode())
+    for file in sorted(path for path in HERE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}):
+        found.update(str(file.relative_to(HERE)).encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _demand_room(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < RESERVE:
+        raise HostError(f"no room in {folder}: less than {RESERVE >> 30} GiB is free", remedy="make room there")

@@ -1,0 +1,136 @@
+"""The home folder of one local cloud: everything that it keeps, and the small file by which it is found again."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from samovar.core.errors import HostError
+from samovar.core.files import write_private
+
+OTHERS = 0o077
+"""What a mode gives to the group and to everybody."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a running daemon answers; written once it does. Addresses are `host:port`."""
+
+    pid: int
+    number: int
+    grpc: str
+    rest: str
+    ca: str
+    token: str
+    key_file: str
+    cloud_id: str
+    folder_id: str
+    zone: str
+    oauth_token: str
+
+
+class QuotaSet(StrEnum):
+    """Which quotas hold in a home: those that a new cloud of Yandex has, or raised ones."""
+
+    RAISED = "raised"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The paths in a cloud's home folder. Secrets are in files of mode 0600 in a folder of mode 0700."""
+
+    root: Path
+
+    @property
+    def endpoint_file(self) -> Path:
+        return self.root / "endpoint.json"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "cloud.sqlite"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "daemon.log"
+
+    @property
+    def calls(self) -> Path:
+        """Every call of the API that changes something, a JSON object a line."""
+        return self.root / "calls.jsonl"
+
+    @property
+    def pki(self) -> Path:
+        return self.root / "pki"
+
+    @property
+    def images(self) -> Path:
+        """RAW files, each under its image's id."""
+        return self.root / "images"
+
+    def image(self, image_id: str) -> Path:
+        return self.images / f"{image_id}.raw"
+
+    def disk(self, disk_id: str) -> Path:
+        return self.disks / f"{disk_id}.raw"
+
+    @property
+    def simulation(self) -> Path:
+        """How the machines are simulated, in JSON; not there where they are real."""
+        return self.root / "simulation.json"
+
+    @property
+    def uploads(self) -> Path:
+        """What was put into image storage: `<digest>.raw`."""
+        return self.root / "uploads"
+
+    @property
+    def disks(self) -> Path:
+        """RAW files, each under its disk's id."""
+        return self.root / "disks"
+
+    @property
+    def quarantine(self) -> Path:
+        """Disks and images that the store did not know: `<time>/<disks or images>/<id>.raw`."""
+        return self.root / "quarantine"
+
+    @property
+    def backups(self) -> Path:
+        """Copies of the store, the time in their names."""
+        return self.root / "backups"
+
+    @property
+    def machines(self) -> Path:
+        """The machine driver's own: `<machine id>/`, with the serial console in it."""
+        return self.root / "machines"
+
+    @property
+    def networks(self) -> Path:
+        """The fabric's own: `<network id>/`, with the leases and the records of its name server in it."""
+        return self.root / "networks"
+
+    def make(self) -> None:
+        """Makes what is missing. Raises HostError for a folder that is open to others and may be more than a home."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._close_to_others()
+        kept = (self.pki, self.images, self.uploads, self.disks, self.backups)
+        for folder in (*kept, self.machines, self.networks):
+            folder.mkdir(exist_ok=True, mode=0o700)
+
+    def _close_to_others(self) -> None:
+        """A home is its owner's alone; any other folder is not ours to change."""
+        mode = stat.S_IMODE(self.root.stat().st_mode)
+        if not mode & OTHERS:
+            return
+        if any(self.root.iterdir()) and not self.pki.is_dir():
+            raise HostError(
+                f"{self.root} is open to other users (mode {mode:04o}), and is no home of a local cloud yet",
+                remedy=f"give --home a folder of its own; or, if it is meant for this alone: chmod 700 {self.root}",
+            )
+        self.root.chmod(mode & ~OTHERS)
+
+    def write_endpoint(self, endpoint: Endpoint) -> None:
+        write_private(self.endpoint_file, json.dumps(asdict(endpoint), indent=2))

@@ -1,0 +1,116 @@
+"""A host without systemd: control groups made by hand, and a process that is nobody's child.
+
+cgroup2 counts a machine's processes and kills them. Size and device fence are set by the controllers of cgroup v1 where
+they are mounted, else by those of cgroup2 - which has none for devices but a BPF program, and so no fence here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from samovar.localcloud.machines import cgroups
+from samovar.localcloud.machines.detached_process import spawn_detached
+from samovar.localcloud.machines.spec import Machine
+from samovar.localcloud.machines.supervisor import BlockDevice
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+CGROUPS = Path("/sys/fs/cgroup")
+PERIOD = 100_000  # microseconds, the kernel's own default
+# null, zero, full, random, urandom, tty, console, ptmx, pts, net/tun
+CHARACTER_DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*", "10:200")
+
+Settings = Iterator[tuple[str, str]]
+
+
+class ByHand:
+    """Control groups `<prefix>/<machine>` in each hierarchy that serves."""
+
+    def __init__(self, prefix: str, root: Path = CGROUPS) -> None:
+        self._prefix = prefix
+        self._root = root
+        unified = root / "unified"
+        self._cgroup2 = unified if unified.is_dir() else root
+        self._v1 = tuple(name for name in ("memory", "cpu", "devices") if (root / name / "cgroup.procs").exists())
+        if "devices" not in self._v1:
+            log.warning(
+                "no device fence: root in a machine can open every block device of this host", cgroups=str(root)
+            )
+
+    def unit(self, machine_id: str) -> Path:
+        return self._cgroup2 / self._prefix / machine_id
+
+    def groups(self, machine_id: str) -> tuple[Path, ...]:
+        return tuple(self._root / name / self._prefix / machine_id for name in self._v1)
+
+    def machines(self) -> frozenset[str]:
+        return frozenset(path.parent.name for path in (self._cgroup2 / self._prefix).glob("*/cgroup.procs"))
+
+    async def launch(
+        self, machine: Machine, devices: Sequence[BlockDevice], argv: Sequence[str | Path], console: Path
+    ) -> None:
+        self._enable()
+        cgroups.write(self.unit(machine.id), () if self._v1 else _size_v2(machine))
+        settings = {"memory": _memory_v1(machine), "cpu": _cpu_v1(machine), "devices": _fence_v1(devices)}
+        for name, group in zip(self._v1, self.groups(machine.id), strict=True):
+            cgroups.write(group, settings[name])
+        await spawn_detached(argv, console)
+
+    async def release(self, machine_id: str) -> None:
+        await asyncio.to_thread(self._remove, machine_id)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._remove, "")
+
+    def _enable(self) -> None:
+        """cgroup2 gives a controller to a group only if all groups above it hand it on."""
+        (self._cgroup2 / self._prefix).mkdir(exist_ok=True)
+        offered = (self._cgroup2 / "cgroup.controllers").read_text().split()
+        for group in (self._cgroup2, self._cgroup2 / self._prefix):
+            for name in offered:
+                (group / "cgroup.subtree_control").write_text(f"+{name}")
+
+    def _remove(self, machine_id: str) -> None:
+        """In every hierarchy: on a hybrid host nspawn makes the same group in that of systemd, too."""
+        for hierarchy in {self._cgroup2, *self._root.iterdir()}:
+            cgroups.remove(hierarchy / self._prefix / machine_id)
+
+
+def _quota(machine: Machine) -> int:
+    return PERIOD * machine.cores * machine.core_fraction // 100
+
+
+def _size_v2(machine: Machine) -> Settings:
+    yield "memory.max", str(machine.memory)
+    yield "memory.swap.max", "0"
+    yield "cpu.max", f"{_quota(machine)} {PERIOD}"
+
+
+def _memory_v1(machine: Machine) -> Settings:
+    yield "memory.limit_in_bytes", str(machine.memory)
+
+
+def _cpu_v1(machine: Machine) -> Settings:
+    yield "cpu.cfs_quota_us", str(_quota(machine))
+
+
+def _fence_v1(devices: Sequence[BlockDevice]) -> Settings:
+    yield "devices.deny", "a"
+    for number in CHARACTER_DEVICES:
+        yield "devices.allow", f"c {number} rwm"
+    for device in devices:
+        yield "devices.allow", f"b {_number(device.path)} {'rw' if device.writable else 'r'}"
+
+
+def _number(device: Path) -> str:
+    rdev = device.stat().st_rdev
+    return f"{os.major(rdev)}:{os.minor(rdev)}"

@@ -1,0 +1,174 @@
+"""The machine driver: systemd-nspawn containers that outlive the daemon and are found again by what the host shows.
+
+A machine is its folder (it was started and not removed), its control group (what runs) and two files in the folder: the
+console and, once it has ended by itself, the exit code. All else that a start makes - mounts, loop devices, what nspawn
+keeps in /run - belongs to the machine's own processes and goes with the last of them (boot.sh).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from samovar.core.errors import HostError, WaitTimeout
+from samovar.core.process import run_async
+from samovar.core.waiting import Pending, wait_for_async
+from samovar.localcloud.machines import cgroups, console, guest_proc, nspawn
+from samovar.localcloud.machines.host import keeper_of_this_host
+from samovar.localcloud.machines.loop_devices import attached
+from samovar.localcloud.machines.spec import Machine, Observed
+from samovar.localcloud.machines.supervisor import BlockDevice
+
+START_TIMEOUT = 180.0  # seconds; 0.2 on a host at rest, 100 times that for several machines on an emulated one
+KILL_TIMEOUT = 30.0
+POWER_OFF = signal.SIGRTMIN + 4  # systemd(1)
+JOURNAL_MB = 16  # small, so that a boot disk is made in 20 ms
+CONSOLE_LINES = 5
+ROOM = 256 << 20
+
+
+class NspawnDriver:
+    """Machines of one cloud, each in `home_machines`/<id>. One call at a time for a machine, machines side by side."""
+
+    def __init__(self, home_machines: Path, prefix: str) -> None:
+        self._home = home_machines.resolve()
+        self._keeper = keeper_of_this_host(prefix)
+
+    async def start(self, machine: Machine) -> None:
+        if cgroups.populated(self._keeper.unit(machine.id)):
+            return
+        await self._keeper.release(machine.id)
+        _check_room(machine)
+        self._prepare(machine)
+        await _make_boot_disk(machine)
+        try:
+            with ExitStack() as loops:
+                await self._launch(machine, loops)
+                await self._booted(machine.id)
+        except BaseException:
+            await self.kill(machine.id)
+            raise
+
+    async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:
+        init = cgroups.init_pid(self._keeper.unit(machine_id))
+        if init is not None:
+            with suppress(ProcessLookupError):
+                os.kill(init, POWER_OFF)
+        try:
+            await self._ended(machine_id, grace)
+        except WaitTimeout:
+            await self.kill(machine_id)
+
+    async def kill(self, machine_id: str) -> None:
+        cgroups.kill(self._keeper.unit(machine_id))
+        await self._ended(machine_id, KILL_TIMEOUT)
+
+    async def remove(self, machine_id: str) -> None:
+        await self.kill(machine_id)
+        await self._keeper.release(machine_id)
+        folder = self._home / machine_id
+        if folder.exists():
+            await asyncio.to_thread(shutil.rmtree, folder)
+
+    def observe(self) -> Mapping[str, Observed]:
+        """A machine whose folder was lost is seen as long as it runs, so that it can be removed."""
+        folders = frozenset(folder.name for folder in self._home.iterdir())
+        return {machine_id: self._observed(machine_id) for machine_id in folders | self._keeper.machines()}
+
+    def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
+        return cgroups.processes(self._keeper.unit(machine_id), unit)
+
+    def kill_processes(self, machine_id: str, unit: str) -> None:
+        for pid in self.processes(machine_id, unit):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def console(self, machine_id: str) -> bytes:
+        return console.read(self._home / machine_id / "console")
+
+    async def close(self) -> None:
+        if not any(machine.running for machine in self.observe().values()):
+            await self._keeper.close()
+
+    def _prepare(self, machine: Machine) -> None:
+        """The machine's folder, as if it had never run."""
+        folder = self._home / machine.id
+        for mount_point in ("image", "disk", "root"):
+            (folder / mount_point).mkdir(parents=True, exist_ok=True)
+        (folder / "exit").unlink(missing_ok=True)
+        console.clear(folder / "console")
+        guest_proc.write_guest_files(folder / "size", memory=machine.memory, cores=machine.cores)
+
+    async def _launch(self, machine: Machine, loops: ExitStack) -> None:
+        """The machine's processes take hold of the loop devices before `loops` lets go of them."""
+        folder = self._home / machine.id
+        image = loops.enter_context(attached(machine.image, read_only=True))
+        disk = loops.enter_context(attached(machine.boot_disk))
+        data = {each.device_name: loops.enter_context(attached(each.path)) for each in machine.disks}
+        fence = [BlockDevice(image, writable=False)]
+        fence += [BlockDevice(device, writable=True) for device in (disk, *data.values())]
+        held = (*self._keeper.groups(machine.id), *data.values())
+        life: tuple[str | Path, ...] = (*nspawn.BOOT, folder, self._keeper.unit(machine.id), image, disk, *held, "--")
+        argv = (*life, *nspawn.arguments(machine, folder, data))
+        await self._keeper.launch(machine, fence, argv, folder / "console")
+
+    async def _booted(self, machine_id: str) -> None:
+        folder, unit = self._home / machine_id, self._keeper.unit(machine_id)
+
+        def init() -> int | Pending:
+            pid = cgroups.init_pid(unit)
+            if pid is not None:
+                return pid
+            last = console.last_lines(folder / "console", CONSOLE_LINES)
+            if (folder / "exit").exists():
+                raise HostError(f"machine {machine_id} ended before its init ran: {last}")
+            return Pending(last)
+
+        await wait_for_async(f"init of machine {machine_id}", init, timeout=START_TIMEOUT, interval=0.01, ceiling=0.05)
+
+    async def _ended(self, machine_id: str, timeout: float) -> None:
+        unit = self._keeper.unit(machine_id)
+
+        def empty() -> bool | Pending:
+            return Pending("processes in its control group") if cgroups.populated(unit) else True
+
+        await wait_for_async(f"end of machine {machine_id}", empty, timeout=timeout, interval=0.005, ceiling=0.05)
+
+    def _observed(self, machine_id: str) -> Observed:
+        unit = self._keeper.unit(machine_id)
+        if cgroups.populated(unit):
+            return Observed(running=True, pid=cgroups.init_pid(unit))
+        return Observed(running=False, exit_code=_exit_code(self._home / machine_id / "exit"))
+
+
+def _check_room(machine: Machine) -> None:
+    """Disks are sparse: a machine on a full one would start, and fail at its first file in words of its own."""
+    folder = machine.boot_disk.parent
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise HostError(
+            f"no space is left for machine {machine.id}: {free >> 20} MiB are free in {folder}, it takes {ROOM >> 20}",
+            remedy="free some, and start it again; a group does so by itself",
+        )
+
+
+async def _make_boot_disk(machine: Machine) -> None:
+    if machine.boot_disk.exists():
+        return
+    partial = machine.boot_disk.with_suffix(".new")
+    with partial.open("wb") as sparse:
+        sparse.truncate(machine.boot_disk_size)
+    await run_async(["mkfs.ext4", "-q", "-F", "-m", "0", "-J", f"size={JOURNAL_MB}", "-E", "nodiscard", partial])
+    partial.replace(machine.boot_disk)
+
+
+def _exit_code(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # not there, or being written
+        return None

@@ -1,0 +1,111 @@
+"""Loop devices that last as long as somebody holds them open: nothing of a machine is left to detach.
+
+The `losetup` program cannot make these in one step, so this speaks to the kernel (loop(4), LOOP_CONFIGURE).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from samovar.core.errors import HostError
+
+CONTROL = Path("/dev/loop-control")
+SYS_BLOCK = Path("/sys/block")
+
+_CTL_GET_FREE = 0x4C82
+_CONFIGURE = 0x4C0A
+_GET_STATUS64 = 0x4C05
+_READ_ONLY = 1
+_AUTOCLEAR = 4
+_INFO64 = struct.Struct("5Q4I64s64s32s2Q")  # struct loop_info64
+_CONFIG = struct.Struct(f"2I{_INFO64.size}s8Q")  # struct loop_config
+_ATTEMPTS = 32  # others take free devices too
+_PAUSE = 0.002  # seconds
+
+
+@contextmanager
+def attached(file: Path, *, read_only: bool = False) -> Iterator[Path]:
+    """Yields a loop device on `file`; whoever opened or mounted it by the end of the context keeps it alive.
+
+    Raises HostError. A read-only file has one device for all who ask: mounts of one device share one page cache.
+    """
+    try:
+        device, held = (_shared(file) if read_only else None) or _make(file, read_only=read_only)
+    except OSError as error:
+        raise HostError(f"no loop device on {file}: {error.strerror}") from error
+    try:
+        yield device
+    finally:
+        os.close(held)
+
+
+def _make(file: Path, *, read_only: bool) -> tuple[Path, int]:
+    mode = os.O_RDONLY if read_only else os.O_RDWR
+    backing = os.open(file, mode | os.O_CLOEXEC)
+    try:
+        for _ in range(_ATTEMPTS):
+            device = _free()
+            held = os.open(device, mode | os.O_CLOEXEC)
+            if _configure(held, backing, file, read_only=read_only):
+                return device, held
+            os.close(held)
+            time.sleep(_PAUSE)
+    finally:
+        os.close(backing)
+    raise OSError(errno.EBUSY, "no free loop device", str(file))
+
+
+def _free() -> Path:
+    control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        return Path(f"/dev/loop{fcntl.ioctl(control, _CTL_GET_FREE)}")
+    finally:
+        os.close(control)
+
+
+def _configure(device: int, backing: int, file: Path, *, read_only: bool) -> bool:
+    """False if somebody else was faster."""
+    flags = _AUTOCLEAR | (_READ_ONLY if read_only else 0)
+    name = os.fsencode(file)[-63:]
+    info = _INFO64.pack(0, 0, 0, 0, 0, 0, 0, 0, flags, name, b"", b"", 0, 0)
+    try:
+        fcntl.ioctl(device, _CONFIGURE, _CONFIG.pack(backing, 0, info, *(8 * (0,))))
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return False
+        raise
+    return True
+
+
+def _shared(file: Path) -> tuple[Path, int] | None:
+    """A read-only device that somebody has on `file` already, opened so that it stays."""
+    name, status = str(file.resolve()), file.stat()
+    wanted = (status.st_dev, status.st_ino, _AUTOCLEAR | _READ_ONLY)
+    for entry in SYS_BLOCK.glob("loop*/loop/backing_file"):
+        with suppress(OSError):  # any of them may go while we look
+            if entry.read_text().rstrip("\n") != name:
+                continue
+            device = Path("/dev") / entry.parent.parent.name
+            held = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+            if _backing(held) == wanted:
+                return device, held
+            os.close(held)
+    return None
+
+
+def _backing(device: int) -> tuple[int, int, int] | None:
+    """Device and inode number of the file below, and the loop device's flags; None if it lost its file meanwhile."""
+    info = bytearray(_INFO64.size)
+    try:
+        fcntl.ioctl(device, _GET_STATUS64, info)
+    except OSError:
+        return None
+    fields = _INFO64.unpack(bytes(info))
+    return fields[0], fields[1], fields[8]

@@ -1,0 +1,176 @@
+"""What links, addresses and neighbours a network should have, and the `ip` commands that lead there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from samovar.localcloud.network.names import (
+    BRIDGES,
+    INTERFACE,
+    PORTS,
+    UPLINK,
+    Names,
+    bridge,
+    bridge_mac,
+    gateway,
+    name_server,
+    port,
+)
+from samovar.localcloud.network.spec import Network
+
+Neighbour = tuple[str, str]
+"""An interface and an address on it."""
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A subnet's bridge; `addresses` with their prefix length, the gateway's first: replies are masked behind it."""
+
+    name: str
+    mac: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A machine's cable, from its bridge to the `eth0` in its own namespace."""
+
+    name: str
+    bridge: str
+    mac: str
+    namespace: str
+
+
+@dataclass(frozen=True)
+class Links:
+    """The inside of a network: what `ip` should show there. Machines without power have neither port nor namespace."""
+
+    bridges: tuple[Bridge, ...]
+    ports: tuple[Port, ...]
+    neighbours: Mapping[Neighbour, str]
+
+
+@dataclass(frozen=True)
+class Link:
+    """An interface as it is."""
+
+    up: bool
+    addresses: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is there now: the network's interfaces, its permanent neighbours, and namespaces of machines it may have."""
+
+    links: Mapping[str, Link] = field(default_factory=dict)
+    neighbours: frozenset[Neighbour] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+
+
+def links(network: Network, names: Names) -> Links:
+    """What `network` comes to as links."""
+    bridges = {subnet.id: bridge(subnet) for subnet in network.subnets}
+    return Links(
+        bridges=tuple(
+            Bridge(
+                name=bridge(subnet),
+                mac=bridge_mac(subnet),
+                addresses=(f"{gateway(subnet)}/{subnet.cidr.prefixlen}", f"{name_server(subnet)}/32"),
+            )
+            for subnet in network.subnets
+        ),
+        ports=tuple(
+            Port(port(nic), bridges[nic.subnet_id], nic.mac, names.machine(nic.machine_id))
+            for nic in network.nics
+            if nic.plugged
+        ),
+        neighbours={(bridges[nic.subnet_id], str(nic.address)): nic.mac for nic in network.nics},
+    )
+
+
+def changes(wanted: Links, seen: Seen) -> tuple[str, ...]:
+    """Lines for `ip -batch` inside the network's namespace; new ports stay down. What is there may be set again."""
+    return (*_removals(wanted, seen), *_bridges(wanted, seen), *_ports(missing(wanted, seen)), *_neighbours(wanted))
+
+
+def missing(wanted: Links, seen: Seen) -> tuple[Port, ...]:
+    """Ports to make. One that is down lost its power: it is made anew, for a power cut leaves nothing of a machine."""
+    return tuple(port for port in wanted.ports if not _whole(port, seen))
+
+
+def raising(ports: Iterable[Port]) -> tuple[str, ...]:
+    """Lines for `ip -batch` that put ports to work, once both of their ends are made: a port that is up is whole."""
+    return tuple(f"link set {port.name} up" for port in ports)
+
+
+def forwarding(wanted: Links) -> tuple[str, ...]:
+    """Lines for `bridge -batch`: the bridges learn nothing by themselves, so no machine can pass for another."""
+    return tuple(f"fdb replace {port.mac} dev {port.name} master static" for port in wanted.ports)
+
+
+def _whole(port: Port, seen: Seen) -> bool:
+    return port.name in seen.links and seen.links[port.name].up and port.namespace in seen.namespaces
+
+
+def _removals(wanted: Links, seen: Seen) -> Iterator[str]:
+    """Ports go before namespaces: a namespace gives the names of its links free only some time after its end."""
+    whole = {port.name: port.namespace for port in wanted.ports if _whole(port, seen)}
+    keep = {*whole, *(bridge.name for bridge in wanted.bridges)}
+    ours = (name for name in seen.links if name.startswith((PORTS, BRIDGES)))
+    yield from (f"link del {name}" for name in sorted(ours, reverse=True) if name not in keep)
+    yield from (f"netns del {name}" for name in sorted(seen.namespaces - set(whole.values())))
+    lost = {bridge for bridge, _ in seen.neighbours} & {bridge.name for bridge in wanted.bridges}
+    yield from (
+        f"neigh del {address} dev {bridge}"
+        for bridge, address in sorted(seen.neighbours - wanted.neighbours.keys())
+        if bridge in lost
+    )
+
+
+def _bridges(wanted: Links, seen: Seen) -> Iterator[str]:
+    for want in wanted.bridges:
+        now = seen.links.get(want.name)
+        if now is None:
+            yield f"link add {want.name} address {want.mac} type bridge forward_delay 0 mcast_snooping 0"
+        else:
+            yield from (f"address del {old} dev {want.name}" for old in sorted(now.addresses - {*want.addresses}))
+        yield from (f"address replace {address} dev {want.name}" for address in want.addresses)
+        yield f"link set {want.name} up"
+
+
+def _ports(ports: tuple[Port, ...]) -> Iterator[str]:
+    """Isolated ports do not see each other: every packet is routed, hence filtered."""
+    for made in ports:
+        yield f"netns add {made.namespace}"
+        yield f"link add {made.name} type veth peer name {INTERFACE} address {made.mac} netns {made.namespace}"
+        yield f"link set {made.name} master {made.bridge}"
+        yield f"link set {made.name} type bridge_slave isolated on learning off flood off"
+
+
+def _neighbours(wanted: Links) -> Iterator[str]:
+    for (device, address), mac in wanted.neighbours.items():
+        yield f"neigh replace {address} lladdr {mac} dev {device} nud permanent"
+
+
+def sysctls(wanted: Links) -> Mapping[str, str]:
+    """Settings below /proc/sys/net inside the network.
+
+    `proxy_delay` 0: first connects take 0.6 ms instead of up to 0.8 s. `route_localnet`: replies to the host's
+    clients come in by the bridges. Connection tracking forgets ended flows sooner than in 2 minutes, or 2000
+    connections a second fill its table; and idle ones after 180 s, as Yandex Cloud documents (security-groups.md).
+    """
+    settings = {
+        "ipv4/ip_forward": "1",
+        "bridge/bridge-nf-call-iptables": "0",
+        "netfilter/nf_conntrack_tcp_timeout_time_wait": "10",
+        "netfilter/nf_conntrack_tcp_timeout_established": "180",
+        f"ipv4/conf/{UPLINK}/route_localnet": "1",
+    }
+    for scope in ("all", "default"):
+        settings |= {f"ipv4/conf/{scope}/send_redirects": "0", f"ipv4/conf/{scope}/rp_filter": "0"}
+        settings |= {f"ipv6/conf/{scope}/disable_ipv6": "1"}
+    for made in wanted.bridges:
+        settings |= {f"ipv4/conf/{made.name}/{key}": "1" for key in ("proxy_arp_pvlan", "route_localnet")}
+        settings |= {f"ipv4/conf/{made.name}/send_redirects": "0", f"ipv4/neigh/{made.name}/proxy_delay": "0"}
+    return settings

@@ -1,0 +1,143 @@
+"""What the rest of the local cloud says to the fabric: whole networks as values; the kernel is brought in line."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from samovar.localcloud.network.health_checks import Result, Target
+
+
+class Transport(StrEnum):
+    """The protocols that a listener takes."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """A subnet: a bridge. `.1` is its gateway, `.2` its name server. `index` is unique within the network (1-99).
+
+    Balancers inside the network send to targets in the client's `zone` first.
+    """
+
+    id: str
+    index: int
+    cidr: IPv4Network
+    zone: str = ""
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A machine's network interface. `hostname` and `aliases` are the names under which the network's DNS knows it.
+
+    `plugged` is False for a machine without power. `public` is its one-to-one NAT address, if it has one. `egress`
+    says whether it has a way out of the network: a public address, or a route to a NAT gateway.
+    """
+
+    machine_id: str
+    subnet_id: str
+    mac: str
+    address: IPv4Address
+    hostname: str
+    plugged: bool = True
+    aliases: tuple[str, ...] = ()
+    public: IPv4Address | None = None
+    egress: bool = False
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One listener of a balancer: connections to `address:port` go to `target_port` of one of `targets`.
+
+    `address` is a public one (127.66.N.x), or an address of one of the network's own subnets. `registered` are all
+    targets that the balancer has, also those that it does not send to now; `checked` are the ports that it probes.
+    """
+
+    address: IPv4Address
+    port: int
+    transport: Transport
+    target_port: int
+    targets: tuple[IPv4Address, ...]
+    registered: tuple[IPv4Address, ...]
+    checked: tuple[tuple[IPv4Address, int], ...] = ()
+
+    @property
+    def is_internal(self) -> bool:
+        return not self.address.is_loopback
+
+
+class Direction(StrEnum):
+    """Whether a rule is of what comes to a machine, or of what goes from it."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a security group lets through, from or to `peers`. `protocol` is its IP number, `ports` the first and last.
+
+    None is any. Groups and predefined targets are named by the addresses that they come to.
+    """
+
+    direction: Direction
+    peers: tuple[IPv4Network, ...]
+    protocol: int | None = None
+    ports: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class SecurityGroup:
+    """The rules that hold for its members. A machine of no group may send and be sent anything."""
+
+    members: tuple[IPv4Address, ...]
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The whole of a VPC network. `index` (1-99) is unique within the cloud."""
+
+    id: str
+    index: int
+    subnets: tuple[Subnet, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+    security_groups: tuple[SecurityGroup, ...] = ()
+
+
+class Fabric(Protocol):
+    """Brings the host's kernel in line with networks as values. Every call can be repeated."""
+
+    async def apply(self, network: Network) -> None:
+        """Makes what is missing, changes what differs, removes what is no longer there; rules in one transaction."""
+
+    async def remove(self, network_id: str) -> None:
+        """Leaves nothing of the network on the host."""
+
+    async def unplug(self, network_id: str, machine_id: str) -> None:
+        """Takes the machine's port down at once, as a power cut does, before anything answers for it."""
+
+    async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
+        """Ends what connection tracking still sends to a target that left a balancer."""
+
+    def netns_of(self, machine_id: str) -> str:
+        """The name of the network namespace that holds the machine's eth0."""
+
+    def socket_in(self, network_id: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        """A socket of the network's own namespace, not bound, not blocking: how the daemon listens and probes there."""
+
+    async def probe(self, target: Target) -> Result:
+        """One probe of a health check, from the network's own address for that; over within the check's timeout."""
+
+    async def routed(self) -> frozenset[IPv4Address] | None:
+        """The public addresses that the host sends to these networks, whoever else wanted them; None without a host."""
+
+    async def close(self) -> None:
+        """Removes every network that is left, of an earlier run of the daemon too."""

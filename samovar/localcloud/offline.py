@@ -1,0 +1,78 @@
+"""What is done on the host for a cloud whose daemon does not run: to show what outlived it, and to take that off."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import Any
+
+import structlog
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+
+from samovar.localcloud.allocation import Claim, claimed
+from samovar.localcloud.cloud import Host
+from samovar.localcloud.disk_images.maker import HostMaker
+from samovar.localcloud.home import Home
+from samovar.localcloud.machines.driver import NspawnDriver
+from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.services.ipam import numbers_in_use
+from samovar.localcloud.simulated.host import NUMBER, NoClaim, simulated_host
+from samovar.localcloud.store.store import Store, names
+
+log = structlog.get_logger(__name__)
+
+
+def host_of(home: Home, number: int) -> Host:
+    """The host as the cloud of that number has it."""
+    if home.simulation.exists():
+        return simulated_host(home)
+    driver, fabric = NspawnDriver(home.machines, f"samovar-{number}"), KernelFabric(number, home.networks)
+    return Host(number, driver, fabric, HostMaker())
+
+
+async def sweep(host: Host) -> None:
+    """Takes everything of the cloud of that number off the host, whosever it was."""
+    for machine_id in host.driver.observe():
+        log.warning("left behind by another cloud", machine=machine_id)
+        await host.driver.remove(machine_id)
+    await host.fabric.close()
+    await host.driver.close()
+
+
+async def take_down(home: Home) -> None:
+    """Leaves nothing of the home's cloud on the host. The store stays: what ran runs again after `cloud up`."""
+    number = _number(home)
+    if number is not None:
+        held = NoClaim(home) if home.simulation.exists() else Claim(number, home.root, fresh=False)
+        held.mark(fresh=True)
+        await sweep(host_of(home, number))
+        held.release(keep_number=_may_have_addresses(home))
+    home.endpoint_file.unlink(missing_ok=True)
+
+
+def _number(home: Home) -> int | None:
+    return NUMBER if home.simulation.exists() else claimed(home.root)
+
+
+def _may_have_addresses(home: Home) -> bool:
+    """Whether the store holds a public address; a store that cannot be read may."""
+    if home.database.exists():
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(Store(home.database)) as store:
+            return bool(numbers_in_use(store))
+    return True
+
+
+def running_machines(home: Home) -> list[dict[str, Any]]:
+    """The machines that run on the host, as plain values; without a name where the store cannot be read."""
+    number = _number(home)
+    if number is None:
+        return []
+    known: dict[str, str] = {}
+    with contextlib.suppress(sqlite3.Error):
+        known = names(home.database, Instance)
+    observed = host_of(home, number).driver.observe()
+    running = {machine_id: seen for machine_id, seen in observed.items() if seen.running}
+    return [
+        {"id": machine_id, "name": known.get(machine_id, machine_id), "running": True, "pid": seen.pid}
+        for machine_id, seen in running.items()
+    ]

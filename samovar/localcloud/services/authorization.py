@@ -1,0 +1,106 @@
+"""Who may do what: bindings of roles to subjects, on a resource, its folder or its cloud.
+
+Yandex Cloud has hundreds of roles; here a call needs the primitive role or the service's own role of the same name
+(`editor`, or `compute.editor`) on a folder or the cloud, and the operator needs none. A role on one folder counts in
+all of them. What takes more than that to judge, as who may read a secret, is judged by its service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf.descriptor import MethodDescriptor
+from yandex.cloud.access.access_pb2 import AccessBinding, AccessBindingAction, AccessBindingDelta, Subject
+from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
+from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
+from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
+
+from samovar.localcloud.api.errors import denied
+from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.api.tokens import OPERATOR
+from samovar.localcloud.store.store import Store
+
+BINDINGS = "access.bindings"
+EVERYONE = frozenset({"allAuthenticatedUsers", "allUsers"})
+SERVICES = {"quotamanager": "quota-manager", "loadbalancer": "load-balancer", "resourcemanager": "resource-manager"}
+JUDGE_THEMSELVES = frozenset({"yandex.cloud.lockbox.v1.PayloadService"})
+OPERATION_SERVICE = "yandex.cloud.operation.OperationService"
+READS, WRITES, RULES = ("viewer", "editor", "admin"), ("editor", "admin"), ("admin",)
+
+
+class Access:
+    """The bindings of all resources. Those of a resource go with it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def bindings(self, resource_id: str) -> list[AccessBinding]:
+        return [_binding(*plain) for plain in self._store.noted(resource_id, BINDINGS, [])]
+
+    def replace(self, resource_id: str, wanted: Iterable[AccessBinding]) -> list[AccessBindingDelta]:
+        """Makes these the bindings of a resource; returns what changed."""
+        before, after = self.bindings(resource_id), list(wanted)
+        self._store.note(resource_id, BINDINGS, [_plain(binding) for binding in after])
+        gone = [_delta(AccessBindingAction.REMOVE, binding) for binding in before if binding not in after]
+        return gone + [_delta(AccessBindingAction.ADD, binding) for binding in after if binding not in before]
+
+    def grant(self, resource_id: str, role: str, account_id: str) -> None:
+        """Binds a role to a service account, unless it is bound already."""
+        binding, bound = _binding(role, account_id, "serviceAccount"), self.bindings(resource_id)
+        if binding not in bound:
+            self.replace(resource_id, [*bound, binding])
+
+    def roles(self, caller: Caller, resource_ids: Iterable[str]) -> frozenset[str]:
+        """The roles that a caller has on any of these resources."""
+        subjects = EVERYONE | {caller.subject}
+        bound = (binding for resource_id in resource_ids for binding in self.bindings(resource_id))
+        return frozenset(binding.role_id for binding in bound if binding.subject.id in subjects)
+
+    def check(self, caller: Caller, method: MethodDescriptor) -> None:
+        """Raises PERMISSION_DENIED unless the caller may call the method on whatever it names."""
+        service = method.containing_service.full_name
+        if caller.subject == OPERATOR:
+            return
+        if self._store.get(ServiceAccount, caller.subject) is None:
+            raise denied(f"Permission denied: there is no service account {caller.subject}")
+        if service in JUDGE_THEMSELVES:
+            return
+        held, wanted = self.held(caller), needed(method)
+        if not held & wanted and not (held and service == OPERATION_SERVICE):
+            names = ", ".join(sorted(wanted))
+            raise denied(f"Permission denied: {method.full_name} takes one of {names}; {caller.subject} has none")
+
+    def check_operator(self, caller: Caller) -> None:
+        """Image storage and the local hand reach the host: no role leads there, but the operator's own account does."""
+        account = self._store.get(ServiceAccount, caller.subject)
+        if caller.subject != OPERATOR and (account is None or account.folder_id):
+            raise denied(f"Permission denied: this is for the operator alone, and not for {caller.subject}")
+
+    def held(self, caller: Caller) -> frozenset[str]:
+        """All that a caller has on folders and on the cloud."""
+        places = [place.id for kind in (Folder, Cloud) for place in self._store.all(kind)]
+        return self.roles(caller, places)
+
+
+def needed(method: MethodDescriptor) -> frozenset[str]:
+    """The roles of which one is enough."""
+    package = method.containing_service.full_name.split(".")[2]
+    service = SERVICES.get(package, package)
+    levels: tuple[str, ...] = WRITES
+    if method.name.startswith(("Get", "List")):
+        levels = READS
+    elif method.name.endswith("AccessBindings"):
+        levels = RULES
+    return frozenset(levels) | {f"{service}.{level}" for level in levels}
+
+
+def _binding(role: str, subject: str, kind: str) -> AccessBinding:
+    return AccessBinding(role_id=role, subject=Subject(id=subject, type=kind))
+
+
+def _plain(binding: AccessBinding) -> list[str]:
+    return [binding.role_id, binding.subject.id, binding.subject.type]
+
+
+def _delta(action: AccessBindingAction.ValueType, binding: AccessBinding) -> AccessBindingDelta:
+    return AccessBindingDelta(action=action, access_binding=binding)

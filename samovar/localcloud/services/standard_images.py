@@ -1,0 +1,81 @@
+"""The public images, in the folder `standard-images` under the names that Yandex Cloud publishes.
+
+What they are made of is made on first need. There is Debian alone here, from the host's mirrors: under the name of
+another system stands the newest Debian, and the image's description says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2s
+
+from yandex.cloud.compute.v1.image_pb2 import Image, Os
+
+from samovar.localcloud import clock
+from samovar.localcloud.store.ids import ALPHABET, LENGTH, PREFIXES
+from samovar.localcloud.store.store import Store
+
+FOLDER = "standard-images"
+NEWEST = "trixie"
+MIN_DISK_SIZE = 3 * 1024**3
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of public images, and the release of Debian that its image is made from."""
+
+    name: str
+    title: str
+    suite: str = NEWEST
+    is_itself: bool = False
+
+    @property
+    def image_id(self) -> str:
+        """The same in every cloud: a template may name it."""
+        digest = blake2s(self.name.encode(), digest_size=LENGTH).digest()
+        return PREFIXES["image"] + "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest)
+
+    @property
+    def description(self) -> str:
+        return self.title if self.is_itself else f"Debian 13 in the place of {self.title}, which is not had here"
+
+
+FAMILIES: Mapping[str, Family] = {
+    family.image_id: family
+    for family in (
+        Family("debian-13", "Debian 13", is_itself=True),
+        Family("debian-12", "Debian 12", "bookworm", is_itself=True),
+        Family("debian-11", "Debian 11"),
+        Family("ubuntu-2404-lts", "Ubuntu 24.04"),
+        Family("ubuntu-2204-lts", "Ubuntu 22.04"),
+        Family("ubuntu-2004-lts", "Ubuntu 20.04"),
+        Family("ubuntu-1804-lts", "Ubuntu 18.04"),
+        Family("ubuntu-1604-lts", "Ubuntu 16.04"),
+    )
+}
+"""By image id."""
+
+
+def publish_standard_images(store: Store) -> None:
+    """Lists what is not listed yet."""
+    with store.transaction():
+        for image_id, family in FAMILIES.items():
+            if store.get(Image, image_id) is None:
+                store.put(_image(image_id, family))
+
+
+def _image(image_id: str, family: Family) -> Image:
+    image = Image(
+        id=image_id,
+        folder_id=FOLDER,
+        name=f"{family.name}-local",
+        description=family.description,
+        family=family.name,
+        status=Image.READY,
+        min_disk_size=MIN_DISK_SIZE,
+        size=MIN_DISK_SIZE,
+        os=Os(type=Os.LINUX),
+    )
+    image.created_at.seconds = int(clock.now())
+    return image

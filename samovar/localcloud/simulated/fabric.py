@@ -1,0 +1,78 @@
+"""A fabric without a kernel: a network is the value that was last applied, and machines answer by their state."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+from samovar.localcloud.network.health_checks import Result, Target
+from samovar.localcloud.network.spec import Network
+from samovar.localcloud.simulated.machines import Answer
+
+Answers = Callable[[str | None, int], Answer]
+"""`SimulatedDriver.answer`."""
+
+
+class SimulatedFabric:
+    """Nothing is routed, and nobody is connected: health checks alone are answered."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.networks: dict[str, Network] = {}
+        self._answers = answers
+        self._machines: dict[str, dict[IPv4Address, str]] = {}
+
+    async def apply(self, network: Network) -> None:
+        before = self.networks.get(network.id)
+        self.networks[network.id] = network
+        if before is None or before.nics != network.nics:
+            self._machines[network.id] = {nic.address: nic.machine_id for nic in network.nics}
+
+    async def remove(self, network_id: str) -> None:
+        self.networks.pop(network_id, None)
+        self._machines.pop(network_id, None)
+
+    async def unplug(self, network_id: str, machine_id: str) -> None:
+        """A machine that is about to lose its power."""
+
+    async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
+        """There are none."""
+
+    def netns_of(self, machine_id: str) -> str:
+        return machine_id
+
+    def socket_in(self, _: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        made = _Loopback(family, kind)
+        made.settimeout(0)
+        return made
+
+    async def routed(self) -> None:
+        """Nothing is sent to a simulated machine."""
+
+    async def probe(self, target: Target) -> Result:
+        check = target.check
+        machine_id = self._machines.get(target.network_id, {}).get(target.address)
+        answer = self._answers(machine_id, check.port)
+        if answer is Answer.SILENCE:
+            await asyncio.sleep(check.timeout)
+            return Result(passed=False, seen=f"no answer on port {check.port} within {check.timeout:g} s")
+        if answer is Answer.REFUSAL:
+            return Result(passed=False, seen=f"port {check.port}: {os.strerror(errno.ECONNREFUSED)}")
+        if check.path is None:
+            return Result(passed=True, seen=f"port {check.port} is open")
+        passed = answer is Answer.SUCCESS
+        return Result(passed=passed, seen="HTTP 200" if passed else "HTTP 503", answered=True)
+
+    async def close(self) -> None:
+        self.networks.clear()
+        self._machines.clear()
+
+
+class _Loopback(socket.socket):
+    """Whatever it is bound to, it stays on 127.0.0.1, at a free port: what listens in a network can be asked there."""
+
+    def bind(self, _: object, /) -> None:
+        super().bind(("127.0.0.1", 0))

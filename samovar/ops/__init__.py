@@ -1,0 +1,1 @@
+"""The operations layer checks an environment and opens a way into its machines."""

@@ -1,0 +1,101 @@
+"""Whether the cloud has what an environment is made from, and room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from yandex.cloud.compute.v1.image_service_pb2 import GetImageLatestByFamilyRequest
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.zone_pb2 import Zone
+from yandex.cloud.compute.v1.zone_service_pb2 import ListZonesRequest
+from yandex.cloud.compute.v1.zone_service_pb2_grpc import ZoneServiceStub
+
+from samovar.cloud.quotas import Quota, quotas
+from samovar.cloud.session import Session
+from samovar.core.paths import ROOT
+from samovar.deploy.desired import desired
+from samovar.deploy.observe import observe
+from samovar.deploy.quotas import BAKE, missing, needs
+from samovar.deploy.seeded import record_if_missing
+from samovar.deploy.validate import image_names, require_images
+from samovar.images.definition import load_images
+from samovar.images.packer.source_image import standard_origin
+from samovar.ops.doctor.finding import Finding, State, ok
+from samovar.project.environment import Environment
+
+ZONES, IMAGES, QUOTAS, DATA = "zones", "images", "quotas", "data"
+GIB = 2**30
+
+
+def zones(session: Session, wanted: tuple[str, ...]) -> Iterator[Finding]:
+    """Those of the environment, else that of our own."""
+    listed = session.list(session.client(ZoneServiceStub).List, ListZonesRequest(), "zones")
+    up = sorted(zone.id for zone in listed if zone.status == Zone.UP)
+    for zone in wanted:
+        if zone in up:
+            yield ok(ZONES, f"{zone} is up")
+        else:
+            yield Finding(ZONES, State.FAILURE, f"{zone} is not up", f"choose among {', '.join(up) or 'none'}")
+
+
+def families(session: Session) -> Iterator[Finding]:
+    """What Packer starts from where a root image is baked."""
+    for name, image in load_images(ROOT).items():
+        if image.suite is None:
+            continue
+        origin = standard_origin(image)
+        request = GetImageLatestByFamilyRequest(folder_id=origin.folder, family=origin.family)
+        found = session.client(ImageServiceStub).GetLatestByFamily(request)
+        yield ok(IMAGES, f"{name} starts from {found.name or found.id}, the newest of {origin.family}")
+
+
+def baked(session: Session, environment: Environment) -> Iterator[Finding]:
+    """Whether all that the environment's machines are made from is there as it is now."""
+    names = image_names(environment)
+    require_images(names, observe(session, environment.name))
+    yield ok(IMAGES, f"baked and published: {', '.join(sorted(names.values()))}")
+
+
+def rows(session: Session, environment: Environment) -> Iterator[Finding]:
+    """Whether it is recorded that data disks have rows; what is seen and not recorded yet is recorded."""
+    missing = record_if_missing(session, environment, observe(session, environment.name))
+    for text in missing:
+        yield Finding(DATA, State.WARNING, text)
+    if not missing:
+        yield ok(DATA, "the rows on data disks are recorded: an empty disk in the place of one is never filled anew")
+
+
+def room(session: Session, environment: Environment) -> Iterator[Finding]:
+    """Every quota that the environment takes of, with what is to be asked for where it would be passed."""
+    wanted = needs(desired(environment, image_names(environment)).resources, rolling=True)
+    there = needs(observe(session, environment.name).resources, rolling=False)
+    more = missing(wanted, there)
+    for quota in BAKE:
+        more[quota] = more.get(quota, 0) + 1
+    yield from judge(more, quotas(session, session.cloud_id), session.cloud_id)
+
+
+def judge(more: Mapping[str, int], known: Mapping[str, Quota], cloud_id: str) -> Iterator[Finding]:
+    """Pure: what comes on top, against what there may be."""
+    for name, count in sorted(more.items()):
+        quota = known.get(name)
+        if quota is None:
+            text = f"{name}: {_shown(name, count)} more; the API does not tell this quota"
+            yield Finding(QUOTAS, State.UNKNOWN, text, "see the quotas page of the console")
+        elif quota.usage + count > quota.limit:
+            ask = int(quota.usage + count)
+            used = f"{_shown(name, quota.usage)} of {_shown(name, quota.limit)} used"
+            text = f"{name}: {_shown(name, count)} more, {used}: short of {_shown(name, ask - quota.limit)}"
+            yield Finding(QUOTAS, State.FAILURE, text, _request(name, ask, cloud_id))
+        else:
+            used = f"{_shown(name, quota.usage)} of {_shown(name, quota.limit)} used"
+            yield ok(QUOTAS, f"{name}: {_shown(name, count)} more, {used}")
+
+
+def _request(name: str, value: int, cloud_id: str) -> str:
+    resource = f"--resource-type resource-manager.cloud --resource-id {cloud_id}"
+    return f"yc quota-manager quota-request create {resource} --desired-limit quota-id={name},value={value}"
+
+
+def _shown(name: str, amount: float) -> str:
+    return f"{amount / GIB:g} GiB" if name.endswith(".size") else f"{amount:g}"

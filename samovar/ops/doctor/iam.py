@@ -1,0 +1,105 @@
+"""Who we are to the cloud, in which folder, and who may do what there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
+from yandex.cloud.iam.v1.service_account_service_pb2 import ListServiceAccountsRequest
+from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
+from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
+from yandex.cloud.resourcemanager.v1.folder_service_pb2 import GetFolderRequest
+from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
+
+from samovar.cloud.labels import is_ours
+from samovar.cloud.session import Session
+from samovar.deploy.folder import check_folder
+from samovar.ops.doctor.finding import Finding, State, ok
+from samovar.project.environment import Environment
+
+WHO, FOLDER, ROLES = "identity", "folder", "roles"
+WANTED = {
+    "compute.editor": "machines, disks, images, groups",
+    "vpc.admin": "networks, addresses, security groups",
+    "load-balancer.editor": "balancers and their targets",
+    "lockbox.admin": "secrets, and who may read them",
+    "iam.serviceAccounts.admin": "the accounts of groups and machines",
+    "resource-manager.admin": "the roles of the group service's account",
+}
+"""What an operator of the tool needs in the folder, and for what; no more than that."""
+EVERYTHING = "admin"
+
+
+def identity(session: Session) -> Iterator[Finding]:
+    """The API has no "who am I": a key names its account, a token names nobody."""
+    account = session.identity.account
+    if account:
+        yield ok(WHO, f"the service account {account}, by {session.access.source}")
+    else:
+        yield Finding(WHO, State.OK, f"{session.access.source}; whose it is the API does not say")
+
+
+def folder(session: Session) -> Iterator[Finding]:
+    """Whether it is there, and ours to see."""
+    found = session.client(FolderServiceStub).Get(GetFolderRequest(folder_id=session.folder_id))
+    about = f"{found.name} ({found.id}) of the cloud {found.cloud_id}"
+    if found.status not in {Folder.ACTIVE, Folder.STATUS_UNSPECIFIED}:
+        state = Folder.Status.Name(found.status)
+        yield Finding(FOLDER, State.FAILURE, f"{about} is {state}", "choose another: YC_FOLDER_ID")
+    elif session.access.cloud_id not in {"", found.cloud_id}:
+        wanted = session.access.cloud_id
+        yield Finding(FOLDER, State.FAILURE, f"{about}, not of {wanted}", "let YC_CLOUD_ID and YC_FOLDER_ID agree")
+    else:
+        yield ok(FOLDER, about)
+
+
+def belonging(session: Session, environment: Environment) -> Iterator[Finding]:
+    """Whether it is the folder that the environment's file names."""
+    if lines := check_folder(session, environment):
+        remedy = f"add to its config.yaml: {', '.join(lines)}"
+        yield Finding(FOLDER, State.WARNING, f"{environment.name} does not say which folder it belongs to", remedy)
+
+
+def roles(session: Session) -> Iterator[Finding]:
+    """Who has which role in the folder, the accounts that the tool made by name; and what we lack."""
+    request = ListServiceAccountsRequest(folder_id=session.folder_id)
+    accounts = session.list(session.client(ServiceAccountServiceStub).List, request, "service_accounts")
+    names = {a.id: f"{a.name}{' (made by the tool)' if is_ours(a.labels) else ''}" for a in accounts}
+    held = _held(session)
+    for subject, theirs in sorted(held.items()):
+        yield ok(ROLES, f"{names.get(subject, subject)}: {', '.join(sorted(theirs))}")
+    for account_id in names.keys() - held.keys():
+        yield ok(ROLES, f"{names[account_id]}: none in the folder")
+    if account := session.identity.account:
+        yield from _lacking(account, held.get(account, set()))
+
+
+def _held(session: Session) -> dict[str, set[str]]:
+    request = ListAccessBindingsRequest(resource_id=session.folder_id)
+    bindings = session.list(session.client(FolderServiceStub).ListAccessBindings, request, "access_bindings")
+    held: dict[str, set[str]] = defaultdict(set)
+    for binding in bindings:
+        held[binding.subject.id].add(binding.role_id)
+    return held
+
+
+def _lacking(account: str, held: Iterable[str]) -> Iterator[Finding]:
+    """A role of the cloud, or of a group of accounts, counts as well and is not seen here: so it is a warning."""
+    lacking = [role for role in WANTED if not covered(role, held)]
+    if lacking:
+        what = "; ".join(f"{role} ({WANTED[role]})" for role in lacking)
+        command = f"yc resource-manager folder add-access-binding FOLDER --role ROLE --subject serviceAccount:{account}"
+        yield Finding(
+            ROLES,
+            State.WARNING,
+            f"we have not, in the folder itself: {what}",
+            f"unless the cloud gives them: {command}",
+        )
+
+
+def covered(role: str, held: Iterable[str]) -> bool:
+    """Whether one of the roles is it, or holds it: a service's admin is its editor, an admin is everything."""
+    service, _, level = role.rpartition(".")
+    enough = {EVERYTHING, role, f"{service}.admin", f"{service.partition('.')[0]}.admin"}
+    return not enough.isdisjoint(held) or (level == "editor" and "editor" in held)

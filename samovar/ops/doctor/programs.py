@@ -1,0 +1,62 @@
+"""What this machine has: programs and their versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from samovar.core.errors import SamovarError
+from samovar.core.process import run
+from samovar.images.packer.toolchain import find_clients
+from samovar.ops.doctor.finding import Finding, State, looked, ok
+
+AREA = "tools"
+LIBRARIES = ("yandexcloud", "grpcio")
+LOCAL = {
+    "systemd-nspawn": "--version",
+    "nft": "--version",
+    "dnsmasq": "--version",
+    "mmdebstrap": "--version",
+    "mkfs.ext4": "-V",
+    "ip": "-V",
+}
+"""What the local cloud and the local builder start, each with the option that makes it tell its version."""
+
+
+def tools(*, local: bool) -> Iterator[Finding]:
+    """`local` is whether this machine is to run the cloud; elsewhere Packer bakes."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    yield ok(AREA, f"Python {platform.python_version()}, {libraries}")
+    yield from looked(AREA, _packer, State.UNKNOWN if local else State.FAILURE)
+    if local:
+        yield from _local()
+
+
+def _packer() -> Iterator[Finding]:
+    found = find_clients()
+    plugins = f"plugins in {found.plugins}" if found.plugins else "with a plugin of its own"
+    yield ok(AREA, f"Packer {found.version} at {found.packer}, {plugins}")
+
+
+def _local() -> Iterator[Finding]:
+    if os.geteuid():
+        yield Finding(AREA, State.WARNING, "not root: the local cloud runs machines", "run its commands as root")
+    for program, option in LOCAL.items():
+        if shutil.which(program) is None:
+            yield Finding(AREA, State.FAILURE, f"{program} is not on this machine", "as root: make setup")
+        else:
+            yield ok(AREA, f"{program} {_version(program, option)}")
+
+
+def _version(program: str, option: str) -> str:
+    said: list[str] = []
+    try:
+        run([program, option], on_line=said.append)
+    except SamovarError:
+        return "of an unknown version"
+    found = re.search(r"\d+(\.\d+)+|\b\d{3}\b", said[0] if said else "")
+    return found[0] if found else "of an unknown version"
