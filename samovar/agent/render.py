@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 
+from .environment_file import environment_file
 from .errors import Wrong
 from .facts import Facts
 from .role import Role, Template
@@ -29,7 +30,7 @@ def render(
     """The role's files; `load` gives a template's text. Raises Wrong with the template and the name that it lacks.
 
     Templates know `settings`, `machine`, `peers` and `secrets`; one that must do without a secret asks whether it is
-    defined.
+    defined. The filter `environment_file` makes of a mapping what systemd reads as `EnvironmentFile=`.
     """
     # Configuration files, not HTML: nothing is to be escaped.
     environment = Environment(  # noqa: S701
@@ -39,6 +40,7 @@ def render(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["environment_file"] = environment_file
     environment.globals.update(settings=settings, machine=facts.machine, peers=facts.peers, secrets=facts.secrets)
     return tuple(_render(environment, template) for template in role.templates)
 

@@ -124,7 +124,7 @@ def read_mapping(text: str, where: str) -> Mapping[str, Any]:
     """A YAML mapping; nothing at all is an empty one."""
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Wrong(f"{where}: no YAML: {' '.join(str(error).split())}") from error
     if document is None:
         return {}

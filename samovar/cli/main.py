@@ -21,6 +21,7 @@ from samovar.cli.load import load
 from samovar.cli.ssh import ssh
 from samovar.cli.status import logs, status
 from samovar.core.errors import ExitCode, SamovarError
+from samovar.core.output import printable
 from samovar.core.paths import ROOT, default_home
 
 VERSION = "0.1.0"
@@ -110,9 +111,9 @@ def _fail(error: Exception) -> ExitCode:
 
 
 def _say(message: str, remedy: str) -> None:
-    click.echo(f"samovar: {message}", err=True)
+    click.echo(f"samovar: {printable(message)}", err=True)
     if remedy:
-        click.echo(f"  remedy: {remedy}", err=True)
+        click.echo(f"  remedy: {printable(remedy)}", err=True)
 
 
 def _log(*, debug: bool) -> None:

@@ -9,7 +9,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, environment_argument, output_option, pass_tool
 from samovar.core.errors import ExitCode
-from samovar.core.output import Format, show, table
+from samovar.core.output import Format, printable, show, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -43,11 +43,11 @@ def status(tool: Tool, env: str, fmt: Format, *, watch: bool, exit_code: bool) -
 @click.argument("machine")
 @pass_tool
 def logs(tool: Tool, env: str, machine: str) -> None:
-    """Print what MACHINE of ENV (bingo-1, or dev-bingo-1) wrote to its serial console."""
+    """Print what MACHINE of ENV (bingo-1, or dev-bingo-1) wrote to its serial console, without escape sequences."""
     from samovar.deploy.console import console
 
     environment, session = tool.open(env)
-    click.echo(console(session, environment.name, machine), nl=False)
+    click.echo(printable(console(session, environment.name, machine)), nl=False)
 
 
 def _look(session: Session, environment: Environment) -> Status:

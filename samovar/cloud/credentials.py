@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from samovar.cloud.connection import DEFAULT_ZONE, Access, named
 from samovar.cloud.instance_metadata import machine_facts, metadata_address
 from samovar.core.errors import ConfigError
+from samovar.core.yaml_file import load_plain
 
 YANDEX = "api.cloud.yandex.net"
 PROFILES = ".config/yandex-cloud/config.yaml"
@@ -134,11 +133,12 @@ def _profile(file: Path, variables: Mapping[str, str], dmi: Path | None) -> Foun
 
 def _active(file: Path) -> tuple[str, Mapping[str, Any]]:
     try:
-        whole = yaml.safe_load(file.read_text())
+        whole = load_plain(file)
         name, profiles = whole["current"], whole["profiles"]
         known = ", ".join(profiles)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise ConfigError(f"{file}: not a file of yc's profiles: {error}", remedy="make it anew: yc init") from error
+    except (ConfigError, KeyError, TypeError) as error:
+        why = error.message if isinstance(error, ConfigError) else error
+        raise ConfigError(f"{file}: not a file of yc's profiles: {why}", remedy="make it anew: yc init") from error
     if not isinstance(profiles.get(name), Mapping):
         raise ConfigError(
             f"{file}: the active profile {name} is not there; profiles: {known or 'none'}",

@@ -6,6 +6,7 @@ Data is shown as a table for people or as JSON or YAML for programs; both come f
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 10_000  # off a terminal nothing is cut
 SECONDS_A_LINE = 10.0
 """Between two lines of a log that tell how the same thing stands."""
+
+
+ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[ -/]*[0-~])")
+"""Of a terminal (ECMA-48): control sequences, such as colours, operating system commands, and the shorter ones."""
 
 
 class Format(StrEnum):
@@ -44,6 +49,19 @@ class Talk(Protocol):
         """How the step that runs stands; told often, shown as often as it can be read."""
 
 
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey: what a machine or a cloud says must not move the cursor.
+
+    Escape sequences go, line breaks and tabs stay, and any other character that does not print is shown by its number.
+    """
+    plain = ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n"))
+    return "".join(_shown(letter) for letter in plain)
+
+
+def _shown(letter: str) -> str:
+    return letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode()
+
+
 class PlainTalk:
     """Off a terminal: one plain line an event, so that a log reads well."""
 
@@ -51,7 +69,7 @@ class PlainTalk:
         self._told = time.monotonic()
 
     def say(self, message: str) -> None:
-        sys.stderr.write(f"{message}\n")  # at once: steps run side by side
+        sys.stderr.write(f"{printable(message)}\n")  # at once: steps run side by side
         sys.stderr.flush()
 
     @contextmanager
@@ -79,7 +97,7 @@ class TerminalTalk:
         self._state = ""
 
     def say(self, message: str) -> None:
-        self._console.print(message, markup=False)
+        self._console.print(printable(message), markup=False)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -114,7 +132,7 @@ class TerminalTalk:
         from rich.text import Text  # noqa: PLC0415 - not needed for --help
 
         names = ", ".join(self._running)
-        shown = Text(f"{names}: {self._state}" if self._state else names)
+        shown = Text(printable(f"{names}: {self._state}" if self._state else names))
         shown.truncate(self._console.width - len("⠋ "), overflow="ellipsis")
         return shown
 
@@ -136,7 +154,13 @@ def show(value: Mapping[str, Any], fmt: Format, table: Iterable[RenderableType] 
     else:
         console = _stdout()
         for part in table:
-            console.print(part)
+            console.print(_plain(part))
+
+
+def _plain(part: RenderableType) -> RenderableType:
+    from rich.text import Text  # noqa: PLC0415 - not needed for --help
+
+    return Text(printable(str(part))) if isinstance(part, str | Text) else part
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> RenderableType:
@@ -148,7 +172,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str |
     for column in columns:
         grid.add_column(column, no_wrap=True)
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(printable(cell)) for cell in row))
     return grid
 
 

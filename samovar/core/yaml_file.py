@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[int | str, ...]
+DEEPEST = 20
+"""Levels of mappings and lists; what people write here has seven."""
+LARGEST = 1 << 20
+"""Bytes of a file that a person wrote."""
 
 
 def load_model(path: Path, model: type[M], *, remedy: str = "") -> M:
@@ -36,6 +40,11 @@ def load_model(path: Path, model: type[M], *, remedy: str = "") -> M:
         raise ConfigError(message, remedy=_remedy(model, faults)) from error
 
 
+def load_plain(path: Path) -> Any:
+    """What a YAML file holds, as plain values. Raises ConfigError that names the line."""
+    return _parse(path, _read(path, ""))[1]
+
+
 def place_of(path: Path, location: Location) -> str:
     """`file:line: key.path` of a value that loaded well, for what is found wrong with it only later."""
     document, _ = _parse(path, _read(path, ""))
@@ -44,42 +53,68 @@ def place_of(path: Path, location: Location) -> str:
 
 def _read(path: Path, remedy: str) -> str:
     try:
-        return path.read_text()
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise ConfigError(f"{path}: over {LARGEST >> 20} MiB", remedy="put what is large elsewhere, and name it")
+        return data.decode()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", remedy=remedy) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text", remedy="save the file as UTF-8") from error
 
 
+class _Refused(yaml.MarkedYAMLError):
+    """It is YAML, and not taken."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases, by which a few lines become gigabytes, and with a bound on depth."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        if self.check_event(yaml.AliasEvent):
+            raise _Refused(problem="an alias (*) is not taken here", problem_mark=mark)
+        if self.depth == DEEPEST:
+            raise _Refused(problem=f"this is nested more than {DEEPEST} deep", problem_mark=mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
 def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
     """The nodes, which know their lines, and the plain value; an empty file is an empty mapping."""
     try:
-        document = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
+        document = yaml.compose(text, Loader=_Loader)
+        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except _Refused as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: {error.problem}", remedy="write it out, and flat") from error
     except yaml.MarkedYAMLError as error:
         where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else str(path)
         raise ConfigError(f"{where}: not YAML: {error.problem}", remedy="mend the syntax there") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not YAML: {error}", remedy="mend the syntax") from error
-    for key in _doubled(document, set()) if document else ():
+    for key in _doubled(document) if document else ():
         raise ConfigError(f"{path}:{key.start_mark.line + 1}: {key.value}: the key stands twice", remedy="keep one")
     return document, {} if value is None else value
 
 
-def _doubled(node: yaml.Node, visited: set[int]) -> Iterator[yaml.ScalarNode]:
+def _doubled(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
     """The keys that stand a second time in their mapping, which YAML forbids and PyYAML lets pass."""
-    if id(node) in visited:  # reached again by an alias
-        return
-    visited.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _doubled(item, visited)
+            yield from _doubled(item)
     elif isinstance(node, yaml.MappingNode):
         scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         names = [key.value for key in scalars]
         yield from (key for place, key in enumerate(scalars) if key.value in names[:place])
         for _, value in node.value:
-            yield from _doubled(value, visited)
+            yield from _doubled(value)
 
 
 def _fault(path: Path, document: yaml.Node | None, fault: ErrorDetails) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from samovar.cloudinit.metadata import Api, instance_metadata
+from samovar.deploy.collisions import check_distinct
 from samovar.deploy.desired_network import ground
 from samovar.deploy.foundation_specs import Address, DataRecord, Disk, InternalAddress, SecurityGroup, ServiceAccount
 from samovar.deploy.names import account_name, disk_name, group_name, record_name, secret_name, subnet_name
@@ -40,12 +41,15 @@ def desired(environment: Environment, images: Mapping[str, str], api: Api | None
     """`images` gives the full name (`samovar-nginx-<12 hex>`) of each image that a group is made from.
 
     `api` is where machines find the cloud, where they do not know it by themselves.
+    Raises ConfigError where two resources would have one name.
     """
     groups = [
         resource for group in environment.groups for resource in _group(environment, group, images[group.image], api)
     ]
-    resources = (_protected(each, on=environment.deletion_protection) for each in (*ground(environment), *groups))
-    return Desired(environment.name, tuple(resources))
+    resources = (*ground(environment), *groups)
+    check_distinct(resources)
+    protected = (_protected(each, on=environment.deletion_protection) for each in resources)
+    return Desired(environment.name, tuple(protected))
 
 
 def _protected(resource: Resource, *, on: bool) -> Resource:

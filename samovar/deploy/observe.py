@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from samovar.cloud.labels import GROUP, is_of
+from samovar.cloud.labels import ENV, GROUP, is_of
 from samovar.cloud.session import Session, side_by_side
 from samovar.deploy.placeholders import TOLD
 from samovar.deploy.resources.handler import Names
@@ -19,17 +19,19 @@ def observe(session: Session, environment: str) -> Observed:
     images, *listed = side_by_side(
         lambda: list(published(session)), *(partial(handler.list, session) for handler in HANDLERS.values())
     )
-    ours = [
-        (kind, message)
-        for kind, messages in zip(HANDLERS, listed, strict=True)
-        for message in messages
-        if is_of(message.labels, environment)
-    ]
+    found = [(kind, message) for kind, messages in zip(HANDLERS, listed, strict=True) for message in messages]
+    ours = [(kind, message) for kind, message in found if is_of(message.labels, environment)]
+    others = [(kind, message) for kind, message in found if not is_of(message.labels, environment)]
     names = Names({image.id: image.name for image in images})
     for kind, message in ours:
         _know(kind, message, names)
     resources = tuple(_read(kind, message, names) for kind, message in ours)
-    return Observed(environment, resources, tuple((image.name, image.id) for image in images))
+    return Observed(
+        environment,
+        resources,
+        images=tuple((image.name, image.id) for image in images),
+        others=tuple((Ref(kind, message.name), message.labels.get(ENV, "")) for kind, message in others),
+    )
 
 
 def _know(kind: Kind, message: Any, names: Names) -> None:

@@ -11,6 +11,7 @@ from samovar.core.errors import SamovarError
 from samovar.core.output import Talk
 from samovar.deploy.answers import when_answered
 from samovar.deploy.apply import apply, clear
+from samovar.deploy.collisions import check_free
 from samovar.deploy.desired import desired
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import KEPT, Plan, destruction, plan
@@ -40,13 +41,14 @@ class Prepared:
 
 
 def prepare(session: Session, environment: Environment) -> Prepared:
-    """What a rollout would do. Raises CloudError where an image is missing.
+    """What a rollout would do. Raises CloudError where an image is missing, ConfigError where a name is taken.
 
     Rows that are seen, and not recorded yet, are recorded before anything else.
     """
     names = image_names(environment)
     wanted = desired(environment, names, _api(session))
     observed = observe(session, environment.name)
+    check_free(wanted, observed)
     require_images(names, observed)
     return Prepared(plan(wanted, observed), observed, record_if_missing(session, environment, observed))
 

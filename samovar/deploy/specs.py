@@ -213,11 +213,15 @@ class Desired:
 
 @dataclass(frozen=True)
 class Observed:
-    """All that the cloud has of an environment, and the images that its machines can be made from, by name."""
+    """All that the cloud has of an environment, and the images that its machines can be made from, by name.
+
+    `others` are resources that are not the environment's, each with the environment that it belongs to, or "".
+    """
 
     environment: str
     resources: tuple[Existing, ...] = ()
     images: tuple[tuple[str, str], ...] = ()
+    others: tuple[tuple[Ref, str], ...] = ()
 
     def ids(self) -> dict[Ref, str]:
         return {existing.ref: existing.id for existing in self.resources}

@@ -34,8 +34,15 @@ def _within(path: str) -> str:
     return path
 
 
-Target = Annotated[str, AfterValidator(_absolute)]
-Source = Annotated[str, AfterValidator(_within)]
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"one line of printable characters; not {text!r}")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+Target = Annotated[Line, AfterValidator(_absolute)]
+Source = Annotated[Line, AfterValidator(_within)]
 
 
 class _Strict(BaseModel):
@@ -75,7 +82,7 @@ class ChecksEntry(_Strict):
 class ImageFile(_Strict):
     """The keys of `image.yaml`; sources are paths from the root of the repository."""
 
-    description: str
+    description: Annotated[Line, Field(max_length=200)]
     parent: Word | None = None
     suite: Word | None = None
     packages: tuple[Word, ...] = ()

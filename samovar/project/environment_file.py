@@ -76,10 +76,18 @@ def _not_reserved(name: str) -> str:
     return name
 
 
+def _not_seeded(name: str) -> str:
+    if name == "seeded":
+        raise ValueError("a secret named seeded is the tool's own: by it a group is told whether its disk got its rows")
+    return name
+
+
 RESERVED = frozenset({"rollout-lock"})
 NAME = r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME), AfterValidator(_not_reserved)]
-SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_not_reserved)]
+SecretName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_not_reserved), AfterValidator(_not_seeded)
+]
 PUBLIC_KEY = r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+|sk-\S+@openssh\.com) [A-Za-z0-9+/]+={0,3}( [^\n]*)?$"
 CloudId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,49}$")]
 Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")]

@@ -24,8 +24,10 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 from samovar.cloud import interceptor
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.session import Session
-from samovar.core.errors import ExitCode
+from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import PlainTalk
+from samovar.deploy.collisions import check_free
+from samovar.deploy.desired import desired
 from samovar.deploy.desired_network import GROUP_ROLES
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import KEPT, Action, destruction
@@ -37,7 +39,7 @@ from samovar.images.image_store import BakedImage
 from samovar.images.publish import publish
 from samovar.project.environment import Environment
 from samovar.project.load import load_environment
-from tests.support.service import DIGEST, RECORD, Service
+from tests.support.service import API, DIGEST, RECORD, Service
 from tests.support.simulated import RunningCloud
 
 
@@ -245,3 +247,15 @@ def test_born_protected_it_is_protected_at_once(service: Service, dev: Environme
     service.roll_out(protected)
     assert service.plan(protected).changes == ()
     service.roll_out(dev)
+
+
+def test_two_environments_whose_names_meet_are_told_apart_before_anything_is_made(
+    service: Service, dev: Environment
+) -> None:
+    edge = replace(dev.group("nginx"), upstream=None)
+    first = replace(dev, groups=(replace(edge, name="nginx-a"),))
+    second = replace(dev, name="dev-nginx", groups=(replace(edge, name="a"),))
+    service.roll_out(first)
+    check_free(desired(first, service.names, API), observe(service.session, first.name))
+    with pytest.raises(ConfigError, match="instance-group dev-nginx-a belongs to dev; address dev-nginx-a"):
+        check_free(desired(second, service.names, API), observe(service.session, second.name))

@@ -5,15 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Network
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samovar.core.errors import ConfigError
+from samovar.deploy.collisions import check_free
 from samovar.deploy.desired import desired
 from samovar.deploy.plan import Action, Change, Plan, destruction, early_deletions, late_deletions, plan
 from samovar.deploy.protection import lost
 from samovar.deploy.specs import Existing, InstanceGroup, Kind, Observed, Ref, Resource
 from samovar.project.environment import Balancer as EnvBalancer
-from samovar.project.environment import BalancerType, CloudKind, DataDisk, Environment, Group, Health, Machine
+from samovar.project.environment import (
+    BalancerType,
+    CloudKind,
+    DataDisk,
+    Environment,
+    Group,
+    Health,
+    Machine,
+    SecretKind,
+)
 
 GIB = 2**30
 SMALL = Machine(cores=2, core_fraction=100, memory=GIB, disk=5 * GIB)
@@ -25,6 +37,11 @@ NGINX = Group("nginx", "nginx", 2, SMALL, HEALTH, balancer=EXTERNAL)
 
 def environment(*groups: Group, zones: tuple[str, ...] = ("ru-central1-a",), cidr: str = "10.30.0.0/16") -> Environment:
     return Environment("dev", CloudKind.LOCAL, zones, IPv4Network(cidr), None, groups)
+
+
+DEV = environment(NGINX)
+WORD = {"word": SecretKind.PASSWORD}
+STORES = Group("stores", "nginx", 1, SMALL, HEALTH, data_disk=DataDisk(GIB, "network-ssd"))
 
 
 def carried_out(the_plan: Plan, observed: Observed) -> Observed:
@@ -116,6 +133,35 @@ def test_what_no_rollout_brings_back_is_told_apart_from_what_is_made_anew() -> N
     assert [str(existing.ref) for existing in lost(without)] == ["address dev-nginx"]
     moved = plan(desired(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
     assert (len(moved.changes), lost(moved)) == (3, ())
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (
+            replace(DEV, groups=(replace(NGINX, name="groups", secrets=("word",)),), secrets=WORD),
+            "service-account dev-groups: the environment and group groups have the same name",
+        ),
+        (
+            replace(DEV, groups=(STORES,), secrets={"stores_seeded": SecretKind.PASSWORD}),
+            "data-record dev-stores-seeded: one of its secrets and group stores have the same name",
+        ),
+    ],
+)
+def test_two_resources_of_one_name_are_refused_by_name(found: Environment, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}") as error:
+        desired(found, IMAGES)
+    assert "another name" in error.value.remedy
+
+
+def test_what_another_environment_has_is_refused_by_name_and_ones_own_is_not() -> None:
+    wanted = desired(environment(NGINX), IMAGES)
+    mine = rolled_out(NGINX)
+    check_free(wanted, mine)
+    address = Ref(Kind.ADDRESS, "dev-nginx")
+    check_free(wanted, replace(mine, others=((address, "dev-x"),)))
+    with pytest.raises(ConfigError, match="dev: the folder has these already: address dev-nginx belongs to dev-x"):
+        check_free(wanted, Observed("dev", others=((address, "dev-x"), (Ref(Kind.ADDRESS, "other"), ""))))
 
 
 def test_a_machine_that_is_merely_busy_is_not_given_up_at_once_and_one_with_data_later_still() -> None:

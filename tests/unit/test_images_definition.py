@@ -62,6 +62,8 @@ def test_mode_and_owner_are_as_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "remedy"),
     [
+        ('description: "x\\nlocals {}"\nsuite: trixie\n', ":1: description: one line of printable", "correct"),
+        ('description: x\nsuite: trixie\nscripts: ["a\\nb"]\n', ":3: scripts.0: one line of printable", "correct"),
         ("description: x\nsuite: trixie\npackage: [a]\n", ":3: package: unknown key", "did you mean packages?"),
         ("description: x\nsuite: trixie\npackages: nginx\n", ":3: packages: Input should be", "correct"),
         ("description: x\nsuite: trixie\npackages: [--force]\n", ":3: packages.0: String should match", "correct"),

@@ -12,8 +12,11 @@ from enum import StrEnum
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.text import Text
 
-from samovar.core.output import Format, PlainTalk, show, table, talk
+from samovar.core.output import Format, PlainTalk, printable, show, table, talk
 
 Capture = pytest.CaptureFixture[str]
 
@@ -95,3 +98,36 @@ def test_on_a_terminal_what_runs_stays_on_one_line() -> None:
     lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in re.split(r"[\r\n]+", said)]
     assert any("create address 0, create address 1" in line and line.endswith("…") for line in lines), lines
     assert max(map(len, lines)) <= 40
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("plain\ttext\n", "plain\ttext\n"),
+        ("\x1b[1;31mred\x1b[0m\r\n", "red\n"),
+        ("\x1b]0;title\x07after", "after"),
+        ("\x1b]52;c;cm0gLXJm\x1b\\after", "after"),
+        ("\x1b[2J\x1b[H\x1b]8;;http://x\x07link", "link"),
+        ("\x1bcreset", "reset"),
+        ("bell\x07 back\x08 return\rover", "bell\\x07 back\\x08 return\\rover"),
+        ("\x9b31m \u202eevil", "\\x9b31m \\u202eevil"),
+        ("чай, größe", "чай, größe"),
+    ],
+)
+def test_nothing_that_a_machine_says_is_obeyed_by_a_terminal(said: str, shown: str, capsys: Capture) -> None:
+    assert printable(said) == shown
+    PlainTalk().say(said)
+    assert capsys.readouterr().err == f"{shown}\n"
+
+
+@given(st.text())
+def test_no_text_keeps_a_character_that_moves_the_cursor(text: str) -> None:
+    assert all(letter.isprintable() or letter in "\n\t" for letter in printable(text))
+    assert printable(printable(text)) == printable(text)
+
+
+def test_a_table_and_what_stands_beside_it_obey_nothing_either(capsys: Capture) -> None:
+    show({}, Format.TABLE, [table(("A",), [("\x1b[31mred",)]), Text("\x1b[31msaid"), "\x1b[31mtold"])
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert [word in out for word in ("red", "said", "told")] == [True] * 3

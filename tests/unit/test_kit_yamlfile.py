@@ -72,7 +72,14 @@ def test_a_good_file_is_a_model(tmp_path: Path) -> None:
         ("groups: !python/name:os.system\n", "config.yaml:1: not YAML: could not determine", "mend"),
         ("", "config.yaml:1: groups: the key is missing", "correct"),
         ("- groups\n", "config.yaml:1: Input should be", "correct"),
-        ("groups: &a {b: *a}\n", "config.yaml:1: groups.b", "keys there"),
+        ("groups: &a {b: *a}\n", "config.yaml:1: an alias (*) is not taken here", "write it out"),
+        ("groups:\n  a: &a {size: 1}\n  b: *a\n", "config.yaml:3: an alias", "write it out"),
+        ("groups:\n  a: &a {size: 1}\n  b:\n    <<: *a\n", "config.yaml:4: an alias", "write it out"),
+        ("groups:\n" + "[" * 100, "config.yaml:2: this is nested more than 20 deep", "flat"),
+        ("groups: " + "{a: " * 30 + "1" + "}" * 30, "config.yaml:1: this is nested more than 20 deep", "flat"),
+        ("groups:\n" + "".join(" " * n + "- \n" for n in range(200)), "config.yaml:", ""),
+        ("a: " + "x" * (1 << 20), "config.yaml: over 1 MiB", "elsewhere"),
+        ("groups: " + "9" * 5000, "config.yaml", ""),
     ],
 )
 def test_each_fault_names_line_key_and_remedy(tmp_path: Path, text: str, message: str, remedy: str) -> None:

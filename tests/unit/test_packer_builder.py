@@ -68,6 +68,16 @@ def test_it_holds_no_secret_and_what_it_reads_well() -> None:
     assert not [line for line in said.splitlines() if line != line.rstrip()]
 
 
+def test_no_text_of_a_definition_leaves_its_comment_or_becomes_an_expression() -> None:
+    evil = 'x\nlocals { evil = file("/etc/shadow") }'
+    image = replace(IMAGES["nginx"], description=evil, commands=((evil,),), packages=(evil,), services=(evil,))
+    access = replace(ACCESS, zone='${file("/etc/shadow")}', endpoint="%{ if true }")
+    said = template(image, DIGESTS["nginx"], Origin(id="fd8", name=evil), access)
+    assert not [line for line in said.splitlines() if line.startswith("locals { evil")]
+    assert '= "$${file(\\"/etc/shadow\\")}"' in said
+    assert '= "%%{ if true }"' in said
+
+
 def test_a_disk_holds_the_image_that_it_is_made_from() -> None:
     assert disk_gb(Origin()) == 5
     assert disk_gb(Origin(size=10 * 2**30 + 1)) == 11

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,16 @@ def _steps(image: ImageDefinition) -> Iterator[str]:
     yield "checks: hygiene, packages, files, services, " + ", ".join(command[0] for command in image.commands)
 
 
+def hcl_string(value: str) -> str:
+    """A string of HCL that is `value` and nothing else: without interpolation and directives."""
+    return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+
+
+def comment(text: str) -> str:
+    """What fits on one line of a comment."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 @functools.cache
 def _source() -> jinja2.Template:
     environment = jinja2.Environment(
@@ -67,6 +78,7 @@ def _source() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - HCL, whose strings tojson makes
+        autoescape=False,  # noqa: S701 - HCL, whose strings and comments the filters below make
     )
+    environment.filters.update(hcl=hcl_string, comment=comment)
     return environment.from_string(SOURCE.read_text())

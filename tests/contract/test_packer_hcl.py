@@ -1,0 +1,28 @@
+"""What stands in a template's strings is what Packer reads there, whatever it is."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+
+from samovar.images.packer.template import hcl_string
+from tests.support.packer import clients_or_skip
+
+TRICKY = ("${", "%{", "$", "%", "{", "}", '"', "\\", "\n", "a", 'file("/etc/shadow")', "</&'", "\t\x01", "чай")
+
+
+def test_any_text_is_the_same_string_in_hcl() -> None:
+    """All pairs of what HCL could take for its own, read by Packer in one run."""
+    values = [*TRICKY, *map("".join, itertools.product(TRICKY, repeat=2))]
+    clients = clients_or_skip()
+    ended = subprocess.run(
+        [clients.packer, "console", "--config-type=hcl2"],
+        input=f"jsonencode([{', '.join(map(hcl_string, values))}])\n",
+        env=dict(clients.environment()),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(ended.stdout) == values

@@ -1,0 +1,73 @@
+"""What stands in an environment's file is what systemd gives to a unit, letter by letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from samovar.agent.environment_file import DROPPED, environment_file
+from samovar.agent.errors import Wrong
+from samovar.agent.facts import Facts, Machine
+from samovar.agent.render import render
+from samovar.agent.role import read_role
+from samovar.core.paths import ROOT
+from tests.support.systemd_parser import read_environment_file
+
+FILES = ROOT / "images/bingo/files"
+FACTS = Facts(Machine("epd1", "bingo-1", "bingo-1.ru-central1.internal", "10.30.0.3", "ru-central1-a"), "bingo", "")
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True).filter(lambda name: name != "LOG_FOLDER")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: not DROPPED.search(text))
+
+
+def through_systemd(folder: Path, variables: dict[str, object], logs: str = "abc") -> dict[str, str]:
+    """By the template that the image ships, and systemd's own parser."""
+    role = read_role("templates: [{source: environment.j2, target: /etc/bingo/environment}]", "bingo.yaml")
+    known = {"logs": logs, "environment": variables}
+    (file,) = render(role, known, FACTS, lambda name: (FILES / name).read_text())
+    path = folder / "environment"
+    path.write_text(file.content, newline="")
+    return read_environment_file(path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(variables=st.dictionaries(NAMES, TEXTS, max_size=5), logs=TEXTS)
+def test_whatever_is_written_arrives(tmp_path: Path, variables: dict[str, object], logs: str) -> None:
+    assert through_systemd(tmp_path, variables, logs) == {**variables, "LOG_FOLDER": f"/opt/bongo/logs/{logs}"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "host=a&sslmode=b <x> it's",
+        '"quoted" and \\ and $HOME and `id`',
+        "two\nLINES=1",
+        "\t tab, and spaces at the end  ",
+        "# no comment; and none here",
+        "ends in a backslash\\",
+        "\\\n",
+        "",
+        "чай",
+    ],
+)
+def test_what_a_shell_or_a_page_would_take_for_its_own_arrives(tmp_path: Path, value: str) -> None:
+    assert through_systemd(tmp_path, {"DSN": value})["DSN"] == value
+
+
+def test_numbers_and_truths_arrive_as_yaml_writes_them(tmp_path: Path) -> None:
+    found = through_systemd(tmp_path, {"PORT": 80, "DEBUG": True, "QUIET": False})
+    assert (found["PORT"], found["DEBUG"], found["QUIET"]) == ("80", "true", "false")
+
+
+@pytest.mark.parametrize("name", ["", "1ST", "A B", "A-B", "A=B", "A\nB", "Ä", "A.B"])
+def test_a_name_that_systemd_would_drop_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Wrong, match="no name of an environment variable"):
+        through_systemd(tmp_path, {name: "x"})
+
+
+@pytest.mark.parametrize("value", ["\r", "\x00", "\x1b[31m", "\x7f", None, 0.5, [], {}, "\ud800"])
+def test_a_value_that_would_not_arrive_is_refused_by_name(value: object) -> None:
+    with pytest.raises(ValueError, match=r"DSN|surrogates"):
+        environment_file({"DSN": value})
