@@ -117,7 +117,7 @@ def test_a_public_image_that_cannot_be_made_is_said_and_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr(client.cloud.cloud.host.maker, "standard", fails, raising=True)
         failed = client.done(client.disk(image.id))
-    assert "is ERROR. the mirror is away\n  remedy: look at it" in failed.error.message
+    assert "is ERROR. the mirror is away; remedy: look at it" in failed.error.message
     assert Disk.FromString(client.done(client.disk(image.id)).response.value).status == Disk.READY
 
 
@@ -168,6 +168,23 @@ def test_an_image_that_cannot_be_made_is_an_error_and_can_be_deleted(
     latest = images.GetImageLatestByFamilyRequest(folder_id=client.cloud.endpoint.folder_id, family="mine")
     assert code_of(client.images.GetLatestByFamily, latest) is grpc.StatusCode.NOT_FOUND
     assert client.images.Delete(images.DeleteImageRequest(image_id=image_id)).done
+
+
+def test_a_data_disk_whose_file_is_gone_is_said_and_is_not_made_anew(client: Client, subnet_id: str) -> None:
+    instance, folder_id = machine(client.cloud, subnet_id), client.cloud.endpoint.folder_id
+    client.stop(instance)
+    blank = disks.CreateDiskRequest(folder_id=folder_id, zone_id="ru-central1-a", size=4 * GIB)
+    disk_id = _disk_id(client.disks.Create(blank))
+    spec = instances.AttachedDiskSpec(disk_id=disk_id)
+    client.instances.AttachDisk(instances.AttachInstanceDiskRequest(instance_id=instance.id, attached_disk_spec=spec))
+    file = client.cloud.home.disk(disk_id)
+    file.rename(file.with_suffix(".away"))
+    failed = client.done(client.instances.Start(instances.StartInstanceRequest(instance_id=instance.id)))
+    assert f"the file of disk {disk_id} is gone: {file}" in failed.error.message
+    assert not file.exists()
+    file.with_suffix(".away").rename(file)
+    client.done(client.instances.Start(instances.StartInstanceRequest(instance_id=instance.id)))
+    reached(client.cloud, instance.id, Instance.RUNNING)
 
 
 def test_a_boot_disk_is_no_further_disk_and_the_other_way_round(client: Client, subnet_id: str) -> None:

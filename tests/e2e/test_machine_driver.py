@@ -189,6 +189,23 @@ async def test_a_console_without_end_fills_no_disk_and_keeps_its_beginning_and_i
     assert cloud.driver.observe() == {"a": Observed(running=True, pid=pid)}
 
 
+def flushes(disk: Path) -> int:
+    """How often the loop device on that file was flushed: the 16th figure of its stat (block/stat.rst)."""
+    (loop,) = [
+        loop for loop in Path("/sys/block").glob("loop*/loop/backing_file") if loop.read_text().strip() == str(disk)
+    ]
+    return int((loop.parent.parent / "stat").read_text().split()[15])
+
+
+async def test_what_a_guest_synced_was_flushed_to_the_hosts_disk(cloud: Cloud) -> None:
+    """Without barriers it would end in the host's memory, and a power cut of the host would take it."""
+    machine = cloud.machine("a")
+    await cloud.boot(machine)
+    before = flushes(machine.boot_disk)
+    cloud.inside(machine, "dd if=/dev/zero of=/root/synced bs=4k count=1 conv=fsync status=none")
+    assert flushes(machine.boot_disk) > before
+
+
 async def test_a_power_cut_ends_everything_at_once_and_no_other_machine(cloud: Cloud) -> None:
     cut, other = cloud.machine("a"), cloud.machine("b")
     await cloud.boot(cut)

@@ -73,8 +73,14 @@ class Files:
         """A disk beside the boot disk holds the whole of the image that it was made from."""
         file = self._home.disk(disk.id)
         async with self._locks[file]:
-            if not file.exists():
-                await self._maker.copied(await self._base(disk), file, disk.size)
+            if file.exists():
+                return
+            if not disk.source_image_id:
+                raise HostError(
+                    f"the file of disk {disk.id} is gone: {file}",
+                    remedy="put it back (docs/operations.md: what the home of a local cloud holds), or delete the disk",
+                )
+            await self._maker.copied(await self._base(disk), file, disk.size)
 
     async def _create_disk(self, disk_id: str) -> None:
         disk = self._store.must(Disk, disk_id)

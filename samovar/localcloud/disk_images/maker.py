@@ -5,6 +5,7 @@ Public images are kept in this user's cache, for all clouds together: one is mad
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ import structlog
 
 from samovar.core.apt_mirrors import LISTED, host_release, sources
 from samovar.core.errors import HostError
+from samovar.core.files import sync_file, sync_folder
 from samovar.core.paths import cache_dir
 from samovar.core.process import IN_NAMESPACES, run_async
 
@@ -54,7 +56,9 @@ class HostMaker:
         await run_async(["cp", "--reflink=auto", "--sparse=always", source, partial], timeout=TIMEOUT)
         if partial.stat().st_size < size:
             os.truncate(partial, size)
+        await asyncio.to_thread(sync_file, partial)
         partial.replace(out)
+        sync_folder(out.parent)
 
     async def _make_standard(self, suite: str, lines: Sequence[str], kept: Path) -> None:
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ cd "$folder"
 exec > >(exec python3 -I -S "$here/console_log.py" console) 2>&1
 console=$!
 mount -t ext4 -o ro,noatime "$image" image
-mount -t ext4 -o noatime,nobarrier,noinit_itable "$disk" disk
+mount -t ext4 -o noatime,noinit_itable "$disk" disk
 mkdir -p disk/upper disk/work
 mount -t overlay -o lowerdir=image,upperdir=disk/upper,workdir=disk/work overlay root
 mkdir -p /run/systemd/nspawn
