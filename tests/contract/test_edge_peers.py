@@ -58,6 +58,41 @@ result["seen"] = second.seen()
     assert max(seconds for _, _, seconds in seen["load"]) < NOTICED + BUSY
 
 
+def test_a_reload_while_a_peer_dies_costs_nothing(image: Path) -> None:
+    """The checks of a HAProxy that was reloaded have ended: what it holds has to find another peer by itself."""
+    story = """
+load, writes = Load(), Load("/", "POST", rate=5)
+time.sleep(1)
+first.cut()
+time.sleep(0.3)
+render(PAIR | {"peers": {"nginx": 2, "bingo": 1}})
+run(f"kill -USR2 {haproxy()}")
+works("nginx-2")
+time.sleep(1)
+result["load"], result["writes"] = load.ended(), writes.ended()
+"""
+    seen = tell(image, PAIR + story)
+    assert failed(seen["load"]) == []
+    assert [status for status, _, _ in failed(seen["writes"])] in ([], [502])
+    assert max(seconds for _, _, seconds in seen["load"]) < NOTICED + BUSY
+
+
+def test_a_reload_while_every_peer_refuses_costs_nothing(image: Path) -> None:
+    """Tries that are refused take no time: what is held has to come to this edge itself before they are spent."""
+    story = """
+load = Load(rate=40)
+time.sleep(1)
+for each in (first, second):
+    each.refuse()
+render(PAIR | {"peers": {"nginx": 2, "bingo": 1}})
+run(f"kill -USR2 {haproxy()}")
+works("balancer")
+result["load"] = load.ended()
+"""
+    load = tell(image, PAIR + story)["load"]
+    assert failed(load) == []
+
+
 def test_what_a_dead_peer_never_acknowledged_is_given_up_too(image: Path) -> None:
     """A peer that dies between the handshake and the request: nothing is idle, so keepalive never asks."""
     story = """
