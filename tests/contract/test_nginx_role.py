@@ -58,6 +58,27 @@ result["ids"] = Bingo.ids
     assert {seen[way][2]["x-request-id"] for way in ("http", "tls")} < told
 
 
+@pytest.mark.parametrize("settings", ["{}", "WHOLE"])
+def test_how_an_edge_is_it_tells_to_the_clouds_checks_alone(image: Path, settings: str) -> None:
+    """Nor does anything below /-/ reach another edge or bingo."""
+    story = f"""
+bingo("balancer", "127.0.0.2", 81)
+configure({settings} | {{"secrets": {{"certificate": certificate()}}}})
+PATHS = ["/-/health", "/-/ready", "/-/peer", "/-/x", "/-/", "//-/health", "/%2d/peer", "/x/../-/health"]
+def asked(client, path, scheme="http", *options):
+    command = ["curl", "-sko", "/dev/null", "-w", "%{{http_code}}", "--path-as-is", "--interface", client, *options]
+    return subprocess.run([*command, f"{{scheme}}://10.0.0.9{{path}}"], capture_output=True, text=True).stdout
+result["world"] = [asked("10.0.0.9", path, scheme, *options) for path in PATHS
+    for scheme, options in (("http", ()), ("https", ("--http1.1",)), ("https", ("--http2",)))]
+result["checks"] = [asked("198.18.235.2", path) for path in PATHS[:4]]
+result["seen"] = Bingo.seen
+"""
+    seen = tell(image, story)
+    assert seen["world"] == ["404"] * 24
+    assert seen["checks"] == ["200", "200", "404", "404"]
+    assert seen["seen"] == []
+
+
 def test_a_new_certificate_is_served_without_a_restart(image: Path) -> None:
     story = """
 bingo("balancer", "127.0.0.2", 81)
@@ -74,6 +95,28 @@ result["same"] = Path("/run/nginx.pid").read_text() == pid
     seen = tell(image, story)
     assert seen["same"]
     assert set(seen["load"]) == {200}
+
+
+def test_an_edge_goes_on_without_its_haproxy_where_nothing_was_sent_to_it(image: Path) -> None:
+    """A HAProxy that is frozen may have what it was sent; one that is not reached has nothing, so writes go on too."""
+    story = """
+bingo("balancer", "127.0.0.2", 81)
+render(WHOLE)
+run("sed -i 's/proxy_read_timeout 37s/proxy_read_timeout 1s/' /etc/nginx/nginx.conf")
+configure(WHOLE, rendered=True)
+works("balancer")
+run(f"kill -STOP {haproxy()} $(cat /proc/{haproxy()}/task/*/children)")
+result["frozen"] = [ask("/ping"), ask("/operation", "POST")]
+run("nft add table ip shut; nft 'add chain ip shut in { type filter hook input priority raw; }'")
+run("nft add rule ip shut in tcp dport { 8001, 8002 } drop")
+Bingo.seen.clear()
+result["unreachable"] = [ask("/ping")[0], ask("/operation", "POST")[0]]
+result["seen"] = Bingo.seen
+"""
+    seen = tell(image, story)
+    assert [(status, headers["retry-after"]) for status, _, headers in seen["frozen"]] == [(503, "2")] * 2
+    assert seen["unreachable"] == [200, 200]
+    assert seen["seen"] == ["balancer GET /ping", "balancer POST /operation"]
 
 
 def test_a_log_that_was_rotated_is_written_on(image: Path) -> None:

@@ -93,9 +93,10 @@ def render(settings: Mapping[str, Any]) -> None:
     subprocess.run([sys.executable, "-m", "samovar_agent.dry_run", "nginx", json.dumps(settings)], check=True)
 
 
-def configure(settings: Mapping[str, Any]) -> None:
+def configure(settings: Mapping[str, Any], *, rendered: bool = False) -> None:
     """And serves by it."""
-    render(settings)
+    if not rendered:
+        render(settings)
     run("rm -f /etc/nftables.d/10-metadata.nft; nft -f /etc/nftables.conf; nft -f /etc/samovar/clients.nft")
     run("haproxy -W -p /run/haproxy.pid -f /etc/haproxy/haproxy.cfg >/var/log/nginx/haproxy.log 2>&1 &")
     run("nginx")
