@@ -17,7 +17,8 @@ from samovar.core.output import PlainTalk
 from samovar.images.local_builder import bake_local
 from samovar.localcloud.machines.spec import Machine
 from tests.support.asker import Asker, Kind, asking
-from tests.support.lan import MIB, SLOW, Lan, lan
+from tests.support.evidence import collect
+from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan
 
 EMAIL = "node@example.com"
 BINGO = "10.0.0.9"
@@ -80,10 +81,10 @@ async def boot(cable: Lan, image: Path, settings: str = SETTINGS) -> Machine:
     return machine
 
 
-def health(cable: Lan, path: str = "/-/health") -> str:
+def health(cable: Lan, path: str = "/-/health", *options: str) -> str:
     """What is answered, in one line with its status."""
-    wanted = ("--silent", "--max-time", "10", "--write-out", "%{http_code}", f"http://{BINGO}{path}")
-    return " ".join(cable.outside("curl", *wanted).split())
+    wanted = ("--interface", CHECKER, "--silent", "--max-time", "10", "--write-out", "%{http_code}")
+    return " ".join(cable.outside("curl", *wanted, *options, f"http://{BINGO}{path}").split())
 
 
 async def health_is(cable: Lan, path: str, status: int) -> str:
@@ -163,13 +164,17 @@ async def test_another_bingo_half_a_list_and_a_write_that_cannot_be_repeated(cab
     assert counter(cable, machine, "pages", "eresp") == 0
 
 
-async def test_a_bingo_that_hangs_is_ended(cable: Lan, image: Path) -> None:
+async def test_a_bingo_that_hangs_is_ended(cable: Lan, image: Path, tmp_path: Path) -> None:
+    """Its journal and its console are evidence, should a test fail."""
     machine = await boot(cable, image)
     await cable.until(machine, PING)
     pid = cable.inside(machine, PID)
     cable.inside(machine, f"kill -STOP {pid}")
     await cable.until(machine, f"[[ $({PID}) != {pid} ]] && {PING}")
     assert b"bingo ends: it has not answered for 1" in cable.driver.console(machine.id)
+    collect(tmp_path.parent, tmp_path / "evidence")
+    kept = tmp_path / "evidence" / tmp_path.name / machine.id
+    assert all("bingo ends: it has not answered" in (kept / name).read_text() for name in ("console", "journal"))
 
 
 async def test_a_run_of_bingo_ends_in_its_time_and_nobody_notices(cable: Lan, image: Path) -> None:
@@ -186,6 +191,11 @@ async def test_ready_and_alive_are_told_apart(cable: Lan, image: Path) -> None:
     await cable.until(machine, PING)
     assert await health_is(cable, "/-/ready", 200)
     assert health(cable) == "ok 200"
+    edge, passed_on = ("--interface", "10.0.0.1"), ("--header", "X-Forwarded-For: 203.0.113.7")
+    assert health(cable, "/-/ready", *edge) == "ok 200"
+    assert health(cable, "/-/ready", *edge, *passed_on) == "not found 404"
+    assert [health(cable, path) for path in ("/-/", "/-/health/", "/-/x")] == ["not found 404"] * 3
+    assert health(cable, "/-/health", "--data", "x") == "GET 405"
     cable.inside(machine, "systemctl stop bingo")
     answer = await health_is(cable, "/-/ready", 503)
     print(f"bingo stopped: {answer}")  # noqa: T201

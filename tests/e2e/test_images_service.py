@@ -16,7 +16,7 @@ from samovar.core.output import PlainTalk
 from samovar.core.process import run
 from samovar.images.local_builder import bake_local
 from samovar.localcloud.machines.spec import DataDisk, Machine
-from tests.support.lan import MIB, SLOW, Lan, lan
+from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan
 
 EMAIL = "images@example.com"
 BINGO, POSTGRES = "10.0.0.9", "10.0.0.11"
@@ -66,8 +66,8 @@ def sql(cable: Lan, machine: Machine, statement: str) -> str:
 
 
 def health(cable: Lan, address: str, port: int = 80) -> str:
-    url = f"http://{address}:{port}/-/health"
-    return cable.outside("curl", "--silent", "--max-time", "10", "--write-out", "%{http_code}", url)
+    url, asker = f"http://{address}:{port}/-/health", ("--interface", CHECKER)
+    return cable.outside("curl", *asker, "--silent", "--max-time", "10", "--write-out", "%{http_code}", url)
 
 
 async def test_a_blank_disk_is_seeded_and_its_rows_outlive_the_machine(cable: Lan, baked: dict[str, Path]) -> None:
@@ -78,6 +78,8 @@ async def test_a_blank_disk_is_seeded_and_its_rows_outlive_the_machine(cable: La
     print(f"a blank disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     assert sql(cable, machine, COUNTS) == "290|5000|50000"
     assert health(cable, POSTGRES) == "ok\n200"
+    stranger = cable.outside("curl", "--silent", "--include", f"http://{POSTGRES}/-/health")
+    assert ("404" in stranger, "Python" in stranger, "html" in stranger) == (True, False, False)
     mark = dict(line.split("=") for line in cable.inside(machine, "cat /data/samovar-seed").splitlines())
     assert mark["owner"] == "trial"
     assert mark["image"] == cable.inside(machine, "cat /usr/share/samovar/digest")

@@ -27,7 +27,7 @@ from samovar.load.response_check import age, from_cache
 from samovar.project.load import ENVIRONMENTS
 from tests.e2e.leftovers import leftovers
 from tests.support.certify import certify
-from tests.support.curl import OFFERS, curl
+from tests.support.curl import OFFERS, curl, statuses
 from tests.support.firefox import Firefox, Page, firefox
 from tests.support.https import make_certificate
 from tests.support.probe import Answer, get, probing
@@ -217,6 +217,10 @@ def test_http_3_is_offered_and_spoken_at_an_edges_own_address(address: str, base
     assert second[0] == "3"
     assert second[1] != address
     assert curl(base_image, f"https://{second[1]}/ping", options=["--http3-only"]) == [second]
+    inner = [f"/-/{name}" for name in ("health", "ready", "peer", "x")]
+    assert statuses(base_image, *(f"http://{address}{path}" for path in inner)) == ["404"] * 4
+    over_quic = [f"https://{second[1]}{path}" for path in inner]
+    assert statuses(base_image, *over_quic, options=["--http3-only"]) == ["404"] * 4
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,11 @@ def curl(base: Path, *urls: str, options: Sequence[str] = ()) -> list[tuple[str,
     return [(version, address) for version, address in fields]
 
 
+def statuses(base: Path, *urls: str, options: Sequence[str] = ()) -> list[str]:
+    """With which status each of the URLs was answered, by one curl."""
+    return [status for (status,) in _written(base, ("http_code",), urls, options)]
+
+
 def latencies(base: Path, address: str, path: str, *options: str, number: int = 1, rate: int = 1) -> list[float]:
     """Seconds of so many requests over https, so many a second at most, one after another, each over a new connection.
 

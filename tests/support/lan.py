@@ -17,6 +17,8 @@ from samovar.localcloud.machines.spec import DataDisk, Machine
 from tests.e2e.leftovers import leftovers
 
 MIB = 1 << 20
+CHECKER = "198.18.235.2"
+"""Where a cloud's health checks come from."""
 SLOW = 20
 """How much slower than here a host may be, emulated and busy, before a test calls it a fault."""
 # In the words of debugfs(8). Instead of the agent its trial renders the role's files, with peers at 10.0.0.11 and on.
@@ -48,6 +50,9 @@ Name=eth0
 Address={address}/24
 LinkLocalAddressing=no
 LLMNR=no
+[Route]
+Destination=198.18.235.2/32
+Gateway=10.0.0.1
 """
 
 
@@ -65,6 +70,7 @@ class Lan:
         self.driver = NspawnDriver(self.folder / "machines", self.prefix)
         self.cable = self._namespace("lan")
         self._ip(self.cable, "link add br0 type bridge", "address add 10.0.0.1/24 dev br0", "link set br0 up")
+        self._ip(self.cable, f"address add {CHECKER}/32 dev br0")
 
     def machine(self, name: str, image: Path, *, memory: int, disks: tuple[DataDisk, ...] = ()) -> Machine:
         netns = self._namespace(name)

@@ -48,3 +48,13 @@ def test_one_without_data_or_that_died_is_not_and_says_why(
     assert health.why_not(shown(data, server)) == f"{data}/{server}: starting"
     (tmp_path / "pgdata").write_text("no disk\n")
     assert health.why_not(shown(data, server)) == f"{data}/{server}: no disk"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "198.18.235.2", "198.18.248.254", "::ffff:198.18.235.2"])
+def test_the_clouds_checks_and_the_machine_itself_may_ask(health: ModuleType, address: str) -> None:
+    assert health.may_ask(address)
+
+
+@pytest.mark.parametrize("address", ["10.30.0.11", "198.18.236.1", "::1", "::ffff:10.30.0.11"])
+def test_nobody_else_may(health: ModuleType, address: str) -> None:
+    assert not health.may_ask(address)

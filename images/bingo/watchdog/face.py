@@ -25,6 +25,13 @@ class Face:
 
 
 class _Answer(BaseHTTPRequestHandler):
+    """One question. Its errors are short, and name neither Python nor a version."""
+
+    timeout = 5.0
+    error_message_format = "%(code)d\n"
+    error_content_type = "text/plain"
+    server_version, sys_version = "watchdog", ""
+
     def __init__(self, face: Face, *args: object) -> None:
         self._face = face
         super().__init__(*args)  # type: ignore[arg-type]
@@ -32,10 +39,13 @@ class _Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         reason = self._face.reason(self.path.partition("?")[0])
         if reason is None:
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        body = f"{reason or 'ok'}\n".encode()
-        self.send_response(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK)
+            self._reply(HTTPStatus.NOT_FOUND, "not found")
+        else:
+            self._reply(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK, reason or "ok")
+
+    def _reply(self, status: HTTPStatus, text: str) -> None:
+        body = f"{text}\n".encode()
+        self.send_response_only(status)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
