@@ -5,6 +5,7 @@ tests/contract/test_survival.py has many more moments, on a simulated host.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import secrets
@@ -149,6 +150,7 @@ def test_while_it_is_taken_down_it_comes_back_as_after_a_power_cut_of_the_host(c
     assert _rows(cli, "compute.v1.Instance") == before
 
 
+@pytest.mark.usefixtures("chance")  # or pytest puts it after those that are bound to it
 def test_after_sigterm_its_machines_are_shown_and_taken_off_the_host(cli: Cli) -> None:
     pid, number = cli.endpoint()["pid"], cli.endpoint()["number"]
     before = {machine["id"]: machine["name"] for machine in cli.json("cloud", "status")["machines"]}
@@ -166,17 +168,20 @@ def test_after_sigterm_its_machines_are_shown_and_taken_off_the_host(cli: Cli) -
     assert _rows(cli, "compute.v1.Instance") == before.keys()
 
 
+@pytest.mark.usefixtures("chance")
 def test_an_address_that_leads_elsewhere_is_not_green(cli: Cli) -> None:
     """Machines and balancer are well, and the host's route is another's."""
     address = cli.address("dev")
     route = run(["ip", "route", "show", "table", "local", address]).stdout.split()
     run(["ip", "route", "replace", "table", "local", "local", address, "dev", "lo"])
     try:
-        refused = cli.run("status", "dev", "--exit-code", check=False)
+        refused = cli.run("status", "dev", "--exit-code", "-o", "json", check=False)
     finally:
-        run(["ip", "route", "replace", "table", "local", *route, "onlink"])
+        run(["ip", "route", "replace", "table", "local", *route])
     assert refused.code == ExitCode.UNHEALTHY
-    assert f"http://{address}/ is not routed to this cloud" in refused.stdout
+    (found,) = json.loads(refused.stdout)["unanswered"]
+    assert found["url"] == f"http://{address}/"
+    assert "is not routed to this cloud" in found["reason"]
     assert cli.json("status", "dev")["healthy"]
 
 
