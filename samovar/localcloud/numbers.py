@@ -43,7 +43,14 @@ def choose(home: Path, holders: Mapping[int, Path], preferred: tuple[int, ...], 
 @contextmanager
 def registry(folder: Path = REGISTRY) -> Iterator[dict[int, Path]]:
     """The homes by their numbers, without those that were deleted. What the caller changes in there is written."""
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        (folder / "lock").touch()
+    except OSError as error:
+        raise HostError(
+            f"the numbers of local clouds are kept in {folder}, which cannot be written: {error.strerror}",
+            remedy=f"make it writable, or mount something there that lasts: {folder.parent}",
+        ) from error
     with _locked(folder / "lock"):
         before = {int(file.name): file.read_text() for file in folder.iterdir() if file.name.isdecimal()}
         homes = {number: Path(text) for number, text in before.items() if is_home(text)}

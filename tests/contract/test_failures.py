@@ -14,7 +14,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ManagedInst
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.core.errors import HostError
-from samovar.localcloud.control.reconcile import Workers
+from samovar.localcloud.control.reconcile import Loop, Workers
 from tests.support.group_client import ZONE, Groups, until
 from tests.support.simulated import RunningCloud
 
@@ -114,3 +114,21 @@ async def test_work_that_pauses_after_a_failure_does_not_hold_up_the_end() -> No
     began = time.monotonic()
     await workers.settle()
     assert time.monotonic() - began < 0.5
+
+
+async def test_a_step_that_fails_again_and_again_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("samovar.localcloud.control.reconcile.RETRY", 0.01)
+    steps: list[int] = []
+    enough = asyncio.Event()
+
+    async def step() -> None:
+        steps.append(1)
+        if len(steps) == 40:
+            enough.set()
+        raise ExceptionGroup("of the steps in turn", [ZeroDivisionError("a" if len(steps) < 20 else "b")])
+
+    with capture_logs() as logged:
+        running = asyncio.create_task(Loop("test", step, period=0.01).run())
+        await asyncio.wait_for(enough.wait(), 20)
+        running.cancel()
+    assert [line["event"] for line in logged] == ["step failed", "step failed"]

@@ -132,3 +132,10 @@ def test_of_many_that_start_at_once_each_gets_its_own(tmp_path: Path, places: Pl
     for thread in threads:
         thread.join()
     assert sorted(found) == list(range(1, 13))
+
+
+def test_a_registry_that_cannot_be_written_is_said_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HostError, match="cannot be written: Not a directory") as refused:
+        claim(_home(tmp_path, "a"), NOTHING, Places(claims=tmp_path / "run", registry=tmp_path / "file/numbers"))
+    assert "make it writable" in refused.value.remedy
