@@ -35,7 +35,10 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lease import Lease, LockLost
 
 LIFETIME = 60.0
-"""Seconds without a renewal after which a lock is another's. A holder changes nothing on half as old a renewal."""
+"""Seconds that a renewal is good for. A holder that has none from the last half of them changes nothing any more."""
+WATCHED = 2 / 3
+"""Of the lifetime: so long a taker sees no renewal before the lock is his. It is renewed three times in a lifetime."""
+FREE_AFTER = LIFETIME * (1 + WATCHED)
 REGION = "ru-central1"
 HOLDER, PROCESS, SINCE, UNTIL = "holder", "process", "since", "until"
 __all__ = ["Held", "LockLost", "holder", "locked"]
@@ -106,19 +109,19 @@ def _take(session: Session, environment: str, lifetime: float) -> str:
 
 
 def _watch(session: Session, environment: str, found: Lock, lifetime: float) -> None:
-    """Returns once nobody has renewed the lock for its lifetime, as measured here; Held where its holder lives."""
+    """Returns once nobody has renewed the lock for long enough, as measured here; Held where its holder lives."""
     if found.is_fresh(lifetime):
         raise _held(environment, found)
-    began = time.monotonic()
+    began, enough = time.monotonic(), lifetime * WATCHED
 
     def probe() -> bool | Pending:
         now = _find(session, f"{environment}-rollout-lock")
         if now is not None and now != found:
             raise _held(environment, now)
-        return now is None or time.monotonic() - began >= lifetime or Pending("not renewed")
+        return now is None or time.monotonic() - began >= enough or Pending("not renewed")
 
     with talk().step(f"see whether {found.holder}, who locked {environment}, is still there"):
-        wait_for(f"the lock of {environment}", probe, timeout=lifetime + 30, interval=lifetime / 20)
+        wait_for(f"the lock of {environment}", probe, timeout=enough + 30, interval=lifetime / 20)
 
 
 def _find(session: Session, name: str) -> Lock | None:
@@ -149,7 +152,7 @@ def _held(environment: str, lock: Lock | None) -> Held:
     who = f"{lock.holder} since {_date(lock.since)}" if lock else "somebody who has just begun"
     return Held(
         f"{environment} is being worked on by {who}",
-        remedy=f"wait for it; should it have died, its lock can be taken {LIFETIME:.0f} s after its last sign of life",
+        remedy=f"wait for it; should it have died, its lock is free {FREE_AFTER:.0f} s after its last sign of life",
     )
 
 
