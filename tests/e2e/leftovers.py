@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from samovar.core.process import run
 def leftovers(home: Path, prefix: str) -> list[str]:
     """One line for each thing; none is a clean host. `prefix` is that of the cloud's names: `samovar-1`.
 
-    Looks for mounts (in any namespace), loop devices, processes, control groups, network namespaces, links, nftables
-    tables, systemd units, and files of nspawn.
+    Looks for mounts (in any namespace), loop devices, processes, control groups, network namespaces, links, routes,
+    claims, systemd units, and files of nspawn.
     """
     return [*_mounts(home), *_loops(home), *_processes(home), *_named(prefix), *_units(prefix)]
 
@@ -42,10 +43,23 @@ def _named(prefix: str) -> Iterator[str]:
     cgroups = Path("/sys/fs/cgroup")
     for name in (prefix, f"{prefix.replace('-', '_')}.slice"):
         yield from (f"control group {path}" for path in (*cgroups.glob(name), *cgroups.glob(f"*/{name}")))
-    yield from (f"network namespace {path.name}" for path in Path("/run/netns").glob(f"{prefix}*"))
-    yield from (f"link {path.name}" for path in Path("/sys/class/net").glob(f"{prefix}*"))
-    yield from (f"nspawn {path}" for path in Path("/run/systemd/nspawn").glob(f"*/{prefix}*"))
-    yield from (line for line in run(["nft", "list", "tables"]).stdout.splitlines() if prefix in line)
+    yield from (f"network namespace {path.name}" for path in _of(Path("/run/netns"), prefix))
+    yield from (f"nspawn {path}" for folder in Path("/run/systemd/nspawn").glob("*") for path in _of(folder, prefix))
+    if cloud := re.fullmatch(r"samovar-(\d+)", prefix):
+        yield from _of_number(int(cloud[1]))
+
+
+def _of(folder: Path, prefix: str) -> Iterator[Path]:
+    """`samovar-1-x` is of cloud 1, and `samovar-12-x` is not."""
+    return (path for path in folder.glob(f"{prefix}*") if path.name == prefix or path.name.startswith(f"{prefix}-"))
+
+
+def _of_number(number: int) -> Iterator[str]:
+    """What bears a cloud's number in another form: links, routes of its addresses, its claim."""
+    yield from (f"link {path.name}" for path in Path("/sys/class/net").glob(f"smv{number}h*"))
+    yield from (f"claim {path}" for path in Path("/run/samovar").glob(str(number)))
+    routes = run(["ip", "route", "show", "table", "all"]).stdout.splitlines()
+    yield from (f"route {line}" for line in routes if f"127.66.{number}." in line)
 
 
 def _units(prefix: str) -> Iterator[str]:
