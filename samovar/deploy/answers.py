@@ -13,6 +13,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from samovar.cloud.session import Session, side_by_side
+from samovar.core.errors import WaitTimeout
 from samovar.core.output import Talk
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.status import Status
@@ -40,15 +41,20 @@ def when_answered(session: Session, status: Status, talk: Talk) -> Status:
 
     Where the host is not ours, this one may lie in a closed network: then it is only said.
     """
+    found = status
 
     def probe() -> Status | Pending:
+        nonlocal found
         found = with_answers(session, status)
-        return found if found.healthy or not session.host else Pending(_text(found))
+        return found if found.healthy else Pending(_text(found))
 
     remedy = "see `./cli.py cloud status`; who has the address: ip route get ADDRESS"
-    found = wait_for(f"{status.environment} answers", probe, timeout=SETTLING, interval=0.05, remedy=remedy)
-    if found.unanswered:
-        talk.say(f"warning: {_text(found)}; where users are it may")
+    try:
+        return wait_for(f"{status.environment} answers", probe, timeout=SETTLING, interval=0.05, remedy=remedy)
+    except WaitTimeout:
+        if session.host:
+            raise
+    talk.say(f"warning: {_text(found)}; where users are it may")
     return found
 
 
