@@ -12,6 +12,8 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ManagedInst
 from samovar.core.errors import HostError
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.machines.spec import Machine
+from samovar.localcloud.store.backups import KEPT, Backups
+from samovar.localcloud.store.store import Store
 from tests.support.group_client import Groups, until
 from tests.support.simulated import RunningCloud
 
@@ -60,3 +62,20 @@ def test_certificates_of_a_home_are_good_after_the_clock_was_set_back(tmp_path: 
     for file in (made.ca, made.certificate):
         found = x509.load_pem_x509_certificate(file.read_bytes())
         assert found.not_valid_before_utc.timestamp() < time.time() - 300 * DAY
+
+
+def test_a_backup_made_after_the_clock_was_set_back_is_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, backups = Store(tmp_path / "cloud.sqlite"), Backups(tmp_path)
+    for number in range(KEPT + 1):
+        store.note("resource", "key", number)
+        assert backups.make(store) == ""
+    monkeypatch.setattr("time.time", lambda before=time.time: before() - DAY)
+    store.note("resource", "key", "last")
+    assert backups.make(store) == ""
+    store.close()
+    assert len(backups.all()) == KEPT
+    newest = Store(backups.all()[-1])
+    assert newest.noted("resource", "key") == "last"
+    newest.close()

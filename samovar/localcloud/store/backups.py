@@ -6,6 +6,7 @@ import filecmp
 import shlex
 import sqlite3
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from samovar.core.errors import HostError
@@ -14,6 +15,7 @@ from samovar.localcloud import clock
 from samovar.localcloud.store.store import Store
 
 KEPT = 10
+STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,18 @@ class Backups:
         if last and filecmp.cmp(partial, last[0], shallow=False):
             partial.unlink()
             return
-        partial.replace(self.folder / f"cloud-{clock.utc_now():%Y%m%dT%H%M%S.%fZ}.sqlite")
+        partial.replace(self.folder / f"cloud-{self._later_than(last):{STAMP}}.sqlite")
         sync_folder(self.folder)
         for old in self.all()[:-KEPT]:
             old.unlink()
+
+    def _later_than(self, last: list[Path]) -> datetime:
+        """Now, or just after the last backup where the clock was set back since: the newest is the last by name."""
+        now = clock.utc_now()
+        if not last:
+            return now
+        made = datetime.strptime(last[0].stem, f"cloud-{STAMP}").replace(tzinfo=UTC)
+        return max(now, made + timedelta(microseconds=1))
 
 
 def open_store(database: Path, backups: Backups) -> Store:
