@@ -145,7 +145,8 @@ _ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
 
 
 def _command(home: Path) -> list[str | Path]:
-    return [sys.executable, "-m", "samovar.localcloud", "--home", home]
+    """With -P: a package of that name in the folder where one happens to be is not ours to run."""
+    return [sys.executable, "-P", "-m", "samovar.localcloud", "--home", home]
 
 
 def _start(home: Path, *options: str) -> Daemon:

@@ -98,6 +98,15 @@ def test_a_second_daemon_for_the_same_home_is_refused(cli: Cli) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_what_lies_where_it_is_started_from_is_not_run(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere/samovar/localcloud").mkdir(parents=True)
+    for file in ("samovar/__init__.py", "samovar/localcloud/__init__.py", "samovar/localcloud/__main__.py"):
+        (tmp_path / "elsewhere" / file).write_text("raise SystemExit('another program')")
+    command: list[str | Path] = [cli.root / "cli.py", "--home", cli.home, "cloud", "up"]
+    ended = subprocess.run(command, cwd=tmp_path / "elsewhere", capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_a_port_in_use_is_named_with_the_remedy(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
