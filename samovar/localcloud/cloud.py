@@ -15,6 +15,7 @@ from yandex.cloud.compute.v1 import (
     disk_type_service_pb2,
     image_service_pb2,
     instance_service_pb2,
+    snapshot_service_pb2,
     zone_service_pb2,
 )
 from yandex.cloud.compute.v1.instance_pb2 import Instance
@@ -47,6 +48,7 @@ from samovar.localcloud.control.metadata import Metadata
 from samovar.localcloud.control.networks import Networks
 from samovar.localcloud.control.operations import Follower
 from samovar.localcloud.control.reconcile import Loop, Workers, in_turn
+from samovar.localcloud.control.snapshots import Snapshots
 from samovar.localcloud.control.volumes import Files
 from samovar.localcloud.disk_images.spec import Maker
 from samovar.localcloud.home import Home
@@ -71,6 +73,7 @@ from samovar.localcloud.services.quota_manager import QuotaLimitService
 from samovar.localcloud.services.resource_manager import CloudService, FolderService
 from samovar.localcloud.services.route import GatewayService, RouteTableService
 from samovar.localcloud.services.security_group import SecurityGroupService
+from samovar.localcloud.services.snapshot import SnapshotService
 from samovar.localcloud.services.standard_images import publish_standard_images
 from samovar.localcloud.services.target_group import TargetGroupService
 from samovar.localcloud.services.vpc import NetworkService, SubnetService
@@ -112,6 +115,7 @@ class Cloud:
         self.balancers = Balancers(store, host.fabric, self._wake)
         self.networks = Networks(store, host.fabric, self.balancers)
         self.files = Files(store, home, host.maker, self.workers)
+        self.snapshots = Snapshots(store, home, operations, host.maker, host.driver, self.files, self.workers)
         self.machines = Machines(
             store, home, instances, host.driver, host.fabric, self.networks, self.files, self.workers
         )
@@ -144,6 +148,7 @@ class Cloud:
             _service(route_table_service_pb2): RouteTableService(store, operations),
             _service(secret_service_pb2): SecretService(store, operations),
             _service(security_group_service_pb2): SecurityGroupService(store, operations),
+            _service(snapshot_service_pb2): SnapshotService(store, operations, home),
             _service(service_account_service_pb2): ServiceAccountService(store, operations),
             _service(subnet_service_pb2): SubnetService(store, operations, addressing),
             _service(target_group_service_pb2): TargetGroupService(store, operations),
@@ -221,6 +226,7 @@ class Cloud:
             self.balancers.step,
             self.groups.step,
             self.files.step,
+            self.snapshots.step,
             self.machines.step,
             self._follower.step,
         )

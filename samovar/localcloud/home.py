@@ -103,6 +103,14 @@ class Home:
         return self.root / "backups"
 
     @property
+    def snapshots(self) -> Path:
+        """RAW files, each under its snapshot's id."""
+        return self.root / "snapshots"
+
+    def snapshot(self, snapshot_id: str) -> Path:
+        return self.snapshots / f"{snapshot_id}.raw"
+
+    @property
     def machines(self) -> Path:
         """The machine driver's own: `<machine id>/`, with the serial console in it."""
         return self.root / "machines"
@@ -116,7 +124,7 @@ class Home:
         """Makes what is missing. Raises HostError for a folder that is open to others and may be more than a home."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._close_to_others()
-        kept = (self.pki, self.images, self.uploads, self.disks, self.backups)
+        kept = (self.pki, self.images, self.uploads, self.disks, self.snapshots, self.backups)
         for folder in (*kept, self.machines, self.networks):
             folder.mkdir(exist_ok=True, mode=0o700)
 

@@ -7,11 +7,13 @@ deleted, and what it says is there gets its name; a file that it does not know i
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
 from samovar.localcloud.home import Home
@@ -24,16 +26,17 @@ from samovar.localcloud.store.store import Store
 log = structlog.get_logger(__name__)
 
 FILE = re.compile(rf"[a-z0-9]{{3}}[0-9a-v]{{{LENGTH}}}\.raw")
-"""The names that this cloud gives to disks and images: all else in their folders is somebody else's."""
-PARTIAL = re.compile(rf"[a-z0-9]{{3}}[0-9a-v]{{{LENGTH}}}(\.raw|\.uncommitted)?\.new")
+"""The names that this cloud gives to disks, images and snapshots: all else in their folders is somebody else's."""
+PARTIAL = re.compile(rf"[a-z0-9]{{3}}[0-9a-v]{{{LENGTH}}}(\.raw|\.uncommitted|\.layer)?\.new")
 SHOWN = 3
 
 
 def settle_files(home: Home, store: Store) -> None:
     """Raises HostError where the store is empty and the disks are not: nothing is touched then."""
     finish_deletions(store, home.root)
-    _refuse_an_empty_store(home, store)
-    for folder, kind in ((home.disks, Disk), (home.images, Image)):
+    _refuse_an_empty_store(home, home.disks, store.all(Disk))
+    _refuse_an_empty_store(home, home.snapshots, store.all(Snapshot))
+    for folder, kind in ((home.disks, Disk), (home.images, Image), (home.snapshots, Snapshot)):
         for resource in store.all(kind):
             finish_creation(folder / f"{resource.id}.raw")
         _settle(home, folder, {f"{resource.id}.raw" for resource in store.all(kind)})
@@ -41,15 +44,17 @@ def settle_files(home: Home, store: Store) -> None:
         _delete_partial(partial)
 
 
-def _refuse_an_empty_store(home: Home, store: Store) -> None:
-    disks = sorted(file.name for file in _files(home.disks) if FILE.fullmatch(file.name))
-    if not disks or store.all(Disk):
+def _refuse_an_empty_store(home: Home, folder: Path, known: Sequence[object]) -> None:
+    """Of what an operator cannot have made anew: disks and snapshots."""
+    files = sorted(file.name for file in _files(folder) if FILE.fullmatch(file.name))
+    if not files or known:
         return
-    shown = ", ".join(disks[:SHOWN]) + (", ..." if len(disks) > SHOWN else "")
+    kind = folder.name.removesuffix("s")
+    shown = ", ".join(files[:SHOWN]) + (", ..." if len(files) > SHOWN else "")
     raise HostError(
-        f"{home.database} knows no disk, but {home.disks} holds {len(disks)} ({shown}): the store was lost",
+        f"{home.database} knows no {kind}, but {folder} holds {len(files)} ({shown}): the store was lost",
         remedy=f"{Backups(home.backups).way_back(home.database)}; "
-        f"or, if these disks are not to be used again: mv {home.disks} {home.disks}.old",
+        f"or, if these {kind}s are not to be used again: mv {folder} {folder}.old",
     )
 
 

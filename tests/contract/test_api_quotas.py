@@ -138,6 +138,7 @@ def test_the_documented_quotas_are_the_default_ones() -> None:
         "compute.instanceMemory.size": 128 * GIB,
         "compute.ssdDisks.size": 200 * GIB,
         "compute.hddDisks.size": 500 * GIB,
+        "compute.snapshots.size": 400 * GIB,
     }
     assert {quota.name: quota.limit for quota in QUOTAS.values()} == {
         "vpc.networks.count": 2,
@@ -149,6 +150,7 @@ def test_the_documented_quotas_are_the_default_ones() -> None:
         "compute.instanceGroups.count": 10,
         "compute.disks.count": 32,
         "compute.images.count": 32,
+        "compute.snapshots.count": 32,
         "ylb.networkLoadBalancers.count": 2,
         "ylb.targetGroups.count": 100,
     }

@@ -15,10 +15,12 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 from yandex.cloud.api import operation_pb2
-from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest, GetImageLatestByFamilyRequest
+from yandex.cloud.compute.v1.disk_service_pb2 import MoveDiskRequest
+from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.image_service_pb2 import GetImageLatestByFamilyRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
-from yandex.cloud.compute.v1.snapshot_service_pb2 import ListSnapshotsRequest
-from yandex.cloud.compute.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
+from yandex.cloud.compute.v1.snapshot_schedule_service_pb2 import ListSnapshotSchedulesRequest
+from yandex.cloud.compute.v1.snapshot_schedule_service_pb2_grpc import SnapshotScheduleServiceStub
 from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsRequest
 from yandex.cloud.endpoint.api_endpoint_service_pb2_grpc import ApiEndpointServiceStub
 from yandex.cloud.iam.v1.iam_token_service_pb2 import CreateIamTokenRequest
@@ -148,15 +150,15 @@ def test_a_broken_constraint_names_its_field(cloud: RunningCloud) -> None:
 
 def test_what_is_not_served_says_so(cloud: RunningCloud) -> None:
     with pytest.raises(grpc.RpcError) as refused:
-        SnapshotServiceStub(cloud.channel()).List(ListSnapshotsRequest(folder_id="x"))
+        SnapshotScheduleServiceStub(cloud.channel()).List(ListSnapshotSchedulesRequest(folder_id="x"))
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert "SnapshotService/List is not served by the local cloud" in str(refused.value.details())
+    assert "SnapshotScheduleService/List is not served by the local cloud" in str(refused.value.details())
 
 
 def test_a_method_that_a_served_service_lacks_says_so(cloud: RunningCloud) -> None:
-    request = CreateImageRequest(folder_id=cloud.endpoint.folder_id, snapshot_id="x")
+    request = MoveDiskRequest(disk_id="x", destination_folder_id="y")
     with pytest.raises(grpc.RpcError) as refused:
-        ImageServiceStub(cloud.channel()).Create(request)
+        DiskServiceStub(cloud.channel()).Move(request)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

@@ -31,6 +31,11 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
     ScalePolicy,
     TargetGroupSpec,
 )
+from yandex.cloud.compute.v1.snapshot_service_pb2 import (
+    CreateSnapshotMetadata,
+    CreateSnapshotRequest,
+    DeleteSnapshotRequest,
+)
 from yandex.cloud.iam.v1.service_account_service_pb2 import CreateServiceAccountMetadata, CreateServiceAccountRequest
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.operation.operation_pb2 import Operation
@@ -112,6 +117,22 @@ class Story:
                 lambda: CreateDiskRequest(**folder, zone_id=ZONE, size=4 << 20),
                 ("disk", CreateDiskMetadata),
             ),
+            (
+                "compute.v1.SnapshotService/Create",
+                lambda: CreateSnapshotRequest(**folder, disk_id=self.ids["disk"]),
+                ("snapshot", CreateSnapshotMetadata),
+            ),
+            ("compute.v1.DiskService/Delete", lambda: DeleteDiskRequest(disk_id=self.ids["disk"]), None),
+            (
+                "compute.v1.DiskService/Create",
+                lambda: CreateDiskRequest(**folder, zone_id=ZONE, size=4 << 20, snapshot_id=self.ids["snapshot"]),
+                ("disk", CreateDiskMetadata),
+            ),
+            (
+                "compute.v1.SnapshotService/Delete",
+                lambda: DeleteSnapshotRequest(snapshot_id=self.ids["snapshot"]),
+                None,
+            ),
             (f"{GROUPS}/Create", self._group, ("instance_group", rpc.CreateInstanceGroupMetadata)),
             (f"{GROUPS}/Update", lambda: self._update(scale_policy=_size(3)), None),
             (f"{GROUPS}/Update", lambda: self._update(instance_template=self._template("new")), None),
@@ -184,12 +205,13 @@ def whole(world: MortalCloud) -> str:
         "disks": ({disk.id for disk in store.all(Disk)}, {instance.boot_disk.disk_id for instance in instances}),
         "files of disks": ({file.stem for file in world.home.disks.iterdir()}, {disk.id for disk in store.all(Disk)}),
         "quarantine": (list(world.home.quarantine.rglob("*.raw")), []),
+        "files of snapshots": (list(world.home.snapshots.iterdir()), []),
         "files of images": ([file.suffix for file in world.home.images.iterdir()], [".raw"]),
         "targets": (sorted(map(str, group.targets)), sorted(str(target_of(instance)) for instance in instances)),
         "interfaces": ({nic.machine_id for nic in network.nics}, ids),
         "operations under way": (store.all_noted("operation.waits_for"), {}),
         "operations not done": ([each.description for each in store.all(Operation) if not each.done], []),
-        "operations": (len(store.all(Operation)), 11),
+        "operations": (len(store.all(Operation)), 15),
     }
     return "; ".join(f"{what}: {seen} and not {wanted}" for what, (seen, wanted) in found.items() if seen != wanted)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -21,6 +22,7 @@ from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.bootstrap import Operator, ensure_operator
 from samovar.localcloud.cloud import Cloud, Host, running
 from samovar.localcloud.home import Home
+from samovar.localcloud.machines.freeze import Standstill
 from samovar.localcloud.machines.spec import Machine, Observed
 from samovar.localcloud.network.spec import Network
 from samovar.localcloud.orphans import settle_files
@@ -123,6 +125,24 @@ class _Fabric(SimulatedFabric):
         await super().forget_flows(network_id, target)
 
 
+class _Maker(SimulatedMaker):
+    """Files that are made, or not."""
+
+    def __init__(self, fate: Fate) -> None:
+        self._fate = fate
+
+    async def copied(self, source: Path, out: Path, size: int = 0) -> None:
+        self._fate.moment()
+        await super().copied(source, out, size)
+        self._fate.moment()
+
+    async def consistent(self, source: Path, out: Path, still: AbstractAsyncContextManager[Standstill]) -> float:
+        self._fate.moment()
+        seconds = await super().consistent(source, out, still)
+        self._fate.moment()
+        return seconds
+
+
 class MortalCloud:
     """One daemon after the other, on the same home and host."""
 
@@ -140,6 +160,7 @@ class MortalCloud:
         fate = Fate(moments)
         store = Store(self.home.database)
         store._db = _Database(store._db, fate)  # type: ignore[assignment]
+        store.after_rollback = _alive(store.after_rollback, fate)  # type: ignore[assignment, method-assign]
         try:
             self._start(store, fate)
             async with running(self.cloud):
@@ -158,7 +179,7 @@ class MortalCloud:
         """As the daemon does it."""
         settle_files(self.home, store)
         tokens = Tokens(self.home.pki / "token-secret")
-        host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate), SimulatedMaker())
+        host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate), _Maker(fate))
         self.cloud = Cloud(self.home, store, tokens, host)
         self.operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
 
@@ -172,6 +193,15 @@ class MortalCloud:
             await self.cloud.balancers.close()
             await self.cloud.groups.close()
         store.close()
+
+
+def _alive(undo_later: Callable[[Callable[[], None]], None], fate: Fate) -> Callable[[Callable[[], None]], None]:
+    """A process that was killed undoes nothing."""
+
+    def after_rollback(act: Callable[[], None]) -> None:
+        undo_later(lambda: None if fate.dead.is_set() else act())
+
+    return after_rollback
 
 
 def _but_death(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
 from samovar.localcloud.home import Home
@@ -66,6 +67,19 @@ def test_an_empty_store_beside_disks_is_refused_and_nothing_is_touched(home: Hom
     home.make()
     settle_files(home, store)
     assert len(contents(home.root / "disks.old")) == 3
+
+
+def test_snapshots_are_kept_as_disks_are(home: Home, store: Store) -> None:
+    name = new_id("snapshot")
+    home.snapshot(name).write_bytes(ROWS)
+    with pytest.raises(HostError, match="knows no snapshot, but"):
+        settle_files(home, store)
+    store.put(Snapshot(id="another"))
+    for partial in (".new", ".raw.new", ".layer.new"):
+        (home.snapshots / f"{name}{partial}").write_bytes(b"half")
+    settle_files(home, store)
+    assert contents(home.snapshots) == {}
+    assert list(contents(home.quarantine).values()) == [ROWS]
 
 
 def test_what_an_older_store_does_not_know_is_put_aside_and_told(home: Home, store: Store) -> None:

@@ -91,6 +91,8 @@ def _disk(spec: api.AttachedDiskSpec, fill: _Filler) -> AttachedDiskSpec:
     disk.disk_spec.description = fill(source.description)
     if source.image_id:
         disk.disk_spec.image_id = fill(source.image_id)
+    if source.snapshot_id:
+        disk.disk_spec.snapshot_id = fill(source.snapshot_id)
     return disk
 
 

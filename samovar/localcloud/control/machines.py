@@ -138,7 +138,7 @@ class Machines:
         return Machine(
             id=instance.id,
             hostname=instance.fqdn.split(".")[0],
-            image=self._home.image(boot.source_image_id),
+            image=self._files.base_of(boot),
             boot_disk=self._home.disk(boot.id),
             boot_disk_size=boot.size,
             cores=instance.resources.cores,

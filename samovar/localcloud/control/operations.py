@@ -12,6 +12,7 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.localcloud.services.operations import Goal, Operations
 from samovar.localcloud.store.store import Store, kind_of
@@ -39,6 +40,7 @@ class Follower:
             kind_of(Image): lambda _, image_id: self._made(Image, image_id),
             kind_of(Instance): self._instance,
             kind_of(InstanceGroup): self._group,
+            kind_of(Snapshot): lambda _, snapshot_id: self._made(Snapshot, snapshot_id),
         }
 
     async def step(self) -> None:
@@ -47,7 +49,7 @@ class Follower:
             if outcome is not None:
                 self._operations.finish(operation_id, outcome)
 
-    def _made(self, kind: type[Disk | Image], resource_id: str) -> Message | None:
+    def _made(self, kind: type[Disk | Image | Snapshot], resource_id: str) -> Message | None:
         found = self._store.get(kind, resource_id)
         if found is None:
             return _failed(f"{kind.__name__} {resource_id} was deleted")

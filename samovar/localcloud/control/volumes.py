@@ -18,7 +18,7 @@ from samovar.localcloud.control.operations import REASON
 from samovar.localcloud.control.reconcile import Workers
 from samovar.localcloud.disk_images.spec import Maker
 from samovar.localcloud.home import Home
-from samovar.localcloud.services.disk import SOURCE_DISK, WHOLE
+from samovar.localcloud.services.disk import SOURCE_DISK, has_base, is_layered
 from samovar.localcloud.services.standard_images import FAMILIES
 from samovar.localcloud.store.store import Store
 
@@ -46,20 +46,28 @@ class Files:
 
     async def ready_for(self, instance: Instance) -> None:
         """Raises SamovarError where one of the instance's disks cannot be had."""
-        await self._base(self._store.must(Disk, instance.boot_disk.disk_id))
+        await self.base(self._store.must(Disk, instance.boot_disk.disk_id))
         for attached in instance.secondary_disks:
-            await self._whole(self._store.must(Disk, attached.disk_id))
+            await self.whole(self._store.must(Disk, attached.disk_id))
 
-    async def _base(self, disk: Disk) -> Path:
-        """The file of the image that a disk was made from; that of a public image is made when it is first needed."""
-        file = self._home.image(disk.source_image_id)
+    def base_of(self, disk: Disk) -> Path:
+        """Where the file of the image, or of the snapshot, is that a disk was made from."""
+        if disk.source_image_id:
+            return self._home.image(disk.source_image_id)
+        return self._home.snapshot(disk.source_snapshot_id)
+
+    async def base(self, disk: Disk) -> Path:
+        """The same once it is there; the file of a public image is made when it is first needed."""
+        file = self.base_of(disk)
         async with self._locks[file]:
             if not file.exists():
                 await self._maker.standard(self._suite(disk.source_image_id, file), file)
         return file
 
     def _suite(self, image_id: str, file: Path) -> str:
-        """What a public image is made from; of any other image nothing is known but the file that it had."""
+        """What a public image is made from; of all else nothing is known but the file that it had."""
+        if not image_id:
+            raise HostError(f"the file that a disk was made from is gone: {file}", remedy="put it back")
         if image_id not in FAMILIES:
             image = self._store.get(Image, image_id)
             name = image.labels.get("image", image.name) if image else "IMAGE"
@@ -69,24 +77,25 @@ class Files:
             )
         return FAMILIES[image_id].suite
 
-    async def _whole(self, disk: Disk) -> None:
-        """A disk beside the boot disk holds the whole of the image that it was made from."""
+    async def whole(self, disk: Disk) -> Path:
+        """The file of a disk that holds all of the image, or of the snapshot, that it was made from."""
         file = self._home.disk(disk.id)
         async with self._locks[file]:
             if file.exists():
-                return
-            if not disk.source_image_id:
+                return file
+            if disk.status == Disk.READY and not has_base(self._store, disk):
                 raise HostError(
                     f"the file of disk {disk.id} is gone: {file}",
                     remedy="put it back (docs/operations.md: what the home of a local cloud holds), or delete the disk",
                 )
-            await self._maker.copied(await self._base(disk), file, disk.size)
+            await self._maker.copied(await self.base(disk), file, disk.size)
+        return file
 
     async def _create_disk(self, disk_id: str) -> None:
         disk = self._store.must(Disk, disk_id)
         status: Disk.Status.ValueType = Disk.READY
         try:
-            await self._base(disk)
+            await (self.base(disk) if is_layered(self._store, disk) else self.whole(disk))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked for the file is told
             self._failed(disk_id, error)
             status = Disk.ERROR
@@ -108,12 +117,12 @@ class Files:
 
     async def _make_image(self, disk: Disk, out: Path) -> None:
         file = self._home.disk(disk.id)
-        if not disk.source_image_id or self._store.noted(disk.id, WHOLE, default=False):
+        if not is_layered(self._store, disk):
             await self._maker.copied(file, out)
         elif file.exists():
-            await self._maker.merged(await self._base(disk), file, out)
+            await self._maker.merged(await self.base(disk), file, out)
         else:
-            os.link(await self._base(disk), out)
+            os.link(await self.base(disk), out)
 
     def _failed(self, resource_id: str, error: Exception) -> None:
         if self._repeats.is_new(error):

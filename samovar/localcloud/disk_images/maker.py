@@ -9,8 +9,10 @@ import asyncio
 import hashlib
 import os
 import shutil
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,12 +23,15 @@ from samovar.core.errors import HostError
 from samovar.core.files import sync_file, sync_folder
 from samovar.core.paths import cache_dir
 from samovar.core.process import IN_NAMESPACES, run_async
+from samovar.localcloud.disk_images.sparse import refresh
+from samovar.localcloud.machines.freeze import Standstill
 
 log = structlog.get_logger(__name__)
 
 Command: TypeAlias = list[str | Path]
 
 HERE = Path(__file__).parent
+COPY = ("setpriv", "--pdeathsig", "KILL", "cp", "--reflink=auto")
 TIMEOUT = 3600.0
 RESERVE = 2 << 30
 """Bytes that must be free before something is made that may take a good part of them."""
@@ -51,14 +56,25 @@ class HostMaker:
         return False
 
     async def copied(self, source: Path, out: Path, size: int = 0) -> None:
-        _demand_room(out.parent)
+        _demand_room(out.parent, _written(source))
         partial = out.with_suffix(".new")
-        await run_async(["cp", "--reflink=auto", "--sparse=always", source, partial], timeout=TIMEOUT)
+        await run_async([*COPY, "--sparse=always", source, partial], timeout=TIMEOUT)
         if partial.stat().st_size < size:
             os.truncate(partial, size)
+        await _keep(partial, out)
+
+    async def consistent(self, source: Path, out: Path, still: AbstractAsyncContextManager[Standstill]) -> float:
+        _demand_room(out.parent, _written(source))
+        partial, stop = out.with_suffix(".new"), threading.Event()
+        await run_async([*COPY, "--sparse=auto", source, partial], timeout=TIMEOUT)
         await asyncio.to_thread(sync_file, partial)
-        partial.replace(out)
-        sync_folder(out.parent)
+        async with still as standstill:
+            try:
+                await asyncio.to_thread(refresh, source, partial, lambda: stop.is_set() or standstill.lost)
+            finally:
+                stop.set()
+        await _keep(partial, out)
+        return standstill.seconds
 
     async def _make_standard(self, suite: str, lines: Sequence[str], kept: Path) -> None:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -89,6 +105,19 @@ def _digest(lines: Sequence[str]) -> str:
     return found.hexdigest()[:12]
 
 
-def _demand_room(folder: Path) -> None:
-    if shutil.disk_usage(folder).free < RESERVE:
-        raise HostError(f"no room in {folder}: less than {RESERVE >> 30} GiB is free", remedy="make room there")
+def _demand_room(folder: Path, size: int = 0) -> None:
+    wanted = RESERVE + size
+    if shutil.disk_usage(folder).free < wanted:
+        raise HostError(f"no room in {folder}: less than {wanted / 2**30:.1f} GiB is free", remedy="make room there")
+
+
+def _written(file: Path) -> int:
+    """Bytes that a sparse file takes."""
+    return file.stat().st_blocks * 512
+
+
+async def _keep(partial: Path, out: Path) -> None:
+    """A power cut finds the whole file, or none."""
+    await asyncio.to_thread(sync_file, partial)
+    os.replace(partial, out)  # noqa: PTH105 - at once
+    await asyncio.to_thread(sync_folder, out.parent)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
+
+from samovar.localcloud.machines.freeze import Standstill
 
 
 class Maker(Protocol):
@@ -20,3 +23,9 @@ class Maker(Protocol):
 
     async def copied(self, source: Path, out: Path, size: int = 0) -> None:
         """A copy, without the holes, grown to `size` bytes where that is more."""
+
+    async def consistent(self, source: Path, out: Path, still: AbstractAsyncContextManager[Standstill]) -> float:
+        """A copy of a file that is in use, as it is in one moment; returns the seconds for which it had to stand still.
+
+        Most is copied before `still` is entered, what changed meanwhile while it lasts.
+        """

@@ -12,13 +12,13 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from pathlib import Path
 
 from samovar.core.errors import HostError, WaitTimeout
 from samovar.core.process import run_async
 from samovar.core.waiting import Pending, wait_for_async
-from samovar.localcloud.machines import cgroups, console, guest_proc, nspawn
+from samovar.localcloud.machines import cgroups, console, freeze, guest_proc, nspawn
 from samovar.localcloud.machines.host import keeper_of_this_host
 from samovar.localcloud.machines.loop_devices import attached
 from samovar.localcloud.machines.spec import Machine, Observed
@@ -87,6 +87,12 @@ class NspawnDriver:
         for pid in self.processes(machine_id, unit):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def still(self, machine_id: str, disk: Path) -> AbstractAsyncContextManager[freeze.Standstill]:
+        return freeze.still(disk, self._keeper.unit(machine_id))
+
+    def thaw(self, machine_id: str, disk: Path) -> None:
+        freeze.thaw(disk, self._keeper.unit(machine_id))
 
     def console(self, machine_id: str) -> bytes:
         return console.read(self._home / machine_id / "console")

@@ -37,13 +37,24 @@ def attached(file: Path, *, read_only: bool = False) -> Iterator[Path]:
     Raises HostError. A read-only file has one device for all who ask: mounts of one device share one page cache.
     """
     try:
-        device, held = (_shared(file) if read_only else None) or _make(file, read_only=read_only)
+        device, held = (_found(file, _AUTOCLEAR | _READ_ONLY) if read_only else None) or _make(
+            file, read_only=read_only
+        )
     except OSError as error:
         raise HostError(f"no loop device on {file}: {error.strerror}") from error
     try:
         yield device
     finally:
         os.close(held)
+
+
+def device_on(file: Path) -> Path | None:
+    """The writable loop device that somebody has on `file`."""
+    found = _found(file, _AUTOCLEAR)
+    if found is None:
+        return None
+    os.close(found[1])
+    return found[0]
 
 
 def _make(file: Path, *, read_only: bool) -> tuple[Path, int]:
@@ -84,10 +95,10 @@ def _configure(device: int, backing: int, file: Path, *, read_only: bool) -> boo
     return True
 
 
-def _shared(file: Path) -> tuple[Path, int] | None:
-    """A read-only device that somebody has on `file` already, opened so that it stays."""
+def _found(file: Path, flags: int) -> tuple[Path, int] | None:
+    """A device with such flags that somebody has on `file` already, opened so that it stays."""
     name, status = str(file.resolve()), file.stat()
-    wanted = (status.st_dev, status.st_ino, _AUTOCLEAR | _READ_ONLY)
+    wanted = (status.st_dev, status.st_ino, flags)
     for entry in SYS_BLOCK.glob("loop*/loop/backing_file"):
         with suppress(OSError):  # any of them may go while we look
             if entry.read_text().rstrip("\n") != name:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from samovar.localcloud.machines.freeze import Standstill
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,12 @@ class MachineDriver(Protocol):
 
     def kill_processes(self, machine_id: str, unit: str) -> None:
         """SIGKILL to all of them, as if they had died by themselves."""
+
+    def still(self, machine_id: str, disk: Path) -> AbstractAsyncContextManager[Standstill]:
+        """Nothing is written to a disk of that machine, if of any, while the context lasts; as `freeze.still` says."""
+
+    def thaw(self, machine_id: str, disk: Path) -> None:
+        """Ends what a daemon that was killed began with `still`."""
 
     def console(self, machine_id: str) -> bytes:
         """What the guest wrote on its serial console since its last start: of a long one the beginning and the end."""

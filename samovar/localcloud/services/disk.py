@@ -1,4 +1,7 @@
-"""yandex.cloud.compute: disks. A disk is a sparse RAW file; one made from an image holds what changed on top of it."""
+"""yandex.cloud.compute: disks. A disk is a sparse RAW file; one made from an image holds what changed on top of it.
+
+So does one made from a snapshot of a boot disk. One made from a snapshot of another disk is a copy of it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from yandex.cloud.compute.v1 import disk_service_pb2 as rpc
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
@@ -28,6 +32,18 @@ WHOLE = "disk.whole"
 """A note: the disk's file holds all of the image that it was made from."""
 SOURCE_DISK = "image.source_disk"
 """A note: the disk that an image is made from."""
+BOOT = "snapshot.boot"
+"""A note: the snapshot is of a boot disk, and can be the base of one, as an image."""
+
+
+def is_layered(store: Store, disk: Disk) -> bool:
+    """Whether a disk's file holds no more than what was changed on an image, or on a snapshot of a boot disk."""
+    return has_base(store, disk) and not store.noted(disk.id, WHOLE, default=False)
+
+
+def has_base(store: Store, disk: Disk) -> bool:
+    """Whether a disk was made from an image, or from a snapshot of a boot disk."""
+    return bool(disk.source_image_id or store.noted(disk.source_snapshot_id, BOOT, default=False))
 
 
 class DiskService(BoundService[Disk]):
@@ -49,11 +65,12 @@ class DiskService(BoundService[Disk]):
         metadata = rpc.CreateDiskMetadata(disk_id=disk.id)
         if disk.status == Disk.READY:
             return self.operations.done(caller, "Create disk", metadata, disk)
-        title = f"Create disk: first the public image {disk.source_image_id} is made here, half a minute or more"
+        first = f"first the public image {disk.source_image_id} is made here, half a minute or more"
+        title = f"Create disk: {first if disk.source_image_id else 'the snapshot is copied'}"
         return self.operations.waiting(caller, title, metadata, disk, Goal.READY)
 
     def make(self, request: rpc.CreateDiskRequest) -> Disk:
-        """A new disk, blank or from an image."""
+        """A new disk, blank, from an image or from a snapshot."""
         self.admit(request.folder_id, request.name)
         disk = Disk(id=new_id("disk"), status=Disk.READY)
         fill(disk, request)
@@ -62,11 +79,13 @@ class DiskService(BoundService[Disk]):
         source = request.WhichOneof("source")
         if source == "image_id":
             self._stand_on(disk, request.image_id)
+        elif source == "snapshot_id":
+            self._copy(disk, request.snapshot_id)
         elif source:
             raise unimplemented(f"a disk made from {source}")
         disk.size = disk.size or DEFAULT_SIZE
         check_sizes(self.store, disk)
-        if not disk.source_image_id:
+        if not source:
             self._make_blank(self._home.disk(disk.id), disk.size)
         stamp(disk)
         self.store.put(disk)
@@ -89,6 +108,8 @@ class DiskService(BoundService[Disk]):
             raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
         if making := [image.id for image in self.store.all(Image) if self._is_source(disk, image)]:
             raise precondition(f"Disk {disk.id} is the source of the image {making[0]}, which is being created")
+        if taking := [each.id for each in self.store.all(Snapshot) if _is_being_taken(each, disk)]:
+            raise precondition(f"Disk {disk.id} is the source of the snapshot {taking[0]}, which is being created")
         self.drop(disk.id)
         return self.operations.gone(caller, "Delete disk", rpc.DeleteDiskMetadata(disk_id=disk.id))
 
@@ -103,12 +124,15 @@ class DiskService(BoundService[Disk]):
             raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
         if disk.status == Disk.ERROR:
             raise precondition(f"Disk {disk.id} is ERROR")
-        if boot and not disk.source_image_id:
-            raise unimplemented("a boot from a disk that was not made from an image")
+        based = has_base(self.store, disk)
+        if boot and not based:
+            raise unimplemented(
+                "a boot from a disk that was made neither from an image nor from a boot disk's snapshot"
+            )
         whole = self.store.noted(disk.id, WHOLE, default=False)
-        if disk.source_image_id and boot == whole and (whole or self._home.disk(disk.id).exists()):
+        if based and boot == whole and (whole or self._home.disk(disk.id).exists()):
             raise unimplemented("a boot disk as a further disk, or the other way round,")
-        if disk.source_image_id and not boot:
+        if based and not boot:
             self.store.note(disk.id, WHOLE, value=True)
         disk.instance_ids.append(instance_id)
         self.store.put(disk)
@@ -146,8 +170,8 @@ class DiskService(BoundService[Disk]):
         if size < disk.size:
             raise invalid(f"the size of a disk cannot be reduced from {disk.size} to {size}", "size")
         check_sizes(self.store, Disk(type_id=disk.type_id, size=size - disk.size))
-        if disk.source_image_id:
-            raise unimplemented("a change of the size of a disk that was made from an image")
+        if has_base(self.store, disk) or disk.status != Disk.READY:
+            raise unimplemented("a change of the size of a disk that was made from an image, or is being made,")
         for instance_id in disk.instance_ids:
             if self.store.must(Instance, instance_id).status != Instance.STOPPED:
                 raise precondition(f"Disk {disk.id} is attached to the instance {instance_id}, which is not stopped")
@@ -167,5 +191,23 @@ class DiskService(BoundService[Disk]):
         if not self._home.image(image_id).exists():
             disk.status = Disk.CREATING
 
+    def _copy(self, disk: Disk, snapshot_id: str) -> None:
+        """`control.files` makes the file, but for a boot disk's, which is made with its machine."""
+        snapshot = self.store.get(Snapshot, snapshot_id)
+        if snapshot is None:
+            raise not_found("Snapshot", snapshot_id)
+        disk.size = disk.size or snapshot.disk_size
+        if disk.size < snapshot.disk_size:
+            raise invalid(f"the disk's size {disk.size} is less than the snapshot's {snapshot.disk_size}", "size")
+        if snapshot.status != Snapshot.READY:
+            raise precondition(f"Snapshot {snapshot.id} is {Snapshot.Status.Name(snapshot.status)}")
+        disk.source_snapshot_id = snapshot.id
+        if not has_base(self.store, disk):
+            disk.status = Disk.CREATING
+
     def _is_source(self, disk: Disk, image: Image) -> bool:
         return image.status == Image.CREATING and self.store.noted(image.id, SOURCE_DISK) == disk.id
+
+
+def _is_being_taken(snapshot: Snapshot, disk: Disk) -> bool:
+    return snapshot.status == Snapshot.CREATING and snapshot.source_disk_id == disk.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
@@ -14,17 +15,25 @@ from samovar.localcloud.store.store import Store
 
 def check_group(store: Store, group: InstanceGroup) -> None:
     """What is named by id is looked up at once, so that a group never waits for what does not exist."""
-    policy, disk = group.deploy_policy, group.instance_template.boot_disk_spec.disk_spec
+    policy = group.deploy_policy
     if not policy.max_unavailable and not policy.max_expansion:
         raise invalid("max_unavailable and max_expansion cannot both be 0", "deploy_policy")
     if group.scale_policy.WhichOneof("scale_type") != "fixed_scale":
         raise invalid("the local cloud's groups have a fixed size", "scale_policy")
     if store.get(ServiceAccount, group.service_account_id) is None:
         raise not_found("ServiceAccount", group.service_account_id)
-    if store.get(Image, disk.image_id) is None:
-        raise not_found("Image", disk.image_id)
+    _check_source(store, group)
     _check_zones(group, _subnets(store, group))
     _check_tags(group)
+
+
+def _check_source(store: Store, group: InstanceGroup) -> None:
+    disk = group.instance_template.boot_disk_spec.disk_spec
+    if disk.snapshot_id:
+        if store.get(Snapshot, disk.snapshot_id) is None:
+            raise not_found("Snapshot", disk.snapshot_id)
+    elif store.get(Image, disk.image_id) is None:
+        raise not_found("Image", disk.image_id)
 
 
 def _subnets(store: Store, group: InstanceGroup) -> list[Subnet]:

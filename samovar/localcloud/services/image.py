@@ -1,4 +1,4 @@
-"""yandex.cloud.compute: images. An image comes from the cloud's own storage or from another image."""
+"""yandex.cloud.compute: images. An image comes from the cloud's own storage, another image, a disk or a snapshot."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from yandex.cloud.compute.v1 import image_service_pb2 as rpc
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image, Os
 from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.localcloud.api.errors import denied, invalid, not_found, precondition, unimplemented
@@ -117,6 +118,8 @@ class ImageService(BoundService[Image]):
             origin = self._home.image(self.by_id(request.image_id).id)
             if not origin.exists():
                 raise precondition(f"Image {request.image_id} is not made yet; a disk made from it makes it")
+        elif source == "snapshot_id":
+            origin = self._taken(image, request.snapshot_id)
         else:
             raise unimplemented(f"an image made from {source}")
         file = self._home.image(image.id)
@@ -128,6 +131,16 @@ class ImageService(BoundService[Image]):
         image.storage_size = status.st_blocks * 512
         image.min_disk_size = max(image.min_disk_size, status.st_size)
         image.size = image.min_disk_size
+
+    def _taken(self, image: Image, snapshot_id: str) -> Path:
+        """The file of a snapshot, which never changes; a disk made from the image is as large as the snapshot's was."""
+        snapshot = self.store.get(Snapshot, snapshot_id)
+        if snapshot is None:
+            raise not_found("Snapshot", snapshot_id)
+        if snapshot.status != Snapshot.READY:
+            raise precondition(f"Snapshot {snapshot.id} is {Snapshot.Status.Name(snapshot.status)}")
+        image.min_disk_size = max(image.min_disk_size, snapshot.disk_size)
+        return self._home.snapshot(snapshot.id)
 
     def _uploaded(self, uri: str) -> Path:
         found = STORED.fullmatch(urlsplit(uri).path)

@@ -76,6 +76,14 @@ class Operations:
         self._store.put(operation)
         self._store.forget(operation_id, WAITS_FOR)
 
+    def describe(self, resource_id: str, description: str) -> None:
+        """Says more of what is under way with a resource."""
+        for operation_id, waits_for in self.pending().items():
+            if waits_for["id"] == resource_id:
+                operation = self._store.must(Operation, operation_id)
+                operation.description = description
+                self._store.put(operation)
+
     def of_resource(self, resource_id: str) -> list[Operation]:
         """The operations on one resource, the newest first."""
         ids = [key for key, value in self._store.all_noted(RESOURCE).items() if value == resource_id]

@@ -15,6 +15,7 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.vpc.v1.address_pb2 import Address
@@ -52,6 +53,7 @@ QUOTAS: dict[type[Stored], Quota] = {
     NetworkLoadBalancer: Quota("ylb.networkLoadBalancers.count", 2),
     RouteTable: Quota("vpc.routeTables.count", 8),
     SecurityGroup: Quota("vpc.securityGroups.count", 10),
+    Snapshot: Quota("compute.snapshots.count", 32),
     Subnet: Quota("vpc.subnets.count", 12),
     TargetGroup: Quota("ylb.targetGroups.count", 100),
 }
@@ -67,6 +69,7 @@ SIZES: dict[type[Stored], tuple[Quota, ...]] = {
         Quota("compute.instanceCores.count", 32, lambda instance: instance.resources.cores),
         Quota("compute.instanceMemory.size", 128 * GIB, lambda instance: instance.resources.memory),
     ),
+    Snapshot: (Quota("compute.snapshots.size", 400 * GIB, lambda snapshot: snapshot.storage_size),),
 }
 """Of these each resource takes as much as it is large."""
 

@@ -6,12 +6,14 @@ import asyncio
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from pathlib import Path
 
 from samovar.localcloud import clock
+from samovar.localcloud.machines.freeze import Standstill
 from samovar.localcloud.machines.spec import Machine, Observed
 
 
@@ -25,6 +27,8 @@ class Pace:
 
 
 IMMEDIATE = Pace(0, 0, 0)
+STANDSTILL = 0.5
+"""Seconds that a snapshot of a machine's disk is said to have taken."""
 
 
 class Answer(Enum):
@@ -100,6 +104,14 @@ class SimulatedDriver:
 
     def kill_processes(self, machine_id: str, unit: str) -> None:
         """There are none."""
+
+    @asynccontextmanager
+    async def still(self, machine_id: str, disk: Path) -> AsyncIterator[Standstill]:  # noqa: ARG002 - the contract's
+        running = self.machines.get(machine_id, Observed(running=False)).running
+        yield Standstill(STANDSTILL if running else 0.0)
+
+    def thaw(self, machine_id: str, disk: Path) -> None:
+        """Nothing is ever frozen."""
 
     def console(self, machine_id: str) -> bytes:
         return f"console of {machine_id}, a simulated machine\n".encode()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+
+from samovar.localcloud.disk_images.sparse import refresh
+from samovar.localcloud.machines.freeze import Standstill
 
 SIZE = 64 << 20
 """Bytes of an image of which nothing is known but its uri; sparse."""
@@ -24,6 +28,14 @@ class SimulatedMaker:
     async def copied(self, source: Path, out: Path, size: int = 0) -> None:
         _write(out, _read(source))
         os.truncate(out, max(size, source.stat().st_size))  # noqa: ASYNC240 - at once
+
+    async def consistent(self, source: Path, out: Path, still: AbstractAsyncContextManager[Standstill]) -> float:
+        partial = out.with_suffix(".new")
+        partial.touch()
+        async with still as standstill:
+            refresh(source, partial)
+        partial.replace(out)
+        return standstill.seconds
 
     def fetched(self, uri: str, out: Path) -> bool:  # noqa: ARG002 - any uri is as good as another
         if not self._any_uri:

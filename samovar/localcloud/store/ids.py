@@ -27,6 +27,7 @@ PREFIXES = {
     "security-group": "enp",
     "security-group-rule": "enp",
     "service-account": "aje",
+    "snapshot": "fd8",
     "subnet": "e9b",
     "target-group": "enp",
 }

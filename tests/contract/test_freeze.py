@@ -1,0 +1,192 @@
+"""A disk that is copied while a machine writes to it: of one moment, and never frozen for longer than it may be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from samovar.core.errors import HostError
+from samovar.core.paths import ROOT
+from samovar.core.process import run
+from samovar.localcloud.disk_images.maker import HostMaker
+from samovar.localcloud.machines import freeze
+from samovar.localcloud.machines.freeze import Mount, NotStill, Standstill, still
+from samovar.localcloud.machines.loop_devices import attached
+from tests.support.frozen import Guest, counted, formatted, writing_guest
+
+ATTEMPTS = 20
+HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from samovar.localcloud.machines.freeze import still
+async def hold():
+    async with still(Path(sys.argv[1]), Path(sys.argv[2])):
+        print("frozen", flush=True)
+        await asyncio.sleep(600)
+asyncio.run(hold())
+"""
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Iterator[Guest]:
+    with writing_guest(tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[Standstill]:
+    yield Standstill()
+
+
+def _in_step(copy: Path) -> bool:
+    first, second = counted(copy)
+    return first - second in {0, 1}
+
+
+async def test_a_copy_of_a_disk_that_is_written_to_is_of_one_moment(guest: Guest, tmp_path: Path) -> None:
+    """And without the freeze it is not, sooner or later."""
+    copy = tmp_path / "copy.raw"
+    for _ in range(3):
+        seconds = await HostMaker().consistent(guest.disk, copy, still(guest.disk, guest.unit))
+        assert 0 < seconds < freeze.DEADLINE
+        run(["e2fsck", "-f", "-n", copy])
+        assert _in_step(copy)
+    for _ in range(ATTEMPTS):
+        await HostMaker().consistent(guest.disk, copy, _nothing())
+        if not _in_step(copy):
+            return
+    pytest.fail(f"{ATTEMPTS} copies were of one moment without being frozen: this test proves nothing")
+
+
+async def test_what_changed_since_the_first_pass_is_in_the_copy_and_holes_stay_holes(tmp_path: Path) -> None:
+    source, copy = tmp_path / "source", tmp_path / "copy.raw"
+    with source.open("wb") as file:
+        file.truncate(64 << 20)
+        os.pwrite(file.fileno(), b"a" * (3 << 20), 5 << 20)
+
+    @asynccontextmanager
+    async def changing() -> AsyncIterator[Standstill]:
+        with source.open("r+b") as file:
+            os.pwrite(file.fileno(), b"b" * 100, (7 << 20) - 50)
+            os.pwrite(file.fileno(), bytes(1 << 20), 5 << 20)
+            os.pwrite(file.fileno(), b"c", (64 << 20) - 1)
+            file.truncate((64 << 20) + 3)
+        yield Standstill()
+
+    await HostMaker().consistent(source, copy, changing())
+    assert copy.read_bytes() == source.read_bytes()
+    assert copy.stat().st_blocks * 512 < 8 << 20
+
+
+def _moves(guest: Guest, within: float = 5.0) -> bool:
+    before, deadline = guest.count(), time.monotonic() + within
+    while guest.count() == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return guest.count() > before
+
+
+@pytest.fixture
+def holder(guest: Guest) -> Iterator[subprocess.Popen[str]]:
+    """A daemon that holds the file system frozen."""
+    argv = (sys.executable, "-c", HOLDER, str(guest.disk), str(guest.unit))
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    assert process.stdout.readline() == "frozen\n"
+    time.sleep(0.1)
+    assert not _moves(guest, 0.5)
+    yield process
+    process.kill()
+    process.wait(10)
+    process.stdout.close()
+
+
+def _freezer_of(process: subprocess.Popen[str]) -> int:
+    (pid,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(pid)
+
+
+def test_a_daemon_that_is_killed_leaves_nothing_frozen(guest: Guest, holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+    assert _moves(guest)
+
+
+def test_the_freezer_heeds_no_signal_that_would_end_it(guest: Guest, holder: subprocess.Popen[str]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(_freezer_of(holder), number)
+    assert not _moves(guest, 0.5)
+
+
+def test_what_a_killed_freezer_froze_is_thawed_by_its_daemon(guest: Guest, holder: subprocess.Popen[str]) -> None:
+    os.kill(_freezer_of(holder), signal.SIGKILL)
+    assert _moves(guest)
+
+
+def test_what_both_left_when_they_were_killed_is_thawed_by_the_next_daemon(
+    guest: Guest, holder: subprocess.Popen[str]
+) -> None:
+    freezer = _freezer_of(holder)
+    holder.send_signal(signal.SIGSTOP)
+    os.kill(freezer, signal.SIGKILL)
+    holder.kill()
+    assert not _moves(guest, 0.5)
+    freeze.thaw(guest.disk, guest.unit)
+    assert _moves(guest)
+
+
+async def test_a_copy_that_takes_too_long_is_given_up_and_the_machine_goes_on(guest: Guest) -> None:
+    async def overdue() -> None:
+        async with still(guest.disk, guest.unit, deadline=0.3) as standstill:
+            before = guest.count()
+            while not standstill.lost:  # noqa: ASYNC110 - as a copy looks at it
+                await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(_moves, guest), before
+
+    with pytest.raises(HostError, match="may stand still") as refused:
+        await overdue()
+    assert not isinstance(refused.value, NotStill)
+
+
+async def test_a_file_system_that_somebody_thawed_meanwhile_makes_no_snapshot(guest: Guest) -> None:
+    async def thawed() -> None:
+        async with still(guest.disk, guest.unit):
+            freeze.thaw(guest.disk, guest.unit)
+
+    with pytest.raises(HostError, match="may stand still"):
+        await thawed()
+
+
+async def test_no_other_file_system_is_frozen_in_the_place_of_the_disk() -> None:
+    """Root in a machine can put a symbolic link in the place of its mount point."""
+
+    async def elsewhere() -> None:
+        async with freeze._frozen(Mount(Path("/dev/shm"), 1), 1.0):  # noqa: S108 - one that cannot be frozen
+            pytest.fail("frozen")
+
+    with pytest.raises(NotStill, match="is not on the disk"):
+        await elsewhere()
+
+
+@pytest.mark.parametrize("write", [True, False])
+async def test_a_disk_without_a_file_system_must_not_be_written_to(tmp_path: Path, *, write: bool) -> None:
+    disk = formatted(tmp_path / "disk.raw")
+    (tmp_path / "unit").mkdir()
+
+    async def copied(act: Callable[[], object]) -> None:
+        async with still(disk, tmp_path / "unit"):
+            act()
+
+    with attached(disk) as device:
+        if write:
+            with pytest.raises(NotStill, match="was written to"):
+                await copied(lambda: device.write_bytes(b"x"))
+        else:
+            await copied(lambda: device.read_bytes()[:1])
