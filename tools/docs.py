@@ -20,6 +20,7 @@ from samovar.cli.main import PROGRAM, cli
 from samovar.core.errors import ExitCode
 from samovar.core.paths import default_home
 from samovar.deploy.plan import PlanJson
+from samovar.deploy.snapshots import DisksJson
 from samovar.deploy.status import StatusJson
 from samovar.drills.run import DrillJson
 from samovar.images.listing import CatalogueJson
@@ -33,6 +34,7 @@ SCHEMAS: Mapping[str, type] = {
     "load": LoadJson,
     "drill": DrillJson,
     "doctor": DoctorJson,
+    "disk-list": DisksJson,
 }
 """By the command whose `-o json` has that shape."""
 CLI_HEAD = f"""\

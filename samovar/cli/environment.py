@@ -92,12 +92,15 @@ def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
 def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data: bool, keep_address: bool) -> None:
     """Delete what ENV has in the cloud, but for its data disks: the next rollout attaches them. Images stay.
 
+    Snapshots of data disks stay in any case, --delete-data or not: `disk delete` deletes one.
+
     Off a terminal it takes --yes, and with --delete-data --confirm ENV. An environment whose file says
     `deletion_protection: true` is not destroyed at all.
     """
     from samovar.deploy.lock import locked
     from samovar.deploy.protection import check_file
     from samovar.deploy.rollout import prepare_destruction, tear_down
+    from samovar.deploy.snapshots import snapshots
 
     environment = tool.environment(env)
     check_file(environment)
@@ -110,6 +113,8 @@ def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data
         _tell(prepared.plan)
         for kept in prepared.kept:
             talk().say(f"keep {kept.ref} ({kept.id})")
+        for taken in snapshots(session, env):
+            talk().say(f"keep snapshot {taken.name} ({taken.id})")
         if prepared.plan.changes:
             sure()
             tear_down(session, prepared, talk())

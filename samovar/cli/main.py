@@ -13,6 +13,7 @@ from click.exceptions import Exit
 
 from samovar.cli.cloud import cloud
 from samovar.cli.context import Tool
+from samovar.cli.disk import disk
 from samovar.cli.doctor import doctor
 from samovar.cli.drill import drill
 from samovar.cli.environment import destroy, plan, render, rollout
@@ -79,7 +80,7 @@ def cli(context: click.Context, home: Path, envs: Path, token: str, *, debug: bo
     _log(debug=debug)
 
 
-for command in (bake, images, render, plan, rollout, status, logs, ssh, load, drill, destroy, doctor, cloud):
+for command in (bake, images, render, plan, rollout, status, logs, ssh, disk, load, drill, destroy, doctor, cloud):
     cli.add_command(command)
 
 

@@ -257,7 +257,7 @@ def test_a_disk_that_moves_is_tried_again_and_then_given_up(client: Client, monk
 
     monkeypatch.setattr(client.cloud.cloud.host.maker, "consistent", moves, raising=True)
     failed = client.ended(client.take(client.blank()))
-    assert failed.error.message.endswith("is ERROR. it was written to\n  remedy: stop the machine")
+    assert failed.error.message.endswith("is ERROR. it was written to; remedy: stop the machine")
     assert len(attempts) == 3
     (snapshot,) = client.snapshots.List(snapshots.ListSnapshotsRequest(folder_id=client.folder)).snapshots
     assert snapshot.status == Snapshot.ERROR

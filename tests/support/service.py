@@ -37,7 +37,7 @@ class Service:
     """Environments of the whole service in one cloud."""
 
     def __init__(self, cloud: RunningCloud) -> None:
-        ends = cloud.endpoint
+        ends, self.home = cloud.endpoint, cloud.home
         self.session = Session(
             Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token, hand=True)
         )

@@ -12,7 +12,8 @@ import structlog
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
-from samovar.core.errors import HostError, SamovarError
+from samovar.core.errors import HostError
+from samovar.localcloud.control.failures import reason_of
 from samovar.localcloud.control.operations import REASON
 from samovar.localcloud.control.reconcile import Workers
 from samovar.localcloud.control.volumes import Files
@@ -65,9 +66,9 @@ class Snapshots:
         try:
             if not out.exists():
                 await self._take(snapshot, out)
-        except (SamovarError, OSError) as error:
+        except Exception as error:  # whatever it is, whoever asked for the snapshot is told
             log.exception("a snapshot could not be taken", snapshot=snapshot.id)
-            self._store.note(snapshot.id, REASON, str(error))
+            self._store.note(snapshot.id, REASON, reason_of(error))
             status = Snapshot.ERROR
         with self._store.transaction():
             snapshot = self._store.must(Snapshot, snapshot.id)

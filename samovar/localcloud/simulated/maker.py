@@ -26,15 +26,12 @@ class SimulatedMaker:
         _write(out, _read(image) + b" changed by " + disk.stem.encode())
 
     async def copied(self, source: Path, out: Path, size: int = 0) -> None:
-        _write(out, _read(source))
+        _copy(source, out)
         os.truncate(out, max(size, source.stat().st_size))  # noqa: ASYNC240 - at once
 
     async def consistent(self, source: Path, out: Path, still: AbstractAsyncContextManager[Standstill]) -> float:
-        partial = out.with_suffix(".new")
-        partial.touch()
         async with still as standstill:
-            refresh(source, partial)
-        partial.replace(out)
+            _copy(source, out)
         return standstill.seconds
 
     def fetched(self, uri: str, out: Path) -> bool:  # noqa: ARG002 - any uri is as good as another
@@ -43,6 +40,14 @@ class SimulatedMaker:
         with out.open("xb") as file:
             os.truncate(file.fileno(), SIZE)
         return True
+
+
+def _copy(source: Path, out: Path) -> None:
+    """Disks are large, and hold next to nothing."""
+    partial = out.with_suffix(".new")
+    partial.touch()
+    refresh(source, partial)
+    partial.replace(out)
 
 
 def _read(path: Path) -> bytes:

@@ -1,0 +1,114 @@
+"""Puts a disk made from a snapshot in the place of a group's data disk. The former one is kept, under another name.
+
+The disk is made under a name of its own first, so that a restoration that was interrupted is gone on with by the next.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.disk_service_pb2 import (
+    CreateDiskRequest,
+    DeleteDiskRequest,
+    GetDiskRequest,
+    UpdateDiskRequest,
+)
+from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
+
+from samovar.cloud.labels import GROUP, of_environment
+from samovar.cloud.session import Session
+from samovar.core.errors import CloudError, ConfigError
+from samovar.core.output import Talk
+from samovar.core.waiting import Pending, wait_for
+from samovar.deploy.names import disk_name, replaced_name, restored_name
+from samovar.deploy.snapshots import data_disks
+from samovar.project.environment import DataDisk, Environment
+
+TIMEOUT = 3600.0
+GIB = 2**30
+
+
+def restore(session: Session, environment: Environment, snapshot: Snapshot, talk: Talk) -> str:
+    """Returns the id of the disk that the next rollout attaches. Raises ConfigError, CloudError."""
+    group = snapshot.labels.get(GROUP, "")
+    size = _checked_size(environment, snapshot)
+    named = {disk.name: disk for disk in data_disks(session, environment.name)}
+    current, restored = disk_name(environment.name, group), restored_name(environment.name, group)
+    disk = _usable(session, named.get(restored), snapshot, size) or _make(session, environment, snapshot, size, talk)
+    if current in named:
+        former = replaced_name(environment.name, group, datetime.now(UTC))
+        _rename(session, named[current], former)
+        talk.say(f"{current} ({named[current].id}) is kept as {former}")
+    _rename(session, disk, current)
+    talk.say(f"{current} is {disk.id}, made from {snapshot.name}")
+    return disk.id
+
+
+def _checked_size(environment: Environment, snapshot: Snapshot) -> int:
+    """That of the environment's file; a disk is at least as large as the one that the snapshot was taken of."""
+    if snapshot.status != Snapshot.READY:
+        raise CloudError(f"snapshot {snapshot.name} is {Snapshot.Status.Name(snapshot.status)}")
+    wanted = _data_disk(environment, snapshot)
+    if wanted.size < snapshot.disk_size:
+        raise ConfigError(
+            f"snapshot {snapshot.name} is of a disk of {snapshot.disk_size / GIB:g} GiB, "
+            f"and {environment.name} wants one of {wanted.size / GIB:g} GiB",
+            remedy=f"write data_disk: {{size: {-(-snapshot.disk_size // GIB)}G}} in its config.yaml",
+        )
+    return wanted.size
+
+
+def _data_disk(environment: Environment, snapshot: Snapshot) -> DataDisk:
+    group = environment.group(snapshot.labels.get(GROUP, ""))
+    if group.data_disk is None:
+        raise ConfigError(f"the group {group.name} of {environment.name} has no data_disk", remedy="give it one")
+    return group.data_disk
+
+
+def _usable(session: Session, disk: Disk | None, snapshot: Snapshot, size: int) -> Disk | None:
+    """What a restoration before this one made and had no time to put in its place; what is of no use is deleted."""
+    if disk is None:
+        return None
+    disk = _made(session, disk.id)
+    if disk.status == Disk.READY and disk.source_snapshot_id == snapshot.id and disk.size == size:
+        return disk
+    operation = session.client(DiskServiceStub).Delete(DeleteDiskRequest(disk_id=disk.id))
+    session.finish(operation, what=f"delete {disk.name}, left by a restoration that was interrupted")
+    return None
+
+
+def _made(session: Session, disk_id: str) -> Disk:
+    """A disk that is not being made any more."""
+    client = session.client(DiskServiceStub)
+
+    def probe() -> Disk | Pending:
+        disk: Disk = client.Get(GetDiskRequest(disk_id=disk_id))
+        return Pending("CREATING") if disk.status == Disk.CREATING else disk
+
+    return wait_for(f"disk {disk_id}", probe, timeout=TIMEOUT)
+
+
+def _make(session: Session, environment: Environment, snapshot: Snapshot, size: int, talk: Talk) -> Disk:
+    group = snapshot.labels.get(GROUP, "")
+    request = CreateDiskRequest(
+        folder_id=session.folder_id,
+        name=restored_name(environment.name, group),
+        labels=of_environment(environment.name, group),
+        type_id=_data_disk(environment, snapshot).type,
+        zone_id=environment.zones[0],
+        size=size,
+        snapshot_id=snapshot.id,
+    )
+    with talk.step(f"a disk from {snapshot.name}"):
+        operation = session.client(DiskServiceStub).Create(request)
+        done = session.finish(operation, what=f"a disk from {snapshot.name}", timeout=TIMEOUT)
+    return Disk.FromString(done.response.value)
+
+
+def _rename(session: Session, disk: Disk, name: str) -> None:
+    request = UpdateDiskRequest(disk_id=disk.id, name=name, update_mask=FieldMask(paths=["name"]))
+    operation = session.client(DiskServiceStub).Update(request)
+    session.finish(operation, what=f"rename {disk.name} to {name}")

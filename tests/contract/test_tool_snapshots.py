@@ -1,0 +1,193 @@
+"""Snapshots by the tool: taken, listed, put in the place of a data disk, and deleted; by the API of any cloud."""
+
+from __future__ import annotations
+
+import pytest
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
+
+from samovar.cloud.errors import CallFailed
+from samovar.core.errors import ConfigError
+from samovar.core.output import PlainTalk
+from samovar.core.waiting import Pending, wait_for
+from samovar.deploy.observe import observe
+from samovar.deploy.plan import KEPT
+from samovar.deploy.resources.registry import HANDLERS
+from samovar.deploy.restore import restore
+from samovar.deploy.snapshots import (
+    begin_deletion,
+    begin_snapshot,
+    data_disks,
+    find_deletable,
+    find_snapshot,
+    inventory,
+    snapshots,
+)
+from samovar.deploy.specs import Kind, Ref
+from samovar.project.environment import Environment
+from samovar.project.load import load_environment
+from tests.support.service import RECORD, Service
+from tests.support.simulated import RunningCloud
+
+GROUP, DISK = Ref(Kind.GROUP, "dev-postgres"), Ref(Kind.DISK, "dev-postgres-data")
+
+
+@pytest.fixture
+def service(cloud: RunningCloud) -> Service:
+    return Service(cloud)
+
+
+@pytest.fixture
+def dev(service: Service) -> Environment:
+    environment = load_environment("dev")
+    service.roll_out(environment)
+    return environment
+
+
+def write(service: Service, disk_id: str, text: bytes) -> None:
+    with service.home.disk(disk_id).open("r+b") as file:
+        file.write(text)
+
+
+def read(service: Service, disk_id: str) -> bytes:
+    with service.home.disk(disk_id).open("rb") as file:
+        return file.read(4)
+
+
+def taken(service: Service, dev: Environment) -> Snapshot:
+    """A snapshot of the data disk, which holds the old rows."""
+    (disk,) = (disk for disk in data_disks(service.session, dev.name) if disk.name == DISK.name)
+    write(service, disk.id, b"old!")
+    name, operation = begin_snapshot(service.session, dev.name, disk)
+    service.session.finish(operation, what=name)
+    return find_snapshot(service.session, dev.name, name)
+
+
+def attached(service: Service) -> str:
+    """The data disk of the one machine of the database."""
+
+    def probe() -> str | Pending:
+        found = [machine for machine in service.instances() if machine.name == "dev-postgres-1"]
+        return found[0].secondary_disks[0].disk_id if len(found) == 1 else Pending(f"{len(found)} machines")
+
+    return wait_for("the database's machine", probe, timeout=30)
+
+
+def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: Service, dev: Environment) -> None:
+    snapshot = taken(service, dev)
+    assert snapshot.name.startswith("dev-postgres-data-2")
+    assert dict(snapshot.labels) == {"managed-by": "samovar", "env": "dev", "group": "postgres"}
+    former = attached(service)
+    write(service, former, b"new!")
+    restored = restore(service.session, dev, snapshot, PlainTalk())
+    assert (read(service, restored), read(service, former)) == (b"old!", b"new!")
+    record, change = service.plan(dev).changes
+    assert (record.ref, change.ref) == (RECORD, GROUP)
+    assert "data_disk: dev-postgres-data-replaced-" in change.reason
+    assert change.reason.endswith("-> dev-postgres-data; machines are replaced one at a time")
+    service.roll_out(dev)
+    assert attached(service) == restored
+    assert service.plan(dev).changes == ()
+    known = {disk["name"]: (disk["id"], disk["attached"]) for disk in inventory(service.session, "dev")["disks"]}
+    assert known.pop(DISK.name) == (restored, True)
+    ((name, kept),) = known.items()
+    assert name.startswith("dev-postgres-data-replaced-")
+    assert kept == (former, False)
+    with pytest.raises(ConfigError, match="is the data disk of a group"):
+        find_deletable(service.session, "dev", DISK.name)
+    service.session.finish(begin_deletion(service.session, find_deletable(service.session, "dev", name)), what="delete")
+    assert [disk.id for disk in data_disks(service.session, "dev")] == [restored]
+
+
+def test_a_disk_that_was_lost_comes_back_from_a_snapshot(service: Service, dev: Environment) -> None:
+    snapshot = taken(service, dev)
+    there = {found.ref: found for found in observe(service.session, "dev").resources}
+    for ref in (GROUP, DISK):
+        service.session.finish(HANDLERS[ref.kind].delete(service.session, there[ref]), what=f"delete {ref} by hand")
+    restored = restore(service.session, dev, snapshot, PlainTalk())
+    assert [change.ref for change in service.plan(dev).changes] == [RECORD, GROUP]
+    service.roll_out(dev)
+    assert attached(service) == restored
+    assert read(service, restored) == b"old!"
+
+
+def test_no_destruction_deletes_a_snapshot_and_the_next_environment_can_use_it(
+    service: Service, dev: Environment
+) -> None:
+    snapshot = taken(service, dev)
+    service.destroy(dev, KEPT)
+    service.destroy(dev, frozenset())
+    assert data_disks(service.session, "dev") == []
+    assert [each.id for each in snapshots(service.session, "dev")] == [snapshot.id]
+    restored = restore(service.session, dev, snapshot, PlainTalk())
+    service.roll_out(dev)
+    assert attached(service) == restored
+    service.session.finish(begin_deletion(service.session, snapshot), what="delete it")
+    assert snapshots(service.session, "dev") == []
+
+
+@pytest.mark.parametrize("calls", range(3))
+def test_a_restoration_that_is_interrupted_is_finished_by_the_next(
+    service: Service, dev: Environment, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """After the disk is made, after the former one has another name, after all of it."""
+    snapshot, former, left = taken(service, dev), attached(service), [calls]
+    real = restore.__globals__["_rename"]
+
+    def dies(*arguments: object) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(restore.__globals__, "_rename", dies)
+        if calls < 2:
+            with pytest.raises(KeyboardInterrupt):
+                restore(service.session, dev, snapshot, PlainTalk())
+    restored = restore(service.session, dev, snapshot, PlainTalk())
+    found = {disk.name: disk.id for disk in data_disks(service.session, "dev")}
+    assert found.pop(DISK.name) == restored
+    assert list(found.values()) == [former]
+
+
+def test_what_an_interrupted_restoration_made_from_another_snapshot_is_not_used(
+    service: Service, dev: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = taken(service, dev)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setitem(restore.__globals__, "_rename", dies)
+        with pytest.raises(KeyboardInterrupt):
+            restore(service.session, dev, first, PlainTalk())
+    disk = next(disk for disk in data_disks(service.session, "dev") if disk.name == DISK.name)
+    request_name, operation = begin_snapshot(service.session, "dev", Disk(id=disk.id, name="other", labels=disk.labels))
+    service.session.finish(operation, what=request_name)
+    second = find_snapshot(service.session, "dev", request_name)
+    restored = restore(service.session, dev, second, PlainTalk())
+    found = {disk.id: disk.source_snapshot_id for disk in data_disks(service.session, "dev")}
+    assert found == {restored: second.id, disk.id: ""}
+
+
+def test_a_snapshot_that_is_not_there_or_does_not_fit_is_told(service: Service, dev: Environment) -> None:
+    snapshot = taken(service, dev)
+    with pytest.raises(ConfigError, match="has no snapshot nothing") as unknown:
+        find_snapshot(service.session, "dev", "nothing")
+    assert snapshot.name in unknown.value.remedy
+    with pytest.raises(ConfigError, match="has no snapshot"):
+        find_snapshot(service.session, "prod", snapshot.name)
+    larger = Snapshot(id=snapshot.id, name="larger", labels=snapshot.labels, status=Snapshot.READY, disk_size=30 << 30)
+    with pytest.raises(ConfigError, match="of a disk of 30 GiB") as refused:
+        restore(service.session, dev, larger, PlainTalk())
+    assert "size: 30G" in refused.value.remedy
+    of_bingo = Snapshot(id=snapshot.id, name="b", labels={**snapshot.labels, "group": "bingo"}, status=Snapshot.READY)
+    with pytest.raises(ConfigError, match="has no data_disk"):
+        restore(service.session, dev, of_bingo, PlainTalk())
+
+
+def test_a_cloud_that_refuses_is_heard(service: Service, dev: Environment) -> None:
+    with pytest.raises(CallFailed, match="not found"):
+        begin_snapshot(service.session, dev.name, Disk(id="nothing", name="nothing"))
