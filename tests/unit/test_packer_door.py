@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from samovar.images.packer.ssh_proxy import OPEN, REFUSED, door
+from samovar.images.packer.ssh_proxy import OPEN, REFUSED, Door, door
 
 PATIENCE = 60.0
 
@@ -20,11 +20,20 @@ def free_port() -> int:
         return port
 
 
-def ask(through: int, port: int, address: str = "127.0.0.1", command: int = 1) -> socket.socket:
-    """As Packer's library does it."""
-    client = socket.create_connection(("127.0.0.1", through), timeout=PATIENCE)
-    client.sendall(bytes((5, 1, 0)))
-    assert client.recv(2) == bytes((5, 0))
+def knock(through: Door, password: str, methods: bytes = bytes((0, 2))) -> tuple[socket.socket, bytes]:
+    """As Packer's library does it; the connection, and the last answer."""
+    client = socket.create_connection(("127.0.0.1", through.port), timeout=PATIENCE)
+    client.sendall(bytes((5, len(methods))) + methods)
+    answer = client.recv(2)
+    if answer == bytes((5, 2)):
+        client.sendall(bytes((1, 7)) + b"samovar" + bytes((len(password),)) + password.encode())
+        answer = client.recv(2)
+    return client, answer
+
+
+def ask(through: Door, port: int, address: str = "127.0.0.1", command: int = 1) -> socket.socket:
+    client, answer = knock(through, through.password)
+    assert answer == bytes((1, 0))
     client.sendall(bytes((5, command, 0, 1)) + socket.inet_aton(address) + struct.pack("!H", port))
     return client
 
@@ -66,3 +75,22 @@ def test_another_port_and_another_command_are_refused() -> None:
         for client in (ask(through, 80), ask(through, 22, command=2)):
             with client:
                 assert client.recv(10) == REFUSED
+
+
+@pytest.mark.parametrize("methods", [bytes((0,)), bytes((1,)), b""])
+def test_who_offers_no_password_is_not_served(methods: bytes) -> None:
+    with door() as through:
+        client, answer = knock(through, "", methods)
+        with client:
+            assert answer == bytes((5, 0xFF))
+            assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("password", ["", "wrong", "x" * 32, "x" * 255])
+def test_another_password_is_refused(password: str) -> None:
+    with door() as through:
+        client, answer = knock(through, password)
+        with client:
+            assert answer == bytes((1, 1))
+            assert client.recv(1) == b""
+    assert through.password not in repr(through)

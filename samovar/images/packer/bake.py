@@ -27,6 +27,7 @@ from samovar.images.packer.cleanup import clear
 from samovar.images.packer.owner import LIFETIME, holder
 from samovar.images.packer.packer_output import Readout
 from samovar.images.packer.source_image import origin
+from samovar.images.packer.ssh_proxy import Door
 from samovar.images.packer.template import machine_name, template
 from samovar.images.packer.toolchain import Clients
 from samovar.images.packer.upload_bundle import NAME, write_parcel
@@ -57,7 +58,7 @@ class PackerOven:
     digests: Mapping[str, str]
     clients: Clients
     place: Place
-    door: int
+    door: Door
     talk: Talk
     folder: Path
 
@@ -110,7 +111,8 @@ class PackerOven:
             "image_name": _passing_name(name, digest),
             "subnet_id": self.place.subnet,
             "security_group_ids": [self.place.security_group],
-            "ssh_proxy_port": self.door,
+            "ssh_proxy_port": self.door.port,
+            "ssh_proxy_password": self.door.password,
             "ssh_private_key_file": str(work / KEY),
             "user_data": USER_DATA.format(key=_new_key(work / KEY)),
             "passing_labels": {BAKE: holder()},

@@ -57,9 +57,9 @@ def bake_packer(
     clients = ready_clients(talk)
     with bakery_lock(_folder(), talk):
         _sweep(_folder())
-        with build_place(session, talk, ssh_from=ssh_from) as place, door() as port:
+        with build_place(session, talk, ssh_from=ssh_from) as place, door() as ssh_proxy:
             remove(session, abandoned(session), talk)  # whose age is known now, by the operations that made the place
-            oven = PackerOven(session, images, digests(images), clients, place, port, talk, _folder())
+            oven = PackerOven(session, images, digests(images), clients, place, ssh_proxy, talk, _folder())
             return tuple(made for wave in plan() for made in bake_wave(wave, oven.bake))
 
 
