@@ -12,8 +12,10 @@ from typing import Any
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 SPECIAL = re.compile(r'["\\$`]')
-DROPPED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-"""Control characters: systemd ignores a variable that holds one, but for tabs and line breaks."""
+CONTROL = r"\x00-\x08\x0b-\x1f\x7f"
+NO_CHARACTERS = r"\ufdd0-\ufdef" + "".join(f"\\U{plane:04x}fffe\\U{plane:04x}ffff" for plane in range(0x11))
+DROPPED = re.compile(f"[{CONTROL}\ud800-\udfff{NO_CHARACTERS}]")
+"""systemd ignores a variable that holds one: control characters but tabs and line breaks, and what Unicode has not."""
 
 
 def environment_file(variables: Mapping[str, Any]) -> str:
@@ -31,7 +33,6 @@ def _quoted(name: str, value: Any) -> str:
     if not isinstance(value, str | int):
         raise ValueError(f"{name}: {value!r} is no text: write it in quotes")  # noqa: TRY004 - the agent tells it
     text = value if isinstance(value, str) else str(value).lower()  # as YAML writes true and false
-    if DROPPED.search(text):
-        raise ValueError(f"{name}: a control character does not arrive in a variable")
-    text.encode()  # UnicodeEncodeError, which is a ValueError: systemd takes UTF-8 alone
+    if found := DROPPED.search(text):
+        raise ValueError(f"{name}: the character {found[0]!a} does not arrive in a variable")
     return '"' + SPECIAL.sub(r"\\\g<0>", text) + '"'
