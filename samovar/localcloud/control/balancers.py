@@ -43,11 +43,15 @@ class Balancers:
         self._store = store
         self._wake = wake
         self._prober: Prober[Key] = Prober(fabric.probe, self._on_change)
+        self._seen = -1
         self._known = {
             Key(balancer_id, *pair) for balancer_id, pairs in store.all_noted(HEALTHY).items() for pair in pairs
         }
 
     async def step(self) -> None:
+        if self._seen == self._store.revision:
+            return
+        self._seen = self._store.revision
         balancers = self._store.all(NetworkLoadBalancer)
         targets = {key: target for balancer in balancers for key, target in self._targets(balancer)}
         self._known &= targets.keys()

@@ -74,11 +74,19 @@ class Groups:
         self._balancers = balancers
         self._wake = wake
         self._prober: Prober[Key] = Prober(fabric.probe, self._on_health)
+        self._changes_of_health = 0
+        self._at_rest: tuple[int, int] | None = None
 
     async def step(self) -> None:
+        """Nothing, where all groups were at rest and nothing has changed since: then time changes nothing either."""
+        seen = self._store.revision, self._changes_of_health
+        if seen == self._at_rest:
+            return
         groups = self._store.all(InstanceGroup)
         self._prober.set_targets({key: target for group in groups for key, target in self._probes(group)})
         await in_turn(*(partial(self._bring, group.id) for group in groups))
+        if all(member.status == ManagedInstance.RUNNING_ACTUAL for member in self._store.all(ManagedInstance)):
+            self._at_rest = seen
 
     async def close(self) -> None:
         await self._prober.close()
@@ -153,6 +161,7 @@ class Groups:
                     yield key, Target(network_id, IPv4Address(nic.primary_v4_address.address), _check(check))
 
     def _on_health(self, _: Key, __: Health) -> None:
+        self._changes_of_health += 1
         self._wake()
 
 

@@ -48,20 +48,27 @@ class Machines:
         self._files = files
         self._workers = workers
         self._repeats = Repeats()
+        self._at_rest: tuple[int, Mapping[str, Observed]] | None = None
 
     async def step(self) -> None:
         observed = self._driver.observe()
+        seen = self._store.revision, observed
+        if seen == self._at_rest:
+            return
         unknown = self.unknown(observed)
         for machine_id in unknown:
             if not self._workers.busy(machine_id):
                 self._workers.start(machine_id, self._shut_down(machine_id))
-        for instance in self._store.all(Instance):
+        instances = self._store.all(Instance)
+        for instance in instances:
             if self._workers.busy(instance.id):
                 continue
             if instance.status in MOVING and not (unknown and instance.status in STARTING):
                 self._workers.start(instance.id, self._bring(instance.id))
             elif instance.status == Instance.RUNNING:
                 self._notice(instance, observed)
+        if not unknown and all(instance.status not in MOVING for instance in instances):
+            self._at_rest = seen
 
     def unknown(self, observed: Mapping[str, Observed]) -> frozenset[str]:
         """The machines that the store does not know: it is a restored backup, older than they are.

@@ -25,6 +25,7 @@ class Networks:
         self._judge = judge
         self._applied: dict[str, Network] = {}
         self._owners: dict[str, dict[str, str]] = {}
+        self._values: dict[str, tuple[int, Network]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def step(self) -> None:
@@ -41,17 +42,26 @@ class Networks:
             vpc = self._store.get(VpcNetwork, network_id)
             if vpc is None:
                 return
-            wanted, before = network_value(self._store, self._judge, vpc), self._applied.get(network_id)
+            wanted, before = self._value(vpc), self._applied.get(network_id)
             await self._fabric.apply(wanted)
             self._applied[network_id] = wanted
             if before is None or before.nics != wanted.nics:
                 self._owners[network_id] = {str(nic.address): nic.machine_id for nic in wanted.nics}
-            for address in lost(before, wanted, self._silent()) if before else ():
+            for address in lost(before, wanted, self._silent()) if before and before is not wanted else ():
                 await self._fabric.forget_flows(network_id, address)
+
+    def _value(self, vpc: VpcNetwork) -> Network:
+        """The same object as long as the store is what it was: all that it is made of stands there."""
+        revision, value = self._values.get(vpc.id, (-1, None))
+        if value is None or revision != self._store.revision:
+            value = network_value(self._store, self._judge, vpc)
+            self._values[vpc.id] = self._store.revision, value
+        return value
 
     async def _remove(self, network_id: str) -> None:
         await self._fabric.remove(network_id)
         del self._applied[network_id], self._owners[network_id]
+        self._values.pop(network_id, None)
 
     def machine_at(self, network_id: str, address: str) -> str | None:
         """The id of the machine that has this address in a network that the kernel holds now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
@@ -18,7 +19,10 @@ LONGEST_PAUSE = 60.0
 
 
 class Loop:
-    """Calls `step` after each `wake`, and after `period` seconds without one. A failing step is tried again."""
+    """Calls `step` after each `wake`, and after `period` seconds without one. A failing step is tried again.
+
+    It rests as long as a step took, so that many changes are one step, and calls are answered meanwhile.
+    """
 
     def __init__(self, name: str, step: Callable[[], Awaitable[None]], *, period: float) -> None:
         self._name = name
@@ -33,12 +37,14 @@ class Loop:
     async def run(self) -> None:
         while True:
             self._woken.clear()
+            began = time.perf_counter()
             try:
                 await self._step()
             except Exception as error:
                 if self._repeats.is_new(error):
                     log.exception("step failed", loop=self._name)
                 await asyncio.sleep(RETRY)
+            await asyncio.sleep(min(time.perf_counter() - began, self._period))
             try:
                 async with asyncio.timeout(self._period):
                     await self._woken.wait()

@@ -34,13 +34,20 @@ class Files:
         self._maker = maker
         self._workers = workers
         self._repeats = Repeats()
+        self._at_rest = -1
+        """The store's revision at which nothing was left to be made."""
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def step(self) -> None:
-        for image in self._store.all(Image):
+        if self._at_rest == self._store.revision:
+            return
+        images, disks = self._store.all(Image), self._store.all(Disk)
+        if all(image.status != Image.CREATING for image in images) and all(d.status != Disk.CREATING for d in disks):
+            self._at_rest = self._store.revision
+        for image in images:
             if image.status == Image.CREATING and not self._workers.busy(image.id):
                 self._workers.start(image.id, self._create_image(image.id))
-        for disk in self._store.all(Disk):
+        for disk in disks:
             if disk.status == Disk.CREATING and not self._workers.busy(disk.id):
                 self._workers.start(disk.id, self._create_disk(disk.id))
 

@@ -72,6 +72,8 @@ class Store:
         self._db.executescript(SCHEMA)
         self._depth = 0
         self._dirty = False
+        self.revision = 0
+        """Grows with each transaction that changed something: what was read at the same one is still so."""
         self._listeners: list[Callable[[], None]] = []
         self._after: list[Callable[[], None]] = []
         self._undo: list[Callable[[], None]] = []
@@ -111,6 +113,7 @@ class Store:
         self._dirty = False
         with self._nested("BEGIN", "COMMIT", "ROLLBACK"):
             yield
+        self.revision += self._dirty
         acts, self._after, self._undo = self._after, [], []
         for act in (*acts, *(self._listeners if self._dirty else ())):
             act()
