@@ -90,11 +90,12 @@ def planned(
     **how: Any,
 ) -> Load:
     """The load that was asked for. ConfigError for another's address, or more than is sensible."""
+    from samovar.deploy.answers import with_answers
     from samovar.load import slo
     from samovar.load.generator import Load
     from samovar.load.target import own_addresses, path_of, targets
 
-    found = own_addresses(status, urls, secure_only=how.get("http2", False))
+    found = own_addresses(with_answers(session, status), urls, secure_only=how.get("http2", False))
     wanted = slo.profile(profile, path_of(found))
     _bounded(rate or wanted.rate, seconds)
     to = targets(session, environment, found, insecure=insecure)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from samovar.cloud.session import Session
-from samovar.core.errors import ConfigError
+from samovar.core.errors import CloudError, ConfigError
 from samovar.deploy.status import Status
 from samovar.deploy.tls import certificates
 from samovar.load.client import Target
@@ -17,8 +17,11 @@ from samovar.project.environment import Environment
 def own_addresses(status: Status, urls: Sequence[str], *, secure_only: bool = False) -> tuple[str, ...]:
     """Those of `urls`, or all that the environment has (over TLS alone, where that is asked for).
 
-    Raises ConfigError for any that is not its own: load goes to nobody else's address.
+    Raises ConfigError for any that is not its own, and CloudError where its machines do not answer there: load goes to
+    nobody else.
     """
+    for url, reason in status.unanswered:
+        raise CloudError(f"{url} {reason}", remedy=f"see `./cli.py status {status.environment}`")
     own = [url for _, url in status.endpoints]
     if not own:
         raise ConfigError(f"{status.environment} has no address to send to", remedy="give a group an external balancer")

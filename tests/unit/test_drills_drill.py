@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from samovar.core.errors import ConfigError
+from samovar.core.errors import CloudError, ConfigError
 from samovar.core.waiting import Pending
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
 from samovar.drills.faults import chosen
@@ -46,6 +47,12 @@ BINGOS = GroupStatus("bingo", 2, "image", (machine("dev-bingo-1"), machine("dev-
 def test_load_goes_to_nobody_elses_address(url: str) -> None:
     with pytest.raises(ConfigError, match="no address of dev"):
         own_addresses(HERE, [url])
+
+
+def test_load_goes_to_no_address_that_leads_to_another_cloud() -> None:
+    elsewhere = replace(HERE, unanswered=(("http://127.66.2.1/", "is not routed to this cloud"),))
+    with pytest.raises(CloudError, match=r"http://127\.66\.2\.1/ is not routed to this cloud"):
+        own_addresses(elsewhere, ())
 
 
 def test_its_own_addresses_are_the_default_and_may_have_a_path() -> None:
