@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from samovar.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -24,14 +24,25 @@ LARGEST = 1 << 20
 """Bytes of a file that a person wrote."""
 
 
-def load_model(path: Path, model: type[M], *, remedy: str = "") -> M:
+def load_model(path: Path, model: type[M], *, remedy: str = "", complete: Callable[[Any], Any] | None = None) -> M:
     """Reads `path` into `model`.
 
     Raises ConfigError whose message has one `file:line: key.path: what is wrong` for each fault; the remedy names the
-    keys that are known there. `remedy` is what to do when the file is not there at all.
+    keys that are known there. `remedy` is what to do when the file is not there at all. `complete` adds to the plain
+    value what stands elsewhere, before it is checked.
     """
-    text = _read(path, remedy)
-    document, value = _parse(path, text)
+    document, value = _parse(path, _read(path, remedy))
+    return _validated(path, model, document, complete(value) if complete else value)
+
+
+def load_mapping(path: Path, model: type[BaseModel]) -> dict[str, Any]:
+    """Reads `path`, checks it against `model` and returns its values as they are written. Raises ConfigError."""
+    document, value = _parse(path, _read(path, ""))
+    _validated(path, model, document, value)
+    return dict(value)
+
+
+def _validated(path: Path, model: type[M], document: yaml.Node | None, value: Any) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:

@@ -96,11 +96,13 @@ Memory = Annotated[int, BeforeValidator(_size), AfterValidator(_between(GIB // 2
 Disk = Annotated[int, BeforeValidator(_size), AfterValidator(_between(GIB, 4096 * GIB, "a disk is 1G to 4T"))]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Unknown keys are refused, and values are never changed."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class MachineEntry(_Strict):
+class MachineEntry(Strict):
     """`machine:`; the numbers that the API's own constraints allow."""
 
     cores: Annotated[int, AfterValidator(_cores)] = 2
@@ -109,14 +111,14 @@ class MachineEntry(_Strict):
     disk: Disk
 
 
-class HealthEntry(_Strict):
+class HealthEntry(Strict):
     """`health:`; where each machine of the group says that it is well."""
 
     port: Port = 80
     path: Annotated[str, Field(pattern="^/")] = "/-/health"
 
 
-class BalancerEntry(_Strict):
+class BalancerEntry(Strict):
     """`balancer:`; a listener's name is the scheme that it speaks. Without its own `health` it asks the group's."""
 
     type: BalancerType
@@ -130,29 +132,33 @@ class BalancerEntry(_Strict):
         return self
 
 
-class OperatorEntry(_Strict):
+class OperatorEntry(Strict):
     """`operator:`; public keys as in `authorized_keys`, and the group through whose machines the way leads."""
 
     ssh_keys: list[Annotated[str, Field(pattern=PUBLIC_KEY)]] = Field(min_length=1)
     bastion: Name | None = None
 
 
-class BakeEntry(_Strict):
+class BakeEntry(Strict):
     """`bake:`; the addresses from which a machine that an image is baked on is reached by SSH."""
 
     ssh_from: Annotated[IPv4Network, BeforeValidator(_addresses)]
 
 
-class DataDiskEntry(_Strict):
+class DataDiskEntry(Strict):
     """`data_disk:`; it outlives the machines, and `destroy` keeps it unless it is told otherwise."""
 
     size: Disk
     type: Literal["network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3"] = "network-ssd"
 
 
-class GroupEntry(_Strict):
-    """One group of machines. `upstream` is the group that it asks; `ports` are what may be asked of its machines."""
+class GroupEntry(Strict):
+    """One group of machines. `kind` names the file of `groups/` whose values hold where none stands here.
 
+    `upstream` is the group that it asks; `ports` are what may be asked of its machines.
+    """
+
+    kind: Name | None = None
     image: Name
     size: Annotated[int, Field(ge=1, le=100)]
     machine: MachineEntry
@@ -172,13 +178,13 @@ class GroupEntry(_Strict):
         return self
 
 
-class NetworkEntry(_Strict):
+class NetworkEntry(Strict):
     """`network:`; each zone's subnet is a part of this range."""
 
     cidr: Annotated[IPv4Network, BeforeValidator(_network)]
 
 
-class EnvironmentFile(_Strict):
+class EnvironmentFile(Strict):
     """The whole file."""
 
     cloud: CloudKind = CloudKind.LOCAL

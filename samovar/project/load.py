@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,6 +12,7 @@ from samovar.core.paths import ROOT
 from samovar.core.yaml_file import load_model
 from samovar.project.environment import Balancer, DataDisk, Environment, Group, Health, Machine, Operator
 from samovar.project.environment_file import NAME, BalancerEntry, EnvironmentFile, GroupEntry, HealthEntry
+from samovar.project.group_kind import KINDS, complete_groups
 
 ENVIRONMENTS = ROOT / "envs"
 FILE = "config.yaml"
@@ -21,7 +23,7 @@ def environment_names(folder: Path = ENVIRONMENTS) -> list[str]:
     return sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
 
 
-def load_environment(name: str, folder: Path = ENVIRONMENTS) -> Environment:
+def load_environment(name: str, folder: Path = ENVIRONMENTS, kinds: Path = KINDS) -> Environment:
     """Reads and checks an environment; ConfigError names file, line and remedy, or the environments that exist."""
     known = environment_names(folder)
     if name not in known:
@@ -34,7 +36,8 @@ def load_environment(name: str, folder: Path = ENVIRONMENTS) -> Environment:
             f"{folder / name}: {name} cannot be a name in the cloud",
             remedy="name the folder with up to 31 small letters, digits and hyphens, a letter first",
         )
-    entry = load_model(folder / name / FILE, EnvironmentFile)
+    path = folder / name / FILE
+    entry = load_model(path, EnvironmentFile, complete=partial(complete_groups, path, kinds))
     return Environment(
         name=name,
         cloud=entry.cloud,
