@@ -15,7 +15,7 @@ from typing import Any
 
 from samovar.cloud.connection import Access
 from samovar.core.errors import HostError
-from samovar.core.paths import ROOT
+from samovar.core.paths import ROOT, cache_dir, require_own
 from samovar.core.process import exit_of, run, start_detached
 from samovar.core.waiting import Pending, wait_for
 
@@ -172,6 +172,8 @@ def _alone(home: Path, *, simulated: bool = False) -> Iterator[None]:
     """One start at a time in a home, which is made for it; the lock goes with its holder."""
     if os.geteuid() != 0 and not (simulated or os.access(home / SIMULATION, os.R_OK)):
         raise HostError("the local cloud runs machines, which takes root", remedy="run the command as root")
+    require_own(home)
+    require_own(cache_dir())
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "start.lock").open("w") as lock:
 

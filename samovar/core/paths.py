@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
+
+from samovar.core.errors import HostError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -16,3 +19,25 @@ def cache_dir() -> Path:
 def default_home() -> Path:
     """The home folder of the local cloud that a person uses; tests make others beside it."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "samovar" / "cloud"
+
+
+def require_own(folder: Path) -> None:
+    """Raises HostError where we are root and another user owns `folder` or one above it.
+
+    He could put something else in its place while root mounts and runs what is there: so it is where `sudo` keeps HOME.
+    """
+    if os.geteuid() != 0:
+        return
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if place.exists() and (owner := place.stat().st_uid):
+            raise HostError(
+                f"{folder}: {place} belongs to {_user(owner)}, who could change there what root runs",
+                remedy="use root's own, as sudo -H does; or name others: --home, XDG_STATE_HOME, XDG_CACHE_HOME",
+            )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from samovar.core.errors import HostError
 from samovar.core.output import Talk
-from samovar.core.paths import ROOT, cache_dir
+from samovar.core.paths import ROOT, cache_dir, require_own
 from samovar.images.bake_lock import bakery_lock
 from samovar.images.bake_plan import plan_bake
 from samovar.images.definition import load_images
@@ -72,6 +72,7 @@ def _sweep(folder: Path) -> None:
 def _demand_host() -> None:
     if os.geteuid() != 0:
         raise HostError("baking on this machine takes root", remedy="run it as root")
+    require_own(cache_dir())
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         raise HostError(f"not on this machine: {', '.join(missing)}", remedy="make setup installs what is needed")
