@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address
 
@@ -24,6 +28,7 @@ from samovar.localcloud.network.health_checks import (
     probe,
     request,
 )
+from samovar.localcloud.network.loop_thread import LoopThread
 
 PASSED, FAILED = Result(passed=True, seen="HTTP 200"), Result(passed=False, seen="HTTP 500")
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -156,12 +161,96 @@ async def test_a_tcp_check_passes_when_the_port_is_open() -> None:
         assert (await probe(on_loopback, Target("n", LOOPBACK, check(port, None)))).passed
 
 
-async def test_a_network_that_is_gone_fails_the_check() -> None:
-    def gone(*_: object) -> socket.socket:
-        raise HostError("network n is not on this host")
+LACKING = [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL]
 
-    result = await probe(gone, Target("n", LOOPBACK, check()))
-    assert result == Result(passed=False, seen="network n is not on this host")
+
+@pytest.mark.parametrize("error", [*(OSError(number, "") for number in LACKING), HostError("network n is gone")])
+async def test_what_this_host_lacks_is_no_result(error: Exception) -> None:
+    def lacking(*_: object) -> socket.socket:
+        raise error
+
+    result = await probe(lacking, Target("n", LOOPBACK, check()))
+    assert result.passed is None
+    assert result.seen.startswith("not asked: ")
+
+
+def test_no_result_changes_no_health() -> None:
+    lacking = Result(passed=None, seen="not asked: Too many open files")
+    healthy, failing = after([PASSED, PASSED], check()), after([PASSED, PASSED, FAILED], check())
+    assert after([PASSED, PASSED, *[lacking] * 9], check()) == replace(healthy, seen=lacking.seen)
+    assert after([PASSED, PASSED, FAILED, *[lacking] * 9], check()) == replace(failing, seen=lacking.seen)
+    assert after([PASSED, PASSED, FAILED, lacking, FAILED], check()).status is Status.UNHEALTHY
+
+
+async def test_a_probe_whose_loop_stood_still_is_no_result() -> None:
+    async with server(lambda: None) as port:
+        asking = asyncio.create_task(probe(on_loopback, Target("n", LOOPBACK, check(port, timeout=0.2))))
+        await asyncio.sleep(0.1)
+        time.sleep(0.4)  # noqa: ASYNC251 - what is tested
+        result = await asking
+    assert result.passed is None
+    assert "late" in result.seen
+
+
+@contextmanager
+def threaded_server() -> Iterator[int]:
+    """A server that answers while this thread's loop stands still; the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection:
+                        connection.recv(1000)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+async def test_a_probe_in_a_thread_of_its_own_is_on_time_while_the_daemons_loop_stands_still() -> None:
+    probes = LoopThread("probes")
+    with threaded_server() as port:
+        target = Target("n", LOOPBACK, check(port, timeout=0.3))
+        asking = asyncio.create_task(probes.run(partial(probe, on_loopback, target)))
+        await asyncio.sleep(0)
+        time.sleep(0.6)  # noqa: ASYNC251 - what is tested
+        assert await asking == Result(passed=True, seen="HTTP 200", answered=True)
+    await probes.close()
+
+
+async def test_a_cancelled_call_is_cancelled_in_the_thread_and_the_thread_ends() -> None:
+    probes, cancelled = LoopThread("test-probes"), threading.Event()
+
+    async def forever() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cancelled.set()
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(probes.run(forever), 0.1)
+    assert await asyncio.to_thread(cancelled.wait, PATIENCE)
+    await probes.close()
+    assert "test-probes" not in [thread.name for thread in threading.enumerate()]
+
+
+async def test_a_defect_of_ours_is_no_result_and_ends_no_probe() -> None:
+    told, asked = Told(), 0
+
+    async def ask(_: Target) -> Result:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise RuntimeError("can't start new thread")
+        return PASSED
+
+    prober = Prober[str](ask, told)
+    prober.set_targets({"a": Target("n", LOOPBACK, check())})
+    assert await told.next() == ("a", Status.HEALTHY)
+    await prober.close()
 
 
 class Told:

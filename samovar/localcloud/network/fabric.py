@@ -8,6 +8,7 @@ import socket
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from itertools import product
 from pathlib import Path
@@ -18,6 +19,7 @@ from samovar.localcloud.network import dnsmasq, egress, health_checks, iproute, 
 from samovar.localcloud.network.dnsmasq_config import Files, Records, records, release, stale
 from samovar.localcloud.network.ledger import Footprint
 from samovar.localcloud.network.links import Links, Port, changes, forwarding, links, missing, raising, sysctls
+from samovar.localcloud.network.loop_thread import LoopThread
 from samovar.localcloud.network.mirrors import Mirrors
 from samovar.localcloud.network.names import INTERFACE, Names, bridge, gateway, name_server, port
 from samovar.localcloud.network.rules import ruleset
@@ -66,6 +68,7 @@ class KernelFabric:
         self._names = Names(number)
         self._folder = folder
         self._mirrors = mirrors or Mirrors()
+        self._probes = LoopThread("probes")
         self._applied: dict[str, Wanted] = {}
         self._cut: set[str] = set()
         self._footprints: dict[str, Footprint] = {}
@@ -119,12 +122,13 @@ class KernelFabric:
         return namespaces.open_socket(self._netns(network_id), family, kind)
 
     async def probe(self, target: health_checks.Target) -> health_checks.Result:
-        return await health_checks.probe(self.socket_in, target)
+        return await self._probes.run(partial(health_checks.probe, self.socket_in, target))
 
     async def routed(self) -> frozenset[IPv4Address]:
         return await iproute.routed_into(self._names.host_link_prefix)
 
     async def close(self) -> None:
+        await self._probes.close()
         await self._mirrors.close()
         for folder in self._folder.glob("*/"):
             await self.remove(folder.name)

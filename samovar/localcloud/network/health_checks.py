@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -29,6 +29,10 @@ log: FilteringBoundLogger = structlog.get_logger(__name__)
 IP_BIND_ADDRESS_NO_PORT = 24
 """Not in the socket module before Python 3.12: the port is chosen at connect, so thousands of probes share them."""
 LONGEST_STATUS_LINE = 1024
+LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Errors of a system call by which this host lacks something. They say nothing about who is asked."""
+LATE = 0.1
+"""How late a timeout may be, as a share of it; one that is later was missed by a loop that did something else."""
 
 SocketIn = Callable[[str, socket.AddressFamily, socket.SocketKind], socket.socket]
 """`Fabric.socket_in`."""
@@ -57,9 +61,12 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class Result:
-    """One probe's. `seen` says what came back, for people; `answered`, whether HTTP did, be it an error."""
+    """One probe's. `seen` says what came back, for people; `answered`, whether HTTP did, be it an error.
 
-    passed: bool
+    `passed` is None where this host could not ask: that says nothing about the target.
+    """
+
+    passed: bool | None
     seen: str
     answered: bool = False
 
@@ -74,7 +81,9 @@ class Health:
     answered: bool = False
 
     def after(self, result: Result, check: HealthCheck) -> Health:
-        """The health once `result` is in."""
+        """The health once `result` is in; what is no result of the target's changes only what was seen."""
+        if result.passed is None:
+            return replace(self, seen=result.seen)
         step = 1 if result.passed else -1
         streak = self.streak + step if self.streak * step > 0 else step
         status = self.status
@@ -139,12 +148,19 @@ class Prober(Generic[Key]):
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
-            result = await self._ask(target)
+            result = await self._asked(key, target)
             before = self._healths[key]
             self._healths[key] = before.after(result, target.check)
             if self._healths[key].status is not before.status:
                 self._tell(key)
             await asyncio.sleep(began + target.check.interval - clock())
+
+    async def _asked(self, key: Key, target: Target) -> Result:
+        try:
+            return await self._ask(target)
+        except Exception as error:
+            log.exception("a probe failed", target=key)
+            return Result(passed=None, seen=f"not asked: {error!r}")
 
     def _tell(self, key: Key) -> None:
         try:
@@ -154,18 +170,25 @@ class Prober(Generic[Key]):
 
 
 async def probe(socket_in: SocketIn, target: Target) -> Result:
-    """Asks once, and is back within the check's timeout."""
-    check = target.check
+    """Asks once, and is back within the check's timeout, unless the loop is late: then it could not ask."""
+    check, clock = target.check, asyncio.get_running_loop().time
+    deadline = clock() + check.timeout
     try:
-        async with asyncio.timeout(check.timeout):
+        async with asyncio.timeout_at(deadline):
             with socket_in(target.network_id, socket.AF_INET, socket.SOCK_STREAM) as connection:
                 return await _ask(connection, target)
     except TimeoutError:
+        late = clock() - deadline
+        if late > LATE * check.timeout:
+            return Result(passed=None, seen=f"not asked: this host was {late:.1f} s late")
         return Result(passed=False, seen=f"no answer on port {check.port} within {check.timeout:g} s")
     except OSError as error:
-        return Result(passed=False, seen=f"port {check.port}: {os.strerror(error.errno or errno.EIO)}")
+        text = os.strerror(error.errno or errno.EIO)
+        if error.errno in LACKING:
+            return Result(passed=None, seen=f"not asked: {text}")
+        return Result(passed=False, seen=f"port {check.port}: {text}")
     except HostError as error:
-        return Result(passed=False, seen=error.message)
+        return Result(passed=None, seen=f"not asked: {error.message}")
 
 
 async def _ask(connection: socket.socket, target: Target) -> Result:

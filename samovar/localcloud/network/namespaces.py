@@ -41,7 +41,10 @@ def inside(namespace: str, visit: Callable[[], T]) -> T:
             outcome.set_exception(error)
 
     thread = threading.Thread(target=go, name=f"in {namespace}", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise HostError(f"network namespace {namespace}: {error}") from error
     thread.join()
     return outcome.result()
 
