@@ -20,9 +20,10 @@ from typing import Any
 import structlog
 
 from samovar.core.errors import ExitCode, SamovarError
-from samovar.localcloud import offline
+from samovar.localcloud import descriptors, offline
 from samovar.localcloud.allocation import claim
 from samovar.localcloud.api.admin import hand_routes
+from samovar.localcloud.api.grpc_connections import GrpcConnections
 from samovar.localcloud.api.grpc_server import serve_grpc
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.api.rest_server import make_rest_server
@@ -58,6 +59,7 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
     """
     with _only_one(home):
         _log_to_stderr()
+        descriptors.raise_limit()
         ports = ports_of(home.root / "ports.json")
         backups = Backups(home.backups)
         store = open_store(home.database, backups)
@@ -142,9 +144,11 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
     await rest.answer_at(listen(ports.rest))
     cloud.inner_api.answer_by(await make_rest_server(cloud.api, (), pki))
     grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
+    bounding = asyncio.create_task(GrpcConnections((LOOPBACK, ports.grpc)).run())
     try:
         yield endpoint
     finally:
+        bounding.cancel()
         await grpc.stop(GRACE)
         await rest.close()
         await cloud.inner_api.close()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from samovar.localcloud.connections import BY_MACHINE
+from samovar.localcloud.metadata.machine import Token
+from samovar.localcloud.metadata.server import MetadataServer
 from samovar.localcloud.network.health_checks import HealthCheck, Target, probe
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES, METADATA
 from samovar.localcloud.network.spec import Direction, Network, Rule, SecurityGroup
@@ -101,6 +107,34 @@ async def test_a_machine_without_any_rule_still_has_its_lease_names_and_metadata
         listening.listen()
         client.settimeout(PATIENCE)
         client.connect((str(METADATA), 80))
+
+
+async def test_a_machine_that_holds_connections_to_the_metadata_service_keeps_no_other_from_it(lab: Lab) -> None:
+    net = network(10, 11)
+    await lab.fabric.apply(net)
+    await lab.boot(*net.nics)
+    listening = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
+    listening.bind((str(METADATA), 80))
+    server = MetadataServer(lambda *_: None, _no_token)
+    await server.serve(net.id, listening)
+    try:
+        with ExitStack() as held:
+            for _ in range(20 * BY_MACHINE):
+                client = held.enter_context(lab.inside("m10"))
+                client.settimeout(PATIENCE)
+                await asyncio.to_thread(client.connect, (str(METADATA), 80))
+            assert len(os.listdir("/proc/self/fd")) < 22 * BY_MACHINE + 100
+            with lab.inside("m11") as other:
+                other.settimeout(PATIENCE)
+                await asyncio.to_thread(other.connect, (str(METADATA), 80))
+                other.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert (await asyncio.to_thread(other.recv, 100)).startswith(b"HTTP/1.1 404")
+    finally:
+        await server.close()
+
+
+def _no_token(_: object) -> Token:
+    raise AssertionError
 
 
 async def test_clients_on_the_host_are_the_world(lab: Lab) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import grpc
 from google.protobuf.message import Message
 
+from samovar.localcloud import descriptors
 from samovar.localcloud.api.errors import Refused, status_of, unimplemented
 from samovar.localcloud.api.pipeline import Api, Call, request_class, response_class
 from samovar.localcloud.api.pki import Pki
@@ -16,6 +17,8 @@ MAX_MESSAGE = 16 * 1024 * 1024
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.so_reuseport", 0),
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.max_connection_idle_ms", 300_000),
 )
 
 
@@ -48,7 +51,7 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
 
 async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:
     """Starts to serve on `address` (host:port)."""
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=(*OPTIONS, ("grpc.max_allowed_incoming_connections", descriptors.share())))
     server.add_generic_rpc_handlers((GrpcForm(api),))
     credentials = grpc.ssl_server_credentials([(pki.key.read_bytes(), pki.certificate.read_bytes())])
     server.add_secure_port(address, credentials)

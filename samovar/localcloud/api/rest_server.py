@@ -6,44 +6,55 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from typing import cast
+from weakref import WeakSet
 
 from aiohttp import web
 
-from samovar.core.waiting import to_the_end
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.pki import Pki
 from samovar.localcloud.api.transcoding import RestForm, bearer, refusal
+from samovar.localcloud.connections import Connections
+from samovar.localcloud.listener import Listener
 
+KEEP_ALIVE = 75.0
+"""Seconds that a connection may stay without a request."""
 MAX_BODY = 16 * 1024 * 1024
 
 
 class RestServer:
     """One application, answering at as many sockets as it is given."""
 
-    def __init__(self, runner: web.AppRunner, pki: Pki) -> None:
+    def __init__(self, runner: web.AppRunner, pki: Pki, connections: Connections) -> None:
         self._runner = runner
+        self._connections = connections
+        self._listeners: WeakSet[Listener] = WeakSet()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(pki.certificate, pki.key)
 
-    async def answer_at(self, sock: socket.socket) -> web.BaseSite:
-        """Answers at a bound socket, wherever it was bound; `stop()` of what is returned ends it."""
-        site = web.SockSite(self._runner, sock, ssl_context=self._tls)
-        await to_the_end(site.start())
-        return site
+    async def answer_at(self, sock: socket.socket, network: str = "") -> Listener:
+        """Answers at a bound socket, of the host or of a network; `stop()` of what is returned ends it."""
+        assert self._runner.server is not None  # noqa: S101 - it is set up
+        listener = Listener(sock, self._runner.server, self._connections, tls=self._tls, network=network)
+        listener.start()
+        self._listeners.add(listener)
+        return listener
 
     async def close(self) -> None:
+        for listener in self._listeners:
+            await listener.stop()
         await self._runner.cleanup()
 
 
 async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -> RestServer:
     """A server of the REST form and of `routes`, which go before it; it answers nowhere yet."""
-    app = web.Application(client_max_size=MAX_BODY)
+    connections = Connections()
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[connections.middleware])
     app.add_routes([_guarded(route, api) for route in routes])
     app.add_routes(RestForm(api).routes())
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=KEEP_ALIVE)
     await runner.setup()
-    return RestServer(runner, pki)
+    return RestServer(runner, pki, connections)
 
 
 def _guarded(route: web.RouteDef, api: Api) -> web.RouteDef:

@@ -22,7 +22,7 @@ class Site(Protocol):
 class Server(Protocol):
     """What answers, at as many sockets as it is given."""
 
-    async def answer_at(self, sock: socket.socket) -> Site: ...
+    async def answer_at(self, sock: socket.socket, network: str) -> Site: ...
 
     async def close(self) -> None: ...
 
@@ -46,7 +46,7 @@ class InnerApi:
             await self._sites.pop(gone).stop()
         if self._server:
             for network_id in up - self._sites.keys():
-                self._sites[network_id] = await self._server.answer_at(self._socket_in(network_id))
+                self._sites[network_id] = await self._server.answer_at(self._socket_in(network_id), network_id)
 
     async def close(self) -> None:
         """The server is closed with its sites."""

@@ -1,4 +1,7 @@
-"""Where the service listens: one runner a network, on a socket that was made inside the network's namespace."""
+"""Where the service listens: one runner a network, on a socket that was made inside the network's namespace.
+
+A machine may hold so many connections, all machines together so many: waiting for a change takes one.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from samovar.core.waiting import to_the_end
+from samovar.localcloud.connections import Connections
+from samovar.localcloud.listener import Listener
 from samovar.localcloud.metadata.app import IssueToken, make_app
 from samovar.localcloud.metadata.machine import MachineMetadata
 
@@ -26,7 +31,8 @@ class MetadataServer:
     def __init__(self, find: Callable[[str, str], MachineMetadata | None], issue_token: IssueToken) -> None:
         self._find = find
         self._issue_token = issue_token
-        self._runners: dict[str, web.AppRunner] = {}
+        self._connections = Connections()
+        self._served: dict[str, tuple[Listener, web.AppRunner]] = {}
         self._log = _quiet_logger()
 
     async def serve(self, network_id: str, sock: socket.socket) -> None:
@@ -35,17 +41,21 @@ class MetadataServer:
 
     async def stop(self, network_id: str) -> None:
         """Closes the network's socket and its connections; a network that is not served is no error."""
-        if runner := self._runners.pop(network_id, None):
+        if served := self._served.pop(network_id, None):
+            listener, runner = served
+            await listener.stop()
             await runner.cleanup()
 
     async def close(self) -> None:
-        for network_id in tuple(self._runners):
+        for network_id in tuple(self._served):
             await self.stop(network_id)
 
     async def _begin(self, network_id: str, sock: socket.socket) -> None:
         await self.stop(network_id)
+        app = make_app(partial(self._find, network_id), self._issue_token)
+        app.middlewares.append(self._connections.middleware)
         runner = web.AppRunner(
-            make_app(partial(self._find, network_id), self._issue_token),
+            app,
             access_log=None,
             logger=self._log,
             handler_cancellation=True,
@@ -53,8 +63,10 @@ class MetadataServer:
             shutdown_timeout=GRACE,
         )
         await runner.setup()
-        self._runners[network_id] = runner
-        await web.SockSite(runner, sock).start()
+        assert runner.server is not None  # noqa: S101 - it is set up
+        listener = Listener(sock, runner.server, self._connections, network=network_id)
+        self._served[network_id] = listener, runner
+        listener.start()
 
 
 def _quiet_logger() -> logging.Logger:
