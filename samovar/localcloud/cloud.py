@@ -48,6 +48,7 @@ from samovar.localcloud.control.metadata import Metadata
 from samovar.localcloud.control.networks import Networks
 from samovar.localcloud.control.operations import Follower
 from samovar.localcloud.control.reconcile import Loop, Workers, in_turn
+from samovar.localcloud.control.retention import Retention
 from samovar.localcloud.control.snapshots import Snapshots
 from samovar.localcloud.control.volumes import Files
 from samovar.localcloud.disk_images.spec import Maker
@@ -122,6 +123,7 @@ class Cloud:
         self.groups = Groups(store, instances, disks, self.balancers, host.fabric, self._wake, host.now)
         self.metadata = Metadata(store, tokens, host.fabric, self.networks)
         self.inner_api = InnerApi(host.fabric, self.networks)
+        self._retention = Retention(store)
         self._follower = Follower(store, operations, self.groups.is_settled)
         self._loop = Loop("cloud", self._step, period=PERIOD)
         store.on_change(self._wake)
@@ -229,6 +231,7 @@ class Cloud:
             self.snapshots.step,
             self.machines.step,
             self._follower.step,
+            self._retention.step,
         )
 
     def _wake(self) -> None:

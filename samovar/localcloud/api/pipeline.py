@@ -23,6 +23,7 @@ from samovar.localcloud.api.audit_log import Record
 from samovar.localcloud.api.constraints import violations
 from samovar.localcloud.api.errors import Refused, unimplemented
 from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.clock import now
 from samovar.localcloud.store.store import Store, is_full
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,9 @@ PUBLIC = frozenset(
 )
 
 
+IDEMPOTENCY = "operation"
+KEY_KEPT = 86400.0
+"""Seconds for which an idempotency key is known."""
 NO_SPACE = "No space is left on the disk of the local cloud's home: free some, and call again"
 
 
@@ -156,11 +160,12 @@ class Api:
             return handler(call.request, caller)
         key = f"idempotency/{caller.subject}/{call.method.full_name}/{call.idempotency_key}"
         fingerprint = hashlib.sha256(call.request.SerializeToString(deterministic=True)).hexdigest()
-        known = self._store.noted(key, "operation")
+        known = self._store.noted(key, IDEMPOTENCY)
         if known is None:
             response = handler(call.request, caller)
             if isinstance(response, Operation):
-                self._store.note(key, "operation", {"id": response.id, "request": fingerprint})
+                self._store.note(key, IDEMPOTENCY, {"id": response.id, "request": fingerprint})
+                self._store.expire(key, now() + KEY_KEPT)
             return response
         if known["request"] != fingerprint:
             raise Refused(Code.INVALID_ARGUMENT, "the idempotency key was used for another request")

@@ -18,11 +18,14 @@ from yandex.cloud.operation.operation_service_pb2 import CancelOperationRequest,
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.clock import now
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store, Stored, kind_of
 
 WAITS_FOR = "operation.waits_for"
 RESOURCE = "operation.resource"
+KEPT = 7 * 86400.0
+"""Seconds for which an operation that is done can be asked for."""
 
 
 class Goal(StrEnum):
@@ -74,6 +77,7 @@ class Operations:
         else:
             operation.response.Pack(outcome)
         self._store.put(operation)
+        self._store.expire(operation_id, now() + KEPT)
         self._store.forget(operation_id, WAITS_FOR)
 
     def describe(self, resource_id: str, description: str) -> None:
@@ -86,7 +90,7 @@ class Operations:
 
     def of_resource(self, resource_id: str) -> list[Operation]:
         """The operations on one resource, the newest first."""
-        ids = [key for key, value in self._store.all_noted(RESOURCE).items() if value == resource_id]
+        ids = self._store.ids_noted(RESOURCE, resource_id)
         found = [self._store.must(Operation, operation_id) for operation_id in ids]
         return sorted(found, key=lambda operation: operation.created_at.ToNanoseconds(), reverse=True)
 
@@ -99,6 +103,8 @@ class Operations:
 
     def _keep(self, operation: Operation, resource: Any) -> Operation:
         self._store.put(operation)
+        if operation.done:
+            self._store.expire(operation.id, now() + KEPT)
         if resource_id := getattr(resource, "id", ""):
             self._store.note(operation.id, RESOURCE, resource_id)
         return operation

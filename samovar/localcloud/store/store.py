@@ -25,6 +25,9 @@ CREATE INDEX IF NOT EXISTS resource_by_name ON resource (kind, scope, name);
 CREATE TABLE IF NOT EXISTS note (
     id TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (id, key)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS note_by_key ON note (key, id);
+CREATE TABLE IF NOT EXISTS expiry (id TEXT NOT NULL PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS expiry_by_time ON expiry (at);
 """
 
 PUT = """
@@ -177,6 +180,24 @@ class Store:
         self._write("DELETE FROM resource WHERE kind = ? AND id = ?", (kind_of(kind), resource_id))
         self._write("DELETE FROM note WHERE id = ?", (resource_id,))
 
+    def expire(self, resource_id: str, at: float) -> None:
+        """A resource, or the notes of an id that is none, may go from then on (seconds since 1970)."""
+        self._write("INSERT OR REPLACE INTO expiry VALUES (?, ?)", (resource_id, at))
+
+    def drop_expired(self, kind: type[Stored], now: float, limit: int) -> int:
+        """Deletes at most `limit` of those of that kind, and of ids that are no resources, whose time has come."""
+        ids = self._read("SELECT id FROM expiry WHERE at <= ? ORDER BY at LIMIT ?", (now, limit))
+        if ids:
+            with self.transaction():
+                for (resource_id,) in ids:
+                    self.delete(kind, resource_id)
+                    self._write("DELETE FROM expiry WHERE id = ?", (resource_id,))
+        return len(ids)
+
+    def ids(self, kind: type[Stored]) -> list[str]:
+        """The ids of all resources of a kind."""
+        return [row[0] for row in self._read("SELECT id FROM resource WHERE kind = ?", (kind_of(kind),))]
+
     def note(self, resource_id: str, key: str, value: Any) -> None:
         if self.noted(resource_id, key) != value:
             self._write("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (resource_id, key, json.dumps(value)))
@@ -188,6 +209,11 @@ class Store:
     def all_noted(self, key: str) -> dict[str, Any]:
         """Every resource's note of that key, by resource id."""
         return {row[0]: json.loads(row[1]) for row in self._read("SELECT id, value FROM note WHERE key = ?", (key,))}
+
+    def ids_noted(self, key: str, value: Any) -> list[str]:
+        """The ids whose note of that key has that value."""
+        found = self._read("SELECT id FROM note WHERE key = ? AND value = ?", (key, json.dumps(value)))
+        return [row[0] for row in found]
 
     def forget(self, resource_id: str, key: str) -> None:
         self._write("DELETE FROM note WHERE id = ? AND key = ?", (resource_id, key))

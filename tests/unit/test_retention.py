@@ -1,0 +1,91 @@
+"""What the store keeps of operations and idempotency keys, and for how long; what a step costs meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from google.protobuf.empty_pb2 import Empty
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from samovar.localcloud.api import pipeline
+from samovar.localcloud.api.pipeline import IDEMPOTENCY, KEY_KEPT, Caller
+from samovar.localcloud.control import retention
+from samovar.localcloud.control.retention import Retention
+from samovar.localcloud.services import operations
+from samovar.localcloud.services.operations import KEPT, RESOURCE, WAITS_FOR, Goal, Operations
+from samovar.localcloud.store.store import Store
+
+CALLER = Caller("aje1")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for module in (retention, operations, pipeline):
+        monkeypatch.setattr(module, "now", made)
+    return made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "cloud.sqlite")
+    yield made
+    made.close()
+
+
+def rows(store: Store) -> int:
+    return sum(int(store._read(f"SELECT count(*) FROM {table}", ())[0][0]) for table in ("resource", "note", "expiry"))  # noqa: S608 - tables of ours
+
+
+async def test_a_done_operation_goes_after_a_week_and_one_that_is_pending_never(store: Store, clock: Clock) -> None:
+    made, keeping = Operations(store), Retention(store)
+    before = rows(store)
+    disk = Disk(id="fhm1")
+    done = made.done(CALLER, "d", Empty(), disk)
+    pending = made.waiting(CALLER, "w", Empty(), disk, Goal.READY)
+    clock.time += KEPT - 1
+    await keeping.step()
+    assert store.get(Operation, done.id)
+    assert len(made.of_resource("fhm1")) == 2
+    clock.time += 2 + retention.PERIOD
+    await keeping.step()
+    assert store.get(Operation, done.id) is None
+    assert [found.id for found in made.of_resource("fhm1")] == [pending.id]
+    made.finish(pending.id, disk)
+    clock.time += KEPT + retention.PERIOD
+    await keeping.step()
+    assert rows(store) == before
+
+
+async def test_what_an_older_store_holds_gets_a_date(store: Store, clock: Clock) -> None:
+    for number in range(retention.AT_A_TIME + 10):
+        store.put(Operation(id=f"fhm{number}", done=True))
+        store.note(f"fhm{number}", RESOURCE, "x")
+    store.put(Operation(id="waiting"))
+    store.note("waiting", WAITS_FOR, {})
+    store.note("idempotency/a/b/c", IDEMPOTENCY, {"id": "fhm1", "request": ""})
+    keeping = Retention(store)
+    clock.time += KEY_KEPT
+    await keeping.step()
+    assert store.noted("idempotency/a/b/c", IDEMPOTENCY) is None
+    assert len(store.ids(Operation)) == retention.AT_A_TIME + 11
+    clock.time += KEPT
+    for _ in range(2):
+        await keeping.step()
+    assert store.ids(Operation) == ["waiting"]
+
+
+def test_what_is_pending_is_found_by_an_index_however_much_is_done(store: Store) -> None:
+    plan = store._read("EXPLAIN QUERY PLAN SELECT id, value FROM note WHERE key = ?", (WAITS_FOR,))
+    assert "note_by_key" in str(plan)
