@@ -20,11 +20,21 @@ REMEDIES = {
 }
 
 
+BY_CLIENT = "CLIENT: "
+"""How gRPC begins what its client refused by itself, as an answer that is too large."""
+
+
+def _remedy(status: grpc.StatusCode, details: str) -> str:
+    if details.startswith(BY_CLIENT):
+        return "this is a limit of the client's own and no quota: ask for less at a time"
+    return REMEDIES.get(status, "")
+
+
 class CallFailed(CloudError):
     """One call that failed, with its gRPC status."""
 
     def __init__(self, method: str, status: grpc.StatusCode, details: str) -> None:
-        super().__init__(f"{method}: {status.name}: {details}", remedy=REMEDIES.get(status, ""))
+        super().__init__(f"{method}: {status.name}: {details}", remedy=_remedy(status, details))
         self.method = method
         self.status = status
 

@@ -32,6 +32,7 @@ from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.bootstrap import ensure_operator
 from samovar.localcloud.cloud import Cloud, power_on, running
 from samovar.localcloud.home import Endpoint, Home, QuotaSet
+from samovar.localcloud.log_file import take_over_stderr
 from samovar.localcloud.offline import host_of, sweep
 from samovar.localcloud.orphans import settle_files
 from samovar.localcloud.ports import LOOPBACK, Ports, listen, ports_of
@@ -144,11 +145,13 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
     await rest.answer_at(listen(ports.rest))
     cloud.inner_api.answer_by(await make_rest_server(cloud.api, (), pki))
     grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
-    bounding = asyncio.create_task(GrpcConnections((LOOPBACK, ports.grpc)).run())
+    bounding = GrpcConnections((LOOPBACK, ports.grpc)).run(), take_over_stderr(home.log).keep_small()
+    tasks = [asyncio.create_task(bound) for bound in bounding]
     try:
         yield endpoint
     finally:
-        bounding.cancel()
+        for task in tasks:
+            task.cancel()
         await grpc.stop(GRACE)
         await rest.close()
         await cloud.inner_api.close()

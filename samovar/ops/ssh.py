@@ -106,10 +106,11 @@ def _public(instance: Instance) -> str:
 
 
 def _hop(session: Session, environment: str, instance: Any, address: str) -> Hop:
+    """The first key counts: it is told at boot, and what fills the console later cannot take its place."""
     said = HOST_KEY.findall(console(session, environment, instance.name))
     if not said:
         raise CloudError(
             f"{instance.name} has not told its host key on its console",
             remedy=f"it does so at boot; look there: ./cli.py logs {environment} {instance.name}",
         )
-    return Hop(instance.name, address, said[-1])
+    return Hop(instance.name, address, said[0])

@@ -321,3 +321,9 @@ def test_a_token_is_got_once_and_again_before_its_end(monkeypatch: pytest.Monkey
     assert [identity.get_token(), identity.get_token(lasting=3500)] == ["t1.1.x", "t1.1.x"]
     identity._until = 0
     assert [identity.get_token(), identity.get_token()] == ["t1.2.x", "t1.3.x"]
+
+
+def test_a_limit_of_the_client_is_no_quota() -> None:
+    own = CallFailed("Get", grpc.StatusCode.RESOURCE_EXHAUSTED, "CLIENT: Received message larger than max (5 vs. 4)")
+    assert "quota is used up" not in str(own)
+    assert "quota is used up" in str(CallFailed("Create", grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded"))

@@ -24,6 +24,7 @@ from samovar.localcloud.api.constraints import violations
 from samovar.localcloud.api.errors import Refused, unimplemented
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.clock import now
+from samovar.localcloud.limited_log import LimitedLog
 from samovar.localcloud.store.store import Store, is_full
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,8 @@ PUBLIC = frozenset(
 IDEMPOTENCY = "operation"
 KEY_KEPT = 86400.0
 """Seconds for which an idempotency key is known."""
+PUBLIC_SIZE = 64 << 10
+"""Bytes that a request may have which anybody may send."""
 NO_SPACE = "No space is left on the disk of the local cloud's home: free some, and call again"
 
 
@@ -88,12 +91,22 @@ class Api:
     ) -> None:
         self._store = store
         self._record = record
+        self._strangers = LimitedLog(period=60.0)
         self._tokens = tokens
         self._judge = judge
         self._services = {descriptor.full_name: service for descriptor, service in services.items()}
         self.methods = {
             f"/{descriptor.full_name}/{method.name}": method for descriptor in services for method in descriptor.methods
         }
+
+    def admit(self, method: MethodDescriptor, token: str, idempotency_key: str = "") -> None:
+        """Raises Refused unless the bearer may call the method. Asked before anything that was sent is read."""
+        try:
+            self._authenticate(Call(method, request_class(method)(), token))
+        except Refused as refused:
+            self._tell_refusal(method, token, refused)
+            self._note(method, token, idempotency_key, refused.code)
+            raise
 
     def call(self, call: Call) -> Message:
         """Returns the response or raises Refused; a defect of ours is logged whole and answered with INTERNAL."""
@@ -104,9 +117,20 @@ class Api:
             code = refused.code
             raise
         finally:
-            if self._record:
-                subject = self._tokens.subject(call.token) or ""
-                self._record.note(call.method.full_name, subject, call.idempotency_key, code)
+            self._note(call.method, call.token, call.idempotency_key, code)
+
+    def _note(self, method: MethodDescriptor, token: str, idempotency_key: str, code: int) -> None:
+        """Who has no token writes nothing to the record, and so cannot flush it."""
+        if self._record and (subject := self._tokens.subject(token)):
+            self._record.note(method.full_name, subject, idempotency_key, code)
+
+    def _tell_refusal(self, method: MethodDescriptor, token: str, refused: Refused) -> None:
+        """Of who has no token one refusal a minute is logged, and the others are counted."""
+        facts = {"method": method.full_name, "code": Code.Name(refused.code), "reason": refused.message}
+        if self._tokens.subject(token):
+            log.info("refused", **facts)
+        else:
+            self._strangers.warning("refused without a token", **facts)
 
     def _answer(self, call: Call) -> Message:
         name = call.method.full_name
@@ -117,7 +141,7 @@ class Api:
             with self._store.transaction():
                 return self._once(call, caller, handler)
         except Refused as refused:
-            log.info("refused", method=name, code=Code.Name(refused.code), reason=refused.message)
+            self._tell_refusal(call.method, call.token, refused)
             raise
         except Exception as error:
             if is_full(error):
@@ -131,7 +155,7 @@ class Api:
         self._judge.check_operator(Caller(self._subject(token)))
 
     def _authenticate(self, call: Call) -> Caller:
-        if call.method.containing_service.full_name in PUBLIC:
+        if is_public(call.method):
             return Caller("", call.host)
         caller = Caller(self._subject(call.token), call.host)
         self._judge.check(caller, call.method)
@@ -170,6 +194,11 @@ class Api:
         if known["request"] != fingerprint:
             raise Refused(Code.INVALID_ARGUMENT, "the idempotency key was used for another request")
         return self._store.must(Operation, known["id"])
+
+
+def is_public(method: MethodDescriptor) -> bool:
+    """Whether anybody may call it, without a token."""
+    return method.containing_service.full_name in PUBLIC
 
 
 def request_class(method: MethodDescriptor) -> type[Message]:

@@ -19,7 +19,7 @@ from samovar.localcloud.listener import Listener
 
 KEEP_ALIVE = 75.0
 """Seconds that a connection may stay without a request."""
-MAX_BODY = 16 * 1024 * 1024
+MAX_BODY = 4 * 1024 * 1024
 
 
 class RestServer:

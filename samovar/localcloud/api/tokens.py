@@ -72,9 +72,9 @@ class Tokens:
     def _claims(self, text: str) -> dict[str, Any] | None:
         prefix, _, rest = text.partition(".")
         claims, _, signature = rest.partition(".")
-        if prefix != "t1" or not hmac.compare_digest(self._sign(claims).encode(), signature.encode()):
-            return None
         try:
+            if prefix != "t1" or not hmac.compare_digest(self._sign(claims).encode(), signature.encode()):
+                return None
             known: dict[str, Any] = json.loads(_decode(claims))
         except (binascii.Error, ValueError):
             return None

@@ -5,6 +5,7 @@ Names are in camelCase, as protobuf's JSON form has them; what comes in may also
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +17,7 @@ from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
-from samovar.localcloud.api.pipeline import Api, Call, request_class
+from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, is_public, request_class
 from samovar.localcloud.api.routes import Match, Table
 
 HTTP_STATUS: dict[int, int] = {
@@ -37,6 +38,10 @@ HTTP_STATUS: dict[int, int] = {
 """As google/rpc/code.proto maps them; all others are 500."""
 
 
+BODY_TIMEOUT = 10.0
+"""Seconds in which a body must have come whole from who has no token."""
+
+
 class RestForm:
     """One handler for every path that no other route has."""
 
@@ -49,20 +54,41 @@ class RestForm:
         return [web.route("*", "/{path:.*}", self._handle)]
 
     async def _handle(self, request: web.Request) -> web.Response:
+        """The body is read once it is known who sends it, and parsed beside the loop where that takes long."""
         try:
-            body = await request.read()
-            return web.json_response(_plain(self._api.call(self._call(request, body))))
+            match, token = self._match(request), bearer(request)
+            method, key = match.binding.method, request.headers.get("Idempotency-Key", "")
+            self._api.admit(method, token, key)
+            body = await (_short_body(request) if is_public(method) else request.read())
+            query = tuple(request.query.items())
+            in_thread = len(body) > PUBLIC_SIZE
+            message = (
+                await asyncio.to_thread(transcode, match, query, body) if in_thread else transcode(match, query, body)
+            )
+            return web.json_response(_plain(self._api.call(Call(method, message, token, key, request.host))))
         except Refused as refused:
             return refusal(refused)
 
-    def _call(self, request: web.Request, body: bytes) -> Call:
+    def _match(self, request: web.Request) -> Match:
         path = request.rel_url.raw_path
         match = self._table.find(request.method, path)
         if match is None:
             raise unimplemented(f"{request.method} {path}")
-        message = transcode(match, request.query.items(), body)
-        key = request.headers.get("Idempotency-Key", "")
-        return Call(match.binding.method, message, bearer(request), key, request.host)
+        return match
+
+
+async def _short_body(request: web.Request) -> bytes:
+    """What anybody may send: it is small, and comes at once."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > PUBLIC_SIZE:
+                    raise web.HTTPRequestEntityTooLarge(PUBLIC_SIZE, len(body))
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
+    return bytes(body)
 
 
 def bearer(request: web.Request) -> str:
@@ -96,8 +122,10 @@ def _plain(message: Message) -> dict[str, Any]:
 def _json(body: bytes) -> Any:
     """Lone surrogates, which JSON can escape and UTF-8 has not, are refused too: they break protobuf."""
     try:
-        plain = json.loads(body or b"{}")
-        json.dumps(plain, ensure_ascii=False).encode()
+        text = (body or b"{}").decode()
+        plain = json.loads(text)
+        if "\\u" in text:
+            json.dumps(plain, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise invalid(f"the body is not JSON: {type(error).__name__}") from error
     return plain

@@ -26,6 +26,8 @@ WHO_IS_ROOT = struct.pack("!6HBHH", 1, 0x100, 1, 0, 0, 0, 0, 2, 1)
 """The shortest DNS question."""
 ANSWER = 5.0
 LOG_LIMIT = 1 << 20
+NO_LARGER = ("env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={8 * LOG_LIMIT}")
+"""No file of dnsmasq's grows beyond that, while the daemon is away, too; it goes on without."""
 
 
 def serving(files: Files) -> int | None:
@@ -48,13 +50,13 @@ async def serve(
     """
     _put(files.configuration, wanted.configuration)
     changed = _put(files.hosts, wanted.hosts) | _put(files.dhcp_hosts, wanted.dhcp_hosts) | again
-    _bound(files.log)
+    bound(files.log)
     pid = serving(files)
     if pid and (_is_newer(files.configuration, files.pid) or not lives_in(pid, namespace)):
         await end(pid)
         pid = None
     if pid is None:
-        argv = ("nsenter", f"--net={NETNS_DIR / namespace}", PROGRAM, f"--conf-file={files.configuration}")
+        argv = ("nsenter", f"--net={NETNS_DIR / namespace}", *NO_LARGER, PROGRAM, f"--conf-file={files.configuration}")
         await run_async(argv)
     elif changed:
         os.kill(pid, signal.SIGHUP)
@@ -120,8 +122,8 @@ def _is_newer(file: Path, than: Path) -> bool:
     return file.stat().st_mtime_ns > than.stat().st_mtime_ns
 
 
-def _bound(log: Path) -> None:
-    """Dnsmasq appends, so it goes on at the beginning; leases and records are all that it tells."""
+def bound(log: Path) -> None:
+    """Empties a log that is too long; dnsmasq appends, so it goes on at the beginning."""
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         os.truncate(log, 0)
 

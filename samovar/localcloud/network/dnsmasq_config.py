@@ -96,12 +96,19 @@ def _configuration(network: Network, files: Files) -> Iterator[str]:
     """
     yield from ("except-interface=lo", "bind-interfaces", "user=root")
     yield from ("no-resolv", "no-poll", "no-hosts", "address=/#/", f"domain={DOMAIN}")
-    yield from ("no-ping", "dhcp-rapid-commit", "dhcp-authoritative", "dhcp-ignore-clid", "dhcp-ignore-names")
+    yield from (
+        "no-ping",
+        "dhcp-rapid-commit",
+        "dhcp-authoritative",
+        "dhcp-ignore-clid",
+        "dhcp-ignore-names",
+        "quiet-dhcp",
+    )
     yield f"addn-hosts={files.hosts}"
     yield f"dhcp-hostsfile={files.dhcp_hosts}"
     yield f"dhcp-leasefile={files.leases}"
     yield f"pid-file={files.pid}"
-    yield f"log-facility={files.log}"
+    yield from ("quiet-dhcp", f"log-facility={files.log}")
     for subnet in network.subnets:
         yield from _serve(subnet)
 

@@ -78,6 +78,7 @@ class KernelFabric:
         """After a failure, a power cut or a restart of the daemon the whole network is looked at again."""
         files = Files(self._folder / network.id)
         wanted = self._wanted(network, files)
+        dnsmasq.bound(files.log)
         async with self._locks[network.id]:
             last = self._applied.pop(network.id, None)
             if network.id in self._cut:

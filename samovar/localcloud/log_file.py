@@ -1,0 +1,63 @@
+"""The daemon's log file, which whoever starts the daemon opened as its stderr: kept to a bounded size.
+
+Once it is larger than LIMIT it becomes `daemon.log.1`, in the place of the one before, and a new one is begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+LIMIT = 4 << 20
+PERIOD = 5.0
+"""Seconds between two looks; libraries write to stderr past us."""
+STDOUT, STDERR = 1, 2
+
+
+class LogFile(io.TextIOBase):
+    """In the place of sys.stderr. What cannot be written, as on a full disk, is lost, and the work goes on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._written = 0
+
+    def write(self, text: str) -> int:
+        data = text.encode(errors="backslashreplace")
+        with suppress(OSError):
+            os.write(STDERR, data)
+        self._written += len(data)
+        if self._written > LIMIT:
+            self.rotate()
+        return len(text)
+
+    def rotate(self) -> None:
+        """Begins a new file where the old one is too large. A stderr that is another file is left alone."""
+        with suppress(OSError):
+            ours = os.fstat(STDERR)
+            if ours.st_size > LIMIT and os.path.samestat(ours, self._path.stat()):
+                self._path.replace(self._path.with_name(self._path.name + ".1"))
+                new = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+                for number in (STDOUT, STDERR):
+                    os.dup2(new, number)
+                os.close(new)
+            self._written = 0
+
+    async def keep_small(self) -> None:
+        """Looks until it is cancelled."""
+        while True:
+            self.rotate()
+            await asyncio.sleep(PERIOD)
+
+
+def take_over_stderr(path: Path) -> LogFile:
+    """From now on what is printed to sys.stderr goes through the log file, if that is where stderr goes."""
+    made = LogFile(path)
+    with suppress(OSError):
+        if os.path.samestat(os.fstat(STDERR), path.stat()):
+            sys.stderr = made
+    return made
