@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, cloud_option, output_option, pass_tool
+from samovar.cli.context import Tool, agree, cloud_option, output_option, pass_tool, yes_option
 from samovar.core.output import Format, show, table, talk
 
 if TYPE_CHECKING:
@@ -114,15 +114,38 @@ def _print_template(session: Session, names: tuple[str, ...]) -> None:
 
 @click.command()
 @click.option("--outdated", is_flag=True, help="Ask the package mirror what it has in another version by now.")
+@click.option(
+    "--prune", is_flag=True, help="Delete those of former content that no disk and no group uses; asks first."
+)
 @cloud_option
 @output_option
+@yes_option
 @pass_tool
-def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool) -> None:
+def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool, prune: bool, yes: bool) -> None:
     """Show the images of the repository as they are now, and those that the cloud has."""
     from samovar.images.listing import catalogue
 
-    found = catalogue(tool.session(cloud or LOCAL), outdated=outdated)
+    session = tool.session(cloud or LOCAL)
+    if prune:
+        _prune(session, yes=yes)
+        return
+    found = catalogue(session, outdated=outdated)
     show(found.to_json(), fmt, _tables(found, outdated=outdated))
+
+
+def _prune(session: Session, *, yes: bool) -> None:
+    from samovar.images.prune import delete, unused
+
+    found = unused(session)
+    for image in found:
+        talk().say(f"delete {image.name}, {image.size // MIB} MiB")
+    if not found:
+        talk().say("nothing to do: every published image is current or in use")
+        return
+    agree(f"Delete {len(found)} images?", yes=yes, irreversible=True)
+    for image in found:
+        with talk().step(f"delete {image.name}"):
+            delete(session, image)
 
 
 def _tables(found: Catalogue, *, outdated: bool) -> list[RenderableType]:

@@ -35,8 +35,9 @@ from samovar.deploy.protection import Protected, check_deletions
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
 from samovar.deploy.specs import Kind, Protectable, Ref
+from samovar.images import prune
 from samovar.images.image_store import BakedImage
-from samovar.images.publish import publish
+from samovar.images.publish import FORMER, publish, published
 from samovar.project.environment import Environment
 from samovar.project.load import load_environment
 from tests.support.service import API, DIGEST, RECORD, Service
@@ -133,6 +134,24 @@ def test_an_image_that_is_baked_anew_replaces_the_machines_of_the_former(
     assert "image: samovar-former-" in change.reason
     service.roll_out(dev)
     assert service.plan(dev).changes == ()
+
+
+def test_only_images_that_are_neither_current_nor_used_are_pruned(
+    service: Service, dev: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stale one with a disk of it stays until that is gone."""
+    service.roll_out(dev)
+    (tmp_path / "raw").write_bytes(b"\0" * (4 << 20) + b"new")
+    anew = BakedImage("nginx", DIGEST.ljust(64, "0"), tmp_path / "raw", 4 << 20, {"bash": "6"})
+    publish(service.session, anew)
+    monkeypatch.setattr(prune, "full_names", lambda _: {"nginx": service.names["nginx"]})
+    unused = {image.image for image in prune.unused(service.session)}
+    assert unused == {"postgres"}, "no group of dev is made of it; the former image of nginx has machines"
+    service.destroy(dev, frozenset())
+    assert FORMER in "".join(image.name for image in prune.unused(service.session))
+    for image in prune.unused(service.session):
+        prune.delete(service.session, image)
+    assert [image.name for image in published(service.session)] == [service.names["nginx"]]
 
 
 def test_a_certificate_of_the_operators_own_stays(service: Service, dev: Environment) -> None:

@@ -1,0 +1,48 @@
+"""Which published images nothing needs any more, and their removal."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from yandex.cloud.compute.v1 import disk_service_pb2 as disks
+from yandex.cloud.compute.v1 import image_service_pb2 as rpc
+from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
+
+from samovar.cloud.session import Session, side_by_side
+from samovar.images.listing import full_names
+from samovar.images.publish import Published, published
+
+
+def unused(session: Session) -> tuple[Published, ...]:
+    """Those of former content or former packages that no disk was made from and no instance group makes machines of."""
+    current = frozenset(full_names(()).values())
+    used = frozenset().union(*side_by_side(partial(_of_disks, session), partial(_of_groups, session)))
+    return tuple(image for image in published(session) if image.name not in current and image.id not in used)
+
+
+def delete(session: Session, image: Published) -> None:
+    """Deletes an image; the cloud refuses where something came to use it meanwhile."""
+    request = rpc.DeleteImageRequest(image_id=image.id)
+    session.finish(session.client(ImageServiceStub).Delete(request), what=f"delete {image.name}")
+
+
+def _of_disks(session: Session) -> frozenset[str]:
+    request = disks.ListDisksRequest(folder_id=session.folder_id)
+    found = session.list(session.client(DiskServiceStub).List, request, "disks")
+    return frozenset(disk.source_image_id for disk in found)
+
+
+def _of_groups(session: Session) -> frozenset[str]:
+    request = groups.ListInstanceGroupsRequest(folder_id=session.folder_id, view=groups.FULL)
+    found = session.list(session.client(InstanceGroupServiceStub).List, request, "instance_groups")
+    return frozenset(image_id for group in found for image_id in _named(group))
+
+
+def _named(group: InstanceGroup) -> list[str]:
+    template = group.instance_template
+    specs = (template.boot_disk_spec, *template.secondary_disk_specs)
+    return [spec.disk_spec.image_id for spec in specs]
