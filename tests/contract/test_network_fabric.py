@@ -173,3 +173,18 @@ async def test_a_call_without_a_change_asks_the_kernel_nothing(lab: Lab) -> None
     idle = min([await took(network(*range(10, 60))) for _ in range(5)])
     one_more = min([await took(network(*range(10, last))) for last in range(61, 66)])
     assert idle < one_more / 5
+
+
+async def test_what_a_machine_can_make_its_name_server_write_has_a_bound(lab: Lab) -> None:
+    """Also while the daemon is away: the kernel lets no file of the name server's grow further."""
+    net = network(10)
+    await lab.fabric.apply(net)
+    files = Files(lab.folder / net.id)
+    limits = Path(f"/proc/{dnsmasq.serving(files)}/limits").read_text()  # noqa: ASYNC240 - at once
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max file size")]
+    assert line.split()[3:5] == [str(8 * dnsmasq.LOG_LIMIT)] * 2
+    with files.log.open("a") as log:
+        log.write("x" * 2 * dnsmasq.LOG_LIMIT)
+    await lab.fabric.apply(net)
+    assert files.log.stat().st_size == 0
+    assert (await lease(lab, net.nics[0]))["address"] == net.nics[0].address.packed
