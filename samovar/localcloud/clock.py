@@ -7,6 +7,7 @@ Timers go by the loop's `time`. A loop with a clock of its own (`samovar.localcl
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from datetime import UTC, datetime
 
@@ -31,3 +32,9 @@ def utc_now() -> datetime:
 def set_now(timestamp: Timestamp) -> None:
     """The same as `Timestamp.GetCurrentTime`, by this clock."""
     timestamp.FromNanoseconds(int(now() * 1e9))
+
+
+def of_host(seconds: float) -> float:
+    """What a timer of the loop is given to wait for so many seconds of the host: for clients, who live by that."""
+    speed = float(getattr(asyncio.get_running_loop(), "speed", 1.0))
+    return seconds if math.isinf(speed) else seconds * speed

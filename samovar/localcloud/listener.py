@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 
+from samovar.localcloud import clock
 from samovar.localcloud.connections import Address, Connections, is_lack, source_of
 from samovar.localcloud.limited_log import LimitedLog
 
@@ -99,7 +100,7 @@ class Listener:
         if is_lack(error):
             loop = asyncio.get_running_loop()
             loop.remove_reader(self._socket)
-            self._pause = loop.call_later(PAUSE, self._resume)
+            self._pause = loop.call_later(clock.of_host(PAUSE), self._resume)
 
     def _admit(self, connection: _Connection, peer: Address) -> None:
         source = source_of(connection.getsockname(), peer, self._network)
@@ -116,7 +117,7 @@ class Listener:
     async def _serve(self, connection: _Connection) -> None:
         loop = asyncio.get_running_loop()
         connection.setblocking(False)  # noqa: FBT003 - its only argument
-        timeout = HANDSHAKE if self._tls else None
+        timeout = clock.of_host(HANDSHAKE) if self._tls else None
         try:
             transport, _ = await loop.connect_accepted_socket(
                 self._factory, connection, ssl=self._tls, ssl_handshake_timeout=timeout
@@ -124,7 +125,7 @@ class Listener:
         except (OSError, ssl.SSLError, asyncio.CancelledError):
             connection.close()
             return
-        loop.call_later(FIRST_REQUEST, self._expire, transport)
+        loop.call_later(clock.of_host(FIRST_REQUEST), self._expire, transport)
 
     def _expire(self, transport: asyncio.Transport) -> None:
         if not self._connections.has_asked(transport) and not transport.is_closing():

@@ -12,6 +12,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from samovar.localcloud import clock
+
 LIMIT = 4 << 20
 PERIOD = 5.0
 """Seconds between two looks; libraries write to stderr past us."""
@@ -51,7 +53,7 @@ class LogFile(io.TextIOBase):
         """Looks until it is cancelled."""
         while True:
             self.rotate()
-            await asyncio.sleep(PERIOD)
+            await asyncio.sleep(clock.of_host(PERIOD))
 
 
 def take_over_stderr(path: Path) -> LogFile:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from samovar.localcloud import clock
 from samovar.localcloud.connections import BY_USER, ROOT, Address, source_of
 from samovar.localcloud.limited_log import LimitedLog
 
@@ -42,7 +43,7 @@ class GrpcConnections:
     async def run(self) -> None:
         """Looks until it is cancelled. Fewer descriptors than a user's share hold no more connections than that."""
         while True:
-            await asyncio.sleep(PERIOD)
+            await asyncio.sleep(clock.of_host(PERIOD))
             with suppress(OSError):
                 if len(_descriptors()) > BY_USER:
                     await asyncio.to_thread(self.trim)

@@ -16,6 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 
+from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
 from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, is_public, request_class
 from samovar.localcloud.api.routes import Match, Table
@@ -81,7 +82,7 @@ async def _short_body(request: web.Request) -> bytes:
     """What anybody may send: it is small, and comes at once."""
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
+        async with asyncio.timeout(clock.of_host(BODY_TIMEOUT)):
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > PUBLIC_SIZE:

@@ -28,6 +28,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self._date = (time.time() if start is None else start) - self.time()
         super().__init__(_Selector(self._wait))
 
+    @property
+    def speed(self) -> float:
+        return self._speed
+
     def time(self) -> float:
         if self._speed == JUMP:
             return self._jumped
