@@ -1,0 +1,27 @@
+"""Which units are hardened, and that each image checks it with its own systemd when it is baked."""
+
+from __future__ import annotations
+
+import pytest
+
+from samovar.core.paths import ROOT
+from samovar.images.definition import load_images
+
+DROP_IN = (ROOT / "images/base/files/hardening.conf").read_bytes()
+UNITS = {
+    "base": {"samovar-agent.service"},
+    "bingo": {"bingo.service", "bingo-watchdog.service", "bingo-rotate.service", "haproxy.service"},
+    "nginx": {"nginx.service", "haproxy.service", "edge.service", "warm.service"},
+    "postgres-server": {"postgres.service", "health.service"},
+}
+THRESHOLDS = {"base": 35}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_each_image_checks_what_its_units_are_left_with(name: str) -> None:
+    image = load_images(ROOT)[name]
+    hardened = {file.target.split("/")[-2].removesuffix(".d") for file in image.files if file.data == DROP_IN}
+    assert hardened == UNITS[name]
+    head = ("systemd-analyze", "security", "--offline=true", f"--threshold={THRESHOLDS.get(name, 30)}")
+    (checked,) = (set(command[4:]) for command in image.commands if tuple(command[:4]) == head)
+    assert checked == UNITS[name]
