@@ -94,7 +94,7 @@ class Home:
 
     @property
     def quarantine(self) -> Path:
-        """Disks and images that the store did not know: `<time>/<disks or images>/<id>.raw`."""
+        """What the store did not know: `<time>/<disks, images or snapshots>/<id>.raw`."""
         return self.root / "quarantine"
 
     @property

@@ -22,6 +22,11 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.compute.v1.disk_service_pb2 import ListDisksRequest
+from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
+from yandex.cloud.compute.v1.snapshot_service_pb2 import CreateSnapshotRequest, DeleteSnapshotRequest
+from yandex.cloud.compute.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
 from yandex.cloud.vpc.v1.route_table_service_pb2 import UpdateRouteTableRequest
 from yandex.cloud.vpc.v1.route_table_service_pb2_grpc import RouteTableServiceStub
 
@@ -157,6 +162,74 @@ def test_a_power_cut_under_writes_loses_no_row_that_was_acknowledged(cli: Cli, a
 
 def ids(cli: Cli) -> dict[str, str]:
     return {found["name"]: found["id"] for found in cli.json("cloud", "status")["machines"]}
+
+
+CHECK = "/usr/lib/postgresql/current/bin/pg_amcheck --install-missing --database=bingo --host=/run/postgresql"
+
+
+def test_rows_of_a_snapshot_that_was_taken_under_writes_are_there_again_after_a_restore(cli: Cli, address: str) -> None:
+    """Those that were acknowledged before it, and none that were written after; PostgreSQL finds its files in order."""
+    end = threading.Event()
+    writers = [Writer(address, end) for _ in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    try:
+        time.sleep(2)
+        began = time.monotonic()
+        taken = cli.run("disk", "snapshot", "dev", "postgres")
+        ended = time.monotonic()
+        time.sleep(2)
+    finally:
+        end.set()
+        for writer in writers:
+            writer.join()
+    name = taken.stdout.strip()
+    said = taken.stderr.splitlines()
+    assert said[0].startswith(f"{name}: Create snapshot: dev-postgres-1 cannot write to the disk for about")
+    assert f"{name}: Create snapshot: nothing was written to the disk for" in said[-1]
+    print(said[0], said[-1])  # noqa: T201
+    moments = {number: when for writer in writers for number, when in writer.acknowledged.items()}
+    before = {number for number, when in moments.items() if when < began}
+    after = {number for number, when in moments.items() if when > ended + 1}
+    assert before
+    assert after
+    (snapshot,) = cli.json("disk", "list", "dev")["snapshots"]
+    assert (snapshot["name"], snapshot["disk"], snapshot["status"]) == (name, "dev-postgres-data", "READY")
+    subprocess.check_call(["e2fsck", "-f", "-n", cli.home / "snapshots" / f"{snapshot['id']}.raw"])
+
+    cli.run("disk", "restore", "dev", name, "--yes")
+    cli.run("rollout", "dev", "--yes")
+    there = {row[0] for row in sql(cli, "dev-bingo-1", "SELECT id FROM sessions")}
+    assert before - there == set()
+    assert after & there == set()
+    inside = ["nsenter", "--all", "--target", str(cli.pid("dev", "dev-postgres-1"))]
+    subprocess.check_call([*inside, "runuser", "-u", "postgres", "--", *CHECK.split()], timeout=PATIENCE)
+    (former,) = (disk["name"] for disk in cli.json("disk", "list", "dev")["disks"] if not disk["attached"])
+    assert former.startswith("dev-postgres-data-replaced-")
+    cli.run("disk", "delete", "dev", former, name, "--yes")
+    assert cli.json("disk", "list", "dev")["snapshots"] == []
+
+
+READ = 'mount -o ro,loop "$1" /mnt; cat /mnt/etc/samovar-mark; test -x /mnt/usr/lib/systemd/systemd'
+
+
+def test_a_running_boot_disk_s_snapshot_holds_its_image_and_what_the_machine_wrote(cli: Cli, address: str) -> None:
+    assert address
+    Path(f"/proc/{cli.pid('dev', 'dev-nginx-2')}/root/etc/samovar-mark").write_text("written")
+    session = cli.session()
+    request = ListDisksRequest(folder_id=session.folder_id)
+    disks = session.list(session.client(DiskServiceStub).List, request, "disks")
+    machine_id = ids(cli)["dev-nginx-2"]
+    (disk,) = (disk for disk in disks if machine_id in disk.instance_ids)
+    create = CreateSnapshotRequest(folder_id=session.folder_id, disk_id=disk.id)
+    done = session.finish(session.client(SnapshotServiceStub).Create(create), what="snapshot")
+    snapshot = Snapshot.FromString(done.response.value)
+    inside = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", READ, "bash"]
+    file = cli.home / "snapshots" / f"{snapshot.id}.raw"
+    assert subprocess.check_output([*inside, str(file)], text=True) == "written"
+    delete = DeleteSnapshotRequest(snapshot_id=snapshot.id)
+    session.finish(session.client(SnapshotServiceStub).Delete(delete), what="delete the snapshot")
+    assert not file.exists()
 
 
 def test_a_machine_born_while_lockbox_is_away_says_so_and_goes_on_when_it_is_back(cli: Cli, address: str) -> None:
