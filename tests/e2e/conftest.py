@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from samovar.core.output import PlainTalk
 from samovar.core.process import run
 from samovar.images.local_builder import bake_local
+from tests.e2e.leftovers import leftovers
+from tests.support.driven import Cloud
 
 # Without what waits for a network or for metadata, or fails without them; in the words of debugfs(8).
 WAITS_FOR_NOBODY = """\
@@ -36,3 +41,17 @@ def quiet_image(base_image: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     words.write_text(WAITS_FOR_NOBODY)
     run(["debugfs", "-w", "-f", words, image])
     return image
+
+
+@pytest_asyncio.fixture
+async def cloud(tmp_path: Path, quiet_image: Path) -> AsyncIterator[Cloud]:
+    """A driver, of whose machines nothing is left afterwards."""
+    made = Cloud(tmp_path, f"smvtest-{os.getpid()}", quiet_image)
+    yield made
+    for machine_id in made.driver.observe():
+        await made.driver.remove(machine_id)
+    await made.driver.close()
+    left = [line for line in leftovers(made.home, made.prefix) if "network namespace" not in line]
+    for netns in made.netns:
+        run(["ip", "netns", "del", netns])
+    assert left == []

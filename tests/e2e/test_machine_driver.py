@@ -7,8 +7,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,94 +16,9 @@ from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.process import run, run_async
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from samovar.localcloud.machines import console_log
-from samovar.localcloud.machines.driver import NspawnDriver
-from samovar.localcloud.machines.spec import DataDisk, Machine, Observed
+from samovar.localcloud.machines.spec import Observed
 from tests.e2e.leftovers import leftovers
-
-MIB = 1 << 20
-SLOW = 60
-"""How many times slower than here a host may be, emulated and busy, before a test calls it a fault."""
-
-
-@dataclass
-class Cloud:
-    """A driver on a folder of its own, and the machines that the test made."""
-
-    home: Path
-    prefix: str
-    image: Path
-    netns: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        for folder in ("machines", "disks"):
-            (self.home / folder).mkdir()
-        self.driver = self.another_driver()
-
-    def another_driver(self) -> NspawnDriver:
-        return NspawnDriver(self.home / "machines", self.prefix)
-
-    def machine(
-        self, name: str, *, memory: int = 512 * MIB, cores: int = 1, disks: tuple[DataDisk, ...] = ()
-    ) -> Machine:
-        netns = f"{self.prefix}-{name}"
-        if netns not in self.netns:
-            run(["ip", "netns", "add", netns])
-            self.netns.append(netns)
-            run(["ip", "-n", netns, "link", "add", "eth0", "type", "veth", "peer", "name", "port0"])
-        return Machine(
-            id=name,
-            hostname=f"host-{name}",
-            image=self.image,
-            boot_disk=self.home / "disks" / f"{name}.raw",
-            boot_disk_size=3 << 30,
-            cores=cores,
-            core_fraction=100,
-            memory=memory,
-            netns=netns,
-            disks=disks,
-        )
-
-    async def boot(self, machine: Machine) -> int:
-        """Starts it and waits until its systemd is done; returns its init's pid."""
-        await self.driver.start(machine)
-        pid = self.pid(machine)
-
-        def state() -> bool | Pending:
-            try:
-                return bool(run(["nsenter", "-a", "-t", str(pid), "systemctl", "is-system-running"]))
-            except ProcessFailed as error:
-                return Pending(error.output)
-
-        await wait_for_async(f"systemd of {machine.id}", state, timeout=10 * SLOW, interval=0.05, ceiling=0.2)
-        return pid
-
-    def pid(self, machine: Machine) -> int:
-        pid = self.driver.observe()[machine.id].pid
-        assert pid is not None
-        return pid
-
-    def inside(self, machine: Machine, command: str) -> str:
-        """What the command says; it runs as a service of the guest, behind its fence and within its size."""
-        guest = ["nsenter", "-a", "-t", str(self.pid(machine))]
-        service = ["systemd-run", "--quiet", "--wait", "--pipe", "--service-type=exec", "bash", "-ec", command]
-        return run([*guest, *service], timeout=20 * SLOW).stdout.strip()
-
-
-@pytest.fixture
-def cloud(tmp_path: Path, quiet_image: Path) -> Iterator[Cloud]:
-    made = Cloud(tmp_path, f"smvtest-{os.getpid()}", quiet_image)
-    yield made
-    for netns in made.netns:
-        run(["ip", "netns", "del", netns])
-
-
-@pytest.fixture(autouse=True)
-async def nothing_left(cloud: Cloud) -> AsyncIterator[None]:
-    yield
-    for machine_id in cloud.driver.observe():
-        await cloud.driver.remove(machine_id)
-    await cloud.driver.close()
-    assert [line for line in leftovers(cloud.home, cloud.prefix) if "network namespace" not in line] == []
+from tests.support.driven import MIB, SLOW, Cloud
 
 
 async def test_boots_and_has_the_size_that_it_was_given(cloud: Cloud) -> None:
@@ -284,9 +198,7 @@ async def test_a_machine_that_dies_by_itself_is_seen_as_dead(cloud: Cloud, victi
 
 
 async def test_a_data_disk_goes_from_machine_to_machine(cloud: Cloud) -> None:
-    disk = DataDisk("data", cloud.home / "disks/data.raw")
-    with disk.path.open("wb") as sparse:
-        sparse.truncate(1 << 30)
+    disk = cloud.data_disk()
     node = "/dev/disk/by-id/virtio-data"
     first, second = cloud.machine("a", disks=(disk,)), cloud.machine("b", disks=(disk,))
 
@@ -297,28 +209,6 @@ async def test_a_data_disk_goes_from_machine_to_machine(cloud: Cloud) -> None:
 
     await cloud.boot(second)
     assert cloud.inside(second, f"blkid -o value -s TYPE {node}; mount {node} /mnt; cat /mnt/file") == "ext4\nkept"
-
-
-def loop_number(file: Path) -> str:
-    """Major and minor of the loop device on `file`."""
-    loops = run(["losetup", "--noheadings", "--list", "--output", "MAJ:MIN,BACK-FILE"]).stdout.splitlines()
-    (number,) = (line.split()[0] for line in loops if line.endswith(str(file)))
-    return number.replace(":", " ")
-
-
-def root_number() -> str:
-    device = Path("/").stat().st_dev
-    return f"{os.major(device)} {os.minor(device)}"
-
-
-async def test_root_in_a_machine_reaches_no_device_of_another(cloud: Cloud) -> None:
-    machine, other = cloud.machine("a"), cloud.machine("b")
-    await cloud.boot(machine)
-    await cloud.boot(other)
-    assert cloud.inside(machine, "mknod /root/null c 1 3; echo >/root/null; echo works") == "works"
-    for number in (loop_number(other.boot_disk), root_number()):
-        with pytest.raises(ProcessFailed, match="Operation not permitted"):
-            cloud.inside(machine, f"rm -f /root/disk; mknod /root/disk b {number}; head -c 1 /root/disk")
 
 
 async def test_a_daemon_that_is_killed_loses_no_machine(cloud: Cloud) -> None:

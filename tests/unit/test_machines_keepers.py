@@ -31,7 +31,7 @@ def test_systemd_holds_a_machine_to_its_size_and_its_devices() -> None:
     devices = [BlockDevice(Path("/dev/loop7"), writable=False), BlockDevice(Path("/dev/loop8"), writable=True)]
     settings = list(systemd._settings(MACHINE, devices))
     assert {"MemoryMax=268435456", "MemorySwapMax=0", "CPUQuota=40%", "Delegate=yes"} <= set(settings)
-    assert "DevicePolicy=closed" in settings
+    assert {"DevicePolicy=closed", "TasksMax=2048"} <= set(settings)
     assert [line for line in settings if "loop" in line] == ["DeviceAllow=/dev/loop7 r", "DeviceAllow=/dev/loop8 rw"]
 
 
@@ -46,9 +46,10 @@ def test_by_hand_all_devices_are_closed_before_any_is_opened() -> None:
 @pytest.fixture
 def hybrid(tmp_path: Path) -> Path:
     """A folder like /sys/fs/cgroup of a host with the controllers of cgroup v1 and a cgroup2 without any."""
-    for name in ("memory", "cpu", "devices", "unified"):
+    for name in ("memory", "cpu", "cpuset", "devices", "pids", "unified"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "cgroup.procs").touch()
+    (tmp_path / "cpuset/cpuset.cpus").write_text("0-1\n")
     (tmp_path / "unified/cgroup.controllers").touch()
     return tmp_path
 
@@ -67,10 +68,21 @@ async def test_by_hand_cgroup_v1_holds_the_size_and_the_fence(hybrid: Path, tmp_
         await keeper.launch(MACHINE, [], ["true"], tmp_path / "console")
     assert said == []
     assert keeper.unit("epd1") == hybrid / "unified/samovar-1/epd1"
-    memory, cpu, devices = keeper.groups("epd1")
-    assert (memory / "memory.limit_in_bytes").read_text() == str(256 << 20)
-    assert (cpu / "cpu.cfs_quota_us").read_text() == "40000"
-    assert (devices / "devices.deny").read_text() == "a"
+    groups = {guest.relative_to(hybrid).parts[0]: guest for guest in keeper.groups("epd1")}
+    assert set(groups) == {"memory", "cpu", "cpuset", "devices", "pids"}
+    assert (groups["memory"].parent / "memory.limit_in_bytes").read_text() == str(256 << 20)
+    assert (groups["cpu"].parent / "cpu.cfs_quota_us").read_text() == "40000"
+    assert (groups["pids"].parent / "pids.max").read_text() == "2048"
+    assert (groups["devices"].parent / "devices.deny").read_text() == "a"
+    assert (groups["cpuset"] / "cpuset.cpus").read_text() == "0-1\n"
+
+
+async def test_the_guest_has_a_group_below_the_one_that_bounds_it(hybrid: Path, tmp_path: Path) -> None:
+    keeper = ByHand("samovar-1", hybrid)
+    await keeper.launch(MACHINE, [], ["true"], tmp_path / "console")
+    for guest in keeper.groups("epd1"):
+        assert guest.parent.name == "epd1"
+        assert {file.name for file in guest.iterdir()} <= {"cpuset.cpus"}
 
 
 async def test_by_hand_cgroup2_holds_the_size_and_the_missing_fence_is_said_once(pure: Path) -> None:
@@ -83,6 +95,7 @@ async def test_by_hand_cgroup2_holds_the_size_and_the_missing_fence_is_said_once
     assert keeper.groups("epd1") == ()
     assert (unit / "memory.max").read_text() == str(256 << 20)
     assert (unit / "cpu.max").read_text() == "40000 100000"
+    assert (unit / "pids.max").read_text() == "2048"
 
 
 def test_the_host_is_asked_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

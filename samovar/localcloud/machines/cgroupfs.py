@@ -1,7 +1,8 @@
 """A host without systemd: control groups made by hand, and a process that is nobody's child.
 
-cgroup2 counts a machine's processes and kills them. Size and device fence are set by the controllers of cgroup v1 where
-they are mounted, else by those of cgroup2 - which has none for devices but a BPF program, and so no fence here.
+cgroup2 kills a machine's processes. Its size, their number and its devices are bounded by the controllers of cgroup v1
+where they are mounted, else by those of cgroup2 - which has none for devices but a BPF program, and so no fence here.
+The guest is put one group below the bounded one: its root may change its own group, and never the one above.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import structlog
 
 from samovar.localcloud.machines import cgroups
 from samovar.localcloud.machines.detached_process import spawn_detached
+from samovar.localcloud.machines.guest_proc import TASKS
 from samovar.localcloud.machines.spec import Machine
 from samovar.localcloud.machines.supervisor import BlockDevice
 
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
 log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 CGROUPS = Path("/sys/fs/cgroup")
+CONTROLLERS_V1 = (
+    *("blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory"),
+    *("net_cls", "net_prio", "perf_event", "pids"),
+)
+"""Those that bound nothing here as well: a guest in the root group of a hierarchy could freeze the whole host."""
+GUEST = "guest"
 PERIOD = 100_000  # microseconds, the kernel's own default
 # null, zero, full, random, urandom, tty, console, ptmx, pts, net/tun
 CHARACTER_DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*", "10:200")
@@ -33,14 +41,14 @@ Settings = Iterator[tuple[str, str]]
 
 
 class ByHand:
-    """Control groups `<prefix>/<machine>` in each hierarchy that serves."""
+    """Control groups `<prefix>/<machine>` in each hierarchy; `<prefix>/<machine>/guest` below it in those of v1."""
 
     def __init__(self, prefix: str, root: Path = CGROUPS) -> None:
         self._prefix = prefix
         self._root = root
         unified = root / "unified"
         self._cgroup2 = unified if unified.is_dir() else root
-        self._v1 = tuple(name for name in ("memory", "cpu", "devices") if (root / name / "cgroup.procs").exists())
+        self._v1 = tuple(name for name in CONTROLLERS_V1 if (root / name / "cgroup.procs").exists())
         if "devices" not in self._v1:
             log.warning(
                 "no device fence: root in a machine can open every block device of this host", cgroups=str(root)
@@ -50,7 +58,7 @@ class ByHand:
         return self._cgroup2 / self._prefix / machine_id
 
     def groups(self, machine_id: str) -> tuple[Path, ...]:
-        return tuple(self._root / name / self._prefix / machine_id for name in self._v1)
+        return tuple(self._root / name / self._prefix / machine_id / GUEST for name in self._v1)
 
     def machines(self) -> frozenset[str]:
         return frozenset(path.parent.name for path in (self._cgroup2 / self._prefix).glob("*/cgroup.procs"))
@@ -60,9 +68,11 @@ class ByHand:
     ) -> None:
         self._enable()
         cgroups.write(self.unit(machine.id), () if self._v1 else _size_v2(machine))
-        settings = {"memory": _memory_v1(machine), "cpu": _cpu_v1(machine), "devices": _fence_v1(devices)}
-        for name, group in zip(self._v1, self.groups(machine.id), strict=True):
-            cgroups.write(group, settings[name])
+        for controller, guest in zip(self._v1, self.groups(machine.id), strict=True):
+            machines, bounded = guest.parent.parent, guest.parent
+            cgroups.write(machines, _cpuset_v1(machines.parent))
+            cgroups.write(bounded, (*_cpuset_v1(machines), *_bounds_v1(controller, machine, devices)))
+            cgroups.write(guest, _cpuset_v1(bounded))
         await spawn_detached(argv, console)
 
     async def release(self, machine_id: str) -> None:
@@ -92,15 +102,26 @@ def _quota(machine: Machine) -> int:
 def _size_v2(machine: Machine) -> Settings:
     yield "memory.max", str(machine.memory)
     yield "memory.swap.max", "0"
+    yield "pids.max", str(TASKS)
     yield "cpu.max", f"{_quota(machine)} {PERIOD}"
 
 
-def _memory_v1(machine: Machine) -> Settings:
-    yield "memory.limit_in_bytes", str(machine.memory)
+def _cpuset_v1(parent: Path) -> Settings:
+    """A group of that hierarchy takes no process before it has its parent's processors and memory."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if (parent / name).exists():
+            yield name, (parent / name).read_text()
 
 
-def _cpu_v1(machine: Machine) -> Settings:
-    yield "cpu.cfs_quota_us", str(_quota(machine))
+def _bounds_v1(controller: str, machine: Machine, devices: Sequence[BlockDevice]) -> Settings:
+    if controller == "memory":
+        yield "memory.limit_in_bytes", str(machine.memory)
+    elif controller == "cpu":
+        yield "cpu.cfs_quota_us", str(_quota(machine))
+    elif controller == "pids":
+        yield "pids.max", str(TASKS)
+    elif controller == "devices":
+        yield from _fence_v1(devices)
 
 
 def _fence_v1(devices: Sequence[BlockDevice]) -> Settings:

@@ -14,6 +14,9 @@ from pathlib import Path
 
 GUEST_FILES = {"meminfo": "/proc/meminfo", "cpuinfo": "/proc/cpuinfo", "online": "/sys/devices/system/cpu/online"}
 
+TASKS = 2048
+"""Processes and threads that a machine may have at once; the kernel's own bound for a whole host is 32,768."""
+
 _KERNEL_SHARE = 16  # about 1/16 of a small machine's memory is not free once it has booted
 
 

@@ -19,10 +19,11 @@ class BlockDevice:
 
 
 class Keeper(Protocol):
-    """Starts a machine's process apart from the daemon, in a control group that holds it to its size.
+    """Starts a machine's process apart from the daemon, in a control group that bounds its size and its processes.
 
     In that group the machine finds null, zero, full, random, urandom, tty, ptmx, pts, net/tun and the block devices
-    that it was given; where the host has the means, every other device is closed to it.
+    that it was given; where the host has the means, every other device is closed to it. The guest's own group lies
+    below the bounded one, so that root in the machine cannot lift a bound.
     """
 
     def unit(self, machine_id: str) -> Path:

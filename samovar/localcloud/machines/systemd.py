@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from samovar.core.process import run_async
+from samovar.localcloud.machines.guest_proc import TASKS
 from samovar.localcloud.machines.spec import Machine
 from samovar.localcloud.machines.supervisor import BlockDevice
 
@@ -53,7 +54,7 @@ def _settings(machine: Machine, devices: Sequence[BlockDevice]) -> Iterator[str]
     yield f"MemoryMax={machine.memory}"
     yield "MemorySwapMax=0"
     yield f"CPUQuota={machine.cores * machine.core_fraction}%"
-    yield "TasksMax=infinity"
+    yield f"TasksMax={TASKS}"
     yield "OOMPolicy=continue"
     yield "KillSignal=SIGKILL"  # at the host's shutdown; a guest's processes would not end by SIGTERM
     yield "DevicePolicy=closed"
