@@ -10,17 +10,21 @@ from unittest.mock import Mock
 
 import pytest
 
+from samovar.core.process import run_async
 from samovar.localcloud.network import dnsmasq
 from samovar.localcloud.network.dnsmasq_config import Files
 from samovar.localcloud.network.fabric import KernelFabric
-from samovar.localcloud.network.spec import Subnet
+from samovar.localcloud.network.names import gateway
+from samovar.localcloud.network.spec import Nic, Subnet
 from tests.support.lab import (
     SUBNET,
     Lab,
+    dhcp_packet,
     lease,
     machine,
     network,
     resolve,
+    send_dhcp,
 )
 
 
@@ -52,6 +56,41 @@ async def test_a_machine_gets_its_address_by_dhcp_at_once(lab: Lab) -> None:
     assert heard[6] == bytes((10, 30, 0, 2))
     assert heard[12] == b"host-10"
     assert heard[15] == b"internal"
+
+
+def decline(nic: Nic) -> bytes:
+    """The DHCPDECLINE by which a machine says that somebody else has the address that it was given."""
+    server = gateway(SUBNET).packed
+    return dhcp_packet(nic.mac, bytes((53, 1, 4, 50, 4)) + nic.address.packed + bytes((54, 4)) + server)
+
+
+async def set_mac(lab: Lab, machine_id: str, mac: str) -> None:
+    inside = ("nsenter", f"--net=/run/netns/{lab.fabric.netns_of(machine_id)}", "ip", "-batch", "-")
+    await run_async(inside, stdin=f"link set eth0 address {mac}\nneigh flush all")
+
+
+async def test_dhcp_is_answered_to_a_machine_for_itself_alone(lab: Lab) -> None:
+    """Neither in another's name nor from another's MAC: such a packet does not reach the server."""
+    one, other = machine(10), machine(11)
+    await lab.fabric.apply(network(10, 11))
+    with lab.inside("m10", socket.SOCK_DGRAM) as client:
+        send_dhcp(client, decline(other))
+    await set_mac(lab, "m10", other.mac)
+    with lab.inside("m10", socket.SOCK_DGRAM) as client:
+        send_dhcp(client, decline(other))
+    await set_mac(lab, "m10", one.mac)
+    assert (await lease(lab, one))["address"] == one.address.packed
+    assert "disabling DHCP static address" not in Files(lab.folder / "net-a").log.read_text()
+    assert (await lease(lab, other))["address"] == other.address.packed
+
+
+async def test_a_machine_that_declines_its_own_address_harms_no_other(lab: Lab) -> None:
+    one, other = machine(10), machine(11)
+    await lab.fabric.apply(network(10, 11))
+    with lab.inside("m10", socket.SOCK_DGRAM) as client:
+        send_dhcp(client, decline(one))
+    assert (await lease(lab, other))["address"] == other.address.packed
+    assert "disabling DHCP static address 10.30.0.10" in Files(lab.folder / "net-a").log.read_text()
 
 
 async def test_an_address_is_leased_to_the_next_machine_that_has_it(lab: Lab) -> None:

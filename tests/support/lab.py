@@ -193,17 +193,25 @@ def resolve(client: socket.socket, name: str, kind: int = 1, server: str = "10.3
     return flags & 15, [socket.inet_ntoa(records[16 * n + 12 : 16 * n + 16]) for n in range(count)]
 
 
-def discover(client: socket.socket, mac: str) -> dict[int | str, bytes]:
-    """What a DHCP client hears that takes the first offer (rapid commit): the address and the options, by number."""
+def dhcp_packet(mac: str, options: bytes) -> bytes:
+    """A DHCP request in the name of `mac`, which wants its answer by broadcast."""
     hardware = bytes.fromhex(mac.replace(":", ""))
     head = struct.pack("!BBBBIHH", 1, 1, 6, 0, random.getrandbits(32), 0, 0x8000) + bytes(16)
-    options = bytes((53, 1, 1, 80, 0, 12, 4)) + b"fake" + bytes((55, 5, 1, 3, 6, 12, 15, 255))
-    packet = head + hardware.ljust(16, b"\0") + bytes(192) + b"\x63\x82\x53\x63" + options
+    return head + hardware.ljust(16, b"\0") + bytes(192) + b"\x63\x82\x53\x63" + options + b"\xff"
+
+
+def send_dhcp(client: socket.socket, packet: bytes) -> None:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
     client.settimeout(PATIENCE)
-    client.bind(("", 68))
     client.sendto(packet, ("255.255.255.255", 67))
+
+
+def discover(client: socket.socket, mac: str) -> dict[int | str, bytes]:
+    """What a DHCP client hears that takes the first offer (rapid commit): the address and the options, by number."""
+    packet = dhcp_packet(mac, bytes((53, 1, 1, 80, 0, 12, 4)) + b"fake" + bytes((55, 5, 1, 3, 6, 12, 15)))
+    client.bind(("", 68))
+    send_dhcp(client, packet)
     answer = client.recv(1500)
     assert answer[4:8] == packet[4:8]
     heard: dict[int | str, bytes] = {"address": answer[16:20]}

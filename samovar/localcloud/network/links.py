@@ -105,7 +105,10 @@ def raising(ports: Iterable[Port]) -> tuple[str, ...]:
 
 
 def forwarding(wanted: Links) -> tuple[str, ...]:
-    """Lines for `bridge -batch`: the bridges learn nothing by themselves, so no machine can pass for another."""
+    """Lines for `bridge -batch`: the bridges learn nothing by themselves, so no machine can pass for another.
+
+    A port takes nothing from its machine before it has its line here, for it is locked.
+    """
     return tuple(f"fdb replace {port.mac} dev {port.name} master static" for port in wanted.ports)
 
 
@@ -140,12 +143,15 @@ def _bridges(wanted: Links, seen: Seen) -> Iterator[str]:
 
 
 def _ports(ports: tuple[Port, ...]) -> Iterator[str]:
-    """Isolated ports do not see each other: every packet is routed, hence filtered."""
+    """Isolated ports do not see each other: every packet is routed, hence filtered.
+
+    A locked port takes packets from its machine's MAC alone, as `forwarding` knows it.
+    """
     for made in ports:
         yield f"netns add {made.namespace}"
         yield f"link add {made.name} type veth peer name {INTERFACE} address {made.mac} netns {made.namespace}"
         yield f"link set {made.name} master {made.bridge}"
-        yield f"link set {made.name} type bridge_slave isolated on learning off flood off"
+        yield f"link set {made.name} type bridge_slave isolated on learning off flood off locked on"
 
 
 def _neighbours(wanted: Links) -> Iterator[str]:

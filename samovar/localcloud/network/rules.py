@@ -15,12 +15,15 @@ from samovar.localcloud.network.nft import FROM_MACHINES, TO_MACHINES, chain, se
 from samovar.localcloud.network.spec import Network
 
 TABLE = "samovar"
+CLIENT_ADDRESS = "@th,288,48"
+"""The six bytes of chaddr: 28 bytes into the DHCP packet, which follows 8 bytes of UDP."""
 
 
 def ruleset(network: Network, mirrors: Collection[Mirror] = ()) -> str:
     """The input of `nft -f`: one transaction that replaces the table. Flows that are tracked keep their target."""
     chains = (
         chain("arriving", security_rules.arriving(network)),
+        chain("dhcp", _dhcp(network)),
         chain("guard", _guard(network), "filter hook prerouting priority raw"),
         chain("own", load_balancing.own(network.forwards), "filter hook prerouting priority mangle"),
         chain("leaving", security_rules.leaving(network), "filter hook prerouting priority mangle + 1"),
@@ -41,9 +44,20 @@ def _guard(network: Network) -> Iterator[str]:
     replies to the host's clients, a loopback service would be open otherwise.
     """
     own = set_of(f"{nic.mac} . {nic.address}" for nic in network.nics)
+    yield f"{FROM_MACHINES} udp dport 67 jump dhcp"
     yield f"{FROM_MACHINES} ip saddr 0.0.0.0 udp dport 67 accept"
     yield f"{FROM_MACHINES} ether saddr . ip saddr != {own} drop" if network.nics else f"{FROM_MACHINES} drop"
     yield f"{FROM_MACHINES} ip daddr 127.0.0.0/8 drop"
+
+
+def _dhcp(network: Network) -> Iterator[str]:
+    """A machine asks for itself alone: the client's address in a DHCP packet (chaddr, RFC 2131) is the sender's.
+
+    Else it could decline the address of another, which the server then gives to nobody for ten minutes.
+    """
+    for nic in network.nics:
+        yield f"ether saddr {nic.mac} {CLIENT_ADDRESS} 0x{nic.mac.replace(':', '')} return"
+    yield "drop"
 
 
 def _translated(network: Network) -> Iterator[str]:
