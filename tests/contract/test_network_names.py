@@ -6,12 +6,13 @@ import asyncio
 import socket
 from dataclasses import replace
 from ipaddress import IPv4Network
+from pwd import getpwnam
 from unittest.mock import Mock
 
 import pytest
 
 from samovar.core.process import run_async
-from samovar.localcloud.network import dnsmasq
+from samovar.localcloud.network import confined, dnsmasq
 from samovar.localcloud.network.dnsmasq_config import Files
 from samovar.localcloud.network.fabric import KernelFabric
 from samovar.localcloud.network.names import gateway
@@ -26,6 +27,7 @@ from tests.support.lab import (
     resolve,
     send_dhcp,
 )
+from tests.support.privileges import privileges
 
 
 async def test_machines_are_known_by_name_before_they_boot_and_no_longer_once_they_are_gone(lab: Lab) -> None:
@@ -91,6 +93,21 @@ async def test_a_machine_that_declines_its_own_address_harms_no_other(lab: Lab) 
         send_dhcp(client, decline(one))
     assert (await lease(lab, other))["address"] == other.address.packed
     assert "disabling DHCP static address 10.30.0.10" in Files(lab.folder / "net-a").log.read_text()
+
+
+async def test_the_name_server_runs_as_a_user_of_its_own_and_still_reads_what_changes(lab: Lab) -> None:
+    (lab.folder / "net-a").mkdir(mode=0o700)
+    await lab.fabric.apply(network(10))
+    pid = dnsmasq.serving(Files(lab.folder / "net-a"))
+    assert pid
+    running = privileges(pid)
+    assert running.users == {getpwnam(confined.DNSMASQ_USER).pw_uid}
+    assert running.groups == {confined.GROUP_ID}
+    assert running.capabilities <= {"net_admin", "net_bind_service", "net_raw"}
+    assert lab.folder.stat().st_mode & 0o077 == 0
+    await lab.fabric.apply(network(10, 11))
+    assert dnsmasq.serving(Files(lab.folder / "net-a")) == pid
+    assert (await lease(lab, machine(11)))["address"] == machine(11).address.packed
 
 
 async def test_an_address_is_leased_to_the_next_machine_that_has_it(lab: Lab) -> None:

@@ -26,7 +26,7 @@ from samovar.localcloud.api.rest_server import make_rest_server
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.control.internal_api import InnerApi
 from samovar.localcloud.control.networks import Networks
-from samovar.localcloud.network import dnsmasq, egress
+from samovar.localcloud.network import confined, dnsmasq, egress
 from samovar.localcloud.network.fabric import KernelFabric
 from samovar.localcloud.network.mirrors import Mirror
 from samovar.localcloud.network.names import API, API_PORT
@@ -36,6 +36,7 @@ from samovar.localcloud.services.vpc import INDEX
 from samovar.localcloud.services.zones import ZoneService
 from samovar.localcloud.store.store import Store
 from tests.support.lab import PATIENCE, SILENCE, Known, Lab, laboratory, lease, machine, network, resolve, silent
+from tests.support.privileges import privileges
 from tests.support.world import NAMES, listeners, world
 
 
@@ -214,6 +215,18 @@ async def test_the_way_out_opens_nothing_on_the_host(abroad: Lab) -> None:
     with made:
         made.settimeout(SILENCE)
         assert silent(lambda: made.connect((NAMES[0], 80)))
+
+
+async def test_the_way_out_runs_as_a_user_of_its_own_bounded_by_seccomp(abroad: Lab) -> None:
+    net = connected(10)
+    await abroad.fabric.apply(net)
+    await abroad.boot(*net.nics)
+    assert await greeted(abroad, "m10", NAMES[0])
+    running = privileges(int((abroad.folder / net.id / egress.PID).read_text()))
+    assert running.users == {confined.PASTA_UID}
+    assert running.groups == {confined.GROUP_ID}
+    assert running.capabilities <= {"sys_admin"}
+    assert running.filtered
 
 
 async def test_the_way_out_is_closed_with_the_last_machine_that_had_it_and_opened_anew_when_it_dies(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from samovar.core.errors import HostError
 from samovar.core.process import run_async
+from samovar.localcloud.network.confined import beside, open_to_servers
 from samovar.localcloud.network.dnsmasq_config import Files, Records
 from samovar.localcloud.network.names import NETNS_DIR
 from samovar.localcloud.network.namespaces import lives_in, open_socket
@@ -45,9 +46,11 @@ async def serve(
 ) -> None:
     """Brings dnsmasq in line with `wanted`: a changed record is read again, a changed configuration needs a new one.
 
+    It opens its ports, leases and log as root, and reads records, then and later, as a user of its own.
     When this returns, the records are served. `address` is one that it answers on; None if it has no subnet to serve.
     `again`: what the files hold may never have been read, for the daemon that wrote them was killed.
     """
+    open_to_servers(files.folder)
     _put(files.configuration, wanted.configuration)
     changed = _put(files.hosts, wanted.hosts) | _put(files.dhcp_hosts, wanted.dhcp_hosts) | again
     bound(files.log)
@@ -56,8 +59,8 @@ async def serve(
         await end(pid)
         pid = None
     if pid is None:
-        argv = ("nsenter", f"--net={NETNS_DIR / namespace}", *NO_LARGER, PROGRAM, f"--conf-file={files.configuration}")
-        await run_async(argv)
+        command = beside(files.folder, (PROGRAM, f"--conf-file={files.configuration}"))
+        await run_async(("nsenter", f"--net={NETNS_DIR / namespace}", *NO_LARGER, *command))
     elif changed:
         os.kill(pid, signal.SIGHUP)
         if address:
@@ -134,5 +137,6 @@ def _put(path: Path, text: str) -> bool:
         return False
     partial = path.with_suffix(".new")
     partial.write_text(text)
+    partial.chmod(0o644)
     partial.replace(path)
     return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from samovar.localcloud.network.confined import DNSMASQ_USER, FOLDER, SERVER_GROUP
 from samovar.localcloud.network.mirrors import Mirror
 from samovar.localcloud.network.names import API, API_NAME, DOMAIN, bridge, gateway, name_server
 from samovar.localcloud.network.spec import Network, Nic, Subnet
@@ -94,18 +95,11 @@ def _configuration(network: Network, files: Files) -> Iterator[str]:
     `no-ping`, rapid commit and authoritative save a machine 3 s of its boot. Machines are told apart by MAC alone,
     and name nothing themselves.
     """
-    yield from ("except-interface=lo", "bind-interfaces", "user=root")
+    yield from ("except-interface=lo", "bind-interfaces", f"user={DNSMASQ_USER}", f"group={SERVER_GROUP}")
     yield from ("no-resolv", "no-poll", "no-hosts", "address=/#/", f"domain={DOMAIN}")
-    yield from (
-        "no-ping",
-        "dhcp-rapid-commit",
-        "dhcp-authoritative",
-        "dhcp-ignore-clid",
-        "dhcp-ignore-names",
-        "quiet-dhcp",
-    )
-    yield f"addn-hosts={files.hosts}"
-    yield f"dhcp-hostsfile={files.dhcp_hosts}"
+    yield from ("no-ping", "dhcp-rapid-commit", "dhcp-authoritative", "dhcp-ignore-clid", "dhcp-ignore-names")
+    yield f"addn-hosts={FOLDER / files.hosts.name}"
+    yield f"dhcp-hostsfile={FOLDER / files.dhcp_hosts.name}"
     yield f"dhcp-leasefile={files.leases}"
     yield f"pid-file={files.pid}"
     yield from ("quiet-dhcp", f"log-facility={files.log}")
