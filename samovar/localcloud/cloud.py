@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
@@ -198,6 +198,7 @@ class Cloud:
         observed = self.host.driver.observe()
         self.notices.report("public addresses", *self._addressing.foreign())
         self.notices.report("quarantine", *self._quarantine.warnings())
+        self.notices.report("users", *self._with_host_users())
         self.notices.report("unknown machines", *map(_unknown_machine, sorted(self.machines.unknown(observed))))
         return {
             "simulated": self.host.simulated,
@@ -218,6 +219,15 @@ class Cloud:
                 for network in self.networks.up()
             ],
         }
+
+    def _with_host_users(self) -> Iterator[str]:
+        reasons = self.host.driver.host_users()
+        for instance in self.store.all(Instance):
+            if instance.id in reasons:
+                yield (
+                    f"{instance.name} has the users of this host, for {reasons[instance.id]}: "
+                    "root in it could become root on the host, so run there only what you trust"
+                )
 
     async def _step(self) -> None:
         """In the order in which a change travels."""

@@ -1,16 +1,23 @@
-"""What root in a machine cannot do to the host and to other machines."""
+"""What root in a machine cannot do to the host and to other machines, and whose users a machine has."""
 
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit
 
 import pytest
 
 from samovar.core.errors import ProcessFailed
 from samovar.core.process import run
+from samovar.core.waiting import Pending, wait_for_async
+from samovar.localcloud.disk_images.maker import HostMaker
 from samovar.localcloud.machines.guest_proc import TASKS
-from tests.support.driven import Cloud
+from samovar.localcloud.machines.nspawn import DESCRIPTORS
+from tests.support.driven import SLOW, Cloud
+from tests.support.privileges import privileges
 
 
 def loop_number(file: Path) -> str:
@@ -90,3 +97,112 @@ async def test_the_processes_of_a_machine_are_bounded(cloud: Cloud) -> None:
     bomb = "systemd-run --quiet --wait --pipe --property=TasksMax=infinity python3 /root/threads.py"
     assert TASKS // 2 < int(cloud.inside(machine, bomb)) < TASKS
     assert cloud.inside(machine, "echo alive") == "alive"
+
+
+WRITABLE = """
+import os
+for top in ("/run/seen/proc/sys", "/run/seen/sys"):
+    for folder, _, files in os.walk(top):
+        for name in files:
+            path = os.path.join(folder, name)
+            try:
+                os.close(os.open(path, os.O_WRONLY))
+                print(path.removeprefix("/run/seen"))
+            except OSError:
+                pass
+"""
+FRESH = "mkdir -p /run/seen/{proc,sys}; mount -t proc proc /run/seen/proc; mount -t sysfs sys /run/seen/sys"
+ITS_OWN = re.compile(
+    "/proc/sys/(net|user)/"
+    "|/sys/(class|devices/virtual)/net/"
+    "|/proc/sys/(fs/mqueue/|kernel/(auto_msgmni|msg|sem|shm))"
+    "|/proc/sys/kernel/(ns_last_pid|pid_max)"
+)
+"""Settings of namespaces that the machine has for itself: of its network, users, IPC and process numbers."""
+
+
+async def test_root_in_a_machine_opens_no_setting_of_the_host_for_writing(cloud: Cloud) -> None:
+    machine = cloud.machine("a")
+    await cloud.boot(machine)
+    cloud.inside(machine, f"{FRESH}; cat >/root/writable.py <<'END'\n{WRITABLE}\nEND")
+    opened = cloud.inside(machine, "cd /root; python3 writable.py").split()
+    assert any(path.startswith("/proc/sys/net/") for path in opened)
+    assert [path for path in opened if not ITS_OWN.match(path)] == []
+    sysrq = "test ! -e /run/seen/proc/sysrq-trigger || ! (: 9>/run/seen/proc/sysrq-trigger)"
+    cloud.inside(machine, sysrq)
+
+
+async def test_machines_have_users_of_their_own_for_life(cloud: Cloud) -> None:
+    one, other = cloud.machine("a"), cloud.machine("b")
+    await cloud.boot(one)
+    await cloud.boot(other)
+    mapped = [cloud.inside(machine, "tr -s ' ' </proc/self/uid_map").split() for machine in (one, other)]
+    assert [line[0] for line in mapped] == ["0", "0"]
+    assert [line[2] for line in mapped] == ["65536", "65536"]
+    assert mapped[0][1] != mapped[1][1]
+    assert privileges(cloud.pid(one)).users == {int(mapped[0][1])}
+    assert cloud.driver.host_users() == {}
+    may_raise = "sys_resource" in privileges(os.getpid()).capabilities
+    limit = DESCRIPTORS if may_raise else min(DESCRIPTORS, getrlimit(RLIMIT_NOFILE)[1])
+    assert int(cloud.inside(one, "ulimit -Hn")) == limit
+    await cloud.driver.kill("a")
+    await cloud.boot(one)
+    assert cloud.inside(one, "tr -s ' ' </proc/self/uid_map").split() == mapped[0]
+
+
+async def test_what_a_machine_wrote_belongs_to_the_same_users_in_an_image_made_of_its_disk(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    machine = cloud.machine("a")
+    await cloud.boot(machine)
+    cloud.inside(
+        machine, "echo kept >/root/file; chown 33:34 /root/file; rm -r /usr/share/samovar; mkdir /usr/share/samovar"
+    )
+    cloud.inside(
+        machine, "cp /bin/true /root/true; setcap cap_net_raw+ep /root/true; getcap /root/true; chmod 4755 /root/true"
+    )
+    cloud.inside(machine, "setcap cap_net_raw+ep /root/true; sync")
+    await cloud.driver.stop("a", grace=10 * SLOW)
+    merged = tmp_path / "merged.raw"
+    await HostMaker().merged(machine.image, machine.boot_disk, merged)
+
+    heir = replace(cloud.machine("b"), image=merged)
+    await cloud.boot(heir)
+    assert cloud.inside(heir, "cat /root/file; stat -c '%u:%g' /root/file /etc/passwd") == "kept\n33:34\n0:0"
+    assert cloud.inside(heir, "getcap /root/true; ls /usr/share/samovar") == "/root/true cap_net_raw=ep"
+    assert "User:     0   Group:     0" in run(["debugfs", "-R", "stat /root/true", merged]).stdout
+
+
+async def test_a_machine_with_a_data_disk_has_the_users_of_the_host_and_that_is_told(cloud: Cloud) -> None:
+    machine = cloud.machine("a", disks=(cloud.data_disk(),))
+    await cloud.boot(machine)
+    assert cloud.inside(machine, "tr -s ' ' </proc/self/uid_map").split() == ["0", "0", "4294967295"]
+    assert list(cloud.another_driver().host_users()) == ["a"]
+    assert "data disk" in cloud.driver.host_users()["a"]
+    await cloud.driver.kill("a")
+    assert cloud.driver.host_users() == {}
+
+
+async def test_the_interface_moves_in_at_each_boot(cloud: Cloud) -> None:
+    """The name of its namespace leads to it from outside, while the machine runs and afterwards."""
+    machine = cloud.machine("a")
+
+    def seen_outside() -> str:
+        return run(["ip", "-n", machine.netns, "-brief", "link", "show", "eth0"]).stdout.split()[2]
+
+    mac = seen_outside()
+    first = await cloud.boot(machine)
+    assert cloud.inside(machine, "cat /sys/class/net/eth0/address; cat /sys/class/net/eth0/carrier") == f"{mac}\n1"
+    assert seen_outside() == mac
+    cloud.inside(machine, "systemctl reboot --no-block")
+    await wait_for_async(
+        "a reboot",
+        lambda: cloud.driver.observe()["a"].pid not in {None, first} or Pending("the first boot"),
+        timeout=SLOW,
+    )
+    await cloud.boot(machine)
+    assert cloud.inside(machine, "cat /sys/class/net/eth0/address") == mac
+    await cloud.driver.kill("a")
+    assert seen_outside() == mac
+    await cloud.boot(machine)
+    assert cloud.inside(machine, "cat /sys/class/net/eth0/address") == mac

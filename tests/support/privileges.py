@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-CAPABILITIES = {10: "net_bind_service", 12: "net_admin", 13: "net_raw", 19: "sys_ptrace", 21: "sys_admin"}
+CAPABILITIES = {
+    10: "net_bind_service",
+    12: "net_admin",
+    13: "net_raw",
+    19: "sys_ptrace",
+    21: "sys_admin",
+    24: "sys_resource",
+}
 SECCOMP_FILTER = "2"
 
 

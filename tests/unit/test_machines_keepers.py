@@ -110,3 +110,11 @@ def test_a_guest_finds_its_data_disks_by_their_names() -> None:
     assert "--bind=/dev/loop9:/dev/disk/by-id/virtio-data" in told
     assert "--network-namespace-path=/run/netns/samovar-1-epd1" in told
     assert "--hostname=nginx-1" in told
+    assert not [argument for argument in told if argument.startswith("--private-")]
+
+
+def test_a_guest_with_users_of_its_own_waits_for_its_interface_in_a_network_namespace_of_its_own() -> None:
+    told = arguments(MACHINE, Path("/srv/epd1"), {}, 0x7801_0000)
+    assert {"--private-users=2013331456:65536", "--private-users-ownership=off", "--private-network"} <= set(told)
+    assert not [argument for argument in told if argument.startswith("--network-namespace-path")]
+    assert told[-1].endswith("read -r _ </run/host/size/plugged; exec /sbin/init")

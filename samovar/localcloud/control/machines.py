@@ -22,6 +22,8 @@ from samovar.localcloud.store.store import Store
 log = structlog.get_logger(__name__)
 
 STARTING = frozenset({Instance.PROVISIONING, Instance.STARTING, Instance.RESTARTING})
+USERS, HOST = "local-cloud-users", "host"
+"""The key and the value of metadata by which a machine asks for the host's users."""
 MOVING = STARTING | {Instance.STOPPING, Instance.DELETING}
 
 
@@ -153,4 +155,5 @@ class Machines:
             memory=instance.resources.memory,
             netns=self._fabric.netns_of(instance.id),
             disks=tuple(DataDisk(disk.device_name, self._home.disk(disk.disk_id)) for disk in instance.secondary_disks),
+            wants_host_users=instance.metadata.get(USERS) == HOST,
         )

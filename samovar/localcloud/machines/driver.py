@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from pathlib import Path
 
+from samovar.core import user_namespaces
 from samovar.core.errors import HostError, WaitTimeout
 from samovar.core.process import run_async
 from samovar.core.waiting import Pending, wait_for_async
-from samovar.localcloud.machines import cgroups, console, freeze, guest_proc, nspawn
+from samovar.localcloud.machines import cgroups, console, freeze, guest_proc, nspawn, uid_ranges
 from samovar.localcloud.machines.host import keeper_of_this_host
 from samovar.localcloud.machines.loop_devices import attached
 from samovar.localcloud.machines.spec import Machine, Observed
@@ -29,6 +30,8 @@ KILL_TIMEOUT = 30.0
 POWER_OFF = signal.SIGRTMIN + 4  # systemd(1)
 JOURNAL_MB = 16  # small, so that a boot disk is made in 20 ms
 CONSOLE_LINES = 5
+HOST_USERS = "host-users"
+"""The file in a machine's folder that tells why it has the host's users; empty where it has its own."""
 ROOM = 256 << 20
 
 
@@ -80,6 +83,14 @@ class NspawnDriver:
         folders = frozenset(folder.name for folder in self._home.iterdir())
         return {machine_id: self._observed(machine_id) for machine_id in folders | self._keeper.machines()}
 
+    def host_users(self) -> Mapping[str, str]:
+        reasons = {file.parent.name: file.read_text() for file in self._home.glob(f"*/{HOST_USERS}")}
+        return {
+            machine_id: reason
+            for machine_id, reason in reasons.items()
+            if reason and cgroups.populated(self._keeper.unit(machine_id))
+        }
+
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
         return cgroups.processes(self._keeper.unit(machine_id), unit)
 
@@ -109,6 +120,9 @@ class NspawnDriver:
         (folder / "exit").unlink(missing_ok=True)
         console.clear(folder / "console")
         guest_proc.write_guest_files(folder / "size", memory=machine.memory, cores=machine.cores)
+        (folder / HOST_USERS).write_text(why_host_users(machine))
+        if not (folder / "size" / nspawn.PLUGGED).is_fifo():
+            os.mkfifo(folder / "size" / nspawn.PLUGGED, 0o644)
 
     async def _launch(self, machine: Machine, loops: ExitStack) -> None:
         """The machine's processes take hold of the loop devices before `loops` lets go of them."""
@@ -119,8 +133,10 @@ class NspawnDriver:
         fence = [BlockDevice(image, writable=False)]
         fence += [BlockDevice(device, writable=True) for device in (disk, *data.values())]
         held = (*self._keeper.groups(machine.id), *data.values())
-        life: tuple[str | Path, ...] = (*nspawn.BOOT, folder, self._keeper.unit(machine.id), image, disk, *held, "--")
-        argv = (*life, *nspawn.arguments(machine, folder, data))
+        first_uid = None if why_host_users(machine) else uid_ranges.first_uid(machine.boot_disk.resolve())
+        unit, uids = self._keeper.unit(machine.id), str(first_uid or "-")
+        life: tuple[str | Path, ...] = (nspawn.BOOT, folder, unit, image, disk, uids, machine.netns, *held, "--")
+        argv = (*life, *nspawn.arguments(machine, folder, data, first_uid))
         await self._keeper.launch(machine, fence, argv, folder / "console")
 
     async def _booted(self, machine_id: str) -> None:
@@ -150,6 +166,13 @@ class NspawnDriver:
         if cgroups.populated(unit):
             return Observed(running=True, pid=cgroups.init_pid(unit))
         return Observed(running=False, exit_code=_exit_code(self._home / machine_id / "exit"))
+
+
+def why_host_users(machine: Machine) -> str:
+    """Why the machine gets no user namespace of its own; empty where it does."""
+    if machine.wants_host_users:
+        return "its metadata ask for them"
+    return "it has a data disk, which no user namespace may mount" if machine.disks else user_namespaces.unavailable()
 
 
 def _check_room(machine: Machine) -> None:

@@ -25,7 +25,9 @@ class Machine:
 
     `image` is a RAW file with one ext4 file system, read-only and shared; `boot_disk` a sparse RAW file of
     `boot_disk_size` that holds what the machine changes on top of it, made at the first start. `netns` names the
-    network namespace that holds its `eth0`, already addressed by MAC.
+    network namespace that holds its `eth0`, already addressed by MAC; at each boot of a machine that has users of its
+    own the name comes to lead to the namespace that was made for that boot, to which `eth0` has moved.
+    `wants_host_users` is for what no user namespace can do, such as a bind mount of the machine's own root.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Machine:
     memory: int
     netns: str
     disks: tuple[DataDisk, ...] = ()
+    wants_host_users: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,9 @@ class MachineDriver(Protocol):
 
     def observe(self) -> Mapping[str, Observed]:
         """Every machine that was started and not removed, running or not, by id; cheap enough for 4 calls a second."""
+
+    def host_users(self) -> Mapping[str, str]:
+        """The machines that run with the host's users instead of a namespace of their own, by id, with the reason."""
 
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
         """The pids, as the host has them, of a systemd unit of the guest; none where it does not run."""

@@ -15,8 +15,8 @@ FOLDER = Path("/mnt")
 DNSMASQ_USER, SERVER_GROUP = "dnsmasq", "nogroup"
 """As Debian's dnsmasq-base makes them; dnsmasq takes a user by name alone."""
 GROUP_ID = 65534
-PASTA_UID = 0x7000_0000
-"""Nobody's: the first user id above those that systemd gives to containers."""
+PASTA_UID = 0x7800_0000
+"""Nobody's: just below those that machines with users of their own have."""
 
 _SHOW_FOLDER = f'mount --bind "$0" {FOLDER} && exec "$@"'
 # Where no udev has opened the host's node to all users. TUNSETIFF asks for CAP_NET_ADMIN all the same.

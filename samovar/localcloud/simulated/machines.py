@@ -99,6 +99,9 @@ class SimulatedDriver:
     def observe(self) -> Mapping[str, Observed]:
         return dict(self.machines)
 
+    def host_users(self) -> Mapping[str, str]:
+        return {}
+
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:  # noqa: ARG002 - the contract's
         return ()
 

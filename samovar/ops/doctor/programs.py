@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from samovar.core.errors import SamovarError
 from samovar.core.process import run
+from samovar.core.user_namespaces import unavailable
 from samovar.images.packer.toolchain import find_clients
 from samovar.ops.doctor.finding import Finding, State, looked, ok
 
@@ -45,11 +46,19 @@ def _packer() -> Iterator[Finding]:
 def _local() -> Iterator[Finding]:
     if os.geteuid():
         yield Finding(AREA, State.WARNING, "not root: the local cloud runs machines", "run its commands as root")
+    yield _users()
     for program, option in LOCAL.items():
         if shutil.which(program) is None:
             yield Finding(AREA, State.FAILURE, f"{program} is not on this machine", "as root: make setup")
         else:
             yield ok(AREA, f"{program} {_version(program, option)}")
+
+
+def _users() -> Finding:
+    if reason := unavailable():
+        what = f"machines have the users of this host, for {reason}: root in one could become root on the host"
+        return Finding(AREA, State.WARNING, what, "run only what you trust, or a kernel of 5.19 or newer")
+    return ok(AREA, "a machine without a data disk has users of its own")
 
 
 def _version(program: str, option: str) -> str:
