@@ -15,6 +15,7 @@ from tests.bench.database import database
 from tests.bench.figure import Figure
 from tests.bench.packer import packer
 from tests.bench.service import boot, kill_to_whole, rollout, throughput
+from tests.bench.simulated import simulated
 
 MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "bake": cold_bake,
@@ -29,7 +30,11 @@ MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "memory": daemon_memory,
     "controller": controller,
 }
-ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {"database": database, "packer": packer}
+ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {
+    "database": database,
+    "packer": packer,
+    "simulated": simulated,
+}
 """What takes minutes: only when it is named."""
 
 

@@ -115,11 +115,11 @@ def test_the_terms_can_be_held_against_it(cli: Cli, tmp_path: Path) -> None:
         *("--report", str(tmp_path), "-o", "json"),
         check=False,
     )
-    assert done.code in {ExitCode.OK, ExitCode.UNKEPT}
     found = json.loads(done.stdout)
+    assert done.code == (ExitCode.OK if found["holds"] else ExitCode.UNKEPT)
     assert all(endpoint["sent"] for endpoint in found["endpoints"])
     assert found["left_behind"] == []
-    assert found["failed"] < found["requests"] / 2
+    assert found["failed"] <= found["requests"] / 20
     assert "GET /long_dummy" in (tmp_path / "load-dev-terms.html").read_text()
 
 

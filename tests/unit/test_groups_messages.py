@@ -142,8 +142,8 @@ def test_the_shipped_environment_asks_for_replacement_without_a_gap() -> None:
 
 
 def test_a_name_that_is_not_there_is_no_silent_hole() -> None:
-    spec = desired(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources[-3]
-    assert spec.ref.kind is Kind.GROUP
+    resources = desired(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
+    (spec,) = [resource for resource in resources if resource.ref.kind is Kind.GROUP]
     group = cast("InstanceGroup", spec.spec)
     lost = replace(group, service_account="nobody")
     with pytest.raises(KeyError):

@@ -30,7 +30,7 @@ from samovar.localcloud.services.standard_images import FOLDER
 from samovar.localcloud.store.store import Store, Stored
 
 NOTE = ("quotas", "set")
-RAISED_BY = 50
+RAISED_BY = 100
 HDD = "network-hdd"
 
 

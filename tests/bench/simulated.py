@@ -1,0 +1,131 @@
+"""What the API costs as the cloud grows: calls over the wire to a daemon of simulated machines."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from yandex.cloud.compute.v1 import image_service_pb2, instance_service_pb2
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+from yandex.cloud.vpc.v1 import network_service_pb2, subnet_service_pb2
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
+from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
+
+from samovar.cloud.session import Session
+from tests.bench.figure import Figure, timed
+from tests.support.images import URI
+from tests.support.tool import Cli
+
+SIZES = (10, 100, 1000)
+BATCH = 50
+"""Machines of which the rate of creation is taken."""
+CALLS = 300
+IDLE = 20.0
+ZONE = "ru-central1-a"
+
+
+def simulated() -> Iterator[Figure]:
+    """Each figure at each number of machines."""
+    with _cloud() as tool:
+        session = tool.session()
+        client, request = session.client(InstanceServiceStub), _prepare(session)
+        made: list[str] = []
+        for size in SIZES:
+            rate = 0.0
+            while len(made) < size:
+                count = min(BATCH, size - len(made))
+                rate = count / timed(lambda wanted=count: made.extend(_create(client, request, wanted)))  # type: ignore[misc]
+            yield Figure(f"Create a second, up to {size} simulated machines", f"{rate:.0f}")
+            _wait(client, session, size)
+            yield Figure(f"Get at {size}", _quantiles(lambda: client.Get(_get(made[0]))), "p50 under 2 ms")
+            listing = instance_service_pb2.ListInstancesRequest(folder_id=session.folder_id, page_size=1000)
+            yield Figure(f"List of {size}", _quantiles(lambda: client.List(listing), calls=30))  # noqa: B023 - at once
+        pid = tool.endpoint()["pid"]
+        yield Figure(f"memory of the daemon at {SIZES[-1]} (RSS)", f"{_resident(pid):.0f} MiB")
+        yield Figure(f"processor time of the idle daemon at {SIZES[-1]}", f"{_idle(pid):.1%} of one core", "under 10 %")
+
+
+@contextmanager
+def _cloud() -> Iterator[Cli]:
+    folder = Path(tempfile.mkdtemp(prefix="samovar-bench-"))
+    tool = Cli(folder / "home", folder / "envs")
+    try:
+        tool.run("cloud", "up", "--machines", "simulated")
+        yield tool
+    finally:
+        tool.run("cloud", "down", check=False)
+        shutil.rmtree(folder)
+
+
+def _prepare(session: Session) -> instance_service_pb2.CreateInstanceRequest:
+    """What all machines have in common, once it is there."""
+    folder_id = session.folder_id
+    network = session.client(NetworkServiceStub).Create(
+        network_service_pb2.CreateNetworkRequest(folder_id=folder_id, name="bench")
+    )
+    network_id = network_service_pb2.CreateNetworkMetadata.FromString(network.metadata.value).network_id
+    subnet = session.client(SubnetServiceStub).Create(
+        subnet_service_pb2.CreateSubnetRequest(
+            folder_id=folder_id, network_id=network_id, zone_id=ZONE, v4_cidr_blocks=["10.9.0.0/20"]
+        )
+    )
+    image = session.client(ImageServiceStub).Create(
+        image_service_pb2.CreateImageRequest(folder_id=folder_id, name="bench", uri=URI)
+    )
+    request = instance_service_pb2.CreateInstanceRequest(folder_id=folder_id, zone_id=ZONE, platform_id="standard-v3")
+    request.resources_spec.memory, request.resources_spec.cores = 1 << 30, 2
+    disk = request.boot_disk_spec.disk_spec
+    disk.size, disk.type_id = 5 << 30, "network-hdd"
+    disk.image_id = image_service_pb2.CreateImageMetadata.FromString(image.metadata.value).image_id
+    request.boot_disk_spec.auto_delete = True
+    subnet_id = subnet_service_pb2.CreateSubnetMetadata.FromString(subnet.metadata.value).subnet_id
+    request.network_interface_specs.add(subnet_id=subnet_id).primary_v4_address_spec.SetInParent()
+    return request
+
+
+def _create(
+    client: InstanceServiceStub, request: instance_service_pb2.CreateInstanceRequest, count: int
+) -> Iterator[str]:
+    for _ in range(count):
+        begun = client.Create(request)
+        yield instance_service_pb2.CreateInstanceMetadata.FromString(begun.metadata.value).instance_id
+
+
+def _get(instance_id: str) -> instance_service_pb2.GetInstanceRequest:
+    return instance_service_pb2.GetInstanceRequest(instance_id=instance_id)
+
+
+def _wait(client: InstanceServiceStub, session: Session, size: int) -> None:
+    """Until all run."""
+    listing = instance_service_pb2.ListInstancesRequest(folder_id=session.folder_id, page_size=1000)
+    deadline = time.monotonic() + 300
+    while sum(found.status == found.RUNNING for found in client.List(listing).instances) < size:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def _quantiles(call: Callable[[], object], calls: int = CALLS) -> str:
+    took = sorted(timed(call) * 1000 for _ in range(calls))
+    return f"p50 {statistics.median(took):.2f} ms, p99 {took[int(len(took) * 0.99) - 1]:.2f} ms"
+
+
+def _resident(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1]
+    return int(status.split()[0]) / 1024
+
+
+def _idle(pid: int) -> float:
+    before = _ticks(pid)
+    time.sleep(IDLE)
+    return (_ticks(pid) - before) / 100 / IDLE
+
+
+def _ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
