@@ -19,4 +19,6 @@ def test_hours_of_rollouts_kills_and_load_leave_nothing_behind(tmp_path: Path) -
     assert last.tasks <= first.tasks
     assert last.files == first.files
     assert last.resources == first.resources
+    assert last.operations <= first.operations
+    assert last.notes <= first.notes
     assert last.resident <= first.resident + SLACK

@@ -74,8 +74,8 @@ class RunningCloud:
             self.cloud = Cloud(self.home, store, tokens, Host(NUMBER, self.driver, self.fabric, SimulatedMaker()))
             pki = ensure_pki(self.home.pki)
             operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
+            rest_socket = listen(0)  # first, so that the other port is another one
             address = f"127.0.0.1:{_free_port()}"
-            rest_socket = listen(0)
             self.endpoint = Endpoint(
                 pid=0,
                 number=NUMBER,
