@@ -270,7 +270,7 @@ def test_addresses_are_found_by_value_and_by_subnet(vpc: Vpc) -> None:
     assert vpc.addresses.GetByValue(inside) == private
     listed = vpc.addresses.ListBySubnet(addresses.ListAddressesBySubnetRequest(subnet_id=subnet.id)).addresses
     assert list(listed) == [private]
-    nothing = addresses.GetAddressByValueRequest(external_ipv4_address="127.66.0.1")
+    nothing = addresses.GetAddressByValueRequest(external_ipv4_address="127.66.0.254")
     assert code_of(vpc.addresses.GetByValue, nothing) is grpc.StatusCode.NOT_FOUND
 
 
