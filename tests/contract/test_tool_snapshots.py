@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.instance_service_pb2 import ListInstancesRequest
+from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.cloud.errors import CallFailed
@@ -64,13 +66,20 @@ def taken(service: Service, dev: Environment) -> Snapshot:
 
 
 def attached(service: Service) -> str:
-    """The data disk of the one machine of the database."""
+    """The data disk of the database's machine."""
+    return service.machine("dev-postgres-1").secondary_disks[0].disk_id
 
-    def probe() -> str | Pending:
-        found = [machine for machine in service.instances() if machine.name == "dev-postgres-1"]
-        return found[0].secondary_disks[0].disk_id if len(found) == 1 else Pending(f"{len(found)} machines")
 
-    return wait_for("the database's machine", probe, timeout=30)
+def wait_until_attached(service: Service, disk_id: str) -> None:
+    """Until the machine that the rollout makes has the disk: the former one goes first."""
+
+    def probe() -> bool | Pending:
+        request = ListInstancesRequest(folder_id=service.session.folder_id)
+        listed = service.session.list(service.session.client(InstanceServiceStub).List, request, "instances")
+        disks = [disk.disk_id for machine in listed for disk in machine.secondary_disks]
+        return True if disks == [disk_id] else Pending(f"{disks}")
+
+    wait_for(f"machine with {disk_id}", probe, timeout=60)
 
 
 def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: Service, dev: Environment) -> None:
@@ -86,7 +95,7 @@ def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: 
     assert "data_disk: dev-postgres-data-replaced-" in change.reason
     assert change.reason.endswith("-> dev-postgres-data; machines are replaced one at a time")
     service.roll_out(dev)
-    assert attached(service) == restored
+    wait_until_attached(service, restored)
     assert service.plan(dev).changes == ()
     known = {disk["name"]: (disk["id"], disk["attached"]) for disk in inventory(service.session, "dev")["disks"]}
     assert known.pop(DISK.name) == (restored, True)
@@ -107,7 +116,7 @@ def test_a_disk_that_was_lost_comes_back_from_a_snapshot(service: Service, dev: 
     restored = restore(service.session, dev, snapshot, PlainTalk())
     assert [change.ref for change in service.plan(dev).changes] == [RECORD, GROUP]
     service.roll_out(dev)
-    assert attached(service) == restored
+    wait_until_attached(service, restored)
     assert read(service, restored) == b"old!"
 
 
@@ -121,7 +130,7 @@ def test_no_destruction_deletes_a_snapshot_and_the_next_environment_can_use_it(
     assert [each.id for each in snapshots(service.session, "dev")] == [snapshot.id]
     restored = restore(service.session, dev, snapshot, PlainTalk())
     service.roll_out(dev)
-    assert attached(service) == restored
+    wait_until_attached(service, restored)
     service.session.finish(begin_deletion(service.session, snapshot), what="delete it")
     assert snapshots(service.session, "dev") == []
 
