@@ -86,6 +86,9 @@ flooding.start()
 time.sleep(0.3)
 result["other"] = ask("/ping", client="127.0.0.3")[0]
 flooding.join()
+time.sleep(1.5)
+result["logged"] = [json.loads(line)["status"] for line in open("/var/log/nginx/access.log")].count(429)
+result["errors"] = open("/var/log/nginx/error.log").read().count("limiting")
 """
     seen = tell(image, story)
     answers, seconds = seen["peak"]
@@ -93,6 +96,8 @@ flooding.join()
     assert seconds > 1
     assert set(seen["flood"][0]) == {"200", "429"}
     assert seen["other"] == 200
+    assert seen["logged"] <= 0.1 * seen["flood"][0].count("429"), "nor does it fill the disk with logs"
+    assert seen["errors"] == 0
 
 
 def test_slow_headers_of_one_client_leave_room_for_all_others(image: Path) -> None:
