@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
@@ -122,7 +122,8 @@ async def test_a_machine_that_holds_connections_to_the_metadata_service_keeps_no
             for _ in range(20 * BY_MACHINE):
                 client = held.enter_context(lab.inside("m10"))
                 client.settimeout(PATIENCE)
-                await asyncio.to_thread(client.connect, (str(METADATA), 80))
+                with suppress(ConnectionError):  # it is refused beyond its share
+                    await asyncio.to_thread(client.connect, (str(METADATA), 80))
             assert _descriptors() < 22 * BY_MACHINE + 100
             with lab.inside("m11") as other:
                 other.settimeout(PATIENCE)
