@@ -51,7 +51,7 @@ from samovar.images.packer import cleanup
 from samovar.images.packer.builder import bake_packer
 from samovar.core.output import PlainTalk
 import os
-leftovers.PATIENCE = float(sys.argv[2])
+cleanup.PATIENCE = float(sys.argv[2])
 session = Session(find_access(os.environ, home=Path("/nonexistent")))
 bake_packer(session, ["slow"], talk=PlainTalk(), root=Path(sys.argv[1]))
 """
