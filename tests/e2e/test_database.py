@@ -215,7 +215,8 @@ READ = 'mount -o ro,loop "$1" /mnt; cat /mnt/etc/samovar-mark; test -x /mnt/usr/
 
 def test_a_running_boot_disk_s_snapshot_holds_its_image_and_what_the_machine_wrote(cli: Cli, address: str) -> None:
     assert address
-    Path(f"/proc/{cli.pid('dev', 'dev-nginx-2')}/root/etc/samovar-mark").write_text("written")
+    guest = ["nsenter", "--all", "--target", str(cli.pid("dev", "dev-nginx-2"))]
+    subprocess.run([*guest, "sh", "-c", "printf written >/etc/samovar-mark"], check=True)
     session = cli.session()
     request = ListDisksRequest(folder_id=session.folder_id)
     disks = session.list(session.client(DiskServiceStub).List, request, "disks")
