@@ -9,6 +9,7 @@ id, and makes it anew. No two clocks are compared for that: a taker watches by i
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import socket
 import threading
@@ -185,5 +186,6 @@ def _labels(since: float, until: float) -> dict[str, str]:
 
 
 def holder() -> str:
-    """Who we are, for people, in the letters that a label may have, of which it has 63 at the most."""
-    return re.sub(r"[^-_a-z0-9]", "-", f"{getpass.getuser()}-{socket.gethostname()}".lower())[:63]
+    """Names user, host and process for people, in the letters that a label may have, of which it has 63 at the most."""
+    place = re.sub(r"[^-_a-z0-9]", "-", f"{getpass.getuser()}-{socket.gethostname()}".lower())
+    return f"{place[:50]}-{os.getpid()}"

@@ -156,7 +156,7 @@ def test_a_group_comes_and_goes_by_the_file_alone_and_leaves_every_other_machine
 
 def test_a_change_of_one_group_leaves_the_machines_of_the_others(cli: Cli, address: str) -> None:
     before = _ids(cli)
-    cli.edit("dev", "settings: {fallback_port: 8080}", "settings: {fallback_port: 8080, worker_connections: 2048}")
+    cli.edit("dev", "kind: edge\n", "kind: edge\n    settings: {worker_connections: 2048}\n")
     cli.run("rollout", "dev", "--yes")
     after = _ids(cli)
     same = {name for name in after if after[name] == before.get(name)}
