@@ -1,6 +1,5 @@
-"""A stand-in for bingo, the closed binary: the same command line, the same HTTP face, the same ways to fail.
+"""A stub of bingo, the closed binary: it has the same command line, the same HTTP API and the same ways to fail.
 
-It ships as one file, of which nothing else knows that it is not the real one (`samovar.images.zipapp` makes it): these
-modules, importing each other relatively, and a few pure libraries of PyPI. All beyond what the binary is known to read
-comes from environment variables BINGO_* (see `tuning`).
+It ships as one file, in place of the binary: these modules, which import each other relatively, and libraries of PyPI.
+Whatever the binary does not read from its own configuration comes from environment variables BINGO_* (see `settings`).
 """

@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line of the stub."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from .config import Config, ConfigFault, dump, load_config
-from .database import Database, DatabaseAway
+from .config import Config, InvalidConfig, dump, load_config
+from .database import Database, DatabaseUnavailable
 from .identity import log_folder
 from .log import Log
 from .server import probe, serve
+from .settings import read_settings
 from .tables import prepare, tables
-from .tuning import read_tuning
 
 VERSION = "bingo 1.0.0 (stand-in)"
 COMPLETION = (
@@ -22,52 +22,52 @@ COMPLETION = (
 )
 
 
-class Refused(Exception):
-    """It does not start; the message says why."""
+class StartRefused(Exception):
+    """The program does not start; the message says why."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Returns the exit code."""
+    """Run one command and return its exit code."""
     parser = _parser()
-    asked = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     try:
-        if asked.command in (None, "help"):
+        if arguments.command in (None, "help"):
             parser.print_help()
-        elif asked.command == "version":
-            _say(VERSION)
-        elif asked.command == "completion":
-            _say(COMPLETION)
+        elif arguments.command == "version":
+            _print(VERSION)
+        elif arguments.command == "completion":
+            _print(COMPLETION)
         else:
-            _as_a_user(COMMANDS[asked.command])
-    except (Refused, ConfigFault, DatabaseAway, OSError, ValueError) as error:
-        print(f"bingo: {error}", file=sys.stderr)  # noqa: T201 - for whoever started it
+            _run_unprivileged(COMMANDS[arguments.command])
+    except (StartRefused, InvalidConfig, DatabaseUnavailable, OSError, ValueError) as error:
+        print(f"bingo: {error}", file=sys.stderr)  # noqa: T201 - a message to the user
         return 1
     return 0
 
 
-def _as_a_user(command: Callable[[], None]) -> None:
+def _run_unprivileged(command: Callable[[], None]) -> None:
     if os.geteuid() == 0:
-        raise Refused("Didn't your mom teach you not to run anything incomprehensible from root?")
+        raise StartRefused("Didn't your mom teach you not to run anything incomprehensible from root?")
     command()
 
 
 def _prepare_db() -> None:
-    wanted = tables(read_tuning(os.environ).scale)
+    schema = tables(read_settings(os.environ).scale)
     database = Database(load_config().postgres_cluster)
-    database.run(lambda connection: prepare(connection, wanted, _say))
+    database.run(lambda connection: prepare(connection, schema, _print))
 
 
 def _run_server() -> None:
-    config, tuning = load_config(), read_tuning(os.environ)
+    config, settings = load_config(), read_settings(os.environ)
     folder = log_folder(config.student_email)
     try:
         log = Log(folder)
     except OSError as error:
-        raise Refused(f"{folder} must exist and be writable: {error.strerror}") from error
-    probe(tuning.probe, log)
-    asyncio.run(serve(config, tuning, log))
-    log.write("info", "told to end")
-    os._exit(0)  # without waiting for queries that still run
+        raise StartRefused(f"{folder} must exist and be writable: {error.strerror}") from error
+    probe(settings.probe, log)
+    asyncio.run(serve(config, settings, log))
+    log.write("info", "terminated")
+    os._exit(0)  # queries that still run are not waited for
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,21 +75,21 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("completion", help="print a completion script for bash")
     commands.add_parser("help", help="show this help")
-    commands.add_parser("prepare_db", help="make the tables, and fill them")
+    commands.add_parser("prepare_db", help="create and fill the tables")
     commands.add_parser("print_current_config", help="print the configuration that is read")
-    commands.add_parser("print_default_config", help="print what it would be without a file")
-    commands.add_parser("run_server", help="serve")
+    commands.add_parser("print_default_config", help="print the default configuration")
+    commands.add_parser("run_server", help="start the server")
     commands.add_parser("version", help="print the version")
     return parser
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - its output
+def _print(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the output of the command
 
 
 COMMANDS: dict[str, Callable[[], None]] = {
     "prepare_db": _prepare_db,
-    "print_current_config": lambda: _say(dump(load_config()).rstrip()),
-    "print_default_config": lambda: _say(dump(Config()).rstrip()),
+    "print_current_config": lambda: _print(dump(load_config()).rstrip()),
+    "print_default_config": lambda: _print(dump(Config()).rstrip()),
     "run_server": _run_server,
 }

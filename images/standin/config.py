@@ -1,4 +1,4 @@
-"""The configuration file, as the binary reads it."""
+"""Reads the configuration file as the binary does."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CONFIG = Path("/opt/bingo/config.yaml")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
-class ConfigFault(Exception):
-    """The file is not there, or does not hold what it must."""
+class InvalidConfig(Exception):
+    """The file is missing, or its content is not valid."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """Where a PostgreSQL server of the cluster listens."""
+    """The address and port of one PostgreSQL server of the cluster."""
 
     address: str = "localhost"
     port: int = 5432
@@ -28,7 +28,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster of PostgreSQL, one of whose hosts is the primary."""
+    """A PostgreSQL cluster; one of its hosts is the primary."""
 
     hosts: tuple[Host, ...] = (Host(),)
     user: str = "postgres"
@@ -40,53 +40,53 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Config:
-    """All of `config.yaml`."""
+    """The content of `config.yaml`."""
 
     student_email: str = "test@example.com"
     postgres_cluster: Cluster = Cluster()
 
 
 def load_config(path: Path = CONFIG) -> Config:
-    """Raises ConfigFault with the path and the key at fault."""
+    """Read the file; raises InvalidConfig with the path and the key at fault."""
     try:
         document = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigFault(f"{path}: {' '.join(str(error).split())}") from error
+        raise InvalidConfig(f"{path}: {' '.join(str(error).split())}") from error
     try:
         return _config(document)
-    except ConfigFault as error:
-        raise ConfigFault(f"{path}: {error}") from error
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{path}: {error}") from error
 
 
 def dump(config: Config) -> str:
-    """As YAML, the password hidden."""
-    shown = replace(config, postgres_cluster=replace(config.postgres_cluster, password="***"))  # noqa: S106 - hidden
-    document = asdict(shown)
+    """Return the configuration as YAML, with the password hidden."""
+    masked = replace(config, postgres_cluster=replace(config.postgres_cluster, password="***"))  # noqa: S106 - hidden
+    document = asdict(masked)
     document["postgres_cluster"]["hosts"] = list(document["postgres_cluster"]["hosts"])
     return yaml.safe_dump(document, sort_keys=False)
 
 
 def _config(document: Any) -> Config:
-    top = _typed(Config(), document, "", but="postgres_cluster")
-    inner = _mapping(document, "").get("postgres_cluster", {})
-    cluster = _typed(Cluster(), inner, "postgres_cluster.", but="hosts")
+    top = _typed(Config(), document, "", nested="postgres_cluster")
+    section = _mapping(document, "").get("postgres_cluster", {})
+    cluster = _typed(Cluster(), section, "postgres_cluster.", nested="hosts")
     if cluster.ssl_mode not in SSL_MODES:
-        raise ConfigFault(f"postgres_cluster.ssl_mode: must be one of {', '.join(SSL_MODES)}")
-    hosts = _mapping(inner, "postgres_cluster.").get("hosts", [{}])
-    if not isinstance(hosts, list) or not hosts:
-        raise ConfigFault("postgres_cluster.hosts: must be a list of address and port")
-    found = tuple(_typed(Host(), host, f"postgres_cluster.hosts.{place}.") for place, host in enumerate(hosts))
-    return replace(top, postgres_cluster=replace(cluster, hosts=found))
+        raise InvalidConfig(f"postgres_cluster.ssl_mode: must be one of {', '.join(SSL_MODES)}")
+    entries = _mapping(section, "postgres_cluster.").get("hosts", [{}])
+    if not isinstance(entries, list) or not entries:
+        raise InvalidConfig("postgres_cluster.hosts: must be a list of address and port")
+    hosts = tuple(_typed(Host(), entry, f"postgres_cluster.hosts.{index}.") for index, entry in enumerate(entries))
+    return replace(top, postgres_cluster=replace(cluster, hosts=hosts))
 
 
-def _typed(default: D, value: Any, where: str, but: str = "") -> D:
-    """`default` with the keys of `value`, each of its field's type; without the key `but`, which is not plain."""
-    given = {key: item for key, item in _mapping(value, where).items() if key != but}
-    for key, item in given.items():
-        if key not in {known.name for known in fields(default)}:
-            raise ConfigFault(f"{where}{key}: unknown")
-        if type(item) is not type(getattr(default, key)):
-            raise ConfigFault(f"{where}{key}: must be of the kind of {getattr(default, key)!r}")
+def _typed(default: D, value: Any, where: str, nested: str = "") -> D:
+    """Return `default` with the keys of `value`; each must have its field's type. The key `nested` is left out."""
+    given = {key: item for key, item in _mapping(value, where).items() if key != nested}
+    for key, given_value in given.items():
+        if key not in {item.name for item in fields(default)}:
+            raise InvalidConfig(f"{where}{key}: unknown")
+        if type(given_value) is not type(getattr(default, key)):
+            raise InvalidConfig(f"{where}{key}: must be of the kind of {getattr(default, key)!r}")
     return replace(default, **given)
 
 
@@ -94,5 +94,5 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigFault(f"{where.rstrip('.') or 'the file'}: must be a mapping")
+        raise InvalidConfig(f"{where.rstrip('.') or 'the file'}: must be a mapping")
     return {str(key): item for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""The cluster of PostgreSQL: the primary is found among the hosts, connections to it are kept and used again."""
+"""Runs statements on the primary of the PostgreSQL cluster, over a pool of connections."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ CONNECTIONS = 20
 CONNECT_TIMEOUT = 2.0
 BLOCK_ROWS = 500
 BLOCK_BYTES = 1 << 16
-# A server that is gone without a word is noticed within seconds, but one that is busy is waited for.
-LIFE_SIGNS = {
+# A server that vanished is noticed within seconds; a busy one is waited for.
+KEEPALIVE = {
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 2,
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 1,
@@ -33,12 +33,12 @@ LIFE_SIGNS = {
 }
 
 
-class DatabaseAway(Exception):
-    """No primary answers, or it does not do what it was asked."""
+class DatabaseUnavailable(Exception):
+    """No primary answers, or it rejects the statement."""
 
 
 class Database:
-    """Asked by at most CONNECTIONS at once; who comes later waits."""
+    """A pool of at most CONNECTIONS connections; a further statement waits for a free one."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -46,75 +46,79 @@ class Database:
         self._threads = ThreadPoolExecutor(CONNECTIONS, "database")
 
     async def query(self, sql: str, **values: Any) -> Rows:
-        """The rows of one statement, committed; `:name` in it stands for a value. Raises DatabaseAway."""
+        """Run one statement, commit it and return its rows; `:name` in it stands for a value.
+
+        Raises DatabaseUnavailable.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self.run, lambda asked: asked.run(sql, **values))
+        return await loop.run_in_executor(self._threads, self.run, lambda connection: connection.run(sql, **values))
 
     async def stream(self, select: str) -> AsyncGenerator[bytes]:
-        """Blocks of a select's one column of JSON, with commas between the rows. Raises DatabaseAway.
+        """Yields the rows of a select with one column of JSON, in blocks, with commas between the rows.
 
-        The database is read no faster than the blocks are taken, and left alone when they no longer are.
+        The database is read no faster than the blocks are consumed; the query ends when the consumer stops.
+        Raises DatabaseUnavailable.
         """
-        ours, theirs = socket.socketpair()
+        source, sink = socket.socketpair()
         loop = asyncio.get_running_loop()
-        sent = loop.run_in_executor(self._threads, self._copy, select, theirs)
-        reader, writer = await asyncio.open_connection(sock=ours)
+        copying = loop.run_in_executor(self._threads, self._copy, select, sink)
+        reader, writer = await asyncio.open_connection(sock=source)
         try:
             while block := await reader.read(BLOCK_BYTES):
                 yield block
-            await sent
+            await copying
         finally:
             writer.close()
-            with suppress(DatabaseAway, BrokenPipeError):  # nobody takes the blocks any more
-                await sent
+            with suppress(DatabaseUnavailable, BrokenPipeError):  # the consumer has left
+                await copying
 
-    def run(self, ask: Callable[[Connection], T]) -> T:
-        """Asks the primary over a connection of its own; in a thread. Raises DatabaseAway."""
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Call `work` with a connection to the primary, in the caller's thread. Raises DatabaseUnavailable."""
         try:
             connection = self._idle.pop() if self._idle else self._primary()
             try:
-                answer = ask(connection)
+                result = work(connection)
             except BaseException as error:
                 self._drop(connection, error)
                 raise
         except (Error, OSError) as error:
-            raise DatabaseAway(str(error) or type(error).__name__) from error
+            raise DatabaseUnavailable(str(error) or type(error).__name__) from error
         self._idle.append(connection)
-        return answer
+        return result
 
     def _copy(self, select: str, sink: socket.socket) -> None:
         with sink:
-            rows = _Rows(sink)
-            self.run(lambda asked: asked.run(f"COPY ({select}) TO STDOUT", stream=rows))
+            rows = _RowSink(sink)
+            self.run(lambda connection: connection.run(f"COPY ({select}) TO STDOUT", stream=rows))
             rows.flush()
 
     def _drop(self, connection: Connection, error: BaseException) -> None:
-        """When the server itself is gone, so are the other connections to it."""
-        doomed = [connection]
+        """Close the connection, and all idle ones if the server itself does not answer any more."""
+        closing = [connection]
         if not isinstance(error, DatabaseError | BrokenPipeError):
-            doomed += [self._idle.pop() for _ in range(len(self._idle))]
-        for each in doomed:
+            closing += [self._idle.pop() for _ in range(len(self._idle))]
+        for unused in closing:
             with suppress(Exception):
-                each.close()
+                unused.close()
 
     def _primary(self) -> Connection:
-        faults = []
+        reasons = []
         for host in self._cluster.hosts:
             try:
                 connection = self._connect(host)
                 if connection.run("SELECT pg_is_in_recovery()") == [[False]]:
                     return connection
                 connection.close()
-                faults.append(f"{host.address}: a standby")
+                reasons.append(f"{host.address}: a standby")
             except (Error, OSError) as error:
-                faults.append(f"{host.address}: {error}")
-        raise OSError(f"no primary: {'; '.join(faults)}")
+                reasons.append(f"{host.address}: {error}")
+        raise OSError(f"no primary: {'; '.join(reasons)}")
 
     def _connect(self, host: Host) -> Connection:
         sock = socket.create_connection((host.address, host.port), CONNECT_TIMEOUT)
         try:
             sock.settimeout(None)
-            for (level, option), value in LIFE_SIGNS.items():
+            for (level, option), value in KEEPALIVE.items():
                 sock.setsockopt(level, option, value)
             return Connection(
                 self._cluster.user,
@@ -130,8 +134,8 @@ class Database:
             raise
 
 
-class _Rows:
-    """What COPY writes to: takes its escapes away, and passes the rows on in blocks."""
+class _RowSink:
+    """A file for COPY: it removes COPY's escapes and passes the rows on in blocks."""
 
     def __init__(self, sink: socket.socket) -> None:
         self._sink = sink
@@ -152,7 +156,7 @@ class _Rows:
 
 
 def _tls(mode: str) -> ssl.SSLContext | bool | None:
-    """As libpq means its ssl_mode: `require` encrypts and trusts anyone, `verify-*` know whom they talk to."""
+    """Return the TLS setting for a libpq ssl_mode: `require` does not verify the server, `verify-*` do."""
     if mode == "disable":
         return False
     if mode in ("allow", "prefer"):

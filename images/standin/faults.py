@@ -1,4 +1,4 @@
-"""How it fails: at its own time, which is the same for instances that are started together, or when told to."""
+"""Makes the stub fail: after a time that instances started together share, or on request."""
 
 from __future__ import annotations
 
@@ -9,49 +9,51 @@ import time
 from dataclasses import dataclass
 
 from .log import Log
-from .tuning import Fault, Tuning
+from .settings import Fault, Settings
 
-TOGETHER = 10
-"""Instances started within the same so many seconds share their fate."""
+START_WINDOW = 10
+"""Seconds; instances started within the same window fail at the same time and in the same way."""
 MIB = 1 << 20
-STEPS = 4  # of growth a second
+ALLOCATIONS_A_SECOND = 4
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What happens, after how many seconds; `code` is what the process then ends with, if it ends by itself."""
+class PlannedFailure:
+    """A failure `after` so many seconds; `code` is the exit code if the fault ends the process."""
 
     after: float
     fault: Fault
     code: int
 
 
-def fate(started: float, tuning: Tuning) -> Fate | None:
-    """Of an instance started at `started` (seconds since 1970); None: nothing ever happens."""
-    if tuning.lifetime is None or not tuning.faults:
+def planned_failure(started: float, settings: Settings) -> PlannedFailure | None:
+    """Return the failure of an instance started at `started` (seconds since 1970), or None if it never fails."""
+    if settings.lifetime is None or not settings.faults:
         return None
-    dice = random.Random(int(started // TOGETHER))  # noqa: S311 - a fate is no secret
-    return Fate(dice.uniform(*tuning.lifetime), dice.choice(tuning.faults), dice.choice((0, 1)))
+    generator = random.Random(int(started // START_WINDOW))  # noqa: S311 - no secret
+    return PlannedFailure(
+        generator.uniform(*settings.lifetime), generator.choice(settings.faults), generator.choice((0, 1))
+    )
 
 
-class Faults:
-    """`bad`: it lives, and answers 500 to everything."""
+class FaultInjector:
+    """Injects faults into this process; while `failing`, it answers 500 to every request."""
 
-    def __init__(self, tuning: Tuning, log: Log) -> None:
-        self.bad = False
-        self._tuning = tuning
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self.failing = False
+        self._settings = settings
         self._log = log
-        self._hoard: list[bytearray] = []
-        self._growing: asyncio.Task[None] | None = None
+        self._allocated: list[bytearray] = []
+        self._growth: asyncio.Task[None] | None = None
 
-    async def clock(self) -> None:
-        """Fails at its time."""
-        if found := fate(time.time(), self._tuning):
-            await asyncio.sleep(found.after)
-            self.provoke(found.fault, found.code)
+    async def run_timer(self) -> None:
+        """Wait for the planned failure, if there is one, and inject it."""
+        if failure := planned_failure(time.time(), self._settings):
+            await asyncio.sleep(failure.after)
+            self.inject(failure.fault, failure.code)
 
-    def provoke(self, fault: Fault, code: int = 1) -> None:
-        """Does not return where the process ends at once."""
+    def inject(self, fault: Fault, code: int = 1) -> None:
+        """Inject one fault. It does not return if the fault ends the process."""
         match fault:
             case Fault.EXIT:
                 os._exit(code)
@@ -61,12 +63,12 @@ class Faults:
                 os._exit(code)
             case Fault.BAD:
                 self._log.write("error", "I feel bad")
-                self.bad = True
+                self.failing = True
             case Fault.MEMORY:
-                self._growing = self._growing or asyncio.create_task(self._grow())
+                self._growth = self._growth or asyncio.create_task(self._grow())
 
     async def _grow(self) -> None:
-        """Pages count once they are written to."""
+        """Allocate memory for ever. A page counts only when it has been written to."""
         while True:
-            self._hoard.append(bytearray(b"\xff") * (self._tuning.growth * MIB // STEPS))
-            await asyncio.sleep(1 / STEPS)
+            self._allocated.append(bytearray(b"\xff") * (self._settings.growth * MIB // ALLOCATIONS_A_SECOND))
+            await asyncio.sleep(1 / ALLOCATIONS_A_SECOND)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over asyncio's streams; the protocol itself is h11's."""
+"""Serves HTTP/1.1 over asyncio's streams, with h11 for the protocol."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 import h11
 
-IDLE = 75.0
-"""Seconds that a connection may stand without a whole request."""
+IDLE_TIMEOUT = 75.0
+"""Seconds in which a connection must send a complete request."""
 LARGEST_BODY = 1 << 20
 READ = 1 << 16
 
 
 @dataclass(frozen=True)
 class Request:
-    """`path` is without its query."""
+    """An HTTP request; `path` has no query."""
 
     method: str
     path: str
@@ -28,41 +28,41 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A body of unknown length is streamed in chunks."""
+    """An HTTP response; a body of unknown length is sent in chunks."""
 
     status: int
     body: bytes | AsyncGenerator[bytes]
-    kind: str = "application/json"
+    content_type: str = "application/json"
 
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:
-    """Serves requests one after another until either side has enough."""
-    wire = _Wire(reader, writer)
+    """Serve the requests of one connection, one after another, until either side ends it."""
+    connection = _HttpConnection(reader, writer)
     try:
-        while (request := await wire.receive()) is not None:
-            await wire.send(await handler(request), head=request.method == "HEAD")
-            if not wire.next():
+        while (request := await connection.receive()) is not None:
+            await connection.send(await handler(request), head=request.method == "HEAD")
+            if not connection.start_next():
                 break
     except h11.RemoteProtocolError as error:
-        await wire.refuse(error)
+        await connection.refuse(error)
     except (OSError, TimeoutError, h11.LocalProtocolError):
-        pass  # the client is gone
+        pass  # the client has left
     finally:
         writer.close()
 
 
-class _Wire:
+class _HttpConnection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._state = h11.Connection(h11.SERVER)
 
     async def receive(self) -> Request | None:
-        """None: the client has nothing more to say."""
-        async with asyncio.timeout(IDLE):
+        """Return the next request, or None when the client has sent its last."""
+        async with asyncio.timeout(IDLE_TIMEOUT):
             head = await self._event()
             if not isinstance(head, h11.Request):
                 return None
@@ -74,7 +74,7 @@ class _Wire:
         return Request(head.method.decode(), head.target.decode("ascii").partition("?")[0], bytes(body))
 
     async def send(self, response: Response, *, head: bool) -> None:
-        headers = [("content-type", response.kind)]
+        headers = [("content-type", response.content_type)]
         if isinstance(response.body, bytes):
             headers.append(("content-length", str(len(response.body))))
         reason = HTTPStatus(response.status).phrase
@@ -82,7 +82,7 @@ class _Wire:
         if isinstance(response.body, bytes):
             self._write(h11.Data(data=b"" if head else response.body))
         else:
-            async with aclosing(response.body) as blocks:  # a client that leaves ends what is still to come
+            async with aclosing(response.body) as blocks:  # a client that leaves ends the stream
                 async for block in blocks:
                     self._write(h11.Data(data=block))
                     await self._writer.drain()
@@ -90,19 +90,19 @@ class _Wire:
         await self._writer.drain()
 
     async def refuse(self, error: h11.RemoteProtocolError) -> None:
-        """Tells the client what is wrong with its request, if it may still be told."""
+        """Answer an invalid request, unless a response has begun already."""
         with suppress(h11.LocalProtocolError, OSError):
             await self.send(Response(error.error_status_hint, f"{error}\n".encode(), "text/plain"), head=False)
 
-    def next(self) -> bool:
-        """Whether another request may come."""
+    def start_next(self) -> bool:
+        """Prepare for another request; returns False if the connection must close."""
         if self._state.our_state is not h11.DONE or self._state.their_state is not h11.DONE:
             return False
         self._state.start_next_cycle()
         return True
 
     async def _event(self) -> Any:
-        """h11's next event, as soon as enough has come for one."""
+        """Read until h11 has an event, and return it."""
         while (event := self._state.next_event()) is h11.NEED_DATA:
             if self._state.they_are_waiting_for_100_continue:
                 self._write(h11.InformationalResponse(status_code=100, headers=[]))

@@ -1,31 +1,27 @@
-"""At most so many requests in any second; what is above waits its turn, and what would wait too long is shed."""
+"""Limits the requests per second: a request above the limit waits, and is rejected if it would wait too long."""
 
 from __future__ import annotations
 
 from collections import deque
 
 RATE = 100
-PATIENCE = 5.0
-"""Seconds that a request waits before it is shed."""
+MAX_WAIT = 5.0
+"""Seconds that a request waits at most before it is rejected."""
 
 
 class Limiter:
-    """Gives each request the moment of its turn. Pure: the caller brings the time and does the waiting."""
+    """A sliding-window rate limiter. Pure: the caller passes the time and does the waiting."""
 
-    def __init__(self, rate: int = RATE, patience: float = PATIENCE) -> None:
-        self._turns: deque[float] = deque(maxlen=rate)
-        self._patience = patience
+    def __init__(self, rate: int = RATE, max_wait: float = MAX_WAIT) -> None:
+        self.max_wait = max_wait
+        self._starts: deque[float] = deque(maxlen=rate)
 
     def wait(self, now: float) -> float | None:
-        """Seconds until the turn of a request that comes at `now`, which is monotonic; None: it is to be shed."""
-        turn = now
-        if len(self._turns) == self._turns.maxlen:
-            turn = max(now, self._turns[0] + 1.0)
-        if turn - now > self._patience:
+        """Return the seconds that a request arriving at `now` (monotonic) must wait, or None to reject it."""
+        start = now
+        if len(self._starts) == self._starts.maxlen:
+            start = max(now, self._starts[0] + 1.0)
+        if start - now > self.max_wait:
             return None
-        self._turns.append(turn)
-        return turn - now
-
-    @property
-    def patience(self) -> float:
-        return self._patience
+        self._starts.append(start)
+        return start - now

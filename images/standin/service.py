@@ -1,4 +1,4 @@
-"""What it answers: the routes, behind its bad moods and its limit."""
+"""Answers requests: the routes of the API, behind the fault injector and the rate limit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
-from .database import Database, DatabaseAway
-from .faults import Faults
+from .database import Database, DatabaseUnavailable
+from .faults import FaultInjector
 from .http import Request, Response
 from .limiter import Limiter
 from .log import Log
-from .tuning import Tuning
+from .settings import Settings
 
 MOVIES = "SELECT row_to_json(movies)::text FROM movies"
 CUSTOMERS = "SELECT row_to_json(customers)::text FROM customers"
@@ -47,35 +47,35 @@ LARGEST_ID = (1 << 31) - 1
 
 
 class Service:
-    """Answers one request at a time, many of them side by side."""
+    """The request handler; it may run many times concurrently."""
 
-    def __init__(self, database: Database, faults: Faults, tuning: Tuning, log: Log) -> None:
+    def __init__(self, database: Database, injector: FaultInjector, settings: Settings, log: Log) -> None:
         self._database = database
-        self._faults = faults
-        self._tuning = tuning
+        self._injector = injector
+        self._settings = settings
         self._log = log
         self._limiter = Limiter()
 
     async def answer(self, request: Request) -> Response:
         began = time.monotonic()
-        response = await self._admitted(request)
+        response = await self._limited(request)
         fields = {"method": request.method, "path": request.path, "body": request.body.decode(errors="replace")}
         self._log.write("info", "answered", status=response.status, seconds=time.monotonic() - began, **fields)
         return response
 
-    async def _admitted(self, request: Request) -> Response:
+    async def _limited(self, request: Request) -> Response:
         self._log.write("debug", "request", method=request.method, path=request.path)
         wait = self._limiter.wait(time.monotonic())
-        await asyncio.sleep(self._limiter.patience if wait is None else wait)
-        if self._faults.bad:
+        await asyncio.sleep(self._limiter.max_wait if wait is None else wait)
+        if self._injector.failing:
             return _text(500, "I feel bad")
         if wait is None:
             return _text(500, "too many requests")
         try:
             return await self._route(request)
-        except DatabaseAway as error:
+        except DatabaseUnavailable as error:
             self._log.write("error", "database", error=str(error))
-            return _text(500, "the database is away")
+            return _text(500, "the database is unavailable")
 
     async def _route(self, request: Request) -> Response:
         match request.method.replace("HEAD", "GET"), *request.path.strip("/").split("/"):
@@ -85,7 +85,7 @@ class Service:
                 return self._operation(request.body)
             case "GET", name:
                 return await self._plain(name)
-        return NOT_FOUND
+        return RESPONSE_404
 
     async def _plain(self, name: str) -> Response:
         match name:
@@ -97,9 +97,9 @@ class Service:
                 await self._database.query("SELECT pg_sleep(0.1)")
                 return _text(200, "db dummy")
             case "long_dummy":
-                await asyncio.sleep(random.uniform(*self._tuning.long_dummy))  # noqa: S311 - no secret
+                await asyncio.sleep(random.uniform(*self._settings.long_dummy))  # noqa: S311 - no secret
                 return _text(200, f"long dummy, made at {datetime.now(UTC).isoformat()}")
-        return NOT_FOUND
+        return RESPONSE_404
 
     async def _api(self, method: str, kind: str, rest: list[str], request: Request) -> Response:
         match method, kind, rest:
@@ -111,12 +111,12 @@ class Service:
             case "POST", "session", []:
                 return await self._create(request.body)
             case "DELETE", "session", [text] if number := _id(text):
-                found = await self._database.query(DELETE, id=number)
-                return _json(200, {"id": number}) if found else NOT_FOUND
-        return NOT_FOUND
+                deleted = await self._database.query(DELETE, id=number)
+                return _json(200, {"id": number}) if deleted else RESPONSE_404
+        return RESPONSE_404
 
     async def _list(self, kind: str, *, head: bool) -> Response:
-        """The first block is there before anything is promised."""
+        """Return all rows. The first block is read first, so that a failing database still answers 500."""
         rows = self._database.stream(f"{SELECTS[kind][0]} ORDER BY {ORDERS[kind]} LIMIT {LONGEST_LIST}")
         first = await anext(rows, b"")
         if head:
@@ -125,14 +125,14 @@ class Service:
         return Response(200, self._array(first, rows))
 
     async def _array(self, first: bytes, rows: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-        """Broken off where the database goes away in the middle: it is too late for another answer."""
+        """Yields the list as JSON. If the database fails meanwhile, the connection is aborted: the status is sent."""
         try:
             async with aclosing(rows):
                 yield b"[" + first
                 async for block in rows:
                     yield block
                 yield b"]\n"
-        except DatabaseAway as error:
+        except DatabaseUnavailable as error:
             self._log.write("error", "database", error=str(error))
             raise ConnectionAbortedError from error
 
@@ -148,13 +148,13 @@ class Service:
         if type(number) is not int:
             return _text(400, "operation must be a number")
         self._log.write("info", "operation", operation=number)
-        if fault := self._tuning.operations.get(number):
-            self._faults.provoke(fault)
-        return _text(500, "I feel bad") if self._faults.bad else _json(200, {"operation": number})
+        if fault := self._settings.operations.get(number):
+            self._injector.inject(fault)
+        return _text(500, "I feel bad") if self._injector.failing else _json(200, {"operation": number})
 
 
 def _id(value: Any) -> int:
-    """0 for what is none."""
+    """Return the id, or 0 if it is not a valid one."""
     text = str(value)
     if not re.fullmatch("[0-9]{1,10}", text, re.ASCII):
         return 0
@@ -170,7 +170,7 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _row(rows: list[list[Any]]) -> Response:
-    return Response(200, rows[0][0].encode() + b"\n") if rows else NOT_FOUND
+    return Response(200, rows[0][0].encode() + b"\n") if rows else RESPONSE_404
 
 
 def _json(status: int, document: Any) -> Response:
@@ -181,4 +181,4 @@ def _text(status: int, text: str) -> Response:
     return Response(status, f"{text}\n".encode(), "text/plain; charset=utf-8")
 
 
-NOT_FOUND = _text(404, "not found")
+RESPONSE_404 = _text(404, "not found")

@@ -142,7 +142,7 @@ def test_requests_on_one_connection_one_after_another(served: Bingo) -> None:
 
 def test_a_database_that_comes_back_is_found_again(served: Bingo, database: Postgres) -> None:
     database.stop()
-    assert served.ask("/api/movie/1") == (500, "the database is away\n")
+    assert served.ask("/api/movie/1") == (500, "the database is unavailable\n")
     assert served.ask("/ping")[0] == 200
     database.start()
     assert served.ask("/api/movie/1")[0] == 200

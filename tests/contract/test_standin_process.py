@@ -1,4 +1,4 @@
-"""The stand-in as a process: how it starts, what it refuses, and each way in which it fails."""
+"""The stub of bingo as a process: its start, its routes, its limit and each of its faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from images.standin.limiter import PATIENCE as SHED_AFTER
+from images.standin.limiter import MAX_WAIT
 from samovar.core.waiting import Pending, wait_for
 from tests.support.bingo import Bingo, bingo, make_bingo
 
@@ -30,7 +30,7 @@ route add default via 192.0.2.1
 """
 
 
-def test_it_serves_a_moment_after_it_is_refused_and_on_both_families(tmp_path: Path) -> None:
+def test_it_serves_on_ipv4_and_ipv6_after_its_probe_is_refused(tmp_path: Path) -> None:
     with bingo(tmp_path / "opt") as served:
         assert served.ask("/ping") == (200, "pong\n")
         with socket.create_connection(("::1", served.port)) as connection:
@@ -39,7 +39,7 @@ def test_it_serves_a_moment_after_it_is_refused_and_on_both_families(tmp_path: P
         assert "probe failed" in {line["msg"] for line in served.log()}
 
 
-def test_where_packets_vanish_it_waits_before_it_serves(tmp_path: Path) -> None:
+def test_it_does_not_serve_while_its_probe_is_dropped(tmp_path: Path) -> None:
     """The 30 s are not waited for: that it sits in its first connection says enough."""
     made, netns = make_bingo(tmp_path / "opt"), f"smvtest-{os.getpid()}"
     subprocess.run(["ip", "netns", "add", netns], check=True)
@@ -93,10 +93,10 @@ def test_the_routes_that_need_no_database(tmp_path: Path) -> None:
         assert served.ask("/api/movie", "POST", {})[0] == 404
         assert served.ask("/ping?x=1") == (200, "pong\n")
         assert served.ask("/ping", "HEAD") == (200, "")
-        assert served.ask("/db_dummy") == (500, "the database is away\n")
+        assert served.ask("/db_dummy") == (500, "the database is unavailable\n")
 
 
-def test_what_is_no_http_is_refused_and_serving_goes_on(tmp_path: Path) -> None:
+def test_invalid_http_is_rejected_and_serving_goes_on(tmp_path: Path) -> None:
     with bingo(tmp_path / "opt") as served:
         answers = {
             b"\x00\xff garbage\r\n\r\n": b"400",
@@ -147,8 +147,8 @@ def memory(served: Bingo) -> int:
     return int(status.split("VmRSS:")[1].split()[0])
 
 
-def test_it_dies_by_itself_and_siblings_with_it(tmp_path: Path) -> None:
-    """Both are started within the same ten seconds, which decide upon a fate."""
+def test_instances_started_together_fail_together(tmp_path: Path) -> None:
+    """Both are started within the same ten seconds, which decide the planned failure."""
     if (left := 10 - time.time() % 10) < 5:
         time.sleep(left)
     life = {"BINGO_LIFETIME": "3-6", "BINGO_FAULTS": "exit"}
@@ -160,7 +160,7 @@ def test_it_dies_by_itself_and_siblings_with_it(tmp_path: Path) -> None:
         assert codes[0] in (0, 1)
 
 
-def test_told_to_end_it_ends_well(tmp_path: Path) -> None:
+def test_sigterm_ends_it_with_exit_code_0(tmp_path: Path) -> None:
     with bingo(tmp_path / "opt") as served:
         assert served.process is not None
         served.process.send_signal(signal.SIGTERM)
@@ -178,7 +178,7 @@ async def test_above_its_limit_requests_wait_and_then_are_shed(tmp_path: Path) -
         took = time.monotonic() - began
     assert statuses[200] in range(590, 611)
     assert statuses[500] == 750 - statuses[200]
-    assert took >= SHED_AFTER
+    assert took >= MAX_WAIT
 
 
 async def status(session: aiohttp.ClientSession) -> int:

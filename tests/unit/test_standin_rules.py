@@ -1,4 +1,4 @@
-"""The stand-in's rules: what it reads, what it derives, whom it makes wait, and when and how it fails."""
+"""The stub of bingo: its configuration, settings, rate limit, planned failures and tables."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from images.standin.cli import main
-from images.standin.config import Cluster, Config, ConfigFault, Host, dump, load_config
-from images.standin.faults import Fate, Faults, fate
+from images.standin.config import Cluster, Config, Host, InvalidConfig, dump, load_config
+from images.standin.faults import FaultInjector, PlannedFailure, planned_failure
 from images.standin.identity import log_folder, port
 from images.standin.limiter import Limiter
 from images.standin.log import Log
-from images.standin.tables import COUNTS, tables
-from images.standin.tuning import OPERATIONS, Fault, Tuning, read_tuning
+from images.standin.settings import OPERATIONS, Fault, Settings, read_settings
+from images.standin.tables import ROW_COUNTS, tables
 
 CONFIG = """
 student_email: someone@example.com
@@ -41,13 +41,13 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_configuration_is_read_as_the_binary_reads_it(tmp_path: Path) -> None:
+def test_load_config_reads_every_key(tmp_path: Path) -> None:
     hosts = (Host("10.0.0.1", 5432), Host("10.0.0.2", 5433))
     cluster = Cluster(hosts, "bingo", "hidden", "bingo", "require")
     assert load_config(written(tmp_path, CONFIG)) == Config("someone@example.com", cluster)
 
 
-def test_what_is_printed_can_be_read_and_hides_the_password(tmp_path: Path) -> None:
+def test_dump_hides_the_password_and_can_be_read_again(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, CONFIG))
     printed = dump(config)
     assert "hidden" not in printed
@@ -68,8 +68,8 @@ def test_what_is_printed_can_be_read_and_hides_the_password(tmp_path: Path) -> N
         ("a: [", "while parsing"),
     ],
 )
-def test_a_bad_configuration_names_its_key(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(ConfigFault, match=message):
+def test_load_config_names_an_invalid_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InvalidConfig, match=message):
         load_config(written(tmp_path, text))
 
 
@@ -88,8 +88,8 @@ def test_another_email_has_another_port_and_folder() -> None:
     assert len({port(email) for email in emails}) > 45
 
 
-def test_who_comes_too_often_waits_and_whoever_would_wait_too_long_is_shed() -> None:
-    limiter = Limiter(rate=10, patience=5)
+def test_limiter_delays_and_then_rejects_requests() -> None:
+    limiter = Limiter(rate=10, max_wait=5)
     waits = [limiter.wait(0.0) for _ in range(70)]
     assert waits[:30] == [0.0] * 10 + [1.0] * 10 + [2.0] * 10
     assert waits[59] == 5.0
@@ -97,8 +97,8 @@ def test_who_comes_too_often_waits_and_whoever_would_wait_too_long_is_shed() -> 
 
 
 @given(st.lists(st.floats(0, 0.2), min_size=1, max_size=300))
-def test_in_no_second_are_more_served_than_the_limit(gaps: list[float]) -> None:
-    limiter, now, turns = Limiter(rate=10, patience=5), 0.0, []
+def test_limiter_never_admits_more_than_its_rate_in_a_second(gaps: list[float]) -> None:
+    limiter, now, turns = Limiter(rate=10, max_wait=5), 0.0, []
     for gap in gaps:
         now += gap
         if (wait := limiter.wait(now)) is not None:
@@ -108,36 +108,38 @@ def test_in_no_second_are_more_served_than_the_limit(gaps: list[float]) -> None:
     assert all(turns[place + 10] - turns[place] >= 1 - 1e-9 for place in range(len(turns) - 10))
 
 
-def test_below_the_limit_nobody_waits() -> None:
+def test_limiter_admits_at_once_below_its_rate() -> None:
     limiter = Limiter(rate=10)
     assert [limiter.wait(number / 9.9) for number in range(100)] == [0.0] * 100
 
 
-def test_instances_started_together_fail_together_and_within_the_time_that_was_seen() -> None:
-    fates = [fate(1_700_000_000 + 10.0 * number, Tuning()) for number in range(200)]
-    assert all(found is not None and 1320 <= found.after <= 1500 for found in fates)
-    assert fate(1_700_000_001, Tuning()) == fate(1_700_000_009, Tuning()) == fates[0]
-    assert {found.fault for found in fates if found} == set(Fault)
-    assert {found.code for found in fates if found} == {0, 1}
-    assert any(one != other for one, other in pairwise(fates))
+def test_planned_failure_is_shared_by_instances_started_together() -> None:
+    failures = [planned_failure(1_700_000_000 + 10.0 * number, Settings()) for number in range(200)]
+    assert all(failure is not None and 1320 <= failure.after <= 1500 for failure in failures)
+    assert planned_failure(1_700_000_001, Settings()) == planned_failure(1_700_000_009, Settings()) == failures[0]
+    assert {failure.fault for failure in failures if failure} == set(Fault)
+    assert {failure.code for failure in failures if failure} == {0, 1}
+    assert any(one != other for one, other in pairwise(failures))
 
 
-def test_without_a_lifetime_it_does_not_fail() -> None:
-    assert fate(0, Tuning(lifetime=None)) is None
-    assert fate(0, Tuning(faults=())) is None
-    assert fate(0, Tuning(lifetime=(3, 3), faults=(Fault.BAD,))) in {Fate(3, Fault.BAD, code) for code in (0, 1)}
+def test_planned_failure_is_none_without_a_lifetime() -> None:
+    assert planned_failure(0, Settings(lifetime=None)) is None
+    assert planned_failure(0, Settings(faults=())) is None
+    assert planned_failure(0, Settings(lifetime=(3, 3), faults=(Fault.BAD,))) in {
+        PlannedFailure(3, Fault.BAD, code) for code in (0, 1)
+    }
 
 
-async def test_its_clock_makes_it_feel_bad(tmp_path: Path) -> None:
-    faults = Faults(Tuning(lifetime=(0.01, 0.01), faults=(Fault.BAD,)), Log(tmp_path))
-    await asyncio.wait_for(faults.clock(), 5)
-    assert faults.bad
+async def test_run_timer_injects_the_planned_failure(tmp_path: Path) -> None:
+    injector = FaultInjector(Settings(lifetime=(0.01, 0.01), faults=(Fault.BAD,)), Log(tmp_path))
+    await asyncio.wait_for(injector.run_timer(), 5)
+    assert injector.failing
     assert json.loads((tmp_path / "main.log").read_text())["msg"] == "I feel bad"
 
 
-def test_its_settings_come_from_the_environment() -> None:
-    assert read_tuning({}) == Tuning()
-    assert read_tuning({"BINGO_LIFETIME": " "}) == Tuning()
+def test_read_settings_reads_the_environment() -> None:
+    assert read_settings({}) == Settings()
+    assert read_settings({"BINGO_LIFETIME": " "}) == Settings()
     environ = {
         "BINGO_LIFETIME": "10-20.5",
         "BINGO_FAULTS": "bad exit",
@@ -147,7 +149,7 @@ def test_its_settings_come_from_the_environment() -> None:
         "BINGO_SCALE": "100",
         "BINGO_PROBE": "127.0.0.1:1",
     }
-    assert read_tuning(environ) == Tuning(
+    assert read_settings(environ) == Settings(
         lifetime=(10, 20.5),
         faults=(Fault.BAD, Fault.EXIT),
         operations={7: Fault.DIE, 8: Fault.MEMORY},
@@ -156,24 +158,24 @@ def test_its_settings_come_from_the_environment() -> None:
         scale=100,
         probe=("127.0.0.1", 1),
     )
-    assert read_tuning({"BINGO_LIFETIME": "off"}).lifetime is None
+    assert read_settings({"BINGO_LIFETIME": "off"}).lifetime is None
 
 
 @pytest.mark.parametrize(
     "setting", ["BINGO_LIFETIME=x", "BINGO_LIFETIME=3-1", "BINGO_FAULTS=none", "BINGO_OPERATIONS=1", "BINGO_PROBE=x"]
 )
-def test_a_bad_setting_is_named(setting: str) -> None:
+def test_read_settings_names_an_invalid_variable(setting: str) -> None:
     name, _, value = setting.partition("=")
     with pytest.raises(ValueError, match=setting):
-        read_tuning({name: value})
+        read_settings({name: value})
 
 
-def test_each_way_to_fail_has_its_number() -> None:
+def test_each_fault_has_its_operation_number() -> None:
     assert dict(OPERATIONS) == {1_000_001: "exit", 1_000_002: "die", 1_000_003: "bad", 1_000_004: "memory"}
 
 
-def test_the_tables_have_the_rows_of_the_binary_and_each_session_has_its_movie_and_customer() -> None:
-    assert [table.count for table in tables()] == [29_022, 500_000, 5_000_000] == list(COUNTS)
+def test_tables_have_the_row_counts_of_the_binary_and_valid_references() -> None:
+    assert [table.count for table in tables()] == [29_022, 500_000, 5_000_000] == list(ROW_COUNTS)
     assert [table.count for table in tables(100)] == [290, 5_000, 50_000]
     for scale in (1, 100):
         movies, customers, sessions = tables(scale)
@@ -183,7 +185,7 @@ def test_the_tables_have_the_rows_of_the_binary_and_each_session_has_its_movie_a
             assert 1 <= int(movie) <= movies.count
 
 
-def test_the_rows_are_what_copy_takes() -> None:
+def test_rows_have_the_format_of_copy() -> None:
     for table in tables():
         columns = table.columns.count(", ") + 1
         for number in (1, 2, 29_022):
@@ -194,7 +196,7 @@ def test_the_rows_are_what_copy_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "expected"),
     [
         (["version"], "bingo 1.0.0"),
         (["help"], "print_default_config"),
@@ -202,13 +204,17 @@ def test_the_rows_are_what_copy_takes() -> None:
         (["completion"], "complete -W"),
     ],
 )
-def test_what_it_says_to_anyone(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_that_need_no_configuration_print(
+    argv: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(argv) == 0
-    assert said in capsys.readouterr().out
+    assert expected in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["run_server", "prepare_db", "print_current_config", "print_default_config"])
-def test_root_is_refused(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_may_not_start_it(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert main([command]) == 1
     assert "Didn't your mom teach you" in capsys.readouterr().err
