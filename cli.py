@@ -13,14 +13,9 @@ exit 7
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+from samovar.__main__ import run
 
 if __name__ == "__main__":
-    try:
-        from samovar.cli.main import main
-
-        sys.exit(main())
-    except KeyboardInterrupt:  # before `main` could say it better
-        sys.exit(130)
-    except ModuleNotFoundError as error:  # the locks are newer than .venv; `main` says it for what is loaded later
-        sys.stderr.write(f"samovar: {error}\n  remedy: run make setup\n")
-        sys.exit(7)
+    sys.exit(run(checkout=Path(__file__).resolve().parent))

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import click
 from pydantic import TypeAdapter
 
-from samovar.cli.main import PROGRAM, cli
+from samovar.cli.main import cli
 from samovar.core.errors import ExitCode
 from samovar.core.paths import default_home
 from samovar.deploy.plan import PlanJson
@@ -27,6 +27,7 @@ from samovar.images.listing import CatalogueJson
 from samovar.load.report import LoadJson
 from samovar.ops.doctor.finding import DoctorJson
 
+PROGRAM = "cli.py"
 SCHEMAS: Mapping[str, type] = {
     "plan": PlanJson,
     "status": StatusJson,

@@ -26,7 +26,6 @@ from samovar.core.output import printable
 from samovar.core.paths import ROOT, default_home
 
 VERSION = "0.1.0"
-PROGRAM = "cli.py"
 
 
 class Guarded(click.RichGroup):
@@ -84,11 +83,11 @@ for command in (bake, images, render, plan, rollout, status, logs, ssh, disk, lo
     cli.add_command(command)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs one command line; returns its exit code, one of ExitCode."""
+def main(arguments: list[str] | None = None, *, program: str = "samovar") -> int:
+    """Run one command line and return its exit code, one of ExitCode. Usage messages show the name `program`."""
     argv = sys.argv[1:] if arguments is None else arguments
     try:
-        code = cli.main(argv, prog_name=PROGRAM, standalone_mode=False)
+        code = cli.main(argv, prog_name=program, standalone_mode=False)
     except Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Programs in Go of exact versions: each has a module in tools/, and is built from it once, into this user's cache."""
+"""Programs in Go of exact versions: each is built once from a Go module that pins it, into this user's cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.locking import exclusive
 from samovar.core.output import Talk
-from samovar.core.paths import ROOT, cache_dir
+from samovar.core.paths import cache_dir
 from samovar.core.process import run
 
 TIMEOUT = 3 * 3600.0
@@ -21,16 +21,16 @@ OLDEST = (1, 24)
 
 @dataclass(frozen=True)
 class GoTool:
-    """`module` is a folder of tools/, `package` what is built of it, `target` the name of what comes out."""
+    """A program of a Go module: `source` is its folder, `package` what is built, `target` the name of its file."""
 
-    module: str
+    source: Path
     package: str
     target: str
     ldflags: str = "-s -w"
 
     @property
-    def source(self) -> Path:
-        return ROOT / "tools" / self.module
+    def module(self) -> str:
+        return self.source.name
 
     @property
     def folder(self) -> Path:
@@ -48,7 +48,7 @@ class GoTool:
         """The version of a Go module that this one is pinned to, as `1.2.3`."""
         found = re.search(rf"^\s*{re.escape(dependency)} v(\S+)", (self.source / "go.mod").read_text(), re.MULTILINE)
         if found is None:
-            raise HostError(f"{self.source}/go.mod names no {dependency}", remedy="git checkout tools")
+            raise HostError(f"{self.source}/go.mod names no {dependency}", remedy="restore that file")
         return found[1]
 
 

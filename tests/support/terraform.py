@@ -24,10 +24,13 @@ from samovar.core.output import PlainTalk
 from samovar.core.paths import ROOT
 
 PROVIDER = GoTool(
-    "provider", "github.com/yandex-cloud/terraform-provider-yandex", "terraform-provider-yandex", ldflags=""
+    ROOT / "tools/provider",
+    "github.com/yandex-cloud/terraform-provider-yandex",
+    "terraform-provider-yandex",
+    ldflags="",
 )
 TOFU = GoTool(
-    "tofu",
+    ROOT / "tools/tofu",
     "github.com/opentofu/opentofu/cmd/tofu",
     "tofu",
     ldflags="-s -w -X github.com/opentofu/opentofu/version.dev=no",

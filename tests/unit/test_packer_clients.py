@@ -1,4 +1,4 @@
-"""Which Packer is taken: the user's own where it fits, else the one from tools/, else a plain word on that."""
+"""Which Packer is taken: the user's own where it fits, else the one that is pinned, else a plain word on that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packer and its yandex plugin: the user's own where they fit, or those that are built from tools/.
+"""Packer and its yandex plugin: the user's own where they fit, or those that are built from go/.
 
 `python -m samovar.images.packer.toolchain` (`make clients`) builds what is missing and says where everything is.
 """
@@ -30,14 +30,15 @@ MODULE = "github.com/hashicorp/packer-plugin-yandex"
 OLDEST_PLUGIN = (1, 1, 2)
 PROTOCOL = "x5.0"
 
-PACKER = GoTool("packer", "github.com/hashicorp/packer", "packer")
+MODULES = Path(__file__).parent / "go"
+PACKER = GoTool(MODULES / "packer", "github.com/hashicorp/packer", "packer")
 
 
 def plugin_tool() -> GoTool:
     """By the name under which Packer looks for it. Without the flag it would call itself a development version."""
-    version = GoTool("plugin", MODULE, "").version(MODULE)
+    version = GoTool(MODULES / "plugin", MODULE, "").version(MODULE)
     target = f"{SOURCE}/packer-plugin-yandex_v{version}_{PROTOCOL}_linux_amd64"
-    return GoTool("plugin", MODULE, target, f"-s -w -X {MODULE}/version.VersionPrerelease=")
+    return GoTool(MODULES / "plugin", MODULE, target, f"-s -w -X {MODULE}/version.VersionPrerelease=")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _version(packer: Path) -> str:
 
 
 def _plugins(packer: Path) -> Path | None:
-    """The plugin of tools/ where it is built: it is the one that the tests run."""
+    """The plugin of go/ where it is built: it is the one that the tests run."""
     tool = plugin_tool()
     if built(tool):
         _sum(tool.program)
