@@ -13,10 +13,10 @@ from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
 from samovar.core.files import write_private
 from samovar.localcloud.api.tokens import OPERATOR, OPERATOR_LIFETIME, Tokens
-from samovar.localcloud.services.authorization import Access
-from samovar.localcloud.services.iam import KeyService
-from samovar.localcloud.services.resource import stamp
-from samovar.localcloud.services.resource_manager import ensure_folder
+from samovar.localcloud.iam.authorization import Access
+from samovar.localcloud.iam.rpc import KeyService
+from samovar.localcloud.resource_manager.rpc import ensure_folder
+from samovar.localcloud.resources.model import stamp
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store
 

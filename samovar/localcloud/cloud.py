@@ -40,46 +40,47 @@ from samovar.localcloud import clock
 from samovar.localcloud.api.audit_log import Record
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.control.balancers import HEALTHY, Balancers
-from samovar.localcloud.control.group_controller import Groups
-from samovar.localcloud.control.internal_api import InnerApi
-from samovar.localcloud.control.machines import Machines
-from samovar.localcloud.control.metadata import Metadata
-from samovar.localcloud.control.networks import Networks
-from samovar.localcloud.control.operations import Follower
-from samovar.localcloud.control.reconcile import Loop, Workers, in_turn
-from samovar.localcloud.control.retention import Retention
-from samovar.localcloud.control.snapshots import Snapshots
-from samovar.localcloud.control.volumes import Files
+from samovar.localcloud.compute.disks.controller import Files
+from samovar.localcloud.compute.disks.rpc import DiskService
+from samovar.localcloud.compute.images.rpc import ImageService
+from samovar.localcloud.compute.images.standard_images import publish_standard_images
+from samovar.localcloud.compute.instance_groups.controller import Groups
+from samovar.localcloud.compute.instance_groups.rpc import InstanceGroupService
+from samovar.localcloud.compute.instances.controller import Machines
+from samovar.localcloud.compute.instances.metadata_endpoint import Metadata
+from samovar.localcloud.compute.instances.rpc import InstanceService
+from samovar.localcloud.compute.snapshots.controller import Snapshots
+from samovar.localcloud.compute.snapshots.rpc import SnapshotService
+from samovar.localcloud.compute.zones.rpc import DiskTypeService, ZoneService
 from samovar.localcloud.disk_images.spec import Maker
+from samovar.localcloud.endpoint.controller import InnerApi
+from samovar.localcloud.endpoint.rpc import ApiEndpointService
 from samovar.localcloud.home import Home
+from samovar.localcloud.iam.authorization import Access
+from samovar.localcloud.iam.rpc import IamTokenService, KeyService, ServiceAccountService
+from samovar.localcloud.load_balancer.network_load_balancers.controller import HEALTHY, Balancers
+from samovar.localcloud.load_balancer.network_load_balancers.rpc import NetworkLoadBalancerService
+from samovar.localcloud.load_balancer.target_groups.rpc import TargetGroupService
+from samovar.localcloud.lockbox.payload import PayloadService
+from samovar.localcloud.lockbox.rpc import SecretService
 from samovar.localcloud.machines.spec import MachineDriver
 from samovar.localcloud.network.spec import Fabric
 from samovar.localcloud.notices import Notices
+from samovar.localcloud.operations.controller import Follower
+from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.operations.retention import Retention
+from samovar.localcloud.operations.rpc import OperationService
 from samovar.localcloud.quarantine import Quarantine
-from samovar.localcloud.services.address import AddressService
-from samovar.localcloud.services.authorization import Access
-from samovar.localcloud.services.disk import DiskService
-from samovar.localcloud.services.endpoint import ApiEndpointService
-from samovar.localcloud.services.iam import IamTokenService, KeyService, ServiceAccountService
-from samovar.localcloud.services.image import ImageService
-from samovar.localcloud.services.instance import InstanceService
-from samovar.localcloud.services.instance_group import InstanceGroupService
-from samovar.localcloud.services.ipam import Addressing
-from samovar.localcloud.services.load_balancer import NetworkLoadBalancerService
-from samovar.localcloud.services.lockbox import SecretService
-from samovar.localcloud.services.operations import Operations, OperationService
-from samovar.localcloud.services.payload import PayloadService
-from samovar.localcloud.services.quota_manager import QuotaLimitService
-from samovar.localcloud.services.resource_manager import CloudService, FolderService
-from samovar.localcloud.services.route import GatewayService, RouteTableService
-from samovar.localcloud.services.security_group import SecurityGroupService
-from samovar.localcloud.services.snapshot import SnapshotService
-from samovar.localcloud.services.standard_images import publish_standard_images
-from samovar.localcloud.services.target_group import TargetGroupService
-from samovar.localcloud.services.vpc import NetworkService, SubnetService
-from samovar.localcloud.services.zones import DiskTypeService, ZoneService
+from samovar.localcloud.quota_manager.rpc import QuotaLimitService
+from samovar.localcloud.reconcile import Loop, Workers, in_turn
+from samovar.localcloud.resource_manager.rpc import CloudService, FolderService
 from samovar.localcloud.store.store import Store
+from samovar.localcloud.vpc.addresses.model import Addressing
+from samovar.localcloud.vpc.addresses.rpc import AddressService
+from samovar.localcloud.vpc.networks.controller import Networks
+from samovar.localcloud.vpc.networks.rpc import NetworkService, SubnetService
+from samovar.localcloud.vpc.routes.rpc import GatewayService, RouteTableService
+from samovar.localcloud.vpc.security_groups.rpc import SecurityGroupService
 
 PERIOD = 0.25
 """Seconds after which the host is looked at again where nothing called for it."""

@@ -36,10 +36,10 @@ from samovar.localcloud.log_file import take_over_stderr
 from samovar.localcloud.offline import host_of, sweep
 from samovar.localcloud.orphans import settle_files
 from samovar.localcloud.ports import LOOPBACK, Ports, listen, ports_of
-from samovar.localcloud.services.ipam import numbers_in_use
-from samovar.localcloud.services.quotas import choose_quotas
+from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.simulated.host import NoClaim
 from samovar.localcloud.store.backups import Backups, open_store
+from samovar.localcloud.vpc.addresses.model import numbers_in_use
 
 log = structlog.get_logger(__name__)
 

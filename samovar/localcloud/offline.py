@@ -15,9 +15,9 @@ from samovar.localcloud.disk_images.maker import HostMaker
 from samovar.localcloud.home import Home
 from samovar.localcloud.machines.driver import NspawnDriver
 from samovar.localcloud.network.fabric import KernelFabric
-from samovar.localcloud.services.ipam import numbers_in_use
 from samovar.localcloud.simulated.host import NUMBER, NoClaim, simulated_host
 from samovar.localcloud.store.store import Store, names
+from samovar.localcloud.vpc.addresses.model import numbers_in_use
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from samovar.core.paths import ROOT
 from tests.bench.figure import Figure
 
-SIMULATE = [sys.executable, "-m", "samovar.localcloud.instancegroups.simulate", "-o", "json"]
+SIMULATE = [sys.executable, "-m", "tests.support.group_simulation", "-o", "json"]
 
 
 def controller() -> Iterator[Figure]:

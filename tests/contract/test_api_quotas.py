@@ -27,7 +27,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.home import QuotaSet
-from samovar.localcloud.services.quotas import GIB, QUOTAS, SIZES, check_sizes, choose_quotas
+from samovar.localcloud.quota_manager.model import GIB, QUOTAS, SIZES, check_sizes, choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.rest import Rest
 from tests.support.simulated import RunningCloud

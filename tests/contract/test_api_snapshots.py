@@ -35,7 +35,7 @@ from samovar.core.errors import HostError
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.home import QuotaSet
 from samovar.localcloud.machines.freeze import NotStill
-from samovar.localcloud.services.quotas import check_quota, check_sizes, choose_quotas
+from samovar.localcloud.quota_manager.model import check_quota, check_sizes, choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import machine, reached

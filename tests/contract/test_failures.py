@@ -14,7 +14,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ManagedInst
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.core.errors import HostError
-from samovar.localcloud.control.reconcile import Loop, Workers
+from samovar.localcloud.reconcile import Loop, Workers
 from tests.support.group_client import ZONE, Groups, until
 from tests.support.simulated import RunningCloud
 
@@ -117,7 +117,7 @@ async def test_work_that_pauses_after_a_failure_does_not_hold_up_the_end() -> No
 
 
 async def test_a_step_that_fails_again_and_again_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samovar.localcloud.control.reconcile.RETRY", 0.01)
+    monkeypatch.setattr("samovar.localcloud.reconcile.RETRY", 0.01)
     steps: list[int] = []
     enough = asyncio.Event()
 

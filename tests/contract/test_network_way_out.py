@@ -24,17 +24,17 @@ from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.pki import Pki, ensure_pki
 from samovar.localcloud.api.rest_server import make_rest_server
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.control.internal_api import InnerApi
-from samovar.localcloud.control.networks import Networks
+from samovar.localcloud.compute.zones.rpc import ZoneService
+from samovar.localcloud.endpoint.controller import InnerApi
+from samovar.localcloud.iam.authorization import Access
 from samovar.localcloud.network import confined, dnsmasq, egress
 from samovar.localcloud.network.fabric import KernelFabric
 from samovar.localcloud.network.mirrors import Mirror
 from samovar.localcloud.network.names import API, API_PORT
 from samovar.localcloud.network.spec import Direction, Network, Rule, SecurityGroup
-from samovar.localcloud.services.authorization import Access
-from samovar.localcloud.services.vpc import INDEX
-from samovar.localcloud.services.zones import ZoneService
 from samovar.localcloud.store.store import Store
+from samovar.localcloud.vpc.networks.controller import Networks
+from samovar.localcloud.vpc.networks.rpc import INDEX
 from tests.support.lab import PATIENCE, SILENCE, Known, Lab, laboratory, lease, machine, network, resolve, silent
 from tests.support.privileges import privileges
 from tests.support.world import NAMES, listeners, world

@@ -43,7 +43,7 @@ from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 
-from samovar.localcloud.services.target_group import target_of
+from samovar.localcloud.load_balancer.target_groups.rpc import target_of
 from tests.support.calls import binding
 from tests.support.mortal import MortalCloud
 

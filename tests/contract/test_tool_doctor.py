@@ -13,7 +13,7 @@ from samovar.cli.main import main
 from samovar.core.errors import ExitCode
 from samovar.core.paths import ROOT
 from samovar.localcloud.home import QuotaSet
-from samovar.localcloud.services.quotas import choose_quotas
+from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.calls import account, grant
 from tests.support.simulated import RunningCloud

@@ -21,7 +21,7 @@ from samovar.cloud.errors import CallFailed
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError
 from samovar.localcloud.home import QuotaSet
-from samovar.localcloud.services.quotas import choose_quotas
+from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.calls import account, grant
 from tests.support.simulated import RunningCloud

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from samovar.localcloud.instancegroups.model import (
+from samovar.localcloud.compute.instance_groups.state import (
     Action,
     CreateMember,
     DeployPolicy,
@@ -16,8 +16,8 @@ from samovar.localcloud.instancegroups.model import (
     StopInstance,
     Zone,
 )
-from samovar.localcloud.instancegroups.simulate import Pace, Simulation
-from samovar.localcloud.instancegroups.statuses import Status
+from samovar.localcloud.compute.instance_groups.statuses import Status
+from tests.support.group_simulation import Pace, Simulation
 
 QUICK = Pace(boot=0, stop=0, health=0, traffic=0)
 ONE_ZONE = (Zone("a"),)

@@ -11,7 +11,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import AttachedDis
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import CreateInstanceGroupRequest
 
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.services.group_yaml import parse
+from samovar.localcloud.compute.instance_groups.specification_yaml import parse
 
 WHOLE = """
 name: bingo

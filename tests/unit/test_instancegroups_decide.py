@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from samovar.localcloud.instancegroups.decide import decide
-from samovar.localcloud.instancegroups.model import (
+from samovar.localcloud.compute.instance_groups.decide import decide
+from samovar.localcloud.compute.instance_groups.state import (
     Action,
     Compute,
     CreateInstance,
@@ -22,8 +22,8 @@ from samovar.localcloud.instancegroups.model import (
     StartInstance,
     UpdateInstance,
 )
-from samovar.localcloud.instancegroups.simulate import Pace, Simulation
-from samovar.localcloud.instancegroups.statuses import Status
+from samovar.localcloud.compute.instance_groups.statuses import Status
+from tests.support.group_simulation import Pace, Simulation
 from tests.support.groups import ONE_ZONE, QUICK, change, indices, live, made, path, settled, statuses, taken
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from samovar.localcloud.instancegroups.model import (
+from samovar.localcloud.compute.instance_groups.state import (
     Action,
     Compute,
     CreateMember,
@@ -25,8 +25,8 @@ from samovar.localcloud.instancegroups.model import (
     SaveMember,
     Zone,
 )
-from samovar.localcloud.instancegroups.simulate import Machine, Pace, Simulation
-from samovar.localcloud.instancegroups.statuses import EDGES, RUNNING, Status
+from samovar.localcloud.compute.instance_groups.statuses import EDGES, RUNNING, Status
+from tests.support.group_simulation import Machine, Pace, Simulation
 
 ALIVE = {Compute.PROVISIONING, Compute.STARTING, Compute.RUNNING, Compute.RESTARTING, Compute.STOPPING}
 

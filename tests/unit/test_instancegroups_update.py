@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from samovar.localcloud.instancegroups.model import (
+from samovar.localcloud.compute.instance_groups.state import (
     Action,
     Compute,
     DeployPolicy,
@@ -19,8 +19,8 @@ from samovar.localcloud.instancegroups.model import (
     UpdateInstance,
     Zone,
 )
-from samovar.localcloud.instancegroups.simulate import Pace, Simulation
-from samovar.localcloud.instancegroups.statuses import Status
+from samovar.localcloud.compute.instance_groups.statuses import Status
+from tests.support.group_simulation import Pace, Simulation
 from tests.support.groups import change, indices, live, made, path, settled, statuses, taken
 
 

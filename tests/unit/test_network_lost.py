@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from samovar.localcloud.control.networks import lost
 from samovar.localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+from samovar.localcloud.vpc.networks.controller import lost
 
 A, B = IPv4Address("10.30.0.10"), IPv4Address("10.30.0.11")
 BOTH = frozenset({A, B})

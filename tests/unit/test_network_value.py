@@ -15,12 +15,12 @@ from yandex.cloud.vpc.v1.security_group_pb2 import CidrBlocks, PortRange, Securi
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup as VpcSecurityGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
-from samovar.localcloud.control.network_mapping import _peers, _rule, network_value
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES
 from samovar.localcloud.network.spec import Direction, Forward, Network, Rule, Transport
-from samovar.localcloud.services.security_group import default_group
-from samovar.localcloud.services.vpc import INDEX
 from samovar.localcloud.store.store import Store
+from samovar.localcloud.vpc.networks.network_mapping import _peers, _rule, network_value
+from samovar.localcloud.vpc.networks.rpc import INDEX
+from samovar.localcloud.vpc.security_groups.rpc import default_group
 
 VPC = VpcNetwork(id="n")
 INWARD = SecurityGroupRule.INGRESS

@@ -12,10 +12,10 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.localcloud.api import pipeline
 from samovar.localcloud.api.pipeline import IDEMPOTENCY, KEY_KEPT, Caller
-from samovar.localcloud.control import retention
-from samovar.localcloud.control.retention import Retention
-from samovar.localcloud.services import operations
-from samovar.localcloud.services.operations import KEPT, RESOURCE, WAITS_FOR, Goal, Operations
+from samovar.localcloud.operations import model as operations
+from samovar.localcloud.operations import retention
+from samovar.localcloud.operations.model import KEPT, RESOURCE, WAITS_FOR, Goal, Operations
+from samovar.localcloud.operations.retention import Retention
 from samovar.localcloud.store.store import Store
 
 CALLER = Caller("aje1")

@@ -1,0 +1,1 @@
+"""Disks: the files that machines boot from and write to."""

@@ -1,0 +1,137 @@
+"""Brings images and disks that are CREATING to READY, and has a machine's files there before it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import structlog
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.image_pb2 import Image
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+
+from samovar.core.errors import HostError
+from samovar.localcloud.compute.disks.rpc import SOURCE_DISK, has_base, is_layered
+from samovar.localcloud.compute.images.standard_images import FAMILIES
+from samovar.localcloud.disk_images.spec import Maker
+from samovar.localcloud.failures import Repeats, reason_of
+from samovar.localcloud.home import Home
+from samovar.localcloud.operations.controller import REASON
+from samovar.localcloud.reconcile import Workers
+from samovar.localcloud.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+class Files:
+    """A file is made once, whoever asks for it first; one that could not be made is tried again on the next need."""
+
+    def __init__(self, store: Store, home: Home, maker: Maker, workers: Workers) -> None:
+        self._store = store
+        self._home = home
+        self._maker = maker
+        self._workers = workers
+        self._repeats = Repeats()
+        self._at_rest = -1
+        """The store's revision at which nothing was left to be made."""
+        self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def step(self) -> None:
+        if self._at_rest == self._store.revision:
+            return
+        images, disks = self._store.all(Image), self._store.all(Disk)
+        if all(image.status != Image.CREATING for image in images) and all(d.status != Disk.CREATING for d in disks):
+            self._at_rest = self._store.revision
+        for image in images:
+            if image.status == Image.CREATING and not self._workers.busy(image.id):
+                self._workers.start(image.id, self._create_image(image.id))
+        for disk in disks:
+            if disk.status == Disk.CREATING and not self._workers.busy(disk.id):
+                self._workers.start(disk.id, self._create_disk(disk.id))
+
+    async def ready_for(self, instance: Instance) -> None:
+        """Raises SamovarError where one of the instance's disks cannot be had."""
+        await self.base(self._store.must(Disk, instance.boot_disk.disk_id))
+        for attached in instance.secondary_disks:
+            await self.whole(self._store.must(Disk, attached.disk_id))
+
+    def base_of(self, disk: Disk) -> Path:
+        """Where the file of the image, or of the snapshot, is that a disk was made from."""
+        if disk.source_image_id:
+            return self._home.image(disk.source_image_id)
+        return self._home.snapshot(disk.source_snapshot_id)
+
+    async def base(self, disk: Disk) -> Path:
+        """The same once it is there; the file of a public image is made when it is first needed."""
+        file = self.base_of(disk)
+        async with self._locks[file]:
+            if not file.exists():
+                await self._maker.standard(self._suite(disk.source_image_id, file), file)
+        return file
+
+    def _suite(self, image_id: str, file: Path) -> str:
+        """What a public image is made from; of all else nothing is known but the file that it had."""
+        if not image_id:
+            raise HostError(f"the file that a disk was made from is gone: {file}", remedy="put it back")
+        if image_id not in FAMILIES:
+            image = self._store.get(Image, image_id)
+            name = image.labels.get("image", image.name) if image else "IMAGE"
+            raise HostError(
+                f"the file of the image {image.name if image else image_id} is gone: {file}",
+                remedy=f"put it back, or make the image anew and roll out: ./cli.py bake {name} --force",
+            )
+        return FAMILIES[image_id].suite
+
+    async def whole(self, disk: Disk) -> Path:
+        """The file of a disk that holds all of the image, or of the snapshot, that it was made from."""
+        file = self._home.disk(disk.id)
+        async with self._locks[file]:
+            if file.exists():
+                return file
+            if disk.status == Disk.READY and not has_base(self._store, disk):
+                raise HostError(
+                    f"the file of disk {disk.id} is gone: {file}",
+                    remedy="put it back (docs/operations.md: what the home of a local cloud holds), or delete the disk",
+                )
+            await self._maker.copied(await self.base(disk), file, disk.size)
+        return file
+
+    async def _create_disk(self, disk_id: str) -> None:
+        disk = self._store.must(Disk, disk_id)
+        status: Disk.Status.ValueType = Disk.READY
+        try:
+            await (self.base(disk) if is_layered(self._store, disk) else self.whole(disk))
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked for the file is told
+            self._failed(disk_id, error)
+            status = Disk.ERROR
+        if (found := self._store.get(Disk, disk_id)) is not None:
+            found.status = status
+            self._store.put(found)
+
+    async def _create_image(self, image_id: str) -> None:
+        file, status = self._home.image(image_id), Image.READY
+        try:
+            if not file.exists():
+                await self._make_image(self._store.must(Disk, self._store.noted(image_id, SOURCE_DISK)), file)
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked for the file is told
+            self._failed(image_id, error)
+            status = Image.ERROR
+        image = self._store.must(Image, image_id)
+        image.status, image.storage_size = status, file.stat().st_blocks * 512 if file.exists() else 0
+        self._store.put(image)
+
+    async def _make_image(self, disk: Disk, out: Path) -> None:
+        file = self._home.disk(disk.id)
+        if not is_layered(self._store, disk):
+            await self._maker.copied(file, out)
+        elif file.exists():
+            await self._maker.merged(await self.base(disk), file, out)
+        else:
+            os.link(await self.base(disk), out)
+
+    def _failed(self, resource_id: str, error: Exception) -> None:
+        if self._repeats.is_new(error):
+            log.error("a file could not be made", resource=resource_id, exc_info=error)
+        self._store.note(resource_id, REASON, reason_of(error))

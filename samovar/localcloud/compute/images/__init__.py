@@ -1,0 +1,1 @@
+"""Images: what boot disks are made from."""

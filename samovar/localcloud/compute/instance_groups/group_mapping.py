@@ -1,0 +1,149 @@
+"""Reads instance groups and their members out of the API's messages, as the values that `decide` takes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import DeployPolicy as ApiDeployPolicy
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
+    InstanceGroup,
+    InstanceTemplate,
+    ManagedInstance,
+    Variable,
+)
+
+from samovar.localcloud.compute.instance_groups.state import (
+    Compute,
+    DeployPolicy,
+    Effect,
+    Facets,
+    Goal,
+    Group,
+    GroupState,
+    Healing,
+    Member,
+    Seen,
+    Zone,
+)
+from samovar.localcloud.compute.instance_groups.statuses import Status
+from samovar.localcloud.resources.model import copy_field
+
+DRAIN = 1.0
+"""Seconds that a machine keeps running once its traffic is closed, for the requests that it has in hand."""
+
+EFFECTS = {
+    ApiDeployPolicy.LIVE_UPDATE: Effect.LIVE,
+    ApiDeployPolicy.RESTART: Effect.RESTART,
+    ApiDeployPolicy.RECREATE: Effect.RECREATE,
+}
+LIVE = frozenset({"name", "description", "labels", "service_account_id"})
+RECREATE = frozenset({"network_interface_specs", "secondary_disk_specs", "scheduling_policy", "placement_policy"})
+COMPUTE = {
+    Instance.PROVISIONING: Compute.PROVISIONING,
+    Instance.RUNNING: Compute.RUNNING,
+    Instance.STOPPING: Compute.STOPPING,
+    Instance.STOPPED: Compute.STOPPED,
+    Instance.STARTING: Compute.STARTING,
+    Instance.RESTARTING: Compute.RESTARTING,
+    Instance.UPDATING: Compute.UPDATING,
+    Instance.ERROR: Compute.ERROR,
+    Instance.CRASHED: Compute.CRASHED,
+    Instance.DELETING: Compute.DELETING,
+}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a member beside its ManagedInstance, which has no field for it; stored as a note."""
+
+    index: int
+    index_in_zone: int
+    short_id: str
+    facets: Facets
+    goal: str = Goal.STAY.value
+    attempts: int = 0
+
+    @classmethod
+    def parse(cls, note: Mapping[str, Any]) -> Kept:
+        return cls(**{**note, "facets": Facets(**note["facets"])})
+
+    def plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def group_value(group: InstanceGroup, *, opens_traffic: bool) -> Group:
+    """`opens_traffic` says that the group's target group is attached to a balancer."""
+    policy = group.deploy_policy
+    return Group(
+        size=group.scale_policy.fixed_scale.size,
+        zones=tuple(Zone(zone.zone_id, tuple(zone.instance_tags_pool)) for zone in group.allocation_policy.zones),
+        facets=facets(group.instance_template, group.variables),
+        deploy=DeployPolicy(
+            max_unavailable=policy.max_unavailable,
+            max_expansion=policy.max_expansion,
+            max_creating=policy.max_creating,
+            max_deleting=policy.max_deleting,
+            startup_duration=_seconds(policy.startup_duration),
+            opportunistic=policy.strategy == ApiDeployPolicy.OPPORTUNISTIC,
+            minimal_action=EFFECTS[policy.minimal_action],
+        ),
+        healing=Healing(group.auto_healing_policy.auto_healing_action),
+        state=GroupState(group.status),
+        has_checks=bool(group.health_checks_spec.health_check_specs),
+        max_checking_health=_seconds(group.health_checks_spec.max_checking_health_duration),
+        has_target_group=group.HasField("load_balancer_spec"),
+        opens_traffic=opens_traffic and not group.load_balancer_spec.ignore_health_checks,
+        max_opening_traffic=_seconds(group.load_balancer_spec.max_opening_traffic_duration),
+        drain=DRAIN if opens_traffic else 0.0,
+    )
+
+
+def facets(template: InstanceTemplate, variables: Iterable[Variable]) -> Facets:
+    """Digests of the parts of a template, by what a change of each takes; a variable may stand in any of them."""
+    rest = {field.name for field in template.DESCRIPTOR.fields} - LIVE - RECREATE
+    return Facets(
+        live=_digest(template, LIVE), restart=_digest(template, rest, *variables), recreate=_digest(template, RECREATE)
+    )
+
+
+def member_value(managed: ManagedInstance, kept: Kept, requested: str | None, seen: Seen) -> Member:
+    """A member as it is decided on: its record, what its owner asked for, and what is seen of it now."""
+    return Member(
+        id=managed.id,
+        index=kept.index,
+        index_in_zone=kept.index_in_zone,
+        zone=managed.zone_id,
+        tag=managed.instance_tag,
+        status=Status(managed.status),
+        since=managed.status_changed_at.ToNanoseconds() / 1e9,
+        facets=kept.facets,
+        goal=Goal(kept.goal),
+        requested=Goal(requested) if requested else Goal.STAY,
+        attempts=kept.attempts,
+        seen=seen,
+    )
+
+
+def write_member(managed: ManagedInstance, kept: Kept, member: Member) -> Kept:
+    """Brings a record up to what was decided; returns what is kept beside it."""
+    managed.status = ManagedInstance.Status.Value(member.status.name)
+    managed.status_changed_at.FromNanoseconds(round(member.since * 1e9))
+    managed.zone_id, managed.instance_tag = member.zone, member.tag
+    return replace(kept, facets=member.facets, goal=member.goal.value, attempts=member.attempts)
+
+
+def _digest(template: InstanceTemplate, fields: Collection[str], *variables: Variable) -> str:
+    part = InstanceTemplate()
+    for field in fields:
+        copy_field(template, part, field)
+    parts = (message.SerializeToString(deterministic=True) for message in (part, *variables))
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.ToTimedelta().total_seconds()

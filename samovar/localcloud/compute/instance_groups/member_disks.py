@@ -1,0 +1,55 @@
+"""Secondary disks that a group makes belong to the member and not to its machine (stateful-workload.md).
+
+A machine that is made anew finds them again; they go with the member, those excepted that are to be preserved. A note
+on the disk says whose it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.instance_service_pb2 import CreateInstanceRequest
+
+from samovar.localcloud.compute.disks.rpc import DiskService
+from samovar.localcloud.compute.instances.rpc import disk_request
+from samovar.localcloud.store.store import Store
+
+OWNER = "disk.member"
+
+
+class GroupDisks:
+    """The disks of the members of all groups."""
+
+    def __init__(self, store: Store, disks: DiskService) -> None:
+        self._store = store
+        self._disks = disks
+
+    def fill(self, request: CreateInstanceRequest, member_id: str) -> None:
+        """Puts the member's disks into the request for its machine: those that it has, and new ones for the others."""
+        known = dict(self._of(member_id))
+        for number, spec in enumerate(request.secondary_disk_specs):
+            if spec.WhichOneof("disk") != "disk_spec":
+                continue
+            device = spec.device_name or str(number)
+            if device in known:
+                self._disks.enlarge(known[device], spec.disk_spec.size)
+            else:
+                known[device] = self._disks.make(disk_request(request.folder_id, request.zone_id, spec)).id
+            owner = {"member": member_id, "device": device, "preserve": not spec.auto_delete}
+            self._store.note(known[device], OWNER, owner)
+            spec.disk_id, spec.auto_delete = known[device], False
+
+    def drop(self, member_id: str) -> None:
+        """The member is gone for good."""
+        for _, disk_id in list(self._of(member_id)):
+            preserve = self._store.noted(disk_id, OWNER)["preserve"]
+            self._store.forget(disk_id, OWNER)
+            if not preserve and not self._store.must(Disk, disk_id).instance_ids:
+                self._disks.drop(disk_id)
+
+    def _of(self, member_id: str) -> Iterator[tuple[str, str]]:
+        """Device names and ids of the member's disks that still exist."""
+        for disk_id, owner in self._store.all_noted(OWNER).items():
+            if owner["member"] == member_id and self._store.get(Disk, disk_id):
+                yield owner["device"], disk_id

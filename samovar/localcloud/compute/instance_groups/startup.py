@@ -1,0 +1,119 @@
+"""The way up: an instance is made or started, waits for its checks and its traffic, and serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from samovar.localcloud.compute.instance_groups.plan import Plan
+from samovar.localcloud.compute.instance_groups.state import (
+    Action,
+    AddTarget,
+    Compute,
+    CreateInstance,
+    Effect,
+    Member,
+    StartInstance,
+)
+from samovar.localcloud.compute.instance_groups.statuses import RISING, RUNNING, Status
+
+_LONGEST_PAUSE = 30.0
+
+
+def _prepare(plan: Plan, member: Member) -> bool:
+    if not plan.may_create():
+        return False
+    plan.move(member, Status.CREATING_INSTANCE)
+    return True
+
+
+def _create(plan: Plan, member: Member) -> bool:
+    if member.seen.compute is Compute.ABSENT:
+        made = replace(member, facets=plan.group.facets)
+        return _attempt(plan, made, CreateInstance(member.id), Compute.PROVISIONING)
+    return _rise(plan, member)
+
+
+def _start(plan: Plan, member: Member) -> bool:
+    if member.seen.compute in (Compute.STOPPED, Compute.CRASHED):
+        return _attempt(plan, member, StartInstance(member.id), Compute.STARTING)
+    return _rise(plan, member)
+
+
+def _attempt(plan: Plan, member: Member, action: Action, expected: Compute) -> bool:
+    """The first two are made at once, then each waits twice as long as the one before."""
+    pause = min(2.0 ** (member.attempts - 2), _LONGEST_PAUSE) if member.attempts > 1 else 0
+    if plan.now - member.since < pause:
+        return False
+    member = plan.save(replace(member, attempts=member.attempts + 1, since=plan.now))
+    plan.order(member, action, expected)
+    return True
+
+
+def _rise(plan: Plan, member: Member) -> bool:
+    """Leaves a phase that has got what it waits for; a phase with nothing to wait for is left out."""
+    if member.seen.compute is not Compute.RUNNING or not _passed(plan, member):
+        return False
+    group = plan.group
+    applies = (group.deploy.startup_duration > 0, group.has_checks, group.has_target_group)
+    done = RISING.index(member.status) + 1 if member.status in RISING else 0
+    for phase, wanted in list(zip(RISING, applies, strict=True))[done:]:
+        if wanted:
+            plan.move(member, phase)
+            return True
+    plan.move(member, running_status(plan, member), attempts=0)
+    return True
+
+
+def _passed(plan: Plan, member: Member) -> bool:
+    match member.status:
+        case Status.AWAITING_STARTUP_DURATION:
+            return plan.now - member.since >= plan.group.deploy.startup_duration
+        case Status.CHECKING_HEALTH:
+            return member.seen.healthy is True or not plan.group.has_checks
+        case Status.OPENING_TRAFFIC:
+            return member.seen.target_healthy is True or not plan.group.opens_traffic
+        case _:
+            return True
+
+
+def _open(plan: Plan, member: Member) -> bool:
+    return _register(plan, member) or _rise(plan, member)
+
+
+def _register(plan: Plan, member: Member) -> bool:
+    if member.seen.registered or not plan.group.has_target_group or member.seen.compute is not Compute.RUNNING:
+        return False
+    plan.do(AddTarget(member.id))
+    plan.see(replace(member, seen=replace(member.seen, registered=True, target_healthy=None)))
+    return True
+
+
+def running_status(plan: Plan, member: Member) -> Status:
+    """What a machine that runs is, by the current template."""
+    return Status.RUNNING_ACTUAL if plan.effect(member) is Effect.NONE else Status.RUNNING_OUTDATED
+
+
+def _serve(plan: Plan, member: Member) -> bool:
+    if member.seen.compute is not Compute.RUNNING:
+        return False
+    if _register(plan, member):
+        return True
+    if member.status is not running_status(plan, member):
+        plan.move(member, running_status(plan, member))
+        return True
+    if plan.effect(member) is Effect.LIVE:
+        plan.move(member, Status.UPDATING_INSTANCE, facets=replace(member.facets, live=None))
+        return True
+    return False
+
+
+STEPS_UP: Mapping[Status, Callable[[Plan, Member], bool]] = {
+    Status.PREPARING_RESOURCES: _prepare,
+    Status.CREATING_INSTANCE: _create,
+    Status.STARTING_INSTANCE: _start,
+    **dict.fromkeys(RISING, _rise),
+    Status.OPENING_TRAFFIC: _open,
+    **dict.fromkeys(RUNNING, _serve),
+}
+"""The step that a member in each status may take; it tells whether it took one."""

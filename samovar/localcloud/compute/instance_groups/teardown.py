@@ -1,0 +1,142 @@
+"""The way down: traffic closed, the machine stopped, and only then updated, deleted or started again (deploy.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from samovar.localcloud.compute.instance_groups.effects import goal_of
+from samovar.localcloud.compute.instance_groups.plan import HALTED, Plan
+from samovar.localcloud.compute.instance_groups.startup import running_status
+from samovar.localcloud.compute.instance_groups.state import (
+    Compute,
+    DeleteInstance,
+    Effect,
+    Goal,
+    Member,
+    RemoveTarget,
+    StopInstance,
+    UpdateInstance,
+)
+from samovar.localcloud.compute.instance_groups.statuses import Status
+
+
+def _close(plan: Plan, member: Member) -> bool:
+    if member.seen.registered:
+        plan.do(RemoveTarget(member.id))
+        plan.see(replace(member, seen=replace(member.seen, registered=False)))
+        return True
+    halted = member.seen.compute in HALTED
+    if not halted and plan.now - member.since < plan.group.drain:
+        return False
+    plan.move(member, Status.STOPPED if halted else Status.STOPPING_INSTANCE)
+    return True
+
+
+def _stop(plan: Plan, member: Member) -> bool:
+    if member.seen.compute in HALTED:
+        plan.move(member, Status.STOPPED)
+        return True
+    if member.seen.compute in (Compute.STOPPING, Compute.UPDATING, Compute.DELETING):
+        return False
+    plan.order(member, StopInstance(member.id), Compute.STOPPING)
+    return True
+
+
+def _stopped(plan: Plan, member: Member) -> bool:
+    match member.goal:
+        case Goal.RESTART:
+            return _restart(plan, member)
+        case Goal.RECREATE | Goal.LEAVE:
+            return _begin_delete(plan, member)
+        case Goal.STAY if member.seen.compute is Compute.RUNNING:
+            plan.move(member, Status.STARTING_INSTANCE)
+            return True
+        case _:
+            return False
+
+
+def _restart(plan: Plan, member: Member) -> bool:
+    effect = plan.effect(member)
+    lost = member.seen.compute in (Compute.ABSENT, Compute.ERROR)
+    if lost or goal_of(effect) is Goal.RECREATE:
+        plan.save(replace(member, goal=Goal.RECREATE))
+    elif effect is not Effect.NONE:
+        plan.move(member, Status.UPDATING_INSTANCE, facets=replace(member.facets, live=None, restart=None))
+    elif plan.may_create():
+        plan.move(member, Status.STARTING_INSTANCE, goal=Goal.STAY)
+    else:
+        return False
+    return True
+
+
+def _begin_delete(plan: Plan, member: Member) -> bool:
+    if not plan.may_stop():
+        return False
+    plan.move(member, Status.DELETING_INSTANCE)
+    return True
+
+
+def _update(plan: Plan, member: Member) -> bool:
+    """Live on a running machine, otherwise on a stopped one, which then starts."""
+    compute = member.seen.compute
+    if compute is Compute.UPDATING:
+        return False
+    if member.goal is Goal.STAY and compute not in HALTED:
+        return compute is Compute.RUNNING and _update_live(plan, member)
+    if member.goal is Goal.RESTART and compute in (Compute.STOPPED, Compute.CRASHED):
+        return _update_stopped(plan, member)
+    if compute not in HALTED and not plan.may_stop():
+        return False
+    plan.move(member, Status.STOPPED if compute in HALTED else Status.STOPPING_INSTANCE)
+    return True
+
+
+def _update_live(plan: Plan, member: Member) -> bool:
+    if plan.effect(member) is Effect.LIVE:
+        plan.do(UpdateInstance(member.id, Effect.LIVE))
+        member = replace(member, facets=plan.group.facets)
+    plan.move(member, running_status(plan, member))
+    return True
+
+
+def _update_stopped(plan: Plan, member: Member) -> bool:
+    effect = plan.effect(member)
+    if effect is Effect.RECREATE:
+        plan.move(member, Status.STOPPED)
+    elif effect is not Effect.NONE:
+        plan.order(member, UpdateInstance(member.id, Effect.RESTART), Compute.UPDATING)
+        plan.save(replace(plan.members[member.id], facets=plan.group.facets))
+    elif plan.may_create():
+        plan.move(member, Status.STARTING_INSTANCE, goal=Goal.STAY)
+    else:
+        return False
+    return True
+
+
+def _delete(plan: Plan, member: Member) -> bool:
+    if member.seen.compute is Compute.DELETING:
+        return False
+    if member.seen.compute is not Compute.ABSENT:
+        plan.order(member, DeleteInstance(member.id), Compute.DELETING)
+    elif member.goal is Goal.LEAVE:
+        plan.move(member, Status.DELETED)
+    else:
+        plan.move(member, Status.PREPARING_RESOURCES, goal=Goal.STAY)
+    return True
+
+
+def _forget(plan: Plan, member: Member) -> bool:
+    plan.delete(member)
+    return True
+
+
+STEPS_DOWN: Mapping[Status, Callable[[Plan, Member], bool]] = {
+    Status.CLOSING_TRAFFIC: _close,
+    Status.STOPPING_INSTANCE: _stop,
+    Status.STOPPED: _stopped,
+    Status.UPDATING_INSTANCE: _update,
+    Status.DELETING_INSTANCE: _delete,
+    Status.DELETED: _forget,
+}
+"""The step that a member in each status may take; it tells whether it took one."""

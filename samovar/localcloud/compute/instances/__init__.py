@@ -1,0 +1,1 @@
+"""Instances: the machines of the cloud."""

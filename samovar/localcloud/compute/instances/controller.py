@@ -1,0 +1,159 @@
+"""Brings each instance where its status says, and records what became of machines by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+
+from samovar.localcloud.compute.disks.controller import Files
+from samovar.localcloud.compute.instances.rpc import InstanceService
+from samovar.localcloud.failures import Repeats, reason_of
+from samovar.localcloud.home import Home
+from samovar.localcloud.machines.spec import DataDisk, Machine, MachineDriver, Observed
+from samovar.localcloud.network.spec import Fabric
+from samovar.localcloud.operations.controller import REASON
+from samovar.localcloud.reconcile import Workers
+from samovar.localcloud.store.store import Store
+from samovar.localcloud.vpc.networks.controller import Networks, network_of
+
+log = structlog.get_logger(__name__)
+
+STARTING = frozenset({Instance.PROVISIONING, Instance.STARTING, Instance.RESTARTING})
+USERS, HOST = "local-cloud-users", "host"
+"""The key and the value of metadata by which a machine asks for the host's users."""
+MOVING = STARTING | {Instance.STOPPING, Instance.DELETING}
+
+
+class Machines:
+    """One worker an instance at a time; a status that changes meanwhile is acted on when the worker is done."""
+
+    def __init__(
+        self,
+        store: Store,
+        home: Home,
+        instances: InstanceService,
+        driver: MachineDriver,
+        fabric: Fabric,
+        networks: Networks,
+        files: Files,
+        workers: Workers,
+    ) -> None:
+        self._store = store
+        self._home = home
+        self._instances = instances
+        self._driver = driver
+        self._fabric = fabric
+        self._networks = networks
+        self._files = files
+        self._workers = workers
+        self._repeats = Repeats()
+        self._at_rest: tuple[int, Mapping[str, Observed]] | None = None
+
+    async def step(self) -> None:
+        observed = self._driver.observe()
+        seen = self._store.revision, observed
+        if seen == self._at_rest:
+            return
+        unknown = self.unknown(observed)
+        for machine_id in unknown:
+            if not self._workers.busy(machine_id):
+                self._workers.start(machine_id, self._shut_down(machine_id))
+        instances = self._store.all(Instance)
+        for instance in instances:
+            if self._workers.busy(instance.id):
+                continue
+            if instance.status in MOVING and not (unknown and instance.status in STARTING):
+                self._workers.start(instance.id, self._bring(instance.id))
+            elif instance.status == Instance.RUNNING:
+                self._notice(instance, observed)
+        if not unknown and all(instance.status not in MOVING for instance in instances):
+            self._at_rest = seen
+
+    def unknown(self, observed: Mapping[str, Observed]) -> frozenset[str]:
+        """The machines that the store does not know: it is a restored backup, older than they are.
+
+        Each is shut down in order, so that its disks, which are in the quarantine, are whole. No machine starts until
+        they are gone: one of them may hold a data disk that the store knows as another machine's.
+        """
+        return frozenset(observed) - {instance.id for instance in self._store.all(Instance)}
+
+    async def _shut_down(self, machine_id: str) -> None:
+        log.warning("shutting down a machine that the store does not know", machine=machine_id)
+        await self._driver.stop(machine_id)
+        await self._driver.remove(machine_id)
+
+    async def cut_power(self, instance_id: str) -> None:
+        """What a drill does to a machine; the instance is seen as crashed at once."""
+        await self._fabric.unplug(network_of(self._store, self._store.must(Instance, instance_id)), instance_id)
+        await self._driver.kill(instance_id)
+        instance = self._store.get(Instance, instance_id)
+        if instance is not None and instance.status == Instance.RUNNING:
+            self._instances.move(instance_id, Instance.CRASHED)
+
+    def _notice(self, instance: Instance, observed: Mapping[str, Observed]) -> None:
+        """A guest that powered itself off is STOPPED, one that died any other way has CRASHED."""
+        seen = observed.get(instance.id, Observed(running=False))
+        if not seen.running:
+            log.info("machine ended", instance=instance.id, exit_code=seen.exit_code)
+            self._instances.move(instance.id, Instance.STOPPED if seen.exit_code == 0 else Instance.CRASHED)
+
+    async def _bring(self, instance_id: str) -> None:
+        instance = self._store.must(Instance, instance_id)
+        try:
+            if instance.status == Instance.DELETING:
+                await self._delete(instance)
+            elif instance.status == Instance.STOPPING:
+                await self._driver.stop(instance_id)
+                self._became(instance, Instance.STOPPED)
+            else:
+                if instance.status == Instance.RESTARTING:
+                    await self._driver.stop(instance_id)
+                await self._start(instance)
+                self._became(instance, Instance.RUNNING)
+            self._store.forget(instance_id, REASON)
+        except Exception as error:
+            self._store.note(instance_id, REASON, reason_of(error))
+            if instance.status == Instance.DELETING:
+                raise  # it is tried again after a pause
+            if self._repeats.is_new(error):
+                log.exception("machine failed", instance=instance_id)
+            self._became(instance, Instance.ERROR)
+
+    async def _start(self, instance: Instance) -> None:
+        await self._files.ready_for(instance)
+        await self._networks.ensure(network_of(self._store, instance))
+        running = self._driver.observe().get(instance.id, Observed(running=False)).running
+        if not running:
+            await self._driver.start(self._spec(instance))
+
+    async def _delete(self, instance: Instance) -> None:
+        """The port goes down first: a machine without power answers nothing, not even with a reset."""
+        await self._fabric.unplug(network_of(self._store, instance), instance.id)
+        await self._driver.remove(instance.id)
+        with self._store.transaction():
+            self._instances.forget(instance.id)
+
+    def _became(self, before: Instance, status: Instance.Status.ValueType) -> None:
+        """Unless another call has decided otherwise meanwhile."""
+        instance = self._store.get(Instance, before.id)
+        if instance is not None and instance.status == before.status:
+            self._instances.move(before.id, status)
+
+    def _spec(self, instance: Instance) -> Machine:
+        boot = self._store.must(Disk, instance.boot_disk.disk_id)
+        return Machine(
+            id=instance.id,
+            hostname=instance.fqdn.split(".")[0],
+            image=self._files.base_of(boot),
+            boot_disk=self._home.disk(boot.id),
+            boot_disk_size=boot.size,
+            cores=instance.resources.cores,
+            core_fraction=instance.resources.core_fraction,
+            memory=instance.resources.memory,
+            netns=self._fabric.netns_of(instance.id),
+            disks=tuple(DataDisk(disk.device_name, self._home.disk(disk.disk_id)) for disk in instance.secondary_disks),
+            wants_host_users=instance.metadata.get(USERS) == HOST,
+        )

@@ -1,0 +1,1 @@
+"""Snapshots: copies of disks, each of one moment."""

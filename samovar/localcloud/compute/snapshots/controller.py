@@ -1,0 +1,120 @@
+"""Brings snapshots that are CREATING to READY: their files are copied while the disk stands still.
+
+A daemon that is killed meanwhile leaves a snapshot that is CREATING; the next one begins anew.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import structlog
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
+
+from samovar.core.errors import HostError
+from samovar.localcloud.compute.disks.controller import Files
+from samovar.localcloud.compute.disks.rpc import is_layered
+from samovar.localcloud.compute.snapshots.model import remember
+from samovar.localcloud.compute.snapshots.rpc import TITLE
+from samovar.localcloud.disk_images.spec import Maker
+from samovar.localcloud.failures import reason_of
+from samovar.localcloud.home import Home
+from samovar.localcloud.machines.freeze import NotStill
+from samovar.localcloud.machines.spec import MachineDriver
+from samovar.localcloud.operations.controller import REASON
+from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.reconcile import Workers
+from samovar.localcloud.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 3
+"""A machine that starts or stops while its disk is copied makes one of them fail."""
+FREEZING = "snapshot.freezing"
+"""A note: the machine whose disk is to stand still. Who finds it at the start follows a daemon that was killed."""
+
+
+class Snapshots:
+    """One worker a snapshot."""
+
+    def __init__(
+        self,
+        store: Store,
+        home: Home,
+        operations: Operations,
+        maker: Maker,
+        driver: MachineDriver,
+        files: Files,
+        workers: Workers,
+    ) -> None:
+        self._store = store
+        self._home = home
+        self._operations = operations
+        self._maker = maker
+        self._driver = driver
+        self._files = files
+        self._workers = workers
+
+    async def step(self) -> None:
+        for snapshot in self._store.all(Snapshot):
+            if snapshot.status == Snapshot.CREATING and not self._workers.busy(snapshot.id):
+                self._workers.start(snapshot.id, self._create(snapshot))
+
+    async def _create(self, snapshot: Snapshot) -> None:
+        out, status = self._home.snapshot(snapshot.id), Snapshot.READY
+        try:
+            if not out.exists():
+                await self._take(snapshot, out)
+        except Exception as error:  # whatever it is, whoever asked for the snapshot is told
+            log.exception("a snapshot could not be taken", snapshot=snapshot.id)
+            self._store.note(snapshot.id, REASON, reason_of(error))
+            status = Snapshot.ERROR
+        with self._store.transaction():
+            snapshot = self._store.must(Snapshot, snapshot.id)
+            snapshot.status = status
+            snapshot.storage_size = out.stat().st_blocks * 512 if out.exists() else 0
+            self._store.put(snapshot)
+            self._store.forget(snapshot.id, FREEZING)
+
+    async def _take(self, snapshot: Snapshot, out: Path) -> None:
+        disk = self._store.get(Disk, snapshot.source_disk_id)
+        if disk is None:
+            raise HostError(f"the disk {snapshot.source_disk_id} was deleted")
+        self._thaw(snapshot, disk)
+        if not is_layered(self._store, disk):
+            await self._copied(snapshot, await self._files.whole(disk), out)
+        elif self._home.disk(disk.id).exists():
+            layer = out.with_suffix(".layer.new")
+            await self._copied(snapshot, self._home.disk(disk.id), layer)
+            await self._maker.merged(await self._files.base(disk), layer, out)
+            layer.unlink()
+        else:
+            os.link(await self._files.base(disk), out)
+
+    async def _copied(self, snapshot: Snapshot, source: Path, out: Path) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._copied_once(snapshot, source, out)
+            except NotStill as error:
+                log.warning("a disk did not stand still", snapshot=snapshot.id, attempt=attempt, error=str(error))
+                if attempt == ATTEMPTS:
+                    raise
+        return None
+
+    async def _copied_once(self, snapshot: Snapshot, source: Path, out: Path) -> None:
+        """The machine is asked for each time: it may have been started or stopped meanwhile."""
+        disk = self._store.must(Disk, snapshot.source_disk_id)
+        machine_id = disk.instance_ids[0] if disk.instance_ids else ""
+        self._store.note(snapshot.id, FREEZING, machine_id)
+        seconds = await self._maker.consistent(source, out, self._driver.still(machine_id, source))
+        self._store.forget(snapshot.id, FREEZING)
+        if seconds:
+            remember(self._store, snapshot.storage_size, seconds)
+            self._operations.describe(snapshot.id, f"{TITLE}: nothing was written to the disk for {seconds:.2f} s")
+            log.info("took a snapshot", snapshot=snapshot.id, seconds=seconds)
+
+    def _thaw(self, snapshot: Snapshot, disk: Disk) -> None:
+        """For the daemon before this one."""
+        if machine_id := self._store.noted(snapshot.id, FREEZING):
+            self._driver.thaw(machine_id, self._home.disk(disk.id))

@@ -1,0 +1,1 @@
+"""Zones and types of disk: there is a fixed list of each."""

@@ -1,0 +1,42 @@
+"""yandex.cloud.compute: what there is to choose from, zones and types of disk."""
+
+from __future__ import annotations
+
+from yandex.cloud.compute.v1 import disk_type_service_pb2 as disk_types
+from yandex.cloud.compute.v1 import zone_service_pb2 as zones
+from yandex.cloud.compute.v1.disk_type_pb2 import DiskType
+from yandex.cloud.compute.v1.zone_pb2 import Zone
+
+from samovar.localcloud.api.errors import not_found
+from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.compute.instances.rpc import REGION
+from samovar.localcloud.resources.model import page
+
+ZONES = tuple(f"{REGION}-{letter}" for letter in "abd")
+DISK_TYPES = ("network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3")
+
+
+class ZoneService:
+    """All zones are up, all on this machine."""
+
+    def Get(self, request: zones.GetZoneRequest, _: Caller) -> Zone:
+        if request.zone_id not in ZONES:
+            raise not_found("Zone", request.zone_id)
+        return Zone(id=request.zone_id, region_id=REGION, status=Zone.UP)
+
+    def List(self, request: zones.ListZonesRequest, _: Caller) -> zones.ListZonesResponse:
+        found = [Zone(id=zone, region_id=REGION, status=Zone.UP) for zone in ZONES]
+        return page(request, zones.ListZonesResponse(), "zones", found)
+
+
+class DiskTypeService:
+    """Types differ in name alone here."""
+
+    def Get(self, request: disk_types.GetDiskTypeRequest, _: Caller) -> DiskType:
+        if request.disk_type_id not in DISK_TYPES:
+            raise not_found("DiskType", request.disk_type_id)
+        return DiskType(id=request.disk_type_id, zone_ids=ZONES)
+
+    def List(self, request: disk_types.ListDiskTypesRequest, _: Caller) -> disk_types.ListDiskTypesResponse:
+        found = [DiskType(id=disk_type, zone_ids=ZONES) for disk_type in DISK_TYPES]
+        return page(request, disk_types.ListDiskTypesResponse(), "disk_types", found)

@@ -1,0 +1,1 @@
+"""The package yandex.cloud.endpoint: the addresses at which the services answer."""

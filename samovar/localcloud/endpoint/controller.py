@@ -1,0 +1,61 @@
+"""Answers with the API's REST form inside every network: what machines that have a way out ask for tokens and secrets.
+
+Only the API: image storage and the local hand are the operator's, and any machine's token would open them.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+from samovar.localcloud.network.names import API, API_PORT
+from samovar.localcloud.network.spec import Fabric
+from samovar.localcloud.vpc.networks.controller import Networks
+
+
+class Site(Protocol):
+    """A server at one socket."""
+
+    async def stop(self) -> None: ...
+
+
+class Server(Protocol):
+    """What answers, at as many sockets as it is given."""
+
+    async def answer_at(self, sock: socket.socket, network: str) -> Site: ...
+
+    async def close(self) -> None: ...
+
+
+class InnerApi:
+    """One socket a network, in that network's own namespace."""
+
+    def __init__(self, fabric: Fabric, networks: Networks) -> None:
+        self._fabric = fabric
+        self._networks = networks
+        self._server: Server | None = None
+        self._sites: dict[str, Site] = {}
+
+    def answer_by(self, server: Server) -> None:
+        """From now on `server` answers in every network."""
+        self._server = server
+
+    async def step(self) -> None:
+        up = {network.id for network in self._networks.up()}
+        for gone in self._sites.keys() - up:
+            await self._sites.pop(gone).stop()
+        if self._server:
+            for network_id in up - self._sites.keys():
+                self._sites[network_id] = await self._server.answer_at(self._socket_in(network_id), network_id)
+
+    async def close(self) -> None:
+        """The server is closed with its sites."""
+        self._sites.clear()
+        if self._server:
+            await self._server.close()
+
+    def _socket_in(self, network_id: str) -> socket.socket:
+        sock = self._fabric.socket_in(network_id, socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((str(API), API_PORT))
+        return sock

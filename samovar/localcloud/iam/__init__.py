@@ -1,0 +1,1 @@
+"""The package yandex.cloud.iam.v1: service accounts, keys, tokens and roles."""

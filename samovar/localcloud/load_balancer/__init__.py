@@ -1,0 +1,1 @@
+"""The package yandex.cloud.loadbalancer.v1."""

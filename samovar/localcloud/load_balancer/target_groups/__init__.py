@@ -1,0 +1,1 @@
+"""Target groups: the addresses that balancers send to."""

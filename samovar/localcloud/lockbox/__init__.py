@@ -1,0 +1,1 @@
+"""The package yandex.cloud.lockbox.v1: secrets and what they hold."""

@@ -1,0 +1,1 @@
+"""The package yandex.cloud.operation: operations, and what brings them to their end."""

@@ -1,0 +1,108 @@
+"""Operations: what a mutating call answers with, done at once or waiting for a resource to reach a goal.
+
+An operation that is not done names in a note the resource and the goal that it waits for, so that it is followed
+again after the daemon was killed. `operations.controller` follows it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+from google.rpc.status_pb2 import Status
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from samovar.localcloud import clock
+from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.clock import now
+from samovar.localcloud.store.ids import new_id
+from samovar.localcloud.store.store import Store, Stored, kind_of
+
+WAITS_FOR = "operation.waits_for"
+RESOURCE = "operation.resource"
+KEPT = 7 * 86400.0
+"""Seconds for which an operation that is done can be asked for."""
+
+
+class Goal(StrEnum):
+    """What an operation may wait for a resource to be."""
+
+    READY = "ready"
+    RUNNING = "running"
+    RESTARTED = "restarted"
+    STOPPED = "stopped"
+    SETTLED = "settled"
+    GONE = "gone"
+
+
+class Operations:
+    """Makes operations and brings them to their end."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def done(self, caller: Caller, description: str, metadata: Message, response: Message) -> Operation:
+        """An operation that is done in its first answer."""
+        operation = self._new(caller, description, metadata)
+        operation.done = True
+        operation.response.Pack(response)
+        return self._keep(operation, response)
+
+    def gone(self, caller: Caller, description: str, metadata: Message) -> Operation:
+        """The same for a deletion, which answers with nothing."""
+        return self.done(caller, description, metadata, Empty())
+
+    def waiting(self, caller: Caller, description: str, metadata: Message, resource: Stored, goal: Goal) -> Operation:
+        """An operation that ends when `resource` reaches `goal`, or fails with it."""
+        operation = self._keep(self._new(caller, description, metadata), resource)
+        waits_for = {"kind": kind_of(type(resource)), "id": resource.id, "goal": goal.value}
+        self._store.note(operation.id, WAITS_FOR, waits_for)
+        return operation
+
+    def pending(self) -> dict[str, dict[str, str]]:
+        """What each operation that is not done waits for, by operation id: `kind`, `id`, `goal`."""
+        return self._store.all_noted(WAITS_FOR)
+
+    def finish(self, operation_id: str, outcome: Message) -> None:
+        """Ends a pending operation with its response, or with a google.rpc.Status as its error."""
+        operation = self._store.must(Operation, operation_id)
+        operation.done = True
+        clock.set_now(operation.modified_at)
+        if isinstance(outcome, Status):
+            operation.error.CopyFrom(outcome)
+        else:
+            operation.response.Pack(outcome)
+        self._store.put(operation)
+        self._store.expire(operation_id, now() + KEPT)
+        self._store.forget(operation_id, WAITS_FOR)
+
+    def describe(self, resource_id: str, description: str) -> None:
+        """Says more of what is under way with a resource."""
+        for operation_id, waits_for in self.pending().items():
+            if waits_for["id"] == resource_id:
+                operation = self._store.must(Operation, operation_id)
+                operation.description = description
+                self._store.put(operation)
+
+    def of_resource(self, resource_id: str) -> list[Operation]:
+        """The operations on one resource, the newest first."""
+        ids = self._store.ids_noted(RESOURCE, resource_id)
+        found = [self._store.must(Operation, operation_id) for operation_id in ids]
+        return sorted(found, key=lambda operation: operation.created_at.ToNanoseconds(), reverse=True)
+
+    def _new(self, caller: Caller, description: str, metadata: Message) -> Operation:
+        operation = Operation(id=new_id("operation"), description=description, created_by=caller.subject)
+        clock.set_now(operation.created_at)
+        operation.modified_at.CopyFrom(operation.created_at)
+        operation.metadata.Pack(metadata)
+        return operation
+
+    def _keep(self, operation: Operation, resource: Any) -> Operation:
+        self._store.put(operation)
+        if operation.done:
+            self._store.expire(operation.id, now() + KEPT)
+        if resource_id := getattr(resource, "id", ""):
+            self._store.note(operation.id, RESOURCE, resource_id)
+        return operation

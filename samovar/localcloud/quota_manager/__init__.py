@@ -1,0 +1,1 @@
+"""The package yandex.cloud.quotamanager.v1: the quotas of the cloud."""

@@ -1,0 +1,1 @@
+"""The package yandex.cloud.resourcemanager.v1: the one cloud and its folder."""

@@ -1,0 +1,1 @@
+"""The package yandex.cloud.vpc.v1: networks and what belongs to them."""

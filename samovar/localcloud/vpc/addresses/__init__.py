@@ -1,0 +1,1 @@
+"""Addresses: which are reserved, which are in use, and which are free."""
