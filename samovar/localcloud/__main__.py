@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from samovar.core.errors import ExitCode, HostError, SamovarError
-from samovar.localcloud.home import Home, QuotaSet
+from samovar.localcloud.home.home import Home, QuotaSet
 from samovar.localcloud.simulated.choice import Machines, Simulation, choose, simulation_of
 from samovar.localcloud.simulated.clock import SimulatedLoop
 
@@ -45,7 +45,7 @@ def main() -> int:
 
 def _act(home: Home, arguments: argparse.Namespace) -> None:
     simulation = choose(home, arguments.machines, arguments.speed)
-    from samovar.localcloud import daemon, offline  # noqa: PLC0415 - what they import takes longer than to refuse
+    from samovar.localcloud.daemon import daemon, offline  # noqa: PLC0415 - what they import takes longer than to refuse
 
     if arguments.show:
         sys.stdout.write(json.dumps({"machines": offline.running_machines(home)}))

@@ -52,10 +52,11 @@ from samovar.localcloud.compute.instances.rpc import InstanceService
 from samovar.localcloud.compute.snapshots.controller import Snapshots
 from samovar.localcloud.compute.snapshots.rpc import SnapshotService
 from samovar.localcloud.compute.zones.rpc import DiskTypeService, ZoneService
-from samovar.localcloud.disk_images.spec import Maker
+from samovar.localcloud.disks.model import Maker
 from samovar.localcloud.endpoint.controller import InnerApi
 from samovar.localcloud.endpoint.rpc import ApiEndpointService
-from samovar.localcloud.home import Home
+from samovar.localcloud.home.home import Home
+from samovar.localcloud.home.quarantine import Quarantine
 from samovar.localcloud.iam.authorization import Access
 from samovar.localcloud.iam.rpc import IamTokenService, KeyService, ServiceAccountService
 from samovar.localcloud.load_balancer.network_load_balancers.controller import HEALTHY, Balancers
@@ -63,14 +64,13 @@ from samovar.localcloud.load_balancer.network_load_balancers.rpc import NetworkL
 from samovar.localcloud.load_balancer.target_groups.rpc import TargetGroupService
 from samovar.localcloud.lockbox.payload import PayloadService
 from samovar.localcloud.lockbox.rpc import SecretService
-from samovar.localcloud.machines.spec import MachineDriver
-from samovar.localcloud.network.spec import Fabric
+from samovar.localcloud.machines.model import MachineDriver
+from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.notices import Notices
 from samovar.localcloud.operations.controller import Follower
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.operations.retention import Retention
 from samovar.localcloud.operations.rpc import OperationService
-from samovar.localcloud.quarantine import Quarantine
 from samovar.localcloud.quota_manager.rpc import QuotaLimitService
 from samovar.localcloud.reconcile import Loop, Workers, in_turn
 from samovar.localcloud.resource_manager.rpc import CloudService, FolderService

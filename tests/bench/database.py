@@ -15,7 +15,7 @@ from typing import Any
 from samovar.core.output import PlainTalk
 from samovar.core.paths import ROOT
 from samovar.images.local_builder import bake_local
-from samovar.localcloud.machines.spec import Machine
+from samovar.localcloud.machines.model import Machine
 from tests.bench.figure import Figure, seconds
 from tests.support.lan import MIB, Lan, lan
 

@@ -30,8 +30,8 @@ from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateS
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.errors import HostError
-from samovar.localcloud.machines.spec import Observed
-from samovar.localcloud.network.spec import Network
+from samovar.localcloud.machines.model import Observed
+from samovar.localcloud.network.model import Network
 from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import image, machine, reached
 from tests.support.simulated import RunningCloud

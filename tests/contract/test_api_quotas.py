@@ -26,7 +26,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateS
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.home import QuotaSet
+from samovar.localcloud.home.home import QuotaSet
 from samovar.localcloud.quota_manager.model import GIB, QUOTAS, SIZES, check_sizes, choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.rest import Rest

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from samovar.localcloud.api.routes import bindings_of
-from samovar.localcloud.ports import listen
+from samovar.localcloud.sockets.ports import listen
 from tests.support.calls import account, grant
 from tests.support.rest import Rest
 from tests.support.simulated import RunningCloud

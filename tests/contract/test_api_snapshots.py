@@ -33,8 +33,8 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.errors import HostError
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.home import QuotaSet
-from samovar.localcloud.machines.freeze import NotStill
+from samovar.localcloud.disks.freeze import NotStill
+from samovar.localcloud.home.home import QuotaSet
 from samovar.localcloud.quota_manager.model import check_quota, check_sizes, choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.calls import account, binding, code_of, grant

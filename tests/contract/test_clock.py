@@ -11,8 +11,8 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ManagedInst
 
 from samovar.core.errors import HostError
 from samovar.localcloud.api.pki import ensure_pki
-from samovar.localcloud.machines.spec import Machine
-from samovar.localcloud.store.backups import KEPT, Backups
+from samovar.localcloud.home.backups import KEPT, Backups
+from samovar.localcloud.machines.model import Machine
 from samovar.localcloud.store.store import Store
 from tests.support.group_client import Groups, until
 from tests.support.simulated import RunningCloud

@@ -17,7 +17,7 @@ import pytest
 
 from samovar.core.errors import ExitCode
 from samovar.core.paths import ROOT
-from samovar.localcloud.home import Home, QuotaSet
+from samovar.localcloud.home.home import Home, QuotaSet
 from samovar.localcloud.quota_manager.model import NOTE
 from samovar.localcloud.store.store import Store
 from tests.support.tool import Cli

@@ -19,8 +19,8 @@ from samovar.cloud.connection import Access
 from samovar.cloud.local_daemon import Daemon
 from samovar.core.errors import ExitCode, HostError
 from samovar.core.waiting import Pending, wait_for
-from samovar.localcloud.allocation import CLAIMS
 from samovar.localcloud.api.pki import ensure_pki
+from samovar.localcloud.home.numbers import CLAIMS
 from samovar.localcloud.network import namespaces
 from tests.support.tool import Cli
 

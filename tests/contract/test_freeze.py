@@ -17,17 +17,17 @@ import pytest
 from samovar.core.errors import HostError
 from samovar.core.paths import ROOT
 from samovar.core.process import run
-from samovar.localcloud.disk_images.maker import HostMaker
-from samovar.localcloud.machines import freeze
-from samovar.localcloud.machines.freeze import Mount, NotStill, Standstill, still
-from samovar.localcloud.machines.loop_devices import attached
+from samovar.localcloud.disks import freeze
+from samovar.localcloud.disks.builder import HostMaker
+from samovar.localcloud.disks.freeze import Mount, NotStill, Standstill, still
+from samovar.localcloud.disks.loop_devices import attached
 from tests.support.frozen import Guest, counted, formatted, writing_guest
 
 ATTEMPTS = 20
 HOLDER = """
 import asyncio, sys
 from pathlib import Path
-from samovar.localcloud.machines.freeze import still
+from samovar.localcloud.disks.freeze import still
 async def hold():
     async with still(Path(sys.argv[1]), Path(sys.argv[2])):
         print("frozen", flush=True)

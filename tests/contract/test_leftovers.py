@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from samovar.core.process import run
-from samovar.localcloud.machines.loop_devices import attached
+from samovar.localcloud.disks.loop_devices import attached
 from tests.e2e.leftovers import leftovers
 from tests.support.lab import Lab, network
 

@@ -16,8 +16,8 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from samovar.core.errors import ExitCode
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, Host, power_on, running
-from samovar.localcloud.home import Home
-from samovar.localcloud.machines.spec import Observed
+from samovar.localcloud.home.home import Home
+from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.host import NUMBER
 from samovar.localcloud.simulated.machines import SimulatedDriver

@@ -21,7 +21,7 @@ from aiohttp import ClientSession
 
 from samovar.agent import notify
 from samovar.agent.errors import Wrong
-from samovar.localcloud.metadata.machine import Interface, MachineMetadata, Options, Token
+from samovar.localcloud.metadata.model import Interface, MachineMetadata, Options, Token
 from samovar.localcloud.metadata.server import MetadataServer
 from tests.support.node import Node
 

@@ -13,8 +13,8 @@ import pytest
 
 from samovar.core.process import run_async
 from samovar.localcloud.network.health_checks import Health, HealthCheck, Prober, Status, Target
+from samovar.localcloud.network.model import Forward, Network, Nic, Subnet, Transport
 from samovar.localcloud.network.names import HEALTH_CHECKS
-from samovar.localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
 from tests.support.lab import (
     PATIENCE,
     PORT,

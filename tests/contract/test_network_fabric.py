@@ -11,12 +11,13 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from samovar.core import proc
 from samovar.core.process import run_async
 from samovar.localcloud.network import dnsmasq, namespaces
-from samovar.localcloud.network.dnsmasq_config import Files
+from samovar.localcloud.network.dnsmasq import Files
 from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.model import Network
 from samovar.localcloud.network.names import NETNS_DIR
-from samovar.localcloud.network.spec import Network
 from tests.support.lab import (
     PORT,
     SILENCE,
@@ -140,7 +141,7 @@ async def test_a_name_server_that_died_is_started_by_the_next_call(lab: Lab) -> 
     await lab.fabric.apply(network(10))
     pid = dnsmasq.serving(Files(lab.folder / "net-a"))
     assert pid
-    await dnsmasq.end(pid)
+    await asyncio.to_thread(proc.terminate, pid)
     await lab.fabric.apply(network(10))
     assert (await lease(lab, machine(10)))["address"] == bytes((10, 30, 0, 10))
 

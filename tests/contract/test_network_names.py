@@ -12,11 +12,11 @@ from unittest.mock import Mock
 import pytest
 
 from samovar.core.process import run_async
-from samovar.localcloud.network import confined, dnsmasq
-from samovar.localcloud.network.dnsmasq_config import Files
+from samovar.localcloud.network import dnsmasq, server_process
+from samovar.localcloud.network.dnsmasq import Files
 from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.model import Nic, Subnet
 from samovar.localcloud.network.names import gateway
-from samovar.localcloud.network.spec import Nic, Subnet
 from tests.support.lab import (
     SUBNET,
     Lab,
@@ -101,8 +101,8 @@ async def test_the_name_server_runs_as_a_user_of_its_own_and_still_reads_what_ch
     pid = dnsmasq.serving(Files(lab.folder / "net-a"))
     assert pid
     running = privileges(pid)
-    assert running.users == {getpwnam(confined.DNSMASQ_USER).pw_uid}
-    assert running.groups == {confined.GROUP_ID}
+    assert running.users == {getpwnam(server_process.DNSMASQ_USER).pw_uid}
+    assert running.groups == {server_process.GROUP_ID}
     assert running.capabilities <= {"net_admin", "net_bind_service", "net_raw"}
     assert lab.folder.stat().st_mode & 0o077 == 0
     await lab.fabric.apply(network(10, 11))

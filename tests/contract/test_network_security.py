@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from samovar.localcloud.connections import BY_MACHINE
-from samovar.localcloud.metadata.machine import Token
+from samovar.localcloud.metadata.model import Token
 from samovar.localcloud.metadata.server import MetadataServer
-from samovar.localcloud.network.health_checks import HealthCheck, Target, probe
+from samovar.localcloud.network.health_checks import HealthCheck, Target
+from samovar.localcloud.network.model import Direction, Network, Rule, SecurityGroup
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES, METADATA
-from samovar.localcloud.network.spec import Direction, Network, Rule, SecurityGroup
+from samovar.localcloud.network.probes import probe
+from samovar.localcloud.sockets.connections import BY_MACHINE
 from tests.support.lab import (
     PATIENCE,
     PORT,

@@ -15,9 +15,9 @@ import pytest
 
 from samovar.core.process import run_async
 from samovar.localcloud.network import namespaces
+from samovar.localcloud.network.model import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import METADATA
-from samovar.localcloud.network.rules import ruleset
-from samovar.localcloud.network.spec import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
+from samovar.localcloud.network.nftables import ruleset
 from tests.support.lab import (
     PATIENCE,
     PORT,

@@ -19,6 +19,7 @@ from yandex.cloud.vpc.v1.network_pb2 import Network as VpcNetwork
 from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
+from samovar.core import proc
 from samovar.core.process import run_async
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.pki import Pki, ensure_pki
@@ -27,11 +28,10 @@ from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.compute.zones.rpc import ZoneService
 from samovar.localcloud.endpoint.controller import InnerApi
 from samovar.localcloud.iam.authorization import Access
-from samovar.localcloud.network import confined, dnsmasq, egress
+from samovar.localcloud.network import egress, server_process
 from samovar.localcloud.network.fabric import KernelFabric
-from samovar.localcloud.network.mirrors import Mirror
+from samovar.localcloud.network.model import Direction, Mirror, Network, Rule, SecurityGroup
 from samovar.localcloud.network.names import API, API_PORT
-from samovar.localcloud.network.spec import Direction, Network, Rule, SecurityGroup
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.controller import Networks
 from samovar.localcloud.vpc.networks.rpc import INDEX
@@ -223,8 +223,8 @@ async def test_the_way_out_runs_as_a_user_of_its_own_bounded_by_seccomp(abroad: 
     await abroad.boot(*net.nics)
     assert await greeted(abroad, "m10", NAMES[0])
     running = privileges(int((abroad.folder / net.id / egress.PID).read_text()))
-    assert running.users == {confined.PASTA_UID}
-    assert running.groups == {confined.GROUP_ID}
+    assert running.users == {server_process.PASTA_UID}
+    assert running.groups == {server_process.GROUP_ID}
     assert running.capabilities <= {"sys_admin"}
     assert running.filtered
 
@@ -236,7 +236,7 @@ async def test_the_way_out_is_closed_with_the_last_machine_that_had_it_and_opene
     await abroad.fabric.apply(net)
     await abroad.boot(*net.nics)
     pid = int((abroad.folder / net.id / egress.PID).read_text())
-    await dnsmasq.end(pid)
+    await asyncio.to_thread(proc.terminate, pid)
     assert not await greeted(abroad, "m10", NAMES[0])
     await abroad.fabric.apply(net)
     assert await greeted(abroad, "m10", NAMES[0])

@@ -20,7 +20,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 
 from samovar.agent.errors import Away, Wrong
 from samovar.cloudinit.metadata import Api, instance_metadata
-from samovar.localcloud.metadata.machine import Interface, MachineMetadata, Token
+from samovar.localcloud.metadata.model import Interface, MachineMetadata, Token
 from samovar.localcloud.metadata.server import MetadataServer
 from tests.support.calls import account, binding
 from tests.support.node import Node

@@ -20,7 +20,7 @@ from samovar.cloud.credentials import PROFILES, find_access
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError
-from samovar.localcloud.home import QuotaSet
+from samovar.localcloud.home.home import QuotaSet
 from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.calls import account, grant

@@ -15,7 +15,7 @@ import pytest
 from images.standin.identity import log_folder, port
 from samovar.core.output import PlainTalk
 from samovar.images.local_builder import bake_local
-from samovar.localcloud.machines.spec import Machine
+from samovar.localcloud.machines.model import Machine
 from tests.support.asker import Asker, Kind, asking
 from tests.support.evidence import collect
 from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan

@@ -15,7 +15,7 @@ from images.standin.identity import log_folder, port
 from samovar.core.output import PlainTalk
 from samovar.core.process import run
 from samovar.images.local_builder import bake_local
-from samovar.localcloud.machines.spec import DataDisk, Machine
+from samovar.localcloud.machines.model import DataDisk, Machine
 from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan
 
 EMAIL = "images@example.com"

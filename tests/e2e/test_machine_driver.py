@@ -16,7 +16,7 @@ from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.process import run, run_async
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from samovar.localcloud.machines import console_log
-from samovar.localcloud.machines.spec import Observed
+from samovar.localcloud.machines.model import Observed
 from tests.e2e.leftovers import leftovers
 from tests.support.driven import MIB, SLOW, Cloud
 
@@ -218,7 +218,7 @@ import asyncio, os, pathlib
 from pathlib import PosixPath
 from samovar.localcloud.machines import console_log
 from samovar.localcloud.machines.driver import NspawnDriver
-from samovar.localcloud.machines.spec import Machine
+from samovar.localcloud.machines.model import Machine
 driver = NspawnDriver(pathlib.Path({str(cloud.home / "machines")!r}), {cloud.prefix!r})
 asyncio.run(driver.start({machine!r}))
 os.kill(os.getpid(), 9)

@@ -13,9 +13,8 @@ import pytest
 from samovar.core.errors import ProcessFailed
 from samovar.core.process import run
 from samovar.core.waiting import Pending, wait_for_async
-from samovar.localcloud.disk_images.maker import HostMaker
-from samovar.localcloud.machines.guest_proc import TASKS
-from samovar.localcloud.machines.nspawn import DESCRIPTORS
+from samovar.localcloud.disks.builder import HostMaker
+from samovar.localcloud.machines.nspawn import DESCRIPTORS, TASKS
 from tests.support.driven import SLOW, Cloud
 from tests.support.privileges import privileges
 

@@ -9,7 +9,7 @@ from samovar.core.errors import ProcessFailed
 from samovar.core.process import run
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.machines.driver import NspawnDriver
-from samovar.localcloud.machines.spec import DataDisk, Machine
+from samovar.localcloud.machines.model import DataDisk, Machine
 
 MIB = 1 << 20
 SLOW = 60

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samovar.core.process import run
-from samovar.localcloud.machines.loop_devices import attached
+from samovar.localcloud.disks.loop_devices import attached
 
 SIZE = 1 << 30
 BALLAST = 64 << 20

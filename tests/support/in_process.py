@@ -51,9 +51,9 @@ from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateS
 
 from samovar.localcloud.api.pipeline import Call
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.bootstrap import ensure_operator
 from samovar.localcloud.cloud import Cloud, running
-from samovar.localcloud.home import Home
+from samovar.localcloud.daemon.bootstrap import ensure_operator
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.simulated.host import simulated_host
 from samovar.localcloud.simulated.machines import Pace, SimulatedDriver
 from samovar.localcloud.store.store import Store

@@ -18,9 +18,9 @@ import pytest
 
 from samovar.core.process import run_async
 from samovar.localcloud.network import namespaces
+from samovar.localcloud.network.egress import Mirrors
 from samovar.localcloud.network.fabric import KernelFabric
-from samovar.localcloud.network.mirrors import Mirror, Mirrors
-from samovar.localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+from samovar.localcloud.network.model import Forward, Mirror, Network, Nic, Subnet, Transport
 
 SUBNET = Subnet("subnet-a", 1, IPv4Network("10.30.0.0/24"))
 VIP = IPv4Address("10.30.0.100")

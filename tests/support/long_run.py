@@ -21,7 +21,7 @@ from yandex.cloud.compute.v1.instance_service_pb2 import ListInstancesRequest
 from yandex.cloud.lockbox.v1.secret_service_pb2 import CreateSecretMetadata, CreateSecretRequest, DeleteSecretRequest
 
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.home import Home
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.simulated.clock import SimulatedLoop
 from samovar.localcloud.simulated.machines import Pace
 from tests.support.in_process import ZONE, InProcess, Service, in_process, service, until

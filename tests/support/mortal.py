@@ -19,13 +19,13 @@ from google.protobuf.message import Message
 
 from samovar.localcloud.api.pipeline import Call
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.bootstrap import Operator, ensure_operator
 from samovar.localcloud.cloud import Cloud, Host, running
-from samovar.localcloud.home import Home
-from samovar.localcloud.machines.freeze import Standstill
-from samovar.localcloud.machines.spec import Machine, Observed
-from samovar.localcloud.network.spec import Network
-from samovar.localcloud.orphans import settle_files
+from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
+from samovar.localcloud.disks.freeze import Standstill
+from samovar.localcloud.home.home import Home
+from samovar.localcloud.home.quarantine import settle_files
+from samovar.localcloud.machines.model import Machine, Observed
+from samovar.localcloud.network.model import Network
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.host import NUMBER
 from samovar.localcloud.simulated.machines import SimulatedDriver

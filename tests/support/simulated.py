@@ -18,14 +18,14 @@ from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.api.rest_server import RestServer, make_rest_server
 from samovar.localcloud.api.storage import Storage
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.bootstrap import ensure_operator
 from samovar.localcloud.cloud import Cloud, Host, running
-from samovar.localcloud.home import Endpoint, Home
-from samovar.localcloud.ports import listen
+from samovar.localcloud.daemon.bootstrap import ensure_operator
+from samovar.localcloud.home.home import Endpoint, Home
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.host import NUMBER
 from samovar.localcloud.simulated.machines import SimulatedDriver
 from samovar.localcloud.simulated.maker import SimulatedMaker
+from samovar.localcloud.sockets.ports import listen
 from samovar.localcloud.store.store import Store
 
 

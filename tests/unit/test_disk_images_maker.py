@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.localcloud.disk_images.maker import HostMaker
+from samovar.localcloud.disks.builder import HostMaker
 
 
 async def test_a_copy_has_its_name_once_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,9 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from samovar.localcloud import connections, descriptors, listener
-from samovar.localcloud.connections import ROOT, Connections, Source, source_of, user_of
-from samovar.localcloud.limited_log import LimitedLog
-from samovar.localcloud.listener import Listener
+from samovar.localcloud.sockets import connections, listener
+from samovar.localcloud.sockets.connections import ROOT, Connections, Source, source_of, user_of
+from samovar.localcloud.sockets.listener import LimitedLog, Listener
 
 PATIENCE = 10.0
 MACHINE = Source("net 10.0.0.5", 4)
@@ -169,10 +168,10 @@ def test_the_soft_limit_is_raised_to_the_hard_one_and_shared() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (800, before[1]))
-        assert descriptors.share() == 100
-        assert descriptors.raise_limit() == before[1]
+        assert connections.share() == 100
+        assert connections.raise_limit() == before[1]
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
-        assert descriptors.share() <= descriptors.LARGEST_SHARE
+        assert connections.share() <= connections.LARGEST_SHARE
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from samovar.core.paths import ROOT
-from samovar.localcloud.log_file import LIMIT
+from samovar.localcloud.daemon.log_file import LIMIT
 
 SPEAKER = """
 import os, sys
 from pathlib import Path
-from samovar.localcloud.log_file import take_over_stderr
+from samovar.localcloud.daemon.log_file import take_over_stderr
 log = take_over_stderr(Path(sys.argv[1]))
 for number in range(200_000):
     print(f"line {number} " + "x" * 80, file=sys.stderr)

@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from samovar.localcloud.machines import cgroupfs, host, systemd
-from samovar.localcloud.machines.cgroupfs import ByHand
+from samovar.localcloud.machines import supervisors
+from samovar.localcloud.machines.model import BlockDevice, Machine
 from samovar.localcloud.machines.nspawn import arguments
-from samovar.localcloud.machines.spec import Machine
-from samovar.localcloud.machines.supervisor import BlockDevice
-from samovar.localcloud.machines.systemd import Systemd
+from samovar.localcloud.machines.supervisors import ByHand, Systemd
 
 MACHINE = Machine(
     id="epd1",
@@ -29,7 +27,7 @@ MACHINE = Machine(
 
 def test_systemd_holds_a_machine_to_its_size_and_its_devices() -> None:
     devices = [BlockDevice(Path("/dev/loop7"), writable=False), BlockDevice(Path("/dev/loop8"), writable=True)]
-    settings = list(systemd._settings(MACHINE, devices))
+    settings = list(supervisors._settings(MACHINE, devices))
     assert {"MemoryMax=268435456", "MemorySwapMax=0", "CPUQuota=40%", "Delegate=yes"} <= set(settings)
     assert {"DevicePolicy=closed", "TasksMax=2048"} <= set(settings)
     assert [line for line in settings if "loop" in line] == ["DeviceAllow=/dev/loop7 r", "DeviceAllow=/dev/loop8 rw"]
@@ -40,7 +38,7 @@ def test_a_cloud_has_a_slice_of_its_own_that_is_in_no_other() -> None:
 
 
 def test_by_hand_all_devices_are_closed_before_any_is_opened() -> None:
-    assert next(cgroupfs._fence_v1([])) == ("devices.deny", "a")
+    assert next(supervisors._fence_v1([])) == ("devices.deny", "a")
 
 
 @pytest.fixture
@@ -99,10 +97,10 @@ async def test_by_hand_cgroup2_holds_the_size_and_the_missing_fence_is_said_once
 
 
 def test_the_host_is_asked_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "SYSTEMD_IS_INIT", tmp_path)
-    assert isinstance(host.keeper_of_this_host("samovar-1"), Systemd)
-    monkeypatch.setattr(host, "SYSTEMD_IS_INIT", tmp_path / "absent")
-    assert isinstance(host.keeper_of_this_host("samovar-1"), ByHand)
+    monkeypatch.setattr(supervisors, "SYSTEMD_IS_INIT", tmp_path)
+    assert isinstance(supervisors.keeper_of_this_host("samovar-1"), Systemd)
+    monkeypatch.setattr(supervisors, "SYSTEMD_IS_INIT", tmp_path / "absent")
+    assert isinstance(supervisors.keeper_of_this_host("samovar-1"), ByHand)
 
 
 def test_a_guest_finds_its_data_disks_by_their_names() -> None:

@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.localcloud.machines.guest_proc import affinity, cpuinfo, meminfo, online
+from samovar.localcloud.machines.nspawn import affinity, cpuinfo, meminfo, online
 
 HOST = "processor\t: 0\nmodel name\t: X\n\nprocessor\t: 1\nmodel name\t: X\n\nprocessor\t: 2\nmodel name\t: X\n\n"
 

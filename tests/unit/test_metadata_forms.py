@@ -8,10 +8,8 @@ from math import inf
 import pytest
 
 from samovar.localcloud.metadata.app import Query, ec2_answer, gce_answer
-from samovar.localcloud.metadata.ec2 import ec2_tree
-from samovar.localcloud.metadata.gce import gce_tree
-from samovar.localcloud.metadata.machine import Disk, Interface, MachineMetadata, Options, Token
-from samovar.localcloud.metadata.tree import Node, is_folder, lookup, names
+from samovar.localcloud.metadata.forms import Node, ec2_tree, gce_tree, is_folder, lookup, names
+from samovar.localcloud.metadata.model import Disk, Interface, MachineMetadata, Options, Token
 
 MACHINE = MachineMetadata(
     id="epd1",

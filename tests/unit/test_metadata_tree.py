@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.localcloud.metadata.tree import (
+from samovar.localcloud.metadata.forms import (
     Node,
     OnDemand,
     PublicKeys,

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.core.errors import HostError
-from samovar.localcloud.network import health_checks
+from samovar.localcloud.network import probes
 from samovar.localcloud.network.health_checks import (
     Health,
     HealthCheck,
@@ -24,11 +24,8 @@ from samovar.localcloud.network.health_checks import (
     Result,
     Status,
     Target,
-    judge,
-    probe,
-    request,
 )
-from samovar.localcloud.network.loop_thread import LoopThread
+from samovar.localcloud.network.probes import LoopThread, judge, probe, request
 
 PASSED, FAILED = Result(passed=True, seen="HTTP 200"), Result(passed=False, seen="HTTP 500")
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -114,7 +111,7 @@ def on_loopback(_network: str, family: socket.AddressFamily, kind: socket.Socket
 
 @pytest.fixture(autouse=True)
 def source_on_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health_checks, "HEALTH_CHECKS", LOOPBACK)
+    monkeypatch.setattr(probes, "HEALTH_CHECKS", LOOPBACK)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from samovar.localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+from samovar.localcloud.network.model import Forward, Network, Nic, Subnet, Transport
 from samovar.localcloud.vpc.networks.controller import lost
 
 A, B = IPv4Address("10.30.0.10"), IPv4Address("10.30.0.11")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from samovar.localcloud.network.dnsmasq_config import Files, records
-from samovar.localcloud.network.mirrors import Mirror, Mirrors, servers
-from samovar.localcloud.network.rules import ruleset
-from samovar.localcloud.network.spec import Network, Nic, Subnet
+from samovar.localcloud.network.dnsmasq import Files, records
+from samovar.localcloud.network.egress import Mirrors, servers
+from samovar.localcloud.network.model import Mirror, Network, Nic, Subnet
+from samovar.localcloud.network.nftables import ruleset
 
 SUBNET = Subnet("s1", 1, IPv4Network("10.30.0.0/24"))
 MIRROR = Mirror("mirror.example.com", 80, (IPv4Address("198.51.100.7"), IPv4Address("198.51.100.8")))

@@ -4,10 +4,9 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from samovar.localcloud.network.dnsmasq_config import Files, Lease, records, release, stale
-from samovar.localcloud.network.ledger import Footprint, read, write
-from samovar.localcloud.network.mirrors import Mirror
-from samovar.localcloud.network.spec import Network, Nic, Subnet
+from samovar.localcloud.network.dnsmasq import Files, Lease, records, release, stale
+from samovar.localcloud.network.fabric import Footprint, read_footprint, write_footprint
+from samovar.localcloud.network.model import Mirror, Network, Nic, Subnet
 
 FILES = Files(Path("/srv/cloud/networks/n"))
 SUBNETS = (Subnet("s1", 1, IPv4Network("10.30.0.0/24")), Subnet("s2", 2, IPv4Network("10.30.1.0/24")))
@@ -62,6 +61,6 @@ def test_a_release_is_the_packet_of_rfc_2131() -> None:
 
 
 def test_what_a_network_left_on_the_host_is_read_back(tmp_path: Path) -> None:
-    assert read(tmp_path / "n") is None
-    write(tmp_path / "n", Footprint(3, {"fhm1": "m123"}))
-    assert read(tmp_path / "n") == Footprint(3, {"fhm1": "m123"})
+    assert read_footprint(tmp_path / "n") is None
+    write_footprint(tmp_path / "n", Footprint(3, {"fhm1": "m123"}))
+    assert read_footprint(tmp_path / "n") == Footprint(3, {"fhm1": "m123"})

@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.localcloud.network.rules import ruleset
-from samovar.localcloud.network.spec import Forward, Network, Nic, Subnet, Transport
+from samovar.localcloud.network.model import Forward, Network, Nic, Subnet, Transport
+from samovar.localcloud.network.nftables import ruleset
 
 SUBNET = Subnet("s1", 1, IPv4Network("10.30.0.0/24"))
 

@@ -15,8 +15,8 @@ from yandex.cloud.vpc.v1.security_group_pb2 import CidrBlocks, PortRange, Securi
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup as VpcSecurityGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
+from samovar.localcloud.network.model import Direction, Forward, Network, Rule, Transport
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES
-from samovar.localcloud.network.spec import Direction, Forward, Network, Rule, Transport
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.network_mapping import _peers, _rule, network_value
 from samovar.localcloud.vpc.networks.rpc import INDEX

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ExitCode, HostError
-from samovar.localcloud.allocation import Claim, Places, claim, claimed
-from samovar.localcloud.numbers import NUMBERS, choose
+from samovar.localcloud.home.numbers import NUMBERS, Claim, Places, choose, claim, claimed
 
 NOTHING: frozenset[int] = frozenset()
 

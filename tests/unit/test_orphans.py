@@ -14,10 +14,9 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
-from samovar.localcloud.home import Home
-from samovar.localcloud.orphans import settle_files
-from samovar.localcloud.quarantine import Quarantine
-from samovar.localcloud.store.backups import KEPT, Backups, open_store
+from samovar.localcloud.home.backups import KEPT, Backups, open_store
+from samovar.localcloud.home.home import Home
+from samovar.localcloud.home.quarantine import Quarantine, settle_files
 from samovar.localcloud.store.files import delete_on_commit, name_on_commit, partial_of
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from samovar.localcloud import clock
-from samovar.localcloud.connections import BY_USER, ROOT, Address, source_of
-from samovar.localcloud.limited_log import LimitedLog
+from samovar.localcloud.sockets.connections import BY_USER, ROOT, Address, source_of
+from samovar.localcloud.sockets.listener import LimitedLog
 
 PERIOD = 0.5
 INTERNET = frozenset({socket.AF_INET, socket.AF_INET6})

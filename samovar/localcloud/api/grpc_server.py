@@ -10,10 +10,10 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.rpc.code_pb2 import Code
 
-from samovar.localcloud import descriptors
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
 from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, is_public, request_class, response_class
 from samovar.localcloud.api.pki import Pki
+from samovar.localcloud.sockets import connections
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MAX_MESSAGE = 4 * 1024 * 1024
@@ -66,7 +66,7 @@ def _parsed(method: MethodDescriptor, sent: bytes) -> Message:
 
 async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:
     """Starts to serve on `address` (host:port)."""
-    server = grpc.aio.server(options=(*OPTIONS, ("grpc.max_allowed_incoming_connections", descriptors.share())))
+    server = grpc.aio.server(options=(*OPTIONS, ("grpc.max_allowed_incoming_connections", connections.share())))
     server.add_generic_rpc_handlers((GrpcForm(api),))
     credentials = grpc.ssl_server_credentials([(pki.key.read_bytes(), pki.certificate.read_bytes())])
     server.add_secure_port(address, credentials)

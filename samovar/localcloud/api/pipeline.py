@@ -24,7 +24,7 @@ from samovar.localcloud.api.constraints import violations
 from samovar.localcloud.api.errors import Refused, unimplemented
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.clock import now
-from samovar.localcloud.limited_log import LimitedLog
+from samovar.localcloud.sockets.listener import LimitedLog
 from samovar.localcloud.store.store import Store, is_full
 
 log = structlog.get_logger(__name__)

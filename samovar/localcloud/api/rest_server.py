@@ -14,8 +14,8 @@ from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.pki import Pki
 from samovar.localcloud.api.transcoding import RestForm, bearer, refusal
-from samovar.localcloud.connections import Connections
-from samovar.localcloud.listener import Listener
+from samovar.localcloud.sockets.connections import Connections
+from samovar.localcloud.sockets.listener import Listener
 
 KEEP_ALIVE = 75.0
 """Seconds that a connection may stay without a request."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import socket
 from typing import Protocol
 
+from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.network.names import API, API_PORT
-from samovar.localcloud.network.spec import Fabric
 from samovar.localcloud.vpc.networks.controller import Networks
 
 

@@ -19,11 +19,11 @@ from samovar.core import user_namespaces
 from samovar.core.errors import HostError, WaitTimeout
 from samovar.core.process import run_async
 from samovar.core.waiting import Pending, wait_for_async
-from samovar.localcloud.machines import cgroups, console, freeze, guest_proc, nspawn, uid_ranges
-from samovar.localcloud.machines.host import keeper_of_this_host
-from samovar.localcloud.machines.loop_devices import attached
-from samovar.localcloud.machines.spec import Machine, Observed
-from samovar.localcloud.machines.supervisor import BlockDevice
+from samovar.localcloud.disks import freeze
+from samovar.localcloud.disks.loop_devices import attached
+from samovar.localcloud.machines import cgroups, console, nspawn, uid_ranges
+from samovar.localcloud.machines.model import BlockDevice, Machine, Observed
+from samovar.localcloud.machines.supervisors import keeper_of_this_host
 
 START_TIMEOUT = 180.0  # seconds; 0.2 on a host at rest, 100 times that for several machines on an emulated one
 KILL_TIMEOUT = 30.0
@@ -119,7 +119,7 @@ class NspawnDriver:
             (folder / mount_point).mkdir(parents=True, exist_ok=True)
         (folder / "exit").unlink(missing_ok=True)
         console.clear(folder / "console")
-        guest_proc.write_guest_files(folder / "size", memory=machine.memory, cores=machine.cores)
+        nspawn.write_guest_files(folder / "size", memory=machine.memory, cores=machine.cores)
         (folder / HOST_USERS).write_text(why_host_users(machine))
         if not (folder / "size" / nspawn.PLUGGED).is_fifo():
             os.mkfifo(folder / "size" / nspawn.PLUGGED, 0o644)

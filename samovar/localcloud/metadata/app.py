@@ -14,10 +14,18 @@ from math import inf
 
 from aiohttp import web
 
-from samovar.localcloud.metadata.ec2 import ec2_tree
-from samovar.localcloud.metadata.gce import gce_tree
-from samovar.localcloud.metadata.machine import MachineMetadata, Token
-from samovar.localcloud.metadata.tree import Node, OnDemand, is_folder, lookup, names, recursive_json, recursive_text
+from samovar.localcloud.metadata.forms import (
+    Node,
+    OnDemand,
+    ec2_tree,
+    gce_tree,
+    is_folder,
+    lookup,
+    names,
+    recursive_json,
+    recursive_text,
+)
+from samovar.localcloud.metadata.model import MachineMetadata, Token
 
 FLAVOR = {"Metadata-Flavor": "Google"}
 LOOK_AGAIN = 0.5

@@ -14,10 +14,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from samovar.core.waiting import to_the_end
-from samovar.localcloud.connections import Connections
-from samovar.localcloud.listener import Listener
 from samovar.localcloud.metadata.app import IssueToken, make_app
-from samovar.localcloud.metadata.machine import MachineMetadata
+from samovar.localcloud.metadata.model import MachineMetadata
+from samovar.localcloud.sockets.connections import Connections
+from samovar.localcloud.sockets.listener import Listener
 
 GRACE = 0.2
 """Seconds that clients which wait for a change are left when their network goes."""

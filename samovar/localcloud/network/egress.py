@@ -9,17 +9,23 @@ CAP_SYS_ADMIN alone, without which nobody enters a network namespace that root m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
+from samovar.core import proc
+from samovar.core.apt_mirrors import LISTED
 from samovar.core.errors import ProcessFailed
 from samovar.core.process import run_async
-from samovar.localcloud.network.confined import FOLDER, as_pasta, open_to_servers, writable_by_pasta
-from samovar.localcloud.network.dnsmasq import end
+from samovar.localcloud.network.model import Mirror
 from samovar.localcloud.network.names import NETNS_DIR, WAY_OUT
+from samovar.localcloud.network.server_process import FOLDER, as_pasta, open_to_servers, writable_by_pasta
 
 log = structlog.get_logger(__name__)
 
@@ -67,17 +73,66 @@ async def bring_in_line(namespace: str, folder: Path, *, wanted: bool) -> None:
 
 async def shut(namespace: str) -> None:
     """Ends what it finds by its arguments: the folder may be gone, and the process lives in the host's namespace."""
-    for pid in [pid for pid in _processes() if _leads_into(pid, namespace)]:
-        await end(pid)
+    for pid in [pid for pid in proc.pids() if _leads_into(pid, namespace)]:
+        await asyncio.to_thread(proc.terminate, pid)
 
 
 def _leads_into(pid: int, namespace: str) -> bool:
+    arguments = proc.argv(pid)
+    return arguments[:1] == (PROGRAM,) and str(NETNS_DIR / namespace) in arguments
+
+
+PORTS = {"http": 80, "https": 443}
+FRESH = 300.0
+
+
+class Mirrors:
+    """What was found at the last look; nothing before the first."""
+
+    def __init__(self) -> None:
+        self._found: tuple[Mirror, ...] = ()
+        self._looked = float("-inf")
+        self._look: asyncio.Task[None] | None = None
+
+    def known(self) -> tuple[Mirror, ...]:
+        now = asyncio.get_running_loop().time()
+        if now - self._looked > FRESH:
+            self._looked = now
+            self._look = asyncio.create_task(self._refresh(), name="look up mirrors")
+        return self._found
+
+    async def close(self) -> None:
+        if self._look:
+            self._look.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._look
+
+    async def _refresh(self) -> None:
+        """A mirror whose name is not found now keeps the addresses that it had."""
+        try:
+            listed = await run_async(LISTED)
+        except ProcessFailed as failure:
+            log.warning("apt does not say which mirrors it uses", error=str(failure))
+            return
+        before = {(mirror.name, mirror.port): mirror for mirror in self._found}
+        found = [await _resolved(name, port) or before.get((name, port)) for name, port in servers(listed.stdout)]
+        self._found = tuple(sorted(mirror for mirror in found if mirror))
+
+
+def servers(listed: str) -> Iterable[tuple[str, int]]:
+    """Host and port of each of apt's sites, a URL a line, once; those that are no web server are left out."""
+    sites = [urlsplit(line.split()[0]) for line in listed.splitlines()]
+    return dict.fromkeys(
+        (site.hostname, site.port or PORTS[site.scheme]) for site in sites if site.scheme in PORTS and site.hostname
+    )
+
+
+async def _resolved(name: str, port: int) -> Mirror | None:
     try:
-        argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return argv[0] == PROGRAM.encode() and str(NETNS_DIR / namespace).encode() in argv
-
-
-def _processes() -> Iterator[int]:
-    return (int(path.name) for path in Path("/proc").glob("[0-9]*"))
+        answers = await asyncio.get_running_loop().getaddrinfo(
+            name, port, family=socket.AF_INET, type=socket.SOCK_STREAM
+        )
+    except OSError as error:
+        log.warning("a package mirror has no address", mirror=name, error=str(error))
+        return None
+    return Mirror(name, port, tuple(sorted({IPv4Address(answer[4][0]) for answer in answers})))

@@ -3,27 +3,58 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import socket
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from ipaddress import IPv4Address
 from itertools import product
 from pathlib import Path
 
+from samovar.core import proc
 from samovar.core.errors import HostError
+from samovar.core.files import write_private
 from samovar.core.waiting import Pending, wait_for_async
-from samovar.localcloud.network import dnsmasq, egress, health_checks, iproute, ledger, namespaces, public_routes
-from samovar.localcloud.network.dnsmasq_config import Files, Records, records, release, stale
-from samovar.localcloud.network.ledger import Footprint
+from samovar.localcloud.network import dnsmasq, egress, iproute, namespaces, uplink
+from samovar.localcloud.network.dnsmasq import Files, Records, records, release, stale
+from samovar.localcloud.network.egress import Mirrors
+from samovar.localcloud.network.health_checks import Result, Target
 from samovar.localcloud.network.links import Links, Port, changes, forwarding, links, missing, raising, sysctls
-from samovar.localcloud.network.loop_thread import LoopThread
-from samovar.localcloud.network.mirrors import Mirrors
+from samovar.localcloud.network.model import Network
 from samovar.localcloud.network.names import INTERFACE, Names, bridge, gateway, name_server, port
-from samovar.localcloud.network.rules import ruleset
-from samovar.localcloud.network.spec import Network
+from samovar.localcloud.network.nftables import ruleset
+from samovar.localcloud.network.probes import LoopThread, probe
+
+FILE = "footprint.json"
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """A network's index, and the ports of its machines by machine id."""
+
+    index: int
+    ports: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_footprint(folder: Path) -> Footprint | None:
+    """None for a network that never was on this host, or was removed.
+
+    So is one whose file was torn by a power cut of the host, which took the network with it.
+    """
+    try:
+        return Footprint(**json.loads((folder / FILE).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def write_footprint(folder: Path, footprint: Footprint) -> None:
+    """Written whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_private(folder / FILE, json.dumps(asdict(footprint)))
+
 
 NO_IPV6 = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
 CARRIER = 10.0
@@ -93,7 +124,7 @@ class KernelFabric:
         return Wanted(
             rules=ruleset(network, mirrors),
             links=links(network, self._names),
-            public=public_routes.public_addresses(network, self._names),
+            public=uplink.public_addresses(network, self._names),
             records=records(network, files, mirrors),
             has_way_out=any(mirror.addresses for mirror in mirrors),
         )
@@ -122,8 +153,8 @@ class KernelFabric:
     def socket_in(self, network_id: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
         return namespaces.open_socket(self._netns(network_id), family, kind)
 
-    async def probe(self, target: health_checks.Target) -> health_checks.Result:
-        return await self._probes.run(partial(health_checks.probe, self.socket_in, target))
+    async def probe(self, target: Target) -> Result:
+        return await self._probes.run(partial(probe, self.socket_in, target))
 
     async def routed(self) -> frozenset[IPv4Address]:
         return await iproute.routed_into(self._names.host_link_prefix)
@@ -148,13 +179,13 @@ class KernelFabric:
         return {int(index) for index in (*by_netns, *by_link) if index.isdigit()}
 
     def _footprint(self, network_id: str) -> Footprint | None:
-        if network_id not in self._footprints and (known := ledger.read(self._folder / network_id)):
+        if network_id not in self._footprints and (known := read_footprint(self._folder / network_id)):
             self._footprints[network_id] = known
         return self._footprints.get(network_id)
 
     def _remember(self, network_id: str, now: Footprint) -> None:
         if self._footprint(network_id) != now:
-            ledger.write(self._folder / network_id, now)
+            write_footprint(self._folder / network_id, now)
             self._footprints[network_id] = now
 
     def _netns(self, network_id: str) -> str:
@@ -189,9 +220,9 @@ class KernelFabric:
             await self._wipe(index, set())
             await iproute.batch("ip", [f"netns add {netns}"])
         if not _is_on_host(host_link):
-            await iproute.batch("ip", [public_routes.lay(netns, host_link, self._names.uplink_macs(index))])
-        namespaces.write_sysctls(public_routes.host_sysctls(host_link))
-        await iproute.batch("ip", public_routes.inside(self._names.uplink_macs(index)), netns)
+            await iproute.batch("ip", [uplink.lay(netns, host_link, self._names.uplink_macs(index))])
+        namespaces.write_sysctls(uplink.host_sysctls(host_link))
+        await iproute.batch("ip", uplink.inside(self._names.uplink_macs(index)), netns)
 
     async def _connect(self, index: int, wanted: Links, machines: set[str]) -> None:
         netns = self._names.network(index)
@@ -206,9 +237,7 @@ class KernelFabric:
 
     async def _publish(self, index: int, public: frozenset[IPv4Address]) -> None:
         host_link = self._names.host_link(index)
-        lines = public_routes.on_host(
-            host_link, self._names.uplink_macs(index), public, await iproute.routed(host_link)
-        )
+        lines = uplink.on_host(host_link, self._names.uplink_macs(index), public, await iproute.routed(host_link))
         await iproute.batch("ip", lines)
 
     async def _serve(self, network: Network, wanted: Records, *, again: bool) -> None:
@@ -227,7 +256,7 @@ class KernelFabric:
         await egress.shut(netns)
         if netns in there:
             for pid in dnsmasq.among(namespaces.processes_in(netns)):
-                await dnsmasq.end(pid)
+                await asyncio.to_thread(proc.terminate, pid)
         if _is_on_host(host_link):
             await iproute.batch("ip", [f"link del {host_link}"])
         await iproute.batch("ip", [f"netns del {name}" for name in sorted(there & {netns, *machines})])

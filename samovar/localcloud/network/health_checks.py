@@ -7,9 +7,6 @@ Yandex Cloud. Probes come from HEALTH_CHECKS, an address of the network itself.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import socket
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -18,24 +15,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 
-from samovar.core.errors import HostError
-from samovar.localcloud.network.names import HEALTH_CHECKS
-
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
-
-IP_BIND_ADDRESS_NO_PORT = 24
-"""Not in the socket module before Python 3.12: the port is chosen at connect, so thousands of probes share them."""
-LONGEST_STATUS_LINE = 1024
-LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-"""Errors of a system call by which this host lacks something. They say nothing about who is asked."""
-LATE = 0.1
-"""How late a timeout may be, as a share of it; one that is later was missed by a loop that did something else."""
-
-SocketIn = Callable[[str, socket.AddressFamily, socket.SocketKind], socket.socket]
-"""`Fabric.socket_in`."""
 
 
 class Status(StrEnum):
@@ -167,60 +150,3 @@ class Prober(Generic[Key]):
             self._on_change(key, self._healths[key])
         except Exception:
             log.exception("what is told about a target's health failed", target=key)
-
-
-async def probe(socket_in: SocketIn, target: Target) -> Result:
-    """Asks once, and is back within the check's timeout, unless the loop is late: then it could not ask."""
-    check, clock = target.check, asyncio.get_running_loop().time
-    deadline = clock() + check.timeout
-    try:
-        async with asyncio.timeout_at(deadline):
-            with socket_in(target.network_id, socket.AF_INET, socket.SOCK_STREAM) as connection:
-                return await _ask(connection, target)
-    except TimeoutError:
-        late = clock() - deadline
-        if late > LATE * check.timeout:
-            return Result(passed=None, seen=f"not asked: this host was {late:.1f} s late")
-        return Result(passed=False, seen=f"no answer on port {check.port} within {check.timeout:g} s")
-    except OSError as error:
-        text = os.strerror(error.errno or errno.EIO)
-        if error.errno in LACKING:
-            return Result(passed=None, seen=f"not asked: {text}")
-        return Result(passed=False, seen=f"port {check.port}: {text}")
-    except HostError as error:
-        return Result(passed=None, seen=f"not asked: {error.message}")
-
-
-async def _ask(connection: socket.socket, target: Target) -> Result:
-    loop, check = asyncio.get_running_loop(), target.check
-    connection.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-    connection.bind((str(HEALTH_CHECKS), 0))
-    await loop.sock_connect(connection, (str(target.address), check.port))
-    if check.path is None:
-        return Result(passed=True, seen=f"port {check.port} is open")
-    await loop.sock_sendall(connection, request(target.address, check.port, check.path))
-    return judge(await _status_line(connection))
-
-
-async def _status_line(connection: socket.socket) -> bytes:
-    loop, line = asyncio.get_running_loop(), b""
-    while b"\n" not in line and len(line) < LONGEST_STATUS_LINE:
-        more = await loop.sock_recv(connection, LONGEST_STATUS_LINE)
-        if not more:
-            break
-        line += more
-    return line.partition(b"\n")[0]
-
-
-def request(address: IPv4Address, port: int, path: str) -> bytes:
-    """The HTTP request of a health check."""
-    head = (f"GET {path} HTTP/1.1", f"Host: {address}:{port}", "User-Agent: samovar-healthcheck", "Connection: close")
-    return "\r\n".join((*head, "", "")).encode()
-
-
-def judge(status_line: bytes) -> Result:
-    """200 passes; no other status does, and nothing that is no HTTP."""
-    version, status = (*status_line.decode(errors="replace").split(), "", "")[:2]
-    if not version.startswith("HTTP/1."):
-        return Result(passed=False, seen="no HTTP answer")
-    return Result(passed=status == "200", seen=f"HTTP {status}", answered=True)

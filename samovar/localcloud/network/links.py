@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from samovar.localcloud.network.model import Network
 from samovar.localcloud.network.names import (
     BRIDGES,
     INTERFACE,
@@ -17,7 +18,6 @@ from samovar.localcloud.network.names import (
     name_server,
     port,
 )
-from samovar.localcloud.network.spec import Network
 
 Neighbour = tuple[str, str]
 """An interface and an address on it."""

@@ -7,7 +7,7 @@ from hashlib import blake2s
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from samovar.localcloud.network.spec import Nic, Subnet
+from samovar.localcloud.network.model import Nic, Subnet
 
 NETNS_DIR = Path("/run/netns")
 DOMAIN = "internal"

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from samovar.core import proc
 from samovar.core.errors import HostError
 from samovar.localcloud.network.names import NETNS_DIR
 
@@ -124,8 +125,7 @@ def is_whole(namespace: str) -> bool:
 
 def processes_in(namespace: str) -> frozenset[int]:
     """The pids of what runs in the namespace."""
-    pids = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
-    return frozenset(pid for pid in pids if lives_in(pid, namespace))
+    return frozenset(pid for pid in proc.pids() if lives_in(pid, namespace))
 
 
 def lives_in(pid: int, namespace: str) -> bool:

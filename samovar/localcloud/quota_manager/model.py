@@ -26,7 +26,7 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.compute.images.standard_images import FOLDER
-from samovar.localcloud.home import QuotaSet
+from samovar.localcloud.home.home import QuotaSet
 from samovar.localcloud.store.store import Store, Stored
 
 NOTE = ("quotas", "set")

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from samovar.core.errors import ConfigError
 from samovar.core.files import write_private
-from samovar.localcloud.home import Home
+from samovar.localcloud.home.home import Home
 
 
 class Machines(StrEnum):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from samovar.localcloud.network.health_checks import Result, Target
-from samovar.localcloud.network.spec import Network
+from samovar.localcloud.network.model import Network
 from samovar.localcloud.simulated.machines import Answer
 
 Answers = Callable[[str | None, int], Answer]

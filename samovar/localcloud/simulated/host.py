@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from samovar.localcloud.cloud import Host
-from samovar.localcloud.home import Home
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.machines import Pace, SimulatedDriver
 from samovar.localcloud.simulated.maker import SimulatedMaker

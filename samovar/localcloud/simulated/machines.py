@@ -13,8 +13,8 @@ from enum import Enum, auto
 from pathlib import Path
 
 from samovar.localcloud import clock
-from samovar.localcloud.machines.freeze import Standstill
-from samovar.localcloud.machines.spec import Machine, Observed
+from samovar.localcloud.disks.freeze import Standstill
+from samovar.localcloud.machines.model import Machine, Observed
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import os
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from samovar.localcloud.disk_images.sparse import refresh
-from samovar.localcloud.machines.freeze import Standstill
+from samovar.localcloud.disks.freeze import Standstill
+from samovar.localcloud.disks.sparse import refresh
 
 SIZE = 64 << 20
 """Bytes of an image of which nothing is known but its uri; sparse."""

@@ -15,9 +15,9 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from samovar.core.errors import HostError
 from samovar.localcloud.compute.disks.rpc import SOURCE_DISK, has_base, is_layered
 from samovar.localcloud.compute.images.standard_images import FAMILIES
-from samovar.localcloud.disk_images.spec import Maker
+from samovar.localcloud.disks.model import Maker
 from samovar.localcloud.failures import Repeats, reason_of
-from samovar.localcloud.home import Home
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.operations.controller import REASON
 from samovar.localcloud.reconcile import Workers
 from samovar.localcloud.store.store import Store

@@ -17,7 +17,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
 from samovar.localcloud.api.pipeline import Caller
-from samovar.localcloud.home import Home
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.operations.model import Goal, Operations
 from samovar.localcloud.quota_manager.model import check_sizes
 from samovar.localcloud.resources.model import fill, page, stamp, update

@@ -20,7 +20,7 @@ from samovar.localcloud.api.errors import denied, invalid, not_found, preconditi
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.disks.rpc import SOURCE_DISK
 from samovar.localcloud.compute.images.standard_images import FOLDER
-from samovar.localcloud.home import Home
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.operations.model import Goal, Operations
 from samovar.localcloud.resources.model import fill, page, stamp, update
 from samovar.localcloud.resources.rpc import BoundService

@@ -28,7 +28,7 @@ from samovar.localcloud.compute.instances.rpc import InstanceService
 from samovar.localcloud.load_balancer.network_load_balancers.controller import Balancers
 from samovar.localcloud.load_balancer.target_groups.rpc import attached_to, target_of
 from samovar.localcloud.network.health_checks import Health, HealthCheck, Prober, Status, Target
-from samovar.localcloud.network.spec import Fabric
+from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.reconcile import in_turn
 from samovar.localcloud.store.store import Store
 

@@ -11,9 +11,9 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from samovar.localcloud.compute.disks.controller import Files
 from samovar.localcloud.compute.instances.rpc import InstanceService
 from samovar.localcloud.failures import Repeats, reason_of
-from samovar.localcloud.home import Home
-from samovar.localcloud.machines.spec import DataDisk, Machine, MachineDriver, Observed
-from samovar.localcloud.network.spec import Fabric
+from samovar.localcloud.home.home import Home
+from samovar.localcloud.machines.model import DataDisk, Machine, MachineDriver, Observed
+from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.operations.controller import REASON
 from samovar.localcloud.reconcile import Workers
 from samovar.localcloud.store.store import Store

@@ -11,9 +11,9 @@ from yandex.cloud.compute.v1.instance_pb2 import MetadataOptions as InstanceOpti
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.metadata.machine import Disk, Interface, MachineMetadata, Options, Token
+from samovar.localcloud.metadata.model import Disk, Interface, MachineMetadata, Options, Token
 from samovar.localcloud.metadata.server import MetadataServer
-from samovar.localcloud.network.spec import Fabric
+from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.controller import Networks
 

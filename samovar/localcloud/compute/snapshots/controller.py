@@ -17,11 +17,11 @@ from samovar.localcloud.compute.disks.controller import Files
 from samovar.localcloud.compute.disks.rpc import is_layered
 from samovar.localcloud.compute.snapshots.model import remember
 from samovar.localcloud.compute.snapshots.rpc import TITLE
-from samovar.localcloud.disk_images.spec import Maker
+from samovar.localcloud.disks.freeze import NotStill
+from samovar.localcloud.disks.model import Maker
 from samovar.localcloud.failures import reason_of
-from samovar.localcloud.home import Home
-from samovar.localcloud.machines.freeze import NotStill
-from samovar.localcloud.machines.spec import MachineDriver
+from samovar.localcloud.home.home import Home
+from samovar.localcloud.machines.model import MachineDriver
 from samovar.localcloud.operations.controller import REASON
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.reconcile import Workers

@@ -15,8 +15,8 @@ from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.disks.rpc import BOOT, is_layered
 from samovar.localcloud.compute.snapshots.model import expected
-from samovar.localcloud.home import Home
-from samovar.localcloud.machines.freeze import DEADLINE
+from samovar.localcloud.disks.freeze import DEADLINE
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.operations.model import Goal, Operations
 from samovar.localcloud.quota_manager.model import check_sizes
 from samovar.localcloud.resources.model import fill, page, stamp, update

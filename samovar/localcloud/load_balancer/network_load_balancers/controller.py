@@ -17,7 +17,7 @@ from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.network.health_checks import Health, HealthCheck, Prober, Status, Target
-from samovar.localcloud.network.spec import Fabric
+from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.store.store import Store
 
 HEALTHY = "balancer.healthy"

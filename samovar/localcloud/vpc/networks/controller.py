@@ -11,7 +11,7 @@ from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.vpc.v1.network_pb2 import Network as VpcNetwork
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
-from samovar.localcloud.network.spec import Fabric, Network
+from samovar.localcloud.network.model import Fabric, Network
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.network_mapping import Judge, network_value
 

@@ -18,8 +18,8 @@ from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroupRule
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
 from samovar.localcloud.load_balancer.network_load_balancers.controller import health_check
+from samovar.localcloud.network.model import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES
-from samovar.localcloud.network.spec import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.rpc import INDEX
 from samovar.localcloud.vpc.security_groups.rpc import SELF

@@ -9,12 +9,15 @@ import asyncio
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
+
+import structlog
 
 from samovar.localcloud import clock
-from samovar.localcloud.connections import Address, Connections, is_lack, source_of
-from samovar.localcloud.limited_log import LimitedLog
+from samovar.localcloud.sockets.connections import Address, Connections, is_lack, source_of
 
 BACKLOG = 128
 AT_A_TIME = 32
@@ -131,3 +134,25 @@ class Listener:
         if not self._connections.has_asked(transport) and not transport.is_closing():
             with suppress(OSError):
                 transport.abort()
+
+
+log = structlog.get_logger(__name__)
+
+
+class LimitedLog:
+    """`period` is in seconds, for each event by itself."""
+
+    def __init__(self, period: float = 1.0) -> None:
+        self._period = period
+        self._last: dict[str, float] = {}
+        self._left_out: dict[str, int] = {}
+
+    def warning(self, event: str, **facts: Any) -> None:
+        """Logs the event unless it was logged within the last period."""
+        now = time.monotonic()
+        if now - self._last.get(event, -self._period) < self._period:
+            self._left_out[event] = self._left_out.get(event, 0) + 1
+            return
+        self._last[event] = now
+        left_out = self._left_out.pop(event, 0)
+        log.warning(event, **facts, **({"left_out": left_out} if left_out else {}))

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
-from samovar.localcloud.machines.freeze import Standstill
+from samovar.localcloud.disks.freeze import Standstill
 
 
 class Maker(Protocol):

@@ -20,8 +20,6 @@ from typing import Any
 import structlog
 
 from samovar.core.errors import ExitCode, SamovarError
-from samovar.localcloud import descriptors, offline
-from samovar.localcloud.allocation import claim
 from samovar.localcloud.api.admin import hand_routes
 from samovar.localcloud.api.grpc_connections import GrpcConnections
 from samovar.localcloud.api.grpc_server import serve_grpc
@@ -29,16 +27,19 @@ from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.api.rest_server import make_rest_server
 from samovar.localcloud.api.storage import Storage
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.bootstrap import ensure_operator
 from samovar.localcloud.cloud import Cloud, power_on, running
-from samovar.localcloud.home import Endpoint, Home, QuotaSet
-from samovar.localcloud.log_file import take_over_stderr
-from samovar.localcloud.offline import host_of, sweep
-from samovar.localcloud.orphans import settle_files
-from samovar.localcloud.ports import LOOPBACK, Ports, listen, ports_of
+from samovar.localcloud.daemon import offline
+from samovar.localcloud.daemon.bootstrap import ensure_operator
+from samovar.localcloud.daemon.log_file import take_over_stderr
+from samovar.localcloud.daemon.offline import host_of, sweep
+from samovar.localcloud.home.backups import Backups, open_store
+from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
+from samovar.localcloud.home.numbers import claim
+from samovar.localcloud.home.quarantine import settle_files
 from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.simulated.host import NoClaim
-from samovar.localcloud.store.backups import Backups, open_store
+from samovar.localcloud.sockets import connections
+from samovar.localcloud.sockets.ports import LOOPBACK, Ports, listen, ports_of
 from samovar.localcloud.vpc.addresses.model import numbers_in_use
 
 log = structlog.get_logger(__name__)
@@ -60,7 +61,7 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
     """
     with _only_one(home):
         _log_to_stderr()
-        descriptors.raise_limit()
+        connections.raise_limit()
         ports = ports_of(home.root / "ports.json")
         backups = Backups(home.backups)
         store = open_store(home.database, backups)

@@ -1,13 +1,10 @@
-"""Brings the home's files in line with the store, once, before the first call of the API is answered.
-
-A daemon can be killed, and a store can be lost or put back from a backup. What the store says is to be deleted is
-deleted, and what it says is there gets its name; a file that it does not know is never deleted.
-"""
+"""The quarantine: disks and images that the store does not know are moved here, and never deleted."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -16,12 +13,52 @@ from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
-from samovar.localcloud.home import Home
-from samovar.localcloud.quarantine import Quarantine
-from samovar.localcloud.store.backups import Backups
+from samovar.core.files import sync_folder
+from samovar.localcloud import clock
+from samovar.localcloud.home.backups import Backups
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.store.files import finish_creation, finish_deletions
 from samovar.localcloud.store.ids import LENGTH
 from samovar.localcloud.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """A folder of the home: `<time>/<disks or images>/<id>.raw`."""
+
+    root: Path
+
+    def move(self, file: Path) -> Path:
+        """Takes `file` out of the folder that the store governs. HostError where it cannot be moved."""
+        target = self.root / clock.utc_now().strftime("%Y%m%dT%H%M%SZ") / file.parent.name / file.name
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            file.rename(target)
+        except OSError as error:
+            raise HostError(
+                f"{file} is unknown to the store and cannot be moved to {target}: {error.strerror}",
+                remedy="move it there by hand, and start the local cloud again",
+            ) from error
+        sync_folder(target.parent)
+        log.warning("moved to the quarantine: the store does not know it", file=str(file), target=str(target))
+        return target
+
+    def warnings(self) -> tuple[str, ...]:
+        """One text for each file that is here now."""
+        return tuple(_warning(file) for file in sorted(self.root.glob("*/*/*.raw")))
+
+
+def _warning(file: Path) -> str:
+    status = file.stat()
+    kind = file.parent.name.removesuffix("s")
+    return (
+        f"{file} ({status.st_size / 2**30:.2f} GiB, {status.st_blocks * 512 / 2**20:.0f} MiB of it written): "
+        f"the store does not know this {kind}, so it was put aside; "
+        "docs/operations.md says how to use it again, and once it is moved or deleted this warning ends"
+    )
+
 
 log = structlog.get_logger(__name__)
 

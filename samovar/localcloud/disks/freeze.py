@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samovar.core.errors import HostError
-from samovar.localcloud.machines.freezer import FITHAW
-from samovar.localcloud.machines.loop_devices import device_on
+from samovar.localcloud.disks.freezer import FITHAW
+from samovar.localcloud.disks.loop_devices import device_on
 
 FREEZER = Path(__file__).with_name("freezer.py")
 DEADLINE = 20.0

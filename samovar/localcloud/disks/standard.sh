@@ -8,7 +8,7 @@ umask 022
 
 suite=$1 out=$2 here=$(dirname "$0")
 if [[ -e $out ]]; then exit; fi # made while we waited for the lock
-# shellcheck source=samovar/localcloud/disk_images/pack.sh
+# shellcheck source=samovar/localcloud/disks/pack.sh
 . "$here/pack.sh"
 
 PACKAGES=(

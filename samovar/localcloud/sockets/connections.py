@@ -7,6 +7,7 @@ it is kept for root, so that no user of the host keeps the operator out.
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 import struct
 from collections import Counter
@@ -17,8 +18,6 @@ from weakref import WeakSet
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-
-from samovar.localcloud import descriptors
 
 ROOT = "uid 0"
 BY_USER, BY_MACHINE = 128, 64
@@ -45,7 +44,7 @@ class Connections:
     """The connections of one service, at whatever sockets it listens."""
 
     def __init__(self, total: int | None = None) -> None:
-        self._total = total or descriptors.share()
+        self._total = total or share()
         self._held: Counter[str] = Counter()
         self._asked: WeakSet[object] = WeakSet()
 
@@ -113,3 +112,21 @@ def _question(local: Address, peer: Address) -> bytes:
 def is_lack(error: OSError) -> bool:
     """Whether accepting failed for want of something on this host, and so will again at once."""
     return error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+LARGEST_SHARE = 1024
+SHARES = 8
+"""Four services listen: both ports, the API in networks, metadata. So half of the descriptors are never theirs."""
+
+
+def raise_limit() -> int:
+    """Raises the soft limit to the hard one, which it returns; most hosts start a process with 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def share() -> int:
+    """The connections that one service may have at a time."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(LARGEST_SHARE, soft // SHARES) if soft > 0 else LARGEST_SHARE

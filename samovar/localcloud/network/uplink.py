@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
+from samovar.localcloud.network.model import Network
 from samovar.localcloud.network.names import API, CLIENTS, HEALTH_CHECKS, METADATA, UPLINK, UPLINK_GATEWAY, Names
-from samovar.localcloud.network.spec import Network
 
 
 def lay(network_netns: str, host_link: str, macs: tuple[str, str]) -> str:

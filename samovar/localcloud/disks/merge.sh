@@ -7,7 +7,7 @@ set -Eeuo pipefail
 trap 'exit 143' TERM # the first process of a namespace ignores what it does not trap
 
 image=$1 disk=$2 out=$3 here=$(dirname "$0")
-# shellcheck source=samovar/localcloud/disk_images/pack.sh
+# shellcheck source=samovar/localcloud/disks/pack.sh
 . "$here/pack.sh"
 
 mount -t tmpfs -o mode=755 tmpfs /mnt

@@ -23,8 +23,8 @@ from samovar.core.errors import HostError
 from samovar.core.files import sync_file, sync_folder
 from samovar.core.paths import cache_dir
 from samovar.core.process import IN_NAMESPACES, run_async
-from samovar.localcloud.disk_images.sparse import refresh
-from samovar.localcloud.machines.freeze import Standstill
+from samovar.localcloud.disks.freeze import Standstill
+from samovar.localcloud.disks.sparse import refresh
 
 log = structlog.get_logger(__name__)
 

@@ -1,9 +1,4 @@
-"""A host without systemd: control groups made by hand, and a process that is nobody's child.
-
-cgroup2 kills a machine's processes. Its size, their number and its devices are bounded by the controllers of cgroup v1
-where they are mounted, else by those of cgroup2 - which has none for devices but a BPF program, and so no fence here.
-The guest is put one group below the bounded one: its root may change its own group, and never the one above.
-"""
+"""What this host is, and so who keeps the machines' control groups."""
 
 from __future__ import annotations
 
@@ -15,14 +10,80 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from samovar.core.errors import HostError
+from samovar.core.process import run_async
 from samovar.localcloud.machines import cgroups
-from samovar.localcloud.machines.detached_process import spawn_detached
-from samovar.localcloud.machines.guest_proc import TASKS
-from samovar.localcloud.machines.spec import Machine
-from samovar.localcloud.machines.supervisor import BlockDevice
+from samovar.localcloud.machines.model import BlockDevice, Keeper, Machine
+from samovar.localcloud.machines.nspawn import TASKS
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+SYSTEMD_IS_INIT = Path("/run/systemd/system")  # as sd_booted(3) asks
+
+
+def keeper_of_this_host(prefix: str) -> Keeper:
+    """`prefix` tells this cloud's machines from everything else on the host."""
+    return Systemd(prefix) if SYSTEMD_IS_INIT.is_dir() else ByHand(prefix)
+
+
+CGROUP2 = Path("/sys/fs/cgroup")
+
+
+class Systemd:
+    """Services `<prefix>-<machine>` in a slice of the cloud's own."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._slice = prefix.replace("-", "_") + ".slice"  # a dash would nest it in another slice
+
+    def unit(self, machine_id: str) -> Path:
+        return CGROUP2 / self._slice / self._service(machine_id)
+
+    def groups(self, machine_id: str) -> tuple[Path, ...]:  # noqa: ARG002 - the unit does it all
+        return ()
+
+    def machines(self) -> frozenset[str]:
+        head, tail = self._service("").split(".")
+        services = (CGROUP2 / self._slice).glob(f"{head}*.{tail}")
+        return frozenset(path.stem.removeprefix(head) for path in services)
+
+    async def launch(
+        self, machine: Machine, devices: Sequence[BlockDevice], argv: Sequence[str | Path], console: Path
+    ) -> None:
+        head = ["systemd-run", "--quiet", "--collect", f"--unit={self._service(machine.id)}", f"--slice={self._slice}"]
+        settings = [f"--property={setting}" for setting in _settings(machine, devices)]
+        await run_async([*head, *settings, f"--property=StandardOutput=truncate:{console}", *argv])
+
+    async def release(self, machine_id: str) -> None:
+        await _stop(self._service(machine_id))
+
+    async def close(self) -> None:
+        await _stop(self._slice)
+
+    def _service(self, machine_id: str) -> str:
+        return f"{self._prefix}-{machine_id}.service"
+
+
+def _settings(machine: Machine, devices: Sequence[BlockDevice]) -> Iterator[str]:
+    yield "Type=exec"
+    yield "Delegate=yes"
+    yield f"MemoryMax={machine.memory}"
+    yield "MemorySwapMax=0"
+    yield f"CPUQuota={machine.cores * machine.core_fraction}%"
+    yield f"TasksMax={TASKS}"
+    yield "OOMPolicy=continue"
+    yield "KillSignal=SIGKILL"  # at the host's shutdown; a guest's processes would not end by SIGTERM
+    yield "DevicePolicy=closed"
+    yield "DeviceAllow=/dev/net/tun rwm"
+    for device in devices:
+        yield f"DeviceAllow={device.path} {'rw' if device.writable else 'r'}"
+
+
+async def _stop(unit: str) -> None:
+    """Returns once the unit is gone. As a pattern, which may match nothing: a unit that is gone is no error."""
+    await run_async(["systemctl", "stop", unit[:-1] + f"[{unit[-1]}]"])
+
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -135,3 +196,13 @@ def _fence_v1(devices: Sequence[BlockDevice]) -> Settings:
 def _number(device: Path) -> str:
     rdev = device.stat().st_rdev
     return f"{os.major(rdev)}:{os.minor(rdev)}"
+
+
+async def spawn_detached(argv: Sequence[str | Path], output: Path) -> None:
+    """Starts `argv` in a session of its own, as a child of the host's init; what it says replaces `output`."""
+    with output.open("wb") as sink:
+        process = await asyncio.create_subprocess_exec(
+            "setsid", "--fork", *map(str, argv), stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink
+        )
+    if await process.wait():
+        raise HostError(f"{argv[0]} did not start", remedy=f"what it said is in {output}")

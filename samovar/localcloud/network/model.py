@@ -72,6 +72,15 @@ class Forward:
         return not self.address.is_loopback
 
 
+@dataclass(frozen=True, order=True)
+class Mirror:
+    """A server of packages, by the name that apt knows it by."""
+
+    name: str
+    port: int
+    addresses: tuple[IPv4Address, ...]
+
+
 class Direction(StrEnum):
     """Whether a rule is of what comes to a machine, or of what goes from it."""
 

@@ -1,0 +1,51 @@
+"""Looks at the processes of this host in /proc (proc(5)), whoever started them, and ends them."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+PROC = Path("/proc")
+GRACE_MS = 2000
+"""Milliseconds that a process has to end by SIGTERM."""
+
+
+def pids() -> Iterator[int]:
+    """Yields the number of each process."""
+    return (int(path.name) for path in PROC.glob("[0-9]*"))
+
+
+def argv(pid: int) -> tuple[str, ...]:
+    """Returns a process's command line; empty where it has ended, or is a thread of the kernel."""
+    try:
+        text = (PROC / str(pid) / "cmdline").read_text(errors="surrogateescape")
+    except OSError:
+        return ()
+    return tuple(text.rstrip("\0").split("\0")) if text else ()
+
+
+def program_name(pid: int) -> str:
+    """Returns the name of the program that a process runs; empty where it has ended."""
+    try:
+        return (PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def terminate(pid: int) -> None:
+    """Ends a process by SIGTERM, or by SIGKILL where that is not enough, and returns when it has ended."""
+    with suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
+        try:
+            ended = select.poll()
+            ended.register(process, select.POLLIN)
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+            if not ended.poll(GRACE_MS):
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+                ended.poll(GRACE_MS)
+        finally:
+            os.close(process)
