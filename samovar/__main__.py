@@ -17,7 +17,7 @@ def run(checkout: Path | None = None) -> int:
     try:
         from samovar.cli.main import main  # noqa: PLC0415 - an import that fails is reported below
 
-        return main(program="cli.py" if checkout else "samovar")
+        return main(program="cli.py" if checkout else "samovar", checkout=checkout)
     except KeyboardInterrupt:  # before `main` could report it
         return INTERRUPTED
     except ModuleNotFoundError as error:  # the locks are newer than .venv; `main` reports it for what is loaded later

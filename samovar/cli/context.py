@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,8 +17,25 @@ from samovar.core.output import Format, talk
 if TYPE_CHECKING:
     from samovar.cloud.session import Session
     from samovar.project.environment import Environment
+    from samovar.project.project import Project
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What says where the project is: two options, and the folder of the `cli.py` that was started."""
+
+    project: Path | None = None
+    envs: Path | None = None
+    checkout: Path | None = None
+
+    def find(self) -> Project:
+        """Return the project that was chosen, else the one around the working directory. Raises ConfigError."""
+        from samovar.project.project import find_project
+
+        named = self.project and self.project.absolute()
+        return find_project(Path.cwd(), named=named, envs=self.envs and self.envs.absolute(), otherwise=self.checkout)
 
 
 @dataclass(frozen=True)
@@ -25,9 +43,19 @@ class Tool:
     """The global options."""
 
     home: Path
-    envs: Path
     token: str = field(default="", repr=False)
+    choice: Choice = Choice()
     sessions: list[Session] = field(default_factory=list)
+
+    @cached_property
+    def project(self) -> Project:
+        """Return the project that commands read. Raises ConfigError where there is none."""
+        return self.choice.find()
+
+    def name_project(self) -> None:
+        """Say which project is about to be changed, unless it is the checkout that cli.py stands in."""
+        if self.project.folder != self.choice.checkout:
+            talk().say(f"project: {self.project.folder}")
 
     def session(self, cloud: str) -> Session:
         """A session with that cloud; the local one is started if need be."""
@@ -54,7 +82,7 @@ class Tool:
 
         session = self.session(environment.cloud)
         if lines := check_folder(session, environment):
-            file = self.envs / environment.name / FILE
+            file = self.project.envs / environment.name / FILE
             talk().say(f"warning: {file} does not say where it belongs, and any credentials will do; add these lines:")
             talk().say("\n".join(lines))
         return session
@@ -63,7 +91,7 @@ class Tool:
         """An environment by its folder's name."""
         from samovar.project.load import load_environment
 
-        return load_environment(name, self.envs)
+        return load_environment(name, self.project)
 
 
 class Declined(SamovarError):
@@ -151,5 +179,6 @@ def complete_environment(context: click.Context, _: click.Parameter, incomplete:
     """The names of environments that begin like that."""
     from samovar.project.load import environment_names
 
-    folder = context.find_root().params["envs"]
-    return [name for name in environment_names(folder) if name.startswith(incomplete)]
+    root = context.find_root()
+    project = Choice(root.params["project"], root.params["envs"], root.obj).find()
+    return [name for name in environment_names(project.envs) if name.startswith(incomplete)]

@@ -53,6 +53,7 @@ def snapshot(tool: Tool, env: str, group: str | None, name: str | None, timeout:
     """
     from samovar.deploy.snapshots import begin_snapshot, data_disks
 
+    tool.name_project()
     environment, session = tool.open(env)
     names = [name] if name else _names(environment, group)
     for each in _chosen(env, data_disks(session, env), names):
@@ -79,6 +80,7 @@ def restore(tool: Tool, env: str, snapshot: str, *, yes: bool) -> None:
     from samovar.deploy.restore import restore as put_in_place
     from samovar.deploy.snapshots import find_snapshot
 
+    tool.name_project()
     environment, session = tool.open(env)
     found = find_snapshot(session, env, snapshot)
     agree(f"Put a disk made from {found.name} in the place of the data disk of {env}?", yes=yes)
@@ -96,6 +98,7 @@ def delete(tool: Tool, env: str, name: tuple[str, ...], *, yes: bool) -> None:
     """Delete each snapshot of ENV, or data disk that another took the place of, for good."""
     from samovar.deploy.snapshots import begin_deletion, find_deletable
 
+    tool.name_project()
     _, session = tool.open(env)
     found = [find_deletable(session, env, each) for each in name]
     agree(f"Delete {', '.join(each.name for each in found)} for good?", yes=yes, irreversible=True)

@@ -38,7 +38,9 @@ def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
     chosen = cloud or (environment.cloud if environment else LOCAL)
     found = [
         *(_credentials(tool) if chosen != LOCAL else ()),
-        *examine(lambda: connect_running(chosen, tool.home, tool.token), environment, local=chosen == LOCAL),
+        *examine(
+            lambda: connect_running(chosen, tool.home, tool.token), tool.project, environment, local=chosen == LOCAL
+        ),
     ]
     healthy = all(each.state is not State.FAILURE for each in found)
     rows = [(each.area, each.state.value, each.what, each.remedy) for each in found]

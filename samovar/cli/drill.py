@@ -155,6 +155,7 @@ def _drill(
     from samovar.drills.run import drill as run_drill
 
     assert context.parent  # noqa: S101 - it is a command of the group above
+    tool.name_project()
     environment, session = tool.open(context.parent.params["env"])
     status = inspect(session, environment)
     load = planned(session, environment, status, seconds=LONGEST, **asked)

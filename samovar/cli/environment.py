@@ -70,6 +70,7 @@ def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
     from samovar.deploy.protection import check_deletions, lost
     from samovar.deploy.rollout import prepare, roll_out
 
+    tool.name_project()
     environment, session = tool.open(env)
     with locked(session, env):
         prepared = prepare(session, environment)
@@ -102,6 +103,7 @@ def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data
     from samovar.deploy.rollout import prepare_destruction, tear_down
     from samovar.deploy.snapshots import snapshots
 
+    tool.name_project()
     environment = tool.environment(env)
     check_file(environment)
     sure = _consent(env, confirm, yes=yes, delete_data=delete_data)

@@ -59,6 +59,7 @@ def bake(
 
     An image is its content: what is baked and published already is left as it is.
     """
+    tool.name_project()
     session = None
     if env:
         environment = tool.environment(env)
@@ -67,23 +68,23 @@ def bake(
         session = tool.session_of(environment) if cloud in {None, environment.cloud} else None
     session = session or tool.session(cloud or LOCAL)
     if print_template:
-        _print_template(session, names)
+        _print_template(tool, session, names)
     elif (builder or ("local" if session.image_storage else "packer")) == "packer":
-        _bake_there(session, names, ssh_from, **again)
+        _bake_there(tool, session, names, ssh_from, **again)
     else:
-        _bake_here(session, names, **again)
+        _bake_here(tool, session, names, **again)
 
 
-def _bake_here(session: Session, names: tuple[str, ...], *, force: bool, refresh: bool) -> None:
+def _bake_here(tool: Tool, session: Session, names: tuple[str, ...], *, force: bool, refresh: bool) -> None:
     from samovar.images.listing import full_names
     from samovar.images.local_builder import bake_local
     from samovar.images.publish import publish, published, require_storage, to_publish
 
     require_storage(session)
-    wanted = full_names(names)
+    wanted = full_names(tool.project, names)
     there = published(session)
     lacking = [name for name in wanted if force or refresh or wanted[name] not in {image.name for image in there}]
-    baked = bake_local(lacking, talk=talk(), force=force, refresh=refresh) if lacking else ()
+    baked = bake_local(tool.project, lacking, talk=talk(), force=force, refresh=refresh) if lacking else ()
     missing = [image for image in baked if to_publish(image, there, force=force, refresh=refresh)]
     for image in missing:
         with talk().step(f"publish {image.full_name}"):
@@ -92,24 +93,26 @@ def _bake_here(session: Session, names: tuple[str, ...], *, force: bool, refresh
         _nothing_to_do(wanted.values())
 
 
-def _bake_there(session: Session, names: tuple[str, ...], ssh_from: str | None, *, force: bool, refresh: bool) -> None:
+def _bake_there(
+    tool: Tool, session: Session, names: tuple[str, ...], ssh_from: str | None, *, force: bool, refresh: bool
+) -> None:
     from samovar.images.listing import full_names
     from samovar.images.packer.builder import bake_packer
 
-    if not bake_packer(session, names, talk=talk(), ssh_from=ssh_from, force=force, refresh=refresh):
-        _nothing_to_do(full_names(names).values())
+    if not bake_packer(session, tool.project, names, talk=talk(), ssh_from=ssh_from, force=force, refresh=refresh):
+        _nothing_to_do(full_names(tool.project, names).values())
 
 
 def _nothing_to_do(names: Iterable[str]) -> None:
     talk().say(f"nothing to do: {', '.join(names)} are baked and published")
 
 
-def _print_template(session: Session, names: tuple[str, ...]) -> None:
+def _print_template(tool: Tool, session: Session, names: tuple[str, ...]) -> None:
     from samovar.images.packer.builder import print_template
 
     if len(names) != 1:
         raise click.UsageError("--print-template takes one IMAGE")
-    click.echo(print_template(session, names[0]), nl=False)
+    click.echo(print_template(session, tool.project, names[0]), nl=False)
 
 
 @click.command()
@@ -127,16 +130,17 @@ def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool, prune:
 
     session = tool.session(cloud or LOCAL)
     if prune:
-        _prune(session, yes=yes)
+        _prune(tool, session, yes=yes)
         return
-    found = catalogue(session, outdated=outdated)
+    found = catalogue(session, tool.project, outdated=outdated)
     show(found.to_json(), fmt, _tables(found, outdated=outdated))
 
 
-def _prune(session: Session, *, yes: bool) -> None:
+def _prune(tool: Tool, session: Session, *, yes: bool) -> None:
     from samovar.images.prune import delete, unused
 
-    found = unused(session)
+    tool.name_project()
+    found = unused(session, tool.project)
     for image in found:
         talk().say(f"delete {image.name}, {image.size // MIB} MiB")
     if not found:

@@ -69,6 +69,7 @@ def load(tool: Tool, /, env: str, folder: Path | None, fmt: Format, **asked: Any
     from samovar.deploy.read_status import inspect
     from samovar.load.html_report import write_page
 
+    tool.name_project()
     environment, session = tool.open(env)
     report = _send(environment, planned(session, environment, inspect(session, environment), **asked))
     if folder:

@@ -12,7 +12,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from samovar.cli.cloud import cloud
-from samovar.cli.context import Tool
+from samovar.cli.context import Choice, Tool
 from samovar.cli.disk import disk
 from samovar.cli.doctor import doctor
 from samovar.cli.drill import drill
@@ -23,7 +23,7 @@ from samovar.cli.ssh import ssh
 from samovar.cli.status import logs, status
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import printable
-from samovar.core.paths import ROOT, default_home
+from samovar.core.paths import default_home
 
 VERSION = "0.1.0"
 
@@ -56,10 +56,18 @@ class Guarded(click.RichGroup):
     help="The local cloud's home; another folder is another cloud beside it.",
 )
 @click.option(
+    "--project",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    show_default="the folder with samovar.yaml that the working directory is in, else that of cli.py",
+    show_envvar=True,
+    help="The project: the folder of images, groups, envs and cloudinit.",
+)
+@click.option(
     "--envs",
     type=click.Path(file_okay=False, path_type=Path),
-    default=ROOT / "envs",
-    show_default="envs/ of the checkout",
+    default=None,
+    show_default="envs/ of the project",
     show_envvar=True,
     help="The folder of environments, each with its config.yaml.",
 )
@@ -67,7 +75,9 @@ class Guarded(click.RichGroup):
 @click.option("--debug", is_flag=True, show_envvar=True, help="Show what is run, and the traceback of an error.")
 @click.version_option(VERSION, prog_name="samovar")
 @click.pass_context
-def cli(context: click.Context, home: Path, envs: Path, token: str, *, debug: bool) -> None:
+def cli(
+    context: click.Context, home: Path, project: Path | None, envs: Path | None, token: str, *, debug: bool
+) -> None:
     """Bakes images whose machines configure themselves, and rolls them out as groups that heal themselves.
 
     The same calls go to Yandex Cloud or to the local cloud, where every machine is a real one:
@@ -75,7 +85,7 @@ def cli(context: click.Context, home: Path, envs: Path, token: str, *, debug: bo
 
     Completion: `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`, or `zsh_source`, `fish_source`.
     """
-    context.obj = Tool(home.absolute(), envs.absolute(), token)
+    context.obj = Tool(home.absolute(), token, Choice(project, envs, context.obj))
     _log(debug=debug)
 
 
@@ -83,11 +93,14 @@ for command in (bake, images, render, plan, rollout, status, logs, ssh, disk, lo
     cli.add_command(command)
 
 
-def main(arguments: list[str] | None = None, *, program: str = "samovar") -> int:
-    """Run one command line and return its exit code, one of ExitCode. Usage messages show the name `program`."""
+def main(arguments: list[str] | None = None, *, program: str = "samovar", checkout: Path | None = None) -> int:
+    """Run one command line and return its exit code, one of ExitCode.
+
+    `program` is the name that usage messages show; `checkout` is the folder of the `cli.py` that was started.
+    """
     argv = sys.argv[1:] if arguments is None else arguments
     try:
-        code = cli.main(argv, prog_name=program, standalone_mode=False)
+        code = cli.main(argv, prog_name=program, standalone_mode=False, obj=checkout)
     except Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):

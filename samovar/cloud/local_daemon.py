@@ -15,7 +15,7 @@ from typing import Any
 
 from samovar.cloud.connection import Access
 from samovar.core.errors import HostError
-from samovar.core.paths import ROOT, cache_dir, require_own
+from samovar.core.paths import PACKAGE, cache_dir, require_own
 from samovar.core.process import exit_of, run, start_detached
 from samovar.core.waiting import Pending, wait_for
 
@@ -141,7 +141,7 @@ def wait_until_gone(daemon: Daemon) -> None:
     )
 
 
-_ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
+_ENVIRONMENT = {"PYTHONPATH": str(PACKAGE.parent)}
 
 
 def _command(home: Path) -> list[str | Path]:

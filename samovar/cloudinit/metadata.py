@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -11,9 +12,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from samovar.core.errors import ConfigError
-from samovar.core.paths import ROOT
-
-TEMPLATES = ROOT / "cloudinit"
+from samovar.project.environment import LIBRARY_USER_DATA
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -30,17 +29,20 @@ class Api:
     ca: str
 
 
-def user_data(*, operator_keys: Sequence[str] = ()) -> str:
-    """The cloud-config of every machine; with public keys of SSH, a user `operator` who may log in with any of them."""
+def user_data(template: Path = LIBRARY_USER_DATA, *, operator_keys: Sequence[str] = ()) -> str:
+    """Return the cloud-config of every machine, rendered from `template`.
+
+    With public keys of SSH it has a user `operator` who may log in with any of them.
+    """
     # YAML, not HTML: nothing is to be escaped, and what is inserted is JSON, which is YAML.
     environment = Environment(  # noqa: S701
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(template.parent),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("user-data.yaml.j2").render(operator_keys=operator_keys)
+    return environment.get_template(template.name).render(operator_keys=operator_keys)
 
 
 def instance_metadata(
@@ -51,14 +53,16 @@ def instance_metadata(
     peers: Mapping[str, int] = NOTHING,
     secrets: Mapping[str, str] = NOTHING,
     operator_keys: Sequence[str] = (),
+    template: Path = LIBRARY_USER_DATA,
 ) -> dict[str, str]:
     """The metadata of an instance template: user-data, and what the node agent reads, each where there is one.
 
-    `peers` gives the most machines that each group of the environment can have, `secrets` the id of each secret.
+    `peers` gives the most machines that each group of the environment can have, `secrets` the id of each secret;
+    `template` is the file from which user-data is rendered.
     Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
     group's variables, settings named as those two, and values that are too long.
     """
-    metadata = {"user-data": user_data(operator_keys=operator_keys), "samovar-role": role}
+    metadata = {"user-data": user_data(template, operator_keys=operator_keys), "samovar-role": role}
     told = {**settings, **_reserved(settings, peers=peers, secrets=secrets)}
     if told:
         _refuse_braces("settings", told)

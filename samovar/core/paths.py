@@ -1,4 +1,4 @@
-"""Where things lie: the checkout, and this user's folders for what can be made again and for what must be kept."""
+"""Where things lie: this user's folders for what can be made again and for what must be kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from samovar.core.errors import HostError
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+PACKAGE = Path(__file__).resolve().parent.parent
+"""The folder of the package `samovar`. What it is in goes on the PYTHONPATH of a process that imports it."""
 
 
 def cache_dir() -> Path:

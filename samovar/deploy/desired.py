@@ -73,7 +73,13 @@ def metadata(environment: Environment, group: Group, api: Api | None = None) -> 
             settings.setdefault("upstream", _where(environment, asked, asked.balancer))
     keys = environment.operator.ssh_keys if environment.operator else ()
     return instance_metadata(
-        group.image, settings, api if secrets else None, peers=peers, secrets=secrets, operator_keys=keys
+        group.image,
+        settings,
+        api if secrets else None,
+        peers=peers,
+        secrets=secrets,
+        operator_keys=keys,
+        template=environment.user_data,
     )
 
 

@@ -6,7 +6,6 @@ By the repository's content alone, never by what is newest in the cloud.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from samovar.agent.dry_run import MACHINE
 from samovar.agent.errors import Wrong
@@ -14,7 +13,6 @@ from samovar.agent.facts import Facts, Secret
 from samovar.agent.render import render
 from samovar.agent.role import Role, read_role, read_settings
 from samovar.core.errors import CloudError, ConfigError
-from samovar.core.paths import ROOT
 from samovar.deploy.desired import SEEDED, metadata
 from samovar.deploy.specs import Observed
 from samovar.images.definition import load_images
@@ -30,13 +28,13 @@ MADE_UP: Mapping[SecretKind, Secret] = {
 }
 
 
-def image_names(environment: Environment, root: Path = ROOT) -> dict[str, str]:
+def image_names(environment: Environment) -> dict[str, str]:
     """The full name of each image that a group asks for.
 
     Raises ConfigError for an image that the repository does not have, and for settings and secrets with which the node
     agent in it could not go on: better here than on a machine that never gets well.
     """
-    images = load_images(root)
+    images = load_images(environment.project)
     for group in environment.groups:
         where = f"group {group.name} of {environment.name}"
         if group.image not in images:

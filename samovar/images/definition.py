@@ -14,6 +14,7 @@ from samovar.core.errors import ConfigError
 from samovar.core.yaml_file import Location, load_model, place_of
 from samovar.images.build_artifact import BORROWED, the_standin
 from samovar.images.image import Application, ImageDefinition, Images, InputFile, Script
+from samovar.project.project import Project
 
 NOT_IMAGES = {"bakery", "standin", "__pycache__"}
 STEPS = (Path(__file__).parent / "bake.sh", Path(__file__).parent / "clean.sh")
@@ -100,8 +101,9 @@ class ImageFile(_Strict):
         return self
 
 
-def load_images(root: Path) -> Images:
-    """Every image of the repository at `root`, parents before children. Raises ConfigError."""
+def load_images(project: Project) -> Images:
+    """Return every image of the project, parents before children. Raises ConfigError."""
+    root = project.folder
     folders = sorted(path for path in (root / "images").iterdir() if path.is_dir() and path.name not in NOT_IMAGES)
     steps = tuple(Script(path.name, path.read_bytes()) for path in STEPS)
     parsed = {folder.name: _parse(folder) for folder in folders}

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from typing_extensions import TypedDict
 
 from samovar.cloud.session import Session
-from samovar.core.paths import ROOT
 from samovar.images.bake_plan import require_known
 from samovar.images.definition import load_images
 from samovar.images.digest import SHORT, digests, image_name
@@ -18,6 +16,7 @@ from samovar.images.image import Images, lineage
 from samovar.images.image_store import BakedImage, Store, default_store
 from samovar.images.outdated import Outdated, mirror_versions, outdated
 from samovar.images.publish import Published, published
+from samovar.project.project import Project
 
 
 @dataclass(frozen=True)
@@ -75,20 +74,20 @@ class CatalogueJson(TypedDict):
     images: list[ImageJson]
 
 
-def full_names(names: Sequence[str], root: Path = ROOT) -> Mapping[str, str]:
+def full_names(project: Project, names: Sequence[str]) -> Mapping[str, str]:
     """The name in the cloud of each of the images `names`, or of all where none is named, as they are now.
 
     Raises ConfigError for a name that is no image.
     """
-    images = load_images(root)
+    images = load_images(project)
     known = digests(images)
     require_known(names, images)
     return {name: image_name(name, known[name]) for name in names or images}
 
 
-def catalogue(session: Session, *, outdated: bool = False) -> Catalogue:
+def catalogue(session: Session, project: Project, *, outdated: bool = False) -> Catalogue:
     """The images of the repository and of the cloud; with `outdated`, compared with the mirror."""
-    images = load_images(ROOT)
+    images = load_images(project)
     known = digests(images)
     there = published(session)
     stale = _stale(images, known, there) if outdated else {}

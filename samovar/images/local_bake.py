@@ -20,7 +20,7 @@ from pathlib import Path
 from samovar.core.apt_mirrors import sources_for
 from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.output import Talk
-from samovar.core.paths import ROOT, cache_dir
+from samovar.core.paths import PACKAGE, cache_dir
 from samovar.core.process import IN_NAMESPACES, run
 from samovar.images.bake_input import write_spec
 from samovar.images.build_artifact import with_programs
@@ -90,7 +90,7 @@ class Oven:
             "APT_CACHE": str(cache_dir() / "apt"),
             "IN_MEMORY": "yes" if _available(Path("/proc/meminfo").read_text()) >= MEMORY_WANTED else "no",
             "PYTHON": sys.executable,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(PACKAGE.parent),
             "DIGEST": digest,
             "LABEL": image.name[:16],
             "UUID": str(uuid.UUID(digest[:32])),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from samovar.core.errors import HostError
 from samovar.core.output import Talk
-from samovar.core.paths import ROOT, cache_dir, require_own
+from samovar.core.paths import cache_dir, require_own
 from samovar.images.bake_lock import bakery_lock
 from samovar.images.bake_plan import plan_bake
 from samovar.images.definition import load_images
@@ -19,6 +19,7 @@ from samovar.images.image import Images
 from samovar.images.image_store import BakedImage, default_store
 from samovar.images.local_bake import Oven
 from samovar.images.parallel import bake_wave
+from samovar.project.project import Project
 
 TOOLS = ("mmdebstrap", "mkfs.ext4", "setpriv", "unshare", "mount", "chroot", "dpkg-query")
 LISTS_STAMP = "lists.stamp"
@@ -26,7 +27,7 @@ LISTS_STAMP = "lists.stamp"
 
 
 def bake_local(
-    names: Iterable[str], *, talk: Talk, force: bool = False, refresh: bool = False, root: Path = ROOT
+    project: Project, names: Iterable[str], *, talk: Talk, force: bool = False, refresh: bool = False
 ) -> tuple[BakedImage, ...]:
     """Bakes what is not baked of the images `names` (none: all) and of their parents; returns the images named.
 
@@ -34,7 +35,7 @@ def bake_local(
     Raises ConfigError (a definition is wrong), HostError (not root, something is missing here), ProcessFailed (a step
     failed: the message has the command and its last lines, the remedy the log's path).
     """
-    images = load_images(root)
+    images = load_images(project)
     wanted = tuple(names) or tuple(images)
     plan = partial(_waves, wanted, images, force=force, refresh=refresh)
     if plan():

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
-from samovar.core.paths import ROOT
+from samovar.core.paths import PACKAGE
 
-SOURCE = ROOT / "images" / "standin"
+SOURCE = PACKAGE.parent / "images" / "standin"
 LIBRARIES = ("asn1crypto", "h11", "pg8000", "python-dateutil", "PyYAML", "scramp")
 """Pure Python, but for PyYAML's optional parts in C, which stay out; at the versions of the lock."""
 SHEBANG = b"#!/usr/bin/python3 -I\n"

@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
 from samovar.core.errors import ConfigError
+from samovar.core.paths import PACKAGE
+from samovar.project.project import Project
+
+LIBRARY_USER_DATA = PACKAGE / "library" / "cloudinit" / "user-data.yaml.j2"
+"""The template of user-data of a project that has none."""
 
 
 class CloudKind(StrEnum):
@@ -120,6 +126,13 @@ class Environment:
     deletion_protection: bool = False
     folder_id: str | None = None
     cloud_id: str | None = None
+    project: Project = field(kw_only=True)
+
+    @property
+    def user_data(self) -> Path:
+        """Return the template of its machines' user-data: the project's, else the library's."""
+        own = self.project.user_data
+        return own if own.is_file() else LIBRARY_USER_DATA
 
     def group(self, name: str) -> Group:
         """The group of that name; ConfigError lists those that exist."""

@@ -10,11 +10,8 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from samovar.core.errors import ConfigError
-from samovar.core.paths import ROOT
 from samovar.core.yaml_file import load_mapping, place_of
 from samovar.project.environment_file import GroupEntry, Strict
-
-KINDS = ROOT / "groups"
 
 
 def _optional(field: FieldInfo) -> Any:
@@ -29,7 +26,7 @@ GroupKind = create_model("GroupKind", __base__=Strict, **_FIELDS)
 """The keys of a group, each of them optional."""
 
 
-def kind_names(kinds: Path = KINDS) -> list[str]:
+def kind_names(kinds: Path) -> list[str]:
     """Every kind that the project has."""
     return sorted(path.stem for path in kinds.glob("*.yaml"))
 

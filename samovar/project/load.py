@@ -8,23 +8,23 @@ from pathlib import Path
 from types import MappingProxyType
 
 from samovar.core.errors import ConfigError
-from samovar.core.paths import ROOT
 from samovar.core.yaml_file import load_model
 from samovar.project.environment import Balancer, DataDisk, Environment, Group, Health, Machine, Operator
 from samovar.project.environment_file import NAME, BalancerEntry, EnvironmentFile, GroupEntry, HealthEntry
-from samovar.project.group_kind import KINDS, complete_groups
+from samovar.project.group_kind import complete_groups
+from samovar.project.project import Project
 
-ENVIRONMENTS = ROOT / "envs"
 FILE = "config.yaml"
 
 
-def environment_names(folder: Path = ENVIRONMENTS) -> list[str]:
+def environment_names(folder: Path) -> list[str]:
     """Every folder that holds a `config.yaml`."""
     return sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
 
 
-def load_environment(name: str, folder: Path = ENVIRONMENTS, kinds: Path = KINDS) -> Environment:
+def load_environment(name: str, project: Project) -> Environment:
     """Reads and checks an environment; ConfigError names file, line and remedy, or the environments that exist."""
+    folder = project.envs
     known = environment_names(folder)
     if name not in known:
         raise ConfigError(
@@ -37,7 +37,7 @@ def load_environment(name: str, folder: Path = ENVIRONMENTS, kinds: Path = KINDS
             remedy="name the folder with up to 31 small letters, digits and hyphens, a letter first",
         )
     path = folder / name / FILE
-    entry = load_model(path, EnvironmentFile, complete=partial(complete_groups, path, kinds))
+    entry = load_model(path, EnvironmentFile, complete=partial(complete_groups, path, project.groups))
     return Environment(
         name=name,
         cloud=entry.cloud,
@@ -51,6 +51,7 @@ def load_environment(name: str, folder: Path = ENVIRONMENTS, kinds: Path = KINDS
         deletion_protection=entry.deletion_protection,
         folder_id=entry.folder,
         cloud_id=entry.cloud_id,
+        project=project,
     )
 
 

@@ -15,15 +15,16 @@ from functools import partial
 from pathlib import Path
 
 from samovar.core.apt_mirrors import sources_for
-from samovar.core.paths import ROOT
 from samovar.images.definition import load_images
 from samovar.images.image import lineage
 from tests.bench.figure import Figure, timed
+from tests.support.checkout import PROJECT, ROOT
 
 BAKE = """
 from samovar.images.local_builder import bake_local
 from samovar.core.output import PlainTalk
-bake_local([], talk=PlainTalk())
+from tests.support.checkout import PROJECT
+bake_local(PROJECT, [], talk=PlainTalk())
 """
 STEP = re.compile(r"(?P<image>\S+): (?P<name>.+?)(?: \.\.\.|: done in [\d.]+ s)")
 APART = frozenset({"prepare_db", "checks"})
@@ -62,7 +63,7 @@ def cold_bake() -> Iterator[Figure]:
 
 def package_sets() -> Sequence[tuple[str, ...]]:
     """The packages of each image with those of its parents, each set once."""
-    images = load_images(ROOT)
+    images = load_images(PROJECT)
     whole = ({package for image in lineage(name, images) for package in image.packages} for name in images)
     return sorted({tuple(sorted(packages)) for packages in whole})
 

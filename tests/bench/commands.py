@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from samovar.core.paths import ROOT
-from samovar.project.load import ENVIRONMENTS
 from tests.bench.figure import Figure, seconds, timed
 from tests.bench.world import cloud, environment
+from tests.support.checkout import ENVIRONMENTS, ROOT
 
 RUNS = 5
 SMALL = "image: postgres-small\n"

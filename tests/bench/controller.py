@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from samovar.core.paths import ROOT
 from tests.bench.figure import Figure
+from tests.support.checkout import ROOT
 
 SIMULATE = [sys.executable, "-m", "tests.support.group_simulation", "-o", "json"]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from samovar.core.output import PlainTalk
-from samovar.core.paths import ROOT
 from samovar.images.local_builder import bake_local
 from samovar.localcloud.machines.model import Machine
 from tests.bench.figure import Figure, seconds
+from tests.support.checkout import PROJECT, ROOT
 from tests.support.lan import MIB, Lan, lan
 
 RUNS = 3
@@ -47,7 +47,7 @@ async def _next(figures: AsyncIterator[Figure]) -> Figure | None:
 
 
 async def _measured() -> AsyncIterator[Figure]:
-    (image,) = bake_local(["postgres"], talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ["postgres"], talk=PlainTalk())
     with tempfile.TemporaryDirectory(prefix="samovar-bench-") as folder:
         async with lan(Path(folder)) as cable:
             raw = cable.told(image.raw, "postgres", "10.0.0.11", SETTINGS)

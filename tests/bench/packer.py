@@ -16,6 +16,7 @@ from samovar.cloud.session import Session
 from samovar.images.local_builder import bake_local
 from samovar.images.packer.builder import bake_packer
 from tests.bench.figure import Figure, timed
+from tests.support.checkout import PROJECT
 from tests.support.tool import Cli
 
 RUNS = 3
@@ -57,9 +58,9 @@ def packer() -> Iterator[Figure]:
 
 def _compared(session: Session) -> Iterator[Figure]:
     here, there = Stopwatch(), Stopwatch()
-    bake_local([IMAGE], talk=Stopwatch(), force=True)  # its packages are in the cache from now on
-    ours = [timed(lambda: bake_local([IMAGE], talk=here, force=True)) for _ in range(RUNS)]
-    theirs = [timed(lambda: bake_packer(session, [IMAGE], talk=there, force=True)) for _ in range(RUNS)]
+    bake_local(PROJECT, [IMAGE], talk=Stopwatch(), force=True)  # its packages are in the cache from now on
+    ours = [timed(lambda: bake_local(PROJECT, [IMAGE], talk=here, force=True)) for _ in range(RUNS)]
+    theirs = [timed(lambda: bake_packer(session, PROJECT, [IMAGE], talk=there, force=True)) for _ in range(RUNS)]
     one, other = statistics.median(ours), statistics.median(theirs)
     what = f"bake of `{IMAGE}`: the local builder over Packer on the local cloud"
     yield Figure(what, f"{one / other:.2f} ({one:.1f} s over {other:.1f} s)", "a third")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from samovar.project.load import ENVIRONMENTS
+from tests.support.checkout import ENVIRONMENTS
 from tests.support.tool import Cli
 
 WHOLE = ENVIRONMENTS / "dev/config.yaml"

@@ -7,7 +7,7 @@ import json
 from samovar.agent.facts import Facts, Machine
 from samovar.agent.render import render
 from samovar.agent.role import read_role, read_settings
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 from tests.support.edge import edge_image, tell
 
 FILES = ROOT / "images/bingo/files"

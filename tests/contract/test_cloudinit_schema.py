@@ -10,6 +10,7 @@ import pytest
 from samovar.cloudinit.metadata import user_data
 from samovar.core.output import PlainTalk
 from samovar.images.local_builder import bake_local
+from tests.support.checkout import PROJECT
 
 ASK = """
 mount -o ro,loop "$1" /mnt
@@ -21,7 +22,7 @@ exec chroot /mnt cloud-init schema --config-file /tmp/user-data
 
 @pytest.fixture(scope="module")
 def base() -> Path:
-    (image,) = bake_local(("base",), talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ("base",), talk=PlainTalk())
     return image.raw
 
 

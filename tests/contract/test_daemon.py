@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ExitCode
-from samovar.core.paths import ROOT
 from samovar.localcloud.home.home import Home, QuotaSet
 from samovar.localcloud.quota_manager.model import NOTE
 from samovar.localcloud.store.store import Store
+from tests.support.checkout import ROOT
 from tests.support.tool import Cli
 
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]

@@ -110,5 +110,5 @@ def test_a_daemon_that_hangs_is_named_with_its_remedy(tmp_path: Path, monkeypatc
         access = Access(endpoint="127.0.0.1:1", folder_id="f", ca=pki.ca, token="t")
         daemon = Daemon(4711, 1, "127.0.0.1:1", f"127.0.0.1:{mute.getsockname()[1]}", access)
         with pytest.raises(HostError, match=r"\(pid 4711\) runs and does not answer") as hangs:
-            command._running(Tool(tmp_path, tmp_path), daemon)
+            command._running(Tool(tmp_path), daemon)
     assert "kill -KILL 4711" in hangs.value.remedy

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import HostError
-from samovar.core.paths import ROOT
 from samovar.core.process import run
 from samovar.localcloud.disks import freeze
 from samovar.localcloud.disks.builder import HostMaker
 from samovar.localcloud.disks.freeze import Mount, NotStill, Standstill, still
 from samovar.localcloud.disks.loop_devices import attached
+from tests.support.checkout import ROOT
 from tests.support.frozen import Guest, counted, formatted, writing_guest
 
 ATTEMPTS = 20

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 
 FILES = ROOT / "images/base/files"
 METADATA = "169.254.169.254"

@@ -28,6 +28,7 @@ from samovar.images.packer.build_network import build_place
 from samovar.images.packer.cleanup import abandoned, bakes_run, remove
 from samovar.images.packer.cleanup import of_bake as left_by
 from samovar.images.packer.owner import LIFETIME, holder
+from tests.support.checkout import PROJECT
 from tests.support.process import ended_process
 from tests.support.simulated import RunningCloud
 
@@ -126,7 +127,7 @@ def test_it_is_removed_as_well_where_there_is_nothing_to_bake(
 ) -> None:
     make_disk(session, ended_process())
     monkeypatch.setattr(builder, "_waves", lambda *_, **__: ())
-    assert builder.bake_packer(session, ["base"], talk=PlainTalk()) == ()
+    assert builder.bake_packer(session, PROJECT, ["base"], talk=PlainTalk()) == ()
     assert listed(session) == []
 
 

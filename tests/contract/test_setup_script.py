@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 
 
 @pytest.fixture

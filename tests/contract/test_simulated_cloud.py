@@ -18,7 +18,8 @@ from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
 from samovar.core.errors import ExitCode
 from samovar.images.publish import published
-from samovar.project.load import ENVIRONMENTS, load_environment
+from tests.support.checkout import ENVIRONMENTS
+from tests.support.checkout import environment as load_environment
 from tests.support.images import URI, publish_empty
 from tests.support.tool import Cli
 

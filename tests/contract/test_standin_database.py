@@ -15,6 +15,7 @@ from samovar.core.output import PlainTalk
 from samovar.core.waiting import Pending, wait_for
 from samovar.images.local_builder import bake_local
 from tests.support.bingo import Bingo, bingo, make_bingo
+from tests.support.checkout import PROJECT
 from tests.support.postgres import PASSWORD, Postgres, postgres
 
 QUIET = {"BINGO_LIFETIME": "off"}
@@ -23,7 +24,7 @@ KINDS = ("session", "customer", "movie")
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    (image,) = bake_local(["postgres-small"], talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ["postgres-small"], talk=PlainTalk())
     with postgres(image.raw, tmp_path_factory.mktemp("postgres") / "primary") as server:
         yield server
 

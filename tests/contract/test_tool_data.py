@@ -22,8 +22,8 @@ from samovar.deploy.seeded import look, record
 from samovar.deploy.specs import Kind, Ref
 from samovar.deploy.status import RUNNING, GroupStatus, MachineStatus, Status
 from samovar.project.environment import Environment
-from samovar.project.load import load_environment
 from tests.support.calls import account, grant
+from tests.support.checkout import environment as load_environment
 from tests.support.service import DISK, RECORD, Service
 from tests.support.simulated import RunningCloud
 

@@ -11,11 +11,11 @@ import pytest
 
 from samovar.cli.main import main
 from samovar.core.errors import ExitCode
-from samovar.core.paths import ROOT
 from samovar.localcloud.home.home import QuotaSet
 from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.calls import account, grant
+from tests.support.checkout import ROOT
 from tests.support.simulated import RunningCloud
 
 Doctor = Callable[..., tuple[int, dict[str, list[dict[str, str]]]]]

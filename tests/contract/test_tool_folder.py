@@ -10,7 +10,7 @@ import pytest
 
 from samovar.cli.main import main
 from samovar.core.errors import ExitCode
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 from tests.support.simulated import RunningCloud
 
 Command = Callable[..., tuple[int, str, str]]

@@ -39,7 +39,8 @@ from samovar.images import prune
 from samovar.images.image_store import BakedImage
 from samovar.images.publish import FORMER, publish, published
 from samovar.project.environment import Environment
-from samovar.project.load import load_environment
+from tests.support.checkout import PROJECT
+from tests.support.checkout import environment as load_environment
 from tests.support.service import API, DIGEST, RECORD, Service
 from tests.support.simulated import RunningCloud
 
@@ -144,12 +145,12 @@ def test_only_images_that_are_neither_current_nor_used_are_pruned(
     (tmp_path / "raw").write_bytes(b"\0" * (4 << 20) + b"new")
     anew = BakedImage("nginx", DIGEST.ljust(64, "0"), tmp_path / "raw", 4 << 20, {"bash": "6"})
     publish(service.session, anew)
-    monkeypatch.setattr(prune, "full_names", lambda _: {"nginx": service.names["nginx"]})
-    unused = {image.image for image in prune.unused(service.session)}
+    monkeypatch.setattr(prune, "full_names", lambda *_: {"nginx": service.names["nginx"]})
+    unused = {image.image for image in prune.unused(service.session, PROJECT)}
     assert unused == {"postgres"}, "no group of dev is made of it; the former image of nginx has machines"
     service.destroy(dev, frozenset())
-    assert FORMER in "".join(image.name for image in prune.unused(service.session))
-    for image in prune.unused(service.session):
+    assert FORMER in "".join(image.name for image in prune.unused(service.session, PROJECT))
+    for image in prune.unused(service.session, PROJECT):
         prune.delete(service.session, image)
     assert [image.name for image in published(service.session)] == [service.names["nginx"]]
 

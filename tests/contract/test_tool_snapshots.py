@@ -27,7 +27,7 @@ from samovar.deploy.snapshots import (
 )
 from samovar.deploy.specs import Kind, Ref
 from samovar.project.environment import Environment
-from samovar.project.load import load_environment
+from tests.support.checkout import environment as load_environment
 from tests.support.service import RECORD, Service
 from tests.support.simulated import RunningCloud
 

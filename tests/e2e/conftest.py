@@ -13,6 +13,7 @@ from samovar.core.output import PlainTalk
 from samovar.core.process import run
 from samovar.images.local_builder import bake_local
 from tests.e2e.leftovers import leftovers
+from tests.support.checkout import PROJECT
 from tests.support.driven import Cloud
 
 # Without what waits for a network or for metadata, or fails without them; in the words of debugfs(8).
@@ -28,7 +29,7 @@ write /dev/null etc/cloud/cloud-init.disabled
 @pytest.fixture(scope="session")
 def base_image() -> Path:
     """The RAW file of the image `base`, baked if it is not."""
-    (image,) = bake_local(["base"], talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ["base"], talk=PlainTalk())
     return image.raw
 
 

@@ -17,6 +17,7 @@ from samovar.core.output import PlainTalk
 from samovar.images.local_builder import bake_local
 from samovar.localcloud.machines.model import Machine
 from tests.support.asker import Asker, Kind, asking
+from tests.support.checkout import PROJECT
 from tests.support.evidence import collect
 from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan
 
@@ -65,7 +66,7 @@ http.server.ThreadingHTTPServer(("", %(port)d), Bingo).serve_forever()
 
 @pytest.fixture(scope="module")
 def image() -> Path:
-    (baked,) = bake_local(["bingo"], talk=PlainTalk())
+    (baked,) = bake_local(PROJECT, ["bingo"], talk=PlainTalk())
     return baked.raw
 
 

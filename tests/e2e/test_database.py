@@ -32,10 +32,10 @@ from yandex.cloud.vpc.v1.route_table_service_pb2_grpc import RouteTableServiceSt
 
 from samovar.cloud.connect import LOCAL, connect
 from samovar.core.errors import ExitCode
-from samovar.core.paths import ROOT
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.specs import Kind, Ref
+from tests.support.checkout import ROOT
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
 ROWS = 50_000

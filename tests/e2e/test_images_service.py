@@ -16,6 +16,7 @@ from samovar.core.output import PlainTalk
 from samovar.core.process import run
 from samovar.images.local_builder import bake_local
 from samovar.localcloud.machines.model import DataDisk, Machine
+from tests.support.checkout import PROJECT
 from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan
 
 EMAIL = "images@example.com"
@@ -36,7 +37,7 @@ KILLER = "curl -s -X POST localhost/operation -d '{\"operation\": 1000002}' -o /
 
 @pytest.fixture(scope="module")
 def baked() -> dict[str, Path]:
-    return {image.name: image.raw for image in bake_local(["bingo", "postgres-small"], talk=PlainTalk())}
+    return {image.name: image.raw for image in bake_local(PROJECT, ["bingo", "postgres-small"], talk=PlainTalk())}
 
 
 @pytest.fixture

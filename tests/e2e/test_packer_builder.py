@@ -30,13 +30,13 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.core.errors import ExitCode, ProcessFailed
 from samovar.core.output import PlainTalk
-from samovar.core.paths import ROOT
 from samovar.images import local_builder
 from samovar.images.digest import SHORT
 from samovar.images.image_store import Store, default_store, manifest_digest, parse_packages
 from samovar.images.local_builder import bake_local
 from samovar.images.packer.builder import bake_packer
 from samovar.images.publish import Published, published
+from tests.support.checkout import PROJECT, ROOT, project_in
 from tests.support.packer import clients_or_skip
 from tests.support.second import Second
 from tests.support.tool import PATIENCE, Cli
@@ -50,10 +50,11 @@ from samovar.cloud.credentials import find_access
 from samovar.images.packer import cleanup
 from samovar.images.packer.builder import bake_packer
 from samovar.core.output import PlainTalk
+from tests.support.checkout import project_in
 import os
 cleanup.PATIENCE = float(sys.argv[2])
 session = Session(find_access(os.environ, home=Path("/nonexistent")))
-bake_packer(session, ["slow"], talk=PlainTalk(), root=Path(sys.argv[1]))
+bake_packer(session, project_in(Path(sys.argv[1])), ["slow"], talk=PlainTalk())
 """
 SCRIPT = "slow: step.sh ..."
 ALLOWED = {"var/cache/ldconfig/aux-cache": "ldconfig's notes on the inodes and times of the libraries that it saw"}
@@ -163,7 +164,7 @@ def test_both_builders_make_the_same_image(second: Second, tmp_path: Path, monke
     shutil.copy(by_packer, store.raw("base", parent.digest))
     store.raw("base", parent.digest).with_suffix(".json").write_text("{}")
     monkeypatch.setattr(local_builder, "default_store", lambda: store)
-    (ours,) = bake_local(["nginx"], talk=PlainTalk())
+    (ours,) = bake_local(PROJECT, ["nginx"], talk=PlainTalk())
     found = {path: pair for path, pair in differences(tree(ours.raw), tree(theirs)).items() if path not in ALLOWED}
     assert found == {}
     assert ours.manifest_digest[:SHORT] == image(second, "nginx").manifest
@@ -185,7 +186,7 @@ def test_a_failing_script_is_told_as_by_the_local_builder_and_leaves_nothing(
     before = everything(second)
     add(repository, "broken", "echo last words >&2\nfalse because of this\n")
     with pytest.raises(ProcessFailed) as caught:
-        bake_packer(second.session(), ["broken"], talk=PlainTalk(), root=repository)
+        bake_packer(second.session(), project_in(repository), ["broken"], talk=PlainTalk())
     assert "image broken: step.sh: `false because of this` ended with 1" in caught.value.message
     assert "last words" in Path(caught.value.remedy.split()[-1]).read_text()
     assert "nothing of this bake is left in the cloud" in capsys.readouterr().err
@@ -227,7 +228,7 @@ def test_what_a_killed_bake_left_is_removed_by_the_next(second: Second, reposito
         bake.kill()
     (repository / "images/slow/step.sh").write_text("false\n")
     with pytest.raises(ProcessFailed):
-        bake_packer(second.session(), ["slow"], talk=PlainTalk(), root=repository)
+        bake_packer(second.session(), project_in(repository), ["slow"], talk=PlainTalk())
     assert everything(second) == before
 
 
@@ -267,7 +268,7 @@ def test_an_api_that_is_lost_is_told_with_what_is_left_and_the_next_bake_removes
     assert "remedy: bake again once the API answers" in said
     (repository / "images/slow/step.sh").write_text("false\n")
     with pytest.raises(ProcessFailed):
-        bake_packer(second.session(), ["slow"], talk=PlainTalk(), root=repository)
+        bake_packer(second.session(), project_in(repository), ["slow"], talk=PlainTalk())
     assert everything(second) == before
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 from tests.support.tool import Cli, rolled_out
 
 METADATA = "http://169.254.169.254"

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from samovar.core.paths import ROOT
 from tests.e2e.leftovers import leftovers
+from tests.support.checkout import ROOT
 from tests.support.probe import get, probing
 from tests.support.tool import EDGES, PATIENCE, Cli, rolled_out
 

@@ -24,9 +24,9 @@ from samovar.deploy.plan import PlanJson
 from samovar.deploy.status import StatusJson
 from samovar.images.listing import CatalogueJson
 from samovar.load.response_check import age, from_cache
-from samovar.project.load import ENVIRONMENTS
 from tests.e2e.leftovers import leftovers
 from tests.support.certify import certify
+from tests.support.checkout import ENVIRONMENTS
 from tests.support.curl import OFFERS, curl, statuses
 from tests.support.firefox import Firefox, Page, firefox
 from tests.support.https import make_certificate

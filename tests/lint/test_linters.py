@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 
 LONGEST_MODULE = 400
 BIN = Path(sys.executable).parent

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.paths import ROOT
 from tests.lint.words import findings, modules
+from tests.support.checkout import ROOT
 
 # What has not been written anew yet; each line goes when its folder is clean.
 PENDING = (

@@ -14,8 +14,8 @@ import pytest
 from samovar.cloud.connection import Access, to_environment
 from samovar.core.errors import HostError
 from samovar.core.output import PlainTalk
-from samovar.core.paths import ROOT
 from samovar.images.packer.toolchain import Clients, ready_clients
+from tests.support.checkout import ROOT
 
 TEMPLATES = ROOT / "tests" / "packer"
 PATIENCE = 3600.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 
 
 def with_base(root: Path) -> Path:

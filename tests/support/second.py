@@ -12,7 +12,8 @@ from pathlib import Path
 
 from samovar.cloud.credentials import find_access
 from samovar.cloud.session import Session
-from samovar.core.paths import ROOT, cache_dir
+from samovar.core.paths import cache_dir
+from tests.support.checkout import ROOT
 from tests.support.tool import PATIENCE, Cli, Done
 
 NOBODY = 65534

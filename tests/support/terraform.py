@@ -21,7 +21,7 @@ from samovar.cloud.connection import Access, to_environment
 from samovar.core.errors import SamovarError
 from samovar.core.go_program import GoTool, build, built
 from samovar.core.output import PlainTalk
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 
 PROVIDER = GoTool(
     ROOT / "tools/provider",

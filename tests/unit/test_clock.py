@@ -9,9 +9,9 @@ import time
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from samovar.core.paths import ROOT
 from samovar.localcloud import clock
 from samovar.localcloud.simulated.clock import JUMP, SimulatedLoop, run
+from tests.support.checkout import ROOT
 
 DAY = 86400.0
 HOST_CLOCK = re.compile(r"\btime\.time\(|datetime\.now\(|datetime\.utcnow\(|GetCurrentTime\(|\bfrom time import")

@@ -18,7 +18,7 @@ import rich_click
 from samovar.cli import context
 from samovar.cli.main import cli, main
 from samovar.core.errors import CloudError, ConfigError, ExitCode, HostError, ProcessFailed, SamovarError, WaitTimeout
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 
 LIGHT = """
 import sys

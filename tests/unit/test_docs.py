@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from samovar.cli.main import cli
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]

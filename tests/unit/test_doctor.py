@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from samovar.cloud.quotas import Quota
-from samovar.core.paths import ROOT
 from samovar.deploy.desired import desired
 from samovar.deploy.quotas import missing, needs
 from samovar.deploy.specs import Desired
 from samovar.ops.doctor.capacity import judge
 from samovar.ops.doctor.finding import State
 from samovar.ops.doctor.iam import covered
-from samovar.project.load import load_environment
+from tests.support.checkout import ROOT
+from tests.support.checkout import environment as load_environment
 
 GIB = 2**30
 

@@ -15,13 +15,13 @@ import pytest
 from aiohttp import web
 
 from samovar.core.errors import CloudError, ConfigError
-from samovar.core.paths import ROOT
 from samovar.deploy.certificate import self_signed
 from samovar.load import slo
 from samovar.load.client import Target
 from samovar.load.generator import NOT_SENT, Load, Run, send_load
 from samovar.load.report import report
 from samovar.load.slo import Profile, plain
+from tests.support.checkout import ROOT
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PAGE = plain("page", 20.0)

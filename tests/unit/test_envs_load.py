@@ -9,7 +9,9 @@ import pytest
 from samovar.core.errors import ConfigError
 from samovar.project.environment import BalancerType, Health, Operator
 from samovar.project.environment_file import EnvironmentFile, GroupEntry
-from samovar.project.load import ENVIRONMENTS, environment_names, load_environment
+from samovar.project.load import environment_names
+from tests.support.checkout import ENVIRONMENTS
+from tests.support.checkout import environment as load_environment
 
 GOOD = """\
 cloud: local
@@ -42,8 +44,8 @@ def test_the_file_becomes_a_value(tmp_path: Path) -> None:
 
 
 def test_the_shipped_environments_load() -> None:
-    assert "dev" in environment_names()
-    for name in environment_names():
+    assert "dev" in environment_names(ENVIRONMENTS)
+    for name in environment_names(ENVIRONMENTS):
         assert load_environment(name).name == name
 
 

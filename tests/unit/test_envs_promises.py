@@ -8,7 +8,8 @@ import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.project.environment import SecretKind
-from samovar.project.load import ENVIRONMENTS, load_environment
+from tests.support.checkout import ENVIRONMENTS
+from tests.support.checkout import environment as load_environment
 
 
 def changed(folder: Path, old: str, new: str) -> Path:

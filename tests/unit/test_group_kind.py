@@ -8,6 +8,8 @@ import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.project.load import load_environment
+from samovar.project.project import Project
+from tests.support.checkout import project_in
 
 KIND = """
 image: nginx
@@ -26,35 +28,35 @@ groups:
 """
 
 
-def write(folder: Path, own: str = "", kind: str = KIND) -> tuple[Path, Path]:
+def write(folder: Path, own: str = "", kind: str = KIND) -> Project:
     environments, kinds = folder / "envs", folder / "groups"
     (environments / "dev").mkdir(parents=True)
     kinds.mkdir()
     (environments / "dev/config.yaml").write_text(ENVIRONMENT + own)
     (kinds / "edge.yaml").write_text(kind)
-    return environments, kinds
+    return project_in(folder)
 
 
 def test_a_group_has_what_its_kind_says(tmp_path: Path) -> None:
-    web = load_environment("dev", *write(tmp_path)).group("web")
+    web = load_environment("dev", write(tmp_path)).group("web")
     assert (web.image, web.size, web.ports, web.machine.cores) == ("nginx", 2, (8081,), 4)
     assert web.balancer is not None
 
 
 def test_a_mapping_is_laid_over_the_kinds_and_all_else_replaces_it(tmp_path: Path) -> None:
     own = "    machine: {memory: 4G}\n    settings: {b: 3}\n    ports: []\n    balancer: null\n"
-    web = load_environment("dev", *write(tmp_path, own)).group("web")
+    web = load_environment("dev", write(tmp_path, own)).group("web")
     assert (web.machine.cores, web.machine.memory) == (4, 4 * 2**30)
     assert dict(web.settings) == {"a": 1, "b": 3}
     assert (web.ports, web.balancer) == ((), None)
 
 
 def test_an_unknown_kind_names_the_line_and_those_that_exist(tmp_path: Path) -> None:
-    environments, kinds = write(tmp_path)
-    (kinds / "edge.yaml").rename(kinds / "web.yaml")
+    project = write(tmp_path)
+    (project.groups / "edge.yaml").rename(project.groups / "web.yaml")
     with pytest.raises(ConfigError) as error:
-        load_environment("dev", environments, kinds)
-    assert f"{environments / 'dev/config.yaml'}:6: groups.web.kind: no kind edge" in error.value.message
+        load_environment("dev", project)
+    assert f"{project.envs / 'dev/config.yaml'}:6: groups.web.kind: no kind edge" in error.value.message
     assert error.value.remedy == "kinds: web"
 
 
@@ -63,7 +65,7 @@ def test_an_unknown_kind_names_the_line_and_those_that_exist(tmp_path: Path) -> 
     [(f"{KIND}sizes: 3\n", "7: sizes: unknown key"), (KIND.replace("[8081]", "[0]"), "4: ports.0: ")],
 )
 def test_what_is_wrong_in_a_kind_is_said_of_its_own_file(tmp_path: Path, kind: str, says: str) -> None:
-    environments, kinds = write(tmp_path, kind=kind)
+    project = write(tmp_path, kind=kind)
     with pytest.raises(ConfigError) as error:
-        load_environment("dev", environments, kinds)
-    assert f"{kinds / 'edge.yaml'}:{says}" in error.value.message
+        load_environment("dev", project)
+    assert f"{project.groups / 'edge.yaml'}:{says}" in error.value.message

@@ -10,7 +10,7 @@ from samovar.core.errors import CloudError, ConfigError, ExitCode
 from samovar.deploy.specs import Observed
 from samovar.deploy.validate import image_names, require_images
 from samovar.project.environment import Environment
-from samovar.project.load import load_environment
+from tests.support.checkout import environment as load_environment
 from tests.support.tool import EDGES
 
 

@@ -20,7 +20,7 @@ from samovar.deploy.resources.handler import Names, Work
 from samovar.deploy.resources.instance_group import MASK, InstanceGroups, parts
 from samovar.deploy.specs import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Ref, Resource, Template
 from samovar.localcloud.api.constraints import violations
-from samovar.project.load import load_environment
+from tests.support.checkout import environment as load_environment
 from tests.support.tool import EDGES
 
 DEV = replace(load_environment("edges", EDGES.parents[1]), name="dev")

@@ -26,6 +26,7 @@ from samovar.project.environment import (
     Machine,
     SecretKind,
 )
+from tests.support.checkout import PROJECT
 
 GIB = 2**30
 SMALL = Machine(cores=2, core_fraction=100, memory=GIB, disk=5 * GIB)
@@ -36,7 +37,7 @@ NGINX = Group("nginx", "nginx", 2, SMALL, HEALTH, balancer=EXTERNAL)
 
 
 def environment(*groups: Group, zones: tuple[str, ...] = ("ru-central1-a",), cidr: str = "10.30.0.0/16") -> Environment:
-    return Environment("dev", CloudKind.LOCAL, zones, IPv4Network(cidr), None, groups)
+    return Environment("dev", CloudKind.LOCAL, zones, IPv4Network(cidr), None, groups, project=PROJECT)
 
 
 DEV = environment(NGINX)

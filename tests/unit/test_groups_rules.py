@@ -15,7 +15,7 @@ from samovar.deploy.plan import levels, plan
 from samovar.deploy.security_rules import rules
 from samovar.deploy.specs import InstanceGroup, Kind, Observed, Ref
 from samovar.project.environment import Balancer, BalancerType, Environment, Health, Operator
-from samovar.project.load import load_environment
+from tests.support.checkout import environment as load_environment
 
 DEV = load_environment("dev")
 IMAGES = {name: f"samovar-{name}-0123456789ab" for name in ("nginx", "bingo", "postgres-small")}

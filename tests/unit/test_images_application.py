@@ -16,6 +16,7 @@ from samovar.images.digest import digests
 from samovar.images.expectations import expected_of
 from samovar.images.image import Application, Images
 from samovar.images.zipapp import standin
+from tests.support.checkout import project_in
 from tests.support.https import make_certificate, serving
 
 PROGRAM = b"#!/bin/sh\necho bingo\n"
@@ -43,7 +44,7 @@ def images(root: Path, entry: str = "", more: str = "") -> Images:
     for name, text in texts.items():
         (root / "images" / name).mkdir(parents=True, exist_ok=True)
         (root / "images" / name / "image.yaml").write_text(f"description: x\n{text}")
-    return load_images(root)
+    return load_images(project_in(root))
 
 
 def test_without_a_url_the_stand_in_is_shipped(tmp_path: Path) -> None:
@@ -152,4 +153,4 @@ def test_only_what_is_shipped_can_be_borrowed(tmp_path: Path) -> None:
     images(tmp_path)
     (tmp_path / "images/app/image.yaml").write_text("description: x\nsuite: trixie\n")
     with pytest.raises(ConfigError, match=":3: borrow: app ships no application"):
-        load_images(tmp_path)
+        load_images(project_in(tmp_path))

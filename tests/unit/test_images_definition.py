@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ConfigError
-from samovar.core.paths import ROOT
 from samovar.images.definition import load_images
 from samovar.images.image import InputFile
+from tests.support.checkout import PROJECT, project_in
 
 ROOT_IMAGE = "description: a root\nsuite: trixie\n"
 
@@ -24,12 +24,12 @@ def write(root: Path, files: dict[str, str]) -> Path:
 
 def refusal(root: Path) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
-        load_images(root)
+        load_images(project_in(root))
     return caught.value
 
 
 def test_the_images_of_this_repository_load() -> None:
-    images = load_images(ROOT)
+    images = load_images(PROJECT)
     assert images["nginx"].parent == "base"
     assert any(file.target == "/usr/lib/samovar/samovar_agent/__main__.py" for file in images["base"].files)
     assert [script.name for script in images["base"].steps] == ["bake.sh", "clean.sh"]
@@ -38,7 +38,7 @@ def test_the_images_of_this_repository_load() -> None:
 def test_parents_come_before_children_whatever_their_names(tmp_path: Path) -> None:
     names = {"a": "parent: m\n", "m": "parent: z\n", "z": "suite: trixie\n"}
     write(tmp_path, {f"images/{name}/image.yaml": f"description: x\n{text}" for name, text in names.items()})
-    assert list(load_images(tmp_path)) == ["z", "m", "a"]
+    assert list(load_images(project_in(tmp_path))) == ["z", "m", "a"]
 
 
 def test_a_folder_is_taken_with_all_that_is_in_it_but_caches(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_folder_is_taken_with_all_that_is_in_it_but_caches(tmp_path: Path) -> 
     write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + entry, **files})
     (tmp_path / "agent/main.py").chmod(0o764)
     (tmp_path / "agent/sub/more.py").chmod(0o600)
-    assert load_images(tmp_path)["a"].files == (
+    assert load_images(project_in(tmp_path))["a"].files == (
         InputFile("/opt/agent/main.py", 0o755, "root:root", b"a"),
         InputFile("/opt/agent/sub/more.py", 0o644, "root:root", b"b"),
     )
@@ -56,7 +56,7 @@ def test_a_folder_is_taken_with_all_that_is_in_it_but_caches(tmp_path: Path) -> 
 def test_mode_and_owner_are_as_written(tmp_path: Path) -> None:
     entry = 'files:\n  - {source: key, target: /etc/key, mode: "0640", owner: "root:ssl-cert"}\n'
     write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + entry, "key": "k"})
-    assert load_images(tmp_path)["a"].files == (InputFile("/etc/key", 0o640, "root:ssl-cert", b"k"),)
+    assert load_images(project_in(tmp_path))["a"].files == (InputFile("/etc/key", 0o640, "root:ssl-cert", b"k"),)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from samovar.core.paths import ROOT
 from samovar.images.definition import load_images
+from tests.support.checkout import PROJECT, ROOT
 
 DROP_IN = (ROOT / "images/base/files/hardening.conf").read_bytes()
 UNITS = {
@@ -19,7 +19,7 @@ THRESHOLDS = {"base": 35}
 
 @pytest.mark.parametrize("name", UNITS)
 def test_each_image_checks_what_its_units_are_left_with(name: str) -> None:
-    image = load_images(ROOT)[name]
+    image = load_images(PROJECT)[name]
     hardened = {file.target.split("/")[-2].removesuffix(".d") for file in image.files if file.data == DROP_IN}
     assert hardened == UNITS[name]
     head = ("systemd-analyze", "security", "--offline=true", f"--threshold={THRESHOLDS.get(name, 30)}")

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ExitCode, HostError, ProcessFailed, WaitTimeout
-from samovar.core.paths import ROOT
 from samovar.core.process import LAST_LINES, Completed, end_running, exit_of, run, run_async, start_detached
 from samovar.core.waiting import Pending, wait_for, wait_for_async
+from tests.support.checkout import ROOT
 
 Gateway = Callable[..., Completed]
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from samovar.core.paths import ROOT
 from samovar.localcloud.daemon.log_file import LIMIT
+from tests.support.checkout import ROOT
 
 SPEAKER = """
 import os, sys

@@ -13,7 +13,7 @@ from samovar.agent.errors import Wrong
 from samovar.agent.facts import Facts, Machine
 from samovar.agent.render import render
 from samovar.agent.role import read_role
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 from tests.support.systemd_parser import read_environment_file
 
 FILES = ROOT / "images/bingo/files"

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from samovar.core.paths import ROOT
+from tests.support.checkout import ROOT
 
 LAYERS = ("groups", "drills", "images", "cloudinit")
 TELLING = re.compile(

@@ -13,7 +13,6 @@ import pytest
 from samovar.cloud.connection import Access
 from samovar.core.errors import ProcessFailed
 from samovar.core.output import PlainTalk
-from samovar.core.paths import ROOT
 from samovar.images.bake_input import scripts_of
 from samovar.images.definition import load_images
 from samovar.images.digest import digests, image_name
@@ -24,9 +23,10 @@ from samovar.images.packer.source_image import Origin, standard_origin
 from samovar.images.packer.template import disk_gb, template
 from samovar.images.packer.upload_bundle import write_parcel
 from samovar.images.progress import Progress
+from tests.support.checkout import PROJECT, ROOT
 from tests.support.process import ended_process
 
-IMAGES = load_images(ROOT)
+IMAGES = load_images(PROJECT)
 DIGESTS = digests(IMAGES)
 ACCESS = Access(endpoint="127.0.0.1:1", folder_id="folder-1", zone="ru-central1-b", token="t1.secret.token")
 

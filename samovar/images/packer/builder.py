@@ -9,7 +9,7 @@ from pathlib import Path
 
 from samovar.cloud.session import Session
 from samovar.core.output import Talk
-from samovar.core.paths import ROOT, cache_dir
+from samovar.core.paths import cache_dir
 from samovar.images.bake_lock import bakery_lock
 from samovar.images.bake_plan import plan_bake
 from samovar.images.definition import load_images
@@ -25,6 +25,7 @@ from samovar.images.packer.toolchain import ready_clients
 from samovar.images.packer.upload_bundle import NAME, write_parcel
 from samovar.images.parallel import bake_wave
 from samovar.images.publish import published
+from samovar.project.project import Project
 
 TEMPLATES = "templates"
 """Below the bakery's folder: what templates that were printed name."""
@@ -32,13 +33,13 @@ TEMPLATES = "templates"
 
 def bake_packer(
     session: Session,
+    project: Project,
     names: Iterable[str],
     *,
     talk: Talk,
     ssh_from: str | None = None,
     force: bool = False,
     refresh: bool = False,
-    root: Path = ROOT,
 ) -> tuple[str, ...]:
     """Bakes what the cloud does not have of the images `names` (none: all) and of their parents; returns their ids.
 
@@ -48,7 +49,7 @@ def bake_packer(
     says it). However it ends, nothing of the bake stays in the cloud but whole images; where that cannot be reached any
     more the error names what may be left, and the next bake removes it, whether or not it has anything to bake.
     """
-    images = load_images(root)
+    images = load_images(project)
     wanted = tuple(names) or tuple(images)
     plan = partial(_waves, session, wanted, images, force=force, refresh=refresh)
     remove(session, abandoned(session), talk)
@@ -70,9 +71,9 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(path)
 
 
-def print_template(session: Session, name: str, root: Path = ROOT) -> str:
+def print_template(session: Session, project: Project, name: str) -> str:
     """The template of one image; the parcel that it names is written beside where the bake has it."""
-    images = load_images(root)
+    images = load_images(project)
     plan_bake([name], images, digests(images), ())
     digest = digests(images)[name]
     folder = _folder() / TEMPLATES / f"{name}-{digest[:SHORT]}"

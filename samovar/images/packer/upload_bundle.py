@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
-from samovar.core.paths import ROOT
+from samovar.core.paths import PACKAGE
 from samovar.images.bake_input import write_spec
 from samovar.images.build_artifact import with_programs
 from samovar.images.image import ImageDefinition
@@ -40,7 +40,7 @@ def _own(image: ImageDefinition, digest: str) -> Iterator[tuple[str, bytes]]:
     yield "start.sh", (Path(__file__).parent / "start.sh").read_bytes()
     yield "bake.sh", next(step.data for step in image.steps if Path(step.name).name == "bake.sh")
     for path in CHECKS:
-        yield f"lib/{path}", (ROOT / path).read_bytes()
+        yield f"lib/{path}", (PACKAGE.parent / path).read_bytes()
     for found in distribution(TESTINFRA).files or ():
         if found.suffix == ".py" and found.parts[0] == "testinfra":
             yield f"lib/{found.as_posix()}", found.read_binary()

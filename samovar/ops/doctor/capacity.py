@@ -12,7 +12,6 @@ from yandex.cloud.compute.v1.zone_service_pb2_grpc import ZoneServiceStub
 
 from samovar.cloud.quotas import Quota, quotas
 from samovar.cloud.session import Session
-from samovar.core.paths import ROOT
 from samovar.deploy.desired import desired
 from samovar.deploy.observe import observe
 from samovar.deploy.quotas import BAKE, missing, needs
@@ -22,6 +21,7 @@ from samovar.images.definition import load_images
 from samovar.images.packer.source_image import standard_origin
 from samovar.ops.doctor.finding import Finding, State, ok
 from samovar.project.environment import Environment
+from samovar.project.project import Project
 
 ZONES, IMAGES, QUOTAS, DATA = "zones", "images", "quotas", "data"
 GIB = 2**30
@@ -38,9 +38,9 @@ def zones(session: Session, wanted: tuple[str, ...]) -> Iterator[Finding]:
             yield Finding(ZONES, State.FAILURE, f"{zone} is not up", f"choose among {', '.join(up) or 'none'}")
 
 
-def families(session: Session) -> Iterator[Finding]:
+def families(session: Session, project: Project) -> Iterator[Finding]:
     """What Packer starts from where a root image is baked."""
-    for name, image in load_images(ROOT).items():
+    for name, image in load_images(project).items():
         if image.suite is None:
             continue
         origin = standard_origin(image)

@@ -11,11 +11,14 @@ from samovar.ops.doctor.finding import Finding, State, failed, looked, ok
 from samovar.ops.doctor.iam import FOLDER, ROLES, WHO, belonging, folder, identity, roles
 from samovar.ops.doctor.programs import tools
 from samovar.project.environment import Environment
+from samovar.project.project import Project
 
 ENDPOINT = "endpoint"
 
 
-def examine(connect: Callable[[], Session], environment: Environment | None, *, local: bool) -> Iterator[Finding]:
+def examine(
+    connect: Callable[[], Session], project: Project, environment: Environment | None, *, local: bool
+) -> Iterator[Finding]:
     """Everything, in the order in which it is of use; `connect` may fail, which is a finding."""
     yield from tools(local=local)
     try:
@@ -31,7 +34,7 @@ def examine(connect: Callable[[], Session], environment: Environment | None, *, 
     yield from looked(ROLES, lambda: roles(session), State.UNKNOWN)
     wanted = environment.zones if environment else (session.access.zone,)
     yield from looked(ZONES, lambda: zones(session, wanted))
-    yield from looked(IMAGES, lambda: families(session), State.UNKNOWN if local else State.FAILURE)
+    yield from looked(IMAGES, lambda: families(session, project), State.UNKNOWN if local else State.FAILURE)
     if environment:
         yield from looked(IMAGES, lambda: baked(session, environment), State.WARNING)
         yield from looked(DATA, lambda: rows(session, environment), State.UNKNOWN)

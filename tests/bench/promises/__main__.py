@@ -12,13 +12,13 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from samovar.project.load import ENVIRONMENTS
 from tests.bench.figure import Figure
 from tests.bench.promises.drills import DRILLS, drill
 from tests.bench.promises.generator import generator
 from tests.bench.promises.load import overhead, peak, stable
 from tests.bench.promises.protocols import protocols
 from tests.bench.promises.world import World, production
+from tests.support.checkout import ENVIRONMENTS
 from tests.support.tool import Cli
 
 MEASURES: Mapping[str, Callable[[World], Iterator[Figure]]] = {

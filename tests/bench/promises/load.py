@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from samovar.core.paths import ROOT
-from samovar.project.load import load_environment
 from tests.bench.figure import Figure
 from tests.bench.promises.world import World
+from tests.support.checkout import ROOT
+from tests.support.checkout import environment as load_environment
 
 HALF = 0.5
 PAGE = "/api/movie/1"

@@ -12,6 +12,7 @@ from samovar.images.local_builder import bake_local
 from tests.bench.figure import Figure
 from tests.bench.promises.load import spread
 from tests.bench.promises.world import World
+from tests.support.checkout import PROJECT
 from tests.support.curl import OFFERS, curl, latencies
 
 PROTOCOLS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -47,7 +48,7 @@ def protocols(world: World) -> Iterator[Figure]:
 
 def _by_curl(world: World) -> Iterator[Figure]:
     """The load generator has no QUIC and the balancer no UDP: curl asks an edge at its own address, HTTP/2 as well."""
-    (image,) = bake_local(["base"], talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ["base"], talk=PlainTalk())
     url = f"https://{world.address()}{PING}"
     _, (_, edge) = curl(image.raw, url, url, options=OFFERS)
     for path in (PING, LONG):

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from samovar.core.paths import ROOT
-from samovar.project.load import ENVIRONMENTS
+from tests.support.checkout import ENVIRONMENTS, ROOT
 from tests.support.tool import Cli
 
 LONGEST = 1800.0

@@ -1,0 +1,54 @@
+"""A project is the folder that an operator owns: images, kinds of group, environments and the cloud-init template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from samovar.core.errors import ConfigError
+
+MARKER = "samovar.yaml"
+REMEDY = f"change to a folder of a project, name one by --project or SAMOVAR_PROJECT, or make one: touch {MARKER}"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project in `folder`. Its environments stand in `envs`, which need not be a part of it."""
+
+    folder: Path
+    envs: Path
+
+    @property
+    def images(self) -> Path:
+        """Return the folder that has one folder for each image."""
+        return self.folder / "images"
+
+    @property
+    def groups(self) -> Path:
+        """Return the folder that has one file for each kind of group."""
+        return self.folder / "groups"
+
+    @property
+    def user_data(self) -> Path:
+        """Return the template of user-data, which need not be there."""
+        return self.folder / "cloudinit" / "user-data.yaml.j2"
+
+
+def find_project(
+    start: Path, *, named: Path | None = None, envs: Path | None = None, otherwise: Path | None = None
+) -> Project:
+    """Return the project that is `named`, else the one that `start` is in, else the one in the folder `otherwise`.
+
+    `envs` is where its environments stand, if not in its own folder envs/.
+    Raises ConfigError where there is none: a project is a folder with a file `samovar.yaml`.
+    """
+    if named and not (named / MARKER).is_file():
+        raise ConfigError(f"{named} is no project: it has no {MARKER}", remedy=REMEDY)
+    folder = named or _above(start) or otherwise
+    if folder is None:
+        raise ConfigError(f"no project: neither {start} nor a folder above it has a {MARKER}", remedy=REMEDY)
+    return Project(folder, envs or folder / "envs")
+
+
+def _above(start: Path) -> Path | None:
+    return next((folder for folder in (start, *start.parents) if (folder / MARKER).is_file()), None)

@@ -1,0 +1,69 @@
+"""Where the project is looked for, and what is said where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from samovar.cli.main import main
+from samovar.core.errors import ConfigError, ExitCode
+from samovar.project.project import find_project
+from tests.support.checkout import ROOT
+
+
+def project(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "samovar.yaml").touch()
+    return folder
+
+
+def test_the_project_is_the_nearest_folder_above_that_has_the_file(tmp_path: Path) -> None:
+    outer, inner = project(tmp_path / "a"), project(tmp_path / "a/b")
+    (inner / "images/web").mkdir(parents=True)
+    assert find_project(inner / "images/web").folder == inner
+    assert find_project(outer, otherwise=inner).folder == outer
+
+
+def test_a_project_that_is_named_goes_before_the_one_around(tmp_path: Path) -> None:
+    outer, named = project(tmp_path / "a"), project(tmp_path / "b")
+    found = find_project(outer, named=named, envs=tmp_path / "envs")
+    assert (found.folder, found.envs, found.images) == (named, tmp_path / "envs", named / "images")
+
+
+def test_outside_of_any_project_it_is_the_checkout_of_cli_py(tmp_path: Path) -> None:
+    assert find_project(tmp_path, otherwise=ROOT).folder == ROOT
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_without_a_project_the_error_names_the_remedy(tmp_path: Path, *, named: bool) -> None:
+    with pytest.raises(ConfigError, match=str(tmp_path)) as error:
+        find_project(tmp_path, named=tmp_path if named else None)
+    assert "--project" in error.value.remedy
+    assert "touch samovar.yaml" in error.value.remedy
+
+
+def test_the_command_line_reads_the_project_that_it_is_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["render", "dev", "nginx"]) == ExitCode.CONFIG
+    assert "--project or SAMOVAR_PROJECT" in capsys.readouterr().err
+    assert main(["--project", str(ROOT), "render", "dev", "nginx"]) == ExitCode.OK
+    monkeypatch.setenv("SAMOVAR_PROJECT", str(ROOT))
+    assert main(["render", "dev", "nginx"]) == ExitCode.OK
+
+
+def test_the_cloud_init_template_is_the_projects_own_or_the_librarys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project(tmp_path / "a")
+    for name in ("images", "groups", "envs"):
+        (folder / name).symlink_to(ROOT / name)
+    arguments = ["--project", str(folder), "render", "dev", "nginx", "-o", "json"]
+    assert main(arguments) == ExitCode.OK
+    assert "preserve_hostname: false" in capsys.readouterr().out
+    (folder / "cloudinit").mkdir()
+    (folder / "cloudinit/user-data.yaml.j2").write_text("#cloud-config\nown: true\n")
+    assert main(arguments) == ExitCode.OK
+    assert "own: true" in capsys.readouterr().out
