@@ -108,7 +108,7 @@ def delete(tool: Tool, env: str, name: tuple[str, ...], *, yes: bool) -> None:
 
 def _names(environment: Environment, group: str | None) -> list[str]:
     """The data disks that machines have, or would be given by a rollout."""
-    from samovar.deploy.names import disk_name
+    from samovar.deploy.resources.disk import disk_name
 
     wanted = [environment.group(group)] if group else [each for each in environment.groups if each.data_disk]
     return [disk_name(environment.name, each.name) for each in wanted]

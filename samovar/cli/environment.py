@@ -37,10 +37,10 @@ def render(tool: Tool, env: str, group: str, fmt: Format) -> None:
     """Show what the machines of GROUP in ENV are born with: user-data and the rest of their metadata."""
     from rich.text import Text
 
-    from samovar.deploy.desired import metadata
+    from samovar.deploy.group_metadata import machine_metadata
 
     environment = tool.environment(env)
-    found = metadata(environment, environment.group(group))
+    found = machine_metadata(environment, environment.group(group))
     show(found, fmt, [Text(f"# {key}\n{value.rstrip()}\n") for key, value in sorted(found.items())])
 
 
@@ -67,7 +67,7 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
 def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
     """Bring ENV in line with its file: make, change, replace and delete what the plan says, and wait for its health."""
     from samovar.deploy.lock import locked
-    from samovar.deploy.protection import check_deletions, lost
+    from samovar.deploy.protection import check_deletions, irreplaceable
     from samovar.deploy.rollout import prepare, roll_out
 
     tool.name_project()
@@ -76,8 +76,8 @@ def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
         prepared = prepare(session, environment)
         _tell(prepared.plan)
         check_deletions(prepared.plan)
-        if prepared.plan.changes:
-            agree(_question(prepared.plan), yes=yes, irreversible=bool(lost(prepared.plan)))
+        if prepared.plan.all_steps:
+            agree(_question(prepared.plan), yes=yes, irreversible=bool(irreplaceable(prepared.plan)))
         done = roll_out(session, environment, prepared, talk(), timeout=timeout)
     for _, url in done.endpoints:
         click.echo(url)
@@ -117,7 +117,7 @@ def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data
             talk().say(f"keep {kept.ref} ({kept.id})")
         for taken in snapshots(session, env):
             talk().say(f"keep snapshot {taken.name} ({taken.id})")
-        if prepared.plan.changes:
+        if prepared.plan.all_steps:
             sure()
             tear_down(session, prepared, talk())
 
@@ -130,20 +130,20 @@ def _consent(env: str, confirm: str | None, *, yes: bool, delete_data: bool) -> 
 
 
 def _question(the_plan: Plan) -> str:
-    from samovar.deploy.protection import lost
+    from samovar.deploy.protection import irreplaceable
 
-    names = ", ".join(str(existing.ref) for existing in lost(the_plan))
+    names = ", ".join(str(existing.ref) for existing in irreplaceable(the_plan))
     return f"Carry out these changes in {the_plan.environment}?{f' For good are lost: {names}.' if names else ''}"
 
 
 def _tell(the_plan: Plan) -> None:
     """The plan as talk: it is not what these commands are asked for."""
-    for change in the_plan.changes:
-        talk().say(f"{change.action} {change.ref}: {change.reason}")
+    for step in the_plan.all_steps:
+        talk().say(f"{step.action} {step.ref}: {step.reason}")
     talk().say(the_plan.summary())
 
 
 def _plan_table(the_plan: Plan) -> list[RenderableType]:
-    rows = [(change.action.value, change.ref.kind.value, change.ref.name, change.reason) for change in the_plan.changes]
+    rows = [(step.action.value, step.ref.kind.value, step.ref.name, step.reason) for step in the_plan.all_steps]
     tables = [table(("ACTION", "KIND", "NAME", "REASON"), rows)] if rows else []
     return [*tables, the_plan.summary()]

@@ -27,10 +27,12 @@ class Quota:
 def quotas(session: Session, cloud_id: str) -> dict[str, Quota]:
     """By id, those of the services that the tool uses. Raises CloudError, also where the cloud has no such API."""
     client = session.client(QuotaLimitServiceStub)
-    services = session.list(client.ListServices, rpc.ListServicesRequest(resource_type=CLOUD), "services")
+    services = session.list(
+        client.ListServices, rpc.ListServicesRequest(resource_type=CLOUD), lambda page: page.services
+    )
     found: dict[str, Quota] = {}
     for service in sorted({each.id for each in services} & SERVICES):
         request = rpc.ListQuotaLimitsRequest(resource=Resource(id=cloud_id, type=CLOUD), service=service)
-        for limit in session.list(client.List, request, "quota_limits"):
+        for limit in session.list(client.List, request, lambda page: page.quota_limits):
             found[limit.quota_id] = Quota(limit.quota_id, limit.limit.value, limit.usage.value)
     return found

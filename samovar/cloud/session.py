@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from samovar.cloud.connection import Access, trust_loopback
 
@@ -17,8 +17,9 @@ trust_loopback()
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # programs are exec'ed at once; its handlers only make noise
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is said by the error of the call
 
-from google.protobuf.message import Message  # noqa: E402 - what follows loads gRPC, which reads the variables above
-from yandex.cloud.compute.v1.instance_service_pb2 import StopInstanceRequest  # noqa: E402
+from yandex.cloud.compute.v1.instance_service_pb2 import (  # noqa: E402 - what follows loads gRPC, which reads these
+    StopInstanceRequest,
+)
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub  # noqa: E402
 from yandex.cloud.operation.operation_pb2 import Operation  # noqa: E402
 from yandex.cloud.operation.operation_service_pb2 import CancelOperationRequest, GetOperationRequest  # noqa: E402
@@ -40,12 +41,29 @@ LOCAL_CLOUD = "localcloud"
 STORAGE = "storage"
 MACHINES_API = "https://api.internal"
 """The local cloud's name inside each of its networks."""
-PAGE = 1000
+PAGE_SIZE = 1000
 POLL_INTERVAL = "x-operation-poll-interval"
 CANCEL_TIMEOUT = 5.0
 
+
+class PagedRequest(Protocol):
+    """The request of a List."""
+
+    page_size: int
+    page_token: str
+
+
+class Page(Protocol):
+    """The answer of a List; an empty token says that it is the last one."""
+
+    next_page_token: str
+
+
 Stub = TypeVar("Stub")
 T = TypeVar("T")
+RequestT = TypeVar("RequestT", bound=PagedRequest)
+PageT = TypeVar("PageT", bound=Page)
+ItemT = TypeVar("ItemT")
 
 
 class Session:
@@ -98,17 +116,18 @@ class Session:
         """Seconds since 1970 by the cloud's own clock, as its operations told it; None before the first one."""
         return None if self._clock is None else self._clock + time.monotonic()
 
-    def list(self, rpc: Callable[..., Any], request: Message, field: str) -> list[Any]:
-        """Every item of a paged List, whose answers hold them in `field`."""
-        page: Any = request
-        page.page_size = PAGE
-        items: list[Any] = []
+    def list(
+        self, rpc: Callable[[RequestT], PageT], request: RequestT, items: Callable[[PageT], Iterable[ItemT]]
+    ) -> list[ItemT]:
+        """Return the items of all pages of a List; `items` takes those of one page out of its answer."""
+        request.page_size = PAGE_SIZE
+        listed: list[ItemT] = []
         while True:
-            answer = rpc(page)
-            items.extend(getattr(answer, field))
-            if not answer.next_page_token:
-                return items
-            page.page_token = answer.next_page_token
+            page = rpc(request)
+            listed.extend(items(page))
+            if not page.next_page_token:
+                return listed
+            request.page_token = page.next_page_token
 
     def finish(self, operation: Operation, *, what: str, timeout: float = TIMEOUT) -> Operation:
         """Waits until the operation is done and well, as `samovar.cloud.operations.finished` says."""

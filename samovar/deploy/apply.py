@@ -1,74 +1,73 @@
-"""Carrying out a plan: what does not wait for each other side by side, each shown with its seconds.
+"""Carries out the steps of a plan: those of one stage at the same time, each shown with its seconds.
 
-Interrupted anywhere, nothing is lost: what was made carries its labels, and the next plan goes on from there.
+An interruption loses nothing: what was created carries its labels, and the next plan goes on from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from itertools import groupby
 
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session, side_by_side
 from samovar.core.output import Talk
-from samovar.deploy.plan import Action, Change, Plan, early_deletions, late_deletions, levels
-from samovar.deploy.resources.handler import Begun, Work
+from samovar.deploy.plan import Plan, Step, stages
+from samovar.deploy.resources.handler import Context, Started
 from samovar.deploy.resources.registry import HANDLERS
-from samovar.deploy.specs import Existing, Kind, Observed, Ref
+from samovar.deploy.resources.resource import Kind, Observed, Ref
 
 DELETE_TIMEOUT = 600.0
 
 
-def apply(session: Session, the_plan: Plan, observed: Observed, talk: Talk) -> dict[Ref, Operation]:
-    """Makes and changes what the plan says. Returns the operations of groups, which go on: the gates wait for them."""
-    _delete(session, early_deletions(the_plan), talk)
-    work = Work(session, the_plan.environment, observed.ids(), dict(observed.images))
+def apply(session: Session, plan: Plan, observed: Observed, talk: Talk) -> dict[Ref, Operation]:
+    """Carry out the steps before the wait. Returns the operations of instance groups, which go on meanwhile."""
+    context = Context(session, plan.environment, observed.ids(), dict(observed.images))
+    return _carry_out(context, plan.steps, talk)
+
+
+def clean_up(session: Session, plan: Plan, observed: Observed, talk: Talk) -> None:
+    """Carry out the deletions after the wait, when the machines that took over are healthy."""
+    context = Context(session, plan.environment, observed.ids(), dict(observed.images))
+    _carry_out(context, plan.cleanup, talk)
+
+
+def _carry_out(context: Context, steps: Iterable[Step], talk: Talk) -> dict[Ref, Operation]:
     running: dict[Ref, Operation] = {}
-    for changes in levels(the_plan):
-        begun = side_by_side(*(partial(_make, work, change, talk) for change in changes))
-        for change, made in zip(changes, begun, strict=True):
-            work.ids[change.ref] = made.id
-            if change.ref.kind is Kind.GROUP:
-                running[change.ref] = made.operation
+    for stage in stages(steps):
+        results = side_by_side(*(partial(_run_step, context, step, talk) for step in stage))
+        for step, result in zip(stage, results, strict=True):
+            if result is None:
+                continue
+            context.ids[step.ref] = result.id
+            if step.ref.kind is Kind.INSTANCE_GROUP:
+                running[step.ref] = result.operation
     return running
 
 
-def clear(session: Session, the_plan: Plan, talk: Talk) -> None:
-    """Deletes what the plan no longer wants, once nothing needs it and the machines in its place are healthy."""
-    _delete(session, late_deletions(the_plan), talk)
+def _run_step(context: Context, step: Step, talk: Talk) -> Started | None:
+    """Start the step and wait for it, but for an instance group that is created or updated: that one goes on."""
+    title = f"{step.action} {step.ref}"
+    if step.desired and step.ref.kind is Kind.INSTANCE_GROUP:
+        return _start_change(context, step)
+    with talk.step(title):
+        if step.desired:
+            started = _start_change(context, step)
+            context.session.finish(started.operation, what=title)
+            return started
+        _delete(context, step, title)
+        return None
 
 
-def _make(work: Work, change: Change, talk: Talk) -> Begun:
-    """Begins a creation or an update, and waits for it unless it is a group's."""
-    what = f"{change.action} {change.ref}"
-    if change.ref.kind is Kind.GROUP:
-        return _begin(work, change)
-    with talk.step(what):
-        made = _begin(work, change)
-        work.session.finish(made.operation, what=what)
-        return made
+def _start_change(context: Context, step: Step) -> Started:
+    handler = HANDLERS[step.ref.kind]
+    assert step.desired  # noqa: S101 - the caller has asked
+    if step.existing:
+        return handler.update(context, step.existing, step.desired, step.fields)
+    return handler.create(context, step.desired)
 
 
-def _begin(work: Work, change: Change) -> Begun:
-    handler = HANDLERS[change.ref.kind]
-    assert change.after  # noqa: S101 - deletions take another way
-    if change.action is Action.UPDATE and change.before:
-        return handler.update(work, change.before, change.after, change.fields)
-    return handler.create(work, change.after)
-
-
-def _delete(session: Session, resources: Iterable[Existing], talk: Talk) -> None:
-    """Kind by kind; security groups, which name each other, one by one."""
-    for kind, same in groupby(resources, key=lambda existing: existing.ref.kind):
-        calls = [partial(_delete_one, session, existing, talk) for existing in same]
-        for step in [[call] for call in calls] if kind is Kind.SECURITY_GROUP else [calls]:
-            side_by_side(*step)
-
-
-def _delete_one(session: Session, existing: Existing, talk: Talk) -> None:
-    what = f"delete {existing.ref}"
-    with talk.step(what):
-        operation = HANDLERS[existing.ref.kind].delete(session, existing)
-        session.finish(operation, what=what, timeout=DELETE_TIMEOUT)
+def _delete(context: Context, step: Step, title: str) -> None:
+    assert step.existing  # noqa: S101 - what is deleted exists
+    operation = HANDLERS[step.ref.kind].delete(context.session, step.existing)
+    context.session.finish(operation, what=title, timeout=DELETE_TIMEOUT)

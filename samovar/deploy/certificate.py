@@ -1,4 +1,4 @@
-"""A certificate that signs itself, for the addresses and the domain of an environment. Its key is kept nowhere here."""
+"""Self-signed certificates for the addresses and the domain of an environment. Lockbox alone stores the key."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ipaddress import IPv4Address
 
 LIFETIME = timedelta(days=3650)
 SKEW = timedelta(days=7)
-"""How far the clocks of those who look at it may be behind, and ours ahead."""
+"""By how much the clocks of clients may be behind, and ours ahead."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Both as PEM."""
+    """A certificate and its private key, both PEM."""
 
     cert: str
     key: str = field(repr=False)
 
 
 def self_signed(addresses: Iterable[str], domain: str = "") -> Certificate:
-    """Valid for all of `addresses`, and for `domain` where there is one."""
+    """Return a certificate for all of `addresses`, and for `domain` where there is one."""
     from cryptography import x509  # noqa: PLC0415 - 0.1 s that only a new certificate needs
     from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415

@@ -11,7 +11,7 @@ from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import is_of
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError
-from samovar.deploy.names import group_name
+from samovar.deploy.resources.resource import group_resource_name
 
 VOICE = "samovar: "
 """What stands before all that our agent and services say on a console."""
@@ -44,9 +44,9 @@ def _word(line: str) -> str:
 def machine_id(session: Session, environment: str, machine: str) -> str:
     """Raises ConfigError with the machines that there are."""
     request = rpc.ListInstancesRequest(folder_id=session.folder_id)
-    found = session.list(session.client(InstanceServiceStub).List, request, "instances")
+    found = session.list(session.client(InstanceServiceStub).List, request, lambda page: page.instances)
     ids = {instance.name: str(instance.id) for instance in found if is_of(instance.labels, environment)}
-    for name in (machine, group_name(environment, machine)):
+    for name in (machine, group_resource_name(environment, machine)):
         if name in ids:
             return ids[name]
     known = ", ".join(sorted(ids)) or "none"

@@ -1,13 +1,15 @@
-"""What an environment stands on: its network with the ways in and out, accounts, secrets. Pure."""
+"""The resources that belong to no single group: network, subnets, NAT, the account of the group service, secrets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from samovar.deploy.foundation_specs import Gateway, Network, RouteTable, Secret, ServiceAccount, Subnet
-from samovar.deploy.names import account_name, group_name, secret_name, subnet_name
-from samovar.deploy.specs import Resource
+from samovar.deploy.resources.network import Network, Subnet, subnet_name
+from samovar.deploy.resources.resource import Resource, Spec, group_resource_name
+from samovar.deploy.resources.route_table import Gateway, RouteTable
+from samovar.deploy.resources.secret import Secret, secret_name
+from samovar.deploy.resources.service_account import ServiceAccount, group_service_account
 from samovar.project.environment import BalancerType, Environment, SecretKind
 
 SUBNET_BITS = 4
@@ -22,14 +24,14 @@ GROUP_ROLES = (
     "vpc.publicAdmin",
     "vpc.user",
 )
-"""What the group service needs to make machines with accounts, addresses and targets."""
+"""The roles with which the group service creates machines with accounts, addresses and targets."""
 
 
-def ground(environment: Environment) -> Iterator[Resource]:
-    """All that belongs to no single group."""
+def shared_resources(environment: Environment) -> Iterator[Resource[Spec]]:
+    """Yields all resources that belong to no single group."""
     name = environment.name
     yield Resource(name, Network())
-    yield Resource(account_name(name), ServiceAccount(GROUP_ROLES))
+    yield Resource(group_service_account(name), ServiceAccount(GROUP_ROLES))
     if any(not group.public for group in environment.groups):
         yield Resource(name, Gateway())
         yield Resource(name, RouteTable(network=name, gateway=name))
@@ -40,7 +42,7 @@ def ground(environment: Environment) -> Iterator[Resource]:
 
 
 def subnet_cidr(network: IPv4Network, zone: str, *, public: bool = False) -> IPv4Network:
-    """A zone's part of the network's range."""
+    """Return a zone's part of the network's range."""
     number = ord(zone[-1]) - ord("a") + (ZONES if public else 0)
     return [*network.subnets(prefixlen_diff=SUBNET_BITS)][number]
 
@@ -54,15 +56,17 @@ def _subnet(environment: Environment, zone: str, *, public: bool) -> Subnet:
     )
 
 
-def _secrets(environment: Environment) -> Iterator[Resource]:
+def _secrets(environment: Environment) -> Iterator[Resource[Spec]]:
     """A certificate is made for every external address and for the domain."""
     addresses = [
-        group_name(environment.name, group.name)
+        group_resource_name(environment.name, group.name)
         for group in environment.groups
         if group.balancer and group.balancer.type is BalancerType.EXTERNAL
     ]
     for secret, kind in environment.secrets.items():
-        readers = [group_name(environment.name, group.name) for group in environment.groups if secret in group.secrets]
+        readers = [
+            group_resource_name(environment.name, group.name) for group in environment.groups if secret in group.secrets
+        ]
         certificate = kind is SecretKind.CERTIFICATE
         yield Resource(
             secret_name(environment.name, secret),

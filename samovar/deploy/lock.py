@@ -128,7 +128,7 @@ def _watch(session: Session, environment: str, found: Lock, lifetime: float) -> 
 def _find(session: Session, name: str) -> Lock | None:
     """The lock of that name. CloudError where something else has its name."""
     request = rpc.ListTargetGroupsRequest(folder_id=session.folder_id)
-    for group in session.list(session.client(TargetGroupServiceStub).List, request, "target_groups"):
+    for group in session.list(session.client(TargetGroupServiceStub).List, request, lambda page: page.target_groups):
         if group.name == name:
             return _read(group)
     return None

@@ -1,37 +1,36 @@
-"""What machines are told of resources that have no id or address yet: a token in the text stands for it.
+"""Placeholders in the metadata of machines, for resources whose id or address is not known yet.
 
 `<secret dev-certificate>` stands for a secret's id, `<internal-address dev-bingo>` for an address. So the metadata of
-what is wanted can be compared with those of what is there.
+desired machines can be compared with those of existing ones.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from samovar.deploy.specs import Kind, Ref
+from samovar.deploy.resources.resource import Kind, Ref
 
-TOLD = (Kind.SECRET, Kind.RECORD, Kind.INTERNAL_ADDRESS)
-TOKEN = re.compile(rf"<({'|'.join(TOLD)}) ([-a-z0-9]+)>")
+KINDS = (Kind.SECRET, Kind.SEED_RECORD, Kind.INTERNAL_ADDRESS)
+PLACEHOLDER = re.compile(rf"<({'|'.join(KINDS)}) ([-a-z0-9]+)>")
 WORD = re.compile(r"[A-Za-z0-9.]+")
 
 
-def token(ref: Ref) -> str:
-    """What stands for the resource."""
+def placeholder(ref: Ref) -> str:
+    """Return the text that stands for the resource."""
     return f"<{ref.kind} {ref.name}>"
 
 
-def mentioned(text: str) -> Iterator[Ref]:
-    """The resources that a text tells of."""
-    for kind, name in TOKEN.findall(text):
-        yield Ref(Kind(kind), name)
+def find_placeholders(texts: Iterable[str]) -> tuple[Ref, ...]:
+    """Return the resources that the texts name, each once and sorted."""
+    return tuple(sorted({Ref(Kind(kind), name) for text in texts for kind, name in PLACEHOLDER.findall(text)}))
 
 
-def told(text: str, value: Callable[[Ref], str]) -> str:
-    """The text as machines get it."""
-    return TOKEN.sub(lambda found: value(Ref(Kind(found[1]), found[2])), text)
+def resolve_placeholders(text: str, value: Callable[[Ref], str]) -> str:
+    """Return the text as machines get it, with the `value` of each resource."""
+    return PLACEHOLDER.sub(lambda match: value(Ref(Kind(match[1]), match[2])), text)
 
 
-def untold(text: str, refs: Mapping[str, Ref]) -> str:
-    """The way back; `refs` gives the resource of each id and address that can stand in a text."""
-    return WORD.sub(lambda found: token(refs[found[0]]) if found[0] in refs else found[0], text)
+def restore_placeholders(text: str, refs: Mapping[str, Ref]) -> str:
+    """Return the text with placeholders in the place of ids and addresses, which are the keys of `refs`."""
+    return WORD.sub(lambda match: placeholder(refs[match[0]]) if match[0] in refs else match[0], text)

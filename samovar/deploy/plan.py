@@ -1,77 +1,95 @@
-"""The plan: what must change so that the cloud has what is desired, in the order in which it can be done, and why."""
+"""The plan: the steps that lead from the observed resources to the desired ones, each with its reason. Pure.
+
+What a person sees, what `apply` carries out and what the property tests run are these steps, in this order.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 from typing_extensions import TypedDict
 
-from samovar.deploy.specs import Desired, Existing, InstanceGroup, Kind, Observed, Ref, Resource, Template
+from samovar.deploy.differences import describe_differences
+from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec
 
 KINDS = tuple(Kind)
-KEPT = frozenset({Kind.DISK, Kind.RECORD})
-"""What holds data, and what is known of it: never deleted unless that is asked for."""
+Resources = Mapping[Ref, Resource[Spec]]
 
 
 class Action(StrEnum):
-    """What happens to a resource. `replace` is a new one in the place of the old."""
+    """What a step does. To replace a resource takes two steps: its deletion, and a creation under the same name."""
 
     CREATE = "create"
     UPDATE = "update"
-    REPLACE = "replace"
     DELETE = "delete"
 
 
 @dataclass(frozen=True)
-class Change:
-    """One resource that changes. `fields` names what an update changes."""
+class Step:
+    """One change of one resource. `existing` is None for a creation, `desired` for a deletion.
+
+    Steps of one `stage` do not depend on each other and are carried out at the same time. `fields` are what an update
+    changes.
+    """
 
     action: Action
+    stage: int
     reason: str
-    before: Existing | None = None
-    after: Resource | None = None
+    existing: Existing[Spec] | None = None
+    desired: Resource[Spec] | None = None
     fields: tuple[str, ...] = ()
 
     @property
     def ref(self) -> Ref:
-        resource = self.after or self.before
-        assert resource  # noqa: S101 - a change has at least one side
+        resource = self.desired or self.existing
+        assert resource  # noqa: S101 - a step has at least one side
         return resource.ref
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All changes, in the order of their kinds; empty when there is nothing to do."""
+    """The steps of a rollout; none where there is nothing to do.
+
+    `cleanup` comes after the rollout has waited for health: it deletes what nothing refers to any more.
+    """
 
     environment: str
-    changes: tuple[Change, ...] = ()
+    steps: tuple[Step, ...] = ()
+    cleanup: tuple[Step, ...] = ()
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        return (*self.steps, *self.cleanup)
+
+    @property
+    def replaced(self) -> frozenset[Ref]:
+        """The resources that are deleted and created anew."""
+        deleted = {step.ref for step in self.steps if step.action is Action.DELETE}
+        return frozenset(deleted & {step.ref for step in self.steps if step.action is Action.CREATE})
 
     def summary(self) -> str:
-        """One line: how much of what."""
-        counts = Counter(change.action for change in self.changes)
-        found = ", ".join(f"{counts[action]} to {action}" for action in Action if counts[action])
-        return f"{self.environment}: {found or 'nothing to do'}"
+        """Return one line with the number of resources by what happens to them."""
+        replaced = self.replaced
+        counts = Counter(str(step.action) for step in self.all_steps if step.ref not in replaced)
+        counts["replace"] = len(replaced)
+        order = (Action.CREATE, Action.UPDATE, "replace", Action.DELETE)
+        text = ", ".join(f"{counts[action]} to {action}" for action in order if counts[action])
+        return f"{self.environment}: {text or 'nothing to do'}"
 
     def to_json(self) -> PlanJson:
-        return {
-            "environment": self.environment,
-            "changes": [
-                {
-                    "action": change.action,
-                    "kind": change.ref.kind,
-                    "name": change.ref.name,
-                    "reason": change.reason,
-                }
-                for change in self.changes
-            ],
-        }
+        steps = [
+            StepJson(action=step.action, kind=step.ref.kind, name=step.ref.name, reason=step.reason)
+            for step in self.all_steps
+        ]
+        return PlanJson(environment=self.environment, steps=steps)
 
 
-class ChangeJson(TypedDict):
-    """One resource that changes."""
+class StepJson(TypedDict):
+    """A change of one resource."""
 
     action: Action
     kind: Kind
@@ -80,134 +98,119 @@ class ChangeJson(TypedDict):
 
 
 class PlanJson(TypedDict):
-    """What a rollout would do, in its order; no changes: nothing to do."""
+    """The steps of a rollout in their order; none where there is nothing to do."""
 
     environment: str
-    changes: list[ChangeJson]
+    steps: list[StepJson]
 
 
-def plan(desired: Desired, observed: Observed, *, delete: frozenset[Kind] = frozenset()) -> Plan:
-    """What is missing is created, what differs is updated or replaced, what is no longer wanted is deleted.
+def stages(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
+    """Yields the steps of each stage."""
+    for _, together in groupby(steps, key=lambda step: step.stage):
+        yield tuple(together)
 
-    A resource that refers to a replaced one is replaced as well: its reference would point to nothing. Of what
-    holds data only the kinds in `delete` are deleted.
+
+def plan(desired: Desired, observed: Observed, *, delete_data: bool = False) -> Plan:
+    """Return the plan that creates what is missing, updates or replaces what differs, and deletes the rest.
+
+    A resource that refers to a replaced one is replaced as well: its reference would point to nothing. Resources that
+    hold data are deleted only with `delete_data`.
     """
-    wanted = {resource.ref: resource for resource in desired.resources}
-    there = {existing.ref: existing for existing in observed.resources}
-    replaced = _replaced(wanted, there)
-    changes = [change for change in _deletions(wanted, there) if change.ref.kind not in KEPT - delete]
-    for ref, resource in wanted.items():
-        changes.extend(_change(resource, there.get(ref), replaced.get(ref)))
-    depths = _depths({**there, **wanted})
-    changes.sort(key=lambda change: (KINDS.index(change.ref.kind), depths[change.ref], change.ref.name))
-    return Plan(desired.environment, tuple(changes))
+    after = {resource.ref: resource for resource in desired.resources}
+    before = {existing.ref: existing for existing in observed.resources}
+    replaced = _replaced(after, before)
+    removed = [ref for ref in before if ref not in after and (delete_data or not before[ref].spec.KEPT_ON_DESTROY)]
+    early = _deleted_early(removed, replaced, before)
+    deletions = tuple(_deletions([before[ref] for ref in early], replaced, first=0))
+    changes = tuple(_changes(after, before, replaced, first=_next_stage(deletions)))
+    late = [before[ref] for ref in removed if ref not in early]
+    cleanup = tuple(_deletions(late, replaced, first=_next_stage((*deletions, *changes))))
+    return Plan(desired.environment, (*deletions, *changes), cleanup)
 
 
-def destruction(observed: Observed, *, keep: frozenset[Kind] = KEPT) -> Plan:
-    """The plan that leaves nothing but the resources of the kinds to `keep`."""
-    kept = tuple(existing for existing in observed.resources if existing.ref.kind in keep)
-    return plan(Desired(observed.environment, kept), observed, delete=KEPT)
+def destruction(observed: Observed, *, delete_data: bool = False, keep_addresses: bool = False) -> Plan:
+    """Return the plan that deletes everything: data only with `delete_data`, addresses not with `keep_addresses`."""
+    kept = [each for each in observed.resources if keep_addresses and each.ref.kind is Kind.ADDRESS]
+    return plan(Desired(observed.environment, tuple(kept)), observed, delete_data=delete_data)
 
 
-def early_deletions(the_plan: Plan) -> tuple[Existing, ...]:
-    """What must go before anything is made: the old halves of replaced resources and all that refers to them."""
-    early: dict[Ref, Existing] = {}
-    for change in the_plan.changes:
-        existing = change.before
-        if existing and _goes(change) and (change.action is Action.REPLACE or early.keys() & {*existing.spec.refs()}):
-            early[existing.ref] = existing
-    return tuple(reversed(early.values()))
+def _replaced(after: Resources, before: Mapping[Ref, Existing[Spec]]) -> dict[Ref, str]:
+    """Why each resource must be replaced, for those that must; in the order of creation, so one pass reaches all."""
+    reasons: dict[Ref, str] = {}
+    for ref in _creation_order(before):
+        if ref not in after:
+            continue
+        existing, desired = before[ref].spec, after[ref].spec
+        immutable = sorted(existing.IMMUTABLE.intersection(existing.differing(desired)))
+        moved = [str(other) for other in existing.refs() if other in reasons]
+        if immutable:
+            reasons[ref] = f"replaced: {describe_differences(existing, desired, immutable)}"
+        elif moved:
+            reasons[ref] = f"replaced with {', '.join(moved)}"
+    return reasons
 
 
-def late_deletions(the_plan: Plan) -> tuple[Existing, ...]:
-    """What goes last, once nothing refers to it any more."""
-    early = early_deletions(the_plan)
-    gone = [change.before for change in the_plan.changes if change.before and _goes(change)]
-    return tuple(existing for existing in reversed(gone) if existing not in early)
+def _deleted_early(
+    removed: Iterable[Ref], replaced: Mapping[Ref, str], before: Mapping[Ref, Existing[Spec]]
+) -> set[Ref]:
+    """What must go before anything is created: the replaced resources and all removed ones that refer to them."""
+    early = set(replaced)
+    for ref in _creation_order({ref: before[ref] for ref in removed}):
+        if early.intersection(before[ref].spec.refs()):
+            early.add(ref)
+    return early
 
 
-def levels(the_plan: Plan) -> tuple[tuple[Change, ...], ...]:
-    """What is made and changed, in steps: those of one step do not wait for each other."""
-    level: dict[Ref, int] = {}
-    steps: dict[int, list[Change]] = {}
-    for change in the_plan.changes:
-        if change.after:
-            waits = [level[ref] + 1 for ref in change.after.spec.refs() if ref in level]
-            level[change.ref] = max(waits, default=0)
-            steps.setdefault(level[change.ref], []).append(change)
-    return tuple(tuple(steps[number]) for number in sorted(steps))
+def _deletions(resources: Iterable[Existing[Spec]], replaced: Mapping[Ref, str], *, first: int) -> Iterator[Step]:
+    """Kind by kind, in the reverse order of creation."""
+    by_ref = {existing.ref: existing for existing in resources}
+    depths = _depths(by_ref)
+    order = reversed(_creation_order(by_ref))
+    for number, (_, together) in enumerate(groupby(order, key=lambda ref: (ref.kind, depths[ref]))):
+        for ref in together:
+            reason = replaced.get(ref, "no longer part of the environment")
+            yield Step(Action.DELETE, first + number, reason, existing=by_ref[ref])
 
 
-def _depths(resources: Mapping[Ref, Resource]) -> dict[Ref, int]:
-    """How many resources of its own kind each stands on, one on the other."""
+def _changes(
+    after: Resources, before: Mapping[Ref, Existing[Spec]], replaced: Mapping[Ref, str], *, first: int
+) -> Iterator[Step]:
+    """Creations and updates; each comes after the changes of the resources that it refers to."""
+    stage_of: dict[Ref, int] = {}
+    steps: list[Step] = []
+    for ref in _creation_order(after):
+        stage = max((stage_of[other] + 1 for other in after[ref].spec.refs() if other in stage_of), default=first)
+        if step := _change(after[ref], before.get(ref), replaced.get(ref), stage):
+            stage_of[ref] = stage
+            steps.append(step)
+    yield from sorted(steps, key=lambda step: step.stage)
+
+
+def _change(resource: Resource[Spec], existing: Existing[Spec] | None, replaced: str | None, stage: int) -> Step | None:
+    if existing is None:
+        return Step(Action.CREATE, stage, "does not exist", desired=resource)
+    if replaced:
+        return Step(Action.CREATE, stage, replaced, desired=resource)
+    if fields := existing.spec.differing(resource.spec):
+        reason = describe_differences(existing.spec, resource.spec, fields)
+        return Step(Action.UPDATE, stage, reason, existing, resource, fields)
+    return None
+
+
+def _creation_order(resources: Resources) -> list[Ref]:
+    depths = _depths(resources)
+    return sorted(resources, key=lambda ref: (KINDS.index(ref.kind), depths[ref], ref.name))
+
+
+def _depths(resources: Resources) -> dict[Ref, int]:
+    """How many resources of its own kind each refers to, one through the other."""
 
     def depth(ref: Ref) -> int:
-        below = [other for other in resources[ref].spec.refs() if other.kind is ref.kind and other in resources]
-        return max((depth(other) + 1 for other in below), default=0)
+        same = [other for other in resources[ref].spec.refs() if other.kind is ref.kind and other in resources]
+        return max((depth(other) + 1 for other in same), default=0)
 
     return {ref: depth(ref) for ref in resources}
 
 
-def _goes(change: Change) -> bool:
-    return change.action in (Action.REPLACE, Action.DELETE)
-
-
-def _replaced(wanted: Mapping[Ref, Resource], there: Mapping[Ref, Existing]) -> dict[Ref, str]:
-    """Why each resource must be replaced, for those that must; kinds come in order, so one pass reaches all."""
-    reasons: dict[Ref, str] = {}
-    for ref, existing in sorted(there.items(), key=lambda item: KINDS.index(item[0].kind)):
-        if ref not in wanted:
-            continue
-        fixed = existing.spec.FIXED.intersection(existing.spec.differing(wanted[ref].spec))
-        moved = [str(other) for other in existing.spec.refs() if other in reasons]
-        if fixed:
-            reasons[ref] = _differences(existing, wanted[ref], tuple(sorted(fixed)))
-        elif moved:
-            reasons[ref] = f"replaced: {', '.join(moved)}"
-    return reasons
-
-
-def _change(resource: Resource, existing: Existing | None, replaced: str | None) -> Iterator[Change]:
-    if existing is None:
-        yield Change(Action.CREATE, "not there", after=resource)
-    elif replaced:
-        yield Change(Action.REPLACE, replaced, existing, resource)
-    elif fields := existing.spec.differing(resource.spec):
-        yield Change(Action.UPDATE, _differences(existing, resource, fields), existing, resource, fields)
-
-
-def _deletions(wanted: Mapping[Ref, Resource], there: Mapping[Ref, Existing]) -> Iterator[Change]:
-    for ref, existing in there.items():
-        if ref not in wanted:
-            yield Change(Action.DELETE, "no longer wanted", before=existing)
-
-
-def _differences(before: Resource, after: Resource, fields: tuple[str, ...]) -> str:
-    if "template" in fields and isinstance(before.spec, InstanceGroup) and isinstance(after.spec, InstanceGroup):
-        plain = [_difference(before.spec, after.spec, name) for name in fields if name != "template"]
-        return "; ".join([*plain, *_template(before.spec.template, after.spec.template)])
-    return "; ".join(_difference(before.spec, after.spec, name) for name in fields)
-
-
-def _difference(before: object, after: object, name: str) -> str:
-    return f"{name}: {_shown(getattr(before, name))} -> {_shown(getattr(after, name))}"
-
-
-TOLD = frozenset({"metadata", "tells"})
-"""Fields of a template whose differences are said by the keys of the metadata."""
-
-
-def _template(before: Template, after: Template) -> Iterator[str]:
-    for name in (item.name for item in fields(Template)):
-        if name not in TOLD and getattr(before, name) != getattr(after, name):
-            yield _difference(before, after, name)
-    changed = sorted({key for key, _ in set(before.metadata) ^ set(after.metadata)})
-    if changed:
-        yield f"metadata: {', '.join(changed)}"
-    yield "machines are replaced one at a time"
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(_shown, value)) or "none"
-    return str(value) or "none"
+def _next_stage(steps: tuple[Step, ...]) -> int:
+    return max((step.stage for step in steps), default=-1) + 1

@@ -18,12 +18,13 @@ from yandex.cloud.loadbalancer.v1 import network_load_balancer_pb2 as balancers_
 from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2 as balancers_rpc
 from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2_grpc import NetworkLoadBalancerServiceStub
 
-from samovar.cloud.labels import GROUP, is_of
+from samovar.cloud.labels import GROUP
 from samovar.cloud.local_admin import machines_of
 from samovar.cloud.session import Session, side_by_side
 from samovar.deploy.console import last_word
-from samovar.deploy.resources.registry import HANDLERS
-from samovar.deploy.specs import Kind
+from samovar.deploy.observe import list_owned
+from samovar.deploy.resources.instance_group import InstanceGroupHandler
+from samovar.deploy.resources.load_balancer import LoadBalancerHandler
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
 from samovar.images.publish import published
 from samovar.project.environment import BalancerType, Environment
@@ -52,8 +53,8 @@ class _Around:
 def inspect(session: Session, environment: Environment) -> Status:
     """The status of every group of the environment's file; one that the cloud does not have yet has no machines."""
     groups, balancers, around = side_by_side(
-        partial(_ours, session, environment.name, Kind.GROUP),
-        partial(_ours, session, environment.name, Kind.BALANCER),
+        partial(list_owned, InstanceGroupHandler(), session, environment.name),
+        partial(list_owned, LoadBalancerHandler(), session, environment.name),
         partial(_around, session),
     )
     by_name = {message.labels[GROUP]: message for message in groups}
@@ -65,10 +66,6 @@ def inspect(session: Session, environment: Environment) -> Status:
         )
     )
     return Status(environment.name, tuple(found), tuple(_endpoints(environment, before)), simulated=around.simulated)
-
-
-def _ours(session: Session, environment: str, kind: Kind) -> Any:
-    return [message for message in HANDLERS[kind].list(session) if is_of(message.labels, environment)]
 
 
 def _around(session: Session) -> Any:
@@ -86,13 +83,14 @@ def _around(session: Session) -> Any:
 def _disks(session: Session) -> Any:
     request = disks.ListDisksRequest(folder_id=session.folder_id)
     return {
-        disk.id: disk.source_image_id for disk in session.list(session.client(DiskServiceStub).List, request, "disks")
+        disk.id: disk.source_image_id
+        for disk in session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
     }
 
 
 def _instances(session: Session) -> Any:
     request = instances.ListInstancesRequest(folder_id=session.folder_id)
-    return session.list(session.client(InstanceServiceStub).List, request, "instances")
+    return session.list(session.client(InstanceServiceStub).List, request, lambda page: page.instances)
 
 
 def _group(
@@ -108,7 +106,7 @@ def _group(
     request = groups_rpc.ListInstanceGroupInstancesRequest(instance_group_id=message.id)
     client = session.client(InstanceGroupServiceStub)
     members, targets = side_by_side(
-        partial(session.list, client.ListInstances, request, "instances"),
+        partial(session.list, client.ListInstances, request, lambda page: page.instances),
         partial(_targets, session, balancer, message.load_balancer_state.target_group_id),
     )
     balanced = message.HasField("load_balancer_spec")

@@ -23,7 +23,7 @@ from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
 from samovar.core.output import Talk
 from samovar.core.waiting import Pending, wait_for
-from samovar.deploy.names import disk_name, replaced_name, restored_name
+from samovar.deploy.resources.disk import disk_name, replaced_disk_name, restored_disk_name
 from samovar.deploy.snapshots import data_disks
 from samovar.project.environment import DataDisk, Environment
 
@@ -36,10 +36,10 @@ def restore(session: Session, environment: Environment, snapshot: Snapshot, talk
     group = snapshot.labels.get(GROUP, "")
     size = _checked_size(environment, snapshot)
     named = {disk.name: disk for disk in data_disks(session, environment.name)}
-    current, restored = disk_name(environment.name, group), restored_name(environment.name, group)
+    current, restored = disk_name(environment.name, group), restored_disk_name(environment.name, group)
     disk = _usable(session, named.get(restored), snapshot, size) or _make(session, environment, snapshot, size, talk)
     if current in named:
-        former = replaced_name(environment.name, group, datetime.now(UTC))
+        former = replaced_disk_name(environment.name, group, datetime.now(UTC))
         _rename(session, named[current], former)
         talk.say(f"{current} ({named[current].id}) is kept as {former}")
     _rename(session, disk, current)
@@ -95,7 +95,7 @@ def _make(session: Session, environment: Environment, snapshot: Snapshot, size: 
     group = snapshot.labels.get(GROUP, "")
     request = CreateDiskRequest(
         folder_id=session.folder_id,
-        name=restored_name(environment.name, group),
+        name=restored_disk_name(environment.name, group),
         labels=of_environment(environment.name, group),
         type_id=_data_disk(environment, snapshot).type,
         zone_id=environment.zones[0],

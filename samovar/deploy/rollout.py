@@ -1,4 +1,4 @@
-"""The whole way for one environment: what to do, and doing it."""
+"""A rollout or a destruction of one environment from its beginning to its end."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ from dataclasses import dataclass
 
 from samovar.cloud.session import Session
 from samovar.cloudinit.metadata import Api
-from samovar.core.errors import SamovarError
+from samovar.core.errors import CloudError, SamovarError
 from samovar.core.output import Talk
 from samovar.deploy.answers import when_answered
-from samovar.deploy.apply import apply, clear
+from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.collisions import check_free
 from samovar.deploy.desired import desired
+from samovar.deploy.group_metadata import group_metadata
 from samovar.deploy.observe import observe
-from samovar.deploy.plan import KEPT, Plan, destruction, plan
+from samovar.deploy.plan import Plan, destruction, plan
 from samovar.deploy.protection import check_deletions, check_file
 from samovar.deploy.read_status import inspect
+from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.resources.resource import Desired, Existing, Observed, Spec
 from samovar.deploy.seeded import record, record_if_missing
-from samovar.deploy.specs import Existing, Kind, Observed
 from samovar.deploy.status import Status
-from samovar.deploy.validate import image_names, require_images
+from samovar.deploy.validate import validate
 from samovar.deploy.wait import settle
+from samovar.images.definition import load_images
+from samovar.images.digest import digests, image_name
 from samovar.project.environment import Environment
 
 
@@ -34,49 +38,74 @@ class Prepared:
     warnings: tuple[str, ...] = ()
 
     @property
-    def kept(self) -> tuple[Existing, ...]:
-        """What a destruction leaves."""
-        changed = {change.ref for change in self.plan.changes}
+    def kept(self) -> tuple[Existing[Spec], ...]:
+        """The resources that a destruction leaves."""
+        changed = {step.ref for step in self.plan.all_steps}
         return tuple(existing for existing in self.observed.resources if existing.ref not in changed)
 
 
-def prepare(session: Session, environment: Environment) -> Prepared:
-    """What a rollout would do. Raises CloudError where an image is missing, ConfigError where a name is taken.
+def load_desired(environment: Environment, api: Api | None = None) -> Desired:
+    """Validate the environment and return the resources that it asks for, with images by the repository's content.
 
-    Rows that are seen, and not recorded yet, are recorded before anything else.
+    `api` is where machines reach the cloud's API, where they do not know it by themselves. Raises ConfigError.
     """
-    names = image_names(environment)
-    wanted = desired(environment, names, _api(session))
+    images = load_images(environment.project)
+    metadata = group_metadata(environment, api)
+    validate(environment, images, metadata)
+    known_digests = digests(images)
+    names = {group.image: image_name(group.image, known_digests[group.image]) for group in environment.groups}
+    return desired(environment, names, metadata)
+
+
+def image_names(desired: Desired) -> frozenset[str]:
+    """Return the full names of the images that the machines of the groups are made from."""
+    groups = (resource.spec for resource in desired.resources if isinstance(resource.spec, InstanceGroup))
+    return frozenset(group.template.image for group in groups)
+
+
+def require_images(desired: Desired, observed: Observed) -> None:
+    """Raises CloudError with the command that bakes the images that the cloud does not have."""
+    if missing := image_names(desired) - dict(observed.images).keys():
+        raise CloudError(
+            f"not in this cloud: {', '.join(sorted(missing))}", remedy=f"./cli.py bake --env {desired.environment}"
+        )
+
+
+def prepare(session: Session, environment: Environment) -> Prepared:
+    """Return the plan of a rollout. Raises CloudError where an image is missing, ConfigError where a name is taken.
+
+    Rows on data disks that are not recorded yet are recorded before anything else.
+    """
+    wanted = load_desired(environment, _machines_api(session))
     observed = observe(session, environment.name)
     check_free(wanted, observed)
-    require_images(names, observed)
+    require_images(wanted, observed)
     return Prepared(plan(wanted, observed), observed, record_if_missing(session, environment, observed))
 
 
 def prepare_destruction(
     session: Session, environment: Environment, *, delete_data: bool = False, keep_address: bool = False
 ) -> Prepared:
-    """What leaves nothing of the environment but its data disks, and its public addresses with `keep_address`.
+    """Return the plan that deletes all but data disks, and with `keep_address` all but the public addresses.
 
     Raises Protected where `deletion_protection` forbids it, in the file or still in the cloud.
     """
     observed = observe(session, environment.name)
     check_file(environment)
-    keep = (frozenset() if delete_data else KEPT) | ({Kind.ADDRESS} if keep_address else frozenset())
-    the_plan = destruction(observed, keep=keep)
-    check_deletions(the_plan)
-    return Prepared(the_plan, observed)
+    steps = destruction(observed, delete_data=delete_data, keep_addresses=keep_address)
+    check_deletions(steps)
+    return Prepared(steps, observed)
 
 
 def roll_out(session: Session, environment: Environment, prepared: Prepared, talk: Talk, *, timeout: float) -> Status:
-    """Carries the plan out and waits until the environment is healthy; an empty plan is waited for as well.
+    """Carry the plan out and wait until the environment is healthy, also where the plan is empty.
 
-    What is no longer wanted goes last: a group under another name, or in other subnets, has then taken over. At the
-    end the addresses have to answer.
+    What is no longer part of the environment goes last: a group under another name, or in other subnets, has then
+    taken over. At the end the addresses have to answer.
     """
     try:
         status = _settled(session, environment, prepared, talk, timeout)
-        clear(session, prepared.plan, talk)
+        clean_up(session, prepared.plan, prepared.observed, talk)
     except BaseException:
         with suppress(SamovarError):
             record(session, inspect(session, environment))
@@ -86,22 +115,23 @@ def roll_out(session: Session, environment: Environment, prepared: Prepared, tal
     return when_answered(session, status, talk)
 
 
+def tear_down(session: Session, prepared: Prepared, talk: Talk) -> None:
+    """Carry a destruction out."""
+    apply(session, prepared.plan, prepared.observed, talk)
+    clean_up(session, prepared.plan, prepared.observed, talk)
+
+
 def _settled(session: Session, environment: Environment, prepared: Prepared, talk: Talk, timeout: float) -> Status:
     running = apply(session, prepared.plan, prepared.observed, talk)
-    status = None if prepared.plan.changes else inspect(session, environment)
+    status = None if prepared.plan.all_steps else inspect(session, environment)
     if status and status.healthy:
         return status
     with talk.step(f"{environment.name} gets healthy"):
         return settle(session, environment, running, talk, timeout=timeout)
 
 
-def tear_down(session: Session, prepared: Prepared, talk: Talk) -> None:
-    """Carries a destruction out."""
-    apply(session, prepared.plan, prepared.observed, talk)
-    clear(session, prepared.plan, talk)
-
-
-def _api(session: Session) -> Api | None:
-    """Where machines find the API, where they do not know it by themselves."""
-    found = session.machines_api
-    return Api(endpoint=found[0], ca=found[1]) if found else None
+def _machines_api(session: Session) -> Api | None:
+    if session.machines_api is None:
+        return None
+    endpoint, ca = session.machines_api
+    return Api(endpoint=endpoint, ca=ca)

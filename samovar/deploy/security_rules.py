@@ -1,11 +1,12 @@
-"""Security groups from the picture: the world reaches the edges, each group those that ask it, and nobody else."""
+"""The rules of each security group: clients reach the edges, each group its upstream, and all else is dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from samovar.deploy.foundation_specs import CHECKS, SELF, UDP, WORLD, Rule
-from samovar.deploy.names import group_name
+from samovar.deploy.resources.resource import group_resource_name
+from samovar.deploy.resources.route_table import EVERYWHERE
+from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, UDP, Rule
 from samovar.project.environment import BalancerType, Environment, Group
 
 HTTPS = 443
@@ -14,61 +15,61 @@ SSH = 22
 
 
 def rules(environment: Environment, group: Group) -> tuple[Rule, ...]:
-    """Sorted, each once."""
-    return tuple(sorted({*_inbound(environment, group), *_outbound(environment, group), *_login(environment, group)}))
+    """Return the rules of the group's security group, sorted, each once."""
+    return tuple(sorted({*_inbound(environment, group), *_outbound(environment, group), *_ssh(environment, group)}))
 
 
 def open_ports(group: Group) -> tuple[int, ...]:
-    """What is asked of the group's machines: its balancer's targets, and the ports that stand in its file."""
+    """Return the ports at which other groups reach the machines: the balancer's targets, and the group's `ports`."""
     listeners = group.balancer.listeners.values() if group.balancer else ()
     return tuple(sorted({*listeners, *group.ports}))
 
 
-def asks_lockbox(group: Group) -> bool:
-    """Whether its machines need the cloud's API, and a token for it."""
+def needs_lockbox(group: Group) -> bool:
+    """Return whether the machines need the cloud's API, and a token for it."""
     return bool(group.secrets or group.data_disk)
 
 
 def is_edge(group: Group) -> bool:
-    """Whether the world asks it. Edges know each other and reach each other at the group's ports."""
+    """Return whether clients reach the group from outside. Edges reach each other at the group's ports."""
     return group.balancer is not None and group.balancer.type is BalancerType.EXTERNAL
 
 
 def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
-    """The balancer and the group ask from the same ranges."""
-    yield Rule(inbound=True, port=group.health.port, peer=CHECKS)
+    """Health checks of the balancer and of the group come from the same ranges."""
+    yield Rule(inbound=True, port=group.health.port, peer=HEALTH_CHECKS)
     if group.balancer:
-        yield Rule(inbound=True, port=group.balancer.health.port, peer=CHECKS)
+        yield Rule(inbound=True, port=group.balancer.health.port, peer=HEALTH_CHECKS)
     if group.balancer and is_edge(group):
         listeners = group.balancer.listeners
-        yield from (Rule(inbound=True, port=port, peer=WORLD) for port in listeners.values())
+        yield from (Rule(inbound=True, port=port, peer=EVERYWHERE) for port in listeners.values())
         if group.public and "https" in listeners:
-            yield Rule(inbound=True, port=listeners["https"], peer=WORLD, protocol=UDP)
+            yield Rule(inbound=True, port=listeners["https"], peer=EVERYWHERE, protocol=UDP)
         yield from (Rule(inbound=True, port=port, peer=SELF) for port in group.ports)
-    for asking in environment.groups:
-        if asking.upstream == group.name:
-            peer = group_name(environment.name, asking.name)
+    for client in environment.groups:
+        if client.upstream == group.name:
+            peer = group_resource_name(environment.name, client.name)
             yield from (Rule(inbound=True, port=port, peer=peer) for port in open_ports(group))
 
 
 def _outbound(environment: Environment, group: Group) -> Iterator[Rule]:
-    """By range and not by group: what goes to a balancer's address goes to a machine of no group."""
+    """A rule names a range, not a group: a balancer's address belongs to no machine of a group."""
     if group.upstream:
         for port in open_ports(environment.group(group.upstream)):
             yield Rule(inbound=False, port=port, peer=str(environment.cidr))
     if is_edge(group):
         yield from (Rule(inbound=False, port=port, peer=SELF) for port in group.ports)
-    if asks_lockbox(group):
-        yield Rule(inbound=False, port=HTTPS, peer=WORLD)
+    if needs_lockbox(group):
+        yield Rule(inbound=False, port=HTTPS, peer=EVERYWHERE)
 
 
-def _login(environment: Environment, group: Group) -> Iterator[Rule]:
-    """From the world to the bastion, from there to every other machine; nowhere without an operator."""
+def _ssh(environment: Environment, group: Group) -> Iterator[Rule]:
+    """SSH leads to the bastion, and from there to every other machine; without an operator it is closed."""
     if environment.operator is None:
         return
     bastion = environment.operator.bastion
     if group.name == bastion:
-        yield Rule(inbound=True, port=SSH, peer=WORLD)
+        yield Rule(inbound=True, port=SSH, peer=EVERYWHERE)
         yield Rule(inbound=False, port=SSH, peer=str(environment.cidr))
     else:
-        yield Rule(inbound=True, port=SSH, peer=group_name(environment.name, bastion))
+        yield Rule(inbound=True, port=SSH, peer=group_resource_name(environment.name, bastion))

@@ -10,10 +10,9 @@ from yandex.cloud.lockbox.v1.secret_pb2 import Secret
 from samovar.cloud.labels import GROUP
 from samovar.cloud.session import Session, side_by_side
 from samovar.core.errors import CloudError
-from samovar.deploy.foundation_specs import DataRecord
 from samovar.deploy.read_status import inspect
-from samovar.deploy.resources.seed_marker import record_seeded, unseeded
-from samovar.deploy.specs import Observed
+from samovar.deploy.resources.resource import Observed
+from samovar.deploy.resources.seed_record import SeedRecord, record_seeded, unseeded_records
 from samovar.deploy.status import Status
 from samovar.project.environment import Environment
 
@@ -21,7 +20,7 @@ from samovar.project.environment import Environment
 def record(session: Session, status: Status) -> tuple[str, ...]:
     """Records the rows of each group that is healthy. Returns what is not recorded, and why: it is never an error."""
     try:
-        missing = unseeded(session, status.environment)
+        missing = unseeded_records(session, status.environment)
     except CloudError as error:
         return (f"whether the rows on the data disks are recorded is not known: {error.message}",)
     healthy = {group.name for group in status.groups if group.healthy}
@@ -37,7 +36,7 @@ def look(session: Session, environment: Environment) -> Status:
 
 def record_if_missing(session: Session, environment: Environment, observed: Observed) -> tuple[str, ...]:
     """The same for whoever has not looked at the health of the groups; it asks nothing where all is recorded."""
-    records = [existing.spec for existing in observed.resources if isinstance(existing.spec, DataRecord)]
+    records = [existing.spec for existing in observed.resources if isinstance(existing.spec, SeedRecord)]
     return () if all(spec.seeded for spec in records) else record(session, inspect(session, environment))
 
 

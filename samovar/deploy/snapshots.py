@@ -25,7 +25,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.cloud.labels import ENV, GROUP, is_of, of_environment
 from samovar.cloud.session import Session, side_by_side
 from samovar.core.errors import ConfigError
-from samovar.deploy.names import disk_name, snapshot_name
+from samovar.deploy.resources.disk import disk_name, snapshot_name
 
 
 class DiskJson(TypedDict):
@@ -64,14 +64,14 @@ class DisksJson(TypedDict):
 def data_disks(session: Session, environment: str) -> list[Disk]:
     """Those with the environment's labels, in use or not, by name."""
     request = ListDisksRequest(folder_id=session.folder_id)
-    found = session.list(session.client(DiskServiceStub).List, request, "disks")
+    found = session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
     return sorted((disk for disk in found if is_of(disk.labels, environment)), key=lambda disk: disk.name)
 
 
 def snapshots(session: Session, environment: str) -> list[Snapshot]:
     """Those with the environment's labels, the oldest first."""
     request = ListSnapshotsRequest(folder_id=session.folder_id)
-    found = session.list(session.client(SnapshotServiceStub).List, request, "snapshots")
+    found = session.list(session.client(SnapshotServiceStub).List, request, lambda page: page.snapshots)
     ours = (snapshot for snapshot in found if is_of(snapshot.labels, environment))
     return sorted(ours, key=lambda snapshot: (snapshot.created_at.ToNanoseconds(), snapshot.name))
 

@@ -10,8 +10,8 @@ from samovar.cloud.session import Session
 from samovar.core.output import Talk
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import inspect
+from samovar.deploy.resources.resource import Ref
 from samovar.deploy.seeded import record
-from samovar.deploy.specs import Ref
 from samovar.deploy.status import Status
 from samovar.project.environment import Environment
 

@@ -12,7 +12,7 @@ from samovar.cloud.local_admin import Host
 from samovar.cloud.session import Session, side_by_side
 from samovar.core.errors import ConfigError
 from samovar.deploy.console import machine_id
-from samovar.deploy.names import group_name
+from samovar.deploy.resources.resource import group_resource_name
 from samovar.deploy.status import GroupStatus, Status
 from samovar.load.client import Http1, Request, Target, Unanswered
 from samovar.project.environment import Environment
@@ -39,7 +39,7 @@ def chosen(status: Status, wanted: str, *, all_of_it: bool = False) -> tuple[str
         names = tuple(machine.name for machine in group.machines)
         if wanted == group.name and names:
             return names if all_of_it else names[:1]
-        if found := {wanted, group_name(status.environment, wanted)} & set(names):
+        if found := {wanted, group_resource_name(status.environment, wanted)} & set(names):
             return tuple(found)
     known = [group.name for group in status.groups] + [m.name for group in status.groups for m in group.machines]
     raise ConfigError(f"{status.environment} has no group or machine {wanted}", remedy=f"there are {', '.join(known)}")

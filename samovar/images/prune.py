@@ -33,13 +33,13 @@ def delete(session: Session, image: Published) -> None:
 
 def _of_disks(session: Session) -> frozenset[str]:
     request = disks.ListDisksRequest(folder_id=session.folder_id)
-    found = session.list(session.client(DiskServiceStub).List, request, "disks")
+    found = session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
     return frozenset(disk.source_image_id for disk in found)
 
 
 def _of_groups(session: Session) -> frozenset[str]:
     request = groups.ListInstanceGroupsRequest(folder_id=session.folder_id, view=groups.FULL)
-    found = session.list(session.client(InstanceGroupServiceStub).List, request, "instance_groups")
+    found = session.list(session.client(InstanceGroupServiceStub).List, request, lambda page: page.instance_groups)
     return frozenset(image_id for group in found for image_id in _named(group))
 
 

@@ -115,7 +115,11 @@ def _sha256(file: Path) -> str:
 
 def _list(session: Session) -> list[Image]:
     request = rpc.ListImagesRequest(folder_id=session.folder_id)
-    return [message for message in session.list(_client(session).List, request, "images") if is_ours(message.labels)]
+    return [
+        message
+        for message in session.list(_client(session).List, request, lambda page: page.images)
+        if is_ours(message.labels)
+    ]
 
 
 def _client(session: Session) -> ImageServiceStub:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
+from samovar.deploy.resources.secret import read_certificates
 from samovar.deploy.status import Status
-from samovar.deploy.tls import certificates
 from samovar.load.client import Target
 from samovar.project.environment import Environment
 
@@ -61,7 +61,7 @@ def _place(url: str) -> tuple[str, str]:
 
 def _verified(session: Session, environment: Environment) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    for pem in certificates(session, environment):
+    for pem in read_certificates(session, environment):
         context.load_verify_locations(cadata=pem)
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # one that signs itself is not a CA's
     return context

@@ -82,7 +82,7 @@ def _host(hop: Hop, before: Hop | None, known_hosts: str, identity: str | None) 
 
 def _instances(session: Session, environment: str) -> list[Instance]:
     request = rpc.ListInstancesRequest(folder_id=session.folder_id)
-    found = session.list(session.client(InstanceServiceStub).List, request, "instances")
+    found = session.list(session.client(InstanceServiceStub).List, request, lambda page: page.instances)
     return [instance for instance in found if is_of(instance.labels, environment)]
 
 

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -72,11 +73,19 @@ class Place:
         """Everything that Packer could have left."""
         folder, client, listed = self.session.folder_id, self.session.client, self.session.list
         found = {
-            "disks": listed(client(DiskServiceStub).List, ListDisksRequest(folder_id=folder), "disks"),
-            "images": listed(client(ImageServiceStub).List, ListImagesRequest(folder_id=folder), "images"),
-            "instances": listed(client(InstanceServiceStub).List, ListInstancesRequest(folder_id=folder), "instances"),
-            "networks": listed(client(NetworkServiceStub).List, ListNetworksRequest(folder_id=folder), "networks"),
-            "subnets": listed(client(SubnetServiceStub).List, ListSubnetsRequest(folder_id=folder), "subnets"),
+            "disks": listed(client(DiskServiceStub).List, ListDisksRequest(folder_id=folder), attrgetter("disks")),
+            "images": listed(
+                client(ImageServiceStub).List, ListImagesRequest(folder_id=folder), lambda page: page.images
+            ),
+            "instances": listed(
+                client(InstanceServiceStub).List, ListInstancesRequest(folder_id=folder), lambda page: page.instances
+            ),
+            "networks": listed(
+                client(NetworkServiceStub).List, ListNetworksRequest(folder_id=folder), lambda page: page.networks
+            ),
+            "subnets": listed(
+                client(SubnetServiceStub).List, ListSubnetsRequest(folder_id=folder), lambda page: page.subnets
+            ),
         }
         return {kind: {item.id for item in items} for kind, items in found.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +47,30 @@ def listed(session: Session) -> list[Any]:
     folder = session.folder_id
     return [
         *session.list(
-            session.client(NetworkServiceStub).List, networks.ListNetworksRequest(folder_id=folder), "networks"
+            session.client(NetworkServiceStub).List,
+            networks.ListNetworksRequest(folder_id=folder),
+            attrgetter("networks"),
         ),
-        *session.list(session.client(SubnetServiceStub).List, subnets.ListSubnetsRequest(folder_id=folder), "subnets"),
+        *session.list(
+            session.client(SubnetServiceStub).List,
+            subnets.ListSubnetsRequest(folder_id=folder),
+            attrgetter("subnets"),
+        ),
         *security_groups(session),
         *session.list(
-            session.client(InstanceServiceStub).List, instances.ListInstancesRequest(folder_id=folder), "instances"
+            session.client(InstanceServiceStub).List,
+            instances.ListInstancesRequest(folder_id=folder),
+            attrgetter("instances"),
         ),
-        *session.list(session.client(DiskServiceStub).List, disks.ListDisksRequest(folder_id=folder), "disks"),
+        *session.list(
+            session.client(DiskServiceStub).List, disks.ListDisksRequest(folder_id=folder), attrgetter("disks")
+        ),
     ]
 
 
 def security_groups(session: Session) -> list[SecurityGroup]:
     request = groups.ListSecurityGroupsRequest(folder_id=session.folder_id)
-    found = session.list(session.client(SecurityGroupServiceStub).List, request, "security_groups")
+    found = session.list(session.client(SecurityGroupServiceStub).List, request, lambda page: page.security_groups)
     return [group for group in found if not group.default_for_network]
 
 

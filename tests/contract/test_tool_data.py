@@ -15,11 +15,11 @@ from samovar.cloud.session import Session
 from samovar.core.errors import WaitTimeout
 from samovar.core.output import PlainTalk
 from samovar.deploy.observe import observe
-from samovar.deploy.plan import KEPT, Action
+from samovar.deploy.plan import Action
 from samovar.deploy.resources.registry import HANDLERS
+from samovar.deploy.resources.resource import Kind, Ref
 from samovar.deploy.rollout import Prepared, roll_out
 from samovar.deploy.seeded import look, record
-from samovar.deploy.specs import Kind, Ref
 from samovar.deploy.status import RUNNING, GroupStatus, MachineStatus, Status
 from samovar.project.environment import Environment
 from tests.support.calls import account, grant
@@ -59,17 +59,17 @@ def test_that_the_disk_got_its_rows_is_known_as_long_as_they_live_and_changes_no
     for _ in range(2):
         assert record(service.session, status_of("postgres")) == ()
         assert service.payload(record_id) == "yes"
-    assert service.plan(dev).changes == ()
-    service.destroy(dev, KEPT)
+    assert service.plan(dev).all_steps == ()
+    service.destroy(dev)
     service.roll_out(dev)
     assert service.ids(dev)[RECORD] == record_id
     assert service.payload(record_id) == "yes"
-    assert service.plan(dev).changes == ()
+    assert service.plan(dev).all_steps == ()
     account = service.ids(dev)[Ref(Kind.SERVICE_ACCOUNT, "dev-postgres")]
     request = ListAccessBindingsRequest(resource_id=record_id)
     (binding,) = service.session.client(SecretServiceStub).ListAccessBindings(request).access_bindings
     assert (binding.role_id, binding.subject.id) == ("lockbox.payloadViewer", account)
-    service.destroy(dev, frozenset())
+    service.destroy(dev, delete_data=True)
     assert service.ids(dev) == {}
     service.roll_out(dev)
     assert service.payload(service.ids(dev)[RECORD]) == "no"
@@ -78,7 +78,7 @@ def test_that_the_disk_got_its_rows_is_known_as_long_as_they_live_and_changes_no
 def lose_the_data_disk(service: Service, dev: Environment) -> str:
     """Deletes it by hand, as its group, which holds it; returns its id."""
     there = {found.ref: found for found in observe(service.session, dev.name).resources}
-    for ref in (Ref(Kind.GROUP, "dev-postgres"), DISK):
+    for ref in (Ref(Kind.INSTANCE_GROUP, "dev-postgres"), DISK):
         service.session.finish(HANDLERS[ref.kind].delete(service.session, there[ref]), what=f"delete {ref}")
     return there[DISK].id
 
@@ -90,15 +90,15 @@ def test_a_disk_in_the_place_of_a_lost_one_is_never_taken_for_a_beginning_even_i
     service.roll_out(dev)
     record_id = service.ids(dev)[RECORD]
     lost = lose_the_data_disk(service, dev)
-    changes = {(change.action, change.ref): change.reason for change in service.plan(dev).changes}
+    changes = {(step.action, step.ref): step.reason for step in service.plan(dev).all_steps}
     assert changes[Action.UPDATE, RECORD] == f"disk: {lost} -> dev-postgres-data"
     assert (Action.CREATE, DISK) in changes
     assert service.payload(record_id) == "no"
     service.roll_out(dev)
     assert service.payload(record_id) == "yes"
     assert service.ids(dev)[RECORD] == record_id
-    assert service.plan(dev).changes == ()
-    service.destroy(dev, frozenset())
+    assert service.plan(dev).all_steps == ()
+    service.destroy(dev, delete_data=True)
     service.roll_out(dev)
     assert service.payload(service.ids(dev)[RECORD]) == "no"
 
@@ -113,7 +113,7 @@ def test_a_record_of_a_former_version_learns_which_disk_it_is_about_and_nothing_
     assert labels.pop("disk") == disk_id
     request = UpdateSecretRequest(secret_id=record_id, update_mask=FieldMask(paths=["labels"]), labels=labels)
     service.session.finish(secrets.Update(request), what="the label goes")
-    (change,) = service.plan(dev).changes
+    (change,) = service.plan(dev).all_steps
     assert (change.ref, change.reason) == (RECORD, "disk: none -> dev-postgres-data")
     service.roll_out(dev)
     assert secrets.Get(GetSecretRequest(secret_id=record_id)).labels["disk"] == disk_id

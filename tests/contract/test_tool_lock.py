@@ -49,7 +49,7 @@ def other(cloud: RunningCloud) -> Session:
 
 def _locks(session: Session) -> list[TargetGroup]:
     request = rpc.ListTargetGroupsRequest(folder_id=session.folder_id)
-    return session.list(session.client(TargetGroupServiceStub).List, request, "target_groups")
+    return session.list(session.client(TargetGroupServiceStub).List, request, lambda page: page.target_groups)
 
 
 def _make(session: Session, **labels: str) -> None:
@@ -74,7 +74,7 @@ def _make_network(session: Session) -> None:
 
 def _networks(session: Session) -> int:
     request = ListNetworksRequest(folder_id=session.folder_id)
-    return len(session.list(session.client(NetworkServiceStub).List, request, "networks"))
+    return len(session.list(session.client(NetworkServiceStub).List, request, lambda page: page.networks))
 
 
 @contextmanager
@@ -220,7 +220,7 @@ def test_a_secret_whose_name_is_alike_is_left_alone(session: Session) -> None:
     with locked(session, "dev"):
         pass
     listed = ListSecretsRequest(folder_id=session.folder_id)
-    assert len(session.list(session.client(SecretServiceStub).List, listed, "secrets")) == 1
+    assert len(session.list(session.client(SecretServiceStub).List, listed, lambda page: page.secrets)) == 1
 
 
 def test_of_many_at_once_one_gets_it(cloud: RunningCloud) -> None:

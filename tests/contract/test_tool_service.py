@@ -27,20 +27,20 @@ from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import PlainTalk
 from samovar.deploy.collisions import check_free
-from samovar.deploy.desired import desired
 from samovar.deploy.desired_network import GROUP_ROLES
 from samovar.deploy.observe import observe
-from samovar.deploy.plan import KEPT, Action, destruction
+from samovar.deploy.plan import Action, destruction
 from samovar.deploy.protection import Protected, check_deletions
 from samovar.deploy.resources.registry import HANDLERS
+from samovar.deploy.resources.resource import Kind, Protectable, Ref
 from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
-from samovar.deploy.specs import Kind, Protectable, Ref
 from samovar.images import prune
 from samovar.images.image_store import BakedImage
 from samovar.images.publish import FORMER, publish, published
 from samovar.project.environment import Environment
 from tests.support.checkout import PROJECT
 from tests.support.checkout import environment as load_environment
+from tests.support.desired import desired_of
 from tests.support.service import API, DIGEST, RECORD, Service
 from tests.support.simulated import RunningCloud
 
@@ -65,11 +65,11 @@ def test_from_nothing_to_nothing_left_to_do_and_side_by_side(
 ) -> None:
     service.roll_out(dev)
     service.roll_out(prod)
-    assert service.plan(dev).to_json()["changes"] == []
-    assert service.plan(prod).to_json()["changes"] == []
-    service.destroy(prod, frozenset())
+    assert service.plan(dev).all_steps == ()
+    assert service.plan(prod).all_steps == ()
+    service.destroy(prod, delete_data=True)
     assert service.ids(prod) == {}
-    assert service.plan(dev).to_json()["changes"] == []
+    assert service.plan(dev).all_steps == ()
 
 
 def test_machines_are_told_ids_and_addresses_and_no_secret(service: Service, dev: Environment) -> None:
@@ -103,24 +103,24 @@ def test_the_data_disk_outlives_the_environment_and_is_attached_again(service: S
     disk_id = service.ids(dev)[disk]
     (attached,) = service.machine("dev-postgres-1").secondary_disks
     assert (attached.disk_id, attached.device_name) == (disk_id, "pgdata")
-    service.destroy(dev, KEPT | {Kind.ADDRESS})
+    service.destroy(dev, keep_addresses=True)
     assert service.ids(dev).keys() == {disk, RECORD, Ref(Kind.ADDRESS, "dev-nginx")}
     service.roll_out(dev)
     assert service.ids(dev)[disk] == disk_id
     (attached,) = service.machine("dev-postgres-1").secondary_disks
     assert attached.disk_id == disk_id
-    service.destroy(dev, frozenset())
+    service.destroy(dev, delete_data=True)
     request = disk_service_pb2.ListDisksRequest(folder_id=service.session.folder_id)
-    assert service.session.list(service.session.client(DiskServiceStub).List, request, "disks") == []
+    assert service.session.list(service.session.client(DiskServiceStub).List, request, lambda page: page.disks) == []
 
 
 def test_another_domain_is_a_new_version_and_replaces_no_machine(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
     named = replace(dev, domain="tea.example.org")
-    (change,) = service.plan(named).changes
+    (change,) = service.plan(named).all_steps
     assert (change.action, change.ref) == (Action.UPDATE, Ref(Kind.SECRET, "dev-certificate"))
     service.roll_out(named)
-    assert service.plan(named).changes == ()
+    assert service.plan(named).all_steps == ()
 
 
 def test_an_image_that_is_baked_anew_replaces_the_machines_of_the_former(
@@ -130,11 +130,11 @@ def test_an_image_that_is_baked_anew_replaces_the_machines_of_the_former(
     (tmp_path / "raw").write_bytes(b"\0" * (4 << 20) + b"new")
     anew = BakedImage("nginx", DIGEST.ljust(64, "0"), tmp_path / "raw", 4 << 20, {"bash": "6"})
     assert publish(service.session, anew).name == service.names["nginx"]
-    (change,) = service.plan(dev).changes
-    assert (change.action, change.ref) == (Action.UPDATE, Ref(Kind.GROUP, "dev-nginx"))
+    (change,) = service.plan(dev).all_steps
+    assert (change.action, change.ref) == (Action.UPDATE, Ref(Kind.INSTANCE_GROUP, "dev-nginx"))
     assert "image: samovar-former-" in change.reason
     service.roll_out(dev)
-    assert service.plan(dev).changes == ()
+    assert service.plan(dev).all_steps == ()
 
 
 def test_only_images_that_are_neither_current_nor_used_are_pruned(
@@ -148,7 +148,7 @@ def test_only_images_that_are_neither_current_nor_used_are_pruned(
     monkeypatch.setattr(prune, "full_names", lambda *_: {"nginx": service.names["nginx"]})
     unused = {image.image for image in prune.unused(service.session, PROJECT)}
     assert unused == {"postgres"}, "no group of dev is made of it; the former image of nginx has machines"
-    service.destroy(dev, frozenset())
+    service.destroy(dev, delete_data=True)
     assert FORMER in "".join(image.name for image in prune.unused(service.session, PROJECT))
     for image in prune.unused(service.session, PROJECT):
         prune.delete(service.session, image)
@@ -161,15 +161,15 @@ def test_a_certificate_of_the_operators_own_stays(service: Service, dev: Environ
     entries = [PayloadEntryChange(key=key, text_value="PEM") for key in ("cert", "key")]
     request = AddVersionRequest(secret_id=secret_id, payload_entries=entries)
     service.session.finish(service.session.client(SecretServiceStub).AddVersion(request), what="the operator's own")
-    assert service.plan(dev).changes == ()
-    assert service.plan(replace(dev, domain="tea.example.org")).changes == ()
+    assert service.plan(dev).all_steps == ()
+    assert service.plan(replace(dev, domain="tea.example.org")).all_steps == ()
 
 
 def test_a_bigger_group_replaces_nobody_else(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
     grown = replace(dev, groups=tuple(replace(g, size=3) if g.name == "bingo" else g for g in dev.groups))
-    assert [(change.ref, change.reason) for change in service.plan(grown).changes] == [
-        (Ref(Kind.GROUP, "dev-bingo"), "size: 2 -> 3")
+    assert [(change.ref, change.reason) for change in service.plan(grown).all_steps] == [
+        (Ref(Kind.INSTANCE_GROUP, "dev-bingo"), "size: 2 -> 3")
     ]
 
 
@@ -194,7 +194,7 @@ def test_roles_are_taken_after_the_groups_that_need_them(service: Service, dev: 
     service.roll_out(dev)
     observed = observe(service.session, dev.name)
     watch = Watching(service, service.ids(dev)[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")])
-    tear_down(service.session, Prepared(destruction(observed, keep=frozenset()), observed), watch)
+    tear_down(service.session, Prepared(destruction(observed, delete_data=True), observed), watch)
     order = [name for name in watch.roles_at if name.startswith(("delete instance-group", "delete service-account"))]
     assert order[-1].startswith("delete service-account")
     groups = [name for name in order if name.startswith("delete instance-group")]
@@ -222,7 +222,7 @@ def test_the_calls_are_the_same_whosever_the_cloud_is(
         calls.append(Counter())
         service.session = Session(replace(service.session.access, hand=hand))
         service.roll_out(dev)
-        service.destroy(dev, frozenset())
+        service.destroy(dev, delete_data=True)
     assert calls[0].total() > 40
     assert calls[0] == calls[1]
 
@@ -230,7 +230,7 @@ def test_the_calls_are_the_same_whosever_the_cloud_is(
 def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(service: Service, dev: Environment) -> None:
     protected = replace(dev, deletion_protection=True)
     service.roll_out(dev)
-    changes = service.plan(protected).changes
+    changes = service.plan(protected).all_steps
     assert {(change.action, change.reason) for change in changes} == {
         (Action.UPDATE, "deletion_protection: False -> True")
     }
@@ -238,12 +238,12 @@ def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(servic
         Kind.ADDRESS,
         Kind.INTERNAL_ADDRESS,
         Kind.SECRET,
-        Kind.RECORD,
-        Kind.GROUP,
-        Kind.BALANCER,
+        Kind.SEED_RECORD,
+        Kind.INSTANCE_GROUP,
+        Kind.LOAD_BALANCER,
     }
     service.roll_out(protected)
-    assert service.plan(protected).changes == ()
+    assert service.plan(protected).all_steps == ()
     for existing in observe(service.session, dev.name).resources:
         if isinstance(existing.spec, Protectable):
             with pytest.raises(CallFailed) as refused:
@@ -265,7 +265,7 @@ def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(servic
 def test_born_protected_it_is_protected_at_once(service: Service, dev: Environment) -> None:
     protected = replace(dev, deletion_protection=True)
     service.roll_out(protected)
-    assert service.plan(protected).changes == ()
+    assert service.plan(protected).all_steps == ()
     service.roll_out(dev)
 
 
@@ -276,6 +276,6 @@ def test_two_environments_whose_names_meet_are_told_apart_before_anything_is_mad
     first = replace(dev, groups=(replace(edge, name="nginx-a"),))
     second = replace(dev, name="dev-nginx", groups=(replace(edge, name="a"),))
     service.roll_out(first)
-    check_free(desired(first, service.names, API), observe(service.session, first.name))
+    check_free(desired_of(first, service.names, API), observe(service.session, first.name))
     with pytest.raises(ConfigError, match="instance-group dev-nginx-a belongs to dev; address dev-nginx-a"):
-        check_free(desired(second, service.names, API), observe(service.session, second.name))
+        check_free(desired_of(second, service.names, API), observe(service.session, second.name))

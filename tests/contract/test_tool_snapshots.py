@@ -13,8 +13,8 @@ from samovar.core.errors import ConfigError
 from samovar.core.output import PlainTalk
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.observe import observe
-from samovar.deploy.plan import KEPT
 from samovar.deploy.resources.registry import HANDLERS
+from samovar.deploy.resources.resource import Kind, Ref
 from samovar.deploy.restore import restore
 from samovar.deploy.snapshots import (
     begin_deletion,
@@ -25,13 +25,12 @@ from samovar.deploy.snapshots import (
     inventory,
     snapshots,
 )
-from samovar.deploy.specs import Kind, Ref
 from samovar.project.environment import Environment
 from tests.support.checkout import environment as load_environment
 from tests.support.service import RECORD, Service
 from tests.support.simulated import RunningCloud
 
-GROUP, DISK = Ref(Kind.GROUP, "dev-postgres"), Ref(Kind.DISK, "dev-postgres-data")
+GROUP, DISK = Ref(Kind.INSTANCE_GROUP, "dev-postgres"), Ref(Kind.DISK, "dev-postgres-data")
 
 
 @pytest.fixture
@@ -75,7 +74,9 @@ def wait_until_attached(service: Service, disk_id: str) -> None:
 
     def probe() -> bool | Pending:
         request = ListInstancesRequest(folder_id=service.session.folder_id)
-        listed = service.session.list(service.session.client(InstanceServiceStub).List, request, "instances")
+        listed = service.session.list(
+            service.session.client(InstanceServiceStub).List, request, lambda page: page.instances
+        )
         disks = [disk.disk_id for machine in listed for disk in machine.secondary_disks]
         return True if disks == [disk_id] else Pending(f"{disks}")
 
@@ -90,13 +91,13 @@ def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: 
     write(service, former, b"new!")
     restored = restore(service.session, dev, snapshot, PlainTalk())
     assert (read(service, restored), read(service, former)) == (b"old!", b"new!")
-    record, change = service.plan(dev).changes
+    record, change = service.plan(dev).all_steps
     assert (record.ref, change.ref) == (RECORD, GROUP)
     assert "data_disk: dev-postgres-data-replaced-" in change.reason
     assert change.reason.endswith("-> dev-postgres-data; machines are replaced one at a time")
     service.roll_out(dev)
     wait_until_attached(service, restored)
-    assert service.plan(dev).changes == ()
+    assert service.plan(dev).all_steps == ()
     known = {disk["name"]: (disk["id"], disk["attached"]) for disk in inventory(service.session, "dev")["disks"]}
     assert known.pop(DISK.name) == (restored, True)
     ((name, kept),) = known.items()
@@ -114,7 +115,7 @@ def test_a_disk_that_was_lost_comes_back_from_a_snapshot(service: Service, dev: 
     for ref in (GROUP, DISK):
         service.session.finish(HANDLERS[ref.kind].delete(service.session, there[ref]), what=f"delete {ref} by hand")
     restored = restore(service.session, dev, snapshot, PlainTalk())
-    assert [change.ref for change in service.plan(dev).changes] == [RECORD, GROUP]
+    assert [change.ref for change in service.plan(dev).all_steps] == [RECORD, GROUP]
     service.roll_out(dev)
     wait_until_attached(service, restored)
     assert read(service, restored) == b"old!"
@@ -124,8 +125,8 @@ def test_no_destruction_deletes_a_snapshot_and_the_next_environment_can_use_it(
     service: Service, dev: Environment
 ) -> None:
     snapshot = taken(service, dev)
-    service.destroy(dev, KEPT)
-    service.destroy(dev, frozenset())
+    service.destroy(dev)
+    service.destroy(dev, delete_data=True)
     assert data_disks(service.session, "dev") == []
     assert [each.id for each in snapshots(service.session, "dev")] == [snapshot.id]
     restored = restore(service.session, dev, snapshot, PlainTalk())

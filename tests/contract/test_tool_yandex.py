@@ -53,7 +53,7 @@ def account_of(access: Access) -> str:
 
 
 def zones(session: Session) -> int:
-    return len(session.list(session.client(ZoneServiceStub).List, ListZonesRequest(), "zones"))
+    return len(session.list(session.client(ZoneServiceStub).List, ListZonesRequest(), lambda page: page.zones))
 
 
 def refused(access: Access) -> CallFailed:

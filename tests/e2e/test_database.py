@@ -34,7 +34,7 @@ from samovar.cloud.connect import LOCAL, connect
 from samovar.core.errors import ExitCode
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import HANDLERS
-from samovar.deploy.specs import Kind, Ref
+from samovar.deploy.resources.resource import Kind, Ref
 from tests.support.checkout import ROOT
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
@@ -219,7 +219,7 @@ def test_a_running_boot_disk_s_snapshot_holds_its_image_and_what_the_machine_wro
     subprocess.run([*guest, "sh", "-c", "printf written >/etc/samovar-mark"], check=True)
     session = cli.session()
     request = ListDisksRequest(folder_id=session.folder_id)
-    disks = session.list(session.client(DiskServiceStub).List, request, "disks")
+    disks = session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
     machine_id = ids(cli)["dev-nginx-2"]
     (disk,) = (disk for disk in disks if machine_id in disk.instance_ids)
     create = CreateSnapshotRequest(folder_id=session.folder_id, disk_id=disk.id)
@@ -245,7 +245,7 @@ def test_a_machine_born_while_lockbox_is_away_says_so_and_goes_on_when_it_is_bac
     status = cli.status_when("dev", lambda status: "waiting for secret postgres_password" in str(status))
     assert "from Lockbox at api.internal" in str(status)
     assert sql(cli, "dev-bingo-2") == [["bingo", True, "TLSv1.3"]]
-    (change,) = cli.json("plan", "dev")["changes"]
+    (change,) = cli.json("plan", "dev")["steps"]
     assert (change["action"], change["kind"]) == ("update", "route-table")
     cli.run("rollout", "dev", "--yes")
     assert {name for name, found in ids(cli).items() if before[name] != found} == {"dev-bingo-1"}
@@ -258,7 +258,7 @@ LOST = "the data disk is empty, but dev-postgres had its rows already"
 def lose_the_data_disk(cli: Cli) -> None:
     session = connect(LOCAL, cli.home)
     there = {found.ref: found for found in observe(session, "dev").resources}
-    for ref in (Ref(Kind.GROUP, "dev-postgres"), Ref(Kind.DISK, "dev-postgres-data")):
+    for ref in (Ref(Kind.INSTANCE_GROUP, "dev-postgres"), Ref(Kind.DISK, "dev-postgres-data")):
         session.finish(HANDLERS[ref.kind].delete(session, there[ref]), what=f"delete {ref} by hand")
 
 
@@ -272,9 +272,9 @@ def roll_out_without_rows(cli: Cli) -> str:
 
 def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, address: str) -> None:
     assert address
-    assert cli.json("plan", "dev")["changes"] == []
+    assert cli.json("plan", "dev")["steps"] == []
     lose_the_data_disk(cli)
-    changed = {(change["action"], change["name"]) for change in cli.json("plan", "dev")["changes"]}
+    changed = {(change["action"], change["name"]) for change in cli.json("plan", "dev")["steps"]}
     create, update = ("create", "dev-postgres"), ("update", "dev-postgres-seeded")
     assert changed == {create, update, ("create", "dev-postgres-data")}
 

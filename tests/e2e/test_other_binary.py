@@ -108,7 +108,7 @@ def test_over_https_it_is_baked_seeded_rolled_out_and_asked(
     ask(address, "/operation", "POST", {"operation": FATAL})
     assert answer(address, f"/api/session/{written}")
     cli.status_when("dev", lambda status: status["healthy"])
-    assert cli.json("plan", "dev")["changes"] == []
+    assert cli.json("plan", "dev")["steps"] == []
     log = Path(f"/proc/{cli.pid('dev', 'dev-bingo-1')}/root/opt/bongo/logs/{logs(EMAIL)}/main.log")
     assert "GET /ping" in log.read_text()
 
@@ -121,4 +121,4 @@ def test_the_same_file_from_elsewhere_is_the_same_image(cli: Cli, checkout: Path
         image.unlink()
     bake_local(project_in(checkout), ["bingo"], talk=PlainTalk())
     assert (cache_dir() / "applications" / SHA256).read_bytes() == PROGRAM.read_bytes()
-    assert cli.json("plan", "dev")["changes"] == []
+    assert cli.json("plan", "dev")["steps"] == []

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,11 @@ def everything(second: Second) -> list[str]:
         (NetworkServiceStub, networks.ListNetworksRequest(folder_id=folder), "networks"),
         (ImageServiceStub, images.ListImagesRequest(folder_id=folder), "images"),
     ]
-    return [m.name for stub, request, field in calls for m in session.list(session.client(stub).List, request, field)]
+    return [
+        message.name
+        for stub, request, field in calls
+        for message in session.list(session.client(stub).List, request, attrgetter(field))
+    ]
 
 
 def image(second: Second, name: str) -> Published:

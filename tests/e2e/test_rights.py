@@ -173,7 +173,7 @@ def test_without_an_operator_there_is_no_way_in(service: Service) -> None:
     lines = text.splitlines(keepends=True)
     service.cli.write("dev", "".join(line for line in lines if not line.startswith("operator:")))
     refused = service.cli.run("ssh", "dev", "bingo-1", check=False)
-    changes = service.cli.json("plan", "dev")["changes"]
+    changes = service.cli.json("plan", "dev")["steps"]
     service.cli.write("dev", text)
     assert "dev lets nobody log in" in refused.stderr
     rules = [change["reason"] for change in changes if change["kind"] == "security-group"]

@@ -58,7 +58,7 @@ def test_both_machines_answer_in_turn(cli: Cli, address: str) -> None:
 
 def test_baked_and_rolled_out_again_there_is_nothing_to_do(cli: Cli, address: str) -> None:
     before = _instance_ids(cli)
-    assert cli.json("plan", "dev")["changes"] == []
+    assert cli.json("plan", "dev")["steps"] == []
     assert "nothing to do" in cli.run("plan", "dev").stdout
     assert "nothing to do" in cli.run("rollout", "dev", "--yes").stderr
     assert "nothing to do" in cli.run("bake", "--env", "dev").stderr
@@ -103,7 +103,7 @@ def test_a_third_machine_comes_and_goes_with_the_size(cli: Cli, address: str) ->
     before = _instance_ids(cli)
     with probing(address) as probe:
         cli.edit("dev", "size: 2", "size: 3")
-        (change,) = cli.json("plan", "dev")["changes"]
+        (change,) = cli.json("plan", "dev")["steps"]
         assert (change["action"], change["name"]) == ("update", "dev-nginx")
         cli.run("rollout", "dev", "--yes")
         three = _instance_ids(cli)
@@ -127,7 +127,7 @@ def test_a_third_machine_comes_and_goes_with_the_size(cli: Cli, address: str) ->
 def test_a_change_replaces_machines_one_at_a_time(cli: Cli, address: str, old: str, new: str) -> None:
     before = set(_instance_ids(cli).values())
     cli.edit("dev", old, new)
-    changes = {change["name"]: change["action"] for change in cli.json("plan", "dev")["changes"]}
+    changes = {change["name"]: change["action"] for change in cli.json("plan", "dev")["steps"]}
     assert changes["dev-nginx"] == "update"
     fewest = 2
     with probing(address) as probe:
@@ -144,7 +144,7 @@ def test_a_change_replaces_machines_one_at_a_time(cli: Cli, address: str, old: s
     assert rollout.returncode == 0, said
     assert fewest == 2
     assert not before & set(_instance_ids(cli).values())
-    assert cli.json("plan", "dev")["changes"] == []
+    assert cli.json("plan", "dev")["steps"] == []
     assert probe.failed == []
 
 

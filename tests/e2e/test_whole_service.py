@@ -85,7 +85,7 @@ def _post(address: str, path: str, value: Any) -> Any:
 
 
 def test_requests_go_all_the_way_to_the_database(cli: Cli, address: str) -> None:
-    assert cli.json("plan", "dev")["changes"] == []
+    assert cli.json("plan", "dev")["steps"] == []
     assert _answers(lambda: get(address, "/ping")) == "pong"
     assert _answers(lambda: get(address, "/db_dummy", timeout=20))
     assert json.loads(get(address, "/api/movie/1"))
@@ -144,7 +144,7 @@ def test_a_group_comes_and_goes_by_the_file_alone_and_leaves_every_other_machine
     before = _ids(cli)
     file = (cli.envs / "dev/config.yaml").read_text()
     cli.write("dev", file + PAGE)
-    assert {change["name"] for change in cli.json("plan", "dev")["changes"]} == {"dev-page"}
+    assert {change["name"] for change in cli.json("plan", "dev")["steps"]} == {"dev-page"}
     cli.run("rollout", "dev", "--yes")
     assert _ids(cli).keys() - before.keys() == {"dev-page-1"}
     assert before.items() <= _ids(cli).items()

@@ -18,7 +18,7 @@ def certify(cli: Cli, address: str, certificate: Path, authority: Path) -> None:
     """Returns once both edges behind the address answer under it. Its key lies beside it."""
     session = cli.session()
     service = session.client(SecretServiceStub)
-    secrets = session.list(service.List, ListSecretsRequest(folder_id=session.folder_id), "secrets")
+    secrets = session.list(service.List, ListSecretsRequest(folder_id=session.folder_id), lambda page: page.secrets)
     (secret_id,) = [secret.id for secret in secrets if secret.name == "dev-certificate"]
     files = {"cert": certificate, "key": certificate.with_name("key.pem")}
     entries = [PayloadEntryChange(key=key, text_value=file.read_text()) for key, file in files.items()]

@@ -7,7 +7,7 @@ from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
 from samovar.cloud.labels import of_image
 from samovar.cloud.session import Session
-from samovar.deploy.validate import image_names
+from samovar.deploy.rollout import image_names, load_desired
 from samovar.project.environment import Environment
 
 URI = "https://storage.example/image.raw"
@@ -15,8 +15,8 @@ URI = "https://storage.example/image.raw"
 
 def publish_empty(session: Session, environment: Environment) -> None:
     """What `bake --env` publishes, but for the content."""
-    for image, name in image_names(environment).items():
-        digest = name.rpartition("-")[2]
+    for name in sorted(image_names(load_desired(environment))):
+        image, _, digest = name.removeprefix("samovar-").rpartition("-")
         request = CreateImageRequest(
             folder_id=session.folder_id, name=name, labels=of_image(image, digest, digest), uri=URI
         )

@@ -19,16 +19,16 @@ from samovar.cloudinit.metadata import Api
 from samovar.core.output import PlainTalk
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.apply import apply
-from samovar.deploy.desired import desired
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
+from samovar.deploy.resources.resource import Kind, Ref
 from samovar.deploy.rollout import Prepared, tear_down
-from samovar.deploy.specs import Kind, Ref
 from samovar.project.environment import Environment
+from tests.support.desired import desired_of
 from tests.support.simulated import RunningCloud
 
 DIGEST = "0123456789ab"
-RECORD = Ref(Kind.RECORD, "dev-postgres-seeded")
+RECORD = Ref(Kind.SEED_RECORD, "dev-postgres-seeded")
 DISK = Ref(Kind.DISK, "dev-postgres-data")
 API = Api("https://api.internal", "-----BEGIN CERTIFICATE-----\n")
 
@@ -53,14 +53,15 @@ class Service:
             self.session.finish(self.session.client(ImageServiceStub).Create(request), what=full)
 
     def plan(self, environment: Environment) -> Plan:
-        return plan(desired(environment, self.names, API), observe(self.session, environment.name))
+        return plan(desired_of(environment, self.names, API), observe(self.session, environment.name))
 
     def roll_out(self, environment: Environment) -> None:
         apply(self.session, self.plan(environment), observe(self.session, environment.name), PlainTalk())
 
-    def destroy(self, environment: Environment, keep: frozenset[Kind]) -> None:
+    def destroy(self, environment: Environment, *, delete_data: bool = False, keep_addresses: bool = False) -> None:
         observed = observe(self.session, environment.name)
-        tear_down(self.session, Prepared(destruction(observed, keep=keep), observed), PlainTalk())
+        steps = destruction(observed, delete_data=delete_data, keep_addresses=keep_addresses)
+        tear_down(self.session, Prepared(steps, observed), PlainTalk())
 
     def ids(self, environment: Environment) -> dict[Ref, str]:
         return observe(self.session, environment.name).ids()
@@ -73,7 +74,7 @@ class Service:
 
     def instances(self) -> list[Instance]:
         request = instance_service_pb2.ListInstancesRequest(folder_id=self.session.folder_id)
-        found = self.session.list(self.session.client(InstanceServiceStub).List, request, "instances")
+        found = self.session.list(self.session.client(InstanceServiceStub).List, request, lambda page: page.instances)
         return [self._whole(instance.id) for instance in found]
 
     def machine(self, name: str) -> Instance:

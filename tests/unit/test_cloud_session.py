@@ -139,12 +139,12 @@ def create(session: Session) -> Operation:
 
 def test_every_page_of_a_list_is_read(session: Session) -> None:
     request = ListNetworksRequest(folder_id="folder-1")
-    found = session.list(session.client(NetworkServiceStub).List, request, "networks")
+    found = session.list(session.client(NetworkServiceStub).List, request, lambda page: page.networks)
     assert [network.id for network in found] == ["net-0", "net-1", "net-2"]
 
 
 def test_calls_carry_the_token_and_changing_ones_a_key(session: Session, server: Server) -> None:
-    session.list(session.client(NetworkServiceStub).List, ListNetworksRequest(), "networks")
+    session.list(session.client(NetworkServiceStub).List, ListNetworksRequest(), lambda page: page.networks)
     create(session)
     create(session)
     assert {metadata["authorization"] for _, metadata in server.heard} == {f"Bearer {TOKEN}"}

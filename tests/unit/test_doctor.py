@@ -5,35 +5,35 @@ from __future__ import annotations
 import pytest
 
 from samovar.cloud.quotas import Quota
-from samovar.deploy.desired import desired
-from samovar.deploy.quotas import missing, needs
-from samovar.deploy.specs import Desired
-from samovar.ops.doctor.capacity import judge
+from samovar.deploy.resources.registry import quota_demand
+from samovar.deploy.resources.resource import Desired
+from samovar.ops.doctor.capacity import additional, judge
 from samovar.ops.doctor.finding import State
 from samovar.ops.doctor.iam import covered
 from tests.support.checkout import ROOT
 from tests.support.checkout import environment as load_environment
+from tests.support.desired import desired_of
 
 GIB = 2**30
 
 
 def edges() -> Desired:
     environment = load_environment("edges", ROOT / "tests/envs")
-    return desired(environment, {"nginx": "samovar-nginx-0123456789ab"})
+    return desired_of(environment, {"nginx": "samovar-nginx-0123456789ab"})
 
 
 def test_what_an_environment_takes_is_counted_with_the_machine_that_comes_before_another_goes() -> None:
-    found = needs(edges().resources, rolling=True)
+    found = quota_demand(edges().resources, rolling=True)
     assert found["compute.instances.count"] == 3
     assert found["compute.instanceCores.count"] == 6
     assert found["compute.instanceMemory.size"] == 3 * GIB
     assert found["compute.ssdDisks.size"] == 15 * GIB
     assert (found["vpc.networks.count"], found["ylb.networkLoadBalancers.count"]) == (1, 1)
-    assert needs(edges().resources, rolling=False)["compute.instances.count"] == 2
+    assert quota_demand(edges().resources, rolling=False)["compute.instances.count"] == 2
 
 
 def test_what_is_there_already_is_not_asked_for_again() -> None:
-    more = missing(needs(edges().resources, rolling=True), needs(edges().resources, rolling=False))
+    more = additional(quota_demand(edges().resources, rolling=True), quota_demand(edges().resources, rolling=False))
     assert more["compute.instances.count"] == 1
     assert "vpc.networks.count" not in more
 

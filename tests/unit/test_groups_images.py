@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from samovar.core.errors import CloudError, ConfigError, ExitCode
-from samovar.deploy.specs import Observed
-from samovar.deploy.validate import image_names, require_images
+from samovar.deploy.resources.resource import Observed
+from samovar.deploy.rollout import image_names, load_desired, require_images
 from samovar.project.environment import Environment
 from tests.support.checkout import environment as load_environment
 from tests.support.tool import EDGES
@@ -29,24 +29,24 @@ def without_secrets(whole: Environment, name: str) -> Environment:
 
 
 def test_a_group_is_made_from_the_repository_as_it_is(dev: Environment) -> None:
-    names = image_names(dev)
-    assert names.keys() == {"nginx"}
-    assert names["nginx"].startswith("samovar-nginx-")
-    assert len(names["nginx"]) == len("samovar-nginx-") + 12
+    (name,) = image_names(load_desired(dev))
+    assert name.startswith("samovar-nginx-")
+    assert len(name) == len("samovar-nginx-") + 12
 
 
 def test_an_image_that_is_not_published_is_named_with_the_command_that_bakes_it(dev: Environment) -> None:
-    names = image_names(dev)
+    desired = load_desired(dev)
+    (name,) = image_names(desired)
     with pytest.raises(CloudError) as error:
-        require_images(names, Observed("dev", images=(("samovar-nginx-000000000000", "img-1"),)))
-    assert names["nginx"] in error.value.message
+        require_images(desired, Observed("dev", images=(("samovar-nginx-000000000000", "img-1"),)))
+    assert name in error.value.message
     assert error.value.remedy == "./cli.py bake --env dev"
-    require_images(names, Observed("dev", images=((names["nginx"], "img-1"),)))
+    require_images(desired, Observed("dev", images=((name, "img-1"),)))
 
 
 def test_an_unknown_image_names_those_that_exist(dev: Environment) -> None:
     with pytest.raises(ConfigError) as error:
-        image_names(with_nginx(dev, image="apache"))
+        load_desired(with_nginx(dev, image="apache"))
     assert "no image apache" in error.value.message
     assert "nginx" in error.value.remedy
 
@@ -56,7 +56,7 @@ def test_a_setting_that_the_node_would_refuse_is_refused_before_a_machine_is_mad
     dev: Environment, settings: dict[str, object], says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says) as error:
-        image_names(with_nginx(dev, settings=settings))
+        load_desired(with_nginx(dev, settings=settings))
     assert "group nginx of dev" in error.value.message
     assert error.value.code is ExitCode.CONFIG
 
@@ -64,17 +64,17 @@ def test_a_setting_that_the_node_would_refuse_is_refused_before_a_machine_is_mad
 @pytest.mark.parametrize("name", ["bingo", "postgres"])
 def test_a_secret_that_the_role_cannot_do_without_is_missed_before_a_machine_is_made(name: str) -> None:
     whole = load_environment("dev")
-    assert image_names(whole)
+    assert load_desired(whole).resources
     with pytest.raises(ConfigError, match=f"group {name} of dev: ") as error:
-        image_names(without_secrets(whole, name))
+        load_desired(without_secrets(whole, name))
     assert "give it `secrets: [postgres_password]`" in error.value.remedy
 
 
 def test_a_certificate_is_one_that_the_edges_can_do_without() -> None:
     whole = load_environment("dev")
-    assert image_names(without_secrets(whole, "nginx"))
+    assert load_desired(without_secrets(whole, "nginx")).resources
 
 
 def test_an_image_without_a_role_makes_no_group(dev: Environment) -> None:
     with pytest.raises(ConfigError, match="no role"):
-        image_names(with_nginx(dev, image="base"))
+        load_desired(with_nginx(dev, image="base"))

@@ -15,12 +15,14 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc impor
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
-from samovar.deploy.desired import desired
-from samovar.deploy.resources.handler import Names, Work
-from samovar.deploy.resources.instance_group import MASK, InstanceGroups, parts
-from samovar.deploy.specs import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Ref, Resource, Template
+from samovar.deploy.resources.handler import Context, IdIndex
+from samovar.deploy.resources.health_check import HealthCheck
+from samovar.deploy.resources.instance_group import MASK, Deploy, InstanceGroup, InstanceGroupHandler, group_fields
+from samovar.deploy.resources.instance_template import Template
+from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource
 from samovar.localcloud.api.constraints import violations
 from tests.support.checkout import environment as load_environment
+from tests.support.desired import desired_of
 from tests.support.tool import EDGES
 
 DEV = replace(load_environment("edges", EDGES.parents[1]), name="dev")
@@ -35,7 +37,7 @@ IDS = {
     Ref(Kind.SECRET, "dev-certificate"): "lock1",
 }
 IMAGES = {"samovar-nginx-0123456789ab": "img-1"}
-NAMES = Names(
+NAMES = IdIndex(
     {identifier: ref.name for ref, identifier in IDS.items()} | {"img-1": "samovar-nginx-0123456789ab"},
     {"lock1": Ref(Kind.SECRET, "dev-certificate")},
 )
@@ -56,7 +58,7 @@ templates = st.builds(
     ).map(lambda found: tuple(sorted(found.items()))),
     security_group=st.sampled_from(["", "dev-nginx"]),
     service_account=st.sampled_from(["", "dev-nginx"]),
-    issues=st.sampled_from([(), ("gce",), ("gce", "aws")]),
+    token_forms=st.sampled_from([(), ("gce",), ("gce", "aws")]),
     data_disk=st.sampled_from(["", "dev-nginx-data"]),
     public=st.booleans(),
 )
@@ -64,7 +66,7 @@ templates |= templates.map(
     lambda found: replace(
         found,
         metadata=(("samovar-settings", "secrets:\n  certificate: <secret dev-certificate>\n"),),
-        tells=(Ref(Kind.SECRET, "dev-certificate"),),
+        metadata_refs=(Ref(Kind.SECRET, "dev-certificate"),),
     )
 )
 
@@ -99,30 +101,32 @@ class Recorder:
     Update = Create
 
 
-def work(session: Recorder | None = None) -> Work:
-    return Work(cast("Session", session or Recorder()), "dev", dict(IDS), IMAGES)
+def context(session: Recorder | None = None) -> Context:
+    return Context(cast("Session", session or Recorder()), "dev", dict(IDS), IMAGES)
 
 
 @given(groups)
 def test_a_group_comes_back_as_it_was_told(spec: InstanceGroup) -> None:
-    message = groups_api.InstanceGroup(labels={"group": "nginx"}, **parts(work(), Resource("dev-nginx", spec, "nginx")))
-    assert InstanceGroups().read(message, NAMES) == spec
+    message = groups_api.InstanceGroup(
+        labels={"group": "nginx"}, **group_fields(context(), Resource("dev-nginx", spec, "nginx"))
+    )
+    assert InstanceGroupHandler().read(message, NAMES) == spec
 
 
 @given(groups)
 def test_what_is_asked_for_meets_the_constraints_of_the_api(spec: InstanceGroup) -> None:
     recorder = Recorder()
-    InstanceGroups().create(work(recorder), Resource("dev-nginx", spec, "nginx"))
+    InstanceGroupHandler().create(context(recorder), Resource("dev-nginx", spec, "nginx"))
     (request,) = recorder.requests
     assert list(violations(request)) == []
 
 
 @given(groups, groups)
 def test_an_update_names_exactly_what_differs(before: InstanceGroup, after: InstanceGroup) -> None:
-    fields = tuple(name for name in before.differing(after) if name not in InstanceGroup.FIXED)
+    fields = tuple(name for name in before.differing(after) if name not in InstanceGroup.IMMUTABLE)
     recorder = Recorder()
     existing = Existing("dev-nginx", before, "nginx", "group-1")
-    InstanceGroups().update(work(recorder), existing, Resource("dev-nginx", after, "nginx"), fields)
+    InstanceGroupHandler().update(context(recorder), existing, Resource("dev-nginx", after, "nginx"), fields)
     request = cast("groups_rpc.UpdateInstanceGroupRequest", recorder.requests[0])
     assert set(request.update_mask.paths) == {MASK[name] for name in fields}
     assert list(violations(request)) == []
@@ -130,21 +134,20 @@ def test_an_update_names_exactly_what_differs(before: InstanceGroup, after: Inst
 
 
 def test_every_field_of_a_group_can_be_updated() -> None:
-    assert set(MASK) == {field.name for field in fields(InstanceGroup)} - InstanceGroup.FIXED
+    assert set(MASK) == {field.name for field in fields(InstanceGroup)} - InstanceGroup.IMMUTABLE
 
 
 def test_the_shipped_environment_asks_for_replacement_without_a_gap() -> None:
-    resources = desired(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
-    (group,) = [resource for resource in resources if resource.spec.KIND is Kind.GROUP]
-    deploy = parts(work(), group)["deploy_policy"]
+    resources = desired_of(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
+    (spec,) = [resource.spec for resource in resources if isinstance(resource.spec, InstanceGroup)]
+    deploy = group_fields(context(), Resource("dev-nginx", spec, "nginx"))["deploy_policy"]
     assert (deploy.max_unavailable, deploy.max_expansion) == (0, 1)
     assert deploy.minimal_action == groups_api.DeployPolicy.RECREATE
 
 
 def test_a_name_that_is_not_there_is_no_silent_hole() -> None:
-    resources = desired(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
-    (spec,) = [resource for resource in resources if resource.ref.kind is Kind.GROUP]
-    group = cast("InstanceGroup", spec.spec)
-    lost = replace(group, service_account="nobody")
+    resources = desired_of(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
+    (spec,) = [resource.spec for resource in resources if isinstance(resource.spec, InstanceGroup)]
+    lost = replace(spec, service_account="nobody")
     with pytest.raises(KeyError):
-        parts(work(), replace(spec, spec=lost))
+        group_fields(context(), Resource("dev-nginx", lost, "nginx"))

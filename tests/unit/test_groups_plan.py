@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -11,10 +13,10 @@ from hypothesis import strategies as st
 
 from samovar.core.errors import ConfigError
 from samovar.deploy.collisions import check_free
-from samovar.deploy.desired import desired
-from samovar.deploy.plan import Action, Change, Plan, destruction, early_deletions, late_deletions, plan
-from samovar.deploy.protection import lost
-from samovar.deploy.specs import Existing, InstanceGroup, Kind, Observed, Ref, Resource
+from samovar.deploy.plan import Action, Plan, Step, destruction, plan, stages
+from samovar.deploy.protection import irreplaceable
+from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Resource, Spec
 from samovar.project.environment import Balancer as EnvBalancer
 from samovar.project.environment import (
     BalancerType,
@@ -27,6 +29,7 @@ from samovar.project.environment import (
     SecretKind,
 )
 from tests.support.checkout import PROJECT
+from tests.support.desired import desired_of
 
 GIB = 2**30
 SMALL = Machine(cores=2, core_fraction=100, memory=GIB, disk=5 * GIB)
@@ -45,95 +48,93 @@ WORD = {"word": SecretKind.PASSWORD}
 STORES = Group("stores", "nginx", 1, SMALL, HEALTH, data_disk=DataDisk(GIB, "network-ssd"))
 
 
-def carried_out(the_plan: Plan, observed: Observed) -> Observed:
-    """The plan on a model that refuses what a cloud refuses: references to nothing, deleting what is referred to."""
-    there: dict[Ref, Existing] = {existing.ref: existing for existing in observed.resources}
-
-    def delete(existing: Existing) -> None:
-        holders = [str(other.ref) for other in there.values() if existing.ref in other.spec.refs()]
-        assert not holders, f"{existing.ref} is deleted while {holders} refer to it"
-        del there[existing.ref]
-
-    def put(change: Change) -> None:
-        assert change.after
-        missing = [str(ref) for ref in change.after.spec.refs() if ref not in there]
-        assert not missing, f"{change.ref} is made before {missing}"
-        if change.action is Action.UPDATE:
-            before = there[change.ref]
-            changed = {name: getattr(change.after.spec, name) for name in change.fields}
-            there[change.ref] = replace(before, spec=replace(before.spec, **changed))
-        else:
-            assert change.ref not in there
-            there[change.ref] = existing_of(change.after)
-
-    for existing in early_deletions(the_plan):
-        delete(existing)
-    for change in the_plan.changes:
-        if change.after:
-            put(change)
-    for existing in late_deletions(the_plan):
-        delete(existing)
+def carry_out(steps: Iterable[Step], observed: Observed) -> Observed:
+    """The steps on a model that refuses what a cloud refuses: references to nothing, deleting what is referred to."""
+    there: dict[Ref, Existing[Spec]] = {existing.ref: existing for existing in observed.resources}
+    for step in steps:
+        match step.action:
+            case Action.DELETE:
+                holders = [str(other.ref) for other in there.values() if step.ref in other.spec.refs()]
+                assert not holders, f"{step.ref} is deleted while {holders} refer to it"
+                del there[step.ref]
+            case Action.CREATE:
+                assert step.ref not in there
+                there[step.ref] = existing_of(created(step, there))
+            case Action.UPDATE:
+                before, after = there[step.ref], created(step, there)
+                changed = {name: getattr(after.spec, name) for name in step.fields}
+                there[step.ref] = replace(before, spec=replace(before.spec, **changed))
     return Observed(observed.environment, tuple(there.values()), observed.images)
 
 
-def existing_of(resource: Resource) -> Existing:
+def created(step: Step, there: Mapping[Ref, Existing[Spec]]) -> Resource[Spec]:
+    assert step.desired
+    missing = [str(ref) for ref in step.desired.spec.refs() if ref not in there]
+    assert not missing, f"{step.ref} is created before {missing}"
+    return step.desired
+
+
+def existing_of(resource: Resource[Spec]) -> Existing[Spec]:
     return Existing(resource.name, resource.spec, resource.group, f"id-{resource.spec.KIND}-{resource.name}")
 
 
 def rolled_out(*groups: Group) -> Observed:
     nothing = Observed("dev")
-    return carried_out(plan(desired(environment(*groups), IMAGES), nothing), nothing)
+    return carry_out(plan(desired_of(environment(*groups), IMAGES), nothing).all_steps, nothing)
 
 
 def test_from_nothing_everything_is_created_in_an_order_that_works() -> None:
-    changes = plan(desired(environment(NGINX), IMAGES), Observed("dev")).changes
-    assert {change.action for change in changes} == {Action.CREATE}
-    kinds = [change.ref.kind for change in changes]
-    assert kinds == sorted(kinds, key=list(Kind).index)
-    assert {Kind.ADDRESS, Kind.GATEWAY, Kind.SECURITY_GROUP, Kind.GROUP, Kind.BALANCER} <= {*kinds}
+    steps = plan(desired_of(environment(NGINX), IMAGES), Observed("dev")).all_steps
+    assert {step.action for step in steps} == {Action.CREATE}
+    for stage in stages(steps):
+        kinds = [step.ref.kind for step in stage]
+        assert kinds == sorted(kinds, key=list(Kind).index)
+    kinds = [step.ref.kind for step in steps]
+    assert {Kind.ADDRESS, Kind.GATEWAY, Kind.SECURITY_GROUP, Kind.INSTANCE_GROUP, Kind.LOAD_BALANCER} <= {*kinds}
 
 
 def test_rolled_out_again_there_is_nothing_to_do() -> None:
-    the_plan = plan(desired(environment(NGINX), IMAGES), rolled_out(NGINX))
-    found = the_plan.to_json()
-    assert (found["environment"], found["changes"]) == ("dev", [])
+    the_plan = plan(desired_of(environment(NGINX), IMAGES), rolled_out(NGINX))
+    assert (the_plan.environment, the_plan.all_steps) == ("dev", ())
     assert the_plan.summary() == "dev: nothing to do"
 
 
 def test_a_size_is_updated_in_place() -> None:
-    the_plan = plan(desired(environment(replace(NGINX, size=3)), IMAGES), rolled_out(NGINX))
-    found = the_plan.to_json()["changes"]
+    the_plan = plan(desired_of(environment(replace(NGINX, size=3)), IMAGES), rolled_out(NGINX))
+    (step,) = the_plan.all_steps
     assert the_plan.summary() == "dev: 1 to update"
-    assert found == [
-        {"action": "update", "kind": "instance-group", "name": "dev-nginx", "reason": "size: 2 -> 3"},
-    ]
+    assert (step.action, step.ref, step.reason) == (
+        Action.UPDATE,
+        Ref(Kind.INSTANCE_GROUP, "dev-nginx"),
+        "size: 2 -> 3",
+    )
 
 
 def test_a_setting_replaces_machines_and_says_so() -> None:
     changed = replace(NGINX, settings={"title": "tea"})
-    (change,) = plan(desired(environment(changed), IMAGES), rolled_out(NGINX)).changes
-    assert (change.action, change.fields) == (Action.UPDATE, ("template",))
-    assert change.reason == "metadata: samovar-settings; machines are replaced one at a time"
+    (step,) = plan(desired_of(environment(changed), IMAGES), rolled_out(NGINX)).all_steps
+    assert (step.action, step.fields) == (Action.UPDATE, ("template",))
+    assert step.reason == "metadata: samovar-settings; machines are replaced one at a time"
 
 
 def test_an_image_names_both_sides() -> None:
     newer = {**IMAGES, "nginx": "samovar-nginx-cccccccccccc"}
-    (change,) = plan(desired(environment(NGINX), newer), rolled_out(NGINX)).changes
-    assert "image: samovar-nginx-aaaaaaaaaaaa -> samovar-nginx-cccccccccccc" in change.reason
+    (step,) = plan(desired_of(environment(NGINX), newer), rolled_out(NGINX)).all_steps
+    assert "image: samovar-nginx-aaaaaaaaaaaa -> samovar-nginx-cccccccccccc" in step.reason
 
 
 def test_a_group_taken_from_the_file_is_deleted_and_the_other_left_alone() -> None:
     bingo = Group("bingo", "bingo", 2, SMALL, HEALTH)
-    changes = plan(desired(environment(bingo), IMAGES), rolled_out(NGINX, bingo)).changes
-    assert {(change.action, change.ref.name) for change in changes} == {(Action.DELETE, "dev-nginx")}
+    steps = plan(desired_of(environment(bingo), IMAGES), rolled_out(NGINX, bingo)).all_steps
+    assert {(step.action, step.ref.name) for step in steps} == {(Action.DELETE, "dev-nginx")}
 
 
 def test_what_no_rollout_brings_back_is_told_apart_from_what_is_made_anew() -> None:
     bingo = Group("bingo", "bingo", 2, SMALL, HEALTH)
-    without = plan(desired(environment(bingo), IMAGES), rolled_out(NGINX, bingo))
-    assert [str(existing.ref) for existing in lost(without)] == ["address dev-nginx"]
-    moved = plan(desired(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
-    assert (len(moved.changes), lost(moved)) == (3, ())
+    without = plan(desired_of(environment(bingo), IMAGES), rolled_out(NGINX, bingo))
+    assert [str(existing.ref) for existing in irreplaceable(without)] == ["address dev-nginx"]
+    moved = plan(desired_of(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
+    assert (len(moved.replaced), irreplaceable(moved)) == (3, ())
 
 
 @pytest.mark.parametrize(
@@ -145,18 +146,18 @@ def test_what_no_rollout_brings_back_is_told_apart_from_what_is_made_anew() -> N
         ),
         (
             replace(DEV, groups=(STORES,), secrets={"stores_seeded": SecretKind.PASSWORD}),
-            "data-record dev-stores-seeded: one of its secrets and group stores have the same name",
+            "seed-record dev-stores-seeded: one of its secrets and group stores have the same name",
         ),
     ],
 )
 def test_two_resources_of_one_name_are_refused_by_name(found: Environment, message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}") as error:
-        desired(found, IMAGES)
+        desired_of(found, IMAGES)
     assert "another name" in error.value.remedy
 
 
 def test_what_another_environment_has_is_refused_by_name_and_ones_own_is_not() -> None:
-    wanted = desired(environment(NGINX), IMAGES)
+    wanted = desired_of(environment(NGINX), IMAGES)
     mine = rolled_out(NGINX)
     check_free(wanted, mine)
     address = Ref(Kind.ADDRESS, "dev-nginx")
@@ -167,7 +168,7 @@ def test_what_another_environment_has_is_refused_by_name_and_ones_own_is_not() -
 
 def test_a_machine_that_is_merely_busy_is_not_given_up_at_once_and_one_with_data_later_still() -> None:
     stores = Group("postgres", "nginx", 1, SMALL, HEALTH, data_disk=DataDisk(GIB, "network-ssd"))
-    wanted = desired(environment(NGINX, stores), IMAGES).resources
+    wanted = desired_of(environment(NGINX, stores), IMAGES).resources
     checks = {found.group: found.spec.check for found in wanted if isinstance(found.spec, InstanceGroup)}
     patience = {name: check.interval * check.unhealthy for name, check in checks.items()}
     assert patience == {"nginx": 10, "postgres": 30}
@@ -177,22 +178,23 @@ def test_a_machine_that_is_merely_busy_is_not_given_up_at_once_and_one_with_data
 
 
 def test_a_new_range_replaces_the_subnet_and_all_that_stands_on_it() -> None:
-    moved = plan(desired(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
-    assert {(change.action, change.ref.kind) for change in moved.changes} == {
-        (Action.REPLACE, Kind.SUBNET),
-        (Action.REPLACE, Kind.GROUP),
-        (Action.REPLACE, Kind.BALANCER),
-    }
-    assert [existing.ref.kind for existing in early_deletions(moved)] == [Kind.BALANCER, Kind.GROUP, Kind.SUBNET]
+    moved = plan(desired_of(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
+    replaced = [Kind.LOAD_BALANCER, Kind.INSTANCE_GROUP, Kind.SUBNET]
+    assert [(step.action, step.ref.kind) for step in moved.all_steps] == [
+        *((Action.DELETE, kind) for kind in replaced),
+        *((Action.CREATE, kind) for kind in reversed(replaced)),
+    ]
+    assert moved.summary() == "dev: 3 to replace"
+    assert all(step.reason.startswith("replaced") for step in moved.all_steps)
 
 
 def test_another_zone_leaves_the_subnets_that_are_there() -> None:
     zones = ("ru-central1-b", "ru-central1-a")
-    changes = plan(desired(environment(NGINX, zones=zones), IMAGES), rolled_out(NGINX)).changes
-    assert [(change.action, change.ref.name) for change in changes if change.ref.kind is Kind.SUBNET] == [
+    steps = plan(desired_of(environment(NGINX, zones=zones), IMAGES), rolled_out(NGINX)).all_steps
+    assert [(step.action, step.ref.name) for step in steps if step.ref.kind is Kind.SUBNET] == [
         (Action.CREATE, "dev-ru-central1-b")
     ]
-    assert not [change for change in changes if change.ref.kind is Kind.ADDRESS]
+    assert not [step for step in steps if step.ref.kind is Kind.ADDRESS]
 
 
 groups = st.builds(
@@ -220,27 +222,45 @@ environments = st.builds(
 )
 
 
-@given(environments, environments)
-def test_any_plan_can_be_carried_out_and_leaves_nothing_to_do(first: Environment, second: Environment) -> None:
+def in_any_order(the_plan: Plan, random: Random) -> list[Step]:
+    """The steps of a stage are carried out at the same time: so in any order."""
+    return [step for stage in stages(the_plan.all_steps) for step in random.sample(stage, len(stage))]
+
+
+@given(environments, environments, st.randoms())
+def test_any_plan_can_be_carried_out_and_leaves_nothing_to_do(
+    first: Environment, second: Environment, random: Random
+) -> None:
     observed = Observed("dev")
-    for wanted in (desired(first, IMAGES), desired(second, IMAGES)):
-        observed = carried_out(plan(wanted, observed), observed)
-        assert plan(wanted, observed).changes == ()
+    for wanted in (desired_of(first, IMAGES), desired_of(second, IMAGES)):
+        observed = carry_out(in_any_order(plan(wanted, observed), random), observed)
+        assert plan(wanted, observed).all_steps == ()
+
+
+@given(environments, environments, st.randoms(), st.data())
+def test_a_rollout_that_was_cut_short_is_finished_by_the_next(
+    first: Environment, second: Environment, random: Random, data: st.DataObject
+) -> None:
+    before = carry_out(plan(desired_of(first, IMAGES), Observed("dev")).all_steps, Observed("dev"))
+    wanted = desired_of(second, IMAGES)
+    whole = in_any_order(plan(wanted, before), random)
+    cut = data.draw(st.integers(0, len(whole)))
+    half = carry_out(whole[:cut], before)
+    rest = plan(wanted, half)
+    assert plan(wanted, carry_out(rest.all_steps, half)).all_steps == ()
 
 
 @given(environments, st.data())
-def test_a_rollout_that_was_cut_short_is_finished_by_the_next(first: Environment, data: st.DataObject) -> None:
-    wanted = desired(first, IMAGES)
-    whole = plan(wanted, Observed("dev"))
-    cut = data.draw(st.integers(0, len(whole.changes)))
-    half = carried_out(replace(whole, changes=whole.changes[:cut]), Observed("dev"))
-    rest = plan(wanted, half)
-    assert len(rest.changes) == len(whole.changes) - cut
-    assert plan(wanted, carried_out(rest, half)).changes == ()
+def test_a_first_rollout_that_was_cut_short_has_just_the_rest_to_do(first: Environment, data: st.DataObject) -> None:
+    wanted = desired_of(first, IMAGES)
+    whole = plan(wanted, Observed("dev")).all_steps
+    cut = data.draw(st.integers(0, len(whole)))
+    rest = plan(wanted, carry_out(whole[:cut], Observed("dev")))
+    assert len(rest.all_steps) == len(whole) - cut
 
 
-@given(environments)
-def test_destroy_leaves_nothing_in_an_order_that_works(first: Environment) -> None:
+@given(environments, st.randoms())
+def test_destroy_leaves_nothing_in_an_order_that_works(first: Environment, random: Random) -> None:
     nothing = Observed("dev")
-    there = carried_out(plan(desired(first, IMAGES), nothing), nothing)
-    assert carried_out(destruction(there), there).resources == ()
+    there = carry_out(plan(desired_of(first, IMAGES), nothing).all_steps, nothing)
+    assert carry_out(in_any_order(destruction(there), random), there).resources == ()

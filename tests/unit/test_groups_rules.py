@@ -8,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.deploy.certificate import self_signed
-from samovar.deploy.desired import desired, metadata
-from samovar.deploy.foundation_specs import CHECKS, SELF, TCP, UDP, WORLD
-from samovar.deploy.placeholders import mentioned, token, told, untold
-from samovar.deploy.plan import levels, plan
+from samovar.deploy.group_metadata import machine_metadata
+from samovar.deploy.placeholders import find_placeholders, placeholder, resolve_placeholders, restore_placeholders
+from samovar.deploy.plan import plan, stages
+from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.resources.resource import Kind, Observed, Ref
+from samovar.deploy.resources.route_table import EVERYWHERE
+from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UDP
 from samovar.deploy.security_rules import rules
-from samovar.deploy.specs import InstanceGroup, Kind, Observed, Ref
 from samovar.project.environment import Balancer, BalancerType, Environment, Health, Operator
 from tests.support.checkout import environment as load_environment
+from tests.support.desired import desired_of
 
 DEV = load_environment("dev")
 IMAGES = {name: f"samovar-{name}-0123456789ab" for name in ("nginx", "bingo", "postgres-small")}
@@ -29,16 +32,16 @@ def ports(group: str, environment: Environment = DEV, *, inbound: bool, protocol
 
 
 def test_the_world_reaches_the_edges_and_nothing_behind_them() -> None:
-    assert ports("nginx", inbound=True) == {(80, WORLD), (443, WORLD), (8081, SELF), (80, CHECKS)}
-    assert ports("nginx", inbound=True, protocol=UDP) == {(443, WORLD)}
-    assert ports("bingo", inbound=True) == {(80, "dev-nginx"), (8080, "dev-nginx"), (80, CHECKS)}
-    assert ports("postgres", inbound=True) == {(5432, "dev-bingo"), (80, CHECKS)}
+    assert ports("nginx", inbound=True) == {(80, EVERYWHERE), (443, EVERYWHERE), (8081, SELF), (80, HEALTH_CHECKS)}
+    assert ports("nginx", inbound=True, protocol=UDP) == {(443, EVERYWHERE)}
+    assert ports("bingo", inbound=True) == {(80, "dev-nginx"), (8080, "dev-nginx"), (80, HEALTH_CHECKS)}
+    assert ports("postgres", inbound=True) == {(5432, "dev-bingo"), (80, HEALTH_CHECKS)}
 
 
 def test_machines_reach_what_they_ask_and_the_cloud_where_it_has_a_secret_for_them() -> None:
-    assert ports("nginx", inbound=False) == {(80, INSIDE), (8080, INSIDE), (8081, SELF), (443, WORLD)}
-    assert ports("bingo", inbound=False) == {(5432, INSIDE), (443, WORLD)}
-    assert ports("postgres", inbound=False) == {(443, WORLD)}
+    assert ports("nginx", inbound=False) == {(80, INSIDE), (8080, INSIDE), (8081, SELF), (443, EVERYWHERE)}
+    assert ports("bingo", inbound=False) == {(5432, INSIDE), (443, EVERYWHERE)}
+    assert ports("postgres", inbound=False) == {(443, EVERYWHERE)}
     alone = replace(DEV, groups=(replace(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
     assert ports("nginx", alone, inbound=False) == set()
 
@@ -46,14 +49,14 @@ def test_machines_reach_what_they_ask_and_the_cloud_where_it_has_a_secret_for_th
 def test_a_balancer_may_ask_elsewhere_than_the_group() -> None:
     balancer = replace(DEV.group("bingo").balancer or NONE, health=Health(8081, "/-/ready"))
     moved = replace(DEV, groups=(replace(DEV.group("bingo"), balancer=balancer, upstream=None),))
-    assert {(80, CHECKS), (8081, CHECKS)} <= ports("bingo", moved, inbound=True)
+    assert {(80, HEALTH_CHECKS), (8081, HEALTH_CHECKS)} <= ports("bingo", moved, inbound=True)
 
 
 def test_without_an_operator_no_machine_listens_and_with_one_the_bastion_alone() -> None:
     for group in DEV.groups:
         assert 22 not in {port for port, _ in ports(group.name, inbound=True)}
     open_ = replace(DEV, operator=Operator(("ssh-ed25519 AAAA",), "nginx"))
-    assert ports("nginx", open_, inbound=True) - ports("nginx", inbound=True) == {(22, WORLD)}
+    assert ports("nginx", open_, inbound=True) - ports("nginx", inbound=True) == {(22, EVERYWHERE)}
     assert ports("nginx", open_, inbound=False) - ports("nginx", inbound=False) == {(22, INSIDE)}
     for name in ("bingo", "postgres"):
         assert ports(name, open_, inbound=True) - ports(name, inbound=True) == {(22, "dev-nginx")}
@@ -61,27 +64,30 @@ def test_without_an_operator_no_machine_listens_and_with_one_the_bastion_alone()
 
 
 def test_only_machines_with_secrets_are_issued_a_token() -> None:
-    for resource in desired(DEV, IMAGES).resources:
+    for resource in desired_of(DEV, IMAGES).resources:
         if isinstance(resource.spec, InstanceGroup):
-            assert resource.spec.template.issues == ("gce",)
+            assert resource.spec.template.token_forms == ("gce",)
     bare = replace(DEV, groups=(replace(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
-    (group,) = [found.spec for found in desired(bare, IMAGES).resources if isinstance(found.spec, InstanceGroup)]
-    assert (group.template.issues, group.template.service_account) == ((), "")
+    (group,) = [found.spec for found in desired_of(bare, IMAGES).resources if isinstance(found.spec, InstanceGroup)]
+    assert (group.template.token_forms, group.template.service_account) == ((), "")
 
 
 def test_what_does_not_wait_for_each_other_is_made_in_one_step() -> None:
-    steps = levels(plan(desired(DEV, IMAGES), Observed("dev")))
-    assert {Kind.NETWORK, Kind.GATEWAY, Kind.ADDRESS, Kind.DISK} <= {change.ref.kind for change in steps[0]}
-    place = {change.ref: number for number, step in enumerate(steps) for change in step}
-    for step in steps:
-        for change in step:
-            assert change.after
-            assert all(place[ref] < place[change.ref] for ref in change.after.spec.refs())
+    steps = [*stages(plan(desired_of(DEV, IMAGES), Observed("dev")).steps)]
+    assert {Kind.NETWORK, Kind.GATEWAY, Kind.ADDRESS, Kind.DISK} <= {step.ref.kind for step in steps[0]}
+    place = {step.ref: number for number, stage in enumerate(steps) for step in stage}
+    for stage in steps:
+        for step in stage:
+            assert step.desired
+            assert all(place[ref] < place[step.ref] for ref in step.desired.spec.refs())
 
 
 def test_machines_are_told_of_what_they_ask_by_tokens() -> None:
-    text = metadata(DEV, DEV.group("nginx"))["samovar-settings"]
-    assert {*mentioned(text)} == {Ref(Kind.SECRET, "dev-certificate"), Ref(Kind.INTERNAL_ADDRESS, "dev-bingo")}
+    text = machine_metadata(DEV, DEV.group("nginx"))["samovar-settings"]
+    assert {*find_placeholders([text])} == {
+        Ref(Kind.SECRET, "dev-certificate"),
+        Ref(Kind.INTERNAL_ADDRESS, "dev-bingo"),
+    }
     assert "upstream: <internal-address dev-bingo>:80\n" in text
     assert "bingo: 8\n" in text
     assert "nginx: 8\n" in text
@@ -91,8 +97,8 @@ def test_machines_are_told_of_what_they_ask_by_tokens() -> None:
 def test_what_was_told_is_found_again(parts: list[str]) -> None:
     refs = {"10.30.0.4": Ref(Kind.INTERNAL_ADDRESS, "dev-bingo"), "e6q": Ref(Kind.SECRET, "dev-certificate")}
     values = {ref: value for value, ref in refs.items()}
-    text = " ".join([*parts, *map(token, values)])
-    assert untold(told(text, values.__getitem__), refs) == text
+    text = " ".join([*parts, *map(placeholder, values)])
+    assert restore_placeholders(resolve_placeholders(text, values.__getitem__), refs) == text
 
 
 def test_a_certificate_is_for_every_address_and_the_domain() -> None:

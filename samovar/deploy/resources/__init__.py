@@ -1,1 +1,1 @@
-"""The kinds of resources as the API has them: each module turns specs into requests and messages into specs."""
+"""The kinds of resource, one file each: what a resource is (its spec), and how the API lists, reads and changes it."""

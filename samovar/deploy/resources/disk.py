@@ -1,8 +1,10 @@
-"""Data disks: made apart from the machines, so that they outlive them."""
+"""Data disks. They are created apart from the machines, so that they outlive them."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.compute.v1 import disk_service_pb2 as rpc
@@ -11,39 +13,86 @@ from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
-from samovar.deploy.foundation_specs import Disk
-from samovar.deploy.resources.handler import Begun, Fixed, Names, Work, begun
-from samovar.deploy.specs import Existing, Resource
+from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
+from samovar.deploy.resources.resource import Existing, Kind, Resource, Spec
+
+TIMESTAMP = "%Y%m%d-%H%M%S"
+"""The form of a moment in a name; the API takes 63 characters."""
 
 
-class Disks(Fixed):
-    """Blank disks; they can grow."""
+@dataclass(frozen=True)
+class Disk(Spec):
+    """A disk that outlives machines, groups and the environment. `size` is in bytes."""
 
-    def list(self, session: Session) -> list[Any]:
+    KIND = Kind.DISK
+    CREATE_ONLY = frozenset({"type", "zone"})
+    KEPT_ON_DESTROY = True
+    IRREPLACEABLE = True
+    QUOTA = "compute.disks.count"
+
+    size: int
+    type: str
+    zone: str
+
+    def quota_demand(self, *, rolling: bool) -> Mapping[str, int]:
+        return {**super().quota_demand(rolling=rolling), disk_space_quota(self.type): self.size}
+
+
+class DiskHandler(Handler[Disk, DiskMessage]):
+    """Creates blank disks; they can grow."""
+
+    KIND = Kind.DISK
+
+    def list(self, session: Session) -> list[DiskMessage]:
         request = rpc.ListDisksRequest(folder_id=session.folder_id)
-        return session.list(session.client(DiskServiceStub).List, request, "disks")
+        return session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
 
-    def read(self, message: DiskMessage, _: Names) -> Disk:
+    def read(self, message: DiskMessage, _: IdIndex) -> Disk:
         return Disk(size=message.size, type=message.type_id, zone=message.zone_id)
 
-    def create(self, work: Work, resource: Resource) -> Begun:
-        spec = cast("Disk", resource.spec)
+    def create(self, context: Context, resource: Resource[Disk]) -> Started:
         request = rpc.CreateDiskRequest(
-            folder_id=work.session.folder_id,
+            folder_id=context.session.folder_id,
             name=resource.name,
-            labels=work.labels(resource),
-            type_id=spec.type,
-            zone_id=spec.zone,
-            size=spec.size,
+            labels=context.labels(resource),
+            type_id=resource.spec.type,
+            zone_id=resource.spec.zone,
+            size=resource.spec.size,
         )
-        operation = work.session.client(DiskServiceStub).Create(request)
-        return begun(operation, rpc.CreateDiskMetadata(), lambda made: made.disk_id)
+        operation = context.session.client(DiskServiceStub).Create(request)
+        return started(operation, rpc.CreateDiskMetadata(), lambda metadata: metadata.disk_id)
 
-    def update(self, work: Work, existing: Existing, wanted: Resource, _: tuple[str, ...]) -> Begun:
-        request = rpc.UpdateDiskRequest(
-            disk_id=existing.id, update_mask=FieldMask(paths=["size"]), size=cast("Disk", wanted.spec).size
-        )
-        return Begun(existing.id, work.session.client(DiskServiceStub).Update(request))
+    def update(
+        self, context: Context, existing: Existing[Disk], desired: Resource[Disk], _: tuple[str, ...]
+    ) -> Started:
+        mask = FieldMask(paths=["size"])
+        request = rpc.UpdateDiskRequest(disk_id=existing.id, update_mask=mask, size=desired.spec.size)
+        return Started(existing.id, context.session.client(DiskServiceStub).Update(request))
 
-    def delete(self, session: Session, existing: Existing) -> Operation:
+    def delete(self, session: Session, existing: Existing[Disk]) -> Operation:
         return session.client(DiskServiceStub).Delete(rpc.DeleteDiskRequest(disk_id=existing.id))
+
+
+def disk_space_quota(disk_type: str) -> str:
+    """Return the id of the quota that counts the bytes of such disks."""
+    return "compute.hddDisks.size" if disk_type == "network-hdd" else "compute.ssdDisks.size"
+
+
+def disk_name(environment: str, group: str) -> str:
+    """Return the name of a group's data disk."""
+    return f"{environment}-{group}-data"
+
+
+def snapshot_name(disk: str, moment: datetime) -> str:
+    """Return the name of a snapshot of a disk, taken at that moment."""
+    return f"{disk[:47].rstrip('-')}-{moment:{TIMESTAMP}}"
+
+
+def restored_disk_name(environment: str, group: str) -> str:
+    """Return the name of a disk made from a snapshot until it takes the place of a group's data disk."""
+    return f"{disk_name(environment, group)[:54].rstrip('-')}-restored"
+
+
+def replaced_disk_name(environment: str, group: str, moment: datetime) -> str:
+    """Return the name of a group's former data disk, which was replaced at that moment."""
+    return f"{disk_name(environment, group)[:38].rstrip('-')}-replaced-{moment:{TIMESTAMP}}"

@@ -1,36 +1,54 @@
-"""What the engine asks of a kind of resource."""
+"""The interface between the engine and a kind of resource."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import ClassVar, Generic, Protocol, TypeVar
 
+from google.protobuf.message import Message
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.labels import of_environment
 from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
-from samovar.deploy.specs import Existing, Kind, Ref, Resource, Spec
+from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
+
+
+class Labelled(Protocol):
+    """A message of the API that describes a resource."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+
+SpecT = TypeVar("SpecT", bound=Spec)
+MessageT = TypeVar("MessageT", bound=Labelled)
+MetadataT = TypeVar("MetadataT", bound=Message)
 
 
 @dataclass
-class Names:
-    """The way from the cloud's ids (and addresses) back to names. What is not ours keeps its id.
+class IdIndex:
+    """The names of resources by id or address. An id that is not listed stands for itself.
 
-    `told` gives those that can stand in what machines are told.
+    `placeholders` gives the resources whose ids and addresses can stand in the metadata of machines.
     """
 
-    known: dict[str, str] = field(default_factory=dict)
-    told: dict[str, Ref] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    placeholders: dict[str, Ref] = field(default_factory=dict)
 
-    def of(self, identifier: str) -> str:
-        return self.known.get(identifier, identifier)
+    def name_of(self, identifier: str) -> str:
+        return self.names.get(identifier, identifier)
 
 
 @dataclass(frozen=True)
-class Work:
-    """What resources are made with: the session, and the ids of what is there already, growing as more is made."""
+class Context:
+    """The session, and the ids of existing resources, to which each created one is added. `images` are ids by name."""
 
     session: Session
     environment: str
@@ -40,71 +58,56 @@ class Work:
     def id(self, kind: Kind, name: str) -> str:
         return self.ids[Ref(kind, name)]
 
-    def labels(self, resource: Resource) -> dict[str, str]:
-        """The labels by which it is found again."""
+    def labels(self, resource: Resource[Spec]) -> dict[str, str]:
+        """Return the labels by which the resource is found again."""
         return of_environment(self.environment, resource.group)
 
 
 @dataclass(frozen=True)
-class Told:
-    """A message of the API with what it does not say by itself; found by its id, name and labels as the message is."""
-
-    message: Any
-
-    @property
-    def id(self) -> str:
-        return str(self.message.id)
-
-    @property
-    def name(self) -> str:
-        return str(self.message.name)
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return dict(self.message.labels)
-
-
-@dataclass(frozen=True)
-class Begun:
-    """An operation that the cloud has begun on the resource of that id."""
+class Started:
+    """An operation that the cloud has started on the resource of that id."""
 
     id: str
     operation: Operation
 
 
-class Handler(Protocol):
-    """One kind of resource."""
+class Handler(ABC, Generic[SpecT, MessageT]):
+    """Lists, reads and changes the resources of one kind."""
 
-    def list(self, session: Session) -> list[Any]:
-        """Every message of the folder, with what `read` needs."""
+    KIND: ClassVar[Kind]
+    NAMESPACE: ClassVar[Kind | None] = None
+    """The kind whose names are shared, where the API has one kind for two of ours; None for the own kind."""
 
-    def aliases(self, message: Any) -> Mapping[str, str]:
-        """Other identifiers by which messages of later kinds refer to this one, with its name."""
+    @abstractmethod
+    def list(self, session: Session) -> list[MessageT]:
+        """Return the messages of all resources of the kind in the folder."""
 
-    def read(self, message: Any, names: Names) -> Spec:
-        """What the cloud has, in our words."""
-
-    def create(self, work: Work, resource: Resource) -> Begun:
-        """Begins to make it."""
-
-    def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...], /) -> Begun:
-        """Begins to change the fields named."""
-
-    def delete(self, session: Session, existing: Existing) -> Operation:
-        """Begins to delete it."""
-
-
-class Fixed:
-    """For kinds that are known by their id alone, and never changed unless they say how."""
-
-    def aliases(self, _: Any) -> Mapping[str, str]:
+    def aliases(self, message: MessageT) -> Mapping[str, str]:
+        """Return other identifiers by which messages of later kinds refer to this one, each with its name."""
+        del message
         return {}
 
-    def update(self, _: Work, existing: Existing, __: Resource, fields: tuple[str, ...], /) -> Begun:
+    @abstractmethod
+    def read(self, message: MessageT, index: IdIndex) -> SpecT:
+        """Return the spec of the resource that a message describes."""
+
+    @abstractmethod
+    def create(self, context: Context, resource: Resource[SpecT]) -> Started:
+        """Start the creation of a resource."""
+
+    def update(
+        self, context: Context, existing: Existing[SpecT], desired: Resource[SpecT], fields: tuple[str, ...]
+    ) -> Started:
+        """Start a change of the given fields."""
+        del context, desired
         raise SamovarError(f"{existing.ref}: {', '.join(fields)} cannot be changed")
 
+    @abstractmethod
+    def delete(self, session: Session, existing: Existing[SpecT]) -> Operation:
+        """Start the deletion of a resource."""
 
-def begun(operation: Operation, metadata: Any, identifier: Callable[[Any], str]) -> Begun:
-    """Takes the id out of an operation's metadata, which the cloud fills in at once."""
+
+def started(operation: Operation, metadata: MetadataT, identifier: Callable[[MetadataT], str]) -> Started:
+    """Take the id of a new resource out of the operation's metadata, which the cloud fills in at once."""
     operation.metadata.Unpack(metadata)
-    return Begun(identifier(metadata), operation)
+    return Started(identifier(metadata), operation)

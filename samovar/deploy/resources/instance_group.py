@@ -1,9 +1,10 @@
-"""Instance groups: our words to the API's messages and back. Both directions are pure; a test holds them together."""
+"""Instance groups: equal machines that the cloud replaces when one fails."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypedDict
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -13,16 +14,14 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc impor
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
-from samovar.deploy.placeholders import mentioned, told, untold
-from samovar.deploy.resources.handler import Begun, Names, Work, begun
-from samovar.deploy.resources.vpc import address_of
-from samovar.deploy.specs import Deploy, Existing, HealthCheck, InstanceGroup, Kind, Ref, Resource, Template
+from samovar.deploy.resources.disk import disk_space_quota
+from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
+from samovar.deploy.resources.health_check import HealthCheck, check_timing, read_health_check
+from samovar.deploy.resources.instance_template import Template, build_template, read_template
+from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource
 
 MAX_CHECKING_HEALTH = 600
-"""Seconds after which a machine that never got well is made anew: one that is slow to boot would never get there."""
-
-DATA = "pgdata"
-"""The name by which a machine finds its data disk: /dev/disk/by-id/virtio-pgdata."""
+"""Seconds after which a machine that was never healthy is recreated; one that boots slowly must have the time."""
 
 MASK = {
     "size": "scale_policy",
@@ -33,185 +32,158 @@ MASK = {
     "deploy": "deploy_policy",
     "deletion_protection": "deletion_protection",
 }
-"""The API's field for each of ours that can change."""
+"""The API's field for each field that can change."""
 
 
-class InstanceGroups:
-    """Groups of equal machines."""
+@dataclass(frozen=True)
+class Deploy:
+    """The way machines are replaced: by default one is added first, so that none is missing meanwhile."""
 
-    def list(self, session: Session) -> list[Any]:
+    max_unavailable: int = 0
+    max_expansion: int = 1
+    max_creating: int = 0
+    max_deleting: int = 0
+    startup_seconds: int = 0
+
+
+@dataclass(frozen=True)
+class InstanceGroup(Protectable):
+    """A group of equal machines. With `balanced` it keeps a target group of its own name."""
+
+    KIND = Kind.INSTANCE_GROUP
+    IMMUTABLE = frozenset({"balanced"})
+    QUOTA = "compute.instanceGroups.count"
+
+    size: int
+    zones: tuple[str, ...]
+    template: Template
+    check: HealthCheck
+    service_account: str
+    balanced: bool
+    deploy: Deploy = field(default_factory=Deploy)
+
+    def refs(self) -> Iterator[Ref]:
+        yield Ref(Kind.SERVICE_ACCOUNT, self.service_account)
+        yield Ref(Kind.NETWORK, self.template.network)
+        yield from (Ref(Kind.SUBNET, name) for name in self.template.subnets)
+        yield from self.template.refs()
+
+    def quota_demand(self, *, rolling: bool) -> Mapping[str, int]:
+        machines = self.size + (self.deploy.max_expansion if rolling else 0)
+        template = self.template
+        demand = {
+            self.QUOTA: 1,
+            "compute.instances.count": machines,
+            "compute.instanceCores.count": machines * template.cores,
+            "compute.instanceMemory.size": machines * template.memory,
+            "compute.disks.count": machines,
+            disk_space_quota(template.disk_type): machines * template.disk,
+        }
+        if template.public:
+            demand["vpc.externalAddresses.count"] = machines
+        if self.balanced:
+            demand["ylb.targetGroups.count"] = 1
+        return demand
+
+
+class GroupFields(TypedDict, total=False):
+    """The fields that the requests of Create and Update share."""
+
+    instance_template: api.InstanceTemplate
+    scale_policy: api.ScalePolicy
+    deploy_policy: api.DeployPolicy
+    allocation_policy: api.AllocationPolicy
+    health_checks_spec: api.HealthChecksSpec
+    service_account_id: str
+    deletion_protection: bool
+    load_balancer_spec: api.LoadBalancerSpec
+
+
+class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
+    """Creates groups whose failed machines are recreated."""
+
+    KIND = Kind.INSTANCE_GROUP
+
+    def list(self, session: Session) -> list[api.InstanceGroup]:
         request = rpc.ListInstanceGroupsRequest(folder_id=session.folder_id, view=rpc.InstanceGroupView.FULL)
-        return session.list(session.client(InstanceGroupServiceStub).List, request, "instance_groups")
+        return session.list(session.client(InstanceGroupServiceStub).List, request, lambda page: page.instance_groups)
 
     def aliases(self, message: api.InstanceGroup) -> Mapping[str, str]:
         target_group = message.load_balancer_state.target_group_id
         return {target_group: message.name} if target_group else {}
 
-    def read(self, message: api.InstanceGroup, names: Names) -> InstanceGroup:
+    def read(self, message: api.InstanceGroup, index: IdIndex) -> InstanceGroup:
+        checks = message.health_checks_spec.health_check_specs
         return InstanceGroup(
             size=message.scale_policy.fixed_scale.size,
             zones=tuple(sorted(zone.zone_id for zone in message.allocation_policy.zones)),
-            template=_read_template(message.instance_template, names),
-            check=_read_check(message.health_checks_spec),
-            service_account=names.of(message.service_account_id),
+            template=read_template(message.instance_template, index),
+            check=read_health_check(checks[0] if checks else api.HealthCheckSpec()),
+            service_account=index.name_of(message.service_account_id),
             balanced=message.HasField("load_balancer_spec"),
             deploy=_read_deploy(message.deploy_policy),
             deletion_protection=message.deletion_protection,
         )
 
-    def create(self, work: Work, resource: Resource) -> Begun:
+    def create(self, context: Context, resource: Resource[InstanceGroup]) -> Started:
         request = rpc.CreateInstanceGroupRequest(
-            folder_id=work.session.folder_id,
+            folder_id=context.session.folder_id,
             name=resource.name,
-            labels=work.labels(resource),
+            labels=context.labels(resource),
             auto_healing_policy=api.AutoHealingPolicy(auto_healing_action=api.AutoHealingPolicy.RECREATE),
-            **parts(work, resource),
+            **group_fields(context, resource),
         )
-        operation = work.session.client(InstanceGroupServiceStub).Create(request)
-        return begun(operation, rpc.CreateInstanceGroupMetadata(), lambda made: made.instance_group_id)
+        operation = context.session.client(InstanceGroupServiceStub).Create(request)
+        return started(operation, rpc.CreateInstanceGroupMetadata(), lambda metadata: metadata.instance_group_id)
 
-    def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
-        """The API demands the whole of a group's parts, whatever the mask says."""
+    def update(
+        self,
+        context: Context,
+        existing: Existing[InstanceGroup],
+        desired: Resource[InstanceGroup],
+        fields: tuple[str, ...],
+    ) -> Started:
+        """Start the change. The API demands all fields of a group, whatever the mask says."""
         request = rpc.UpdateInstanceGroupRequest(
             instance_group_id=existing.id,
             update_mask=FieldMask(paths=[MASK[name] for name in fields]),
-            **parts(work, wanted),
+            **group_fields(context, desired),
         )
-        return Begun(existing.id, work.session.client(InstanceGroupServiceStub).Update(request))
+        return Started(existing.id, context.session.client(InstanceGroupServiceStub).Update(request))
 
-    def delete(self, session: Session, existing: Existing) -> Operation:
+    def delete(self, session: Session, existing: Existing[InstanceGroup]) -> Operation:
         request = rpc.DeleteInstanceGroupRequest(instance_group_id=existing.id)
         return session.client(InstanceGroupServiceStub).Delete(request)
 
 
-def parts(work: Work, resource: Resource) -> dict[str, Any]:
-    """The fields that Create and Update share, by the API's names."""
-    spec = cast("InstanceGroup", resource.spec)
-    found: dict[str, Any] = {
-        "instance_template": _template(spec.template, work, work.labels(resource)),
+def group_fields(context: Context, resource: Resource[InstanceGroup]) -> GroupFields:
+    """Return the fields of a request that creates or updates the group."""
+    spec = resource.spec
+    zones = [api.AllocationPolicy.Zone(zone_id=zone) for zone in spec.zones]
+    shared: GroupFields = {
+        "instance_template": build_template(spec.template, context, context.labels(resource)),
         "scale_policy": api.ScalePolicy(fixed_scale=api.ScalePolicy.FixedScale(size=spec.size)),
-        "deploy_policy": _deploy(spec.deploy),
-        "allocation_policy": api.AllocationPolicy(
-            zones=[api.AllocationPolicy.Zone(zone_id=zone) for zone in spec.zones]
-        ),
-        "health_checks_spec": _check(spec.check),
-        "service_account_id": work.id(Kind.SERVICE_ACCOUNT, spec.service_account),
+        "deploy_policy": _deploy_policy(spec.deploy),
+        "allocation_policy": api.AllocationPolicy(zones=zones),
+        "health_checks_spec": _health_checks(spec.check),
+        "service_account_id": context.id(Kind.SERVICE_ACCOUNT, spec.service_account),
         "deletion_protection": spec.deletion_protection,
     }
     if spec.balanced:
-        target_group = api.TargetGroupSpec(name=resource.name, labels=work.labels(resource))
-        found["load_balancer_spec"] = api.LoadBalancerSpec(target_group_spec=target_group)
-    return found
+        target_group = api.TargetGroupSpec(name=resource.name, labels=context.labels(resource))
+        shared["load_balancer_spec"] = api.LoadBalancerSpec(target_group_spec=target_group)
+    return shared
 
 
-def _template(spec: Template, work: Work, labels: Mapping[str, str]) -> api.InstanceTemplate:
-    disk = api.AttachedDiskSpec.DiskSpec(type_id=spec.disk_type, size=spec.disk, image_id=work.images[spec.image])
-    nat = api.OneToOneNatSpec(ip_version=api.IpVersion.IPV4) if spec.public else None
-    nic = api.NetworkInterfaceSpec(
-        network_id=work.id(Kind.NETWORK, spec.network),
-        subnet_ids=[work.id(Kind.SUBNET, name) for name in spec.subnets],
-        primary_v4_address_spec=api.PrimaryAddressSpec(one_to_one_nat_spec=nat),
-        security_group_ids=[work.id(Kind.SECURITY_GROUP, spec.security_group)] if spec.security_group else [],
-    )
-    return api.InstanceTemplate(
-        name=spec.name,
-        hostname=spec.hostname,
-        labels=labels,
-        platform_id=spec.platform,
-        resources_spec=api.ResourcesSpec(memory=spec.memory, cores=spec.cores, core_fraction=spec.core_fraction),
-        boot_disk_spec=api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, disk_spec=disk),
-        secondary_disk_specs=_data_disks(spec, work),
-        network_interface_specs=[nic],
-        metadata={key: told(text, lambda ref: _value(work, ref)) for key, text in spec.metadata},
-        service_account_id=work.id(Kind.SERVICE_ACCOUNT, spec.service_account) if spec.service_account else "",
-        metadata_options=_metadata_options(spec.issues),
-    )
-
-
-def _metadata_options(issues: tuple[str, ...]) -> api.MetadataOptions:
-    """The agent asks in Google's form, cloud-init in Amazon's first; nobody needs Amazon's second."""
-    form = {True: api.MetadataOption.ENABLED, False: api.MetadataOption.DISABLED}
-    return api.MetadataOptions(
-        gce_http_endpoint=form[True],
-        aws_v1_http_endpoint=form[True],
-        gce_http_token=form["gce" in issues],
-        aws_v1_http_token=form["aws" in issues],
-    )
-
-
-def _issues(options: api.MetadataOptions) -> tuple[str, ...]:
-    """What nobody switched off is on, for all that one can tell."""
-    forms = {"gce": options.gce_http_token, "aws": options.aws_v1_http_token}
-    return tuple(name for name, option in forms.items() if option != api.MetadataOption.DISABLED)
-
-
-def _data_disks(spec: Template, work: Work) -> list[api.AttachedDiskSpec]:
-    """The API demands a type beside the id of a disk that is there already."""
-    if not spec.data_disk:
-        return []
-    disk = api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, device_name=DATA)
-    disk.disk_id = work.id(Kind.DISK, spec.data_disk)
-    disk.disk_spec.type_id = spec.disk_type
-    return [disk]
-
-
-def _value(work: Work, ref: Ref) -> str:
-    """What a machine is told in the place of a token."""
-    return address_of(work, ref) if ref.kind is Kind.INTERNAL_ADDRESS else work.ids[ref]
-
-
-def _read_template(message: api.InstanceTemplate, names: Names) -> Template:
-    nic = message.network_interface_specs[0]
-    disk = message.boot_disk_spec.disk_spec
-    metadata = {key: untold(text, names.told) for key, text in message.metadata.items()}
-    return Template(
-        name=message.name,
-        hostname=message.hostname,
-        image=names.of(disk.image_id),
-        network=names.of(nic.network_id),
-        subnets=tuple(sorted(map(names.of, nic.subnet_ids))),
-        cores=message.resources_spec.cores,
-        core_fraction=message.resources_spec.core_fraction,
-        memory=message.resources_spec.memory,
-        disk=disk.size,
-        metadata=tuple(sorted(metadata.items())),
-        tells=tuple(sorted({ref for text in metadata.values() for ref in mentioned(text)})),
-        security_group=", ".join(map(names.of, nic.security_group_ids)),
-        service_account=names.of(message.service_account_id),
-        issues=_issues(message.metadata_options),
-        data_disk=", ".join(names.of(found.disk_id) for found in message.secondary_disk_specs),
-        public=nic.primary_v4_address_spec.HasField("one_to_one_nat_spec"),
-        platform=message.platform_id,
-        disk_type=disk.type_id,
-    )
-
-
-def _check(check: HealthCheck) -> api.HealthChecksSpec:
-    spec = api.HealthCheckSpec(
-        interval=Duration(seconds=check.interval),
-        timeout=Duration(seconds=check.timeout),
-        unhealthy_threshold=check.unhealthy,
-        healthy_threshold=check.healthy,
-        http_options=api.HealthCheckSpec.HttpOptions(port=check.port, path=check.path),
-    )
+def _health_checks(check: HealthCheck) -> api.HealthChecksSpec:
+    http = api.HealthCheckSpec.HttpOptions(port=check.port, path=check.path)
     return api.HealthChecksSpec(
-        health_check_specs=[spec], max_checking_health_duration=Duration(seconds=MAX_CHECKING_HEALTH)
+        health_check_specs=[api.HealthCheckSpec(http_options=http, **check_timing(check))],
+        max_checking_health_duration=Duration(seconds=MAX_CHECKING_HEALTH),
     )
 
 
-def _read_check(message: api.HealthChecksSpec) -> HealthCheck:
-    spec = message.health_check_specs[0] if message.health_check_specs else api.HealthCheckSpec()
-    return HealthCheck(
-        port=spec.http_options.port,
-        path=spec.http_options.path,
-        interval=spec.interval.seconds,
-        timeout=spec.timeout.seconds,
-        unhealthy=spec.unhealthy_threshold,
-        healthy=spec.healthy_threshold,
-    )
-
-
-def _deploy(deploy: Deploy) -> api.DeployPolicy:
+def _deploy_policy(deploy: Deploy) -> api.DeployPolicy:
     return api.DeployPolicy(
         max_unavailable=deploy.max_unavailable,
         max_expansion=deploy.max_expansion,

@@ -1,11 +1,10 @@
-"""Network load balancers on reserved addresses, each before the target group of one instance group."""
+"""Network load balancers on reserved addresses, each in front of the target group of one instance group."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups_rpc
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
@@ -17,137 +16,145 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
 from samovar.core.waiting import Pending, wait_for
-from samovar.deploy.resources.handler import Begun, Names, Work, begun
-from samovar.deploy.resources.vpc import address_of
-from samovar.deploy.specs import Balancer, Existing, HealthCheck, Kind, Listener, Ref, Resource
+from samovar.deploy.resources.address import reserved_address
+from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
+from samovar.deploy.resources.health_check import HealthCheck, check_timing, read_health_check
+from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource
 
+LISTENERS, TARGETS, PROTECTION = "listener_specs", "attached_target_groups", "deletion_protection"
 MASK = {
-    "address": "listener_specs",
-    "listeners": "listener_specs",
-    "group": "attached_target_groups",
-    "check": "attached_target_groups",
-    "deletion_protection": "deletion_protection",
+    "address": LISTENERS,
+    "listeners": LISTENERS,
+    "group": TARGETS,
+    "check": TARGETS,
+    "deletion_protection": PROTECTION,
 }
-"""The API's field for each of ours that can change."""
-
+"""The API's field for each field that can change."""
 TARGET_GROUP_TIMEOUT = 60.0
 
 
-class Balancers:
-    """Network load balancers, external and internal."""
+@dataclass(frozen=True)
+class Listener:
+    """One port of a load balancer; `name` is the scheme that is spoken there."""
 
-    def list(self, session: Session) -> list[Any]:
+    name: str
+    port: int
+    target_port: int
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.port}"
+
+
+@dataclass(frozen=True)
+class LoadBalancer(Protectable):
+    """A network load balancer on a reserved address; one with a subnet is internal."""
+
+    KIND = Kind.LOAD_BALANCER
+    IMMUTABLE = frozenset({"subnet"})
+    QUOTA = "ylb.networkLoadBalancers.count"
+
+    address: str
+    listeners: tuple[Listener, ...]
+    group: str
+    check: HealthCheck
+    subnet: str = ""
+
+    def refs(self) -> Iterator[Ref]:
+        yield Ref(Kind.INTERNAL_ADDRESS if self.subnet else Kind.ADDRESS, self.address)
+        if self.subnet:
+            yield Ref(Kind.SUBNET, self.subnet)
+        yield Ref(Kind.INSTANCE_GROUP, self.group)
+
+
+class LoadBalancerHandler(Handler[LoadBalancer, api.NetworkLoadBalancer]):
+    """Creates external and internal load balancers."""
+
+    KIND = Kind.LOAD_BALANCER
+
+    def list(self, session: Session) -> list[api.NetworkLoadBalancer]:
         request = rpc.ListNetworkLoadBalancersRequest(folder_id=session.folder_id)
-        return session.list(session.client(NetworkLoadBalancerServiceStub).List, request, "network_load_balancers")
+        client = session.client(NetworkLoadBalancerServiceStub)
+        return session.list(client.List, request, lambda page: page.network_load_balancers)
 
-    def aliases(self, _: Any) -> Mapping[str, str]:
-        return {}
-
-    def read(self, message: api.NetworkLoadBalancer, names: Names) -> Balancer:
-        listeners = [Listener(found.name, found.port, found.target_port) for found in message.listeners]
+    def read(self, message: api.NetworkLoadBalancer, index: IdIndex) -> LoadBalancer:
+        listeners = [Listener(each.name, each.port, each.target_port) for each in message.listeners]
         attached = next(iter(message.attached_target_groups), api.AttachedTargetGroup())
-        return Balancer(
-            address=", ".join(sorted({names.of(found.address) for found in message.listeners})),
+        return LoadBalancer(
+            address=", ".join(sorted({index.name_of(each.address) for each in message.listeners})),
             listeners=tuple(sorted(listeners, key=lambda listener: listener.name)),
-            group=names.of(attached.target_group_id),
-            check=_read_check(attached),
-            subnet=", ".join(sorted({names.of(found.subnet_id) for found in message.listeners if found.subnet_id})),
+            group=index.name_of(attached.target_group_id),
+            check=read_health_check(next(iter(attached.health_checks), HealthCheckMessage())),
+            subnet=", ".join(sorted({index.name_of(each.subnet_id) for each in message.listeners if each.subnet_id})),
             deletion_protection=message.deletion_protection,
         )
 
-    def create(self, work: Work, resource: Resource) -> Begun:
+    def create(self, context: Context, resource: Resource[LoadBalancer]) -> Started:
+        spec = resource.spec
         request = rpc.CreateNetworkLoadBalancerRequest(
-            folder_id=work.session.folder_id,
+            folder_id=context.session.folder_id,
             name=resource.name,
-            labels=work.labels(resource),
-            type=_type(cast("Balancer", resource.spec)),
-            **parts(work, resource),
+            labels=context.labels(resource),
+            type=api.NetworkLoadBalancer.INTERNAL if spec.subnet else api.NetworkLoadBalancer.EXTERNAL,
+            deletion_protection=spec.deletion_protection,
+            listener_specs=_listeners(context, spec),
+            attached_target_groups=[_targets(context, spec)],
         )
-        operation = work.session.client(NetworkLoadBalancerServiceStub).Create(request)
-        return begun(operation, rpc.CreateNetworkLoadBalancerMetadata(), lambda made: made.network_load_balancer_id)
+        operation = context.session.client(NetworkLoadBalancerServiceStub).Create(request)
+        return started(
+            operation, rpc.CreateNetworkLoadBalancerMetadata(), lambda metadata: metadata.network_load_balancer_id
+        )
 
-    def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
+    def update(
+        self,
+        context: Context,
+        existing: Existing[LoadBalancer],
+        desired: Resource[LoadBalancer],
+        fields: tuple[str, ...],
+    ) -> Started:
         changed = sorted({MASK[name] for name in fields})
         request = rpc.UpdateNetworkLoadBalancerRequest(
             network_load_balancer_id=existing.id,
             update_mask=FieldMask(paths=changed),
-            **{name: value for name, value in parts(work, wanted).items() if name in changed},
+            deletion_protection=desired.spec.deletion_protection and PROTECTION in changed,
+            listener_specs=_listeners(context, desired.spec) if LISTENERS in changed else [],
+            attached_target_groups=[_targets(context, desired.spec)] if TARGETS in changed else [],
         )
-        return Begun(existing.id, work.session.client(NetworkLoadBalancerServiceStub).Update(request))
+        return Started(existing.id, context.session.client(NetworkLoadBalancerServiceStub).Update(request))
 
-    def delete(self, session: Session, existing: Existing) -> Operation:
+    def delete(self, session: Session, existing: Existing[LoadBalancer]) -> Operation:
         request = rpc.DeleteNetworkLoadBalancerRequest(network_load_balancer_id=existing.id)
         return session.client(NetworkLoadBalancerServiceStub).Delete(request)
 
 
-def parts(work: Work, resource: Resource) -> dict[str, Any]:
-    """The fields that Create and Update share, by the API's names."""
-    spec = cast("Balancer", resource.spec)
-    where = _where(work, spec)
-    return {
-        "deletion_protection": spec.deletion_protection,
-        "listener_specs": [
-            rpc.ListenerSpec(
-                name=listener.name,
-                port=listener.port,
-                target_port=listener.target_port,
-                protocol=api.Listener.TCP,
-                **where,
-            )
-            for listener in spec.listeners
-        ],
-        "attached_target_groups": [
-            api.AttachedTargetGroup(target_group_id=_target_group(work, spec.group), health_checks=[_check(spec.check)])
-        ],
-    }
+def _listeners(context: Context, spec: LoadBalancer) -> list[rpc.ListenerSpec]:
+    return [_listener(context, spec, listener) for listener in spec.listeners]
 
 
-def _type(spec: Balancer) -> api.NetworkLoadBalancer.Type.ValueType:
-    return api.NetworkLoadBalancer.INTERNAL if spec.subnet else api.NetworkLoadBalancer.EXTERNAL
-
-
-def _where(work: Work, spec: Balancer) -> dict[str, Any]:
-    """The part of a listener that says at which reserved address it answers."""
-    if not spec.subnet:
-        address = address_of(work, Ref(Kind.ADDRESS, spec.address))
-        return {"external_address_spec": rpc.ExternalAddressSpec(address=address, ip_version=api.IpVersion.IPV4)}
-    internal = rpc.InternalAddressSpec(
-        address=address_of(work, Ref(Kind.INTERNAL_ADDRESS, spec.address)),
-        subnet_id=work.id(Kind.SUBNET, spec.subnet),
-        ip_version=api.IpVersion.IPV4,
+def _listener(context: Context, spec: LoadBalancer, listener: Listener) -> rpc.ListenerSpec:
+    message = rpc.ListenerSpec(
+        name=listener.name, port=listener.port, target_port=listener.target_port, protocol=api.Listener.TCP
     )
-    return {"internal_address_spec": internal}
+    place = message.internal_address_spec if spec.subnet else message.external_address_spec
+    place.ip_version = api.IpVersion.IPV4
+    if spec.subnet:
+        message.internal_address_spec.subnet_id = context.id(Kind.SUBNET, spec.subnet)
+    kind = Kind.INTERNAL_ADDRESS if spec.subnet else Kind.ADDRESS
+    place.address = reserved_address(context, Ref(kind, spec.address))
+    return message
 
 
-def _target_group(work: Work, group: str) -> str:
-    """The target group that the instance group keeps: there soon after the group's making began."""
-    request = groups_rpc.GetInstanceGroupRequest(instance_group_id=work.id(Kind.GROUP, group))
+def _targets(context: Context, spec: LoadBalancer) -> api.AttachedTargetGroup:
+    """Waits for the target group, which the instance group creates soon after its own creation has begun."""
+    http = HealthCheckMessage.HttpOptions(port=spec.check.port, path=spec.check.path)
+    check = HealthCheckMessage(name="health", http_options=http, **check_timing(spec.check))
+    return api.AttachedTargetGroup(target_group_id=_target_group(context, spec.group), health_checks=[check])
+
+
+def _target_group(context: Context, group: str) -> str:
+    request = groups_rpc.GetInstanceGroupRequest(instance_group_id=context.id(Kind.INSTANCE_GROUP, group))
 
     def probe() -> str | Pending:
-        state = work.session.client(InstanceGroupServiceStub).Get(request).load_balancer_state
+        state = context.session.client(InstanceGroupServiceStub).Get(request).load_balancer_state
         return state.target_group_id or Pending(state.status_message or "no target group yet")
 
     return wait_for(f"instance group {group} has a target group", probe, timeout=TARGET_GROUP_TIMEOUT, interval=0.02)
-
-
-def _check(check: HealthCheck) -> HealthCheckMessage:
-    return HealthCheckMessage(
-        name="health",
-        interval=Duration(seconds=check.interval),
-        timeout=Duration(seconds=check.timeout),
-        unhealthy_threshold=check.unhealthy,
-        healthy_threshold=check.healthy,
-        http_options=HealthCheckMessage.HttpOptions(port=check.port, path=check.path),
-    )
-
-
-def _read_check(attached: api.AttachedTargetGroup) -> HealthCheck:
-    check = attached.health_checks[0] if attached.health_checks else HealthCheckMessage()
-    return HealthCheck(
-        port=check.http_options.port,
-        path=check.http_options.path,
-        interval=check.interval.seconds,
-        timeout=check.timeout.seconds,
-        unhealthy=check.unhealthy_threshold,
-        healthy=check.healthy_threshold,
-    )

@@ -1,31 +1,53 @@
-"""Which module speaks for which kind."""
+"""The handler of each kind of resource."""
 
 from __future__ import annotations
 
-from samovar.deploy.resources.disk import Disks
-from samovar.deploy.resources.handler import Handler
-from samovar.deploy.resources.instance_group import InstanceGroups
-from samovar.deploy.resources.load_balancer import Balancers
-from samovar.deploy.resources.route_table import Gateways, RouteTables
-from samovar.deploy.resources.secret import Secrets
-from samovar.deploy.resources.security_group import SecurityGroups
-from samovar.deploy.resources.seed_marker import Records
-from samovar.deploy.resources.service_account import ServiceAccounts
-from samovar.deploy.resources.vpc import Addresses, InternalAddresses, Networks, Subnets
-from samovar.deploy.specs import Kind
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-HANDLERS: dict[Kind, Handler] = {
-    Kind.ADDRESS: Addresses(),
-    Kind.NETWORK: Networks(),
-    Kind.GATEWAY: Gateways(),
-    Kind.ROUTE_TABLE: RouteTables(),
-    Kind.SUBNET: Subnets(),
-    Kind.INTERNAL_ADDRESS: InternalAddresses(),
-    Kind.SECURITY_GROUP: SecurityGroups(),
-    Kind.SERVICE_ACCOUNT: ServiceAccounts(),
-    Kind.SECRET: Secrets(),
-    Kind.DISK: Disks(),
-    Kind.RECORD: Records(),
-    Kind.GROUP: InstanceGroups(),
-    Kind.BALANCER: Balancers(),
-}
+from samovar.deploy.resources.address import AddressHandler, InternalAddressHandler
+from samovar.deploy.resources.disk import DiskHandler
+from samovar.deploy.resources.handler import Handler
+from samovar.deploy.resources.instance_group import InstanceGroupHandler
+from samovar.deploy.resources.load_balancer import LoadBalancerHandler
+from samovar.deploy.resources.network import NetworkHandler, SubnetHandler
+from samovar.deploy.resources.resource import Kind, Resource, Spec
+from samovar.deploy.resources.route_table import GatewayHandler, RouteTableHandler
+from samovar.deploy.resources.secret import SecretHandler
+from samovar.deploy.resources.security_group import SecurityGroupHandler
+from samovar.deploy.resources.seed_record import SeedRecordHandler
+from samovar.deploy.resources.service_account import ServiceAccountHandler
+
+AnyHandler = Handler[Any, Any]
+"""A handler of some kind: its specs and messages are those of that kind, which no type says."""
+
+_HANDLERS: tuple[AnyHandler, ...] = (
+    AddressHandler(),
+    NetworkHandler(),
+    GatewayHandler(),
+    RouteTableHandler(),
+    SubnetHandler(),
+    InternalAddressHandler(),
+    SecurityGroupHandler(),
+    ServiceAccountHandler(),
+    SecretHandler(),
+    DiskHandler(),
+    SeedRecordHandler(),
+    InstanceGroupHandler(),
+    LoadBalancerHandler(),
+)
+HANDLERS: Mapping[Kind, AnyHandler] = {handler.KIND: handler for handler in _HANDLERS}
+
+
+def namespace(kind: Kind) -> Kind:
+    """Return the kind among whose resources a name must be unique in the folder."""
+    return HANDLERS[kind].NAMESPACE or kind
+
+
+def quota_demand(resources: Iterable[Resource[Spec]], *, rolling: bool) -> Counter[str]:
+    """Return what the resources take of each quota, sizes in bytes. `rolling` adds surplus machines of a rollout."""
+    total: Counter[str] = Counter()
+    for resource in resources:
+        total.update(resource.spec.quota_demand(rolling=rolling))
+    return total

@@ -2,82 +2,114 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1 import gateway_service_pb2 as gateways
 from yandex.cloud.vpc.v1 import route_table_service_pb2 as tables
+from yandex.cloud.vpc.v1.gateway_pb2 import Gateway as GatewayMessage
 from yandex.cloud.vpc.v1.gateway_service_pb2_grpc import GatewayServiceStub
 from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable as RouteTableMessage
 from yandex.cloud.vpc.v1.route_table_pb2 import StaticRoute
 from yandex.cloud.vpc.v1.route_table_service_pb2_grpc import RouteTableServiceStub
 
 from samovar.cloud.session import Session
-from samovar.deploy.foundation_specs import WORLD, Gateway, RouteTable
-from samovar.deploy.resources.handler import Begun, Fixed, Names, Work, begun
-from samovar.deploy.specs import Existing, Kind, Resource
+from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
+from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
+
+EVERYWHERE = "0.0.0.0/0"
 
 
-class Gateways(Fixed):
-    """Shared gateways, for what goes out."""
+@dataclass(frozen=True)
+class Gateway(Spec):
+    """A shared NAT gateway, through which machines without a public address reach the internet."""
 
-    def list(self, session: Session) -> list[Any]:
+    KIND = Kind.GATEWAY
+    QUOTA = "vpc.gateways.count"
+
+
+@dataclass(frozen=True)
+class RouteTable(Spec):
+    """A table with one route: everything that leaves the network goes to the gateway."""
+
+    KIND = Kind.ROUTE_TABLE
+    IMMUTABLE = frozenset({"network"})
+    QUOTA = "vpc.routeTables.count"
+
+    network: str
+    gateway: str
+
+    def refs(self) -> Iterator[Ref]:
+        yield Ref(Kind.NETWORK, self.network)
+        yield Ref(Kind.GATEWAY, self.gateway)
+
+
+class GatewayHandler(Handler[Gateway, GatewayMessage]):
+    """Creates shared egress gateways."""
+
+    KIND = Kind.GATEWAY
+
+    def list(self, session: Session) -> list[GatewayMessage]:
         request = gateways.ListGatewaysRequest(folder_id=session.folder_id)
-        return session.list(session.client(GatewayServiceStub).List, request, "gateways")
+        return session.list(session.client(GatewayServiceStub).List, request, lambda page: page.gateways)
 
-    def read(self, _: Any, __: Names) -> Gateway:
+    def read(self, _: GatewayMessage, __: IdIndex) -> Gateway:
         return Gateway()
 
-    def create(self, work: Work, resource: Resource) -> Begun:
+    def create(self, context: Context, resource: Resource[Gateway]) -> Started:
         request = gateways.CreateGatewayRequest(
-            folder_id=work.session.folder_id,
+            folder_id=context.session.folder_id,
             name=resource.name,
-            labels=work.labels(resource),
+            labels=context.labels(resource),
             shared_egress_gateway_spec=gateways.SharedEgressGatewaySpec(),
         )
-        operation = work.session.client(GatewayServiceStub).Create(request)
-        return begun(operation, gateways.CreateGatewayMetadata(), lambda made: made.gateway_id)
+        operation = context.session.client(GatewayServiceStub).Create(request)
+        return started(operation, gateways.CreateGatewayMetadata(), lambda metadata: metadata.gateway_id)
 
-    def delete(self, session: Session, existing: Existing) -> Operation:
+    def delete(self, session: Session, existing: Existing[Gateway]) -> Operation:
         return session.client(GatewayServiceStub).Delete(gateways.DeleteGatewayRequest(gateway_id=existing.id))
 
 
-class RouteTables(Fixed):
-    """Tables with one route: the default one."""
+class RouteTableHandler(Handler[RouteTable, RouteTableMessage]):
+    """Creates tables with the default route alone."""
 
-    def list(self, session: Session) -> list[Any]:
+    KIND = Kind.ROUTE_TABLE
+
+    def list(self, session: Session) -> list[RouteTableMessage]:
         request = tables.ListRouteTablesRequest(folder_id=session.folder_id)
-        return session.list(session.client(RouteTableServiceStub).List, request, "route_tables")
+        return session.list(session.client(RouteTableServiceStub).List, request, lambda page: page.route_tables)
 
-    def read(self, message: RouteTableMessage, names: Names) -> RouteTable:
-        hops = [route.gateway_id for route in message.static_routes if route.destination_prefix == WORLD]
-        return RouteTable(network=names.of(message.network_id), gateway=", ".join(map(names.of, hops)))
+    def read(self, message: RouteTableMessage, index: IdIndex) -> RouteTable:
+        hops = [route.gateway_id for route in message.static_routes if route.destination_prefix == EVERYWHERE]
+        return RouteTable(network=index.name_of(message.network_id), gateway=", ".join(map(index.name_of, hops)))
 
-    def create(self, work: Work, resource: Resource) -> Begun:
-        spec = cast("RouteTable", resource.spec)
+    def create(self, context: Context, resource: Resource[RouteTable]) -> Started:
         request = tables.CreateRouteTableRequest(
-            folder_id=work.session.folder_id,
+            folder_id=context.session.folder_id,
             name=resource.name,
-            labels=work.labels(resource),
-            network_id=work.id(Kind.NETWORK, spec.network),
-            static_routes=[_route(work, spec)],
+            labels=context.labels(resource),
+            network_id=context.id(Kind.NETWORK, resource.spec.network),
+            static_routes=[_default_route(context, resource.spec)],
         )
-        operation = work.session.client(RouteTableServiceStub).Create(request)
-        return begun(operation, tables.CreateRouteTableMetadata(), lambda made: made.route_table_id)
+        operation = context.session.client(RouteTableServiceStub).Create(request)
+        return started(operation, tables.CreateRouteTableMetadata(), lambda metadata: metadata.route_table_id)
 
-    def update(self, work: Work, existing: Existing, wanted: Resource, _: tuple[str, ...]) -> Begun:
+    def update(
+        self, context: Context, existing: Existing[RouteTable], desired: Resource[RouteTable], _: tuple[str, ...]
+    ) -> Started:
         request = tables.UpdateRouteTableRequest(
             route_table_id=existing.id,
             update_mask=FieldMask(paths=["static_routes"]),
-            static_routes=[_route(work, cast("RouteTable", wanted.spec))],
+            static_routes=[_default_route(context, desired.spec)],
         )
-        return Begun(existing.id, work.session.client(RouteTableServiceStub).Update(request))
+        return Started(existing.id, context.session.client(RouteTableServiceStub).Update(request))
 
-    def delete(self, session: Session, existing: Existing) -> Operation:
+    def delete(self, session: Session, existing: Existing[RouteTable]) -> Operation:
         request = tables.DeleteRouteTableRequest(route_table_id=existing.id)
         return session.client(RouteTableServiceStub).Delete(request)
 
 
-def _route(work: Work, spec: RouteTable) -> StaticRoute:
-    return StaticRoute(destination_prefix=WORLD, gateway_id=work.id(Kind.GATEWAY, spec.gateway))
+def _default_route(context: Context, spec: RouteTable) -> StaticRoute:
+    return StaticRoute(destination_prefix=EVERYWHERE, gateway_id=context.id(Kind.GATEWAY, spec.gateway))

@@ -1,16 +1,17 @@
-"""Lockbox secrets with who may read them. Passwords are made by Lockbox: nobody here ever sees one."""
+"""Lockbox secrets and the accounts that may read them. Lockbox generates the passwords: the tool never sees one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.wrappers_pb2 import BoolValue
 from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest, SetAccessBindingsRequest
 from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
+from yandex.cloud.lockbox.v1.payload_service_pb2 import FolderAndName, GetExRequest
+from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
 from yandex.cloud.lockbox.v1.secret_pb2 import PasswordPayloadSpecification
 from yandex.cloud.lockbox.v1.secret_pb2 import Secret as SecretMessage
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
@@ -19,120 +20,191 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.cloud.labels import RECORD, is_ours
 from samovar.cloud.session import Session, side_by_side
 from samovar.deploy.certificate import self_signed
-from samovar.deploy.foundation_specs import Secret
-from samovar.deploy.resources.handler import Begun, Fixed, Names, Told, Work, begun
-from samovar.deploy.resources.service_account import binding
-from samovar.deploy.resources.vpc import address_of
-from samovar.deploy.specs import Existing, Kind, Ref, Resource
+from samovar.deploy.resources.address import reserved_address
+from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
+from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource, Spec
+from samovar.deploy.resources.service_account import account_binding
+from samovar.project.environment import Environment, SecretKind
 
 READER = "lockbox.payloadViewer"
 PASSWORD, CERTIFICATE = "password", "certificate"
 PASSWORD_LENGTH = 32
 SELF_SIGNED = "self-signed"
-"""How the description of a certificate's version begins that was made here; any other one is the operator's own."""
+"""The first word in the description of a certificate's version that the tool made; any other one is the operator's."""
 
 
 @dataclass(frozen=True)
-class Readable(Told):
+class Secret(Protectable):
+    """A secret and the accounts that may read it. A certificate is for `addresses` and `domain`.
+
+    `provided`: the operator put a certificate of his own in its place, for whatever names he likes.
+    """
+
+    KIND = Kind.SECRET
+    IMMUTABLE = frozenset({"type"})
+    CREATE_ONLY = frozenset({"addresses", "provided"})
+    IRREPLACEABLE = True
+
+    type: str
+    readers: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
+    domain: str = ""
+    provided: bool = False
+
+    def differing(self, other: Spec) -> tuple[str, ...]:
+        return tuple(name for name in super().differing(other) if not (self.provided and name == "domain"))
+
+    def refs(self) -> Iterator[Ref]:
+        yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.readers)
+        yield from (Ref(Kind.ADDRESS, name) for name in self.addresses)
+
+
+@dataclass(frozen=True)
+class SecretWithReaders:
     """A secret's message, and the ids of the accounts that may read it."""
 
+    message: SecretMessage
     readers: tuple[str, ...]
 
+    @property
+    def id(self) -> str:
+        return self.message.id
 
-class Secrets(Fixed):
-    """Passwords and certificates."""
+    @property
+    def name(self) -> str:
+        return self.message.name
 
-    def list(self, session: Session) -> list[Any]:
-        return readable(session, lambda labels: RECORD not in labels)
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.message.labels
 
-    def read(self, secret: Readable, names: Names) -> Secret:
+
+class SecretHandler(Handler[Secret, SecretWithReaders]):
+    """Creates passwords and certificates."""
+
+    KIND = Kind.SECRET
+
+    def list(self, session: Session) -> list[SecretWithReaders]:
+        return list_secrets(session, lambda labels: RECORD not in labels)
+
+    def read(self, secret: SecretWithReaders, index: IdIndex) -> Secret:
         generated = secret.message.HasField("password_payload_specification")
-        made, _, domain = secret.message.current_version.description.partition(" ")
+        origin, _, domain = secret.message.current_version.description.partition(" ")
         return Secret(
             type=PASSWORD if generated else CERTIFICATE,
-            readers=tuple(sorted(map(names.of, secret.readers))),
-            domain=domain if made == SELF_SIGNED else "",
-            provided=not generated and made != SELF_SIGNED,
+            readers=tuple(sorted(map(index.name_of, secret.readers))),
+            domain=domain if origin == SELF_SIGNED else "",
+            provided=not generated and origin != SELF_SIGNED,
             deletion_protection=secret.message.deletion_protection,
         )
 
-    def create(self, work: Work, resource: Resource) -> Begun:
-        spec = cast("Secret", resource.spec)
-        content = _password() if spec.type == PASSWORD else _certificate(work, spec)
+    def create(self, context: Context, resource: Resource[Secret]) -> Started:
+        spec = resource.spec
         request = rpc.CreateSecretRequest(
-            folder_id=work.session.folder_id,
+            folder_id=context.session.folder_id,
             name=resource.name,
-            labels=work.labels(resource),
+            labels=context.labels(resource),
             deletion_protection=spec.deletion_protection,
-            **content,
         )
-        operation = work.session.client(SecretServiceStub).Create(request)
-        made = begun(operation, rpc.CreateSecretMetadata(), lambda told: told.secret_id)
-        work.session.finish(operation, what=f"create {resource.ref}")
-        return Begun(made.id, let_read(work, made.id, spec.readers))
+        if spec.type == PASSWORD:
+            _generate_password(request)
+        else:
+            request.version_description = _version_description(spec)
+            request.version_payload_entries.extend(_certificate(context, spec))
+        return create_secret(context, resource, request, spec.readers)
 
-    def update(self, work: Work, existing: Existing, wanted: Resource, fields: tuple[str, ...]) -> Begun:
-        """Another domain is another version, which the machines fetch by themselves."""
-        spec = cast("Secret", wanted.spec)
+    def update(
+        self, context: Context, existing: Existing[Secret], desired: Resource[Secret], fields: tuple[str, ...]
+    ) -> Started:
+        """Start the change. A certificate for another domain is a new version, which the machines fetch themselves."""
         if "deletion_protection" in fields:
-            protect(work, existing, on=spec.deletion_protection)
+            protect_secret(context, existing, on=desired.spec.deletion_protection)
         if "domain" in fields:
-            content = _certificate(work, spec)
-            request = rpc.AddVersionRequest(
-                secret_id=existing.id,
-                description=content["version_description"],
-                payload_entries=content["version_payload_entries"],
-            )
-            operation = work.session.client(SecretServiceStub).AddVersion(request)
-            work.session.finish(operation, what=f"new version of {existing.ref}")
-        return Begun(existing.id, let_read(work, existing.id, spec.readers))
+            _add_certificate(context, existing, desired.spec)
+        return Started(existing.id, set_readers(context, existing.id, desired.spec.readers))
 
-    def delete(self, session: Session, existing: Existing) -> Operation:
+    def delete(self, session: Session, existing: Existing[Secret]) -> Operation:
         return session.client(SecretServiceStub).Delete(rpc.DeleteSecretRequest(secret_id=existing.id))
 
 
-def readable(session: Session, which: Callable[[Mapping[str, str]], bool]) -> list[Readable]:
-    """The tool's secrets whose labels are those that are meant."""
+def secret_name(environment: str, secret: str) -> str:
+    """Return a secret's name in the cloud; Lockbox takes no underscores."""
+    return f"{environment}-{secret.replace('_', '-')}"
+
+
+def list_secrets(session: Session, selected: Callable[[Mapping[str, str]], bool]) -> list[SecretWithReaders]:
+    """Return the tool's secrets whose labels are selected."""
     request = rpc.ListSecretsRequest(folder_id=session.folder_id)
-    found = session.list(session.client(SecretServiceStub).List, request, "secrets")
-    ours = [message for message in found if is_ours(message.labels) and which(message.labels)]
-    return side_by_side(*(partial(_readable, session, message) for message in ours))
+    messages = session.list(session.client(SecretServiceStub).List, request, lambda page: page.secrets)
+    ours = [message for message in messages if is_ours(message.labels) and selected(message.labels)]
+    return side_by_side(*(partial(_with_readers, session, message) for message in ours))
 
 
-def _readable(session: Session, message: SecretMessage) -> Readable:
+def _with_readers(session: Session, message: SecretMessage) -> SecretWithReaders:
     request = ListAccessBindingsRequest(resource_id=message.id)
-    bindings = session.list(session.client(SecretServiceStub).ListAccessBindings, request, "access_bindings")
-    return Readable(message, tuple(found.subject.id for found in bindings if found.role_id == READER))
+    client = session.client(SecretServiceStub)
+    bindings = session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
+    return SecretWithReaders(message, tuple(each.subject.id for each in bindings if each.role_id == READER))
 
 
-def let_read(work: Work, secret_id: str, readers: Iterable[str]) -> Operation:
-    """Lets the accounts of these names read what the secret holds, and nobody else."""
-    bindings = [binding(READER, work.id(Kind.SERVICE_ACCOUNT, name)) for name in readers]
+def create_secret(
+    context: Context, resource: Resource[Spec], request: rpc.CreateSecretRequest, readers: Iterable[str]
+) -> Started:
+    """Create a secret, and start to let its readers in."""
+    operation = context.session.client(SecretServiceStub).Create(request)
+    secret = started(operation, rpc.CreateSecretMetadata(), lambda metadata: metadata.secret_id)
+    context.session.finish(operation, what=f"create {resource.ref}")
+    return Started(secret.id, set_readers(context, secret.id, readers))
+
+
+def set_readers(context: Context, secret_id: str, readers: Iterable[str]) -> Operation:
+    """Let the accounts of these names, and no other, read the secret's payload."""
+    bindings = [account_binding(READER, context.id(Kind.SERVICE_ACCOUNT, name)) for name in readers]
     request = SetAccessBindingsRequest(resource_id=secret_id, access_bindings=bindings)
-    return work.session.client(SecretServiceStub).SetAccessBindings(request)
+    return context.session.client(SecretServiceStub).SetAccessBindings(request)
 
 
-def protect(work: Work, existing: Existing, *, on: bool) -> None:
-    """Switches a secret's protection from deletion on or off."""
-    request = rpc.UpdateSecretRequest(
-        secret_id=existing.id, update_mask=FieldMask(paths=["deletion_protection"]), deletion_protection=on
-    )
-    operation = work.session.client(SecretServiceStub).Update(request)
-    work.session.finish(operation, what=f"deletion_protection of {existing.ref}")
+def protect_secret(context: Context, existing: Existing[Spec], *, on: bool) -> None:
+    """Switch a secret's protection from deletion on or off."""
+    mask = FieldMask(paths=["deletion_protection"])
+    request = rpc.UpdateSecretRequest(secret_id=existing.id, update_mask=mask, deletion_protection=on)
+    operation = context.session.client(SecretServiceStub).Update(request)
+    context.session.finish(operation, what=f"deletion_protection of {existing.ref}")
 
 
-def _password() -> dict[str, Any]:
-    """Without punctuation, so that it needs no quoting anywhere."""
+def _generate_password(request: rpc.CreateSecretRequest) -> None:
+    """The password has no punctuation, so that it needs no quoting anywhere."""
     specification = PasswordPayloadSpecification(
         password_key=PASSWORD, length=PASSWORD_LENGTH, include_punctuation=BoolValue(value=False)
     )
-    return {"password_payload_specification": specification, "create_version": BoolValue(value=True)}
+    request.password_payload_specification.CopyFrom(specification)
+    request.create_version.CopyFrom(BoolValue(value=True))
 
 
-def _certificate(work: Work, spec: Secret) -> dict[str, Any]:
-    addresses = [address_of(work, Ref(Kind.ADDRESS, name)) for name in spec.addresses]
-    made = self_signed(addresses, spec.domain)
-    entries = [
-        rpc.PayloadEntryChange(key=key, text_value=value) for key, value in (("cert", made.cert), ("key", made.key))
-    ]
-    return {"version_description": f"{SELF_SIGNED} {spec.domain}".rstrip(), "version_payload_entries": entries}
+def _add_certificate(context: Context, existing: Existing[Secret], spec: Secret) -> None:
+    request = rpc.AddVersionRequest(
+        secret_id=existing.id, description=_version_description(spec), payload_entries=_certificate(context, spec)
+    )
+    operation = context.session.client(SecretServiceStub).AddVersion(request)
+    context.session.finish(operation, what=f"new version of {existing.ref}")
+
+
+def _version_description(spec: Secret) -> str:
+    return f"{SELF_SIGNED} {spec.domain}".rstrip()
+
+
+def _certificate(context: Context, spec: Secret) -> list[rpc.PayloadEntryChange]:
+    addresses = [reserved_address(context, Ref(Kind.ADDRESS, name)) for name in spec.addresses]
+    pair = self_signed(addresses, spec.domain)
+    return [rpc.PayloadEntryChange(key=key, text_value=pem) for key, pem in (("cert", pair.cert), ("key", pair.key))]
+
+
+def read_certificates(session: Session, environment: Environment) -> tuple[str, ...]:
+    """Return the environment's certificates as PEM, without keys. CloudError where the caller may not read them."""
+    names = [name for name, kind in environment.secrets.items() if kind is SecretKind.CERTIFICATE]
+    return tuple(_read_certificate(session, secret_name(environment.name, name)) for name in names)
+
+
+def _read_certificate(session: Session, name: str) -> str:
+    request = GetExRequest(folder_and_name=FolderAndName(folder_id=session.folder_id, secret_name=name))
+    return session.client(PayloadServiceStub).GetEx(request).entries["cert"].decode()

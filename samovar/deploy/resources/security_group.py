@@ -1,8 +1,9 @@
-"""Security groups: our rules to the API's and back."""
+"""Security groups and their rules."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.operation.operation_pb2 import Operation
@@ -12,63 +13,100 @@ from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup as SecurityGrou
 from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 
 from samovar.cloud.session import Session
-from samovar.deploy.foundation_specs import CHECKS, SELF, Rule, SecurityGroup
-from samovar.deploy.resources.handler import Begun, Fixed, Names, Work, begun
-from samovar.deploy.specs import Existing, Kind, Resource
+from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
+from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
 
-INBOUND, OUTBOUND = SecurityGroupRule.INGRESS, SecurityGroupRule.EGRESS
+INGRESS, EGRESS = SecurityGroupRule.INGRESS, SecurityGroupRule.EGRESS
+HEALTH_CHECKS, SELF = "loadbalancer_healthchecks", "self_security_group"
+"""The API's names for the addresses that health checks come from, and for the machines of the same group."""
+TCP, UDP = "TCP", "UDP"
 
 
-class SecurityGroups(Fixed):
-    """One a group of machines."""
+@dataclass(frozen=True, order=True)
+class Rule:
+    """An allowed connection. `port` 0 is any; `peer` is a range, a security group's name, HEALTH_CHECKS or SELF."""
 
-    def list(self, session: Session) -> list[Any]:
+    inbound: bool
+    port: int
+    peer: str
+    protocol: str = TCP
+
+    def __str__(self) -> str:
+        port = f"{self.port or 'any'}{'' if self.protocol == TCP else f' ({self.protocol})'}"
+        return f"{'from' if self.inbound else 'to'} {self.peer} port {port}"
+
+
+@dataclass(frozen=True)
+class SecurityGroup(Spec):
+    """The connections that a group's machines may accept and open; all others are dropped."""
+
+    KIND = Kind.SECURITY_GROUP
+    IMMUTABLE = frozenset({"network"})
+    QUOTA = "vpc.securityGroups.count"
+
+    network: str
+    rules: tuple[Rule, ...]
+
+    def refs(self) -> Iterator[Ref]:
+        yield Ref(Kind.NETWORK, self.network)
+        for peer in sorted({rule.peer for rule in self.rules}):
+            if peer not in {HEALTH_CHECKS, SELF} and "/" not in peer:
+                yield Ref(Kind.SECURITY_GROUP, peer)
+
+
+class SecurityGroupHandler(Handler[SecurityGroup, SecurityGroupMessage]):
+    """Creates security groups, one for each group of machines."""
+
+    KIND = Kind.SECURITY_GROUP
+
+    def list(self, session: Session) -> list[SecurityGroupMessage]:
         request = rpc.ListSecurityGroupsRequest(folder_id=session.folder_id)
-        return session.list(session.client(SecurityGroupServiceStub).List, request, "security_groups")
+        return session.list(session.client(SecurityGroupServiceStub).List, request, lambda page: page.security_groups)
 
-    def read(self, message: SecurityGroupMessage, names: Names) -> SecurityGroup:
-        rules = tuple(sorted(_read_rule(rule, names) for rule in message.rules))
-        return SecurityGroup(network=names.of(message.network_id), rules=rules)
+    def read(self, message: SecurityGroupMessage, index: IdIndex) -> SecurityGroup:
+        rules = tuple(sorted(_read_rule(rule, index) for rule in message.rules))
+        return SecurityGroup(network=index.name_of(message.network_id), rules=rules)
 
-    def create(self, work: Work, resource: Resource) -> Begun:
-        spec = cast("SecurityGroup", resource.spec)
+    def create(self, context: Context, resource: Resource[SecurityGroup]) -> Started:
         request = rpc.CreateSecurityGroupRequest(
-            folder_id=work.session.folder_id,
+            folder_id=context.session.folder_id,
             name=resource.name,
-            labels=work.labels(resource),
-            network_id=work.id(Kind.NETWORK, spec.network),
-            rule_specs=[_rule(work, rule) for rule in spec.rules],
+            labels=context.labels(resource),
+            network_id=context.id(Kind.NETWORK, resource.spec.network),
+            rule_specs=[_rule_spec(context, rule) for rule in resource.spec.rules],
         )
-        operation = work.session.client(SecurityGroupServiceStub).Create(request)
-        return begun(operation, rpc.CreateSecurityGroupMetadata(), lambda made: made.security_group_id)
+        operation = context.session.client(SecurityGroupServiceStub).Create(request)
+        return started(operation, rpc.CreateSecurityGroupMetadata(), lambda metadata: metadata.security_group_id)
 
-    def update(self, work: Work, existing: Existing, wanted: Resource, _: tuple[str, ...]) -> Begun:
+    def update(
+        self, context: Context, existing: Existing[SecurityGroup], desired: Resource[SecurityGroup], _: tuple[str, ...]
+    ) -> Started:
         request = rpc.UpdateSecurityGroupRequest(
             security_group_id=existing.id,
             update_mask=FieldMask(paths=["rule_specs"]),
-            rule_specs=[_rule(work, rule) for rule in cast("SecurityGroup", wanted.spec).rules],
+            rule_specs=[_rule_spec(context, rule) for rule in desired.spec.rules],
         )
-        return Begun(existing.id, work.session.client(SecurityGroupServiceStub).Update(request))
+        return Started(existing.id, context.session.client(SecurityGroupServiceStub).Update(request))
 
-    def delete(self, session: Session, existing: Existing) -> Operation:
+    def delete(self, session: Session, existing: Existing[SecurityGroup]) -> Operation:
         request = rpc.DeleteSecurityGroupRequest(security_group_id=existing.id)
         return session.client(SecurityGroupServiceStub).Delete(request)
 
 
-def _rule(work: Work, rule: Rule) -> rpc.SecurityGroupRuleSpec:
-    spec = rpc.SecurityGroupRuleSpec(direction=INBOUND if rule.inbound else OUTBOUND, protocol_name=rule.protocol)
+def _rule_spec(context: Context, rule: Rule) -> rpc.SecurityGroupRuleSpec:
+    spec = rpc.SecurityGroupRuleSpec(direction=INGRESS if rule.inbound else EGRESS, protocol_name=rule.protocol)
     if rule.port:
         spec.ports.CopyFrom(PortRange(from_port=rule.port, to_port=rule.port))
-    if rule.peer in {CHECKS, SELF}:
+    if rule.peer in {HEALTH_CHECKS, SELF}:
         spec.predefined_target = rule.peer
     elif "/" in rule.peer:
         spec.cidr_blocks.CopyFrom(CidrBlocks(v4_cidr_blocks=[rule.peer]))
     else:
-        spec.security_group_id = work.id(Kind.SECURITY_GROUP, rule.peer)
+        spec.security_group_id = context.id(Kind.SECURITY_GROUP, rule.peer)
     return spec
 
 
-def _read_rule(rule: SecurityGroupRule, names: Names) -> Rule:
+def _read_rule(rule: SecurityGroupRule, index: IdIndex) -> Rule:
     blocks = ", ".join(rule.cidr_blocks.v4_cidr_blocks)
-    peer = rule.predefined_target or blocks or names.of(rule.security_group_id)
-    return Rule(inbound=rule.direction == INBOUND, port=rule.ports.from_port, peer=peer, protocol=rule.protocol_name)
+    peer = rule.predefined_target or blocks or index.name_of(rule.security_group_id)
+    return Rule(inbound=rule.direction == INGRESS, port=rule.ports.from_port, peer=peer, protocol=rule.protocol_name)

@@ -6,6 +6,7 @@ every image that is baked at the same time.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def _rule(direction: SecurityGroupRule.Direction.ValueType, peer: str, port: int
 
 
 def _found(session: Session, stub: type[Any], request: Any, field: str, name: str) -> str:
-    for message in session.list(session.client(stub).List, request, field):
+    for message in session.list(session.client(stub).List, request, operator.attrgetter(field)):
         if message.name == name and is_ours(message.labels) and BAKE in message.labels:
             return str(message.id)
     return ""

@@ -124,10 +124,14 @@ def _all(session: Session) -> Iterator[Leftover]:
 def _listed(session: Session) -> Iterator[tuple[str, Any]]:
     folder = session.folder_id
     found = session.client(InstanceServiceStub)
-    for machine in session.list(found.List, instances.ListInstancesRequest(folder_id=folder), "instances"):
+    for machine in session.list(
+        found.List, instances.ListInstancesRequest(folder_id=folder), lambda page: page.instances
+    ):
         yield "machine", machine
-    for disk in session.list(session.client(DiskServiceStub).List, disks.ListDisksRequest(folder_id=folder), "disks"):
+    for disk in session.list(
+        session.client(DiskServiceStub).List, disks.ListDisksRequest(folder_id=folder), lambda page: page.disks
+    ):
         yield "disk", disk
     listed = session.client(ImageServiceStub).List
-    for image in session.list(listed, images.ListImagesRequest(folder_id=folder), "images"):
+    for image in session.list(listed, images.ListImagesRequest(folder_id=folder), lambda page: page.images):
         yield "image", image

@@ -12,11 +12,10 @@ from yandex.cloud.compute.v1.zone_service_pb2_grpc import ZoneServiceStub
 
 from samovar.cloud.quotas import Quota, quotas
 from samovar.cloud.session import Session
-from samovar.deploy.desired import desired
 from samovar.deploy.observe import observe
-from samovar.deploy.quotas import BAKE, missing, needs
+from samovar.deploy.resources.registry import quota_demand
+from samovar.deploy.rollout import image_names, load_desired, require_images
 from samovar.deploy.seeded import record_if_missing
-from samovar.deploy.validate import image_names, require_images
 from samovar.images.definition import load_images
 from samovar.images.packer.source_image import standard_origin
 from samovar.ops.doctor.finding import Finding, State, ok
@@ -25,11 +24,13 @@ from samovar.project.project import Project
 
 ZONES, IMAGES, QUOTAS, DATA = "zones", "images", "quotas", "data"
 GIB = 2**30
+BAKE_QUOTAS = ("vpc.networks.count", "vpc.subnets.count", "vpc.securityGroups.count")
+"""Packer takes one of each while it bakes, whatever it bakes."""
 
 
 def zones(session: Session, wanted: tuple[str, ...]) -> Iterator[Finding]:
     """Those of the environment, else that of our own."""
-    listed = session.list(session.client(ZoneServiceStub).List, ListZonesRequest(), "zones")
+    listed = session.list(session.client(ZoneServiceStub).List, ListZonesRequest(), lambda page: page.zones)
     up = sorted(zone.id for zone in listed if zone.status == Zone.UP)
     for zone in wanted:
         if zone in up:
@@ -51,9 +52,9 @@ def families(session: Session, project: Project) -> Iterator[Finding]:
 
 def baked(session: Session, environment: Environment) -> Iterator[Finding]:
     """Whether all that the environment's machines are made from is there as it is now."""
-    names = image_names(environment)
-    require_images(names, observe(session, environment.name))
-    yield ok(IMAGES, f"baked and published: {', '.join(sorted(names.values()))}")
+    desired = load_desired(environment)
+    require_images(desired, observe(session, environment.name))
+    yield ok(IMAGES, f"baked and published: {', '.join(sorted(image_names(desired)))}")
 
 
 def rows(session: Session, environment: Environment) -> Iterator[Finding]:
@@ -67,12 +68,16 @@ def rows(session: Session, environment: Environment) -> Iterator[Finding]:
 
 def room(session: Session, environment: Environment) -> Iterator[Finding]:
     """Every quota that the environment takes of, with what is to be asked for where it would be passed."""
-    wanted = needs(desired(environment, image_names(environment)).resources, rolling=True)
-    there = needs(observe(session, environment.name).resources, rolling=False)
-    more = missing(wanted, there)
-    for quota in BAKE:
+    demand = quota_demand(load_desired(environment).resources, rolling=True)
+    more = additional(demand, quota_demand(observe(session, environment.name).resources, rolling=False))
+    for quota in BAKE_QUOTAS:
         more[quota] = more.get(quota, 0) + 1
     yield from judge(more, quotas(session, session.cloud_id), session.cloud_id)
+
+
+def additional(demand: Mapping[str, int], used: Mapping[str, int]) -> dict[str, int]:
+    """Return by quota what is demanded beyond what is used."""
+    return {quota: count - used.get(quota, 0) for quota, count in demand.items() if count > used.get(quota, 0)}
 
 
 def judge(more: Mapping[str, int], known: Mapping[str, Quota], cloud_id: str) -> Iterator[Finding]:

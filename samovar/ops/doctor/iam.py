@@ -64,7 +64,7 @@ def belonging(session: Session, environment: Environment) -> Iterator[Finding]:
 def roles(session: Session) -> Iterator[Finding]:
     """Who has which role in the folder, the accounts that the tool made by name; and what we lack."""
     request = ListServiceAccountsRequest(folder_id=session.folder_id)
-    accounts = session.list(session.client(ServiceAccountServiceStub).List, request, "service_accounts")
+    accounts = session.list(session.client(ServiceAccountServiceStub).List, request, lambda page: page.service_accounts)
     names = {a.id: f"{a.name}{' (made by the tool)' if is_ours(a.labels) else ''}" for a in accounts}
     held = _held(session)
     for subject, theirs in sorted(held.items()):
@@ -77,7 +77,9 @@ def roles(session: Session) -> Iterator[Finding]:
 
 def _held(session: Session) -> dict[str, set[str]]:
     request = ListAccessBindingsRequest(resource_id=session.folder_id)
-    bindings = session.list(session.client(FolderServiceStub).ListAccessBindings, request, "access_bindings")
+    bindings = session.list(
+        session.client(FolderServiceStub).ListAccessBindings, request, lambda page: page.access_bindings
+    )
     held: dict[str, set[str]] = defaultdict(set)
     for binding in bindings:
         held[binding.subject.id].add(binding.role_id)

@@ -1,0 +1,143 @@
+"""Instance templates: the machine that an instance group creates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
+
+from samovar.deploy.placeholders import find_placeholders, resolve_placeholders, restore_placeholders
+from samovar.deploy.resources.address import reserved_address
+from samovar.deploy.resources.handler import Context, IdIndex
+from samovar.deploy.resources.resource import Kind, Ref
+
+DATA_DEVICE = "pgdata"
+"""The name by which a machine finds its data disk: /dev/disk/by-id/virtio-pgdata."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """The machine that a group creates; a change replaces machines. Sizes are in bytes.
+
+    `metadata_refs` are the resources that stand as placeholders in the metadata; `token_forms` are the forms of the
+    metadata service (gce, aws) in which a machine gets its account's IAM token.
+    """
+
+    name: str
+    hostname: str
+    image: str
+    network: str
+    subnets: tuple[str, ...]
+    cores: int
+    core_fraction: int
+    memory: int
+    disk: int
+    metadata: tuple[tuple[str, str], ...]
+    metadata_refs: tuple[Ref, ...] = ()
+    security_group: str = ""
+    service_account: str = ""
+    token_forms: tuple[str, ...] = ()
+    data_disk: str = ""
+    public: bool = False
+    platform: str = "standard-v3"
+    disk_type: str = "network-ssd"
+
+    def refs(self) -> Iterator[Ref]:
+        """Yields the resources of its machines beside network and subnets, and those that their metadata name."""
+        named = {
+            Kind.SECURITY_GROUP: self.security_group,
+            Kind.SERVICE_ACCOUNT: self.service_account,
+            Kind.DISK: self.data_disk,
+        }
+        yield from (Ref(kind, name) for kind, name in named.items() if name)
+        yield from self.metadata_refs
+
+
+def build_template(spec: Template, context: Context, labels: Mapping[str, str]) -> api.InstanceTemplate:
+    """Return the API's message of a template."""
+    disk = api.AttachedDiskSpec.DiskSpec(type_id=spec.disk_type, size=spec.disk, image_id=context.images[spec.image])
+    metadata = {
+        key: resolve_placeholders(text, lambda ref: _placeholder_value(context, ref)) for key, text in spec.metadata
+    }
+    return api.InstanceTemplate(
+        name=spec.name,
+        hostname=spec.hostname,
+        labels=labels,
+        platform_id=spec.platform,
+        resources_spec=api.ResourcesSpec(memory=spec.memory, cores=spec.cores, core_fraction=spec.core_fraction),
+        boot_disk_spec=api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, disk_spec=disk),
+        secondary_disk_specs=_data_disks(spec, context),
+        network_interface_specs=[_network_interface(spec, context)],
+        metadata=metadata,
+        service_account_id=context.id(Kind.SERVICE_ACCOUNT, spec.service_account) if spec.service_account else "",
+        metadata_options=_metadata_options(spec.token_forms),
+    )
+
+
+def read_template(message: api.InstanceTemplate, index: IdIndex) -> Template:
+    """Return the spec of the API's message."""
+    nic = message.network_interface_specs[0]
+    disk = message.boot_disk_spec.disk_spec
+    metadata = {key: restore_placeholders(text, index.placeholders) for key, text in message.metadata.items()}
+    return Template(
+        name=message.name,
+        hostname=message.hostname,
+        image=index.name_of(disk.image_id),
+        network=index.name_of(nic.network_id),
+        subnets=tuple(sorted(map(index.name_of, nic.subnet_ids))),
+        cores=message.resources_spec.cores,
+        core_fraction=message.resources_spec.core_fraction,
+        memory=message.resources_spec.memory,
+        disk=disk.size,
+        metadata=tuple(sorted(metadata.items())),
+        metadata_refs=find_placeholders(metadata.values()),
+        security_group=", ".join(map(index.name_of, nic.security_group_ids)),
+        service_account=index.name_of(message.service_account_id),
+        token_forms=_read_token_forms(message.metadata_options),
+        data_disk=", ".join(index.name_of(disk.disk_id) for disk in message.secondary_disk_specs),
+        public=nic.primary_v4_address_spec.HasField("one_to_one_nat_spec"),
+        platform=message.platform_id,
+        disk_type=disk.type_id,
+    )
+
+
+def _network_interface(spec: Template, context: Context) -> api.NetworkInterfaceSpec:
+    nat = api.OneToOneNatSpec(ip_version=api.IpVersion.IPV4) if spec.public else None
+    return api.NetworkInterfaceSpec(
+        network_id=context.id(Kind.NETWORK, spec.network),
+        subnet_ids=[context.id(Kind.SUBNET, name) for name in spec.subnets],
+        primary_v4_address_spec=api.PrimaryAddressSpec(one_to_one_nat_spec=nat),
+        security_group_ids=[context.id(Kind.SECURITY_GROUP, spec.security_group)] if spec.security_group else [],
+    )
+
+
+def _data_disks(spec: Template, context: Context) -> list[api.AttachedDiskSpec]:
+    """The API demands a type beside the id of an existing disk."""
+    if not spec.data_disk:
+        return []
+    disk = api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, device_name=DATA_DEVICE)
+    disk.disk_id = context.id(Kind.DISK, spec.data_disk)
+    disk.disk_spec.type_id = spec.disk_type
+    return [disk]
+
+
+def _placeholder_value(context: Context, ref: Ref) -> str:
+    return reserved_address(context, ref) if ref.kind is Kind.INTERNAL_ADDRESS else context.ids[ref]
+
+
+def _metadata_options(token_forms: tuple[str, ...]) -> api.MetadataOptions:
+    """The agent asks in Google's form, cloud-init in Amazon's first; Amazon's second form is not needed."""
+    option = {True: api.MetadataOption.ENABLED, False: api.MetadataOption.DISABLED}
+    return api.MetadataOptions(
+        gce_http_endpoint=option[True],
+        aws_v1_http_endpoint=option[True],
+        gce_http_token=option["gce" in token_forms],
+        aws_v1_http_token=option["aws" in token_forms],
+    )
+
+
+def _read_token_forms(options: api.MetadataOptions) -> tuple[str, ...]:
+    """A form that was not disabled counts as enabled: the API does not say what the default is."""
+    forms = {"gce": options.gce_http_token, "aws": options.aws_v1_http_token}
+    return tuple(name for name, option in forms.items() if option != api.MetadataOption.DISABLED)

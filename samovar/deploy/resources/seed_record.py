@@ -1,0 +1,132 @@
+"""Seed records: each tells the machines of a group, by Lockbox, whether their data disk got its rows.
+
+A record is a secret that hides nothing. It has one id as long as the data lives, so that the metadata of machines do
+not change when the answer does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
+from yandex.cloud.lockbox.v1.secret_pb2 import Secret
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from samovar.cloud.labels import DISK, RECORD, is_of
+from samovar.cloud.session import Session
+from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started
+from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource
+from samovar.deploy.resources.secret import SecretWithReaders, create_secret, list_secrets, protect_secret, set_readers
+
+SEEDED = "seeded"
+YES, NO = "yes", "no"
+
+
+@dataclass(frozen=True)
+class SeedRecord(Protectable):
+    """Whether a data disk got its rows. It is kept apart from the disk: an empty disk is a loss from then on.
+
+    `disk` is the one that it is about: another one in its place means that the first one is lost, whatever was on it.
+    `seeded` becomes true once the group was healthy with its disk, and stays true while the data lives.
+    """
+
+    KIND = Kind.SEED_RECORD
+    CREATE_ONLY = frozenset({"seeded"})
+    KEPT_ON_DESTROY = True
+    IRREPLACEABLE = True
+
+    readers: tuple[str, ...]
+    disk: str
+    seeded: bool = False
+
+    def refs(self) -> Iterator[Ref]:
+        yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.readers)
+        if self.disk:
+            yield Ref(Kind.DISK, self.disk)
+
+
+class SeedRecordHandler(Handler[SeedRecord, SecretWithReaders]):
+    """Creates seed records. The answer stands in the version's description as well: the tool reads no payload."""
+
+    KIND = Kind.SEED_RECORD
+    NAMESPACE = Kind.SECRET
+
+    def list(self, session: Session) -> list[SecretWithReaders]:
+        return list_secrets(session, lambda labels: RECORD in labels)
+
+    def read(self, record: SecretWithReaders, index: IdIndex) -> SeedRecord:
+        return SeedRecord(
+            readers=tuple(sorted(map(index.name_of, record.readers))),
+            disk=index.name_of(record.labels[DISK]) if DISK in record.labels else "",
+            seeded=not is_unseeded(record.message),
+            deletion_protection=record.message.deletion_protection,
+        )
+
+    def create(self, context: Context, resource: Resource[SeedRecord]) -> Started:
+        request = rpc.CreateSecretRequest(
+            folder_id=context.session.folder_id,
+            name=resource.name,
+            description="whether the data disk of this group got its rows",
+            labels=_labels(context, resource),
+            deletion_protection=resource.spec.deletion_protection,
+            version_description=NO,
+            version_payload_entries=[_payload(NO)],
+        )
+        return create_secret(context, resource, request, resource.spec.readers)
+
+    def update(
+        self, context: Context, existing: Existing[SeedRecord], desired: Resource[SeedRecord], fields: tuple[str, ...]
+    ) -> Started:
+        if "deletion_protection" in fields:
+            protect_secret(context, existing, on=desired.spec.deletion_protection)
+        if "disk" in fields:
+            _change_disk(context, existing, desired)
+        return Started(existing.id, set_readers(context, existing.id, desired.spec.readers))
+
+    def delete(self, session: Session, existing: Existing[SeedRecord]) -> Operation:
+        return session.client(SecretServiceStub).Delete(rpc.DeleteSecretRequest(secret_id=existing.id))
+
+
+def seed_record_name(environment: str, group: str) -> str:
+    """Return the name of the record of a group's data disk."""
+    return f"{environment}-{group}-seeded"
+
+
+def unseeded_records(session: Session, environment: str) -> list[Secret]:
+    """Return the environment's records that do not say `yes`."""
+    request = rpc.ListSecretsRequest(folder_id=session.folder_id)
+    secrets = session.list(session.client(SecretServiceStub).List, request, lambda page: page.secrets)
+    ours = (secret for secret in secrets if RECORD in secret.labels and is_of(secret.labels, environment))
+    return [secret for secret in ours if is_unseeded(secret)]
+
+
+def is_unseeded(secret: Secret) -> bool:
+    """Return whether the record says that the disk has no rows yet."""
+    return secret.current_version.description != YES
+
+
+def record_seeded(session: Session, secret_id: str, name: str) -> None:
+    """Record for good that the disk has rows."""
+    request = rpc.AddVersionRequest(secret_id=secret_id, description=YES, payload_entries=[_payload(YES)])
+    session.finish(session.client(SecretServiceStub).AddVersion(request), what=f"{name}: {YES}")
+
+
+def _labels(context: Context, resource: Resource[SeedRecord]) -> dict[str, str]:
+    return {**context.labels(resource), RECORD: SEEDED, DISK: context.id(Kind.DISK, resource.spec.disk)}
+
+
+def _change_disk(context: Context, existing: Existing[SeedRecord], desired: Resource[SeedRecord]) -> None:
+    """Another disk has taken the place of the recorded one, which may have had rows: so the record says `yes`."""
+    if existing.spec.disk and not existing.spec.seeded:
+        record_seeded(context.session, existing.id, existing.name)
+    mask = FieldMask(paths=["labels"])
+    request = rpc.UpdateSecretRequest(secret_id=existing.id, update_mask=mask, labels=_labels(context, desired))
+    operation = context.session.client(SecretServiceStub).Update(request)
+    context.session.finish(operation, what=f"update {existing.ref}")
+
+
+def _payload(answer: str) -> rpc.PayloadEntryChange:
+    return rpc.PayloadEntryChange(key=SEEDED, text_value=answer)
