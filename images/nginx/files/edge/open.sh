@@ -1,11 +1,13 @@
 #!/bin/bash
 # Lets the other edges in once this one serves by itself and has /long_dummy at hand, so that a hand-over finds a warm
 # cache. What does not exist needs no warming; after a minute without luck it is the peers' turn to judge.
-set -u
+set -eu
+rm -f /run/edge-leaving
+nft --file /etc/samovar/clients.nft
 peer=http://127.0.0.1:8082
 end=$((SECONDS + 60))
 while ((SECONDS < end)); do
-	status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time $((end - SECONDS)) "$peer/long_dummy")
+	status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time $((end - SECONDS)) "$peer/long_dummy") || true
 	[[ $status != 000 && $status != 5?? ]] && break
 	sleep 0.5
 done
