@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from samovar.cli.context import Tool, output_option, pass_tool
-from samovar.core.output import Format, show, table, talk
+from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
     from samovar.cloud.local_admin import Host
@@ -51,7 +51,9 @@ def up(tool: Tool, quotas: str | None, machines: str | None, speed: float | None
     chosen = {"--quotas": quotas, "--machines": machines, "--speed": speed}
     options = [text for name, value in chosen.items() if value is not None for text in (name, str(value))]
     daemon = start(tool.home, options) if options else find_or_start(tool.home)
-    talk().say(f"the local cloud answers at {daemon.grpc} (gRPC) and {daemon.rest} (REST), pid {daemon.pid}")
+    stderr_reporter().info(
+        f"the local cloud answers at {daemon.grpc} (gRPC) and {daemon.rest} (REST), pid {daemon.pid}"
+    )
 
 
 @cloud.command()
@@ -62,9 +64,9 @@ def down(tool: Tool) -> None:
 
     daemon = find(tool.home)
     if daemon is None and not is_on_host(tool.home):
-        talk().say(f"no local cloud runs in {tool.home}")
+        stderr_reporter().info(f"no local cloud runs in {tool.home}")
         return
-    with talk().step("local cloud down"):
+    with stderr_reporter().step("local cloud down"):
         if daemon:
             _asked(tool, daemon, lambda host: host.shutdown(timeout=ANSWERS))
             wait_until_gone(daemon)
@@ -122,7 +124,7 @@ def env(tool: Tool, auth: str) -> None:
 def kill(tool: Tool, machine: str) -> None:
     """Cut the power of MACHINE, given by id, by name (dev-nginx-1), or by a hostname that only one has."""
     killed = _host(tool).kill(machine)
-    talk().say(f"{killed.name} ({killed.id}) lost its power")
+    stderr_reporter().info(f"{killed.name} ({killed.id}) lost its power")
 
 
 def _running(tool: Tool, daemon: Daemon) -> dict[str, Any]:

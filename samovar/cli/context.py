@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 
 from samovar.core.errors import ExitCode, SamovarError
-from samovar.core.output import Format, talk
+from samovar.core.output import Format, stderr_reporter
 
 if TYPE_CHECKING:
     from samovar.cloud.session import Session
@@ -55,7 +55,7 @@ class Tool:
     def name_project(self) -> None:
         """Say which project is about to be changed, unless it is the checkout that cli.py stands in."""
         if self.project.folder != self.choice.checkout:
-            talk().say(f"project: {self.project.folder}")
+            stderr_reporter().info(f"project: {self.project.folder}")
 
     def session(self, cloud: str) -> Session:
         """A session with that cloud; the local one is started if need be."""
@@ -68,7 +68,7 @@ class Tool:
         """After an interrupt: nothing that was waited for goes on in the cloud where it can be stopped there."""
         for session in self.sessions:
             for what, outcome in session.cancel_awaited().items():
-                talk().say(f"{what}: {outcome}")
+                stderr_reporter().info(f"{what}: {outcome}")
 
     def open(self, name: str) -> tuple[Environment, Session]:
         """An environment, and a session with the cloud that it lives in."""
@@ -83,8 +83,10 @@ class Tool:
         session = self.session(environment.cloud)
         if lines := check_folder(session, environment):
             file = self.project.envs / environment.name / FILE
-            talk().say(f"warning: {file} does not say where it belongs, and any credentials will do; add these lines:")
-            talk().say("\n".join(lines))
+            stderr_reporter().info(
+                f"warning: {file} does not say where it belongs, and any credentials will do; add these lines:"
+            )
+            stderr_reporter().info("\n".join(lines))
         return session
 
     def environment(self, name: str) -> Environment:

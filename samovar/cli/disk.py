@@ -8,7 +8,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, agree, environment_argument, output_option, pass_tool, yes_option
 from samovar.core.errors import ConfigError
-from samovar.core.output import Format, show, table, talk
+from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,10 +58,10 @@ def snapshot(tool: Tool, env: str, group: str | None, name: str | None, timeout:
     names = [name] if name else _names(environment, group)
     for each in _chosen(env, data_disks(session, env), names):
         taken, operation = begin_snapshot(session, env, each)
-        talk().say(f"{taken}: {operation.description}")
-        with talk().step(f"snapshot {taken}"):
+        stderr_reporter().info(f"{taken}: {operation.description}")
+        with stderr_reporter().step(f"snapshot {taken}"):
             done = session.finish(operation, what=f"snapshot {taken}", timeout=timeout)
-        talk().say(f"{taken}: {done.description}")
+        stderr_reporter().info(f"{taken}: {done.description}")
         click.echo(taken)
 
 
@@ -85,8 +85,8 @@ def restore(tool: Tool, env: str, snapshot: str, *, yes: bool) -> None:
     found = find_snapshot(session, env, snapshot)
     agree(f"Put a disk made from {found.name} in the place of the data disk of {env}?", yes=yes)
     with locked(session, env):
-        put_in_place(session, environment, found, talk())
-    talk().say(f"now: ./cli.py rollout {env}")
+        put_in_place(session, environment, found, stderr_reporter())
+    stderr_reporter().info(f"now: ./cli.py rollout {env}")
 
 
 @disk.command()

@@ -10,7 +10,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, agree, environment_argument, output_option, pass_tool, yes_option
 from samovar.cli.load import HIGHEST_RATE, PROFILES, planned
-from samovar.core.output import Format, show, table, talk
+from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -161,7 +161,7 @@ def _drill(
     load = planned(session, environment, status, seconds=LONGEST, **asked)
     broken = breaking(Place(environment, session, status, load.targets))
     agree(f"{context.info_name} {', '.join(broken.machines)} of {environment.name}?", yes=yes)
-    found = run_drill(session, environment, load, broken, talk(), timeout=timeout).to_json()
+    found = run_drill(session, environment, load, broken, stderr_reporter(), timeout=timeout).to_json()
     show(found, fmt, _tables(found))
 
 

@@ -18,7 +18,7 @@ from samovar.cli.context import (
     pass_tool,
     yes_option,
 )
-from samovar.core.output import Format, show, table, talk
+from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -55,7 +55,7 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
     environment, session = tool.open(env)
     prepared = prepare(session, environment)
     for text in prepared.warnings:
-        talk().say(text)
+        stderr_reporter().info(text)
     show(prepared.plan.to_json(), fmt, _plan_table(prepared.plan))
 
 
@@ -78,7 +78,7 @@ def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
         check_deletions(prepared.plan)
         if prepared.plan.all_steps:
             agree(_question(prepared.plan), yes=yes, irreversible=bool(irreplaceable(prepared.plan)))
-        done = roll_out(session, environment, prepared, talk(), timeout=timeout)
+        done = roll_out(session, environment, prepared, stderr_reporter(), timeout=timeout)
     for _, url in done.endpoints:
         click.echo(url)
 
@@ -114,12 +114,12 @@ def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data
         prepared = prepare_destruction(session, environment, delete_data=delete_data, keep_address=keep_address)
         _tell(prepared.plan)
         for kept in prepared.kept:
-            talk().say(f"keep {kept.ref} ({kept.id})")
+            stderr_reporter().info(f"keep {kept.ref} ({kept.id})")
         for taken in snapshots(session, env):
-            talk().say(f"keep snapshot {taken.name} ({taken.id})")
+            stderr_reporter().info(f"keep snapshot {taken.name} ({taken.id})")
         if prepared.plan.all_steps:
             sure()
-            tear_down(session, prepared, talk())
+            tear_down(session, prepared, stderr_reporter())
 
 
 def _consent(env: str, confirm: str | None, *, yes: bool, delete_data: bool) -> Callable[[], None]:
@@ -137,10 +137,10 @@ def _question(the_plan: Plan) -> str:
 
 
 def _tell(the_plan: Plan) -> None:
-    """The plan as talk: it is not what these commands are asked for."""
+    """The plan as reporter: it is not what these commands are asked for."""
     for step in the_plan.all_steps:
-        talk().say(f"{step.action} {step.ref}: {step.reason}")
-    talk().say(the_plan.summary())
+        stderr_reporter().info(f"{step.action} {step.ref}: {step.reason}")
+    stderr_reporter().info(the_plan.summary())
 
 
 def _plan_table(the_plan: Plan) -> list[RenderableType]:

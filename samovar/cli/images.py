@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from samovar.cli.context import Tool, agree, cloud_option, output_option, pass_tool, yes_option
-from samovar.core.output import Format, show, table, talk
+from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,11 +83,12 @@ def _bake_here(tool: Tool, session: Session, names: tuple[str, ...], *, force: b
     require_storage(session)
     wanted = full_names(tool.project, names)
     there = published(session)
+    reporter = stderr_reporter()
     lacking = [name for name in wanted if force or refresh or wanted[name] not in {image.name for image in there}]
-    baked = bake_local(tool.project, lacking, talk=talk(), force=force, refresh=refresh) if lacking else ()
+    baked = bake_local(tool.project, lacking, reporter=reporter, force=force, refresh=refresh) if lacking else ()
     missing = [image for image in baked if to_publish(image, there, force=force, refresh=refresh)]
     for image in missing:
-        with talk().step(f"publish {image.full_name}"):
+        with reporter.step(f"publish {image.full_name}"):
             publish(session, image)
     if not missing:
         _nothing_to_do(wanted.values())
@@ -99,12 +100,14 @@ def _bake_there(
     from samovar.images.listing import full_names
     from samovar.images.packer.builder import bake_packer
 
-    if not bake_packer(session, tool.project, names, talk=talk(), ssh_from=ssh_from, force=force, refresh=refresh):
+    if not bake_packer(
+        session, tool.project, names, reporter=stderr_reporter(), ssh_from=ssh_from, force=force, refresh=refresh
+    ):
         _nothing_to_do(full_names(tool.project, names).values())
 
 
 def _nothing_to_do(names: Iterable[str]) -> None:
-    talk().say(f"nothing to do: {', '.join(names)} are baked and published")
+    stderr_reporter().info(f"nothing to do: {', '.join(names)} are baked and published")
 
 
 def _print_template(tool: Tool, session: Session, names: tuple[str, ...]) -> None:
@@ -142,13 +145,13 @@ def _prune(tool: Tool, session: Session, *, yes: bool) -> None:
     tool.name_project()
     found = unused(session, tool.project)
     for image in found:
-        talk().say(f"delete {image.name}, {image.size // MIB} MiB")
+        stderr_reporter().info(f"delete {image.name}, {image.size // MIB} MiB")
     if not found:
-        talk().say("nothing to do: every published image is current or in use")
+        stderr_reporter().info("nothing to do: every published image is current or in use")
         return
     agree(f"Delete {len(found)} images?", yes=yes, irreversible=True)
     for image in found:
-        with talk().step(f"delete {image.name}"):
+        with stderr_reporter().step(f"delete {image.name}"):
             delete(session, image)
 
 

@@ -12,7 +12,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, environment_argument, output_option, pass_tool
 from samovar.core.errors import ConfigError, ExitCode
-from samovar.core.output import Format, show, table, talk
+from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -73,9 +73,9 @@ def load(tool: Tool, /, env: str, folder: Path | None, fmt: Format, **asked: Any
     environment, session = tool.open(env)
     report = _send(environment, planned(session, environment, inspect(session, environment), **asked))
     if folder:
-        talk().say(f"report: {write_page(report, folder)}")
+        stderr_reporter().info(f"report: {write_page(report, folder)}")
     show(report.to_json(), fmt, _tables(report))
-    return ExitCode.OK if report.holds else ExitCode.UNKEPT
+    return ExitCode.OK if report.holds else ExitCode.SLO_VIOLATED
 
 
 def planned(
@@ -115,12 +115,12 @@ def _send(environment: Environment, planned: Load) -> Report:
     from samovar.load.progress import send_and_tell
     from samovar.load.report import report
 
-    said = talk()
+    said = stderr_reporter()
     with said.step(f"{planned.rate:g} requests a second to {environment.name} for {planned.seconds:g} s"):
         run = asyncio.run(send_and_tell(planned, said))
     found = report(environment.name, planned, run)
     for warning in found.warnings:
-        said.say(f"warning: {warning}")
+        said.info(f"warning: {warning}")
     return found
 
 

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -202,22 +201,3 @@ class Session:
 
     def _rest(self, service: str) -> Rest:
         return Rest(self._addresses[service], ca=self.access.ca, token=self.access.token)
-
-
-def side_by_side(*calls: Callable[[], T]) -> list[T]:
-    """The results of calls that do not wait for each other, in their order; the first failure is raised.
-
-    The threads are daemons: Ctrl-C ends the command at once, whatever they are waiting for.
-    """
-    futures: list[Future[T]] = []
-    for call in calls:
-        futures.append(Future())
-        threading.Thread(target=_fulfil, args=(futures[-1], call), daemon=True).start()
-    return [future.result() for future in futures]
-
-
-def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
-    try:
-        future.set_result(call())
-    except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
-        future.set_exception(error)

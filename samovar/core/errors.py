@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     UNHEALTHY = 8, "`status --exit-code` found something that is not healthy"
     DECLINED = 9, "you answered no; nothing was done"
     BUSY = 10, "another rollout of the environment, or another daemon of the home, is at it; the message names it"
-    UNKEPT = 11, "a load or a drill found that the service did not keep its terms"
+    SLO_VIOLATED = 11, "a load or a drill found that the service did not keep its terms"
     REFUSED = 12, "it cannot be undone, and was not confirmed, or `deletion_protection` forbids it; nothing was done"
     INTERRUPTED = 130, "Ctrl-C; run the command again: it goes on from what is there"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.locking import exclusive
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.paths import cache_dir
 from samovar.core.process import run
 
@@ -57,7 +57,7 @@ def built(tool: GoTool) -> bool:
     return tool.program.exists()
 
 
-def build(tool: GoTool, talk: Talk) -> Path:
+def build(tool: GoTool, reporter: Reporter) -> Path:
     """Builds it unless it is there, and returns where it is. Raises HostError, ProcessFailed."""
     if built(tool):
         return tool.program
@@ -65,7 +65,7 @@ def build(tool: GoTool, talk: Talk) -> Path:
     # Two that build at once would work twice: the second one waits, and finds it built.
     with exclusive(tool.folder.parent / f"{tool.module}.lock", timeout=TIMEOUT):
         if not built(tool):
-            with talk.step(f"{tool.module}: built from its pinned source, a few minutes the first time"):
+            with reporter.step(f"{tool.module}: built from its pinned source, a few minutes the first time"):
                 _build(tool)
     return tool.program
 

@@ -1,6 +1,7 @@
-"""The one way to show things: data on stdout, talk on stderr; a terminal is told apart from a pipe by type, not by ifs.
+"""The one way to show things: data on stdout, messages on stderr.
 
-Data is shown as a table for people or as JSON or YAML for programs; both come from the same value.
+Data is shown as a table for people or as JSON or YAML for programs; both come from the same value. A terminal and a
+pipe have a reporter each.
 """
 
 from __future__ import annotations
@@ -19,38 +20,38 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-PIPE_WIDTH = 10_000  # off a terminal nothing is cut
+PIPE_WIDTH = 10_000  # nothing is cut in a pipe
 SECONDS_A_LINE = 10.0
-"""Between two lines of a log that tell how the same thing stands."""
+"""The least time between two lines of a log on the progress of one step."""
 
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[ -/]*[0-~])")
-"""Of a terminal (ECMA-48): control sequences, such as colours, operating system commands, and the shorter ones."""
+"""The escape sequences of a terminal (ECMA-48): control sequences, such as colours, OS commands, shorter ones."""
 
 
 class Format(StrEnum):
-    """How data is shown."""
+    """The formats in which data is shown."""
 
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"
 
 
-class Talk(Protocol):
-    """What a command says while it works, on stderr."""
+class Reporter(Protocol):
+    """Reports on stderr what a command does."""
 
-    def say(self, message: str) -> None:
-        """One line."""
+    def info(self, message: str) -> None:
+        """Report one line."""
 
     def step(self, name: str) -> Any:
-        """A context: the step is shown as it runs, and at its end with its seconds."""
+        """Return a context that shows the step while it runs, and at its end with its seconds."""
 
-    def now(self, state: str) -> None:
-        """How the step that runs stands; told often, shown as often as it can be read."""
+    def progress(self, state: str) -> None:
+        """Report the state of the running step. It may be called often, and shows what can be read."""
 
 
 def printable(text: str) -> str:
-    """`text` without what a terminal would obey: what a machine or a cloud says must not move the cursor.
+    """Return `text` without what a terminal would obey: text of a machine or a cloud must not move the cursor.
 
     Escape sequences go, line breaks and tabs stay, and any other character that does not print is shown by its number.
     """
@@ -62,31 +63,31 @@ def _shown(letter: str) -> str:
     return letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode()
 
 
-class PlainTalk:
-    """Off a terminal: one plain line an event, so that a log reads well."""
+class PlainReporter:
+    """Writes one plain line an event, for logs and pipes."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._last_line = time.monotonic()
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         sys.stderr.write(f"{printable(message)}\n")  # at once: steps run side by side
         sys.stderr.flush()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         began = time.monotonic()
-        self.say(f"{name} ...")
+        self.info(f"{name} ...")
         yield
-        self.say(f"{name}: done in {time.monotonic() - began:.1f} s")
+        self.info(f"{name}: done in {time.monotonic() - began:.1f} s")
 
-    def now(self, state: str) -> None:
-        if time.monotonic() - self._told >= SECONDS_A_LINE:
-            self._told = time.monotonic()
-            self.say(state)
+    def progress(self, state: str) -> None:
+        if time.monotonic() - self._last_line >= SECONDS_A_LINE:
+            self._last_line = time.monotonic()
+            self.info(state)
 
 
-class TerminalTalk:
-    """On a terminal: a spinner while a step runs, a line with its seconds once it is done."""
+class TerminalReporter:
+    """Shows a spinner while a step runs, and a line with its seconds once it is done."""
 
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415 - not needed for --help
@@ -96,7 +97,7 @@ class TerminalTalk:
         self._status: Any = None
         self._state = ""
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         self._console.print(printable(message), markup=False)
 
     @contextmanager
@@ -112,7 +113,7 @@ class TerminalTalk:
             self._refresh()
         self._console.print(f"[green]✔[/] {name} [dim]{time.monotonic() - began:.1f} s[/]")
 
-    def now(self, state: str) -> None:
+    def progress(self, state: str) -> None:
         self._state = state
         self._refresh()
 
@@ -128,7 +129,7 @@ class TerminalTalk:
             self._status.update(self._shown())
 
     def _shown(self) -> Text:
-        """On one line, whatever runs: a line that is drawn anew must not wrap."""
+        """The state fits on one line: a line that is drawn anew must not wrap."""
         from rich.text import Text  # noqa: PLC0415 - not needed for --help
 
         names = ", ".join(self._running)
@@ -137,13 +138,13 @@ class TerminalTalk:
         return shown
 
 
-def talk() -> Talk:
-    """The talk that fits where stderr goes."""
-    return TerminalTalk() if sys.stderr.isatty() else PlainTalk()
+def stderr_reporter() -> Reporter:
+    """Return the reporter that fits where stderr goes."""
+    return TerminalReporter() if sys.stderr.isatty() else PlainReporter()
 
 
 def show(value: Mapping[str, Any], fmt: Format, table: Iterable[RenderableType] = ()) -> None:
-    """Writes `value` to stdout: as JSON or YAML whole, or by its `table` for people."""
+    """Write `value` to stdout: as JSON or YAML, or as its `table` for people."""
     if fmt is Format.JSON:
         print(json.dumps(value, indent=2, ensure_ascii=False))
     elif fmt is Format.YAML:
@@ -164,7 +165,7 @@ def _plain(part: RenderableType) -> RenderableType:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> RenderableType:
-    """A plain table that keeps each row on one line, also in a pipe."""
+    """Return a plain table that keeps each row on one line, also in a pipe."""
     from rich.table import Table  # noqa: PLC0415 - not needed for --help
     from rich.text import Text  # noqa: PLC0415
 

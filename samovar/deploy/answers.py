@@ -12,9 +12,10 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
-from samovar.cloud.session import Session, side_by_side
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import WaitTimeout
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.status import Status
 
@@ -32,11 +33,11 @@ def with_answers(session: Session, status: Status) -> Status:
     routed = session.host.addresses() if session.host and urls else None
     if session.host and routed is None:
         return status
-    found = side_by_side(*(partial(_problem, url, routed) for url in urls))
+    found = run_concurrently(*(partial(_problem, url, routed) for url in urls))
     return replace(status, unanswered=tuple(pair for pair in zip(urls, found, strict=True) if pair[1]))
 
 
-def when_answered(session: Session, status: Status, talk: Talk) -> Status:
+def when_answered(session: Session, status: Status, reporter: Reporter) -> Status:
     """Waits until the addresses of a healthy environment answer. Raises WaitTimeout with what is wrong.
 
     Where the host is not ours, this one may lie in a closed network: then it is only said.
@@ -54,7 +55,7 @@ def when_answered(session: Session, status: Status, talk: Talk) -> Status:
     except WaitTimeout:
         if session.host:
             raise
-    talk.say(f"warning: {_text(found)}; where users are it may")
+    reporter.info(f"warning: {_text(found)}; where users are it may")
     return found
 
 

@@ -10,8 +10,9 @@ from functools import partial
 
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.cloud.session import Session, side_by_side
-from samovar.core.output import Talk
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
+from samovar.core.output import Reporter
 from samovar.deploy.plan import Plan, Step, stages
 from samovar.deploy.resources.handler import Context, Started
 from samovar.deploy.resources.registry import HANDLERS
@@ -20,22 +21,22 @@ from samovar.deploy.resources.resource import Kind, Observed, Ref
 DELETE_TIMEOUT = 600.0
 
 
-def apply(session: Session, plan: Plan, observed: Observed, talk: Talk) -> dict[Ref, Operation]:
+def apply(session: Session, plan: Plan, observed: Observed, reporter: Reporter) -> dict[Ref, Operation]:
     """Carry out the steps before the wait. Returns the operations of instance groups, which go on meanwhile."""
     context = Context(session, plan.environment, observed.ids(), dict(observed.images))
-    return _carry_out(context, plan.steps, talk)
+    return _carry_out(context, plan.steps, reporter)
 
 
-def clean_up(session: Session, plan: Plan, observed: Observed, talk: Talk) -> None:
+def clean_up(session: Session, plan: Plan, observed: Observed, reporter: Reporter) -> None:
     """Carry out the deletions after the wait, when the machines that took over are healthy."""
     context = Context(session, plan.environment, observed.ids(), dict(observed.images))
-    _carry_out(context, plan.cleanup, talk)
+    _carry_out(context, plan.cleanup, reporter)
 
 
-def _carry_out(context: Context, steps: Iterable[Step], talk: Talk) -> dict[Ref, Operation]:
+def _carry_out(context: Context, steps: Iterable[Step], reporter: Reporter) -> dict[Ref, Operation]:
     running: dict[Ref, Operation] = {}
     for stage in stages(steps):
-        results = side_by_side(*(partial(_run_step, context, step, talk) for step in stage))
+        results = run_concurrently(*(partial(_run_step, context, step, reporter) for step in stage))
         for step, result in zip(stage, results, strict=True):
             if result is None:
                 continue
@@ -45,12 +46,12 @@ def _carry_out(context: Context, steps: Iterable[Step], talk: Talk) -> dict[Ref,
     return running
 
 
-def _run_step(context: Context, step: Step, talk: Talk) -> Started | None:
+def _run_step(context: Context, step: Step, reporter: Reporter) -> Started | None:
     """Start the step and wait for it, but for an instance group that is created or updated: that one goes on."""
     title = f"{step.action} {step.ref}"
     if step.desired and step.ref.kind is Kind.INSTANCE_GROUP:
         return _start_change(context, step)
-    with talk.step(title):
+    with reporter.step(title):
         if step.desired:
             started = _start_change(context, step)
             context.session.finish(started.operation, what=title)

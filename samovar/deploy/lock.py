@@ -30,7 +30,7 @@ from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import MANAGED_BY, SAMOVAR
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ExitCode, SamovarError
-from samovar.core.output import talk
+from samovar.core.output import stderr_reporter
 from samovar.core.process_identity import has_ended, process_identity
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lease import Lease, LockLost
@@ -121,7 +121,7 @@ def _watch(session: Session, environment: str, found: Lock, lifetime: float) -> 
             raise _held(environment, now)
         return now is None or time.monotonic() - began >= enough or Pending("not renewed")
 
-    with talk().step(f"see whether {found.holder}, who locked {environment}, is still there"):
+    with stderr_reporter().step(f"see whether {found.holder}, who locked {environment}, is still there"):
         wait_for(f"the lock of {environment}", probe, timeout=enough + 30, interval=lifetime / 20)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from samovar.cloud.labels import ENV, GROUP, is_of
-from samovar.cloud.session import Session, side_by_side
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.deploy import placeholders
 from samovar.deploy.resources.handler import Handler, IdIndex, Labelled, MessageT, SpecT
 from samovar.deploy.resources.registry import HANDLERS
@@ -15,7 +16,7 @@ from samovar.images.publish import published
 
 def observe(session: Session, environment: str) -> Observed:
     """Return the resources of the environment, and the images that the tool published."""
-    images, *listed = side_by_side(
+    images, *listed = run_concurrently(
         lambda: list(published(session)), *(partial(handler.list, session) for handler in HANDLERS.values())
     )
     messages = [(kind, message) for kind, page in zip(HANDLERS, listed, strict=True) for message in page]

@@ -20,7 +20,8 @@ from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2_grpc import 
 
 from samovar.cloud.labels import GROUP
 from samovar.cloud.local_admin import machines_of
-from samovar.cloud.session import Session, side_by_side
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.deploy.console import last_word
 from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.instance_group import InstanceGroupHandler
@@ -52,14 +53,14 @@ class _Around:
 
 def inspect(session: Session, environment: Environment) -> Status:
     """The status of every group of the environment's file; one that the cloud does not have yet has no machines."""
-    groups, balancers, around = side_by_side(
+    groups, balancers, around = run_concurrently(
         partial(list_owned, InstanceGroupHandler(), session, environment.name),
         partial(list_owned, LoadBalancerHandler(), session, environment.name),
         partial(_around, session),
     )
     by_name = {message.labels[GROUP]: message for message in groups}
     before = {message.labels[GROUP]: message for message in balancers}
-    found = side_by_side(
+    found = run_concurrently(
         *(
             partial(_group, session, group.name, group.size, by_name.get(group.name), before.get(group.name), around)
             for group in environment.groups
@@ -69,7 +70,7 @@ def inspect(session: Session, environment: Environment) -> Status:
 
 
 def _around(session: Session) -> Any:
-    images, found_disks, found_instances, host = side_by_side(
+    images, found_disks, found_instances, host = run_concurrently(
         lambda: {image.id: image.name for image in published(session)},
         partial(_disks, session),
         partial(_instances, session),
@@ -105,14 +106,14 @@ def _group(
         return GroupStatus(name, size, None)
     request = groups_rpc.ListInstanceGroupInstancesRequest(instance_group_id=message.id)
     client = session.client(InstanceGroupServiceStub)
-    members, targets = side_by_side(
+    members, targets = run_concurrently(
         partial(session.list, client.ListInstances, request, lambda page: page.instances),
         partial(_targets, session, balancer, message.load_balancer_state.target_group_id),
     )
     balanced = message.HasField("load_balancer_spec")
     machines = [_machine(member, targets if balanced else None, around) for member in members]
     image_id = message.instance_template.boot_disk_spec.disk_spec.image_id
-    heard = side_by_side(*(partial(_heard, session, *pair) for pair in zip(machines, members, strict=True)))
+    heard = run_concurrently(*(partial(_heard, session, *pair) for pair in zip(machines, members, strict=True)))
     return GroupStatus(
         name,
         message.scale_policy.fixed_scale.size,

@@ -21,7 +21,7 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from samovar.cloud.labels import GROUP, of_environment
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.resources.disk import disk_name, replaced_disk_name, restored_disk_name
 from samovar.deploy.snapshots import data_disks
@@ -31,19 +31,21 @@ TIMEOUT = 3600.0
 GIB = 2**30
 
 
-def restore(session: Session, environment: Environment, snapshot: Snapshot, talk: Talk) -> str:
+def restore(session: Session, environment: Environment, snapshot: Snapshot, reporter: Reporter) -> str:
     """Returns the id of the disk that the next rollout attaches. Raises ConfigError, CloudError."""
     group = snapshot.labels.get(GROUP, "")
     size = _checked_size(environment, snapshot)
     named = {disk.name: disk for disk in data_disks(session, environment.name)}
     current, restored = disk_name(environment.name, group), restored_disk_name(environment.name, group)
-    disk = _usable(session, named.get(restored), snapshot, size) or _make(session, environment, snapshot, size, talk)
+    disk = _usable(session, named.get(restored), snapshot, size) or _make(
+        session, environment, snapshot, size, reporter
+    )
     if current in named:
         former = replaced_disk_name(environment.name, group, datetime.now(UTC))
         _rename(session, named[current], former)
-        talk.say(f"{current} ({named[current].id}) is kept as {former}")
+        reporter.info(f"{current} ({named[current].id}) is kept as {former}")
     _rename(session, disk, current)
-    talk.say(f"{current} is {disk.id}, made from {snapshot.name}")
+    reporter.info(f"{current} is {disk.id}, made from {snapshot.name}")
     return disk.id
 
 
@@ -91,7 +93,7 @@ def _made(session: Session, disk_id: str) -> Disk:
     return wait_for(f"disk {disk_id}", probe, timeout=TIMEOUT)
 
 
-def _make(session: Session, environment: Environment, snapshot: Snapshot, size: int, talk: Talk) -> Disk:
+def _make(session: Session, environment: Environment, snapshot: Snapshot, size: int, reporter: Reporter) -> Disk:
     group = snapshot.labels.get(GROUP, "")
     request = CreateDiskRequest(
         folder_id=session.folder_id,
@@ -102,7 +104,7 @@ def _make(session: Session, environment: Environment, snapshot: Snapshot, size: 
         size=size,
         snapshot_id=snapshot.id,
     )
-    with talk.step(f"a disk from {snapshot.name}"):
+    with reporter.step(f"a disk from {snapshot.name}"):
         operation = session.client(DiskServiceStub).Create(request)
         done = session.finish(operation, what=f"a disk from {snapshot.name}", timeout=TIMEOUT)
     return Disk.FromString(done.response.value)

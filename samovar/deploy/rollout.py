@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from samovar.cloud.session import Session
 from samovar.cloudinit.metadata import Api
 from samovar.core.errors import CloudError, SamovarError
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.deploy.answers import when_answered
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.collisions import check_free
@@ -97,37 +97,41 @@ def prepare_destruction(
     return Prepared(steps, observed)
 
 
-def roll_out(session: Session, environment: Environment, prepared: Prepared, talk: Talk, *, timeout: float) -> Status:
+def roll_out(
+    session: Session, environment: Environment, prepared: Prepared, reporter: Reporter, *, timeout: float
+) -> Status:
     """Carry the plan out and wait until the environment is healthy, also where the plan is empty.
 
     What is no longer part of the environment goes last: a group under another name, or in other subnets, has then
     taken over. At the end the addresses have to answer.
     """
     try:
-        status = _settled(session, environment, prepared, talk, timeout)
-        clean_up(session, prepared.plan, prepared.observed, talk)
+        status = _settled(session, environment, prepared, reporter, timeout)
+        clean_up(session, prepared.plan, prepared.observed, reporter)
     except BaseException:
         with suppress(SamovarError):
             record(session, inspect(session, environment))
         raise
     for text in record(session, status):
-        talk.say(text)
-    return when_answered(session, status, talk)
+        reporter.info(text)
+    return when_answered(session, status, reporter)
 
 
-def tear_down(session: Session, prepared: Prepared, talk: Talk) -> None:
+def tear_down(session: Session, prepared: Prepared, reporter: Reporter) -> None:
     """Carry a destruction out."""
-    apply(session, prepared.plan, prepared.observed, talk)
-    clean_up(session, prepared.plan, prepared.observed, talk)
+    apply(session, prepared.plan, prepared.observed, reporter)
+    clean_up(session, prepared.plan, prepared.observed, reporter)
 
 
-def _settled(session: Session, environment: Environment, prepared: Prepared, talk: Talk, timeout: float) -> Status:
-    running = apply(session, prepared.plan, prepared.observed, talk)
+def _settled(
+    session: Session, environment: Environment, prepared: Prepared, reporter: Reporter, timeout: float
+) -> Status:
+    running = apply(session, prepared.plan, prepared.observed, reporter)
     status = None if prepared.plan.all_steps else inspect(session, environment)
     if status and status.healthy:
         return status
-    with talk.step(f"{environment.name} gets healthy"):
-        return settle(session, environment, running, talk, timeout=timeout)
+    with reporter.step(f"{environment.name} gets healthy"):
+        return settle(session, environment, running, reporter, timeout=timeout)
 
 
 def _machines_api(session: Session) -> Api | None:

@@ -8,7 +8,8 @@ from functools import partial
 from yandex.cloud.lockbox.v1.secret_pb2 import Secret
 
 from samovar.cloud.labels import GROUP
-from samovar.cloud.session import Session, side_by_side
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import CloudError
 from samovar.deploy.read_status import inspect
 from samovar.deploy.resources.resource import Observed
@@ -24,7 +25,7 @@ def record(session: Session, status: Status) -> tuple[str, ...]:
     except CloudError as error:
         return (f"whether the rows on the data disks are recorded is not known: {error.message}",)
     healthy = {group.name for group in status.groups if group.healthy}
-    texts = side_by_side(*(partial(_record, session, secret, healthy) for secret in missing))
+    texts = run_concurrently(*(partial(_record, session, secret, healthy) for secret in missing))
     return tuple(text for text in texts if text)
 
 

@@ -23,7 +23,8 @@ from yandex.cloud.compute.v1.snapshot_service_pb2_grpc import SnapshotServiceStu
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.labels import ENV, GROUP, is_of, of_environment
-from samovar.cloud.session import Session, side_by_side
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import ConfigError
 from samovar.deploy.resources.disk import disk_name, snapshot_name
 
@@ -129,7 +130,7 @@ def inventory(session: Session, environment: str) -> DisksJson:
     """All of it, as plain values."""
     disks: Any
     taken: Any
-    disks, taken = side_by_side(lambda: data_disks(session, environment), lambda: snapshots(session, environment))
+    disks, taken = run_concurrently(lambda: data_disks(session, environment), lambda: snapshots(session, environment))
     names = {disk.id: disk.name for disk in disks}
     return {
         "environment": environment,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import inspect
 from samovar.deploy.resources.resource import Ref
@@ -22,7 +22,7 @@ def settle(
     session: Session,
     environment: Environment,
     running: Mapping[Ref, Operation],
-    talk: Talk,
+    reporter: Reporter,
     *,
     timeout: float = TIMEOUT,
 ) -> Status:
@@ -49,7 +49,7 @@ def settle(
             return status
         seen = seen or f"{', '.join(map(str, open_operations))}: still being worked on"
         if seen != told:
-            talk.say(f"  {seen}")
+            reporter.info(f"  {seen}")
             told = seen
         return Pending(seen)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from samovar.cloud.local_admin import Host
-from samovar.cloud.session import Session, side_by_side
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import ConfigError
 from samovar.deploy.console import machine_id
 from samovar.deploy.resources.resource import group_resource_name
@@ -100,6 +101,6 @@ def _each(
     ids = [machine_id(session, environment.name, machine) for machine in machines]
 
     async def act() -> None:
-        await asyncio.to_thread(side_by_side, *(partial(do, found) for found in ids))
+        await asyncio.to_thread(run_concurrently, *(partial(do, found) for found in ids))
 
     return act

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from samovar.cloud.local_admin import Host
-from samovar.cloud.session import Session, side_by_side
-from samovar.core.output import Talk
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
+from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import inspect
 from samovar.drills.faults import Break
@@ -35,7 +36,7 @@ class Recovery:
     whole: float
 
 
-def recovery(look: Callable[[], Look], before: Look, began: float, timeout: float, talk: Talk) -> Recovery:
+def recovery(look: Callable[[], Look], before: Look, began: float, timeout: float, reporter: Reporter) -> Recovery:
     """Looks again and again, at most `timeout` seconds for each of the two. Raises WaitTimeout."""
 
     def gone() -> bool | Pending:
@@ -44,7 +45,7 @@ def recovery(look: Callable[[], Look], before: Look, began: float, timeout: floa
 
     wait_for("the loss is noticed", gone, timeout=timeout, interval=0.1, ceiling=0.25)
     noticed = time.monotonic() - began
-    with talk.step("it gets whole"):
+    with reporter.step("it gets whole"):
         steady = _Steady(before)
         since = wait_for(
             "it is whole again", lambda: steady.see(look(), time.monotonic()), timeout=timeout, ceiling=0.25
@@ -87,4 +88,4 @@ def _processes(host: Host, broken: Break) -> frozenset[tuple[str, int]]:
     def pids(machine: str) -> set[tuple[str, int]]:
         return {(machine, pid) for pid in host.processes(ids[machine], broken.unit)}
 
-    return frozenset().union(*side_by_side(*(partial(pids, machine) for machine in ids)))
+    return frozenset().union(*run_concurrently(*(partial(pids, machine) for machine in ids)))

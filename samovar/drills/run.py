@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, WaitTimeout
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.deploy.read_status import inspect
 from samovar.drills.faults import Break
@@ -142,7 +142,7 @@ def failures(outcomes: Sequence[Outcome], broke: float, noticed: float) -> Failu
 
 
 def drill(
-    session: Session, environment: Environment, load: Load, broken: Break, talk: Talk, *, timeout: float
+    session: Session, environment: Environment, load: Load, broken: Break, reporter: Reporter, *, timeout: float
 ) -> DrillReport:
     """Breaks it under that load.
 
@@ -155,11 +155,11 @@ def drill(
 
     async def work(run: Run) -> None:
         await asyncio.sleep(AROUND)
-        broke, recovered = await _broken(session, environment, broken, run, talk, timeout)
+        broke, recovered = await _broken(session, environment, broken, run, reporter, timeout)
         found.append((broke, recovered, await _answered(run, _prompt(load), timeout)))
 
-    with talk.step(f"{load.rate:g} requests a second to {environment.name}"):
-        run = asyncio.run(send_and_tell(load, talk, work))
+    with reporter.step(f"{load.rate:g} requests a second to {environment.name}"):
+        run = asyncio.run(send_and_tell(load, reporter, work))
     broke, recovered, well = found[0]
     return DrillReport(environment.name, broken.what, load, broke, recovered, tuple(run.outcomes), well)
 
@@ -179,7 +179,7 @@ async def _answered(run: Run, endpoints: frozenset[str], timeout: float) -> bool
 
 
 async def _broken(
-    session: Session, environment: Environment, broken: Break, run: Run, talk: Talk, timeout: float
+    session: Session, environment: Environment, broken: Break, run: Run, reporter: Reporter, timeout: float
 ) -> tuple[float, Recovery]:
     """When it was broken, from the start of the load, and what came of it."""
     given_up = threading.Event()
@@ -191,10 +191,10 @@ async def _broken(
 
     before = await asyncio.to_thread(looks)
     began = time.monotonic()
-    watched = asyncio.create_task(asyncio.to_thread(recovery, looks, before, began, timeout, talk))
+    watched = asyncio.create_task(asyncio.to_thread(recovery, looks, before, began, timeout, reporter))
     try:
         await broken.act()
-        talk.say(broken.what)
+        reporter.info(broken.what)
         return began - run.began, await watched
     finally:
         given_up.set()

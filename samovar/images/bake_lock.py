@@ -9,19 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for
 
 PATIENCE = 1800.0
 
 
 @contextmanager
-def bakery_lock(folder: Path, talk: Talk) -> Iterator[None]:
+def bakery_lock(folder: Path, reporter: Reporter) -> Iterator[None]:
     """Holds `folder`/lock, which the kernel frees however we end. Raises WaitTimeout after half an hour."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a+") as file:
         if isinstance(_try(file), Pending):
-            talk.say(f"another bake runs (process {_holder(file)}): waiting for it")
+            reporter.info(f"another bake runs (process {_holder(file)}): waiting for it")
             wait_for("the other bake", lambda: _try(file), timeout=PATIENCE, remedy="see what that process does")
         file.truncate(0)
         file.write(str(os.getpid()))

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from samovar.core.apt_mirrors import sources_for
 from samovar.core.errors import HostError, ProcessFailed
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.paths import PACKAGE, cache_dir
 from samovar.core.process import IN_NAMESPACES, run
 from samovar.images.bake_input import write_spec
@@ -43,7 +43,7 @@ class Oven:
     images: Images
     digests: Mapping[str, str]
     store: Store
-    talk: Talk
+    reporter: Reporter
 
     def bake(self, name: str) -> BakedImage:
         """Raises ProcessFailed with the command that failed, its last lines, and the path of the log.
@@ -73,7 +73,7 @@ class Oven:
 
     def _run(self, image: ImageDefinition, work: Path, log: Path) -> None:
         command = (*IN_NAMESPACES, "bash", BAKE)
-        with Progress(image.name, self.talk) as progress:
+        with Progress(image.name, self.reporter) as progress:
             try:
                 run(command, env=self._environment(image, work), timeout=TIMEOUT, on_line=progress.hear, logfile=log)
             except ProcessFailed as error:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from samovar.core.errors import HostError
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.paths import cache_dir, require_own
 from samovar.images.bake_lock import bakery_lock
 from samovar.images.bake_plan import plan_bake
@@ -27,7 +27,7 @@ LISTS_STAMP = "lists.stamp"
 
 
 def bake_local(
-    project: Project, names: Iterable[str], *, talk: Talk, force: bool = False, refresh: bool = False
+    project: Project, names: Iterable[str], *, reporter: Reporter, force: bool = False, refresh: bool = False
 ) -> tuple[BakedImage, ...]:
     """Bakes what is not baked of the images `names` (none: all) and of their parents; returns the images named.
 
@@ -40,13 +40,13 @@ def bake_local(
     plan = partial(_waves, wanted, images, force=force, refresh=refresh)
     if plan():
         _demand_host()
-        with bakery_lock(cache_dir() / "bake", talk):
+        with bakery_lock(cache_dir() / "bake", reporter):
             _sweep(cache_dir() / "bake")
             if refresh:
                 (cache_dir() / "apt" / LISTS_STAMP).unlink(missing_ok=True)
             # Planned again: what another bake made while we waited is not made twice.
             for wave in plan():
-                bake_wave(wave, Oven(images, digests(images), default_store(), talk).bake)
+                bake_wave(wave, Oven(images, digests(images), default_store(), reporter).bake)
     ready = find_baked(images)
     return tuple(ready[name] for name in wanted)
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from samovar.core.errors import ProcessFailed
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 
 LAST_LINES = 12
 
@@ -21,9 +21,9 @@ class Progress:
     `::exit CODE` is how it ended, where the process that is seen from here has a code of its own.
     """
 
-    def __init__(self, image: str, talk: Talk) -> None:
+    def __init__(self, image: str, reporter: Reporter) -> None:
         self._image = image
-        self._talk = talk
+        self._reporter = reporter
         self._running = ExitStack()
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self.step = "start"
@@ -68,4 +68,4 @@ class Progress:
     def _next(self, step: str) -> None:
         self._running.close()
         self.step = step
-        self._running.enter_context(self._talk.step(f"{self._image}: {step}"))
+        self._running.enter_context(self._reporter.step(f"{self._image}: {step}"))

@@ -12,7 +12,8 @@ from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as 
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
 
-from samovar.cloud.session import Session, side_by_side
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.images.listing import full_names
 from samovar.images.publish import Published, published
 from samovar.project.project import Project
@@ -21,7 +22,7 @@ from samovar.project.project import Project
 def unused(session: Session, project: Project) -> tuple[Published, ...]:
     """Those of former content or former packages that no disk was made from and no instance group makes machines of."""
     current = frozenset(full_names(project, ()).values())
-    used = frozenset().union(*side_by_side(partial(_of_disks, session), partial(_of_groups, session)))
+    used = frozenset().union(*run_concurrently(partial(_of_disks, session), partial(_of_groups, session)))
     return tuple(image for image in published(session) if image.name not in current and image.id not in used)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.load.generator import Load, Run, Watch, send_load
 from samovar.load.results import quantile
 
@@ -12,10 +12,10 @@ LAST = 5.0
 """Seconds that a line tells of."""
 
 
-async def send_and_tell(load: Load, talk: Talk, work: Watch | None = None) -> Run:
+async def send_and_tell(load: Load, reporter: Reporter, work: Watch | None = None) -> Run:
     """Sends the load to its end, or until `work` has ended."""
     run = Run()
-    telling = asyncio.create_task(_tell(run, talk))
+    telling = asyncio.create_task(_tell(run, reporter))
     try:
         await send_load(load, run, work)
     finally:
@@ -23,12 +23,12 @@ async def send_and_tell(load: Load, talk: Talk, work: Watch | None = None) -> Ru
     return run
 
 
-async def _tell(run: Run, talk: Talk) -> None:
+async def _tell(run: Run, reporter: Reporter) -> None:
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(1.0)
         if run.began:
-            talk.now(line(run, loop.time() - run.began))
+            reporter.progress(line(run, loop.time() - run.began))
 
 
 def line(run: Run, now: float) -> str:

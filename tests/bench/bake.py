@@ -22,9 +22,9 @@ from tests.support.checkout import PROJECT, ROOT
 
 BAKE = """
 from samovar.images.local_builder import bake_local
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from tests.support.checkout import PROJECT
-bake_local(PROJECT, [], talk=PlainTalk())
+bake_local(PROJECT, [], reporter=PlainReporter())
 """
 STEP = re.compile(r"(?P<image>\S+): (?P<name>.+?)(?: \.\.\.|: done in [\d.]+ s)")
 APART = frozenset({"prepare_db", "checks"})

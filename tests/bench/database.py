@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.images.local_builder import bake_local
 from samovar.localcloud.machines.model import Machine
 from tests.bench.figure import Figure, seconds
@@ -47,7 +47,7 @@ async def _next(figures: AsyncIterator[Figure]) -> Figure | None:
 
 
 async def _measured() -> AsyncIterator[Figure]:
-    (image,) = bake_local(PROJECT, ["postgres"], talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ["postgres"], reporter=PlainReporter())
     with tempfile.TemporaryDirectory(prefix="samovar-bench-") as folder:
         async with lan(Path(folder)) as cable:
             raw = cable.told(image.raw, "postgres", "10.0.0.11", SETTINGS)

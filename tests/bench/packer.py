@@ -26,15 +26,15 @@ UNAVOIDABLE = ("disk", "machine", "ssh", "stop", "delete machine", "image")
 
 
 class Stopwatch:
-    """A talk that keeps how long each step took, by its name without the image's."""
+    """A reporter that keeps how long each step took, by its name without the image's."""
 
     def __init__(self) -> None:
         self.steps: dict[str, list[float]] = defaultdict(list)
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         """It is not measured."""
 
-    def now(self, message: str) -> None:
+    def progress(self, message: str) -> None:
         """Nor is this."""
 
     @contextmanager
@@ -58,9 +58,9 @@ def packer() -> Iterator[Figure]:
 
 def _compared(session: Session) -> Iterator[Figure]:
     here, there = Stopwatch(), Stopwatch()
-    bake_local(PROJECT, [IMAGE], talk=Stopwatch(), force=True)  # its packages are in the cache from now on
-    ours = [timed(lambda: bake_local(PROJECT, [IMAGE], talk=here, force=True)) for _ in range(RUNS)]
-    theirs = [timed(lambda: bake_packer(session, PROJECT, [IMAGE], talk=there, force=True)) for _ in range(RUNS)]
+    bake_local(PROJECT, [IMAGE], reporter=Stopwatch(), force=True)  # its packages are in the cache from now on
+    ours = [timed(lambda: bake_local(PROJECT, [IMAGE], reporter=here, force=True)) for _ in range(RUNS)]
+    theirs = [timed(lambda: bake_packer(session, PROJECT, [IMAGE], reporter=there, force=True)) for _ in range(RUNS)]
     one, other = statistics.median(ours), statistics.median(theirs)
     what = f"bake of `{IMAGE}`: the local builder over Packer on the local cloud"
     yield Figure(what, f"{one / other:.2f} ({one:.1f} s over {other:.1f} s)", "a third")

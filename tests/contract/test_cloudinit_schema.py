@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from samovar.cloudinit.metadata import user_data
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.images.local_builder import bake_local
 from tests.support.checkout import PROJECT
 
@@ -22,7 +22,7 @@ exec chroot /mnt cloud-init schema --config-file /tmp/user-data
 
 @pytest.fixture(scope="module")
 def base() -> Path:
-    (image,) = bake_local(PROJECT, ("base",), talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ("base",), reporter=PlainReporter())
     return image.raw
 
 

@@ -23,7 +23,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from samovar.cloud.connection import Access
 from samovar.cloud.labels import of_bake, of_image
 from samovar.cloud.session import Session
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.images.packer import builder
 from samovar.images.packer.build_network import build_place
 from samovar.images.packer.cleanup import abandoned, bakes_run, remove
@@ -87,7 +87,7 @@ def make_disk(session: Session, whose: str, image: str = "nginx") -> None:
 
 
 def test_a_place_is_labelled_lets_ssh_in_from_the_builder_alone_and_goes(session: Session) -> None:
-    with build_place(session, PlainTalk(), ssh_from="198.51.100.7/32") as place:
+    with build_place(session, PlainReporter(), ssh_from="198.51.100.7/32") as place:
         found = [thing for thing in listed(session) if not getattr(thing, "default_for_network", False)]
         assert {thing.labels["managed-by"] for thing in found} == {"samovar"}
         (group,) = security_groups(session)
@@ -101,22 +101,22 @@ def test_a_place_is_labelled_lets_ssh_in_from_the_builder_alone_and_goes(session
 def test_a_door_that_is_open_to_all_is_told_and_one_that_was_asked_for_is_not(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with build_place(session, PlainTalk()):
+    with build_place(session, PlainReporter()):
         (group,) = security_groups(session)
         assert ["0.0.0.0/0"] in [list(rule.cidr_blocks.v4_cidr_blocks) for rule in group.rules if rule.ports.from_port]
         assert "--ssh-from" in capsys.readouterr().err
-        with build_place(session, PlainTalk(), ssh_from="0.0.0.0/0"):
+        with build_place(session, PlainReporter(), ssh_from="0.0.0.0/0"):
             assert "--ssh-from" not in capsys.readouterr().err
 
 
 def test_one_place_serves_all_that_bake_and_stays_while_anybody_does(session: Session) -> None:
-    with build_place(session, PlainTalk()) as first:
-        with build_place(session, PlainTalk(), ssh_from="198.51.100.7/32") as second:
+    with build_place(session, PlainReporter()) as first:
+        with build_place(session, PlainReporter(), ssh_from="198.51.100.7/32") as second:
             assert first == second
             make_disk(session, "elsewhere-1")
         assert [thing.name for thing in listed(session) if thing.id == first.network] == ["samovar-bake"]
         assert bakes_run(session)
-        remove(session, left_by(session, "elsewhere-1", "nginx"), PlainTalk())
+        remove(session, left_by(session, "elsewhere-1", "nginx"), PlainReporter())
     assert listed(session) == []
 
 
@@ -128,7 +128,7 @@ def test_what_a_dead_bake_left_is_found_by_its_labels_and_removed(
     make_disk(session, "elsewhere-1")
     found = abandoned(session)
     assert [str(left).split(" (")[0] for left in found] == [f"disk disk-{whose}"]
-    remove(session, found, PlainTalk())
+    remove(session, found, PlainReporter())
     assert sorted(thing.name for thing in listed(session)) == sorted([f"disk-{holder()}", "disk-elsewhere-1"])
     assert f"remove disk disk-{whose}" in capsys.readouterr().err
 
@@ -138,7 +138,7 @@ def test_it_is_removed_as_well_where_there_is_nothing_to_bake(
 ) -> None:
     make_disk(session, ended_process())
     monkeypatch.setattr(builder, "_waves", lambda *_, **__: ())
-    assert builder.bake_packer(session, PROJECT, ["base"], talk=PlainTalk()) == ()
+    assert builder.bake_packer(session, PROJECT, ["base"], reporter=PlainReporter()) == ()
     assert listed(session) == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.images.local_builder import bake_local
 from tests.support.bingo import Bingo, bingo, make_bingo
@@ -24,7 +24,7 @@ KINDS = ("session", "customer", "movie")
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    (image,) = bake_local(PROJECT, ["postgres-small"], talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ["postgres-small"], reporter=PlainReporter())
     with postgres(image.raw, tmp_path_factory.mktemp("postgres") / "primary") as server:
         yield server
 

@@ -13,7 +13,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 import samovar.deploy.rollout
 from samovar.cloud.session import Session
 from samovar.core.errors import WaitTimeout
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Action
 from samovar.deploy.resources.registry import HANDLERS
@@ -148,5 +148,5 @@ def test_rows_are_recorded_on_the_way_out_of_a_rollout_that_fails(
     monkeypatch.setattr(samovar.deploy.rollout, "inspect", lambda *_: status_of("postgres"))
     observed = observe(service.session, dev.name)
     with pytest.raises(type(error)):
-        roll_out(service.session, dev, Prepared(service.plan(dev), observed), PlainTalk(), timeout=2)
+        roll_out(service.session, dev, Prepared(service.plan(dev), observed), PlainReporter(), timeout=2)
     assert service.payload(service.ids(dev)[RECORD]) == "yes"

@@ -19,7 +19,8 @@ from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNe
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.cloud.connection import Access
-from samovar.cloud.session import Session, side_by_side
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import CloudError, ExitCode
 from samovar.deploy.lease import LockLost
 from samovar.deploy.lock import Held, holder, locked
@@ -237,4 +238,4 @@ def test_of_many_at_once_one_gets_it(cloud: RunningCloud) -> None:
 
     sessions = [_session(cloud) for _ in range(6)]
     calls: list[Callable[[], bool]] = [lambda session=session: contend(session) for session in sessions]  # type: ignore[misc]
-    assert sum(side_by_side(*calls)) == 1
+    assert sum(run_concurrently(*calls)) == 1

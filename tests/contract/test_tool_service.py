@@ -25,7 +25,7 @@ from samovar.cloud import interceptor
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, ExitCode
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.deploy.collisions import check_free
 from samovar.deploy.desired_network import GROUP_ROLES
 from samovar.deploy.observe import observe
@@ -173,7 +173,7 @@ def test_a_bigger_group_replaces_nobody_else(service: Service, dev: Environment)
     ]
 
 
-class Watching(PlainTalk):
+class Watching(PlainReporter):
     """Looks at who has which role whenever something is about to go."""
 
     def __init__(self, service: Service, account_id: str) -> None:
@@ -258,7 +258,7 @@ def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(servic
         check_deletions(service.plan(without))
     service.roll_out(dev)
     check_deletions(service.plan(without))
-    tear_down(service.session, prepare_destruction(service.session, dev, delete_data=True), PlainTalk())
+    tear_down(service.session, prepare_destruction(service.session, dev, delete_data=True), PlainReporter())
     assert service.ids(dev) == {}
 
 

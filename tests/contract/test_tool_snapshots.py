@@ -10,7 +10,7 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.cloud.errors import CallFailed
 from samovar.core.errors import ConfigError
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import HANDLERS
@@ -89,7 +89,7 @@ def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: 
     assert dict(snapshot.labels) == {"managed-by": "samovar", "env": "dev", "group": "postgres"}
     former = attached(service)
     write(service, former, b"new!")
-    restored = restore(service.session, dev, snapshot, PlainTalk())
+    restored = restore(service.session, dev, snapshot, PlainReporter())
     assert (read(service, restored), read(service, former)) == (b"old!", b"new!")
     record, change = service.plan(dev).all_steps
     assert (record.ref, change.ref) == (RECORD, GROUP)
@@ -114,7 +114,7 @@ def test_a_disk_that_was_lost_comes_back_from_a_snapshot(service: Service, dev: 
     there = {found.ref: found for found in observe(service.session, "dev").resources}
     for ref in (GROUP, DISK):
         service.session.finish(HANDLERS[ref.kind].delete(service.session, there[ref]), what=f"delete {ref} by hand")
-    restored = restore(service.session, dev, snapshot, PlainTalk())
+    restored = restore(service.session, dev, snapshot, PlainReporter())
     assert [change.ref for change in service.plan(dev).all_steps] == [RECORD, GROUP]
     service.roll_out(dev)
     wait_until_attached(service, restored)
@@ -129,7 +129,7 @@ def test_no_destruction_deletes_a_snapshot_and_the_next_environment_can_use_it(
     service.destroy(dev, delete_data=True)
     assert data_disks(service.session, "dev") == []
     assert [each.id for each in snapshots(service.session, "dev")] == [snapshot.id]
-    restored = restore(service.session, dev, snapshot, PlainTalk())
+    restored = restore(service.session, dev, snapshot, PlainReporter())
     service.roll_out(dev)
     wait_until_attached(service, restored)
     service.session.finish(begin_deletion(service.session, snapshot), what="delete it")
@@ -154,8 +154,8 @@ def test_a_restoration_that_is_interrupted_is_finished_by_the_next(
         patch.setitem(restore.__globals__, "_rename", dies)
         if calls < 2:
             with pytest.raises(KeyboardInterrupt):
-                restore(service.session, dev, snapshot, PlainTalk())
-    restored = restore(service.session, dev, snapshot, PlainTalk())
+                restore(service.session, dev, snapshot, PlainReporter())
+    restored = restore(service.session, dev, snapshot, PlainReporter())
     found = {disk.name: disk.id for disk in data_disks(service.session, "dev")}
     assert found.pop(DISK.name) == restored
     assert list(found.values()) == [former]
@@ -172,12 +172,12 @@ def test_what_an_interrupted_restoration_made_from_another_snapshot_is_not_used(
     with monkeypatch.context() as patch:
         patch.setitem(restore.__globals__, "_rename", dies)
         with pytest.raises(KeyboardInterrupt):
-            restore(service.session, dev, first, PlainTalk())
+            restore(service.session, dev, first, PlainReporter())
     disk = next(disk for disk in data_disks(service.session, "dev") if disk.name == DISK.name)
     request_name, operation = begin_snapshot(service.session, "dev", Disk(id=disk.id, name="other", labels=disk.labels))
     service.session.finish(operation, what=request_name)
     second = find_snapshot(service.session, "dev", request_name)
-    restored = restore(service.session, dev, second, PlainTalk())
+    restored = restore(service.session, dev, second, PlainReporter())
     found = {disk.id: disk.source_snapshot_id for disk in data_disks(service.session, "dev")}
     assert found == {restored: second.id, disk.id: ""}
 
@@ -191,11 +191,11 @@ def test_a_snapshot_that_is_not_there_or_does_not_fit_is_told(service: Service, 
         find_snapshot(service.session, "prod", snapshot.name)
     larger = Snapshot(id=snapshot.id, name="larger", labels=snapshot.labels, status=Snapshot.READY, disk_size=30 << 30)
     with pytest.raises(ConfigError, match="of a disk of 30 GiB") as refused:
-        restore(service.session, dev, larger, PlainTalk())
+        restore(service.session, dev, larger, PlainReporter())
     assert "size: 30G" in refused.value.remedy
     of_bingo = Snapshot(id=snapshot.id, name="b", labels={**snapshot.labels, "group": "bingo"}, status=Snapshot.READY)
     with pytest.raises(ConfigError, match="has no data_disk"):
-        restore(service.session, dev, of_bingo, PlainTalk())
+        restore(service.session, dev, of_bingo, PlainReporter())
 
 
 def test_a_cloud_that_refuses_is_heard(service: Service, dev: Environment) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ConfigError, HostError, ProcessFailed
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.core.paths import cache_dir
 from samovar.images import local_bake
 from samovar.images.bake_input import write_spec
@@ -33,24 +33,24 @@ BAKE = """
 import sys
 from pathlib import Path
 from samovar.images.local_builder import bake_local
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from tests.support.checkout import project_in
-bake_local(project_in(Path(sys.argv[1])), sys.argv[2:], talk=PlainTalk())
+bake_local(project_in(Path(sys.argv[1])), sys.argv[2:], reporter=PlainReporter())
 """
 MIB = 1 << 20
 NAP = "sleep\x00312\x00"
 
 
 class Silence:
-    """A talk that only remembers which steps there were."""
+    """A reporter that only remembers which steps there were."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         """Not needed here."""
 
-    def now(self, state: str) -> None:
+    def progress(self, state: str) -> None:
         """Nor is this."""
 
     def step(self, name: str) -> AbstractContextManager[None]:
@@ -60,7 +60,7 @@ class Silence:
 
 @pytest.fixture(scope="module")
 def base() -> BakedImage:
-    (image,) = bake_local(PROJECT, ["base"], talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ["base"], reporter=PlainReporter())
     return image
 
 
@@ -133,14 +133,14 @@ def inside(image: BakedImage, command: str) -> str:
 
 
 def test_the_shipped_images_are_baked_once(base: BakedImage) -> None:
-    nginx, again = bake_local(PROJECT, ["nginx", "base"], talk=PlainTalk())
+    nginx, again = bake_local(PROJECT, ["nginx", "base"], reporter=PlainReporter())
     assert again == base
     assert "nginx" in nginx.packages
     assert inside(nginx, "readlink /etc/resolv.conf; cat /etc/machine-id; ls /etc/nginx/nginx.conf || echo none") == (
         "../run/systemd/resolve/stub-resolv.conf\nnone\n"
     )
     began = time.monotonic()
-    assert bake_local(PROJECT, ["nginx"], talk=PlainTalk()) == (nginx,)
+    assert bake_local(PROJECT, ["nginx"], reporter=PlainReporter()) == (nginx,)
     assert time.monotonic() - began < 1
 
 
@@ -157,7 +157,7 @@ def test_a_layer_holds_what_its_definition_says(
         "checks: {commands: [[test, -s, /etc/tiny/made]], absent: [/etc/tiny/none]}\n"
     )
     add_image(repository, "tiny", text, "stat -c '%a %U:%G' /etc/tiny/key >/etc/tiny/made\n")
-    (tiny,) = bake_local(project_in(repository), ["tiny"], talk=PlainTalk())
+    (tiny,) = bake_local(project_in(repository), ["tiny"], reporter=PlainReporter())
     assert inside(tiny, "cat /etc/tiny/made") == "640 root:ssl-cert\n"
     assert f"ssl-cert\t{tiny.packages['ssl-cert']}\n" in inside(tiny, "cat /usr/share/samovar/packages")
     assert "networkd-wait-online" in inside(tiny, "ls /etc/systemd/system/*.wants")
@@ -167,7 +167,7 @@ def test_a_failing_script_shows_its_command_and_last_lines_and_leaves_nothing(re
     script = "set -eu\nsleep 300 &\ntouch /half\necho last words >&2\nfalse because of this\necho never\n"
     add_image(repository, "broken", "scripts: [images/broken/step.sh]\n", script)
     with pytest.raises(ProcessFailed) as caught:
-        bake_local(project_in(repository), ["broken"], talk=PlainTalk())
+        bake_local(project_in(repository), ["broken"], reporter=PlainReporter())
     assert "image broken: step.sh: `false because of this` ended with 1" in caught.value.message
     log = Path(caught.value.remedy.split()[-1])
     assert "last words" in log.read_text()
@@ -187,20 +187,20 @@ def test_without_room_a_bake_says_so_and_once_there_is_some_it_works(
         monkeypatch.setenv("XDG_CACHE_HOME", str(place))
         shutil.copytree(stocked, cache_dir(), symlinks=True, copy_function=lambda old, new: Path(new).symlink_to(old))
         with pytest.raises(HostError, match="No space left on device") as unwritten:
-            bake_local(project_in(repository), ["broad"], talk=PlainTalk())
+            bake_local(project_in(repository), ["broad"], reporter=PlainReporter())
         resize(place, 64 * MIB)
         with pytest.raises(ProcessFailed) as unscripted:
-            bake_local(project_in(repository), ["broad"], talk=PlainTalk())
+            bake_local(project_in(repository), ["broad"], reporter=PlainReporter())
         resize(place, 128 * MIB)
         with pytest.raises(ProcessFailed, match="file system: `mkfs") as unpacked:
-            bake_local(project_in(repository), ["broad"], talk=PlainTalk())
+            bake_local(project_in(repository), ["broad"], reporter=PlainReporter())
         resize(place, 1024 * MIB)
         assert "step.sh: `head -c 100M /dev/zero` ended with 1" in unscripted.value.message
         for caught in (unwritten, unscripted, unpacked):
             assert f"make room in {cache_dir()}" in caught.value.remedy
         assert list((cache_dir() / "images").glob("broad*")) == []
         until(lambda: leftovers() == [])
-        (broad,) = bake_local(project_in(repository), ["broad"], talk=PlainTalk())
+        (broad,) = bake_local(project_in(repository), ["broad"], reporter=PlainReporter())
         assert broad.raw.exists()
     monkeypatch.setenv("XDG_CACHE_HOME", str(stocked.parent))
 
@@ -231,7 +231,7 @@ def test_a_mirror_that_is_away_is_named_and_nothing_is_left(tmp_path: Path, monk
     )
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
     with pytest.raises(ProcessFailed) as caught:
-        bake_local(PROJECT, ["base"], talk=PlainTalk())
+        bake_local(PROJECT, ["base"], reporter=PlainReporter())
     assert "image base: base system: `mmdebstrap" in caught.value.message
     assert site.removeprefix("http://").partition("/")[0].replace(":", ":") in caught.value.message
     assert "Connection refused" in caught.value.message
@@ -244,14 +244,14 @@ def test_another_program_than_its_sha256_says_is_not_baked(repository: Path) -> 
     by_url = f"url: 'file://{repository}/program', sha256: {'a' * 64}"
     add_image(repository, "forged", f"application: {{target: /opt/program, {by_url}}}\n")
     with pytest.raises(ConfigError, match=rf"program: its sha256 is [0-9a-f]{{64}}, not {'a' * 64}"):
-        bake_local(project_in(repository), ["forged"], talk=PlainTalk())
+        bake_local(project_in(repository), ["forged"], reporter=PlainReporter())
     assert list((cache_dir() / "images").glob("forged*")) == []
 
 
 def test_a_package_that_does_not_exist_fails_with_apts_words(repository: Path) -> None:
     add_image(repository, "broken", "packages: [no-such-package-anywhere]\n")
     with pytest.raises(ProcessFailed, match="Unable to locate package no-such-package-anywhere"):
-        bake_local(project_in(repository), ["broken"], talk=PlainTalk())
+        bake_local(project_in(repository), ["broken"], reporter=PlainReporter())
 
 
 def test_independent_images_are_baked_side_by_side_and_one_that_fails_spoils_no_other(repository: Path) -> None:
@@ -259,10 +259,10 @@ def test_independent_images_are_baked_side_by_side_and_one_that_fails_spoils_no_
     add_image(repository, "right", "packages: [tree]\n")
     add_image(repository, "wrong", "scripts: [images/wrong/step.sh]\n", "exit 3\n")
     with pytest.raises(ProcessFailed, match=r"wrong: step\.sh: `exit 3` ended with 3"):
-        bake_local(project_in(repository), ["wrong", "left", "right"], talk=PlainTalk())
-    talk = Silence()
-    left, right = bake_local(project_in(repository), ["left", "right"], talk=talk)
-    assert talk.steps == []
+        bake_local(project_in(repository), ["wrong", "left", "right"], reporter=PlainReporter())
+    reporter = Silence()
+    left, right = bake_local(project_in(repository), ["left", "right"], reporter=reporter)
+    assert reporter.steps == []
     assert "ssl-cert" in left.packages.keys() - right.packages.keys()
     assert "tree" in right.packages.keys() - left.packages.keys()
 
@@ -284,7 +284,7 @@ def test_the_hygiene_check_names_each_violation(repository: Path, monkeypatch: p
     monkeypatch.setattr(local_bake, "write_spec", spec_with_dirt)
     add_image(repository, "dirty", "packages: [ssl-cert]\n")
     with pytest.raises(ProcessFailed) as caught:
-        bake_local(project_in(repository), ["dirty"], talk=PlainTalk())
+        bake_local(project_in(repository), ["dirty"], reporter=PlainReporter())
     assert "image dirty: checks: " in caught.value.message
     assert [fault for fault in DIRT.values() if fault not in caught.value.message] == []
     assert list((cache_dir() / "images").glob("dirty*")) == []
@@ -314,7 +314,7 @@ def test_a_failing_check_fails_the_bake(repository: Path, text: str, fault: str)
     script = "chmod 755 /etc/x || systemctl disable ssh.service\n"
     add_image(repository, "faulty", text, script if "scripts" in text else None)
     with pytest.raises(ProcessFailed, match="image faulty: checks: ") as caught:
-        bake_local(project_in(repository), ["faulty"], talk=PlainTalk())
+        bake_local(project_in(repository), ["faulty"], reporter=PlainReporter())
     assert fault in caught.value.message
 
 
@@ -335,7 +335,7 @@ def test_an_interrupted_bake_leaves_nothing_and_the_next_one_works(repository: P
     until(lambda: processes(str(cache_dir())) == [] and sleepers() == before)
     assert list((cache_dir() / "images").glob("slow*")) == []
     (repository / "images/slow/step.sh").write_text("true\n")
-    (slow,) = bake_local(project_in(repository), ["slow"], talk=PlainTalk())
+    (slow,) = bake_local(project_in(repository), ["slow"], reporter=PlainReporter())
     assert slow.raw.exists()
 
 
@@ -354,17 +354,17 @@ def test_who_is_not_root_is_told_so(repository: Path, monkeypatch: pytest.Monkey
     add_image(repository, "tiny", "")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(HostError, match="takes root"):
-        bake_local(project_in(repository), ["tiny"], talk=PlainTalk())
+        bake_local(project_in(repository), ["tiny"], reporter=PlainReporter())
 
 
 def test_a_missing_tool_is_named(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     add_image(repository, "tiny", "")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HostError, match="not on this machine: mmdebstrap") as caught:
-        bake_local(project_in(repository), ["tiny"], talk=PlainTalk())
+        bake_local(project_in(repository), ["tiny"], reporter=PlainReporter())
     assert "make setup" in caught.value.remedy
 
 
 def test_an_unknown_image_is_told_with_those_that_are_known(repository: Path) -> None:
     with pytest.raises(ConfigError, match="no image none"):
-        bake_local(project_in(repository), ["none"], talk=PlainTalk())
+        bake_local(project_in(repository), ["none"], reporter=PlainReporter())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.core.paths import cache_dir
 from samovar.images.local_builder import bake_local
 from tests.support.checkout import PROJECT
@@ -22,7 +22,7 @@ OLD = "1.0-ancient"
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """A cache with nothing but the image base, baked when bash was old, and the package files."""
-    (base,) = bake_local(PROJECT, ["base"], talk=PlainTalk())
+    (base,) = bake_local(PROJECT, ["base"], reporter=PlainReporter())
     apt = cache_dir() / "apt"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     store = cache_dir() / "images"

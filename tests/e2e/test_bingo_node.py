@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from images.standin.identity import log_folder, port
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.images.local_builder import bake_local
 from samovar.localcloud.machines.model import Machine
 from tests.support.asker import Asker, Kind, asking
@@ -66,7 +66,7 @@ http.server.ThreadingHTTPServer(("", %(port)d), Bingo).serve_forever()
 
 @pytest.fixture(scope="module")
 def image() -> Path:
-    (baked,) = bake_local(PROJECT, ["bingo"], talk=PlainTalk())
+    (baked,) = bake_local(PROJECT, ["bingo"], reporter=PlainReporter())
     return baked.raw
 
 

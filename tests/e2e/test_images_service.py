@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from images.standin.identity import log_folder, port
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.core.process import run
 from samovar.images.local_builder import bake_local
 from samovar.localcloud.machines.model import DataDisk, Machine
@@ -37,7 +37,9 @@ KILLER = "curl -s -X POST localhost/operation -d '{\"operation\": 1000002}' -o /
 
 @pytest.fixture(scope="module")
 def baked() -> dict[str, Path]:
-    return {image.name: image.raw for image in bake_local(PROJECT, ["bingo", "postgres-small"], talk=PlainTalk())}
+    return {
+        image.name: image.raw for image in bake_local(PROJECT, ["bingo", "postgres-small"], reporter=PlainReporter())
+    }
 
 
 @pytest.fixture

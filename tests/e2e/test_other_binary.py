@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.core.paths import cache_dir
 from samovar.core.waiting import Pending, wait_for
 from samovar.images.local_builder import bake_local
@@ -36,7 +36,7 @@ BELOW = ("base", "nginx", "postgres-server")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of this one, with a cache of its own."""
     folder = tmp_path_factory.mktemp("other")
-    baked = bake_local(PROJECT, BELOW, talk=PlainTalk())
+    baked = bake_local(PROJECT, BELOW, reporter=PlainReporter())
     stocked = cache_dir()
     unneeded = shutil.ignore_patterns(".*", "__pycache__", "tests", "docs")
     shutil.copytree(ROOT, folder / "checkout", ignore=unneeded)
@@ -119,6 +119,6 @@ def test_the_same_file_from_elsewhere_is_the_same_image(cli: Cli, checkout: Path
     shutil.rmtree(cache_dir() / "applications")
     for image in (cache_dir() / "images").glob("bingo-*.raw"):
         image.unlink()
-    bake_local(project_in(checkout), ["bingo"], talk=PlainTalk())
+    bake_local(project_in(checkout), ["bingo"], reporter=PlainReporter())
     assert (cache_dir() / "applications" / SHA256).read_bytes() == PROGRAM.read_bytes()
     assert cli.json("plan", "dev")["steps"] == []

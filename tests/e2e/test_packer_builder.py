@@ -30,7 +30,7 @@ from yandex.cloud.vpc.v1 import network_service_pb2 as networks
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.core.errors import ExitCode, ProcessFailed
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.images import local_builder
 from samovar.images.digest import SHORT
 from samovar.images.image_store import Store, default_store, manifest_digest, parse_packages
@@ -50,12 +50,12 @@ from samovar.cloud.session import Session
 from samovar.cloud.credentials import find_access
 from samovar.images.packer import cleanup
 from samovar.images.packer.builder import bake_packer
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from tests.support.checkout import project_in
 import os
 cleanup.PATIENCE = float(sys.argv[2])
 session = Session(find_access(os.environ, home=Path("/nonexistent")))
-bake_packer(session, project_in(Path(sys.argv[1])), ["slow"], talk=PlainTalk())
+bake_packer(session, project_in(Path(sys.argv[1])), ["slow"], reporter=PlainReporter())
 """
 SCRIPT = "slow: step.sh ..."
 ALLOWED = {"var/cache/ldconfig/aux-cache": "ldconfig's notes on the inodes and times of the libraries that it saw"}
@@ -169,7 +169,7 @@ def test_both_builders_make_the_same_image(second: Second, tmp_path: Path, monke
     shutil.copy(by_packer, store.raw("base", parent.digest))
     store.raw("base", parent.digest).with_suffix(".json").write_text("{}")
     monkeypatch.setattr(local_builder, "default_store", lambda: store)
-    (ours,) = bake_local(PROJECT, ["nginx"], talk=PlainTalk())
+    (ours,) = bake_local(PROJECT, ["nginx"], reporter=PlainReporter())
     found = {path: pair for path, pair in differences(tree(ours.raw), tree(theirs)).items() if path not in ALLOWED}
     assert found == {}
     assert ours.manifest_digest[:SHORT] == image(second, "nginx").manifest
@@ -191,7 +191,7 @@ def test_a_failing_script_is_told_as_by_the_local_builder_and_leaves_nothing(
     before = everything(second)
     add(repository, "broken", "echo last words >&2\nfalse because of this\n")
     with pytest.raises(ProcessFailed) as caught:
-        bake_packer(second.session(), project_in(repository), ["broken"], talk=PlainTalk())
+        bake_packer(second.session(), project_in(repository), ["broken"], reporter=PlainReporter())
     assert "image broken: step.sh: `false because of this` ended with 1" in caught.value.message
     assert "last words" in Path(caught.value.remedy.split()[-1]).read_text()
     assert "nothing of this bake is left in the cloud" in capsys.readouterr().err
@@ -233,7 +233,7 @@ def test_what_a_killed_bake_left_is_removed_by_the_next(second: Second, reposito
         bake.kill()
     (repository / "images/slow/step.sh").write_text("false\n")
     with pytest.raises(ProcessFailed):
-        bake_packer(second.session(), project_in(repository), ["slow"], talk=PlainTalk())
+        bake_packer(second.session(), project_in(repository), ["slow"], reporter=PlainReporter())
     assert everything(second) == before
 
 
@@ -273,7 +273,7 @@ def test_an_api_that_is_lost_is_told_with_what_is_left_and_the_next_bake_removes
     assert "remedy: bake again once the API answers" in said
     (repository / "images/slow/step.sh").write_text("false\n")
     with pytest.raises(ProcessFailed):
-        bake_packer(second.session(), project_in(repository), ["slow"], talk=PlainTalk())
+        bake_packer(second.session(), project_in(repository), ["slow"], reporter=PlainReporter())
     assert everything(second) == before
 
 

@@ -116,7 +116,7 @@ def test_the_terms_can_be_held_against_it(cli: Cli, tmp_path: Path) -> None:
         check=False,
     )
     found = json.loads(done.stdout)
-    assert done.code == (ExitCode.OK if found["holds"] else ExitCode.UNKEPT)
+    assert done.code == (ExitCode.OK if found["holds"] else ExitCode.SLO_VIOLATED)
     assert all(endpoint["sent"] for endpoint in found["endpoints"])
     assert found["left_behind"] == []
     assert found["failed"] <= found["requests"] / 20

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.images.local_builder import bake_local
 from tests.support.checkout import PROJECT
 from tests.support.evidence import add_folder
@@ -46,7 +46,7 @@ exec chroot /mnt/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/usr/
 
 def edge_image() -> Path:
     """The RAW file of the image, baked if it is not."""
-    (image,) = bake_local(PROJECT, ("nginx",), talk=PlainTalk())
+    (image,) = bake_local(PROJECT, ("nginx",), reporter=PlainReporter())
     return image.raw
 
 

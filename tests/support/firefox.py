@@ -17,7 +17,7 @@ from io import BufferedRWPair
 from pathlib import Path
 from typing import Any
 
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.core.process import IN_NAMESPACES
 from samovar.core.waiting import Pending, wait_for
 from samovar.images.local_builder import bake_local
@@ -115,5 +115,5 @@ def _port(process: subprocess.Popen[bytes], profile: Path, log: Path) -> int | P
 def _image(root: Path) -> Path:
     """The RAW file of the tests' own image, baked on the real base and kept in the cache as that one is."""
     shutil.copytree(ROOT / "tests/images/firefox", with_base(root) / "images/firefox")
-    (image,) = bake_local(project_in(root), ["firefox"], talk=PlainTalk())
+    (image,) = bake_local(project_in(root), ["firefox"], reporter=PlainReporter())
     return image.raw

@@ -13,7 +13,7 @@ import pytest
 
 from samovar.cloud.connection import Access, to_environment
 from samovar.core.errors import HostError
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.images.packer.toolchain import Clients, ready_clients
 from tests.support.checkout import ROOT
 
@@ -24,7 +24,7 @@ PATIENCE = 3600.0
 def clients_or_skip() -> Clients:
     """What `make clients` builds. Where it cannot be had its tests are skipped, saying why; not so in CI."""
     try:
-        return ready_clients(PlainTalk())
+        return ready_clients(PlainReporter())
     except HostError as error:
         if os.environ.get("CI"):
             raise

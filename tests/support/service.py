@@ -16,7 +16,7 @@ from samovar.cloud.connection import Access
 from samovar.cloud.labels import of_image
 from samovar.cloud.session import Session
 from samovar.cloudinit.metadata import Api
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.apply import apply
 from samovar.deploy.observe import observe
@@ -56,12 +56,12 @@ class Service:
         return plan(desired_of(environment, self.names, API), observe(self.session, environment.name))
 
     def roll_out(self, environment: Environment) -> None:
-        apply(self.session, self.plan(environment), observe(self.session, environment.name), PlainTalk())
+        apply(self.session, self.plan(environment), observe(self.session, environment.name), PlainReporter())
 
     def destroy(self, environment: Environment, *, delete_data: bool = False, keep_addresses: bool = False) -> None:
         observed = observe(self.session, environment.name)
         steps = destruction(observed, delete_data=delete_data, keep_addresses=keep_addresses)
-        tear_down(self.session, Prepared(steps, observed), PlainTalk())
+        tear_down(self.session, Prepared(steps, observed), PlainReporter())
 
     def ids(self, environment: Environment) -> dict[Ref, str]:
         return observe(self.session, environment.name).ids()

@@ -20,7 +20,7 @@ import pytest
 from samovar.cloud.connection import Access, to_environment
 from samovar.core.errors import SamovarError
 from samovar.core.go_program import GoTool, build, built
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from tests.support.checkout import ROOT
 
 PROVIDER = GoTool(
@@ -101,11 +101,11 @@ class Terraform:
 def main() -> int:
     """Builds what is missing; returns the exit code."""
     try:
-        build(PROVIDER, PlainTalk())
+        build(PROVIDER, PlainReporter())
         if program() is None:
-            build(TOFU, PlainTalk())
+            build(TOFU, PlainReporter())
     except SamovarError as error:
-        PlainTalk().say(f"provider: {error}")
+        PlainReporter().info(f"provider: {error}")
         return int(error.code)
     return 0
 

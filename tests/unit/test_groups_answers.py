@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from samovar.core.errors import WaitTimeout
-from samovar.core.output import talk
+from samovar.core.output import stderr_reporter
 from samovar.deploy import answers
 from samovar.deploy.answers import when_answered, with_answers
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
@@ -104,6 +104,6 @@ def test_a_rollout_fails_where_the_host_is_ours_and_warns_from_a_closed_network(
 ) -> None:
     monkeypatch.setattr(answers, "SETTLING", 0.2)
     with pytest.raises(WaitTimeout, match="dev answers"):
-        when_answered(_session(frozenset()), _status(_shut()), talk())
-    assert not when_answered(_elsewhere(), _status(_shut()), talk()).healthy
+        when_answered(_session(frozenset()), _status(_shut()), stderr_reporter())
+    assert not when_answered(_elsewhere(), _status(_shut()), stderr_reporter()).healthy
     assert "warning: http://127.0.0.1" in capsys.readouterr().err

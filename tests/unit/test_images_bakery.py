@@ -32,12 +32,12 @@ http://flat.example ./
 
 
 class Notes:
-    """A talk that remembers."""
+    """A reporter that remembers."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def say(self, message: str) -> None:
+    def info(self, message: str) -> None:
         self.heard.append(message)
 
     @contextmanager
@@ -46,7 +46,7 @@ class Notes:
         yield
         self.heard.append(f"< {name}")
 
-    def now(self, state: str) -> None:
+    def progress(self, state: str) -> None:
         self.heard.append(f"= {state}")
 
 
@@ -83,17 +83,17 @@ def test_a_host_without_mirrors_is_told_what_to_configure(listed: str) -> None:
 
 
 def test_steps_follow_each_other_and_only_a_good_end_is_told() -> None:
-    talk = Notes()
+    reporter = Notes()
 
     def bake() -> None:
-        with Progress("nginx", talk) as progress:
+        with Progress("nginx", reporter) as progress:
             progress.hear("::step download")
             progress.hear("::step packages")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         bake()
-    assert talk.heard == ["> nginx: download", "< nginx: download", "> nginx: packages"]
+    assert reporter.heard == ["> nginx: download", "< nginx: download", "> nginx: packages"]
 
 
 def test_an_error_can_tell_the_last_command_and_what_it_said() -> None:
@@ -158,10 +158,10 @@ def test_only_the_newest_forms_of_an_image_stay(tmp_path: Path) -> None:
 
 
 def test_a_second_bake_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
-    talk, entered = Notes(), threading.Event()
+    reporter, entered = Notes(), threading.Event()
 
     def second() -> None:
-        with bakery_lock(tmp_path, talk):
+        with bakery_lock(tmp_path, reporter):
             entered.set()
 
     with bakery_lock(tmp_path, Notes()):
@@ -170,4 +170,4 @@ def test_a_second_bake_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
         assert not entered.wait(0.3)
     thread.join(10)
     assert entered.is_set()
-    assert "another bake runs (process " in talk.heard[0]
+    assert "another bake runs (process " in reporter.heard[0]

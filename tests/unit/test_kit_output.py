@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from samovar.core.output import Format, PlainTalk, printable, show, table, talk
+from samovar.core.output import Format, PlainReporter, printable, show, stderr_reporter, table
 
 Capture = pytest.CaptureFixture[str]
 
@@ -57,9 +57,9 @@ def test_a_table_in_a_pipe_is_one_plain_line_a_row(capsys: Capture) -> None:
 
 
 def test_plain_talk_goes_to_stderr_with_each_step_and_its_seconds(capsys: Capture) -> None:
-    said = PlainTalk()
+    said = PlainReporter()
     with said.step("bake base"):
-        said.say("packages [1/2]")
+        said.info("packages [1/2]")
     out, err = capsys.readouterr()
     assert out == ""
     first, second, third = err.splitlines()
@@ -68,19 +68,19 @@ def test_plain_talk_goes_to_stderr_with_each_step_and_its_seconds(capsys: Captur
 
 
 def test_a_step_that_fails_is_not_called_done(capsys: Capture) -> None:
-    with pytest.raises(LookupError), PlainTalk().step("bake base"):
+    with pytest.raises(LookupError), PlainReporter().step("bake base"):
         raise LookupError
     assert "done" not in capsys.readouterr().err
 
 
 def test_off_a_terminal_talk_is_plain() -> None:
-    assert isinstance(talk(), PlainTalk)
+    assert isinstance(stderr_reporter(), PlainReporter)
 
 
 SIDE_BY_SIDE = """
 import contextlib, time
-from samovar.core.output import talk
-said = talk()
+from samovar.core.output import stderr_reporter
+said = stderr_reporter()
 with contextlib.ExitStack() as steps:
     for number in range(8):
         steps.enter_context(said.step(f"create address {number}"))
@@ -116,7 +116,7 @@ def test_on_a_terminal_what_runs_stays_on_one_line() -> None:
 )
 def test_nothing_that_a_machine_says_is_obeyed_by_a_terminal(said: str, shown: str, capsys: Capture) -> None:
     assert printable(said) == shown
-    PlainTalk().say(said)
+    PlainReporter().info(said)
     assert capsys.readouterr().err == f"{shown}\n"
 
 

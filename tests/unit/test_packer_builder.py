@@ -12,7 +12,7 @@ import pytest
 
 from samovar.cloud.connection import Access
 from samovar.core.errors import ProcessFailed
-from samovar.core.output import PlainTalk
+from samovar.core.output import PlainReporter
 from samovar.images.bake_input import scripts_of
 from samovar.images.definition import load_images
 from samovar.images.digest import digests, image_name
@@ -116,7 +116,7 @@ def test_what_packer_says_is_read() -> None:
 
 
 def test_a_failing_script_is_told_as_by_the_local_builder(tmp_path: Path) -> None:
-    with Progress("nginx", PlainTalk()) as progress:
+    with Progress("nginx", PlainReporter()) as progress:
         readout = Readout(progress.hear)
         for said in ("::step broken.sh", ":::run false because", "last words", "::exit 3"):
             readout.line(f"1,,ui,message,    yandex.nginx: {said}")
@@ -130,7 +130,7 @@ def test_a_failing_script_is_told_as_by_the_local_builder(tmp_path: Path) -> Non
 
 
 def test_an_error_that_packer_says_twice_is_told_once(tmp_path: Path) -> None:
-    with Progress("nginx", PlainTalk()) as progress:
+    with Progress("nginx", PlainReporter()) as progress:
         readout = Readout(progress.hear)
         readout.line("1,,ui,say,==> yandex.nginx: Stopping instance...")
         for said in ("Error stopping instance: Unavailable", "Error stopping instance: Unavailable"):

@@ -18,7 +18,8 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.labels import RECORD, is_ours
-from samovar.cloud.session import Session, side_by_side
+from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.deploy.certificate import self_signed
 from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
@@ -137,7 +138,7 @@ def list_secrets(session: Session, selected: Callable[[Mapping[str, str]], bool]
     request = rpc.ListSecretsRequest(folder_id=session.folder_id)
     messages = session.list(session.client(SecretServiceStub).List, request, lambda page: page.secrets)
     ours = [message for message in messages if is_ours(message.labels) and selected(message.labels)]
-    return side_by_side(*(partial(_with_readers, session, message) for message in ours))
+    return run_concurrently(*(partial(_with_readers, session, message) for message in ours))
 
 
 def _with_readers(session: Session, message: SecretMessage) -> SecretWithReaders:

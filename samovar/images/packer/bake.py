@@ -15,7 +15,7 @@ from samovar.cloud.connection import to_environment
 from samovar.cloud.labels import BAKE, of_image
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ProcessFailed, SamovarError
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.paths import cache_dir
 from samovar.core.process import run
 from samovar.images.digest import SHORT, image_name
@@ -59,7 +59,7 @@ class PackerOven:
     clients: Clients
     place: Place
     door: Door
-    talk: Talk
+    reporter: Reporter
     folder: Path
 
     def bake(self, name: str) -> str:
@@ -73,7 +73,7 @@ class PackerOven:
         try:
             self._write(work, name)
             made = self._adopt(name, self._run(work, name, log))
-            clear(self.session, holder(), name, self.talk)  # a disk that Packer could not delete is no failure to it
+            clear(self.session, holder(), name, self.reporter)  # Packer does not fail for a disk that is left
         except BaseException as error:
             self._clean(name, error)
             raise
@@ -85,11 +85,11 @@ class PackerOven:
     def _clean(self, name: str, error: BaseException) -> None:
         """Says what came of it, and leaves `error` to be told; CloudError where that is not all there is to tell."""
         try:
-            clear(self.session, holder(), name, self.talk)
+            clear(self.session, holder(), name, self.reporter)
         except SamovarError as lost:
-            self.talk.say(f"{name}: something of this bake may be left in the cloud; the next bake removes it")
+            self.reporter.info(f"{name}: something of this bake may be left in the cloud; the next bake removes it")
             raise self._left(name, error, lost) from error
-        self.talk.say(f"{name}: nothing of this bake is left in the cloud")
+        self.reporter.info(f"{name}: nothing of this bake is left in the cloud")
 
     def _left(self, name: str, error: BaseException, lost: SamovarError) -> CloudError:
         access, digest = self.session.access, self.digests[name]
@@ -122,7 +122,7 @@ class PackerOven:
     def _run(self, work: Path, name: str, log: Path) -> Readout:
         packer = (*DIES_WITH_US, self.clients.packer, "build", "-machine-readable", ABORT)
         command = (*packer, f"-var-file={work / VARIABLES}", work / TEMPLATE)
-        with Progress(name, self.talk) as progress:
+        with Progress(name, self.reporter) as progress:
             readout = Readout(progress.hear)
             try:
                 run(command, env=self._environment(), timeout=LIFETIME, on_line=readout.line, logfile=log)

@@ -26,7 +26,7 @@ from samovar.cloud.errors import CallFailed, OperationFailed
 from samovar.cloud.labels import BAKE, is_ours, of_bake
 from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.images.packer.cleanup import bakes_run
 
 NAME = "samovar-bake"
@@ -50,27 +50,27 @@ class Place:
 
 
 @contextmanager
-def build_place(session: Session, talk: Talk, *, ssh_from: str | None = None) -> Iterator[Place]:
+def build_place(session: Session, reporter: Reporter, *, ssh_from: str | None = None) -> Iterator[Place]:
     """Found or made; taken away afterwards, unless somebody else bakes there.
 
     `ssh_from` is a range of addresses; None is any, and it is said what to do about that.
     """
     if ssh_from is None:
-        talk.say(OPEN)
-    with talk.step(f"network {NAME}"):
+        reporter.info(OPEN)
+    with reporter.step(f"network {NAME}"):
         place = _ensure(session, ssh_from or ANYWHERE)
     try:
         yield place
     except BaseException:
         with suppress(SamovarError):  # what went wrong before is what is told
-            _leave(session, talk, place)
+            _leave(session, reporter, place)
         raise
-    _leave(session, talk, place)
+    _leave(session, reporter, place)
 
 
-def _leave(session: Session, talk: Talk, place: Place) -> None:
+def _leave(session: Session, reporter: Reporter, place: Place) -> None:
     if not bakes_run(session):
-        with talk.step(f"remove network {NAME}"):
+        with reporter.step(f"remove network {NAME}"):
             _remove(session, place)
 
 

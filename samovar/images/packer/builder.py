@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from samovar.cloud.session import Session
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.paths import cache_dir
 from samovar.images.bake_lock import bakery_lock
 from samovar.images.bake_plan import plan_bake
@@ -36,7 +36,7 @@ def bake_packer(
     project: Project,
     names: Iterable[str],
     *,
-    talk: Talk,
+    reporter: Reporter,
     ssh_from: str | None = None,
     force: bool = False,
     refresh: bool = False,
@@ -52,15 +52,15 @@ def bake_packer(
     images = load_images(project)
     wanted = tuple(names) or tuple(images)
     plan = partial(_waves, session, wanted, images, force=force, refresh=refresh)
-    remove(session, abandoned(session), talk)
+    remove(session, abandoned(session), reporter)
     if not plan():
         return ()
-    clients = ready_clients(talk)
-    with bakery_lock(_folder(), talk):
+    clients = ready_clients(reporter)
+    with bakery_lock(_folder(), reporter):
         _sweep(_folder())
-        with build_place(session, talk, ssh_from=ssh_from) as place, door() as ssh_proxy:
-            remove(session, abandoned(session), talk)  # whose age is known now, by the operations that made the place
-            oven = PackerOven(session, images, digests(images), clients, place, ssh_proxy, talk, _folder())
+        with build_place(session, reporter, ssh_from=ssh_from) as place, door() as ssh_proxy:
+            remove(session, abandoned(session), reporter)  # the operations above told the time
+            oven = PackerOven(session, images, digests(images), clients, place, ssh_proxy, reporter, _folder())
             return tuple(made for wave in plan() for made in bake_wave(wave, oven.bake))
 
 

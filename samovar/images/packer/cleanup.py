@@ -21,7 +21,7 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from samovar.cloud.errors import CallFailed, OperationFailed
 from samovar.cloud.labels import BAKE, IMAGE, is_ours, is_passing
 from samovar.cloud.session import Session
-from samovar.core.output import Talk
+from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.images.packer.owner import is_over
 
@@ -57,10 +57,10 @@ def abandoned(session: Session) -> tuple[Leftover, ...]:
     return tuple(left for left in _all(session) if is_over(left.holder, left.age))
 
 
-def clear(session: Session, holder: str, image: str, talk: Talk) -> None:
+def clear(session: Session, holder: str, image: str, reporter: Reporter) -> None:
     """Removes all that one bake has in the cloud. Raises WaitTimeout where that does not answer, CloudError."""
     while found := _answered(session, lambda: of_bake(session, holder, image)):
-        remove(session, found, talk)
+        remove(session, found, reporter)
 
 
 def _answered(session: Session, ask: Callable[[], tuple[Leftover, ...]]) -> tuple[Leftover, ...]:
@@ -87,10 +87,10 @@ def bakes_run(session: Session) -> bool:
     return any(True for _ in _all(session))
 
 
-def remove(session: Session, found: tuple[Leftover, ...], talk: Talk) -> None:
+def remove(session: Session, found: tuple[Leftover, ...], reporter: Reporter) -> None:
     """Deletes it, and says so."""
     for left in found:
-        with talk.step(f"remove {left}"):
+        with reporter.step(f"remove {left}"):
             wait_for(f"{left} goes", lambda left=left: _try(session, left), timeout=TIMEOUT, interval=0.5)  # type: ignore[misc]
 
 

@@ -19,7 +19,7 @@ import structlog
 from samovar.core.errors import HostError, ProcessFailed, SamovarError
 from samovar.core.files import write_private
 from samovar.core.go_program import GoTool, build, built
-from samovar.core.output import Format, Talk, show, talk
+from samovar.core.output import Format, Reporter, show, stderr_reporter
 from samovar.core.process import run
 
 OLDEST, NEWEST = (1, 9, 4), (2,)
@@ -61,7 +61,7 @@ def find_clients() -> Clients:
     return Clients(packer, version, _plugins(packer))
 
 
-def ready_clients(told: Talk) -> Clients:
+def ready_clients(told: Reporter) -> Clients:
     """The same, with what is missing built first."""
     if _on_path() is None:
         build(PACKER, told)
@@ -142,7 +142,7 @@ def main() -> int:
     """Builds, and shows where everything is; returns the exit code."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
-        clients = ready_clients(talk())
+        clients = ready_clients(stderr_reporter())
     except SamovarError as error:
         print(f"clients: {error}", file=sys.stderr)  # noqa: T201 - `make clients` shows it
         return int(error.code)
