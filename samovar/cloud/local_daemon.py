@@ -86,8 +86,15 @@ def is_on_host(home: Path) -> bool:
     """Whether this host holds anything of the cloud of that home, whether or not its daemon runs."""
     if any((home / "machines").glob("*/state.json")):  # of simulated machines
         return True
-    claims = (file.read_text().removeprefix("fresh:") for file in CLAIMS.glob("[0-9]*"))
-    return str(home.resolve()) in claims
+    return str(home.resolve()) in map(_claimed_by, CLAIMS.glob("[0-9]*"))
+
+
+def _claimed_by(claim: Path) -> str:
+    """Return the home that a claim names; nothing for a claim of another user, which may not be read."""
+    try:
+        return claim.read_text().removeprefix("fresh:")
+    except PermissionError:
+        return ""
 
 
 def running_machines(home: Path) -> list[dict[str, Any]]:
