@@ -9,6 +9,7 @@ import rich_click as click
 from samovar.cli.context import Tool, agree, environment_argument, output_option, pass_tool, yes_option
 from samovar.core.errors import ConfigError
 from samovar.core.output import Format, show, stderr_reporter, table
+from samovar.core.program import command_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -86,7 +87,7 @@ def restore(tool: Tool, env: str, snapshot: str, *, yes: bool) -> None:
     agree(f"Put a disk made from {found.name} in the place of the data disk of {env}?", yes=yes)
     with locked(session, env):
         put_in_place(session, environment, found, stderr_reporter())
-    stderr_reporter().info(f"now: ./cli.py rollout {env}")
+    stderr_reporter().info(f"now: {command_line(f'rollout {env}')}")
 
 
 @disk.command()

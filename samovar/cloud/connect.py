@@ -10,6 +10,7 @@ from samovar.cloud.connection import Access
 from samovar.cloud.credentials import find_access
 from samovar.cloud.local_daemon import find, find_or_start
 from samovar.core.errors import HostError
+from samovar.core.program import command_line
 
 if TYPE_CHECKING:
     from samovar.cloud.session import Session
@@ -30,7 +31,7 @@ def connect(cloud: str, home: Path, token: str = "") -> Session:
 def connect_running(cloud: str, home: Path, token: str = "") -> Session:
     """The same, but a local cloud that does not run is an error: for those who look and change nothing."""
     if cloud == LOCAL and find(home) is None:
-        raise HostError(f"no local cloud runs in {home}", remedy="./cli.py cloud up")
+        raise HostError(f"no local cloud runs in {home}", remedy=command_line("cloud up"))
     return connect(cloud, home, token)
 
 

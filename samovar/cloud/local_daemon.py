@@ -17,6 +17,7 @@ from samovar.cloud.connection import Access
 from samovar.core.errors import HostError
 from samovar.core.paths import PACKAGE, cache_dir, require_own
 from samovar.core.process import exit_of, run, start_detached
+from samovar.core.program import VARIABLE, program
 from samovar.core.waiting import Pending, wait_for
 
 CLAIMS = Path("/run/samovar")
@@ -99,14 +100,14 @@ def _claimed_by(claim: Path) -> str:
 
 def running_machines(home: Path) -> list[dict[str, Any]]:
     """The machines of a cloud whose daemon does not run."""
-    shown = run([*_command(home), "--show"], env=_ENVIRONMENT)
+    shown = run([*_command(home), "--show"], env=_environment())
     found: list[dict[str, Any]] = json.loads(shown.stdout)["machines"]
     return found
 
 
 def take_down(home: Path) -> None:
     """Takes off this host what a daemon that ended has left there."""
-    run([*_command(home), "--take-down"], env=_ENVIRONMENT, timeout=STOP_TIMEOUT, logfile=home / LOG)
+    run([*_command(home), "--take-down"], env=_environment(), timeout=STOP_TIMEOUT, logfile=home / LOG)
 
 
 def silent(daemon: Daemon, home: Path) -> HostError:
@@ -148,7 +149,8 @@ def wait_until_gone(daemon: Daemon) -> None:
     )
 
 
-_ENVIRONMENT = {"PYTHONPATH": str(PACKAGE.parent)}
+def _environment() -> dict[str, str]:
+    return {"PYTHONPATH": str(PACKAGE.parent), VARIABLE: program()}
 
 
 def _command(home: Path) -> list[str | Path]:
@@ -158,7 +160,7 @@ def _command(home: Path) -> list[str | Path]:
 
 def _start(home: Path, *options: str) -> Daemon:
     log = home / LOG
-    pid = start_detached([*_command(home), *options], logfile=log, env=_ENVIRONMENT)
+    pid = start_detached([*_command(home), *options], logfile=log, env=_environment())
 
     def probe() -> Daemon | Pending:
         if daemon := find(home):

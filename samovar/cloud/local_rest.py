@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from samovar.core.errors import CloudError
+from samovar.core.program import command_line
 
 BLOCK = 1 << 20
 TIMEOUT = 60.0
@@ -55,5 +56,6 @@ class Rest:
 
     def _failed(self, method: str, path: str, why: str) -> CloudError:
         return CloudError(
-            f"{method} https://{self.address}{path}: {why}", remedy="see `./cli.py cloud status` and the daemon's log"
+            f"{method} https://{self.address}{path}: {why}",
+            remedy=f"see `{command_line('cloud status')}` and the daemon's log",
         )

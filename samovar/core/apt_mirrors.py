@@ -1,4 +1,4 @@
-"""The package mirrors: the host's own, whatever they are called, with another suite."""
+"""The package mirrors of a bake: the host's own, with another suite."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from samovar.core.errors import HostError
 from samovar.core.process import run
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-"""It is at this path on the host and in the image; Debian 12's holds the keys of trixie."""
+"""The keyring is at this path on the host and in the image; Debian 12's holds the keys of trixie."""
 
 LISTED = (
     *("apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE) $(COMPONENT)"),
     "Created-By: Packages",
 )
-"""By this the host's apt says what it is set to use, fetched or not."""
+"""The command that lists the sources of the host's apt, fetched or not."""
 
 
 def sources_for(suite: str) -> tuple[str, ...]:
-    """The lines of sources.list for `suite` of Debian, from what this host's apt is set to use."""
+    """Return the lines of sources.list for `suite` of Debian, from what this host's apt is set to use."""
     return sources(suite, run(LISTED).stdout, host_release())
 
 
 def host_release() -> str:
-    """The host's release of Debian."""
+    """Return the code name of the host's release of Debian."""
     return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
 
 
@@ -37,8 +37,8 @@ def sources(suite: str, listed: str, codename: str) -> tuple[str, ...]:
             "apt is configured for no mirror of Debian and of its security updates",
             remedy=f"name main of {codename or 'this release'} and {codename}-security in /etc/apt/sources.list.d",
         )
-    wanted = ((main, suite), (main, f"{suite}-updates"), (security, f"{suite}-security"))
-    return tuple(f"deb [signed-by={KEYRING}] {site} {release} main" for site, release in wanted)
+    suites = ((main, suite), (main, f"{suite}-updates"), (security, f"{suite}-security"))
+    return tuple(f"deb [signed-by={KEYRING}] {site} {release} main" for site, release in suites)
 
 
 def _site(sites: dict[str, str], rows: list[list[str]], codename: str) -> str | None:

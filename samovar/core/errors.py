@@ -1,4 +1,4 @@
-"""One family of errors: each says what happened, where, and the remedy, and carries the exit code it ends in."""
+"""The errors that an operator reads: each names what happened, where, and the remedy, and has an exit code."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from typing import Self
 
 
 class ExitCode(IntEnum):
-    """The exit codes of `cli.py`. They are a promise to scripts: a number is never reused for another meaning."""
+    """The exit codes of the program. They are a promise to scripts: a number is never reused for another meaning."""
 
     meaning: str
 
-    OK = 0, "done; what was asked for is so"
-    FAILURE = 1, "something that nobody foresaw; run again with --debug and report it"
+    OK = 0, "the command succeeded"
+    FAILURE = 1, "an unexpected error; run again with --debug and report it"
     USAGE = 2, "the command line is wrong"
-    CONFIG = 3, "a file that you wrote does not hold what it must: an environment, an image, credentials"
-    CLOUD = 4, "the cloud refused or failed a call, or an operation of it ended with an error"
+    CONFIG = 3, "a file of yours is wrong: an environment, an image, credentials"
+    CLOUD = 4, "the cloud refused or failed a call, or an operation ended with an error"
     TIMEOUT = 5, "a deadline passed; the message says what was last seen"
     PROCESS = 6, "a process failed, such as a step of a bake; the message holds its last lines and the log's path"
-    HOST = 7, "this host lacks something: a right, a package, disk space, a free port"
+    HOST = 7, "this host lacks something: a permission, a package, disk space, a free port"
     UNHEALTHY = 8, "`status --exit-code` found something that is not healthy"
-    DECLINED = 9, "you answered no; nothing was done"
-    BUSY = 10, "another rollout of the environment, or another daemon of the home, is at it; the message names it"
-    SLO_VIOLATED = 11, "a load or a drill found that the service did not keep its terms"
-    REFUSED = 12, "it cannot be undone, and was not confirmed, or `deletion_protection` forbids it; nothing was done"
-    INTERRUPTED = 130, "Ctrl-C; run the command again: it goes on from what is there"
+    DECLINED = 9, "you answered no; nothing was changed"
+    LOCKED = (
+        10,
+        "another rollout of the environment, or another daemon of the home, runs; the message names it",
+    )
+    SLO_VIOLATED = 11, "a load test or a drill found that the service violated an SLO"
+    REFUSED = (
+        12,
+        "it cannot be undone and was not confirmed, or `deletion_protection` forbids it; nothing was changed",
+    )
+    INTERRUPTED = 130, "Ctrl-C; run the command again, and it goes on from there"
 
     def __new__(cls, value: int, meaning: str) -> Self:
         """A number with its meaning."""

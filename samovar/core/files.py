@@ -10,7 +10,7 @@ PRIVATE = 0o600
 
 
 def write_private(path: Path, data: str | bytes) -> None:
-    """Replaces `path` by a file of mode 0600 that holds `data`; after a power cut it has the old content or the new.
+    """Replace `path` by a file of mode 0600 that holds `data`; after a power cut it has the old content or the new.
 
     Two writers at the same time do not disturb each other: the last one wins.
     """
@@ -29,12 +29,12 @@ def write_private(path: Path, data: str | bytes) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Returns once the file's content is on the disk."""
+    """Return when the file's content is on the disk."""
     _sync(path, os.O_RDONLY)
 
 
 def sync_folder(folder: Path) -> None:
-    """Returns once the names in the folder are on the disk: a rename is not before that."""
+    """Return when the names in the folder are on the disk, renames among them."""
     _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 

@@ -34,7 +34,7 @@ class GoTool:
 
     @property
     def folder(self) -> Path:
-        """Where it is once it is built: another one for every change of what it is built from."""
+        """The folder of the built program; every change of its inputs gives another one."""
         inputs = [(self.source / name).read_bytes() for name in ("go.mod", "go.sum")]
         inputs += [text.encode() for text in (self.package, self.target, self.ldflags)]
         digest = hashlib.sha256(b"\0".join(inputs)).hexdigest()
@@ -45,15 +45,15 @@ class GoTool:
         return self.folder / self.target
 
     def version(self, dependency: str) -> str:
-        """The version of a Go module that this one is pinned to, as `1.2.3`."""
-        found = re.search(rf"^\s*{re.escape(dependency)} v(\S+)", (self.source / "go.mod").read_text(), re.MULTILINE)
-        if found is None:
+        """Return the version that the Go module pins a dependency to, as `1.2.3`."""
+        match = re.search(rf"^\s*{re.escape(dependency)} v(\S+)", (self.source / "go.mod").read_text(), re.MULTILINE)
+        if match is None:
             raise HostError(f"{self.source}/go.mod names no {dependency}", remedy="restore that file")
-        return found[1]
+        return match[1]
 
 
 def built(tool: GoTool) -> bool:
-    """A program comes into its folder last and at once: where it is, it is whole."""
+    """Return whether the program is built; its folder appears only when it is complete."""
     return tool.program.exists()
 
 
@@ -79,8 +79,8 @@ def demand_go() -> None:
     if shutil.which("go") is None:
         raise HostError("there is no Go on this machine", remedy=remedy)
     named = run(["go", "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}).stdout.strip()
-    found = re.match(r"go(\d+)\.(\d+)", named)
-    if found and tuple(map(int, found.groups())) < OLDEST:
+    match = re.match(r"go(\d+)\.(\d+)", named)
+    if match and tuple(map(int, match.groups())) < OLDEST:
         raise HostError(f"the Go on this machine is too old: {named}", remedy=remedy)
 
 

@@ -1,4 +1,4 @@
-"""Where things lie: this user's folders for what can be made again and for what must be kept."""
+"""The folders of this user: one for what can be made again, one for what must be kept."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def cache_dir() -> Path:
-    """What can be made again at any time: baked trees and images, package files."""
+    """Return the folder of what can be made again at any time: baked trees and images, package files."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "samovar"
 
 
 def default_home() -> Path:
-    """The home folder of the local cloud that a person uses; tests make others beside it."""
+    """Return the home folder of the local cloud that a person uses; tests make others beside it."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "samovar" / "cloud"
 
 

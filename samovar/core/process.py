@@ -43,13 +43,13 @@ _running: dict[int, RunningCommand] = {}
 
 @dataclass(frozen=True)
 class Completed:
-    """A process that ended well: what it wrote on stdout."""
+    """The stdout of a process that ended without an error."""
 
     stdout: str
 
 
-class _Ear:
-    """Hears a process: keeps its stdout and its last lines, and hands each line on as it comes."""
+class _OutputCapture:
+    """Keeps the stdout and the last lines of a process, and passes each line on as it comes."""
 
     def __init__(self, on_line: Callable[[str], None] | None, logfile: Path | None) -> None:
         self.stdout: list[str] = []
@@ -57,11 +57,11 @@ class _Ear:
         self._on_line = on_line
         self._sink = logfile.open("a") if logfile else None
 
-    def hear_stdout(self, line: str) -> None:
+    def add_stdout(self, line: str) -> None:
         self.stdout.append(line)
-        self.hear(line)
+        self.add(line)
 
-    def hear(self, line: str) -> None:
+    def add(self, line: str) -> None:
         self.last.append(line.rstrip("\n"))
         self._write(line)
         if self._on_line:
@@ -73,7 +73,7 @@ class _Ear:
                 self._sink.close()
 
     def _write(self, line: str) -> None:
-        """A full disk costs the end of the log, not the process, whose own words are kept."""
+        """A full disk costs the end of the log, not the process, whose last lines are kept."""
         if self._sink:
             with suppress(OSError):
                 self._sink.write(line)
@@ -90,32 +90,32 @@ def run(
     on_line: Callable[[str], None] | None = None,
     logfile: Path | None = None,
 ) -> Completed:
-    """Runs `argv` to its end. `env` is added to our own; `on_line` gets each line of both streams as it comes.
+    """Run `argv` to its end. `env` is added to our own; `on_line` gets each line of both streams as it comes.
 
-    With `logfile` everything the process says is appended there and failures name it.
+    With `logfile` all output of the process is appended there and failures name it.
     Raises HostError (it cannot be started), ProcessFailed, or WaitTimeout after `timeout` seconds. After a timeout or
     an interrupt, nothing that it started in its session stays behind.
     """
     command = _pasteable(argv)
     log.debug("run", command=command)
-    ear = _Ear(on_line, logfile)
+    capture = _OutputCapture(on_line, logfile)
     try:
         with _interrupt_held() as release:
-            process = _start(argv, ear, stdin=stdin, env=env, cwd=cwd)
+            process = _start(argv, capture, stdin=stdin, env=env, cwd=cwd)
             with _bounded(process, timeout) as overdue:
                 release()
                 process.wait()
     finally:
-        ear.close()
+        capture.close()
     if overdue.is_set():
-        raise _overdue(command, timeout, ear.last)
+        raise _overdue(command, timeout, capture.last)
     if process.exit_code:
-        raise _failed(command, process.exit_code, ear.last, logfile)
-    return Completed("".join(ear.stdout))
+        raise _failed(command, process.exit_code, capture.last, logfile)
+    return Completed("".join(capture.stdout))
 
 
 def _start(
-    argv: Sequence[str | Path], ear: _Ear, *, stdin: str, env: Mapping[str, str] | None, cwd: Path | None
+    argv: Sequence[str | Path], capture: _OutputCapture, *, stdin: str, env: Mapping[str, str] | None, cwd: Path | None
 ) -> RunningCommand:
     import sh  # noqa: PLC0415 - 50 ms, and most commands start no process
 
@@ -125,8 +125,8 @@ def _start(
             _in=stdin,
             _env={**os.environ, **(env or {})},
             _cwd=str(cwd) if cwd else None,
-            _out=ear.hear_stdout,
-            _err=ear.hear,
+            _out=capture.add_stdout,
+            _err=capture.add,
             _decode_errors="replace",
             _tty_out=False,
             _new_session=True,
@@ -149,12 +149,12 @@ def _interrupt_held() -> Iterator[Callable[[], None]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    heard = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: heard.set())
+    interrupted = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
 
     def release() -> None:
         signal.signal(signal.SIGINT, before)
-        if heard.is_set():
+        if interrupted.is_set():
             raise KeyboardInterrupt
 
     try:
@@ -190,7 +190,7 @@ def _bounded(process: RunningCommand, timeout: float) -> Iterator[threading.Even
 
 
 def end_running() -> None:
-    """Ends what `run` waits for in other threads, where it fails then: only the main thread hears of an interrupt."""
+    """End the processes that `run` waits for in other threads: only the main thread gets an interrupt."""
     for process in tuple(_running.values()):
         _end(process)
 
@@ -211,7 +211,7 @@ def _signal_session(leader: int, number: signal.Signals) -> None:
 
 
 async def run_async(argv: Sequence[str | Path], *, stdin: str = "", timeout: float = DEFAULT_TIMEOUT) -> Completed:
-    """The same for the daemon: runs `argv` to its end and returns its stdout; raises as `run` does."""
+    """Does the same for the daemon: runs `argv` to its end and returns its stdout; raises as `run` does."""
     command = _pasteable(argv)
     log.debug("run", command=command)
     pipe = asyncio.subprocess.PIPE
@@ -224,7 +224,7 @@ async def run_async(argv: Sequence[str | Path], *, stdin: str = "", timeout: flo
     except OSError as error:
         raise _unstartable(argv, str(error)) from error
     try:
-        out, err = await _talked(process, stdin, timeout)
+        out, err = await _communicate(process, stdin, timeout)
     except TimeoutError as error:
         raise _overdue(command, timeout, ()) from error
     if process.returncode:
@@ -232,7 +232,7 @@ async def run_async(argv: Sequence[str | Path], *, stdin: str = "", timeout: flo
     return Completed(out.decode(errors="replace"))
 
 
-async def _talked(process: asyncio.subprocess.Process, stdin: str, timeout: float) -> tuple[bytes, bytes]:
+async def _communicate(process: asyncio.subprocess.Process, stdin: str, timeout: float) -> tuple[bytes, bytes]:
     try:
         async with asyncio.timeout(timeout):
             return await process.communicate(stdin.encode())
@@ -243,7 +243,7 @@ async def _talked(process: asyncio.subprocess.Process, stdin: str, timeout: floa
 
 
 def run_attached(argv: Sequence[str | Path]) -> int:
-    """Gives a process our own terminal until it ends, however long that takes; returns its exit code."""
+    """Give a process our own terminal until it ends, however long that takes, and return its exit code."""
     log.debug("run", command=_pasteable(argv))
     try:
         pid = os.posix_spawnp(str(argv[0]), [*map(str, argv)], os.environ)
@@ -272,7 +272,7 @@ def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[st
 
 
 def exit_of(pid: int) -> int | None:
-    """How a process of `start_detached` ended; None while it runs."""
+    """Return the exit code of a process of `start_detached`; None while it runs."""
     ended, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if ended else None
 
@@ -302,5 +302,5 @@ def _failed(
         f"`{command}` ended with {returncode}{shown}",
         returncode=returncode,
         output=output,
-        remedy=f"the whole of what it said is in {logfile}" if logfile else "",
+        remedy=f"full output: {logfile}" if logfile else "",
     )

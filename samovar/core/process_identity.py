@@ -1,4 +1,4 @@
-"""Names a process so that anybody who reads the name later can tell whether that process has ended.
+"""Gives a process a name from which every later reader can tell whether the process has ended.
 
 The name holds where process numbers mean the same - the boot id of the kernel, the PID namespace, the machine id -, the
 number, and when the process started, for numbers are given out again. Host names say nothing: containers share them.
@@ -21,18 +21,18 @@ NAME = re.compile(r"([0-9a-f]{16})-([0-9]{1,10})-([0-9]{1,20})")
 
 
 def process_identity() -> str:
-    """The name of this process: at most 48 letters of those that a label may have."""
+    """Return the name of this process: at most 48 of the characters that a label may have."""
     return f"{_place()}-{os.getpid()}-{_started(os.getpid()) or 0}"
 
 
 def has_ended(identity: str) -> bool:
-    """Whether the process of that name was one of this place, and is gone."""
-    found = NAME.fullmatch(identity)
-    if found is None or found[1] != _place():
+    """Return whether the process of that name ran in this place and has ended."""
+    match = NAME.fullmatch(identity)
+    if match is None or match[1] != _place():
         return False
-    pid = int(found[2])
+    pid = int(match[2])
     started = _started(pid)
-    return not _exists(pid) if started is None else started != int(found[3])
+    return not _exists(pid) if started is None else started != int(match[3])
 
 
 @cache
@@ -42,7 +42,7 @@ def _place() -> str:
 
 
 def _boot_id() -> str:
-    """Where the kernel gives none, no other process is of this place."""
+    """The boot id; a kernel without one gives every process a place of its own."""
     return _text(PROC / "sys/kernel/random/boot_id") or secrets.token_hex(16)
 
 
@@ -54,7 +54,7 @@ def _text(file: Path) -> str:
 
 
 def _started(pid: int) -> int | None:
-    """When it started, in ticks since the boot; None where the process is gone, or hidden from us (proc(5))."""
+    """The start time in ticks since the boot; None where the process has ended, or is hidden from us (proc(5))."""
     fields = _text(PROC / str(pid) / "stat").rpartition(")")[2].split()
     return int(fields[19]) if fields else None
 

@@ -1,4 +1,4 @@
-"""Whether this host can give a local machine a user namespace of its own, and if not, why."""
+"""Tells whether this host can give each local machine a user namespace of its own."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 OLDEST_KERNEL = (5, 19)
-"""The first whose overlay takes idmapped layers."""
+"""The first kernel whose overlay takes idmapped layers."""
 LIMIT = Path("/proc/sys/user/max_user_namespaces")
 
 
 def unavailable(release: str | None = None, limit: Path = LIMIT) -> str:
-    """Why machines have the host's users; empty where each can have its own. `release` is the kernel's."""
+    """Return why machines must share the host's users; empty where each can have its own. `release` is the kernel's."""
     release = release or os.uname().release
     if _version(release) < OLDEST_KERNEL:
         return f"the kernel is {release}, and {'.'.join(map(str, OLDEST_KERNEL))} is the first that can"

@@ -1,4 +1,4 @@
-"""The one way to wait: a probe asked again until it holds, a deadline, and a name for what was last seen."""
+"""The one way to wait: a probe is asked again until it succeeds or a deadline passes, which names the last state."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Pending:
-    """What a probe answers while it must be asked again; `seen` ends up in the message of a missed deadline.
+    """A probe answers this while it must be asked again; `state` ends up in the message of a missed deadline.
 
     `after` (seconds) is when to ask again, where the other side has said so.
     """
 
-    seen: str
+    state: str
     after: float | None = None
 
 
@@ -34,7 +34,7 @@ def wait_for(
     ceiling: float = 1.0,
     remedy: str = "",
 ) -> T:
-    """Returns what `probe` returns as soon as that is no `Pending`.
+    """Return what `probe` returns as soon as that is no `Pending`.
 
     `interval` (seconds) doubles up to `ceiling`. Raises WaitTimeout after `timeout` seconds.
     """
@@ -53,7 +53,7 @@ async def wait_for_async(
     ceiling: float = 1.0,
     remedy: str = "",
 ) -> T:
-    """The same for the daemon: between two probes its loop is free."""
+    """Wait as `wait_for` does, in the daemon: between two probes its loop is free."""
 
     async def asked() -> T | Pending:
         return probe()
@@ -64,7 +64,7 @@ async def wait_for_async(
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns. A cancelled caller leaves only once it is over: nothing that it made is without an owner."""
+    """Return the result of `work`. A cancelled caller leaves only when it has ended, so that nothing is orphaned."""
     task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)
@@ -73,18 +73,18 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: str) -> dict[str, Any]:
-    def give_up(state: RetryCallState) -> object:
-        last = state.outcome.result() if state.outcome else None
-        seen = last.seen if isinstance(last, Pending) else "nothing"
-        raise WaitTimeout(f"{what}: not after {timeout:g} s; last seen: {seen}", remedy=remedy)
+    def give_up(call: RetryCallState) -> object:
+        last = call.outcome.result() if call.outcome else None
+        state = last.state if isinstance(last, Pending) else "nothing"
+        raise WaitTimeout(f"{what}: not after {timeout:g} s; last seen: {state}", remedy=remedy)
 
     growing = wait_exponential(multiplier=interval, max=ceiling)
 
-    def pause(state: RetryCallState) -> float:
-        last = state.outcome.result() if state.outcome else None
-        told = last.after if isinstance(last, Pending) else None
-        left = timeout - (state.seconds_since_start or 0.0)
-        return max(0.0, min(growing(state) if told is None else told, left))
+    def pause(call: RetryCallState) -> float:
+        last = call.outcome.result() if call.outcome else None
+        requested = last.after if isinstance(last, Pending) else None
+        left = timeout - (call.seconds_since_start or 0.0)
+        return max(0.0, min(growing(call) if requested is None else requested, left))
 
     return {
         "retry": retry_if_result(lambda value: isinstance(value, Pending)),

@@ -25,7 +25,7 @@ LARGEST = 1 << 20
 
 
 def load_model(path: Path, model: type[M], *, remedy: str = "", complete: Callable[[Any], Any] | None = None) -> M:
-    """Reads `path` into `model`.
+    """Read `path` into `model`.
 
     Raises ConfigError whose message has one `file:line: key.path: what is wrong` for each fault; the remedy names the
     keys that are known there. `remedy` is what to do when the file is not there at all. `complete` adds to the plain
@@ -36,7 +36,7 @@ def load_model(path: Path, model: type[M], *, remedy: str = "", complete: Callab
 
 
 def load_mapping(path: Path, model: type[BaseModel]) -> dict[str, Any]:
-    """Reads `path`, checks it against `model` and returns its values as they are written. Raises ConfigError."""
+    """Read `path`, check it against `model` and return its values as they are written. Raises ConfigError."""
     document, value = _parse(path, _read(path, ""))
     _validated(path, model, document, value)
     return dict(value)
@@ -52,12 +52,12 @@ def _validated(path: Path, model: type[M], document: yaml.Node | None, value: An
 
 
 def load_plain(path: Path) -> Any:
-    """What a YAML file holds, as plain values. Raises ConfigError that names the line."""
+    """Return the plain values of a YAML file. Raises ConfigError that names the line."""
     return _parse(path, _read(path, ""))[1]
 
 
 def place_of(path: Path, location: Location) -> str:
-    """`file:line: key.path` of a value that loaded well, for what is found wrong with it only later."""
+    """Return `file:line: key.path` of a value that loaded well, for what is found wrong with it only later."""
     document, _ = _parse(path, _read(path, ""))
     return f"{path}:{_line(document, location) if document else 1}: {'.'.join(map(str, location))}"
 
@@ -76,11 +76,11 @@ def _read(path: Path, remedy: str) -> str:
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """It is YAML, and not taken."""
+    """The file is YAML, but uses what is not allowed here."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Without aliases, by which a few lines become gigabytes, and with a bound on depth."""
+    """Refuses aliases, by which a few lines become gigabytes, and bounds the depth."""
 
     depth = 0
 
@@ -140,10 +140,10 @@ def _line(node: yaml.Node, location: Location) -> int:
     """The line (from 1) of the deepest key or item on the way to `location` that the file has."""
     line = node.start_mark.line + 1
     for step in location:
-        found = _step(node, step)
-        if found is None:
+        entry = _step(node, step)
+        if entry is None:
             continue  # a union's or a validator's own step, or a key that is missing
-        line, node = found
+        line, node = entry
     return line
 
 
@@ -161,13 +161,13 @@ def _remedy(model: type[BaseModel], faults: Sequence[ErrorDetails]) -> str:
     unknown = next((fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"), None)
     if unknown is None:
         return "correct the values named above"
-    known = _known_keys(model, unknown[:-1])
-    close = difflib.get_close_matches(str(unknown[-1]), known, n=1)
+    allowed = _allowed_keys(model, unknown[:-1])
+    close = difflib.get_close_matches(str(unknown[-1]), allowed, n=1)
     meant = f"did you mean {close[0]}? " if close else ""
-    return f"{meant}known keys there: {', '.join(known)}" if known else "remove the unknown key"
+    return f"{meant}known keys there: {', '.join(allowed)}" if allowed else "remove the unknown key"
 
 
-def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
+def _allowed_keys(model: type[BaseModel], location: Location) -> list[str]:
     """The keys of the model that stands at `location`; list indexes and mapping keys lead to what they hold."""
     for step in location:
         field = model.model_fields.get(str(step))

@@ -16,6 +16,7 @@ from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import WaitTimeout
 from samovar.core.output import Reporter
+from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.status import Status
 
@@ -49,7 +50,7 @@ def when_answered(session: Session, status: Status, reporter: Reporter) -> Statu
         found = with_answers(session, status)
         return found if found.healthy else Pending(_text(found))
 
-    remedy = "see `./cli.py cloud status`; who has the address: ip route get ADDRESS"
+    remedy = f"see `{command_line('cloud status')}`; who has the address: ip route get ADDRESS"
     try:
         return wait_for(f"{status.environment} answers", probe, timeout=SETTLING, interval=0.05, remedy=remedy)
     except WaitTimeout:

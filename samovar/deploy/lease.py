@@ -15,7 +15,7 @@ from samovar.core.errors import CloudError, ExitCode, SamovarError
 class LockLost(SamovarError):
     """Somebody else may be at it now."""
 
-    code = ExitCode.BUSY
+    code = ExitCode.LOCKED
 
 
 class Lease:

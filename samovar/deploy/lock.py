@@ -48,7 +48,7 @@ __all__ = ["Held", "LockLost", "holder", "locked"]
 class Held(SamovarError):
     """Somebody else is at it."""
 
-    code = ExitCode.BUSY
+    code = ExitCode.LOCKED
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from samovar.cloud.session import Session
 from samovar.cloudinit.metadata import Api
 from samovar.core.errors import CloudError, SamovarError
 from samovar.core.output import Reporter
+from samovar.core.program import command_line
 from samovar.deploy.answers import when_answered
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.collisions import check_free
@@ -67,7 +68,7 @@ def require_images(desired: Desired, observed: Observed) -> None:
     """Raises CloudError with the command that bakes the images that the cloud does not have."""
     if missing := image_names(desired) - dict(observed.images).keys():
         raise CloudError(
-            f"not in this cloud: {', '.join(sorted(missing))}", remedy=f"./cli.py bake --env {desired.environment}"
+            f"not in this cloud: {', '.join(sorted(missing))}", remedy=command_line(f"bake --env {desired.environment}")
         )
 
 

@@ -8,6 +8,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
 from samovar.core.output import Reporter
+from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import inspect
 from samovar.deploy.resources.resource import Ref
@@ -59,5 +60,5 @@ def settle(
         timeout=timeout,
         interval=0.1,
         ceiling=0.5,
-        remedy=f"see `./cli.py status {environment.name}`; run the rollout again once the cause is mended",
+        remedy=f"see `{command_line(f'status {environment.name}')}`; run the rollout again once the cause is mended",
     )

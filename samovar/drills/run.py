@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, WaitTimeout
 from samovar.core.output import Reporter
+from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.deploy.read_status import inspect
 from samovar.drills.faults import Break
@@ -150,7 +151,7 @@ def drill(
     or is not mended, in `timeout` seconds.
     """
     if not inspect(session, environment).healthy:
-        raise CloudError(f"{environment.name} is not whole", remedy=f"./cli.py rollout {environment.name}")
+        raise CloudError(f"{environment.name} is not whole", remedy=command_line(f"rollout {environment.name}"))
     found: list[tuple[float, Recovery, bool]] = []
 
     async def work(run: Run) -> None:

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from samovar.core.errors import CloudError
+from samovar.core.program import command_line
 from samovar.load.client import Client, Request, Unanswered
 from samovar.load.slo import CREATE, GONE, LISTS_EVERY, OK, OPERATE, OPERATION, Endpoint
 
@@ -66,5 +67,5 @@ async def _is_there(client: Client, path: str) -> bool:
             return answer.status == OK
         last = f"HTTP {answer.status}"
     raise CloudError(
-        f"GET {path}: {last}, {TRIES} times in a row", remedy="see `./cli.py status` and the machines' logs"
+        f"GET {path}: {last}, {TRIES} times in a row", remedy=f"see `{command_line('status')}` and the machines' logs"
     )

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
+from samovar.core.program import command_line
 from samovar.deploy.resources.secret import read_certificates
 from samovar.deploy.status import Status
 from samovar.load.client import Target
@@ -21,7 +22,7 @@ def own_addresses(status: Status, urls: Sequence[str], *, secure_only: bool = Fa
     nobody else.
     """
     for url, reason in status.unanswered:
-        raise CloudError(f"{url} {reason}", remedy=f"see `./cli.py status {status.environment}`")
+        raise CloudError(f"{url} {reason}", remedy=f"see `{command_line(f'status {status.environment}')}`")
     own = [url for _, url in status.endpoints]
     if not own:
         raise ConfigError(f"{status.environment} has no address to send to", remedy="give a group an external balancer")

@@ -14,6 +14,7 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from samovar.cloud.labels import GROUP, is_of
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
+from samovar.core.program import command_line
 from samovar.deploy.console import console, machine_id
 from samovar.project.environment import Environment, Operator
 
@@ -95,7 +96,8 @@ def _passed(environment: Environment, target: Instance, instances: list[Instance
     doors = [each for each in instances if each.labels[GROUP] == bastion and each.status == Instance.RUNNING]
     if not doors:
         raise CloudError(
-            f"no machine of {bastion} runs, through which the way leads", remedy=f"./cli.py status {environment.name}"
+            f"no machine of {bastion} runs, through which the way leads",
+            remedy=command_line(f"status {environment.name}"),
         )
     door = min(doors, key=lambda each: each.name)
     return [(door, _public(door)), (target, target.network_interfaces[0].primary_v4_address.address)]
@@ -111,6 +113,6 @@ def _hop(session: Session, environment: str, instance: Any, address: str) -> Hop
     if not said:
         raise CloudError(
             f"{instance.name} has not told its host key on its console",
-            remedy=f"it does so at boot; look there: ./cli.py logs {environment} {instance.name}",
+            remedy=f"it does so at boot; look there: {command_line(f'logs {environment} {instance.name}')}",
         )
     return Hop(instance.name, address, said[0])

@@ -93,7 +93,7 @@ def test_killed_and_started_again_it_has_the_same_address(cli: Cli) -> None:
 def test_a_second_daemon_for_the_same_home_is_refused(cli: Cli) -> None:
     cli.run("cloud", "up")
     ended = _daemon(cli.home)
-    assert ended.returncode == ExitCode.BUSY
+    assert ended.returncode == ExitCode.LOCKED
     assert "a daemon runs in" in ended.stderr
     assert "Traceback" not in ended.stderr
 

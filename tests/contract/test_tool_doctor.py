@@ -141,5 +141,5 @@ def test_the_account_of_a_key_is_named_with_what_it_lacks(
 
 def test_a_local_cloud_that_does_not_run_is_not_started(doctor: Doctor, tmp_path: Path) -> None:
     _, found = doctor("--cloud", "local")
-    assert found["endpoint"][0]["remedy"] == "./cli.py cloud up"
+    assert found["endpoint"][0]["remedy"] == "samovar cloud up"
     assert not (tmp_path / "none").exists()

@@ -91,7 +91,7 @@ def test_a_second_is_refused_and_told_who_holds_it_since_when(session: Session, 
         pytest.fail("both hold it")
     assert holder() in refused.value.message
     assert "since 20" in refused.value.message
-    assert refused.value.code is ExitCode.BUSY
+    assert refused.value.code is ExitCode.LOCKED
 
 
 def test_it_is_free_again_afterwards_and_another_environment_is_another_lock(session: Session) -> None:
@@ -164,7 +164,7 @@ def test_a_holder_that_lost_it_makes_no_further_change(session: Session, other: 
 
     with pytest.raises(LockLost) as lost:
         work()
-    assert lost.value.code is ExitCode.BUSY
+    assert lost.value.code is ExitCode.LOCKED
     assert "remedy" in str(lost.value)
     assert _networks(other) == before + 1
 

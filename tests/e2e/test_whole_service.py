@@ -174,7 +174,7 @@ def test_prod_beside_dev_interrupted_finished_and_gone_again(cli: Cli, address: 
     assert rollout.stderr
     assert "create" in rollout.stderr.readline()
     refused = cli.run("rollout", "prod", "--yes", check=False)
-    assert (refused.code, f"-{rollout.pid} since " in refused.stderr) == (ExitCode.BUSY, True)
+    assert (refused.code, f"-{rollout.pid} since " in refused.stderr) == (ExitCode.LOCKED, True)
     rollout.send_signal(signal.SIGINT)
     said = rollout.communicate(timeout=PATIENCE)[1]
     assert (rollout.returncode, "run the command again" in said) == (ExitCode.INTERRUPTED, True)

@@ -16,7 +16,6 @@ PENDING = (
     "samovar/cli",
     "samovar/cloud",
     "samovar/cloudinit",
-    "samovar/core",
     "samovar/deploy",
     "samovar/drills",
     "samovar/images",

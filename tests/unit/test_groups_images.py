@@ -40,7 +40,7 @@ def test_an_image_that_is_not_published_is_named_with_the_command_that_bakes_it(
     with pytest.raises(CloudError) as error:
         require_images(desired, Observed("dev", images=(("samovar-nginx-000000000000", "img-1"),)))
     assert name in error.value.message
-    assert error.value.remedy == "./cli.py bake --env dev"
+    assert error.value.remedy == "samovar bake --env dev"
     require_images(desired, Observed("dev", images=((name, "img-1"),)))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from samovar.core.errors import ExitCode, SamovarError
+from samovar.core.program import command_line
 from samovar.localcloud.api.admin import hand_routes
 from samovar.localcloud.api.grpc_connections import GrpcConnections
 from samovar.localcloud.api.grpc_server import serve_grpc
@@ -51,7 +52,7 @@ GRACE = 0.5
 class AlreadyRunning(SamovarError):
     """Another daemon has this home."""
 
-    code = ExitCode.BUSY
+    code = ExitCode.LOCKED
 
 
 async def run(home: Home, quotas: QuotaSet | None = None) -> None:
@@ -166,7 +167,7 @@ def _only_one(home: Home) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AlreadyRunning(
-                f"a daemon runs in {home.root} already", remedy="./cli.py cloud status shows it"
+                f"a daemon runs in {home.root} already", remedy=f"`{command_line('cloud status')}` shows it"
             ) from error
         yield
 

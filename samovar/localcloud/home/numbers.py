@@ -15,6 +15,7 @@ from pathlib import Path
 
 from samovar.core.errors import HostError
 from samovar.core.files import write_private
+from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for
 
 REGISTRY = Path("/var/lib/samovar/numbers")
@@ -37,7 +38,7 @@ def choose(home: Path, holders: Mapping[int, Path], preferred: tuple[int, ...], 
             return number
     raise HostError(
         f"all {len(NUMBERS)} numbers of local clouds are taken (files in {REGISTRY})",
-        remedy="end a cloud that is not needed, and delete its home: ./cli.py --home DIR cloud down; rm -r DIR",
+        remedy=f"end a cloud and delete its home: {command_line('--home DIR cloud down')}; rm -r DIR",
     )
 
 
@@ -89,7 +90,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _held(home: Path, number: int, holder: Path) -> HostError:
     return HostError(
         f"{home} has addresses of 127.66.{number}.0/24, and number {number} of this host is held by {holder}",
-        remedy=f"one of the two has to go: ./cli.py --home {holder} cloud down; rm -r {holder}",
+        remedy=f"one of the two has to go: {command_line(f'--home {holder} cloud down')}; rm -r {holder}",
     )
 
 

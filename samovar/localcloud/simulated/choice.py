@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from samovar.core.errors import ConfigError
 from samovar.core.files import write_private
+from samovar.core.program import command_line
 from samovar.localcloud.home.home import Home
 
 
@@ -44,7 +45,7 @@ def choose(home: Home, machines: Machines | None, speed: float | None) -> Simula
         there = Machines.SIMULATED if before else Machines.REAL
         raise ConfigError(
             f"the machines of {home.root} are {there}, and cannot become {kind}",
-            remedy=f"take another home: ./cli.py --home DIR cloud up --machines {kind}",
+            remedy=f"take another home: {command_line(f'--home DIR cloud up --machines {kind}')}",
         )
     if kind is Machines.REAL:
         if speed is not None:

@@ -13,6 +13,7 @@ from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
 from samovar.core.errors import HostError
+from samovar.core.program import command_line
 from samovar.localcloud.compute.disks.rpc import SOURCE_DISK, has_base, is_layered
 from samovar.localcloud.compute.images.standard_images import FAMILIES
 from samovar.localcloud.disks.model import Maker
@@ -80,7 +81,7 @@ class Files:
             name = image.labels.get("image", image.name) if image else "IMAGE"
             raise HostError(
                 f"the file of the image {image.name if image else image_id} is gone: {file}",
-                remedy=f"put it back, or make the image anew and roll out: ./cli.py bake {name} --force",
+                remedy=f"put it back, or make the image anew and roll out: {command_line(f'bake {name} --force')}",
             )
         return FAMILIES[image_id].suite
 
