@@ -26,6 +26,8 @@ from samovar.drills.run import DrillJson
 from samovar.images.listing import CatalogueJson
 from samovar.load.report import LoadJson
 from samovar.ops.doctor.finding import DoctorJson
+from samovar.project.drill import Drill
+from samovar.project.load_profile import LoadProfile
 
 PROGRAM = "cli.py"
 SCHEMAS: Mapping[str, type] = {
@@ -38,6 +40,8 @@ SCHEMAS: Mapping[str, type] = {
     "disk-list": DisksJson,
 }
 """By the command whose `-o json` has that shape."""
+INPUTS: Mapping[str, type] = {"load-profile": LoadProfile, "drill": Drill}
+"""By the file that an operator writes: loads/NAME.yaml and alike."""
 CLI_HEAD = f"""\
 # The command line
 
@@ -50,11 +54,17 @@ variable: `SAMOVAR_`, the command where there is one, and the option's name.
 
 def write(folder: Path) -> None:
     """Makes the pages anew below `folder`."""
-    (folder / "schemas").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "cli.md").write_text("\n".join(_reference()))
-    for name, shape in SCHEMAS.items():
+    _write_schemas(folder / "schemas", SCHEMAS)
+    _write_schemas(folder / "reference", INPUTS)
+
+
+def _write_schemas(folder: Path, shapes: Mapping[str, type]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, shape in shapes.items():
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(shape).json_schema()}
-        (folder / "schemas" / f"{name}.json").write_text(f"{json.dumps(schema, indent=2)}\n")
+        (folder / f"{name}.json").write_text(f"{json.dumps(schema, indent=2)}\n")
 
 
 def _reference() -> Iterator[str]:

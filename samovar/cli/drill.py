@@ -1,61 +1,60 @@
-"""`drill`: breaking an environment on purpose, under load, and measuring how it mends itself."""
+"""The command `drill`: it breaks an environment on purpose, under load, and measures its recovery."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
 from samovar.cli.context import Tool, agree, environment_argument, output_option, pass_tool, yes_option
-from samovar.cli.load import HIGHEST_RATE, PROFILES, planned
+from samovar.cli.load import MAX_RATE, ProfileName, planned
+from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import RenderableType
 
-    from samovar.cloud.session import Session
-    from samovar.deploy.status import Status
-    from samovar.drills.faults import Break
     from samovar.drills.run import DrillJson
-    from samovar.load.client import Target
-    from samovar.project.environment import Environment
+    from samovar.project.drill import Drill
 
-TIMEOUT = 120.0
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class Place:
-    """What a drill is about to break."""
+class DrillGroup(click.RichGroup):
+    """The drills: one command for each fault on a target of one's choice, and one for each file of drills/."""
 
-    environment: Environment
-    session: Session
-    status: Status
-    targets: tuple[Target, ...]
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(dict.fromkeys((*super().list_commands(ctx), *_files(ctx))))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is None and cmd_name in self.list_commands(ctx):
+            return _file_command(cmd_name)
+        return command
 
 
-@click.group()
+@click.group(cls=DrillGroup)
 @environment_argument
 def drill(env: str) -> None:
-    """Break ENV on purpose, under load, and measure how it mends itself.
+    """Break ENV on purpose, under load, and measure its recovery.
 
     TARGET is a group (its first machine is broken) or a machine, such as nginx-2.
+    Each file of drills/ is a command as well.
     """
 
 
 def drill_options(function: F) -> F:
-    """What all of them take."""
+    """Add the options of every drill. What is not given is the drill's own."""
     for option in reversed(
         (
-            click.option(
-                "--profile", type=click.Choice(PROFILES), default="stable", show_default=True, help="The load."
-            ),
-            click.option("--rate", type=click.FloatRange(0.1, HIGHEST_RATE), help="  [default: the profile's]"),
-            click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds until ENV must be whole."),
+            click.option("--profile", type=ProfileName(), help="The load profile.  [default: the drill's, or stable]"),
+            click.option("--rate", type=click.FloatRange(0.1, MAX_RATE), help="  [default: the profile's]"),
+            click.option("--timeout", type=float, help="Seconds in which ENV must recover.  [default: 120]"),
             click.option("--url", "urls", multiple=True, help="One of ENV's own addresses.  [default: all, in turn]"),
-            click.option("--insecure", is_flag=True, help="Take any certificate."),
+            click.option("--insecure", is_flag=True, help="Accept any certificate."),
             yes_option,
             output_option,
             click.pass_context,
@@ -66,37 +65,25 @@ def drill_options(function: F) -> F:
     return function
 
 
-all_option = click.option("--all", "all_of_it", is_flag=True, help="Break all machines of the group at once.")
+all_option = click.option("--all", "all_machines", is_flag=True, help="Break all machines of the group at once.")
 
 
 @drill.command()
 @click.argument("target")
 @all_option
 @drill_options
-def kill(tool: Tool, context: click.Context, /, target: str, *, all_of_it: bool, **asked: Any) -> None:
+def kill(tool: Tool, context: click.Context, /, target: str, *, all_machines: bool, **options: Any) -> int:
     """Cut the power of TARGET."""
-    from samovar.drills.faults import chosen, power_cut
-
-    def broken(place: Place) -> Break:
-        machines = chosen(place.status, target, all_of_it=all_of_it)
-        return power_cut(place.session, place.environment, machines)
-
-    _drill(tool, context, broken, **asked)
+    return _run(tool, context, _drill("kill", target=target, all_machines=all_machines), **options)
 
 
 @drill.command()
 @click.argument("target")
 @all_option
 @drill_options
-def stop(tool: Tool, context: click.Context, /, target: str, *, all_of_it: bool, **asked: Any) -> None:
+def stop(tool: Tool, context: click.Context, /, target: str, *, all_machines: bool, **options: Any) -> int:
     """Shut TARGET down, as an operator does; its group brings it back."""
-    from samovar.drills.faults import chosen, graceful_stop
-
-    def broken(place: Place) -> Break:
-        machines = chosen(place.status, target, all_of_it=all_of_it)
-        return graceful_stop(place.session, place.environment, machines)
-
-    _drill(tool, context, broken, **asked)
+    return _run(tool, context, _drill("stop", target=target, all_machines=all_machines), **options)
 
 
 @drill.command()
@@ -104,84 +91,108 @@ def stop(tool: Tool, context: click.Context, /, target: str, *, all_of_it: bool,
 @click.argument("unit")
 @all_option
 @drill_options
-def crash(tool: Tool, context: click.Context, /, target: str, unit: str, *, all_of_it: bool, **asked: Any) -> None:
-    """Kill the processes of UNIT (bingo.service) inside TARGET; on the local cloud alone."""
-    from samovar.drills.faults import chosen
-    from samovar.drills.faults import crash as crashed
-
-    def broken(place: Place) -> Break:
-        machines = chosen(place.status, target, all_of_it=all_of_it)
-        return crashed(place.session, place.environment, machines, unit)
-
-    _drill(tool, context, broken, **asked)
+def crash(tool: Tool, context: click.Context, /, target: str, unit: str, *, all_machines: bool, **options: Any) -> int:
+    """Kill the processes of UNIT (nginx.service) inside TARGET; on the local cloud alone."""
+    return _run(tool, context, _drill("crash", target=target, unit=unit, all_machines=all_machines), **options)
 
 
-@drill.command()
-@click.argument("group")
-@click.argument("number", type=int)
-@click.option("--times", type=click.IntRange(1, 20), default=1, show_default=True, help="How often, at once.")
-@click.option("--unit", default="", help="The unit on GROUP's machines that is to be seen anew (local cloud).")
-@drill_options
-def operation(
-    tool: Tool, context: click.Context, /, group: str, number: int, times: int, unit: str, **asked: Any
-) -> None:
-    """Make a bingo of GROUP fail by `POST /operation`, sent through the service.
+def _drill(fault: str, **fields: Any) -> Drill:
+    from samovar.project.drill import Drill
 
-    Which NUMBER does what is known of the stand-in alone: 1000001 exits, 1000002 dies with a word, 1000003 lives and
-    answers 500, 1000004 grows until it is killed.
-    """
-    from samovar.drills.faults import chosen
-    from samovar.drills.faults import operation as operated
-
-    def broken(place: Place) -> Break:
-        machines = chosen(place.status, group, all_of_it=True)
-        return operated(place.targets[0], machines, number, times, unit)
-
-    _drill(tool, context, broken, **asked)
+    return Drill.model_validate({"name": fault, "fault": fault, **fields})
 
 
-def _drill(
+def _files(context: click.Context) -> list[str]:
+    """Return the names of the project's drills; none where there is no project."""
+    tool = context.find_object(Tool)
+    try:
+        return sorted(path.stem for path in tool.project.drills.glob("*.yaml")) if tool else []
+    except ConfigError:
+        return []
+
+
+def _file_command(name: str) -> click.Command:
+    """Return the command that runs drills/NAME.yaml. The file is read when the command runs."""
+
+    @click.command(name, help=f"Run drills/{name}.yaml.")
+    @click.argument("arguments", nargs=-1, metavar="[ARGUMENT]...")
+    @click.option("--times", type=click.IntRange(1, 20), help="How often a request is sent, at once.")
+    @click.option("--unit", help="The unit whose new process shows the recovery (local cloud).")
+    @drill_options
+    def command(tool: Tool, context: click.Context, /, arguments: tuple[str, ...], **options: Any) -> int:
+        from samovar.project.drill import load_drill
+
+        stated = load_drill(tool.project.drills, name)
+        if len(arguments) != len(stated.arguments):
+            names = " ".join(argument.upper() for argument in stated.arguments) or "no arguments"
+            raise click.UsageError(f"{name} takes {names}: {stated.description}", context)
+        changed = stated.with_arguments(arguments).with_overrides(unit=options.pop("unit"), times=options.pop("times"))
+        return _run(tool, context, changed, **options)
+
+    return command
+
+
+def _run(
     tool: Tool,
     context: click.Context,
-    breaking: Callable[[Place], Break],
+    drill: Drill,
     *,
-    timeout: float,
+    profile: str | None,
+    rate: float | None,
+    timeout: float | None,
     fmt: Format,
     yes: bool,
-    **asked: Any,
-) -> None:
+    **options: Any,
+) -> int:
     from samovar.deploy.read_status import inspect
-    from samovar.drills.run import LONGEST
-    from samovar.drills.run import drill as run_drill
+    from samovar.drills.faults import fault_of
+    from samovar.drills.run import MAX_SECONDS, run_drill
+    from samovar.project.load_profile import load_profile
 
     assert context.parent  # noqa: S101 - it is a command of the group above
     tool.name_project()
     environment, session = tool.open(context.parent.params["env"])
     status = inspect(session, environment)
-    load = planned(session, environment, status, seconds=LONGEST, **asked)
-    broken = breaking(Place(environment, session, status, load.targets))
-    agree(f"{context.info_name} {', '.join(broken.machines)} of {environment.name}?", yes=yes)
-    found = run_drill(session, environment, load, broken, stderr_reporter(), timeout=timeout).to_json()
-    show(found, fmt, _tables(found))
+    load = planned(
+        session,
+        environment,
+        status,
+        profile=load_profile(tool.project.loads, profile or drill.load.profile),
+        rate=rate or drill.load.rate,
+        seconds=MAX_SECONDS,
+        **options,
+    )
+    fault = fault_of(drill, session, environment, status, load.targets[0])
+    agree(f"{drill.name} {', '.join(fault.machines)} of {environment.name}?", yes=yes)
+    seconds = timeout or drill.timeout
+    report = run_drill(session, environment, load, fault, stderr_reporter(), timeout=seconds, expected=drill.expect)
+    measured = report.to_json()
+    show(measured, fmt, _tables(measured))
+    return ExitCode.SLO_VIOLATED if measured["violations"] else ExitCode.OK
 
 
-def _tables(found: DrillJson) -> list[RenderableType]:
-    failures = ", ".join(f"{count} {name}" for name, count in found["failures"].items())
+def _tables(report: DrillJson) -> list[RenderableType]:
     rows = [
-        ("broken", found["broken"]),
-        ("noticed after", f"{found['seconds_until_noticed']} s"),
-        ("whole after", f"{found['seconds_until_whole']} s"),
-        ("answered well after", _seconds(found["seconds_until_answered"])),
-        ("requests", f"{found['requests']} at {found['rate']:g} a second to {', '.join(found['addresses'])}"),
-        ("failed", f"{found['failed']}{f' ({failures})' if failures else ''}"),
-        ("  in flight", str(found["failed_in_flight"])),
-        ("  until noticed", str(found["failed_until_noticed"])),
-        ("  later", str(found["failed_later"])),
-        ("slowest answer", f"{found['worst_seconds']} s"),
-        ("longest gap", f"{found['longest_gap_seconds']} s"),
+        ("fault", report["fault"]),
+        ("detected after", f"{report['seconds_to_detect']} s"),
+        ("recovered after", f"{report['seconds_to_recover']} s"),
+        ("answers well after", _seconds(report["seconds_to_answer"])),
+        ("requests", f"{report['requests']} at {report['rate']:g} a second to {', '.join(report['addresses'])}"),
+        ("failed", f"{report['failed']}{_by_kind(report['failures'])}"),
+        ("  in flight", str(report["failed_in_flight"])),
+        ("  before detection", str(report["failed_before_detection"])),
+        ("  after detection", str(report["failed_after_detection"])),
+        ("slowest answer", f"{report['max_seconds']} s"),
+        ("longest gap", f"{report['longest_gap_seconds']} s"),
+        *(("not as expected", violation) for violation in report["violations"]),
     ]
     return [table(("", ""), rows)]
 
 
+def _by_kind(failures: Mapping[str, int]) -> str:
+    kinds = ", ".join(f"{count} {name}" for name, count in failures.items())
+    return f" ({kinds})" if kinds else ""
+
+
 def _seconds(value: float | None) -> str:
-    return "not to the end" if value is None else f"{value} s"
+    return "not before the end" if value is None else f"{value} s"

@@ -1,4 +1,4 @@
-"""`load`: asking an environment as its users do, and holding the answers against the terms."""
+"""The command `load`: it sends requests as users do and checks the answers against the objectives of a profile."""
 
 from __future__ import annotations
 
@@ -20,62 +20,86 @@ if TYPE_CHECKING:
     from samovar.cloud.session import Session
     from samovar.deploy.status import Status
     from samovar.load.generator import Load
-    from samovar.load.report import Report
+    from samovar.load.report import LoadReport
     from samovar.load.results import Figures
     from samovar.project.environment import Environment
+    from samovar.project.load_profile import LoadProfile
 
-PROFILES = ("peak", "stable", "terms")
-HIGHEST_RATE = 500.0
-MOST_REQUESTS = 500_000
+MAX_RATE = 500.0
+MAX_REQUESTS = 500_000
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # at run time it takes none
-    """Seconds, written as 60, 60s, 10m or 1h."""
+    """A number of seconds, written as 60, 60s, 10m or 1h."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value)) or not float(found[1]):
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value)
+        if not match or not float(match[1]):
             self.fail(f"{value} is no duration: write 60s, 10m or 1h", param, ctx)
-        return float(found[1]) * UNITS[found[2]]
+        return float(match[1]) * UNITS[match[2]]
+
+
+class ProfileName(click.ParamType):  # type: ignore[type-arg]  # at run time it takes none
+    """The name of a load profile, a file of loads/."""
+
+    name = "profile"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        tool = ctx.find_object(Tool) if ctx else None
+        if tool is None:
+            return str(value)
+        folder = tool.project.loads
+        names = sorted(path.stem for path in folder.glob("*.yaml"))
+        if value not in names:
+            self.fail(f"{value} is no load profile; {folder} has {', '.join(names) or 'none'}", param, ctx)
+        return str(value)
 
 
 @click.command()
 @environment_argument
 @click.option(
     "--profile",
-    type=click.Choice(PROFILES),
+    type=ProfileName(),
     default="peak",
     show_default=True,
-    help="`peak` (120 a second) and `stable` (60) ask one page; `terms` asks every endpoint of the terms.",
+    help="A load profile: the name of a file of loads/.",
 )
-@click.option("--rate", type=click.FloatRange(0.1, HIGHEST_RATE), help="Requests a second.  [default: the profile's]")
+@click.option("--rate", type=click.FloatRange(0.1, MAX_RATE), help="Requests a second.  [default: the profile's]")
 @click.option("--for", "seconds", type=Duration(), default="60s", show_default=True, help="How long.")
 @click.option("--url", "urls", multiple=True, help="One of ENV's own addresses.  [default: all, in turn]")
-@click.option("--http2", is_flag=True, help="Over HTTP/2, which is spoken over https alone.")
-@click.option("--poisson", "seed", type=int, help="Requests come as users do, by a random sequence with this seed.")
+@click.option("--http2", is_flag=True, help="Use HTTP/2; over https alone.")
+@click.option("--poisson", "seed", type=int, help="Send at random intervals, as independent users do, with this seed.")
 @click.option(
-    "--new", "fresh", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="The share of new connections."
+    "--new",
+    "fresh",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="The share of requests over new connections.",
 )
-@click.option("--insecure", is_flag=True, help="Take any certificate. Otherwise it has to be ENV's own, or a CA's.")
+@click.option("--insecure", is_flag=True, help="Accept any certificate. Otherwise it must be ENV's own or a CA's.")
 @click.option("--report", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write an HTML page there.")
 @output_option
 @pass_tool
-def load(tool: Tool, /, env: str, folder: Path | None, fmt: Format, **asked: Any) -> int:
-    """Put ENV under load, by the clock whatever it answers, and show whether it keeps its bounds."""
+def load(tool: Tool, /, env: str, profile: str, folder: Path | None, fmt: Format, **options: Any) -> int:
+    """Send requests to ENV at a fixed rate, whatever it answers (open model), and check its objectives."""
     from samovar.deploy.read_status import inspect
-    from samovar.load.html_report import write_page
+    from samovar.load.report import write_page
+    from samovar.project.load_profile import load_profile
 
     tool.name_project()
     environment, session = tool.open(env)
-    report = _send(environment, planned(session, environment, inspect(session, environment), **asked))
+    stated = load_profile(tool.project.loads, profile)
+    report = _send(environment, planned(session, environment, inspect(session, environment), profile=stated, **options))
     if folder:
         stderr_reporter().info(f"report: {write_page(report, folder)}")
     show(report.to_json(), fmt, _tables(report))
-    return ExitCode.OK if report.holds else ExitCode.SLO_VIOLATED
+    return ExitCode.OK if report.slo_met else ExitCode.SLO_VIOLATED
 
 
 def planned(
@@ -83,71 +107,69 @@ def planned(
     environment: Environment,
     status: Status,
     *,
-    profile: str,
+    profile: LoadProfile,
     rate: float | None,
     seconds: float,
     urls: Sequence[str],
     insecure: bool,
-    **how: Any,
+    **options: Any,
 ) -> Load:
-    """The load that was asked for. ConfigError for another's address, or more than is sensible."""
+    """Return the load to send. Raises ConfigError for an address that is not ENV's own, or for too many requests."""
     from samovar.deploy.answers import with_answers
-    from samovar.load import slo
     from samovar.load.generator import Load
     from samovar.load.target import own_addresses, path_of, targets
 
-    found = own_addresses(with_answers(session, status), urls, secure_only=how.get("http2", False))
-    wanted = slo.profile(profile, path_of(found))
-    _bounded(rate or wanted.rate, seconds)
-    to = targets(session, environment, found, insecure=insecure)
-    return Load(wanted, to, rate or wanted.rate, seconds, **how)
+    addresses = own_addresses(with_answers(session, status), urls, secure_only=options.get("http2", False))
+    profile = profile.with_path(path_of(addresses))
+    _check_size(rate or profile.rate, seconds)
+    to = targets(session, environment, addresses, insecure=insecure)
+    return Load(profile, to, rate or profile.rate, seconds, **options)
 
 
-def _bounded(rate: float, seconds: float) -> None:
-    if rate * seconds > MOST_REQUESTS:
+def _check_size(rate: float, seconds: float) -> None:
+    if rate * seconds > MAX_REQUESTS:
         raise ConfigError(
-            f"{rate:g} requests a second for {seconds:g} s are more than {MOST_REQUESTS}",
+            f"{rate:g} requests a second for {seconds:g} s are more than {MAX_REQUESTS}",
             remedy="lower --rate, or shorten --for",
         )
 
 
-def _send(environment: Environment, planned: Load) -> Report:
-    from samovar.load.progress import send_and_tell
-    from samovar.load.report import report
+def _send(environment: Environment, planned: Load) -> LoadReport:
+    from samovar.load.report import report, send_with_progress
 
-    said = stderr_reporter()
-    with said.step(f"{planned.rate:g} requests a second to {environment.name} for {planned.seconds:g} s"):
-        run = asyncio.run(send_and_tell(planned, said))
-    found = report(environment.name, planned, run)
-    for warning in found.warnings:
-        said.info(f"warning: {warning}")
-    return found
+    output = stderr_reporter()
+    with output.step(f"{planned.rate:g} requests a second to {environment.name} for {planned.seconds:g} s"):
+        run = asyncio.run(send_with_progress(planned, output))
+    result = report(environment.name, planned, run)
+    for warning in result.warnings:
+        output.info(f"warning: {warning}")
+    return result
 
 
-def _tables(report: Report) -> list[RenderableType]:
-    columns = ("ENDPOINT", "SENT", "OK", "P50", "P90", "P99", "WORST", "BOUND", "HOLDS", "ERRORS")
+def _tables(report: LoadReport) -> list[RenderableType]:
+    columns = ("ENDPOINT", "SENT", "OK", "P50", "P90", "P99", "MAX", "SLO", "MET", "ERRORS")
     return [table(columns, map(_row, report.figures))]
 
 
-def _row(found: Figures) -> tuple[str, ...]:
+def _row(figures: Figures) -> tuple[str, ...]:
     return (
-        found.endpoint.name,
-        str(found.sent),
-        str(found.sent - found.failed),
-        *map(_ms, found.quantiles.values()),
-        _ms(found.worst),
-        _bound(found),
-        "yes" if found.holds() else "no",
-        ", ".join(f"{count} {why}" for why, count in found.errors.items()),
+        figures.endpoint.request,
+        str(figures.sent),
+        str(figures.sent - figures.failed),
+        *map(_ms, figures.quantiles.values()),
+        _ms(figures.max),
+        _objective(figures),
+        "yes" if figures.meets_slo() else "no",
+        ", ".join(f"{count} {reason}" for reason, count in figures.errors.items()),
     )
 
 
-def _bound(found: Figures) -> str:
-    bound = found.endpoint.bound
-    errors = f"errors {found.share:.2%} of {bound.errors:.0%}"
-    if bound.quantile is None:
+def _objective(figures: Figures) -> str:
+    slo = figures.endpoint.slo
+    errors = f"errors {figures.error_rate:.2%} of {slo.errors:.0%}"
+    if slo.quantile is None:
         return errors
-    return f"p{bound.quantile * 100:g} {_ms(found.bounded)} of {_ms(bound.seconds)}, {errors}"
+    return f"p{slo.quantile * 100:g} {_ms(figures.at_objective)} of {_ms(slo.seconds)}, {errors}"
 
 
 def _ms(seconds: float | None) -> str:

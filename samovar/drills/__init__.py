@@ -1,1 +1,1 @@
-"""Failure scenarios, the load generator and their report: the layer that breaks an environment on purpose."""
+"""The drills layer breaks an environment on purpose, under load, and measures its recovery."""

@@ -1,4 +1,4 @@
-"""The ways to break an environment. Each names what it broke, and what is to be seen anew before all is well again."""
+"""Injects faults: a power cut, a shutdown, a SIGKILL to a unit, or a request that makes a machine fail."""
 
 from __future__ import annotations
 
@@ -14,93 +14,107 @@ from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import ConfigError
 from samovar.deploy.console import machine_id
 from samovar.deploy.resources.resource import group_resource_name
-from samovar.deploy.status import GroupStatus, Status
+from samovar.deploy.status import Status
 from samovar.load.client import Http1, Request, Target, Unanswered
+from samovar.project.drill import Drill, FaultKind, FaultRequest
 from samovar.project.environment import Environment
-
-OPERATION_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
-class Break:
-    """`act` does it; `what` is said then. `machines` are those in question; of them `unit` dies, or else they do."""
+class Fault:
+    """A fault that `inject` causes and `summary` describes afterwards.
 
-    what: str
+    `machines` may be hit. If a `unit` is named, a new process of it shows the recovery, else a new machine does.
+    """
+
+    summary: str
     machines: tuple[str, ...]
-    act: Callable[[], Awaitable[None]]
+    inject: Callable[[], Awaitable[None]]
     unit: str = ""
 
 
-def chosen(status: Status, wanted: str, *, all_of_it: bool = False) -> tuple[str, ...]:
-    """The first machine of the group of that name, or all of it; or the machine of that name, if need be without ENV-.
+def select_machines(status: Status, target: str, *, all_machines: bool = False) -> tuple[str, ...]:
+    """Return the first machine of the group `target`, or all of them; or the machine `target`, with or without ENV-.
 
-    Raises ConfigError with what there is.
+    Raises ConfigError that lists groups and machines.
     """
     for group in status.groups:
         names = tuple(machine.name for machine in group.machines)
-        if wanted == group.name and names:
-            return names if all_of_it else names[:1]
-        if found := {wanted, group_resource_name(status.environment, wanted)} & set(names):
-            return tuple(found)
-    known = [group.name for group in status.groups] + [m.name for group in status.groups for m in group.machines]
-    raise ConfigError(f"{status.environment} has no group or machine {wanted}", remedy=f"there are {', '.join(known)}")
+        if target == group.name and names:
+            return names if all_machines else names[:1]
+        if matching := {target, group_resource_name(status.environment, target)} & set(names):
+            return tuple(matching)
+    targets = [group.name for group in status.groups] + [m.name for group in status.groups for m in group.machines]
+    raise ConfigError(
+        f"{status.environment} has no group or machine {target}", remedy=f"there are {', '.join(targets)}"
+    )
 
 
-def group_of(status: Status, name: str) -> GroupStatus:
-    """The group that a machine is in, or of that name."""
-    return next(g for g in status.groups if name == g.name or name in {machine.name for machine in g.machines})
+def fault_of(drill: Drill, session: Session, environment: Environment, status: Status, service: Target) -> Fault:
+    """Return the fault of a drill. Machine ids are looked up now; `service` is where a request is sent.
+
+    Raises ConfigError for an unknown target, or for a fault that this cloud cannot inject.
+    """
+    machines = select_machines(status, drill.target, all_machines=drill.all_machines)
+    names = ", ".join(machines)
+    match drill.fault:
+        case FaultKind.KILL:
+            return Fault(
+                f"{names} lost power", machines, _on_each(session, environment, machines, session.cut_power), drill.unit
+            )
+        case FaultKind.STOP:
+            return Fault(
+                f"{names} told to stop", machines, _on_each(session, environment, machines, session.stop), drill.unit
+            )
+        case FaultKind.CRASH:
+            crash = partial(_crash, _local_host(session), drill.unit)
+            inject = _on_each(session, environment, machines, crash)
+            return Fault(f"{drill.unit} of {names} killed", machines, inject, drill.unit)
+        case FaultKind.REQUEST:
+            return _request_fault(drill, service, machines)
 
 
-def power_cut(session: Session, environment: Environment, machines: Sequence[str]) -> Break:
-    """Machines lose their power: nobody gets an answer from a dead machine's kernel."""
-    act = _each(session, environment, machines, session.cut_power)
-    return Break(f"{', '.join(machines)} lost power", tuple(machines), act)
+def _request_fault(drill: Drill, service: Target, machines: tuple[str, ...]) -> Fault:
+    assert drill.request  # noqa: S101 - the drill's own validation
+    request = drill.request
+    values = " ".join(map(str, (request.body or {}).values()))
+    return Fault(f"{request.request} {values} sent", machines, partial(_send, service, request), drill.unit)
 
 
-def graceful_stop(session: Session, environment: Environment, machines: Sequence[str]) -> Break:
-    """Machines are shut down, as by an operator's hand."""
-    act = _each(session, environment, machines, session.stop)
-    return Break(f"{', '.join(machines)} told to stop", tuple(machines), act)
+async def _send(service: Target, fault: FaultRequest) -> None:
+    """Send the request as often as the fault states, all at once. An answer is not needed."""
+    method, path = fault.request.split()
+    request = Request(method, path, fault.timeout, fault.body)
+
+    async def send(client: Http1) -> None:
+        with suppress(Unanswered):
+            await client.send(request, fresh=True)
+
+    async with Http1(service) as client:
+        await asyncio.gather(*(send(client) for _ in range(fault.times)))
 
 
-def crash(session: Session, environment: Environment, machines: Sequence[str], unit: str) -> Break:
-    """A service dies by SIGKILL. ConfigError where the cloud has no hand inside machines."""
-    host = hand(session)
-    act = _each(session, environment, machines, lambda instance: host.crash(instance, unit))
-    return Break(f"{unit} of {', '.join(machines)} killed", tuple(machines), act, unit)
-
-
-def operation(target: Target, machines: Sequence[str], number: int, times: int, unit: str) -> Break:
-    """Bingo is told to fail, through the service: POST /operation with a number that does it."""
-
-    async def act() -> None:
-        async with Http1(target) as client:
-            await asyncio.gather(*(_operate(client, number) for _ in range(times)))
-
-    return Break(f"POST /operation {number} sent", tuple(machines), act, unit)
-
-
-def hand(session: Session) -> Host:
-    """The local cloud's. ConfigError elsewhere."""
+def _local_host(session: Session) -> Host:
+    """Return the local cloud's admin API. Raises ConfigError in any other cloud."""
     if session.host is None:
         raise ConfigError(
-            "this cloud has no hand inside its machines", remedy="make the service fail by itself: drill ENV operation"
+            "this cloud cannot inject faults into machines",
+            remedy="make the service fail by itself: a drill with the fault `request`",
         )
     return session.host
 
 
-async def _operate(client: Http1, number: int) -> None:
-    with suppress(Unanswered):
-        await client.send(Request("POST", "/operation", OPERATION_TIMEOUT, {"operation": number}), fresh=True)
+def _crash(host: Host, unit: str, instance: str) -> None:
+    host.crash(instance, unit)
 
 
-def _each(
-    session: Session, environment: Environment, machines: Sequence[str], do: Callable[[str], None]
+def _on_each(
+    session: Session, environment: Environment, machines: Sequence[str], act: Callable[[str], None]
 ) -> Callable[[], Awaitable[None]]:
-    """All at once; who they are is looked up beforehand."""
+    """Return a function that acts on all machines at once; their ids are looked up now."""
     ids = [machine_id(session, environment.name, machine) for machine in machines]
 
-    async def act() -> None:
-        await asyncio.to_thread(run_concurrently, *(partial(do, found) for found in ids))
+    async def inject() -> None:
+        await asyncio.to_thread(run_concurrently, *(partial(act, instance) for instance in ids))
 
-    return act
+    return inject

@@ -1,4 +1,4 @@
-"""A drill: an environment is broken under load, and the time is taken until it is whole again."""
+"""Runs a drill: it breaks an environment under load and measures the time until it has recovered."""
 
 from __future__ import annotations
 
@@ -17,185 +17,215 @@ from samovar.core.output import Reporter
 from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.deploy.read_status import inspect
-from samovar.drills.faults import Break
-from samovar.drills.recovery import Look, Recovery, look, recovery
+from samovar.drills.faults import Fault
+from samovar.drills.recovery import Recovery, Snapshot, measure_recovery, take_snapshot
 from samovar.load.generator import Load, Run
-from samovar.load.progress import send_and_tell
+from samovar.load.report import send_with_progress
 from samovar.load.results import Outcome, longest_gap
-from samovar.load.service_health import answers_well, trouble
+from samovar.load.slo import answers_well, seconds_of_trouble
+from samovar.project.drill import Expectation
 from samovar.project.environment import Environment
 
-AROUND = 2.0
-"""Seconds of load before the break, and after all is well again."""
-LONGEST = 900.0
+MARGIN = 2.0
+"""Seconds of load before the fault, and after the recovery."""
+NO_LIMITS = Expectation()
+MAX_SECONDS = 900.0
 """Seconds of load at most."""
 
 
 @dataclass(frozen=True)
 class Failures:
-    """Of the requests that failed: before the break, in flight at it, sent until the cloud noticed it, sent later."""
+    """The failed requests: ended before the fault, in flight at it, sent until it was detected, sent after that."""
 
     before: int
     in_flight: int
-    unnoticed: int
-    later: int
+    before_detection: int
+    after_detection: int
     by_kind: dict[str, int]
 
 
 @dataclass(frozen=True)
 class DrillReport:
-    """What the drill found; `broke` is when, in seconds of the load, `well` whether it answered well at the end."""
+    """The report of a drill.
 
-    environment: str
-    what: str
-    load: Load
-    broke: float
-    recovery: Recovery
-    outcomes: tuple[Outcome, ...]
-    well: bool = True
-
-    @property
-    def failures(self) -> Failures:
-        return failures(self.outcomes, self.broke, self.recovery.noticed)
-
-    @property
-    def prompt(self) -> list[Outcome]:
-        """Of the endpoints that answer at once: a list may take its time."""
-        names = _prompt(self.load)
-        return [outcome for outcome in self.outcomes if outcome.endpoint in names]
-
-    @property
-    def worst(self) -> float:
-        """The longest of the prompt answers, in seconds."""
-        return max((outcome.seconds for outcome in self.prompt if not outcome.failure), default=0.0)
-
-    @property
-    def gap(self) -> float:
-        """The longest time without a prompt answer, in seconds."""
-        return longest_gap(self.prompt, max((outcome.end for outcome in self.prompt), default=0.0))
-
-    def to_json(self) -> DrillJson:
-        found = self.failures
-        return {
-            "environment": self.environment,
-            "broken": self.what,
-            "addresses": [target.url for target in self.load.targets],
-            "profile": self.load.profile.name,
-            "rate": self.load.rate,
-            "seconds_until_noticed": round(self.recovery.noticed, 2),
-            "seconds_until_whole": round(self.recovery.whole, 2),
-            "seconds_until_answered": round(trouble(self.prompt, self.broke), 2) if self.well else None,
-            "requests": len(self.outcomes),
-            "failed": sum(found.by_kind.values()),
-            "failed_before": found.before,
-            "failed_in_flight": found.in_flight,
-            "failed_until_noticed": found.unnoticed,
-            "failed_later": found.later,
-            "failures": found.by_kind,
-            "worst_seconds": round(self.worst, 3),
-            "longest_gap_seconds": round(self.gap, 3),
-        }
-
-
-class DrillJson(TypedDict):
-    """What a break did: seconds from it on, and what became of the requests that were sent meanwhile.
-
-    Failed requests are told apart by when they were sent (before the break, in flight at it, until the group noticed,
-    later), and in `failures` by what became of them. `seconds_until_answered` is when the last request ended that
-    failed or took over a second; null where that still went on at the end.
+    `began` is the time of the fault in seconds of the load, `recovered` whether the service answered well at the end.
     """
 
     environment: str
-    broken: str
+    fault: str
+    load: Load
+    began: float
+    recovery: Recovery
+    outcomes: tuple[Outcome, ...]
+    recovered: bool = True
+    expected: Expectation = NO_LIMITS
+
+    @property
+    def failures(self) -> Failures:
+        return count_failures(self.outcomes, self.began, self.recovery.time_to_detect)
+
+    @property
+    def interactive(self) -> list[Outcome]:
+        """Return the outcomes of the endpoints whose answers users wait for: a list may take its time."""
+        names = _interactive(self.load)
+        return [outcome for outcome in self.outcomes if outcome.endpoint in names]
+
+    @property
+    def max_seconds(self) -> float:
+        """Return the seconds of the slowest interactive answer."""
+        return max((outcome.seconds for outcome in self.interactive if not outcome.failure), default=0.0)
+
+    @property
+    def longest_gap(self) -> float:
+        """Return the longest time without an interactive answer, in seconds."""
+        return longest_gap(self.interactive, max((outcome.end for outcome in self.interactive), default=0.0))
+
+    def to_json(self) -> DrillJson:
+        failures = self.failures
+        seconds_to_answer = round(seconds_of_trouble(self.interactive, self.began), 2) if self.recovered else None
+        measured: DrillJson = {
+            "environment": self.environment,
+            "fault": self.fault,
+            "addresses": [target.url for target in self.load.targets],
+            "profile": self.load.profile.name,
+            "rate": self.load.rate,
+            "seconds_to_detect": round(self.recovery.time_to_detect, 2),
+            "seconds_to_recover": round(self.recovery.time_to_recover, 2),
+            "seconds_to_answer": seconds_to_answer,
+            "requests": len(self.outcomes),
+            "failed": sum(failures.by_kind.values()),
+            "failed_before": failures.before,
+            "failed_in_flight": failures.in_flight,
+            "failed_before_detection": failures.before_detection,
+            "failed_after_detection": failures.after_detection,
+            "failures": failures.by_kind,
+            "max_seconds": round(self.max_seconds, 3),
+            "longest_gap_seconds": round(self.longest_gap, 3),
+            "violations": [],
+        }
+        return {**measured, "violations": violations(self.expected, measured)}
+
+
+class DrillJson(TypedDict):
+    """The report of a drill: seconds count from the fault, requests are those of the load.
+
+    Failed requests are counted by when they were sent (before the fault, in flight at it, before the loss was detected,
+    after that), and in `failures` by how they failed. `seconds_to_answer` is when the last request ended that failed or
+    took over a second; null if that still went on at the end. `violations` names each limit of the drill's `expect`
+    that was exceeded.
+    """
+
+    environment: str
+    fault: str
     addresses: list[str]
     profile: str
     rate: float
-    seconds_until_noticed: float
-    seconds_until_whole: float
-    seconds_until_answered: float | None
+    seconds_to_detect: float
+    seconds_to_recover: float
+    seconds_to_answer: float | None
     requests: int
     failed: int
     failed_before: int
     failed_in_flight: int
-    failed_until_noticed: int
-    failed_later: int
+    failed_before_detection: int
+    failed_after_detection: int
     failures: dict[str, int]
-    worst_seconds: float
+    max_seconds: float
     longest_gap_seconds: float
+    violations: list[str]
 
 
-def _prompt(load: Load) -> frozenset[str]:
-    return frozenset(endpoint.name for endpoint in load.profile.endpoints if endpoint.prompt)
+def violations(expected: Expectation, measured: DrillJson) -> list[str]:
+    """Return each limit that was exceeded, as `name: measured, expected limit at most`."""
+    values: dict[str, object] = dict(measured)
+    limits = expected.model_dump(exclude_none=True)
+    return [
+        f"{name}: {value}, expected {limit:g} at most"
+        for name, limit in limits.items()
+        if not isinstance(value := values[name], int | float) or value > limit
+    ]
 
 
-def failures(outcomes: Sequence[Outcome], broke: float, noticed: float) -> Failures:
-    """`broke` in seconds from the start of the load, `noticed` from the break."""
+def count_failures(outcomes: Sequence[Outcome], began: float, time_to_detect: float) -> Failures:
+    """Count the failed requests. `began` is in seconds from the start of the load, `time_to_detect` from the fault."""
     failed = [outcome for outcome in outcomes if outcome.failure]
-    due = [outcome.due - broke for outcome in failed]
-    ended = sum(1 for outcome in failed if outcome.end < broke)
+    due = [outcome.due - began for outcome in failed]
+    ended = sum(1 for outcome in failed if outcome.end < began)
     return Failures(
         before=ended,
         in_flight=sum(1 for moment in due if moment <= 0) - ended,
-        unnoticed=sum(1 for moment in due if 0 < moment <= noticed),
-        later=sum(1 for moment in due if moment > noticed),
+        before_detection=sum(1 for moment in due if 0 < moment <= time_to_detect),
+        after_detection=sum(1 for moment in due if moment > time_to_detect),
         by_kind=dict(Counter(outcome.failure for outcome in failed)),
     )
 
 
-def drill(
-    session: Session, environment: Environment, load: Load, broken: Break, reporter: Reporter, *, timeout: float
+def run_drill(
+    session: Session,
+    environment: Environment,
+    load: Load,
+    fault: Fault,
+    reporter: Reporter,
+    *,
+    timeout: float,
+    expected: Expectation = NO_LIMITS,
 ) -> DrillReport:
-    """Breaks it under that load.
+    """Inject the fault under the load, and report the recovery.
 
-    Raises CloudError where the environment is not whole to begin with, and WaitTimeout where the break is not noticed,
-    or is not mended, in `timeout` seconds.
+    Raises CloudError if the environment is not healthy to begin with, and WaitTimeout if the loss is not detected, or
+    the environment has not recovered, in `timeout` seconds.
     """
     if not inspect(session, environment).healthy:
-        raise CloudError(f"{environment.name} is not whole", remedy=command_line(f"rollout {environment.name}"))
-    found: list[tuple[float, Recovery, bool]] = []
+        raise CloudError(f"{environment.name} is not healthy", remedy=command_line(f"rollout {environment.name}"))
+    results: list[tuple[float, Recovery, bool]] = []
 
     async def work(run: Run) -> None:
-        await asyncio.sleep(AROUND)
-        broke, recovered = await _broken(session, environment, broken, run, reporter, timeout)
-        found.append((broke, recovered, await _answered(run, _prompt(load), timeout)))
+        await asyncio.sleep(MARGIN)
+        began, recovery = await _inject_and_watch(session, environment, fault, run, reporter, timeout)
+        results.append((began, recovery, await _wait_for_answers(run, _interactive(load), timeout)))
 
     with reporter.step(f"{load.rate:g} requests a second to {environment.name}"):
-        run = asyncio.run(send_and_tell(load, reporter, work))
-    broke, recovered, well = found[0]
-    return DrillReport(environment.name, broken.what, load, broke, recovered, tuple(run.outcomes), well)
+        run = asyncio.run(send_with_progress(load, reporter, work))
+    began, recovery, recovered = results[0]
+    return DrillReport(environment.name, fault.summary, load, began, recovery, tuple(run.outcomes), recovered, expected)
 
 
-async def _answered(run: Run, endpoints: frozenset[str], timeout: float) -> bool:
-    """Whether it answers well in the end; waits for that."""
+def _interactive(load: Load) -> frozenset[str]:
+    return frozenset(endpoint.request for endpoint in load.profile.endpoints if endpoint.interactive)
+
+
+async def _wait_for_answers(run: Run, endpoints: frozenset[str], timeout: float) -> bool:
+    """Wait until the service answers well; returns False if it does not in `timeout` seconds."""
     now = asyncio.get_running_loop().time
-    await asyncio.sleep(AROUND)
+    await asyncio.sleep(MARGIN)
 
     def well() -> bool | Pending:
-        return answers_well(run, endpoints, now() - run.began, AROUND) or Pending("failures")
+        elapsed = now() - run.began
+        return answers_well(run.outcomes, run.waiting.values(), endpoints, elapsed, MARGIN) or Pending("failures")
 
     try:
-        return await wait_for_async("it answers well", well, timeout=timeout)
+        return await wait_for_async("the service answers well", well, timeout=timeout)
     except WaitTimeout:
         return False
 
 
-async def _broken(
-    session: Session, environment: Environment, broken: Break, run: Run, reporter: Reporter, timeout: float
+async def _inject_and_watch(
+    session: Session, environment: Environment, fault: Fault, run: Run, reporter: Reporter, timeout: float
 ) -> tuple[float, Recovery]:
-    """When it was broken, from the start of the load, and what came of it."""
-    given_up = threading.Event()
+    """Return the time of the fault in seconds of the load, and the recovery."""
+    cancelled = threading.Event()
 
-    def looks() -> Look:
-        if given_up.is_set():
-            raise CloudError("the drill was given up")
-        return look(session, environment, broken)
+    def snapshot() -> Snapshot:
+        if cancelled.is_set():
+            raise CloudError("the drill was cancelled")
+        return take_snapshot(session, environment, fault)
 
-    before = await asyncio.to_thread(looks)
+    before = await asyncio.to_thread(snapshot)
     began = time.monotonic()
-    watched = asyncio.create_task(asyncio.to_thread(recovery, looks, before, began, timeout, reporter))
+    watching = asyncio.create_task(asyncio.to_thread(measure_recovery, snapshot, before, began, timeout, reporter))
     try:
-        await broken.act()
-        reporter.info(broken.what)
-        return began - run.began, await watched
+        await fault.inject()
+        reporter.info(fault.summary)
+        return began - run.began, await watching
     finally:
-        given_up.set()
+        cancelled.set()

@@ -1,1 +1,1 @@
-"""The load layer sends requests as users do, and holds the answers against the terms of the service."""
+"""The load layer sends requests as users do and checks the answers against the objectives of a load profile."""

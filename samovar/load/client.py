@@ -12,15 +12,15 @@ from typing import Any, Protocol, Self
 import aiohttp
 import httpx
 
-MOST_SECONDS = 3600.0  # each request brings a deadline of its own
+CLIENT_TIMEOUT = 3600.0  # each request has a deadline of its own
 UNVERIFIED = "CERTIFICATE_VERIFY_FAILED"
-KEPT_BYTES = 1 << 16
-"""Of a body; the rest of a long one is read and let go."""
+MAX_BODY = 1 << 16
+"""Bytes of a body that are kept; the rest of a long one is read and dropped."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """`path` is below the address; `timeout` in seconds, for all of it."""
+    """An HTTP request; `path` is below the address, `timeout` in seconds for all of it, `document` sent as JSON."""
 
     method: str
     path: str
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """The names of `headers` are in small letters; of a long body `body` has the beginning."""
+    """An HTTP answer. The names of `headers` are in lower case; `body` has the beginning of a long body."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Target:
-    """An address, `https://127.66.1.1` say, the name that its certificate is made for, and how that is verified."""
+    """An address such as `https://127.66.1.1`, the name in its certificate, and how that is verified."""
 
     url: str
     name: str = ""
@@ -47,26 +47,26 @@ class Target:
 
 
 class Unanswered(Exception):
-    """No answer came, or not all of it; says in a word or two why."""
+    """No answer came, or not all of it; the message gives the reason in a word or two."""
 
 
 class Untrusted(Unanswered):
-    """Whoever answers has another certificate than the environment's."""
+    """The server has another certificate than the environment's."""
 
 
 class Client(Protocol):
-    """Asks one target; a context that closes its connections."""
+    """An HTTP client of one target; leaving its context closes the connections."""
 
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *error: object) -> None: ...
 
     async def send(self, request: Request, *, fresh: bool) -> Answer:
-        """Over a connection of its own (`fresh`) or one that is kept. Raises Unanswered."""
+        """Send a request over a new connection (`fresh`) or a kept one. Raises Unanswered."""
 
 
 class Http1:
-    """HTTP/1.1; as many connections are kept as were needed at once."""
+    """A client for HTTP/1.1. It keeps as many connections as were needed at once."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -82,7 +82,7 @@ class Http1:
 
     async def send(self, request: Request, *, fresh: bool) -> Answer:
         session = self._fresh if fresh else self._kept
-        with _told():
+        with _unanswered_errors():
             async with (
                 asyncio.timeout(request.timeout),
                 session.request(
@@ -105,7 +105,7 @@ class Http1:
 
 
 class Http2:
-    """HTTP/2, by TLS alone; all that is kept is one connection, which carries the requests side by side."""
+    """A client for HTTP/2 over TLS. It keeps one connection, which carries the requests side by side."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -118,7 +118,7 @@ class Http2:
         await self._kept.aclose()
 
     async def send(self, request: Request, *, fresh: bool) -> Answer:
-        with _told():
+        with _unanswered_errors():
             async with asyncio.timeout(request.timeout), self._connection(fresh=fresh) as client:
                 answer = client.stream(
                     request.method,
@@ -145,7 +145,7 @@ class Http2:
             http2=True,
             verify=self._target.tls or True,
             headers=headers,
-            timeout=MOST_SECONDS,
+            timeout=CLIENT_TIMEOUT,
             trust_env=False,
         )
 
@@ -153,13 +153,13 @@ class Http2:
 async def _beginning(chunks: AsyncIterator[bytes]) -> bytes:
     kept = b""
     async for chunk in chunks:
-        kept += chunk[: KEPT_BYTES - len(kept)]
+        kept += chunk[: MAX_BODY - len(kept)]
     return kept
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """The libraries' many errors in a word or two."""
+def _unanswered_errors() -> Iterator[None]:
+    """Turns the many errors of the libraries into Unanswered."""
     try:
         yield
     except TimeoutError as error:

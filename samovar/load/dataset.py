@@ -1,71 +1,83 @@
-"""Which rows there are to be asked for, found out through the service: a small database has a hundredth."""
+"""Draws ids for the placeholders of requests. It asks the service which ids exist: a small database has fewer."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 from samovar.core.errors import CloudError
 from samovar.core.program import command_line
 from samovar.load.client import Client, Request, Unanswered
-from samovar.load.slo import CREATE, GONE, LISTS_EVERY, OK, OPERATE, OPERATION, Endpoint
+from samovar.project.load_profile import NOT_THERE, OK, PLACEHOLDER, Endpoint, IdRange, Scalar
 
-ALL = {"movie": 29_022, "customer": 500_000, "session": 5_000_000}
-TRIES = 5
+ATTEMPTS = 5
+PROBE_TIMEOUT = 4.0
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Of each table the rows 1 to `counts` are there. Draws are the same for the same seed."""
+class Dataset:
+    """The ids of each range: 1 to `counts`. The same seed draws the same ids."""
 
     counts: Mapping[str, int]
-    dice: Random = field(default_factory=lambda: Random(1))  # noqa: S311 - no secret
+    generator: Random = field(default_factory=lambda: Random(1))  # noqa: S311 - no secret
 
-    def draw(self, table: str) -> int:
-        """The id of a row."""
-        return self.dice.randint(1, self.counts[table])
+    def draw(self, name: str) -> int:
+        """Return an id of the range `name`."""
+        return self.generator.randint(1, self.counts[name])
 
-    def request(self, endpoint: Endpoint, row: int | None = None) -> Request:
-        """One that asks that row, or one at random."""
-        table = endpoint.path.rpartition("/api/")[2].partition("/")[0]
-        path = re.sub("{id}", lambda _: str(row or self.draw(table)), endpoint.path)
-        return Request(endpoint.method, path, endpoint.timeout, self._document(endpoint))
+    def request(self, endpoint: Endpoint, captured: Mapping[str, int | str] | None = None) -> Request:
+        """Return a request to the endpoint. Its placeholders are the captured values, else ids drawn at random."""
 
-    def _document(self, endpoint: Endpoint) -> Mapping[str, Any] | None:
-        if endpoint == CREATE:
-            return {"customer_id": self.draw("customer"), "movie_id": self.draw("movie")}
-        return {"operation": OPERATION} if endpoint == OPERATE else None
+        def value(placeholder: str) -> int | str:
+            if captured and placeholder in captured:
+                return captured[placeholder]
+            return self.draw(endpoint.range_of(placeholder))
 
-
-async def find_rows(client: Client) -> Rows:
-    """From the full number downwards, halved until that row is there. CloudError where the service cannot tell."""
-    return Rows({table: await _count(client, table, full) for table, full in ALL.items()})
+        path = PLACEHOLDER.sub(lambda match: str(value(match[1])), endpoint.path)
+        return Request(endpoint.method, path, endpoint.timeout, _filled(endpoint.body, value))
 
 
-async def _count(client: Client, table: str, full: int) -> int:
-    row = full
-    while row and not await _is_there(client, f"/api/{table}/{row}"):
-        row //= 2
-    if not row:
-        raise CloudError(f"/api/{table} has no rows to ask for", remedy="seed the database before it is put under load")
-    return row
+def _filled(body: Mapping[str, Scalar] | None, value: Callable[[str], int | str]) -> Mapping[str, Scalar] | None:
+    """Return the body with a value for each field that is a placeholder and nothing else."""
+    if body is None:
+        return None
+    matches = {key: PLACEHOLDER.fullmatch(text) for key, text in body.items() if isinstance(text, str)}
+    return {key: value(match[1]) if (match := matches.get(key)) else given for key, given in body.items()}
 
 
-async def _is_there(client: Client, path: str) -> bool:
-    """Asks again where the service fails: it may be about to mend itself."""
+async def find_dataset(client: Client, ranges: Mapping[str, IdRange]) -> Dataset:
+    """Find how many ids each range has: its greatest one, halved until it exists.
+
+    Raises CloudError if the service does not answer or a range has no id.
+    """
+    return Dataset({name: await _count(client, name, ids) for name, ids in ranges.items()})
+
+
+async def _count(client: Client, name: str, ids: IdRange) -> int:
+    number = ids.max
+    while number and not await _exists(client, ids.probe.replace("{id}", str(number))):
+        number //= 2
+    if not number:
+        raise CloudError(
+            f"{ids.probe}: no rows of {name} to request", remedy="fill the database before you put it under load"
+        )
+    return number
+
+
+async def _exists(client: Client, path: str) -> bool:
+    """Ask whether the path exists, again if the service fails: it may be about to recover."""
     last = ""
-    for _ in range(TRIES):
+    for _ in range(ATTEMPTS):
         try:
-            answer = await client.send(Request("GET", path, LISTS_EVERY), fresh=True)
+            answer = await client.send(Request("GET", path, PROBE_TIMEOUT), fresh=True)
         except Unanswered as error:
             last = str(error)
             continue
-        if answer.status in (OK, GONE):
+        if answer.status in (OK, NOT_THERE):
             return answer.status == OK
         last = f"HTTP {answer.status}"
     raise CloudError(
-        f"GET {path}: {last}, {TRIES} times in a row", remedy=f"see `{command_line('status')}` and the machines' logs"
+        f"GET {path}: {last}, {ATTEMPTS} times in a row",
+        remedy=f"see `{command_line('status')}` and the machines' logs",
     )

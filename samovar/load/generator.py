@@ -1,4 +1,4 @@
-"""The load generator. An open model: requests leave by the clock, whether or not the former ones were answered.
+"""The load generator. It is an open model: requests leave by the clock, whether or not earlier ones were answered.
 
 Latency counts from when a request was due, so that a stall, or a generator that falls behind, shows in the figures.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,23 +16,22 @@ from itertools import count, cycle
 from samovar.core.errors import CloudError, ConfigError
 from samovar.load.arrivals import evenly, mixed, poisson, portion
 from samovar.load.client import Answer, Client, Http1, Http2, Request, Target, Unanswered, Untrusted
-from samovar.load.dataset import Rows, find_rows
-from samovar.load.response_check import failure
+from samovar.load.dataset import Dataset, find_dataset
 from samovar.load.results import Outcome
-from samovar.load.slo import CREATE, DELETE, GONE, LISTS_EVERY, OK, Endpoint, Flow, Profile, Step
+from samovar.load.slo import failure
+from samovar.project.load_profile import NOT_THERE, OK, Flow, LoadProfile, Step
 
-MOST_IN_FLIGHT = 2000
+MAX_IN_FLIGHT = 2000
 NOT_SENT = "not sent"
-TRUST_TIMEOUT = 10.0
-CLEANING = 3
-"""How often the rows that were left behind are tried to be deleted."""
+CERTIFICATE_TIMEOUT = 10.0
+CLEANUP_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent: `rate` requests a second for at most `seconds`, `fresh` of them over a connection of their own."""
+    """A load to send: `rate` requests a second for at most `seconds`, the share `fresh` over new connections."""
 
-    profile: Profile
+    profile: LoadProfile
     targets: tuple[Target, ...]
     rate: float
     seconds: float
@@ -41,42 +40,53 @@ class Load:
     seed: int | None = None
 
     def arrivals(self) -> Iterator[tuple[float, Flow]]:
-        """When each flow begins, and which."""
-        weights = {flow: flow.share / len(flow.steps) for flow in self.profile.flows}
-        rate = self.rate * sum(weights.values()) / sum(flow.share for flow in self.profile.flows)
+        """Yields when each flow begins, in seconds from the start, and the flow."""
+        flows = self.profile.flows
+        weights = {index: flow.share / len(flow.steps) for index, flow in enumerate(flows)}
+        rate = self.rate * sum(weights.values()) / sum(flow.share for flow in flows)
         times = evenly(rate) if self.seed is None else poisson(rate, self.seed)
-        return zip(times, mixed(weights), strict=True)
+        return zip(times, (flows[index] for index in mixed(weights)), strict=True)
+
+
+@dataclass(frozen=True)
+class Created:
+    """A thing that a flow has created: the request that removes it, and the captured value of its placeholder."""
+
+    cleanup: str
+    placeholder: str
+    value: int | str
+
+    def __str__(self) -> str:
+        return self.cleanup.replace(f"{{{self.placeholder}}}", str(self.value))
 
 
 @dataclass
 class Run:
-    """What came back so far; `began` on the loop's clock.
+    """A load under way; `began` is on the loop's clock, `ended` in seconds from there.
 
-    `waiting` are the endpoints that were asked and did not answer yet, with when they were due; `left` the rows that
-    could not be deleted again.
+    `waiting` has endpoint and due time of each request in flight; `created` what was not removed again.
     """
 
     began: float = 0.0
     ended: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
     waiting: dict[int, tuple[str, float]] = field(default_factory=dict)
-    left: set[int] = field(default_factory=set)
+    created: set[Created] = field(default_factory=set)
 
 
-Watch = Callable[[Run], Awaitable[None]]
+Work = Callable[[Run], Awaitable[None]]
 
 
-async def send_load(load: Load, run: Run, work: Watch | None = None) -> None:
-    """Sends the load and waits for all answers, which `run` gathers; ends early when `work` has ended.
+async def send_load(load: Load, run: Run, work: Work | None = None) -> None:
+    """Send the load and wait for all answers, which `run` gathers. It ends early when `work` has ended.
 
-    Raises CloudError where the service does not answer at all, and ConfigError for a certificate that is not its own.
+    Raises CloudError if the service does not answer at all, ConfigError for a certificate that is not its own.
     """
     async with AsyncExitStack() as stack:
-        made: list[Client] = [Http2(target) if load.http2 else Http1(target) for target in load.targets]
-        clients = [await stack.enter_async_context(client) for client in made]
-        await asyncio.gather(*map(_trust, clients))
-        rows = await find_rows(clients[0]) if load.profile.lists else Rows({})
-        sender = _Sender(load, run, clients, rows)
+        opened: list[Client] = [Http2(target) if load.http2 else Http1(target) for target in load.targets]
+        clients = [await stack.enter_async_context(client) for client in opened]
+        await asyncio.gather(*map(_check_certificate, clients))
+        sender = _Sender(load, run, clients, await find_dataset(clients[0], load.profile.ranges))
         try:
             await sender.run(work)
         except BaseExceptionGroup as group:
@@ -86,22 +96,23 @@ async def send_load(load: Load, run: Run, work: Watch | None = None) -> None:
 
 
 class _Sender:
-    """One load under way."""
+    """Sends one load."""
 
-    def __init__(self, load: Load, run: Run, clients: list[Client], rows: Rows) -> None:
+    def __init__(self, load: Load, run: Run, clients: list[Client], dataset: Dataset) -> None:
         self._load = load
         self._run = run
-        self._rows = rows
+        self._dataset = dataset
         self._clients = cycle(clients)
-        self._any = clients[0]
+        self._cleaner = clients[0]
         self._fresh = portion(load.fresh)
         self._now = asyncio.get_running_loop().time
         self._numbers = count()
+        self._endpoints = {endpoint.request: endpoint for endpoint in load.profile.endpoints}
 
-    async def run(self, work: Watch | None) -> None:
+    async def run(self, work: Work | None) -> None:
         self._run.began = self._now()
         async with asyncio.TaskGroup() as group:
-            scheduled = [group.create_task(self._arrivals(group)), group.create_task(self._lists())]
+            scheduled = [group.create_task(self._send_flows(group)), group.create_task(self._send_sequential())]
             if work:
                 await work(self._run)
             else:
@@ -111,80 +122,90 @@ class _Sender:
         self._run.ended = self._now() - self._run.began
 
     async def clean_up(self) -> None:
-        """Deletes the rows of writes whose own DELETE failed, or was interrupted."""
-        for _ in range(CLEANING):
-            await asyncio.gather(*map(self._delete, self._run.left))
+        """Remove what flows have created and not removed themselves, because they failed or were interrupted."""
+        for _ in range(CLEANUP_ATTEMPTS):
+            await asyncio.gather(*map(self._remove, self._run.created))
 
-    async def _delete(self, row: int) -> None:
+    async def _remove(self, created: Created) -> None:
+        request = self._dataset.request(self._endpoints[created.cleanup], {created.placeholder: created.value})
         with suppress(Unanswered):
-            answer = await self._any.send(self._rows.request(DELETE, row), fresh=True)
-            if answer.status in (OK, GONE):
-                self._run.left.discard(row)
+            answer = await self._cleaner.send(request, fresh=True)
+            if answer.status in (OK, NOT_THERE):
+                self._run.created.discard(created)
 
-    async def _arrivals(self, group: asyncio.TaskGroup) -> None:
+    async def _send_flows(self, group: asyncio.TaskGroup) -> None:
         for due, flow in self._load.arrivals():
             if due >= self._load.seconds:
                 return
             await asyncio.sleep(max(0.0, self._run.began + due - self._now()))
-            group.create_task(self._flow(flow, due, next(self._clients)))
+            group.create_task(self._send_flow(flow, due, next(self._clients)))
 
-    async def _lists(self) -> None:
-        """Each in its turn: the next one leaves when it is due and the former one is answered."""
-        for number, endpoint in zip(count(), cycle(self._load.profile.lists), strict=False):
-            due = max(number * LISTS_EVERY, self._now() - self._run.began)
+    async def _send_sequential(self) -> None:
+        """Send the sequential requests. The next one leaves when it is due and the one before is answered."""
+        sequential = self._load.profile.sequential
+        for number, request in zip(count(), cycle(sequential.requests), strict=False):
+            due = max(number * sequential.every, self._now() - self._run.began)
             if due >= self._load.seconds:
                 return
             await asyncio.sleep(self._run.began + due - self._now())
-            await self._step(Step(endpoint), due, next(self._clients))
+            await self._send_step(Step(request=request), due, next(self._clients))
 
-    async def _flow(self, flow: Flow, due: float, client: Client) -> None:
-        row: int | None = None
+    async def _send_flow(self, flow: Flow, due: float, client: Client) -> None:
+        """Send the steps one after another. A step that creates or removes something ends the flow if it fails."""
+        created: Created | None = None
         for step in flow.steps:
-            answer = await self._step(step, due, client, row)
+            answer = await self._send_step(step, due, client, created)
             due = self._now() - self._run.began
-            if step.endpoint == CREATE and answer:
-                row = _id(answer)
-                self._run.left.add(row)
-            elif step.endpoint == DELETE and answer and row:
-                self._run.left.discard(row)
-            elif step.endpoint in (CREATE, DELETE):
+            if answer and step.capture:
+                created = Created(flow.cleanup or "", step.capture, _captured(step, answer))
+                if flow.cleanup:
+                    self._run.created.add(created)
+            elif answer and created and step.request == flow.cleanup:
+                self._run.created.discard(created)
+            elif not answer and (step.capture or step.request == flow.cleanup):
                 return
 
-    async def _step(self, step: Step, due: float, client: Client, row: int | None = None) -> Answer | None:
-        """The answer, where it is one that keeps the terms."""
-        if len(self._run.waiting) >= MOST_IN_FLIGHT:
-            self._note(step.endpoint, due, due, NOT_SENT)
+    async def _send_step(self, step: Step, due: float, client: Client, created: Created | None = None) -> Answer | None:
+        """Send one request and record its outcome; returns the answer if it is no failure."""
+        if len(self._run.waiting) >= MAX_IN_FLIGHT:
+            self._record(step, due, due, NOT_SENT)
             return None
-        number = next(self._numbers)
-        self._run.waiting[number] = (step.endpoint.name, due)
-        began, why, answer = self._now() - self._run.began, "", None
+        number, endpoint = next(self._numbers), self._endpoints[step.request]
+        values: Mapping[str, int | str] = {created.placeholder: created.value} if created else {}
+        self._run.waiting[number] = (step.request, due)
+        sent, reason, answer = self._now() - self._run.began, "", None
         try:
-            answer = await client.send(self._rows.request(step.endpoint, row), fresh=next(self._fresh))
-            why = failure(step, answer, self._now() - self._run.began - began, datetime.now(UTC))
+            answer = await client.send(self._dataset.request(endpoint, values), fresh=next(self._fresh))
+            seconds = self._now() - self._run.began - sent
+            reason = failure(endpoint, step.status, answer, seconds, datetime.now(UTC))
         except Unanswered as error:
-            why = str(error)
+            reason = str(error)
         finally:
             del self._run.waiting[number]
-        self._note(step.endpoint, due, began, why)
-        return None if why else answer
+        self._record(step, due, sent, reason)
+        return None if reason else answer
 
-    def _note(self, endpoint: Endpoint, due: float, began: float, why: str) -> None:
+    def _record(self, step: Step, due: float, sent: float, reason: str) -> None:
         end = self._now() - self._run.began
-        self._run.outcomes.append(Outcome(endpoint.name, due, began - due, end - due, why))
+        self._run.outcomes.append(Outcome(step.request, due, sent - due, end - due, reason))
 
 
-async def _trust(client: Client) -> None:
+async def _check_certificate(client: Client) -> None:
     with suppress(Unanswered):
         try:
-            await client.send(Request("GET", "/", TRUST_TIMEOUT), fresh=True)
+            await client.send(Request("GET", "/", CERTIFICATE_TIMEOUT), fresh=True)
         except Untrusted as error:
             raise ConfigError(
-                f"its certificate cannot be verified: {error}", remedy="renew it, or say --insecure to do without"
+                f"its certificate cannot be verified: {error}", remedy="renew it, or give --insecure to accept any"
             ) from error
 
 
-def _id(answer: Answer) -> int:
+def _captured(step: Step, answer: Answer) -> int | str:
+    """Return the field of the answer's JSON that the step captures."""
     try:
-        return int(json.loads(answer.body)["id"])
+        value = json.loads(answer.body)[step.capture]
     except (ValueError, KeyError, TypeError) as error:
-        raise CloudError(f"{CREATE.name} answers without an id: {answer.body[:100]!r}") from error
+        raise CloudError(f"{step.request} answers without {step.capture}: {answer.body[:100]!r}") from error
+    if not isinstance(value, int | str):
+        raise CloudError(f"{step.request}: {step.capture} is neither a number nor text: {answer.body[:100]!r}")
+    return value

@@ -1,4 +1,4 @@
-"""What came of a load: its requests one by one, and the figures of each endpoint held against its bound."""
+"""The results of a load: its requests one by one, and the figures of each endpoint against its objective. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import ceil
 
 from typing_extensions import TypedDict
 
-from samovar.load.slo import Endpoint
+from samovar.project.load_profile import Endpoint
 
 QUANTILES = (0.5, 0.9, 0.99)
 
@@ -19,7 +19,7 @@ class Outcome:
     """One request; times in seconds.
 
     `due` is when it had to leave, from the start of the load; `late` how much later it left; `seconds` what it took
-    from when it was due; `failure` why it failed, if it did.
+    from when it was due; `failure` why it failed, empty if it did not.
     """
 
     endpoint: str
@@ -35,53 +35,57 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one endpoint. `quantiles` in seconds, None where that many did not succeed; `worst` of all, failed or not."""
+    """The figures of one endpoint, in seconds.
+
+    A quantile is None if fewer requests succeeded; `at_objective` is the quantile that the objective bounds; `max` is
+    of all requests, failed or not.
+    """
 
     endpoint: Endpoint
     sent: int
     errors: Mapping[str, int]
     quantiles: Mapping[float, float | None]
-    bounded: float | None
-    worst: float
+    at_objective: float | None
+    max: float
 
     @property
     def failed(self) -> int:
         return sum(self.errors.values())
 
     @property
-    def share(self) -> float:
-        """Of the requests that failed."""
+    def error_rate(self) -> float:
+        """Return the share of the requests that failed."""
         return self.failed / self.sent if self.sent else 0.0
 
-    def holds(self, spare: float = 1.0) -> bool:
-        """Whether the bound is kept, or with 0.5 half of it; where nothing was asked nothing was shown."""
-        bound = self.endpoint.bound
-        swift = bound.seconds is None or (self.bounded is not None and self.bounded <= bound.seconds * spare)
-        return self.sent > 0 and swift and self.share <= bound.errors * spare
+    def meets_slo(self, margin: float = 1.0) -> bool:
+        """Return whether the objective is met, or with 0.5 half of it. Without a request it is not."""
+        slo = self.endpoint.slo
+        fast = slo.seconds is None or (self.at_objective is not None and self.at_objective <= slo.seconds * margin)
+        return self.sent > 0 and fast and self.error_rate <= slo.errors * margin
 
     def to_json(self) -> EndpointJson:
-        at, bound = self.quantiles, self.endpoint.bound
+        at, slo = self.quantiles, self.endpoint.slo
         return {
-            "endpoint": self.endpoint.name,
+            "endpoint": self.endpoint.request,
             "sent": self.sent,
             "ok": self.sent - self.failed,
             "errors": dict(self.errors),
             "p50_seconds": _rounded(at[0.5]),
             "p90_seconds": _rounded(at[0.9]),
             "p99_seconds": _rounded(at[0.99]),
-            "worst_seconds": round(self.worst, 4),
-            "bound": {
-                "errors": bound.errors,
-                "quantile": bound.quantile,
-                "seconds": bound.seconds,
-                "measured_seconds": _rounded(self.bounded),
+            "max_seconds": round(self.max, 4),
+            "slo": {
+                "errors": slo.errors,
+                "quantile": slo.quantile,
+                "seconds": slo.seconds,
+                "measured_seconds": _rounded(self.at_objective),
             },
-            "holds": self.holds(),
+            "slo_met": self.meets_slo(),
         }
 
 
-class BoundJson(TypedDict):
-    """The share of `errors` and, where latency is bound, the `seconds` that `quantile` of all requests keep."""
+class ObjectiveJson(TypedDict):
+    """The share of `errors` and, if latency is bound, the `seconds` in which `quantile` of all are answered."""
 
     errors: float
     quantile: float | None
@@ -90,7 +94,7 @@ class BoundJson(TypedDict):
 
 
 class EndpointJson(TypedDict):
-    """Of one endpoint; a quantile is null where so many requests did not succeed. `errors` counts by kind."""
+    """The figures of one endpoint; a quantile is null if fewer requests succeeded. `errors` counts by kind."""
 
     endpoint: str
     sent: int
@@ -99,43 +103,43 @@ class EndpointJson(TypedDict):
     p50_seconds: float | None
     p90_seconds: float | None
     p99_seconds: float | None
-    worst_seconds: float
-    bound: BoundJson
-    holds: bool
+    max_seconds: float
+    slo: ObjectiveJson
+    slo_met: bool
 
 
 def quantile(succeeded: Sequence[float], failed: int, share: float) -> float | None:
-    """The least latency that `share` of all requests kept. `succeeded` is sorted.
+    """Return the least latency that `share` of all requests kept. `succeeded` is sorted.
 
-    A failed request is slower than any answered one: None where the quantile falls among them, or there are none.
+    A failed request counts as slower than any answered one: None if the quantile falls among them, or there are none.
     """
-    place = max(1, ceil(round(share * (len(succeeded) + failed), 9)))
-    return succeeded[place - 1] if place <= len(succeeded) else None
+    rank = max(1, ceil(round(share * (len(succeeded) + failed), 9)))
+    return succeeded[rank - 1] if rank <= len(succeeded) else None
 
 
 def figures(endpoint: Endpoint, outcomes: Iterable[Outcome]) -> Figures:
-    """Of those outcomes that are the endpoint's."""
-    own = [outcome for outcome in outcomes if outcome.endpoint == endpoint.name]
+    """Return the figures of the endpoint's own outcomes."""
+    own = [outcome for outcome in outcomes if outcome.endpoint == endpoint.request]
     errors = Counter(outcome.failure for outcome in own if outcome.failure)
-    swift = sorted(outcome.seconds for outcome in own if not outcome.failure)
-    at = endpoint.bound.quantile
+    latencies = sorted(outcome.seconds for outcome in own if not outcome.failure)
+    at = endpoint.slo.quantile
     return Figures(
         endpoint,
         len(own),
         errors,
-        {share: quantile(swift, errors.total(), share) for share in QUANTILES},
-        None if at is None else quantile(swift, errors.total(), at),
+        {share: quantile(latencies, errors.total(), share) for share in QUANTILES},
+        None if at is None else quantile(latencies, errors.total(), at),
         max((outcome.seconds for outcome in own), default=0.0),
     )
 
 
 def lateness(outcomes: Iterable[Outcome]) -> float:
-    """What the generator itself added to 99 of 100 latencies at most, in seconds."""
+    """Return the seconds that the generator itself added to 99 of 100 latencies at most."""
     return quantile(sorted(outcome.late for outcome in outcomes), 0, 0.99) or 0.0
 
 
 def longest_gap(outcomes: Iterable[Outcome], end: float) -> float:
-    """The longest time in seconds, from the start to `end`, in which no request was answered well."""
+    """Return the longest time in seconds, from the start to `end`, without a successful answer."""
     moments = sorted(outcome.end for outcome in outcomes if not outcome.failure)
     return max(
         after - before for before, after in zip([0.0, *moments], [*moments, max(end, *moments, 0.0)], strict=True)

@@ -1,132 +1,86 @@
-"""What the service promises its users, in numbers: how often each endpoint is asked, and what its answers have to keep.
-
-How real users spread their requests is not known: the five endpoints whose latency is bound uncached are asked evenly.
-"""
+"""Checks answers: whether one is what the profile expects, and whether the service answers well. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
-OK, GONE = 200, 404
-OPERATION = 1
-"""The number that POST /operation gets: some of them make bingo fail, and which is known of the stand-in alone."""
+from samovar.load.client import Answer
+from samovar.load.results import Outcome
+from samovar.project.load_profile import NOT_THERE, OK, SLOW_ANSWER, Endpoint
 
-
-@dataclass(frozen=True)
-class Bound:
-    """`errors` is the share of requests that may fail; `quantile` of all (0.9: nine in ten) take `seconds` at most."""
-
-    errors: float = 0.01
-    quantile: float | None = None
-    seconds: float | None = None
+CACHED, STALE, AGELESS = "from a cache", "too old", "of unknown age"
+CACHE_STATES = frozenset({"HIT", "STALE", "UPDATING", "REVALIDATED"})
+CLOCK_TOLERANCE = 0.001
+"""Seconds by which clocks and timers may differ."""
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """`name` is method and path.
+def failure(endpoint: Endpoint, expected: int, answer: Answer, seconds: float, now: datetime) -> str:
+    """Return why the answer is a failure, empty if it is none.
 
-    `timeout`: seconds after which a client gives up; `least`: what an answer takes that is no cache's; `age`: how old
-    one may be, 0 where none may come from a cache.
+    `expected` is the status that it must have, `seconds` what it took from when it was sent.
     """
-
-    name: str
-    bound: Bound
-    timeout: float = 10.0
-    least: float = 0.0
-    age: float = 0.0
-
-    @property
-    def prompt(self) -> bool:
-        """Whether its users wait for each answer, which no cache gives."""
-        return self.bound == UNCACHED
-
-    @property
-    def method(self) -> str:
-        return self.name.split()[0]
-
-    @property
-    def path(self) -> str:
-        return self.name.split()[1]
+    if expected == NOT_THERE and answer.status == OK:
+        return CACHED
+    if answer.status != expected:
+        return f"HTTP {answer.status}"
+    if endpoint.max_age == 0 and (from_cache(answer.headers) or seconds < endpoint.min_seconds - CLOCK_TOLERANCE):
+        return CACHED
+    return _too_old(endpoint.max_age, answer, now) if endpoint.max_age else ""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One request of a flow, and the status that it has to be answered with."""
-
-    endpoint: Endpoint
-    status: int = OK
+def from_cache(headers: Mapping[str, str]) -> bool:
+    """Return whether the headers name a cache: those of RFC 9111 and RFC 9211, and X-Cache as nginx is made to send."""
+    hit = headers.get("x-cache", "").upper().partition(" ")[0] in CACHE_STATES
+    return hit or "hit" in headers.get("cache-status", "").lower() or headers.get("age", "0") != "0"
 
 
-@dataclass(frozen=True)
-class Flow:
-    """Requests that follow each other, each sent when the former is answered; `share` of all requests are theirs."""
-
-    steps: tuple[Step, ...]
-    share: float
-
-
-@dataclass(frozen=True)
-class Profile:
-    """`rate` in requests a second. `lists` are asked in turn, one at a time, and come on top."""
-
-    name: str
-    rate: float
-    flows: tuple[Flow, ...]
-    lists: tuple[Endpoint, ...] = ()
-
-    @property
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        """Each once, in the order of the terms."""
-        asked = [step.endpoint for flow in self.flows for step in flow.steps]
-        return tuple(dict.fromkeys((*asked, *self.lists)))
+def age(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds since the answer was generated, by RFC 9111 (4.2.3); None if no header says so."""
+    ages = []
+    if headers.get("age", "").isdigit():
+        ages.append(float(headers["age"]))
+    if generated := _date(headers.get("date", "")):
+        ages.append((now - generated).total_seconds())
+    return max(ages, default=None)
 
 
-UNCACHED = Bound(quantile=0.9, seconds=0.4)
-LIST_TIMEOUT = 20.0
-LISTS_EVERY = 4.0
-"""Seconds from one list to the next, or longer where that is not answered yet."""
-
-OPERATE = Endpoint("POST /operation", UNCACHED)
-DATABASE = Endpoint("GET /db_dummy", UNCACHED, least=0.1)  # for so long the database sleeps
-MOVIE = Endpoint("GET /api/movie/{id}", UNCACHED)
-CUSTOMER = Endpoint("GET /api/customer/{id}", UNCACHED)
-SESSION = Endpoint("GET /api/session/{id}", UNCACHED)
-CREATE = Endpoint("POST /api/session", Bound())
-DELETE = Endpoint("DELETE /api/session/{id}", Bound())
-CACHED = Endpoint("GET /long_dummy", Bound(quantile=0.75, seconds=1.0), timeout=60.0, age=60.0)
-MOVIES = Endpoint("GET /api/movie", Bound(), timeout=LIST_TIMEOUT)
-CUSTOMERS = Endpoint("GET /api/customer", Bound(), timeout=LIST_TIMEOUT)
-SESSIONS = Endpoint("GET /api/session", Bound(errors=0.05), timeout=LIST_TIMEOUT)
-
-LIFE = (Step(CREATE), Step(SESSION), Step(DELETE), Step(SESSION, GONE))
-"""A session that comes and goes; the last answer shows that none of these came from a cache."""
-PEAK, STABLE = 120.0, 60.0
-
-TERMS = Profile(
-    "terms",
-    PEAK,
-    (
-        Flow((Step(OPERATE),), 0.18),
-        Flow((Step(DATABASE),), 0.18),
-        Flow((Step(MOVIE),), 0.18),
-        Flow((Step(CUSTOMER),), 0.18),
-        Flow((Step(SESSION),), 0.16),
-        Flow((Step(CACHED),), 0.06),
-        Flow(LIFE, 0.06),
-    ),
-    (MOVIES, CUSTOMERS, SESSIONS),
-)
+def seconds_of_trouble(outcomes: Iterable[Outcome], since: float) -> float:
+    """Return the seconds from `since` to the end of the last request that failed or was slow; 0 if there is none."""
+    ends = [outcome.end - since for outcome in outcomes if outcome.end > since and _is_trouble(outcome)]
+    return max(ends, default=0.0)
 
 
-def plain(name: str, rate: float, path: str = "/") -> Profile:
-    """One page, whoever serves it."""
-    page = Endpoint(f"GET {path}", UNCACHED, timeout=5.0, age=float("inf"))
-    return Profile(name, rate, (Flow((Step(page),), 1.0),))
+def answers_well(
+    outcomes: Iterable[Outcome],
+    waiting: Iterable[tuple[str, float]],
+    endpoints: Collection[str],
+    now: float,
+    last: float,
+) -> bool:
+    """Return whether those endpoints answered every request of the `last` seconds well, and none waits for long.
+
+    `waiting` has endpoint and due time of each request in flight.
+    """
+    recent = [outcome for outcome in outcomes if outcome.endpoint in endpoints and outcome.end > now - last]
+    due = [moment for endpoint, moment in waiting if endpoint in endpoints]
+    return bool(recent) and not any(map(_is_trouble, recent)) and all(now - moment <= SLOW_ANSWER for moment in due)
 
 
-def profile(name: str, path: str = "/") -> Profile:
-    """By its name: `terms`, or `peak` and `stable`, which ask `path` alone."""
-    return TERMS if name == TERMS.name else plain(name, {"peak": PEAK, "stable": STABLE}[name], path)
+def _is_trouble(outcome: Outcome) -> bool:
+    return bool(outcome.failure) or outcome.seconds > SLOW_ANSWER
 
 
-PROFILES = ("peak", "stable", "terms")
+def _too_old(max_age: float, answer: Answer, now: datetime) -> str:
+    seconds = age(answer.headers, now)
+    if seconds is None:
+        return AGELESS
+    return STALE if seconds > max_age + 1 else ""  # headers count whole seconds
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except ValueError:
+        return None

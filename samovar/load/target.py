@@ -1,4 +1,4 @@
-"""Where load may go: to the environment's own addresses, and to them alone, with its own certificate verified."""
+"""Chooses the targets of a load: the environment's own addresses alone, with its own certificate verified."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from samovar.project.environment import Environment
 
 
 def own_addresses(status: Status, urls: Sequence[str], *, secure_only: bool = False) -> tuple[str, ...]:
-    """Those of `urls`, or all that the environment has (over TLS alone, where that is asked for).
+    """Return `urls`, or all addresses of the environment; with `secure_only` those over https.
 
-    Raises ConfigError for any that is not its own, and CloudError where its machines do not answer there: load goes to
-    nobody else.
+    Raises ConfigError for an address that is not its own, CloudError if its machines do not answer there.
     """
     for url, reason in status.unanswered:
         raise CloudError(f"{url} {reason}", remedy=f"see `{command_line(f'status {status.environment}')}`")
@@ -27,16 +26,16 @@ def own_addresses(status: Status, urls: Sequence[str], *, secure_only: bool = Fa
     if not own:
         raise ConfigError(f"{status.environment} has no address to send to", remedy="give a group an external balancer")
     for url in urls:
-        if _place(url) not in set(map(_place, own)):
+        if _origin(url) not in set(map(_origin, own)):
             raise ConfigError(f"{url} is no address of {status.environment}", remedy=f"its addresses: {', '.join(own)}")
-    found = tuple(url for url in urls or own if not secure_only or urlsplit(url).scheme == "https")
-    if not found:
-        raise ConfigError("HTTP/2 is spoken over https alone", remedy=f"its addresses: {', '.join(own)}")
-    return found
+    chosen = tuple(url for url in urls or own if not secure_only or urlsplit(url).scheme == "https")
+    if not chosen:
+        raise ConfigError("HTTP/2 works over https alone", remedy=f"its addresses: {', '.join(own)}")
+    return chosen
 
 
 def path_of(urls: Sequence[str]) -> str:
-    """The one path that is asked; ConfigError where they differ."""
+    """Return the path of the addresses; raises ConfigError if they differ."""
     paths = {urlsplit(url).path or "/" for url in urls}
     if len(paths) > 1:
         raise ConfigError(f"{', '.join(urls)}: one path at a time", remedy="give the addresses the same path")
@@ -46,7 +45,7 @@ def path_of(urls: Sequence[str]) -> str:
 def targets(
     session: Session, environment: Environment, urls: Sequence[str], *, insecure: bool = False
 ) -> tuple[Target, ...]:
-    """With what it takes to verify who answers: the system's CAs, and the environment's own certificate."""
+    """Return the targets, which trust the system's CAs and the environment's own certificate."""
     secure = any(urlsplit(url).scheme == "https" for url in urls)
     tls = _unverified() if insecure else _verified(session, environment) if secure else None
     return tuple(
@@ -55,7 +54,7 @@ def targets(
     )
 
 
-def _place(url: str) -> tuple[str, str]:
+def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
 
@@ -64,7 +63,7 @@ def _verified(session: Session, environment: Environment) -> ssl.SSLContext:
     context = ssl.create_default_context()
     for pem in read_certificates(session, environment):
         context.load_verify_locations(cadata=pem)
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # one that signs itself is not a CA's
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # a self-signed certificate is not a CA's
     return context
 
 

@@ -29,6 +29,16 @@ class Project:
         return self.folder / "groups"
 
     @property
+    def loads(self) -> Path:
+        """Return the folder that has one file for each load profile."""
+        return self.folder / "loads"
+
+    @property
+    def drills(self) -> Path:
+        """Return the folder that has one file for each drill."""
+        return self.folder / "drills"
+
+    @property
     def user_data(self) -> Path:
         """Return the template of user-data, which need not be there."""
         return self.folder / "cloudinit" / "user-data.yaml.j2"

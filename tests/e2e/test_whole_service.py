@@ -23,11 +23,12 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.plan import PlanJson
 from samovar.deploy.status import StatusJson
 from samovar.images.listing import CatalogueJson
-from samovar.load.response_check import age, from_cache
+from samovar.load.slo import age, from_cache
 from tests.e2e.leftovers import leftovers
 from tests.support.certify import certify
 from tests.support.checkout import ENVIRONMENTS
 from tests.support.curl import OFFERS, curl, statuses
+from tests.support.documentation import drill_project
 from tests.support.firefox import Firefox, Page, firefox
 from tests.support.https import make_certificate
 from tests.support.probe import Answer, get, probing
@@ -103,7 +104,7 @@ def test_load_goes_over_each_protocol_and_knows_the_certificate(cli: Cli) -> Non
     for options in ((), ("--http2",), ("--url", f"{https}ping")):
         found = json.loads(cli.run(*load, *options, check=False).stdout)
         (endpoint,) = found["endpoints"]
-        assert (endpoint["sent"], endpoint["errors"], found["left_behind"]) == (30, {}, [])
+        assert (endpoint["sent"], endpoint["errors"], found["not_removed"]) == (30, {}, [])
     refused = cli.run("load", "dev", "--url", "http://127.0.0.1/", check=False)
     assert (refused.code, "no address of dev" in refused.stderr) == (ExitCode.CONFIG, True)
 
@@ -116,19 +117,18 @@ def test_the_terms_can_be_held_against_it(cli: Cli, tmp_path: Path) -> None:
         check=False,
     )
     found = json.loads(done.stdout)
-    assert done.code == (ExitCode.OK if found["holds"] else ExitCode.SLO_VIOLATED)
+    assert done.code == (ExitCode.OK if found["slo_met"] else ExitCode.SLO_VIOLATED)
     assert all(endpoint["sent"] for endpoint in found["endpoints"])
-    assert found["left_behind"] == []
+    assert found["not_removed"] == []
     assert found["failed"] <= found["requests"] / 20
     assert "GET /long_dummy" in (tmp_path / "load-dev-terms.html").read_text()
 
 
-def test_a_crash_is_noticed_and_mended_under_load(cli: Cli) -> None:
-    drill = ("drill", "dev", "crash", "bingo", "bingo.service", "--rate", "10")
-    found = cli.json(*drill)
-    assert found["broken"] == "bingo.service of dev-bingo-1 killed"
-    assert 0 < found["seconds_until_noticed"] <= found["seconds_until_whole"]
-    assert found["requests"] > 20
+def test_a_drill_from_a_file_measures_detection_and_recovery(cli: Cli, tmp_path: Path) -> None:
+    report = cli.json("--project", drill_project(tmp_path), "drill", "dev", "mine", "bingo", "bingo.service")
+    assert (report["fault"], report["violations"]) == ("bingo.service of dev-bingo-1 killed", [])
+    assert 0 < report["seconds_to_detect"] <= report["seconds_to_recover"]
+    assert report["requests"] > 20
     unknown = cli.run("drill", "dev", "crash", "bingo", "bongo.service", check=False)
     assert (unknown.code, "bongo.service" in unknown.stderr) == (ExitCode.CLOUD, True)
 

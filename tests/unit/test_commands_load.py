@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import rich_click as click
 
-from samovar.cli.load import MOST_REQUESTS, Duration, _bounded
+from samovar.cli.load import MAX_REQUESTS, Duration, _check_size
 from samovar.cli.main import main
 from samovar.core.errors import ConfigError, ExitCode
 
@@ -18,19 +18,21 @@ def test_a_duration_is_seconds_minutes_or_hours(text: str, seconds: float) -> No
 
 
 @pytest.mark.parametrize("text", ["", "0", "0s", "-1", "10x", "1d", "m", "1 m", "inf", "nan", "1e9"])
-def test_what_is_none_is_told_how_to_write_one(text: str) -> None:
+def test_an_invalid_duration_is_rejected_with_an_example(text: str) -> None:
     with pytest.raises(click.BadParameter, match="write 60s, 10m or 1h"):
         Duration().convert(text, None, None)
 
 
-def test_no_more_is_sent_than_is_sensible() -> None:
-    _bounded(500, MOST_REQUESTS / 500)
+def test_too_many_requests_are_rejected() -> None:
+    _check_size(500, MAX_REQUESTS / 500)
     with pytest.raises(ConfigError, match="more than 500000") as error:
-        _bounded(500, MOST_REQUESTS / 500 + 1)
+        _check_size(500, MAX_REQUESTS / 500 + 1)
     assert "--for" in error.value.remedy
 
 
-@pytest.mark.parametrize("option", [("--rate", "501"), ("--rate", "0"), ("--new", "1.1"), ("--for", "never")])
+@pytest.mark.parametrize(
+    "option", [("--rate", "501"), ("--rate", "0"), ("--new", "1.1"), ("--for", "never"), ("--profile", "none")]
+)
 def test_a_wrong_option_is_refused_before_any_cloud_is_asked(option: tuple[str, str], tmp_path: Path) -> None:
     assert main(["--home", str(tmp_path / "none"), "load", "dev", *option]) == ExitCode.USAGE
     assert not (tmp_path / "none").exists()

@@ -1,4 +1,4 @@
-"""The generator's pure core: schedules, quantiles, verdicts, checks of an answer."""
+"""The pure parts of a load: schedules, quantiles, objectives, checks of an answer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from hypothesis import strategies as st
 from samovar.load.arrivals import evenly, mixed, poisson, portion
 from samovar.load.client import Answer, Target
 from samovar.load.generator import Load
-from samovar.load.response_check import AGELESS, CACHED, STALE, age, failure, from_cache
 from samovar.load.results import Outcome, figures, longest_gap, quantile
-from samovar.load.slo import CACHED as LONG
-from samovar.load.slo import CREATE, DATABASE, GONE, MOVIE, SESSIONS, TERMS, Step, profile
+from samovar.load.slo import AGELESS, CACHED, STALE, age, failure, from_cache
+from samovar.project.load_profile import load_profile
+from tests.support.checkout import ROOT
 
+LOADS = ROOT / "loads"
+TERMS = load_profile(LOADS, "terms")
+DATABASE, MOVIE, LONG, CREATE, SESSIONS = map(
+    TERMS.endpoint,
+    ("GET /db_dummy", "GET /api/movie/{id}", "GET /long_dummy", "POST /api/session", "GET /api/session"),
+)
 RATES = st.floats(0.5, 500)
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -31,39 +37,37 @@ def test_an_even_schedule_is_the_rate(rate: float) -> None:
 
 
 @given(RATES, st.integers())
-def test_users_come_at_the_rate_on_average_and_the_same_for_the_same_seed(rate: float, seed: int) -> None:
+def test_poisson_arrivals_have_the_rate_on_average_and_follow_the_seed(rate: float, seed: int) -> None:
     times = list(islice(poisson(rate, seed), 2000))
     assert times == list(islice(poisson(rate, seed), 2000)) == sorted(times)
     assert 0.8 < 2000 / rate / times[-1] < 1.25
 
 
 @given(st.dictionaries(st.integers(), st.floats(0.01, 1), min_size=1, max_size=8), st.integers(1, 500))
-def test_a_mix_never_strays_far_from_its_shares(weights: dict[int, float], length: int) -> None:
-    found = Counter(islice(mixed(weights), length))
+def test_mixed_stays_close_to_the_weights(weights: dict[int, float], length: int) -> None:
+    counts = Counter(islice(mixed(weights), length))
     for name, weight in weights.items():
-        assert abs(found[name] - length * weight / sum(weights.values())) < len(weights)
+        assert abs(counts[name] - length * weight / sum(weights.values())) < len(weights)
 
 
 @given(st.floats(0, 1), st.integers(1, 500))
-def test_a_portion_never_strays_by_more_than_one(share: float, length: int) -> None:
+def test_portion_stays_within_one_of_its_share(share: float, length: int) -> None:
     assert abs(sum(islice(portion(share), length)) - share * length) <= 1
 
 
 @given(st.lists(st.floats(0, 60)), st.integers(0, 50), st.floats(0.01, 1))
-def test_a_quantile_is_kept_by_that_share_and_failures_are_slower_than_all(
-    seconds: list[float], failed: int, share: float
-) -> None:
-    found = quantile(sorted(seconds), failed, share)
+def test_quantile_counts_failures_as_slowest(seconds: list[float], failed: int, share: float) -> None:
+    latency = quantile(sorted(seconds), failed, share)
     everything = [*seconds, *[inf] * failed]
-    if found is None:
+    if latency is None:
         assert not everything or sum(value < inf for value in everything) < share * len(everything) + 1e-6
     else:
-        assert sum(value <= found for value in everything) >= share * len(everything) - 1e-6
-        assert sum(value < found for value in everything) < share * len(everything) + 1e-6
+        assert sum(value <= latency for value in everything) >= share * len(everything) - 1e-6
+        assert sum(value < latency for value in everything) < share * len(everything) + 1e-6
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), st.floats(0, 5), st.booleans())))
-def test_the_longest_gap_lies_within_the_load(requests: list[tuple[float, float, bool]]) -> None:
+def test_longest_gap_lies_within_the_load(requests: list[tuple[float, float, bool]]) -> None:
     outcomes = [Outcome("GET /", due, 0, took, "" if good else "timeout") for due, took, good in requests]
     gap = longest_gap(outcomes, 65)
     good = sorted(outcome.end for outcome in outcomes if not outcome.failure)
@@ -77,28 +81,30 @@ def of(endpoint: str, seconds: float, failure: str = "") -> Outcome:
     return Outcome(endpoint, 0.0, 0.0, seconds, failure)
 
 
-def test_a_bound_holds_up_to_itself() -> None:
-    swift, slow = [of(MOVIE.name, 0.4)] * 90, [of(MOVIE.name, 3.0)] * 10
-    assert figures(MOVIE, swift + slow).holds()
-    assert not figures(MOVIE, swift + slow).holds(0.5)
-    assert not figures(MOVIE, swift[1:] + slow + slow[:1]).holds()
+def test_an_objective_is_met_up_to_its_limit() -> None:
+    swift, slow = [of(MOVIE.request, 0.4)] * 90, [of(MOVIE.request, 3.0)] * 10
+    assert figures(MOVIE, swift + slow).meets_slo()
+    assert not figures(MOVIE, swift + slow).meets_slo(0.5)
+    assert not figures(MOVIE, swift[1:] + slow + slow[:1]).meets_slo()
 
 
-def test_one_request_of_a_hundred_may_fail_and_no_two() -> None:
-    fine = [of(CREATE.name, 5.0)] * 98
-    bad = of(CREATE.name, 0.1, "HTTP 500")
-    assert figures(CREATE, [*fine, of(CREATE.name, 5.0), bad]).holds()
-    assert not figures(CREATE, [*fine, bad, bad]).holds()
-    assert figures(SESSIONS, [of(SESSIONS.name, 19.0)] * 19 + [of(SESSIONS.name, 20.0, "timeout")]).holds()
+def test_one_request_of_a_hundred_may_fail() -> None:
+    fine = [of(CREATE.request, 5.0)] * 98
+    bad = of(CREATE.request, 0.1, "HTTP 500")
+    assert figures(CREATE, [*fine, of(CREATE.request, 5.0), bad]).meets_slo()
+    assert not figures(CREATE, [*fine, bad, bad]).meets_slo()
+    assert figures(SESSIONS, [of(SESSIONS.request, 19.0)] * 19 + [of(SESSIONS.request, 20.0, "timeout")]).meets_slo()
 
 
-def test_nothing_was_shown_where_nothing_was_asked() -> None:
-    assert not figures(MOVIE, [of(CREATE.name, 0.1)]).holds()
+def test_an_objective_is_not_met_without_requests() -> None:
+    assert not figures(MOVIE, [of(CREATE.request, 0.1)]).meets_slo()
 
 
 def test_figures_are_the_endpoints_own_and_have_a_documented_shape() -> None:
-    found = figures(MOVIE, [of(MOVIE.name, 0.1), of(MOVIE.name, 5.0, "timeout"), of(CREATE.name, 9.0)]).to_json()
-    assert found == {
+    result = figures(
+        MOVIE, [of(MOVIE.request, 0.1), of(MOVIE.request, 5.0, "timeout"), of(CREATE.request, 9.0)]
+    ).to_json()
+    assert result == {
         "endpoint": "GET /api/movie/{id}",
         "sent": 2,
         "ok": 1,
@@ -106,15 +112,15 @@ def test_figures_are_the_endpoints_own_and_have_a_documented_shape() -> None:
         "p50_seconds": 0.1,
         "p90_seconds": None,
         "p99_seconds": None,
-        "worst_seconds": 5.0,
-        "bound": {"errors": 0.01, "quantile": 0.9, "seconds": 0.4, "measured_seconds": None},
-        "holds": False,
+        "max_seconds": 5.0,
+        "slo": {"errors": 0.01, "quantile": 0.9, "seconds": 0.4, "measured_seconds": None},
+        "slo_met": False,
     }
 
 
 @given(st.sampled_from(["peak", "stable", "terms"]), RATES)
 def test_a_profile_sends_as_many_requests_as_its_rate_says(name: str, rate: float) -> None:
-    arrivals = Load(profile(name), (Target(""),), rate, 60).arrivals()
+    arrivals = Load(load_profile(LOADS, name), (Target(""),), rate, 60).arrivals()
     requests = sum(len(flow.steps) for _, flow in takewhile(lambda arrival: arrival[0] < 2, arrivals))
     assert requests == pytest.approx(rate * 2, abs=len(TERMS.flows) + 4)
 
@@ -133,9 +139,9 @@ def test_a_profile_sends_as_many_requests_as_its_rate_says(name: str, rate: floa
         ({"cache-status": "edge; fwd=miss"}, False),
     ],
 )
-def test_a_cache_is_known_by_what_it_says(headers: dict[str, str], cached: bool) -> None:  # noqa: FBT001
+def test_from_cache_reads_the_headers_of_caches(headers: dict[str, str], cached: bool) -> None:  # noqa: FBT001
     assert from_cache(headers) is cached
-    assert failure(Step(MOVIE), Answer(200, headers), 0.1, NOW) == (CACHED if cached else "")
+    assert failure(MOVIE, 200, Answer(200, headers), 0.1, NOW) == (CACHED if cached else "")
 
 
 @pytest.mark.parametrize(
@@ -153,18 +159,18 @@ def test_an_answers_age_is_the_greatest_that_its_headers_give(headers: dict[str,
 
 
 def test_a_cached_answer_has_an_age_and_is_at_most_a_minute_old() -> None:
-    assert failure(Step(LONG), Answer(200, {"age": "60", "x-cache": "HIT"}), 0.1, NOW) == ""
-    assert failure(Step(LONG), Answer(200, {"age": "62"}), 0.1, NOW) == STALE
-    assert failure(Step(LONG), Answer(200, {}), 0.1, NOW) == AGELESS
-    assert failure(Step(LONG), Answer(503, {}), 0.1, NOW) == "HTTP 503"
+    assert failure(LONG, 200, Answer(200, {"age": "60", "x-cache": "HIT"}), 0.1, NOW) == ""
+    assert failure(LONG, 200, Answer(200, {"age": "62"}), 0.1, NOW) == STALE
+    assert failure(LONG, 200, Answer(200, {}), 0.1, NOW) == AGELESS
+    assert failure(LONG, 200, Answer(503, {}), 0.1, NOW) == "HTTP 503"
 
 
-def test_an_answer_that_the_database_cannot_have_given_came_from_a_cache() -> None:
-    assert failure(Step(DATABASE), Answer(200), 0.02, NOW) == CACHED
-    assert failure(Step(DATABASE), Answer(200), 0.11, NOW) == ""
+def test_an_answer_faster_than_min_seconds_came_from_a_cache() -> None:
+    assert failure(DATABASE, 200, Answer(200), 0.02, NOW) == CACHED
+    assert failure(DATABASE, 200, Answer(200), 0.11, NOW) == ""
 
 
-def test_what_was_deleted_is_gone() -> None:
-    assert failure(Step(MOVIE, GONE), Answer(404), 0.1, NOW) == ""
-    assert failure(Step(MOVIE, GONE), Answer(200), 0.1, NOW) == CACHED
-    assert failure(Step(MOVIE), Answer(404), 0.1, NOW) == "HTTP 404"
+def test_a_deleted_row_that_is_answered_came_from_a_cache() -> None:
+    assert failure(MOVIE, 404, Answer(404), 0.1, NOW) == ""
+    assert failure(MOVIE, 404, Answer(200), 0.1, NOW) == CACHED
+    assert failure(MOVIE, 200, Answer(404), 0.1, NOW) == "HTTP 404"

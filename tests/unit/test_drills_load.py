@@ -1,4 +1,4 @@
-"""The load generator against servers of its own on loopback: by the clock, and each failure by its name."""
+"""The load generator against servers on loopback: its schedule, its failures, its cleanup."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from aiohttp import web
 
 from samovar.core.errors import CloudError, ConfigError
 from samovar.deploy.certificate import self_signed
-from samovar.load import slo
 from samovar.load.client import Target
 from samovar.load.generator import NOT_SENT, Load, Run, send_load
 from samovar.load.report import report
-from samovar.load.slo import Profile, plain
+from samovar.project.load_profile import LoadProfile, load_profile
 from tests.support.checkout import ROOT
+from tests.support.load_profiles import page_profile
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-PAGE = plain("page", 20.0)
+PAGE = page_profile("page", 20.0)
+TERMS = load_profile(ROOT / "loads", "terms")
+OFTEN = TERMS.model_copy(update={"sequential": TERMS.sequential.model_copy(update={"every": 0.1})})
 
 
 @asynccontextmanager
@@ -42,7 +44,7 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
         await runner.cleanup()
 
 
-async def sent(handler: Handler, profile: Profile = PAGE, *, rate: float = 20.0, seconds: float = 1.0) -> Run:
+async def sent(handler: Handler, profile: LoadProfile = PAGE, *, rate: float = 20.0, seconds: float = 1.0) -> Run:
     async with serving(handler) as target:
         run = Run()
         await send_load(Load(profile, (target,), rate, seconds), run)
@@ -53,7 +55,7 @@ async def well(_: web.Request) -> web.Response:
     return web.Response(text="pong")
 
 
-async def test_slow_answers_do_not_slow_the_questions() -> None:
+async def test_slow_answers_do_not_delay_requests() -> None:
     arrived = []
 
     async def slow(_: web.Request) -> web.Response:
@@ -67,7 +69,7 @@ async def test_slow_answers_do_not_slow_the_questions() -> None:
     assert min(outcome.seconds for outcome in run.outcomes) >= 0.5
 
 
-async def test_a_stall_shows_in_the_latency_of_all_that_were_due_meanwhile() -> None:
+async def test_a_stall_shows_in_the_latency_of_all_requests_due_meanwhile() -> None:
     began = time.monotonic()
 
     async def stalling(_: web.Request) -> web.Response:
@@ -81,7 +83,7 @@ async def test_a_stall_shows_in_the_latency_of_all_that_were_due_meanwhile() -> 
     assert slow[-1] - slow[0] > 0.5, "the later one was due, the shorter it had to wait"
 
 
-async def test_a_generator_that_stands_still_adds_its_own_delay_and_says_so() -> None:
+async def test_the_delay_of_the_generator_itself_is_reported() -> None:
     asked = []
 
     async def stalling(_: web.Request) -> web.Response:
@@ -96,7 +98,7 @@ async def test_a_generator_that_stands_still_adds_its_own_delay_and_says_so() ->
     assert "late" in report("dev", Load(PAGE, (), 20, 2), run).warnings[0]
 
 
-async def test_an_error_bears_its_name() -> None:
+async def test_failures_are_named() -> None:
     async def broken(_: web.Request) -> web.Response:
         return web.Response(status=500)
 
@@ -109,7 +111,7 @@ async def test_an_error_bears_its_name() -> None:
     assert {outcome.failure for outcome in (await sent(cut)).outcomes} == {"cut off"}
 
 
-async def test_nobody_there_and_nobody_answering_are_failures_too() -> None:
+async def test_no_connection_and_timeout_are_failures() -> None:
     run = Run()
     await send_load(Load(PAGE, (Target("http://127.0.0.1:1"),), 20, 0.5), run)
     assert {outcome.failure for outcome in run.outcomes} == {"no connection"}
@@ -120,14 +122,12 @@ async def test_nobody_there_and_nobody_answering_are_failures_too() -> None:
         return web.Response()
 
     arrived: list[web.Request] = []
-    (flow,) = PAGE.flows
-    quick = replace(flow, steps=(replace(flow.steps[0], endpoint=replace(flow.steps[0].endpoint, timeout=0.2)),))
-    run = await sent(mute, replace(PAGE, flows=(quick,)), seconds=0.5)
+    run = await sent(mute, page_profile("page", 20.0, timeout=0.2), seconds=0.5)
     assert Counter(outcome.failure for outcome in run.outcomes)["timeout"] >= 9
 
 
-async def test_no_more_is_in_flight_than_can_be_borne(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samovar.load.generator.MOST_IN_FLIGHT", 5)
+async def test_requests_in_flight_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("samovar.load.generator.MAX_IN_FLIGHT", 5)
 
     async def slow(_: web.Request) -> web.Response:
         await asyncio.sleep(0.5)
@@ -138,7 +138,7 @@ async def test_no_more_is_in_flight_than_can_be_borne(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("fresh", [0.0, 0.5, 1.0])
-async def test_new_connections_are_in_the_proportion_that_was_asked_for(fresh: float) -> None:
+async def test_fresh_connections_have_the_requested_share(fresh: float) -> None:
     seen = set()
 
     async def look(request: web.Request) -> web.Response:
@@ -172,7 +172,7 @@ async def test_an_error_of_the_work_is_raised_as_it_is() -> None:
             await send_load(Load(PAGE, (target,), 20, 600.0), Run(), work)
 
 
-async def test_only_the_certificate_that_is_known_is_taken(tmp_path: Path) -> None:
+async def test_only_the_trusted_certificate_is_accepted(tmp_path: Path) -> None:
     known, other = self_signed(["127.0.0.1"]), self_signed(["127.0.0.1"])
     (tmp_path / "cert").write_text(known.cert)
     (tmp_path / "key").write_text(known.key)
@@ -193,7 +193,7 @@ async def test_only_the_certificate_that_is_known_is_taken(tmp_path: Path) -> No
 
 
 class Cinema:
-    """The whole of the service's face, with sessions that come and go."""
+    """A server with the service's routes, on which sessions are created and deleted."""
 
     def __init__(self) -> None:
         self.sessions: set[str] = set()
@@ -233,34 +233,26 @@ class Cinema:
         return row in self.sessions or int(row) <= counts[table]
 
 
-@pytest.fixture
-def lists_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("samovar.load.generator.LISTS_EVERY", 0.1)
-
-
-@pytest.mark.usefixtures("lists_often")
-async def test_the_terms_are_asked_whole_and_cleaned_up_after() -> None:
+async def test_the_terms_profile_requests_every_endpoint_and_cleans_up() -> None:
     cinema = Cinema()
-    run = await sent(cinema.answer, slo.TERMS, rate=100, seconds=2.0)
-    found = report("dev", Load(slo.TERMS, (), 100, 2), run)
-    assert {figures.endpoint.name for figures in found.figures} == {outcome.endpoint for outcome in run.outcomes}
-    assert {figures.endpoint.name: dict(figures.errors) for figures in found.figures if figures.errors} == {}
-    assert (cinema.most_lists, cinema.sessions, run.left) == (1, set(), set())
+    run = await sent(cinema.answer, OFTEN, rate=100, seconds=2.0)
+    result = report("dev", Load(OFTEN, (), 100, 2), run)
+    assert {figures.endpoint.request for figures in result.figures} == {outcome.endpoint for outcome in run.outcomes}
+    assert {figures.endpoint.request: dict(figures.errors) for figures in result.figures if figures.errors} == {}
+    assert (cinema.most_lists, cinema.sessions, run.created) == (1, set(), set())
     assert cinema.asked["POST /operation"] == pytest.approx(36, abs=1)
-    assert 190 <= len([o for o in run.outcomes if o.endpoint not in {e.name for e in slo.TERMS.lists}]) <= 210
+    assert 190 <= len([o for o in run.outcomes if o.endpoint not in TERMS.sequential.requests]) <= 210
 
 
-@pytest.mark.usefixtures("lists_often")
-async def test_what_comes_from_a_cache_is_none_of_the_service() -> None:
+async def test_an_answer_from_a_cache_is_a_failure() -> None:
     cinema = Cinema()
     cinema.cache = {"X-Cache": "HIT"}
-    run = await sent(cinema.answer, slo.TERMS, rate=60, seconds=1.0)
+    run = await sent(cinema.answer, OFTEN, rate=60, seconds=1.0)
     assert {o.endpoint for o in run.outcomes if o.failure == "from a cache"} >= {"GET /db_dummy", "GET /api/movie/{id}"}
     assert not [o for o in run.outcomes if o.failure and o.endpoint == "GET /long_dummy"]
 
 
-@pytest.mark.usefixtures("lists_often")
-async def test_rows_that_were_left_behind_are_deleted_later_or_told() -> None:
+async def test_created_rows_are_removed_later_or_reported() -> None:
     cinema = Cinema()
     async with serving(cinema.answer) as target:
 
@@ -270,21 +262,24 @@ async def test_rows_that_were_left_behind_are_deleted_later_or_told() -> None:
 
         for repaired in (True, False):
             cinema.sessions, cinema.deleting, run = set(), False, Run()
-            await send_load(Load(slo.TERMS, (target,), 100, 60), run, work)
+            await send_load(Load(OFTEN, (target,), 100, 60), run, work)
             assert any(o.failure for o in run.outcomes if o.endpoint.startswith("DELETE"))
-            assert run.left == {int(row) for row in cinema.sessions}
-            assert bool(run.left) is not repaired
+            assert {str(created.value) for created in run.created} == cinema.sessions
+            assert bool(run.created) is not repaired
 
 
-async def test_a_database_without_rows_is_told() -> None:
+async def test_a_database_without_rows_is_an_error() -> None:
     async def empty(_: web.Request) -> web.Response:
         return web.Response(status=404)
 
     with pytest.raises(CloudError, match="no rows"):
-        await sent(empty, slo.TERMS)
+        await sent(empty, TERMS)
 
 
-def test_no_module_but_the_terms_holds_a_bound() -> None:
-    assert "0.4" not in "".join(
-        (ROOT / f"samovar/load/{name}.py").read_text() for name in ("generator", "response_check", "results")
-    )
+def test_no_module_knows_a_route_or_an_objective_of_the_sample_service() -> None:
+    modules = [
+        path for folder in ("load", "drills", "project", "cli") for path in (ROOT / "samovar" / folder).glob("*.py")
+    ]
+    text = "".join(path.read_text() for path in modules if path.name != "environment_file.py")
+    assert not [word for word in ("/api/", "dummy", "/operation", "movie", "29_022", "29022") if word in text]
+    assert "0.4" not in "".join(path.read_text() for path in (ROOT / "samovar/load").glob("*.py"))

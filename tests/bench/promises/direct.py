@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from samovar.load.client import Target
 from samovar.load.generator import Load, Run, send_load
 from samovar.load.report import report
-from samovar.load.slo import plain
+from tests.support.load_profiles import page_profile
 
 
 def main() -> None:
     url, rate, seconds = urlsplit(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
-    load = Load(plain("direct", rate, url.path), (Target(f"{url.scheme}://{url.netloc}"),), rate, seconds)
+    load = Load(page_profile("direct", rate, url.path), (Target(f"{url.scheme}://{url.netloc}"),), rate, seconds)
     run = Run()
     asyncio.run(send_load(load, run))
     sys.stdout.write(json.dumps(report("direct", load, run).to_json()))

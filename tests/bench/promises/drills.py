@@ -44,19 +44,19 @@ def drill(world: World, name: str) -> Iterator[Figure]:
 
 
 def _shown(runs: Sequence[Any]) -> str:
-    stall = [max(run["worst_seconds"], run["longest_gap_seconds"]) for run in runs]
+    stall = [max(run["max_seconds"], run["longest_gap_seconds"]) for run in runs]
     kinds = ", ".join(sorted({kind for run in runs for kind in run["failures"]}))
     return (
         f"failed {_counts(runs, 'failed')} of {_counts(runs, 'requests')}{f' ({kinds})' if kinds else ''}: in flight "
-        f"{_counts(runs, 'failed_in_flight')}, until noticed {_counts(runs, 'failed_until_noticed')}, later "
-        f"{_counts(runs, 'failed_later')}; longest stall {spread(stall)} s; noticed after "
-        f"{spread([run['seconds_until_noticed'] for run in runs])} s, whole after "
-        f"{spread([run['seconds_until_whole'] for run in runs])} s, answers well after {_answered(runs)}"
+        f"{_counts(runs, 'failed_in_flight')}, until noticed {_counts(runs, 'failed_before_detection')}, later "
+        f"{_counts(runs, 'failed_after_detection')}; longest stall {spread(stall)} s; noticed after "
+        f"{spread([run['seconds_to_detect'] for run in runs])} s, whole after "
+        f"{spread([run['seconds_to_recover'] for run in runs])} s, answers well after {_answered(runs)}"
     )
 
 
 def _answered(runs: Sequence[Any]) -> str:
-    known = [run["seconds_until_answered"] for run in runs if run["seconds_until_answered"] is not None]
+    known = [run["seconds_to_answer"] for run in runs if run["seconds_to_answer"] is not None]
     never = f", not to the end in {len(runs) - len(known)}" if len(known) < len(runs) else ""
     return f"{spread(known)} s{never}" if known else "never"
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from samovar.load.client import Target
 from samovar.load.generator import Load, Run, send_load
 from samovar.load.results import lateness
-from samovar.load.slo import plain
 from tests.bench.figure import Figure
 from tests.bench.promises.world import World
+from tests.support.load_profiles import page_profile
 
 RATES = (120.0, 500.0)
 SECONDS = 10.0
@@ -26,7 +26,7 @@ def generator(_: World) -> Iterator[Figure]:
     with _trivial() as target:
         for rate in RATES:
             began, run = time.process_time(), Run()
-            asyncio.run(send_load(Load(plain("generator", rate), (target,), rate, SECONDS), run))
+            asyncio.run(send_load(Load(page_profile("generator", rate), (target,), rate, SECONDS), run))
             each = (time.process_time() - began) / len(run.outcomes)
             late, failed = lateness(run.outcomes) * 1000, sum(bool(outcome.failure) for outcome in run.outcomes)
             cost = f"{each * 1000:.2f} ms of a processor each, so {1 / each:.0f}/s a core"

@@ -50,12 +50,12 @@ def _terms(world: World, rate: int, seconds: str) -> Iterator[Figure]:
         world.ask("load", world.environment, "--profile", "terms", "--rate", str(rate), "--for", seconds)
         for _ in range(world.runs)
     ]
-    kept = sum(report["holds"] for report in found)
+    kept = sum(report["slo_met"] for report in found)
     spare = sum(all(map(_to_spare, report["endpoints"])) for report in found)
     what = f"terms at {rate} a second for {seconds}"
     yield Figure(what, f"hold in {kept} of {world.runs} runs, with half to spare in {spare}", f"{world.runs}")
     for same in zip(*(report["endpoints"] for report in found), strict=True):
-        yield Figure(f"{what}: `{same[0]['endpoint']}`", _endpoint(same), _aim(same[0]["bound"]))
+        yield Figure(f"{what}: `{same[0]['endpoint']}`", _endpoint(same), _aim(same[0]["slo"]))
 
 
 def _endpoint(runs: Sequence[Any]) -> str:
@@ -72,7 +72,7 @@ def _milliseconds(values: Sequence[float | None]) -> str:
 
 
 def _to_spare(endpoint: Any) -> bool:
-    bound, errors = endpoint["bound"], sum(endpoint["errors"].values())
+    bound, errors = endpoint["slo"], sum(endpoint["errors"].values())
     swift = bound["seconds"] is None or (bound["measured_seconds"] or bound["seconds"]) <= bound["seconds"] * HALF
     return bool(swift and errors <= bound["errors"] * HALF * endpoint["sent"])
 

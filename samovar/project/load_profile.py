@@ -1,0 +1,214 @@
+"""Reads load profiles: `loads/NAME.yaml` states the requests of a load, their rate and their objectives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from samovar.core.errors import ConfigError
+from samovar.core.yaml_file import load_model
+
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+PATH = "path"
+"""The placeholder for the path of `--url`."""
+OK, NOT_THERE = 200, 404
+SLOW_ANSWER = 1.0
+"""Seconds; a drill counts a slower answer as trouble for the users."""
+MAX_RATE = 500.0
+"""Requests a second."""
+
+Scalar = str | int | float | bool | None
+Share = Annotated[float, Field(ge=0, le=1)]
+Request = Annotated[
+    str, Field(pattern=r"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/\S*|\{path\})$", description="method and path")
+]
+
+
+class Strict(BaseModel):
+    """A part of the file: unknown keys are an error, and values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Objective(Strict):
+    """The service level objective of an endpoint.
+
+    At most the share `errors` of its requests fail; the share `quantile` of them (0.9: nine in ten) is answered in
+    `seconds`.
+    """
+
+    errors: Share = 0.01
+    quantile: Share | None = None
+    seconds: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if (self.quantile is None) != (self.seconds is None):
+            raise ValueError("quantile and seconds stand together")
+        return self
+
+
+class Endpoint(Strict):
+    """A request that the load sends, known by method and path.
+
+    A placeholder {name} in the path, or as a value of `body`, is replaced: by the value that the flow has captured,
+    else by an id of the range that `values` gives for it, else of the range `name`. A client gives up after `timeout`
+    seconds. An answer that comes in less than `min_seconds` is a cache's. An answer may be `max_age` seconds old: with
+    0 none may come from a cache, with null any may.
+    """
+
+    request: Request
+    body: Mapping[str, Scalar] | None = None
+    values: Mapping[str, str] = Field(default_factory=dict)
+    timeout: PositiveFloat = 10.0
+    min_seconds: NonNegativeFloat = 0.0
+    max_age: NonNegativeFloat | None = 0.0
+    slo: Objective = Objective()
+
+    @property
+    def method(self) -> str:
+        return self.request.split()[0]
+
+    @property
+    def path(self) -> str:
+        return self.request.split()[1]
+
+    @property
+    def interactive(self) -> bool:
+        """Return whether users wait for each answer: its objective is below SLOW_ANSWER."""
+        return self.slo.seconds is not None and self.slo.seconds < SLOW_ANSWER
+
+    def placeholders(self) -> set[str]:
+        """Return the names of all placeholders."""
+        texts = [self.path, *(value for value in (self.body or {}).values() if isinstance(value, str))]
+        return {name for text in texts for name in PLACEHOLDER.findall(text)}
+
+    def range_of(self, placeholder: str) -> str:
+        """Return the name of the range from which the placeholder is drawn."""
+        return self.values.get(placeholder, placeholder)
+
+
+class Step(Strict):
+    """One request of a flow. Its answer must have `status`; the field `capture` of its JSON fills placeholders."""
+
+    request: Request
+    status: int = Field(default=OK, ge=100, le=599)
+    capture: str = ""
+
+
+def _step(value: Any) -> Any:
+    return {"request": value} if isinstance(value, str) else value
+
+
+M = TypeVar("M", Endpoint, Step)
+
+
+class Flow(Strict):
+    """Requests that follow each other, each sent when the one before is answered; `share` of all requests are its own.
+
+    `cleanup` removes what a step has created: it is sent again at the end for each captured value whose removal failed.
+    """
+
+    share: PositiveFloat
+    steps: tuple[Annotated[Step, BeforeValidator(_step)], ...] = Field(min_length=1)
+    cleanup: Request | None = None
+
+    def requests(self) -> Iterator[str]:
+        """Yields the request of each step, and that of the cleanup."""
+        yield from (step.request for step in self.steps)
+        if self.cleanup:
+            yield self.cleanup
+
+
+class IdRange(Strict):
+    """Ids from 1 to at most `max`. The load finds out how many there are: it requests `probe` and halves the id."""
+
+    max: int = Field(ge=1)
+    probe: str = Field(pattern=r"^/\S*\{id\}")
+
+
+class Sequential(Strict):
+    """Requests that are sent in turn, one at a time, `every` so many seconds; they come on top of the rate."""
+
+    every: PositiveFloat = 4.0
+    requests: tuple[Request, ...] = ()
+
+
+class LoadProfile(Strict):
+    """A load profile: `rate` requests a second, mixed from `flows` by their shares."""
+
+    name: SkipJsonSchema[str] = ""
+    description: str = ""
+    rate: float = Field(gt=0, le=MAX_RATE)
+    ranges: Mapping[str, IdRange] = Field(default_factory=dict)
+    endpoints: tuple[Endpoint, ...] = Field(min_length=1)
+    flows: tuple[Flow, ...] = Field(min_length=1)
+    sequential: Sequential = Sequential()
+
+    @model_validator(mode="after")
+    def _refers_to_what_exists(self) -> Self:
+        stated = [endpoint.request for endpoint in self.endpoints]
+        used = [request for flow in self.flows for request in flow.requests()] + list(self.sequential.requests)
+        if missing := sorted(set(used) - set(stated)):
+            raise ValueError(f"no endpoint {missing[0]}: add it to endpoints, or correct the step")
+        if unused := sorted(set(stated) - set(used)):
+            raise ValueError(f"the endpoint {unused[0]} is in no flow: add it to one, or remove it")
+        if len(stated) > len(set(stated)):
+            raise ValueError("an endpoint is stated twice")
+        return self
+
+    @model_validator(mode="after")
+    def _fills_each_placeholder(self) -> Self:
+        for flow in self.flows:
+            captured: set[str] = set()
+            for step in flow.steps:
+                self._check_placeholders(step.request, captured)
+                captured.add(step.capture)
+            if flow.cleanup and not captured - {""}:
+                raise ValueError(f"the cleanup {flow.cleanup} needs a step with `capture`")
+        for request in self.sequential.requests:
+            self._check_placeholders(request, set())
+        return self
+
+    def _check_placeholders(self, request: str, captured: set[str]) -> None:
+        endpoint = self.endpoint(request)
+        for name in endpoint.placeholders() - captured - {PATH}:
+            if endpoint.range_of(name) not in self.ranges:
+                raise ValueError(f"{request}: nothing fills {{{name}}}: name a range in its values, or capture it")
+
+    def endpoint(self, request: str) -> Endpoint:
+        """Return the endpoint of that method and path."""
+        return next(endpoint for endpoint in self.endpoints if endpoint.request == request)
+
+    def with_path(self, path: str) -> LoadProfile:
+        """Return the profile with the path of `--url` in place of its placeholder."""
+
+        def replaced(items: tuple[M, ...]) -> tuple[M, ...]:
+            return tuple(
+                item.model_copy(update={"request": item.request.replace(f"{{{PATH}}}", path)}) for item in items
+            )
+
+        flows = tuple(flow.model_copy(update={"steps": replaced(flow.steps)}) for flow in self.flows)
+        return self.model_copy(update={"endpoints": replaced(self.endpoints), "flows": flows})
+
+
+def profile_names(folder: Path) -> list[str]:
+    """Return the names of the profiles in `folder`, loads/ of a project."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load_profile(folder: Path, name: str) -> LoadProfile:
+    """Read the profile `name` from `folder`. Raises ConfigError that names file, line and key."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: no such file", remedy=f"load profiles: {', '.join(profile_names(folder)) or 'none'}"
+        )
+    return load_model(
+        path, LoadProfile, complete=lambda value: {**value, "name": name} if isinstance(value, dict) else value
+    )

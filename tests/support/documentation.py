@@ -1,0 +1,29 @@
+"""The examples of docs/extending.md, which tests follow."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import textwrap
+from pathlib import Path
+
+from tests.support.checkout import ROOT
+
+
+def yaml_blocks(heading: str) -> list[str]:
+    """Return the YAML examples of a section, in their order."""
+    text = (ROOT / "docs/extending.md").read_text()
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return [
+        textwrap.dedent(block) for block in re.findall(r"^ *```yaml\n(.*?)^ *```", section, re.DOTALL | re.MULTILINE)
+    ]
+
+
+def drill_project(folder: Path) -> str:
+    """Make a project of its own in `folder`, with the drill of the documentation as `mine`; returns its path."""
+    for name in ("groups", "loads"):
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / "samovar.yaml").touch()
+    (folder / "drills").mkdir()
+    (folder / "drills/mine.yaml").write_text(yaml_blocks("Add a drill")[0])
+    return str(folder)
