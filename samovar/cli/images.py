@@ -76,8 +76,8 @@ def bake(
 
 
 def _bake_here(tool: Tool, session: Session, names: tuple[str, ...], *, force: bool, refresh: bool) -> None:
+    from samovar.images.builders.local import bake_local
     from samovar.images.listing import full_names
-    from samovar.images.local_builder import bake_local
     from samovar.images.publish import publish, published, require_storage, to_publish
 
     require_storage(session)

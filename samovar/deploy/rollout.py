@@ -25,8 +25,8 @@ from samovar.deploy.seeded import record, record_if_missing
 from samovar.deploy.status import Status
 from samovar.deploy.validate import validate
 from samovar.deploy.wait import settle
-from samovar.images.definition import load_images
 from samovar.images.digest import digests, image_name
+from samovar.images.load import load_images
 from samovar.project.environment import Environment
 
 

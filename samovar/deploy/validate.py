@@ -11,7 +11,7 @@ from samovar.agent.render import render
 from samovar.agent.role import Role, read_role, read_settings
 from samovar.core.errors import ConfigError
 from samovar.deploy.group_metadata import SEEDED
-from samovar.images.image import Images, lineage
+from samovar.images.definition import Images, lineage
 from samovar.project.environment import Environment, Group, SecretKind
 
 ROLES = "/usr/lib/samovar/roles"
@@ -44,7 +44,7 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
     if target not in files:
         raise ConfigError(
             f"{where}: image {group.image} holds no role for its machines",
-            remedy=f"let images/{group.image}/image.yaml put {target} into it, or choose another image",
+            remedy=f"add images/{group.image}/role.yaml, or choose another image",
         )
     try:
         role = read_role(files[target].decode(), target)

@@ -7,31 +7,48 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from samovar.images.expectations import expected_of, to_json
-from samovar.images.image import ImageDefinition, InputFile, Script
+from samovar.images.checks import Expected, ExpectedFile, to_json
+from samovar.images.definition import ImageDefinition, InputFile, InputLink, Script
 
 CLEAN = "clean.sh"
+PASSING = "/tmp/"  # noqa: S108 - the bake's own
 
 
 def write_spec(folder: Path, image: ImageDefinition, sources: Sequence[str]) -> None:
-    """`sources` are lines of apt's sources.list, for a root image."""
+    """Write what `bake.sh` reads below `folder`. `sources` are lines of apt's sources.list, for a root image."""
     (folder / "scripts").mkdir(parents=True)
     _lines(folder / "packages", image.packages)
     _lines(folder / "services", image.services)
     _lines(folder / "sources.list", sources)
-    (folder / "files.tar").write_bytes(archive(image.files))
+    (folder / "files.tar").write_bytes(archive(image.files, image.links))
     for number, script in enumerate(scripts_of(image)):
         (folder / "scripts" / f"{number:02}-{Path(script.name).name}").write_bytes(script.data)
     (folder / "expected.json").write_text(to_json(expected_of(image)))
 
 
 def scripts_of(image: ImageDefinition) -> tuple[Script, ...]:
-    """The scripts that run inside the image, in their order: its own, then the cleaning."""
+    """Return the scripts that run inside the image, in their order: its own, then the cleaning."""
     return (*image.scripts, *(step for step in image.steps if step.name == CLEAN))
 
 
-def archive(files: Iterable[InputFile]) -> bytes:
-    """A tar file to be unpacked at the image's root, by an owner's name and not by number."""
+def expected_of(image: ImageDefinition) -> Expected:
+    """Return what follows from the definition; what a parent promised was checked when the parent was baked."""
+    return Expected(
+        packages=image.packages,
+        services=image.services,
+        files=tuple(
+            ExpectedFile(file.target, file.mode, file.owner)
+            for file in image.files
+            if not file.target.startswith(PASSING)
+        ),
+        links=tuple((link.target, link.points_to) for link in image.links),
+        commands=image.commands,
+        absent=image.absent,
+    )
+
+
+def archive(files: Iterable[InputFile], links: Iterable[InputLink] = ()) -> bytes:
+    """Return a tar file to be unpacked at the image's root, with owners by name and not by number."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for file in files:
@@ -39,6 +56,11 @@ def archive(files: Iterable[InputFile]) -> bytes:
             entry.size, entry.mode = len(file.data), file.mode
             entry.uname, entry.gname = file.owner.split(":")
             tar.addfile(entry, io.BytesIO(file.data))
+        for link in links:
+            entry = tarfile.TarInfo(link.target.lstrip("/"))
+            entry.type, entry.linkname = tarfile.SYMTYPE, link.points_to
+            entry.uname = entry.gname = "root"
+            tar.addfile(entry)
     return buffer.getvalue()
 
 

@@ -1,55 +1,107 @@
-"""The checks that an image passes before it may be used.
+"""The checks that an image passes before it may be used, and what they expect of it.
 
-`python -m samovar.images.checks TREE EXPECTED_JSON` says all that is wrong with the tree, a line each, and ends with 1
-if anything is. testinfra asks, by chroot; the same checks can be put to a machine over ssh.
+`python -m samovar.images.checks TREE EXPECTED_JSON` prints all that is wrong with the tree, a line each, and ends with
+1 if anything is. testinfra asks, by chroot; the same checks can be put to a machine over ssh. Nothing here imports more
+than the standard library and testinfra: this module goes to the machines of Packer.
 """
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from samovar.images.expectations import Expected, from_json
 from samovar.images.hygiene import hygiene
 
 
+@dataclass(frozen=True)
+class ExpectedFile:
+    """A file of the image: `mode` is the permissions as a number, `owner` is `user:group`."""
+
+    path: str
+    mode: int
+    owner: str
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a finished image must be like. Hygiene is expected of every image and not named here.
+
+    `links` maps paths to what they point to.
+    """
+
+    packages: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    files: tuple[ExpectedFile, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+def to_json(expected: Expected) -> str:
+    """Return it as `from_json` reads it."""
+    return json.dumps(asdict(expected))
+
+
+def from_json(text: str) -> Expected:
+    """Return what `to_json` has written."""
+    value: dict[str, Any] = json.loads(text)
+    return Expected(
+        packages=tuple(value["packages"]),
+        services=tuple(value["services"]),
+        files=tuple(ExpectedFile(**file) for file in value["files"]),
+        links=tuple((path, points_to) for path, points_to in value["links"]),
+        commands=tuple(tuple(command) for command in value["commands"]),
+        absent=tuple(value["absent"]),
+    )
+
+
 def inspect(host: Any, expected: Expected) -> Iterator[str]:
-    """One line for each fault. Hygiene comes first: what the commands leave behind is not the image's fault."""
+    """Yield one line for each fault. Hygiene comes first: what the commands leave behind is not the image's fault."""
     yield from hygiene(host)
     yield from (f"package {name}: not installed" for name in expected.packages if not host.package(name).is_installed)
     yield from (f"service {name}: not enabled" for name in expected.services if not host.service(name).is_enabled)
     for file in expected.files:
         yield from _file(host.file(file.path), f"{file.mode:04o} {file.owner}")
+    for path, points_to in expected.links:
+        yield from _link(host, path, points_to)
     yield from (f"{path}: must not be there" for path in expected.absent if host.file(path).exists)
     for command in expected.commands:
         yield from _command(host, shlex.join(command))
 
 
-def _file(found: Any, wanted: str) -> Iterator[str]:
-    if not found.exists:
-        yield f"{found.path}: not there"
+def _file(file: Any, expected: str) -> Iterator[str]:
+    if not file.exists:
+        yield f"{file.path}: not there"
         return
-    actual = f"{found.mode:04o} {found.user}:{found.group}"
-    if actual != wanted:
-        yield f"{found.path}: is {actual}, must be {wanted}"
+    actual = f"{file.mode:04o} {file.user}:{file.group}"
+    if actual != expected:
+        yield f"{file.path}: is {actual}, must be {expected}"
+
+
+def _link(host: Any, path: str, points_to: str) -> Iterator[str]:
+    actual = host.run(f"readlink {shlex.quote(path)}").stdout.strip()
+    if actual != points_to:
+        yield f"{path}: must be a link to {points_to}, not {actual or 'something else'}"
 
 
 def _command(host: Any, command: str) -> Iterator[str]:
-    done = host.run(command)
-    if done.rc:
-        said = " | ".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-        yield f"`{command}` ended with {done.rc}: {said}"
+    ended = host.run(command)
+    if ended.rc:
+        last = " | ".join((ended.stdout + ended.stderr).strip().splitlines()[-5:])
+        yield f"`{command}` ended with {ended.rc}: {last}"
 
 
-def main(tree: str, expected: str) -> int:
-    """Prints each fault; returns the exit code."""
+def main(tree: str, file: str) -> int:
+    """Print each fault and return the exit code."""
     import testinfra  # type: ignore[import-untyped]  # noqa: PLC0415 - the pure part needs none of it
 
-    wanted = from_json(Path(expected).read_text())
-    faults = list(inspect(testinfra.get_host(tree, connection="chroot"), wanted))
+    expected = from_json(Path(file).read_text())
+    faults = list(inspect(testinfra.get_host(tree, connection="chroot"), expected))
     for fault in faults:
         print(fault, flush=True)  # noqa: T201 - `bake.sh` listens
     return 1 if faults else 0

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from samovar.images.image import Application, ImageDefinition, Images
+from samovar.images.definition import Application, ImageDefinition, Images
 
 SHORT = 12
 
@@ -29,7 +29,12 @@ def digest_of(image: ImageDefinition, parent_digest: str) -> str:
 
 def image_name(name: str, digest: str) -> str:
     """The image's name in the cloud, e.g. `samovar-nginx-0123456789ab`."""
-    return f"samovar-{name}-{digest[:SHORT]}"
+    return f"{family(name)}-{digest[:SHORT]}"
+
+
+def family(name: str) -> str:
+    """Return the family of an image in the cloud: `samovar-nginx`; the library's images have such names already."""
+    return name if name.startswith("samovar-") else f"samovar-{name}"
 
 
 def _canonical(value: Any) -> Any:

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing_extensions import TypedDict
 
 from samovar.cloud.session import Session
-from samovar.images.bake_plan import require_known
-from samovar.images.definition import load_images
+from samovar.images.definition import Images, lineage
 from samovar.images.digest import SHORT, digests, image_name
-from samovar.images.image import Images, lineage
-from samovar.images.image_store import BakedImage, Store, default_store
+from samovar.images.load import load_images
 from samovar.images.outdated import Outdated, mirror_versions, outdated
+from samovar.images.plan import require_known
 from samovar.images.publish import Published, published
+from samovar.images.store import BakedImage, Store, default_store
 from samovar.project.project import Project
 
 

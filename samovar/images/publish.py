@@ -17,8 +17,8 @@ from samovar.cloud.labels import DIGEST, IMAGE, MANIFEST, is_ours, is_passing, o
 from samovar.cloud.local_admin import ImageStorage
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
-from samovar.images.digest import SHORT
-from samovar.images.image_store import BakedImage
+from samovar.images.digest import SHORT, family
+from samovar.images.store import BakedImage
 
 FORMER = "samovar-former"
 
@@ -66,7 +66,7 @@ def publish(session: Session, image: BakedImage) -> Published:
         name=name,
         description=image.digest,
         labels=of_image(image.name, image.digest[:SHORT], image.manifest_digest[:SHORT]),
-        family=f"samovar-{image.name}",
+        family=family(image.name),
         min_disk_size=image.size,
         uri=require_storage(session).put(_sha256(image.raw), image.raw),
     )

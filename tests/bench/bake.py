@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 
 from samovar.core.apt_mirrors import sources_for
-from samovar.images.definition import load_images
-from samovar.images.image import lineage
+from samovar.images.definition import lineage
+from samovar.images.load import load_images
 from tests.bench.figure import Figure, timed
 from tests.support.checkout import PROJECT, ROOT
 
 BAKE = """
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from samovar.core.output import PlainReporter
 from tests.support.checkout import PROJECT
 bake_local(PROJECT, [], reporter=PlainReporter())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from samovar.core.output import PlainReporter
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import Machine
 from tests.bench.figure import Figure, seconds
 from tests.support.checkout import PROJECT, ROOT

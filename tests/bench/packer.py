@@ -13,7 +13,7 @@ from pathlib import Path
 
 from samovar.cloud.local_daemon import find_or_start
 from samovar.cloud.session import Session
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from samovar.images.packer.builder import bake_packer
 from tests.bench.figure import Figure, timed
 from tests.support.checkout import PROJECT
@@ -49,7 +49,7 @@ def packer() -> Iterator[Figure]:
     folder = Path(tempfile.mkdtemp(prefix="samovar-bench-"))
     tool = Cli(folder / "home", folder / "envs")
     try:
-        tool.run("bake", "base")
+        tool.run("bake", "samovar-base")
         yield from _compared(Session(find_or_start(folder / "home").access))
     finally:
         tool.run("cloud", "down", check=False)

@@ -10,17 +10,17 @@ from samovar.agent.role import read_role, read_settings
 from tests.support.checkout import ROOT
 from tests.support.edge import edge_image, tell
 
-FILES = ROOT / "images/bingo/files"
+IMAGE = ROOT / "images/bingo"
 MACHINE = Machine(id="one", name="bingo-1", hostname="bingo-1.internal", address="10.0.0.9", zone="ru-central1-a")
 SETTINGS = 'email: a@example.com\nport: 13526\nlogs: "0123456789"\n'
 
 
 def configuration() -> str:
     """As the agent writes it."""
-    role = read_role((FILES / "role.yaml").read_text(), "role.yaml")
+    role = read_role((IMAGE / "role.yaml").read_text(), "role.yaml")
     facts = Facts(MACHINE, "bingo", SETTINGS, peers={"postgres": ()}, secrets={"postgres_password": "none"})
     settings = read_settings(SETTINGS, role.defaults)
-    files = render(role, settings, facts, lambda name: (FILES / name).read_text())
+    files = render(role, settings, facts, lambda name: (IMAGE / "templates" / name).read_text())
     return next(file.content for file in files if file.path.endswith("haproxy.cfg"))
 
 

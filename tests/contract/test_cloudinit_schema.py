@@ -9,7 +9,7 @@ import pytest
 
 from samovar.cloudinit.metadata import user_data
 from samovar.core.output import PlainReporter
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from tests.support.checkout import PROJECT
 
 ASK = """
@@ -22,7 +22,7 @@ exec chroot /mnt cloud-init schema --config-file /tmp/user-data
 
 @pytest.fixture(scope="module")
 def base() -> Path:
-    (image,) = bake_local(PROJECT, ("base",), reporter=PlainReporter())
+    (image,) = bake_local(PROJECT, ("samovar-base",), reporter=PlainReporter())
     return image.raw
 
 

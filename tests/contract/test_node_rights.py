@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from tests.support.checkout import ROOT
+from samovar.core.paths import PACKAGE
 
-FILES = ROOT / "images/base/files"
+FILES = PACKAGE / "library/images/base/rootfs/etc"
 METADATA = "169.254.169.254"
 STORY = """
 mount -t tmpfs tmpfs /mnt
@@ -20,7 +20,7 @@ mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work 
 mkdir -p /etc/nftables.d
 rm -f /etc/nftables.d/*
 cp "$1/nftables.conf" /etc/nftables.conf
-cp "$1/metadata.nft" /etc/nftables.d/10-metadata.nft
+cp "$1/nftables.d/10-metadata.nft" /etc/nftables.d/10-metadata.nft
 ip link set lo up
 ip addr add 169.254.169.254/32 dev lo
 ip addr add 10.0.0.9/32 dev lo

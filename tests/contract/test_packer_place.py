@@ -138,14 +138,14 @@ def test_it_is_removed_as_well_where_there_is_nothing_to_bake(
 ) -> None:
     make_disk(session, ended_process())
     monkeypatch.setattr(builder, "_waves", lambda *_, **__: ())
-    assert builder.bake_packer(session, PROJECT, ["base"], reporter=PlainReporter()) == ()
+    assert builder.bake_packer(session, PROJECT, ["samovar-base"], reporter=PlainReporter()) == ()
     assert listed(session) == []
 
 
 def test_of_bakes_side_by_side_each_removes_its_own(session: Session) -> None:
     make_disk(session, holder())
     assert [left.image for left in left_by(session, holder(), "nginx")] == ["nginx"]
-    assert left_by(session, holder(), "base") == ()
+    assert left_by(session, holder(), "samovar-base") == ()
 
 
 def test_age_is_told_by_the_clouds_own_clock(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

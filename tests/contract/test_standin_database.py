@@ -13,7 +13,7 @@ import pytest
 
 from samovar.core.output import PlainReporter
 from samovar.core.waiting import Pending, wait_for
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from tests.support.bingo import Bingo, bingo, make_bingo
 from tests.support.checkout import PROJECT
 from tests.support.postgres import PASSWORD, Postgres, postgres

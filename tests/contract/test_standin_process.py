@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from images.standin.limiter import MAX_WAIT
+from images.bingo.stub.limiter import MAX_WAIT
 from samovar.core.waiting import Pending, wait_for
 from tests.support.bingo import Bingo, bingo, make_bingo
 

@@ -35,8 +35,8 @@ from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Protectable, Ref
 from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
 from samovar.images import prune
-from samovar.images.image_store import BakedImage
 from samovar.images.publish import FORMER, publish, published
+from samovar.images.store import BakedImage
 from samovar.project.environment import Environment
 from tests.support.checkout import PROJECT
 from tests.support.checkout import environment as load_environment

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from samovar.core.output import PlainReporter
 from samovar.core.process import run
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from tests.e2e.leftovers import leftovers
 from tests.support.checkout import PROJECT
 from tests.support.driven import Cloud
@@ -29,7 +29,7 @@ write /dev/null etc/cloud/cloud-init.disabled
 @pytest.fixture(scope="session")
 def base_image() -> Path:
     """The RAW file of the image `base`, baked if it is not."""
-    (image,) = bake_local(PROJECT, ["base"], reporter=PlainReporter())
+    (image,) = bake_local(PROJECT, ["samovar-base"], reporter=PlainReporter())
     return image.raw
 
 

@@ -21,18 +21,18 @@ import pytest
 from samovar.core.errors import ConfigError, HostError, ProcessFailed
 from samovar.core.output import PlainReporter
 from samovar.core.paths import cache_dir
-from samovar.images import local_bake
 from samovar.images.bake_input import write_spec
-from samovar.images.image_store import BakedImage
-from samovar.images.local_builder import bake_local
+from samovar.images.builders import local
+from samovar.images.builders.local import bake_local
+from samovar.images.store import BakedImage
 from tests.support.checkout import PROJECT, ROOT, project_in
 from tests.support.ports import free_port
-from tests.support.repository import with_base
+from tests.support.repository import empty_project
 
 BAKE = """
 import sys
 from pathlib import Path
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from samovar.core.output import PlainReporter
 from tests.support.checkout import project_in
 bake_local(project_in(Path(sys.argv[1])), sys.argv[2:], reporter=PlainReporter())
@@ -60,16 +60,16 @@ class Silence:
 
 @pytest.fixture(scope="module")
 def base() -> BakedImage:
-    (image,) = bake_local(PROJECT, ["base"], reporter=PlainReporter())
+    (image,) = bake_local(PROJECT, ["samovar-base"], reporter=PlainReporter())
     return image
 
 
 @pytest.fixture
 def repository(base: BakedImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A repository of images of its own, with the real base in it, and an empty cache that has that base."""
+    """A repository of images of its own, and an empty cache that has that base."""
     apt = cache_dir() / "apt"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    root = with_base(tmp_path / "repository")
+    root = empty_project(tmp_path / "repository")
     store = cache_dir() / "images"
     store.mkdir(parents=True)
     for file in (base.raw, base.raw.with_suffix(".json")):
@@ -120,7 +120,7 @@ def space(pid: str) -> str:
 def add_image(root: Path, name: str, text: str, script: str | None = None) -> None:
     folder = root / "images" / name
     folder.mkdir()
-    (folder / "image.yaml").write_text(f"description: a test\nparent: base\n{text}")
+    (folder / "image.yaml").write_text(f"description: a test\nparent: samovar/base\n{text}")
     if script is not None:
         (folder / "step.sh").write_text(script)
 
@@ -133,7 +133,7 @@ def inside(image: BakedImage, command: str) -> str:
 
 
 def test_the_shipped_images_are_baked_once(base: BakedImage) -> None:
-    nginx, again = bake_local(PROJECT, ["nginx", "base"], reporter=PlainReporter())
+    nginx, again = bake_local(PROJECT, ["nginx", "samovar-base"], reporter=PlainReporter())
     assert again == base
     assert "nginx" in nginx.packages
     assert inside(nginx, "readlink /etc/resolv.conf; cat /etc/machine-id; ls /etc/nginx/nginx.conf || echo none") == (
@@ -148,11 +148,11 @@ def test_the_shipped_images_are_baked_once(base: BakedImage) -> None:
 def test_a_layer_holds_what_its_definition_says(
     repository: Path, memory_wanted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_bake, "MEMORY_WANTED", memory_wanted)
+    monkeypatch.setattr(local, "MEMORY_NEEDED", memory_wanted)
     text = (
         "packages: [ssl-cert]\n"
-        'files:\n  - {source: images/tiny/image.yaml, target: /etc/tiny/key, mode: "0640", owner: "root:ssl-cert"}\n'
-        "scripts: [images/tiny/step.sh]\n"
+        'files:\n  - {source: image.yaml, target: /etc/tiny/key, mode: "0640", owner: "root:ssl-cert"}\n'
+        "scripts: [step.sh]\n"
         "services: [systemd-networkd-wait-online.service]\n"
         "checks: {commands: [[test, -s, /etc/tiny/made]], absent: [/etc/tiny/none]}\n"
     )
@@ -165,7 +165,7 @@ def test_a_layer_holds_what_its_definition_says(
 
 def test_a_failing_script_shows_its_command_and_last_lines_and_leaves_nothing(repository: Path) -> None:
     script = "set -eu\nsleep 300 &\ntouch /half\necho last words >&2\nfalse because of this\necho never\n"
-    add_image(repository, "broken", "scripts: [images/broken/step.sh]\n", script)
+    add_image(repository, "broken", "scripts: [step.sh]\n", script)
     with pytest.raises(ProcessFailed) as caught:
         bake_local(project_in(repository), ["broken"], reporter=PlainReporter())
     assert "image broken: step.sh: `false because of this` ended with 1" in caught.value.message
@@ -178,8 +178,8 @@ def test_without_room_a_bake_says_so_and_once_there_is_some_it_works(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On disk, in a cache that is a file system of its own."""
-    monkeypatch.setattr(local_bake, "MEMORY_WANTED", 2**60)
-    text = "files: [{source: images/broad/file, target: /file}]\nscripts: [images/broad/step.sh]\n"
+    monkeypatch.setattr(local, "MEMORY_NEEDED", 2**60)
+    text = "files: [{source: file, target: /file}]\nscripts: [step.sh]\n"
     add_image(repository, "broad", text, "head -c 100M /dev/zero >/large\nrm /large\n")
     (repository / "images/broad/file").write_bytes(bytes(2 * MIB))
     stocked = cache_dir()
@@ -231,8 +231,8 @@ def test_a_mirror_that_is_away_is_named_and_nothing_is_left(tmp_path: Path, monk
     )
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
     with pytest.raises(ProcessFailed) as caught:
-        bake_local(PROJECT, ["base"], reporter=PlainReporter())
-    assert "image base: base system: `mmdebstrap" in caught.value.message
+        bake_local(PROJECT, ["samovar-base"], reporter=PlainReporter())
+    assert "image samovar-base: base system: `mmdebstrap" in caught.value.message
     assert site.removeprefix("http://").partition("/")[0].replace(":", ":") in caught.value.message
     assert "Connection refused" in caught.value.message
     assert leftovers() == []
@@ -257,7 +257,7 @@ def test_a_package_that_does_not_exist_fails_with_apts_words(repository: Path) -
 def test_independent_images_are_baked_side_by_side_and_one_that_fails_spoils_no_other(repository: Path) -> None:
     add_image(repository, "left", "packages: [ssl-cert]\n")
     add_image(repository, "right", "packages: [tree]\n")
-    add_image(repository, "wrong", "scripts: [images/wrong/step.sh]\n", "exit 3\n")
+    add_image(repository, "wrong", "scripts: [step.sh]\n", "exit 3\n")
     with pytest.raises(ProcessFailed, match=r"wrong: step\.sh: `exit 3` ended with 3"):
         bake_local(project_in(repository), ["wrong", "left", "right"], reporter=PlainReporter())
     reporter = Silence()
@@ -281,7 +281,7 @@ DIRT = {
 
 def test_the_hygiene_check_names_each_violation(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The dirt comes after the cleaning, as a bug of the bakery would leave it."""
-    monkeypatch.setattr(local_bake, "write_spec", spec_with_dirt)
+    monkeypatch.setattr(local, "write_spec", spec_with_dirt)
     add_image(repository, "dirty", "packages: [ssl-cert]\n")
     with pytest.raises(ProcessFailed) as caught:
         bake_local(project_in(repository), ["dirty"], reporter=PlainReporter())
@@ -301,11 +301,11 @@ def spec_with_dirt(folder: Path, *args: object) -> None:
         ("checks: {commands: [[sh, -c, 'echo why; exit 3']]}\n", "ended with 3: why"),
         ("checks: {absent: [/etc/passwd]}\n", "/etc/passwd: must not be there"),
         (
-            "files: [{source: images/faulty/image.yaml, target: /etc/x}]\nscripts: [images/faulty/step.sh]\n",
+            "files: [{source: image.yaml, target: /etc/x}]\nscripts: [step.sh]\n",
             "/etc/x: is 0755 root:root, must be 0644 root:root",
         ),
         (
-            "services: [ssh.service]\nscripts: [images/faulty/step.sh]\n",
+            "services: [ssh.service]\nscripts: [step.sh]\n",
             "service ssh.service: not enabled",
         ),
     ],
@@ -320,7 +320,7 @@ def test_a_failing_check_fails_the_bake(repository: Path, text: str, fault: str)
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_bake_leaves_nothing_and_the_next_one_works(repository: Path, number: signal.Signals) -> None:
-    text = "scripts: [images/slow/step.sh]\n"
+    text = "scripts: [step.sh]\n"
     add_image(repository, "slow", text, "setsid sleep 312 &\nsleep 312\n")
     heard = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
     argv = [*heard, sys.executable, "-c", BAKE, str(repository), "slow"]

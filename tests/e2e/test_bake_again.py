@@ -12,7 +12,7 @@ import pytest
 
 from samovar.core.output import PlainReporter
 from samovar.core.paths import cache_dir
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from tests.support.checkout import PROJECT
 from tests.support.tool import Cli
 
@@ -22,7 +22,7 @@ OLD = "1.0-ancient"
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """A cache with nothing but the image base, baked when bash was old, and the package files."""
-    (base,) = bake_local(PROJECT, ["base"], reporter=PlainReporter())
+    (base,) = bake_local(PROJECT, ["samovar-base"], reporter=PlainReporter())
     apt = cache_dir() / "apt"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     store = cache_dir() / "images"
@@ -36,18 +36,18 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
 
 
 def _bases(cli: Cli, *options: str) -> Any:
-    return [image for image in cli.json("images", *options)["images"] if image["image"] == "base"]
+    return [image for image in cli.json("images", *options)["images"] if image["image"] == "samovar-base"]
 
 
 def test_an_old_package_is_seen_and_renewed_and_the_new_image_takes_the_name(cli: Cli) -> None:
-    cli.run("bake", "base")
+    cli.run("bake", "samovar-base")
     (old,) = _bases(cli, "--outdated")
     assert (old["current"], old["published"]) == (True, True)
     (bash,) = [found for found in old["outdated"] if found["package"] == "bash"]
     assert bash["baked"] == OLD
-    cli.run("bake", "base", "--refresh")
+    cli.run("bake", "samovar-base", "--refresh")
     new, former = _bases(cli, "--outdated")
     assert (new["name"], new["outdated"]) == (old["name"], [])
     assert new["id"] != old["id"]
     assert (former["id"], former["current"], former["outdated"]) == (old["id"], False, None)
-    assert "nothing to do" in cli.run("bake", "base").stderr
+    assert "nothing to do" in cli.run("bake", "samovar-base").stderr

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from images.standin.identity import log_folder, port
+from images.bingo.stub.identity import log_folder, port
 from samovar.core.output import PlainReporter
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import Machine
 from tests.support.asker import Asker, Kind, asking
 from tests.support.checkout import PROJECT

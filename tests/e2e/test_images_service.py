@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from images.standin.identity import log_folder, port
+from images.bingo.stub.identity import log_folder, port
 from samovar.core.output import PlainReporter
 from samovar.core.process import run
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import DataDisk, Machine
 from tests.support.checkout import PROJECT
 from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan

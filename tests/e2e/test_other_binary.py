@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from samovar.core.output import PlainReporter
 from samovar.core.paths import cache_dir
 from samovar.core.waiting import Pending, wait_for
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from tests.support.checkout import PROJECT, ROOT, project_in
 from tests.support.https import make_certificate, serving
 from tests.support.other_bingo import FATAL, VERSION, logs, port
@@ -27,9 +28,9 @@ from tests.support.tool import PATIENCE, Cli
 PROGRAM = ROOT / "tests/support/other_bingo.py"
 SHA256 = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()
 EMAIL = "other@example.com"
-SHIPPED = "{target: /opt/bingo/bingo}"
+SHIPPED = re.compile(r"^application:\n(  .*\n)+", re.MULTILINE)
 SETTINGS = 'settings: {email: dev@samovar.example, port: 12271, logs: "68ce701e6d"}'
-BELOW = ("base", "nginx", "postgres-server")
+BELOW = ("samovar-base", "nginx", "postgres-server")
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +63,10 @@ def cli(checkout: Path) -> Iterator[Cli]:
 def ship(checkout: Path, url: str) -> None:
     """Writes down url and sha256, and nothing else."""
     definition = checkout / "images/bingo/image.yaml"
-    by_url = f"{{target: /opt/bingo/bingo, url: '{url}', sha256: {SHA256}}}"
-    definition.write_text((ROOT / "images/bingo/image.yaml").read_text().replace(SHIPPED, by_url))
+    by_url = f"application: {{target: /opt/bingo/bingo, url: '{url}', sha256: {SHA256}}}\n"
+    text, replaced = SHIPPED.subn(by_url, (ROOT / "images/bingo/image.yaml").read_text())
+    assert replaced == 1
+    definition.write_text(text)
 
 
 def ask(address: str, path: str, method: str = "GET", body: object = None) -> Any:

@@ -31,14 +31,15 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.core.errors import ExitCode, ProcessFailed
 from samovar.core.output import PlainReporter
-from samovar.images import local_builder
+from samovar.images.builders import local
+from samovar.images.builders.local import bake_local
 from samovar.images.digest import SHORT
-from samovar.images.image_store import Store, default_store, manifest_digest, parse_packages
-from samovar.images.local_builder import bake_local
 from samovar.images.packer.builder import bake_packer
 from samovar.images.publish import Published, published
+from samovar.images.store import Store, default_store, manifest_digest, parse_packages
 from tests.support.checkout import PROJECT, ROOT, project_in
 from tests.support.packer import clients_or_skip
+from tests.support.repository import empty_project
 from tests.support.second import Second
 from tests.support.tool import PATIENCE, Cli
 from tests.support.tree import differences, tree
@@ -85,11 +86,8 @@ def second() -> Iterator[Second]:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """The shipped base, and images of the test's own on it."""
-    root = tmp_path / "repository"
-    for folder in ("images/base", "scripts/base", "samovar/agent"):
-        shutil.copytree(ROOT / folder, root / folder)
-    return root
+    """A project of the test's own."""
+    return empty_project(tmp_path / "repository")
 
 
 def everything(second: Second) -> list[str]:
@@ -120,11 +118,11 @@ def raw(second: Second, name: str) -> Path:
 def add(root: Path, name: str, script: str) -> None:
     folder = root / "images" / name
     folder.mkdir()
-    (folder / "image.yaml").write_text(f"description: a test\nparent: base\nscripts: [images/{name}/step.sh]\n")
+    (folder / "image.yaml").write_text("description: a test\nparent: samovar/base\nscripts: [step.sh]\n")
     (folder / "step.sh").write_text(script)
 
 
-def test_an_image_is_named_and_labelled_as_by_the_local_builder(second: Second) -> None:
+def test_an_image_is_named_and_labelled_as_by_the_local(second: Second) -> None:
     found = image(second, "nginx")
     assert found.name == f"samovar-nginx-{found.digest}"
     packages = tree_packages(raw(second, "nginx"))
@@ -153,7 +151,7 @@ def test_the_doctor_finds_nothing_in_the_way(second: Second) -> None:
     assert found["healthy"], found
 
 
-def test_the_local_builder_is_refused(second: Second) -> None:
+def test_the_local_is_refused(second: Second) -> None:
     done = second.run("bake", "--env", "dev", "--builder", "local", check=False)
     assert done.code == ExitCode.CONFIG
     assert "Packer" in done.stderr
@@ -161,14 +159,14 @@ def test_the_local_builder_is_refused(second: Second) -> None:
 
 def test_both_builders_make_the_same_image(second: Second, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the same parent: packages and versions, files with mode, owner and digest, enabled units, users."""
-    parent, theirs = image(second, "base"), raw(second, "nginx")
-    by_packer = raw(second, "base")
+    parent, theirs = image(second, "samovar-base"), raw(second, "nginx")
+    by_packer = raw(second, "samovar-base")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     store: Store = default_store()
     store.folder.mkdir(parents=True)
-    shutil.copy(by_packer, store.raw("base", parent.digest))
-    store.raw("base", parent.digest).with_suffix(".json").write_text("{}")
-    monkeypatch.setattr(local_builder, "default_store", lambda: store)
+    shutil.copy(by_packer, store.raw("samovar-base", parent.digest))
+    store.raw("samovar-base", parent.digest).with_suffix(".json").write_text("{}")
+    monkeypatch.setattr(local, "default_store", lambda: store)
     (ours,) = bake_local(PROJECT, ["nginx"], reporter=PlainReporter())
     found = {path: pair for path, pair in differences(tree(ours.raw), tree(theirs)).items() if path not in ALLOWED}
     assert found == {}
@@ -185,7 +183,7 @@ def test_an_environment_gets_healthy_and_nothing_is_left_of_it(second: Second) -
     assert everything(second) == before
 
 
-def test_a_failing_script_is_told_as_by_the_local_builder_and_leaves_nothing(
+def test_a_failing_script_is_told_as_by_the_local_and_leaves_nothing(
     second: Second, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = everything(second)

@@ -100,6 +100,10 @@ def imported(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in plain | froms} | above
 
 
+def test_the_programs_of_the_images_know_nothing_of_the_engine() -> None:
+    fail_on([str(path.relative_to(ROOT)) for path in committed("images/**/*.py") if "samovar" in imported(path)])
+
+
 def test_what_runs_on_a_node_imports_only_what_every_image_has() -> None:
     modules = committed("samovar/agent/*.py", "images/bingo/watchdog/*.py")
     assert modules

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from itertools import count
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any
 
 import yaml
 
-from images.standin.identity import log_folder, port
+from images.bingo.stub.identity import log_folder, port
 from samovar.core.waiting import Pending, wait_for
-from samovar.images.zipapp import standin
+from samovar.images.load import load_images
+from tests.support.checkout import PROJECT
 from tests.support.ports import is_free
 
 NOBODY = 65534
@@ -111,6 +113,14 @@ class Bingo:
             return Pending(str(error))
 
 
+@cache
+def stub() -> bytes:
+    """Return the stub as the image ships it."""
+    application = load_images(PROJECT)["bingo"].application
+    assert application
+    return application.data
+
+
 def make_bingo(folder: Path, *hosts: int, password: str = "", **environ: str) -> Bingo:
     """Not started. `hosts` are ports of loopback where PostgreSQL may be."""
     email = next(email for number in count() if is_free(port(email := f"{folder.name}-{number}@example.com")))
@@ -124,7 +134,7 @@ def make_bingo(folder: Path, *hosts: int, password: str = "", **environ: str) ->
     }
     made = Bingo(folder, email, environ)
     (folder / "bingo").mkdir(parents=True)
-    (folder / "bingo/bingo").write_bytes(standin())
+    (folder / "bingo/bingo").write_bytes(stub())
     (folder / "bingo/bingo").chmod(0o755)
     (folder / "bingo/config.yaml").write_text(yaml.safe_dump({"student_email": email, "postgres_cluster": cluster}))
     made.logs.mkdir(parents=True)

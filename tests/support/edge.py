@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from samovar.core.output import PlainReporter
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from tests.support.checkout import PROJECT
 from tests.support.evidence import add_folder
 

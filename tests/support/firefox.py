@@ -20,9 +20,9 @@ from typing import Any
 from samovar.core.output import PlainReporter
 from samovar.core.process import IN_NAMESPACES
 from samovar.core.waiting import Pending, wait_for
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from tests.support.checkout import ROOT, project_in
-from tests.support.repository import with_base
+from tests.support.repository import empty_project
 from tests.support.tool import PATIENCE
 
 STAGE = """
@@ -114,6 +114,6 @@ def _port(process: subprocess.Popen[bytes], profile: Path, log: Path) -> int | P
 
 def _image(root: Path) -> Path:
     """The RAW file of the tests' own image, baked on the real base and kept in the cache as that one is."""
-    shutil.copytree(ROOT / "tests/images/firefox", with_base(root) / "images/firefox")
+    shutil.copytree(ROOT / "tests/images/firefox", empty_project(root) / "images/firefox")
     (image,) = bake_local(project_in(root), ["firefox"], reporter=PlainReporter())
     return image.raw

@@ -77,4 +77,4 @@ def test_a_certificate_is_one_that_the_edges_can_do_without() -> None:
 
 def test_an_image_without_a_role_makes_no_group(dev: Environment) -> None:
     with pytest.raises(ConfigError, match="no role"):
-        load_desired(with_nginx(dev, image="base"))
+        load_desired(with_nginx(dev, image="samovar-base"))

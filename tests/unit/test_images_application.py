@@ -1,21 +1,23 @@
-"""The program that an image ships: by url and sha256, or the stand-in; and another image that borrows it."""
+"""The program that an image ships: by url and sha256, or built as a zipapp; and another image that borrows it."""
 
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from samovar.core.errors import ConfigError
-from samovar.images import build_artifact
-from samovar.images.build_artifact import BORROWED, obtain, the_standin, with_programs
-from samovar.images.definition import load_images
+from samovar.images import artifact
+from samovar.images.artifact import BORROWED, obtain, with_programs
+from samovar.images.bake_input import expected_of
+from samovar.images.definition import Application, Images
 from samovar.images.digest import digests
-from samovar.images.expectations import expected_of
-from samovar.images.image import Application, Images
-from samovar.images.zipapp import standin
+from samovar.images.load import load_images
 from tests.support.checkout import project_in
 from tests.support.https import make_certificate, serving
 
@@ -36,7 +38,13 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def images(root: Path, entry: str = "", more: str = "") -> Images:
+ZIPAPP = ", zipapp: {source: stub, main: 'stub.cli:main', libraries: [h11]}"
+
+
+def images(root: Path, entry: str = ZIPAPP, more: str = "") -> Images:
+    (root / "images/app/stub").mkdir(parents=True, exist_ok=True)
+    (root / "images/app/stub/__init__.py").touch()
+    (root / "images/app/stub/cli.py").write_text("def main(argv): print(argv); return 3\n")
     texts = {
         "app": f"suite: trixie\napplication: {{target: {TARGET}{entry}}}\n",
         "data": f"parent: app\nborrow: app\n{more}",
@@ -47,10 +55,15 @@ def images(root: Path, entry: str = "", more: str = "") -> Images:
     return load_images(project_in(root))
 
 
-def test_without_a_url_the_stand_in_is_shipped(tmp_path: Path) -> None:
+def test_a_zipapp_is_one_executable_file_with_its_libraries(tmp_path: Path) -> None:
     (file,) = with_programs(images(tmp_path)["app"]).files
     assert (file.target, file.mode, file.owner) == (TARGET, 0o755, "root:root")
-    assert file.data == standin()
+    program = tmp_path / "app.pyz"
+    program.write_bytes(file.data)
+    ended = subprocess.run([sys.executable, "-I", program, "a", "b"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "['a', 'b']\n")
+    with zipfile.ZipFile(program) as archive:
+        assert {"__main__.py", "stub/cli.py", "h11/__init__.py"} <= {*archive.namelist()}
 
 
 def test_a_file_is_taken_by_url_and_sha256(tmp_path: Path, program: Path) -> None:
@@ -91,13 +104,13 @@ def test_images_that_ship_the_same_program_and_are_baked_side_by_side_fetch_it_o
     program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[str] = []
-    fetch = build_artifact._fetch
+    fetch = artifact._fetch
 
     def counted(url: str) -> bytes:
         fetched.append(url)
         return fetch(url)
 
-    monkeypatch.setattr(build_artifact, "_fetch", counted)
+    monkeypatch.setattr(artifact, "_fetch", counted)
     for round_ in range(20):
         content = PROGRAM + bytes([round_])
         program.write_bytes(content)
@@ -119,18 +132,21 @@ def test_https_is_fetched_from_whom_is_trusted(tmp_path: Path, program: Path, mo
 
 def test_the_digest_knows_the_program_and_not_where_it_lies(tmp_path: Path) -> None:
     def found(url: str, sha256: str) -> dict[str, str]:
-        return dict(digests(images(tmp_path, f", url: '{url}', sha256: '{sha256}'")))
+        loaded = images(tmp_path, f", url: '{url}', sha256: '{sha256}'")
+        return {name: digests(loaded)[name] for name in ("app", "data")}
 
     assert found("file:///a", SHA256) == found("https://b/c", SHA256)
     other = found("file:///a", "0" * 64)
     assert all(other[name] != digest for name, digest in found("file:///a", SHA256).items())
 
 
-def test_the_stand_in_is_the_same_wherever_it_is_made_and_changes_with_its_source(tmp_path: Path) -> None:
-    assert standin() == standin()
-    (tmp_path / "cli.py").write_text("changed")
-    assert standin(tmp_path) != standin()
-    assert the_standin(TARGET).sha256 == hashlib.sha256(standin()).hexdigest()
+def test_a_zipapp_is_the_same_wherever_it_is_built_and_changes_with_its_source(tmp_path: Path) -> None:
+    one, same = (images(tmp_path / name)["app"].application for name in ("a", "b"))
+    assert one
+    assert one == same
+    assert one.sha256 == hashlib.sha256(one.data).hexdigest()
+    (tmp_path / "b/images/app/stub/cli.py").write_text("changed")
+    assert load_images(project_in(tmp_path / "b"))["app"].application != one
 
 
 @pytest.mark.parametrize(
@@ -140,7 +156,11 @@ def test_the_stand_in_is_the_same_wherever_it_is_made_and_changes_with_its_sourc
         (f", sha256: {SHA256}", "", ":3: application: url and sha256 go together"),
         (f", url: 'http://x/', sha256: {SHA256}", "", ":3: application.url: String should match"),
         (", url: 'file:///x', sha256: abc", "", ":3: application.sha256: String should match"),
-        ("", "borrow: none\n", "borrow: the key stands twice"),
+        (ZIPAPP, "borrow: none\n", "borrow: the key stands twice"),
+        ("", "", ":3: application: an application has either url and sha256, or a zipapp"),
+        (ZIPAPP.replace("[h11]", "[no-such-library]"), "", "the library no-such-library is not installed"),
+        (ZIPAPP.replace("source: stub", "source: none"), "", "none: has no module of Python"),
+        (ZIPAPP.replace("stub.cli:main", "stub.cli"), "", ":3: application.zipapp.main: String should match"),
     ],
 )
 def test_a_bad_application_names_its_line(tmp_path: Path, entry: str, more: str, message: str) -> None:

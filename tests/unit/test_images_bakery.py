@@ -15,10 +15,9 @@ import pytest
 from samovar.core.apt_mirrors import sources
 from samovar.core.errors import HostError
 from samovar.images.bake_input import archive
-from samovar.images.bake_lock import bakery_lock
-from samovar.images.image import InputFile
-from samovar.images.image_store import Store, parse_packages
-from samovar.images.progress import Progress
+from samovar.images.builders.base import Progress, bake_lock
+from samovar.images.definition import InputFile
+from samovar.images.store import Store, parse_packages
 
 DEBIAN = """\
 https://nodes.example/18 bookworm main
@@ -87,8 +86,8 @@ def test_steps_follow_each_other_and_only_a_good_end_is_told() -> None:
 
     def bake() -> None:
         with Progress("nginx", reporter) as progress:
-            progress.hear("::step download")
-            progress.hear("::step packages")
+            progress.read("::step download")
+            progress.read("::step packages")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -99,7 +98,7 @@ def test_steps_follow_each_other_and_only_a_good_end_is_told() -> None:
 def test_an_error_can_tell_the_last_command_and_what_it_said() -> None:
     progress = Progress("nginx", Notes())
     for line in ("::step packages", "::run apt-get install x", "noise", ":::run grep x", "E: one", "E: two"):
-        progress.hear(line)
+        progress.read(line)
     assert (progress.step, progress.command, progress.last_lines) == ("packages", "grep x", ("E: one", "E: two"))
 
 
@@ -161,10 +160,10 @@ def test_a_second_bake_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
     reporter, entered = Notes(), threading.Event()
 
     def second() -> None:
-        with bakery_lock(tmp_path, reporter):
+        with bake_lock(tmp_path, reporter):
             entered.set()
 
-    with bakery_lock(tmp_path, Notes()):
+    with bake_lock(tmp_path, Notes()):
         thread = threading.Thread(target=second)
         thread.start()
         assert not entered.wait(0.3)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ConfigError
-from samovar.images.definition import load_images
-from samovar.images.image import InputFile
+from samovar.images.definition import InputFile, InputLink
+from samovar.images.load import load_images
 from tests.support.checkout import PROJECT, project_in
 
 ROOT_IMAGE = "description: a root\nsuite: trixie\n"
@@ -30,20 +30,20 @@ def refusal(root: Path) -> ConfigError:
 
 def test_the_images_of_this_repository_load() -> None:
     images = load_images(PROJECT)
-    assert images["nginx"].parent == "base"
-    assert any(file.target == "/usr/lib/samovar/samovar_agent/__main__.py" for file in images["base"].files)
-    assert [script.name for script in images["base"].steps] == ["bake.sh", "clean.sh"]
+    assert images["nginx"].parent == "samovar-base"
+    assert any(file.target == "/usr/lib/samovar/samovar_agent/__main__.py" for file in images["samovar-base"].files)
+    assert [script.name for script in images["samovar-base"].steps] == ["bake.sh", "clean.sh"]
 
 
 def test_parents_come_before_children_whatever_their_names(tmp_path: Path) -> None:
     names = {"a": "parent: m\n", "m": "parent: z\n", "z": "suite: trixie\n"}
     write(tmp_path, {f"images/{name}/image.yaml": f"description: x\n{text}" for name, text in names.items()})
-    assert list(load_images(project_in(tmp_path))) == ["z", "m", "a"]
+    assert [name for name in load_images(project_in(tmp_path)) if name in names] == ["z", "m", "a"]
 
 
 def test_a_folder_is_taken_with_all_that_is_in_it_but_caches(tmp_path: Path) -> None:
     files = {"agent/main.py": "a", "agent/sub/more.py": "b", "agent/__pycache__/main.pyc": "c"}
-    entry = "files:\n  - {source: agent, target: /opt/agent}\n"
+    entry = "files:\n  - {source: ../../agent, target: /opt/agent}\n"
     write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + entry, **files})
     (tmp_path / "agent/main.py").chmod(0o764)
     (tmp_path / "agent/sub/more.py").chmod(0o600)
@@ -54,7 +54,7 @@ def test_a_folder_is_taken_with_all_that_is_in_it_but_caches(tmp_path: Path) -> 
 
 
 def test_mode_and_owner_are_as_written(tmp_path: Path) -> None:
-    entry = 'files:\n  - {source: key, target: /etc/key, mode: "0640", owner: "root:ssl-cert"}\n'
+    entry = 'files:\n  - {source: ../../key, target: /etc/key, mode: "0640", owner: "root:ssl-cert"}\n'
     write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + entry, "key": "k"})
     assert load_images(project_in(tmp_path))["a"].files == (InputFile("/etc/key", 0o640, "root:ssl-cert", b"k"),)
 
@@ -70,22 +70,26 @@ def test_mode_and_owner_are_as_written(tmp_path: Path) -> None:
         ("suite: trixie\n", ":1: description: the key is missing", "correct"),
         ("description: x\n", ":1: an image has either a parent or, as a root, a suite", "correct"),
         ("description: x\nsuite: trixie\nparent: a\n", ":1: an image has either", "correct"),
-        ("description: x\nparent: none\n", ":2: parent: no image none", "known images: a"),
+        ("description: x\nparent: none\n", ":2: parent: no image none", "known images: a, samovar/base"),
         (f"{ROOT_IMAGE}scripts:\n  - scripts/none.sh\n", ":4: scripts.0: scripts/none.sh: No such file", "add "),
-        (f"{ROOT_IMAGE}scripts: [../../etc/passwd]\n", ":3: scripts.0: ../../etc/passwd is not a path in", "correct"),
+        (
+            f"{ROOT_IMAGE}scripts: [../../../etc/passwd]\n",
+            ":3: scripts.0: ../../../etc/passwd is not a path in",
+            "correct",
+        ),
         (f"{ROOT_IMAGE}files:\n  - {{source: x, target: /x}}\n", ":4: files.0.source: x: No such file", "add "),
         (
-            f"{ROOT_IMAGE}files:\n  - {{source: images/a, target: x}}\n",
+            f"{ROOT_IMAGE}files:\n  - {{source: ., target: x}}\n",
             ":4: files.0.target: x is not an abs",
             "correct",
         ),
         (
-            f"{ROOT_IMAGE}files:\n  - {{source: images/a/image.yaml, target: /x, mode: 644}}\n",
+            f"{ROOT_IMAGE}files:\n  - {{source: image.yaml, target: /x, mode: 644}}\n",
             ":4: files.0.mode: Input should be a valid string",
             "correct",
         ),
         (
-            f"{ROOT_IMAGE}files:\n" + "  - {source: images/a/image.yaml, target: /x}\n" * 2,
+            f"{ROOT_IMAGE}files:\n" + "  - {source: image.yaml, target: /x}\n" * 2,
             ":3: files: /x comes twice",
             "keep one",
         ),
@@ -115,9 +119,93 @@ def test_a_folder_whose_name_no_cloud_would_take_is_refused(tmp_path: Path) -> N
 
 
 def test_an_empty_folder_as_source_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "agent").mkdir()
+    (tmp_path / "images/a/agent").mkdir(parents=True)
     text = f"{ROOT_IMAGE}files:\n  - {{source: agent, target: /opt/agent}}\n"
     assert (
         ":4: files.0.source: agent: has no file in it"
         in refusal(write(tmp_path, {"images/a/image.yaml": text})).message
     )
+
+
+def put(path: Path, text: str, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+@pytest.mark.parametrize(("private", "executable"), [(0o600, 0o700), (0o664, 0o775)])
+def test_rootfs_is_taken_as_it_lies_whatever_the_umask_of_the_clone(
+    tmp_path: Path, private: int, executable: int
+) -> None:
+    write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + 'modes: {/etc/key: "0640"}\nlinks: {/etc/link: key}\n'})
+    rootfs = tmp_path / "images/a/rootfs"
+    put(rootfs / "etc/key", "k", private)
+    put(rootfs / "usr/bin/tool", "t", executable)
+    put(rootfs / "etc/plain", "p", private)
+    image = load_images(project_in(tmp_path))["a"]
+    assert image.files == (
+        InputFile("/etc/key", 0o640, "root:root", b"k"),
+        InputFile("/etc/plain", 0o644, "root:root", b"p"),
+        InputFile("/usr/bin/tool", 0o755, "root:root", b"t"),
+    )
+    assert image.links == (InputLink("/etc/link", "key"),)
+
+
+def test_what_git_would_not_keep_is_refused_in_rootfs(tmp_path: Path) -> None:
+    write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE})
+    rootfs = tmp_path / "images/a/rootfs"
+    (rootfs / "etc").mkdir(parents=True)
+    assert f"{rootfs}/etc: an empty folder" in refusal(tmp_path).message
+    (rootfs / "etc/link").symlink_to("target")
+    error = refusal(tmp_path)
+    assert f"{rootfs}/etc/link: a symbolic link" in error.message
+    assert "links: {/etc/link: ...}" in error.remedy
+    (rootfs / "etc/link").unlink()
+    put(rootfs / "etc/__pycache__/a.pyc", "", 0o644)
+    assert f"{rootfs}/etc/__pycache__: byte code" in refusal(tmp_path).message
+
+
+def test_a_mode_of_a_file_that_is_not_there_names_its_line(tmp_path: Path) -> None:
+    text = ROOT_IMAGE + 'modes:\n  /etc/none: "0600"\n'
+    assert (
+        ":4: modes./etc/none: rootfs/etc/none: No such file"
+        in refusal(write(tmp_path, {"images/a/image.yaml": text})).message
+    )
+
+
+def test_templates_and_the_role_have_their_places_and_children_inherit_the_role(tmp_path: Path) -> None:
+    files = {
+        "images/a/image.yaml": ROOT_IMAGE,
+        "images/a/role.yaml": "defaults: {}\n",
+        "images/a/templates/x.j2": "x",
+        "images/b/image.yaml": "description: b\nparent: a\n",
+    }
+    images = load_images(project_in(write(tmp_path, files)))
+    assert [file.target for file in images["a"].files] == [
+        "/usr/lib/samovar/roles/a.yaml",
+        "/usr/share/samovar/templates/x.j2",
+    ]
+    assert [(file.target, file.data) for file in images["b"].files] == [
+        ("/usr/lib/samovar/roles/b.yaml", b"defaults: {}\n")
+    ]
+
+
+def test_scripts_run_after_those_that_image_yaml_names_in_the_order_of_their_names(tmp_path: Path) -> None:
+    files = {
+        "images/a/image.yaml": ROOT_IMAGE + "scripts: [../../scripts/shared.sh]\n",
+        "images/a/scripts/20-b.sh": "b",
+        "images/a/scripts/10-a.sh": "a",
+        "scripts/shared.sh": "s",
+    }
+    names = [script.name for script in load_images(project_in(write(tmp_path, files)))["a"].scripts]
+    assert names == ["../../scripts/shared.sh", "scripts/10-a.sh", "scripts/20-b.sh"]
+
+
+def test_the_names_of_the_librarys_images_are_not_for_a_project(tmp_path: Path) -> None:
+    error = refusal(write(tmp_path, {"images/samovar-base/image.yaml": ROOT_IMAGE}))
+    assert "may not begin with samovar-" in error.message
+
+
+def test_byte_code_of_an_image_that_is_gone_is_no_image(tmp_path: Path) -> None:
+    write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE, "images/gone/__pycache__/a.pyc": ""})
+    assert "gone" not in load_images(project_in(tmp_path))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samovar.images.definition import ImageDefinition, InputFile, InputLink, Script
 from samovar.images.digest import digest_of, digests, image_name
-from samovar.images.image import ImageDefinition, InputFile, Script
 
 IMAGE = ImageDefinition(
     name="nginx",
@@ -24,6 +24,7 @@ IMAGE = ImageDefinition(
     commands=(("nginx", "-t"),),
     absent=("/etc/b",),
     steps=(Script("bake.sh", b"bake"),),
+    links=(InputLink("/etc/l", "a"),),
 )
 BASE = replace(IMAGE, name="base", parent=None, suite="trixie")
 CHANGES: dict[str, Any] = {
@@ -43,6 +44,8 @@ INNER_CHANGES: list[dict[str, Any]] = [
     {"files": (replace(IMAGE.files[0], data=b"b"),)},
     {"scripts": (replace(IMAGE.scripts[0], data=b"false"),)},
     {"scripts": ()},
+    {"links": ()},
+    {"links": (InputLink("/etc/l", "b"),)},
     {"steps": (Script("bake.sh", b"bake better"),)},
 ]
 
@@ -75,3 +78,4 @@ def test_a_name_carries_twelve_digits_of_the_digest() -> None:
     digest = digest_of(IMAGE, "")
     assert len(digest) == 64
     assert image_name("nginx", digest) == f"samovar-nginx-{digest[:12]}"
+    assert image_name("samovar-base", digest) == f"samovar-base-{digest[:12]}"

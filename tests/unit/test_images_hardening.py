@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from samovar.images.definition import load_images
-from tests.support.checkout import PROJECT, ROOT
+from samovar.images.load import load_images
+from tests.support.checkout import PROJECT
 
-DROP_IN = (ROOT / "images/base/files/hardening.conf").read_bytes()
+DROP_IN = "/usr/lib/samovar/hardening.conf"
 UNITS = {
-    "base": {"samovar-agent.service"},
+    "samovar-base": {"samovar-agent.service"},
     "bingo": {"bingo.service", "bingo-watchdog.service", "bingo-rotate.service", "haproxy.service"},
     "nginx": {"nginx.service", "haproxy.service", "edge.service", "warm.service"},
     "postgres-server": {"postgres.service", "health.service"},
 }
-THRESHOLDS = {"base": 35}
+THRESHOLDS = {"samovar-base": 35}
 
 
 @pytest.mark.parametrize("name", UNITS)
 def test_each_image_checks_what_its_units_are_left_with(name: str) -> None:
     image = load_images(PROJECT)[name]
-    hardened = {file.target.split("/")[-2].removesuffix(".d") for file in image.files if file.data == DROP_IN}
+    hardened = {link.target.split("/")[-2].removesuffix(".d") for link in image.links if link.points_to == DROP_IN}
     assert hardened == UNITS[name]
     head = ("systemd-analyze", "security", "--offline=true", f"--threshold={THRESHOLDS.get(name, 30)}")
     (checked,) = (set(command[4:]) for command in image.commands if tuple(command[:4]) == head)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from samovar.images.image_store import BakedImage
 from samovar.images.outdated import Outdated, candidates, outdated
 from samovar.images.publish import Published, to_publish
+from samovar.images.store import BakedImage
 
 POLICY = """\
 bash:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.core.errors import ConfigError
-from samovar.images.bake_plan import plan_bake
-from samovar.images.image import ImageDefinition
+from samovar.images.definition import ImageDefinition
+from samovar.images.plan import plan_bake
 
 
 def image(name: str, parent: str | None) -> ImageDefinition:

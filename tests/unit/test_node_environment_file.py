@@ -16,7 +16,7 @@ from samovar.agent.role import read_role
 from tests.support.checkout import ROOT
 from tests.support.systemd_parser import read_environment_file
 
-FILES = ROOT / "images/bingo/files"
+TEMPLATES = ROOT / "images/bingo/templates"
 FACTS = Facts(Machine("epd1", "bingo-1", "bingo-1.ru-central1.internal", "10.30.0.3", "ru-central1-a"), "bingo", "")
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True).filter(lambda name: name != "LOG_FOLDER")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: not DROPPED.search(text))
@@ -26,7 +26,7 @@ def through_systemd(folder: Path, variables: dict[str, object], logs: str = "abc
     """By the template that the image ships, and systemd's own parser."""
     role = read_role("templates: [{source: environment.j2, target: /etc/bingo/environment}]", "bingo.yaml")
     known = {"logs": logs, "environment": variables}
-    (file,) = render(role, known, FACTS, lambda name: (FILES / name).read_text())
+    (file,) = render(role, known, FACTS, lambda name: (TEMPLATES / name).read_text())
     path = folder / "environment"
     path.write_text(file.content, newline="")
     return read_environment_file(path)

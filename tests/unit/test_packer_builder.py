@@ -13,16 +13,17 @@ import pytest
 from samovar.cloud.connection import Access
 from samovar.core.errors import ProcessFailed
 from samovar.core.output import PlainReporter
-from samovar.images.bake_input import scripts_of
-from samovar.images.definition import load_images
+from samovar.images.bake_input import expected_of, scripts_of
+from samovar.images.builders.base import Progress
+from samovar.images.checks import from_json, to_json
 from samovar.images.digest import digests, image_name
+from samovar.images.load import load_images
 from samovar.images.packer import builder
 from samovar.images.packer.owner import LIFETIME, holder, is_over
 from samovar.images.packer.packer_output import Readout, Said, read_line
 from samovar.images.packer.source_image import Origin, standard_origin
 from samovar.images.packer.template import disk_gb, template
 from samovar.images.packer.upload_bundle import write_parcel
-from samovar.images.progress import Progress
 from tests.support.checkout import PROJECT, ROOT
 from tests.support.process import ended_process
 
@@ -51,7 +52,7 @@ def test_the_image_has_the_names_and_labels_of_the_local_builders() -> None:
 
 
 def test_a_root_starts_from_debians_own_family_and_a_layer_from_its_parent_by_id() -> None:
-    base = " ".join(text("base").split())
+    base = " ".join(text("samovar-base").split())
     assert 'source_image_family = "debian-13" source_image_folder_id = "standard-images"' in base
     assert 'source_image_family = "samovar-base" source_image_folder_id = "folder-1"' in " ".join(text("nginx").split())
     layer = text("nginx", Origin(id="fd8parent", name="samovar-base-1"))
@@ -117,7 +118,7 @@ def test_what_packer_says_is_read() -> None:
 
 def test_a_failing_script_is_told_as_by_the_local_builder(tmp_path: Path) -> None:
     with Progress("nginx", PlainReporter()) as progress:
-        readout = Readout(progress.hear)
+        readout = Readout(progress.read)
         for said in ("::step broken.sh", ":::run false because", "last words", "::exit 3"):
             readout.line(f"1,,ui,message,    yandex.nginx: {said}")
         readout.line("1,,ui,error,==> yandex.nginx: Script exited with non-zero exit status: 3")
@@ -131,7 +132,7 @@ def test_a_failing_script_is_told_as_by_the_local_builder(tmp_path: Path) -> Non
 
 def test_an_error_that_packer_says_twice_is_told_once(tmp_path: Path) -> None:
     with Progress("nginx", PlainReporter()) as progress:
-        readout = Readout(progress.hear)
+        readout = Readout(progress.read)
         readout.line("1,,ui,say,==> yandex.nginx: Stopping instance...")
         for said in ("Error stopping instance: Unavailable", "Error stopping instance: Unavailable"):
             readout.line(f"1,,ui,error,==> yandex.nginx: {said}")
@@ -158,8 +159,6 @@ def test_nobody_bakes_for_ever() -> None:
 
 
 def test_the_expectations_survive_the_way() -> None:
-    from samovar.images.expectations import expected_of, from_json, to_json  # noqa: PLC0415 - the border of this test alone
-
     expected = expected_of(IMAGES["nginx"])
     assert from_json(to_json(expected)) == expected
     assert json.loads(to_json(expected))["packages"] == list(IMAGES["nginx"].packages)

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "images/postgres-server/files/health.py"
+PROGRAM = Path(__file__).parents[2] / "images/postgres-server/rootfs/usr/lib/samovar/health.py"
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from images.standin.cli import main
-from images.standin.config import Cluster, Config, Host, InvalidConfig, dump, load_config
-from images.standin.faults import FaultInjector, PlannedFailure, planned_failure
-from images.standin.identity import log_folder, port
-from images.standin.limiter import Limiter
-from images.standin.log import Log
-from images.standin.settings import OPERATIONS, Fault, Settings, read_settings
-from images.standin.tables import ROW_COUNTS, tables
+from images.bingo.stub.cli import main
+from images.bingo.stub.config import Cluster, Config, Host, InvalidConfig, dump, load_config
+from images.bingo.stub.faults import FaultInjector, PlannedFailure, planned_failure
+from images.bingo.stub.identity import log_folder, port
+from images.bingo.stub.limiter import Limiter
+from images.bingo.stub.log import Log
+from images.bingo.stub.settings import OPERATIONS, Fault, Settings, read_settings
+from images.bingo.stub.tables import ROW_COUNTS, tables
 
 CONFIG = """
 student_email: someone@example.com

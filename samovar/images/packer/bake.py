@@ -18,9 +18,9 @@ from samovar.core.errors import CloudError, ProcessFailed, SamovarError
 from samovar.core.output import Reporter
 from samovar.core.paths import cache_dir
 from samovar.core.process import run
+from samovar.images.builders.base import Progress
+from samovar.images.definition import Images
 from samovar.images.digest import SHORT, image_name
-from samovar.images.image import Images
-from samovar.images.image_store import manifest_digest, parse_packages
 from samovar.images.packer.build_network import NAME as NETWORK
 from samovar.images.packer.build_network import Place
 from samovar.images.packer.cleanup import clear
@@ -31,8 +31,8 @@ from samovar.images.packer.ssh_proxy import Door
 from samovar.images.packer.template import machine_name, template
 from samovar.images.packer.toolchain import Clients
 from samovar.images.packer.upload_bundle import NAME, write_parcel
-from samovar.images.progress import Progress
 from samovar.images.publish import adopt
+from samovar.images.store import manifest_digest, parse_packages
 
 DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 ABORT = "-on-error=abort"
@@ -123,7 +123,7 @@ class PackerOven:
         packer = (*DIES_WITH_US, self.clients.packer, "build", "-machine-readable", ABORT)
         command = (*packer, f"-var-file={work / VARIABLES}", work / TEMPLATE)
         with Progress(name, self.reporter) as progress:
-            readout = Readout(progress.hear)
+            readout = Readout(progress.read)
             try:
                 run(command, env=self._environment(), timeout=LIFETIME, on_line=readout.line, logfile=log)
             except ProcessFailed as error:

@@ -10,11 +10,10 @@ from pathlib import Path
 from samovar.cloud.session import Session
 from samovar.core.output import Reporter
 from samovar.core.paths import cache_dir
-from samovar.images.bake_lock import bakery_lock
-from samovar.images.bake_plan import plan_bake
-from samovar.images.definition import load_images
+from samovar.images.builders.base import bake_lock, bake_side_by_side
+from samovar.images.definition import Images
 from samovar.images.digest import SHORT, digests, image_name
-from samovar.images.image import Images
+from samovar.images.load import load_images
 from samovar.images.packer.bake import PackerOven
 from samovar.images.packer.build_network import build_place
 from samovar.images.packer.cleanup import abandoned, remove
@@ -23,7 +22,7 @@ from samovar.images.packer.ssh_proxy import door
 from samovar.images.packer.template import template
 from samovar.images.packer.toolchain import ready_clients
 from samovar.images.packer.upload_bundle import NAME, write_parcel
-from samovar.images.parallel import bake_wave
+from samovar.images.plan import plan_bake
 from samovar.images.publish import published
 from samovar.project.project import Project
 
@@ -56,12 +55,12 @@ def bake_packer(
     if not plan():
         return ()
     clients = ready_clients(reporter)
-    with bakery_lock(_folder(), reporter):
+    with bake_lock(_folder(), reporter):
         _sweep(_folder())
         with build_place(session, reporter, ssh_from=ssh_from) as place, door() as ssh_proxy:
             remove(session, abandoned(session), reporter)  # the operations above told the time
             oven = PackerOven(session, images, digests(images), clients, place, ssh_proxy, reporter, _folder())
-            return tuple(made for wave in plan() for made in bake_wave(wave, oven.bake))
+            return tuple(made for independent in plan() for made in bake_side_by_side(independent, oven.bake))
 
 
 def _sweep(folder: Path) -> None:

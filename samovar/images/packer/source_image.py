@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from samovar.cloud.session import Session
-from samovar.images.digest import digests, image_name
-from samovar.images.image import ImageDefinition, Images
+from samovar.images.definition import ImageDefinition, Images
+from samovar.images.digest import digests, family, image_name
 from samovar.images.publish import published
 
 SUITES = {"bookworm": "debian-12", "trixie": "debian-13"}
@@ -42,6 +42,6 @@ def origin(session: Session, images: Images, name: str) -> Origin:
 def standard_origin(image: ImageDefinition) -> Origin:
     """Where an image starts whose parent is not published: at the parent's family, or at Debian's."""
     if image.parent:
-        return Origin(family=f"samovar-{image.parent}")
+        return Origin(family=family(image.parent))
     suite = image.suite or ""
     return Origin(family=SUITES.get(suite, suite), folder=STANDARD)

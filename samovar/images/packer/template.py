@@ -12,8 +12,8 @@ import jinja2
 from samovar.cloud.connection import Access
 from samovar.cloud.labels import of_image
 from samovar.images.bake_input import scripts_of
-from samovar.images.digest import SHORT, image_name
-from samovar.images.image import ImageDefinition
+from samovar.images.definition import ImageDefinition
+from samovar.images.digest import SHORT, family, image_name
 from samovar.images.packer.source_image import Origin
 from samovar.images.packer.upload_bundle import NAME
 
@@ -28,7 +28,7 @@ def template(image: ImageDefinition, digest: str, origin: Origin, access: Access
         image=image,
         digest=digest,
         image_name=image_name(image.name, digest),
-        family=f"samovar-{image.name}",
+        family=family(image.name),
         labels={key: value for key, value in of_image(image.name, digest[:SHORT], "").items() if value},
         machine=machine_name(image.name, digest),
         origin=origin,

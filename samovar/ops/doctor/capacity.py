@@ -16,7 +16,7 @@ from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.rollout import image_names, load_desired, require_images
 from samovar.deploy.seeded import record_if_missing
-from samovar.images.definition import load_images
+from samovar.images.load import load_images
 from samovar.images.packer.source_image import standard_origin
 from samovar.ops.doctor.finding import Finding, State, ok
 from samovar.project.environment import Environment

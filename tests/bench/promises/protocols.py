@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from samovar.core.output import PlainReporter
-from samovar.images.local_builder import bake_local
+from samovar.images.builders.local import bake_local
 from tests.bench.figure import Figure
 from tests.bench.promises.load import spread
 from tests.bench.promises.world import World
@@ -46,7 +46,7 @@ def protocols(world: World) -> Iterator[Figure]:
 
 def _by_curl(world: World) -> Iterator[Figure]:
     """The load generator has no QUIC and the balancer no UDP: curl asks an edge at its own address, HTTP/2 as well."""
-    (image,) = bake_local(PROJECT, ["base"], reporter=PlainReporter())
+    (image,) = bake_local(PROJECT, ["samovar-base"], reporter=PlainReporter())
     url = f"https://{world.address()}{PING}"
     _, (_, edge) = curl(image.raw, url, url, options=OFFERS)
     for path in (PING, LONG):

@@ -1,1 +1,0 @@
-"""The images: one folder each with its `image.yaml`, and the bakery that makes them."""

@@ -1,0 +1,55 @@
+"""What there is to bake, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from samovar.core.errors import ConfigError
+from samovar.images.definition import ImageDefinition, Images, lineage
+
+
+def plan_bake(
+    names: Iterable[str],
+    images: Images,
+    digests: Mapping[str, str],
+    baked: Collection[str],
+    *,
+    force: bool = False,
+    refresh: bool = False,
+) -> tuple[tuple[str, ...], ...]:
+    """The images to bake, in waves: those of a wave are independent, their parents are baked or in an earlier wave.
+
+    `baked` holds digests. With `force` the named images are baked although they are there, and with `refresh` their
+    parents as well.
+    Raises ConfigError for a name that is no image.
+    """
+    named = tuple(names)
+    require_known(named, images)
+    again = _lineages(named, images) if refresh else set(named) if force else set[str]()
+    ready = set(baked) - {digests[name] for name in again}
+    wanted = {image.name for name in named for image in _unbaked(name, images, digests, ready)}
+    waves: dict[int, list[str]] = {}
+    for name in (name for name in images if name in wanted):
+        depth = sum(image.name in wanted for image in lineage(name, images))
+        waves.setdefault(depth, []).append(name)
+    return tuple(tuple(waves[depth]) for depth in sorted(waves))
+
+
+def require_known(names: Iterable[str], images: Images) -> None:
+    """Raises ConfigError with the images that there are."""
+    for name in names:
+        if name not in images:
+            raise ConfigError(f"no image {name}", remedy=f"known images: {', '.join(sorted(images))}")
+
+
+def _lineages(names: Iterable[str], images: Images) -> set[str]:
+    return {image.name for name in names for image in lineage(name, images)}
+
+
+def _unbaked(
+    name: str, images: Images, digests: Mapping[str, str], ready: Collection[str]
+) -> Iterator[ImageDefinition]:
+    for image in lineage(name, images):
+        if digests[image.name] in ready:
+            return
+        yield image
