@@ -1,22 +1,22 @@
-"""`python3 -m samovar_agent`: runs for ever; ends with 1 on what it cannot use, and systemd starts it again."""
+"""`python3 -m samovar_agent` runs for ever. It ends with 1 on an invalid configuration, and systemd restarts it."""
 
 from __future__ import annotations
 
 import sys
 
-from . import notify
+from . import report
 from .agent import Agent
-from .errors import Wrong
-from .metadata import Metadata
+from .clients import Metadata
+from .role import InvalidConfig
 
 
 def main() -> int:
-    """Returns only when it gives up, with the exit code."""
+    """Run the agent. Returns the exit code, only when the configuration is invalid."""
     try:
-        for status in Agent(Metadata()).passes():
-            notify.ready(status)
-    except Wrong as error:
-        notify.say(f"cannot configure this machine: {error}")
+        for status in Agent(Metadata()).watch():
+            report.ready(status)
+    except InvalidConfig as error:
+        report.status(f"cannot configure this machine: {error}")
     return 1
 
 

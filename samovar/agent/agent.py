@@ -1,4 +1,4 @@
-"""The shell around the pure parts: ask, render, write, check, reload, and go on watching."""
+"""Runs the agent: it reads the inputs, renders, writes, checks and reloads, and watches for changes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import notify
-from .errors import Wrong
-from .facts import Facts
+from . import report
+from .clients import Lookup, Metadata, lookup
 from .files import Files
-from .inputs import Outside, Periods
-from .metadata import Metadata
-from .peers import Lookup, lookup
-from .redact import hide
+from .inputs import Facts, Inputs, Periods, retry_until_available
 from .render import render
-from .retry import patiently
-from .role import Role, read_role, read_settings
+from .role import InvalidConfig, Role, read_role, read_settings
 
 CHECK_TIMEOUT = 30.0
 PERIODS = Periods()
@@ -27,20 +22,20 @@ Run = Callable[[Sequence[str]], None]
 
 
 def run(command: Sequence[str]) -> None:
-    """Raises Wrong with the command and the last lines that it said."""
+    """Run a command. Raises InvalidConfig with the command and its last lines if it fails."""
     try:
         done = subprocess.run(  # noqa: S603 - the image's own commands
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=CHECK_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Wrong(f"{' '.join(command)}: {error}") from error
+        raise InvalidConfig(f"{' '.join(command)}: {error}") from error
     if done.returncode:
-        said = "; ".join((done.stdout + done.stderr).strip().splitlines()[-3:])
-        raise Wrong(f"{' '.join(command)}: ended with {done.returncode}: {said}")
+        output = "; ".join((done.stdout + done.stderr).strip().splitlines()[-3:])
+        raise InvalidConfig(f"{' '.join(command)}: ended with {done.returncode}: {output}")
 
 
 class Agent:
-    """Keeps the files below `root` as metadata, name server and Lockbox want them."""
+    """Keeps the files below `root` as metadata, name server and Lockbox state them."""
 
     def __init__(
         self,
@@ -51,43 +46,43 @@ class Agent:
         lookup: Lookup = lookup,
         periods: Periods = PERIODS,
     ) -> None:
-        self._outside = Outside(metadata, lookup, periods, notify.say)
+        self._inputs = Inputs(metadata, lookup, periods, report.status)
         self._files = Files(root)
         self._run = run
-        self._pause = periods.look
+        self._pause = periods.check
 
-    def passes(self) -> Iterator[str]:
-        """Configures the machine, says how it stands, waits for a change, and so on for ever. Raises Wrong."""
+    def watch(self) -> Iterator[str]:
+        """Configure the machine, yield its status, wait for a change, and so on for ever. Raises InvalidConfig."""
         self._files.undo()
-        facts = patiently(self._facts, notify.say)
+        facts = self._read_facts()
         while True:
-            yield self._converge(facts)
-            facts = self._next(facts)
+            yield self._configure(facts)
+            facts = self._wait_for_change(facts)
 
-    def _next(self, known: Facts) -> Facts:
-        """The first facts that differ from `known`."""
-        facts = known
-        while facts == known:
+    def _wait_for_change(self, current: Facts) -> Facts:
+        """Return the first facts that differ from the current ones."""
+        facts = current
+        while facts == current:
             time.sleep(self._pause)
-            facts = patiently(self._facts, notify.say)
+            facts = self._read_facts()
         return facts
 
-    def _facts(self) -> Facts:
-        return self._outside.facts(self._role)
+    def _read_facts(self) -> Facts:
+        return retry_until_available(lambda: self._inputs.facts(self._role), report.status)
 
-    def _converge(self, facts: Facts) -> str:
+    def _configure(self, facts: Facts) -> str:
         if facts.role is None:
             return "no samovar-role in the metadata: a bare machine, nothing to configure"
         role = self._role(facts.role)
         settings = read_settings(facts.settings, role.defaults)
         try:
             files = render(role, settings, facts, self._template)
-            changed = self._files.change(files, lambda paths: self._confirm(role, paths))
-        except Wrong as error:
-            raise Wrong(hide(str(error), facts.secrets)) from None
+            changed = self._files.change(files, lambda paths: self._check_and_reload(role, paths))
+        except InvalidConfig as error:
+            raise InvalidConfig(report.redact(str(error), facts.secrets)) from None
         return f"role {facts.role}: {'configured' if changed else 'nothing to change'}"
 
-    def _confirm(self, role: Role, changed: Sequence[str]) -> None:
+    def _check_and_reload(self, role: Role, changed: Sequence[str]) -> None:
         if role.check:
             self._run(role.check)
         if command := role.reload_command(changed):
@@ -97,7 +92,7 @@ class Agent:
         where = f"/usr/lib/samovar/roles/{name}.yaml"
         path = self._files.path(where)
         if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or not path.is_file():
-            raise Wrong(f"samovar-role: {name}: this image has no {where}")
+            raise InvalidConfig(f"samovar-role: {name}: this image has no {where}")
         return read_role(path.read_text(), where)
 
     def _template(self, name: str) -> str | None:

@@ -1,6 +1,6 @@
-"""Files changed together: all of them, or none, also when the agent dies in between.
+"""Changes several files together: all of them or none, also when the agent dies in between.
 
-What the files held is written down before the first of them is touched; an agent that finds such a note undoes it.
+The old content is written to an undo file before the first file is changed. An agent that starts undoes such a change.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from .errors import Wrong
 from .render import File
+from .role import InvalidConfig
 
-NOTE = "/var/lib/samovar/undo.json"
+UNDO = "/var/lib/samovar/undo.json"
 ENCODING, ANY_BYTE = "utf-8", "surrogateescape"
 
 
 class Files:
-    """The files below `root` (`/` on a node)."""
+    """The files below `root`, which is `/` on a machine."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._note = self.path(NOTE)
+        self._undo_file = self.path(UNDO)
 
     def path(self, target: str) -> Path:
         return self._root / target.lstrip("/")
@@ -40,14 +40,14 @@ class Files:
         return File(target, content, status.st_mode & 0o7777, _owner(status))
 
     def change(self, files: Iterable[File], confirm: Callable[[list[str]], None]) -> bool:
-        """Writes those that differ, and confirms them by their paths; an error of `confirm` undoes them all.
+        """Write the files that differ and call `confirm` with their paths; if that raises, all are undone.
 
-        False: none differed. Raises Wrong for an owner that does not exist.
+        Returns False if none differed. Raises InvalidConfig for an owner that does not exist.
         """
         changed = [file for file in files if self._differs(file)]
         if not changed:
             return False
-        self._write_note(changed)
+        self._write_undo_file(changed)
         try:
             for file in changed:
                 self._write(file)
@@ -55,32 +55,32 @@ class Files:
         except BaseException:
             self.undo()
             raise
-        self._note.unlink()
+        self._undo_file.unlink()
         return True
 
     def undo(self) -> None:
-        """Takes back a change that was begun and not confirmed. A note cut short was written before any change."""
+        """Undo a change that was not confirmed. An undo file that is cut short was written before any change."""
         try:
-            note = json.loads(self._note.read_text())
+            undo = json.loads(self._undo_file.read_text())
         except FileNotFoundError:
             return
         except ValueError:
-            note = {}
-        for target, old in note.items():
+            undo = {}
+        for target, old in undo.items():
             if old is None:
                 self.path(target).unlink(missing_ok=True)
             else:
                 self._write(File(**old))
-        self._note.unlink()
+        self._undo_file.unlink()
 
-    def _write_note(self, changed: Iterable[File]) -> None:
+    def _write_undo_file(self, changed: Iterable[File]) -> None:
         old = {file.path: self.read(file.path) for file in changed}
-        note = {target: file and asdict(file) for target, file in old.items()}
-        self._write(File(NOTE, json.dumps(note), 0o600))
+        undo = {target: file and asdict(file) for target, file in old.items()}
+        self._write(File(UNDO, json.dumps(undo), 0o600))
 
     def _differs(self, file: File) -> bool:
-        found = self.read(file.path)
-        return found is None or found != replace(file, owner=file.owner or found.owner)
+        current = self.read(file.path)
+        return current is None or current != replace(file, owner=file.owner or current.owner)
 
     def _write(self, file: File) -> None:
         path = self.path(file.path)
@@ -88,14 +88,14 @@ class Files:
         partial = path.with_name(f".{path.name}.samovar")
         partial.touch(mode=0o600)
         if file.owner:
-            _give(partial, file.owner)
+            _change_owner(partial, file.owner)
         partial.write_text(file.content, encoding=ENCODING, errors=ANY_BYTE)
         partial.chmod(file.mode)
         partial.replace(path)
 
 
 def _owner(status: os.stat_result) -> str:
-    """By their names, or as numbers where there is no name."""
+    """Return `user:group`, by name, or by number if there is no name."""
     try:
         user = pwd.getpwuid(status.st_uid).pw_name
     except KeyError:
@@ -107,9 +107,9 @@ def _owner(status: os.stat_result) -> str:
     return f"{user}:{group}"
 
 
-def _give(path: Path, owner: str) -> None:
+def _change_owner(path: Path, owner: str) -> None:
     user, group = (int(name) if name.isdigit() else name for name in owner.split(":"))
     try:
         shutil.chown(path, user, group)
     except LookupError as error:
-        raise Wrong(f"owner {owner}: {error}") from error
+        raise InvalidConfig(f"owner {owner}: {error}") from error

@@ -1,46 +1,186 @@
-"""What a machine learns from outside: from its metadata, from the name server, and from Lockbox."""
+"""Collects the inputs of a machine's configuration: its metadata, its peers from DNS, its secrets from Lockbox.
+
+Each is polled with a period of its own. While one is unavailable, its last answer is used.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any, Generic, TypeVar
 
-from .facts import Facts, Machine, Peer, Secret, read_facts
-from .lockbox import Api, Lockbox, read_api
-from .metadata import Metadata
-from .peers import Lookup, find_peers
-from .poller import Source
+from .clients import Api, Lockbox, Lookup, Metadata, Secret, Unavailable, read_api
 from .role import Role, read_reserved
 
+T = TypeVar("T")
 Counts = tuple[tuple[str, int], ...]
+
+MAX_PERIOD = 60.0
+"""Seconds at most between two requests to a server that is unavailable."""
+SILENT_SECONDS = 1.0
+"""Seconds for which a wait is not reported: at boot the network needs some."""
+MIN_PAUSE, MAX_PAUSE = 0.03, 10.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine as templates see it; `hostname` is fully qualified, `address` the first internal one.
+
+    `public` is the machine's own public address, empty if it has none.
+    """
+
+    id: str
+    name: str
+    hostname: str
+    address: str
+    zone: str
+    public: str = ""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A machine of a group as templates see it; `name` is its host name without the domain."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The inputs of one configuration. Without a `role` the machine is bare. `settings` and `api` are YAML.
+
+    `peers` has every group of the role's `peers`, `secrets` those of the role's secrets that the environment has.
+    """
+
+    machine: Machine
+    role: str | None
+    settings: str
+    api: str = ""
+    peers: Mapping[str, tuple[Peer, ...]] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+
+
+def read_facts(instance: Mapping[str, Any]) -> Facts:
+    """Return the facts in the recursive answer for `instance/` in Google's form, whose keys are in camel case."""
+    attributes = instance.get("attributes") or {}
+    interface = (instance.get("networkInterfaces") or [{}])[0]
+    access = (interface.get("accessConfigs") or [{}])[0]
+    machine = Machine(
+        id=str(instance.get("id", "")),
+        name=str(instance.get("name", "")),
+        hostname=str(instance.get("hostname", "")),
+        address=str(interface.get("ip", "")),
+        zone=str(instance.get("zone", "")).rpartition("/")[2],
+        public=str(access.get("externalIp", "")),
+    )
+    return Facts(
+        machine=machine,
+        role=attributes.get("samovar-role") or None,
+        settings=str(attributes.get("samovar-settings", "")),
+        api=str(attributes.get("samovar-api", "")),
+    )
+
+
+def find_peers(counts: Iterable[tuple[str, int]], machine: Machine, lookup: Lookup) -> Mapping[str, tuple[Peer, ...]]:
+    """Return the machines of each group that DNS knows: `<group>-1` to `<group>-<count>` in this machine's domain.
+
+    The machine itself is not looked up. Raises Unavailable.
+    """
+    return {group: tuple(_peers(group, count, machine, lookup)) for group, count in counts}
+
+
+def _peers(group: str, count: int, machine: Machine, lookup: Lookup) -> Iterator[Peer]:
+    domain = machine.hostname.partition(".")[2]
+    for index in range(1, count + 1):
+        name = f"{group}-{index}"
+        fqdn = f"{name}.{domain}" if domain else name
+        address = machine.address if fqdn == machine.hostname else lookup(fqdn)
+        if address:
+            yield Peer(name, address)
+
+
+class Poller(Generic[T]):
+    """Polls a server at most every `period` seconds, less and less often while it is unavailable; `report` is told."""
+
+    def __init__(self, name: str, request: Callable[[], T], period: float, report: Callable[[str], None]) -> None:
+        self._name = name
+        self._request = request
+        self._period = period
+        self._report = report
+        self._last: tuple[T] | None = None
+        self._due = 0.0
+        self._pause = 0.0
+
+    def value(self) -> T:
+        """Return the current or the last answer. Raises Unavailable if there never was one."""
+        if self._last and time.monotonic() < self._due:
+            return self._last[0]
+        try:
+            answer = self._request()
+        except Unavailable as error:
+            return self._last_answer(error)
+        if self._pause:
+            self._report(f"{self._name}: answers again")
+        self._last, self._pause = (answer,), 0.0
+        self._due = time.monotonic() + self._period
+        return answer
+
+    def _last_answer(self, error: Unavailable) -> T:
+        if not self._last:
+            raise error
+        self._pause = min(max(2 * self._pause, self._period, 1.0), MAX_PERIOD)
+        self._due = time.monotonic() + self._pause
+        self._report(f"using the last answer, waiting for {error}")
+        return self._last[0]
+
+
+def retry_until_available(
+    request: Callable[[], T], report: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
+) -> T:
+    """Call `request` until it does not raise Unavailable: often at first, then less and less, with a report each time.
+
+    There is no deadline: a machine that does not know what it is has nothing else to do.
+    """
+    began = time.monotonic()
+    pause = MIN_PAUSE
+    while True:
+        try:
+            return request()
+        except Unavailable as error:
+            waited = time.monotonic() - began
+            if waited >= SILENT_SECONDS:
+                report(f"waiting for {error} (for {waited:.0f} s)")
+                pause = min(max(1.5 * pause, 0.5), MAX_PAUSE)
+        sleep(pause)
 
 
 @dataclass(frozen=True)
 class Periods:
-    """Seconds between two questions to each source, and between two looks at all of them."""
+    """The seconds between two requests to each server, and between two checks for changes."""
 
-    look: float = 2.0
+    check: float = 2.0
     metadata: float = 5.0
     peers: float = 2.0
     secrets: float = 10.0
 
 
-class Outside:
-    """Asks no oftener than `periods` says; `say` hears of what is away while its last answer serves."""
+class Inputs:
+    """Polls all servers, no more often than `periods`. `report` gets a line when one is unavailable."""
 
-    def __init__(self, metadata: Metadata, lookup: Lookup, periods: Periods, say: Callable[[str], None]) -> None:
+    def __init__(self, metadata: Metadata, lookup: Lookup, periods: Periods, report: Callable[[str], None]) -> None:
         self._token = metadata.token
         self._lookup = lookup
         self._periods = periods
-        self._say = say
-        self._instance = Source("the metadata service", metadata.instance, periods.metadata, say)
-        self._peers: dict[tuple[Machine, Counts], Source[Mapping[str, tuple[Peer, ...]]]] = {}
+        self._report = report
+        self._instance = Poller("the metadata service", metadata.instance, periods.metadata, report)
+        self._peers: dict[tuple[Machine, Counts], Poller[Mapping[str, tuple[Peer, ...]]]] = {}
         self._lockboxes: dict[Api, Lockbox] = {}
-        self._secrets: dict[tuple[Api, str, str], Source[Secret]] = {}
+        self._secrets: dict[tuple[Api, str, str], Poller[Secret]] = {}
 
     def facts(self, read_role: Callable[[str], Role]) -> Facts:
-        """Raises Away while something was never heard of, and Wrong for what cannot be used."""
+        """Return the facts. Raises Unavailable if a server never answered, InvalidConfig for unusable metadata."""
         facts = read_facts(self._instance.value())
         if facts.role is None:
             return facts
@@ -50,9 +190,9 @@ class Outside:
     def _peers_of(self, role: Role, facts: Facts) -> Mapping[str, tuple[Peer, ...]]:
         given = read_reserved(facts.settings, "peers", role.peers)
         counts = tuple((group, given.get(group, 0)) for group in role.peers)
-        ask = partial(find_peers, counts, facts.machine, self._lookup)
-        source = Source("the name server", ask, self._periods.peers, self._say)
-        return self._peers.setdefault((facts.machine, counts), source).value()
+        request = partial(find_peers, counts, facts.machine, self._lookup)
+        poller = Poller("the name server", request, self._periods.peers, self._report)
+        return self._peers.setdefault((facts.machine, counts), poller).value()
 
     def _secrets_of(self, role: Role, facts: Facts) -> Mapping[str, Secret]:
         ids = read_reserved(facts.settings, "secrets", role.secrets)
@@ -61,6 +201,6 @@ class Outside:
     def _secret(self, api: Api, name: str, secret_id: str) -> Secret:
         if api not in self._lockboxes:
             self._lockboxes[api] = Lockbox(api, self._token)
-        ask = partial(self._lockboxes[api].secret, name, secret_id)
-        source = Source(f"secret {name} ({secret_id})", ask, self._periods.secrets, self._say)
-        return self._secrets.setdefault((api, name, secret_id), source).value()
+        request = partial(self._lockboxes[api].secret, name, secret_id)
+        poller = Poller(f"secret {name} ({secret_id})", request, self._periods.secrets, self._report)
+        return self._secrets.setdefault((api, name, secret_id), poller).value()

@@ -1,22 +1,28 @@
-"""From a role and the facts to the files that this machine should have: pure, but for reading the templates."""
+"""Renders the files of a role from the facts. Pure, but for reading the templates."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 
-from .environment_file import environment_file
-from .errors import Wrong
-from .facts import Facts
-from .role import Role, Template
+from .inputs import Facts
+from .role import InvalidConfig, Role, Template
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+QUOTED = re.compile(r'["\\$`]')
+CONTROL = r"\x00-\x08\x0b-\x1f\x7f"
+NO_CHARACTERS = r"\ufdd0-\ufdef" + "".join(f"\\U{plane:04x}fffe\\U{plane:04x}ffff" for plane in range(0x11))
+DROPPED = re.compile(f"[{CONTROL}\ud800-\udfff{NO_CHARACTERS}]")
+"""systemd ignores a variable with one of these: control characters but tab and line break, and what Unicode lacks."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A file as it should be; `owner` is `user:group`, or None for whoever writes it. Its content may be a secret."""
+    """A file as it should be; `owner` is `user:group`, or None for the writing user. The content may be a secret."""
 
     path: str
     content: str = field(repr=False)
@@ -27,10 +33,11 @@ class File:
 def render(
     role: Role, settings: Mapping[str, Any], facts: Facts, load: Callable[[str], str | None]
 ) -> tuple[File, ...]:
-    """The role's files; `load` gives a template's text. Raises Wrong with the template and the name that it lacks.
+    """Return the files of the role; `load` returns the text of a template.
 
-    Templates know `settings`, `machine`, `peers` and `secrets`; one that must do without a secret asks whether it is
-    defined. The filter `environment_file` makes of a mapping what systemd reads as `EnvironmentFile=`.
+    Templates see `settings`, `machine`, `peers` and `secrets`; one that can do without a secret tests whether it is
+    defined. The filter `environment_file` turns a mapping into a file for systemd's `EnvironmentFile=`.
+    Raises InvalidConfig with the template and the name that is missing.
     """
     # Configuration files, not HTML: nothing is to be escaped.
     environment = Environment(  # noqa: S701
@@ -45,9 +52,34 @@ def render(
     return tuple(_render(environment, template) for template in role.templates)
 
 
+def environment_file(variables: Mapping[str, Any]) -> str:
+    """Return the text of a file for `EnvironmentFile=`, sorted by name, from which each variable is read unchanged.
+
+    systemd.exec(5) has the grammar: between double quotes a backslash escapes a quote, a dollar, a backtick or a
+    backslash, and every other character stands for itself, line breaks too.
+    Raises ValueError for a variable that systemd would ignore.
+    """
+    return "".join(f"{_variable(name)}={_quoted(name, value)}\n" for name, value in sorted(variables.items()))
+
+
 def _render(environment: Environment, template: Template) -> File:
     try:
         content = environment.get_template(template.source).render()
     except (TemplateError, TypeError, ValueError) as error:
-        raise Wrong(f"{template.source}: {type(error).__name__}: {error}") from error
+        raise InvalidConfig(f"{template.source}: {type(error).__name__}: {error}") from error
     return File(template.target, content, template.mode, template.owner)
+
+
+def _variable(name: str) -> str:
+    if not VARIABLE.fullmatch(str(name)):
+        raise ValueError(f"{name!r} is no name of an environment variable: letters, digits and underscores")
+    return name
+
+
+def _quoted(name: str, value: Any) -> str:
+    if not isinstance(value, str | int):
+        raise ValueError(f"{name}: {value!r} is no text: write it in quotes")  # noqa: TRY004 - a fault of the settings
+    text = value if isinstance(value, str) else str(value).lower()  # as YAML writes true and false
+    if match := DROPPED.search(text):
+        raise ValueError(f"{name}: the character {match[0]!a} is not possible in a variable")
+    return '"' + QUOTED.sub(r"\\\g<0>", text) + '"'

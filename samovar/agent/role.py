@@ -1,4 +1,4 @@
-"""A role: which templates its image ships, how they are checked, what runs with them, and what it asks for."""
+"""Reads roles and settings: a role states its templates, their check, its units, peers and secrets."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 
 import yaml
 
-from .errors import Wrong
-
-KINDS: Mapping[str, type] = {
+KEYS: Mapping[str, type] = {
     "templates": list,
     "check": list,
     "units": list,
@@ -25,11 +23,15 @@ RESERVED: Mapping[str, type] = {"peers": int, "secrets": str}
 """Keys of samovar-settings that are no settings: a group's greatest number of machines, a secret's id, each by name."""
 
 
+class InvalidConfig(Exception):
+    """The role, its settings or its templates do not fit together; the message names the place and the key."""
+
+
 @dataclass(frozen=True)
 class Template:
-    """`source` is a file below the templates' folder, `target` an absolute path, `mode` its permissions.
+    """A template: `source` is a file of the templates' folder, `target` an absolute path, `mode` its permissions.
 
-    `owner` is `user:group`, or None for the agent's own; `units` are those of the role's that a change of it concerns.
+    `owner` is `user:group`, or None for the agent's own; `units` are those of the role that use the file.
     """
 
     source: str
@@ -41,10 +43,10 @@ class Template:
 
 @dataclass(frozen=True)
 class Role:
-    """What /usr/lib/samovar/roles/<role>.yaml says. A default of null: the environment must give a value.
+    """The content of /usr/lib/samovar/roles/<role>.yaml. If a default is null, the environment must give a value.
 
-    `peers` are groups whose machines the templates want to know, `secrets` names of secrets; an environment may lack
-    any of them.
+    `peers` are groups whose machines the templates need, `secrets` names of secrets; an environment may lack any of
+    them.
     """
 
     templates: tuple[Template, ...]
@@ -56,30 +58,30 @@ class Role:
     secrets: tuple[str, ...]
 
     def reload_command(self, changed: Iterable[str]) -> list[str]:
-        """For the units that the targets `changed` concern; empty where there are none.
+        """Return the command that reloads the units of the changed targets; empty if there are none.
 
-        Reaches only units that run, so it does nothing at boot. Not waited for: they may be ordered after us.
+        It affects only running units, so it does nothing at boot. It does not wait: they may start after the agent.
         """
         targets = set(changed)
-        concerned = {unit for template in self.templates if template.target in targets for unit in template.units}
-        units = [unit for unit in self.units if unit in concerned]
+        affected = {unit for template in self.templates if template.target in targets for unit in template.units}
+        units = [unit for unit in self.units if unit in affected]
         return ["systemctl", "--no-block", SYSTEMCTL[self.on_change], *units] if units else []
 
 
 def read_role(text: str, where: str) -> Role:
-    """Raises Wrong with `where` and the key at fault."""
+    """Read a role. Raises InvalidConfig with `where` and the key at fault."""
     document = read_mapping(text, where)
     for key, value in document.items():
-        if key not in KINDS:
-            raise Wrong(f"{where}: {key}: unknown; a role has {', '.join(KINDS)}")
-        if not isinstance(value, KINDS[key]):
-            raise Wrong(f"{where}: {key}: must be a {KINDS[key].__name__}")
+        if key not in KEYS:
+            raise InvalidConfig(f"{where}: {key}: unknown; a role has {', '.join(KEYS)}")
+        if not isinstance(value, KEYS[key]):
+            raise InvalidConfig(f"{where}: {key}: must be a {KEYS[key].__name__}")
     on_change = document.get("on_change", "restart")
     if on_change not in SYSTEMCTL:
-        raise Wrong(f"{where}: on_change: {on_change!r} is none of {', '.join(SYSTEMCTL)}")
+        raise InvalidConfig(f"{where}: on_change: {on_change!r} is none of {', '.join(SYSTEMCTL)}")
     defaults = document.get("defaults", {})
     for key in RESERVED.keys() & defaults.keys():
-        raise Wrong(f"{where}: defaults: {key}: is no setting's name")
+        raise InvalidConfig(f"{where}: defaults: {key}: is no setting's name")
     units = tuple(map(str, document.get("units", [])))
     return Role(
         templates=tuple(_read_template(item, units, where) for item in document.get("templates", [])),
@@ -93,43 +95,43 @@ def read_role(text: str, where: str) -> Role:
 
 
 def read_settings(text: str, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The environment's settings over the role's defaults. Raises Wrong with the key that does not fit."""
+    """Return the settings over the role's defaults. Raises InvalidConfig with the key that does not fit."""
     where = "samovar-settings"
     given = {key: value for key, value in read_mapping(text, where).items() if key not in RESERVED}
     for key, value in given.items():
         if key not in defaults:
-            raise Wrong(f"{where}: {key}: unknown; the role knows {', '.join(defaults) or 'no settings'}")
+            raise InvalidConfig(f"{where}: {key}: unknown; the role knows {', '.join(defaults) or 'no settings'}")
         if not _fits(value, defaults[key]):
-            raise Wrong(f"{where}: {key}: {value!r} must be of the kind of {defaults[key]!r}")
+            raise InvalidConfig(f"{where}: {key}: {value!r} must be of the kind of {defaults[key]!r}")
     settings = {**defaults, **given}
     for key, value in settings.items():
         if value is None:
-            raise Wrong(f"{where}: {key}: must be given")
+            raise InvalidConfig(f"{where}: {key}: must be given")
     return settings
 
 
 def read_reserved(text: str, key: str, names: Iterable[str]) -> Mapping[str, Any]:
-    """What samovar-settings says under `key`, one of RESERVED, of those `names` that it knows. Raises Wrong."""
+    """Return the values of `names` under a reserved key of samovar-settings. Raises InvalidConfig."""
     where = f"samovar-settings: {key}"
     given = read_mapping(text, "samovar-settings").get(key) or {}
     if not isinstance(given, dict):
-        raise Wrong(f"{where}: must be a mapping")
+        raise InvalidConfig(f"{where}: must be a mapping")
     for name, value in given.items():
         if type(value) is not RESERVED[key]:
-            raise Wrong(f"{where}: {name}: {value!r} must be of the kind {RESERVED[key].__name__}")
+            raise InvalidConfig(f"{where}: {name}: {value!r} must be of the kind {RESERVED[key].__name__}")
     return {name: given[name] for name in names if name in given}
 
 
 def read_mapping(text: str, where: str) -> Mapping[str, Any]:
-    """A YAML mapping; nothing at all is an empty one."""
+    """Read a YAML mapping; an empty text is an empty mapping. Raises InvalidConfig."""
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Wrong(f"{where}: no YAML: {' '.join(str(error).split())}") from error
+        raise InvalidConfig(f"{where}: no YAML: {' '.join(str(error).split())}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise Wrong(f"{where}: must be a mapping of keys to values")
+        raise InvalidConfig(f"{where}: must be a mapping of keys to values")
     return {str(key): value for key, value in document.items()}
 
 
@@ -143,13 +145,15 @@ def _read_template(item: Any, units: tuple[str, ...], where: str) -> Template:
             units=tuple(item.get("units", units)),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Wrong(f"{where}: templates: {item!r}: wants source, target and an octal mode in quotes") from error
+        raise InvalidConfig(
+            f"{where}: templates: {item!r}: needs source, target and an octal mode in quotes"
+        ) from error
     for key in item.keys() - TEMPLATE_KEYS:
-        raise Wrong(f"{where}: templates: {item!r}: {key}: unknown")
+        raise InvalidConfig(f"{where}: templates: {item!r}: {key}: unknown")
     for unit in set(template.units) - set(units):
-        raise Wrong(f"{where}: templates: {item!r}: {unit}: none of the role's units")
+        raise InvalidConfig(f"{where}: templates: {item!r}: {unit}: none of the role's units")
     if template.owner is not None and template.owner.count(":") != 1:
-        raise Wrong(f"{where}: templates: {item!r}: owner: must be user:group")
+        raise InvalidConfig(f"{where}: templates: {item!r}: owner: must be user:group")
     return template
 
 

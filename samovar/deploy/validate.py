@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from samovar.agent.dry_run import MACHINE
-from samovar.agent.errors import Wrong
-from samovar.agent.facts import Facts, Secret
+from samovar.agent.clients import Secret
+from samovar.agent.dry_run import EXAMPLE_MACHINE
+from samovar.agent.inputs import Facts
 from samovar.agent.render import render
-from samovar.agent.role import Role, read_role, read_settings
+from samovar.agent.role import InvalidConfig, Role, read_role, read_settings
 from samovar.core.errors import ConfigError
 from samovar.deploy.group_metadata import SEEDED
 from samovar.images.definition import Images, lineage
@@ -49,19 +49,19 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
     try:
         role = read_role(files[target].decode(), target)
         settings = read_settings(settings_text, role.defaults)
-    except Wrong as error:
+    except InvalidConfig as error:
         raise ConfigError(f"{where}: {error}", remedy="correct `settings:` of the group") from error
     facts = _example_facts(environment, group, role)
     try:
         render(role, settings, facts, lambda name: _decoded(files, f"{TEMPLATES}/{name}"))
-    except Wrong as error:
+    except InvalidConfig as error:
         raise ConfigError(f"{where}: {error}", remedy=_remedy(group, role)) from error
 
 
 def _example_facts(environment: Environment, group: Group, role: Role) -> Facts:
     """The facts of a machine of the group, with examples of what only the cloud knows."""
     secrets = {name: EXAMPLE_SECRETS[environment.secrets[name]] for name in role.secrets if name in group.secrets}
-    return Facts(MACHINE, group.image, "", peers=dict.fromkeys(role.peers, ()), secrets=secrets)
+    return Facts(EXAMPLE_MACHINE, group.image, "", peers=dict.fromkeys(role.peers, ()), secrets=secrets)
 
 
 def _decoded(files: Mapping[str, bytes], target: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from samovar.agent.facts import Facts, Machine
+from samovar.agent.inputs import Facts, Machine
 from samovar.agent.render import render
 from samovar.agent.role import read_role, read_settings
 from tests.support.checkout import ROOT

@@ -19,8 +19,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
 
-from samovar.agent import notify
-from samovar.agent.errors import Wrong
+from samovar.agent import report
+from samovar.agent.role import InvalidConfig
 from samovar.localcloud.metadata.model import Interface, MachineMetadata, Options, Token
 from samovar.localcloud.metadata.server import MetadataServer
 from tests.support.node import Node
@@ -269,7 +269,7 @@ async def test_a_change_that_the_check_refuses_leaves_the_old_file(cloud: Cloud,
     await node.step()
     node.write("usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }} and more\n")
     cloud.tell(**{"samovar-settings": "port: 9090\n"})
-    with pytest.raises(Wrong, match=r"^grep .* ended with 1"):
+    with pytest.raises(InvalidConfig, match=r"^grep .* ended with 1"):
         await node.step()
     assert node.read("etc/a.conf") == "port 8080\n"
     assert [command[0] for command in node.ran] == ["grep", "systemctl", "grep"]
@@ -285,7 +285,7 @@ async def test_a_change_that_the_check_refuses_leaves_the_old_file(cloud: Cloud,
 )
 async def test_what_is_wrong_is_named(cloud: Cloud, node: Node, attributes: dict[str, str], what: str) -> None:
     cloud.tell(**attributes)
-    with pytest.raises(Wrong, match=f"^{what}"):
+    with pytest.raises(InvalidConfig, match=f"^{what}"):
         await node.step()
     assert not (node.root / "etc").exists()
 
@@ -323,7 +323,7 @@ async def test_the_agent_waits_until_the_service_knows_its_machine(
 
 def test_the_agent_as_it_ships_tells_systemd_what_it_waits_for(tmp_path: Path) -> None:
     """The package under its name on a node, in a network namespace of its own that has no network at all."""
-    shutil.copytree(Path(notify.__file__).parent, tmp_path / "samovar_agent")
+    shutil.copytree(Path(report.__file__).parent, tmp_path / "samovar_agent")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(tmp_path / "notify"))
         heard.settimeout(20)

@@ -18,7 +18,8 @@ from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
 from yandex.cloud.lockbox.v1.secret_pb2 import Secret
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 
-from samovar.agent.errors import Away, Wrong
+from samovar.agent.clients import Unavailable
+from samovar.agent.role import InvalidConfig
 from samovar.cloudinit.metadata import Api, instance_metadata
 from samovar.localcloud.metadata.model import Interface, MachineMetadata, Token
 from samovar.localcloud.metadata.server import MetadataServer
@@ -42,8 +43,8 @@ TEMPLATES = {
 }
 
 
-class World:
-    """Everything outside a node: metadata, Lockbox, and a name server that can be away."""
+class Surroundings:
+    """Everything outside a node: metadata, Lockbox, and a name server that can be unavailable."""
 
     def __init__(self, cloud: RunningCloud) -> None:
         self.cloud = cloud
@@ -66,10 +67,10 @@ class World:
             interfaces=(Interface("d0:0d:00:00:00:01", "10.30.0.3", "e9b"),),
             service_account_id=self.account,
         )
-        self.tell()
+        self.publish_metadata()
 
-    def tell(self, peers: int = 3) -> None:
-        """Writes the machine's metadata as the tool does."""
+    def publish_metadata(self, peers: int = 3) -> None:
+        """Write the machine's metadata as the tool does."""
         attributes = instance_metadata("a", {}, self.api, peers={"bingo": peers}, secrets=self.ids)
         self.machine = replace(self.machine, attributes=attributes)
 
@@ -91,7 +92,7 @@ class World:
 
     def lookup(self, fqdn: str) -> str | None:
         if not self.name_server:
-            raise Away("the name server: it naps")
+            raise Unavailable("the name server: no answer")
         return self.names.get(fqdn.removesuffix(".ru-central1.internal"))
 
     def issue(self, machine: MachineMetadata) -> Token:
@@ -101,12 +102,12 @@ class World:
 
 
 @pytest.fixture
-def world(cloud: RunningCloud) -> World:
-    return World(cloud)
+def world(cloud: RunningCloud) -> Surroundings:
+    return Surroundings(cloud)
 
 
 @pytest_asyncio.fixture
-async def node(world: World, tmp_path: Path) -> AsyncIterator[Node]:
+async def node(world: Surroundings, tmp_path: Path) -> AsyncIterator[Node]:
     server = MetadataServer(lambda _, __: world.machine, world.issue)
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
@@ -117,36 +118,38 @@ async def node(world: World, tmp_path: Path) -> AsyncIterator[Node]:
     await server.close()
 
 
-async def heard(capsys: pytest.CaptureFixture[str], what: str) -> str:
-    """Waits until the agent says `what`; returns all that it said."""
-    said = ""
+async def wait_for_output(capsys: pytest.CaptureFixture[str], what: str) -> str:
+    """Wait until the agent reports `what`; returns its output."""
+    output = ""
     async with asyncio.timeout(20):
-        while what not in said:
+        while what not in output:
             await asyncio.sleep(0.05)
-            said += capsys.readouterr().out
-    return said
+            output += capsys.readouterr().out
+    return output
 
 
-async def waiting(node: Node, capsys: pytest.CaptureFixture[str], what: str, mend: Callable[[], None]) -> None:
-    """The agent waits and says what for; once it is mended, it goes on."""
+async def waits_until_repaired(
+    node: Node, capsys: pytest.CaptureFixture[str], what: str, repair: Callable[[], None]
+) -> None:
+    """The agent reports what it waits for; after `repair` it goes on."""
     step = asyncio.create_task(node.step())
-    await heard(capsys, what)
+    await wait_for_output(capsys, what)
     assert not step.done()
-    mend()
+    repair()
     assert await step == "role a: configured"
 
 
-async def test_secrets_arrive_with_the_modes_and_owners_of_the_role(world: World, node: Node) -> None:
+async def test_secrets_arrive_with_the_modes_and_owners_of_the_role(world: Surroundings, node: Node) -> None:
     world.ids["certificate"] = world.create("certificate", CERTIFICATE)
     world.grant()
-    world.tell()
+    world.publish_metadata()
     assert await node.step() == "role a: configured"
     assert node.read("etc/secret") == f"{PHRASE}|{CERTIFICATE['key']}"
     file = node.root / "etc/secret"
     assert (stat.S_IMODE(file.stat().st_mode), file.owner(), file.group()) == (0o440, "nobody", "nogroup")
 
 
-async def test_a_new_version_is_applied_to_the_units_that_it_concerns(world: World, node: Node) -> None:
+async def test_a_new_secret_version_restarts_the_units_that_use_it(world: Surroundings, node: Node) -> None:
     world.grant()
     await node.step()
     world.change("phrase", phrase="battery staple")
@@ -157,7 +160,7 @@ async def test_a_new_version_is_applied_to_the_units_that_it_concerns(world: Wor
     assert (stat.S_IMODE(file.stat().st_mode), file.owner(), file.group()) == (0o440, "nobody", "nogroup")
 
 
-async def test_peers_come_and_go_and_the_rest_is_left_alone(world: World, node: Node) -> None:
+async def test_a_change_of_peers_restarts_only_their_units(world: Surroundings, node: Node) -> None:
     world.grant()
     world.names = {"bingo-1": "10.30.0.9"}
     await node.step()
@@ -166,20 +169,20 @@ async def test_peers_come_and_go_and_the_rest_is_left_alone(world: World, node: 
     await node.step()
     assert node.read("etc/peers") == "bingo-2 10.30.0.3;bingo-3 10.30.0.4;"
     assert node.ran[-1] == ["systemctl", "--no-block", "try-restart", "proxy.service"]
-    world.tell(peers=1)
+    world.publish_metadata(peers=1)
     await node.step()
     assert node.read("etc/peers") == ""
 
 
-async def test_while_the_name_server_is_away_peers_stay(
-    world: World, node: Node, capsys: pytest.CaptureFixture[str]
+async def test_peers_stay_while_the_name_server_is_unavailable(
+    world: Surroundings, node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.grant()
     world.names = {"bingo-1": "10.30.0.9"}
     await node.step()
     world.name_server = False
     step = asyncio.create_task(node.step())
-    await heard(capsys, "going on with what is known, waiting for the name server: it naps")
+    await wait_for_output(capsys, "using the last answer, waiting for the name server: no answer")
     world.names = {"bingo-3": "10.30.0.4"}
     assert not step.done()
     world.name_server = True
@@ -187,75 +190,75 @@ async def test_while_the_name_server_is_away_peers_stay(
     assert node.read("etc/peers") == "bingo-2 10.30.0.3;bingo-3 10.30.0.4;"
 
 
-async def test_a_missing_right_is_named_until_it_is_given(
-    world: World, node: Node, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_missing_role_is_named(world: Surroundings, node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     lacking = "this machine's service account lacks the role lockbox.payloadViewer on it"
-    await waiting(
+    await waits_until_repaired(
         node, capsys, f"{world.ids['phrase']}) from Lockbox at {world.cloud.endpoint.rest}: {lacking}", world.grant
     )
 
 
-async def test_a_token_that_is_not_taken_any_more_is_asked_for_anew(
-    world: World, node: Node, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_an_expired_token_is_renewed(world: Surroundings, node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     world.grant()
     world.lifetime = -1
 
-    def mend() -> None:
+    def repair() -> None:
         world.lifetime = 3600
 
-    await waiting(node, capsys, "it answers 401", mend)
+    await waits_until_repaired(node, capsys, "it answers 401", repair)
 
 
-async def test_a_machine_without_an_account_says_so(
-    world: World, node: Node, capsys: pytest.CaptureFixture[str]
+async def test_a_machine_without_a_service_account_waits(
+    world: Surroundings, node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.grant()
     whole = world.machine
     world.machine = replace(whole, service_account_id=None)
 
-    def mend() -> None:
+    def repair() -> None:
         world.machine = whole
 
-    await waiting(node, capsys, "waiting for a token of this machine's service account: the metadata service", mend)
+    await waits_until_repaired(
+        node, capsys, "waiting for a token of this machine's service account: the metadata service", repair
+    )
 
 
-async def test_lockbox_away_at_boot_is_waited_for(world: World, node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_unavailable_lockbox_is_waited_for(
+    world: Surroundings, node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.grant()
     right = world.api
     with socket.socket() as closed:  # bound and not listening: refused
         closed.bind(("127.0.0.1", 0))
         away = f"127.0.0.1:{closed.getsockname()[1]}"
         world.api = replace(right, endpoint=f"https://{away}")
-        world.tell()
+        world.publish_metadata()
 
-        def mend() -> None:
+        def repair() -> None:
             world.api = right
-            world.tell()
+            world.publish_metadata()
 
-        await waiting(node, capsys, f"from Lockbox at {away}: [Errno 111]", mend)
+        await waits_until_repaired(node, capsys, f"from Lockbox at {away}: [Errno 111]", repair)
 
 
-async def test_an_authority_that_is_not_trusted_gives_no_secret(
-    world: World, node: Node, capsys: pytest.CaptureFixture[str]
+async def test_an_untrusted_lockbox_gives_no_secret(
+    world: Surroundings, node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.grant()
     right = world.api
 
-    def mend() -> None:
+    def repair() -> None:
         world.api = right
-        world.tell()
+        world.publish_metadata()
 
     world.machine = replace(
         world.machine,
         attributes=dict(world.machine.attributes) | {"samovar-api": yaml.safe_dump({"endpoint": right.endpoint})},
     )
-    await waiting(node, capsys, "CERTIFICATE_VERIFY_FAILED", mend)
+    await waits_until_repaired(node, capsys, "CERTIFICATE_VERIFY_FAILED", repair)
 
 
-async def test_lockbox_that_refuses_a_running_machine_leaves_it_as_it_is(
-    world: World, node: Node, capsys: pytest.CaptureFixture[str]
+async def test_a_secret_that_is_denied_later_keeps_its_last_value(
+    world: Surroundings, node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.grant()
     await node.step()
@@ -264,19 +267,19 @@ async def test_lockbox_that_refuses_a_running_machine_leaves_it_as_it_is(
     await node.step()
     assert node.read("etc/peers") == "bingo-1 10.30.0.9;bingo-2 10.30.0.3;"
     await_step = asyncio.create_task(node.step())
-    await heard(capsys, f"going on with what is known, waiting for secret phrase ({world.ids['phrase']})")
+    await wait_for_output(capsys, f"using the last answer, waiting for secret phrase ({world.ids['phrase']})")
     assert node.read("etc/secret") == PHRASE
     world.secrets.Activate(rpc.ActivateSecretRequest(secret_id=world.ids["phrase"]))
-    await heard(capsys, "answers again")
+    await wait_for_output(capsys, "answers again")
     world.change("phrase", phrase="another")
     await await_step
     assert node.read("etc/secret") == "another"
 
 
-async def test_no_secret_is_ever_said(world: World, node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_no_secret_is_reported(world: Surroundings, node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     world.grant()
     node.write("usr/lib/samovar/roles/a.yaml", ROLE.replace('[grep, -q, "%s"', '[sh, -c, "cat $0; exit 1"') % node.root)
-    with pytest.raises(Wrong, match=r"ended with 1: \*\*\*") as wrong:
+    with pytest.raises(InvalidConfig, match=r"ended with 1: \*\*\*") as wrong:
         await node.step()
     assert wrong.value.__cause__ is None
     assert PHRASE not in str(wrong.value) + capsys.readouterr().out

@@ -13,7 +13,7 @@ from samovar.core.paths import PACKAGE
 
 FILES = PACKAGE / "library/images/base/rootfs/etc"
 METADATA = "169.254.169.254"
-STORY = """
+SETUP = """
 mount -t tmpfs tmpfs /mnt
 mkdir -p /mnt/etc /mnt/upper /mnt/work
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc
@@ -33,29 +33,29 @@ exec setpriv "$@"
 
 
 def reaches(address: str, *who: str) -> subprocess.CompletedProcess[str]:
-    """Whether `who`, told in setpriv's options, gets an answer there; the wait of curl is bounded."""
+    """Run curl as a user (setpriv's options); its wait is bounded."""
     curl = ["curl", "--silent", "--show-error", "--output", "/dev/null", "--max-time", "5", f"http://{address}/"]
     space = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     return subprocess.run(
-        [*space, "sh", "-euc", STORY, "sh", FILES, *who, *curl], capture_output=True, text=True, timeout=60, check=False
+        [*space, "sh", "-euc", SETUP, "sh", FILES, *who, *curl], capture_output=True, text=True, timeout=60, check=False
     )
 
 
-def test_root_reaches_it() -> None:
+def test_root_reaches_the_metadata_service() -> None:
     done = reaches(METADATA, "--reuid=root")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("user", ["www-data", "nobody"])
-def test_another_user_is_refused_at_once(user: str) -> None:
+def test_another_user_is_rejected_at_once(user: str) -> None:
     done = reaches(METADATA, f"--reuid={user}", "--clear-groups")
     assert done.returncode == 7, done.stderr  # refused; 28 would be a wait in vain
 
 
-def test_another_users_group_does_not_matter() -> None:
+def test_the_group_root_does_not_help_another_user() -> None:
     assert reaches(METADATA, "--reuid=nobody", "--regid=root", "--clear-groups").returncode == 7
 
 
-def test_everything_else_is_open_to_all() -> None:
+def test_other_addresses_are_open_to_all_users() -> None:
     done = reaches("10.0.0.9", "--reuid=nobody", "--clear-groups")
     assert done.returncode == 0, done.stderr

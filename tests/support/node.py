@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from samovar.agent.agent import Agent, run
+from samovar.agent.clients import Lookup, Metadata
 from samovar.agent.inputs import Periods
-from samovar.agent.metadata import Metadata
-from samovar.agent.peers import Lookup
 
-QUICK = Periods(look=0.05, metadata=0.1, peers=0.05, secrets=0.2)
+QUICK = Periods(check=0.05, metadata=0.1, peers=0.05, secrets=0.2)
 PATIENCE = 20.0
 
 
@@ -32,7 +31,7 @@ class Node:
         for name, text in templates.items():
             self.write(f"usr/share/samovar/templates/{name}", text)
         agent = Agent(Metadata(base), root, run=self._run, lookup=lookup, periods=QUICK)
-        self.passes = agent.passes()
+        self.statuses = agent.watch()
 
     def write(self, name: str, text: str) -> None:
         path = self.root / name
@@ -45,7 +44,7 @@ class Node:
     async def step(self) -> str:
         """The agent's next word; the wait for it is bounded."""
         async with asyncio.timeout(PATIENCE):
-            return await asyncio.to_thread(next, self.passes)
+            return await asyncio.to_thread(next, self.statuses)
 
     def _run(self, command: Sequence[str]) -> None:
         self.ran.append(command)

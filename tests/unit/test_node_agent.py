@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from samovar.agent import notify
+from samovar.agent import report
 from samovar.agent.agent import Agent, run
-from samovar.agent.errors import Wrong
+from samovar.agent.clients import Metadata
 from samovar.agent.inputs import Periods
-from samovar.agent.metadata import Metadata
+from samovar.agent.role import InvalidConfig
 
 ROLE = "{templates: [{source: a.conf.j2, target: /etc/a.conf}], defaults: {port: 80}}"
 
@@ -48,16 +48,16 @@ class PlainAnswer(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps({"attributes": attributes}).encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Says nothing."""
+        """Write no log."""
 
 
-def test_the_agent_goes_on_asking_and_applies_what_changed(tmp_path: Path) -> None:
+def test_the_agent_polls_and_applies_a_change(tmp_path: Path) -> None:
     write(tmp_path / "usr/lib/samovar/roles/a.yaml", ROLE)
     write(tmp_path / "usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }}\n")
     with PlainService(steady=4) as service:
         threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
         agent = Agent(Metadata(f"http://127.0.0.1:{service.server_port}"), tmp_path, periods=Periods(0.1, 0.1))
-        assert list(islice(agent.passes(), 2)) == ["role a: configured"] * 2
+        assert list(islice(agent.watch(), 2)) == ["role a: configured"] * 2
         service.shutdown()
     assert (tmp_path / "etc/a.conf").read_text() == "port 2\n"
     pauses = [later - earlier for earlier, later in pairwise(service.asked[1:])]
@@ -65,14 +65,14 @@ def test_the_agent_goes_on_asking_and_applies_what_changed(tmp_path: Path) -> No
     assert min(pauses) >= 0.09
 
 
-def test_ready_is_told_after_the_status_also_to_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ready_follows_status_on_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"samovar-test-{os.getpid()}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(f"\0{name}")
-        heard.settimeout(5)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(f"\0{name}")
+        receiver.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
-        notify.ready("role a: configured")
-        assert [heard.recv(100), heard.recv(100)] == [b"STATUS=role a: configured", b"READY=1"]
+        report.ready("role a: configured")
+        assert [receiver.recv(100), receiver.recv(100)] == [b"STATUS=role a: configured", b"READY=1"]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_ready_is_told_after_the_status_also_to_an_abstract_socket(monkeypatch: 
         (["/no/such/program"], "No such file"),
     ],
 )
-def test_a_check_that_fails_says_what_it_said(command: list[str], what: str) -> None:
-    with pytest.raises(Wrong, match=what):
+def test_a_failed_command_is_quoted(command: list[str], what: str) -> None:
+    with pytest.raises(InvalidConfig, match=what):
         run(command)

@@ -8,11 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from samovar.agent.environment_file import DROPPED, environment_file
-from samovar.agent.errors import Wrong
-from samovar.agent.facts import Facts, Machine
-from samovar.agent.render import render
-from samovar.agent.role import read_role
+from samovar.agent.inputs import Facts, Machine
+from samovar.agent.render import DROPPED, environment_file, render
+from samovar.agent.role import InvalidConfig, read_role
 from tests.support.checkout import ROOT
 from tests.support.systemd_parser import read_environment_file
 
@@ -63,7 +61,7 @@ def test_numbers_and_truths_arrive_as_yaml_writes_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "1ST", "A B", "A-B", "A=B", "A\nB", "Ä", "A.B"])
 def test_a_name_that_systemd_would_drop_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Wrong, match="no name of an environment variable"):
+    with pytest.raises(InvalidConfig, match="no name of an environment variable"):
         through_systemd(tmp_path, {name: "x"})
 
 

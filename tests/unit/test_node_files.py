@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from samovar.agent.errors import Wrong
 from samovar.agent.files import Files
 from samovar.agent.render import File
+from samovar.agent.role import InvalidConfig
 
 OLD = (File("/etc/a/one", "old one", 0o640), File("/etc/three", "old three", 0o644))
 NEW = (File("/etc/a/one", "new one", 0o600), File("/etc/b/two", "new two", 0o644), OLD[1])
@@ -22,7 +22,7 @@ def nothing(_: list[str]) -> None:
 
 
 def refuse(_: list[str]) -> None:
-    raise Wrong("no")
+    raise InvalidConfig("no")
 
 
 @pytest.fixture
@@ -49,16 +49,16 @@ def test_files_are_written_whole_with_their_modes_and_nothing_else_is_left(files
     }
 
 
-def test_what_does_not_differ_is_not_touched(files: Files, tmp_path: Path) -> None:
+def test_unchanged_files_are_not_touched(files: Files, tmp_path: Path) -> None:
     before = (tmp_path / "etc/three").stat()
     assert not files.change(OLD, refuse)
     files.change(NEW, nothing)
     assert (tmp_path / "etc/three").stat() == before
 
 
-def test_a_refused_change_is_undone(files: Files, tmp_path: Path) -> None:
+def test_a_rejected_change_is_undone(files: Files, tmp_path: Path) -> None:
     before = state(tmp_path)
-    with pytest.raises(Wrong):
+    with pytest.raises(InvalidConfig):
         files.change(NEW, refuse)
     assert state(tmp_path) == before
 
@@ -79,7 +79,7 @@ STEPS = 4
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("last", range(STEPS))
-def test_an_agent_killed_at_any_step_leaves_what_the_next_one_undoes_or_what_was_confirmed(
+def test_an_agent_killed_at_any_step_leaves_a_change_that_can_be_undone(
     tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch, last: int, *, late: bool
 ) -> None:
     before = state(tmp_path)
@@ -115,7 +115,7 @@ def _die(patch: pytest.MonkeyPatch, last: int, *, late: bool) -> None:
     patch.setattr(Path, "unlink", mortal(Path.unlink))
 
 
-def test_a_note_cut_short_by_a_power_cut_changes_nothing(files: Files, tmp_path: Path) -> None:
+def test_an_undo_file_cut_short_changes_nothing(files: Files, tmp_path: Path) -> None:
     note = tmp_path / "var/lib/samovar/undo.json"
     note.write_text('{"/etc/a/one": {"conte')
     files.undo()
@@ -123,15 +123,15 @@ def test_a_note_cut_short_by_a_power_cut_changes_nothing(files: Files, tmp_path:
     assert not note.exists()
 
 
-def test_bytes_that_are_no_utf8_come_back_as_they_were(files: Files, tmp_path: Path) -> None:
+def test_undo_restores_bytes_that_are_no_utf8(files: Files, tmp_path: Path) -> None:
     one = tmp_path / "etc/a/one"
     one.write_bytes(b"caf\xe9\n")
-    with pytest.raises(Wrong):
+    with pytest.raises(InvalidConfig):
         files.change(NEW, refuse)
     assert one.read_bytes() == b"caf\xe9\n"
 
 
-def test_nobody_else_reads_a_secret_while_it_is_written(files: Files, tmp_path: Path) -> None:
+def test_a_secret_is_never_readable_by_others(files: Files, tmp_path: Path) -> None:
     old = os.umask(0)
     modes = []
     try:
@@ -143,15 +143,15 @@ def test_nobody_else_reads_a_secret_while_it_is_written(files: Files, tmp_path: 
     assert modes == [0o400]
 
 
-def test_what_changed_is_what_is_confirmed(files: Files) -> None:
+def test_confirm_gets_the_changed_paths(files: Files) -> None:
     seen: list[list[str]] = []
     files.change(NEW, seen.append)
     assert seen == [["/etc/a/one", "/etc/b/two"]]
 
 
-def test_an_owner_that_does_not_exist_is_named_and_nothing_changes(files: Files, tmp_path: Path) -> None:
+def test_an_unknown_owner_is_named_and_nothing_changes(files: Files, tmp_path: Path) -> None:
     before = state(tmp_path)
-    with pytest.raises(Wrong, match="owner no-such-user:root"):
+    with pytest.raises(InvalidConfig, match="owner no-such-user:root"):
         files.change([replace(OLD[0], owner="no-such-user:root")], nothing)
     after = {path: held for path, held in state(tmp_path).items() if not path.endswith(".samovar")}
     assert after == before

@@ -4,9 +4,8 @@ import socket
 
 import pytest
 
-from samovar.agent.errors import Away
-from samovar.agent.facts import Machine, Peer
-from samovar.agent.peers import find_peers, lookup
+from samovar.agent.clients import Unavailable, lookup
+from samovar.agent.inputs import Machine, Peer, find_peers
 
 MACHINE = Machine("epd1", "dev-bingo-2", "bingo-2.ru-central1.internal", "10.30.0.4", "ru-central1-a")
 NAMES = {
@@ -16,7 +15,7 @@ NAMES = {
 }
 
 
-def test_peers_come_in_the_order_of_their_index_without_those_that_are_not_there() -> None:
+def test_find_peers_orders_by_index_and_leaves_out_missing_machines() -> None:
     peers = find_peers([("bingo", 4), ("postgres", 1), ("nginx", 0)], MACHINE, NAMES.get)
     assert peers == {
         "bingo": (Peer("bingo-1", "10.30.0.9"), Peer("bingo-2", "10.30.0.4"), Peer("bingo-4", "10.30.0.3")),
@@ -25,14 +24,14 @@ def test_peers_come_in_the_order_of_their_index_without_those_that_are_not_there
     }
 
 
-def test_a_machine_without_a_domain_asks_for_bare_names() -> None:
+def test_find_peers_without_a_domain_looks_up_bare_names() -> None:
     machine = Machine("a", "nginx-1", "nginx-1", "10.0.0.3", "")
     asked: list[str] = []
     find_peers([("bingo", 2)], machine, asked.append)
     assert asked == ["bingo-1", "bingo-2"]
 
 
-def test_a_name_is_asked_for_whole_and_gives_the_same_one_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lookup_asks_for_the_absolute_name_and_returns_the_lowest_address(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(name: str, *_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
         assert name == "bingo-1.internal."
         return [(2, 1, 6, "", ("10.30.0.9", 0)), (2, 1, 6, "", ("10.30.0.4", 0))]
@@ -42,14 +41,14 @@ def test_a_name_is_asked_for_whole_and_gives_the_same_one_of_its_addresses(monke
 
 
 @pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_NODATA])
-def test_a_name_that_does_not_exist_is_no_peer(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_lookup_returns_none_for_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     _answer(monkeypatch, socket.gaierror(code, "Name or service not known"))
     assert lookup("bingo-1.internal") is None
 
 
-def test_a_name_server_that_is_away_is_not_taken_for_absence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lookup_raises_if_no_name_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     _answer(monkeypatch, socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
-    with pytest.raises(Away, match=r"the name server: bingo-1.internal: Temporary"):
+    with pytest.raises(Unavailable, match=r"the name server: bingo-1.internal: Temporary"):
         lookup("bingo-1.internal")
 
 

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from samovar.agent.errors import Wrong
-from samovar.agent.facts import Facts, Machine, Peer, read_facts
+from samovar.agent.inputs import Facts, Machine, Peer, read_facts
 from samovar.agent.render import File, render
-from samovar.agent.role import read_role
+from samovar.agent.role import InvalidConfig, read_role
 
 MACHINE = Machine("epd1", "nginx-1", "nginx-1.ru-central1.internal", "10.30.0.3", "ru-central1-a")
 ROLE = read_role('templates: [{source: a.j2, target: /etc/a, mode: "0600", owner: "www-data:adm"}]', "a.yaml")
@@ -70,12 +69,12 @@ def test_templates_include_one_another() -> None:
     ],
 )
 def test_a_fault_names_the_template_and_what_it_lacks(text: str, what: str) -> None:
-    with pytest.raises(Wrong, match=f"^a.j2: .*{what}"):
+    with pytest.raises(InvalidConfig, match=f"^a.j2: .*{what}"):
         rendered(text)
 
 
 def test_a_missing_template_is_named() -> None:
-    with pytest.raises(Wrong, match=r"^a.j2: TemplateNotFound"):
+    with pytest.raises(InvalidConfig, match=r"^a.j2: TemplateNotFound"):
         render(ROLE, {}, FACTS, lambda _: None)
 
 

@@ -7,8 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.agent.errors import Wrong
-from samovar.agent.role import Template, read_reserved, read_role, read_settings
+from samovar.agent.role import InvalidConfig, Template, read_reserved, read_role, read_settings
 
 NGINX = """
 templates:
@@ -78,7 +77,7 @@ def test_a_role_of_nothing_is_one() -> None:
     ],
 )
 def test_a_fault_in_a_role_names_file_and_key(text: str, what: str) -> None:
-    with pytest.raises(Wrong, match=f"^nginx.yaml: {what}"):
+    with pytest.raises(InvalidConfig, match=f"^nginx.yaml: {what}"):
         read_role(text, "nginx.yaml")
 
 
@@ -102,7 +101,7 @@ def test_settings_go_over_defaults() -> None:
     ],
 )
 def test_a_fault_in_the_settings_names_the_key(text: str, key: str) -> None:
-    with pytest.raises(Wrong, match=f"^samovar-settings: {key}"):
+    with pytest.raises(InvalidConfig, match=f"^samovar-settings: {key}"):
         read_settings(text, DEFAULTS)
 
 
@@ -125,7 +124,7 @@ def test_counts_of_peers_and_ids_of_secrets_are_no_settings() -> None:
     ],
 )
 def test_a_fault_in_the_counts_of_peers_names_the_group(text: str, what: str) -> None:
-    with pytest.raises(Wrong, match=f"^samovar-settings: {what}"):
+    with pytest.raises(InvalidConfig, match=f"^samovar-settings: {what}"):
         read_reserved(text, "peers", ["bingo"])
 
 
@@ -138,5 +137,5 @@ def test_settings_of_the_kinds_of_their_defaults_are_taken(settings: dict[str, A
 def test_any_text_is_settings_or_a_fault_that_says_where(text: str) -> None:
     try:
         read_settings(text, {})
-    except Wrong as error:
+    except InvalidConfig as error:
         assert str(error).startswith("samovar-settings: ")  # noqa: PT017 - most texts raise, and some do not
