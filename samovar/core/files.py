@@ -10,22 +10,31 @@ PRIVATE = 0o600
 
 
 def write_private(path: Path, data: str | bytes) -> None:
-    """Replace `path` by a file of mode 0600 that holds `data`; after a power cut it has the old content or the new.
+    """Replace `path` by a file of mode 0600 that holds `data`, as `write_atomic` does."""
+    write_atomic(path, data, mode=PRIVATE)
 
-    Two writers at the same time do not disturb each other: the last one wins.
+
+def write_atomic(path: Path, data: str | bytes, *, mode: int, durable: bool = True) -> None:
+    """Replace `path` by a file that holds `data`: a reader finds the old content or the new, never a part.
+
+    So it is after a power cut, too, where it is `durable`. Two writers at the same time do not disturb each other: the
+    last one wins. The mode holds whatever the umask is.
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
             file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def sync_file(path: Path) -> None:

@@ -92,13 +92,13 @@ async def test_the_next_daemon_adopts_what_is_there_and_removes_what_is_no_longe
     net = network(10, 11, forwards=(lab.balancer(10),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
-    server = dnsmasq.serving(Files(lab.folder / net.id))
+    server = dnsmasq.serving_pid(Files(lab.folder / net.id))
     with socket.socket() as kept:
         ask(kept, lab.public(5), close=False)
         successor = KernelFabric(lab.number, lab.folder)
         await successor.apply(replace(net, nics=net.nics[:1]))
         assert ask_again(kept) == "m10 10.30.0.1"
-    assert dnsmasq.serving(Files(lab.folder / net.id)) == server
+    assert dnsmasq.serving_pid(Files(lab.folder / net.id)) == server
     assert not namespaces.existing(successor.netns_of("m11"))
     await KernelFabric(lab.number, lab.folder).unplug(net.id, "m10")
     assert silent(lambda: ask_host(lab.public(5), timeout=SILENCE))
@@ -117,10 +117,10 @@ async def test_namespaces_that_are_half_made_are_made_anew(lab: Lab) -> None:
 async def test_a_network_whose_namespace_somebody_deleted_is_made_anew_with_its_name_server(lab: Lab) -> None:
     net = network(10)
     await lab.fabric.apply(net)
-    before = dnsmasq.serving(Files(lab.folder / net.id))
+    before = dnsmasq.serving_pid(Files(lab.folder / net.id))
     await run_async(("ip", "netns", "del", f"samovar-{lab.number}-1"))
     await KernelFabric(lab.number, lab.folder).apply(net)
-    assert dnsmasq.serving(Files(lab.folder / net.id)) != before
+    assert dnsmasq.serving_pid(Files(lab.folder / net.id)) != before
     assert (await lease(lab, machine(10)))["address"] == machine(10).address.packed
 
 
@@ -139,7 +139,7 @@ async def test_a_call_that_was_cut_short_is_finished_by_the_next(lab: Lab) -> No
 
 async def test_a_name_server_that_died_is_started_by_the_next_call(lab: Lab) -> None:
     await lab.fabric.apply(network(10))
-    pid = dnsmasq.serving(Files(lab.folder / "net-a"))
+    pid = dnsmasq.serving_pid(Files(lab.folder / "net-a"))
     assert pid
     await asyncio.to_thread(proc.terminate, pid)
     await lab.fabric.apply(network(10))
@@ -181,7 +181,7 @@ async def test_what_a_machine_can_make_its_name_server_write_has_a_bound(lab: La
     net = network(10)
     await lab.fabric.apply(net)
     files = Files(lab.folder / net.id)
-    limits = Path(f"/proc/{dnsmasq.serving(files)}/limits").read_text()  # noqa: ASYNC240 - at once
+    limits = Path(f"/proc/{dnsmasq.serving_pid(files)}/limits").read_text()  # noqa: ASYNC240 - at once
     (line,) = [line for line in limits.splitlines() if line.startswith("Max file size")]
     assert line.split()[3:5] == [str(8 * dnsmasq.LOG_LIMIT)] * 2
     with files.log.open("a") as log:

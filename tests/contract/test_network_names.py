@@ -98,7 +98,7 @@ async def test_a_machine_that_declines_its_own_address_harms_no_other(lab: Lab) 
 async def test_the_name_server_runs_as_a_user_of_its_own_and_still_reads_what_changes(lab: Lab) -> None:
     (lab.folder / "net-a").mkdir(mode=0o700)
     await lab.fabric.apply(network(10))
-    pid = dnsmasq.serving(Files(lab.folder / "net-a"))
+    pid = dnsmasq.serving_pid(Files(lab.folder / "net-a"))
     assert pid
     running = privileges(pid)
     assert running.users == {getpwnam(server_process.DNSMASQ_USER).pw_uid}
@@ -106,7 +106,7 @@ async def test_the_name_server_runs_as_a_user_of_its_own_and_still_reads_what_ch
     assert running.capabilities <= {"net_admin", "net_bind_service", "net_raw"}
     assert lab.folder.stat().st_mode & 0o077 == 0
     await lab.fabric.apply(network(10, 11))
-    assert dnsmasq.serving(Files(lab.folder / "net-a")) == pid
+    assert dnsmasq.serving_pid(Files(lab.folder / "net-a")) == pid
     assert (await lease(lab, machine(11)))["address"] == machine(11).address.packed
 
 

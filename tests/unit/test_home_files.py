@@ -97,7 +97,7 @@ def test_a_torn_footprint_is_that_of_a_network_that_a_reboot_took(tmp_path: Path
     fabric.write_footprint(tmp_path, fabric.Footprint(3))
     for torn in ("", "{", "[]", '{"other": 1}'):
         assert fabric.read_footprint(tmp_path) == fabric.Footprint(3)
-        (tmp_path / fabric.FILE).write_text(torn)
+        (tmp_path / fabric.FOOTPRINT).write_text(torn)
         assert fabric.read_footprint(tmp_path) is None
         fabric.write_footprint(tmp_path, fabric.Footprint(3))
 

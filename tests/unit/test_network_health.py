@@ -27,7 +27,7 @@ from samovar.localcloud.network.health_checks import (
 )
 from samovar.localcloud.network.probes import LoopThread, judge, probe, request
 
-PASSED, FAILED = Result(passed=True, seen="HTTP 200"), Result(passed=False, seen="HTTP 500")
+PASSED, FAILED = Result(passed=True, detail="HTTP 200"), Result(passed=False, detail="HTTP 500")
 LOOPBACK = IPv4Address("127.0.0.1")
 
 
@@ -144,13 +144,13 @@ async def test_probes_tell_what_they_saw() -> None:
         target, hurried = (Target("n", LOOPBACK, check(port, timeout=timeout)) for timeout in (PATIENCE, 0.3))
         results = [await probe(on_loopback, asked) for asked in (target, target, target, hurried)]
     assert results == [
-        Result(passed=True, seen="HTTP 200", answered=True),
-        Result(passed=False, seen="HTTP 503", answered=True),
-        Result(passed=False, seen="no HTTP answer"),
-        Result(passed=False, seen=f"no answer on port {port} within 0.3 s"),
+        Result(passed=True, detail="HTTP 200", answered=True),
+        Result(passed=False, detail="HTTP 503", answered=True),
+        Result(passed=False, detail="no HTTP answer"),
+        Result(passed=False, detail=f"no answer on port {port} within 0.3 s"),
     ]
     refused = await probe(on_loopback, Target("n", LOOPBACK, check(port, None)))
-    assert refused == Result(passed=False, seen=f"port {port}: Connection refused")
+    assert refused == Result(passed=False, detail=f"port {port}: Connection refused")
 
 
 async def test_a_tcp_check_passes_when_the_port_is_open() -> None:
@@ -168,14 +168,14 @@ async def test_what_this_host_lacks_is_no_result(error: Exception) -> None:
 
     result = await probe(lacking, Target("n", LOOPBACK, check()))
     assert result.passed is None
-    assert result.seen.startswith("not asked: ")
+    assert result.detail.startswith("not probed: ")
 
 
 def test_no_result_changes_no_health() -> None:
-    lacking = Result(passed=None, seen="not asked: Too many open files")
+    lacking = Result(passed=None, detail="not probed: Too many open files")
     healthy, failing = after([PASSED, PASSED], check()), after([PASSED, PASSED, FAILED], check())
-    assert after([PASSED, PASSED, *[lacking] * 9], check()) == replace(healthy, seen=lacking.seen)
-    assert after([PASSED, PASSED, FAILED, *[lacking] * 9], check()) == replace(failing, seen=lacking.seen)
+    assert after([PASSED, PASSED, *[lacking] * 9], check()) == replace(healthy, detail=lacking.detail)
+    assert after([PASSED, PASSED, FAILED, *[lacking] * 9], check()) == replace(failing, detail=lacking.detail)
     assert after([PASSED, PASSED, FAILED, lacking, FAILED], check()).status is Status.UNHEALTHY
 
 
@@ -186,7 +186,7 @@ async def test_a_probe_whose_loop_stood_still_is_no_result() -> None:
         time.sleep(0.4)  # noqa: ASYNC251 - what is tested
         result = await asking
     assert result.passed is None
-    assert "late" in result.seen
+    assert "late" in result.detail
 
 
 @contextmanager
@@ -214,7 +214,7 @@ async def test_a_probe_in_a_thread_of_its_own_is_on_time_while_the_daemons_loop_
         asking = asyncio.create_task(probes.run(partial(probe, on_loopback, target)))
         await asyncio.sleep(0)
         time.sleep(0.6)  # noqa: ASYNC251 - what is tested
-        assert await asking == Result(passed=True, seen="HTTP 200", answered=True)
+        assert await asking == Result(passed=True, detail="HTTP 200", answered=True)
     await probes.close()
 
 
@@ -280,7 +280,7 @@ async def test_the_prober_tells_changes_once_and_stops_when_the_target_leaves() 
         prober.set_targets(targets)
         said = b"HTTP/1.1 500 Oops\r\n\r\n"
         assert await told.next() == ("a", Status.UNHEALTHY)
-        assert prober.health("a").seen == "HTTP 500"
+        assert prober.health("a").detail == "HTTP 500"
         prober.set_targets({})
         assert prober.health("a") == Health()
         await asyncio.sleep(0.1)

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.localcloud.network import uplink
-from samovar.localcloud.network.links import Link, Links, Seen, changes, forwarding, links, missing, raising, sysctls
+from samovar.localcloud.network.links import (
+    CurrentLinks,
+    Link,
+    Links,
+    changes,
+    forwarding,
+    links,
+    missing,
+    raising,
+    sysctls,
+)
 from samovar.localcloud.network.model import Forward, Network, Nic, Subnet, Transport
 from samovar.localcloud.network.names import INTERFACE_NAME, Names, port
 
@@ -21,10 +31,10 @@ def nic(subnet: int, number: int, *, plugged: bool = True, machine: str | None =
     return Nic(machine or f"m{subnet}-{number}", f"s{subnet}", mac, address, f"host-{number}", plugged)
 
 
-def as_wanted(wanted: Links) -> Seen:
+def as_wanted(wanted: Links) -> CurrentLinks:
     """What is seen when all is as it should be."""
     bridges = {bridge.name: Link(up=True, addresses=frozenset(bridge.addresses)) for bridge in wanted.bridges}
-    return Seen(
+    return CurrentLinks(
         links={"lo": Link(up=True), "pub0": Link(up=True), **bridges}
         | {port.name: Link(up=True) for port in wanted.ports},
         neighbours=frozenset(wanted.neighbours),
@@ -32,7 +42,7 @@ def as_wanted(wanted: Links) -> Seen:
     )
 
 
-def acted(lines: tuple[str, ...], seen: Seen) -> Seen:  # noqa: C901 - a table of commands
+def acted(lines: tuple[str, ...], seen: CurrentLinks) -> CurrentLinks:  # noqa: C901 - a table of commands
     """A model of what `ip -batch` does with the lines; it refuses what the kernel refuses."""
     interfaces, neighbours, namespaces = dict(seen.links), set(seen.neighbours), set(seen.namespaces)
     for line in lines:
@@ -62,10 +72,10 @@ def acted(lines: tuple[str, ...], seen: Seen) -> Seen:  # noqa: C901 - a table o
                 namespaces.add(name)
             case ["netns", "del", name]:
                 namespaces.remove(name)
-    return Seen(interfaces, frozenset(neighbours), frozenset(namespaces))
+    return CurrentLinks(interfaces, frozenset(neighbours), frozenset(namespaces))
 
 
-def brought_in_line(wanted: Links, seen: Seen) -> Seen:
+def brought_in_line(wanted: Links, seen: CurrentLinks) -> CurrentLinks:
     return acted((*changes(wanted, seen), *raising(missing(wanted, seen))), seen)
 
 
@@ -96,7 +106,7 @@ def test_from_any_half_of_a_network_the_changes_lead_to_the_whole(network: Netwo
     whole = as_wanted(wanted)
     kept = data.draw(st.sets(st.sampled_from(sorted(whole.links))))
     up = data.draw(st.sets(st.sampled_from(sorted(whole.links))))
-    half = Seen(
+    half = CurrentLinks(
         links={name: replace(link, up=name in up) for name, link in whole.links.items() if name in kept},
         neighbours=frozenset(entry for entry in whole.neighbours if entry[0] in kept),
         namespaces=whole.namespaces,
@@ -133,13 +143,13 @@ def test_nothing_is_made_or_removed_when_all_is_there() -> None:
 def test_a_bridge_has_gateway_and_name_server_and_learns_nothing() -> None:
     wanted = links(Network("n", 1, SUBNETS[:1], (nic(1, 10),)), NAMES)
     assert wanted.bridges[0].addresses == ("10.30.1.1/24", "10.30.1.2/32")
-    assert "learning off" in " ".join(changes(wanted, Seen()))
+    assert "learning off" in " ".join(changes(wanted, CurrentLinks()))
     assert forwarding(wanted) == (f"fdb replace 0e:00:0a:1e:01:0a dev {wanted.ports[0].name} master static",)
 
 
 def test_an_address_that_a_subnet_no_longer_has_is_taken_off() -> None:
     wanted = links(Network("n", 1, SUBNETS[:1]), NAMES)
-    seen = Seen(links={"br1": Link(up=True, addresses=frozenset({"10.99.0.1/24", "10.30.1.1/24"}))})
+    seen = CurrentLinks(links={"br1": Link(up=True, addresses=frozenset({"10.99.0.1/24", "10.30.1.1/24"}))})
     assert "address del 10.99.0.1/24 dev br1" in changes(wanted, seen)
 
 

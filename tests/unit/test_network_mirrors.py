@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from samovar.localcloud.network.dnsmasq import Files, records
-from samovar.localcloud.network.egress import Mirrors, servers
+from samovar.localcloud.network.egress import Mirrors, web_servers
 from samovar.localcloud.network.model import Mirror, Network, Nic, Subnet
 from samovar.localcloud.network.nftables import ruleset
 
@@ -24,8 +24,8 @@ def test_the_servers_are_those_of_apts_sites_each_once() -> None:
     listed = (
         "http://a.example.com/debian\nhttp://a.example.com/security\nhttps://b.example.com:8443/x\nfile:/srv/packages\n"
     )
-    assert list(servers(listed)) == [("a.example.com", 80), ("b.example.com", 8443)]
-    assert list(servers("https://b.example.com/x")) == [("b.example.com", 443)]
+    assert list(web_servers(listed)) == [("a.example.com", 80), ("b.example.com", 8443)]
+    assert list(web_servers("https://b.example.com/x")) == [("b.example.com", 443)]
 
 
 def test_a_mirror_has_its_name_in_the_network() -> None:
@@ -48,27 +48,23 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], obje
     return lambda script: program.write_text(f"#!/bin/sh\n{script}\n")
 
 
-async def found(mirrors: Mirrors) -> tuple[Mirror, ...]:
-    """What is known once a look has ended that was begun now."""
-    mirrors._looked = float("-inf")
-    mirrors.known()
-    assert mirrors._look
-    await mirrors._look
-    return mirrors.known()
+async def refreshed(mirrors: Mirrors) -> tuple[Mirror, ...]:
+    await mirrors.refresh()
+    return mirrors.current()
 
 
 async def test_mirrors_are_looked_up_in_the_background(apt: Callable[[str], object]) -> None:
     apt("echo http://localhost:3142/debian")
     mirrors = Mirrors()
-    assert mirrors.known() == ()
-    assert await found(mirrors) == (Mirror("localhost", 3142, (IPv4Address("127.0.0.1"),)),)
+    assert mirrors.current() == ()
+    assert await refreshed(mirrors) == (Mirror("localhost", 3142, (IPv4Address("127.0.0.1"),)),)
     await mirrors.close()
 
 
 async def test_what_was_found_is_kept_while_apt_says_nothing(apt: Callable[[str], object]) -> None:
     apt("echo http://localhost/debian")
     mirrors = Mirrors()
-    before = await found(mirrors)
+    before = await refreshed(mirrors)
     apt("exit 1")
-    assert await found(mirrors) == before
+    assert await refreshed(mirrors) == before
     assert before[0].port == 80

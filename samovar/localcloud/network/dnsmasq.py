@@ -1,4 +1,4 @@
-"""A network's dnsmasq: started detached, so that machines keep their leases and names while the daemon is away."""
+"""dnsmasq serves a network's leases and names, detached: machines keep both while the daemon is away."""
 
 from __future__ import annotations
 
@@ -14,106 +14,21 @@ from pathlib import Path
 
 from samovar.core import proc
 from samovar.core.errors import HostError
+from samovar.core.files import write_atomic
 from samovar.core.process import run_async
 from samovar.localcloud.network.model import Mirror, Network, Nic, Subnet
 from samovar.localcloud.network.names import API, API_NAME, DOMAIN, NETNS_DIR, bridge, gateway, name_server
-from samovar.localcloud.network.namespaces import lives_in, open_socket
-from samovar.localcloud.network.server_process import DNSMASQ_USER, FOLDER, SERVER_GROUP, beside, open_to_servers
+from samovar.localcloud.network.namespaces import lives_in, open_socket, processes_in
+from samovar.localcloud.network.server_process import DNSMASQ_USER, FOLDER, SERVER_GROUP, open_to_servers, with_folder
 
 PROGRAM = "dnsmasq"
 DHCP_PORT, DNS_PORT = 67, 53
-WHO_IS_ROOT = struct.pack("!6HBHH", 1, 0x100, 1, 0, 0, 0, 0, 2, 1)
+ROOT_QUESTION = struct.pack("!6HBHH", 1, 0x100, 1, 0, 0, 0, 0, 2, 1)
 """The shortest DNS question."""
-ANSWER = 5.0
+ANSWER_TIMEOUT = 5.0
 LOG_LIMIT = 1 << 20
-NO_LARGER = ("env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={8 * LOG_LIMIT}")
-"""No file of dnsmasq's grows beyond that, while the daemon is away, too; it goes on without."""
-
-
-def serving(files: Files) -> int | None:
-    """The pid of the dnsmasq that serves these files, of an earlier daemon's too."""
-    try:
-        pid = int(files.pid.read_text())
-    except (OSError, ValueError):
-        return None
-    return pid if any(str(files.configuration) in argument for argument in proc.argv(pid)) else None
-
-
-async def serve(
-    namespace: str, files: Files, wanted: Records, address: IPv4Address | None, *, again: bool = False
-) -> None:
-    """Brings dnsmasq in line with `wanted`: a changed record is read again, a changed configuration needs a new one.
-
-    It opens its ports, leases and log as root, and reads records, then and later, as a user of its own.
-    When this returns, the records are served. `address` is one that it answers on; None if it has no subnet to serve.
-    `again`: what the files hold may never have been read, for the daemon that wrote them was killed.
-    """
-    open_to_servers(files.folder)
-    _put(files.configuration, wanted.configuration)
-    changed = _put(files.hosts, wanted.hosts) | _put(files.dhcp_hosts, wanted.dhcp_hosts) | again
-    bound(files.log)
-    pid = serving(files)
-    if pid and (_is_newer(files.configuration, files.pid) or not lives_in(pid, namespace)):
-        await asyncio.to_thread(proc.terminate, pid)
-        pid = None
-    if pid is None:
-        command = beside(files.folder, (PROGRAM, f"--conf-file={files.configuration}"))
-        await run_async(("nsenter", f"--net={NETNS_DIR / namespace}", *NO_LARGER, *command))
-    elif changed:
-        os.kill(pid, signal.SIGHUP)
-        if address:
-            await _answer(namespace, address)
-
-
-async def _answer(namespace: str, address: IPv4Address) -> None:
-    """Waits for an answer, whatever it is: what is asked after it is asked after a signal that was sent before it.
-
-    dnsmasq may still take one packet before it sees a signal, never two.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(ANSWER):
-            with open_socket(namespace, socket.AF_INET, socket.SOCK_DGRAM) as out:
-                await loop.sock_connect(out, (str(address), DNS_PORT))
-                await loop.sock_sendall(out, WHO_IS_ROOT)
-                await loop.sock_recv(out, len(WHO_IS_ROOT))
-    except (TimeoutError, OSError) as error:
-        raise HostError(f"the name server of {namespace} does not answer at {address}: {error!r}") from error
-
-
-def tell(namespace: str, bridge: str, server: IPv4Address, packet: bytes) -> None:
-    """Sends dnsmasq a DHCP packet as if it had come in by the bridge."""
-    with open_socket(namespace, socket.AF_INET, socket.SOCK_DGRAM) as out:
-        out.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, bridge.encode())
-        out.sendto(packet, (str(server), DHCP_PORT))
-
-
-def among(pids: Iterable[int]) -> tuple[int, ...]:
-    """Those of the processes that are a dnsmasq."""
-    return tuple(pid for pid in pids if proc.program_name(pid) == PROGRAM)
-
-
-def _is_newer(file: Path, than: Path) -> bool:
-    return file.stat().st_mtime_ns > than.stat().st_mtime_ns
-
-
-def bound(log: Path) -> None:
-    """Empties a log that is too long; dnsmasq appends, so it goes on at the beginning."""
-    if log.exists() and log.stat().st_size > LOG_LIMIT:
-        os.truncate(log, 0)
-
-
-def _put(path: Path, text: str) -> bool:
-    """Writes the file whole; True if that changed it."""
-    if path.exists() and path.read_text() == text:
-        return False
-    partial = path.with_suffix(".new")
-    partial.write_text(text)
-    partial.chmod(0o644)
-    partial.replace(path)
-    return True
-
-
+SIZE_LIMIT = ("env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={8 * LOG_LIMIT}")
+"""Bounds dnsmasq's files while the daemon is away, too; it goes on without writing."""
 LEASE_TIME = "12h"
 
 
@@ -150,7 +65,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Records:
-    """The text of dnsmasq's files. It reads `hosts` and `dhcp_hosts` again when it is told to."""
+    """The text of dnsmasq's files. It reads `hosts` and `dhcp_hosts` again on SIGHUP."""
 
     configuration: str
     hosts: str
@@ -166,7 +81,7 @@ class Lease:
 
 
 def records(network: Network, files: Files, mirrors: Iterable[Mirror] = ()) -> Records:
-    """What `network` comes to as leases and names; of the world only the mirrors have one."""
+    """Returns the leases and names of a network; outside of it only the mirrors have a name."""
     return Records(
         configuration="".join(f"{line}\n" for line in _configuration(network, files)),
         hosts="".join(f"{line}\n" for line in _hosts(network, mirrors)),
@@ -175,7 +90,7 @@ def records(network: Network, files: Files, mirrors: Iterable[Mirror] = ()) -> R
 
 
 def _hosts(network: Network, mirrors: Iterable[Mirror]) -> Iterator[str]:
-    """The API has its name in every network: a machine without a way out finds it, and waits for it in vain."""
+    """Each network has the API's name, though a machine without egress gets no answer at its address."""
     mirrors = tuple(mirrors)
     taken = {API_NAME, *(mirror.name for mirror in mirrors)}
     yield f"{API} {API_NAME}"
@@ -184,10 +99,10 @@ def _hosts(network: Network, mirrors: Iterable[Mirror]) -> Iterator[str]:
 
 
 def _names(nic: Nic, taken: Collection[str]) -> Iterable[str]:
-    """Each once, but for those that are `taken`. One with a dot is whole; one without is found in the search domain."""
+    """Returns each name once, but for those `taken`. One with a dot is absolute; others get the search domain."""
     names = (nic.hostname, f"{nic.machine_id}.auto.{DOMAIN}", *nic.aliases)
-    whole = (name if "." in name else f"{name}.{DOMAIN}" for name in names)
-    return dict.fromkeys(name for name in whole if name not in taken)
+    absolute = (name if "." in name else f"{name}.{DOMAIN}" for name in names)
+    return dict.fromkeys(name for name in absolute if name not in taken)
 
 
 def _configuration(network: Network, files: Files) -> Iterator[str]:
@@ -217,18 +132,99 @@ def _serve(subnet: Subnet) -> Iterator[str]:
 
 
 def stale(leases: str, network: Network) -> tuple[Lease, ...]:
-    """Leases of machines that are gone. dnsmasq gives their addresses to no other MAC before they are released."""
+    """Returns the leases of deleted machines, whose addresses dnsmasq gives to no other MAC before a release."""
     lines = (line.split() for line in leases.splitlines())
     held = [Lease(mac=fields[1], address=IPv4Address(fields[2])) for fields in lines if len(fields) == 5]  # noqa: PLR2004 - time, MAC, address, name, client id
-    known = {Lease(mac=nic.mac, address=nic.address) for nic in network.nics}
-    return tuple(lease for lease in held if lease not in known)
+    current = {Lease(mac=nic.mac, address=nic.address) for nic in network.nics}
+    return tuple(lease for lease in held if lease not in current)
 
 
 def release(lease: Lease, server: IPv4Address) -> bytes:
-    """The DHCPRELEASE (RFC 2131) by which a machine that is gone would have given its address back to `server`."""
+    """Returns the DHCPRELEASE (RFC 2131) by which a machine gives its address back to `server`."""
     mac = bytes.fromhex(lease.mac.replace(":", ""))
     ethernet, request, release_type = 1, 1, 7
     head = struct.pack("!BBBBIHH", request, ethernet, len(mac), 0, 1, 0, 0)
     addresses = lease.address.packed + bytes(12)
     options = bytes((53, 1, release_type, 54, 4)) + server.packed + b"\xff"
     return head + addresses + mac.ljust(16, b"\0") + bytes(64 + 128) + b"\x63\x82\x53\x63" + options
+
+
+def serving_pid(files: Files) -> int | None:
+    """Returns the pid of the dnsmasq that serves these files, an earlier daemon's too."""
+    try:
+        pid = int(files.pid.read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if any(str(files.configuration) in argument for argument in proc.argv(pid)) else None
+
+
+async def serve(
+    namespace: str, files: Files, desired: Records, address: IPv4Address | None, *, reload: bool = False
+) -> None:
+    """Makes dnsmasq serve `desired`: it reads changed records again, and starts anew for a changed configuration.
+
+    It opens its ports, leases and log as root, and reads records as a user of its own.
+    When this returns, the records are served. `address` is one that it answers on; None if it has no subnet to serve.
+    `reload`: what the files hold may never have been read, for the daemon that wrote them was killed.
+    """
+    open_to_servers(files.folder)
+    _put(files.configuration, desired.configuration)
+    changed = _put(files.hosts, desired.hosts) | _put(files.dhcp_hosts, desired.dhcp_hosts) | reload
+    truncate_log(files.log)
+    pid = serving_pid(files)
+    if pid and (_is_newer(files.configuration, files.pid) or not lives_in(pid, namespace)):
+        await asyncio.to_thread(proc.terminate, pid)
+        pid = None
+    if pid is None:
+        command = with_folder(files.folder, (PROGRAM, f"--conf-file={files.configuration}"))
+        await run_async(("nsenter", f"--net={NETNS_DIR / namespace}", *SIZE_LIMIT, *command))
+    elif changed:
+        os.kill(pid, signal.SIGHUP)
+        if address:
+            await _wait_for_answer(namespace, address)
+
+
+async def _wait_for_answer(namespace: str, address: IPv4Address) -> None:
+    """Waits for any answer: by then dnsmasq has seen a signal that was sent before, so later answers are current.
+
+    It may still take one packet before it sees the signal, never two.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT):
+            with open_socket(namespace, socket.AF_INET, socket.SOCK_DGRAM) as out:
+                await loop.sock_connect(out, (str(address), DNS_PORT))
+                await loop.sock_sendall(out, ROOT_QUESTION)
+                await loop.sock_recv(out, len(ROOT_QUESTION))
+    except (TimeoutError, OSError) as error:
+        raise HostError(f"the name server of {namespace} does not answer at {address}: {error!r}") from error
+
+
+def send_dhcp(namespace: str, bridge: str, server: IPv4Address, packet: bytes) -> None:
+    """Sends dnsmasq a DHCP packet as if it had arrived by the bridge."""
+    with open_socket(namespace, socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, bridge.encode())
+        out.sendto(packet, (str(server), DHCP_PORT))
+
+
+def running_in(namespace: str) -> tuple[int, ...]:
+    """Returns the pids of all dnsmasq in a network namespace."""
+    return tuple(pid for pid in processes_in(namespace) if proc.program_name(pid) == PROGRAM)
+
+
+def _is_newer(file: Path, than: Path) -> bool:
+    return file.stat().st_mtime_ns > than.stat().st_mtime_ns
+
+
+def truncate_log(log: Path) -> None:
+    """Empties a log that is too long; dnsmasq appends, so it goes on at the beginning."""
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        os.truncate(log, 0)
+
+
+def _put(path: Path, text: str) -> bool:
+    """Writes the file where its content differs; returns whether it did."""
+    if path.exists() and path.read_text() == text:
+        return False
+    write_atomic(path, text, mode=0o644, durable=False)
+    return True

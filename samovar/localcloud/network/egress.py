@@ -1,4 +1,4 @@
-"""The way out of a network to the package mirrors: pasta, which opens connections on the host for what it is sent.
+"""Egress leads from a network to the package mirrors: pasta opens connections on the host for what it is sent.
 
 As it comes it would open the host both ways; with these flags it listens nowhere, and the host's loopback is not to be
 reached through it. What may be sent to it, the network's rules say. It is started detached and outlives the daemon.
@@ -24,8 +24,8 @@ from samovar.core.apt_mirrors import LISTED
 from samovar.core.errors import ProcessFailed
 from samovar.core.process import run_async
 from samovar.localcloud.network.model import Mirror
-from samovar.localcloud.network.names import NETNS_DIR, WAY_OUT
-from samovar.localcloud.network.server_process import FOLDER, as_pasta, open_to_servers, writable_by_pasta
+from samovar.localcloud.network.names import EGRESS_LINK, NETNS_DIR
+from samovar.localcloud.network.server_process import FOLDER, as_pasta, give_to_pasta, open_to_servers
 
 log = structlog.get_logger(__name__)
 
@@ -33,18 +33,21 @@ PROGRAM = "pasta"
 PID, LOG = "pasta.pid", "pasta.log"
 ADDRESS, GATEWAY, PREFIX = IPv4Address("198.18.1.2"), IPv4Address("198.18.1.1"), 30
 CLOSED = ("-t", "none", "-u", "none", "-T", "none", "-U", "none", "--no-map-gw", "-4")
+PORTS = {"http": 80, "https": 443}
+REFRESH = 300.0
+"""Seconds after which the mirrors are looked up again."""
 STANDING = ("--netns-only", "--config-net", "--no-netns-quit")
 
 
 def command(namespace: str) -> tuple[str, ...]:
-    """The argv that gives a network its way out; it logs into the network's folder and leaves its pid there."""
-    interface = ("-I", WAY_OUT, "-a", str(ADDRESS), "-n", str(PREFIX), "-g", str(GATEWAY))
+    """Returns the argv that gives a network its egress; pasta writes its log and its pid to the network's folder."""
+    interface = ("-I", EGRESS_LINK, "-a", str(ADDRESS), "-n", str(PREFIX), "-g", str(GATEWAY))
     files = ("-q", "-l", str(FOLDER / LOG), "-P", str(FOLDER / PID))
     return (PROGRAM, *files, *interface, *CLOSED, *STANDING, "--netns", str(NETNS_DIR / namespace))
 
 
 def has_died(namespace: str, folder: Path) -> bool:
-    """Whether there was a way out, of an earlier daemon too, whose process is gone."""
+    """Returns whether the network had egress, by an earlier daemon too, whose process has ended."""
     try:
         return not _leads_into(int((folder / PID).read_text()), namespace)
     except FileNotFoundError:
@@ -53,26 +56,25 @@ def has_died(namespace: str, folder: Path) -> bool:
         return True
 
 
-async def bring_in_line(namespace: str, folder: Path, *, wanted: bool) -> None:
-    """A host that is connected to nothing has no way out to give: that is logged, and machines find it shut."""
-    died = has_died(namespace, folder)
-    if not died and (folder / PID).exists() == wanted:
+async def reconcile(namespace: str, folder: Path, *, enabled: bool) -> None:
+    """Starts or ends pasta. A host without a network has no egress to give: that is logged, and machines have none."""
+    if not has_died(namespace, folder) and (folder / PID).exists() == enabled:
         return
-    await shut(namespace)
+    await end(namespace)
     (folder / PID).unlink(missing_ok=True)
-    if wanted:
+    if enabled:
         try:
             open_to_servers(folder)
             for name in (LOG, PID):
-                writable_by_pasta(folder / name)
+                give_to_pasta(folder / name)
             await run_async(as_pasta(folder, command(namespace)))
         except ProcessFailed as failure:
             (folder / PID).unlink(missing_ok=True)
-            log.warning("machines have no way out", network=namespace, error=str(failure))
+            log.warning("machines have no egress", network=namespace, error=str(failure))
 
 
-async def shut(namespace: str) -> None:
-    """Ends what it finds by its arguments: the folder may be gone, and the process lives in the host's namespace."""
+async def end(namespace: str) -> None:
+    """Ends pasta, found by its arguments: the folder may be lost, and the process lives in the host's namespace."""
     for pid in [pid for pid in proc.pids() if _leads_into(pid, namespace)]:
         await asyncio.to_thread(proc.terminate, pid)
 
@@ -82,46 +84,44 @@ def _leads_into(pid: int, namespace: str) -> bool:
     return arguments[:1] == (PROGRAM,) and str(NETNS_DIR / namespace) in arguments
 
 
-PORTS = {"http": 80, "https": 443}
-FRESH = 300.0
-
-
 class Mirrors:
-    """What was found at the last look; nothing before the first."""
+    """The mirrors that the last look-up brought; none before the first."""
 
     def __init__(self) -> None:
-        self._found: tuple[Mirror, ...] = ()
-        self._looked = float("-inf")
-        self._look: asyncio.Task[None] | None = None
+        self._mirrors: tuple[Mirror, ...] = ()
+        self._refreshed = float("-inf")
+        self._task: asyncio.Task[None] | None = None
 
-    def known(self) -> tuple[Mirror, ...]:
+    def current(self) -> tuple[Mirror, ...]:
+        """Returns the mirrors, and looks them up anew in the background where that was long ago."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked > FRESH:
-            self._looked = now
-            self._look = asyncio.create_task(self._refresh(), name="look up mirrors")
-        return self._found
+        if now - self._refreshed > REFRESH:
+            self._refreshed = now
+            self._task = asyncio.create_task(self.refresh(), name="look up mirrors")
+        return self._mirrors
 
     async def close(self) -> None:
-        if self._look:
-            self._look.cancel()
+        if self._task:
+            self._task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._look
+                await self._task
 
-    async def _refresh(self) -> None:
-        """A mirror whose name is not found now keeps the addresses that it had."""
+    async def refresh(self) -> None:
+        """Looks the mirrors up. One whose name is not found now keeps the addresses that it had."""
+        self._refreshed = asyncio.get_running_loop().time()
         try:
             listed = await run_async(LISTED)
         except ProcessFailed as failure:
             log.warning("apt does not say which mirrors it uses", error=str(failure))
             return
-        before = {(mirror.name, mirror.port): mirror for mirror in self._found}
-        found = [await _resolved(name, port) or before.get((name, port)) for name, port in servers(listed.stdout)]
-        self._found = tuple(sorted(mirror for mirror in found if mirror))
+        before = {(mirror.name, mirror.port): mirror for mirror in self._mirrors}
+        current = [await _resolved(name, port) or before.get((name, port)) for name, port in web_servers(listed.stdout)]
+        self._mirrors = tuple(sorted(mirror for mirror in current if mirror))
 
 
-def servers(listed: str) -> Iterable[tuple[str, int]]:
-    """Host and port of each of apt's sites, a URL a line, once; those that are no web server are left out."""
-    sites = [urlsplit(line.split()[0]) for line in listed.splitlines()]
+def web_servers(listed: str) -> Iterable[tuple[str, int]]:
+    """Lists host and port of each of apt's sites once; `listed` begins each line with a URL. Others are left out."""
+    sites = [urlsplit(line.split()[0]) for line in listed.splitlines() if line.strip()]
     return dict.fromkeys(
         (site.hostname, site.port or PORTS[site.scheme]) for site in sites if site.scheme in PORTS and site.hostname
     )

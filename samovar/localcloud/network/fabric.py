@@ -1,4 +1,4 @@
-"""The fabric on this host's kernel: it computes what should be, looks at what is, and makes up the difference."""
+"""The fabric brings this host's kernel in line with networks: it compares what should be with what is."""
 
 from __future__ import annotations
 
@@ -28,68 +28,48 @@ from samovar.localcloud.network.names import INTERFACE, Names, bridge, gateway, 
 from samovar.localcloud.network.nftables import ruleset
 from samovar.localcloud.network.probes import LoopThread, probe
 
-FILE = "footprint.json"
+NO_IPV6 = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
+CARRIER_TIMEOUT = 10.0
+FOOTPRINT = "footprint.json"
+
+
+@dataclass(frozen=True)
+class Desired:
+    """The state that a network should have on the host. A part that is as it was at the last call is not touched."""
+
+    rules: str
+    links: Links
+    public: frozenset[IPv4Address]
+    records: Records
+    has_egress: bool
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """A network's index, and the ports of its machines by machine id."""
+    """A network's index, and the ports of its machines by machine id.
+
+    It is written before either is created, so that the next daemon finds and removes what a network has on the host.
+    """
 
     index: int
     ports: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_footprint(folder: Path) -> Footprint | None:
-    """None for a network that never was on this host, or was removed.
+    """Returns None for a network that never was on this host, or was removed.
 
-    So is one whose file was torn by a power cut of the host, which took the network with it.
+    So it does for a file that was torn by a power cut of the host, which took the network with it.
     """
     try:
-        return Footprint(**json.loads((folder / FILE).read_text()))
+        return Footprint(**json.loads((folder / FOOTPRINT).read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 
 
 def write_footprint(folder: Path, footprint: Footprint) -> None:
-    """Written whole or not at all."""
+    """Replaces the footprint in a network's folder, which is made where there is none."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(folder / FILE, json.dumps(asdict(footprint)))
-
-
-NO_IPV6 = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
-CARRIER = 10.0
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """All that a network should be on the host. A part that is as it was at the last call is not touched."""
-
-    rules: str
-    links: Links
-    public: frozenset[IPv4Address]
-    records: Records
-    has_way_out: bool
-
-
-def _is_on_host(link: str) -> bool:
-    return link in (name for _, name in socket.if_nameindex())
-
-
-async def _carrying(netns: str, ports: Sequence[str]) -> None:
-    """Waits until the bridges forward: a machine that loses its first DHCP packet waits for 4 s."""
-
-    def look() -> bool | Pending:
-        waiting = namespaces.not_running(ports, netns)
-        return Pending(f"{', '.join(waiting)} without a carrier") if waiting else True
-
-    if ports:
-        await wait_for_async(f"ports in {netns}", look, timeout=CARRIER, interval=0.001, ceiling=0.02)
-
-
-def _prepare(ports: Iterable[Port]) -> None:
-    for made in ports:
-        namespaces.write_sysctls(NO_IPV6, made.namespace)
-        namespaces.bring_up(INTERFACE, made.namespace)
+    write_private(folder / FOOTPRINT, json.dumps(asdict(footprint)))
 
 
 class KernelFabric:
@@ -100,48 +80,38 @@ class KernelFabric:
         self._folder = folder
         self._mirrors = mirrors or Mirrors()
         self._probes = LoopThread("probes")
-        self._applied: dict[str, Wanted] = {}
+        self._applied: dict[str, Desired] = {}
         self._cut: set[str] = set()
         self._footprints: dict[str, Footprint] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def apply(self, network: Network) -> None:
-        """After a failure, a power cut or a restart of the daemon the whole network is looked at again."""
+        """Compares the whole network with the host after a failure, a power cut or a restart of the daemon."""
         files = Files(self._folder / network.id)
-        wanted = self._wanted(network, files)
-        dnsmasq.bound(files.log)
+        desired = self._desired(network, files)
+        dnsmasq.truncate_log(files.log)
         async with self._locks[network.id]:
             last = self._applied.pop(network.id, None)
             if network.id in self._cut:
                 self._cut.discard(network.id)
                 last = None
-            if last != wanted or not self._is_served(network, files):
-                await self._bring_in_line(network, wanted, last)
-            self._applied[network.id] = wanted
-
-    def _wanted(self, network: Network, files: Files) -> Wanted:
-        mirrors = self._mirrors.known() if any(nic.egress for nic in network.nics) else ()
-        return Wanted(
-            rules=ruleset(network, mirrors),
-            links=links(network, self._names),
-            public=uplink.public_addresses(network, self._names),
-            records=records(network, files, mirrors),
-            has_way_out=any(mirror.addresses for mirror in mirrors),
-        )
+            if last != desired or not self._is_served(network, files):
+                await self._reconcile(network, desired, last)
+            self._applied[network.id] = desired
 
     async def remove(self, network_id: str) -> None:
         async with self._locks[network_id]:
             self._applied.pop(network_id, None)
-            if left := self._footprint(network_id):
-                await self._wipe(left.index, {self._names.machine(machine) for machine in left.ports})
+            if footprint := self._footprint(network_id):
+                await self._delete(footprint.index, {self._names.machine(machine) for machine in footprint.ports})
                 shutil.rmtree(self._folder / network_id)
                 del self._footprints[network_id]
 
     async def unplug(self, network_id: str, machine_id: str) -> None:
         """Waits for no other call. The next `apply` makes the machine's interface anew, or none without power."""
-        known = self._footprint(network_id)
-        if known and machine_id in known.ports:
-            await iproute.take_down(self._names.network(known.index), known.ports[machine_id])
+        footprint = self._footprint(network_id)
+        if footprint and machine_id in footprint.ports:
+            await iproute.take_down(self._names.network(footprint.index), footprint.ports[machine_id])
             self._cut.add(network_id)
 
     async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
@@ -164,99 +134,135 @@ class KernelFabric:
         await self._mirrors.close()
         for folder in self._folder.glob("*/"):
             await self.remove(folder.name)
-        for index in self._left_behind():
-            await self._wipe(index, set())
+        for index in self._leftover_indices():
+            await self._delete(index, set())
         await iproute.batch("ip", [f"netns del {name}" for name in namespaces.existing(self._names.prefix)])
 
-    def _is_served(self, network: Network, files: Files) -> bool:
-        """Whether the processes are there that the network had."""
-        return bool(dnsmasq.serving(files)) and not egress.has_died(self._names.network(network.index), files.folder)
+    def _desired(self, network: Network, files: Files) -> Desired:
+        mirrors = self._mirrors.current() if any(nic.egress for nic in network.nics) else ()
+        return Desired(
+            rules=ruleset(network, mirrors),
+            links=links(network, self._names),
+            public=uplink.public_addresses(network, self._names),
+            records=records(network, files, mirrors),
+            has_egress=any(mirror.addresses for mirror in mirrors),
+        )
 
-    def _left_behind(self) -> set[int]:
-        """Indices of networks that are on the host, whether or not they were written down."""
+    def _is_served(self, network: Network, files: Files) -> bool:
+        """Returns whether the processes run that the network had."""
+        has_egress = not egress.has_died(self._names.network(network.index), files.folder)
+        return bool(dnsmasq.serving_pid(files)) and has_egress
+
+    def _leftover_indices(self) -> set[int]:
+        """Returns the indices of networks that are on the host, whether or not they have a footprint."""
         by_netns = (name.removeprefix(self._names.prefix) for name in namespaces.existing(self._names.prefix))
         by_link = (name.removeprefix(self._names.host_link_prefix) for _, name in socket.if_nameindex())
         return {int(index) for index in (*by_netns, *by_link) if index.isdigit()}
 
     def _footprint(self, network_id: str) -> Footprint | None:
-        if network_id not in self._footprints and (known := read_footprint(self._folder / network_id)):
-            self._footprints[network_id] = known
+        if network_id not in self._footprints and (footprint := read_footprint(self._folder / network_id)):
+            self._footprints[network_id] = footprint
         return self._footprints.get(network_id)
 
-    def _remember(self, network_id: str, now: Footprint) -> None:
-        if self._footprint(network_id) != now:
-            write_footprint(self._folder / network_id, now)
-            self._footprints[network_id] = now
+    def _remember(self, network_id: str, footprint: Footprint) -> None:
+        if self._footprint(network_id) != footprint:
+            write_footprint(self._folder / network_id, footprint)
+            self._footprints[network_id] = footprint
 
     def _netns(self, network_id: str) -> str:
-        known = self._footprint(network_id)
-        if known is None:
+        footprint = self._footprint(network_id)
+        if footprint is None:
             raise HostError(f"network {network_id} is not on this host")
-        return self._names.network(known.index)
+        return self._names.network(footprint.index)
 
-    async def _bring_in_line(self, network: Network, wanted: Wanted, last: Wanted | None) -> None:
-        """Rules come first: what a machine may do is settled before it has a cable."""
-        before = self._footprint(network.id)
+    async def _reconcile(self, network: Network, desired: Desired, last: Desired | None) -> None:
+        """Loads the rules before it connects a machine: what that one may do holds from its first packet."""
+        index, before = network.index, self._footprint(network.id)
         ports = {nic.machine_id: port(nic) for nic in network.nics}
-        known = {**(before.ports if before else {}), **ports}
-        self._remember(network.id, Footprint(network.index, known))
+        all_ports = {**(before.ports if before else {}), **ports}
+        self._remember(network.id, Footprint(index, all_ports))
         if last is None:
-            await self._lay(network.index)
-        if last is None or last.rules != wanted.rules:
-            await iproute.load_rules(wanted.rules, self._names.network(network.index))
-        if last is None or last.links != wanted.links:
-            await self._connect(network.index, wanted.links, {self._names.machine(machine) for machine in known})
-        if last is None or last.public != wanted.public:
-            await self._publish(network.index, wanted.public)
+            await self._create(index)
+        if last is None or last.rules != desired.rules:
+            await iproute.load_rules(desired.rules, self._names.network(index))
+        if last is None or last.links != desired.links:
+            await self._connect(index, desired.links, {self._names.machine(machine) for machine in all_ports})
+        if last is None or last.public != desired.public:
+            await self._publish(index, desired.public)
         folder = self._folder / network.id
-        await egress.bring_in_line(self._names.network(network.index), folder, wanted=wanted.has_way_out)
-        await self._serve(network, wanted.records, again=last is None)
-        self._remember(network.id, Footprint(network.index, ports))
+        await egress.reconcile(self._names.network(index), folder, enabled=desired.has_egress)
+        await self._serve(network, desired.records, reload=last is None)
+        self._remember(network.id, Footprint(index, ports))
 
-    async def _lay(self, index: int) -> None:
-        """The network's namespace, and its cable to the host."""
-        netns, host_link = self._names.network(index), self._names.host_link(index)
-        if not namespaces.is_whole(netns):
-            await self._wipe(index, set())
+    async def _create(self, index: int) -> None:
+        """Creates the network's namespace, and its uplink to the host."""
+        netns, host_link, macs = (
+            self._names.network(index),
+            self._names.host_link(index),
+            self._names.uplink_macs(index),
+        )
+        if not namespaces.is_mounted(netns):
+            await self._delete(index, set())
             await iproute.batch("ip", [f"netns add {netns}"])
         if not _is_on_host(host_link):
-            await iproute.batch("ip", [uplink.lay(netns, host_link, self._names.uplink_macs(index))])
+            await iproute.batch("ip", [uplink.creation(netns, host_link, macs)])
         namespaces.write_sysctls(uplink.host_sysctls(host_link))
-        await iproute.batch("ip", uplink.inside(self._names.uplink_macs(index)), netns)
+        await iproute.batch("ip", uplink.inside_network(macs), netns)
 
-    async def _connect(self, index: int, wanted: Links, machines: set[str]) -> None:
+    async def _connect(self, index: int, desired: Links, machines: set[str]) -> None:
         netns = self._names.network(index)
-        seen = await iproute.look(netns, namespaces.existing(self._names.prefix) & machines)
-        await iproute.batch("ip", changes(wanted, seen), netns)
-        namespaces.write_sysctls(sysctls(wanted), netns)
-        new = missing(wanted, seen)
+        current = await iproute.current_links(netns, namespaces.existing(self._names.prefix) & machines)
+        await iproute.batch("ip", changes(desired, current), netns)
+        namespaces.write_sysctls(sysctls(desired), netns)
+        new = missing(desired, current)
         await asyncio.to_thread(_prepare, new)
         await iproute.batch("ip", raising(new), netns)
-        await _carrying(netns, [made.name for made in new])
-        await iproute.batch("bridge", forwarding(wanted), netns)
+        await _wait_for_carrier(netns, [each.name for each in new])
+        await iproute.batch("bridge", forwarding(desired), netns)
 
     async def _publish(self, index: int, public: frozenset[IPv4Address]) -> None:
         host_link = self._names.host_link(index)
-        lines = uplink.on_host(host_link, self._names.uplink_macs(index), public, await iproute.routed(host_link))
-        await iproute.batch("ip", lines)
+        routed = await iproute.routed(host_link)
+        await iproute.batch("ip", uplink.on_host(host_link, self._names.uplink_macs(index), public, routed))
 
-    async def _serve(self, network: Network, wanted: Records, *, again: bool) -> None:
+    async def _serve(self, network: Network, desired: Records, *, reload: bool) -> None:
         files = Files(self._folder / network.id)
         address = name_server(network.subnets[0]) if network.subnets else None
-        await dnsmasq.serve(self._names.network(network.index), files, wanted, address, again=again)
+        await dnsmasq.serve(self._names.network(network.index), files, desired, address, reload=reload)
         leases = files.leases.read_text() if files.leases.exists() else ""
         for lease, subnet in product(stale(leases, network), network.subnets):
             if lease.address in subnet.cidr:
                 packet = release(lease, gateway(subnet))
-                dnsmasq.tell(self._netns(network.id), bridge(subnet), gateway(subnet), packet)
+                dnsmasq.send_dhcp(self._netns(network.id), bridge(subnet), gateway(subnet), packet)
 
-    async def _wipe(self, index: int, machines: set[str]) -> None:
+    async def _delete(self, index: int, machines: set[str]) -> None:
         netns, host_link = self._names.network(index), self._names.host_link(index)
-        there = namespaces.existing(self._names.prefix)
-        await egress.shut(netns)
-        if netns in there:
-            for pid in dnsmasq.among(namespaces.processes_in(netns)):
+        existing = namespaces.existing(self._names.prefix)
+        await egress.end(netns)
+        if netns in existing:
+            for pid in dnsmasq.running_in(netns):
                 await asyncio.to_thread(proc.terminate, pid)
         if _is_on_host(host_link):
             await iproute.batch("ip", [f"link del {host_link}"])
-        await iproute.batch("ip", [f"netns del {name}" for name in sorted(there & {netns, *machines})])
+        await iproute.batch("ip", [f"netns del {name}" for name in sorted(existing & {netns, *machines})])
+
+
+def _is_on_host(link: str) -> bool:
+    return link in (name for _, name in socket.if_nameindex())
+
+
+def _prepare(ports: Iterable[Port]) -> None:
+    for each in ports:
+        namespaces.write_sysctls(NO_IPV6, each.namespace)
+        namespaces.bring_up(INTERFACE, each.namespace)
+
+
+async def _wait_for_carrier(netns: str, ports: Sequence[str]) -> None:
+    """Waits until the bridges forward: a machine that loses its first DHCP packet waits for 4 s."""
+
+    def carrier() -> bool | Pending:
+        waiting = namespaces.not_running(ports, netns)
+        return Pending(f"{', '.join(waiting)} without a carrier") if waiting else True
+
+    if ports:
+        await wait_for_async(f"ports in {netns}", carrier, timeout=CARRIER_TIMEOUT, interval=0.001, ceiling=0.02)

@@ -1,4 +1,4 @@
-"""Health checks of balancers and instance groups: a pure state machine, and the probes that feed it.
+"""Health checks of balancers and instance groups: a pure state machine, and the prober that feeds it.
 
 HTTP passes on status 200 alone, and a state changes after as many results in a row as its threshold says, as in
 Yandex Cloud. Probes come from HEALTH_CHECKS, an address of the network itself.
@@ -22,7 +22,7 @@ log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class Status(StrEnum):
-    """What a check says of a target."""
+    """The health of a target, as the API names it."""
 
     INITIAL = "initial"
     HEALTHY = "healthy"
@@ -31,7 +31,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """How a target is checked, in seconds and results in a row. `path` is what is asked over HTTP, None for TCP."""
+    """A check of a target: seconds, and results in a row. `path` is requested over HTTP; None is a check over TCP."""
 
     name: str
     interval: float
@@ -44,13 +44,13 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class Result:
-    """One probe's. `seen` says what came back, for people; `answered`, whether HTTP did, be it an error.
+    """The result of one probe. `detail` is for people; `answered` is true where HTTP answered, be it an error.
 
-    `passed` is None where this host could not ask: that says nothing about the target.
+    `passed` is None where this host could not probe: that says nothing about the target.
     """
 
     passed: bool | None
-    seen: str
+    detail: str
     answered: bool = False
 
 
@@ -60,13 +60,13 @@ class Health:
 
     status: Status = Status.INITIAL
     streak: int = 0
-    seen: str = "not asked yet"
+    detail: str = "not probed yet"
     answered: bool = False
 
     def after(self, result: Result, check: HealthCheck) -> Health:
-        """The health once `result` is in; what is no result of the target's changes only what was seen."""
+        """Returns the health after one more result; one without a verdict changes the detail alone."""
         if result.passed is None:
-            return replace(self, seen=result.seen)
+            return replace(self, detail=result.detail)
         step = 1 if result.passed else -1
         streak = self.streak + step if self.streak * step > 0 else step
         status = self.status
@@ -74,12 +74,12 @@ class Health:
             status = Status.HEALTHY
         elif -streak >= check.unhealthy_threshold:
             status = Status.UNHEALTHY
-        return Health(status=status, streak=streak, seen=result.seen, answered=result.answered)
+        return Health(status=status, streak=streak, detail=result.detail, answered=result.answered)
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is probed: an address in a network, and how."""
+    """An address in a network that is probed, and how."""
 
     network_id: str
     address: IPv4Address
@@ -87,21 +87,21 @@ class Target:
 
 
 Key = TypeVar("Key", bound=Hashable)
-Ask = Callable[[Target], Awaitable[Result]]
+Probe = Callable[[Target], Awaitable[Result]]
 """`Fabric.probe`."""
 
 
 class Prober(Generic[Key]):
     """Probes a set of targets, each in a task of its own, and calls `on_change` when one's status changes."""
 
-    def __init__(self, ask: Ask, on_change: Callable[[Key, Health], None]) -> None:
-        self._ask = ask
+    def __init__(self, probe: Probe, on_change: Callable[[Key, Health], None]) -> None:
+        self._probe = probe
         self._on_change = on_change
         self._watches: dict[Key, tuple[Target, asyncio.Task[None]]] = {}
         self._healths: dict[Key, Health] = {}
 
     def set_targets(self, targets: Mapping[Key, Target], *, healthy: Collection[Key] = ()) -> None:
-        """From now on these are probed, at once if they are new or differ, and start INITIAL.
+        """Probes these targets from now on, at once those that are new or differ, which start INITIAL.
 
         Those of them that are known to be `healthy` start so: what an earlier run of the daemon found still stands.
         """
@@ -115,11 +115,11 @@ class Prober(Generic[Key]):
                 self._watches[key] = target, asyncio.create_task(self._watch(key, target), name=f"probe {key}")
 
     def health(self, key: Key) -> Health:
-        """INITIAL for a target that is not probed."""
+        """Returns a target's health, INITIAL for one that is not probed."""
         return self._healths.get(key, Health())
 
     def healths(self) -> Iterable[tuple[Key, Health]]:
-        """Of all that are probed."""
+        """Returns the health of each target that is probed."""
         return self._healths.items()
 
     async def close(self) -> None:
@@ -131,22 +131,22 @@ class Prober(Generic[Key]):
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
-            result = await self._asked(key, target)
+            result = await self._result(key, target)
             before = self._healths[key]
             self._healths[key] = before.after(result, target.check)
             if self._healths[key].status is not before.status:
-                self._tell(key)
+                self._notify(key)
             await asyncio.sleep(began + target.check.interval - clock())
 
-    async def _asked(self, key: Key, target: Target) -> Result:
+    async def _result(self, key: Key, target: Target) -> Result:
         try:
-            return await self._ask(target)
+            return await self._probe(target)
         except Exception as error:
             log.exception("a probe failed", target=key)
-            return Result(passed=None, seen=f"not asked: {error!r}")
+            return Result(passed=None, detail=f"not probed: {error!r}")
 
-    def _tell(self, key: Key) -> None:
+    def _notify(self, key: Key) -> None:
         try:
             self._on_change(key, self._healths[key])
         except Exception:
-            log.exception("what is told about a target's health failed", target=key)
+            log.exception("the reaction to a change of health failed", target=key)

@@ -1,4 +1,4 @@
-"""The shell around `ip`, `bridge`, `nft` and `conntrack`: a call is one process, in a network namespace or on the host.
+"""Runs `ip`, `bridge`, `nft` and `conntrack`: a call is one process, in a network namespace or on the host.
 
 nsenter and not `ip netns exec`, which mounts /sys anew.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from samovar.core.errors import ProcessFailed
 from samovar.core.process import run_async
-from samovar.localcloud.network.links import Link, Seen
+from samovar.localcloud.network.links import CurrentLinks, Link
 from samovar.localcloud.network.names import NETNS_DIR, PUBLIC
 
 
@@ -27,12 +27,12 @@ async def load_rules(text: str, namespace: str) -> None:
     await run_async((*_enter(namespace), "nft", "-f", "-"), stdin=text)
 
 
-async def look(namespace: str, machines: frozenset[str]) -> Seen:
-    """What the network's namespace holds now; `machines` are the namespaces of its machines that exist."""
+async def current_links(namespace: str, machines: frozenset[str]) -> CurrentLinks:
+    """Reads the links of a network's namespace; `machines` are the namespaces of its machines that exist."""
     argv = (*_enter(namespace), "ip", "-j", "-batch", "-")
     shown = _documents((await run_async(argv, stdin="address show\nneigh show nud permanent\n")).stdout)
     interfaces, neighbours = next(shown), next(shown)
-    return Seen(
+    return CurrentLinks(
         links={interface["ifname"]: _link(interface) for interface in interfaces},
         neighbours=frozenset((entry["dev"], entry["dst"]) for entry in neighbours),
         namespaces=machines,
@@ -40,13 +40,13 @@ async def look(namespace: str, machines: frozenset[str]) -> Seen:
 
 
 async def routed(host_link: str) -> frozenset[IPv4Address]:
-    """The public addresses whose route on the host leads into this link."""
+    """Returns the public addresses whose route on the host leads into this link."""
     answer = await run_async(("ip", "-j", "route", "show", "table", "local", "dev", host_link))
     return frozenset(IPv4Address(route["dst"]) for route in json.loads(answer.stdout or "[]"))
 
 
 async def routed_into(link_prefix: str) -> frozenset[IPv4Address]:
-    """The public addresses whose route on the host leads into any link of such a name. The first route counts."""
+    """Returns the public addresses that the host routes into a link of such a name. The first route counts."""
     answer = await run_async(("ip", "-j", "-4", "route", "show", "table", "local", "root", str(PUBLIC)))
     links: dict[str, str] = {}
     for route in json.loads(answer.stdout or "[]"):
@@ -86,7 +86,7 @@ def _link(interface: dict[str, Any]) -> Link:
 
 
 def _documents(text: str) -> Iterator[Any]:
-    """The JSON values that stand one after the other in `text`."""
+    """Yields the JSON values that stand one after the other in `text`."""
     decoder, rest = json.JSONDecoder(), text.lstrip()
     while rest:
         value, end = decoder.raw_decode(rest)

@@ -1,4 +1,4 @@
-"""What links, addresses and neighbours a network should have, and the `ip` commands that lead there. Pure."""
+"""Computes the links, addresses and neighbours of a network, and the `ip` commands that lead to them. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Links:
-    """The inside of a network: what `ip` should show there. Machines without power have neither port nor namespace."""
+    """The links that `ip` should show inside a network. Machines without power have neither port nor namespace."""
 
     bridges: tuple[Bridge, ...]
     ports: tuple[Port, ...]
@@ -53,15 +53,15 @@ class Links:
 
 @dataclass(frozen=True)
 class Link:
-    """An interface as it is."""
+    """An interface as the kernel has it now."""
 
     up: bool
     addresses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is there now: the network's interfaces, its permanent neighbours, and namespaces of machines it may have."""
+class CurrentLinks:
+    """The interfaces and permanent neighbours that a network has now, and those namespaces of machines that exist."""
 
     links: Mapping[str, Link] = field(default_factory=dict)
     neighbours: frozenset[Neighbour] = frozenset()
@@ -69,7 +69,7 @@ class Seen:
 
 
 def links(network: Network, names: Names) -> Links:
-    """What `network` comes to as links."""
+    """Returns the links that a network should have."""
     bridges = {subnet.id: bridge(subnet) for subnet in network.subnets}
     return Links(
         bridges=tuple(
@@ -89,51 +89,56 @@ def links(network: Network, names: Names) -> Links:
     )
 
 
-def changes(wanted: Links, seen: Seen) -> tuple[str, ...]:
-    """Lines for `ip -batch` inside the network's namespace; new ports stay down. What is there may be set again."""
-    return (*_removals(wanted, seen), *_bridges(wanted, seen), *_ports(missing(wanted, seen)), *_neighbours(wanted))
+def changes(desired: Links, current: CurrentLinks) -> tuple[str, ...]:
+    """Returns lines for `ip -batch` inside the network's namespace. New ports stay down; a line may set what holds."""
+    return (
+        *_removals(desired, current),
+        *_bridges(desired, current),
+        *_ports(missing(desired, current)),
+        *_neighbours(desired),
+    )
 
 
-def missing(wanted: Links, seen: Seen) -> tuple[Port, ...]:
-    """Ports to make. One that is down lost its power: it is made anew, for a power cut leaves nothing of a machine."""
-    return tuple(port for port in wanted.ports if not _whole(port, seen))
+def missing(desired: Links, current: CurrentLinks) -> tuple[Port, ...]:
+    """Returns the ports to create. One that is down lost its power and is created anew: a power cut leaves nothing."""
+    return tuple(port for port in desired.ports if not _is_complete(port, current))
 
 
 def raising(ports: Iterable[Port]) -> tuple[str, ...]:
-    """Lines for `ip -batch` that put ports to work, once both of their ends are made: a port that is up is whole."""
+    """Returns lines for `ip -batch` that set ports up, once both of their ends exist: a port that is up is complete."""
     return tuple(f"link set {port.name} up" for port in ports)
 
 
-def forwarding(wanted: Links) -> tuple[str, ...]:
-    """Lines for `bridge -batch`: the bridges learn nothing by themselves, so no machine can pass for another.
+def forwarding(desired: Links) -> tuple[str, ...]:
+    """Returns lines for `bridge -batch`: the bridges learn nothing by themselves, so no machine can pass for another.
 
     A port takes nothing from its machine before it has its line here, for it is locked.
     """
-    return tuple(f"fdb replace {port.mac} dev {port.name} master static" for port in wanted.ports)
+    return tuple(f"fdb replace {port.mac} dev {port.name} master static" for port in desired.ports)
 
 
-def _whole(port: Port, seen: Seen) -> bool:
-    return port.name in seen.links and seen.links[port.name].up and port.namespace in seen.namespaces
+def _is_complete(port: Port, current: CurrentLinks) -> bool:
+    return port.name in current.links and current.links[port.name].up and port.namespace in current.namespaces
 
 
-def _removals(wanted: Links, seen: Seen) -> Iterator[str]:
+def _removals(desired: Links, current: CurrentLinks) -> Iterator[str]:
     """Ports go before namespaces: a namespace gives the names of its links free only some time after its end."""
-    whole = {port.name: port.namespace for port in wanted.ports if _whole(port, seen)}
-    keep = {*whole, *(bridge.name for bridge in wanted.bridges)}
-    ours = (name for name in seen.links if name.startswith((PORTS, BRIDGES)))
+    complete = {port.name: port.namespace for port in desired.ports if _is_complete(port, current)}
+    keep = {*complete, *(bridge.name for bridge in desired.bridges)}
+    ours = (name for name in current.links if name.startswith((PORTS, BRIDGES)))
     yield from (f"link del {name}" for name in sorted(ours, reverse=True) if name not in keep)
-    yield from (f"netns del {name}" for name in sorted(seen.namespaces - set(whole.values())))
-    lost = {bridge for bridge, _ in seen.neighbours} & {bridge.name for bridge in wanted.bridges}
+    yield from (f"netns del {name}" for name in sorted(current.namespaces - set(complete.values())))
+    lost = {bridge for bridge, _ in current.neighbours} & {bridge.name for bridge in desired.bridges}
     yield from (
         f"neigh del {address} dev {bridge}"
-        for bridge, address in sorted(seen.neighbours - wanted.neighbours.keys())
+        for bridge, address in sorted(current.neighbours - desired.neighbours.keys())
         if bridge in lost
     )
 
 
-def _bridges(wanted: Links, seen: Seen) -> Iterator[str]:
-    for want in wanted.bridges:
-        now = seen.links.get(want.name)
+def _bridges(desired: Links, current: CurrentLinks) -> Iterator[str]:
+    for want in desired.bridges:
+        now = current.links.get(want.name)
         if now is None:
             yield f"link add {want.name} address {want.mac} type bridge forward_delay 0 mcast_snooping 0"
         else:
@@ -147,20 +152,20 @@ def _ports(ports: tuple[Port, ...]) -> Iterator[str]:
 
     A locked port takes packets from its machine's MAC alone, as `forwarding` knows it.
     """
-    for made in ports:
-        yield f"netns add {made.namespace}"
-        yield f"link add {made.name} type veth peer name {INTERFACE} address {made.mac} netns {made.namespace}"
-        yield f"link set {made.name} master {made.bridge}"
-        yield f"link set {made.name} type bridge_slave isolated on learning off flood off locked on"
+    for each in ports:
+        yield f"netns add {each.namespace}"
+        yield f"link add {each.name} type veth peer name {INTERFACE} address {each.mac} netns {each.namespace}"
+        yield f"link set {each.name} master {each.bridge}"
+        yield f"link set {each.name} type bridge_slave isolated on learning off flood off locked on"
 
 
-def _neighbours(wanted: Links) -> Iterator[str]:
-    for (device, address), mac in wanted.neighbours.items():
+def _neighbours(desired: Links) -> Iterator[str]:
+    for (device, address), mac in desired.neighbours.items():
         yield f"neigh replace {address} lladdr {mac} dev {device} nud permanent"
 
 
-def sysctls(wanted: Links) -> Mapping[str, str]:
-    """Settings below /proc/sys/net inside the network.
+def sysctls(desired: Links) -> Mapping[str, str]:
+    """Returns the settings below /proc/sys/net inside the network.
 
     `proxy_delay` 0: first connects take 0.6 ms instead of up to 0.8 s. `route_localnet`: replies to the host's
     clients come in by the bridges. Connection tracking forgets ended flows sooner than in 2 minutes, or 2000
@@ -176,7 +181,7 @@ def sysctls(wanted: Links) -> Mapping[str, str]:
     for scope in ("all", "default"):
         settings |= {f"ipv4/conf/{scope}/send_redirects": "0", f"ipv4/conf/{scope}/rp_filter": "0"}
         settings |= {f"ipv6/conf/{scope}/disable_ipv6": "1"}
-    for made in wanted.bridges:
-        settings |= {f"ipv4/conf/{made.name}/{key}": "1" for key in ("proxy_arp_pvlan", "route_localnet")}
-        settings |= {f"ipv4/conf/{made.name}/send_redirects": "0", f"ipv4/neigh/{made.name}/proxy_delay": "0"}
+    for each in desired.bridges:
+        settings |= {f"ipv4/conf/{each.name}/{key}": "1" for key in ("proxy_arp_pvlan", "route_localnet")}
+        settings |= {f"ipv4/conf/{each.name}/send_redirects": "0", f"ipv4/neigh/{each.name}/proxy_delay": "0"}
     return settings

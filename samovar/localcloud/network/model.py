@@ -1,4 +1,4 @@
-"""What the rest of the local cloud says to the fabric: whole networks as values; the kernel is brought in line."""
+"""Networks are values: the rest of the local cloud hands whole ones to the fabric, which brings the kernel in line."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Mirror:
 
 
 class Direction(StrEnum):
-    """Whether a rule is of what comes to a machine, or of what goes from it."""
+    """The direction of the packets that a rule is about, as the machine has it."""
 
     INGRESS = "ingress"
     EGRESS = "egress"
@@ -90,9 +90,10 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """What a security group lets through, from or to `peers`. `protocol` is its IP number, `ports` the first and last.
+    """A rule of a security group lets packets through, from or to `peers`.
 
-    None is any. Groups and predefined targets are named by the addresses that they come to.
+    `protocol` is its IP number, `ports` the first and last; None is any. Groups and predefined targets are
+    given by their addresses.
     """
 
     direction: Direction
@@ -128,25 +129,25 @@ class Fabric(Protocol):
         """Makes what is missing, changes what differs, removes what is no longer there; rules in one transaction."""
 
     async def remove(self, network_id: str) -> None:
-        """Leaves nothing of the network on the host."""
+        """Removes everything of the network from the host."""
 
     async def unplug(self, network_id: str, machine_id: str) -> None:
         """Takes the machine's port down at once, as a power cut does, before anything answers for it."""
 
     async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
-        """Ends what connection tracking still sends to a target that left a balancer."""
+        """Ends the flows that connection tracking still sends to a target that left a balancer."""
 
     def netns_of(self, machine_id: str) -> str:
-        """The name of the network namespace that holds the machine's eth0."""
+        """Returns the name of the network namespace that holds the machine's eth0."""
 
     def socket_in(self, network_id: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-        """A socket of the network's own namespace, not bound, not blocking: how the daemon listens and probes there."""
+        """Returns a socket of the network's own namespace, not bound, not blocking, to listen and to probe by."""
 
     async def probe(self, target: Target) -> Result:
-        """One probe of a health check, from the network's own address for that; over within the check's timeout."""
+        """Probes a target once, from the network's own address for health checks, within the check's timeout."""
 
     async def routed(self) -> frozenset[IPv4Address] | None:
-        """The public addresses that the host sends to these networks, whoever else wanted them; None without a host."""
+        """Returns the public addresses that the host routes to these networks; None where there is no host."""
 
     async def close(self) -> None:
         """Removes every network that is left, of an earlier run of the daemon too."""

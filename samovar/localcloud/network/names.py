@@ -29,8 +29,8 @@ UPLINK_GATEWAY = IPv4Address("198.18.235.1")
 
 UPLINK = "pub0"
 """A network's end of the cable to the host."""
-WAY_OUT = "out0"
-"""A network's interface to the world."""
+EGRESS_LINK = "out0"
+"""A network's interface to the package mirrors."""
 INTERFACE = "eth0"
 """A machine's end of its cable."""
 BRIDGES = "br"
@@ -41,7 +41,7 @@ INTERFACE_NAME = 15
 
 @dataclass(frozen=True)
 class Names:
-    """The names of cloud `number` (1-254), which no other cloud on the host uses."""
+    """The names of cloud `number` (1-254); no other cloud on the host uses them."""
 
     number: int
 
@@ -67,31 +67,31 @@ class Names:
         return f"{self.host_link_prefix}{index}"
 
     def uplink_macs(self, index: int) -> tuple[str, str]:
-        """The host's end and the network's. Fixed, for udev gives links without a MAC of their own another one."""
+        """Returns the MACs of the host's end and of the network's; udev would replace one that is not set."""
         return f"0e:42:{self.number:02x}:{index:02x}:00:01", f"0e:42:{self.number:02x}:{index:02x}:00:02"
 
 
 def bridge(subnet: Subnet) -> str:
-    """The name of a subnet's bridge."""
+    """Returns the name of a subnet's bridge."""
     return f"{BRIDGES}{subnet.index}"
 
 
 def bridge_mac(subnet: Subnet) -> str:
-    """Fixed, or it changes with the ports that come and go."""
+    """Returns the bridge's MAC, which would change with its ports if it were not set."""
     return f"0e:42:00:00:01:{subnet.index:02x}"
 
 
 def gateway(subnet: Subnet) -> IPv4Address:
-    """The first address of a subnet, as in Yandex Cloud."""
+    """Returns the first address of a subnet, as in Yandex Cloud."""
     return subnet.cidr.network_address + 1
 
 
 def name_server(subnet: Subnet) -> IPv4Address:
-    """The second address of a subnet, as in Yandex Cloud."""
+    """Returns the second address of a subnet, as in Yandex Cloud."""
     return subnet.cidr.network_address + 2
 
 
 def port(nic: Nic) -> str:
-    """A machine's port on its bridge. What cannot be changed on a port is in its name: another MAC is another port."""
+    """Returns the name of a machine's port on its bridge, made of all that cannot be changed on a port."""
     digest = blake2s(f"{nic.machine_id} {nic.subnet_id} {nic.mac}".encode()).hexdigest()
     return f"{PORTS}{digest}"[:INTERFACE_NAME]

@@ -1,4 +1,4 @@
-"""The gateway to network namespaces for what no program does as well: sockets and settings in one of them.
+"""Network namespaces: opens sockets, writes settings and reads flags inside one of them.
 
 setns changes the calling thread alone, so each visit is a thread of its own that ends where it went.
 """
@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def inside(namespace: str, visit: Callable[[], T]) -> T:
-    """Returns what `visit` returns, called in the network namespace of that name. For what takes microseconds."""
+    """Calls `visit` in the network namespace of that name and returns its result. It must take microseconds only."""
     outcome: Future[T] = Future()
 
     def go() -> None:
@@ -64,14 +64,14 @@ def _enter(namespace: str) -> None:
 
 
 def open_socket(namespace: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-    """A socket that lives in the namespace, whoever uses it; not blocking."""
-    made = inside(namespace, partial(socket.socket, family, kind))
-    made.setblocking(False)  # noqa: FBT003 - its only argument
-    return made
+    """Returns a socket that lives in the namespace, from whichever thread it is used; not blocking."""
+    opened = inside(namespace, partial(socket.socket, family, kind))
+    opened.setblocking(False)  # noqa: FBT003 - its only argument
+    return opened
 
 
 def write_sysctls(settings: Mapping[str, str], namespace: str | None = None) -> None:
-    """Writes settings below /proc/sys/net, of our own namespace or another. What the kernel lacks is passed over."""
+    """Writes settings below /proc/sys/net, of our own namespace or another. Those that the kernel lacks are skipped."""
 
     def write() -> None:
         for key, value in settings.items():
@@ -88,22 +88,22 @@ def write_sysctls(settings: Mapping[str, str], namespace: str | None = None) -> 
 def bring_up(interface: str, namespace: str) -> None:
     """Sets an interface up."""
 
-    def go() -> None:
+    def set_flag() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
             request = struct.pack(INTERFACE_REQUEST, interface.encode(), _flags(control, interface) | IFF_UP)
             fcntl.ioctl(control, SIOCSIFFLAGS, request)
 
-    inside(namespace, go)
+    inside(namespace, set_flag)
 
 
 def not_running(interfaces: Iterable[str], namespace: str) -> tuple[str, ...]:
-    """Those that do not carry packets: not up, or their peer is not, or the kernel has not acted on it yet."""
+    """Returns the interfaces that carry no packets: they are not up, or their peer is not, or not yet."""
 
-    def look() -> tuple[str, ...]:
+    def read_flags() -> tuple[str, ...]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
             return tuple(name for name in interfaces if not _flags(control, name) & IFF_RUNNING)
 
-    return inside(namespace, look)
+    return inside(namespace, read_flags)
 
 
 def _flags(control: socket.socket, interface: str) -> int:
@@ -113,23 +113,23 @@ def _flags(control: socket.socket, interface: str) -> int:
 
 
 def existing(prefix: str) -> frozenset[str]:
-    """The names of network namespaces that begin so."""
+    """Returns the names of the network namespaces that begin with the prefix."""
     return frozenset(path.name for path in NETNS_DIR.glob(f"{prefix}*"))
 
 
-def is_whole(namespace: str) -> bool:
-    """False for a mere file of that name: what is left when `ip netns` was cut short between its two steps."""
+def is_mounted(namespace: str) -> bool:
+    """Returns False for a mere file of that name, which is left when `ip netns` was killed between its two steps."""
     path = NETNS_DIR / namespace
     return path.exists() and path.stat().st_dev != NETNS_DIR.stat().st_dev
 
 
 def processes_in(namespace: str) -> frozenset[int]:
-    """The pids of what runs in the namespace."""
+    """Returns the numbers of the processes in the namespace."""
     return frozenset(pid for pid in proc.pids() if lives_in(pid, namespace))
 
 
 def lives_in(pid: int, namespace: str) -> bool:
-    """Whether the process is there, and in that namespace."""
+    """Returns whether the process exists and is in that namespace."""
     try:
         return (NETNS_DIR / namespace).samefile(f"/proc/{pid}/ns/net")
     except OSError:

@@ -1,7 +1,15 @@
-"""A network's nftables ruleset as text: what machines may say, public addresses, balancers. It is swapped whole.
+"""Renders a network's nftables ruleset: what machines may send, public addresses, balancers, security groups.
 
 What cannot be delivered is dropped, never refused, as in a VPC: a machine without power is silent, and so is the
-world for a machine that has no way out.
+internet for a machine that has no egress.
+
+Balancers spread connections by a hash of the client's address and port, and the client's address stays as it is. What
+Yandex Cloud does with connections to a balancer without a healthy target is not documented: here they are dropped.
+
+Security groups let each packet that opens a flow through by a rule, or drop it. What leaves a machine is judged by its
+destination, before a balancer's address becomes a target's; what arrives, by its source, as balancers leave the
+client's address alone. Clients on the host are of the internet: 0.0.0.0/0 means them, and no narrower range does. Rules
+that change let open flows go on, as connection tracking knows them.
 """
 
 from __future__ import annotations
@@ -16,39 +24,42 @@ from samovar.localcloud.network.names import (
     API_PORT,
     BRIDGES,
     CLIENTS,
+    EGRESS_LINK,
     HEALTH_CHECKS,
     METADATA,
     UPLINK,
-    WAY_OUT,
     gateway,
     name_server,
 )
 
 TABLE = "samovar"
+FROM_MACHINES, TO_MACHINES = f'iifname "{BRIDGES}*"', f'oifname "{BRIDGES}*"'
+ESTABLISHED = "ct state established,related accept"
 CLIENT_ADDRESS = "@th,288,48"
 """The six bytes of chaddr: 28 bytes into the DHCP packet, which follows 8 bytes of UDP."""
+ANYWHERE = IPv4Network("0.0.0.0/0")
 
 
 def ruleset(network: Network, mirrors: Collection[Mirror] = ()) -> str:
-    """The input of `nft -f`: one transaction that replaces the table. Flows that are tracked keep their target."""
+    """Returns the input of `nft -f`: one transaction that replaces the table. Tracked flows keep their target."""
     chains = (
-        chain("arriving", arriving(network)),
-        chain("dhcp", _dhcp(network)),
-        chain("guard", _guard(network), "filter hook prerouting priority raw"),
-        chain("own", own(network.forwards), "filter hook prerouting priority mangle"),
-        chain("leaving", leaving(network), "filter hook prerouting priority mangle + 1"),
-        chain("balance", _translated(network), "nat hook prerouting priority dstnat"),
-        chain("forwarded", _forwarded(network, mirrors), "filter hook forward priority filter"),
-        chain("received", _received(network), "filter hook input priority filter"),
-        chain("sent", _sent(), "filter hook output priority filter"),
-        chain("masked", _masked(), "nat hook postrouting priority srcnat"),
+        _chain("arriving", _ingress(network)),
+        _chain("dhcp", _dhcp(network)),
+        _chain("guard", _guard(network), "filter hook prerouting priority raw"),
+        _chain("own", _own_balancer(network.forwards), "filter hook prerouting priority mangle"),
+        _chain("leaving", _egress(network), "filter hook prerouting priority mangle + 1"),
+        _chain("balance", _translated(network), "nat hook prerouting priority dstnat"),
+        _chain("forwarded", _forwarded(network, mirrors), "filter hook forward priority filter"),
+        _chain("received", _received(network), "filter hook input priority filter"),
+        _chain("sent", _sent(), "filter hook output priority filter"),
+        _chain("masked", _masked(), "nat hook postrouting priority srcnat"),
     )
     # A table is named before it is deleted, so that there is one to delete.
     return f"table ip {TABLE}\ndelete table ip {TABLE}\ntable ip {TABLE} {{\n{''.join(chains)}}}\n"
 
 
 def _guard(network: Network) -> Iterator[str]:
-    """A machine speaks with its own addresses alone, and never of 127.0.0.0/8, public addresses among them.
+    """A machine sends with its own addresses alone, and never to 127.0.0.0/8, public addresses among them.
 
     The metadata service tells machines apart by source; and as the bridges route 127.0.0.0/8 for the sake of
     replies to the host's clients, a loopback service would be open otherwise.
@@ -72,42 +83,42 @@ def _dhcp(network: Network) -> Iterator[str]:
 
 def _translated(network: Network) -> Iterator[str]:
     """A machine's public address is all its own."""
-    yield from spread(network)
+    yield from _balanced(network)
     for nic in network.nics:
         if nic.public:
             yield f'iifname "{UPLINK}" ip daddr {nic.public} dnat to {nic.address}'
 
 
 def _forwarded(network: Network, mirrors: Collection[Mirror]) -> Iterator[str]:
-    yield from closed(network.forwards)
-    yield OPEN
+    yield from _through_balancer(network.forwards)
+    yield ESTABLISHED
     yield f'oifname "{UPLINK}" drop'
     yield from _outward(network, mirrors)
-    yield from undelivered(network.forwards)
+    yield from _undelivered(network.forwards)
     yield "goto arriving"
 
 
 def _outward(network: Network, mirrors: Collection[Mirror]) -> Iterator[str]:
-    """Nothing comes in by the way out but answers."""
-    doors = [f"{address} . {mirror.port}" for mirror in mirrors for address in mirror.addresses]
+    """Machines with egress reach the mirrors, and nothing comes in that way but answers."""
+    servers = [f"{address} . {mirror.port}" for mirror in mirrors for address in mirror.addresses]
     outgoing = [nic.address for nic in network.nics if nic.egress]
-    if doors and outgoing:
-        to = f"ip daddr . tcp dport {set_of(dict.fromkeys(doors))}"
-        yield f'oifname "{WAY_OUT}" ip saddr {set_of(outgoing)} {to} accept'
-    yield f'oifname "{WAY_OUT}" drop'
-    yield f'iifname "{WAY_OUT}" drop'
+    if servers and outgoing:
+        to = f"ip daddr . tcp dport {set_of(dict.fromkeys(servers))}"
+        yield f'oifname "{EGRESS_LINK}" ip saddr {set_of(outgoing)} {to} accept'
+    yield f'oifname "{EGRESS_LINK}" drop'
+    yield f'iifname "{EGRESS_LINK}" drop'
 
 
 def _received(network: Network) -> Iterator[str]:
-    """The API answers those who have a way out; for all others it is as far away as the world is."""
-    yield f'iifname {{ "{UPLINK}", "{WAY_OUT}" }} drop'
+    """The API answers machines with egress; for all others it is as far away as the internet is."""
+    yield f'iifname {{ "{UPLINK}", "{EGRESS_LINK}" }} drop'
     if outgoing := [nic.address for nic in network.nics if nic.egress]:
         yield f"{FROM_MACHINES} ip saddr {set_of(outgoing)} ip daddr {API} tcp dport {API_PORT} accept"
     yield f"{FROM_MACHINES} ip daddr {API} drop"
 
 
 def _sent() -> Iterator[str]:
-    yield f'oifname {{ "{UPLINK}", "{WAY_OUT}" }} ct state new drop'
+    yield f'oifname {{ "{UPLINK}", "{EGRESS_LINK}" }} ct state new drop'
     yield "icmp type destination-unreachable icmp code != frag-needed drop"
     yield f"{TO_MACHINES} ip saddr {HEALTH_CHECKS} ct state new goto arriving"
 
@@ -115,17 +126,13 @@ def _sent() -> Iterator[str]:
 def _masked() -> Iterator[str]:
     """The host's clients come from 127.65.0.1, which no machine would answer."""
     yield f"ip saddr {CLIENTS} {TO_MACHINES} masquerade"
-    yield f'oifname "{WAY_OUT}" masquerade'
+    yield f'oifname "{EGRESS_LINK}" masquerade'
 
 
-OPEN = "ct state established,related accept"
-EVERYWHERE = IPv4Network("0.0.0.0/0")
-
-
-def leaving(network: Network) -> Iterator[str]:
-    """What machines send. The metadata service, names and leases are open to all, as in Yandex Cloud."""
+def _egress(network: Network) -> Iterator[str]:
+    """Judges what machines send. The metadata service, names and leases are open to all, as in Yandex Cloud."""
     if network.security_groups:
-        yield OPEN
+        yield ESTABLISHED
         yield f"ip daddr {METADATA} accept"
         if network.subnets:
             yield f"ip daddr {set_of(map(gateway, network.subnets))} udp dport 67 accept"
@@ -133,13 +140,13 @@ def leaving(network: Network) -> Iterator[str]:
         yield from _judged(network.security_groups, Direction.EGRESS)
 
 
-def arriving(network: Network) -> Iterator[str]:
-    """What machines are sent by each other, by clients, and by health checks."""
+def _ingress(network: Network) -> Iterator[str]:
+    """Judges what machines are sent by each other, by clients, and by health checks."""
     yield from _judged(network.security_groups, Direction.INGRESS)
 
 
 def _judged(groups: Iterable[SecurityGroup], direction: Direction) -> Iterator[str]:
-    """A machine of several groups may do what any of them says; one of no group is not asked."""
+    """A machine of several groups may do what any of them says; one of no group may do anything."""
     own, other = ("saddr", "daddr") if direction is Direction.EGRESS else ("daddr", "saddr")
     members = {member for group in groups for member in group.members}
     for group in groups:
@@ -151,9 +158,9 @@ def _judged(groups: Iterable[SecurityGroup], direction: Direction) -> Iterator[s
 
 
 def _matched(rule: Rule, other: str) -> str:
-    """Ranges that overlap are an error to nft, and so is a set of the whole world."""
+    """Ranges that overlap are an error to nft, and so is a set of all addresses."""
     peers = tuple(collapse_addresses(rule.peers))
-    text = "" if EVERYWHERE in peers else f"ip {other} {set_of(peers)} "
+    text = "" if ANYWHERE in peers else f"ip {other} {set_of(peers)} "
     if rule.protocol is not None:
         text += f"meta l4proto {rule.protocol} "
     if rule.ports is not None:
@@ -162,14 +169,14 @@ def _matched(rule: Rule, other: str) -> str:
     return text
 
 
-def own(forwards: Iterable[Forward]) -> Iterator[str]:
+def _own_balancer(forwards: Iterable[Forward]) -> Iterator[str]:
     """A target cannot reach its own balancer, whichever target would have been its turn."""
     for forward in forwards:
         if forward.registered:
             yield f"{_addressed(forward)} ip saddr {set_of(forward.registered)} drop"
 
 
-def spread(network: Network) -> Iterator[str]:
+def _balanced(network: Network) -> Iterator[str]:
     """A balancer inside the network sends to targets in the client's zone, to others only while there are none."""
     zones = _zones(network.subnets)
     for forward in network.forwards:
@@ -181,22 +188,23 @@ def spread(network: Network) -> Iterator[str]:
             yield _dnat(forward, forward.targets)
 
 
-def closed(forwards: Collection[Forward]) -> Iterator[str]:
+def _through_balancer(forwards: Collection[Forward]) -> Iterator[str]:
     """Ports of the targets of internal balancers, the health checks' too, are reached through a balancer alone."""
     ports: defaultdict[Transport, set[tuple[IPv4Address, int]]] = defaultdict(set)
     for forward in forwards:
         if forward.is_internal:
             ports[forward.transport] |= {(target, forward.target_port) for target in forward.registered}
             ports[Transport.TCP] |= {*forward.checked}
-    through = set_of(sorted({forward.address for forward in forwards}))
+    balancers = set_of(sorted({forward.address for forward in forwards}))
+    past_balancer = f"ct direction original ct original ip daddr != {balancers}"
     for transport, pairs in sorted(ports.items()):
-        shut = set_of(f"{target} . {port}" for target, port in sorted(pairs))
+        closed = set_of(f"{target} . {port}" for target, port in sorted(pairs))
         if pairs:
-            yield f"ct direction original ct original ip daddr != {through} ip daddr . {transport} dport {shut} drop"
+            yield f"{past_balancer} ip daddr . {transport} dport {closed} drop"
 
 
-def undelivered(forwards: Iterable[Forward]) -> Iterator[str]:
-    """What came to a balancer's address and was sent to no target."""
+def _undelivered(forwards: Iterable[Forward]) -> Iterator[str]:
+    """Packets to a balancer's address that were sent to no target end here."""
     if addresses := sorted({forward.address for forward in forwards}):
         yield f"ip daddr {set_of(addresses)} drop"
 
@@ -209,25 +217,22 @@ def _zones(subnets: Iterable[Subnet]) -> dict[str, list[IPv4Network]]:
 
 
 def _dnat(forward: Forward, targets: Collection[IPv4Address]) -> str:
-    ways = set_of(f"{number} : {target}" for number, target in enumerate(targets))
+    by_number = set_of(f"{number} : {target}" for number, target in enumerate(targets))
     source = f"ip saddr . {forward.transport} sport mod {len(targets)}"
-    return f"{_addressed(forward)} dnat to jhash {source} map {ways} : {forward.target_port}"
+    return f"{_addressed(forward)} dnat to jhash {source} map {by_number} : {forward.target_port}"
 
 
 def _addressed(forward: Forward) -> str:
     return f"ip daddr {forward.address} {forward.transport} dport {forward.port}"
 
 
-FROM_MACHINES, TO_MACHINES = f'iifname "{BRIDGES}*"', f'oifname "{BRIDGES}*"'
-
-
-def chain(name: str, rules: Iterable[str], hook: str = "") -> str:
-    """A chain: at a hook of the kernel, or without one for other chains to go to."""
+def _chain(name: str, rules: Iterable[str], hook: str = "") -> str:
+    """Renders a chain: at a hook of the kernel, or without one for other chains to go to."""
     head = f"\t\ttype {hook}; policy accept;\n" if hook else ""
     body = "".join(f"\t\t{rule}\n" for rule in rules)
     return f"\tchain {name} {{\n{head}{body}\t}}\n"
 
 
 def set_of(elements: Iterable[object]) -> str:
-    """An anonymous set, or a map of `key : value`."""
+    """Renders an anonymous set, or a map of `key : value`."""
     return "{ " + ", ".join(map(str, elements)) + " }"

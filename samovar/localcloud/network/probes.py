@@ -22,8 +22,8 @@ T = TypeVar("T")
 IP_BIND_ADDRESS_NO_PORT = 24
 """Not in the socket module before Python 3.12: the port is chosen at connect, so thousands of probes share them."""
 LONGEST_STATUS_LINE = 1024
-LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-"""Errors of a system call by which this host lacks something. They say nothing about who is asked."""
+HOST_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Errors of a system call by which this host lacks something. They say nothing about the target."""
 LATE = 0.1
 """How late a timeout may be, as a share of it; one that is later was missed by a loop that did something else."""
 
@@ -32,7 +32,7 @@ SocketIn = Callable[[str, socket.AddressFamily, socket.SocketKind], socket.socke
 
 
 class LoopThread:
-    """The thread begins with the first call, and ends with `close` or with the process."""
+    """An event loop in a thread of its own, which begins with the first call and ends with `close` or the process."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -40,12 +40,12 @@ class LoopThread:
         self._thread: threading.Thread | None = None
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `work` returns or raises there; a caller that is cancelled cancels it."""
+        """Runs `work` there and returns its result; a caller that is cancelled cancels it."""
         loop = self._loop or self._start()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))
 
     async def close(self) -> None:
-        """Ends the thread; nothing runs there any more."""
+        """Ends the thread. Nothing may run there any more."""
         loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop and thread:
             loop.call_soon_threadsafe(loop.stop)
@@ -65,34 +65,34 @@ class LoopThread:
 
 
 async def probe(socket_in: SocketIn, target: Target) -> Result:
-    """Asks once, and is back within the check's timeout, unless the loop is late: then it could not ask."""
+    """Probes once, within the check's timeout. Where the loop was late the result says nothing of the target."""
     check, clock = target.check, asyncio.get_running_loop().time
     deadline = clock() + check.timeout
     try:
         async with asyncio.timeout_at(deadline):
             with socket_in(target.network_id, socket.AF_INET, socket.SOCK_STREAM) as connection:
-                return await _ask(connection, target)
+                return await _request(connection, target)
     except TimeoutError:
         late = clock() - deadline
         if late > LATE * check.timeout:
-            return Result(passed=None, seen=f"not asked: this host was {late:.1f} s late")
-        return Result(passed=False, seen=f"no answer on port {check.port} within {check.timeout:g} s")
+            return Result(passed=None, detail=f"not probed: this host was {late:.1f} s late")
+        return Result(passed=False, detail=f"no answer on port {check.port} within {check.timeout:g} s")
     except OSError as error:
         text = os.strerror(error.errno or errno.EIO)
-        if error.errno in LACKING:
-            return Result(passed=None, seen=f"not asked: {text}")
-        return Result(passed=False, seen=f"port {check.port}: {text}")
+        if error.errno in HOST_ERRORS:
+            return Result(passed=None, detail=f"not probed: {text}")
+        return Result(passed=False, detail=f"port {check.port}: {text}")
     except HostError as error:
-        return Result(passed=None, seen=f"not asked: {error.message}")
+        return Result(passed=None, detail=f"not probed: {error.message}")
 
 
-async def _ask(connection: socket.socket, target: Target) -> Result:
+async def _request(connection: socket.socket, target: Target) -> Result:
     loop, check = asyncio.get_running_loop(), target.check
     connection.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
     connection.bind((str(HEALTH_CHECKS), 0))
     await loop.sock_connect(connection, (str(target.address), check.port))
     if check.path is None:
-        return Result(passed=True, seen=f"port {check.port} is open")
+        return Result(passed=True, detail=f"port {check.port} is open")
     await loop.sock_sendall(connection, request(target.address, check.port, check.path))
     return judge(await _status_line(connection))
 
@@ -108,14 +108,14 @@ async def _status_line(connection: socket.socket) -> bytes:
 
 
 def request(address: IPv4Address, port: int, path: str) -> bytes:
-    """The HTTP request of a health check."""
+    """Returns the HTTP request of a health check."""
     head = (f"GET {path} HTTP/1.1", f"Host: {address}:{port}", "User-Agent: samovar-healthcheck", "Connection: close")
     return "\r\n".join((*head, "", "")).encode()
 
 
 def judge(status_line: bytes) -> Result:
-    """200 passes; no other status does, and nothing that is no HTTP."""
+    """Judges a status line: 200 passes, no other status does, nor an answer that is no HTTP."""
     version, status = (*status_line.decode(errors="replace").split(), "", "")[:2]
     if not version.startswith("HTTP/1."):
-        return Result(passed=False, seen="no HTTP answer")
-    return Result(passed=status == "200", seen=f"HTTP {status}", answered=True)
+        return Result(passed=False, detail="no HTTP answer")
+    return Result(passed=status == "200", detail=f"HTTP {status}", answered=True)

@@ -1,4 +1,4 @@
-"""How the servers of a network are started: unprivileged, with one folder of the home in their sight.
+"""Builds the command lines of a network's servers: unprivileged, with one folder of the home mounted.
 
 The home is closed to all but root. A mount namespace of their own shows them the network's folder, on FOLDER; the
 host's unmounts reach into it, so that it keeps nothing busy. Both are of SERVER_GROUP, which may read the folder.
@@ -31,22 +31,22 @@ _AS_PASTA = (
 
 
 def open_to_servers(folder: Path) -> None:
-    """Lets the servers read what is in the folder; that they reach it, `beside` sees to."""
+    """Lets the servers read what is in the folder; `with_folder` lets them reach it."""
     os.chown(folder, 0, GROUP_ID)
     folder.chmod(0o750)
 
 
-def beside(folder: Path, argv: Sequence[str]) -> tuple[str, ...]:
-    """An argv that starts `argv` as root with the folder on FOLDER; dnsmasq drops to its user by itself."""
+def with_folder(folder: Path, argv: Sequence[str]) -> tuple[str, ...]:
+    """Returns an argv that starts `argv` as root with the folder on FOLDER; dnsmasq drops to its user by itself."""
     return (*_APART, _SHOW_FOLDER, str(folder), *argv)
 
 
 def as_pasta(folder: Path, argv: Sequence[str]) -> tuple[str, ...]:
-    """The same as a user of pasta's own, for pasta lets go of root before it could enter a namespace."""
+    """Returns the same for pasta's own user, for pasta gives up root before it could enter a namespace."""
     return (*_APART, _WITH_TUN, str(folder), *_AS_PASTA, *argv)
 
 
-def writable_by_pasta(file: Path) -> None:
-    """Makes the file where there is none, and gives it to pasta."""
+def give_to_pasta(file: Path) -> None:
+    """Creates the file where there is none, and makes pasta its owner."""
     file.touch(mode=0o640)
     os.chown(file, PASTA_UID, GROUP_ID)

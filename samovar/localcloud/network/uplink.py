@@ -1,4 +1,4 @@
-"""The cable between the host and a network, by which public addresses are reached. Pure: lines for `ip -batch`."""
+"""The uplink is the cable between the host and a network, and carries public addresses. Pure: lines for `ip -batch`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from samovar.localcloud.network.model import Network
 from samovar.localcloud.network.names import API, CLIENTS, HEALTH_CHECKS, METADATA, UPLINK, UPLINK_GATEWAY, Names
 
 
-def lay(network_netns: str, host_link: str, macs: tuple[str, str]) -> str:
-    """The line for `ip -batch` on the host that lays the cable between the host and a network."""
+def creation(network_netns: str, host_link: str, macs: tuple[str, str]) -> str:
+    """Returns the line for `ip -batch` on the host that creates the cable between the host and a network."""
     host_mac, mac = macs
     return f"link add {host_link} address {host_mac} type veth peer name {UPLINK} address {mac} netns {network_netns}"
 
 
-def inside(macs: tuple[str, str]) -> tuple[str, ...]:
-    """Lines for the network's side: its own addresses, and the way back to the host's clients."""
+def inside_network(macs: tuple[str, str]) -> tuple[str, ...]:
+    """Returns lines for the network's side: its own addresses, and the route back to the host's clients."""
     return (
         "link set lo up",
         *(f"address replace {address}/32 dev lo" for address in (METADATA, HEALTH_CHECKS, API)),
@@ -29,7 +29,7 @@ def inside(macs: tuple[str, str]) -> tuple[str, ...]:
 def on_host(
     host_link: str, macs: tuple[str, str], public: frozenset[IPv4Address], routed: frozenset[IPv4Address]
 ) -> tuple[str, ...]:
-    """Lines for the host's side. A route in table `local` that is more specific than 127.0.0.0/8 needs no NAT."""
+    """Returns lines for the host's side. A route in table `local`, more specific than 127.0.0.0/8, needs no NAT."""
     return (
         f"link set {host_link} up",
         f"neigh replace {UPLINK_GATEWAY} lladdr {macs[1]} dev {host_link} nud permanent",
@@ -42,12 +42,12 @@ def on_host(
 
 
 def host_sysctls(host_link: str) -> Mapping[str, str]:
-    """Settings below /proc/sys/net that the host's end of the cable needs; they end with it."""
+    """Returns the settings below /proc/sys/net of the host's end of the cable; they end with it."""
     return {f"ipv4/conf/{host_link}/route_localnet": "1", f"ipv6/conf/{host_link}/disable_ipv6": "1"}
 
 
 def public_addresses(network: Network, names: Names) -> frozenset[IPv4Address]:
-    """The addresses that the host reaches in this network: of external balancers, and of machines that have one.
+    """Returns the addresses that the host reaches in this network: of external balancers, and of machines.
 
     Those of another cloud's range are never routed: they are answered by its machines.
     """

@@ -58,13 +58,13 @@ class SimulatedFabric:
         answer = self._answers(machine_id, check.port)
         if answer is Answer.SILENCE:
             await asyncio.sleep(check.timeout)
-            return Result(passed=False, seen=f"no answer on port {check.port} within {check.timeout:g} s")
+            return Result(passed=False, detail=f"no answer on port {check.port} within {check.timeout:g} s")
         if answer is Answer.REFUSAL:
-            return Result(passed=False, seen=f"port {check.port}: {os.strerror(errno.ECONNREFUSED)}")
+            return Result(passed=False, detail=f"port {check.port}: {os.strerror(errno.ECONNREFUSED)}")
         if check.path is None:
-            return Result(passed=True, seen=f"port {check.port} is open")
+            return Result(passed=True, detail=f"port {check.port} is open")
         passed = answer is Answer.SUCCESS
-        return Result(passed=passed, seen="HTTP 200" if passed else "HTTP 503", answered=True)
+        return Result(passed=passed, detail="HTTP 200" if passed else "HTTP 503", answered=True)
 
     async def close(self) -> None:
         self.networks.clear()
