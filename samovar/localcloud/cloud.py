@@ -52,7 +52,7 @@ from samovar.localcloud.compute.instances.rpc import InstanceService
 from samovar.localcloud.compute.snapshots.controller import Snapshots
 from samovar.localcloud.compute.snapshots.rpc import SnapshotService
 from samovar.localcloud.compute.zones.rpc import DiskTypeService, ZoneService
-from samovar.localcloud.disks.model import Maker
+from samovar.localcloud.disks.model import DiskBuilder
 from samovar.localcloud.endpoint.controller import InnerApi
 from samovar.localcloud.endpoint.rpc import ApiEndpointService
 from samovar.localcloud.home.home import Home
@@ -93,7 +93,7 @@ class Host:
     number: int
     driver: MachineDriver
     fabric: Fabric
-    maker: Maker
+    builder: DiskBuilder
     now: Callable[[], float] = clock.now
     simulated: bool = False
 
@@ -116,8 +116,8 @@ class Cloud:
         self.workers = Workers(self._wake)
         self.balancers = Balancers(store, host.fabric, self._wake)
         self.networks = Networks(store, host.fabric, self.balancers)
-        self.files = Files(store, home, host.maker, self.workers)
-        self.snapshots = Snapshots(store, home, operations, host.maker, host.driver, self.files, self.workers)
+        self.files = Files(store, home, host.builder, self.workers)
+        self.snapshots = Snapshots(store, home, operations, host.builder, host.driver, self.files, self.workers)
         self.machines = Machines(
             store, home, instances, host.driver, host.fabric, self.networks, self.files, self.workers
         )
@@ -137,7 +137,7 @@ class Cloud:
             _service(folder_service_pb2): FolderService(store, operations),
             _service(gateway_service_pb2): GatewayService(store, operations),
             _service(iam_token_service_pb2): IamTokenService(store, tokens),
-            _service(image_service_pb2): ImageService(store, operations, home, host.maker.fetched),
+            _service(image_service_pb2): ImageService(store, operations, home, host.builder.fetch),
             _service(instance_group_service_pb2): InstanceGroupService(store, operations),
             _service(instance_service_pb2): instances,
             _service(key_service_pb2): self.keys,

@@ -115,7 +115,7 @@ def test_a_public_image_that_cannot_be_made_is_said_and_tried_again(
 
     image = client.family("debian-13")
     with monkeypatch.context() as patch:
-        patch.setattr(client.cloud.cloud.host.maker, "standard", fails, raising=True)
+        patch.setattr(client.cloud.cloud.host.builder, "make_public_image", fails, raising=True)
         failed = client.done(client.disk(image.id))
     assert "is ERROR. the mirror is away; remedy: look at it" in failed.error.message
     assert Disk.FromString(client.done(client.disk(image.id)).response.value).status == Disk.READY
@@ -161,7 +161,7 @@ def test_an_image_that_cannot_be_made_is_an_error_and_can_be_deleted(
     instance = machine(client.cloud, subnet_id)
     client.stop(instance)
     client.cloud.home.disk(instance.boot_disk.disk_id).touch()
-    monkeypatch.setattr(client.cloud.cloud.host.maker, "merged", fails, raising=True)
+    monkeypatch.setattr(client.cloud.cloud.host.builder, "merge", fails, raising=True)
     failed = client.done(client.image(instance.boot_disk.disk_id, family="mine"))
     image_id = _image_id(failed)
     assert failed.error.message == f"Image {image_id} is ERROR. no room"

@@ -33,7 +33,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.errors import HostError
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.disks.freeze import NotStill
+from samovar.localcloud.disks.freeze import FreezeFailed
 from samovar.localcloud.home.home import QuotaSet
 from samovar.localcloud.quota_manager.model import check_quota, check_sizes, choose_quotas
 from samovar.localcloud.store.store import Store
@@ -253,9 +253,9 @@ def test_a_disk_that_moves_is_tried_again_and_then_given_up(client: Client, monk
 
     async def moves(*_: object) -> float:
         attempts.append(1)
-        raise NotStill("it was written to", remedy="stop the machine")
+        raise FreezeFailed("it was written to", remedy="stop the machine")
 
-    monkeypatch.setattr(client.cloud.cloud.host.maker, "consistent", moves, raising=True)
+    monkeypatch.setattr(client.cloud.cloud.host.builder, "copy_consistently", moves, raising=True)
     failed = client.ended(client.take(client.blank()))
     assert failed.error.message.endswith("is ERROR. it was written to; remedy: stop the machine")
     assert len(attempts) == 3
@@ -273,7 +273,7 @@ def test_a_disk_stays_while_its_snapshot_is_taken(client: Client, monkeypatch: p
         await end.wait()
         raise HostError("no room")
 
-    monkeypatch.setattr(client.cloud.cloud.host.maker, "consistent", waits, raising=True)
+    monkeypatch.setattr(client.cloud.cloud.host.builder, "copy_consistently", waits, raising=True)
     begun = client.take(disk_id)
     snapshot_id = snapshots.CreateSnapshotMetadata.FromString(begun.metadata.value).snapshot_id
     try:

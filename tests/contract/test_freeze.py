@@ -17,8 +17,8 @@ import pytest
 from samovar.core.errors import HostError
 from samovar.core.process import run
 from samovar.localcloud.disks import freeze
-from samovar.localcloud.disks.builder import HostMaker
-from samovar.localcloud.disks.freeze import Mount, NotStill, Standstill, still
+from samovar.localcloud.disks.builder import HostDiskBuilder
+from samovar.localcloud.disks.freeze import Freeze, FreezeFailed, Mount, frozen, thaw
 from samovar.localcloud.disks.loop_devices import attached
 from tests.support.checkout import ROOT
 from tests.support.frozen import Guest, counted, formatted, writing_guest
@@ -27,9 +27,9 @@ ATTEMPTS = 20
 HOLDER = """
 import asyncio, sys
 from pathlib import Path
-from samovar.localcloud.disks.freeze import still
+from samovar.localcloud.disks.freeze import frozen
 async def hold():
-    async with still(Path(sys.argv[1]), Path(sys.argv[2])):
+    async with frozen(Path(sys.argv[1]), Path(sys.argv[2])):
         print("frozen", flush=True)
         await asyncio.sleep(600)
 asyncio.run(hold())
@@ -43,8 +43,8 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
 
 
 @asynccontextmanager
-async def _nothing() -> AsyncIterator[Standstill]:
-    yield Standstill()
+async def _nothing() -> AsyncIterator[Freeze]:
+    yield Freeze()
 
 
 def _in_step(copy: Path) -> bool:
@@ -56,12 +56,12 @@ async def test_a_copy_of_a_disk_that_is_written_to_is_of_one_moment(guest: Guest
     """And without the freeze it is not, sooner or later."""
     copy = tmp_path / "copy.raw"
     for _ in range(3):
-        seconds = await HostMaker().consistent(guest.disk, copy, still(guest.disk, guest.unit))
+        seconds = await HostDiskBuilder().copy_consistently(guest.disk, copy, frozen(guest.disk, guest.unit))
         assert 0 < seconds < freeze.DEADLINE
         run(["e2fsck", "-f", "-n", copy])
         assert _in_step(copy)
     for _ in range(ATTEMPTS):
-        await HostMaker().consistent(guest.disk, copy, _nothing())
+        await HostDiskBuilder().copy_consistently(guest.disk, copy, _nothing())
         if not _in_step(copy):
             return
     pytest.fail(f"{ATTEMPTS} copies were of one moment without being frozen: this test proves nothing")
@@ -74,15 +74,15 @@ async def test_what_changed_since_the_first_pass_is_in_the_copy_and_holes_stay_h
         os.pwrite(file.fileno(), b"a" * (3 << 20), 5 << 20)
 
     @asynccontextmanager
-    async def changing() -> AsyncIterator[Standstill]:
+    async def changing() -> AsyncIterator[Freeze]:
         with source.open("r+b") as file:
             os.pwrite(file.fileno(), b"b" * 100, (7 << 20) - 50)
             os.pwrite(file.fileno(), bytes(1 << 20), 5 << 20)
             os.pwrite(file.fileno(), b"c", (64 << 20) - 1)
             file.truncate((64 << 20) + 3)
-        yield Standstill()
+        yield Freeze()
 
-    await HostMaker().consistent(source, copy, changing())
+    await HostDiskBuilder().copy_consistently(source, copy, changing())
     assert copy.read_bytes() == source.read_bytes()
     assert copy.stat().st_blocks * 512 < 8 << 20
 
@@ -138,27 +138,27 @@ def test_what_both_left_when_they_were_killed_is_thawed_by_the_next_daemon(
     os.kill(freezer, signal.SIGKILL)
     holder.kill()
     assert not _moves(guest, 0.5)
-    freeze.thaw(guest.disk, guest.unit)
+    thaw(guest.disk, guest.unit)
     assert _moves(guest)
 
 
 async def test_a_copy_that_takes_too_long_is_given_up_and_the_machine_goes_on(guest: Guest) -> None:
     async def overdue() -> None:
-        async with still(guest.disk, guest.unit, deadline=0.3) as standstill:
+        async with frozen(guest.disk, guest.unit, deadline=0.3) as attempt:
             before = guest.count()
-            while not standstill.lost:  # noqa: ASYNC110 - as a copy looks at it
+            while not attempt.lost:  # noqa: ASYNC110 - as a copy looks at it
                 await asyncio.sleep(0.01)
             assert await asyncio.to_thread(_moves, guest), before
 
     with pytest.raises(HostError, match="may stand still") as refused:
         await overdue()
-    assert not isinstance(refused.value, NotStill)
+    assert not isinstance(refused.value, FreezeFailed)
 
 
 async def test_a_file_system_that_somebody_thawed_meanwhile_makes_no_snapshot(guest: Guest) -> None:
     async def thawed() -> None:
-        async with still(guest.disk, guest.unit):
-            freeze.thaw(guest.disk, guest.unit)
+        async with frozen(guest.disk, guest.unit):
+            thaw(guest.disk, guest.unit)
 
     with pytest.raises(HostError, match="may stand still"):
         await thawed()
@@ -168,10 +168,10 @@ async def test_no_other_file_system_is_frozen_in_the_place_of_the_disk() -> None
     """Root in a machine can put a symbolic link in the place of its mount point."""
 
     async def elsewhere() -> None:
-        async with freeze._frozen(Mount(Path("/dev/shm"), 1), 1.0):  # noqa: S108 - one that cannot be frozen
+        async with freeze._frozen_mount(Mount(Path("/dev/shm"), 1), 1.0):  # noqa: S108 - one that cannot be frozen
             pytest.fail("frozen")
 
-    with pytest.raises(NotStill, match="is not on the disk"):
+    with pytest.raises(FreezeFailed, match="is not on the disk"):
         await elsewhere()
 
 
@@ -181,12 +181,12 @@ async def test_a_disk_without_a_file_system_must_not_be_written_to(tmp_path: Pat
     (tmp_path / "unit").mkdir()
 
     async def copied(act: Callable[[], object]) -> None:
-        async with still(disk, tmp_path / "unit"):
+        async with frozen(disk, tmp_path / "unit"):
             act()
 
     with attached(disk) as device:
         if write:
-            with pytest.raises(NotStill, match="was written to"):
+            with pytest.raises(FreezeFailed, match="was written to"):
                 await copied(lambda: device.write_bytes(b"x"))
         else:
             await copied(lambda: run(["head", "--bytes=4096", device]))

@@ -18,10 +18,10 @@ from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, Host, power_on, running
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.machines.model import Observed
+from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.host import NUMBER
 from samovar.localcloud.simulated.machines import SimulatedDriver
-from samovar.localcloud.simulated.maker import SimulatedMaker
 from samovar.localcloud.store.store import Store
 from tests.support.tool import Cli
 
@@ -115,7 +115,7 @@ async def test_a_machine_that_an_older_store_does_not_know_is_shut_down_before_a
     home, driver = Home(tmp_path / "home"), _Slow()
     home.make()
     store = Store(home.database)
-    host = Host(NUMBER, driver, SimulatedFabric(driver.answer), SimulatedMaker())
+    host = Host(NUMBER, driver, SimulatedFabric(driver.answer), SimulatedDiskBuilder())
     cloud = Cloud(home, store, Tokens(home.pki / "token-secret"), host)
     driver.machines["newer"] = Observed(running=True, pid=1)
     store.put(Instance(id="older", status=Instance.RESTARTING))

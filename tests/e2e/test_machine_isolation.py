@@ -13,8 +13,9 @@ import pytest
 from samovar.core.errors import ProcessFailed
 from samovar.core.process import run
 from samovar.core.waiting import Pending, wait_for_async
-from samovar.localcloud.disks.builder import HostMaker
-from samovar.localcloud.machines.nspawn import DESCRIPTORS, TASKS
+from samovar.localcloud.disks.builder import HostDiskBuilder
+from samovar.localcloud.machines.model import MAX_TASKS
+from samovar.localcloud.machines.nspawn import DESCRIPTORS
 from tests.support.driven import SLOW, Cloud
 from tests.support.privileges import privileges
 
@@ -94,7 +95,7 @@ async def test_the_processes_of_a_machine_are_bounded(cloud: Cloud) -> None:
     await cloud.boot(machine)
     cloud.inside(machine, f"cat >/root/threads.py <<'END'\n{THREADS}\nEND")
     bomb = "systemd-run --quiet --wait --pipe --property=TasksMax=infinity python3 /root/threads.py"
-    assert TASKS // 2 < int(cloud.inside(machine, bomb)) < TASKS
+    assert MAX_TASKS // 2 < int(cloud.inside(machine, bomb)) < MAX_TASKS
     assert cloud.inside(machine, "echo alive") == "alive"
 
 
@@ -163,7 +164,7 @@ async def test_what_a_machine_wrote_belongs_to_the_same_users_in_an_image_made_o
     cloud.inside(machine, "setcap cap_net_raw+ep /root/true; sync")
     await cloud.driver.stop("a", grace=10 * SLOW)
     merged = tmp_path / "merged.raw"
-    await HostMaker().merged(machine.image, machine.boot_disk, merged)
+    await HostDiskBuilder().merge(machine.image, machine.boot_disk, merged)
 
     heir = replace(cloud.machine("b"), image=merged)
     await cloud.boot(heir)

@@ -21,15 +21,15 @@ from samovar.localcloud.api.pipeline import Call
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, Host, running
 from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
-from samovar.localcloud.disks.freeze import Standstill
+from samovar.localcloud.disks.freeze import Freeze
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.quarantine import settle_files
 from samovar.localcloud.machines.model import Machine, Observed
 from samovar.localcloud.network.model import Network
+from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.host import NUMBER
 from samovar.localcloud.simulated.machines import SimulatedDriver
-from samovar.localcloud.simulated.maker import SimulatedMaker
 from samovar.localcloud.store.store import Store
 
 
@@ -125,20 +125,20 @@ class _Fabric(SimulatedFabric):
         await super().forget_flows(network_id, target)
 
 
-class _Maker(SimulatedMaker):
+class _DiskBuilder(SimulatedDiskBuilder):
     """Files that are made, or not."""
 
     def __init__(self, fate: Fate) -> None:
         self._fate = fate
 
-    async def copied(self, source: Path, out: Path, size: int = 0) -> None:
+    async def copy(self, source: Path, out: Path, size: int = 0) -> None:
         self._fate.moment()
-        await super().copied(source, out, size)
+        await super().copy(source, out, size)
         self._fate.moment()
 
-    async def consistent(self, source: Path, out: Path, still: AbstractAsyncContextManager[Standstill]) -> float:
+    async def copy_consistently(self, source: Path, out: Path, frozen: AbstractAsyncContextManager[Freeze]) -> float:
         self._fate.moment()
-        seconds = await super().consistent(source, out, still)
+        seconds = await super().copy_consistently(source, out, frozen)
         self._fate.moment()
         return seconds
 
@@ -179,7 +179,7 @@ class MortalCloud:
         """As the daemon does it."""
         settle_files(self.home, store)
         tokens = Tokens(self.home.pki / "token-secret")
-        host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate), _Maker(fate))
+        host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate), _DiskBuilder(fate))
         self.cloud = Cloud(self.home, store, tokens, host)
         self.operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
 

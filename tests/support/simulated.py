@@ -21,10 +21,10 @@ from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, Host, running
 from samovar.localcloud.daemon.bootstrap import ensure_operator
 from samovar.localcloud.home.home import Endpoint, Home
+from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.host import NUMBER
 from samovar.localcloud.simulated.machines import SimulatedDriver
-from samovar.localcloud.simulated.maker import SimulatedMaker
 from samovar.localcloud.sockets.ports import listen
 from samovar.localcloud.store.store import Store
 
@@ -71,7 +71,7 @@ class RunningCloud:
     async def _run(self, ready: Future[None]) -> None:
         try:
             tokens, store = Tokens(self.home.pki / "token-secret"), Store(self.home.database)
-            self.cloud = Cloud(self.home, store, tokens, Host(NUMBER, self.driver, self.fabric, SimulatedMaker()))
+            self.cloud = Cloud(self.home, store, tokens, Host(NUMBER, self.driver, self.fabric, SimulatedDiskBuilder()))
             pki = ensure_pki(self.home.pki)
             operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
             rest_socket = listen(0)  # first, so that the other port is another one

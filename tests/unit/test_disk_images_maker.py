@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.localcloud.disks.builder import HostMaker
+from samovar.localcloud.disks.builder import HostDiskBuilder
 
 
 async def test_a_copy_has_its_name_once_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,6 +17,6 @@ async def test_a_copy_has_its_name_once_it_is_on_the_disk(tmp_path: Path, monkey
         seen.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), out.exists()))
 
     monkeypatch.setattr(os, "fsync", sync)
-    await HostMaker().copied(source, out, 8 << 20)
+    await HostDiskBuilder().copy(source, out, 8 << 20)
     assert seen == [(str(tmp_path / "out.new"), False), (str(tmp_path), True)]
     assert (out.stat().st_size, out.read_bytes()[:4]) == (8 << 20, b"rows")

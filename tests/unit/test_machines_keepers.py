@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from samovar.localcloud.machines import supervisors
 from samovar.localcloud.machines.model import BlockDevice, Machine
 from samovar.localcloud.machines.nspawn import arguments
-from samovar.localcloud.machines.supervisors import ByHand, Systemd
+from samovar.localcloud.machines.supervisors import CgroupSupervisor, SystemdSupervisor
 
 MACHINE = Machine(
     id="epd1",
@@ -27,18 +27,18 @@ MACHINE = Machine(
 
 def test_systemd_holds_a_machine_to_its_size_and_its_devices() -> None:
     devices = [BlockDevice(Path("/dev/loop7"), writable=False), BlockDevice(Path("/dev/loop8"), writable=True)]
-    settings = list(supervisors._settings(MACHINE, devices))
+    settings = list(supervisors._unit_properties(MACHINE, devices))
     assert {"MemoryMax=268435456", "MemorySwapMax=0", "CPUQuota=40%", "Delegate=yes"} <= set(settings)
     assert {"DevicePolicy=closed", "TasksMax=2048"} <= set(settings)
     assert [line for line in settings if "loop" in line] == ["DeviceAllow=/dev/loop7 r", "DeviceAllow=/dev/loop8 rw"]
 
 
 def test_a_cloud_has_a_slice_of_its_own_that_is_in_no_other() -> None:
-    assert Systemd("samovar-1").unit("epd1") == Path("/sys/fs/cgroup/samovar_1.slice/samovar-1-epd1.service")
+    assert SystemdSupervisor("samovar-1").unit("epd1") == Path("/sys/fs/cgroup/samovar_1.slice/samovar-1-epd1.service")
 
 
 def test_by_hand_all_devices_are_closed_before_any_is_opened() -> None:
-    assert next(supervisors._fence_v1([])) == ("devices.deny", "a")
+    assert next(supervisors._device_policy_v1([])) == ("devices.deny", "a")
 
 
 @pytest.fixture
@@ -62,11 +62,11 @@ def pure(tmp_path: Path) -> Path:
 
 async def test_by_hand_cgroup_v1_holds_the_size_and_the_fence(hybrid: Path, tmp_path: Path) -> None:
     with capture_logs() as said:
-        keeper = ByHand("samovar-1", hybrid)
-        await keeper.launch(MACHINE, [], ["true"], tmp_path / "console")
+        supervisor = CgroupSupervisor("samovar-1", hybrid)
+        await supervisor.launch(MACHINE, [], ["true"], tmp_path / "console")
     assert said == []
-    assert keeper.unit("epd1") == hybrid / "unified/samovar-1/epd1"
-    groups = {guest.relative_to(hybrid).parts[0]: guest for guest in keeper.groups("epd1")}
+    assert supervisor.unit("epd1") == hybrid / "unified/samovar-1/epd1"
+    groups = {guest.relative_to(hybrid).parts[0]: guest for guest in supervisor.groups("epd1")}
     assert set(groups) == {"memory", "cpu", "cpuset", "devices", "pids"}
     assert (groups["memory"].parent / "memory.limit_in_bytes").read_text() == str(256 << 20)
     assert (groups["cpu"].parent / "cpu.cfs_quota_us").read_text() == "40000"
@@ -76,21 +76,21 @@ async def test_by_hand_cgroup_v1_holds_the_size_and_the_fence(hybrid: Path, tmp_
 
 
 async def test_the_guest_has_a_group_below_the_one_that_bounds_it(hybrid: Path, tmp_path: Path) -> None:
-    keeper = ByHand("samovar-1", hybrid)
-    await keeper.launch(MACHINE, [], ["true"], tmp_path / "console")
-    for guest in keeper.groups("epd1"):
+    supervisor = CgroupSupervisor("samovar-1", hybrid)
+    await supervisor.launch(MACHINE, [], ["true"], tmp_path / "console")
+    for guest in supervisor.groups("epd1"):
         assert guest.parent.name == "epd1"
         assert {file.name for file in guest.iterdir()} <= {"cpuset.cpus"}
 
 
 async def test_by_hand_cgroup2_holds_the_size_and_the_missing_fence_is_said_once(pure: Path) -> None:
     with capture_logs() as said:
-        keeper = ByHand("samovar-1", pure)
-        await keeper.launch(MACHINE, [], ["true"], pure / "console")
-        await keeper.launch(MACHINE, [], ["true"], pure / "console")
-    assert [line["event"].split(":")[0] for line in said] == ["no device fence"]
-    unit = keeper.unit("epd1")
-    assert keeper.groups("epd1") == ()
+        supervisor = CgroupSupervisor("samovar-1", pure)
+        await supervisor.launch(MACHINE, [], ["true"], pure / "console")
+        await supervisor.launch(MACHINE, [], ["true"], pure / "console")
+    assert [line["event"].split(":")[0] for line in said] == ["no device policy"]
+    unit = supervisor.unit("epd1")
+    assert supervisor.groups("epd1") == ()
     assert (unit / "memory.max").read_text() == str(256 << 20)
     assert (unit / "cpu.max").read_text() == "40000 100000"
     assert (unit / "pids.max").read_text() == "2048"
@@ -98,9 +98,9 @@ async def test_by_hand_cgroup2_holds_the_size_and_the_missing_fence_is_said_once
 
 def test_the_host_is_asked_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisors, "SYSTEMD_IS_INIT", tmp_path)
-    assert isinstance(supervisors.keeper_of_this_host("samovar-1"), Systemd)
+    assert isinstance(supervisors.supervisor_of_this_host("samovar-1"), SystemdSupervisor)
     monkeypatch.setattr(supervisors, "SYSTEMD_IS_INIT", tmp_path / "absent")
-    assert isinstance(supervisors.keeper_of_this_host("samovar-1"), ByHand)
+    assert isinstance(supervisors.supervisor_of_this_host("samovar-1"), CgroupSupervisor)
 
 
 def test_a_guest_finds_its_data_disks_by_their_names() -> None:

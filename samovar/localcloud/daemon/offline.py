@@ -10,7 +10,7 @@ import structlog
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
 from samovar.localcloud.cloud import Host
-from samovar.localcloud.disks.builder import HostMaker
+from samovar.localcloud.disks.builder import HostDiskBuilder
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.numbers import Claim, claimed
 from samovar.localcloud.machines.driver import NspawnDriver
@@ -27,7 +27,7 @@ def host_of(home: Home, number: int) -> Host:
     if home.simulation.exists():
         return simulated_host(home)
     driver, fabric = NspawnDriver(home.machines, f"samovar-{number}"), KernelFabric(number, home.networks)
-    return Host(number, driver, fabric, HostMaker())
+    return Host(number, driver, fabric, HostDiskBuilder())
 
 
 async def sweep(host: Host) -> None:

@@ -23,7 +23,7 @@ from samovar.core.errors import HostError
 from samovar.core.files import sync_file, sync_folder
 from samovar.core.paths import cache_dir
 from samovar.core.process import IN_NAMESPACES, run_async
-from samovar.localcloud.disks.freeze import Standstill
+from samovar.localcloud.disks.freeze import Freeze
 from samovar.localcloud.disks.sparse import refresh
 
 log = structlog.get_logger(__name__)
@@ -37,87 +37,87 @@ RESERVE = 2 << 30
 """Bytes that must be free before something is made that may take a good part of them."""
 
 
-class HostMaker:
-    """The real one."""
+class HostDiskBuilder:
+    """The `DiskBuilder` of a real host."""
 
-    async def standard(self, suite: str, out: Path) -> None:
+    async def make_public_image(self, suite: str, out: Path) -> None:
         lines = sources(suite, (await run_async(LISTED)).stdout, host_release())
-        kept = cache_dir() / "standard" / f"{suite}-{_digest(lines)}.raw"
-        if not kept.exists():
-            await self._make_standard(suite, lines, kept)
-        await self._link(kept, out)
+        cached = cache_dir() / "standard" / f"{suite}-{_digest(lines)}.raw"
+        if not cached.exists():
+            await self._build(suite, lines, cached)
+        await self._link(cached, out)
 
-    async def merged(self, image: Path, disk: Path, out: Path) -> None:
+    async def merge(self, image: Path, disk: Path, out: Path) -> None:
         _demand_room(out.parent)
         await run_async([*IN_NAMESPACES, "bash", HERE / "merge.sh", image, disk, out], timeout=TIMEOUT)
 
-    def fetched(self, uri: str, out: Path) -> bool:  # noqa: ARG002 - the contract's
+    def fetch(self, uri: str, out: Path) -> bool:  # noqa: ARG002 - the contract's
         """Nothing is taken from outside but packages, from the host's mirrors."""
         return False
 
-    async def copied(self, source: Path, out: Path, size: int = 0) -> None:
+    async def copy(self, source: Path, out: Path, size: int = 0) -> None:
         _demand_room(out.parent, _written(source))
         partial = out.with_suffix(".new")
         await run_async([*COPY, "--sparse=always", source, partial], timeout=TIMEOUT)
         if partial.stat().st_size < size:
             os.truncate(partial, size)
-        await _keep(partial, out)
+        await _finish(partial, out)
 
-    async def consistent(self, source: Path, out: Path, still: AbstractAsyncContextManager[Standstill]) -> float:
+    async def copy_consistently(self, source: Path, out: Path, frozen: AbstractAsyncContextManager[Freeze]) -> float:
         _demand_room(out.parent, _written(source))
         partial, stop = out.with_suffix(".new"), threading.Event()
         await run_async([*COPY, "--sparse=auto", source, partial], timeout=TIMEOUT)
         await asyncio.to_thread(sync_file, partial)
-        async with still as standstill:
+        async with frozen as freeze:
             try:
-                await asyncio.to_thread(refresh, source, partial, lambda: stop.is_set() or standstill.lost)
+                await asyncio.to_thread(refresh, source, partial, lambda: stop.is_set() or freeze.lost)
             finally:
                 stop.set()
-        await _keep(partial, out)
-        return standstill.seconds
+        await _finish(partial, out)
+        return freeze.seconds
 
-    async def _make_standard(self, suite: str, lines: Sequence[str], kept: Path) -> None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        _demand_room(kept.parent)
+    async def _build(self, suite: str, lines: Sequence[str], cached: Path) -> None:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        _demand_room(cached.parent)
         began = time.monotonic()
         log.info("making a public image, which takes half a minute or more", suite=suite)
         # Another cloud of this user may be making it: then the script finds it there.
-        alone = ("flock", "--no-fork", kept.parent / "lock")
-        command: Command = [*alone, *IN_NAMESPACES, "bash", HERE / "standard.sh", suite, kept]
+        lock = ("flock", "--no-fork", cached.parent / "lock")
+        command: Command = [*lock, *IN_NAMESPACES, "bash", HERE / "standard.sh", suite, cached]
         await run_async(command, stdin="\n".join(lines) + "\n", timeout=TIMEOUT)
         log.info("made a public image", suite=suite, seconds=round(time.monotonic() - began, 1))
 
-    async def _link(self, kept: Path, out: Path) -> None:
-        """A second name of the same file, where the cache is in the same file system."""
+    async def _link(self, cached: Path, out: Path) -> None:
+        """Links the file where the cache is in the same file system, else copies it."""
         try:
-            os.link(kept, out)
+            os.link(cached, out)
         except FileExistsError:
             return
         except OSError:
-            await self.copied(kept, out)
+            await self.copy(cached, out)
 
 
 def _digest(lines: Sequence[str]) -> str:
-    """Of all that goes into a public image; of the packages it is the mirrors alone that are known before."""
-    found = hashlib.sha256("\n".join(lines).encode())
+    """Returns a digest of what goes into a public image; of the packages only the mirrors are known before."""
+    digest = hashlib.sha256("\n".join(lines).encode())
     for file in sorted(path for path in HERE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}):
-        found.update(str(file.relative_to(HERE)).encode() + b"\0" + file.read_bytes())
-    return found.hexdigest()[:12]
+        digest.update(str(file.relative_to(HERE)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _demand_room(folder: Path, size: int = 0) -> None:
-    wanted = RESERVE + size
-    if shutil.disk_usage(folder).free < wanted:
-        raise HostError(f"no room in {folder}: less than {wanted / 2**30:.1f} GiB is free", remedy="make room there")
+    needed = RESERVE + size
+    if shutil.disk_usage(folder).free < needed:
+        raise HostError(f"no room in {folder}: less than {needed / 2**30:.1f} GiB is free", remedy="make room there")
 
 
 def _written(file: Path) -> int:
-    """Bytes that a sparse file takes."""
+    """Returns the bytes that a sparse file takes."""
     return file.stat().st_blocks * 512
 
 
-async def _keep(partial: Path, out: Path) -> None:
-    """A power cut finds the whole file, or none."""
+async def _finish(partial: Path, out: Path) -> None:
+    """Gives the file its name: after a power cut it is complete, or not there."""
     await asyncio.to_thread(sync_file, partial)
     os.replace(partial, out)  # noqa: PTH105 - at once
     await asyncio.to_thread(sync_folder, out.parent)

@@ -1,4 +1,4 @@
-"""Lets a disk of a machine stand still while it is copied: its file system is frozen, for a while that is bounded.
+"""Freezes the file system of a machine's disk while it is copied, for a bounded time.
 
 A disk that no file system is mounted from cannot be frozen; there it is proved that nothing was written meanwhile.
 """
@@ -22,20 +22,20 @@ from samovar.localcloud.disks.loop_devices import device_on
 FREEZER = Path(__file__).with_name("freezer.py")
 DEADLINE = 20.0
 """Seconds that a file system is frozen at the most; less than a machine's power cut may take (driver.KILL_TIMEOUT)."""
-PATIENCE = 60.0
+FREEZE_TIMEOUT = 60.0
 """Seconds in which a file system that is written to without pause must freeze."""
 ESCAPED = re.compile(rb"\\([0-7]{3})")
 TICK = 0.05
 """Seconds that are more than the step of the times of files."""
 
 
-class NotStill(HostError):
+class FreezeFailed(HostError):
     """The disk was written to while it was copied, or its machine has just been started or stopped: try again."""
 
 
 @dataclass
-class Standstill:
-    """How long nothing could be written, in seconds; `lost` as soon as that does not hold any more."""
+class Freeze:
+    """A freeze in progress or past: its length in seconds; `lost` as soon as the disk may have been written to."""
 
     seconds: float = 0.0
     lost: bool = False
@@ -50,31 +50,31 @@ class Mount:
 
 
 @asynccontextmanager
-async def still(disk: Path, unit: Path, deadline: float = DEADLINE) -> AsyncIterator[Standstill]:
-    """Nothing is written to the file `disk`, of a machine with the cgroup2 folder `unit`, while the context lasts.
+async def frozen(disk: Path, unit: Path, deadline: float = DEADLINE) -> AsyncIterator[Freeze]:
+    """Keeps the file `disk` unwritten while the context lasts; its machine has the cgroup2 folder `unit`.
 
-    Raises NotStill at its end where that did not hold, HostError where the file system cannot be frozen, or not for so
-    long.
+    Raises FreezeFailed at its end where that did not hold, HostError where the file system cannot be frozen, or not
+    for so long.
     """
     mount = mounted(disk, unit)
-    async with _frozen(mount, deadline) if mount else _unwritten(disk) as standstill:
-        yield standstill
+    async with _frozen_mount(mount, deadline) if mount else _unwritten(disk) as freeze:
+        yield freeze
 
 
 def mounted(disk: Path, unit: Path) -> Mount | None:
-    """Where a machine's processes have mounted a disk, whichever of them it is."""
+    """Returns the place where one of a machine's processes has mounted the disk."""
     loop = device_on(disk)
     if loop is None:
         return None
     device = loop.stat().st_rdev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    for pid, point in _mount_points(unit, wanted):
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for pid, point in _mount_points(unit, number):
         return Mount(Path(f"/proc/{pid}/root{point}"), device)
     return None
 
 
 def thaw(disk: Path, unit: Path) -> None:
-    """Thaws a disk's file system, for a freezer that was killed; one that is not frozen stays as it is."""
+    """Thaws a disk's file system where a freezer was killed; one that is not frozen stays as it is."""
     if mount := mounted(disk, unit):
         _thaw(mount)
 
@@ -90,13 +90,13 @@ def _thaw(mount: Mount) -> None:
 
 
 def _mount_points(unit: Path, device: str) -> Iterator[tuple[int, str]]:
-    """Each process that sees the device mounted, with the place; one process of each mount namespace is asked."""
-    asked = set()
+    """Yields a process of each mount namespace that has the device mounted, with the mount point."""
+    checked = set()
     for pid in sorted(_processes(unit)):  # the oldest first: they stay
-        with suppress(OSError):  # it is gone
+        with suppress(OSError):  # it has ended
             namespace = Path(f"/proc/{pid}/ns/mnt").readlink()
-            if namespace not in asked:
-                asked.add(namespace)
+            if namespace not in checked:
+                checked.add(namespace)
                 yield from ((pid, point) for number, point in _mounts(pid) if number == device)
 
 
@@ -107,70 +107,70 @@ def _processes(unit: Path) -> Iterator[int]:
 
 
 def _mounts(pid: int) -> Iterator[tuple[str, str]]:
-    """Device number and mount point of each mount of a process: proc_pid_mountinfo(5)."""
+    """Yields device number and mount point of each mount of a process: proc_pid_mountinfo(5)."""
     for line in Path(f"/proc/{pid}/mountinfo").read_bytes().splitlines():
         fields = line.split(b" ")
-        point = ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), fields[4])
+        point = ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), fields[4])
         yield fields[2].decode(), os.fsdecode(point)
 
 
 @asynccontextmanager
-async def _frozen(mount: Mount, deadline: float) -> AsyncIterator[Standstill]:
+async def _frozen_mount(mount: Mount, deadline: float) -> AsyncIterator[Freeze]:
     pipe = asyncio.subprocess.PIPE
     argv = (sys.executable, "-I", FREEZER, mount.path, str(mount.device), str(deadline))
     process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     assert process.stdin  # noqa: S101 - tells the type checker
     assert process.stdout  # noqa: S101
-    standstill = Standstill()
-    watched = asyncio.ensure_future(_watched(process, mount, standstill))
+    freeze = Freeze()
+    watched = asyncio.ensure_future(_watched(process, mount, freeze))
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(FREEZE_TIMEOUT):
             frozen = await process.stdout.readline() == b"frozen\n"
         if frozen:
-            yield standstill
+            yield freeze
     except TimeoutError as error:
-        raise HostError(f"{mount.path} could not be frozen within {PATIENCE:g} s") from error
+        raise HostError(f"{mount.path} could not be frozen within {FREEZE_TIMEOUT:g} s") from error
     finally:
         process.stdin.close()
-        said = await watched
+        complaint = await watched
     if not frozen:
-        raise NotStill(f"{mount.path} could not be frozen: {said}", remedy="stop the machine, and try again")
-    if standstill.lost:
+        raise FreezeFailed(f"{mount.path} could not be frozen: {complaint}", remedy="stop the machine, and try again")
+    if freeze.lost:
         raise HostError(
             f"the copy was not done within the {deadline:g} s that the file system may stand still",
             remedy="stop the machine for the time of the copy, or keep the home on XFS or btrfs, which copy in no time",
         )
 
 
-async def _watched(process: asyncio.subprocess.Process, mount: Mount, standstill: Standstill) -> str:
-    """Waits for the freezer's end; one that was killed has not thawed what it froze. Returns what it complained of."""
+async def _watched(process: asyncio.subprocess.Process, mount: Mount, freeze: Freeze) -> str:
+    """Waits for the freezer's end, thaws what it froze if it was killed, and returns its last complaint."""
     assert process.stdout  # noqa: S101
     assert process.stderr  # noqa: S101
     await process.wait()
     _thaw(mount)
-    word, _, seconds = (await process.stdout.read()).decode().strip().rpartition("\n")[2].partition(" ")
-    standstill.lost = word != "held"
+    outcome, _, seconds = (await process.stdout.read()).decode().strip().rpartition("\n")[2].partition(" ")
+    freeze.lost = outcome != "held"
     with suppress(ValueError):
-        standstill.seconds = float(seconds)
+        freeze.seconds = float(seconds)
     complaint = (await process.stderr.read()).decode(errors="replace").strip()
     return complaint.rpartition("\n")[2] or f"the freezer ended with {process.returncode}"
 
 
 @asynccontextmanager
-async def _unwritten(disk: Path) -> AsyncIterator[Standstill]:
-    """Each write changes the file's time, by the loop device or past it."""
+async def _unwritten(disk: Path) -> AsyncIterator[Freeze]:
+    """Proves that nothing was written: a write changes the file's time, by the loop device or past it."""
     before = await asyncio.to_thread(_last_written, disk)
     await asyncio.sleep(TICK)
-    yield Standstill()
+    yield Freeze()
     if await asyncio.to_thread(_last_written, disk) != before:
-        raise NotStill(
+        raise FreezeFailed(
             f"{disk.name} was written to while it was copied: no file system that could be frozen is mounted from it",
             remedy="stop the machine for the time of the copy",
         )
 
 
 def _last_written(disk: Path) -> int:
-    """When the file was, once all that a machine wrote to the device is in it."""
+    """Returns the time of the last write, once all that a machine wrote to the device is in the file."""
     if (loop := device_on(disk)) is not None:
         device = os.open(loop, os.O_RDONLY | os.O_CLOEXEC)
         try:

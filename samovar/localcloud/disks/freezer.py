@@ -20,7 +20,7 @@ FIFREEZE, FITHAW = 0xC0045877, 0xC0045878  # linux/fs.h
 
 
 def main(mount_point: str, device: int, seconds: float) -> None:
-    """Most of what is not written yet is written before the file system is frozen: that shortens the standstill."""
+    """Most of what is not written yet is written before the file system is frozen: that shortens the freeze."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     root = os.open(mount_point, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -31,11 +31,11 @@ def main(mount_point: str, device: int, seconds: float) -> None:
     fcntl.ioctl(root, FIFREEZE, 0)
     held = False
     try:
-        _say("frozen")
+        _report("frozen")
         held = bool(select.select([0], [], [], max(0.0, began + seconds - time.monotonic()))[0])
     finally:
         held = _thaw(root) and held
-        _say(f"{'held' if held else 'lost'} {time.monotonic() - began:.3f}")
+        _report(f"{'held' if held else 'lost'} {time.monotonic() - began:.3f}")
 
 
 def _thaw(root: int) -> bool:
@@ -47,8 +47,8 @@ def _thaw(root: int) -> bool:
     return True
 
 
-def _say(word: str) -> None:
-    """Nobody may be there to hear it."""
+def _report(word: str) -> None:
+    """Writes a line, which may have no reader any more."""
     try:
         os.write(1, f"{word}\n".encode())
     except OSError:

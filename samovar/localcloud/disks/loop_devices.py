@@ -1,4 +1,4 @@
-"""Loop devices that last as long as somebody holds them open: nothing of a machine is left to detach.
+"""Loop devices that last as long as a process holds them open: nothing of a machine is left to detach.
 
 The `losetup` program cannot make these in one step, so this speaks to the kernel (loop(4), LOOP_CONFIGURE).
 """
@@ -37,7 +37,7 @@ def attached(file: Path, *, read_only: bool = False) -> Iterator[Path]:
     Raises HostError. A read-only file has one device for all who ask: mounts of one device share one page cache.
     """
     try:
-        device, held = (_found(file, _AUTOCLEAR | _READ_ONLY) if read_only else None) or _make(
+        device, held = (_attached_already(file, _AUTOCLEAR | _READ_ONLY) if read_only else None) or _make(
             file, read_only=read_only
         )
     except OSError as error:
@@ -49,12 +49,13 @@ def attached(file: Path, *, read_only: bool = False) -> Iterator[Path]:
 
 
 def device_on(file: Path) -> Path | None:
-    """The writable loop device that somebody has on `file`."""
-    found = _found(file, _AUTOCLEAR)
-    if found is None:
+    """Returns the writable loop device that a machine has on `file`."""
+    attachment = _attached_already(file, _AUTOCLEAR)
+    if attachment is None:
         return None
-    os.close(found[1])
-    return found[0]
+    device, descriptor = attachment
+    os.close(descriptor)
+    return device
 
 
 def _make(file: Path, *, read_only: bool) -> tuple[Path, int]:
@@ -82,7 +83,7 @@ def _free() -> Path:
 
 
 def _configure(device: int, backing: int, file: Path, *, read_only: bool) -> bool:
-    """False if somebody else was faster."""
+    """Returns False where another process took the device first."""
     flags = _AUTOCLEAR | (_READ_ONLY if read_only else 0)
     name = os.fsencode(file)[-63:]
     info = _INFO64.pack(0, 0, 0, 0, 0, 0, 0, 0, flags, name, b"", b"", 0, 0)
@@ -95,24 +96,24 @@ def _configure(device: int, backing: int, file: Path, *, read_only: bool) -> boo
     return True
 
 
-def _found(file: Path, flags: int) -> tuple[Path, int] | None:
-    """A device with such flags that somebody has on `file` already, opened so that it stays."""
+def _attached_already(file: Path, flags: int) -> tuple[Path, int] | None:
+    """Returns a device with such flags that is on `file` already, opened so that it stays."""
     name, status = str(file.resolve()), file.stat()
-    wanted = (status.st_dev, status.st_ino, flags)
+    expected = (status.st_dev, status.st_ino, flags)
     for entry in SYS_BLOCK.glob("loop*/loop/backing_file"):
         with suppress(OSError):  # any of them may go while we look
             if entry.read_text().rstrip("\n") != name:
                 continue
             device = Path("/dev") / entry.parent.parent.name
             held = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-            if _backing(held) == wanted:
+            if _backing(held) == expected:
                 return device, held
             os.close(held)
     return None
 
 
 def _backing(device: int) -> tuple[int, int, int] | None:
-    """Device and inode number of the file below, and the loop device's flags; None if it lost its file meanwhile."""
+    """Returns device and inode number of its file, and the loop device's flags; None if it lost its file meanwhile."""
     info = bytearray(_INFO64.size)
     try:
         fcntl.ioctl(device, _GET_STATUS64, info)

@@ -1,4 +1,4 @@
-"""What the rest of the local cloud asks of whoever makes RAW files."""
+"""A disk builder makes the RAW files behind images, disks and snapshots."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
-from samovar.localcloud.disks.freeze import Standstill
+from samovar.localcloud.disks.freeze import Freeze
 
 
-class Maker(Protocol):
-    """Each file comes into being last and at once. All raise SamovarError."""
+class DiskBuilder(Protocol):
+    """Makes RAW files; each gets its name last, once it is complete. All methods raise SamovarError."""
 
-    async def standard(self, suite: str, out: Path) -> None:
-        """A public image: a release of Debian that boots in this cloud, from the host's package mirrors."""
+    async def make_public_image(self, suite: str, out: Path) -> None:
+        """Makes a public image: a release of Debian that boots in this cloud, from the host's package mirrors."""
 
-    async def merged(self, image: Path, disk: Path, out: Path) -> None:
-        """An image of a boot disk that nothing uses: `image`, from which it was made, and what was changed since."""
+    async def merge(self, image: Path, disk: Path, out: Path) -> None:
+        """Makes an image of an idle boot disk: `image`, from which it was made, and what was changed since."""
 
-    def fetched(self, uri: str, out: Path) -> bool:
-        """The image behind a uri that is not of this cloud's storage; False where such a one cannot be had."""
+    def fetch(self, uri: str, out: Path) -> bool:
+        """Fetches the image behind a uri that is not of this cloud's storage; False where that cannot be had."""
 
-    async def copied(self, source: Path, out: Path, size: int = 0) -> None:
-        """A copy, without the holes, grown to `size` bytes where that is more."""
+    async def copy(self, source: Path, out: Path, size: int = 0) -> None:
+        """Copies a file, its holes kept, grown to `size` bytes where that is more."""
 
-    async def consistent(self, source: Path, out: Path, still: AbstractAsyncContextManager[Standstill]) -> float:
-        """A copy of a file that is in use, as it is in one moment; returns the seconds for which it had to stand still.
+    async def copy_consistently(self, source: Path, out: Path, frozen: AbstractAsyncContextManager[Freeze]) -> float:
+        """Copies a file that is in use, as it is in one moment; returns the seconds for which it was frozen.
 
-        Most is copied before `still` is entered, what changed meanwhile while it lasts.
+        Most is copied before `frozen` is entered, what changed meanwhile while it lasts.
         """

@@ -1,4 +1,4 @@
-"""Brings a copy of a sparse file up to date: what is equal already is only read, and holes stay holes."""
+"""Updates a copy of a sparse file: what is equal already is only read, and holes stay holes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def refresh(source: Path, copy: Path, stop: Callable[[], bool] = lambda: False) 
 
 
 def _cloned(old: int, new: int) -> bool:
-    """XFS and btrfs copy a file without copying what it holds."""
+    """Clones the file where its file system can: XFS and btrfs share the content."""
     try:
         fcntl.ioctl(new, FICLONE, old)
     except OSError:
@@ -46,7 +46,7 @@ def _compare(old: int, new: int, stop: Callable[[], bool]) -> None:
 
 
 def _data(descriptor: int, size: int) -> Iterator[int]:
-    """The numbers of the chunks in which a file holds anything."""
+    """Yields the numbers of the chunks in which a file holds data."""
     at = 0
     while at < size:
         try:

@@ -1,4 +1,4 @@
-"""What the kernel says of a machine's control group (cgroup2), and the one way to end everything in it."""
+"""Reads, writes, empties and removes control groups (cgroup2), which hold the processes of machines."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-_PATIENCE = 0.5  # seconds that a group may stay busy after its last process is gone
+_BUSY_TIMEOUT = 0.5  # seconds that a group may stay busy after its last process ended
 
 
 def populated(group: Path) -> bool:
-    """True while any process is in the group or below it."""
+    """Returns whether any process is in the group or below it."""
     try:
         return "populated 1" in (group / "cgroup.events").read_text()
-    except OSError:  # gone, or going
+    except OSError:  # removed, or being removed
         return False
 
 
 def kill(group: Path) -> None:
-    """SIGKILL to every process in the group and below, those that they fork meanwhile included."""
-    with suppress(FileNotFoundError):  # nothing of the kind, or gone by itself
+    """Sends SIGKILL to every process in the group and below, those that they fork meanwhile included."""
+    with suppress(FileNotFoundError):  # there is none, or it has ended
         (group / "cgroup.kill").write_text("1")
 
 
 def init_pid(unit: Path) -> int | None:
-    """The guest's pid 1 as the host sees it, once it has begun to manage the guest and hears signals."""
+    """Returns the guest's pid 1 as the host numbers it, once it manages the guest and handles signals."""
     with suppress(OSError):
         for members in unit.glob("guest-*/payload/init.scope/cgroup.procs"):
             for pid in members.read_text().split():
@@ -36,12 +36,10 @@ def init_pid(unit: Path) -> int | None:
 
 
 def processes(machine: Path, service: str) -> tuple[int, ...]:
-    """The pids of a service of the guest's systemd, as the host has them."""
+    """Returns the pids of a service of the guest's systemd, as the host numbers them."""
     with suppress(OSError):
-        found = [
-            pids.read_text().split() for pids in machine.glob(f"guest-*/payload/system.slice/{service}/**/cgroup.procs")
-        ]
-        return tuple(int(pid) for pids in found for pid in pids)
+        groups = machine.glob(f"guest-*/payload/system.slice/{service}/**/cgroup.procs")
+        return tuple(int(pid) for group in groups for pid in group.read_text().split())
     return ()
 
 
@@ -59,7 +57,7 @@ def write(group: Path, values: Iterable[tuple[str, str]]) -> None:
 
 
 def _rmdir(folder: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _BUSY_TIMEOUT
     while True:
         try:
             return folder.rmdir()

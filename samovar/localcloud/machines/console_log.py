@@ -17,7 +17,7 @@ CHUNK = 64 << 10
 
 
 def main(console: Path) -> None:
-    """Ends when the machine does. What cannot be written, as on a full disk, is lost; the machine goes on."""
+    """Copies the console until the machine ends. What cannot be written, as on a full disk, is lost."""
     _copy(console, HEAD)
     number = 0
     while True:
@@ -28,7 +28,7 @@ def main(console: Path) -> None:
 
 
 def segment(console: Path, number: int) -> Path:
-    """The file of a segment; they count from 1."""
+    """Returns the file of a segment; they count from 1."""
     return console.with_name(f"{console.name}.{number}")
 
 

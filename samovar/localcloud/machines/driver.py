@@ -23,7 +23,7 @@ from samovar.localcloud.disks import freeze
 from samovar.localcloud.disks.loop_devices import attached
 from samovar.localcloud.machines import cgroups, console, nspawn, uid_ranges
 from samovar.localcloud.machines.model import BlockDevice, Machine, Observed
-from samovar.localcloud.machines.supervisors import keeper_of_this_host
+from samovar.localcloud.machines.supervisors import supervisor_of_this_host
 
 START_TIMEOUT = 180.0  # seconds; 0.2 on a host at rest, 100 times that for several machines on an emulated one
 KILL_TIMEOUT = 30.0
@@ -32,7 +32,8 @@ JOURNAL_MB = 16  # small, so that a boot disk is made in 20 ms
 CONSOLE_LINES = 5
 HOST_USERS = "host-users"
 """The file in a machine's folder that tells why it has the host's users; empty where it has its own."""
-ROOM = 256 << 20
+MIN_FREE = 256 << 20
+"""Bytes that must be free for a machine to start."""
 
 
 class NspawnDriver:
@@ -40,40 +41,40 @@ class NspawnDriver:
 
     def __init__(self, home_machines: Path, prefix: str) -> None:
         self._home = home_machines.resolve()
-        self._keeper = keeper_of_this_host(prefix)
+        self._supervisor = supervisor_of_this_host(prefix)
 
     async def start(self, machine: Machine) -> None:
-        if cgroups.populated(self._keeper.unit(machine.id)):
+        if cgroups.populated(self._supervisor.unit(machine.id)):
             return
-        await self._keeper.release(machine.id)
-        _check_room(machine)
+        await self._supervisor.release(machine.id)
+        _check_free_space(machine)
         self._prepare(machine)
         await _make_boot_disk(machine)
         try:
             with ExitStack() as loops:
                 await self._launch(machine, loops)
-                await self._booted(machine.id)
+                await self._wait_for_init(machine.id)
         except BaseException:
             await self.kill(machine.id)
             raise
 
     async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:
-        init = cgroups.init_pid(self._keeper.unit(machine_id))
+        init = cgroups.init_pid(self._supervisor.unit(machine_id))
         if init is not None:
             with suppress(ProcessLookupError):
                 os.kill(init, POWER_OFF)
         try:
-            await self._ended(machine_id, grace)
+            await self._wait_for_end(machine_id, grace)
         except WaitTimeout:
             await self.kill(machine_id)
 
     async def kill(self, machine_id: str) -> None:
-        cgroups.kill(self._keeper.unit(machine_id))
-        await self._ended(machine_id, KILL_TIMEOUT)
+        cgroups.kill(self._supervisor.unit(machine_id))
+        await self._wait_for_end(machine_id, KILL_TIMEOUT)
 
     async def remove(self, machine_id: str) -> None:
         await self.kill(machine_id)
-        await self._keeper.release(machine_id)
+        await self._supervisor.release(machine_id)
         folder = self._home / machine_id
         if folder.exists():
             await asyncio.to_thread(shutil.rmtree, folder)
@@ -81,46 +82,46 @@ class NspawnDriver:
     def observe(self) -> Mapping[str, Observed]:
         """A machine whose folder was lost is seen as long as it runs, so that it can be removed."""
         folders = frozenset(folder.name for folder in self._home.iterdir())
-        return {machine_id: self._observed(machine_id) for machine_id in folders | self._keeper.machines()}
+        return {machine_id: self._observed(machine_id) for machine_id in folders | self._supervisor.machines()}
 
     def host_users(self) -> Mapping[str, str]:
         reasons = {file.parent.name: file.read_text() for file in self._home.glob(f"*/{HOST_USERS}")}
         return {
             machine_id: reason
             for machine_id, reason in reasons.items()
-            if reason and cgroups.populated(self._keeper.unit(machine_id))
+            if reason and cgroups.populated(self._supervisor.unit(machine_id))
         }
 
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
-        return cgroups.processes(self._keeper.unit(machine_id), unit)
+        return cgroups.processes(self._supervisor.unit(machine_id), unit)
 
     def kill_processes(self, machine_id: str, unit: str) -> None:
         for pid in self.processes(machine_id, unit):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def still(self, machine_id: str, disk: Path) -> AbstractAsyncContextManager[freeze.Standstill]:
-        return freeze.still(disk, self._keeper.unit(machine_id))
+    def frozen(self, machine_id: str, disk: Path) -> AbstractAsyncContextManager[freeze.Freeze]:
+        return freeze.frozen(disk, self._supervisor.unit(machine_id))
 
     def thaw(self, machine_id: str, disk: Path) -> None:
-        freeze.thaw(disk, self._keeper.unit(machine_id))
+        freeze.thaw(disk, self._supervisor.unit(machine_id))
 
     def console(self, machine_id: str) -> bytes:
         return console.read(self._home / machine_id / "console")
 
     async def close(self) -> None:
         if not any(machine.running for machine in self.observe().values()):
-            await self._keeper.close()
+            await self._supervisor.close()
 
     def _prepare(self, machine: Machine) -> None:
-        """The machine's folder, as if it had never run."""
+        """Makes the machine's folder as if it had never run."""
         folder = self._home / machine.id
         for mount_point in ("image", "disk", "root"):
             (folder / mount_point).mkdir(parents=True, exist_ok=True)
         (folder / "exit").unlink(missing_ok=True)
         console.clear(folder / "console")
         nspawn.write_guest_files(folder / "size", memory=machine.memory, cores=machine.cores)
-        (folder / HOST_USERS).write_text(why_host_users(machine))
+        (folder / HOST_USERS).write_text(host_users_reason(machine))
         if not (folder / "size" / nspawn.PLUGGED).is_fifo():
             os.mkfifo(folder / "size" / nspawn.PLUGGED, 0o644)
 
@@ -130,17 +131,17 @@ class NspawnDriver:
         image = loops.enter_context(attached(machine.image, read_only=True))
         disk = loops.enter_context(attached(machine.boot_disk))
         data = {each.device_name: loops.enter_context(attached(each.path)) for each in machine.disks}
-        fence = [BlockDevice(image, writable=False)]
-        fence += [BlockDevice(device, writable=True) for device in (disk, *data.values())]
-        held = (*self._keeper.groups(machine.id), *data.values())
-        first_uid = None if why_host_users(machine) else uid_ranges.first_uid(machine.boot_disk.resolve())
-        unit, uids = self._keeper.unit(machine.id), str(first_uid or "-")
+        devices = [BlockDevice(image, writable=False)]
+        devices += [BlockDevice(device, writable=True) for device in (disk, *data.values())]
+        held = (*self._supervisor.groups(machine.id), *data.values())
+        first_uid = None if host_users_reason(machine) else uid_ranges.first_uid(machine.boot_disk.resolve())
+        unit, uids = self._supervisor.unit(machine.id), str(first_uid or "-")
         life: tuple[str | Path, ...] = (nspawn.BOOT, folder, unit, image, disk, uids, machine.netns, *held, "--")
         argv = (*life, *nspawn.arguments(machine, folder, data, first_uid))
-        await self._keeper.launch(machine, fence, argv, folder / "console")
+        await self._supervisor.launch(machine, devices, argv, folder / "console")
 
-    async def _booted(self, machine_id: str) -> None:
-        folder, unit = self._home / machine_id, self._keeper.unit(machine_id)
+    async def _wait_for_init(self, machine_id: str) -> None:
+        folder, unit = self._home / machine_id, self._supervisor.unit(machine_id)
 
         def init() -> int | Pending:
             pid = cgroups.init_pid(unit)
@@ -153,8 +154,8 @@ class NspawnDriver:
 
         await wait_for_async(f"init of machine {machine_id}", init, timeout=START_TIMEOUT, interval=0.01, ceiling=0.05)
 
-    async def _ended(self, machine_id: str, timeout: float) -> None:
-        unit = self._keeper.unit(machine_id)
+    async def _wait_for_end(self, machine_id: str, timeout: float) -> None:
+        unit = self._supervisor.unit(machine_id)
 
         def empty() -> bool | Pending:
             return Pending("processes in its control group") if cgroups.populated(unit) else True
@@ -162,26 +163,27 @@ class NspawnDriver:
         await wait_for_async(f"end of machine {machine_id}", empty, timeout=timeout, interval=0.005, ceiling=0.05)
 
     def _observed(self, machine_id: str) -> Observed:
-        unit = self._keeper.unit(machine_id)
+        unit = self._supervisor.unit(machine_id)
         if cgroups.populated(unit):
             return Observed(running=True, pid=cgroups.init_pid(unit))
         return Observed(running=False, exit_code=_exit_code(self._home / machine_id / "exit"))
 
 
-def why_host_users(machine: Machine) -> str:
-    """Why the machine gets no user namespace of its own; empty where it does."""
+def host_users_reason(machine: Machine) -> str:
+    """Returns why the machine gets no user namespace of its own; empty where it does."""
     if machine.wants_host_users:
         return "its metadata ask for them"
     return "it has a data disk, which no user namespace may mount" if machine.disks else user_namespaces.unavailable()
 
 
-def _check_room(machine: Machine) -> None:
-    """Disks are sparse: a machine on a full one would start, and fail at its first file in words of its own."""
+def _check_free_space(machine: Machine) -> None:
+    """Disks are sparse: a machine on a full one would start, and fail at its first write with errors of its own."""
     folder = machine.boot_disk.parent
     free = shutil.disk_usage(folder).free
-    if free < ROOM:
+    if free < MIN_FREE:
         raise HostError(
-            f"no space is left for machine {machine.id}: {free >> 20} MiB are free in {folder}, it takes {ROOM >> 20}",
+            f"no space is left for machine {machine.id}: {free >> 20} MiB are free in {folder}, "
+            f"it takes {MIN_FREE >> 20}",
             remedy="free some, and start it again; a group does so by itself",
         )
 

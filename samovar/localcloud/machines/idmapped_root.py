@@ -49,7 +49,7 @@ def lay(first_uid: int, image: Path, disk: Path, root: Path) -> None:
 
 
 def _user_namespace(first_uid: int) -> int:
-    """A descriptor of a user namespace with the range's mapping, whose only process is gone."""
+    """Returns a descriptor of a user namespace with the range's mapping, whose only process has ended."""
     unshared, unsharing = os.pipe()
     go_on, mapped = os.pipe()
     child = os.fork()

@@ -1,4 +1,4 @@
-"""What the rest of the local cloud says to a machine driver, and what it hears back."""
+"""Machines are values: the rest of the local cloud hands them to a machine driver, which reports what it observes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from samovar.localcloud.disks.freeze import Standstill
+from samovar.localcloud.disks.freeze import Freeze
+
+MAX_TASKS = 2048
+"""Processes and threads that a machine may have at once; the kernel's own bound for a whole host is 32,768."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Observed:
-    """What the host sees of a machine: its init's pid while it runs, how it ended once it does not.
+    """The state of a machine on the host: its init's pid while it runs, how it ended once it does not.
 
     `exit_code` is 0 for a guest that powered itself off, another number for one that died, None where the end
     was not seen (a power cut, a reboot of the host).
@@ -66,31 +69,31 @@ class MachineDriver(Protocol):
         """Asks the guest to power off, gives it `grace` seconds, then cuts the power."""
 
     async def kill(self, machine_id: str) -> None:
-        """A power cut: every process of the machine is gone when this returns."""
+        """Cuts the power: every process of the machine has ended when this returns."""
 
     async def remove(self, machine_id: str) -> None:
         """Leaves nothing of a machine on the host but its disk files. Of one that runs, a power cut comes first."""
 
     def observe(self) -> Mapping[str, Observed]:
-        """Every machine that was started and not removed, running or not, by id; cheap enough for 4 calls a second."""
+        """Returns every machine that was started and not removed, running or not, by id; cheap for 4 calls a second."""
 
     def host_users(self) -> Mapping[str, str]:
-        """The machines that run with the host's users instead of a namespace of their own, by id, with the reason."""
+        """Returns why a machine runs with the host's users instead of its own, by id of each that does."""
 
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
-        """The pids, as the host has them, of a systemd unit of the guest; none where it does not run."""
+        """Returns the pids, as the host has them, of a systemd unit of the guest; none where it does not run."""
 
     def kill_processes(self, machine_id: str, unit: str) -> None:
-        """SIGKILL to all of them, as if they had died by themselves."""
+        """Sends SIGKILL to all of them, as if they had died by themselves."""
 
-    def still(self, machine_id: str, disk: Path) -> AbstractAsyncContextManager[Standstill]:
-        """Nothing is written to a disk of that machine, if of any, while the context lasts; as `freeze.still` says."""
+    def frozen(self, machine_id: str, disk: Path) -> AbstractAsyncContextManager[Freeze]:
+        """Keeps a disk of that machine unwritten while the context lasts, as `freeze.frozen` does."""
 
     def thaw(self, machine_id: str, disk: Path) -> None:
-        """Ends what a daemon that was killed began with `still`."""
+        """Ends a freeze that a killed daemon began with `frozen`."""
 
     def console(self, machine_id: str) -> bytes:
-        """What the guest wrote on its serial console since its last start: of a long one the beginning and the end."""
+        """Returns the serial console since the last start: of a long one the beginning and the end."""
 
     async def close(self) -> None:
         """Gives back what the driver holds for all machines together (shared image mounts, control groups)."""
@@ -98,13 +101,13 @@ class MachineDriver(Protocol):
 
 @dataclass(frozen=True)
 class BlockDevice:
-    """A block device that a machine may open, through the fence that keeps it from all others."""
+    """A block device that a machine may open, by the device policy that keeps it from all others."""
 
     path: Path
     writable: bool
 
 
-class Keeper(Protocol):
+class Supervisor(Protocol):
     """Starts a machine's process apart from the daemon, in a control group that bounds its size and its processes.
 
     In that group the machine finds null, zero, full, random, urandom, tty, ptmx, pts, net/tun and the block devices
@@ -113,13 +116,13 @@ class Keeper(Protocol):
     """
 
     def unit(self, machine_id: str) -> Path:
-        """The machine's cgroup2 folder: what runs is in it, and nothing else is."""
+        """Returns the machine's cgroup2 folder: its processes are in it, and no others are."""
 
     def groups(self, machine_id: str) -> tuple[Path, ...]:
-        """More control groups that the guest must be put into."""
+        """Returns more control groups that the guest must be put into."""
 
     def machines(self) -> frozenset[str]:
-        """The ids of all machines that have a control group, whether the driver remembers them or not."""
+        """Returns the ids of all machines that have a control group, whether the driver remembers them or not."""
 
     async def launch(
         self, machine: Machine, devices: Sequence[BlockDevice], argv: Sequence[str | Path], console: Path
@@ -130,4 +133,4 @@ class Keeper(Protocol):
         """Removes the empty control groups of a machine that has ended. May be repeated."""
 
     async def close(self) -> None:
-        """Removes what all machines have together; there are none any more."""
+        """Removes what all machines have together, once there are none."""

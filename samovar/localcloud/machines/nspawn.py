@@ -1,4 +1,4 @@
-"""The command lines that boot a machine: what systemd-nspawn is told, and what runs in the guest before its init."""
+"""Builds the command line of systemd-nspawn that boots a machine, and the files that tell the guest its size."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from samovar.localcloud.machines.uid_ranges import SIZE
 BOOT = Path(__file__).with_name("boot.sh")
 
 PLUGGED = "plugged"
-"""The pipe, beside the files that tell the guest its size, by which it hears that its interface is there."""
+"""The pipe, beside the files that tell the guest its size, that opens once its interface is there."""
 
 DESCRIPTORS = 524288
 """Systemd's own bound for services, to which boot.sh raises its own; nspawn would lower it to the host's init's."""
 
+GUEST_FILES = {"meminfo": "/proc/meminfo", "cpuinfo": "/proc/cpuinfo", "online": "/sys/devices/system/cpu/online"}
+"""The kernel's files on memory and processors, which tell the guest its own size; control groups hold it to that."""
+
 _SIZE = "/run/host/size"
+_KERNEL_SHARE = 16  # about 1/16 of a small machine's memory is not free once it has booted
 _OPTIONS = (
     "--quiet",
     "--settings=no",
     "--directory=root",  # boot.sh runs in the machine's folder
     "--register=no",
     "--keep-unit",
-    "--console=read-only",  # a terminal for the guest, as a serial line is; what it says comes out on stdout
+    "--console=read-only",  # a terminal for the guest, as a serial line is; its output comes out on stdout
     "--setenv=TERM=dumb",  # no colours in a console that is kept
     "--link-journal=no",
     "--resolv-conf=off",
@@ -39,7 +43,7 @@ _OPTIONS = (
 def arguments(
     machine: Machine, folder: Path, data: Mapping[str, Path], first_uid: int | None = None
 ) -> tuple[str, ...]:
-    """The arguments of nspawn; `data` are block devices by the device name under which the guest finds them.
+    """Returns the arguments of nspawn; `data` are block devices by the device name under which the guest finds them.
 
     With `first_uid` the machine has a user namespace, and its root file system belongs to those uids already.
     """
@@ -72,16 +76,8 @@ def _init(*, plugged_later: bool) -> tuple[str, ...]:
     return ("/bin/sh", "-ec", "; ".join([*mounts, last, "exec /sbin/init"]))
 
 
-GUEST_FILES = {"meminfo": "/proc/meminfo", "cpuinfo": "/proc/cpuinfo", "online": "/sys/devices/system/cpu/online"}
-
-TASKS = 2048
-"""Processes and threads that a machine may have at once; the kernel's own bound for a whole host is 32,768."""
-
-_KERNEL_SHARE = 16  # about 1/16 of a small machine's memory is not free once it has booted
-
-
 def meminfo(memory: int) -> str:
-    """/proc/meminfo of a machine with `memory` bytes and no swap."""
+    """Renders /proc/meminfo of a machine with `memory` bytes and no swap, as it is just after its boot."""
     total = memory // 1024
     free = total - total // _KERNEL_SHARE
     amounts = {
@@ -95,30 +91,30 @@ def meminfo(memory: int) -> str:
 
 
 def cpuinfo(host: str, cores: int) -> str:
-    """The host's /proc/cpuinfo cut to the first `cores` processors."""
+    """Returns the host's /proc/cpuinfo, cut to the first `cores` processors."""
     blocks = re.split(r"\n\n(?=processor\s*:)", host.rstrip("\n"))
     return "\n\n".join(blocks[:cores]) + "\n\n"
 
 
 def online(cores: int) -> str:
-    """/sys/devices/system/cpu/online of a machine with `cores` processors."""
+    """Renders /sys/devices/system/cpu/online of a machine with `cores` processors."""
     return "0\n" if cores == 1 else f"0-{cores - 1}\n"
 
 
 def processors() -> list[int]:
-    """The host's processors that we may use."""
+    """Returns the host's processors that this process may use."""
     return sorted(os.sched_getaffinity(0))
 
 
 def affinity(machine_id: str, cores: int, host: Sequence[int]) -> str:
-    """The host's processors that a machine runs on, as nspawn wants them: machines are spread by their id."""
+    """Returns the host's processors that a machine runs on, in nspawn's syntax: machines are spread by their id."""
     first = zlib.crc32(machine_id.encode()) % len(host)
-    turned = [*host[first:], *host[:first]]
-    return ",".join(str(number) for number in sorted(turned[:cores]))
+    rotated = [*host[first:], *host[:first]]
+    return ",".join(str(number) for number in sorted(rotated[:cores]))
 
 
 def write_guest_files(folder: Path, *, memory: int, cores: int) -> None:
-    """Writes what the guest mounts over `GUEST_FILES`, each under its short name."""
+    """Writes the files that the guest mounts over `GUEST_FILES`, each under its short name."""
     folder.mkdir(exist_ok=True)
     cores = min(cores, len(processors()))
     (folder / "meminfo").write_text(meminfo(memory))

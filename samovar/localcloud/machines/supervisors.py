@@ -1,4 +1,4 @@
-"""What this host is, and so who keeps the machines' control groups."""
+"""A supervisor starts a machine's process and bounds it by control groups: systemd's, or else our own."""
 
 from __future__ import annotations
 
@@ -13,80 +13,14 @@ import structlog
 from samovar.core.errors import HostError
 from samovar.core.process import run_async
 from samovar.localcloud.machines import cgroups
-from samovar.localcloud.machines.model import BlockDevice, Keeper, Machine
-from samovar.localcloud.machines.nspawn import TASKS
+from samovar.localcloud.machines.model import MAX_TASKS, BlockDevice, Machine, Supervisor
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-SYSTEMD_IS_INIT = Path("/run/systemd/system")  # as sd_booted(3) asks
-
-
-def keeper_of_this_host(prefix: str) -> Keeper:
-    """`prefix` tells this cloud's machines from everything else on the host."""
-    return Systemd(prefix) if SYSTEMD_IS_INIT.is_dir() else ByHand(prefix)
-
-
-CGROUP2 = Path("/sys/fs/cgroup")
-
-
-class Systemd:
-    """Services `<prefix>-<machine>` in a slice of the cloud's own."""
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
-        self._slice = prefix.replace("-", "_") + ".slice"  # a dash would nest it in another slice
-
-    def unit(self, machine_id: str) -> Path:
-        return CGROUP2 / self._slice / self._service(machine_id)
-
-    def groups(self, machine_id: str) -> tuple[Path, ...]:  # noqa: ARG002 - the unit does it all
-        return ()
-
-    def machines(self) -> frozenset[str]:
-        head, tail = self._service("").split(".")
-        services = (CGROUP2 / self._slice).glob(f"{head}*.{tail}")
-        return frozenset(path.stem.removeprefix(head) for path in services)
-
-    async def launch(
-        self, machine: Machine, devices: Sequence[BlockDevice], argv: Sequence[str | Path], console: Path
-    ) -> None:
-        head = ["systemd-run", "--quiet", "--collect", f"--unit={self._service(machine.id)}", f"--slice={self._slice}"]
-        settings = [f"--property={setting}" for setting in _settings(machine, devices)]
-        await run_async([*head, *settings, f"--property=StandardOutput=truncate:{console}", *argv])
-
-    async def release(self, machine_id: str) -> None:
-        await _stop(self._service(machine_id))
-
-    async def close(self) -> None:
-        await _stop(self._slice)
-
-    def _service(self, machine_id: str) -> str:
-        return f"{self._prefix}-{machine_id}.service"
-
-
-def _settings(machine: Machine, devices: Sequence[BlockDevice]) -> Iterator[str]:
-    yield "Type=exec"
-    yield "Delegate=yes"
-    yield f"MemoryMax={machine.memory}"
-    yield "MemorySwapMax=0"
-    yield f"CPUQuota={machine.cores * machine.core_fraction}%"
-    yield f"TasksMax={TASKS}"
-    yield "OOMPolicy=continue"
-    yield "KillSignal=SIGKILL"  # at the host's shutdown; a guest's processes would not end by SIGTERM
-    yield "DevicePolicy=closed"
-    yield "DeviceAllow=/dev/net/tun rwm"
-    for device in devices:
-        yield f"DeviceAllow={device.path} {'rw' if device.writable else 'r'}"
-
-
-async def _stop(unit: str) -> None:
-    """Returns once the unit is gone. As a pattern, which may match nothing: a unit that is gone is no error."""
-    await run_async(["systemctl", "stop", unit[:-1] + f"[{unit[-1]}]"])
-
-
 log: FilteringBoundLogger = structlog.get_logger(__name__)
 
+SYSTEMD_IS_INIT = Path("/run/systemd/system")  # as sd_booted(3) asks
 CGROUPS = Path("/sys/fs/cgroup")
 CONTROLLERS_V1 = (
     *("blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory"),
@@ -101,8 +35,74 @@ CHARACTER_DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "13
 Settings = Iterator[tuple[str, str]]
 
 
-class ByHand:
-    """Control groups `<prefix>/<machine>` in each hierarchy; `<prefix>/<machine>/guest` below it in those of v1."""
+def supervisor_of_this_host(prefix: str) -> Supervisor:
+    """Returns the host's supervisor; `prefix` tells this cloud's machines from everything else on the host."""
+    return SystemdSupervisor(prefix) if SYSTEMD_IS_INIT.is_dir() else CgroupSupervisor(prefix)
+
+
+class SystemdSupervisor:
+    """A machine is a transient service `<prefix>-<machine>` in a slice of the cloud's own, and systemd bounds it."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._slice = prefix.replace("-", "_") + ".slice"  # a dash would nest it in another slice
+
+    def unit(self, machine_id: str) -> Path:
+        return CGROUPS / self._slice / self._service(machine_id)
+
+    def groups(self, machine_id: str) -> tuple[Path, ...]:  # noqa: ARG002 - the unit does it all
+        return ()
+
+    def machines(self) -> frozenset[str]:
+        head, tail = self._service("").split(".")
+        services = (CGROUPS / self._slice).glob(f"{head}*.{tail}")
+        return frozenset(path.stem.removeprefix(head) for path in services)
+
+    async def launch(
+        self, machine: Machine, devices: Sequence[BlockDevice], argv: Sequence[str | Path], console: Path
+    ) -> None:
+        head = ["systemd-run", "--quiet", "--collect", f"--unit={self._service(machine.id)}", f"--slice={self._slice}"]
+        settings = [f"--property={setting}" for setting in _unit_properties(machine, devices)]
+        await run_async([*head, *settings, f"--property=StandardOutput=truncate:{console}", *argv])
+
+    async def release(self, machine_id: str) -> None:
+        await _stop(self._service(machine_id))
+
+    async def close(self) -> None:
+        await _stop(self._slice)
+
+    def _service(self, machine_id: str) -> str:
+        return f"{self._prefix}-{machine_id}.service"
+
+
+def _unit_properties(machine: Machine, devices: Sequence[BlockDevice]) -> Iterator[str]:
+    yield "Type=exec"
+    yield "Delegate=yes"
+    yield f"MemoryMax={machine.memory}"
+    yield "MemorySwapMax=0"
+    yield f"CPUQuota={machine.cores * machine.core_fraction}%"
+    yield f"TasksMax={MAX_TASKS}"
+    yield "OOMPolicy=continue"
+    yield "KillSignal=SIGKILL"  # at the host's shutdown; a guest's processes would not end by SIGTERM
+    yield "DevicePolicy=closed"
+    yield "DeviceAllow=/dev/net/tun rwm"
+    for device in devices:
+        yield f"DeviceAllow={device.path} {'rw' if device.writable else 'r'}"
+
+
+async def _stop(unit: str) -> None:
+    """Stops a unit. Its name is a pattern, which may match nothing: a unit that does not exist is no error."""
+    await run_async(["systemctl", "stop", unit[:-1] + f"[{unit[-1]}]"])
+
+
+class CgroupSupervisor:
+    """A host without systemd: a machine is a detached process in control groups that are made here.
+
+    cgroup2 kills its processes. Its size, their number and its devices are bounded by the controllers of cgroup v1
+    where they are mounted, else by those of cgroup2, which has none for devices but a BPF program: there is no device
+    policy then. The groups are `<prefix>/<machine>` in each hierarchy; the guest is put into `guest` below it in those
+    of v1, for its root may change its own group, and never the one above.
+    """
 
     def __init__(self, prefix: str, root: Path = CGROUPS) -> None:
         self._prefix = prefix
@@ -112,7 +112,7 @@ class ByHand:
         self._v1 = tuple(name for name in CONTROLLERS_V1 if (root / name / "cgroup.procs").exists())
         if "devices" not in self._v1:
             log.warning(
-                "no device fence: root in a machine can open every block device of this host", cgroups=str(root)
+                "no device policy: root in a machine can open every block device of this host", cgroups=str(root)
             )
 
     def unit(self, machine_id: str) -> Path:
@@ -143,7 +143,7 @@ class ByHand:
         await asyncio.to_thread(self._remove, "")
 
     def _enable(self) -> None:
-        """cgroup2 gives a controller to a group only if all groups above it hand it on."""
+        """Enables the controllers: cgroup2 gives one to a group only if all groups above it pass it on."""
         (self._cgroup2 / self._prefix).mkdir(exist_ok=True)
         offered = (self._cgroup2 / "cgroup.controllers").read_text().split()
         for group in (self._cgroup2, self._cgroup2 / self._prefix):
@@ -151,7 +151,7 @@ class ByHand:
                 (group / "cgroup.subtree_control").write_text(f"+{name}")
 
     def _remove(self, machine_id: str) -> None:
-        """In every hierarchy: on a hybrid host nspawn makes the same group in that of systemd, too."""
+        """Removes the group from every hierarchy: on a hybrid host nspawn makes one in that of systemd, too."""
         for hierarchy in {self._cgroup2, *self._root.iterdir()}:
             cgroups.remove(hierarchy / self._prefix / machine_id)
 
@@ -163,7 +163,7 @@ def _quota(machine: Machine) -> int:
 def _size_v2(machine: Machine) -> Settings:
     yield "memory.max", str(machine.memory)
     yield "memory.swap.max", "0"
-    yield "pids.max", str(TASKS)
+    yield "pids.max", str(MAX_TASKS)
     yield "cpu.max", f"{_quota(machine)} {PERIOD}"
 
 
@@ -180,12 +180,12 @@ def _bounds_v1(controller: str, machine: Machine, devices: Sequence[BlockDevice]
     elif controller == "cpu":
         yield "cpu.cfs_quota_us", str(_quota(machine))
     elif controller == "pids":
-        yield "pids.max", str(TASKS)
+        yield "pids.max", str(MAX_TASKS)
     elif controller == "devices":
-        yield from _fence_v1(devices)
+        yield from _device_policy_v1(devices)
 
 
-def _fence_v1(devices: Sequence[BlockDevice]) -> Settings:
+def _device_policy_v1(devices: Sequence[BlockDevice]) -> Settings:
     yield "devices.deny", "a"
     for number in CHARACTER_DEVICES:
         yield "devices.allow", f"c {number} rwm"
@@ -199,10 +199,10 @@ def _number(device: Path) -> str:
 
 
 async def spawn_detached(argv: Sequence[str | Path], output: Path) -> None:
-    """Starts `argv` in a session of its own, as a child of the host's init; what it says replaces `output`."""
+    """Starts `argv` in a session of its own, as a child of the host's init; its output replaces the file."""
     with output.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
             "setsid", "--fork", *map(str, argv), stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink
         )
     if await process.wait():
-        raise HostError(f"{argv[0]} did not start", remedy=f"what it said is in {output}")
+        raise HostError(f"{argv[0]} did not start", remedy=f"its output is in {output}")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from samovar.localcloud.cloud import Host
 from samovar.localcloud.home.home import Home
+from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.machines import Pace, SimulatedDriver
-from samovar.localcloud.simulated.maker import SimulatedMaker
 
 NUMBER = 0
 """Of every simulated cloud: no machine has one of its addresses, so they may be the same."""
@@ -36,4 +36,4 @@ class NoClaim:
 def simulated_host(home: Home, pace: Pace | None = None) -> Host:
     """A host that holds nothing but states, which outlive the daemon in its home."""
     driver = SimulatedDriver(home.machines, pace or Pace())
-    return Host(NUMBER, driver, SimulatedFabric(driver.answer), SimulatedMaker(any_uri=True), simulated=True)
+    return Host(NUMBER, driver, SimulatedFabric(driver.answer), SimulatedDiskBuilder(any_uri=True), simulated=True)

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from samovar.localcloud import clock
-from samovar.localcloud.disks.freeze import Standstill
+from samovar.localcloud.disks.freeze import Freeze
 from samovar.localcloud.machines.model import Machine, Observed
 
 
@@ -109,9 +109,9 @@ class SimulatedDriver:
         """There are none."""
 
     @asynccontextmanager
-    async def still(self, machine_id: str, disk: Path) -> AsyncIterator[Standstill]:  # noqa: ARG002 - the contract's
+    async def frozen(self, machine_id: str, disk: Path) -> AsyncIterator[Freeze]:  # noqa: ARG002 - the contract's
         running = self.machines.get(machine_id, Observed(running=False)).running
-        yield Standstill(STANDSTILL if running else 0.0)
+        yield Freeze(STANDSTILL if running else 0.0)
 
     def thaw(self, machine_id: str, disk: Path) -> None:
         """Nothing is ever frozen."""

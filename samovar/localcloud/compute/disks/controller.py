@@ -16,7 +16,7 @@ from samovar.core.errors import HostError
 from samovar.core.program import command_line
 from samovar.localcloud.compute.disks.rpc import SOURCE_DISK, has_base, is_layered
 from samovar.localcloud.compute.images.standard_images import FAMILIES
-from samovar.localcloud.disks.model import Maker
+from samovar.localcloud.disks.model import DiskBuilder
 from samovar.localcloud.failures import Repeats, reason_of
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.operations.controller import REASON
@@ -29,10 +29,10 @@ log = structlog.get_logger(__name__)
 class Files:
     """A file is made once, whoever asks for it first; one that could not be made is tried again on the next need."""
 
-    def __init__(self, store: Store, home: Home, maker: Maker, workers: Workers) -> None:
+    def __init__(self, store: Store, home: Home, builder: DiskBuilder, workers: Workers) -> None:
         self._store = store
         self._home = home
-        self._maker = maker
+        self._builder = builder
         self._workers = workers
         self._repeats = Repeats()
         self._at_rest = -1
@@ -69,7 +69,7 @@ class Files:
         file = self.base_of(disk)
         async with self._locks[file]:
             if not file.exists():
-                await self._maker.standard(self._suite(disk.source_image_id, file), file)
+                await self._builder.make_public_image(self._suite(disk.source_image_id, file), file)
         return file
 
     def _suite(self, image_id: str, file: Path) -> str:
@@ -96,7 +96,7 @@ class Files:
                     f"the file of disk {disk.id} is gone: {file}",
                     remedy="put it back (docs/operations.md: what the home of a local cloud holds), or delete the disk",
                 )
-            await self._maker.copied(await self.base(disk), file, disk.size)
+            await self._builder.copy(await self.base(disk), file, disk.size)
         return file
 
     async def _create_disk(self, disk_id: str) -> None:
@@ -126,9 +126,9 @@ class Files:
     async def _make_image(self, disk: Disk, out: Path) -> None:
         file = self._home.disk(disk.id)
         if not is_layered(self._store, disk):
-            await self._maker.copied(file, out)
+            await self._builder.copy(file, out)
         elif file.exists():
-            await self._maker.merged(await self.base(disk), file, out)
+            await self._builder.merge(await self.base(disk), file, out)
         else:
             os.link(await self.base(disk), out)
 

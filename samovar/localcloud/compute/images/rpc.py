@@ -29,7 +29,7 @@ from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store
 
 Fetch = Callable[[str, Path], bool]
-"""`Maker.fetched`."""
+"""`DiskBuilder.fetch`."""
 STORED = re.compile(r"/storage/images/([0-9a-f]{12,64})\.raw")
 
 

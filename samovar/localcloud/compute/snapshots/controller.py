@@ -17,8 +17,8 @@ from samovar.localcloud.compute.disks.controller import Files
 from samovar.localcloud.compute.disks.rpc import is_layered
 from samovar.localcloud.compute.snapshots.model import remember
 from samovar.localcloud.compute.snapshots.rpc import TITLE
-from samovar.localcloud.disks.freeze import NotStill
-from samovar.localcloud.disks.model import Maker
+from samovar.localcloud.disks.freeze import FreezeFailed
+from samovar.localcloud.disks.model import DiskBuilder
 from samovar.localcloud.failures import reason_of
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.machines.model import MachineDriver
@@ -43,7 +43,7 @@ class Snapshots:
         store: Store,
         home: Home,
         operations: Operations,
-        maker: Maker,
+        builder: DiskBuilder,
         driver: MachineDriver,
         files: Files,
         workers: Workers,
@@ -51,7 +51,7 @@ class Snapshots:
         self._store = store
         self._home = home
         self._operations = operations
-        self._maker = maker
+        self._builder = builder
         self._driver = driver
         self._files = files
         self._workers = workers
@@ -87,7 +87,7 @@ class Snapshots:
         elif self._home.disk(disk.id).exists():
             layer = out.with_suffix(".layer.new")
             await self._copied(snapshot, self._home.disk(disk.id), layer)
-            await self._maker.merged(await self._files.base(disk), layer, out)
+            await self._builder.merge(await self._files.base(disk), layer, out)
             layer.unlink()
         else:
             os.link(await self._files.base(disk), out)
@@ -96,7 +96,7 @@ class Snapshots:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._copied_once(snapshot, source, out)
-            except NotStill as error:
+            except FreezeFailed as error:
                 log.warning("a disk did not stand still", snapshot=snapshot.id, attempt=attempt, error=str(error))
                 if attempt == ATTEMPTS:
                     raise
@@ -107,7 +107,7 @@ class Snapshots:
         disk = self._store.must(Disk, snapshot.source_disk_id)
         machine_id = disk.instance_ids[0] if disk.instance_ids else ""
         self._store.note(snapshot.id, FREEZING, machine_id)
-        seconds = await self._maker.consistent(source, out, self._driver.still(machine_id, source))
+        seconds = await self._builder.copy_consistently(source, out, self._driver.frozen(machine_id, source))
         self._store.forget(snapshot.id, FREEZING)
         if seconds:
             remember(self._store, snapshot.storage_size, seconds)
