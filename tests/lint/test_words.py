@@ -17,7 +17,21 @@ PENDING = (
     "samovar/cloudinit",
     "samovar/deploy",
     "samovar/images",
-    "samovar/localcloud",
+    "samovar/localcloud/api",
+    "samovar/localcloud/cloud.py",
+    "samovar/localcloud/compute",
+    "samovar/localcloud/endpoint",
+    "samovar/localcloud/failures.py",
+    "samovar/localcloud/iam",
+    "samovar/localcloud/load_balancer",
+    "samovar/localcloud/lockbox",
+    "samovar/localcloud/operations",
+    "samovar/localcloud/quota_manager",
+    "samovar/localcloud/reconcile.py",
+    "samovar/localcloud/resource_manager",
+    "samovar/localcloud/resources",
+    "samovar/localcloud/simulated",
+    "samovar/localcloud/vpc",
     "samovar/ops",
     "samovar/project",
 )
@@ -33,10 +47,15 @@ def test_names_and_docstrings_are_plain() -> None:
 
 
 def test_base_names_are_unique_in_a_layer() -> None:
-    for layer in sorted(path for path in (ROOT / "samovar").iterdir() if path.is_dir() and not _pending(path)):
+    layers = (path for path in (ROOT / "samovar").iterdir() if path.is_dir() and not _has_pending(path))
+    for layer in sorted(layers):
         names = Counter(module.stem for module in modules(layer) if module.stem not in PATTERN)
         assert [name for name, count in names.items() if count > 1] == [], layer.name
 
 
 def _pending(path: Path) -> bool:
     return any(path.is_relative_to(ROOT / folder) for folder in PENDING)
+
+
+def _has_pending(layer: Path) -> bool:
+    return any((ROOT / folder).is_relative_to(layer) for folder in PENDING)
