@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 
 def now() -> float:
-    """Seconds since 1970."""
+    """Returns the seconds since 1970."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -25,16 +25,16 @@ def now() -> float:
 
 
 def utc_now() -> datetime:
-    """The same as a date in UTC."""
+    """Returns the same as a date in UTC."""
     return datetime.fromtimestamp(now(), UTC)
 
 
 def set_now(timestamp: Timestamp) -> None:
-    """The same as `Timestamp.GetCurrentTime`, by this clock."""
+    """Sets a timestamp to the current time of this clock, as `Timestamp.GetCurrentTime` does by the host's."""
     timestamp.FromNanoseconds(int(now() * 1e9))
 
 
 def of_host(seconds: float) -> float:
-    """What a timer of the loop is given to wait for so many seconds of the host: for clients, who live by that."""
+    """Returns the seconds of the loop's clock that pass in so many seconds of the host, by which clients live."""
     speed = float(getattr(asyncio.get_running_loop(), "speed", 1.0))
     return seconds if math.isinf(speed) else seconds * speed

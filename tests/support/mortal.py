@@ -23,7 +23,7 @@ from samovar.localcloud.cloud import Cloud, Host, running
 from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
 from samovar.localcloud.disks.freeze import Freeze
 from samovar.localcloud.home.home import Home
-from samovar.localcloud.home.quarantine import settle_files
+from samovar.localcloud.home.quarantine import adopt_files
 from samovar.localcloud.machines.model import Machine, Observed
 from samovar.localcloud.network.model import Network
 from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
@@ -177,7 +177,7 @@ class MortalCloud:
 
     def _start(self, store: Store, fate: Fate) -> None:
         """As the daemon does it."""
-        settle_files(self.home, store)
+        adopt_files(self.home, store)
         tokens = Tokens(self.home.pki / "token-secret")
         host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate), _DiskBuilder(fate))
         self.cloud = Cloud(self.home, store, tokens, host)

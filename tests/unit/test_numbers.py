@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ExitCode, HostError
-from samovar.localcloud.home.numbers import NUMBERS, Claim, Places, choose, claim, claimed
+from samovar.localcloud.home.numbers import NUMBERS, Claim, Folders, choose, claim, claimed
 
 NOTHING: frozenset[int] = frozenset()
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(claims=tmp_path / "run", registry=tmp_path / "numbers")
+def folders(tmp_path: Path) -> Folders:
+    return Folders(claims=tmp_path / "run", registry=tmp_path / "numbers")
 
 
 def _home(tmp_path: Path, name: str) -> Path:
@@ -24,91 +24,91 @@ def _home(tmp_path: Path, name: str) -> Path:
     return tmp_path / name
 
 
-def _life(home: Path, places: Places, *, addressed: bool) -> int:
+def _life(home: Path, folders: Folders, *, addressed: bool) -> int:
     """A daemon that starts, serves, and is taken down; returns its number."""
     remembered = home / "number"
     in_use = frozenset({int(remembered.read_text())}) if addressed and remembered.exists() else NOTHING
-    held = claim(home, in_use, places)
+    held = claim(home, in_use, folders)
     held.mark(fresh=False)
     held.release(keep_number=addressed)
     return held.number
 
 
-def test_two_homes_in_turn_keep_their_numbers(tmp_path: Path, places: Places) -> None:
+def test_two_homes_in_turn_keep_their_numbers(tmp_path: Path, folders: Folders) -> None:
     a, b = _home(tmp_path, "a"), _home(tmp_path, "b")
-    assert [_life(home, places, addressed=True) for home in (a, b, a, b)] == [1, 2, 1, 2]
+    assert [_life(home, folders, addressed=True) for home in (a, b, a, b)] == [1, 2, 1, 2]
 
 
-def test_a_reboot_takes_no_number_away(tmp_path: Path, places: Places) -> None:
+def test_a_reboot_takes_no_number_away(tmp_path: Path, folders: Folders) -> None:
     a, b = _home(tmp_path, "a"), _home(tmp_path, "b")
-    claim(a, NOTHING, places).mark(fresh=False)
-    shutil.rmtree(places.claims)
-    assert _life(b, places, addressed=True) == 2
-    found = claim(a, frozenset({1}), places)
+    claim(a, NOTHING, folders).mark(fresh=False)
+    shutil.rmtree(folders.claims)
+    assert _life(b, folders, addressed=True) == 2
+    found = claim(a, frozenset({1}), folders)
     assert (found.number, found.fresh) == (1, True)
 
 
-def test_a_killed_daemons_claim_is_found_again(tmp_path: Path, places: Places) -> None:
+def test_a_killed_daemons_claim_is_found_again(tmp_path: Path, folders: Folders) -> None:
     home = _home(tmp_path, "a")
-    claim(home, NOTHING, places).mark(fresh=False)
-    assert claimed(home, places.claims) == 1
-    assert claim(home, NOTHING, places) == Claim(1, home, fresh=False, places=places)
+    claim(home, NOTHING, folders).mark(fresh=False)
+    assert claimed(home, folders.claims) == 1
+    assert claim(home, NOTHING, folders) == Claim(1, home, fresh=False, folders=folders)
 
 
-def test_a_home_without_an_address_leaves_its_number_to_others(tmp_path: Path, places: Places) -> None:
+def test_a_home_without_an_address_leaves_its_number_to_others(tmp_path: Path, folders: Folders) -> None:
     a, b = _home(tmp_path, "a"), _home(tmp_path, "b")
-    assert _life(a, places, addressed=False) == 1
-    assert _life(b, places, addressed=True) == 1
-    assert _life(a, places, addressed=False) == 2
+    assert _life(a, folders, addressed=False) == 1
+    assert _life(b, folders, addressed=True) == 1
+    assert _life(a, folders, addressed=False) == 2
 
 
-def test_a_deleted_home_frees_its_number_and_leaves_no_entry(tmp_path: Path, places: Places) -> None:
+def test_a_deleted_home_frees_its_number_and_leaves_no_entry(tmp_path: Path, folders: Folders) -> None:
     a, b = _home(tmp_path, "a"), _home(tmp_path, "b")
-    _life(a, places, addressed=True)
+    _life(a, folders, addressed=True)
     shutil.rmtree(a)
-    assert _life(b, places, addressed=True) == 1
-    assert [file.name for file in places.registry.glob("[0-9]*")] == ["1"]
+    assert _life(b, folders, addressed=True) == 1
+    assert [file.name for file in folders.registry.glob("[0-9]*")] == ["1"]
 
 
-def test_a_moved_home_keeps_its_number(tmp_path: Path, places: Places) -> None:
+def test_a_moved_home_keeps_its_number(tmp_path: Path, folders: Folders) -> None:
     a, b = _home(tmp_path, "a"), _home(tmp_path, "b")
-    assert [_life(home, places, addressed=True) for home in (a, b)] == [1, 2]
+    assert [_life(home, folders, addressed=True) for home in (a, b)] == [1, 2]
     moved = b.rename(tmp_path / "c")
-    assert _life(moved, places, addressed=True) == 2
+    assert _life(moved, folders, addressed=True) == 2
 
 
-def test_a_copy_is_refused_by_the_name_of_its_original(tmp_path: Path, places: Places) -> None:
+def test_a_copy_is_refused_by_the_name_of_its_original(tmp_path: Path, folders: Folders) -> None:
     original = _home(tmp_path, "a")
-    _life(original, places, addressed=True)
+    _life(original, folders, addressed=True)
     copy = Path(shutil.copytree(original, tmp_path / "copy"))
     with pytest.raises(HostError, match=f"number 1 of this host is held by {original}") as refused:
-        claim(copy, frozenset({1}), places)
+        claim(copy, frozenset({1}), folders)
     assert refused.value.code is ExitCode.HOST
     assert refused.value.remedy
-    assert claim(copy, NOTHING, places).number == 2, "without an address it may have another one"
+    assert claim(copy, NOTHING, folders).number == 2, "without an address it may have another one"
 
 
-def test_a_home_goes_back_to_the_number_of_its_addresses(tmp_path: Path, places: Places) -> None:
+def test_a_home_goes_back_to_the_number_of_its_addresses(tmp_path: Path, folders: Folders) -> None:
     """A home whose number was given to another one had both: addresses of the old one, and a file with the new one."""
     home = _home(tmp_path, "a")
     (home / "number").write_text("2")
-    assert claim(home, frozenset({1}), places).number == 1
+    assert claim(home, frozenset({1}), folders).number == 1
 
 
-def test_a_claim_that_no_registry_knows_is_respected(tmp_path: Path, places: Places) -> None:
+def test_a_claim_that_no_registry_knows_is_respected(tmp_path: Path, folders: Folders) -> None:
     a, b = _home(tmp_path, "a"), _home(tmp_path, "b")
-    places.claims.mkdir()
-    (places.claims / "1").write_text(str(a))
-    assert claim(b, NOTHING, places).number == 2
+    folders.claims.mkdir()
+    (folders.claims / "1").write_text(str(a))
+    assert claim(b, NOTHING, folders).number == 2
     with pytest.raises(HostError, match=f"held by {a}"):
-        claim(_home(tmp_path, "c"), frozenset({1}), places)
+        claim(_home(tmp_path, "c"), frozenset({1}), folders)
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "255"])
-def test_a_number_file_that_says_nothing_is_none(tmp_path: Path, places: Places, text: str) -> None:
+def test_a_number_file_that_says_nothing_is_none(tmp_path: Path, folders: Folders, text: str) -> None:
     home = _home(tmp_path, "a")
     (home / "number").write_text(text)
-    assert claim(home, NOTHING, places).number == 1
+    assert claim(home, NOTHING, folders).number == 1
 
 
 def test_all_numbers_taken_is_said_with_the_remedy(tmp_path: Path) -> None:
@@ -117,14 +117,14 @@ def test_all_numbers_taken_is_said_with_the_remedy(tmp_path: Path) -> None:
     assert "rm -r DIR" in refused.value.remedy
 
 
-def test_of_many_that_start_at_once_each_gets_its_own(tmp_path: Path, places: Places) -> None:
+def test_of_many_that_start_at_once_each_gets_its_own(tmp_path: Path, folders: Folders) -> None:
     homes = [_home(tmp_path, f"h{number}") for number in range(12)]
     gone = _home(tmp_path, "gone")
-    _life(gone, places, addressed=True)
+    _life(gone, folders, addressed=True)
     shutil.rmtree(gone)
     found: list[int] = []
     threads = [
-        threading.Thread(target=lambda home=home: found.append(claim(home, NOTHING, places).number)) for home in homes
+        threading.Thread(target=lambda home=home: found.append(claim(home, NOTHING, folders).number)) for home in homes
     ]
     for thread in threads:
         thread.start()
@@ -136,5 +136,5 @@ def test_of_many_that_start_at_once_each_gets_its_own(tmp_path: Path, places: Pl
 def test_a_registry_that_cannot_be_written_is_said_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HostError, match="cannot be written: Not a directory") as refused:
-        claim(_home(tmp_path, "a"), NOTHING, Places(claims=tmp_path / "run", registry=tmp_path / "file/numbers"))
+        claim(_home(tmp_path, "a"), NOTHING, Folders(claims=tmp_path / "run", registry=tmp_path / "file/numbers"))
     assert "make it writable" in refused.value.remedy

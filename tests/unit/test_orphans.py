@@ -16,7 +16,7 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from samovar.core.errors import HostError
 from samovar.localcloud.home.backups import KEPT, Backups, open_store
 from samovar.localcloud.home.home import Home
-from samovar.localcloud.home.quarantine import Quarantine, settle_files
+from samovar.localcloud.home.quarantine import Quarantine, adopt_files
 from samovar.localcloud.store.files import delete_on_commit, name_on_commit, partial_of
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store
@@ -57,14 +57,14 @@ def test_an_empty_store_beside_disks_is_refused_and_nothing_is_touched(home: Hom
     (home.disks / f"{names[0]}.new").write_bytes(b"partial")
     before = contents(home.disks), contents(home.images)
     with pytest.raises(HostError) as refused:
-        settle_files(home, store)
+        adopt_files(home, store)
     assert f"knows no disk, but {home.disks} holds 2 ({names[0]}.raw, {names[1]}.raw)" in refused.value.message
     assert f"mv {home.disks} {home.disks}.old" in refused.value.remedy
     assert (contents(home.disks), contents(home.images)) == before
     assert contents(home.quarantine) == {}
     home.disks.rename(home.root / "disks.old")
     home.make()
-    settle_files(home, store)
+    adopt_files(home, store)
     assert len(contents(home.root / "disks.old")) == 3
 
 
@@ -72,11 +72,11 @@ def test_snapshots_are_kept_as_disks_are(home: Home, store: Store) -> None:
     name = new_id("snapshot")
     home.snapshot(name).write_bytes(ROWS)
     with pytest.raises(HostError, match="knows no snapshot, but"):
-        settle_files(home, store)
+        adopt_files(home, store)
     store.put(Snapshot(id="another"))
     for partial in (".new", ".raw.new", ".layer.new"):
         (home.snapshots / f"{name}{partial}").write_bytes(b"half")
-    settle_files(home, store)
+    adopt_files(home, store)
     assert contents(home.snapshots) == {}
     assert list(contents(home.quarantine).values()) == [ROWS]
 
@@ -86,8 +86,8 @@ def test_what_an_older_store_does_not_know_is_put_aside_and_told(home: Home, sto
     newer, image = home.disk(new_id("disk")), home.image(new_id("image"))
     newer.write_bytes(ROWS)
     image.write_bytes(b"image")
-    settle_files(home, store)
-    settle_files(home, store)
+    adopt_files(home, store)
+    adopt_files(home, store)
     assert contents(home.disks) == {known.name: ROWS}
     assert sorted(contents(home.quarantine).values()) == sorted([ROWS, b"image"])
     warnings = Quarantine(home.quarantine).warnings()
@@ -108,7 +108,7 @@ def test_what_is_not_ours_stays_and_what_was_half_written_goes(home: Home, store
     before = contents(home.disks)
     for partial in (f"{known.stem}.new", f"{new_id('disk')}.uncommitted.new", f"{new_id('image')}.raw.new"):
         (home.disks / partial).write_bytes(b"half")
-    settle_files(home, store)
+    adopt_files(home, store)
     assert contents(home.disks) == before
     assert contents(home.quarantine) == {}
 
@@ -120,7 +120,7 @@ def test_a_deletion_that_was_stored_is_finished_by_the_next_daemon(home: Home, s
         delete_on_commit(store, gone)
         store._after.clear()  # the daemon is killed right after the commit
     assert gone.exists()
-    settle_files(home, store)
+    adopt_files(home, store)
     assert not gone.exists()
     assert contents(home.quarantine) == {}
     assert store.all_noted("file.delete") == {}
@@ -132,7 +132,7 @@ def test_a_deletion_that_was_not_stored_deletes_nothing(home: Home, store: Store
         store.delete(Disk, kept.stem)
         delete_on_commit(store, kept)
         raise KeyError
-    settle_files(home, store)
+    adopt_files(home, store)
     assert contents(home.disks) == {kept.name: ROWS}
 
 
@@ -147,7 +147,7 @@ def test_a_new_file_has_its_name_once_its_row_is_stored(home: Home, store: Store
         name_on_commit(store, made)
         partial_of(made).write_bytes(ROWS)
         store._after.clear()  # the daemon is killed right after the commit, or before it
-    settle_files(home, store)
+    adopt_files(home, store)
     assert made.exists() == stored
     assert not partial_of(made).exists()
     assert contents(home.quarantine) == {}
@@ -194,7 +194,7 @@ def test_a_damaged_store_is_named_with_a_command_that_mends_it(home: Home, damag
     subprocess.run(["bash", "-ec", refused.value.remedy.partition(": ")[2]], check=True)
     with closing(open_store(home.database, backups)) as store:
         assert len(store.all(Disk)) == 200
-        settle_files(home, store)
+        adopt_files(home, store)
     assert home.database.stat().st_mode & 0o777 == 0o600
     assert len(contents(home.quarantine)) == 1
 

@@ -1,4 +1,4 @@
-"""The operator's own means: a token and a service account's key, made once a home, in files of mode 0600."""
+"""Bootstraps the operator's credentials: a token and a service account's key, made once a home, of mode 0600."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from samovar.localcloud.store.store import Store
 
 @dataclass(frozen=True)
 class Operator:
-    """What a client needs to act as the operator."""
+    """The credentials with which a client acts as the operator."""
 
     folder: Folder
     token: str
@@ -37,9 +37,9 @@ def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys:
         folder = ensure_folder(store)
         account_id = _account_of(store, key_file)
         if not account_id:
-            made = _make_key(store, keys)
-            account_id = made["service_account_id"]
-            write_private(key_file, json.dumps(made, indent=2).encode())
+            key = _make_key(store, keys)
+            account_id = key["service_account_id"]
+            write_private(key_file, json.dumps(key, indent=2))
         _take_out_of_folders(store, account_id)
         Access(store).grant(folder.id, "admin", account_id)
     if not token_file.exists() or tokens.subject(token_file.read_text()) != OPERATOR:
@@ -48,34 +48,34 @@ def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys:
 
 
 def _account_of(store: Store, key_file: Path) -> str:
-    """Whose key it is, or empty where there is none of use: the file may be older than what the store knows."""
+    """Returns the account of the key, or nothing where the key is no use: the file may be older than the store."""
     try:
         key = json.loads(key_file.read_text())
-        known = store.get(Key, key["id"])
+        stored = store.get(Key, key["id"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-    return known.service_account_id if known else ""
+    return stored.service_account_id if stored else ""
 
 
 def _take_out_of_folders(store: Store, account_id: str) -> None:
-    """No role on a folder reaches an account that lies in none; one of an older home did."""
+    """Clears the account's folder, as an older home set one: no role on a folder reaches an account without one."""
     account = store.must(ServiceAccount, account_id)
     account.folder_id = ""
     store.put(account)
 
 
 def _make_key(store: Store, keys: KeyService) -> dict[str, str]:
-    """In the form of `yc iam key create`, which the clients read."""
+    """Makes a key in the form of `yc iam key create`, which the clients read."""
     account = ServiceAccount(id=new_id("service-account"), name=OPERATOR)
     account.status = ServiceAccount.ACTIVE
     stamp(account)
     store.put(account)
-    made = keys.make(CreateKeyRequest(service_account_id=account.id))
+    created = keys.make(CreateKeyRequest(service_account_id=account.id))
     return {
-        "id": made.key.id,
+        "id": created.key.id,
         "service_account_id": account.id,
-        "created_at": made.key.created_at.ToJsonString(),
-        "key_algorithm": Key.Algorithm.Name(made.key.key_algorithm),
-        "public_key": made.key.public_key,
-        "private_key": made.private_key,
+        "created_at": created.key.created_at.ToJsonString(),
+        "key_algorithm": Key.Algorithm.Name(created.key.key_algorithm),
+        "public_key": created.key.public_key,
+        "private_key": created.private_key,
     }

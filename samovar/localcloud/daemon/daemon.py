@@ -1,6 +1,6 @@
-"""The daemon's process: one a home, its ports and keys, the file by which it is found, and how it ends.
+"""The daemon is one process a home, with its ports and keys, and the file by which it is found.
 
-On SIGTERM it ends and leaves the machines running; the next one adopts them. By the local hand (`cloud down`) it takes
+On SIGTERM it ends and leaves the machines running; the next one adopts them. By the admin API (`cloud down`) it takes
 everything off the host first.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import io
 import logging
 import os
@@ -19,8 +18,13 @@ from typing import Any
 
 import structlog
 
+<<<<<<< HEAD
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.program import command_line
+=======
+from samovar.core.errors import ExitCode, SamovarError, WaitTimeout
+from samovar.core.locking import exclusive
+>>>>>>> 05a40b4 (Say in plain words what the home, the daemon, sockets, metadata and the store do)
 from samovar.localcloud.api.admin import hand_routes
 from samovar.localcloud.api.grpc_connections import GrpcConnections
 from samovar.localcloud.api.grpc_server import serve_grpc
@@ -36,7 +40,7 @@ from samovar.localcloud.daemon.offline import host_of, sweep
 from samovar.localcloud.home.backups import Backups, open_store
 from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
 from samovar.localcloud.home.numbers import claim
-from samovar.localcloud.home.quarantine import settle_files
+from samovar.localcloud.home.quarantine import adopt_files
 from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.simulated.host import NoClaim
 from samovar.localcloud.sockets import connections
@@ -56,18 +60,18 @@ class AlreadyRunning(SamovarError):
 
 
 async def run(home: Home, quotas: QuotaSet | None = None) -> None:
-    """Serves until a signal or the local hand ends it. Raises AlreadyRunning, HostError.
+    """Serves until a signal or the admin API ends it. Raises AlreadyRunning, HostError.
 
     `quotas` is kept in the home; None leaves what was chosen before.
     """
-    with _only_one(home):
+    with _single_instance(home):
         _log_to_stderr()
         connections.raise_limit()
         ports = ports_of(home.root / "ports.json")
         backups = Backups(home.backups)
         store = open_store(home.database, backups)
-        settle_files(home, store)
-        no_backup = backups.make(store)
+        adopt_files(home, store)
+        backup_warning = backups.make(store)
         held = NoClaim(home) if home.simulation.exists() else claim(home.root, numbers_in_use(store))
         if held.fresh:
             await sweep(host_of(home, held.number))
@@ -79,8 +83,8 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
             power_on(store)
             held.mark(fresh=False)
         cloud = Cloud(home, store, tokens, host)
-        cloud.notices.report("backup", *filter(None, [no_backup]))
-        end = _Ending()
+        cloud.notices.report("backup", *filter(None, [backup_warning]))
+        end = _Shutdown()
         async with _serving(home, ports, cloud, tokens, end) as endpoint, running(cloud):
             home.write_endpoint(endpoint)
             log.info("serving", grpc=endpoint.grpc, rest=endpoint.rest, number=held.number)
@@ -96,13 +100,13 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
 
 async def take_down(home: Home) -> None:
     """Takes off the host what a daemon that ended has left there. Raises AlreadyRunning where one runs."""
-    with _only_one(home):
+    with _single_instance(home):
         _log_to_stderr()
         await offline.take_down(home)
 
 
-class _Ending:
-    """Why the daemon ends: by a signal, or by the local hand, which wants the host left clean."""
+class _Shutdown:
+    """The end of the daemon: by a signal, or by the admin API, which wants the host left clean."""
 
     def __init__(self) -> None:
         self.take_down = False
@@ -119,8 +123,8 @@ class _Ending:
 
 
 @contextlib.asynccontextmanager
-async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: _Ending) -> AsyncIterator[Endpoint]:
-    """Both ports, for as long as the context lasts."""
+async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: _Shutdown) -> AsyncIterator[Endpoint]:
+    """Serves both ports for as long as the context lasts."""
     pki, number = ensure_pki(home.pki), cloud.host.number
     operator = ensure_operator(home.pki, cloud.store, tokens, cloud.keys)
     endpoint = Endpoint(
@@ -138,8 +142,8 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
     )
 
     def report() -> dict[str, Any]:
-        reach = {"grpc": endpoint.grpc, "rest": endpoint.rest}
-        return {"pid": endpoint.pid, "number": number, "endpoint": reach, **cloud.report()}
+        endpoints = {"grpc": endpoint.grpc, "rest": endpoint.rest}
+        return {"pid": endpoint.pid, "number": number, "endpoint": endpoints, **cloud.report()}
 
     routes = [*Storage(home.uploads).routes(), *hand_routes(cloud, report, end.shut_down)]
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
@@ -160,12 +164,12 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
 
 
 @contextlib.contextmanager
-def _only_one(home: Home) -> Iterator[None]:
-    """The kernel frees the lock when the daemon dies, however it dies."""
-    with (home.root / "lock").open("a") as file:
+def _single_instance(home: Home) -> Iterator[None]:
+    """Holds the home's lock, which the kernel frees when the daemon dies, however it dies."""
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(exclusive(home.root / "lock", timeout=0))
+        except WaitTimeout as error:
             raise AlreadyRunning(
                 f"a daemon runs in {home.root} already", remedy=f"`{command_line('cloud status')}` shows it"
             ) from error
@@ -173,7 +177,7 @@ def _only_one(home: Home) -> Iterator[None]:
 
 
 def _log_to_stderr() -> None:
-    """One JSON object a line; whoever starts the daemon says where stderr goes."""
+    """Logs one JSON object a line to stderr, which is redirected by the process that starts the daemon."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -182,12 +186,12 @@ def _log_to_stderr() -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(_Patient(io.BytesIO())),
+        logger_factory=structlog.PrintLoggerFactory(_LossyStderr(io.BytesIO())),
     )
 
 
-class _Patient(io.TextIOWrapper):
-    """The daemon outlives a full disk below its log: what cannot be written is lost, and the work goes on."""
+class _LossyStderr(io.TextIOWrapper):
+    """Loses what cannot be written: the daemon outlives a full disk below its log."""
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):

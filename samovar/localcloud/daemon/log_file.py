@@ -1,4 +1,4 @@
-"""The daemon's log file, which whoever starts the daemon opened as its stderr: kept to a bounded size.
+"""Keeps the daemon's log file to a bounded size. It is the daemon's stderr, opened by the process that starts it.
 
 Once it is larger than LIMIT it becomes `daemon.log.1`, in the place of the one before, and a new one is begun.
 """
@@ -21,7 +21,7 @@ STDOUT, STDERR = 1, 2
 
 
 class LogFile(io.TextIOBase):
-    """In the place of sys.stderr. What cannot be written, as on a full disk, is lost, and the work goes on."""
+    """A replacement of sys.stderr. It loses what cannot be written, as on a full disk, and the work goes on."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class LogFile(io.TextIOBase):
         return len(text)
 
     def rotate(self) -> None:
-        """Begins a new file where the old one is too large. A stderr that is another file is left alone."""
+        """Begins a new file where the old one is too large. Does nothing where stderr is another file."""
         with suppress(OSError):
             ours = os.fstat(STDERR)
             if ours.st_size > LIMIT and os.path.samestat(ours, self._path.stat()):
@@ -50,16 +50,16 @@ class LogFile(io.TextIOBase):
             self._written = 0
 
     async def keep_small(self) -> None:
-        """Looks until it is cancelled."""
+        """Checks the size again and again, until it is cancelled."""
         while True:
             self.rotate()
             await asyncio.sleep(clock.of_host(PERIOD))
 
 
 def take_over_stderr(path: Path) -> LogFile:
-    """From now on what is printed to sys.stderr goes through the log file, if that is where stderr goes."""
-    made = LogFile(path)
+    """Lets sys.stderr write through the log file from now on, if that is where stderr goes."""
+    log_file = LogFile(path)
     with suppress(OSError):
         if os.path.samestat(os.fstat(STDERR), path.stat()):
-            sys.stderr = made
-    return made
+            sys.stderr = log_file
+    return log_file

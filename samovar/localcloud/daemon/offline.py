@@ -1,4 +1,4 @@
-"""What is done on the host for a cloud whose daemon does not run: to show what outlived it, and to take that off."""
+"""Shows what outlived a daemon that ended on this host, and takes it off the host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 def host_of(home: Home, number: int) -> Host:
-    """The host as the cloud of that number has it."""
+    """Returns the host as the cloud of that number has it."""
     if home.simulation.exists():
         return simulated_host(home)
     driver, fabric = NspawnDriver(home.machines, f"samovar-{number}"), KernelFabric(number, home.networks)
@@ -31,7 +31,7 @@ def host_of(home: Home, number: int) -> Host:
 
 
 async def sweep(host: Host) -> None:
-    """Takes everything of the cloud of that number off the host, whosever it was."""
+    """Takes everything of the cloud of that number off the host, whichever home it had."""
     for machine_id in host.driver.observe():
         log.warning("left behind by another cloud", machine=machine_id)
         await host.driver.remove(machine_id)
@@ -40,7 +40,7 @@ async def sweep(host: Host) -> None:
 
 
 async def take_down(home: Home) -> None:
-    """Leaves nothing of the home's cloud on the host. The store stays: what ran runs again after `cloud up`."""
+    """Takes the home's cloud off the host. The store is kept: what ran runs again after `cloud up`."""
     number = _number(home)
     if number is not None:
         held = NoClaim(home) if home.simulation.exists() else Claim(number, home.root, fresh=False)
@@ -55,7 +55,7 @@ def _number(home: Home) -> int | None:
 
 
 def _may_have_addresses(home: Home) -> bool:
-    """Whether the store holds a public address; a store that cannot be read may."""
+    """Returns whether the store has a public address; one that cannot be read may."""
     if home.database.exists():
         with contextlib.suppress(sqlite3.Error), contextlib.closing(Store(home.database)) as store:
             return bool(numbers_in_use(store))
@@ -63,16 +63,16 @@ def _may_have_addresses(home: Home) -> bool:
 
 
 def running_machines(home: Home) -> list[dict[str, Any]]:
-    """The machines that run on the host, as plain values; without a name where the store cannot be read."""
+    """Lists the machines that run on the host, with their ids for names where the store cannot be read."""
     number = _number(home)
     if number is None:
         return []
-    known: dict[str, str] = {}
+    names_by_id: dict[str, str] = {}
     with contextlib.suppress(sqlite3.Error):
-        known = names(home.database, Instance)
+        names_by_id = names(home.database, Instance)
     observed = host_of(home, number).driver.observe()
-    running = {machine_id: seen for machine_id, seen in observed.items() if seen.running}
+    running = {machine_id: state for machine_id, state in observed.items() if state.running}
     return [
-        {"id": machine_id, "name": known.get(machine_id, machine_id), "running": True, "pid": seen.pid}
-        for machine_id, seen in running.items()
+        {"id": machine_id, "name": names_by_id.get(machine_id, machine_id), "running": True, "pid": state.pid}
+        for machine_id, state in running.items()
     ]

@@ -25,7 +25,7 @@ class Backups:
     folder: Path
 
     def all(self) -> list[Path]:
-        """The oldest first."""
+        """Lists the backups, the oldest first."""
         return sorted(self.folder.glob("cloud-*.sqlite"))
 
     def make(self, store: Store) -> str:
@@ -39,14 +39,14 @@ class Backups:
             return f"no backup of the store was made in {self.folder}: {error}; make room there, then start again"
         return ""
 
-    def way_back(self, database: Path) -> str:
-        """The command that puts the newest backup in the place of the store, as a remedy says it."""
-        if not (found := self.all()):
+    def restore_command(self, database: Path) -> str:
+        """Returns the command that restores the newest backup, as the text of a remedy."""
+        if not (backups := self.all()):
             return f"put a backup of your own in its place (there is none in {self.folder})"
         file, log, shared = (shlex.quote(f"{database}{end}") for end in ("", "-wal", "-shm"))
         return (
             f"put the newest backup in its place: mv {file} {file}.broken; rm -f {log} {shared}; "
-            f"cp --preserve=mode {shlex.quote(str(found[-1]))} {file}"
+            f"cp --preserve=mode {shlex.quote(str(backups[-1]))} {file}"
         )
 
     def _copy(self, store: Store) -> Path:
@@ -69,16 +69,16 @@ class Backups:
             old.unlink()
 
     def _later_than(self, last: list[Path]) -> datetime:
-        """Now, or just after the last backup where the clock was set back since: the newest is the last by name."""
+        """Returns now, or just after the last backup where the clock was set back: the newest is the last by name."""
         now = clock.utc_now()
         if not last:
             return now
-        made = datetime.strptime(last[0].stem, f"cloud-{STAMP}").replace(tzinfo=UTC)
-        return max(now, made + timedelta(microseconds=1))
+        previous = datetime.strptime(last[0].stem, f"cloud-{STAMP}").replace(tzinfo=UTC)
+        return max(now, previous + timedelta(microseconds=1))
 
 
 def open_store(database: Path, backups: Backups) -> Store:
-    """Raises HostError, with the way back, where the file is damaged."""
+    """Opens the store. Raises HostError with the command that restores a backup where the file is damaged."""
     try:
         store = Store(database)
         damage = store.damage()
@@ -95,4 +95,4 @@ def open_store(database: Path, backups: Backups) -> Store:
 
 
 def _damaged(database: Path, backups: Backups, damage: str) -> HostError:
-    return HostError(f"the store {database} is damaged: {damage}", remedy=backups.way_back(database))
+    return HostError(f"the store {database} is damaged: {damage}", remedy=backups.restore_command(database))

@@ -1,4 +1,4 @@
-"""The home folder of one local cloud: everything that it keeps, and the small file by which it is found again."""
+"""The home folder of one local cloud holds everything that it keeps, and the file by which it is found again."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from samovar.core.errors import HostError
 from samovar.core.files import write_private
 
 OTHERS = 0o077
-"""What a mode gives to the group and to everybody."""
+"""The bits of a mode that give access to the group and to all users."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a running daemon answers; written once it does. Addresses are `host:port`."""
+    """The addresses (`host:port`) and keys of a running daemon, which writes them once it answers."""
 
     pid: int
     number: int
@@ -33,7 +33,7 @@ class Endpoint:
 
 
 class QuotaSet(StrEnum):
-    """Which quotas hold in a home: those that a new cloud of Yandex has, or raised ones."""
+    """The quotas of a home: those that a new cloud of Yandex has, or raised ones."""
 
     RAISED = "raised"
     DEFAULT = "default"
@@ -79,12 +79,12 @@ class Home:
 
     @property
     def simulation(self) -> Path:
-        """How the machines are simulated, in JSON; not there where they are real."""
+        """The parameters of simulated machines, in JSON; there is no file where they are real."""
         return self.root / "simulation.json"
 
     @property
     def uploads(self) -> Path:
-        """What was put into image storage: `<digest>.raw`."""
+        """Files of image storage: `<digest>.raw`."""
         return self.root / "uploads"
 
     @property
@@ -94,12 +94,12 @@ class Home:
 
     @property
     def quarantine(self) -> Path:
-        """What the store did not know: `<time>/<disks, images or snapshots>/<id>.raw`."""
+        """Files that the store did not have: `<time>/<disks, images or snapshots>/<id>.raw`."""
         return self.root / "quarantine"
 
     @property
     def backups(self) -> Path:
-        """Copies of the store, the time in their names."""
+        """Copies of the store, with the time in their names."""
         return self.root / "backups"
 
     @property

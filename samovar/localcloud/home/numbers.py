@@ -1,4 +1,7 @@
-"""The registry of numbers: which home has which one on this host. It outlives reboots and `cloud down`.
+"""Numbers tell the local clouds of a host apart: names and addresses of a cloud are made of its number.
+
+The registry says which home has which number; it outlives reboots and `cloud down`. A claim says what a running cloud
+holds of the host; a reboot ends it.
 
 A home keeps its number for life, because its store holds addresses of 127.66.<number>.0/24. A home that was deleted
 frees its number; one that was moved keeps it; a copy beside its original has to go. A home whose store holds no public
@@ -7,7 +10,6 @@ address may get another number.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,16 +17,22 @@ from pathlib import Path
 
 from samovar.core.errors import HostError
 from samovar.core.files import write_private
+<<<<<<< HEAD
 from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for
+=======
+from samovar.core.locking import exclusive
+>>>>>>> 05a40b4 (Say in plain words what the home, the daemon, sockets, metadata and the store do)
 
 REGISTRY = Path("/var/lib/samovar/numbers")
 NUMBERS = range(1, 200)
 LOCK_TIMEOUT = 10.0
+CLAIMS = Path("/run/samovar")
+FRESH = "fresh:"
 
 
 def choose(home: Path, holders: Mapping[int, Path], preferred: tuple[int, ...], addressed: frozenset[int]) -> int:
-    """The home's number. `holders` are all homes that have one, `preferred` the numbers that this one had.
+    """Chooses the home's number. `holders` are all homes that have one, `preferred` the numbers that this one had.
 
     `addressed` are the numbers whose addresses the home's store holds: there it is one of these, or HostError.
     """
@@ -44,7 +52,7 @@ def choose(home: Path, holders: Mapping[int, Path], preferred: tuple[int, ...], 
 
 @contextmanager
 def registry(folder: Path = REGISTRY) -> Iterator[dict[int, Path]]:
-    """The homes by their numbers, without those that were deleted. What the caller changes in there is written."""
+    """Yields the homes by their numbers, without those that were deleted, and writes what the caller changes."""
     try:
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         (folder / "lock").touch()
@@ -53,7 +61,7 @@ def registry(folder: Path = REGISTRY) -> Iterator[dict[int, Path]]:
             f"the numbers of local clouds are kept in {folder}, which cannot be written: {error.strerror}",
             remedy=f"make it writable, or mount something there that lasts: {folder.parent}",
         ) from error
-    with _locked(folder / "lock"):
+    with exclusive(folder / "lock", timeout=LOCK_TIMEOUT):
         before = {int(file.name): file.read_text() for file in folder.iterdir() if file.name.isdecimal()}
         homes = {number: Path(text) for number, text in before.items() if is_home(text)}
         yield homes
@@ -65,10 +73,11 @@ def registry(folder: Path = REGISTRY) -> Iterator[dict[int, Path]]:
 
 
 def is_home(text: str) -> bool:
-    """Whether that names a home that is still there."""
+    """Returns whether the text is the path of a home that exists."""
     return text.startswith("/") and Path(text).is_dir()
 
 
+<<<<<<< HEAD
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One process at a time; the lock goes with its holder."""
@@ -98,9 +107,11 @@ CLAIMS = Path("/run/samovar")
 FRESH = "fresh:"
 
 
+=======
+>>>>>>> 05a40b4 (Say in plain words what the home, the daemon, sockets, metadata and the store do)
 @dataclass(frozen=True)
-class Places:
-    """Where claims and numbers are kept."""
+class Folders:
+    """The folders of claims and of numbers."""
 
     claims: Path = CLAIMS
     registry: Path = REGISTRY
@@ -113,29 +124,29 @@ class Claim:
     number: int
     home: Path
     fresh: bool
-    places: Places = Places()
+    folders: Folders = Folders()
 
     def mark(self, *, fresh: bool) -> None:
-        """A daemon that is killed while it clears the host, or before it is set up, leaves that to the next one."""
-        write_private(self.places.claims / str(self.number), f"{FRESH if fresh else ''}{self.home}")
+        """Writes the claim: a daemon that is killed while it clears the host leaves that to the next one."""
+        write_private(self.folders.claims / str(self.number), f"{FRESH if fresh else ''}{self.home}")
 
     def release(self, *, keep_number: bool) -> None:
-        """Nothing of the cloud is on the host any more; its number is free too where no address was made of it."""
-        (self.places.claims / str(self.number)).unlink(missing_ok=True)
+        """Ends the claim of a cloud that is off the host, and frees its number where no address was made of it."""
+        (self.folders.claims / str(self.number)).unlink(missing_ok=True)
         if not keep_number:
-            with registry(self.places.registry) as homes:
+            with registry(self.folders.registry) as homes:
                 homes.pop(self.number, None)
 
 
-def claim(home: Path, addressed: frozenset[int] = frozenset(), places: Places | None = None) -> Claim:
+def claim(home: Path, addressed: frozenset[int] = frozenset(), folders: Folders | None = None) -> Claim:
     """Claims the home's number, which it gets at its first start; HostError where another home has it.
 
     `addressed` are the numbers whose addresses the home's store holds.
     """
-    places = places or Places()
-    places.claims.mkdir(mode=0o755, exist_ok=True)
-    with registry(places.registry) as homes:
-        claims = _claims(places.claims)
+    folders = folders or Folders()
+    folders.claims.mkdir(mode=0o755, exist_ok=True)
+    with registry(folders.registry) as homes:
+        claims = _claims(folders.claims)
         holders = homes | {number: Path(holder) for number, (holder, _) in claims.items() if is_home(holder)}
         running, former = _held_by(home, claims), tuple(n for n, holder in homes.items() if holder == home)
         preferred = (*running, *_remembered(home), *former)
@@ -145,18 +156,18 @@ def claim(home: Path, addressed: frozenset[int] = frozenset(), places: Places | 
         homes[number] = home
         write_private(home / "number", str(number))
         holder, fresh = claims.get(number, ("", True))
-        found = Claim(number, home, fresh=fresh or holder != str(home), places=places)
-        found.mark(fresh=found.fresh)
-    return found
+        held = Claim(number, home, fresh=fresh or holder != str(home), folders=folders)
+        held.mark(fresh=held.fresh)
+    return held
 
 
-def claimed(home: Path, places: Path = CLAIMS) -> int | None:
-    """The number under which the host holds something of that home's."""
-    return next(iter(_held_by(home, _claims(places))), None)
+def claimed(home: Path, folders: Path = CLAIMS) -> int | None:
+    """Returns the number under which the host holds something of that home's."""
+    return next(iter(_held_by(home, _claims(folders))), None)
 
 
 def _claims(folder: Path) -> dict[int, tuple[str, bool]]:
-    """Of each claimed number the home, and whether nothing of it stands yet."""
+    """Returns the home of each claimed number, and whether its claim is fresh."""
     texts = {int(file.name): file.read_text() for file in folder.glob("[0-9]*")}
     return {number: (text.removeprefix(FRESH), text.startswith(FRESH)) for number, text in texts.items()}
 
@@ -166,7 +177,14 @@ def _held_by(home: Path, claims: dict[int, tuple[str, bool]]) -> tuple[int, ...]
 
 
 def _remembered(home: Path) -> tuple[int, ...]:
-    """A file that a full disk left empty is as good as none."""
+    """Returns the number in the home's own file; one that a full disk left empty counts as none."""
     file = home / "number"
     text = file.read_text().strip() if file.exists() else ""
     return (int(text),) if text.isdecimal() and int(text) in NUMBERS else ()
+
+
+def _held(home: Path, number: int, holder: Path) -> HostError:
+    return HostError(
+        f"{home} has addresses of 127.66.{number}.0/24, and number {number} of this host is held by {holder}",
+        remedy=f"one of the two has to go: ./cli.py --home {holder} cloud down; rm -r {holder}",
+    )

@@ -1,4 +1,9 @@
-"""The quarantine: disks and images that the store does not know are moved here, and never deleted."""
+"""Files that the store does not have are moved to the quarantine, and never deleted.
+
+A daemon can be killed, and a store can be lost or restored from a backup. So once, before the first call of the API is
+answered, the home's files are compared with the store: what it notes as to be deleted is deleted, what it has gets its
+name, and any other disk, image or snapshot is put aside.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +29,12 @@ from samovar.localcloud.store.store import Store
 log = structlog.get_logger(__name__)
 
 
+FILE = re.compile(rf"[a-z0-9]{{3}}[0-9a-v]{{{LENGTH}}}\.raw")
+"""The names that this cloud gives to disks, images and snapshots: all else in their folders is an operator's."""
+PARTIAL = re.compile(rf"[a-z0-9]{{3}}[0-9a-v]{{{LENGTH}}}(\.raw|\.uncommitted|\.layer)?\.new")
+LISTED = 3
+
+
 @dataclass(frozen=True)
 class Quarantine:
     """A folder of the home: `<time>/<disks or images>/<id>.raw`."""
@@ -46,7 +57,7 @@ class Quarantine:
         return target
 
     def warnings(self) -> tuple[str, ...]:
-        """One text for each file that is here now."""
+        """Returns a text for each file in the quarantine."""
         return tuple(_warning(file) for file in sorted(self.root.glob("*/*/*.raw")))
 
 
@@ -60,46 +71,38 @@ def _warning(file: Path) -> str:
     )
 
 
-log = structlog.get_logger(__name__)
-
-FILE = re.compile(rf"[a-z0-9]{{3}}[0-9a-v]{{{LENGTH}}}\.raw")
-"""The names that this cloud gives to disks, images and snapshots: all else in their folders is somebody else's."""
-PARTIAL = re.compile(rf"[a-z0-9]{{3}}[0-9a-v]{{{LENGTH}}}(\.raw|\.uncommitted|\.layer)?\.new")
-SHOWN = 3
-
-
-def settle_files(home: Home, store: Store) -> None:
-    """Raises HostError where the store is empty and the disks are not: nothing is touched then."""
+def adopt_files(home: Home, store: Store) -> None:
+    """Compares files and store. Raises HostError and touches nothing where the store is empty and disks are there."""
     finish_deletions(store, home.root)
     _refuse_an_empty_store(home, home.disks, store.all(Disk))
     _refuse_an_empty_store(home, home.snapshots, store.all(Snapshot))
     for folder, kind in ((home.disks, Disk), (home.images, Image), (home.snapshots, Snapshot)):
         for resource in store.all(kind):
             finish_creation(folder / f"{resource.id}.raw")
-        _settle(home, folder, {f"{resource.id}.raw" for resource in store.all(kind)})
+        _adopt(home, folder, {f"{resource.id}.raw" for resource in store.all(kind)})
     for partial in (*home.uploads.glob("*.new"), *home.root.glob("*.new"), *home.pki.glob("*.new")):
         _delete_partial(partial)
 
 
-def _refuse_an_empty_store(home: Home, folder: Path, known: Sequence[object]) -> None:
-    """Of what an operator cannot have made anew: disks and snapshots."""
+def _refuse_an_empty_store(home: Home, folder: Path, resources: Sequence[object]) -> None:
+    """Refuses a lost store where it would cost what an operator cannot make anew: disks and snapshots."""
     files = sorted(file.name for file in _files(folder) if FILE.fullmatch(file.name))
-    if not files or known:
+    if not files or resources:
         return
     kind = folder.name.removesuffix("s")
-    shown = ", ".join(files[:SHOWN]) + (", ..." if len(files) > SHOWN else "")
+    shown = ", ".join(files[:LISTED]) + (", ..." if len(files) > LISTED else "")
     raise HostError(
         f"{home.database} knows no {kind}, but {folder} holds {len(files)} ({shown}): the store was lost",
-        remedy=f"{Backups(home.backups).way_back(home.database)}; "
+        remedy=f"{Backups(home.backups).restore_command(home.database)}; "
         f"or, if these {kind}s are not to be used again: mv {folder} {folder}.old",
     )
 
 
-def _settle(home: Home, folder: Path, known: set[str]) -> None:
+def _adopt(home: Home, folder: Path, names: set[str]) -> None:
     for file in _files(folder):
         if PARTIAL.fullmatch(file.name):
             _delete_partial(file)
-        elif FILE.fullmatch(file.name) and file.name not in known:
+        elif FILE.fullmatch(file.name) and file.name not in names:
             Quarantine(home.quarantine).move(file)
 
 

@@ -37,7 +37,7 @@ IssueToken = Callable[[MachineMetadata], Token]
 
 @dataclass(frozen=True)
 class Query:
-    """How Google's form is asked. `last_etag` None: wait for a change of what is there now; `timeout` in seconds."""
+    """The query of Google's form. Without `last_etag` a client waits for a change from now; `timeout` is in seconds."""
 
     alt: str | None = None
     recursive: bool = False
@@ -47,7 +47,7 @@ class Query:
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> Query:
-        """Raises ValueError with what is wrong."""
+        """Parses a query. Raises ValueError with the key that is wrong."""
         alt = query.get("alt")
         if alt not in {None, "json", "text"}:
             raise ValueError(f"alt={alt}: json or text")
@@ -65,7 +65,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back; in Google's form with an ETag, by which a client waits for the next change."""
+    """An HTTP answer; Google's form adds an ETag, by which a client waits for the next change."""
 
     status: int
     body: str
@@ -79,11 +79,11 @@ class Answer:
         return web.Response(status=self.status, text=self.body, content_type=self.content_type, headers=headers)
 
 
-NOT_FOUND = Answer(404, "not found\n")
+UNKNOWN_PATH = Answer(404, "not found\n")
 
 
 def make_app(find: FindMachine, issue_token: IssueToken) -> web.Application:
-    """The service of one network: `find` tells a machine by its address, `issue_token` makes a token of its account."""
+    """Makes one network's service: `find` returns a machine by its address, `issue_token` a token of its account."""
     service = _Service(find, issue_token)
     app = web.Application()
     app.router.add_get("/computeMetadata/v1{path:(/.*)?}", service.gce)
@@ -93,24 +93,24 @@ def make_app(find: FindMachine, issue_token: IssueToken) -> web.Application:
 
 
 def gce_answer(machine: MachineMetadata, path: str, query: Query, issue_token: IssueToken) -> Answer:
-    """Google's form: text by default, JSON where it is recursive."""
+    """Answers in Google's form: text by default, JSON where it is recursive."""
     if not machine.options.gce_endpoint:
         return Answer(400, f'GCE metadata endpoint is disabled for "{machine.id}"\n')
     node = lookup(gce_tree(machine), path)
     if node is None:
-        return NOT_FOUND
+        return UNKNOWN_PATH
     if isinstance(node, OnDemand):
         return _json(issue_token(machine).in_google_form()) if machine.options.gce_token else _token_disabled(machine)
     return _show(node, query)
 
 
 def ec2_answer(machine: MachineMetadata, path: str, issue_token: IssueToken) -> Answer:
-    """Amazon's form, version 1: no session token is asked for."""
+    """Answers in Amazon's form, version 1, which needs no session token."""
     if not machine.options.aws_endpoint:
         return Answer(400, f'AWS metadata endpoint is disabled for "{machine.id}"\n')
     node = lookup(ec2_tree(machine), path)
     if node is None:
-        return NOT_FOUND
+        return UNKNOWN_PATH
     if isinstance(node, OnDemand):
         return _json(issue_token(machine).in_amazon_form()) if machine.options.aws_token else _token_disabled(machine)
     return _show(node, Query())
@@ -134,8 +134,8 @@ def _token_disabled(machine: MachineMetadata) -> Answer:
 
 
 async def _no_session_token(_: web.Request) -> web.Response:
-    """Amazon's second version is not offered: clients go on to the first."""
-    return NOT_FOUND.response()
+    """Refuses Amazon's second version: clients fall back to the first."""
+    return UNKNOWN_PATH.response()
 
 
 class _Service:
@@ -156,21 +156,21 @@ class _Service:
     async def ec2(self, request: web.Request) -> web.Response:
         machine = self._machine(request)
         if machine is None:
-            return NOT_FOUND.response()
+            return UNKNOWN_PATH.response()
         return ec2_answer(machine, request.match_info["path"], self._issue_token).response()
 
     def _gce(self, request: web.Request, query: Query) -> Answer:
         machine = self._machine(request)
         if machine is None:
-            return NOT_FOUND
+            return UNKNOWN_PATH
         return gce_answer(machine, request.match_info["path"], query, self._issue_token)
 
     async def _changed(self, request: web.Request, query: Query) -> Answer:
         clock = asyncio.get_running_loop().time
         deadline = clock() + query.timeout
         answer = self._gce(request, query)
-        known = query.last_etag or answer.etag
-        while answer.status == web.HTTPOk.status_code and answer.etag == known and clock() < deadline:
+        last_etag = query.last_etag or answer.etag
+        while answer.status == web.HTTPOk.status_code and answer.etag == last_etag and clock() < deadline:
             await asyncio.sleep(min(LOOK_AGAIN, deadline - clock()))
             answer = self._gce(request, query)
         return answer

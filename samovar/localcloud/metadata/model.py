@@ -1,4 +1,4 @@
-"""What the metadata service knows of a machine, as plain values: the rest of the local cloud fills them in."""
+"""A machine's metadata as plain values, which the rest of the local cloud fills in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from samovar.localcloud import clock
 
@@ -47,12 +46,12 @@ class Token:
     expires_at: datetime
 
     def in_google_form(self) -> str:
-        """What Google's clients and the SDK read."""
+        """Returns the JSON that Google's clients and the SDK read."""
         seconds = int((self.expires_at - clock.utc_now()).total_seconds())
         return json.dumps({"access_token": self.access_token, "expires_in": seconds, "token_type": "Bearer"})
 
     def in_amazon_form(self) -> str:
-        """What Amazon's clients would read: the token alone, there are no keys."""
+        """Returns the JSON for Amazon's clients: the token alone, there are no keys."""
         return json.dumps({"Code": "Success", "Expiration": self.expires_at.isoformat(), "Token": self.access_token})
 
 
@@ -77,8 +76,8 @@ class MachineMetadata:
     options: Options = Options()
 
     def identity_document(self) -> str:
-        """The unsigned identity document: instanceId, imageId, createdAt and what the Marketplace would add."""
-        document: dict[str, Any] = {
+        """Returns the unsigned identity document: instanceId, imageId, createdAt and what the Marketplace would add."""
+        document: dict[str, str | list[str] | None] = {
             "instanceId": self.id,
             "productCodes": None,
             "imageId": self.image_id,

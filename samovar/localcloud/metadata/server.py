@@ -1,4 +1,4 @@
-"""Where the service listens: one runner a network, on a socket that was made inside the network's namespace.
+"""Serves metadata in many networks: one runner each, on a socket that was made inside the network's namespace.
 
 A machine may hold so many connections, all machines together so many: waiting for a change takes one.
 """
@@ -26,7 +26,7 @@ KEEP_ALIVE = 75.0
 
 
 class MetadataServer:
-    """Serves the metadata of many networks; `find(network_id, client_address)` tells whose a request is."""
+    """Serves the metadata of many networks; `find(network_id, client_address)` returns the machine that asks."""
 
     def __init__(self, find: Callable[[str, str], MachineMetadata | None], issue_token: IssueToken) -> None:
         self._find = find
@@ -70,7 +70,7 @@ class MetadataServer:
 
 
 def _quiet_logger() -> logging.Logger:
-    """Says nothing of malformed requests: a guest may send what it likes, and would fill the log with tracebacks."""
+    """Returns a logger without malformed requests: a guest may send any, and would fill the log with tracebacks."""
     logger = logging.getLogger(__name__)
     logger.addFilter(_not_malformed)
     return logger

@@ -1,4 +1,4 @@
-"""Who may hold how many connections of a service: bounded in total, and for each source.
+"""Connections of a service are bounded in total, and for each source.
 
 A source is a machine's address or, on the host's loopback, a user. Root is bounded by the total alone, and a part of
 it is kept for root, so that no user of the host keeps the operator out.
@@ -34,7 +34,7 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True)
 class Source:
-    """Who connects, and how many connections of a service that one may have."""
+    """The user or machine that connects, and the number of connections that it may have of a service."""
 
     name: str
     limit: int
@@ -46,10 +46,10 @@ class Connections:
     def __init__(self, total: int | None = None) -> None:
         self._total = total or share()
         self._held: Counter[str] = Counter()
-        self._asked: WeakSet[object] = WeakSet()
+        self._with_request: WeakSet[object] = WeakSet()
 
     def enter(self, source: Source) -> bool:
-        """False where the source, or the service, has as many as it may."""
+        """Counts a connection; returns False where the source, or the service, has as many as it may."""
         if source.name == ROOT:
             admitted = self._held.total() < self._total
         else:
@@ -64,25 +64,25 @@ class Connections:
         if not self._held[source.name]:
             del self._held[source.name]
 
-    def has_asked(self, transport: object) -> bool:
-        """Whether a whole head of a request came by it."""
-        return transport in self._asked
+    def has_request(self, transport: object) -> bool:
+        """Returns whether the complete head of a request came by it."""
+        return transport in self._with_request
 
     @property
     def middleware(self) -> Middleware:
-        """For the application that answers: it notes who has asked."""
+        """A middleware for the application: it records the transports that brought a request."""
 
         @web.middleware
         async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.transport is not None:
-                self._asked.add(request.transport)
+                self._with_request.add(request.transport)
             return await handler(request)
 
         return note
 
 
 def source_of(local: Address, peer: Address, network: str = "") -> Source:
-    """Who is at the other end of a connection to `local`, in a network or on the host."""
+    """Returns who is at the other end of a connection to `local`, in a network or on the host."""
     if not IPv4Address(peer[0]).is_loopback:
         return Source(f"{network} {peer[0]}", BY_MACHINE)
     uid = user_of(peer, local)
@@ -90,7 +90,7 @@ def source_of(local: Address, peer: Address, network: str = "") -> Source:
 
 
 def user_of(local: Address, peer: Address) -> int | None:
-    """The user whose socket of this host is connected from `local` to `peer`; None where there is none any more."""
+    """Returns the user whose socket is connected from `local` to `peer`; None where it is closed."""
     with suppress(OSError), socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as kernel:
         kernel.send(_question(local, peer))
         answer = kernel.recv(4096)
@@ -101,7 +101,7 @@ def user_of(local: Address, peer: Address) -> int | None:
 
 
 def _question(local: Address, peer: Address) -> bytes:
-    """Struct nlmsghdr and struct inet_diag_req_v2, for the one connection."""
+    """Packs struct nlmsghdr and struct inet_diag_req_v2, for the one connection."""
     ends = b"".join(socket.inet_aton(host).ljust(16, b"\0") for host, _ in (local, peer))
     ports = struct.pack("!HH", local[1], peer[1])
     request = struct.pack("=BBxxI", socket.AF_INET, socket.IPPROTO_TCP, 0xFFFFFFFF)
@@ -110,7 +110,7 @@ def _question(local: Address, peer: Address) -> bytes:
 
 
 def is_lack(error: OSError) -> bool:
-    """Whether accepting failed for want of something on this host, and so will again at once."""
+    """Returns whether accepting failed for lack of a resource of this host, and so will again at once."""
     return error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -127,6 +127,6 @@ def raise_limit() -> int:
 
 
 def share() -> int:
-    """The connections that one service may have at a time."""
+    """Returns the number of connections that one service may have at a time."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return min(LARGEST_SHARE, soft // SHARES) if soft > 0 else LARGEST_SHARE

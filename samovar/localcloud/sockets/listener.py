@@ -1,4 +1,4 @@
-"""A listening socket whose connections are bounded: in number, and in the time until they have asked something.
+"""A listening socket whose connections are bounded: in number, and in the time until the first request.
 
 asyncio's own server accepts whatever comes, and on a lack of descriptors fills the log.
 """
@@ -32,15 +32,15 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class _Connection(socket.socket):
-    """Tells when it is closed, whoever closes it."""
+    """A socket that calls `on_close` when it is closed, by whichever code."""
 
     on_close: Callable[[], None] | None = None
 
     def close(self) -> None:
         super().close()
-        told, self.on_close = self.on_close, None
-        if told:
-            told()
+        on_close, self.on_close = self.on_close, None
+        if on_close:
+            on_close()
 
 
 class Listener:
@@ -73,7 +73,7 @@ class Listener:
         self._resume()
 
     async def stop(self) -> None:
-        """Accepts nothing more; what is connected is left to the server of the protocols."""
+        """Stops accepting; open connections are left to the server of the protocols."""
         if self._pause:
             self._pause.cancel()
         if self._socket.fileno() >= 0:
@@ -131,7 +131,7 @@ class Listener:
         loop.call_later(clock.of_host(FIRST_REQUEST), self._expire, transport)
 
     def _expire(self, transport: asyncio.Transport) -> None:
-        if not self._connections.has_asked(transport) and not transport.is_closing():
+        if not self._connections.has_request(transport) and not transport.is_closing():
             with suppress(OSError):
                 transport.abort()
 

@@ -1,4 +1,4 @@
-"""The two ports of a home: free ones at its first start, the same ones ever after, so that clients find it again."""
+"""The two ports of a home are free ones at its first start and never change after, so that clients find it again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Ports:
 
 
 def ports_of(file: Path) -> Ports:
-    """Raises HostError where another process has one of them."""
+    """Returns the home's ports, chosen at the first call. Raises HostError where another process has one of them."""
     ports = _read(file)
     if ports is None:
         ports = Ports(_free(0), _free(0))
@@ -39,17 +39,17 @@ def ports_of(file: Path) -> Ports:
 
 
 def _read(file: Path) -> Ports | None:
-    """None where there are none yet, or the file was torn: then there are others, and clients find these as well."""
+    """Returns None where there is no file yet, or it was torn: then other ports are chosen, which clients find too."""
     try:
-        found = json.loads(file.read_text())
-        ports = Ports(int(found["grpc"]), int(found["rest"]))
+        content = json.loads(file.read_text())
+        ports = Ports(int(content["grpc"]), int(content["rest"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return ports if all(0 < port < 1 << 16 for port in (ports.grpc, ports.rest)) else None
 
 
 def listen(port: int) -> socket.socket:
-    """A socket of one of these ports; 0 is any free one."""
+    """Returns a socket that is bound to a port of loopback; 0 is any free one."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((LOOPBACK, port))

@@ -15,7 +15,7 @@ TO_DELETE = "file.delete"
 
 
 def partial_of(file: Path) -> Path:
-    """Where a file is made before it gets its name."""
+    """Returns the path at which a file is made before it gets its name."""
     return file.with_suffix(".uncommitted.new")
 
 
@@ -26,7 +26,7 @@ def name_on_commit(store: Store, file: Path) -> None:
 
 
 def finish_creation(file: Path) -> None:
-    """For a resource that the store knows: a file that was made whole, and not named yet, gets its name."""
+    """Names the file of a stored resource where a daemon was killed just before it did."""
     partial = partial_of(file)
     if partial.exists() and not file.exists():
         partial.replace(file)
@@ -39,7 +39,7 @@ def delete_on_commit(store: Store, file: Path) -> None:
 
 
 def finish_deletions(store: Store, home: Path) -> None:
-    """Deletes what a daemon that was killed had no time for."""
+    """Deletes the files that a killed daemon left to be deleted."""
     for path in store.all_noted(TO_DELETE).values():
         _delete(store, home / path)
 

@@ -34,5 +34,5 @@ PREFIXES = {
 
 
 def new_id(kind: str) -> str:
-    """A new id for one of the kinds above, with that kind's prefix as the real API has it."""
+    """Returns a new id for one of the kinds above, with that kind's prefix as the real API has it."""
     return PREFIXES[kind] + "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))

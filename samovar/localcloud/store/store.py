@@ -38,7 +38,7 @@ WHERE data != excluded.data OR name != excluded.name
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a call, of the store or of the system, failed because no space is left on the disk."""
+    """Returns whether a call, of the store or of the system, failed because no space is left on the disk."""
     if isinstance(error, sqlite3.OperationalError):
         return error.sqlite_errorcode == sqlite3.SQLITE_FULL
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
@@ -54,12 +54,12 @@ R = TypeVar("R", bound=Stored)
 
 
 def kind_of(kind: type[Stored]) -> str:
-    """The full name of a message class, as kinds are stored."""
+    """Returns the full name of a message class, by which kinds are stored."""
     return str(cast("type[Message]", kind).DESCRIPTOR.full_name)
 
 
 def names(path: Path, kind: type[Stored]) -> dict[str, str]:
-    """The name of each resource of a kind by its id, read beside whoever writes, and without changing the file."""
+    """Returns the name of each resource of a kind by its id, beside a daemon that writes, and changes nothing."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         return dict(database.execute("SELECT id, name FROM resource WHERE kind = ?", (kind_of(kind),)))
 
@@ -85,9 +85,9 @@ class Store:
         self._db.close()
 
     def damage(self) -> str:
-        """What SQLite finds wrong with the file; empty where it is whole."""
-        found = [row[0] for row in self._read("PRAGMA quick_check(1)", ())]
-        return "" if found == ["ok"] else str(found[0])
+        """Returns what SQLite finds wrong with the file; empty where it is intact."""
+        (result,) = self._read("PRAGMA quick_check(1)", ())[0]
+        return "" if result == "ok" else str(result)
 
     def copy_to(self, path: Path) -> None:
         """Writes what is committed now into a database of its own, which must be new or empty."""
@@ -99,11 +99,11 @@ class Store:
         self._listeners.append(listener)
 
     def after_commit(self, act: Callable[[], None]) -> None:
-        """Does what cannot be undone, as deleting a file, once what it follows from is stored for good."""
+        """Runs `act` once the transaction is stored for good: it cannot be undone, as the deletion of a file."""
         self._after.append(act)
 
     def after_rollback(self, act: Callable[[], None]) -> None:
-        """Undoes what is no part of the store, as a new file, unless the transaction ends well."""
+        """Runs `act` unless the transaction ends well: it undoes what is no part of the store, as a new file."""
         self._undo.append(act)
 
     @contextmanager
@@ -160,14 +160,14 @@ class Store:
         return self._parse(kind, rows[0][0]) if rows else None
 
     def must(self, kind: type[R], resource_id: str) -> R:
-        """For ids that the store itself holds; KeyError is a defect of ours."""
-        found = self.get(kind, resource_id)
-        if found is None:
+        """Returns a resource whose id the store itself holds; KeyError is a defect of ours."""
+        resource = self.get(kind, resource_id)
+        if resource is None:
             raise KeyError(f"{kind_of(kind)} {resource_id}")
-        return found
+        return resource
 
     def all(self, kind: type[R], *, scope: str | None = None, name: str | None = None) -> list[R]:
-        """Resources of a kind in the order of their ids, of one scope or one name where that is given."""
+        """Returns the resources of a kind in the order of their ids, of one scope or one name where that is given."""
         query, values = "SELECT data FROM resource WHERE kind = ?", [kind_of(kind)]
         for column, value in (("scope", scope), ("name", name)):
             if value is not None:
@@ -181,7 +181,7 @@ class Store:
         self._write("DELETE FROM note WHERE id = ?", (resource_id,))
 
     def expire(self, resource_id: str, at: float) -> None:
-        """A resource, or the notes of an id that is none, may go from then on (seconds since 1970)."""
+        """Lets a resource, or the notes of an id that is none, be deleted from then on (seconds since 1970)."""
         self._write("INSERT OR REPLACE INTO expiry VALUES (?, ?)", (resource_id, at))
 
     def drop_expired(self, kind: type[Stored], now: float, limit: int) -> int:
@@ -195,7 +195,7 @@ class Store:
         return len(ids)
 
     def ids(self, kind: type[Stored]) -> list[str]:
-        """The ids of all resources of a kind."""
+        """Returns the ids of all resources of a kind."""
         return [row[0] for row in self._read("SELECT id FROM resource WHERE kind = ?", (kind_of(kind),))]
 
     def note(self, resource_id: str, key: str, value: Any) -> None:
@@ -207,13 +207,13 @@ class Store:
         return json.loads(rows[0][0]) if rows else default
 
     def all_noted(self, key: str) -> dict[str, Any]:
-        """Every resource's note of that key, by resource id."""
+        """Returns every resource's note of that key, by resource id."""
         return {row[0]: json.loads(row[1]) for row in self._read("SELECT id, value FROM note WHERE key = ?", (key,))}
 
     def ids_noted(self, key: str, value: Any) -> list[str]:
-        """The ids whose note of that key has that value."""
-        found = self._read("SELECT id FROM note WHERE key = ? AND value = ?", (key, json.dumps(value)))
-        return [row[0] for row in found]
+        """Returns the ids whose note of that key has that value."""
+        rows = self._read("SELECT id FROM note WHERE key = ? AND value = ?", (key, json.dumps(value)))
+        return [row[0] for row in rows]
 
     def forget(self, resource_id: str, key: str) -> None:
         self._write("DELETE FROM note WHERE id = ? AND key = ?", (resource_id, key))
