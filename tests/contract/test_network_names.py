@@ -126,14 +126,14 @@ async def test_what_a_daemon_wrote_before_it_was_killed_is_served_by_the_next(
     await lab.boot(machine(10))
     wider = replace(network(10, 11), subnets=(SUBNET, Subnet("subnet-b", 2, IPv4Network("10.30.1.0/24"))))
     with monkeypatch.context() as killed:
-        killed.setattr(dnsmasq, "serving", Mock(side_effect=asyncio.CancelledError))
+        killed.setattr(dnsmasq, "serving_pid", Mock(side_effect=asyncio.CancelledError))
         with pytest.raises(asyncio.CancelledError):
             await lab.fabric.apply(network(10, 11))
     await KernelFabric(lab.number, lab.folder).apply(network(10, 11))
     with lab.inside("m10", socket.SOCK_DGRAM) as client:
         assert resolve(client, "host-11.internal") == (0, ["10.30.0.11"])
     with monkeypatch.context() as killed:
-        killed.setattr(dnsmasq, "serving", Mock(side_effect=asyncio.CancelledError))
+        killed.setattr(dnsmasq, "serving_pid", Mock(side_effect=asyncio.CancelledError))
         with pytest.raises(asyncio.CancelledError):
             await lab.fabric.apply(wider)
     await KernelFabric(lab.number, lab.folder).apply(wider)
