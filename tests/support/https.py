@@ -1,31 +1,32 @@
-"""Certificates that an authority of the test's own signed, and a server of files over https at a port of loopback."""
+"""Certificates in files, and a server of files over https at a port of loopback."""
 
 from __future__ import annotations
 
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
+from samovar.core.certificates import Certificate, self_signed
 
-def make_certificate(folder: Path, address: str = "127.0.0.1", authority: Path | None = None) -> Path:
-    """For an address; its key lies beside it. Without an authority it is one itself."""
+SKEW = timedelta(days=1)
+
+
+def make_certificate(folder: Path, address: str = "127.0.0.1") -> Path:
+    """Returns the path of a certificate that signs itself; its key lies beside it."""
+    return write_certificate(folder, self_signed(address, [address], skew=SKEW))
+
+
+def write_certificate(folder: Path, certificate: Certificate) -> Path:
+    """Writes a certificate, and its key beside it."""
     folder.mkdir(exist_ok=True)
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    signed = ("-CA", authority, "-CAkey", authority.with_name(key.name), "-extensions", "usr_cert") if authority else ()
-    subprocess.run(
-        (
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "1", "-subj", f"/CN={address}", "-addext", f"subjectAltName=IP:{address}"),
-            *("-keyout", key, "-out", certificate, *signed),
-        ),
-        check=True,
-        capture_output=True,
-    )
-    return certificate
+    (folder / "key.pem").write_text(certificate.key)
+    path = folder / "certificate.pem"
+    path.write_text(certificate.cert)
+    return path
 
 
 @contextmanager
