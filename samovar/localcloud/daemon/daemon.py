@@ -18,13 +18,9 @@ from typing import Any
 
 import structlog
 
-<<<<<<< HEAD
-from samovar.core.errors import ExitCode, SamovarError
-from samovar.core.program import command_line
-=======
 from samovar.core.errors import ExitCode, SamovarError, WaitTimeout
 from samovar.core.locking import exclusive
->>>>>>> 05a40b4 (Say in plain words what the home, the daemon, sockets, metadata and the store do)
+from samovar.core.program import command_line
 from samovar.localcloud.api.admin import hand_routes
 from samovar.localcloud.api.grpc_connections import GrpcConnections
 from samovar.localcloud.api.grpc_server import serve_grpc

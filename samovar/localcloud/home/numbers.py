@@ -17,12 +17,8 @@ from pathlib import Path
 
 from samovar.core.errors import HostError
 from samovar.core.files import write_private
-<<<<<<< HEAD
-from samovar.core.program import command_line
-from samovar.core.waiting import Pending, wait_for
-=======
 from samovar.core.locking import exclusive
->>>>>>> 05a40b4 (Say in plain words what the home, the daemon, sockets, metadata and the store do)
+from samovar.core.program import command_line
 
 REGISTRY = Path("/var/lib/samovar/numbers")
 NUMBERS = range(1, 200)
@@ -77,38 +73,6 @@ def is_home(text: str) -> bool:
     return text.startswith("/") and Path(text).is_dir()
 
 
-<<<<<<< HEAD
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with its holder."""
-    with path.open("w") as file:
-
-        def take() -> bool | Pending:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return Pending("another local cloud is starting")
-            return True
-
-        wait_for(
-            f"the lock {path}", take, timeout=LOCK_TIMEOUT, interval=0.01, remedy=f"see who holds it: fuser {path}"
-        )
-        yield
-
-
-def _held(home: Path, number: int, holder: Path) -> HostError:
-    return HostError(
-        f"{home} has addresses of 127.66.{number}.0/24, and number {number} of this host is held by {holder}",
-        remedy=f"one of the two has to go: {command_line(f'--home {holder} cloud down')}; rm -r {holder}",
-    )
-
-
-CLAIMS = Path("/run/samovar")
-FRESH = "fresh:"
-
-
-=======
->>>>>>> 05a40b4 (Say in plain words what the home, the daemon, sockets, metadata and the store do)
 @dataclass(frozen=True)
 class Folders:
     """The folders of claims and of numbers."""
@@ -186,5 +150,5 @@ def _remembered(home: Path) -> tuple[int, ...]:
 def _held(home: Path, number: int, holder: Path) -> HostError:
     return HostError(
         f"{home} has addresses of 127.66.{number}.0/24, and number {number} of this host is held by {holder}",
-        remedy=f"one of the two has to go: ./cli.py --home {holder} cloud down; rm -r {holder}",
+        remedy=f"one of the two has to go: {command_line(f'--home {holder} cloud down')}; rm -r {holder}",
     )
