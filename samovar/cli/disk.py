@@ -10,6 +10,7 @@ from samovar.cli.context import Tool, agree, environment_argument, output_option
 from samovar.core.errors import ConfigError
 from samovar.core.output import Format, show, stderr_reporter, table
 from samovar.core.program import command_line
+from samovar.core.units import GIB, MIB
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from samovar.project.environment import Environment
 
 TIMEOUT = 3600.0
-MIB, GIB = 2**20, 2**30
 
 
 @click.group()

@@ -22,13 +22,13 @@ from samovar.cloud.labels import GROUP, of_environment
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
 from samovar.core.output import Reporter
+from samovar.core.units import GIB
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.resources.disk import disk_name, replaced_disk_name, restored_disk_name
 from samovar.deploy.snapshots import data_disks
 from samovar.project.environment import DataDisk, Environment
 
 TIMEOUT = 3600.0
-GIB = 2**30
 
 
 def restore(session: Session, environment: Environment, snapshot: Snapshot, reporter: Reporter) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from samovar.core.units import ANY_IPV4
 from samovar.deploy.resources.resource import group_resource_name
-from samovar.deploy.resources.route_table import EVERYWHERE
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, UDP, Rule
 from samovar.project.environment import BalancerType, Environment, Group
 
@@ -42,9 +42,9 @@ def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
         yield Rule(inbound=True, port=group.balancer.health.port, peer=HEALTH_CHECKS)
     if group.balancer and is_edge(group):
         listeners = group.balancer.listeners
-        yield from (Rule(inbound=True, port=port, peer=EVERYWHERE) for port in listeners.values())
+        yield from (Rule(inbound=True, port=port, peer=ANY_IPV4) for port in listeners.values())
         if group.public and "https" in listeners:
-            yield Rule(inbound=True, port=listeners["https"], peer=EVERYWHERE, protocol=UDP)
+            yield Rule(inbound=True, port=listeners["https"], peer=ANY_IPV4, protocol=UDP)
         yield from (Rule(inbound=True, port=port, peer=SELF) for port in group.ports)
     for client in environment.groups:
         if client.upstream == group.name:
@@ -60,7 +60,7 @@ def _outbound(environment: Environment, group: Group) -> Iterator[Rule]:
     if is_edge(group):
         yield from (Rule(inbound=False, port=port, peer=SELF) for port in group.ports)
     if needs_lockbox(group):
-        yield Rule(inbound=False, port=HTTPS, peer=EVERYWHERE)
+        yield Rule(inbound=False, port=HTTPS, peer=ANY_IPV4)
 
 
 def _ssh(environment: Environment, group: Group) -> Iterator[Rule]:
@@ -69,7 +69,7 @@ def _ssh(environment: Environment, group: Group) -> Iterator[Rule]:
         return
     bastion = environment.operator.bastion
     if group.name == bastion:
-        yield Rule(inbound=True, port=SSH, peer=EVERYWHERE)
+        yield Rule(inbound=True, port=SSH, peer=ANY_IPV4)
         yield Rule(inbound=False, port=SSH, peer=str(environment.cidr))
     else:
         yield Rule(inbound=True, port=SSH, peer=group_resource_name(environment.name, bastion))

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from samovar.core.units import GIB, MIB
 from samovar.project.environment import BalancerType, CloudKind, SecretKind
 
-UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
+UNITS = {"M": MIB, "G": GIB, "T": 2**40}
 SIZE = re.compile(r"(\d+)([MGT])")
 CORES = frozenset({*range(2, 41, 2), 44, 48, 52, 56, 60, 64, 68, 72, 76, 80})
 FRACTIONS = (5, 20, 50, 100)
-GIB = 2**30
 MACHINES_A_ZONE = 2
 
 

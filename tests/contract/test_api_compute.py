@@ -30,13 +30,13 @@ from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateS
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.errors import HostError
+from samovar.core.units import GIB
 from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.network.model import Network
 from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import image, machine, reached
 from tests.support.simulated import RunningCloud
 
-GIB = 1024**3
 PRECONDITION, UNIMPLEMENTED = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNIMPLEMENTED
 
 

@@ -24,11 +24,11 @@ from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateS
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.errors import HostError
+from samovar.core.units import GIB
 from tests.support.calls import code_of
 from tests.support.machines import machine, reached
 from tests.support.simulated import RunningCloud
 
-GIB = 1024**3
 PUBLIC = "standard-images"
 PRECONDITION, DENIED = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED
 

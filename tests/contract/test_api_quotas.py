@@ -25,9 +25,10 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
+from samovar.core.units import GIB
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.home.home import QuotaSet
-from samovar.localcloud.quota_manager.model import GIB, QUOTAS, SIZES, check_sizes, choose_quotas
+from samovar.localcloud.quota_manager.model import QUOTAS, SIZES, check_sizes, choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.rest import Rest
 from tests.support.simulated import RunningCloud

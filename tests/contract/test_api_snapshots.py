@@ -32,6 +32,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateS
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.errors import HostError
+from samovar.core.units import GIB, MIB
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.disks.freeze import FreezeFailed
 from samovar.localcloud.home.home import QuotaSet
@@ -41,7 +42,6 @@ from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import machine, reached
 from tests.support.simulated import RunningCloud
 
-MIB, GIB = 1 << 20, 1 << 30
 ZONE = "ru-central1-a"
 T = TypeVar("T", Disk, Image, Snapshot)
 PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION

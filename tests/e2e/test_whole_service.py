@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import TypeAdapter
 
-from samovar.core.certificates import Authority
 from samovar.core.errors import ExitCode
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.plan import PlanJson
@@ -31,7 +30,7 @@ from tests.support.checkout import ENVIRONMENTS
 from tests.support.curl import OFFERS, curl, statuses
 from tests.support.documentation import drill_project
 from tests.support.firefox import Firefox, Page, firefox
-from tests.support.https import SKEW, write_certificate
+from tests.support.https import make_signed
 from tests.support.probe import Answer, get, probing
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
@@ -228,9 +227,8 @@ def test_http_3_is_offered_and_spoken_at_an_edges_own_address(address: str, base
 def authority(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The edges answer under a certificate of this authority."""
     folder, address = tmp_path_factory.mktemp("certificates"), cli.address("dev")
-    signer = Authority("test", skew=SKEW)
-    trusted = write_certificate(folder / "authority", signer.certificate)
-    certify(cli, address, write_certificate(folder / "edge", signer.issue(address, [address])), trusted)
+    certificate, trusted = make_signed(folder, address)
+    certify(cli, address, certificate, trusted)
     return trusted
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
-from samovar.core.certificates import Certificate, self_signed
+from samovar.core.certificates import Authority, Certificate, self_signed
 
 SKEW = timedelta(days=1)
 
@@ -18,6 +18,13 @@ SKEW = timedelta(days=1)
 def make_certificate(folder: Path, address: str = "127.0.0.1") -> Path:
     """Returns the path of a certificate that signs itself; its key lies beside it."""
     return write_certificate(folder, self_signed(address, [address], skew=SKEW))
+
+
+def make_signed(folder: Path, address: str) -> tuple[Path, Path]:
+    """Returns the paths of a certificate that an authority signed, and of the authority's own."""
+    authority = Authority("authority of the test", skew=SKEW)
+    signed = write_certificate(folder / "signed", authority.issue(address, [address]))
+    return signed, write_certificate(folder / "authority", authority.certificate)
 
 
 def write_certificate(folder: Path, certificate: Certificate) -> Path:

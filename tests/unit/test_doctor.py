@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from samovar.cloud.quotas import Quota
+from samovar.core.units import GIB
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired
 from samovar.ops.doctor.capacity import additional, judge
@@ -13,8 +14,6 @@ from samovar.ops.doctor.iam import covered
 from tests.support.checkout import ROOT
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
-
-GIB = 2**30
 
 
 def edges() -> Desired:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.core.errors import ConfigError
+from samovar.core.units import GIB
 from samovar.deploy.collisions import check_free
 from samovar.deploy.plan import Action, Plan, Step, destruction, plan, stages
 from samovar.deploy.protection import irreplaceable
@@ -31,7 +32,6 @@ from samovar.project.environment import (
 from tests.support.checkout import PROJECT
 from tests.support.desired import desired_of
 
-GIB = 2**30
 SMALL = Machine(cores=2, core_fraction=100, memory=GIB, disk=5 * GIB)
 HEALTH = Health(80, "/-/health")
 EXTERNAL = EnvBalancer(BalancerType.EXTERNAL, {"http": 80}, HEALTH)

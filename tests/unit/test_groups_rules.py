@@ -7,13 +7,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samovar.core.units import ANY_IPV4
 from samovar.deploy.certificate import self_signed
 from samovar.deploy.group_metadata import machine_metadata
 from samovar.deploy.placeholders import find_placeholders, placeholder, resolve_placeholders, restore_placeholders
 from samovar.deploy.plan import plan, stages
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Kind, Observed, Ref
-from samovar.deploy.resources.route_table import EVERYWHERE
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UDP
 from samovar.deploy.security_rules import rules
 from samovar.project.environment import Balancer, BalancerType, Environment, Health, Operator
@@ -32,16 +32,16 @@ def ports(group: str, environment: Environment = DEV, *, inbound: bool, protocol
 
 
 def test_the_world_reaches_the_edges_and_nothing_behind_them() -> None:
-    assert ports("nginx", inbound=True) == {(80, EVERYWHERE), (443, EVERYWHERE), (8081, SELF), (80, HEALTH_CHECKS)}
-    assert ports("nginx", inbound=True, protocol=UDP) == {(443, EVERYWHERE)}
+    assert ports("nginx", inbound=True) == {(80, ANY_IPV4), (443, ANY_IPV4), (8081, SELF), (80, HEALTH_CHECKS)}
+    assert ports("nginx", inbound=True, protocol=UDP) == {(443, ANY_IPV4)}
     assert ports("bingo", inbound=True) == {(80, "dev-nginx"), (8080, "dev-nginx"), (80, HEALTH_CHECKS)}
     assert ports("postgres", inbound=True) == {(5432, "dev-bingo"), (80, HEALTH_CHECKS)}
 
 
 def test_machines_reach_what_they_ask_and_the_cloud_where_it_has_a_secret_for_them() -> None:
-    assert ports("nginx", inbound=False) == {(80, INSIDE), (8080, INSIDE), (8081, SELF), (443, EVERYWHERE)}
-    assert ports("bingo", inbound=False) == {(5432, INSIDE), (443, EVERYWHERE)}
-    assert ports("postgres", inbound=False) == {(443, EVERYWHERE)}
+    assert ports("nginx", inbound=False) == {(80, INSIDE), (8080, INSIDE), (8081, SELF), (443, ANY_IPV4)}
+    assert ports("bingo", inbound=False) == {(5432, INSIDE), (443, ANY_IPV4)}
+    assert ports("postgres", inbound=False) == {(443, ANY_IPV4)}
     alone = replace(DEV, groups=(replace(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
     assert ports("nginx", alone, inbound=False) == set()
 
@@ -56,7 +56,7 @@ def test_without_an_operator_no_machine_listens_and_with_one_the_bastion_alone()
     for group in DEV.groups:
         assert 22 not in {port for port, _ in ports(group.name, inbound=True)}
     open_ = replace(DEV, operator=Operator(("ssh-ed25519 AAAA",), "nginx"))
-    assert ports("nginx", open_, inbound=True) - ports("nginx", inbound=True) == {(22, EVERYWHERE)}
+    assert ports("nginx", open_, inbound=True) - ports("nginx", inbound=True) == {(22, ANY_IPV4)}
     assert ports("nginx", open_, inbound=False) - ports("nginx", inbound=False) == {(22, INSIDE)}
     for name in ("bingo", "postgres"):
         assert ports(name, open_, inbound=True) - ports(name, inbound=True) == {(22, "dev-nginx")}

@@ -16,10 +16,9 @@ from yandex.cloud.vpc.v1.route_table_pb2 import StaticRoute
 from yandex.cloud.vpc.v1.route_table_service_pb2_grpc import RouteTableServiceStub
 
 from samovar.cloud.session import Session
+from samovar.core.units import ANY_IPV4
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
 from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
-
-EVERYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class RouteTableHandler(Handler[RouteTable, RouteTableMessage]):
         return session.list(session.client(RouteTableServiceStub).List, request, lambda page: page.route_tables)
 
     def read(self, message: RouteTableMessage, index: IdIndex) -> RouteTable:
-        hops = [route.gateway_id for route in message.static_routes if route.destination_prefix == EVERYWHERE]
+        hops = [route.gateway_id for route in message.static_routes if route.destination_prefix == ANY_IPV4]
         return RouteTable(network=index.name_of(message.network_id), gateway=", ".join(map(index.name_of, hops)))
 
     def create(self, context: Context, resource: Resource[RouteTable]) -> Started:
@@ -112,4 +111,4 @@ class RouteTableHandler(Handler[RouteTable, RouteTableMessage]):
 
 
 def _default_route(context: Context, spec: RouteTable) -> StaticRoute:
-    return StaticRoute(destination_prefix=EVERYWHERE, gateway_id=context.id(Kind.GATEWAY, spec.gateway))
+    return StaticRoute(destination_prefix=ANY_IPV4, gateway_id=context.id(Kind.GATEWAY, spec.gateway))

@@ -27,12 +27,12 @@ from samovar.cloud.labels import BAKE, is_ours, of_bake
 from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
 from samovar.core.output import Reporter
+from samovar.core.units import ANY_IPV4
 from samovar.images.packer.cleanup import bakes_run
 
 NAME = "samovar-bake"
 SHARED = "place"
 CIDR = "192.168.111.0/24"
-ANYWHERE = "0.0.0.0/0"
 SSH = 22
 OPEN = (
     "any address may knock at the SSH port of the build machine, which one key opens; to let in yours alone: "
@@ -58,7 +58,7 @@ def build_place(session: Session, reporter: Reporter, *, ssh_from: str | None = 
     if ssh_from is None:
         reporter.info(OPEN)
     with reporter.step(f"network {NAME}"):
-        place = _ensure(session, ssh_from or ANYWHERE)
+        place = _ensure(session, ssh_from or ANY_IPV4)
     try:
         yield place
     except BaseException:
@@ -97,7 +97,7 @@ def _ensure(session: Session, ssh_from: str) -> Place:
 
 def _security_group(session: Session, network: str, ssh_from: str) -> str:
     """SSH from the builder alone, and what the machine fetches; it answers nobody else."""
-    rules = [_rule(SecurityGroupRule.INGRESS, ssh_from, SSH), _rule(SecurityGroupRule.EGRESS, ANYWHERE)]
+    rules = [_rule(SecurityGroupRule.INGRESS, ssh_from, SSH), _rule(SecurityGroupRule.EGRESS, ANY_IPV4)]
     client = session.client(SecurityGroupServiceStub)
     listed = groups.ListSecurityGroupsRequest(folder_id=session.folder_id)
     known = _found(session, SecurityGroupServiceStub, listed, "security_groups", NAME)

@@ -11,6 +11,7 @@ import jinja2
 
 from samovar.cloud.connection import Access
 from samovar.cloud.labels import of_image
+from samovar.core.units import GIB
 from samovar.images.bake_input import scripts_of
 from samovar.images.definition import ImageDefinition
 from samovar.images.digest import SHORT, family, image_name
@@ -48,7 +49,7 @@ def machine_name(name: str, digest: str) -> str:
 
 def disk_gb(origin: Origin) -> int:
     """Whole gigabytes in which the origin has room."""
-    return max(DISK_GB, -(-origin.size // 2**30))
+    return max(DISK_GB, -(-origin.size // GIB))
 
 
 def _steps(image: ImageDefinition) -> Iterator[str]:

@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from samovar.core.files import PRIVATE, sync_folder
+from samovar.core.units import GIB, MIB
 from samovar.localcloud.store.store import is_full
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 PATH = "/storage/images/{digest:[0-9a-f]{12,64}}.raw"
-CHUNK = 1 << 20
-RESERVE = 1 << 30
+CHUNK = MIB
+RESERVE = GIB
 
 
 class WrongDigest(Exception):

@@ -23,6 +23,7 @@ from samovar.core.errors import HostError
 from samovar.core.files import sync_file, sync_folder
 from samovar.core.paths import cache_dir
 from samovar.core.process import IN_NAMESPACES, run_async
+from samovar.core.units import GIB
 from samovar.localcloud.disks.freeze import Freeze
 from samovar.localcloud.disks.sparse import refresh
 
@@ -33,7 +34,7 @@ Command: TypeAlias = list[str | Path]
 HERE = Path(__file__).parent
 COPY = ("setpriv", "--pdeathsig", "KILL", "cp", "--reflink=auto")
 TIMEOUT = 3600.0
-RESERVE = 2 << 30
+RESERVE = 2 * GIB
 """Bytes that must be free before something is made that may take a good part of them."""
 
 
@@ -108,7 +109,7 @@ def _digest(lines: Sequence[str]) -> str:
 def _demand_room(folder: Path, size: int = 0) -> None:
     needed = RESERVE + size
     if shutil.disk_usage(folder).free < needed:
-        raise HostError(f"no room in {folder}: less than {needed / 2**30:.1f} GiB is free", remedy="make room there")
+        raise HostError(f"no room in {folder}: less than {needed / GIB:.1f} GiB is free", remedy="make room there")
 
 
 def _written(file: Path) -> int:

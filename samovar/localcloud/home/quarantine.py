@@ -19,6 +19,7 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
 from samovar.core.files import sync_folder
+from samovar.core.units import GIB, MIB
 from samovar.localcloud import clock
 from samovar.localcloud.home.backups import Backups
 from samovar.localcloud.home.home import Home
@@ -65,7 +66,7 @@ def _warning(file: Path) -> str:
     status = file.stat()
     kind = file.parent.name.removesuffix("s")
     return (
-        f"{file} ({status.st_size / 2**30:.2f} GiB, {status.st_blocks * 512 / 2**20:.0f} MiB of it written): "
+        f"{file} ({status.st_size / GIB:.2f} GiB, {status.st_blocks * 512 / MIB:.0f} MiB of it written): "
         f"the store does not know this {kind}, so it was put aside; "
         "docs/operations.md says how to use it again, and once it is moved or deleted this warning ends"
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 from samovar.core import user_namespaces
 from samovar.core.errors import HostError, WaitTimeout
 from samovar.core.process import run_async
+from samovar.core.units import MIB
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.disks import freeze
 from samovar.localcloud.disks.loop_devices import attached
@@ -32,7 +33,7 @@ JOURNAL_MB = 16  # small, so that a boot disk is made in 20 ms
 CONSOLE_LINES = 5
 HOST_USERS = "host-users"
 """The file in a machine's folder that tells why it has the host's users; empty where it has its own."""
-MIN_FREE = 256 << 20
+MIN_FREE = 256 * MIB
 """Bytes that must be free for a machine to start."""
 
 
@@ -182,8 +183,8 @@ def _check_free_space(machine: Machine) -> None:
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE:
         raise HostError(
-            f"no space is left for machine {machine.id}: {free >> 20} MiB are free in {folder}, "
-            f"it takes {MIN_FREE >> 20}",
+            f"no space is left for machine {machine.id}: {free // MIB} MiB are free in {folder}, "
+            f"it takes {MIN_FREE // MIB}",
             remedy="free some, and start it again; a group does so by itself",
         )
 

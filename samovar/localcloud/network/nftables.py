@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
+from samovar.core.units import ANY_IPV4
 from samovar.localcloud.network.model import Direction, Forward, Mirror, Network, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import (
     API,
@@ -37,7 +38,6 @@ FROM_MACHINES, TO_MACHINES = f'iifname "{BRIDGES}*"', f'oifname "{BRIDGES}*"'
 ESTABLISHED = "ct state established,related accept"
 CLIENT_ADDRESS = "@th,288,48"
 """The six bytes of chaddr: 28 bytes into the DHCP packet, which follows 8 bytes of UDP."""
-ANYWHERE = IPv4Network("0.0.0.0/0")
 
 
 def ruleset(network: Network, mirrors: Collection[Mirror] = ()) -> str:
@@ -160,7 +160,7 @@ def _judged(groups: Iterable[SecurityGroup], direction: Direction) -> Iterator[s
 def _matched(rule: Rule, other: str) -> str:
     """Ranges that overlap are an error to nft, and so is a set of all addresses."""
     peers = tuple(collapse_addresses(rule.peers))
-    text = "" if ANYWHERE in peers else f"ip {other} {set_of(peers)} "
+    text = "" if IPv4Network(ANY_IPV4) in peers else f"ip {other} {set_of(peers)} "
     if rule.protocol is not None:
         text += f"meta l4proto {rule.protocol} "
     if rule.ports is not None:

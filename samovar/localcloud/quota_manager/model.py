@@ -24,6 +24,7 @@ from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
+from samovar.core.units import GIB
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.compute.images.standard_images import FOLDER
 from samovar.localcloud.home.home import QuotaSet
@@ -59,7 +60,6 @@ QUOTAS: dict[type[Stored], Quota] = {
 }
 
 
-GIB = 1024**3
 SIZES: dict[type[Stored], tuple[Quota, ...]] = {
     Disk: (
         Quota("compute.ssdDisks.size", 200 * GIB, lambda disk: disk.size * (disk.type_id != HDD)),

@@ -12,6 +12,7 @@ from yandex.cloud.compute.v1.zone_service_pb2_grpc import ZoneServiceStub
 
 from samovar.cloud.quotas import Quota, quotas
 from samovar.cloud.session import Session
+from samovar.core.units import GIB
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.rollout import image_names, load_desired, require_images
@@ -23,7 +24,6 @@ from samovar.project.environment import Environment
 from samovar.project.project import Project
 
 ZONES, IMAGES, QUOTAS, DATA = "zones", "images", "quotas", "data"
-GIB = 2**30
 BAKE_QUOTAS = ("vpc.networks.count", "vpc.subnets.count", "vpc.securityGroups.count")
 """Packer takes one of each while it bakes, whatever it bakes."""
 

@@ -15,6 +15,7 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.operation.operation_pb2 import Operation
 
+from samovar.core.units import GIB
 from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.home.home import Home
@@ -27,7 +28,7 @@ from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store
 
 DEFAULT_TYPE, DEFAULT_BLOCK = "network-hdd", 4096
-DEFAULT_SIZE = 10 * 1024**3
+DEFAULT_SIZE = 10 * GIB
 WHOLE = "disk.whole"
 """A note: the disk's file holds all of the image that it was made from."""
 SOURCE_DISK = "image.source_disk"

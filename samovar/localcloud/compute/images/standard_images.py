@@ -12,13 +12,14 @@ from hashlib import blake2s
 
 from yandex.cloud.compute.v1.image_pb2 import Image, Os
 
+from samovar.core.units import GIB
 from samovar.localcloud import clock
 from samovar.localcloud.store.ids import ALPHABET, LENGTH, PREFIXES
 from samovar.localcloud.store.store import Store
 
 FOLDER = "standard-images"
 NEWEST = "trixie"
-MIN_DISK_SIZE = 3 * 1024**3
+MIN_DISK_SIZE = 3 * GIB
 
 
 @dataclass(frozen=True)

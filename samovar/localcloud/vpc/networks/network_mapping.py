@@ -17,6 +17,7 @@ from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup as VpcSecurityG
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroupRule
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
+from samovar.core.units import ANY_IPV4
 from samovar.localcloud.load_balancer.network_load_balancers.controller import health_check
 from samovar.localcloud.network.model import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES
@@ -27,7 +28,6 @@ from samovar.localcloud.vpc.security_groups.rpc import SELF
 POWERED = frozenset(
     {Instance.PROVISIONING, Instance.STARTING, Instance.RUNNING, Instance.RESTARTING, Instance.STOPPING}
 )
-WORLD = "0.0.0.0/0"
 
 Members = Mapping[str, tuple[IPv4Address, ...]]
 """The addresses in each security group."""
@@ -84,7 +84,7 @@ def _nic(instance: Instance, outward: set[str]) -> Nic:
 def _has_gateway(store: Store, subnet: VpcSubnet) -> bool:
     """Whether the subnet's route table sends to a NAT gateway what goes to the world."""
     table = store.get(RouteTable, subnet.route_table_id)
-    world = [route for route in table.static_routes if route.destination_prefix == WORLD] if table else []
+    world = [route for route in table.static_routes if route.destination_prefix == ANY_IPV4] if table else []
     return any(store.get(Gateway, route.gateway_id) for route in world)
 
 

@@ -11,6 +11,7 @@ from yandex.cloud.vpc.v1 import security_group_service_pb2 as rpc
 from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup, SecurityGroupRule
 
+from samovar.core.units import ANY_IPV4
 from samovar.localcloud.api.errors import invalid, not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.resources.model import ResourceService, copy_field, fill, masked_paths, page, stamp, update
@@ -125,7 +126,7 @@ def default_group(network: Network) -> SecurityGroup:
     stamp(group)
     for direction in (SecurityGroupRule.INGRESS, SecurityGroupRule.EGRESS):
         rule = group.rules.add(id=new_id("security-group-rule"), direction=direction, protocol_number=PROTOCOLS["ANY"])
-        rule.protocol_name, rule.cidr_blocks.v4_cidr_blocks[:] = "ANY", ["0.0.0.0/0"]
+        rule.protocol_name, rule.cidr_blocks.v4_cidr_blocks[:] = "ANY", [ANY_IPV4]
     return group
 
 

@@ -1,0 +1,7 @@
+"""Units and addresses that several layers use."""
+
+from __future__ import annotations
+
+MIB, GIB = 2**20, 2**30
+ANY_IPV4 = "0.0.0.0/0"
+"""The range of all IPv4 addresses."""
