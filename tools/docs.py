@@ -10,34 +10,36 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import click
 from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
 
 from samovar.cli.main import cli
 from samovar.core.errors import ExitCode
 from samovar.core.paths import default_home
-from samovar.deploy.plan import PlanJson
-from samovar.deploy.snapshots import DisksJson
-from samovar.deploy.status import StatusJson
+from samovar.deploy.plan import Plan
+from samovar.deploy.snapshots import Inventory
+from samovar.deploy.status import Status
 from samovar.drills.run import DrillJson
 from samovar.images.listing import CatalogueJson
 from samovar.load.report import LoadJson
-from samovar.ops.doctor.finding import DoctorJson
+from samovar.ops.doctor.finding import Report
 from samovar.project.drill import Drill
 from samovar.project.load_profile import LoadProfile
 
 PROGRAM = "cli.py"
 SCHEMAS: Mapping[str, type] = {
-    "plan": PlanJson,
-    "status": StatusJson,
+    "plan": Plan,
+    "status": Status,
     "images": CatalogueJson,
     "load": LoadJson,
     "drill": DrillJson,
-    "doctor": DoctorJson,
-    "disk-list": DisksJson,
+    "doctor": Report,
+    "disk-list": Inventory,
 }
 """By the command whose `-o json` has that shape."""
 INPUTS: Mapping[str, type] = {"load-profile": LoadProfile, "drill": Drill}
@@ -52,19 +54,28 @@ variable: `SAMOVAR_`, the command where there is one, and the option's name.
 """
 
 
+class OutputSchema(GenerateJsonSchema):
+    """The schema of what is written: every field is there, also one that has a default."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: FBT001 - the signature is pydantic's
+        return field.get("required", total) if field["type"] == "typed-dict-field" else True
+
+
 def write(folder: Path) -> None:
     """Makes the pages anew below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cli.md").write_text("\n".join(_reference()))
-    _write_schemas(folder / "schemas", SCHEMAS)
-    _write_schemas(folder / "reference", INPUTS)
+    for name, shape in SCHEMAS.items():
+        described = TypeAdapter(shape).json_schema(mode="serialization", schema_generator=OutputSchema)
+        _write_schema(folder / "schemas" / f"{name}.json", described)
+    for name, shape in INPUTS.items():
+        _write_schema(folder / "reference" / f"{name}.json", TypeAdapter(shape).json_schema())
 
 
-def _write_schemas(folder: Path, shapes: Mapping[str, type]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, shape in shapes.items():
-        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **TypeAdapter(shape).json_schema()}
-        (folder / f"{name}.json").write_text(f"{json.dumps(schema, indent=2)}\n")
+def _write_schema(file: Path, described: Mapping[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+    file.write_text(f"{json.dumps(schema, indent=2)}\n")
 
 
 def _reference() -> Iterator[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from yandex.cloud.compute.v1.disk_pb2 import Disk
 
-    from samovar.deploy.snapshots import DisksJson
+    from samovar.deploy.snapshots import Inventory
     from samovar.project.environment import Environment
 
 TIMEOUT = 3600.0
@@ -124,14 +124,14 @@ def _chosen(env: str, disks: list[Disk], names: list[str]) -> list[Disk]:
     return found
 
 
-def _tables(found: DisksJson) -> list[RenderableType]:
+def _tables(found: Inventory) -> list[RenderableType]:
     disks = [
-        (each["name"], each["id"], each["group"], f"{each['size'] / GIB:g} GiB", each["status"], _use(each["attached"]))
-        for each in found["disks"]
+        (each.name, each.id, each.group, f"{each.size / GIB:g} GiB", each.status, _use(each.attached))
+        for each in found.disks
     ]
     taken = [
-        (each["name"], each["group"], each["created"], f"{each['stored'] / MIB:.0f} MiB", each["status"], each["disk"])
-        for each in found["snapshots"]
+        (each.name, each.group, each.created, f"{each.stored / MIB:.0f} MiB", each.status, each.disk)
+        for each in found.snapshots
     ]
     return [
         table(("DISK", "ID", "GROUP", "SIZE", "STATUS", "USE"), disks),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from samovar.core.errors import ExitCode
 from samovar.core.output import Format, show, table
 
 if TYPE_CHECKING:
-    from samovar.ops.doctor.finding import DoctorJson, Finding
+    from samovar.ops.doctor.finding import Finding
 
 LOCAL = "local"
 CREDENTIALS = "credentials"
@@ -32,21 +33,16 @@ def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
     """
     from samovar.cloud.connect import connect_running
     from samovar.ops.doctor.checks import examine
-    from samovar.ops.doctor.finding import State
+    from samovar.ops.doctor.finding import Report
 
     environment = tool.environment(env) if env else None
     chosen = cloud or (environment.cloud if environment else LOCAL)
-    found = [
-        *(_credentials(tool) if chosen != LOCAL else ()),
-        *examine(
-            lambda: connect_running(chosen, tool.home, tool.token), tool.project, environment, local=chosen == LOCAL
-        ),
-    ]
-    healthy = all(each.state is not State.FAILURE for each in found)
-    rows = [(each.area, each.state.value, each.what, each.remedy) for each in found]
-    value: DoctorJson = {"healthy": healthy, "findings": [each.to_json() for each in found]}
-    show(value, fmt, [table(("AREA", "STATE", "FINDING", "REMEDY"), rows)])
-    return ExitCode.OK if healthy else ExitCode.UNHEALTHY
+    connect = partial(connect_running, chosen, tool.home, tool.token)
+    credentials = _credentials(tool) if chosen != LOCAL else []
+    report = Report((*credentials, *examine(connect, tool.project, environment, local=chosen == LOCAL)))
+    rows = [(each.area, each.state.value, each.what, each.remedy) for each in report.findings]
+    show(report, fmt, [table(("AREA", "STATE", "FINDING", "REMEDY"), rows)])
+    return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY
 
 
 def _credentials(tool: Tool) -> list[Finding]:

@@ -144,7 +144,7 @@ def _run(
     yes: bool,
     **options: Any,
 ) -> int:
-    from samovar.deploy.read_status import inspect
+    from samovar.deploy.read_status import read_status
     from samovar.drills.faults import fault_of
     from samovar.drills.run import MAX_SECONDS, run_drill
     from samovar.project.load_profile import load_profile
@@ -152,7 +152,7 @@ def _run(
     assert context.parent  # noqa: S101 - it is a command of the group above
     tool.name_project()
     environment, session = tool.open(context.parent.params["env"])
-    status = inspect(session, environment)
+    status = read_status(session, environment)
     load = planned(
         session,
         environment,

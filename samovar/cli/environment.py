@@ -56,7 +56,7 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
     prepared = prepare(session, environment)
     for text in prepared.warnings:
         stderr_reporter().info(text)
-    show(prepared.plan.to_json(), fmt, _plan_table(prepared.plan))
+    show(prepared.plan, fmt, _plan_table(prepared.plan))
 
 
 @click.command()
@@ -79,7 +79,7 @@ def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
         if prepared.plan.all_steps:
             agree(_question(prepared.plan), yes=yes, irreversible=bool(irreplaceable(prepared.plan)))
         done = roll_out(session, environment, prepared, stderr_reporter(), timeout=timeout)
-    for _, url in done.endpoints:
+    for url in done.endpoints.all:
         click.echo(url)
 
 

@@ -88,14 +88,16 @@ class ProfileName(click.ParamType):  # type: ignore[type-arg]  # at run time it 
 @pass_tool
 def load(tool: Tool, /, env: str, profile: str, folder: Path | None, fmt: Format, **options: Any) -> int:
     """Send requests to ENV at a fixed rate, whatever it answers (open model), and check its objectives."""
-    from samovar.deploy.read_status import inspect
+    from samovar.deploy.read_status import read_status
     from samovar.load.report import write_page
     from samovar.project.load_profile import load_profile
 
     tool.name_project()
     environment, session = tool.open(env)
     stated = load_profile(tool.project.loads, profile)
-    report = _send(environment, planned(session, environment, inspect(session, environment), profile=stated, **options))
+    report = _send(
+        environment, planned(session, environment, read_status(session, environment), profile=stated, **options)
+    )
     if folder:
         stderr_reporter().info(f"report: {write_page(report, folder)}")
     show(report.to_json(), fmt, _tables(report))
@@ -115,11 +117,11 @@ def planned(
     **options: Any,
 ) -> Load:
     """Return the load to send. Raises ConfigError for an address that is not ENV's own, or for too many requests."""
-    from samovar.deploy.answers import with_answers
+    from samovar.deploy.endpoints import check_endpoints
     from samovar.load.generator import Load
     from samovar.load.target import own_addresses, path_of, targets
 
-    addresses = own_addresses(with_answers(session, status), urls, secure_only=options.get("http2", False))
+    addresses = own_addresses(check_endpoints(session, status), urls, secure_only=options.get("http2", False))
     profile = profile.with_path(path_of(addresses))
     _check_size(rate or profile.rate, seconds)
     to = targets(session, environment, addresses, insecure=insecure)

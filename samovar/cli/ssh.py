@@ -29,10 +29,10 @@ def ssh(tool: Tool, env: str, machine: str, command: tuple[str, ...], identity: 
     that nobody can stand in between. Returns the exit code of ssh.
     """
     from samovar.core.process import run_attached
-    from samovar.ops.ssh import known_hosts, ssh_config, way
+    from samovar.ops.ssh import jump_path, known_hosts, ssh_config
 
     environment, session = tool.open(env)
-    hops = way(session, environment, machine)
+    hops = jump_path(session, environment, machine)
     with tempfile.TemporaryDirectory(prefix="samovar-ssh-") as folder:
         known, config = Path(folder, "known_hosts"), Path(folder, "config")
         known.write_text(known_hosts(hops))

@@ -47,17 +47,18 @@ def logs(tool: Tool, env: str, machine: str) -> None:
 
     Of a long console that is its beginning and its end.
     """
-    from samovar.deploy.console import console
+    from samovar.deploy.machines import find_machine, read_console
 
     environment, session = tool.open(env)
-    click.echo(printable(console(session, environment.name, machine)), nl=False)
+    instance = find_machine(session, environment.name, machine)
+    click.echo(printable(read_console(session, instance.id)), nl=False)
 
 
 def _look(session: Session, environment: Environment) -> Status:
-    from samovar.deploy.answers import with_answers
-    from samovar.deploy.seeded import look
+    from samovar.deploy.endpoints import check_endpoints
+    from samovar.deploy.read_status import read_status_and_record
 
-    return with_answers(session, look(session, environment))
+    return check_endpoints(session, read_status_and_record(session, environment))
 
 
 def _watch(session: Session, environment: Environment, last: Status, fmt: Format) -> None:
@@ -71,7 +72,7 @@ def _watch(session: Session, environment: Environment, last: Status, fmt: Format
 
 
 def _show(found: Status, fmt: Format) -> None:
-    show(found.to_json(), fmt, _status_tables(found))
+    show(found, fmt, _status_tables(found))
 
 
 def _status_tables(found: Status) -> list[RenderableType]:
@@ -89,11 +90,11 @@ def _status_tables(found: Status) -> list[RenderableType]:
     tables: list[RenderableType] = [table(("GROUP", "SIZE", "HEALTHY", "IMAGE"), groups)]
     if machines:
         tables.append(table(("MACHINE", "ZONE", "ADDRESS", "STATUS", "BALANCER", "IMAGE", "PID"), machines))
-    tables += [Text(f"{m.name} says: {m.said}") for group in found.groups for m in group.machines if m.said]
+    tables += [Text(f"{m.name}: {m.message}") for group in found.groups for m in group.machines if m.message]
     tables += [Text(f"warning: {text}") for text in found.warnings]
-    if found.endpoints:
-        tables.append(table(("ADDRESS",), [(url,) for _, url in found.endpoints]))
-    tables += [Text(f"{url} {reason}") for url, reason in found.unanswered]
+    if found.endpoints.all:
+        tables.append(table(("ADDRESS",), [(url,) for url in found.endpoints.all]))
+    tables += [Text(f"{each.url} {each.reason}") for each in found.unanswered]
     if found.simulated:
         tables.append(Text("the machines are simulated: nothing runs, and no address answers"))
     return tables

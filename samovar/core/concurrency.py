@@ -10,15 +10,19 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def run_concurrently(*calls: Callable[[], T]) -> list[T]:
-    """Return the results of the calls, in their order. Raises the first failure.
+def start(call: Callable[[], T]) -> Future[T]:
+    """Start a call. Its result, or its exception, is what `result()` of the future returns or raises.
 
-    The threads are daemons: Ctrl-C ends the command at once, whatever they are waiting for.
+    The thread is a daemon: Ctrl-C ends the command at once, whatever the call waits for.
     """
-    futures: list[Future[T]] = []
-    for call in calls:
-        futures.append(Future())
-        threading.Thread(target=_run, args=(futures[-1], call), daemon=True).start()
+    future: Future[T] = Future()
+    threading.Thread(target=_run, args=(future, call), daemon=True).start()
+    return future
+
+
+def run_concurrently(*calls: Callable[[], T]) -> list[T]:
+    """Return the results of the calls, in their order. Raises the first failure."""
+    futures = [start(call) for call in calls]
     return [future.result() for future in futures]
 
 

@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -143,15 +143,21 @@ def stderr_reporter() -> Reporter:
     return TerminalReporter() if sys.stderr.isatty() else PlainReporter()
 
 
-def show(value: Mapping[str, Any], fmt: Format, table: Iterable[RenderableType] = ()) -> None:
+def to_plain(value: object) -> Any:
+    """Return a value as JSON has it: dataclasses become mappings, tuples become lists, enums their values."""
+    from pydantic import TypeAdapter  # noqa: PLC0415 - not needed for --help
+
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def show(value: object, fmt: Format, table: Iterable[RenderableType] = ()) -> None:
     """Write `value` to stdout: as JSON or YAML, or as its `table` for people."""
     if fmt is Format.JSON:
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print(json.dumps(to_plain(value), indent=2, ensure_ascii=False))
     elif fmt is Format.YAML:
         import yaml  # noqa: PLC0415 - only here
 
-        plain = json.loads(json.dumps(value))  # tuples and enums look as they do in JSON
-        print(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), end="")
+        print(yaml.safe_dump(to_plain(value), sort_keys=False, allow_unicode=True), end="")
     else:
         console = _stdout()
         for part in table:

@@ -10,14 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
+from typing import Annotated, TypeVar
 
-from typing_extensions import TypedDict
+from pydantic import Field
 
 from samovar.deploy.differences import describe_differences
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec
 
 KINDS = tuple(Kind)
 Resources = Mapping[Ref, Resource[Spec]]
+T = TypeVar("T")
+Hidden = Annotated[T, Field(exclude=True)]
+"""A field that `plan -o json` does not show."""
 
 
 class Action(StrEnum):
@@ -30,24 +34,23 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One change of one resource. `existing` is None for a creation, `desired` for a deletion.
-
-    Steps of one `stage` do not depend on each other and are carried out at the same time. `fields` are what an update
-    changes.
-    """
+    """One change of one resource. Steps of one `stage` do not depend on each other and are carried out together."""
 
     action: Action
-    stage: int
+    kind: Kind
+    name: str
     reason: str
-    existing: Existing[Spec] | None = None
-    desired: Resource[Spec] | None = None
-    fields: tuple[str, ...] = ()
+    stage: int
+    existing: Hidden[Existing[Spec] | None] = None
+    """None for a creation."""
+    desired: Hidden[Resource[Spec] | None] = None
+    """None for a deletion."""
+    fields: Hidden[tuple[str, ...]] = ()
+    """The fields that an update changes."""
 
     @property
     def ref(self) -> Ref:
-        resource = self.desired or self.existing
-        assert resource  # noqa: S101 - a step has at least one side
-        return resource.ref
+        return Ref(self.kind, self.name)
 
 
 @dataclass(frozen=True)
@@ -79,29 +82,6 @@ class Plan:
         order = (Action.CREATE, Action.UPDATE, "replace", Action.DELETE)
         text = ", ".join(f"{counts[action]} to {action}" for action in order if counts[action])
         return f"{self.environment}: {text or 'nothing to do'}"
-
-    def to_json(self) -> PlanJson:
-        steps = [
-            StepJson(action=step.action, kind=step.ref.kind, name=step.ref.name, reason=step.reason)
-            for step in self.all_steps
-        ]
-        return PlanJson(environment=self.environment, steps=steps)
-
-
-class StepJson(TypedDict):
-    """A change of one resource."""
-
-    action: Action
-    kind: Kind
-    name: str
-    reason: str
-
-
-class PlanJson(TypedDict):
-    """The steps of a rollout in their order; none where there is nothing to do."""
-
-    environment: str
-    steps: list[StepJson]
 
 
 def stages(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
@@ -169,7 +149,7 @@ def _deletions(resources: Iterable[Existing[Spec]], replaced: Mapping[Ref, str],
     for number, (_, together) in enumerate(groupby(order, key=lambda ref: (ref.kind, depths[ref]))):
         for ref in together:
             reason = replaced.get(ref, "no longer part of the environment")
-            yield Step(Action.DELETE, first + number, reason, existing=by_ref[ref])
+            yield Step(Action.DELETE, *ref, reason, first + number, existing=by_ref[ref])
 
 
 def _changes(
@@ -188,12 +168,12 @@ def _changes(
 
 def _change(resource: Resource[Spec], existing: Existing[Spec] | None, replaced: str | None, stage: int) -> Step | None:
     if existing is None:
-        return Step(Action.CREATE, stage, "does not exist", desired=resource)
+        return Step(Action.CREATE, *resource.ref, "does not exist", stage, desired=resource)
     if replaced:
-        return Step(Action.CREATE, stage, replaced, desired=resource)
+        return Step(Action.CREATE, *resource.ref, replaced, stage, desired=resource)
     if fields := existing.spec.differing(resource.spec):
         reason = describe_differences(existing.spec, resource.spec, fields)
-        return Step(Action.UPDATE, stage, reason, existing, resource, fields)
+        return Step(Action.UPDATE, *resource.ref, reason, stage, existing, resource, fields)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Reading an environment's status from the cloud: lists side by side, then members and target states side by side."""
+"""Reads an environment's status from the cloud: lists at the same time, then the members of each group."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from yandex.cloud.compute.v1 import disk_service_pb2 as disks
-from yandex.cloud.compute.v1 import instance_service_pb2 as instances
-from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
-from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as groups_api
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups_rpc
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
@@ -21,24 +17,26 @@ from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2_grpc import 
 from samovar.cloud.labels import GROUP
 from samovar.cloud.local_admin import machines_of
 from samovar.cloud.session import Session
-from samovar.core.concurrency import run_concurrently
-from samovar.deploy.console import last_word
+from samovar.core.concurrency import run_concurrently, start
+from samovar.deploy.machines import last_message, list_instances
 from samovar.deploy.observe import list_owned
+from samovar.deploy.resources.disk import list_disks
 from samovar.deploy.resources.instance_group import InstanceGroupHandler
 from samovar.deploy.resources.load_balancer import LoadBalancerHandler
-from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.deploy.resources.seed_record import record_healthy
+from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status
 from samovar.images.publish import published
 from samovar.project.environment import BalancerType, Environment
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 Member = groups_api.ManagedInstance
-RUNS = frozenset({Member.CHECKING_HEALTH, Member.OPENING_TRAFFIC, Member.RUNNING_ACTUAL, Member.RUNNING_OUTDATED})
-"""Where a machine is up, so that what it says is of now."""
+RUNNING = frozenset({Member.CHECKING_HEALTH, Member.OPENING_TRAFFIC, Member.RUNNING_ACTUAL, Member.RUNNING_OUTDATED})
+"""The states in which a machine is up, so that its console is current."""
 
 
 @dataclass(frozen=True)
-class _Around:
-    """What machines are told by beside their group: all by id."""
+class Machines:
+    """What is known of machines beside their group, by id."""
 
     image_names: Mapping[str, str]
     image_of_instance: Mapping[str, str]
@@ -46,121 +44,113 @@ class _Around:
     simulated: bool
 
     def image(self, instance_id: str) -> str:
-        """The name of the image that an instance's boot disk was made from, or its id where it is not ours."""
-        image_id = self.image_of_instance.get(instance_id, "")
+        """Return the name of the image of an instance's boot disk, or its id where the tool did not publish it."""
+        return self.image_name(self.image_of_instance.get(instance_id, ""))
+
+    def image_name(self, image_id: str) -> str:
         return self.image_names.get(image_id, image_id)
 
 
-def inspect(session: Session, environment: Environment) -> Status:
-    """The status of every group of the environment's file; one that the cloud does not have yet has no machines."""
-    groups, balancers, around = run_concurrently(
-        partial(list_owned, InstanceGroupHandler(), session, environment.name),
-        partial(list_owned, LoadBalancerHandler(), session, environment.name),
-        partial(_around, session),
-    )
-    by_name = {message.labels[GROUP]: message for message in groups}
-    before = {message.labels[GROUP]: message for message in balancers}
-    found = run_concurrently(
+def read_status(session: Session, environment: Environment) -> Status:
+    """Return the status of every group in the environment's file; one that was not rolled out has no machines."""
+    groups = start(partial(list_owned, InstanceGroupHandler(), session, environment.name))
+    balancers = start(partial(list_owned, LoadBalancerHandler(), session, environment.name))
+    machines = _read_machines(session)
+    group_of = {message.labels[GROUP]: message for message in groups.result()}
+    balancer_of = {message.labels[GROUP]: message for message in balancers.result()}
+    statuses = run_concurrently(
         *(
-            partial(_group, session, group.name, group.size, by_name.get(group.name), before.get(group.name), around)
+            partial(_read_group, session, group_of[group.name], balancer_of.get(group.name), group.name, machines)
+            if group.name in group_of
+            else partial(GroupStatus, group.name, group.size, None)
             for group in environment.groups
         )
     )
-    return Status(environment.name, tuple(found), tuple(_endpoints(environment, before)), simulated=around.simulated)
+    return Status(environment.name, tuple(statuses), _endpoints(environment, balancer_of), simulated=machines.simulated)
 
 
-def _around(session: Session) -> Any:
-    images, found_disks, found_instances, host = run_concurrently(
-        lambda: {image.id: image.name for image in published(session)},
-        partial(_disks, session),
-        partial(_instances, session),
-        lambda: session.host.status() if session.host else {"machines": (), "simulated": False},
+def read_status_and_record(session: Session, environment: Environment) -> Status:
+    """Return the status; seeds of healthy groups are recorded, and what cannot be recorded is a warning."""
+    status = read_status(session, environment)
+    return replace(status, warnings=record_healthy(session, status.environment, status.healthy_groups))
+
+
+def _read_machines(session: Session) -> Machines:
+    images, disks = start(partial(published, session)), start(partial(list_disks, session))
+    instances = start(partial(list_instances, session))
+    host: Mapping[str, Any] = session.host.status() if session.host else {"machines": (), "simulated": False}
+    image_of_disk = {disk.id: disk.source_image_id for disk in disks.result()}
+    return Machines(
+        image_names={image.id: image.name for image in images.result()},
+        image_of_instance={each.id: image_of_disk.get(each.boot_disk.disk_id, "") for each in instances.result()},
+        pids={machine.id: machine.pid for machine in machines_of(host)},
+        simulated=host["simulated"],
     )
-    image_of_instance = {i.id: found_disks.get(i.boot_disk.disk_id, "") for i in found_instances}
-    pids = {machine.id: machine.pid for machine in machines_of(host)}
-    return _Around(images, image_of_instance, pids, host["simulated"])
 
 
-def _disks(session: Session) -> Any:
-    request = disks.ListDisksRequest(folder_id=session.folder_id)
-    return {
-        disk.id: disk.source_image_id
-        for disk in session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
-    }
-
-
-def _instances(session: Session) -> Any:
-    request = instances.ListInstancesRequest(folder_id=session.folder_id)
-    return session.list(session.client(InstanceServiceStub).List, request, lambda page: page.instances)
-
-
-def _group(
+def _read_group(
     session: Session,
-    name: str,
-    size: int,
-    message: groups_api.InstanceGroup | None,
+    group: groups_api.InstanceGroup,
     balancer: balancers_api.NetworkLoadBalancer | None,
-    around: _Around,
+    name: str,
+    machines: Machines,
 ) -> GroupStatus:
-    if message is None:
-        return GroupStatus(name, size, None)
-    request = groups_rpc.ListInstanceGroupInstancesRequest(instance_group_id=message.id)
+    request = groups_rpc.ListInstanceGroupInstancesRequest(instance_group_id=group.id)
     client = session.client(InstanceGroupServiceStub)
-    members, targets = run_concurrently(
-        partial(session.list, client.ListInstances, request, lambda page: page.instances),
-        partial(_targets, session, balancer, message.load_balancer_state.target_group_id),
-    )
-    balanced = message.HasField("load_balancer_spec")
-    machines = [_machine(member, targets if balanced else None, around) for member in members]
-    image_id = message.instance_template.boot_disk_spec.disk_spec.image_id
-    heard = run_concurrently(*(partial(_heard, session, *pair) for pair in zip(machines, members, strict=True)))
+    targets = start(partial(_target_states, session, balancer, group.load_balancer_state.target_group_id))
+    members = session.list(client.ListInstances, request, lambda page: page.instances)
+    states = targets.result() if group.HasField("load_balancer_spec") else None
+    statuses = run_concurrently(*(partial(_read_machine, session, member, states, machines) for member in members))
     return GroupStatus(
         name,
-        message.scale_policy.fixed_scale.size,
-        around.image_names.get(image_id, image_id),
-        tuple(sorted(heard, key=lambda machine: machine.name)),
+        group.scale_policy.fixed_scale.size,
+        machines.image_name(group.instance_template.boot_disk_spec.disk_spec.image_id),
+        tuple(sorted(statuses, key=lambda machine: machine.name)),
     )
 
 
-def _heard(session: Session, machine: MachineStatus, member: groups_api.ManagedInstance) -> MachineStatus:
-    """With what it says of itself, or the cloud of it, where it is not well."""
-    if machine.healthy:
-        return machine
-    said = last_word(session, member.instance_id) if member.status in RUNS else None
-    return replace(machine, said=said or member.status_message or None)
-
-
-def _targets(session: Session, balancer: balancers_api.NetworkLoadBalancer | None, target_group: str) -> Any:
-    """The state of each target by its address; empty while nothing is attached."""
-    if balancer is None or target_group not in {found.target_group_id for found in balancer.attached_target_groups}:
+def _target_states(
+    session: Session, balancer: balancers_api.NetworkLoadBalancer | None, target_group: str
+) -> dict[str, str]:
+    """The state of each target by its address; empty while no target group is attached."""
+    if balancer is None or target_group not in {each.target_group_id for each in balancer.attached_target_groups}:
         return {}
     request = balancers_rpc.GetTargetStatesRequest(network_load_balancer_id=balancer.id, target_group_id=target_group)
     states = session.client(NetworkLoadBalancerServiceStub).GetTargetStates(request).target_states
     return {state.address: balancers_api.TargetState.Status.Name(state.status) for state in states}
 
 
-def _machine(member: groups_api.ManagedInstance, targets: Mapping[str, str] | None, around: _Around) -> MachineStatus:
+def _read_machine(
+    session: Session, member: groups_api.ManagedInstance, targets: Mapping[str, str] | None, machines: Machines
+) -> MachineStatus:
     address = next((nic.primary_v4_address.address for nic in member.network_interfaces), "")
-    return MachineStatus(
+    machine = MachineStatus(
         name=member.name,
         zone=member.zone_id,
         address=address,
         status=groups_api.ManagedInstance.Status.Name(member.status),
-        image=around.image(member.instance_id),
+        image=machines.image(member.instance_id),
         balancer=None if targets is None else targets.get(address, "ABSENT"),
-        pid=around.pids.get(member.instance_id),
+        pid=machines.pids.get(member.instance_id),
     )
+    if machine.healthy:
+        return machine
+    message = last_message(session, member.instance_id) if member.status in RUNNING else None
+    return replace(machine, message=message or member.status_message or None)
 
 
-def _endpoints(
-    environment: Environment, balancers: Mapping[str, balancers_api.NetworkLoadBalancer]
-) -> list[tuple[str, str]]:
-    return [
-        (listener.name, _url(listener.name, listener.address, listener.port))
+def _endpoints(environment: Environment, balancers: Mapping[str, balancers_api.NetworkLoadBalancer]) -> Endpoints:
+    listeners = [
+        listener
         for group in environment.groups
         if group.balancer and group.balancer.type is BalancerType.EXTERNAL and group.name in balancers
         for listener in balancers[group.name].listeners
     ]
+    urls = {
+        scheme: tuple(_url(scheme, each.address, each.port) for each in listeners if each.name == scheme)
+        for scheme in DEFAULT_PORTS
+    }
+    return Endpoints(http=urls["http"], https=urls["https"])
 
 
 def _url(scheme: str, address: str, port: int) -> str:

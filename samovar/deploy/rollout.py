@@ -10,21 +10,21 @@ from samovar.cloudinit.metadata import Api
 from samovar.core.errors import CloudError, SamovarError
 from samovar.core.output import Reporter
 from samovar.core.program import command_line
-from samovar.deploy.answers import when_answered
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.collisions import check_free
 from samovar.deploy.desired import desired
+from samovar.deploy.endpoints import wait_for_endpoints
 from samovar.deploy.group_metadata import group_metadata
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
 from samovar.deploy.protection import check_deletions, check_file
-from samovar.deploy.read_status import inspect
+from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Desired, Existing, Observed, Spec
-from samovar.deploy.seeded import record, record_if_missing
+from samovar.deploy.resources.seed_record import SeedRecord, record_healthy
 from samovar.deploy.status import Status
 from samovar.deploy.validate import validate
-from samovar.deploy.wait import settle
+from samovar.deploy.wait import wait_until_healthy
 from samovar.images.digest import digests, image_name
 from samovar.images.load import load_images
 from samovar.project.environment import Environment
@@ -111,11 +111,23 @@ def roll_out(
         clean_up(session, prepared.plan, prepared.observed, reporter)
     except BaseException:
         with suppress(SamovarError):
-            record(session, inspect(session, environment))
+            _record_rows(session, read_status(session, environment))
         raise
-    for text in record(session, status):
+    for text in _record_rows(session, status):
         reporter.info(text)
-    return when_answered(session, status, reporter)
+    return wait_for_endpoints(session, status, reporter)
+
+
+def record_if_missing(session: Session, environment: Environment, observed: Observed) -> tuple[str, ...]:
+    """Record the rows of healthy groups, and return what is not recorded. Asks nothing where all is recorded."""
+    records = [existing.spec for existing in observed.resources if isinstance(existing.spec, SeedRecord)]
+    if all(record.seeded for record in records):
+        return ()
+    return _record_rows(session, read_status(session, environment))
+
+
+def _record_rows(session: Session, status: Status) -> tuple[str, ...]:
+    return record_healthy(session, status.environment, status.healthy_groups)
 
 
 def tear_down(session: Session, prepared: Prepared, reporter: Reporter) -> None:
@@ -128,11 +140,11 @@ def _settled(
     session: Session, environment: Environment, prepared: Prepared, reporter: Reporter, timeout: float
 ) -> Status:
     running = apply(session, prepared.plan, prepared.observed, reporter)
-    status = None if prepared.plan.all_steps else inspect(session, environment)
+    status = None if prepared.plan.all_steps else read_status(session, environment)
     if status and status.healthy:
         return status
     with reporter.step(f"{environment.name} gets healthy"):
-        return settle(session, environment, running, reporter, timeout=timeout)
+        return wait_until_healthy(session, environment, running, reporter, timeout=timeout)
 
 
 def _machines_api(session: Session) -> Api | None:

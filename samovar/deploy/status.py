@@ -1,11 +1,13 @@
-"""What an environment is now: its groups, their machines, and who answers; the value and its documented JSON."""
+"""The status of an environment: its groups, their machines, and the endpoints that answer.
+
+`status -o json` is these values, and its JSON Schema is that of these classes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NotRequired
 
-from typing_extensions import TypedDict
+from pydantic import computed_field
 
 HEALTHY = "HEALTHY"
 RUNNING = "RUNNING_ACTUAL"
@@ -13,9 +15,10 @@ RUNNING = "RUNNING_ACTUAL"
 
 @dataclass(frozen=True)
 class MachineStatus:
-    """A machine: `status` in its group's eyes, `balancer` in the balancer's (None where there is none).
+    """A machine. `status` is the group's, in the words of the API; `balancer` the target's (null: no balancer).
 
-    `said` is the last that it said of itself, or else the cloud of it, where it is not well.
+    `pid` is that of its init on this host, where the cloud is the local one and the machine runs. `message` is there
+    for a machine that is not healthy: the last one on its console, else the cloud's.
     """
 
     name: str
@@ -25,157 +28,82 @@ class MachineStatus:
     image: str
     balancer: str | None
     pid: int | None = None
-    said: str | None = None
+    message: str | None = None
 
     @property
     def healthy(self) -> bool:
-        """Whether the group and, where there is one, the balancer are content with it."""
+        """Whether the machine is healthy for its group and, where there is one, for its balancer."""
         return self.status == RUNNING and self.balancer in (None, HEALTHY)
+
+    def problem(self) -> str:
+        """Return why the machine is not healthy."""
+        state = self.status if self.status != RUNNING else f"{self.balancer} for the balancer"
+        return f"{state} ({self.message})" if self.message else state
 
 
 @dataclass(frozen=True)
 class GroupStatus:
-    """A group: `size` is how many machines are wanted, `image` the one that new machines are made from."""
+    """A group. `size` is the desired number of machines, `image` that of new machines (null: not rolled out)."""
 
     name: str
     size: int
     image: str | None
     machines: tuple[MachineStatus, ...] = ()
 
+    @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
     @property
     def healthy(self) -> bool:
-        """Whether exactly the machines that are wanted are there and healthy."""
+        """Whether the group has exactly the desired number of machines, all healthy."""
         return len(self.machines) == self.size and all(machine.healthy for machine in self.machines)
 
     def summary(self) -> str:
-        """One line on how far it is."""
-        fine = sum(machine.healthy for machine in self.machines)
-        others = [f"{machine.name} {_state(machine)}" for machine in self.machines if not machine.healthy]
-        return f"{self.name}: {fine} of {self.size} healthy{''.join(f', {other}' for other in others)}"
+        """Return one line with the number of healthy machines and the problems of the others."""
+        healthy = sum(machine.healthy for machine in self.machines)
+        others = [f", {machine.name} {machine.problem()}" for machine in self.machines if not machine.healthy]
+        return f"{self.name}: {healthy} of {self.size} healthy{''.join(others)}"
 
 
 @dataclass(frozen=True)
-class Status:
-    """The whole environment. `endpoints` are pairs of scheme and URL, `unanswered` of URL and what is wrong there.
+class Endpoints:
+    """The URLs of the external load balancers' listeners, by scheme."""
 
-    `warnings` are for the operator to read.
-    Machines that are `simulated` are states alone: nobody answers at the endpoints.
-    """
-
-    environment: str
-    groups: tuple[GroupStatus, ...]
-    endpoints: tuple[tuple[str, str], ...] = ()
-    unanswered: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = ()
-    simulated: bool = False
+    http: tuple[str, ...] = ()
+    https: tuple[str, ...] = ()
 
     @property
-    def healthy(self) -> bool:
-        """Whether there are groups, each is healthy, and nothing is wrong with an address."""
-        return bool(self.groups) and all(group.healthy for group in self.groups) and not self.unanswered
-
-    def to_json(self) -> StatusJson:
-        found: StatusJson = {
-            "environment": self.environment,
-            "healthy": self.healthy,
-            "endpoints": {"http": self._urls("http"), "https": self._urls("https")},
-            "groups": [_group_json(group) for group in self.groups],
-            "warnings": list(self.warnings),
-        }
-        if self.simulated:
-            found["simulated"] = True
-        if self.unanswered:
-            found["unanswered"] = [{"url": url, "reason": reason} for url, reason in self.unanswered]
-        return found
-
-    def _urls(self, scheme: str) -> list[str]:
-        return [url for found, url in self.endpoints if found == scheme]
+    def all(self) -> tuple[str, ...]:
+        return (*self.http, *self.https)
 
 
-class MachineJson(TypedDict):
-    """A machine: `status` in its group's eyes, in the words of the API, `balancer` in its balancer's (null: none).
-
-    `pid` is that of its init on this host, there where the cloud is the local one and the machine runs.
-    `said` is there of a machine that is not well: the last that it said of itself, or else the cloud of it.
-    """
-
-    name: str
-    zone: str
-    address: str
-    status: str
-    image: str
-    balancer: str | None
-    pid: NotRequired[int]
-    said: NotRequired[str]
-
-
-class GroupJson(TypedDict):
-    """A group: `size` is how many machines are wanted, `image` the one of new machines (null: not rolled out)."""
-
-    name: str
-    size: int
-    healthy: bool
-    image: str | None
-    machines: list[MachineJson]
-
-
-class EndpointsJson(TypedDict):
-    """The URLs of the external balancers' listeners."""
-
-    http: list[str]
-    https: list[str]
-
-
-class UnansweredJson(TypedDict):
-    """A URL that this environment's machines do not answer from here, and what is seen instead."""
+@dataclass(frozen=True)
+class Unanswered:
+    """A URL that this environment's machines do not answer from here, and why."""
 
     url: str
     reason: str
 
 
-class StatusJson(TypedDict):
-    """An environment: `healthy` where each group has just the machines wanted, all well, and every address answers.
+@dataclass(frozen=True)
+class Status:
+    """An environment. `unanswered` are endpoints that do not answer; they are asked when the groups are healthy.
 
-    One without groups is not. `unanswered` is there where an address does not answer, which is asked last.
-    `warnings` say what is to be known beside that, such as rows on a data disk that are not recorded yet.
-    `simulated` is there where machines are states alone: then no address answers, and none is asked.
+    `warnings` are for the operator, such as data disks whose rows are not recorded yet. Where the machines are
+    `simulated`, they are states alone: no endpoint answers, and none is asked.
     """
 
     environment: str
-    healthy: bool
-    endpoints: EndpointsJson
-    unanswered: NotRequired[list[UnansweredJson]]
-    simulated: NotRequired[bool]
-    groups: list[GroupJson]
-    warnings: list[str]
+    groups: tuple[GroupStatus, ...]
+    endpoints: Endpoints = Endpoints()
+    unanswered: tuple[Unanswered, ...] = ()
+    warnings: tuple[str, ...] = ()
+    simulated: bool = False
 
+    @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
+    @property
+    def healthy(self) -> bool:
+        """Whether there are groups, all are healthy, and no endpoint is known not to answer."""
+        return bool(self.groups) and all(group.healthy for group in self.groups) and not self.unanswered
 
-def _group_json(group: GroupStatus) -> GroupJson:
-    return {
-        "name": group.name,
-        "size": group.size,
-        "healthy": group.healthy,
-        "image": group.image,
-        "machines": [_machine_json(machine) for machine in group.machines],
-    }
-
-
-def _machine_json(machine: MachineStatus) -> MachineJson:
-    found: MachineJson = {
-        "name": machine.name,
-        "zone": machine.zone,
-        "address": machine.address,
-        "status": machine.status,
-        "image": machine.image,
-        "balancer": machine.balancer,
-    }
-    if machine.pid is not None:
-        found["pid"] = machine.pid
-    if machine.said is not None:
-        found["said"] = machine.said
-    return found
-
-
-def _state(machine: MachineStatus) -> str:
-    state = machine.status if machine.status != RUNNING else f"{machine.balancer} for the balancer"
-    return f"{state} ({machine.said})" if machine.said else state
+    @property
+    def healthy_groups(self) -> frozenset[str]:
+        return frozenset(group.name for group in self.groups if group.healthy)

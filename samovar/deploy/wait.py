@@ -1,4 +1,4 @@
-"""What a rollout waits for: every machine healthy in the eyes of its group and of its balancer."""
+"""Waits until every machine of an environment is healthy for its group and for its balancer."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from samovar.cloud.session import Session
 from samovar.core.output import Reporter
 from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for
-from samovar.deploy.read_status import inspect
+from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.resource import Ref
-from samovar.deploy.seeded import record
+from samovar.deploy.resources.seed_record import record_healthy
 from samovar.deploy.status import Status
 from samovar.project.environment import Environment
 
 TIMEOUT = 600.0
 
 
-def settle(
+def wait_until_healthy(
     session: Session,
     environment: Environment,
     running: Mapping[Ref, Operation],
@@ -27,32 +27,29 @@ def settle(
     *,
     timeout: float = TIMEOUT,
 ) -> Status:
-    """Waits until the environment is healthy and the groups' operations are done, and tells each step on the way.
+    """Wait until the environment is healthy and the groups' operations are done; each new state is reported.
 
-    Raises WaitTimeout with what was last seen, or OperationFailed where the cloud gave an operation up.
+    Raises WaitTimeout with the last state, or OperationFailed where the cloud ended an operation with an error.
     """
     open_operations = dict(running)
-    told = ""
-    healthy: set[str] = set()
+    reported = ""
+    healthy: frozenset[str] = frozenset()
 
     def probe() -> Status | Pending:
-        nonlocal told, healthy
-        for ref, operation in list(open_operations.items()):
-            if session.poll(operation.id).operation.done:
-                session.finish(operation, what=str(ref))
-                del open_operations[ref]
-        status = inspect(session, environment)
-        before, healthy = healthy, {group.name for group in status.groups if group.healthy}
-        if healthy - before:
-            record(session, status)
-        seen = "; ".join(group.summary() for group in status.groups if not group.healthy)
+        nonlocal reported, healthy
+        _close_finished(session, open_operations)
+        status = read_status(session, environment)
+        if status.healthy_groups - healthy:
+            record_healthy(session, status.environment, status.healthy_groups)
+        healthy = status.healthy_groups
         if status.healthy and not open_operations:
             return status
-        seen = seen or f"{', '.join(map(str, open_operations))}: still being worked on"
-        if seen != told:
-            reporter.info(f"  {seen}")
-            told = seen
-        return Pending(seen)
+        state = "; ".join(group.summary() for group in status.groups if not group.healthy)
+        state = state or f"{', '.join(map(str, open_operations))}: the operation still runs"
+        if state != reported:
+            reporter.info(f"  {state}")
+            reported = state
+        return Pending(state)
 
     return wait_for(
         f"{environment.name} is healthy",
@@ -60,5 +57,12 @@ def settle(
         timeout=timeout,
         interval=0.1,
         ceiling=0.5,
-        remedy=f"see `{command_line(f'status {environment.name}')}`; run the rollout again once the cause is mended",
+        remedy=f"see `{command_line(f'status {environment.name}')}`; remove the cause and run the rollout again",
     )
+
+
+def _close_finished(session: Session, operations: dict[Ref, Operation]) -> None:
+    for ref, operation in list(operations.items()):
+        if session.poll(operation.id).operation.done:
+            session.finish(operation, what=str(ref))
+            del operations[ref]

@@ -12,7 +12,7 @@ from samovar.cloud.local_admin import Host
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import ConfigError
-from samovar.deploy.console import machine_id
+from samovar.deploy.machines import find_machine
 from samovar.deploy.resources.resource import group_resource_name
 from samovar.deploy.status import Status
 from samovar.load.client import Http1, Request, Target, Unanswered
@@ -112,7 +112,7 @@ def _on_each(
     session: Session, environment: Environment, machines: Sequence[str], act: Callable[[str], None]
 ) -> Callable[[], Awaitable[None]]:
     """Return a function that acts on all machines at once; their ids are looked up now."""
-    ids = [machine_id(session, environment.name, machine) for machine in machines]
+    ids = [find_machine(session, environment.name, machine).id for machine in machines]
 
     async def inject() -> None:
         await asyncio.to_thread(run_concurrently, *(partial(act, instance) for instance in ids))

@@ -12,7 +12,7 @@ from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for
-from samovar.deploy.read_status import inspect
+from samovar.deploy.read_status import read_status
 from samovar.drills.faults import Fault
 from samovar.project.environment import Environment
 
@@ -84,7 +84,7 @@ class Stability:
 
 def take_snapshot(session: Session, environment: Environment, fault: Fault) -> Snapshot:
     """Read the state of the environment and the processes of the fault's unit."""
-    status = inspect(session, environment)
+    status = read_status(session, environment)
     processes = _processes(session.host, fault) if fault.unit and session.host else None
     missing = [] if processes is None else sorted(set(fault.machines) - {machine for machine, _ in processes})
     summary = [group.summary() for group in status.groups] + [f"{fault.unit} of {name} is down" for name in missing]

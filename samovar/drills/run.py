@@ -16,7 +16,7 @@ from samovar.core.errors import CloudError, WaitTimeout
 from samovar.core.output import Reporter
 from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for_async
-from samovar.deploy.read_status import inspect
+from samovar.deploy.read_status import read_status
 from samovar.drills.faults import Fault
 from samovar.drills.recovery import Recovery, Snapshot, measure_recovery, take_snapshot
 from samovar.load.generator import Load, Run
@@ -175,7 +175,7 @@ def run_drill(
     Raises CloudError if the environment is not healthy to begin with, and WaitTimeout if the loss is not detected, or
     the environment has not recovered, in `timeout` seconds.
     """
-    if not inspect(session, environment).healthy:
+    if not read_status(session, environment).healthy:
         raise CloudError(f"{environment.name} is not healthy", remedy=command_line(f"rollout {environment.name}"))
     results: list[tuple[float, Recovery, bool]] = []
 

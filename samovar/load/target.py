@@ -20,9 +20,9 @@ def own_addresses(status: Status, urls: Sequence[str], *, secure_only: bool = Fa
 
     Raises ConfigError for an address that is not its own, CloudError if its machines do not answer there.
     """
-    for url, reason in status.unanswered:
-        raise CloudError(f"{url} {reason}", remedy=f"see `{command_line(f'status {status.environment}')}`")
-    own = [url for _, url in status.endpoints]
+    for each in status.unanswered:
+        raise CloudError(f"{each.url} {each.reason}", remedy=f"see `{command_line(f'status {status.environment}')}`")
+    own = status.endpoints.all
     if not own:
         raise ConfigError(f"{status.environment} has no address to send to", remedy="give a group an external balancer")
     for url in urls:

@@ -16,10 +16,11 @@ from samovar.core.errors import WaitTimeout
 from samovar.core.output import PlainReporter
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Action
+from samovar.deploy.read_status import read_status_and_record
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Ref
+from samovar.deploy.resources.seed_record import record_healthy
 from samovar.deploy.rollout import Prepared, roll_out
-from samovar.deploy.seeded import look, record
 from samovar.deploy.status import RUNNING, GroupStatus, MachineStatus, Status
 from samovar.project.environment import Environment
 from tests.support.calls import account, grant
@@ -44,6 +45,10 @@ def status_of(group: str, *, healthy: bool = True) -> Status:
         f"dev-{group}-1", "a", "10.30.0.3", RUNNING if healthy else "CHECKING_HEALTH", "image", None
     )
     return Status("dev", (GroupStatus(group, 1, "image", (machine,)),))
+
+
+def record(session: Session, status: Status) -> tuple[str, ...]:
+    return record_healthy(session, status.environment, status.healthy_groups)
 
 
 def test_that_the_disk_got_its_rows_is_known_as_long_as_they_live_and_changes_no_machine(
@@ -131,7 +136,7 @@ def test_who_may_only_look_is_told_what_is_not_recorded(
     assert told.startswith("postgres: it is not recorded yet that its data disk has rows (dev-postgres-seeded): ")
     assert "PERMISSION_DENIED" in told
     assert service.payload(service.ids(dev)[RECORD]) == "no"
-    (told,) = look(viewer, dev).warnings
+    (told,) = read_status_and_record(viewer, dev).warnings
     assert "it is not recorded yet" in told
 
 
@@ -144,8 +149,8 @@ def test_rows_are_recorded_on_the_way_out_of_a_rollout_that_fails(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(samovar.deploy.rollout, "settle", fail)
-    monkeypatch.setattr(samovar.deploy.rollout, "inspect", lambda *_: status_of("postgres"))
+    monkeypatch.setattr(samovar.deploy.rollout, "wait_until_healthy", fail)
+    monkeypatch.setattr(samovar.deploy.rollout, "read_status", lambda *_: status_of("postgres"))
     observed = observe(service.session, dev.name)
     with pytest.raises(type(error)):
         roll_out(service.session, dev, Prepared(service.plan(dev), observed), PlainReporter(), timeout=2)

@@ -98,7 +98,7 @@ def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: 
     service.roll_out(dev)
     wait_until_attached(service, restored)
     assert service.plan(dev).all_steps == ()
-    known = {disk["name"]: (disk["id"], disk["attached"]) for disk in inventory(service.session, "dev")["disks"]}
+    known = {disk.name: (disk.id, disk.attached) for disk in inventory(service.session, "dev").disks}
     assert known.pop(DISK.name) == (restored, True)
     ((name, kept),) = known.items()
     assert name.startswith("dev-postgres-data-replaced-")

@@ -9,7 +9,7 @@ import pytest
 
 from samovar.core.errors import CloudError, ConfigError
 from samovar.core.waiting import Pending
-from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status, Unanswered
 from samovar.drills.faults import select_machines
 from samovar.drills.recovery import STABLE_SECONDS, Recovery, Snapshot, Stability
 from samovar.drills.run import DrillReport, count_failures
@@ -25,7 +25,7 @@ from tests.support.checkout import ROOT
 
 TERMS = load_profile(ROOT / "loads", "terms")
 STABLE = load_profile(ROOT / "loads", "stable").with_path("/")
-HERE = Status("dev", (), (("http", "http://127.66.2.1/"), ("https", "https://127.66.2.1/")))
+HERE = Status("dev", (), Endpoints(http=("http://127.66.2.1/",), https=("https://127.66.2.1/",)))
 
 
 def machine(name: str) -> MachineStatus:
@@ -53,7 +53,7 @@ def test_own_addresses_rejects_any_other_address(url: str) -> None:
 
 
 def test_own_addresses_rejects_one_that_leads_to_another_cloud() -> None:
-    elsewhere = replace(HERE, unanswered=(("http://127.66.2.1/", "is not routed to this cloud"),))
+    elsewhere = replace(HERE, unanswered=(Unanswered("http://127.66.2.1/", "is not routed to this cloud"),))
     with pytest.raises(CloudError, match=r"http://127\.66\.2\.1/ is not routed to this cloud"):
         own_addresses(elsewhere, ())
 

@@ -15,9 +15,9 @@ import pytest
 
 from samovar.core.errors import WaitTimeout
 from samovar.core.output import stderr_reporter
-from samovar.deploy import answers
-from samovar.deploy.answers import when_answered, with_answers
-from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.deploy import endpoints
+from samovar.deploy.endpoints import check_endpoints, wait_for_endpoints
+from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status
 
 MACHINE = MachineStatus("dev-nginx-1", "ru-central1-a", "10.30.0.3", "RUNNING_ACTUAL", "image", "HEALTHY")
 GROUP = GroupStatus("nginx", 1, "image", (MACHINE,))
@@ -51,7 +51,7 @@ def _elsewhere() -> Any:
 
 
 def _status(url: str) -> Status:
-    return Status("dev", (GROUP,), (("http", url),))
+    return Status("dev", (GROUP,), Endpoints(http=(url,)))
 
 
 def _shut() -> str:
@@ -62,48 +62,48 @@ def _shut() -> str:
 
 def test_any_answer_of_ones_own_machines_will_do() -> None:
     with _edge() as url:
-        assert with_answers(_session(frozenset({HERE})), _status(url)).healthy
-        assert with_answers(_elsewhere(), _status(url)).healthy
+        assert check_endpoints(_session(frozenset({HERE})), _status(url)).healthy
+        assert check_endpoints(_elsewhere(), _status(url)).healthy
 
 
 def test_an_address_that_leads_to_another_cloud_is_not_green_whoever_answers() -> None:
     with _edge() as url:
-        found = with_answers(_session(frozenset({"127.66.2.1"})), _status(url))
+        found = check_endpoints(_session(frozenset({"127.66.2.1"})), _status(url))
     assert not found.healthy
-    assert "is not routed to this cloud" in found.unanswered[0][1]
-    assert found.to_json()["unanswered"][0]["url"] == url
+    assert "is not routed to this cloud" in found.unanswered[0].reason
+    assert found.unanswered[0].url == url
 
 
 @pytest.mark.parametrize("session", [_session(frozenset({HERE})), _elsewhere()])
 def test_an_address_that_nobody_answers_is_not_green(session: Any) -> None:
-    found = with_answers(session, _status(_shut()))
+    found = check_endpoints(session, _status(_shut()))
     assert not found.healthy
-    assert "Connection refused" in found.unanswered[0][1]
+    assert "Connection refused" in found.unanswered[0].reason
 
 
 def test_one_that_takes_connections_and_says_nothing_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "TIMEOUT", 0.2)
+    monkeypatch.setattr(endpoints, "TIMEOUT", 0.2)
     with socket.create_server((HERE, 0)) as mute:
         began = time.monotonic()
-        found = with_answers(_elsewhere(), _status(f"http://{HERE}:{mute.getsockname()[1]}/"))
-    assert "timed out" in found.unanswered[0][1]
+        found = check_endpoints(_elsewhere(), _status(f"http://{HERE}:{mute.getsockname()[1]}/"))
+    assert "timed out" in found.unanswered[0].reason
     assert time.monotonic() - began < 5
 
 
 def test_machines_that_are_simulated_are_not_asked() -> None:
-    assert with_answers(_session(None), _status(_shut())).healthy
+    assert check_endpoints(_session(None), _status(_shut())).healthy
 
 
 def test_what_is_not_healthy_is_not_asked() -> None:
-    status = Status("dev", (GroupStatus("nginx", 2, "image", (MACHINE,)),), (("http", _shut()),))
-    assert with_answers(_session(frozenset()), status) == status
+    status = Status("dev", (GroupStatus("nginx", 2, "image", (MACHINE,)),), Endpoints(http=(_shut(),)))
+    assert check_endpoints(_session(frozenset()), status) == status
 
 
 def test_a_rollout_fails_where_the_host_is_ours_and_warns_from_a_closed_network(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(answers, "SETTLING", 0.2)
+    monkeypatch.setattr(endpoints, "ANSWER_TIMEOUT", 0.2)
     with pytest.raises(WaitTimeout, match="dev answers"):
-        when_answered(_session(frozenset()), _status(_shut()), stderr_reporter())
-    assert not when_answered(_elsewhere(), _status(_shut()), stderr_reporter()).healthy
+        wait_for_endpoints(_session(frozenset()), _status(_shut()), stderr_reporter())
+    assert not wait_for_endpoints(_elsewhere(), _status(_shut()), stderr_reporter()).healthy
     assert "warning: http://127.0.0.1" in capsys.readouterr().err

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.core.output import to_plain
+from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status
 
 FIRST = MachineStatus(
     "dev-nginx-1", "ru-central1-a", "10.30.0.3", "RUNNING_ACTUAL", "samovar-nginx-0123456789ab", "HEALTHY", 4711
@@ -16,8 +17,8 @@ GROUP = GroupStatus("nginx", 2, "samovar-nginx-0123456789ab", (FIRST, SECOND))
 
 
 def test_the_json_has_the_documented_shape() -> None:
-    status = Status("dev", (GROUP,), (("http", "http://127.66.1.2/"),), warnings=("rows",))
-    assert status.to_json() == {
+    status = Status("dev", (GROUP,), Endpoints(http=("http://127.66.1.2/",)), warnings=("rows",))
+    assert to_plain(status) == {
         "environment": "dev",
         "healthy": True,
         "endpoints": {"http": ["http://127.66.1.2/"], "https": []},
@@ -36,6 +37,7 @@ def test_the_json_has_the_documented_shape() -> None:
                         "image": "samovar-nginx-0123456789ab",
                         "balancer": "HEALTHY",
                         "pid": 4711,
+                        "message": None,
                     },
                     {
                         "name": "dev-nginx-2",
@@ -45,25 +47,28 @@ def test_the_json_has_the_documented_shape() -> None:
                         "image": "samovar-nginx-0123456789ab",
                         "balancer": "HEALTHY",
                         "pid": 4712,
+                        "message": None,
                     },
                 ],
             }
         ],
+        "unanswered": [],
         "warnings": ["rows"],
+        "simulated": False,
     }
 
 
 def test_a_machine_that_is_not_well_is_told_with_its_own_words() -> None:
-    ill = replace(FIRST, status="CHECKING_HEALTH", said="the data disk is empty")
+    ill = replace(FIRST, status="CHECKING_HEALTH", message="the data disk is empty")
     group = replace(GROUP, machines=(ill, SECOND))
     assert group.summary() == "nginx: 1 of 2 healthy, dev-nginx-1 CHECKING_HEALTH (the data disk is empty)"
-    assert Status("dev", (group,)).to_json()["groups"][0]["machines"][0]["said"] == "the data disk is empty"
+    assert to_plain(Status("dev", (group,)))["groups"][0]["machines"][0]["message"] == "the data disk is empty"
 
 
 def test_where_the_host_is_not_ours_there_is_no_pid() -> None:
     far = GroupStatus("nginx", 1, "samovar-nginx-0123456789ab", (replace(FIRST, pid=None),))
-    (machine,) = Status("dev", (far,)).to_json()["groups"][0]["machines"]
-    assert "pid" not in machine
+    (machine,) = to_plain(Status("dev", (far,)))["groups"][0]["machines"]
+    assert machine["pid"] is None
 
 
 @pytest.mark.parametrize(

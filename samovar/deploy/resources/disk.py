@@ -44,8 +44,7 @@ class DiskHandler(Handler[Disk, DiskMessage]):
     KIND = Kind.DISK
 
     def list(self, session: Session) -> list[DiskMessage]:
-        request = rpc.ListDisksRequest(folder_id=session.folder_id)
-        return session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
+        return list_disks(session)
 
     def read(self, message: DiskMessage, _: IdIndex) -> Disk:
         return Disk(size=message.size, type=message.type_id, zone=message.zone_id)
@@ -71,6 +70,12 @@ class DiskHandler(Handler[Disk, DiskMessage]):
 
     def delete(self, session: Session, existing: Existing[Disk]) -> Operation:
         return session.client(DiskServiceStub).Delete(rpc.DeleteDiskRequest(disk_id=existing.id))
+
+
+def list_disks(session: Session) -> list[DiskMessage]:
+    """Return all disks of the folder."""
+    request = rpc.ListDisksRequest(folder_id=session.folder_id)
+    return session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
 
 
 def disk_space_quota(disk_type: str) -> str:

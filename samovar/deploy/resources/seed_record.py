@@ -6,8 +6,9 @@ not change when the answer does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
@@ -15,8 +16,10 @@ from yandex.cloud.lockbox.v1.secret_pb2 import Secret
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.cloud.labels import DISK, RECORD, is_of
+from samovar.cloud.labels import DISK, GROUP, RECORD, is_of
 from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
+from samovar.core.errors import CloudError
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource
 from samovar.deploy.resources.secret import SecretWithReaders, create_secret, list_secrets, protect_secret, set_readers
@@ -95,12 +98,34 @@ def seed_record_name(environment: str, group: str) -> str:
     return f"{environment}-{group}-seeded"
 
 
-def unseeded_records(session: Session, environment: str) -> list[Secret]:
-    """Return the environment's records that do not say `yes`."""
+def record_healthy(session: Session, environment: str, healthy_groups: Collection[str]) -> tuple[str, ...]:
+    """Record the rows of each healthy group. Returns what is not recorded, and why: that is never an error."""
+    try:
+        unseeded = _unseeded_records(session, environment)
+    except CloudError as error:
+        return (f"it is unknown whether the rows on the data disks are recorded: {error.message}",)
+    warnings = run_concurrently(*(partial(_record, session, secret, healthy_groups) for secret in unseeded))
+    return tuple(warning for warning in warnings if warning)
+
+
+def _unseeded_records(session: Session, environment: str) -> list[Secret]:
     request = rpc.ListSecretsRequest(folder_id=session.folder_id)
     secrets = session.list(session.client(SecretServiceStub).List, request, lambda page: page.secrets)
     ours = (secret for secret in secrets if RECORD in secret.labels and is_of(secret.labels, environment))
     return [secret for secret in ours if is_unseeded(secret)]
+
+
+def _record(session: Session, secret: Secret, healthy_groups: Collection[str]) -> str:
+    """Records the rows of one group. Returns why they are not recorded, or ""."""
+    group = secret.labels.get(GROUP, "")
+    problem = f"{group}: it is not recorded yet that its data disk has rows ({secret.name})"
+    if group not in healthy_groups:
+        return f"{problem}; `status` and `rollout` record it once the group is healthy"
+    try:
+        record_seeded(session, secret.id, secret.name)
+    except CloudError as error:
+        return f"{problem}: {error.message}; let an operator with the role lockbox.editor run `status`"
+    return ""
 
 
 def is_unseeded(secret: Secret) -> bool:

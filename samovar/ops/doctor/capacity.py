@@ -15,8 +15,7 @@ from samovar.cloud.session import Session
 from samovar.core.units import GIB
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import quota_demand
-from samovar.deploy.rollout import image_names, load_desired, require_images
-from samovar.deploy.seeded import record_if_missing
+from samovar.deploy.rollout import image_names, load_desired, record_if_missing, require_images
 from samovar.images.load import load_images
 from samovar.images.packer.source_image import standard_origin
 from samovar.ops.doctor.finding import Finding, State, ok

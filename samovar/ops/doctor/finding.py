@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from typing_extensions import TypedDict
+from pydantic import computed_field
 
 from samovar.core.errors import SamovarError
 
@@ -20,22 +20,6 @@ class State(StrEnum):
     FAILURE = "failure"
 
 
-class FindingJson(TypedDict):
-    """A finding; `state` is one of ok, unknown, warning and failure."""
-
-    area: str
-    state: str
-    what: str
-    remedy: str
-
-
-class DoctorJson(TypedDict):
-    """`healthy` is whether there is no failure among the findings."""
-
-    healthy: bool
-    findings: list[FindingJson]
-
-
 @dataclass(frozen=True)
 class Finding:
     """`area` is what it concerns, `remedy` what to do, where there is something to do."""
@@ -45,9 +29,18 @@ class Finding:
     what: str
     remedy: str = ""
 
-    def to_json(self) -> FindingJson:
-        """All four, as text."""
-        return {"area": self.area, "state": self.state.value, "what": self.what, "remedy": self.remedy}
+
+@dataclass(frozen=True)
+class Report:
+    """All findings; `healthy` where there is no failure among them."""
+
+    findings: tuple[Finding, ...]
+
+    @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing prevents a rollout."""
+        return all(finding.state is not State.FAILURE for finding in self.findings)
 
 
 def ok(area: str, what: str) -> Finding:
