@@ -10,11 +10,12 @@ from samovar.cli.context import Tool, agree, cloud_option, output_option, pass_t
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from rich.console import RenderableType
 
     from samovar.cloud.session import Session
+    from samovar.images.builders.base import Builder
     from samovar.images.listing import Catalogue, CatalogueImage
 
 MIB = 2**20
@@ -69,45 +70,25 @@ def bake(
     session = session or tool.session(cloud or LOCAL)
     if print_template:
         _print_template(tool, session, names)
-    elif (builder or ("local" if session.image_storage else "packer")) == "packer":
-        _bake_there(tool, session, names, ssh_from, **again)
-    else:
-        _bake_here(tool, session, names, **again)
+    elif not _builder(tool, session, builder, ssh_from).bake(names, **again):
+        _nothing_to_do(tool, names)
 
 
-def _bake_here(tool: Tool, session: Session, names: tuple[str, ...], *, force: bool, refresh: bool) -> None:
-    from samovar.images.builders.local import bake_local
+def _builder(tool: Tool, session: Session, name: str | None, ssh_from: str | None) -> Builder:
+    """Return the builder that was named, else the local one where the cloud takes its images."""
+    from samovar.images.builders.local import LocalBuilder
+    from samovar.images.packer.builder import PackerBuilder
+
+    if (name or ("local" if session.image_storage else "packer")) == "packer":
+        return PackerBuilder(session, tool.project, stderr_reporter(), ssh_from)
+    return LocalBuilder(session, tool.project, stderr_reporter())
+
+
+def _nothing_to_do(tool: Tool, names: Sequence[str]) -> None:
     from samovar.images.listing import full_names
-    from samovar.images.publish import publish, published, require_storage, to_publish
 
-    require_storage(session)
-    wanted = full_names(tool.project, names)
-    there = published(session)
-    reporter = stderr_reporter()
-    lacking = [name for name in wanted if force or refresh or wanted[name] not in {image.name for image in there}]
-    baked = bake_local(tool.project, lacking, reporter=reporter, force=force, refresh=refresh) if lacking else ()
-    missing = [image for image in baked if to_publish(image, there, force=force, refresh=refresh)]
-    for image in missing:
-        with reporter.step(f"publish {image.full_name}"):
-            publish(session, image)
-    if not missing:
-        _nothing_to_do(wanted.values())
-
-
-def _bake_there(
-    tool: Tool, session: Session, names: tuple[str, ...], ssh_from: str | None, *, force: bool, refresh: bool
-) -> None:
-    from samovar.images.listing import full_names
-    from samovar.images.packer.builder import bake_packer
-
-    if not bake_packer(
-        session, tool.project, names, reporter=stderr_reporter(), ssh_from=ssh_from, force=force, refresh=refresh
-    ):
-        _nothing_to_do(full_names(tool.project, names).values())
-
-
-def _nothing_to_do(names: Iterable[str]) -> None:
-    stderr_reporter().info(f"nothing to do: {', '.join(names)} are baked and published")
+    full = full_names(tool.project, names).values()
+    stderr_reporter().info(f"nothing to do: {', '.join(full)} are baked and published")
 
 
 def _print_template(tool: Tool, session: Session, names: tuple[str, ...]) -> None:

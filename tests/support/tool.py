@@ -55,15 +55,19 @@ class Done:
 
 @dataclass(frozen=True)
 class Cli:
-    """`home` is the local cloud's, `envs` has the environments, `root` is the checkout; `prefix` precedes commands."""
+    """The tool with its options: `home` of the local cloud and the folder `envs`.
+
+    `program` is what is started below `root`, the checkout; `prefix` precedes commands.
+    """
 
     home: Path
     envs: Path
     root: Path = ROOT
     prefix: tuple[str, ...] = ()
+    program: str = "cli.py"
 
     def run(self, *arguments: str, check: bool = True) -> Done:
-        program = (*self.prefix, str(self.root / "cli.py"))
+        program = (*self.prefix, str(self.root / self.program))
         command = [*program, "--home", str(self.home), "--envs", str(self.envs), *arguments]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stderr}"

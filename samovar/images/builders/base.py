@@ -27,11 +27,11 @@ T = TypeVar("T")
 class Builder(Protocol):
     """A way to make images: on this machine, or by Packer on a machine of the cloud."""
 
-    def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> tuple[str, ...]:
+    def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> int:
         """Bake and publish what the cloud does not have of the images `names` (none: all) and of their parents.
 
         With `force` the images named are baked anew; with `refresh` their parents too, all with today's packages.
-        Returns the names in the cloud of the images that were published.
+        Returns how many images were published.
         """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,24 @@ from samovar.project.project import Project
 
 TEMPLATES = "templates"
 """Below the bakery's folder: what templates that were printed name."""
+
+
+@dataclass(frozen=True)
+class PackerBuilder:
+    """The builder that bakes on machines of the cloud; `ssh_from` is the range of addresses that may reach them."""
+
+    session: Session
+    project: Project
+    reporter: Reporter
+    ssh_from: str | None = None
+
+    def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> int:
+        """Bake and publish what the cloud does not have: see `Builder`."""
+        options = {"force": force, "refresh": refresh}
+        published = bake_packer(
+            self.session, self.project, names, reporter=self.reporter, ssh_from=self.ssh_from, **options
+        )
+        return len(published)
 
 
 def bake_packer(

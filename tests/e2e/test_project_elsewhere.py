@@ -1,0 +1,64 @@
+"""A project in a folder of its own, by an engine that is installed elsewhere: baked, rolled out, healed, destroyed.
+
+It is a copy of this one's content with an image more, which inherits its parent's role. The engine is a wheel in a
+virtual environment of its own; nothing of the checkout is read.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.checkout import ROOT
+from tests.support.probe import get
+from tests.support.tool import EDGES, Cli
+from tests.support.wheel import install
+
+CONTENT = ("images", "groups", "cloudinit", "scripts", "envs", "loads", "drills")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    for name in CONTENT:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "samovar.yaml", folder)
+    (folder / "images/web/rootfs/etc").mkdir(parents=True)
+    (folder / "images/web/image.yaml").write_text("description: an edge of another project\nparent: nginx\n")
+    (folder / "images/web/rootfs/etc/project").write_text("another\n")
+    (folder / "envs/small").mkdir()
+    (folder / "envs/small/config.yaml").write_text(EDGES.read_text().replace("image: nginx", "image: web"))
+    return folder
+
+
+@pytest.fixture
+def cli(project: Path, tmp_path: Path) -> Iterator[Cli]:
+    programs = install(tmp_path / "installed")
+    inside = ("env", "--chdir", str(project))
+    tool = Cli(tmp_path / "home", project / "envs", root=programs, prefix=inside, program="samovar")
+    yield tool
+    tool.run("cloud", "down", check=False)
+
+
+def _machines(status: Any) -> dict[str, Any]:
+    return {machine["name"]: machine for machine in status["groups"][0]["machines"]}
+
+
+def test_a_project_lives_in_a_folder_of_its_own(cli: Cli, project: Path) -> None:
+    assert f"project: {project}" in cli.run("bake", "--env", "small").stderr
+    assert f"project: {project}" in cli.run("rollout", "small", "--yes").stderr
+    assert get(cli.address("small"))
+    before = _machines(cli.json("status", "small"))
+    cli.run("cloud", "kill", "small-nginx-1")
+
+    def healed(status: Any) -> bool:
+        return bool(status["healthy"]) and _machines(status)["small-nginx-1"]["pid"] != before["small-nginx-1"]["pid"]
+
+    status = cli.status_when("small", healed)
+    assert all(machine["image"].startswith("samovar-web-") for machine in _machines(status).values())
+    cli.run("destroy", "small", "--yes")
+    assert cli.json("cloud", "status")["machines"] == []

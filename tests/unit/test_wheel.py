@@ -1,0 +1,64 @@
+"""The engine installed as a wheel: the same images as out of a checkout, and a `--help` that loads nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from samovar.images.digest import digests
+from samovar.images.load import load_images
+from tests.support.checkout import PROJECT, ROOT
+from tests.support.wheel import install
+
+DIGESTS = """
+import json, sys
+from pathlib import Path
+import samovar
+from samovar.images.digest import digests
+from samovar.images.load import load_images
+from samovar.project.project import find_project
+found = digests(load_images(find_project(Path(sys.argv[1]))))
+json.dump({"package": samovar.__file__, "digests": dict(found)}, sys.stdout)
+"""
+HELP = """
+import sys
+from samovar.__main__ import run
+sys.argv = ["samovar", "--help"]
+code = run()
+heavy = {"pydantic", "grpc", "yandexcloud", "google.protobuf", "structlog", "yaml", "sh", "samovar.project.project"}
+loaded = sorted(heavy & set(sys.modules))
+sys.exit(f"--help loaded {loaded}" if loaded else code)
+"""
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the installed programs."""
+    return install(tmp_path_factory.mktemp("installed"))
+
+
+def test_an_image_has_the_same_digest_out_of_the_checkout_and_out_of_the_wheel(programs: Path, tmp_path: Path) -> None:
+    command: list[str | Path] = [programs / "python", "-I", "-c", DIGESTS, ROOT]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    installed = json.loads(ended.stdout)
+    assert Path(installed["package"]).is_relative_to(programs.parent)
+    assert installed["digests"] == dict(digests(load_images(PROJECT)))
+
+
+def test_help_of_the_installed_program_loads_nothing_heavy_and_reads_no_project(programs: Path, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [programs / "python", "-I", "-c", HELP], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Usage: samovar" in ended.stdout
+
+
+def test_the_installed_program_asks_for_a_project_where_there_is_none(programs: Path, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [programs / "samovar", "render", "dev", "nginx"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 3, ended.stderr
+    assert "--project" in ended.stderr
