@@ -1,21 +1,23 @@
-"""The loop that all controllers share: look again when something changed, and at the latest after a while."""
+"""The loop and the workers that all controllers share: they act when something changed, and again after a failure."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 
 import structlog
 
-from samovar.localcloud.failures import Repeats
+from samovar.core.errors import SamovarError
 
 log = structlog.get_logger(__name__)
 
 RETRY = 1.0
 LONGEST_PAUSE = 60.0
+REMEMBERED = 100
+"""How many failures are remembered, so that one that is met again is not logged again."""
 
 
 class Loop:
@@ -65,7 +67,7 @@ async def in_turn(*steps: Callable[[], Awaitable[None]]) -> None:
 
 
 class Workers:
-    """At most one task a key: what takes time goes on beside the loop, and a second one for the same thing waits.
+    """Workers do what takes time beside the loop, one task a key at a time.
 
     Work that fails keeps its key for 1, 2, 4 ... LONGEST_PAUSE seconds, so that it is tried again ever less often.
     """
@@ -107,3 +109,34 @@ class Workers:
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._ending.wait()
+
+
+def reason_of(error: Exception) -> str:
+    """Returns an error as an operator reads it, in one line. An unforeseen one names where there is more."""
+    if isinstance(error, SamovarError):
+        return f"{error.message}; remedy: {error.remedy}" if error.remedy else error.message
+    if isinstance(error, OSError):
+        return str(error)
+    return f"{type(error).__name__}: {error} (nobody foresaw this; the daemon's log has more)"
+
+
+class Repeats:
+    """Remembers the last failures, so that one that comes again and again is logged once."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[str, None] = OrderedDict()
+
+    def is_new(self, error: BaseException, what: object = "") -> bool:
+        """Returns whether this error, of that piece of work, is not among the last ones."""
+        text = f"{what} {type(error).__name__} {_words(error)}"
+        new = text not in self._last
+        self._last[text] = None
+        self._last.move_to_end(text)
+        if len(self._last) > REMEMBERED:
+            self._last.popitem(last=False)
+        return new
+
+
+def _words(error: BaseException) -> str:
+    parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return "; ".join([str(error), *map(_words, parts)])

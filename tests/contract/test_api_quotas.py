@@ -27,9 +27,13 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.units import GIB
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.home.home import QuotaSet
-from samovar.localcloud.quota_manager.model import QUOTAS, SIZES, check_sizes, choose_quotas
+from samovar.localcloud.compute.disks.model import Disks
+from samovar.localcloud.compute.instances.model import Instances
+from samovar.localcloud.home.home import Home, QuotaSet
+from samovar.localcloud.quota_manager.model import choose_quotas
+from samovar.localcloud.registry import SERVICES, quotas
 from samovar.localcloud.store.store import Store
+from samovar.localcloud.vpc.addresses.model import Ipam
 from tests.support.rest import Rest
 from tests.support.simulated import RunningCloud
 
@@ -123,25 +127,23 @@ def test_disks_are_counted_by_their_size_and_kind_too(start: Start) -> None:
 def test_machines_are_counted_by_their_size_too(tmp_path: Path, resources: Resources, name: str) -> None:
     store = Store(tmp_path / "cloud.sqlite")
     choose_quotas(store, QuotaSet.DEFAULT)
+    instances = Instances(store, Disks(store, Home(tmp_path)), Ipam(store, 0))
     instance = Instance(id="first", resources=resources)
-    check_sizes(store, instance)
+    instances.check_sizes(instance)
     store.put(instance)
     with pytest.raises(Refused, match=name):
-        check_sizes(store, Instance(id="second", resources=resources))
+        instances.check_sizes(Instance(id="second", resources=resources))
     store.close()
 
 
 def test_the_documented_quotas_are_the_default_ones() -> None:
     """From vpc-limits.md, compute-limits.md and load-balancer-limits.md of Yandex Cloud's documentation."""
-    sizes = {quota.name: quota.limit for quotas in SIZES.values() for quota in quotas}
-    assert sizes == {
+    assert {quota.name: quota.limit for quota in quotas(SERVICES)} == {
         "compute.instanceCores.count": 32,
         "compute.instanceMemory.size": 128 * GIB,
         "compute.ssdDisks.size": 200 * GIB,
         "compute.hddDisks.size": 500 * GIB,
         "compute.snapshots.size": 400 * GIB,
-    }
-    assert {quota.name: quota.limit for quota in QUOTAS.values()} == {
         "vpc.networks.count": 2,
         "vpc.subnets.count": 12,
         "vpc.externalStaticAddresses.count": 2,

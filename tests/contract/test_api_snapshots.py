@@ -34,9 +34,10 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from samovar.core.errors import HostError
 from samovar.core.units import GIB, MIB
 from samovar.localcloud.api.errors import Refused
+from samovar.localcloud.compute.snapshots.model import Snapshots
 from samovar.localcloud.disks.freeze import FreezeFailed
-from samovar.localcloud.home.home import QuotaSet
-from samovar.localcloud.quota_manager.model import check_quota, check_sizes, choose_quotas
+from samovar.localcloud.home.home import Home, QuotaSet
+from samovar.localcloud.quota_manager.model import check_quota, choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import machine, reached
@@ -290,13 +291,14 @@ def test_a_disk_stays_while_its_snapshot_is_taken(client: Client, monkeypatch: p
 def test_snapshots_have_yandexs_own_quotas(tmp_path: Path) -> None:
     store = Store(tmp_path / "cloud.sqlite")
     choose_quotas(store, QuotaSet.DEFAULT)
+    kept = Snapshots(store, Home(tmp_path))
     for number in range(31):
         store.put(Snapshot(id=f"fd8{number}", storage_size=10 * GIB))
-        check_quota(store, Snapshot)
-    check_sizes(store, Snapshot(storage_size=90 * GIB))
+        check_quota(store, Snapshots.count_quota)
+    kept.check_sizes(Snapshot(storage_size=90 * GIB))
     with pytest.raises(Refused, match=r"compute\.snapshots\.size"):
-        check_sizes(store, Snapshot(storage_size=91 * GIB))
+        kept.check_sizes(Snapshot(storage_size=91 * GIB))
     store.put(Snapshot(id="last"))
     with pytest.raises(Refused, match=r"compute\.snapshots\.count"):
-        check_quota(store, Snapshot)
+        check_quota(store, Snapshots.count_quota)
     store.close()

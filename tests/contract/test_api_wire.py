@@ -38,7 +38,7 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetRequest, ListSubnetsRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from samovar.localcloud.api.audit_log import LIMIT, Record
+from samovar.localcloud.api.audit_log import LIMIT, AuditLog
 from samovar.localcloud.api.constraints import load
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import OPERATOR
@@ -206,7 +206,7 @@ def test_what_changes_something_is_recorded_with_its_key_and_its_outcome(cloud: 
 def test_the_record_of_calls_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
     path.write_text("x" * (LIMIT + 1))
-    Record(path).note("yandex.cloud.vpc.v1.NetworkService.Create", OPERATOR, "", 0)
+    AuditLog(path).note("yandex.cloud.vpc.v1.NetworkService.Create", OPERATOR, "", 0)
     assert path.stat().st_size < 1000
     assert (tmp_path / "calls.jsonl.1").stat().st_size == LIMIT + 1
 

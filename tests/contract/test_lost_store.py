@@ -15,8 +15,9 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 
 from samovar.core.errors import ExitCode
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.cloud import Cloud, Host, power_on, running
+from samovar.localcloud.cloud import Cloud, power_on, running
 from samovar.localcloud.home.home import Home
+from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
 from samovar.localcloud.simulated.fabric import SimulatedFabric

@@ -26,15 +26,15 @@ from samovar.localcloud.api.pki import Pki, ensure_pki
 from samovar.localcloud.api.rest_server import make_rest_server
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.compute.zones.rpc import ZoneService
-from samovar.localcloud.endpoint.controller import InnerApi
-from samovar.localcloud.iam.authorization import Access
+from samovar.localcloud.endpoint.controller import InternalApi
+from samovar.localcloud.iam.authorization import Authorizer
 from samovar.localcloud.network import egress, server_process
 from samovar.localcloud.network.fabric import KernelFabric
 from samovar.localcloud.network.model import Direction, Mirror, Network, Rule, SecurityGroup
 from samovar.localcloud.network.names import API, API_PORT
 from samovar.localcloud.store.store import Store
-from samovar.localcloud.vpc.networks.controller import Networks
-from samovar.localcloud.vpc.networks.rpc import INDEX
+from samovar.localcloud.vpc.networks.controller import NetworkController
+from samovar.localcloud.vpc.networks.model import INDEX
 from tests.support.lab import PATIENCE, SILENCE, Known, Lab, laboratory, lease, machine, network, resolve, silent
 from tests.support.privileges import privileges
 from tests.support.world import NAMES, listeners, world
@@ -56,8 +56,8 @@ class Inside:
         self.store = Store(folder / "cloud.sqlite")
         self.pki: Pki = ensure_pki(folder)
         self.tokens = Tokens(folder / "token-secret")
-        self.networks = Networks(self.store, lab.fabric, Nobody())
-        self.api = InnerApi(lab.fabric, self.networks)
+        self.networks = NetworkController(self.store, lab.fabric, Nobody())
+        self.api = InternalApi(lab.fabric, self.networks)
         self.store.put(VpcNetwork(id="net-a"))
         self.store.note("net-a", INDEX, 1)
         self.store.put(Gateway(id="gateway"))
@@ -85,8 +85,8 @@ class Inside:
         self.store.put(table)
 
     async def step(self) -> None:
-        await self.networks.step()
-        await self.api.step()
+        await self.networks.reconcile()
+        await self.api.reconcile()
 
     def get(self, path: str, timeout: float = PATIENCE) -> str:
         """The status line that the machine is answered with by a server that proves to be api.internal."""
@@ -108,7 +108,7 @@ async def inside(lab: Lab, tmp_path: Path) -> AsyncIterator[Inside]:
     folder.mkdir()
     made = Inside(lab, folder)
     services = {zone_service_pb2.DESCRIPTOR.services_by_name["ZoneService"]: ZoneService()}
-    server = await make_rest_server(Api(made.store, made.tokens, Access(made.store), services), (), made.pki)
+    server = await make_rest_server(Api(made.store, made.tokens, Authorizer(made.store), services), (), made.pki)
     made.api.answer_by(server)
     yield made
     await made.api.close()

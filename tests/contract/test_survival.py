@@ -43,7 +43,7 @@ from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 
-from samovar.localcloud.load_balancer.target_groups.rpc import target_of
+from samovar.localcloud.load_balancer.target_groups.model import target_of
 from tests.support.calls import binding
 from tests.support.mortal import MortalCloud
 
@@ -190,7 +190,7 @@ def _size(size: int) -> ScalePolicy:
 
 def whole(world: MortalCloud) -> str:
     """What is lost, doubled or left over, or nothing: of two new machines, their disks, targets and files."""
-    store = world.cloud._follower._store
+    store = world.cloud.store
     instances = store.all(Instance)
     members = store.all(ManagedInstance)
     (group,) = store.all(TargetGroup)

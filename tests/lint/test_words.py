@@ -21,7 +21,6 @@ PENDING = (
     "samovar/localcloud/cloud.py",
     "samovar/localcloud/compute",
     "samovar/localcloud/endpoint",
-    "samovar/localcloud/failures.py",
     "samovar/localcloud/iam",
     "samovar/localcloud/load_balancer",
     "samovar/localcloud/lockbox",

@@ -13,33 +13,35 @@ from dataclasses import dataclass, field, replace
 from statistics import mean
 
 from samovar.core.output import Format, show, table
-from samovar.localcloud.compute.instance_groups.decide import decide
-from samovar.localcloud.compute.instance_groups.state import (
+from samovar.localcloud.compute.instance_groups.actions import (
     Action,
     AddTarget,
-    Compute,
     CreateInstance,
     CreateMember,
     DeleteGroup,
     DeleteInstance,
     DeleteMember,
-    DeployPolicy,
-    Effect,
-    Facets,
-    Group,
-    GroupState,
     Log,
-    Member,
     RemoveTarget,
     SaveMember,
-    Seen,
     SetGroupState,
     StartInstance,
     StopInstance,
     UpdateInstance,
+)
+from samovar.localcloud.compute.instance_groups.decide import decide
+from samovar.localcloud.compute.instance_groups.state import (
+    Compute,
+    DeployPolicy,
+    Effect,
+    Group,
+    GroupState,
+    Member,
+    Observed,
+    Status,
+    TemplateHash,
     Zone,
 )
-from samovar.localcloud.compute.instance_groups.statuses import Status
 
 _SETTLES = {
     Compute.PROVISIONING: Compute.RUNNING,
@@ -71,7 +73,7 @@ class Machine:
     settles_at: float = 0
     registered_at: float | None = None
     sick: bool = False
-    template: Facets = field(default_factory=Facets)
+    template: TemplateHash = field(default_factory=TemplateHash)
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Simulation:
         self._born = 0
 
     def members(self) -> tuple[Member, ...]:
-        return tuple(replace(record, seen=self._seen(record.id)) for record in self.records.values())
+        return tuple(replace(record, observed=self._observed(record.id)) for record in self.records.values())
 
     def decide(self) -> tuple[Action, ...]:
         return decide(self.group, self.members(), self.now) if self.group else ()
@@ -140,7 +142,7 @@ class Simulation:
     def _is_actual(self, member: Member) -> bool:
         machine = self.machines[member.id]
         runs = member.status is Status.RUNNING_ACTUAL and machine.compute is Compute.RUNNING
-        return runs and member.seen.healthy is not False and machine.template == self._template()
+        return runs and member.observed.healthy is not False and machine.template == self._template()
 
     def _carry_out(self, action: Action) -> None:
         match action:
@@ -185,18 +187,18 @@ class Simulation:
                 machine.template = replace(self._template(), recreate=machine.template.recreate)
                 self._begin(machine, Compute.UPDATING, self._pace.stop)
 
-    def _template(self) -> Facets:
-        return self.group.facets if self.group else Facets()
+    def _template(self) -> TemplateHash:
+        return self.group.template if self.group else TemplateHash()
 
     def _store(self, member: Member) -> None:
-        self.records[member.id] = replace(member, seen=Seen())
+        self.records[member.id] = replace(member, observed=Observed())
         self.machines.setdefault(member.id, Machine())
 
     def _begin(self, machine: Machine, compute: Compute, seconds: float) -> None:
         machine.compute, machine.since = compute, self.now
         machine.settles_at = self.now + self._random.uniform(0, 2 * seconds)
 
-    def _seen(self, member_id: str) -> Seen:
+    def _observed(self, member_id: str) -> Observed:
         machine = self.machines[member_id]
         up = self.now - machine.since if machine.compute is Compute.RUNNING else 0.0
         healthy = None if up < self._pace.health else not machine.sick
@@ -204,19 +206,19 @@ class Simulation:
         if not self.group or not self.group.has_checks:
             healthy = None
         if registered is None:
-            return Seen(machine.compute, healthy)
+            return Observed(machine.compute, healthy)
         target_healthy = min(up, self.now - registered) >= self._pace.traffic and not machine.sick
-        return Seen(machine.compute, healthy, target_healthy, registered=True)
+        return Observed(machine.compute, healthy, target_healthy, registered=True)
 
 
 def _measure(size: int) -> list[float]:
     """Milliseconds a decision: of a settled group, and in a rolling update of all its machines, 10 % at a time."""
     tenth = max(1, size // 10)
-    group = Group(size, (Zone("a"), Zone("b"), Zone("d")), Facets(), DeployPolicy(tenth, tenth), has_checks=True)
+    group = Group(size, (Zone("a"), Zone("b"), Zone("d")), TemplateHash(), DeployPolicy(tenth, tenth), has_checks=True)
     world = Simulation(group)
     world.settle()
     settled = [_timed_step(world) for _ in range(20)]
-    world.group = replace(group, facets=Facets(restart="new"), state=GroupState.ACTIVE)
+    world.group = replace(group, template=TemplateHash(restart="new"), state=GroupState.ACTIVE)
     rolling = [_timed_step(world)]
     while not world.is_whole():
         rolling.append(_timed_step(world))

@@ -6,17 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from samovar.localcloud.compute.instance_groups.state import (
-    Action,
-    CreateMember,
-    DeployPolicy,
-    Facets,
-    Group,
-    SaveMember,
-    StopInstance,
-    Zone,
-)
-from samovar.localcloud.compute.instance_groups.statuses import Status
+from samovar.localcloud.compute.instance_groups.actions import Action, CreateMember, SaveMember, StopInstance
+from samovar.localcloud.compute.instance_groups.state import DeployPolicy, Group, Status, TemplateHash, Zone
 from tests.support.group_simulation import Pace, Simulation
 
 QUICK = Pace(boot=0, stop=0, health=0, traffic=0)
@@ -24,7 +15,7 @@ ONE_ZONE = (Zone("a"),)
 
 
 def settled(size: int, deploy: DeployPolicy | None = None, pace: Pace = QUICK, **policies: Any) -> Simulation:
-    group = Group(size, policies.pop("zones", ONE_ZONE), Facets(), deploy or DeployPolicy(), **policies)
+    group = Group(size, policies.pop("zones", ONE_ZONE), TemplateHash(), deploy or DeployPolicy(), **policies)
     world = Simulation(group, pace)
     assert world.settle()
     return world

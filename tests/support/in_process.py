@@ -108,7 +108,7 @@ async def in_process(home: Home, pace: Pace | None = None) -> AsyncIterator[InPr
     store, tokens = Store(home.database), Tokens(home.pki / "token-secret")
     host = simulated_host(home, pace)
     cloud = Cloud(home, store, tokens, host)
-    operator = ensure_operator(home.pki, store, tokens, cloud.keys)
+    operator = ensure_operator(home.pki, store, tokens)
     driver = cast("SimulatedDriver", host.driver)
     async with running(cloud):
         yield InProcess(home, cloud, driver, operator.folder.id, operator.token)

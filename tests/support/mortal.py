@@ -19,11 +19,12 @@ from google.protobuf.message import Message
 
 from samovar.localcloud.api.pipeline import Call
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.cloud import Cloud, Host, running
+from samovar.localcloud.cloud import Cloud, running
 from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
 from samovar.localcloud.disks.freeze import Freeze
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.quarantine import adopt_files
+from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.machines.model import Machine, Observed
 from samovar.localcloud.network.model import Network
 from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
@@ -181,7 +182,7 @@ class MortalCloud:
         tokens = Tokens(self.home.pki / "token-secret")
         host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate), _DiskBuilder(fate))
         self.cloud = Cloud(self.home, store, tokens, host)
-        self.operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
+        self.operator = ensure_operator(self.home.pki, store, tokens)
 
     async def _bury(self, store: Store) -> None:
         """What the kernel does for a dead process: its sockets are closed, and nothing of it goes on."""

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import grpc
 
-from samovar.localcloud.api.admin import hand_routes
+from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_server import serve_grpc
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.api.rest_server import RestServer, make_rest_server
 from samovar.localcloud.api.storage import Storage
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.cloud import Cloud, Host, running
+from samovar.localcloud.cloud import Cloud, running
 from samovar.localcloud.daemon.bootstrap import ensure_operator
 from samovar.localcloud.home.home import Endpoint, Home
+from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.host import NUMBER
@@ -73,7 +74,7 @@ class RunningCloud:
             tokens, store = Tokens(self.home.pki / "token-secret"), Store(self.home.database)
             self.cloud = Cloud(self.home, store, tokens, Host(NUMBER, self.driver, self.fabric, SimulatedDiskBuilder()))
             pki = ensure_pki(self.home.pki)
-            operator = ensure_operator(self.home.pki, store, tokens, self.cloud.keys)
+            operator = ensure_operator(self.home.pki, store, tokens)
             rest_socket = listen(0)  # first, so that the other port is another one
             address = f"127.0.0.1:{_free_port()}"
             self.endpoint = Endpoint(
@@ -91,8 +92,8 @@ class RunningCloud:
             )
             self.cloud.endpoints.answer_at(grpc=address, rest=self.endpoint.rest)
             server = await serve_grpc(self.cloud.api, pki, address)
-            hand = hand_routes(self.cloud, self.cloud.report, self._end.set)
-            routes = (*Storage(self.home.uploads).routes(), *hand)
+            admin = admin_routes(self.cloud, self.cloud.report, self._end.set)
+            routes = (*Storage(self.home.uploads).routes(), *admin)
             self._rest = await make_rest_server(self.cloud.api, routes, pki)
             await self._rest.answer_at(rest_socket)
         except BaseException as error:

@@ -7,29 +7,31 @@ from itertools import pairwise
 
 import pytest
 
-from samovar.localcloud.compute.instance_groups.decide import decide
-from samovar.localcloud.compute.instance_groups.state import (
+from samovar.localcloud.compute.instance_groups.actions import (
     Action,
-    Compute,
     CreateInstance,
-    DeployPolicy,
-    Facets,
-    Goal,
-    Group,
-    GroupState,
-    Healing,
     Log,
     StartInstance,
     UpdateInstance,
 )
-from samovar.localcloud.compute.instance_groups.statuses import Status
+from samovar.localcloud.compute.instance_groups.decide import decide
+from samovar.localcloud.compute.instance_groups.state import (
+    Compute,
+    DeployPolicy,
+    Goal,
+    Group,
+    GroupState,
+    Healing,
+    Status,
+    TemplateHash,
+)
 from tests.support.group_simulation import Pace, Simulation
 from tests.support.groups import ONE_ZONE, QUICK, change, indices, live, made, path, settled, statuses, taken
 
 
 def test_a_machine_comes_up_in_the_documented_order() -> None:
     deploy = DeployPolicy(startup_duration=2)
-    group = Group(1, ONE_ZONE, Facets(), deploy, has_checks=True, has_target_group=True, opens_traffic=True)
+    group = Group(1, ONE_ZONE, TemplateHash(), deploy, has_checks=True, has_target_group=True, opens_traffic=True)
     world = Simulation(group)
     assert path(live(world), "m1") == [
         "CREATING_INSTANCE",
@@ -41,13 +43,13 @@ def test_a_machine_comes_up_in_the_documented_order() -> None:
 
 
 def test_without_checks_and_balancer_a_machine_is_in_use_once_it_runs() -> None:
-    world = Simulation(Group(1, ONE_ZONE, Facets()))
+    world = Simulation(Group(1, ONE_ZONE, TemplateHash()))
     assert path(live(world), "m1") == ["CREATING_INSTANCE", "RUNNING_ACTUAL"]
 
 
 def test_a_target_group_without_balancer_holds_nothing_up() -> None:
     world = settled(2, has_target_group=True, opens_traffic=False, pace=Pace(traffic=10_000))
-    assert all(member.seen.registered for member in world.members())
+    assert all(member.observed.registered for member in world.members())
 
 
 def test_a_balancer_is_waited_for_and_then_no_longer_watched() -> None:
@@ -114,20 +116,20 @@ def test_a_machine_that_dies_at_every_boot_is_tried_ever_less_often() -> None:
 
 
 def test_a_template_changed_while_a_machine_waits_for_its_next_attempt_costs_it_nothing() -> None:
-    world = Simulation(Group(1, ONE_ZONE, Facets()), QUICK)
+    world = Simulation(Group(1, ONE_ZONE, TemplateHash()), QUICK)
     for _ in range(20):
         world.step(0.5)
         world.machines["m1"].compute = Compute.ERROR
-    change(world, facets=Facets(restart="new"))
+    change(world, template=TemplateHash(restart="new"))
     assert world.settle(40)
 
 
 def test_a_failing_machine_that_nobody_heals_holds_back_the_update_of_the_others() -> None:
     world = settled(3, DeployPolicy(1, 0), has_checks=True, healing=Healing.NONE)
     world.machines["m2"].sick = True
-    world.records["m2"] = replace(world.records["m2"], facets=Facets(restart="new"))
-    world.machines["m2"].template = Facets(restart="new")
-    change(world, facets=Facets(restart="new"))
+    world.records["m2"] = replace(world.records["m2"], template=TemplateHash(restart="new"))
+    world.machines["m2"].template = TemplateHash(restart="new")
+    change(world, template=TemplateHash(restart="new"))
     assert taken(live(world)) == []
 
 
@@ -175,14 +177,14 @@ def test_growth_and_healing_create_side_by_side() -> None:
 def test_a_failed_check_goes_before_the_update() -> None:
     world = settled(5, DeployPolicy(1, 0), has_checks=True)
     world.machines["m4"].sick = True
-    change(world, facets=Facets(restart="new"))
+    change(world, template=TemplateHash(restart="new"))
     assert taken(list(world.step(0.5))) == ["m4"]
 
 
 def test_what_heals_is_updated_on_the_way() -> None:
     world = settled(2, DeployPolicy(1, 0))
     world.machines["m2"].compute = Compute.CRASHED
-    change(world, facets=Facets(restart="new"), deploy=DeployPolicy(1, 0, opportunistic=True))
+    change(world, template=TemplateHash(restart="new"), deploy=DeployPolicy(1, 0, opportunistic=True))
     assert "UPDATING_INSTANCE" in path(live(world), "m2")
     assert statuses(world) == {"m1": Status.RUNNING_OUTDATED, "m2": Status.RUNNING_ACTUAL}
 
@@ -197,7 +199,8 @@ def test_machines_that_live_again_in_the_middle_of_an_update_are_stopped_one_aft
 
 @pytest.mark.parametrize("phase", ["max_checking_health", "max_opening_traffic"])
 def test_a_machine_that_never_gets_well_is_recovered_after_its_time(phase: str) -> None:
-    group = Group(1, ONE_ZONE, Facets(), has_checks=True, has_target_group=True, opens_traffic=True, **{phase: 20.0})  # type: ignore[arg-type]
+    checked = Group(1, ONE_ZONE, TemplateHash(), has_checks=True, has_target_group=True, opens_traffic=True)
+    group = replace(checked, **{phase: 20.0})  # type: ignore[arg-type]
     endless = Pace(0, 0, 10_000, 0) if phase == "max_checking_health" else Pace(0, 0, 0, 10_000)
     world = Simulation(group, endless)
     assert taken(live(world, 38)) == []
@@ -206,7 +209,7 @@ def test_a_machine_that_never_gets_well_is_recovered_after_its_time(phase: str) 
 
 def test_a_paused_group_does_nothing_whatever_happens() -> None:
     world = settled(2)
-    change(world, state=GroupState.PAUSED, size=5, facets=Facets(restart="new"))
+    change(world, state=GroupState.PAUSED, size=5, template=TemplateHash(restart="new"))
     world.machines["m1"].compute = Compute.CRASHED
     assert world.decide() == ()
     change(world, state=GroupState.ACTIVE)
@@ -215,7 +218,7 @@ def test_a_paused_group_does_nothing_whatever_happens() -> None:
 
 @pytest.mark.parametrize("state", [GroupState.STOPPING, GroupState.DELETING])
 def test_no_machine_is_made_for_a_group_that_ends(state: GroupState) -> None:
-    world = Simulation(Group(3, ONE_ZONE, Facets()))
+    world = Simulation(Group(3, ONE_ZONE, TemplateHash()))
     world.step(0.5)
     change(world, state=state)
     assert not any(isinstance(action, CreateInstance) for action in live(world))
@@ -225,7 +228,7 @@ def test_a_stopped_group_keeps_its_machines_and_applies_changes_when_it_starts()
     world = settled(3, has_target_group=True)
     change(world, state=GroupState.STOPPING)
     assert path(live(world), "m1") == ["CLOSING_TRAFFIC", "STOPPING_INSTANCE", "STOPPED"]
-    change(world, size=2, facets=Facets(restart="new"))
+    change(world, size=2, template=TemplateHash(restart="new"))
     assert live(world) == []
     change(world, state=GroupState.STARTING)
     assert world.settle()
@@ -237,12 +240,12 @@ def test_a_machine_keeps_running_for_a_while_once_its_traffic_is_closed() -> Non
     change(world, size=0)
     assert taken(live(world, 6)) == []
     assert statuses(world) == {"m1": Status.CLOSING_TRAFFIC}
-    assert not world.members()[0].seen.registered
+    assert not world.members()[0].observed.registered
     assert taken(live(world, 2)) == ["m1"]
 
 
 def test_an_action_lost_with_the_daemon_is_decided_again() -> None:
-    world = Simulation(Group(1, ONE_ZONE, Facets()), QUICK)
+    world = Simulation(Group(1, ONE_ZONE, TemplateHash()), QUICK)
     world.step(0.5)
     first = world.decide()
     assert CreateInstance("m1") in first
@@ -253,14 +256,14 @@ def test_an_action_lost_with_the_daemon_is_decided_again() -> None:
 
 def test_an_update_whose_record_was_lost_is_made_undone_when_the_template_is_taken_back() -> None:
     world = settled(1, DeployPolicy(1, 0))
-    change(world, facets=Facets(restart="new"))
+    change(world, template=TemplateHash(restart="new"))
     actions: tuple[Action, ...] = ()
     while not any(isinstance(action, UpdateInstance) for action in actions):
         world.carry_out(actions)
         world.wait(0.5)
         actions = world.decide()
     world.carry_out(actions[: 1 + next(i for i, action in enumerate(actions) if isinstance(action, UpdateInstance))])
-    change(world, facets=Facets())
+    change(world, template=TemplateHash())
     assert world.settle()
 
 
@@ -289,7 +292,7 @@ def test_a_clock_that_was_set_back_holds_up_no_attempt_that_is_due() -> None:
 
 def test_a_clock_that_was_set_back_holds_up_no_machine_that_drains() -> None:
     world = settled(1, DeployPolicy(1, 0), drain=2.0, has_target_group=True)
-    change(world, facets=Facets(recreate="new"))
+    change(world, template=TemplateHash(recreate="new"))
     world.step(0.5)
     assert statuses(world) == {"m1": Status.CLOSING_TRAFFIC}
     world.now -= 86_400

@@ -9,34 +9,33 @@ from dataclasses import dataclass, replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from samovar.localcloud.compute.instance_groups.actions import Action, CreateMember, DeleteMember, SaveMember
 from samovar.localcloud.compute.instance_groups.state import (
-    Action,
+    EDGES,
+    RUNNING,
     Compute,
-    CreateMember,
-    DeleteMember,
     DeployPolicy,
     Effect,
-    Facets,
     Goal,
     Group,
     GroupState,
     Healing,
     Member,
-    SaveMember,
+    Status,
+    TemplateHash,
     Zone,
 )
-from samovar.localcloud.compute.instance_groups.statuses import EDGES, RUNNING, Status
 from tests.support.group_simulation import Machine, Pace, Simulation
 
 ALIVE = {Compute.PROVISIONING, Compute.STARTING, Compute.RUNNING, Compute.RESTARTING, Compute.STOPPING}
 
 
 def runs(member: Member) -> bool:
-    return member.status in RUNNING and member.seen.compute is Compute.RUNNING
+    return member.status in RUNNING and member.observed.compute is Compute.RUNNING
 
 
 def serves(member: Member) -> bool:
-    return runs(member) and member.seen.healthy is not False
+    return runs(member) and member.observed.healthy is not False
 
 
 class Watch:
@@ -63,7 +62,7 @@ class Watch:
     def _see_change(self, before: Member, after: Member) -> None:
         assert after.status is before.status or after.status in EDGES[before.status], (before, after)
         leaves = before.status in RUNNING and after.status not in RUNNING | {Status.UPDATING_INSTANCE}
-        by_order = self.group.state not in (GroupState.STARTING, GroupState.ACTIVE) or before.requested is Goal.LEAVE
+        by_order = self.group.state not in (GroupState.STARTING, GroupState.ACTIVE) or before.requested is Goal.REMOVE
         if leaves and not by_order:
             for counts in (runs, serves):
                 left = sum(map(counts, self.members.values())) - 1
@@ -98,7 +97,7 @@ def happen(world: Simulation, event: Event) -> None:
         member_id = ids[event.which % len(ids)]
         happen_to_machine(world.machines[member_id], event, world.now)
         if event.what == "request":
-            goal = (Goal.RESTART, Goal.RECREATE, Goal.LEAVE)[event.value % 3]
+            goal = (Goal.RESTART, Goal.RECREATE, Goal.REMOVE)[event.value % 3]
             world.records[member_id] = replace(world.records[member_id], requested=goal)
     assert world.group is not None
     world.group = changed(world.group, event)
@@ -128,7 +127,7 @@ def changed(group: Group, event: Event) -> Group:
             return replace(group, size=event.value)
         case "template":
             facet = ("live", "restart", "recreate")[event.which % 3]
-            return replace(group, facets=replace(group.facets, **{facet: str(event.value)}))
+            return replace(group, template=replace(group.template, **{facet: str(event.value)}))
         case "state":
             states = (GroupState.STARTING, GroupState.STOPPING, GroupState.PAUSED, GroupState.ACTIVE)
             return replace(group, state=states[event.value % 4])
@@ -177,7 +176,7 @@ groups = st.builds(
     Group,
     size=st.integers(0, 6),
     zones=st.sampled_from(ZONES),
-    facets=st.just(Facets("0", "0", "0")),
+    template=st.just(TemplateHash("0", "0", "0")),
     deploy=policies,
     healing=st.sampled_from(Healing),
     has_checks=st.booleans(),

@@ -7,26 +7,24 @@ from dataclasses import replace
 
 import pytest
 
+from samovar.localcloud.compute.instance_groups.actions import Action, Log, UpdateInstance
 from samovar.localcloud.compute.instance_groups.state import (
-    Action,
     Compute,
     DeployPolicy,
     Effect,
-    Facets,
     Goal,
     Healing,
-    Log,
-    UpdateInstance,
+    Status,
+    TemplateHash,
     Zone,
 )
-from samovar.localcloud.compute.instance_groups.statuses import Status
 from tests.support.group_simulation import Pace, Simulation
 from tests.support.groups import change, indices, live, made, path, settled, statuses, taken
 
 
 def test_a_live_change_reaches_all_at_once_and_stops_nothing() -> None:
     world = settled(5, has_target_group=True)
-    change(world, facets=Facets(live="new"))
+    change(world, template=TemplateHash(live="new"))
     actions = list(world.step(0.5))
     assert [action.effect for action in actions if isinstance(action, UpdateInstance)] == [Effect.LIVE] * 5
     assert path(actions, "m1") == ["RUNNING_OUTDATED", "UPDATING_INSTANCE", "RUNNING_ACTUAL"]
@@ -34,26 +32,28 @@ def test_a_live_change_reaches_all_at_once_and_stops_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facets", "minimal", "way"),
+    ("template", "minimal", "way"),
     [
-        (Facets(live="new"), Effect.RESTART, "UPDATING_INSTANCE"),
-        (Facets(live="new"), Effect.RECREATE, "CREATING_INSTANCE"),
-        (Facets(restart="new"), Effect.LIVE, "UPDATING_INSTANCE"),
-        (Facets(restart="new"), Effect.RECREATE, "CREATING_INSTANCE"),
-        (Facets(recreate="new"), Effect.LIVE, "CREATING_INSTANCE"),
-        (Facets(recreate="new"), Effect.RESTART, "CREATING_INSTANCE"),
+        (TemplateHash(live="new"), Effect.RESTART, "UPDATING_INSTANCE"),
+        (TemplateHash(live="new"), Effect.RECREATE, "CREATING_INSTANCE"),
+        (TemplateHash(restart="new"), Effect.LIVE, "UPDATING_INSTANCE"),
+        (TemplateHash(restart="new"), Effect.RECREATE, "CREATING_INSTANCE"),
+        (TemplateHash(recreate="new"), Effect.LIVE, "CREATING_INSTANCE"),
+        (TemplateHash(recreate="new"), Effect.RESTART, "CREATING_INSTANCE"),
     ],
 )
-def test_an_update_takes_the_worst_of_change_and_minimal_action(facets: Facets, minimal: Effect, way: str) -> None:
+def test_an_update_takes_the_worst_of_change_and_minimal_action(
+    template: TemplateHash, minimal: Effect, way: str
+) -> None:
     world = settled(1, DeployPolicy(1, 0, minimal_action=minimal))
-    change(world, facets=facets)
+    change(world, template=template)
     assert way in path(live(world), "m1")
     assert world.is_whole()
 
 
 def test_a_rolling_update_takes_one_after_the_other() -> None:
     world = settled(3, DeployPolicy(1, 0), pace=Pace())
-    change(world, facets=Facets(restart="new"))
+    change(world, template=TemplateHash(restart="new"))
     order = []
     while not world.is_whole():
         order += taken(list(world.step(0.5)))
@@ -64,7 +64,7 @@ def test_a_rolling_update_takes_one_after_the_other() -> None:
 def test_the_documented_example_of_the_deployment_algorithm() -> None:
     """deploy.md: two become three while both are updated; one old one is updated in its place, the other one goes."""
     world = settled(2, DeployPolicy(0, 1))
-    change(world, size=3, facets=Facets(restart="new"))
+    change(world, size=3, template=TemplateHash(restart="new"))
     actions = live(world)
     assert made(actions) == 2
     assert path(actions, "m1")[-2:] == ["STARTING_INSTANCE", "RUNNING_ACTUAL"]
@@ -75,31 +75,31 @@ def test_the_documented_example_of_the_deployment_algorithm() -> None:
 
 def test_a_template_taken_back_while_a_machine_is_stopped_just_starts_it_again() -> None:
     world = settled(1, DeployPolicy(1, 0), pace=Pace(stop=2))
-    change(world, facets=Facets(restart="new"))
+    change(world, template=TemplateHash(restart="new"))
     world.step(0.5)
-    change(world, facets=Facets())
+    change(world, template=TemplateHash())
     assert path(live(world), "m1") == ["STOPPED", "STARTING_INSTANCE", "RUNNING_ACTUAL"]
 
 
 def test_a_worse_change_in_the_middle_of_an_update_recreates_the_machine() -> None:
     world = settled(1, DeployPolicy(1, 0), pace=Pace(stop=1))
-    change(world, facets=Facets(restart="new"))
+    change(world, template=TemplateHash(restart="new"))
     while world.machines["m1"].compute is not Compute.UPDATING:
         world.step(0.1)
-    change(world, facets=Facets(restart="new", recreate="new"))
+    change(world, template=TemplateHash(restart="new", recreate="new"))
     assert "CREATING_INSTANCE" in path(live(world), "m1")
     assert world.is_whole()
 
 
 def test_a_template_mended_in_the_middle_of_a_broken_update_converges() -> None:
     world = settled(3, DeployPolicy(0, 1), has_checks=True, pace=Pace())
-    change(world, facets=Facets(recreate="broken"))
+    change(world, template=TemplateHash(recreate="broken"))
     for _ in range(40):
         world.step(0.5)
         for machine in world.machines.values():
             machine.sick = machine.template.recreate == "broken"
     assert Counter(statuses(world).values())[Status.RUNNING_OUTDATED] == 3
-    change(world, facets=Facets(recreate="mended"))
+    change(world, template=TemplateHash(recreate="mended"))
     for _ in range(200):
         world.step(0.5)
         for machine in world.machines.values():
@@ -109,7 +109,7 @@ def test_a_template_mended_in_the_middle_of_a_broken_update_converges() -> None:
 
 def test_the_opportunistic_strategy_waits_until_a_machine_stops_or_fails() -> None:
     world = settled(3, DeployPolicy(1, 0, opportunistic=True), has_checks=True, healing=Healing.NONE)
-    change(world, facets=Facets(restart="new"))
+    change(world, template=TemplateHash(restart="new"))
     request(world, "m1", Goal.RECREATE)
     assert taken(live(world)) == []
     world.machines["m1"].compute = Compute.STOPPED
@@ -138,10 +138,10 @@ def test_a_rolling_action_reaches_the_named_machines_alone_one_by_one(goal: Goal
 
 def test_a_deleted_machine_is_replaced_or_not_as_the_size_says() -> None:
     world = settled(3)
-    request(world, "m2", Goal.LEAVE)
+    request(world, "m2", Goal.REMOVE)
     assert world.settle()
     assert indices(world) == [1, 3, 4]
-    request(world, "m1", Goal.LEAVE)
+    request(world, "m1", Goal.REMOVE)
     change(world, size=2)
     assert world.settle()
     assert "m1" not in world.machines
@@ -150,10 +150,10 @@ def test_a_deleted_machine_is_replaced_or_not_as_the_size_says() -> None:
 def test_a_smaller_group_loses_the_failed_then_the_outdated_then_the_highest_index() -> None:
     opportunistic = DeployPolicy(0, 1, opportunistic=True)
     world = settled(5, opportunistic, has_checks=True, healing=Healing.NONE)
-    change(world, facets=Facets(restart="new"))
+    change(world, template=TemplateHash(restart="new"))
     for member_id in ("m1", "m3", "m4", "m5"):
-        world.records[member_id] = replace(world.records[member_id], facets=Facets(restart="new"))
-        world.machines[member_id].template = Facets(restart="new")
+        world.records[member_id] = replace(world.records[member_id], template=TemplateHash(restart="new"))
+        world.machines[member_id].template = TemplateHash(restart="new")
     world.machines["m3"].sick = True
     live(world, 4)
     change(world, size=2)
@@ -174,15 +174,15 @@ def test_zones_stay_even_without_a_move() -> None:
     world = settled(2, DeployPolicy(0, 1), zones=(Zone("a"), Zone("b")), has_checks=True)
     world.machines["m2"].sick = True
     assert made(live(world)) == 1
-    change(world, facets=Facets(recreate="new"))
+    change(world, template=TemplateHash(recreate="new"))
     assert made(live(world)) == 1
     assert Counter(member.zone for member in world.members()) == {"a": 1, "b": 1}
 
 
 def test_a_zone_that_lost_more_than_the_other_gets_one_back() -> None:
     world = settled(4, DeployPolicy(1, 0), zones=(Zone("a"), Zone("b")))
-    request(world, "m2", Goal.LEAVE)
-    request(world, "m4", Goal.LEAVE)
+    request(world, "m2", Goal.REMOVE)
+    request(world, "m4", Goal.REMOVE)
     change(world, size=2)
     assert world.settle()
     live(world)
@@ -203,7 +203,7 @@ def tags(world: Simulation) -> list[str]:
 def test_tags_are_always_the_first_of_the_pool() -> None:
     world = settled(2, DeployPolicy(0, 1), zones=(Zone("a", ("one", "three", "two")),))
     assert tags(world) == ["one", "three"]
-    change(world, facets=Facets(recreate="new"))
+    change(world, template=TemplateHash(recreate="new"))
     assert world.settle()
     assert tags(world) == ["one", "three"]
     change(world, size=1)
@@ -235,6 +235,6 @@ def test_an_edge_keeps_its_tag_and_index_through_healing_and_update() -> None:
     world = settled(2, DeployPolicy(1, 0, minimal_action=Effect.RECREATE), zones=zones, healing=Healing.RECREATE)
     before = {(m.id, m.index, m.tag) for m in world.members()}
     world.machines["m1"].compute = Compute.CRASHED
-    change(world, facets=Facets(restart="new"))
+    change(world, template=TemplateHash(restart="new"))
     assert world.settle()
     assert {(m.id, m.index, m.tag) for m in world.members()} == before

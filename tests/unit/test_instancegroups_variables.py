@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.localcloud.compute.instance_groups.variables import expand
+from samovar.localcloud.compute.instance_groups.instance_request import expand
 
 SYSTEM = {
     "instance_group.id": "cl1abc",

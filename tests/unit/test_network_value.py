@@ -18,9 +18,9 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 from samovar.localcloud.network.model import Direction, Forward, Network, Rule, Transport
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES
 from samovar.localcloud.store.store import Store
+from samovar.localcloud.vpc.networks.model import INDEX
 from samovar.localcloud.vpc.networks.network_mapping import _peers, _rule, network_value
-from samovar.localcloud.vpc.networks.rpc import INDEX
-from samovar.localcloud.vpc.security_groups.rpc import default_group
+from samovar.localcloud.vpc.security_groups.model import default_group
 
 VPC = VpcNetwork(id="n")
 INWARD = SecurityGroupRule.INGRESS

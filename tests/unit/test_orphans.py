@@ -39,7 +39,7 @@ def store(home: Home) -> Iterator[Store]:
 
 def disk(home: Home, store: Store) -> Path:
     """A disk that the store knows, and its file."""
-    made = Disk(id=new_id("disk"))
+    made = Disk(id=new_id("fhm"))
     store.put(made)
     home.disk(made.id).write_bytes(ROWS)
     return home.disk(made.id)
@@ -50,7 +50,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_an_empty_store_beside_disks_is_refused_and_nothing_is_touched(home: Home, store: Store) -> None:
-    names = sorted(new_id("disk") for _ in range(2))
+    names = sorted(new_id("fhm") for _ in range(2))
     for name in names:
         home.disk(name).write_bytes(ROWS)
         home.image(name).write_bytes(b"image")
@@ -69,7 +69,7 @@ def test_an_empty_store_beside_disks_is_refused_and_nothing_is_touched(home: Hom
 
 
 def test_snapshots_are_kept_as_disks_are(home: Home, store: Store) -> None:
-    name = new_id("snapshot")
+    name = new_id("fd8")
     home.snapshot(name).write_bytes(ROWS)
     with pytest.raises(HostError, match="knows no snapshot, but"):
         adopt_files(home, store)
@@ -83,7 +83,7 @@ def test_snapshots_are_kept_as_disks_are(home: Home, store: Store) -> None:
 
 def test_what_an_older_store_does_not_know_is_put_aside_and_told(home: Home, store: Store) -> None:
     known = disk(home, store)
-    newer, image = home.disk(new_id("disk")), home.image(new_id("image"))
+    newer, image = home.disk(new_id("fhm")), home.image(new_id("fd8"))
     newer.write_bytes(ROWS)
     image.write_bytes(b"image")
     adopt_files(home, store)
@@ -106,7 +106,7 @@ def test_what_is_not_ours_stays_and_what_was_half_written_goes(home: Home, store
     for foreign in (f"{known.name}.bak", "copy.raw", "notes.new", f"{known.stem}.qcow2"):
         (home.disks / foreign).write_bytes(b"foreign")
     before = contents(home.disks)
-    for partial in (f"{known.stem}.new", f"{new_id('disk')}.uncommitted.new", f"{new_id('image')}.raw.new"):
+    for partial in (f"{known.stem}.new", f"{new_id('fhm')}.uncommitted.new", f"{new_id('fd8')}.raw.new"):
         (home.disks / partial).write_bytes(b"half")
     adopt_files(home, store)
     assert contents(home.disks) == before
@@ -156,7 +156,7 @@ def test_a_new_file_has_its_name_once_its_row_is_stored(home: Home, store: Store
 def test_backups_are_private_bounded_and_made_of_what_changed(home: Home, store: Store) -> None:
     backups = Backups(home.backups)
     for number in range(KEPT + 3):
-        store.put(Disk(id=new_id("disk"), name=str(number)))
+        store.put(Disk(id=new_id("fhm"), name=str(number)))
         assert backups.make(store) == ""
         assert backups.make(store) == ""
     assert len(backups.all()) == KEPT

@@ -11,11 +11,11 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.localcloud.api import pipeline
-from samovar.localcloud.api.pipeline import IDEMPOTENCY, KEY_KEPT, Caller
+from samovar.localcloud.api.pipeline import IDEMPOTENCY, KEY_RETENTION, Caller
+from samovar.localcloud.operations import controller
 from samovar.localcloud.operations import model as operations
-from samovar.localcloud.operations import retention
-from samovar.localcloud.operations.model import KEPT, RESOURCE, WAITS_FOR, Goal, Operations
-from samovar.localcloud.operations.retention import Retention
+from samovar.localcloud.operations.controller import Retention
+from samovar.localcloud.operations.model import RESOURCE, RETENTION, WAITS_FOR, Goal, Operations
 from samovar.localcloud.store.store import Store
 
 CALLER = Caller("aje1")
@@ -32,7 +32,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    for module in (retention, operations, pipeline):
+    for module in (controller, operations, pipeline):
         monkeypatch.setattr(module, "now", made)
     return made
 
@@ -54,35 +54,35 @@ async def test_a_done_operation_goes_after_a_week_and_one_that_is_pending_never(
     disk = Disk(id="fhm1")
     done = made.done(CALLER, "d", Empty(), disk)
     pending = made.waiting(CALLER, "w", Empty(), disk, Goal.READY)
-    clock.time += KEPT - 1
-    await keeping.step()
+    clock.time += RETENTION - 1
+    await keeping.reconcile()
     assert store.get(Operation, done.id)
     assert len(made.of_resource("fhm1")) == 2
-    clock.time += 2 + retention.PERIOD
-    await keeping.step()
+    clock.time += 2 + controller.PERIOD
+    await keeping.reconcile()
     assert store.get(Operation, done.id) is None
     assert [found.id for found in made.of_resource("fhm1")] == [pending.id]
     made.finish(pending.id, disk)
-    clock.time += KEPT + retention.PERIOD
-    await keeping.step()
+    clock.time += RETENTION + controller.PERIOD
+    await keeping.reconcile()
     assert rows(store) == before
 
 
 async def test_what_an_older_store_holds_gets_a_date(store: Store, clock: Clock) -> None:
-    for number in range(retention.AT_A_TIME + 10):
+    for number in range(controller.BATCH + 10):
         store.put(Operation(id=f"fhm{number}", done=True))
         store.note(f"fhm{number}", RESOURCE, "x")
     store.put(Operation(id="waiting"))
     store.note("waiting", WAITS_FOR, {})
     store.note("idempotency/a/b/c", IDEMPOTENCY, {"id": "fhm1", "request": ""})
     keeping = Retention(store)
-    clock.time += KEY_KEPT
-    await keeping.step()
+    clock.time += KEY_RETENTION
+    await keeping.reconcile()
     assert store.noted("idempotency/a/b/c", IDEMPOTENCY) is None
-    assert len(store.ids(Operation)) == retention.AT_A_TIME + 11
-    clock.time += KEPT
+    assert len(store.ids(Operation)) == controller.BATCH + 11
+    clock.time += RETENTION
     for _ in range(2):
-        await keeping.step()
+        await keeping.reconcile()
     assert store.ids(Operation) == ["waiting"]
 
 

@@ -34,7 +34,7 @@ class Handled(Protocol):
         """False where there are none."""
 
 
-def hand_routes(cloud: Handled, report: Callable[[], Any], shut_down: Callable[[], None]) -> list[web.RouteDef]:
+def admin_routes(cloud: Handled, report: Callable[[], Any], shut_down: Callable[[], None]) -> list[web.RouteDef]:
     """`report` says what `cloud` reports, and where the daemon answers."""
 
     async def status(_: web.Request) -> web.Response:

@@ -16,7 +16,7 @@ LIMIT = 4 << 20
 READING = ("Get", "List")
 
 
-class Record:
+class AuditLog:
     """One JSON object a line: time, method, subject, idempotency key, outcome. The file before it is kept as `.1`."""
 
     def __init__(self, path: Path) -> None:

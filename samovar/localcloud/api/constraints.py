@@ -18,9 +18,10 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
 from yandex.cloud import validation_pb2
 
-from samovar.localcloud.api.errors import Violation
+from samovar.localcloud.api.errors import Refused, Violation
 
 DESCRIPTIONS = Path(__file__).with_name("constraints.binpb")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -86,6 +87,14 @@ def _constraint(options: Any) -> Constraint:
         key_pattern=keys.pattern,
         key_length=keys.length,
     )
+
+
+def check_constraints(request: Message) -> None:
+    """Raises Refused with INVALID_ARGUMENT where a request breaks constraints, naming each field."""
+    broken = tuple(violations(request))
+    if broken:
+        text = "; ".join(f"{violation.field}: {violation.description}" for violation in broken)
+        raise Refused(Code.INVALID_ARGUMENT, f"Request validation error: {text}", broken)
 
 
 def violations(request: Message, path: str = "") -> Iterator[Violation]:

@@ -19,8 +19,8 @@ from google.rpc.code_pb2 import Code
 from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.localcloud.api.audit_log import Record
-from samovar.localcloud.api.constraints import violations
+from samovar.localcloud.api.audit_log import AuditLog
+from samovar.localcloud.api.constraints import check_constraints
 from samovar.localcloud.api.errors import Refused, unimplemented
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.clock import now
@@ -38,7 +38,7 @@ PUBLIC = frozenset(
 
 
 IDEMPOTENCY = "operation"
-KEY_KEPT = 86400.0
+KEY_RETENTION = 86400.0
 """Seconds for which an idempotency key is known."""
 PUBLIC_SIZE = 64 << 10
 """Bytes that a request may have which anybody may send."""
@@ -87,10 +87,10 @@ class Api:
         tokens: Tokens,
         judge: Judge,
         services: Mapping[ServiceDescriptor, object],
-        record: Record | None = None,
+        audit_log: AuditLog | None = None,
     ) -> None:
         self._store = store
-        self._record = record
+        self._audit_log = audit_log
         self._strangers = LimitedLog(period=60.0)
         self._tokens = tokens
         self._judge = judge
@@ -121,8 +121,8 @@ class Api:
 
     def _note(self, method: MethodDescriptor, token: str, idempotency_key: str, code: int) -> None:
         """Who has no token writes nothing to the record, and so cannot flush it."""
-        if self._record and (subject := self._tokens.subject(token)):
-            self._record.note(method.full_name, subject, idempotency_key, code)
+        if self._audit_log and (subject := self._tokens.subject(token)):
+            self._audit_log.note(method.full_name, subject, idempotency_key, code)
 
     def _tell_refusal(self, method: MethodDescriptor, token: str, refused: Refused) -> None:
         """Of who has no token one refusal a minute is logged, and the others are counted."""
@@ -137,7 +137,7 @@ class Api:
         try:
             caller = self._authenticate(call)
             handler = self._handler(call.method)
-            check(call.request)
+            check_constraints(call.request)
             with self._store.transaction():
                 return self._once(call, caller, handler)
         except Refused as refused:
@@ -189,7 +189,7 @@ class Api:
             response = handler(call.request, caller)
             if isinstance(response, Operation):
                 self._store.note(key, IDEMPOTENCY, {"id": response.id, "request": fingerprint})
-                self._store.expire(key, now() + KEY_KEPT)
+                self._store.expire(key, now() + KEY_RETENTION)
             return response
         if known["request"] != fingerprint:
             raise Refused(Code.INVALID_ARGUMENT, "the idempotency key was used for another request")
@@ -209,11 +209,3 @@ def request_class(method: MethodDescriptor) -> type[Message]:
 def response_class(method: MethodDescriptor) -> type[Message]:
     """The class of a method's response."""
     return message_factory.GetMessageClass(method.output_type)
-
-
-def check(request: Message) -> None:
-    """Raises INVALID_ARGUMENT where a request breaks constraints, naming each field."""
-    broken = tuple(violations(request))
-    if broken:
-        text = "; ".join(f"{violation.field}: {violation.description}" for violation in broken)
-        raise Refused(Code.INVALID_ARGUMENT, f"Request validation error: {text}", broken)

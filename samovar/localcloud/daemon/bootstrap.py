@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from yandex.cloud.iam.v1.key_pb2 import Key
-from yandex.cloud.iam.v1.key_service_pb2 import CreateKeyRequest
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
 from samovar.core.files import write_private
 from samovar.localcloud.api.tokens import OPERATOR, OPERATOR_LIFETIME, Tokens
-from samovar.localcloud.iam.authorization import Access
-from samovar.localcloud.iam.rpc import KeyService
-from samovar.localcloud.resource_manager.rpc import ensure_folder
+from samovar.localcloud.iam.authorization import AccessBindings
+from samovar.localcloud.iam.model import Keys, ServiceAccounts
+from samovar.localcloud.resource_manager.model import ensure_folder
 from samovar.localcloud.resources.model import stamp
-from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store
 
 
@@ -30,18 +28,18 @@ class Operator:
     key_file: Path
 
 
-def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens, keys: KeyService) -> Operator:
+def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens) -> Operator:
     """Finds the operator's token and key, or makes them."""
     token_file, key_file = folder_of_secrets / "operator-token", folder_of_secrets / "operator-key.json"
     with store.transaction():
         folder = ensure_folder(store)
         account_id = _account_of(store, key_file)
         if not account_id:
-            key = _make_key(store, keys)
+            key = _make_key(store)
             account_id = key["service_account_id"]
             write_private(key_file, json.dumps(key, indent=2))
         _take_out_of_folders(store, account_id)
-        Access(store).grant(folder.id, "admin", account_id)
+        AccessBindings(store).grant(folder.id, "admin", account_id)
     if not token_file.exists() or tokens.subject(token_file.read_text()) != OPERATOR:
         write_private(token_file, tokens.issue(OPERATOR, OPERATOR_LIFETIME).text.encode())
     return Operator(folder, token_file.read_text(), key_file)
@@ -64,18 +62,18 @@ def _take_out_of_folders(store: Store, account_id: str) -> None:
     store.put(account)
 
 
-def _make_key(store: Store, keys: KeyService) -> dict[str, str]:
+def _make_key(store: Store) -> dict[str, str]:
     """Makes a key in the form of `yc iam key create`, which the clients read."""
-    account = ServiceAccount(id=new_id("service-account"), name=OPERATOR)
+    account = ServiceAccount(id=ServiceAccounts(store).new_id(), name=OPERATOR)
     account.status = ServiceAccount.ACTIVE
     stamp(account)
     store.put(account)
-    created = keys.make(CreateKeyRequest(service_account_id=account.id))
+    key, private_key = Keys(store).make(account.id)
     return {
-        "id": created.key.id,
+        "id": key.id,
         "service_account_id": account.id,
-        "created_at": created.key.created_at.ToJsonString(),
-        "key_algorithm": Key.Algorithm.Name(created.key.key_algorithm),
-        "public_key": created.key.public_key,
-        "private_key": created.private_key,
+        "created_at": key.created_at.ToJsonString(),
+        "key_algorithm": Key.Algorithm.Name(key.key_algorithm),
+        "public_key": key.public_key,
+        "private_key": private_key,
     }

@@ -21,7 +21,7 @@ import structlog
 from samovar.core.errors import ExitCode, SamovarError, WaitTimeout
 from samovar.core.locking import exclusive
 from samovar.core.program import command_line
-from samovar.localcloud.api.admin import hand_routes
+from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_connections import GrpcConnections
 from samovar.localcloud.api.grpc_server import serve_grpc
 from samovar.localcloud.api.pki import ensure_pki
@@ -122,7 +122,7 @@ class _Shutdown:
 async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: _Shutdown) -> AsyncIterator[Endpoint]:
     """Serves both ports for as long as the context lasts."""
     pki, number = ensure_pki(home.pki), cloud.host.number
-    operator = ensure_operator(home.pki, cloud.store, tokens, cloud.keys)
+    operator = ensure_operator(home.pki, cloud.store, tokens)
     endpoint = Endpoint(
         pid=os.getpid(),
         number=number,
@@ -141,11 +141,11 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
         endpoints = {"grpc": endpoint.grpc, "rest": endpoint.rest}
         return {"pid": endpoint.pid, "number": number, "endpoint": endpoints, **cloud.report()}
 
-    routes = [*Storage(home.uploads).routes(), *hand_routes(cloud, report, end.shut_down)]
+    routes = [*Storage(home.uploads).routes(), *admin_routes(cloud, report, end.shut_down)]
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
     rest = await make_rest_server(cloud.api, routes, pki)
     await rest.answer_at(listen(ports.rest))
-    cloud.inner_api.answer_by(await make_rest_server(cloud.api, (), pki))
+    cloud.internal_api.answer_by(await make_rest_server(cloud.api, (), pki))
     grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
     bounding = GrpcConnections((LOOPBACK, ports.grpc)).run(), take_over_stderr(home.log).keep_small()
     tasks = [asyncio.create_task(bound) for bound in bounding]
@@ -156,7 +156,7 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
             task.cancel()
         await grpc.stop(GRACE)
         await rest.close()
-        await cloud.inner_api.close()
+        await cloud.internal_api.close()
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ from typing import Any
 import structlog
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
-from samovar.localcloud.cloud import Host
 from samovar.localcloud.disks.builder import HostDiskBuilder
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.numbers import Claim, claimed
+from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.machines.driver import NspawnDriver
 from samovar.localcloud.network.fabric import KernelFabric
 from samovar.localcloud.simulated.host import NUMBER, NoClaim, simulated_host

@@ -1,6 +1,6 @@
-"""Answers with the API's REST form inside every network: what machines that have a way out ask for tokens and secrets.
+"""Serves the API's REST form inside every network: machines that have a way out ask it for tokens and secrets.
 
-Only the API: image storage and the local hand are the operator's, and any machine's token would open them.
+It serves the API alone: image storage and the admin API are the operator's, and any machine's token would open them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.network.names import API, API_PORT
-from samovar.localcloud.vpc.networks.controller import Networks
+from samovar.localcloud.vpc.networks.controller import NetworkController
 
 
 class Site(Protocol):
@@ -20,30 +20,30 @@ class Site(Protocol):
 
 
 class Server(Protocol):
-    """What answers, at as many sockets as it is given."""
+    """A server that answers at as many sockets as it is given."""
 
     async def answer_at(self, sock: socket.socket, network: str) -> Site: ...
 
     async def close(self) -> None: ...
 
 
-class InnerApi:
-    """One socket a network, in that network's own namespace."""
+class InternalApi:
+    """The internal API has one socket a network, in that network's own namespace."""
 
-    def __init__(self, fabric: Fabric, networks: Networks) -> None:
+    def __init__(self, fabric: Fabric, networks: NetworkController) -> None:
         self._fabric = fabric
         self._networks = networks
         self._server: Server | None = None
         self._sites: dict[str, Site] = {}
 
     def answer_by(self, server: Server) -> None:
-        """From now on `server` answers in every network."""
+        """Makes `server` answer in every network from now on."""
         self._server = server
 
-    async def step(self) -> None:
+    async def reconcile(self) -> None:
         up = {network.id for network in self._networks.up()}
-        for gone in self._sites.keys() - up:
-            await self._sites.pop(gone).stop()
+        for network_id in self._sites.keys() - up:
+            await self._sites.pop(network_id).stop()
         if self._server:
             for network_id in up - self._sites.keys():
                 self._sites[network_id] = await self._server.answer_at(self._socket_in(network_id), network_id)

@@ -1,13 +1,13 @@
-"""Who may do what: bindings of roles to subjects, on a resource, its folder or its cloud.
+"""Roles are bound to subjects on a resource, its folder or its cloud; from them follows who may call which method.
 
 Yandex Cloud has hundreds of roles; here a call needs the primitive role or the service's own role of the same name
 (`editor`, or `compute.editor`) on a folder or the cloud, and the operator needs none. A role on one folder counts in
-all of them. What takes more than that to judge, as who may read a secret, is judged by its service.
+all of them. A service that needs more than that to decide, as who may read a secret, decides itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from google.protobuf.descriptor import MethodDescriptor
 from yandex.cloud.access.access_pb2 import AccessBinding, AccessBindingAction, AccessBindingDelta, Subject
@@ -22,14 +22,12 @@ from samovar.localcloud.store.store import Store
 
 BINDINGS = "access.bindings"
 EVERYONE = frozenset({"allAuthenticatedUsers", "allUsers"})
-SERVICES = {"quotamanager": "quota-manager", "loadbalancer": "load-balancer", "resourcemanager": "resource-manager"}
-JUDGE_THEMSELVES = frozenset({"yandex.cloud.lockbox.v1.PayloadService"})
 OPERATION_SERVICE = "yandex.cloud.operation.OperationService"
-READS, WRITES, RULES = ("viewer", "editor", "admin"), ("editor", "admin"), ("admin",)
+READ_ROLES, WRITE_ROLES, ADMIN_ROLES = ("viewer", "editor", "admin"), ("editor", "admin"), ("admin",)
 
 
-class Access:
-    """The bindings of all resources. Those of a resource go with it."""
+class AccessBindings:
+    """The bindings of all resources. Those of a resource are deleted with it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -37,12 +35,12 @@ class Access:
     def bindings(self, resource_id: str) -> list[AccessBinding]:
         return [_binding(*plain) for plain in self._store.noted(resource_id, BINDINGS, [])]
 
-    def replace(self, resource_id: str, wanted: Iterable[AccessBinding]) -> list[AccessBindingDelta]:
-        """Makes these the bindings of a resource; returns what changed."""
-        before, after = self.bindings(resource_id), list(wanted)
+    def replace(self, resource_id: str, bindings: Iterable[AccessBinding]) -> list[AccessBindingDelta]:
+        """Makes these the bindings of a resource; returns the changes."""
+        before, after = self.bindings(resource_id), list(bindings)
         self._store.note(resource_id, BINDINGS, [_plain(binding) for binding in after])
-        gone = [_delta(AccessBindingAction.REMOVE, binding) for binding in before if binding not in after]
-        return gone + [_delta(AccessBindingAction.ADD, binding) for binding in after if binding not in before]
+        removed = [_delta(AccessBindingAction.REMOVE, binding) for binding in before if binding not in after]
+        return removed + [_delta(AccessBindingAction.ADD, binding) for binding in after if binding not in before]
 
     def grant(self, resource_id: str, role: str, account_id: str) -> None:
         """Binds a role to a service account, unless it is bound already."""
@@ -51,10 +49,28 @@ class Access:
             self.replace(resource_id, [*bound, binding])
 
     def roles(self, caller: Caller, resource_ids: Iterable[str]) -> frozenset[str]:
-        """The roles that a caller has on any of these resources."""
+        """Returns the roles that a caller has on any of these resources."""
         subjects = EVERYONE | {caller.subject}
         bound = (binding for resource_id in resource_ids for binding in self.bindings(resource_id))
         return frozenset(binding.role_id for binding in bound if binding.subject.id in subjects)
+
+    def held(self, caller: Caller) -> frozenset[str]:
+        """Returns all roles that a caller has on folders and on the cloud."""
+        places = [place.id for kind in (Folder, Cloud) for place in self._store.all(kind)]
+        return self.roles(caller, places)
+
+
+class Authorizer:
+    """The authorizer refuses whoever has no role that a method needs."""
+
+    def __init__(
+        self, store: Store, role_prefixes: Mapping[str, str] | None = None, exempt: Iterable[str] = ()
+    ) -> None:
+        """`role_prefixes` and `exempt` name services in full; exempt ones authorize a service account themselves."""
+        self._store = store
+        self._bindings = AccessBindings(store)
+        self._role_prefixes = role_prefixes or {}
+        self._exempt = frozenset(exempt)
 
     def check(self, caller: Caller, method: MethodDescriptor) -> None:
         """Raises PERMISSION_DENIED unless the caller may call the method on whatever it names."""
@@ -63,35 +79,32 @@ class Access:
             return
         if self._store.get(ServiceAccount, caller.subject) is None:
             raise denied(f"Permission denied: there is no service account {caller.subject}")
-        if service in JUDGE_THEMSELVES:
+        if service in self._exempt:
             return
-        held, wanted = self.held(caller), needed(method)
-        if not held & wanted and not (held and service == OPERATION_SERVICE):
-            names = ", ".join(sorted(wanted))
+        held, sufficient = self._bindings.held(caller), self._sufficient_roles(method)
+        if not held & sufficient and not (held and service == OPERATION_SERVICE):
+            names = ", ".join(sorted(sufficient))
             raise denied(f"Permission denied: {method.full_name} takes one of {names}; {caller.subject} has none")
 
     def check_operator(self, caller: Caller) -> None:
-        """Image storage and the local hand reach the host: no role leads there, but the operator's own account does."""
+        """Refuses everyone but the operator and the operator's own account.
+
+        Image storage and the admin API reach the host, and no role leads there.
+        """
         account = self._store.get(ServiceAccount, caller.subject)
         if caller.subject != OPERATOR and (account is None or account.folder_id):
             raise denied(f"Permission denied: this is for the operator alone, and not for {caller.subject}")
 
-    def held(self, caller: Caller) -> frozenset[str]:
-        """All that a caller has on folders and on the cloud."""
-        places = [place.id for kind in (Folder, Cloud) for place in self._store.all(kind)]
-        return self.roles(caller, places)
-
-
-def needed(method: MethodDescriptor) -> frozenset[str]:
-    """The roles of which one is enough."""
-    package = method.containing_service.full_name.split(".")[2]
-    service = SERVICES.get(package, package)
-    levels: tuple[str, ...] = WRITES
-    if method.name.startswith(("Get", "List")):
-        levels = READS
-    elif method.name.endswith("AccessBindings"):
-        levels = RULES
-    return frozenset(levels) | {f"{service}.{level}" for level in levels}
+    def _sufficient_roles(self, method: MethodDescriptor) -> frozenset[str]:
+        """Returns the roles of which one is enough."""
+        service = method.containing_service.full_name
+        prefix = self._role_prefixes.get(service, service.split(".")[2])
+        levels: tuple[str, ...] = WRITE_ROLES
+        if method.name.startswith(("Get", "List")):
+            levels = READ_ROLES
+        elif method.name.endswith("AccessBindings"):
+            levels = ADMIN_ROLES
+        return frozenset(levels) | {f"{prefix}.{level}" for level in levels}
 
 
 def _binding(role: str, subject: str, kind: str) -> AccessBinding:

@@ -1,57 +1,104 @@
-"""Who may act as a service account: have a machine or a group work as it, or get a key of it.
+"""Service accounts, their keys, and who may act as an account: have a machine or a group work as it, or get its key.
 
 As in Yandex Cloud that takes `iam.serviceAccounts.user` or a role that includes it, on the account, its folder or its
-cloud. Beyond that nobody gets at an account that may do more in folders and clouds than he may himself. The operator's
-own account lies in no folder: the API does not know it.
+cloud. Beyond that no caller gets at an account that may do more in folders and clouds than the caller may. The
+operator's own account lies in no folder: the API does not show it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
 from samovar.localcloud.api.errors import denied, not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR
-from samovar.localcloud.iam.authorization import Access
+from samovar.localcloud.iam.authorization import AccessBindings
+from samovar.localcloud.resources.model import Repository, stamp
 from samovar.localcloud.store.store import Store
 
+KEY_BITS = 2048
 USE = frozenset({"iam.serviceAccounts.user", "iam.serviceAccounts.admin", "iam.editor", "iam.admin", "editor", "admin"})
-"""Each of them lets its holder attach an account."""
+"""Each of these roles lets its holder attach an account."""
 
 
-def account_in_folder(store: Store, account_id: str) -> ServiceAccount:
-    """The account, or NOT_FOUND: also for the operator's own."""
-    account = store.get(ServiceAccount, account_id)
-    if account is None or not account.folder_id:
-        raise not_found("ServiceAccount", account_id)
-    return account
+class ServiceAccounts(Repository[ServiceAccount]):
+    """The accounts of machines and of groups, and the operator's, which is in no folder."""
+
+    kind, id_prefix = ServiceAccount, "aje"
+
+    def by_id(self, resource_id: str) -> ServiceAccount:
+        """Returns an account. Raises Refused with NOT_FOUND, also for the operator's own."""
+        account = super().by_id(resource_id)
+        if not account.folder_id:
+            raise not_found(self.noun, resource_id)
+        return account
+
+    def delete(self, resource_id: str) -> None:
+        """Deletes an account with its keys."""
+        for key in self.store.all(Key, scope=resource_id):
+            self.store.delete(Key, key.id)
+        super().delete(resource_id)
+
+
+class Keys(Repository[Key]):
+    """Authorized keys; the private half is given out once and not kept."""
+
+    kind, id_prefix = Key, "aje"
+
+    def by_id(self, resource_id: str) -> Key:
+        key = super().by_id(resource_id)
+        ServiceAccounts(self.store).by_id(key.service_account_id)
+        return key
+
+    def make(self, account_id: str, description: str = "") -> tuple[Key, str]:
+        """Returns a new key and its private half as PEM, whether or not the API shows the account."""
+        private = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+        public = private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        key = Key(
+            id=self.new_id(),
+            service_account_id=account_id,
+            description=description,
+            key_algorithm=Key.RSA_2048,
+            public_key=public.decode(),
+        )
+        stamp(key)
+        self.store.put(key, scope=account_id)
+        pem = private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return key, pem.decode()
 
 
 def check_use(store: Store, caller: Caller, account_ids: Iterable[str]) -> None:
-    """NOT_FOUND or PERMISSION_DENIED unless the caller may let something work as each of these accounts."""
+    """Raises NOT_FOUND or PERMISSION_DENIED unless the caller may let something work as each of these accounts."""
     for account_id in filter(None, account_ids):
-        account = account_in_folder(store, account_id)
+        account = ServiceAccounts(store).by_id(account_id)
         if caller.subject != OPERATOR and not USE & _roles_over(store, caller, account):
             raise denied(f"Permission denied: {caller.subject} lacks iam.serviceAccounts.user on {account_id}")
         check_no_more(store, caller, account_id)
 
 
 def check_no_more(store: Store, caller: Caller, account_id: str) -> None:
-    """PERMISSION_DENIED where the account has a role in a folder or a cloud that the caller has not."""
-    access = Access(store)
+    """Raises PERMISSION_DENIED where the account has a role in a folder or a cloud that the caller lacks."""
+    bindings = AccessBindings(store)
     if caller.subject == OPERATOR:
         return
-    held = access.held(caller)
-    more = sorted(role for role in access.held(Caller(account_id)) if not covers(held, role))
+    held = bindings.held(caller)
+    more = sorted(role for role in bindings.held(Caller(account_id)) if not covers(held, role))
     if more:
         raise denied(f"Permission denied: {account_id} may do more than {caller.subject}: {', '.join(more)}")
 
 
 def covers(held: frozenset[str], role: str) -> bool:
-    """Whether roles include another: itself, its service's administrator, or a primitive role that is as wide."""
+    """Returns whether roles include another: itself, its service's administrator, or a primitive role as wide."""
     parent, _, level = role.rpartition(".")
     if held & {"admin", role, f"{parent}.admin", f"{role.partition('.')[0]}.admin"}:
         return True
@@ -61,4 +108,4 @@ def covers(held: frozenset[str], role: str) -> bool:
 def _roles_over(store: Store, caller: Caller, account: ServiceAccount) -> frozenset[str]:
     folder = store.get(Folder, account.folder_id)
     places = [account.id, account.folder_id, *([folder.cloud_id] if folder else [])]
-    return Access(store).roles(caller, places)
+    return AccessBindings(store).roles(caller, places)

@@ -1,4 +1,4 @@
-"""Operations: what a mutating call answers with, done at once or waiting for a resource to reach a goal.
+"""Operations are the answers to mutating calls: done at once, or waiting for a resource to reach a goal.
 
 An operation that is not done names in a note the resource and the goal that it waits for, so that it is followed
 again after the daemon was killed. `operations.controller` follows it.
@@ -20,49 +20,52 @@ from samovar.localcloud.clock import now
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store, Stored, kind_of
 
+ID_PREFIX = "fhm"
 WAITS_FOR = "operation.waits_for"
 RESOURCE = "operation.resource"
-KEPT = 7 * 86400.0
+FAILURE_REASON = "failure.reason"
+"""A note on a resource: why the last work on it failed. The error of an operation that waits for it repeats it."""
+RETENTION = 7 * 86400.0
 """Seconds for which an operation that is done can be asked for."""
 
 
 class Goal(StrEnum):
-    """What an operation may wait for a resource to be."""
+    """The states of a resource that an operation may wait for; the values stand in the store."""
 
     READY = "ready"
     RUNNING = "running"
     RESTARTED = "restarted"
     STOPPED = "stopped"
     SETTLED = "settled"
-    GONE = "gone"
+    DELETED = "gone"
 
 
 class Operations:
-    """Makes operations and brings them to their end."""
+    """The operations of all services: they are made here and brought to their end."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def done(self, caller: Caller, description: str, metadata: Message, response: Message) -> Operation:
-        """An operation that is done in its first answer."""
+        """Returns an operation that is done in its first answer."""
         operation = self._new(caller, description, metadata)
         operation.done = True
         operation.response.Pack(response)
-        return self._keep(operation, response)
+        return self._put(operation, response)
 
-    def gone(self, caller: Caller, description: str, metadata: Message) -> Operation:
-        """The same for a deletion, which answers with nothing."""
+    def deleted(self, caller: Caller, description: str, metadata: Message) -> Operation:
+        """Returns the same for a deletion, which answers with nothing."""
         return self.done(caller, description, metadata, Empty())
 
     def waiting(self, caller: Caller, description: str, metadata: Message, resource: Stored, goal: Goal) -> Operation:
-        """An operation that ends when `resource` reaches `goal`, or fails with it."""
-        operation = self._keep(self._new(caller, description, metadata), resource)
+        """Returns an operation that ends when `resource` reaches `goal`, or fails with it."""
+        operation = self._put(self._new(caller, description, metadata), resource)
         waits_for = {"kind": kind_of(type(resource)), "id": resource.id, "goal": goal.value}
         self._store.note(operation.id, WAITS_FOR, waits_for)
         return operation
 
     def pending(self) -> dict[str, dict[str, str]]:
-        """What each operation that is not done waits for, by operation id: `kind`, `id`, `goal`."""
+        """Returns what each operation that is not done waits for, by operation id: `kind`, `id`, `goal`."""
         return self._store.all_noted(WAITS_FOR)
 
     def finish(self, operation_id: str, outcome: Message) -> None:
@@ -75,11 +78,11 @@ class Operations:
         else:
             operation.response.Pack(outcome)
         self._store.put(operation)
-        self._store.expire(operation_id, now() + KEPT)
+        self._store.expire(operation_id, now() + RETENTION)
         self._store.forget(operation_id, WAITS_FOR)
 
     def describe(self, resource_id: str, description: str) -> None:
-        """Says more of what is under way with a resource."""
+        """Replaces the description of what is under way with a resource."""
         for operation_id, waits_for in self.pending().items():
             if waits_for["id"] == resource_id:
                 operation = self._store.must(Operation, operation_id)
@@ -87,22 +90,22 @@ class Operations:
                 self._store.put(operation)
 
     def of_resource(self, resource_id: str) -> list[Operation]:
-        """The operations on one resource, the newest first."""
+        """Returns the operations on one resource, the newest first."""
         ids = self._store.ids_noted(RESOURCE, resource_id)
-        found = [self._store.must(Operation, operation_id) for operation_id in ids]
-        return sorted(found, key=lambda operation: operation.created_at.ToNanoseconds(), reverse=True)
+        operations = [self._store.must(Operation, operation_id) for operation_id in ids]
+        return sorted(operations, key=lambda operation: operation.created_at.ToNanoseconds(), reverse=True)
 
     def _new(self, caller: Caller, description: str, metadata: Message) -> Operation:
-        operation = Operation(id=new_id("operation"), description=description, created_by=caller.subject)
+        operation = Operation(id=new_id(ID_PREFIX), description=description, created_by=caller.subject)
         clock.set_now(operation.created_at)
         operation.modified_at.CopyFrom(operation.created_at)
         operation.metadata.Pack(metadata)
         return operation
 
-    def _keep(self, operation: Operation, resource: Any) -> Operation:
+    def _put(self, operation: Operation, resource: Any) -> Operation:
         self._store.put(operation)
         if operation.done:
-            self._store.expire(operation.id, now() + KEPT)
+            self._store.expire(operation.id, now() + RETENTION)
         if resource_id := getattr(resource, "id", ""):
             self._store.note(operation.id, RESOURCE, resource_id)
         return operation

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from yandex.cloud.operation import operation_service_pb2 as rpc
 from yandex.cloud.operation.operation_pb2 import Operation
-from yandex.cloud.operation.operation_service_pb2 import CancelOperationRequest, GetOperationRequest
 
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.resources.rpc import Service
 from samovar.localcloud.store.store import Store
 
 
 class OperationService:
-    """yandex.cloud.operation.OperationService."""
+    """Operations of all services; none of them can be cancelled."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def Get(self, request: GetOperationRequest, _: Caller) -> Operation:
-        found = self._store.get(Operation, request.operation_id)
-        if found is None:
-            raise not_found("Operation", request.operation_id)
-        return found
+    def Get(self, request: rpc.GetOperationRequest, _: Caller) -> Operation:
+        return self._by_id(request.operation_id)
 
-    def Cancel(self, request: CancelOperationRequest, caller: Caller) -> Operation:
-        operation = self.Get(GetOperationRequest(operation_id=request.operation_id), caller)
+    def Cancel(self, request: rpc.CancelOperationRequest, _: Caller) -> Operation:
+        operation = self._by_id(request.operation_id)
         if operation.done:
             return operation
         raise precondition(f"Operation {operation.id} cannot be cancelled: {operation.description}")
+
+    def _by_id(self, operation_id: str) -> Operation:
+        operation = self._store.get(Operation, operation_id)
+        if operation is None:
+            raise not_found("Operation", operation_id)
+        return operation
+
+
+SERVICE = Service(rpc, "operation", lambda context: OperationService(context.store))

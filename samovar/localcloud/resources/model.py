@@ -1,10 +1,8 @@
-"""What all services share: look a resource up, list with pages and filters, apply an update mask, keep names unique."""
+"""The base of every model: resources of one kind in the store, and the copying of fields between messages."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -12,87 +10,76 @@ from google.protobuf.message import Message
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import already_exists, invalid, not_found
-from samovar.localcloud.api.pipeline import Caller
-from samovar.localcloud.operations.model import Operations
-from samovar.localcloud.quota_manager.model import check_quota
+from samovar.localcloud.quota_manager.model import Quota, check_quota
+from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store, Stored
 
 R = TypeVar("R", bound=Stored)
-M = TypeVar("M", bound=Message)
-
-DEFAULT_PAGE = 100
-FILTER = re.compile(r"""\s*(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)')\s*""")
 
 
-class ResourceService(Generic[R]):
-    """The base of a service of one kind of resource. Get, List and ListOperations read their shapes off the request."""
+class Repository(Generic[R]):
+    """A repository holds the resources of one kind.
+
+    `id_prefix` is what their ids begin with. `count_quota` bounds how many there are, each of `size_quotas` how large
+    they are together.
+    """
 
     kind: type[R]
-    noun: str
-    id_field: str
+    id_prefix: ClassVar[str]
+    count_quota: ClassVar[Quota | None] = None
+    size_quotas: ClassVar[tuple[Quota, ...]] = ()
 
-    def __init__(self, store: Store, operations: Operations) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.operations = operations
 
-    def find(self, request: Any) -> R:
-        """The resource that the request names, or NOT_FOUND."""
-        return self.by_id(getattr(request, self.id_field))
+    @property
+    def noun(self) -> str:
+        """The kind as errors name it."""
+        return self.kind.__name__
+
+    def new_id(self) -> str:
+        return new_id(self.id_prefix)
 
     def by_id(self, resource_id: str) -> R:
-        found = self.store.get(self.kind, resource_id)
-        if found is None:
+        """Returns a resource. Raises Refused with NOT_FOUND."""
+        resource = self.store.get(self.kind, resource_id)
+        if resource is None:
             raise not_found(self.noun, resource_id)
-        return found
+        return resource
 
-    def Get(self, request: Any, _: Caller) -> R:
-        return self.find(request)
+    def in_folder(self, folder_id: str) -> list[R]:
+        return self.store.all(self.kind, scope=folder_id)
+
+    def put(self, resource: R) -> None:
+        self.store.put(resource)
+
+    def delete(self, resource_id: str) -> None:
+        self.store.delete(self.kind, resource_id)
 
     def admit(self, folder_id: str, name: str) -> None:
-        """There is room for a new resource, and its name is free."""
-        check_quota(self.store, self.kind)
+        """Refuses a new resource where the quota is used up, or where its name is taken."""
+        if self.count_quota:
+            check_quota(self.store, self.count_quota)
         self.claim_name(folder_id, name)
 
     def claim_name(self, folder_id: str, name: str, own_id: str = "") -> None:
-        """A name is unique in its folder; no name is always free."""
+        """Refuses a name that another resource of the folder has; an empty name is always free."""
         taken = self.store.all(self.kind, scope=folder_id, name=name) if name else []
         if any(other.id != own_id for other in taken):
             raise already_exists(self.noun, name)
 
-
-def page(request: Any, response: M, field: str, items: Iterable[Any]) -> M:
-    """Fills `field` of a list response with the page that the request asks for; a page token is an offset."""
-    chosen = filtered(items, getattr(request, "filter", ""))
-    size = request.page_size or DEFAULT_PAGE
-    if request.page_token and not request.page_token.isdecimal():
-        raise invalid("page_token is not one of this list's", "page_token")
-    start = int(request.page_token or 0)
-    getattr(response, field).extend(chosen[start : start + size])
-    if start + size < len(chosen):
-        cast("Any", response).next_page_token = str(start + size)
-    return response
-
-
-def filtered(items: Iterable[Any], text: str) -> Sequence[Any]:
-    """`name="x"` alone is served, as the clients use it; another filter is refused and not ignored."""
-    if not text:
-        return list(items)
-    found = FILTER.fullmatch(text)
-    if not found:
-        raise invalid(f'filter {text!r} is not understood; it has the form name="..."', "filter")
-    field, value = found[1], found[2] if found[2] is not None else found[3]
-    chosen = list(items)
-    if any(field not in item.DESCRIPTOR.fields_by_name for item in chosen):
-        raise invalid(f"filter names no field: {field}", "filter")
-    return [item for item in chosen if str(getattr(item, field)) == value]
+    def check_sizes(self, resource: R) -> None:
+        """Refuses a resource, not stored yet, that is larger than its quotas have room for."""
+        for quota in self.size_quotas:
+            check_quota(self.store, quota, quota.amount(resource))
 
 
 def masked_paths(request: Message, mask: FieldMask, id_field: str) -> frozenset[str]:
-    """The top fields that an update is about: those of the mask, or without a mask all that the request has."""
-    known = {field.name for field in request.DESCRIPTOR.fields} - {id_field, "update_mask"}
+    """Returns the top fields that an update is about: those of its mask, or all of the request without a mask."""
+    updatable = {field.name for field in request.DESCRIPTOR.fields} - {id_field, "update_mask"}
     if not mask.paths:
-        return frozenset(known)
-    unknown = [path for path in mask.paths if path.split(".")[0] not in known]
+        return frozenset(updatable)
+    unknown = [path for path in mask.paths if path.split(".")[0] not in updatable]
     if unknown:
         raise invalid(f"update_mask names no field of the request: {', '.join(unknown)}", "update_mask")
     return frozenset(path.split(".")[0] for path in mask.paths)

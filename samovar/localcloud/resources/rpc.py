@@ -1,50 +1,175 @@
-"""The three RPCs that every service has whose resources bear access bindings."""
+"""The base of every service: Get, List with pages and filters, and the RPCs of operations and access bindings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
 
+from google.protobuf import message_factory
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from yandex.cloud.access import access_pb2 as rpc
+from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer, TargetState
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target
 from yandex.cloud.operation.operation_pb2 import Operation
 
+from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.api.pipeline import Caller
-from samovar.localcloud.iam.authorization import Access
-from samovar.localcloud.resources.model import ResourceService, page
-from samovar.localcloud.store.store import Stored
+from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.endpoint.model import Endpoints
+from samovar.localcloud.home.home import Home
+from samovar.localcloud.iam.authorization import AccessBindings
+from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.quota_manager.model import Quota
+from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.store.store import Store, Stored
 
 R = TypeVar("R", bound=Stored)
 
+DEFAULT_PAGE = 100
+FILTER = re.compile(r"""\s*(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)')\s*""")
 
-class BoundService(ResourceService[R]):
-    """`answers_with_deltas` is False where the protos declare an empty response."""
+
+@dataclass(frozen=True)
+class Context:
+    """The context holds what a service may be made from.
+
+    `read_console` returns what a machine wrote on its serial console. `fetch` brings an image's file from a uri, and
+    returns False where there is none. `target_status` is what a balancer's probes show of a target.
+    """
+
+    store: Store
+    operations: Operations
+    home: Home
+    tokens: Tokens
+    number: int
+    endpoints: Endpoints
+    quotas: tuple[Quota, ...]
+    read_console: Callable[[str], bytes]
+    fetch: Callable[[str, Path], bool]
+    target_status: Callable[[NetworkLoadBalancer, Target], TargetState.Status.ValueType]
+
+
+@dataclass(frozen=True)
+class Service:
+    """The record of a service: all that the rest of the cloud has to know of it.
+
+    `module` is the generated module that describes its RPCs. `endpoint` is its id in the list of API endpoints. A call
+    takes a role such as `editor` or `<role_prefix>.editor`; without a prefix the endpoint's id is it. A service that
+    `authorizes_itself` decides for each resource who may call.
+    """
+
+    module: ModuleType
+    endpoint: str
+    make: Callable[[Context], object]
+    resources: type[Repository[Any]] | None = None
+    role_prefix: str = ""
+    authorizes_itself: bool = False
+
+    @property
+    def descriptor(self) -> ServiceDescriptor:
+        (descriptor,) = self.module.DESCRIPTOR.services_by_name.values()
+        assert isinstance(descriptor, ServiceDescriptor)  # noqa: S101 - shows the type checker what it is
+        return descriptor
+
+
+class ResourceService(Generic[R]):
+    """The RPCs of all services that have resources. They read their shapes off the request."""
+
+    def __init__(self, resources: Repository[R], operations: Operations) -> None:
+        self.resources = resources
+        self.store = resources.store
+        self.operations = operations
+        self.id_field = re.sub(r"(?<!^)(?=[A-Z])", "_", resources.noun).lower() + "_id"
+
+    def find(self, request: object) -> R:
+        """Returns the resource that the request names. Raises Refused with NOT_FOUND."""
+        return self.resources.by_id(getattr(request, self.id_field))
+
+    def Get(self, request: Any, _: Caller) -> R:
+        return self.find(request)
+
+    def List(self, request: Any, _: Caller) -> Message:
+        return page(request, self.resources.in_folder(request.folder_id))
+
+
+class WithOperations(ResourceService[R]):
+    """The RPC of services that list what was done with a resource."""
+
+    def ListOperations(self, request: Any, _: Caller) -> Message:
+        return page(request, self.operations.of_resource(self.find(request).id))
+
+
+class WithAccessBindings(ResourceService[R]):
+    """The RPCs of services whose resources bear access bindings.
+
+    `answers_with_deltas` is False where the protos declare an empty response.
+    """
 
     answers_with_deltas = True
 
-    def ListAccessBindings(self, request: rpc.ListAccessBindingsRequest, _: Caller) -> rpc.ListAccessBindingsResponse:
-        found = Access(self.store).bindings(self.by_id(request.resource_id).id)
-        return page(request, rpc.ListAccessBindingsResponse(), "access_bindings", found)
+    def ListAccessBindings(self, request: rpc.ListAccessBindingsRequest, _: Caller) -> Message:
+        return page(request, AccessBindings(self.store).bindings(self.resources.by_id(request.resource_id).id))
 
     def SetAccessBindings(self, request: rpc.SetAccessBindingsRequest, caller: Caller) -> Operation:
-        resource_id = self.by_id(request.resource_id).id
-        changed = Access(self.store).replace(resource_id, request.access_bindings)
+        resource_id = self.resources.by_id(request.resource_id).id
+        deltas = AccessBindings(self.store).replace(resource_id, request.access_bindings)
         metadata = rpc.SetAccessBindingsMetadata(resource_id=resource_id)
-        return self.operations.done(caller, "Set access bindings", metadata, self._answer(changed))
+        return self.operations.done(caller, "Set access bindings", metadata, self._answer(deltas))
 
     def UpdateAccessBindings(self, request: rpc.UpdateAccessBindingsRequest, caller: Caller) -> Operation:
-        """What is there already is not added again, what is not there not removed."""
-        resource_id = self.by_id(request.resource_id).id
-        access = Access(self.store)
+        """Adds no binding that is there already, and removes none that is not there."""
+        resource_id = self.resources.by_id(request.resource_id).id
+        access = AccessBindings(self.store)
         bindings = access.bindings(resource_id)
         for delta in request.access_binding_deltas:
             adds = delta.action == rpc.AccessBindingAction.ADD
             if adds != (delta.access_binding in bindings):
                 (bindings.append if adds else bindings.remove)(delta.access_binding)
-        changed = access.replace(resource_id, bindings)
+        deltas = access.replace(resource_id, bindings)
         metadata = rpc.UpdateAccessBindingsMetadata(resource_id=resource_id)
-        return self.operations.done(caller, "Update access bindings", metadata, self._answer(changed))
+        return self.operations.done(caller, "Update access bindings", metadata, self._answer(deltas))
 
-    def _answer(self, changed: Iterable[rpc.AccessBindingDelta]) -> Message:
-        return rpc.AccessBindingsOperationResult(effective_deltas=changed) if self.answers_with_deltas else Empty()
+    def _answer(self, deltas: Iterable[rpc.AccessBindingDelta]) -> Message:
+        return rpc.AccessBindingsOperationResult(effective_deltas=deltas) if self.answers_with_deltas else Empty()
+
+
+def page(request: Any, items: Iterable[Any]) -> Message:
+    """Returns the response to a List request: the page of `items` that it asks for. A page token is an offset."""
+    chosen = filtered(items, getattr(request, "filter", ""))
+    size = request.page_size or DEFAULT_PAGE
+    if request.page_token and not request.page_token.isdecimal():
+        raise invalid("page_token is not one of this list's", "page_token")
+    start = int(request.page_token or 0)
+    response: Any = _response_class(request)()
+    (field,) = (field.name for field in response.DESCRIPTOR.fields if field.is_repeated)
+    getattr(response, field).extend(chosen[start : start + size])
+    if start + size < len(chosen):
+        response.next_page_token = str(start + size)
+    return response  # type: ignore[no-any-return]  # a Message, whose fields mypy does not know
+
+
+def _response_class(request: Message) -> type[Message]:
+    """Returns the class of the response to a List request; it stands beside the request."""
+    descriptor = request.DESCRIPTOR
+    name = descriptor.name.removesuffix("Request") + "Response"
+    return message_factory.GetMessageClass(descriptor.file.message_types_by_name[name])
+
+
+def filtered(items: Iterable[Any], text: str) -> Sequence[Any]:
+    """Returns the items that a filter chooses. `name="x"` alone is served, as the clients use it."""
+    if not text:
+        return list(items)
+    match = FILTER.fullmatch(text)
+    if not match:
+        raise invalid(f'filter {text!r} is not understood; it has the form name="..."', "filter")
+    field, value = match[1], match[2] if match[2] is not None else match[3]
+    chosen = list(items)
+    if any(field not in item.DESCRIPTOR.fields_by_name for item in chosen):
+        raise invalid(f"filter names no field: {field}", "filter")
+    return [item for item in chosen if str(getattr(item, field)) == value]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from samovar.localcloud.cloud import Host
 from samovar.localcloud.home.home import Home
+from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
 from samovar.localcloud.simulated.fabric import SimulatedFabric
 from samovar.localcloud.simulated.machines import Pace, SimulatedDriver

@@ -1,4 +1,4 @@
-"""Brings images and disks that are CREATING to READY, and has a machine's files there before it starts."""
+"""Makes the files of images and disks that are CREATING, and those of a machine before it starts."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 
 from samovar.core.errors import HostError
 from samovar.core.program import command_line
-from samovar.localcloud.compute.disks.rpc import SOURCE_DISK, has_base, is_layered
+from samovar.localcloud.compute.disks.model import SOURCE_DISK, has_base, is_layered
 from samovar.localcloud.compute.images.standard_images import FAMILIES
 from samovar.localcloud.disks.model import DiskBuilder
-from samovar.localcloud.failures import Repeats, reason_of
 from samovar.localcloud.home.home import Home
-from samovar.localcloud.operations.controller import REASON
-from samovar.localcloud.reconcile import Workers
+from samovar.localcloud.operations.model import FAILURE_REASON
+from samovar.localcloud.reconcile import Repeats, Workers, reason_of
 from samovar.localcloud.store.store import Store
 
 log = structlog.get_logger(__name__)
 
 
-class Files:
-    """A file is made once, whoever asks for it first; one that could not be made is tried again on the next need."""
+class DiskController:
+    """The controller makes each file once, and tries again on the next need where that failed."""
 
     def __init__(self, store: Store, home: Home, builder: DiskBuilder, workers: Workers) -> None:
         self._store = store
@@ -39,7 +38,7 @@ class Files:
         """The store's revision at which nothing was left to be made."""
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def step(self) -> None:
+    async def reconcile(self) -> None:
         if self._at_rest == self._store.revision:
             return
         images, disks = self._store.all(Image), self._store.all(Disk)
@@ -56,16 +55,16 @@ class Files:
         """Raises SamovarError where one of the instance's disks cannot be had."""
         await self.base(self._store.must(Disk, instance.boot_disk.disk_id))
         for attached in instance.secondary_disks:
-            await self.whole(self._store.must(Disk, attached.disk_id))
+            await self.full_copy(self._store.must(Disk, attached.disk_id))
 
     def base_of(self, disk: Disk) -> Path:
-        """Where the file of the image, or of the snapshot, is that a disk was made from."""
+        """Returns the file of the image, or of the snapshot, that a disk was made from."""
         if disk.source_image_id:
             return self._home.image(disk.source_image_id)
         return self._home.snapshot(disk.source_snapshot_id)
 
     async def base(self, disk: Disk) -> Path:
-        """The same once it is there; the file of a public image is made when it is first needed."""
+        """Returns the same once it is there; the file of a public image is made when it is first needed."""
         file = self.base_of(disk)
         async with self._locks[file]:
             if not file.exists():
@@ -73,7 +72,7 @@ class Files:
         return file
 
     def _suite(self, image_id: str, file: Path) -> str:
-        """What a public image is made from; of all else nothing is known but the file that it had."""
+        """Returns the release that a public image is made from. Raises HostError where another file is gone."""
         if not image_id:
             raise HostError(f"the file that a disk was made from is gone: {file}", remedy="put it back")
         if image_id not in FAMILIES:
@@ -85,8 +84,8 @@ class Files:
             )
         return FAMILIES[image_id].suite
 
-    async def whole(self, disk: Disk) -> Path:
-        """The file of a disk that holds all of the image, or of the snapshot, that it was made from."""
+    async def full_copy(self, disk: Disk) -> Path:
+        """Returns the file of a disk that holds all of the image, or of the snapshot, that it was made from."""
         file = self._home.disk(disk.id)
         async with self._locks[file]:
             if file.exists():
@@ -103,20 +102,20 @@ class Files:
         disk = self._store.must(Disk, disk_id)
         status: Disk.Status.ValueType = Disk.READY
         try:
-            await (self.base(disk) if is_layered(self._store, disk) else self.whole(disk))
-        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked for the file is told
+            await (self.base(disk) if is_layered(self._store, disk) else self.full_copy(disk))
+        except Exception as error:  # noqa: BLE001 - the operation that waits for the file ends with it
             self._failed(disk_id, error)
             status = Disk.ERROR
-        if (found := self._store.get(Disk, disk_id)) is not None:
-            found.status = status
-            self._store.put(found)
+        if (disk_now := self._store.get(Disk, disk_id)) is not None:
+            disk_now.status = status
+            self._store.put(disk_now)
 
     async def _create_image(self, image_id: str) -> None:
         file, status = self._home.image(image_id), Image.READY
         try:
             if not file.exists():
                 await self._make_image(self._store.must(Disk, self._store.noted(image_id, SOURCE_DISK)), file)
-        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked for the file is told
+        except Exception as error:  # noqa: BLE001 - the operation that waits for the file ends with it
             self._failed(image_id, error)
             status = Image.ERROR
         image = self._store.must(Image, image_id)
@@ -135,4 +134,4 @@ class Files:
     def _failed(self, resource_id: str, error: Exception) -> None:
         if self._repeats.is_new(error):
             log.error("a file could not be made", resource=resource_id, exc_info=error)
-        self._store.note(resource_id, REASON, reason_of(error))
+        self._store.note(resource_id, FAILURE_REASON, reason_of(error))

@@ -1,7 +1,7 @@
 """The public images, in the folder `standard-images` under the names that Yandex Cloud publishes.
 
-What they are made of is made on first need. There is Debian alone here, from the host's mirrors: under the name of
-another system stands the newest Debian, and the image's description says so.
+Their files are made on first need. All of them are Debian, from the host's mirrors: under the name of another system
+stands the newest Debian, and the image's description says so.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from yandex.cloud.compute.v1.image_pb2 import Image, Os
 
 from samovar.core.units import GIB
 from samovar.localcloud import clock
-from samovar.localcloud.store.ids import ALPHABET, LENGTH, PREFIXES
+from samovar.localcloud.store.ids import ALPHABET, LENGTH
 from samovar.localcloud.store.store import Store
 
 FOLDER = "standard-images"
+ID_PREFIX = "fd8"
 NEWEST = "trixie"
 MIN_DISK_SIZE = 3 * GIB
 
@@ -33,9 +34,9 @@ class Family:
 
     @property
     def image_id(self) -> str:
-        """The same in every cloud: a template may name it."""
+        """The id is the same in every cloud: a template may name it."""
         digest = blake2s(self.name.encode(), digest_size=LENGTH).digest()
-        return PREFIXES["image"] + "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest)
+        return ID_PREFIX + "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest)
 
     @property
     def description(self) -> str:
@@ -59,7 +60,7 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def publish_standard_images(store: Store) -> None:
-    """Lists what is not listed yet."""
+    """Stores the images that are not stored yet."""
     with store.transaction():
         for image_id, family in FAMILIES.items():
             if store.get(Image, image_id) is None:

@@ -1,6 +1,6 @@
-"""The instance-group controller's decision. Level-triggered: called again and again, and whole after any lost action.
+"""Decides what an instance group does next. It is level-triggered: called again and again, it recovers any lost action.
 
-Whatever it has to remember stands in the values it is given; whatever it decides, it decides from what is seen now.
+All that it has to remember stands in the values that it is given, and it decides from what is observed now.
 An action that has an effect stands before the record that takes the effect for done, so any prefix may be carried out.
 """
 
@@ -9,45 +9,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from samovar.localcloud.compute.instance_groups.heal import heal
-from samovar.localcloud.compute.instance_groups.lifecycle import advance, turn
+from samovar.localcloud.compute.instance_groups.actions import Action, DeleteGroup, SetGroupState
+from samovar.localcloud.compute.instance_groups.healing import heal
 from samovar.localcloud.compute.instance_groups.plan import Plan
-from samovar.localcloud.compute.instance_groups.rolling_update import renew
-from samovar.localcloud.compute.instance_groups.scale import grow, shrink
-from samovar.localcloud.compute.instance_groups.state import (
-    Action,
-    DeleteGroup,
-    Goal,
-    Group,
-    GroupState,
-    Member,
-    SetGroupState,
-)
-from samovar.localcloud.compute.instance_groups.statuses import Status
+from samovar.localcloud.compute.instance_groups.rolling_update import grow, renew, shrink
+from samovar.localcloud.compute.instance_groups.state import Goal, Group, GroupState, Member, Status
+from samovar.localcloud.compute.instance_groups.teardown import advance, begin_teardown
 
 CLOCK_SKEW = 1.0
 """Seconds that a clock may be set back without notice."""
 
 
 def decide(group: Group, members: Sequence[Member], now: float) -> tuple[Action, ...]:
-    """What to do now, in order; nothing for a group that is settled, paused or stopped. `now` is in seconds."""
+    """Returns what to do now, in order; nothing for a group that is settled, paused or stopped. `now` is in seconds."""
     plan = Plan(group, members, now)
-    _forget_the_future(plan)
+    _correct_dates(plan)
     match group.state:
         case GroupState.STARTING | GroupState.ACTIVE:
             _keep(plan)
         case GroupState.STOPPING:
             _send_all(plan, Goal.STOP, "the group stops")
         case GroupState.DELETING:
-            _send_all(plan, Goal.LEAVE, "the group is deleted")
+            _send_all(plan, Goal.REMOVE, "the group is deleted")
         case GroupState.PAUSED | GroupState.STOPPED:
             return ()
     _close_state(plan)
     return tuple(plan.actions)
 
 
-def _forget_the_future(plan: Plan) -> None:
-    """A record is dated ahead where the clock was set back since: what is timed by it begins anew, and goes on."""
+def _correct_dates(plan: Plan) -> None:
+    """Dates records anew that are ahead of the clock, which was set back since: what is timed by them begins again."""
     for member in list(plan.members.values()):
         if member.since > plan.now + CLOCK_SKEW:
             plan.save(replace(member, since=plan.now))
@@ -57,9 +48,9 @@ def _keep(plan: Plan) -> None:
     _advance_all(plan)
     for member in list(plan.members.values()):
         if member.goal is Goal.STOP:
-            turn(plan, member, Goal.RESTART, "the group starts")
-        elif member.requested is Goal.LEAVE and member.goal is not Goal.LEAVE:
-            turn(plan, member, Goal.LEAVE, "its owner asked for it")
+            begin_teardown(plan, member, Goal.RESTART, "the group starts")
+        elif member.requested is Goal.REMOVE and member.goal is not Goal.REMOVE:
+            begin_teardown(plan, member, Goal.REMOVE, "its owner asked for it")
     heal(plan)
     shrink(plan)
     grow(plan, renew(plan))
@@ -71,10 +62,10 @@ def _advance_all(plan: Plan) -> None:
 
 
 def _send_all(plan: Plan, goal: Goal, why: str) -> None:
-    """Before anything else, lest a machine be made only to be stopped."""
+    """Begins this before anything else, lest a machine be made only to be stopped."""
     for member in list(plan.members.values()):
-        if member.goal not in (goal, Goal.LEAVE):
-            turn(plan, member, goal, why)
+        if member.goal not in (goal, Goal.REMOVE):
+            begin_teardown(plan, member, goal, why)
     _advance_all(plan)
 
 

@@ -1,61 +1,66 @@
-"""The hand of the group controller: carries out what was decided, on members, instances and targets in the store."""
+"""Carries out the actions that `decide` returns, on members, instances and targets in the store."""
 
 from __future__ import annotations
 
 import random
 import string
 from collections.abc import Iterable, Iterator, Mapping
-from functools import singledispatchmethod
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instance_service_pb2 import CreateInstanceRequest
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup, ManagedInstance, NetworkInterface
-from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target as ApiTarget
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
+from samovar.localcloud.api.constraints import check_constraints
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.api.pipeline import check
-from samovar.localcloud.compute.instance_groups import state as model
-from samovar.localcloud.compute.instance_groups.group_mapping import Kept, write_member
-from samovar.localcloud.compute.instance_groups.instance_request import Place, create_request
-from samovar.localcloud.compute.instance_groups.member_disks import GroupDisks
-from samovar.localcloud.compute.instance_groups.rights import MACHINES, TARGETS, check_rights, for_new_machines
-from samovar.localcloud.compute.instance_groups.rpc import KEPT, LOG, REQUESTED
-from samovar.localcloud.compute.instance_groups.statuses import RUNNING
-from samovar.localcloud.compute.instances.hostnames import check_hostname
-from samovar.localcloud.compute.instances.rpc import InstanceService
-from samovar.localcloud.load_balancer.target_groups.rpc import (
+from samovar.localcloud.compute.instance_groups import actions
+from samovar.localcloud.compute.instance_groups.group_mapping import write_member
+from samovar.localcloud.compute.instance_groups.instance_request import MemberPlace, create_request
+from samovar.localcloud.compute.instance_groups.member_disks import MemberDisks
+from samovar.localcloud.compute.instance_groups.model import (
+    FAILURE,
+    RECORD,
+    REQUESTED,
+    MemberRecord,
+    add_log_record,
+    new_member_id,
+    record_of,
+)
+from samovar.localcloud.compute.instance_groups.state import RUNNING, Goal, GroupState, Member
+from samovar.localcloud.compute.instance_groups.validate import (
+    MACHINE_ROLE,
+    TARGET_ROLE,
+    check_rights,
+    roles_for_new_machine,
+)
+from samovar.localcloud.compute.instances.model import Instances, check_hostname
+from samovar.localcloud.load_balancer.target_groups.model import (
     add_targets,
     delete_target_group,
     remove_targets,
     target_of,
 )
-from samovar.localcloud.operations.controller import REASON
-from samovar.localcloud.store.ids import new_id
+from samovar.localcloud.operations.model import FAILURE_REASON
 from samovar.localcloud.store.store import Store
 
-LOG_LENGTH = 1000
-FAILURE = "member.failure"
-"""A note: what went wrong with a member's instances since it last served."""
-
-
-Touch = (
-    model.CreateInstance
-    | model.StartInstance
-    | model.StopInstance
-    | model.DeleteInstance
-    | model.UpdateInstance
-    | model.AddTarget
-    | model.RemoveTarget
+ExternalAction = (
+    actions.CreateInstance
+    | actions.StartInstance
+    | actions.StopInstance
+    | actions.DeleteInstance
+    | actions.UpdateInstance
+    | actions.AddTarget
+    | actions.RemoveTarget
 )
 """Actions that have an effect outside of the group's own records."""
 
 
-class GroupHand:
-    """Does one group's actions, inside the transaction of its caller."""
+class Executor:
+    """The executor does one group's actions, inside the transaction of its caller."""
 
     def __init__(
-        self, store: Store, instances: InstanceService, disks: GroupDisks, group: InstanceGroup, now: float
+        self, store: Store, instances: Instances, disks: MemberDisks, group: InstanceGroup, now: float
     ) -> None:
         self._store = store
         self._instances = instances
@@ -63,88 +68,102 @@ class GroupHand:
         self._group = group
         self._now = now
 
-    def carry_out(self, actions: Iterable[model.Action]) -> bool:
-        """False where one was refused: that is said where an operator sees it, and the rest waits for the next look."""
-        for action in actions:
+    def execute(self, decided: Iterable[actions.Action]) -> bool:
+        """Returns False where an action was refused: the member shows why, and the rest waits for the next look."""
+        for action in decided:
             try:
                 with self._store.transaction():
-                    check_rights(self._store, self._group, self._takes(action))
+                    check_rights(self._store, self._group, self._required_roles(action))
                     self._do(action)
             except Refused as refused:
-                self._say(action, refused.message)
+                self._show_result(action, refused.message)
                 return False
-            self._say(action, "")
+            self._show_result(action, "")
         return True
 
     def new_failures(self, member_ids: Iterable[str]) -> dict[str, str]:
-        """What went wrong with the instances of these members, where that was not reported yet."""
-        found = {member_id: self._failure(member_id) for member_id in member_ids}
+        """Returns what went wrong with the instances of these members, where that was not reported yet."""
+        reasons = {member_id: self._failure(member_id) for member_id in member_ids}
         return {
             member_id: reason
-            for member_id, reason in found.items()
+            for member_id, reason in reasons.items()
             if reason and reason != self._store.noted(member_id, FAILURE)
         }
 
     def _failure(self, member_id: str) -> str:
-        return str(self._store.noted(self._managed(member_id).instance_id, REASON, ""))
+        return str(self._store.noted(self._managed(member_id).instance_id, FAILURE_REASON, ""))
 
     def report(self, failures: Mapping[str, str]) -> None:
-        """A member tells what went wrong with it until it serves, whatever is tried meanwhile."""
+        """Shows in a member's status what went wrong with it until it serves, whatever is tried meanwhile."""
         for member_id, reason in failures.items():
             self._store.note(member_id, FAILURE, reason)
-            self._tell(self._managed(member_id), reason)
+            self._show_message(self._managed(member_id), reason)
 
-    def _takes(self, action: model.Action) -> Iterator[str]:
-        """The roles that an action needs."""
+    def _required_roles(self, action: actions.Action) -> Iterator[str]:
         match action:
-            case model.CreateInstance():
-                yield from for_new_machines(self._group)
-            case model.AddTarget() | model.RemoveTarget():
-                yield TARGETS
-            case model.StartInstance() | model.StopInstance() | model.DeleteInstance() | model.UpdateInstance():
-                yield MACHINES
+            case actions.CreateInstance():
+                yield from roles_for_new_machine(self._group)
+            case actions.AddTarget() | actions.RemoveTarget():
+                yield TARGET_ROLE
+            case actions.StartInstance() | actions.StopInstance() | actions.DeleteInstance() | actions.UpdateInstance():
+                yield MACHINE_ROLE
 
-    def _say(self, action: model.Action, trouble: str) -> None:
-        managed = self._store.get(ManagedInstance, action.id) if isinstance(action, Touch) else None
+    def _show_result(self, action: actions.Action, refusal: str) -> None:
+        managed = self._store.get(ManagedInstance, action.id) if isinstance(action, ExternalAction) else None
         if managed:
-            self._tell(managed, trouble or self._store.noted(managed.id, FAILURE, ""))
+            self._show_message(managed, refusal or self._store.noted(managed.id, FAILURE, ""))
 
-    def _tell(self, managed: ManagedInstance, trouble: str) -> None:
-        """A trouble that lasts is told once."""
-        if managed.status_message != trouble:
-            managed.status_message = trouble
+    def _show_message(self, managed: ManagedInstance, message: str) -> None:
+        """Sets the message of a member's status; a message that lasts is logged once."""
+        if managed.status_message != message:
+            managed.status_message = message
             self._put(managed)
-            if trouble:
-                self._do(model.Log(managed.id, trouble))
+            if message:
+                self._log(managed.id, message)
 
-    @singledispatchmethod
-    def _do(self, action: object) -> None:
-        raise NotImplementedError(type(action))
+    def _do(self, action: actions.Action) -> None:  # noqa: C901, PLR0912 - one line for each kind of action
+        match action:
+            case actions.CreateMember(member):
+                self._create_member(member)
+            case actions.SaveMember(member):
+                self._save_member(member)
+            case actions.DeleteMember(member_id):
+                self._disks.drop(member_id)
+                self._store.delete(ManagedInstance, member_id)
+            case actions.CreateInstance(member_id):
+                self._create_instance(self._managed(member_id))
+            case actions.StartInstance(member_id):
+                self._move_instance(member_id, Instance.STARTING)
+            case actions.StopInstance(member_id):
+                self._move_instance(member_id, Instance.STOPPING)
+            case actions.DeleteInstance(member_id):
+                self._move_instance(member_id, Instance.DELETING)
+            case actions.UpdateInstance(member_id):
+                self._update_instance(self._managed(member_id))
+            case actions.AddTarget(member_id):
+                add_targets(self._store, self._target_group_id, [self._target(member_id)])
+            case actions.RemoveTarget(member_id):
+                remove_targets(self._store, self._target_group_id, [self._target(member_id)])
+            case actions.SetGroupState(state):
+                self._set_state(state)
+            case actions.DeleteGroup():
+                self._delete_group()
+            case actions.Log(member_id, text):
+                self._log(member_id, text)
 
-    @_do.register
-    def _(self, action: model.CreateMember) -> None:
-        member = action.member
-        managed = ManagedInstance(id=new_id("managed-instance"))
+    def _create_member(self, member: Member) -> None:
+        managed = ManagedInstance(id=new_member_id())
         short_id = "".join(random.choices(string.ascii_lowercase, k=4))  # noqa: S311 - a name, not a secret
-        kept = Kept(member.index, member.index_in_zone, short_id, member.facets)
-        self._save(managed, kept, member)
+        self._save(managed, MemberRecord(member.index, member.index_in_zone, short_id, member.template), member)
 
-    @_do.register
-    def _(self, action: model.SaveMember) -> None:
-        managed = self._managed(action.member.id)
-        self._save(managed, Kept.parse(self._store.noted(managed.id, KEPT)), action.member)
-        if action.member.requested is model.Goal.STAY:
+    def _save_member(self, member: Member) -> None:
+        managed = self._managed(member.id)
+        self._save(managed, record_of(self._store, managed.id), member)
+        if member.requested is Goal.STAY:
             self._store.forget(managed.id, REQUESTED)
 
-    @_do.register
-    def _(self, action: model.DeleteMember) -> None:
-        self._disks.drop(action.id)
-        self._store.delete(ManagedInstance, action.id)
-
-    @_do.register
-    def _(self, action: model.CreateInstance) -> None:
-        """What the cloud refuses is tried again, ever less often."""
-        managed = self._managed(action.id)
+    def _create_instance(self, managed: ManagedInstance) -> None:
+        """Makes an instance. Raises Refused where the cloud does; that is tried again, ever less often."""
         request = self._request(managed)
         self._disks.fill(request, managed.id)
         instance = self._instances.make(request)
@@ -153,86 +172,65 @@ class GroupHand:
         managed.network_interfaces.extend(_nics(instance))
         self._put(managed)
 
-    @_do.register
-    def _(self, action: model.StartInstance) -> None:
-        self._instances.move(self._managed(action.id).instance_id, Instance.STARTING)
+    def _move_instance(self, member_id: str, status: Instance.Status.ValueType) -> None:
+        self._instances.move(self._managed(member_id).instance_id, status)
 
-    @_do.register
-    def _(self, action: model.StopInstance) -> None:
-        self._instances.move(self._managed(action.id).instance_id, Instance.STOPPING)
-
-    @_do.register
-    def _(self, action: model.DeleteInstance) -> None:
-        self._instances.move(self._managed(action.id).instance_id, Instance.DELETING)
-
-    @_do.register
-    def _(self, action: model.UpdateInstance) -> None:
+    def _update_instance(self, managed: ManagedInstance) -> None:
         """Brings the instance to the template in place: its names and labels, and while it is stopped its metadata."""
-        managed = self._managed(action.id)
         self._instances.reshape(managed.instance_id, self._request(managed))
 
-    @_do.register
-    def _(self, action: model.AddTarget) -> None:
-        add_targets(self._store, self._target_group_id, [self._target(action.id)])
-
-    @_do.register
-    def _(self, action: model.RemoveTarget) -> None:
-        remove_targets(self._store, self._target_group_id, [self._target(action.id)])
-
-    @_do.register
-    def _(self, action: model.SetGroupState) -> None:
-        self._group.status = InstanceGroup.Status.Value(action.state.name)
+    def _set_state(self, state: GroupState) -> None:
+        self._group.status = InstanceGroup.Status.Value(state.name)
         self._store.put(self._group)
 
-    @_do.register
-    def _(self, _: model.DeleteGroup) -> None:
+    def _delete_group(self) -> None:
         if self._target_group_id:
             delete_target_group(self._store, self._target_group_id)
         self._store.delete(InstanceGroup, self._group.id)
 
-    @_do.register
-    def _(self, action: model.Log) -> None:
-        name = self._managed(action.id).name if action.id else ""
-        records = self._store.noted(self._group.id, LOG, [])
-        records.append([self._now, f"{name}: {action.text}" if name else action.text])
-        self._store.note(self._group.id, LOG, records[-LOG_LENGTH:])
+    def _log(self, member_id: str, text: str) -> None:
+        name = self._managed(member_id).name if member_id else ""
+        add_log_record(self._store, self._group.id, self._now, f"{name}: {text}" if name else text)
 
     @property
     def _target_group_id(self) -> str:
         return self._group.load_balancer_state.target_group_id
 
     def _request(self, managed: ManagedInstance) -> CreateInstanceRequest:
-        """Variables can hold what a request must not: so it is checked once they are filled in. Raises Refused."""
-        kept = Kept.parse(self._store.noted(managed.id, KEPT))
-        place = Place(kept.index, kept.index_in_zone, kept.short_id, managed.zone_id, managed.instance_tag)
+        """Returns the request for a member's instance. Raises Refused where a variable brought what it must not hold.
+
+        A hostname may have a dot here, which the request's own constraint does not allow; so it is checked apart.
+        """
+        record = record_of(self._store, managed.id)
+        place = MemberPlace(record.index, record.index_in_zone, record.short_id, managed.zone_id, managed.instance_tag)
         zones = {subnet.id: subnet.zone_id for subnet in self._store.all(Subnet)}
         request = create_request(self._group, place, zones)
-        check_hostname(request.hostname)  # may have a dot here, which the request's own constraint does not allow
+        check_hostname(request.hostname)
         checked = CreateInstanceRequest()
         checked.CopyFrom(request)
         checked.hostname = ""
-        check(checked)
+        check_constraints(checked)
         return request
 
     def _managed(self, member_id: str) -> ManagedInstance:
         return self._store.must(ManagedInstance, member_id)
 
-    def _target(self, member_id: str) -> ApiTarget:
+    def _target(self, member_id: str) -> Target:
         return target_of(self._store.must(Instance, self._managed(member_id).instance_id))
 
-    def _save(self, managed: ManagedInstance, kept: Kept, member: model.Member) -> None:
-        kept = write_member(managed, kept, member)
+    def _save(self, managed: ManagedInstance, record: MemberRecord, member: Member) -> None:
+        record = write_member(managed, record, member)
         if member.status in RUNNING and self._store.noted(managed.id, FAILURE):
             self._store.forget(managed.id, FAILURE)
             managed.status_message = ""
         self._put(managed)
-        self._store.note(managed.id, KEPT, kept.plain())
+        self._store.note(managed.id, RECORD, record.plain())
 
     def _put(self, managed: ManagedInstance) -> None:
         self._store.put(managed, scope=self._group.id)
 
 
 def _nics(instance: Instance) -> Iterator[NetworkInterface]:
-    """The same interfaces in the words of the group's API, whose messages are alike byte for byte."""
+    """Yields the same interfaces as messages of the group's API, which are alike byte for byte."""
     for nic in instance.network_interfaces:
         yield NetworkInterface.FromString(nic.SerializeToString())

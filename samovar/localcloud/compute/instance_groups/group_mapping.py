@@ -1,11 +1,10 @@
-"""Reads instance groups and their members out of the API's messages, as the values that `decide` takes."""
+"""Maps instance groups and their members, as the store holds them, to the values that `decide` takes."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from google.protobuf.duration_pb2 import Duration
 from yandex.cloud.compute.v1.instance_pb2 import Instance
@@ -17,24 +16,25 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
     Variable,
 )
 
+from samovar.localcloud.compute.instance_groups.model import MemberRecord
 from samovar.localcloud.compute.instance_groups.state import (
     Compute,
     DeployPolicy,
     Effect,
-    Facets,
     Goal,
     Group,
     GroupState,
     Healing,
     Member,
-    Seen,
+    Observed,
+    Status,
+    TemplateHash,
     Zone,
 )
-from samovar.localcloud.compute.instance_groups.statuses import Status
 from samovar.localcloud.resources.model import copy_field
 
 DRAIN = 1.0
-"""Seconds that a machine keeps running once its traffic is closed, for the requests that it has in hand."""
+"""Seconds that a machine keeps running once its traffic is closed, for the requests that it has taken."""
 
 EFFECTS = {
     ApiDeployPolicy.LIVE_UPDATE: Effect.LIVE,
@@ -57,32 +57,13 @@ COMPUTE = {
 }
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What is kept of a member beside its ManagedInstance, which has no field for it; stored as a note."""
-
-    index: int
-    index_in_zone: int
-    short_id: str
-    facets: Facets
-    goal: str = Goal.STAY.value
-    attempts: int = 0
-
-    @classmethod
-    def parse(cls, note: Mapping[str, Any]) -> Kept:
-        return cls(**{**note, "facets": Facets(**note["facets"])})
-
-    def plain(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 def group_value(group: InstanceGroup, *, opens_traffic: bool) -> Group:
-    """`opens_traffic` says that the group's target group is attached to a balancer."""
+    """Returns a group; with `opens_traffic` its target group is attached to a balancer."""
     policy = group.deploy_policy
     return Group(
         size=group.scale_policy.fixed_scale.size,
         zones=tuple(Zone(zone.zone_id, tuple(zone.instance_tags_pool)) for zone in group.allocation_policy.zones),
-        facets=facets(group.instance_template, group.variables),
+        template=template_hash(group.instance_template, group.variables),
         deploy=DeployPolicy(
             max_unavailable=policy.max_unavailable,
             max_expansion=policy.max_expansion,
@@ -103,38 +84,38 @@ def group_value(group: InstanceGroup, *, opens_traffic: bool) -> Group:
     )
 
 
-def facets(template: InstanceTemplate, variables: Iterable[Variable]) -> Facets:
-    """Digests of the parts of a template, by what a change of each takes; a variable may stand in any of them."""
+def template_hash(template: InstanceTemplate, variables: Iterable[Variable]) -> TemplateHash:
+    """Returns digests of a template's parts by what a change of each takes; a variable may stand in any of them."""
     rest = {field.name for field in template.DESCRIPTOR.fields} - LIVE - RECREATE
-    return Facets(
+    return TemplateHash(
         live=_digest(template, LIVE), restart=_digest(template, rest, *variables), recreate=_digest(template, RECREATE)
     )
 
 
-def member_value(managed: ManagedInstance, kept: Kept, requested: str | None, seen: Seen) -> Member:
-    """A member as it is decided on: its record, what its owner asked for, and what is seen of it now."""
+def member_value(managed: ManagedInstance, record: MemberRecord, requested: str | None, observed: Observed) -> Member:
+    """Returns a member: its record, what its owner asked for, and what is observed of it now."""
     return Member(
         id=managed.id,
-        index=kept.index,
-        index_in_zone=kept.index_in_zone,
+        index=record.index,
+        index_in_zone=record.index_in_zone,
         zone=managed.zone_id,
         tag=managed.instance_tag,
         status=Status(managed.status),
         since=managed.status_changed_at.ToNanoseconds() / 1e9,
-        facets=kept.facets,
-        goal=Goal(kept.goal),
+        template=record.template,
+        goal=Goal(record.goal),
         requested=Goal(requested) if requested else Goal.STAY,
-        attempts=kept.attempts,
-        seen=seen,
+        attempts=record.attempts,
+        observed=observed,
     )
 
 
-def write_member(managed: ManagedInstance, kept: Kept, member: Member) -> Kept:
-    """Brings a record up to what was decided; returns what is kept beside it."""
+def write_member(managed: ManagedInstance, record: MemberRecord, member: Member) -> MemberRecord:
+    """Brings a managed instance up to what was decided; returns the record that belongs to it."""
     managed.status = ManagedInstance.Status.Value(member.status.name)
     managed.status_changed_at.FromNanoseconds(round(member.since * 1e9))
     managed.zone_id, managed.instance_tag = member.zone, member.tag
-    return replace(kept, facets=member.facets, goal=member.goal.value, attempts=member.attempts)
+    return replace(record, template=member.template, goal=member.goal.value, attempts=member.attempts)
 
 
 def _digest(template: InstanceTemplate, fields: Collection[str], *variables: Variable) -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from yandex.cloud.compute.v1.instance_service_pb2 import AttachedDiskSpec, CreateInstanceRequest, NetworkInterfaceSpec
 from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
 
-from samovar.localcloud.compute.instance_groups.variables import expand
-
 DEFAULT_NAME = "{instance_group.id}-{instance.short_id}"
-"""Of a machine whose template names none, as documented."""
+"""The name of a machine whose template has none, as documented."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which machine of the group it is."""
+class MemberPlace:
+    """The place of a machine in its group."""
 
     index: int
     index_in_zone: int
@@ -25,7 +24,9 @@ class Place:
     tag: str
 
 
-def create_request(group: api.InstanceGroup, place: Place, subnet_zones: Mapping[str, str]) -> CreateInstanceRequest:
+def create_request(
+    group: api.InstanceGroup, place: MemberPlace, subnet_zones: Mapping[str, str]
+) -> CreateInstanceRequest:
     """`subnet_zones` gives the zone of each subnet id that the template names."""
     fill = _Filler(group, place)
     template = group.instance_template
@@ -58,7 +59,7 @@ def create_request(group: api.InstanceGroup, place: Place, subnet_zones: Mapping
 class _Filler:
     """Fills variables in, those of the system first, then the group's own."""
 
-    def __init__(self, group: api.InstanceGroup, place: Place) -> None:
+    def __init__(self, group: api.InstanceGroup, place: MemberPlace) -> None:
         self._system = {
             "instance_group.id": group.id,
             "instance.index": str(place.index),
@@ -103,3 +104,25 @@ def _nic(spec: api.NetworkInterfaceSpec, subnet_id: str, fill: _Filler) -> Netwo
         nat = spec.primary_v4_address_spec.one_to_one_nat_spec
         nic.primary_v4_address_spec.one_to_one_nat_spec.address = fill(nat.address)
     return nic
+
+
+_VARIABLE = re.compile(r"\{\{([\w.-]+)\}\}|\{([\w.-]+)\}", re.ASCII)
+
+
+def expand(text: str, context: Mapping[str, str], user_variables: Mapping[str, str]) -> str:
+    """Replaces variables in two stages: those of `context` ("instance.index"), then those of the group's list.
+
+    What the first stage yields may name a variable of the second: `{short_{instance.zone_id}}`. `{unknown}` stays as
+    it is, and `{{known}}` becomes `{known}`.
+    """
+    return _stage(_stage(text, context), user_variables)
+
+
+def _stage(text: str, values: Mapping[str, str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
+        quoted, plain = match.groups()
+        if quoted in values:
+            return f"{{{quoted}}}"
+        return values.get(plain, match[0])
+
+    return _VARIABLE.sub(replacement, text)

@@ -1,7 +1,7 @@
 """Secondary disks that a group makes belong to the member and not to its machine (stateful-workload.md).
 
-A machine that is made anew finds them again; they go with the member, those excepted that are to be preserved. A note
-on the disk says whose it is.
+A machine that is made anew gets them again; they are deleted with the member, those excepted that are to be preserved.
+A note on the disk names its member.
 """
 
 from __future__ import annotations
@@ -11,45 +11,45 @@ from collections.abc import Iterator
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.instance_service_pb2 import CreateInstanceRequest
 
-from samovar.localcloud.compute.disks.rpc import DiskService
-from samovar.localcloud.compute.instances.rpc import disk_request
+from samovar.localcloud.compute.disks.model import Disks
+from samovar.localcloud.compute.instances.model import disk_request
 from samovar.localcloud.store.store import Store
 
 OWNER = "disk.member"
 
 
-class GroupDisks:
+class MemberDisks:
     """The disks of the members of all groups."""
 
-    def __init__(self, store: Store, disks: DiskService) -> None:
+    def __init__(self, store: Store, disks: Disks) -> None:
         self._store = store
         self._disks = disks
 
     def fill(self, request: CreateInstanceRequest, member_id: str) -> None:
         """Puts the member's disks into the request for its machine: those that it has, and new ones for the others."""
-        known = dict(self._of(member_id))
+        by_device = dict(self._of(member_id))
         for number, spec in enumerate(request.secondary_disk_specs):
             if spec.WhichOneof("disk") != "disk_spec":
                 continue
             device = spec.device_name or str(number)
-            if device in known:
-                self._disks.enlarge(known[device], spec.disk_spec.size)
+            if device in by_device:
+                self._disks.enlarge(by_device[device], spec.disk_spec.size)
             else:
-                known[device] = self._disks.make(disk_request(request.folder_id, request.zone_id, spec)).id
+                by_device[device] = self._disks.make(disk_request(request.folder_id, request.zone_id, spec)).id
             owner = {"member": member_id, "device": device, "preserve": not spec.auto_delete}
-            self._store.note(known[device], OWNER, owner)
-            spec.disk_id, spec.auto_delete = known[device], False
+            self._store.note(by_device[device], OWNER, owner)
+            spec.disk_id, spec.auto_delete = by_device[device], False
 
     def drop(self, member_id: str) -> None:
-        """The member is gone for good."""
+        """Deletes the disks of a member that is deleted."""
         for _, disk_id in list(self._of(member_id)):
             preserve = self._store.noted(disk_id, OWNER)["preserve"]
             self._store.forget(disk_id, OWNER)
             if not preserve and not self._store.must(Disk, disk_id).instance_ids:
-                self._disks.drop(disk_id)
+                self._disks.delete(disk_id)
 
     def _of(self, member_id: str) -> Iterator[tuple[str, str]]:
-        """Device names and ids of the member's disks that still exist."""
+        """Yields device name and id of each of the member's disks that still exist."""
         for disk_id, owner in self._store.all_noted(OWNER).items():
             if owner["member"] == member_id and self._store.get(Disk, disk_id):
                 yield owner["device"], disk_id

@@ -1,4 +1,4 @@
-"""A decision in the making: the members as the actions so far will leave them, and the deploy policy's quotas."""
+"""A plan is a decision in the making: the members as the actions so far will leave them, and the policy's limits."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from samovar.localcloud.compute.instance_groups.effects import effect_of
+from samovar.localcloud.compute.instance_groups.actions import Action, CreateMember, DeleteMember, SaveMember
 from samovar.localcloud.compute.instance_groups.state import (
-    Action,
+    RUNNING,
     Compute,
-    CreateMember,
-    DeleteMember,
     Effect,
     Goal,
     Group,
     Member,
-    SaveMember,
+    Status,
+    TemplateHash,
 )
-from samovar.localcloud.compute.instance_groups.statuses import RUNNING, Status
 
 HALTED = frozenset({Compute.ABSENT, Compute.STOPPED, Compute.CRASHED, Compute.ERROR})
 
 
 def is_running(member: Member) -> bool:
-    """As the quotas count: a machine in RUNNING_* runs, even one that fails its checks."""
-    return member.status in RUNNING and member.seen.compute is Compute.RUNNING
+    """Returns whether the deploy policy counts a machine as running, be it one that fails its checks."""
+    return member.status in RUNNING and member.observed.compute is Compute.RUNNING
 
 
 def is_available(member: Member) -> bool:
-    """As its users count: a machine whose loss would be felt."""
-    return is_running(member) and member.seen.healthy is not False
+    """Returns whether a machine serves its users, so that its loss would be felt."""
+    return is_running(member) and member.observed.healthy is not False
 
 
 class Plan:
@@ -54,22 +52,22 @@ class Plan:
 
     def save(self, member: Member) -> Member:
         self.do(SaveMember(member))
-        return self.see(member)
+        return self.count_as(member)
 
     def move(self, member: Member, status: Status, **changes: Any) -> Member:
         return self.save(replace(member, status=status, since=self.now, **changes))
 
-    def see(self, member: Member) -> Member:
-        """Takes the member for what an action is about to make it."""
+    def count_as(self, member: Member) -> Member:
+        """Counts the member as an action is about to change it."""
         self._count(self.members[member.id], -1)
         self._count(member, 1)
         self.members[member.id] = member
         return member
 
     def order(self, member: Member, action: Action, expected: Compute) -> None:
-        """Has something done to the member's machine, which brings it into the `expected` state at once."""
+        """Adds an action on the member's machine, which is in the `expected` state from then on."""
         self.do(action)
-        self.see(replace(member, seen=replace(member.seen, compute=expected)))
+        self.count_as(replace(member, observed=replace(member.observed, compute=expected)))
 
     def create(self, member: Member) -> None:
         self.do(CreateMember(member))
@@ -82,13 +80,13 @@ class Plan:
 
     def _count(self, member: Member, by: int) -> None:
         self.statuses[member.status] += by
-        self.staying += by * (member.goal is not Goal.LEAVE)
+        self.staying += by * (member.goal is not Goal.REMOVE)
         self.running += by * is_running(member)
         self.available += by * is_available(member)
 
     @property
     def existing(self) -> int:
-        """All places of the group, those included whose machine is not deleted yet."""
+        """The number of members, those included whose machine is not deleted yet."""
         return len(self.members) + len(self.created)
 
     @property
@@ -102,19 +100,42 @@ class Plan:
 
     def may_stop(self) -> bool:
         """`max_deleting` limits the machines that are stopped or deleted at one time."""
-        falling = (Status.CLOSING_TRAFFIC, Status.STOPPING_INSTANCE, Status.DELETING_INSTANCE)
-        busy = sum(self.statuses[status] for status in falling)
+        down = (Status.CLOSING_TRAFFIC, Status.STOPPING_INSTANCE, Status.DELETING_INSTANCE)
+        busy = sum(self.statuses[status] for status in down)
         return not self.group.deploy.max_deleting or busy < self.group.deploy.max_deleting
 
     def may_take(self, member: Member) -> bool:
-        """`max_unavailable`: whether the group can spare this machine now; one that does not run is no loss."""
+        """Returns whether `max_unavailable` lets the group spare this machine now; one that does not run is no loss."""
         floor = self.group.size - self.group.deploy.max_unavailable
         if is_available(member):
             return self.available > floor
         return not is_running(member) or self.running > floor
 
     def effect(self, member: Member) -> Effect:
-        """What the current template asks of the member's machine; of one that is not there, nothing."""
-        if member.seen.compute is Compute.ABSENT:
+        """Returns what the current template takes of the member's machine; of one that is not there, nothing."""
+        if member.observed.compute is Compute.ABSENT:
             return Effect.NONE
-        return effect_of(member.facets, self.group.facets, self.group.deploy.minimal_action)
+        return effect_of(member.template, self.group.template, self.group.deploy.minimal_action)
+
+
+def effect_of(old: TemplateHash, new: TemplateHash, minimal_action: Effect) -> Effect:
+    """Returns the worst of the changes between two templates, at least the group's minimal action; NONE without one.
+
+    Documented in deploy/instance.md.
+    """
+    if old == new:
+        return Effect.NONE
+    if old.recreate != new.recreate:
+        return Effect.RECREATE
+    return max(minimal_action, Effect.LIVE if old.restart == new.restart else Effect.RESTART)
+
+
+def goal_of(effect: Effect) -> Goal:
+    """Returns the goal of a machine for a change to take effect; a live change leaves it where it is."""
+    return {Effect.RESTART: Goal.RESTART, Effect.RECREATE: Goal.RECREATE}.get(effect, Goal.STAY)
+
+
+def is_misplaced(group: Group, member: Member) -> bool:
+    """Returns whether the allocation policy no longer has the member's zone, or its tag."""
+    zone = next((zone for zone in group.zones if zone.id == member.zone), None)
+    return zone is None or (member.tag not in zone.tags if zone.tags else bool(member.tag))

@@ -29,7 +29,7 @@ INTEGERS = frozenset(
 
 
 class _Loader(yaml.SafeLoader):
-    """Without aliases, which could make a small text a large specification."""
+    """The loader refuses aliases, which could make a small text a large specification."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse(text: str, message: M) -> M:
-    """Fills a message with what the YAML says; INVALID_ARGUMENT where it says what the message has not."""
+    """Fills a message from the YAML and returns it. Raises Refused for a field that the message lacks."""
     try:
         plain = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
         json.dumps(plain, default=str, ensure_ascii=False).encode()  # what UTF-8 has not breaks protobuf
@@ -87,13 +87,13 @@ def _value(value: Any, field: FieldDescriptor, where: str) -> Any:
         return _message(value, field.message_type, f"{where}.")
     if field.type == FieldDescriptor.TYPE_STRING and isinstance(value, int | float):
         return str(value).lower() if isinstance(value, bool) else str(value)
-    if field.type in INTEGERS and isinstance(value, str) and (found := SIZE.fullmatch(value)):
-        return int(found[1]) << 10 * ("kmgtp".index(found[2].lower()) + 1)
+    if field.type in INTEGERS and isinstance(value, str) and (size := SIZE.fullmatch(value)):
+        return int(size[1]) << 10 * ("kmgtp".index(size[2].lower()) + 1)
     return value
 
 
 def _duration(text: str, where: str) -> str:
-    found = DURATION.fullmatch(text)
-    if not found:
+    duration = DURATION.fullmatch(text)
+    if not duration:
         raise invalid(f"{where}: {text} is no duration such as 30s", FIELD)
-    return f"{int(found[1]) * SECONDS[found[2]]}s"
+    return f"{int(duration[1]) * SECONDS[duration[2]]}s"

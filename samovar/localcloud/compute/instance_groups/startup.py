@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from samovar.localcloud.compute.instance_groups.actions import Action, AddTarget, CreateInstance, StartInstance
 from samovar.localcloud.compute.instance_groups.plan import Plan
-from samovar.localcloud.compute.instance_groups.state import (
-    Action,
-    AddTarget,
-    Compute,
-    CreateInstance,
-    Effect,
-    Member,
-    StartInstance,
-)
-from samovar.localcloud.compute.instance_groups.statuses import RISING, RUNNING, Status
+from samovar.localcloud.compute.instance_groups.state import RUNNING, STARTUP_PHASES, Compute, Effect, Member, Status
 
 _LONGEST_PAUSE = 30.0
 
@@ -28,16 +20,16 @@ def _prepare(plan: Plan, member: Member) -> bool:
 
 
 def _create(plan: Plan, member: Member) -> bool:
-    if member.seen.compute is Compute.ABSENT:
-        made = replace(member, facets=plan.group.facets)
-        return _attempt(plan, made, CreateInstance(member.id), Compute.PROVISIONING)
-    return _rise(plan, member)
+    if member.observed.compute is Compute.ABSENT:
+        updated = replace(member, template=plan.group.template)
+        return _attempt(plan, updated, CreateInstance(member.id), Compute.PROVISIONING)
+    return _advance_startup(plan, member)
 
 
 def _start(plan: Plan, member: Member) -> bool:
-    if member.seen.compute in (Compute.STOPPED, Compute.CRASHED):
+    if member.observed.compute in (Compute.STOPPED, Compute.CRASHED):
         return _attempt(plan, member, StartInstance(member.id), Compute.STARTING)
-    return _rise(plan, member)
+    return _advance_startup(plan, member)
 
 
 def _attempt(plan: Plan, member: Member, action: Action, expected: Compute) -> bool:
@@ -50,15 +42,15 @@ def _attempt(plan: Plan, member: Member, action: Action, expected: Compute) -> b
     return True
 
 
-def _rise(plan: Plan, member: Member) -> bool:
+def _advance_startup(plan: Plan, member: Member) -> bool:
     """Leaves a phase that has got what it waits for; a phase with nothing to wait for is left out."""
-    if member.seen.compute is not Compute.RUNNING or not _passed(plan, member):
+    if member.observed.compute is not Compute.RUNNING or not _passed(plan, member):
         return False
     group = plan.group
     applies = (group.deploy.startup_duration > 0, group.has_checks, group.has_target_group)
-    done = RISING.index(member.status) + 1 if member.status in RISING else 0
-    for phase, wanted in list(zip(RISING, applies, strict=True))[done:]:
-        if wanted:
+    done = STARTUP_PHASES.index(member.status) + 1 if member.status in STARTUP_PHASES else 0
+    for phase, needed in list(zip(STARTUP_PHASES, applies, strict=True))[done:]:
+        if needed:
             plan.move(member, phase)
             return True
     plan.move(member, running_status(plan, member), attempts=0)
@@ -70,32 +62,32 @@ def _passed(plan: Plan, member: Member) -> bool:
         case Status.AWAITING_STARTUP_DURATION:
             return plan.now - member.since >= plan.group.deploy.startup_duration
         case Status.CHECKING_HEALTH:
-            return member.seen.healthy is True or not plan.group.has_checks
+            return member.observed.healthy is True or not plan.group.has_checks
         case Status.OPENING_TRAFFIC:
-            return member.seen.target_healthy is True or not plan.group.opens_traffic
+            return member.observed.target_healthy is True or not plan.group.opens_traffic
         case _:
             return True
 
 
 def _open(plan: Plan, member: Member) -> bool:
-    return _register(plan, member) or _rise(plan, member)
+    return _register(plan, member) or _advance_startup(plan, member)
 
 
 def _register(plan: Plan, member: Member) -> bool:
-    if member.seen.registered or not plan.group.has_target_group or member.seen.compute is not Compute.RUNNING:
+    if member.observed.registered or not plan.group.has_target_group or member.observed.compute is not Compute.RUNNING:
         return False
     plan.do(AddTarget(member.id))
-    plan.see(replace(member, seen=replace(member.seen, registered=True, target_healthy=None)))
+    plan.count_as(replace(member, observed=replace(member.observed, registered=True, target_healthy=None)))
     return True
 
 
 def running_status(plan: Plan, member: Member) -> Status:
-    """What a machine that runs is, by the current template."""
+    """Returns the status of a machine that runs, by the current template."""
     return Status.RUNNING_ACTUAL if plan.effect(member) is Effect.NONE else Status.RUNNING_OUTDATED
 
 
 def _serve(plan: Plan, member: Member) -> bool:
-    if member.seen.compute is not Compute.RUNNING:
+    if member.observed.compute is not Compute.RUNNING:
         return False
     if _register(plan, member):
         return True
@@ -103,7 +95,7 @@ def _serve(plan: Plan, member: Member) -> bool:
         plan.move(member, running_status(plan, member))
         return True
     if plan.effect(member) is Effect.LIVE:
-        plan.move(member, Status.UPDATING_INSTANCE, facets=replace(member.facets, live=None))
+        plan.move(member, Status.UPDATING_INSTANCE, template=replace(member.template, live=None))
         return True
     return False
 
@@ -112,7 +104,7 @@ STEPS_UP: Mapping[Status, Callable[[Plan, Member], bool]] = {
     Status.PREPARING_RESOURCES: _prepare,
     Status.CREATING_INSTANCE: _create,
     Status.STARTING_INSTANCE: _start,
-    **dict.fromkeys(RISING, _rise),
+    **dict.fromkeys(STARTUP_PHASES, _advance_startup),
     Status.OPENING_TRAFFIC: _open,
     **dict.fromkeys(RUNNING, _serve),
 }

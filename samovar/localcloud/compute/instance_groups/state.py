@@ -1,15 +1,74 @@
-"""What a group is, what is seen of its machines, and what may be done about them. Values only."""
+"""The values that `decide` works on: a group, its members, and what is observed of their machines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
-from samovar.localcloud.compute.instance_groups.statuses import Status
+
+class Status(IntEnum):
+    """`ManagedInstance.Status` of yandex/cloud/compute/v1/instancegroup/instance_group.proto."""
+
+    CREATING_INSTANCE = 11
+    UPDATING_INSTANCE = 12
+    DELETING_INSTANCE = 13
+    STARTING_INSTANCE = 14
+    STOPPING_INSTANCE = 15
+    AWAITING_STARTUP_DURATION = 16
+    CHECKING_HEALTH = 17
+    OPENING_TRAFFIC = 18
+    AWAITING_WARMUP_DURATION = 19
+    CLOSING_TRAFFIC = 20
+    RUNNING_ACTUAL = 21
+    RUNNING_OUTDATED = 22
+    STOPPED = 23
+    DELETED = 24
+    PREPARING_RESOURCES = 25
+
+
+RUNNING = frozenset({Status.RUNNING_ACTUAL, Status.RUNNING_OUTDATED})
+# Compute is asked for a running machine and has not given it yet.
+BOOTING = frozenset({Status.PREPARING_RESOURCES, Status.CREATING_INSTANCE, Status.STARTING_INSTANCE})
+# The machine runs and is on its way to its first request.
+STARTUP_PHASES = (Status.AWAITING_STARTUP_DURATION, Status.CHECKING_HEALTH, Status.OPENING_TRAFFIC)
+UP = RUNNING | frozenset(STARTUP_PHASES)
+# The controller takes it down, stops it, or holds it down.
+TEARDOWN = frozenset(
+    {
+        Status.CLOSING_TRAFFIC,
+        Status.STOPPING_INSTANCE,
+        Status.STOPPED,
+        Status.UPDATING_INSTANCE,
+        Status.DELETING_INSTANCE,
+        Status.DELETED,
+    },
+)
+
+_DOWN = frozenset({Status.CLOSING_TRAFFIC, Status.STOPPING_INSTANCE, Status.STOPPED})
+_STARTUP = frozenset(STARTUP_PHASES)
+
+# A phase without anything to wait for (no startup duration, no checks, no target group) is left out.
+EDGES: dict[Status, frozenset[Status]] = {
+    Status.PREPARING_RESOURCES: frozenset({Status.CREATING_INSTANCE}) | _DOWN,
+    Status.CREATING_INSTANCE: _STARTUP | RUNNING | _DOWN,
+    Status.STARTING_INSTANCE: _STARTUP | RUNNING | _DOWN,
+    Status.AWAITING_STARTUP_DURATION: frozenset(STARTUP_PHASES[1:]) | RUNNING | _DOWN,
+    Status.CHECKING_HEALTH: frozenset(STARTUP_PHASES[2:]) | RUNNING | _DOWN,
+    Status.OPENING_TRAFFIC: RUNNING | _DOWN,
+    # A live update touches a machine that goes on serving.
+    Status.RUNNING_ACTUAL: frozenset({Status.RUNNING_OUTDATED}) | _DOWN,
+    Status.RUNNING_OUTDATED: frozenset({Status.RUNNING_ACTUAL, Status.UPDATING_INSTANCE}) | _DOWN,
+    Status.CLOSING_TRAFFIC: frozenset({Status.STOPPING_INSTANCE, Status.STOPPED}),
+    Status.STOPPING_INSTANCE: frozenset({Status.STOPPED}),
+    Status.STOPPED: frozenset({Status.UPDATING_INSTANCE, Status.STARTING_INSTANCE, Status.DELETING_INSTANCE}),
+    Status.UPDATING_INSTANCE: frozenset({Status.STARTING_INSTANCE, Status.STOPPING_INSTANCE, Status.STOPPED}) | RUNNING,
+    Status.DELETING_INSTANCE: frozenset({Status.PREPARING_RESOURCES, Status.DELETED}),
+    Status.DELETED: frozenset(),
+}
 
 
 class Compute(Enum):
-    """What Compute says of a member's instance. ABSENT: there is none (not yet, or no longer)."""
+    """The status of a member's instance in Compute. ABSENT: there is none (not yet, or no longer)."""
 
     ABSENT = "absent"
     PROVISIONING = "provisioning"
@@ -25,7 +84,7 @@ class Compute(Enum):
 
 
 class Effect(IntEnum):
-    """What a change of the template does to a machine made from the old one; more is worse."""
+    """The effect of a changed template on a machine made from the old one; more is worse."""
 
     NONE = 0
     LIVE = 1
@@ -53,17 +112,17 @@ class GroupState(IntEnum):
 
 
 class Goal(Enum):
-    """Where a member is going once it is down. STAY: nowhere, it serves or is on its way to."""
+    """The goal of a member once its machine is down. STAY: it serves, or is on its way to."""
 
     STAY = "stay"
     STOP = "stop"
     RESTART = "restart"
     RECREATE = "recreate"
-    LEAVE = "leave"
+    REMOVE = "leave"
 
 
 @dataclass(frozen=True)
-class Facets:
+class TemplateHash:
     """A template as three values to compare, by what a change of each of them takes.
 
     live: name, labels, description, service account. restart: platform, resources, boot disk, metadata.
@@ -77,11 +136,11 @@ class Facets:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is observed of a member's machine at this moment; never stored.
+class Observed:
+    """The state of a member's machine as it is observed at this moment; never stored.
 
     healthy: the group's own checks of this boot; None before their first verdict, or without checks.
-    target_healthy: the balancer's eye on it. registered: it stands in the group's target group.
+    target_healthy: the balancer's own check of it. registered: it stands in the group's target group.
     """
 
     compute: Compute = Compute.ABSENT
@@ -94,9 +153,9 @@ class Seen:
 class Member:
     """A managed instance: a place in the group, whose instance comes and goes.
 
-    since: when `status` began, in seconds. facets: the template that the instance was made from.
+    since: when `status` began, in seconds. template: the template that the instance was made from.
     attempts: how often it was created or started since it last served. requested: what its owner asked for
-    (a rolling restart or recreation, a deletion), cleared when it begins. All but `seen` is stored.
+    (a rolling restart or recreation, a deletion), cleared when it begins. All but `observed` is stored.
     """
 
     id: str
@@ -106,11 +165,11 @@ class Member:
     tag: str
     status: Status
     since: float
-    facets: Facets
+    template: TemplateHash
     goal: Goal = Goal.STAY
     requested: Goal = Goal.STAY
     attempts: int = 0
-    seen: Seen = Seen()
+    observed: Observed = Observed()
 
 
 @dataclass(frozen=True)
@@ -136,15 +195,15 @@ class DeployPolicy:
 
 @dataclass(frozen=True)
 class Group:
-    """What the owner wants. Durations in seconds, 0 means without limit.
+    """A group as its owner specified it. Durations in seconds, 0 means without limit.
 
-    opens_traffic: its target group is attached to a balancer whose verdict is to be waited for.
+    opens_traffic: its target group is attached to a balancer, whose check is to be waited for.
     drain: how long a machine keeps running once its traffic is closed.
     """
 
     size: int
     zones: tuple[Zone, ...]
-    facets: Facets
+    template: TemplateHash
     deploy: DeployPolicy = field(default_factory=DeployPolicy)
     healing: Healing = Healing.RESTART
     state: GroupState = GroupState.STARTING
@@ -154,111 +213,3 @@ class Group:
     opens_traffic: bool = False
     max_opening_traffic: float = 0
     drain: float = 0
-
-
-@dataclass(frozen=True)
-class CreateMember:
-    """A new place in the group: store it under a new id (its own is empty). Its instance comes by the next call."""
-
-    member: Member
-
-
-@dataclass(frozen=True)
-class SaveMember:
-    """The member's record (all but `seen`) as it is from now on; `status` may have moved along one edge."""
-
-    member: Member
-
-
-@dataclass(frozen=True)
-class DeleteMember:
-    """The place is given up; its instance is gone already."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class CreateInstance:
-    """Make and boot an instance for the member, by the group's current template."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class StartInstance:
-    """Boot the stopped instance."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class StopInstance:
-    """Stop it as Compute does: the guest has 30 s, then its power is cut."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class DeleteInstance:
-    """Delete it with the disks that the group made."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class UpdateInstance:
-    """Bring the instance to the current template: `effect` LIVE while it runs, RESTART while it is stopped."""
-
-    id: str
-    effect: Effect
-
-
-@dataclass(frozen=True)
-class AddTarget:
-    """Put the instance's address into the group's target group."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class RemoveTarget:
-    """Take the instance's address out of the group's target group."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class SetGroupState:
-    """The group's own status changes."""
-
-    state: GroupState
-
-
-@dataclass(frozen=True)
-class DeleteGroup:
-    """The last member of a group in DELETING is gone, so the group goes."""
-
-
-@dataclass(frozen=True)
-class Log:
-    """A record of the group's log: why something begins. `id` is the member, or empty for the group itself."""
-
-    id: str
-    text: str
-
-
-Action = (
-    CreateMember
-    | SaveMember
-    | DeleteMember
-    | CreateInstance
-    | StartInstance
-    | StopInstance
-    | DeleteInstance
-    | UpdateInstance
-    | AddTarget
-    | RemoveTarget
-    | SetGroupState
-    | DeleteGroup
-    | Log
-)

@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from samovar.localcloud.compute.instance_groups.effects import goal_of
-from samovar.localcloud.compute.instance_groups.plan import HALTED, Plan
-from samovar.localcloud.compute.instance_groups.startup import running_status
-from samovar.localcloud.compute.instance_groups.state import (
-    Compute,
+from samovar.localcloud.compute.instance_groups.actions import (
     DeleteInstance,
-    Effect,
-    Goal,
-    Member,
+    Log,
     RemoveTarget,
     StopInstance,
     UpdateInstance,
 )
-from samovar.localcloud.compute.instance_groups.statuses import Status
+from samovar.localcloud.compute.instance_groups.plan import HALTED, Plan, goal_of
+from samovar.localcloud.compute.instance_groups.startup import STEPS_UP, running_status
+from samovar.localcloud.compute.instance_groups.state import TEARDOWN, Compute, Effect, Goal, Member, Status
 
 
 def _close(plan: Plan, member: Member) -> bool:
-    if member.seen.registered:
+    if member.observed.registered:
         plan.do(RemoveTarget(member.id))
-        plan.see(replace(member, seen=replace(member.seen, registered=False)))
+        plan.count_as(replace(member, observed=replace(member.observed, registered=False)))
         return True
-    halted = member.seen.compute in HALTED
+    halted = member.observed.compute in HALTED
     if not halted and plan.now - member.since < plan.group.drain:
         return False
     plan.move(member, Status.STOPPED if halted else Status.STOPPING_INSTANCE)
@@ -34,10 +30,10 @@ def _close(plan: Plan, member: Member) -> bool:
 
 
 def _stop(plan: Plan, member: Member) -> bool:
-    if member.seen.compute in HALTED:
+    if member.observed.compute in HALTED:
         plan.move(member, Status.STOPPED)
         return True
-    if member.seen.compute in (Compute.STOPPING, Compute.UPDATING, Compute.DELETING):
+    if member.observed.compute in (Compute.STOPPING, Compute.UPDATING, Compute.DELETING):
         return False
     plan.order(member, StopInstance(member.id), Compute.STOPPING)
     return True
@@ -47,9 +43,9 @@ def _stopped(plan: Plan, member: Member) -> bool:
     match member.goal:
         case Goal.RESTART:
             return _restart(plan, member)
-        case Goal.RECREATE | Goal.LEAVE:
+        case Goal.RECREATE | Goal.REMOVE:
             return _begin_delete(plan, member)
-        case Goal.STAY if member.seen.compute is Compute.RUNNING:
+        case Goal.STAY if member.observed.compute is Compute.RUNNING:
             plan.move(member, Status.STARTING_INSTANCE)
             return True
         case _:
@@ -58,11 +54,11 @@ def _stopped(plan: Plan, member: Member) -> bool:
 
 def _restart(plan: Plan, member: Member) -> bool:
     effect = plan.effect(member)
-    lost = member.seen.compute in (Compute.ABSENT, Compute.ERROR)
+    lost = member.observed.compute in (Compute.ABSENT, Compute.ERROR)
     if lost or goal_of(effect) is Goal.RECREATE:
         plan.save(replace(member, goal=Goal.RECREATE))
     elif effect is not Effect.NONE:
-        plan.move(member, Status.UPDATING_INSTANCE, facets=replace(member.facets, live=None, restart=None))
+        plan.move(member, Status.UPDATING_INSTANCE, template=replace(member.template, live=None, restart=None))
     elif plan.may_create():
         plan.move(member, Status.STARTING_INSTANCE, goal=Goal.STAY)
     else:
@@ -79,7 +75,7 @@ def _begin_delete(plan: Plan, member: Member) -> bool:
 
 def _update(plan: Plan, member: Member) -> bool:
     """Live on a running machine, otherwise on a stopped one, which then starts."""
-    compute = member.seen.compute
+    compute = member.observed.compute
     if compute is Compute.UPDATING:
         return False
     if member.goal is Goal.STAY and compute not in HALTED:
@@ -95,7 +91,7 @@ def _update(plan: Plan, member: Member) -> bool:
 def _update_live(plan: Plan, member: Member) -> bool:
     if plan.effect(member) is Effect.LIVE:
         plan.do(UpdateInstance(member.id, Effect.LIVE))
-        member = replace(member, facets=plan.group.facets)
+        member = replace(member, template=plan.group.template)
     plan.move(member, running_status(plan, member))
     return True
 
@@ -106,7 +102,7 @@ def _update_stopped(plan: Plan, member: Member) -> bool:
         plan.move(member, Status.STOPPED)
     elif effect is not Effect.NONE:
         plan.order(member, UpdateInstance(member.id, Effect.RESTART), Compute.UPDATING)
-        plan.save(replace(plan.members[member.id], facets=plan.group.facets))
+        plan.save(replace(plan.members[member.id], template=plan.group.template))
     elif plan.may_create():
         plan.move(member, Status.STARTING_INSTANCE, goal=Goal.STAY)
     else:
@@ -115,11 +111,11 @@ def _update_stopped(plan: Plan, member: Member) -> bool:
 
 
 def _delete(plan: Plan, member: Member) -> bool:
-    if member.seen.compute is Compute.DELETING:
+    if member.observed.compute is Compute.DELETING:
         return False
-    if member.seen.compute is not Compute.ABSENT:
+    if member.observed.compute is not Compute.ABSENT:
         plan.order(member, DeleteInstance(member.id), Compute.DELETING)
-    elif member.goal is Goal.LEAVE:
+    elif member.goal is Goal.REMOVE:
         plan.move(member, Status.DELETED)
     else:
         plan.move(member, Status.PREPARING_RESOURCES, goal=Goal.STAY)
@@ -140,3 +136,27 @@ STEPS_DOWN: Mapping[Status, Callable[[Plan, Member], bool]] = {
     Status.DELETED: _forget,
 }
 """The step that a member in each status may take; it tells whether it took one."""
+
+_STEPS = {**STEPS_UP, **STEPS_DOWN}
+
+
+def advance(plan: Plan, member_id: str) -> None:
+    """Takes every step that is due; what an action will do is taken as observed, so the chain ends by itself."""
+    while (member := plan.members.get(member_id)) and _STEPS[member.status](plan, member):
+        pass
+
+
+def begin_teardown(plan: Plan, member: Member, goal: Goal, why: str) -> None:
+    """Sends the member down, with `goal` for what comes then; waits for a slot of `max_deleting` where it runs."""
+    halted = member.observed.compute in HALTED
+    if member.status not in TEARDOWN and not halted and not plan.may_stop():
+        return
+    plan.do(Log(member.id, f"{goal.value}: {why}"))
+    member = replace(member, goal=goal, requested=Goal.STAY)
+    if member.status in TEARDOWN:
+        plan.save(member)
+    elif member.observed.registered:
+        plan.move(member, Status.CLOSING_TRAFFIC)
+    else:
+        plan.move(member, Status.STOPPED if halted else Status.STOPPING_INSTANCE)
+    advance(plan, member.id)

@@ -1,6 +1,13 @@
-"""What a group's specification must hold beyond the constraints of its fields, so that its machines can be made."""
+"""Checks a group's specification beyond the constraints of its fields, and the roles of its service account.
+
+Sources for the roles, in the documentation of Compute Cloud: concepts/instance-groups/access.md,
+operations/instance-groups/create-from-yaml.md (compute.editor for machines, load-balancer.editor for targets); of VPC
+and IAM, their pages on access (public addresses; machines that have an account).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
@@ -8,13 +15,18 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
-from samovar.localcloud.api.errors import invalid, not_found
+from samovar.localcloud.api.errors import denied, invalid, not_found
+from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.store.store import Store
-from samovar.localcloud.vpc.security_groups.rpc import check_security_groups
+from samovar.localcloud.vpc.security_groups.model import check_security_groups
+
+MACHINE_ROLE, TARGET_ROLE = "compute.editor", "load-balancer.editor"
+PUBLIC_ADDRESS_ROLE, ACCOUNT_ROLE = "vpc.publicAdmin", "iam.serviceAccounts.user"
 
 
 def check_group(store: Store, group: InstanceGroup) -> None:
-    """What is named by id is looked up at once, so that a group never waits for what does not exist."""
+    """Refuses policies that cannot work, and a group that names what does not exist: it would wait for ever."""
     policy = group.deploy_policy
     if not policy.max_unavailable and not policy.max_expansion:
         raise invalid("max_unavailable and max_expansion cannot both be 0", "deploy_policy")
@@ -37,16 +49,16 @@ def _check_source(store: Store, group: InstanceGroup) -> None:
 
 
 def _subnets(store: Store, group: InstanceGroup) -> list[Subnet]:
-    """The template's subnets, whose networks are those of its security groups."""
-    found = []
+    """Returns the template's subnets; the security groups must be of their networks."""
+    subnets = []
     for spec in group.instance_template.network_interface_specs:
         for subnet_id in spec.subnet_ids:
             subnet = store.get(Subnet, subnet_id)
             if subnet is None:
                 raise not_found("Subnet", subnet_id)
             check_security_groups(store, subnet.network_id, spec.security_group_ids)
-            found.append(subnet)
-    return found
+            subnets.append(subnet)
+    return subnets
 
 
 def _check_zones(group: InstanceGroup, subnets: list[Subnet]) -> None:
@@ -64,3 +76,21 @@ def _check_tags(group: InstanceGroup) -> None:
     most = group.scale_policy.fixed_scale.size + group.deploy_policy.max_expansion
     if tags and len(tags) < most:
         raise invalid(f"instance_tags_pool: {len(tags)} tags for up to {most} machines", "allocation_policy")
+
+
+def roles_for_new_machine(group: InstanceGroup) -> Iterator[str]:
+    """Yields the roles that it takes to make one of the group's machines."""
+    template = group.instance_template
+    yield MACHINE_ROLE
+    if template.service_account_id:
+        yield ACCOUNT_ROLE
+    if any(nic.primary_v4_address_spec.HasField("one_to_one_nat_spec") for nic in template.network_interface_specs):
+        yield PUBLIC_ADDRESS_ROLE
+
+
+def check_rights(store: Store, group: InstanceGroup, roles: Iterable[str]) -> None:
+    """Raises PERMISSION_DENIED unless the group's account has each of the roles, or one that includes it."""
+    held = AccessBindings(store).held(Caller(group.service_account_id))
+    lacking = [role for role in roles if not held & {role, f"{role.split('.')[0]}.admin", "editor", "admin"}]
+    if lacking:
+        raise denied(f"Permission denied: service account {group.service_account_id} lacks {', '.join(lacking)}")

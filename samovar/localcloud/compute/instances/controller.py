@@ -8,16 +8,15 @@ import structlog
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
-from samovar.localcloud.compute.disks.controller import Files
-from samovar.localcloud.compute.instances.rpc import InstanceService
-from samovar.localcloud.failures import Repeats, reason_of
+from samovar.localcloud.compute.disks.controller import DiskController
+from samovar.localcloud.compute.instances.model import Instances
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.machines.model import DataDisk, Machine, MachineDriver, Observed
 from samovar.localcloud.network.model import Fabric
-from samovar.localcloud.operations.controller import REASON
-from samovar.localcloud.reconcile import Workers
+from samovar.localcloud.operations.model import FAILURE_REASON
+from samovar.localcloud.reconcile import Repeats, Workers, reason_of
 from samovar.localcloud.store.store import Store
-from samovar.localcloud.vpc.networks.controller import Networks, network_of
+from samovar.localcloud.vpc.networks.controller import NetworkController, network_of
 
 log = structlog.get_logger(__name__)
 
@@ -27,18 +26,18 @@ USERS, HOST = "local-cloud-users", "host"
 MOVING = STARTING | {Instance.STOPPING, Instance.DELETING}
 
 
-class Machines:
-    """One worker an instance at a time; a status that changes meanwhile is acted on when the worker is done."""
+class InstanceController:
+    """The controller has one worker an instance; it acts on a status that changes meanwhile once that one is done."""
 
     def __init__(
         self,
         store: Store,
         home: Home,
-        instances: InstanceService,
+        instances: Instances,
         driver: MachineDriver,
         fabric: Fabric,
-        networks: Networks,
-        files: Files,
+        networks: NetworkController,
+        disks: DiskController,
         workers: Workers,
     ) -> None:
         self._store = store
@@ -47,15 +46,15 @@ class Machines:
         self._driver = driver
         self._fabric = fabric
         self._networks = networks
-        self._files = files
+        self._disks = disks
         self._workers = workers
         self._repeats = Repeats()
         self._at_rest: tuple[int, Mapping[str, Observed]] | None = None
 
-    async def step(self) -> None:
+    async def reconcile(self) -> None:
         observed = self._driver.observe()
-        seen = self._store.revision, observed
-        if seen == self._at_rest:
+        state = self._store.revision, observed
+        if state == self._at_rest:
             return
         unknown = self.unknown(observed)
         for machine_id in unknown:
@@ -70,10 +69,10 @@ class Machines:
             elif instance.status == Instance.RUNNING:
                 self._notice(instance, observed)
         if not unknown and all(instance.status not in MOVING for instance in instances):
-            self._at_rest = seen
+            self._at_rest = state
 
     def unknown(self, observed: Mapping[str, Observed]) -> frozenset[str]:
-        """The machines that the store does not know: it is a restored backup, older than they are.
+        """Returns the machines that the store does not know: it is a restored backup, older than they are.
 
         Each is shut down in order, so that its disks, which are in the quarantine, are whole. No machine starts until
         they are gone: one of them may hold a data disk that the store knows as another machine's.
@@ -86,7 +85,7 @@ class Machines:
         await self._driver.remove(machine_id)
 
     async def cut_power(self, instance_id: str) -> None:
-        """What a drill does to a machine; the instance is seen as crashed at once."""
+        """Cuts the power of a machine, as a drill does; the instance is CRASHED at once."""
         await self._fabric.unplug(network_of(self._store, self._store.must(Instance, instance_id)), instance_id)
         await self._driver.kill(instance_id)
         instance = self._store.get(Instance, instance_id)
@@ -95,10 +94,10 @@ class Machines:
 
     def _notice(self, instance: Instance, observed: Mapping[str, Observed]) -> None:
         """A guest that powered itself off is STOPPED, one that died any other way has CRASHED."""
-        seen = observed.get(instance.id, Observed(running=False))
-        if not seen.running:
-            log.info("machine ended", instance=instance.id, exit_code=seen.exit_code)
-            self._instances.move(instance.id, Instance.STOPPED if seen.exit_code == 0 else Instance.CRASHED)
+        machine = observed.get(instance.id, Observed(running=False))
+        if not machine.running:
+            log.info("machine ended", instance=instance.id, exit_code=machine.exit_code)
+            self._instances.move(instance.id, Instance.STOPPED if machine.exit_code == 0 else Instance.CRASHED)
 
     async def _bring(self, instance_id: str) -> None:
         instance = self._store.must(Instance, instance_id)
@@ -113,9 +112,9 @@ class Machines:
                     await self._driver.stop(instance_id)
                 await self._start(instance)
                 self._became(instance, Instance.RUNNING)
-            self._store.forget(instance_id, REASON)
+            self._store.forget(instance_id, FAILURE_REASON)
         except Exception as error:
-            self._store.note(instance_id, REASON, reason_of(error))
+            self._store.note(instance_id, FAILURE_REASON, reason_of(error))
             if instance.status == Instance.DELETING:
                 raise  # it is tried again after a pause
             if self._repeats.is_new(error):
@@ -123,7 +122,7 @@ class Machines:
             self._became(instance, Instance.ERROR)
 
     async def _start(self, instance: Instance) -> None:
-        await self._files.ready_for(instance)
+        await self._disks.ready_for(instance)
         await self._networks.ensure(network_of(self._store, instance))
         running = self._driver.observe().get(instance.id, Observed(running=False)).running
         if not running:
@@ -134,10 +133,10 @@ class Machines:
         await self._fabric.unplug(network_of(self._store, instance), instance.id)
         await self._driver.remove(instance.id)
         with self._store.transaction():
-            self._instances.forget(instance.id)
+            self._instances.delete(instance.id)
 
     def _became(self, before: Instance, status: Instance.Status.ValueType) -> None:
-        """Unless another call has decided otherwise meanwhile."""
+        """Sets the new status, unless another call has changed it meanwhile."""
         instance = self._store.get(Instance, before.id)
         if instance is not None and instance.status == before.status:
             self._instances.move(before.id, status)
@@ -147,7 +146,7 @@ class Machines:
         return Machine(
             id=instance.id,
             hostname=instance.fqdn.split(".")[0],
-            image=self._files.base_of(boot),
+            image=self._disks.base_of(boot),
             boot_disk=self._home.disk(boot.id),
             boot_disk_size=boot.size,
             cores=instance.resources.cores,

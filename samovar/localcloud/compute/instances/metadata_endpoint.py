@@ -1,4 +1,4 @@
-"""Tells the metadata service who asks: machines are told apart by their network and source address."""
+"""Serves metadata to machines. A machine is known by its network and source address."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from samovar.localcloud.metadata.model import Disk, Interface, MachineMetadata, 
 from samovar.localcloud.metadata.server import MetadataServer
 from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.store.store import Store
-from samovar.localcloud.vpc.networks.controller import Networks
+from samovar.localcloud.vpc.networks.controller import NetworkController
 
 ADDRESS = ("169.254.169.254", 80)
 
 
-class Metadata:
-    """Serves each network that is up, on a socket in that network's own namespace."""
+class MetadataEndpoint:
+    """The endpoint answers in each network that is up, on a socket in that network's own namespace."""
 
-    def __init__(self, store: Store, tokens: Tokens, fabric: Fabric, networks: Networks) -> None:
+    def __init__(self, store: Store, tokens: Tokens, fabric: Fabric, networks: NetworkController) -> None:
         self._store = store
         self._tokens = tokens
         self._fabric = fabric
@@ -31,7 +31,7 @@ class Metadata:
         self._server = MetadataServer(self._find, self._issue)
         self._served: set[str] = set()
 
-    async def step(self) -> None:
+    async def reconcile(self) -> None:
         up = {network.id for network in self._networks.up()}
         for network_id in up - self._served:
             sock = self._fabric.socket_in(network_id, socket.AF_INET, socket.SOCK_STREAM)
@@ -49,9 +49,9 @@ class Metadata:
     def _find(self, network_id: str, address: str) -> MachineMetadata | None:
         machine_id = self._networks.machine_at(network_id, address)
         instance = self._store.get(Instance, machine_id) if machine_id else None
-        return self._facts(instance) if instance else None
+        return self._metadata_of(instance) if instance else None
 
-    def _facts(self, instance: Instance) -> MachineMetadata:
+    def _metadata_of(self, instance: Instance) -> MachineMetadata:
         boot = self._store.must(ComputeDisk, instance.boot_disk.disk_id)
         folder = self._store.must(Folder, instance.folder_id)
         return MachineMetadata(

@@ -1,4 +1,4 @@
-"""Brings snapshots that are CREATING to READY: their files are copied while the disk stands still.
+"""Brings snapshots that are CREATING to READY: their files are copied while nothing is written to the disk.
 
 A daemon that is killed meanwhile leaves a snapshot that is CREATING; the next one begins anew.
 """
@@ -13,18 +13,15 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
-from samovar.localcloud.compute.disks.controller import Files
-from samovar.localcloud.compute.disks.rpc import is_layered
-from samovar.localcloud.compute.snapshots.model import remember
-from samovar.localcloud.compute.snapshots.rpc import TITLE
+from samovar.localcloud.compute.disks.controller import DiskController
+from samovar.localcloud.compute.disks.model import is_layered
+from samovar.localcloud.compute.snapshots.model import TITLE, remember_freeze
 from samovar.localcloud.disks.freeze import FreezeFailed
 from samovar.localcloud.disks.model import DiskBuilder
-from samovar.localcloud.failures import reason_of
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.machines.model import MachineDriver
-from samovar.localcloud.operations.controller import REASON
-from samovar.localcloud.operations.model import Operations
-from samovar.localcloud.reconcile import Workers
+from samovar.localcloud.operations.model import FAILURE_REASON, Operations
+from samovar.localcloud.reconcile import Workers, reason_of
 from samovar.localcloud.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -32,11 +29,11 @@ log = structlog.get_logger(__name__)
 ATTEMPTS = 3
 """A machine that starts or stops while its disk is copied makes one of them fail."""
 FREEZING = "snapshot.freezing"
-"""A note: the machine whose disk is to stand still. Who finds it at the start follows a daemon that was killed."""
+"""A note on a snapshot: the machine whose disk is frozen. One that is there already is a killed daemon's."""
 
 
-class Snapshots:
-    """One worker a snapshot."""
+class SnapshotController:
+    """The controller has one worker a snapshot."""
 
     def __init__(
         self,
@@ -45,7 +42,7 @@ class Snapshots:
         operations: Operations,
         builder: DiskBuilder,
         driver: MachineDriver,
-        files: Files,
+        disks: DiskController,
         workers: Workers,
     ) -> None:
         self._store = store
@@ -53,10 +50,10 @@ class Snapshots:
         self._operations = operations
         self._builder = builder
         self._driver = driver
-        self._files = files
+        self._disks = disks
         self._workers = workers
 
-    async def step(self) -> None:
+    async def reconcile(self) -> None:
         for snapshot in self._store.all(Snapshot):
             if snapshot.status == Snapshot.CREATING and not self._workers.busy(snapshot.id):
                 self._workers.start(snapshot.id, self._create(snapshot))
@@ -66,9 +63,9 @@ class Snapshots:
         try:
             if not out.exists():
                 await self._take(snapshot, out)
-        except Exception as error:  # whatever it is, whoever asked for the snapshot is told
+        except Exception as error:  # the operation that waits for the snapshot ends with it
             log.exception("a snapshot could not be taken", snapshot=snapshot.id)
-            self._store.note(snapshot.id, REASON, reason_of(error))
+            self._store.note(snapshot.id, FAILURE_REASON, reason_of(error))
             status = Snapshot.ERROR
         with self._store.transaction():
             snapshot = self._store.must(Snapshot, snapshot.id)
@@ -83,14 +80,14 @@ class Snapshots:
             raise HostError(f"the disk {snapshot.source_disk_id} was deleted")
         self._thaw(snapshot, disk)
         if not is_layered(self._store, disk):
-            await self._copied(snapshot, await self._files.whole(disk), out)
+            await self._copied(snapshot, await self._disks.full_copy(disk), out)
         elif self._home.disk(disk.id).exists():
             layer = out.with_suffix(".layer.new")
             await self._copied(snapshot, self._home.disk(disk.id), layer)
-            await self._builder.merge(await self._files.base(disk), layer, out)
+            await self._builder.merge(await self._disks.base(disk), layer, out)
             layer.unlink()
         else:
-            os.link(await self._files.base(disk), out)
+            os.link(await self._disks.base(disk), out)
 
     async def _copied(self, snapshot: Snapshot, source: Path, out: Path) -> None:
         for attempt in range(1, ATTEMPTS + 1):
@@ -110,11 +107,11 @@ class Snapshots:
         seconds = await self._builder.copy_consistently(source, out, self._driver.frozen(machine_id, source))
         self._store.forget(snapshot.id, FREEZING)
         if seconds:
-            remember(self._store, snapshot.storage_size, seconds)
+            remember_freeze(self._store, snapshot.storage_size, seconds)
             self._operations.describe(snapshot.id, f"{TITLE}: nothing was written to the disk for {seconds:.2f} s")
             log.info("took a snapshot", snapshot=snapshot.id, seconds=seconds)
 
     def _thaw(self, snapshot: Snapshot, disk: Disk) -> None:
-        """For the daemon before this one."""
+        """Thaws a disk that a daemon froze which was killed."""
         if machine_id := self._store.noted(snapshot.id, FREEZING):
             self._driver.thaw(machine_id, self._home.disk(disk.id))

@@ -1,22 +1,71 @@
-"""How long a machine cannot write while a snapshot of its disk is taken: said beforehand, by what the last one took."""
+"""Snapshots in the store and their files. A snapshot is a RAW file of its own: what its disk held in one moment.
+
+A snapshot of a boot disk holds the disk's changes and its image together, as an image does.
+"""
 
 from __future__ import annotations
 
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
+
+from samovar.core.units import GIB
+from samovar.localcloud.api.errors import precondition
+from samovar.localcloud.compute.disks.model import BOOT, is_layered
+from samovar.localcloud.home.home import Home
+from samovar.localcloud.quota_manager.model import Quota
+from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.store.files import delete_on_commit
 from samovar.localcloud.store.store import Store
 
-NOTE = ("snapshots", "standstill.rate")
-RATE = 400e6
+TITLE = "Create snapshot"
+COPY_RATE = ("snapshots", "standstill.rate")
+DEFAULT_COPY_RATE = 400e6
 """Bytes of a disk that are looked through in a second, where no snapshot was taken in this home yet."""
-LEAST = 0.1
+MIN_FREEZE = 0.1
 """Seconds that freezing takes, however little there is to copy."""
 
 
-def expected(store: Store, size: int) -> float:
-    """Seconds for a disk that holds `size` bytes."""
-    return LEAST + size / float(store.noted(*NOTE, RATE))
+class Snapshots(Repository[Snapshot]):
+    """The snapshots of all disks."""
+
+    kind, id_prefix = Snapshot, "fd8"
+    count_quota = Quota("compute.snapshots.count", Snapshot, 32)
+    size_quotas = (Quota("compute.snapshots.size", Snapshot, 400 * GIB, lambda snapshot: snapshot.storage_size),)
+
+    def __init__(self, store: Store, home: Home) -> None:
+        super().__init__(store)
+        self._home = home
+
+    def add(self, snapshot: Snapshot, disk: Disk) -> None:
+        """Stores a new snapshot of a disk; the controller makes its file."""
+        self.put(snapshot)
+        if is_layered(self.store, disk):
+            self.store.note(snapshot.id, BOOT, value=True)
+
+    def delete(self, resource_id: str) -> None:
+        """Deletes a snapshot, and its file once that is committed.
+
+        Yandex Cloud copies a snapshot into a disk; here a boot disk is a layer on it, as on an image.
+        """
+        boot = self.store.noted(resource_id, BOOT, default=False)
+        disks = [disk for disk in self.store.all(Disk) if disk.source_snapshot_id == resource_id]
+        if users := [disk.id for disk in disks if boot or disk.status == Disk.CREATING]:
+            raise precondition(f"Snapshot {resource_id} is the base of the disk {users[0]}")
+        super().delete(resource_id)
+        delete_on_commit(self.store, self._home.snapshot(resource_id))
+
+    def written(self, disk: Disk) -> int:
+        """Returns the bytes that a disk holds now."""
+        file = self._home.disk(disk.id)
+        return file.stat().st_blocks * 512 if file.exists() else 0
 
 
-def remember(store: Store, size: int, seconds: float) -> None:
-    """A disk of `size` bytes stood still for so long; one that holds next to nothing says nothing about the rate."""
-    if seconds > LEAST:
-        store.note(*NOTE, size / (seconds - LEAST / 2))
+def expected_freeze(store: Store, size: int) -> float:
+    """Returns the seconds for which a machine cannot write while a disk that holds `size` bytes is copied."""
+    return MIN_FREEZE + size / float(store.noted(*COPY_RATE, DEFAULT_COPY_RATE))
+
+
+def remember_freeze(store: Store, size: int, seconds: float) -> None:
+    """Stores the rate of a copy of `size` bytes; a disk that holds next to nothing shows none."""
+    if seconds > MIN_FREEZE:
+        store.note(*COPY_RATE, size / (seconds - MIN_FREEZE / 2))

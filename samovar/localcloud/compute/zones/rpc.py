@@ -1,7 +1,8 @@
-"""yandex.cloud.compute: what there is to choose from, zones and types of disk."""
+"""The RPCs of yandex.cloud.compute for zones and types of disk: there is a fixed list of each."""
 
 from __future__ import annotations
 
+from google.protobuf.message import Message
 from yandex.cloud.compute.v1 import disk_type_service_pb2 as disk_types
 from yandex.cloud.compute.v1 import zone_service_pb2 as zones
 from yandex.cloud.compute.v1.disk_type_pb2 import DiskType
@@ -9,8 +10,8 @@ from yandex.cloud.compute.v1.zone_pb2 import Zone
 
 from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.pipeline import Caller
-from samovar.localcloud.compute.instances.rpc import REGION
-from samovar.localcloud.resources.model import page
+from samovar.localcloud.compute.instances.model import REGION
+from samovar.localcloud.resources.rpc import Service, page
 
 ZONES = tuple(f"{REGION}-{letter}" for letter in "abd")
 DISK_TYPES = ("network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3")
@@ -24,9 +25,8 @@ class ZoneService:
             raise not_found("Zone", request.zone_id)
         return Zone(id=request.zone_id, region_id=REGION, status=Zone.UP)
 
-    def List(self, request: zones.ListZonesRequest, _: Caller) -> zones.ListZonesResponse:
-        found = [Zone(id=zone, region_id=REGION, status=Zone.UP) for zone in ZONES]
-        return page(request, zones.ListZonesResponse(), "zones", found)
+    def List(self, request: zones.ListZonesRequest, _: Caller) -> Message:
+        return page(request, [Zone(id=zone, region_id=REGION, status=Zone.UP) for zone in ZONES])
 
 
 class DiskTypeService:
@@ -37,6 +37,9 @@ class DiskTypeService:
             raise not_found("DiskType", request.disk_type_id)
         return DiskType(id=request.disk_type_id, zone_ids=ZONES)
 
-    def List(self, request: disk_types.ListDiskTypesRequest, _: Caller) -> disk_types.ListDiskTypesResponse:
-        found = [DiskType(id=disk_type, zone_ids=ZONES) for disk_type in DISK_TYPES]
-        return page(request, disk_types.ListDiskTypesResponse(), "disk_types", found)
+    def List(self, request: disk_types.ListDiskTypesRequest, _: Caller) -> Message:
+        return page(request, [DiskType(id=disk_type, zone_ids=ZONES) for disk_type in DISK_TYPES])
+
+
+ZONE = Service(zones, "compute", lambda _: ZoneService())
+DISK_TYPE = Service(disk_types, "compute", lambda _: DiskTypeService())

@@ -1,4 +1,4 @@
-"""Which addresses are in use, and the next free one: read off the resources that use them, never counted apart."""
+"""The addresses in use and the next free one. They are read off the resources that use them, never counted apart."""
 
 from __future__ import annotations
 
@@ -14,41 +14,52 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import Refused, invalid, precondition
 from samovar.localcloud.network.names import PUBLIC
+from samovar.localcloud.quota_manager.model import Quota
+from samovar.localcloud.resources.model import Repository
 from samovar.localcloud.store.store import Store
 
 RESERVED = 3  # the network's own, the gateway (.1), the name server (.2)
 
 
-class Addressing:
+class Addresses(Repository[Address]):
+    """The reserved addresses, public and internal; public ones alone are under the quota."""
+
+    kind, id_prefix = Address, "e9b"
+    count_quota = Quota(
+        "vpc.externalStaticAddresses.count", Address, 2, lambda address: address.HasField("external_ipv4_address")
+    )
+
+
+class Ipam:
     """Public addresses of one cloud are 127.66.<number>.1-254; internal ones belong to a subnet."""
 
     def __init__(self, store: Store, number: int) -> None:
         self._store = store
         self._public = IPv4Network(f"127.66.{number}.0/24")
 
-    def public(self, wanted: str = "", *, reserved: bool = False) -> IPv4Address:
-        """A public address: the one that is wanted, or the next free one.
+    def public(self, requested: str = "", *, reserved: bool = False) -> IPv4Address:
+        """Returns a public address: the requested one, or the next free one.
 
-        With `reserved` the wanted one may be one that was reserved before, as long as nothing else uses it.
+        With `reserved` the requested one may be one that was reserved before, as long as nothing else uses it.
         """
         taken = set(_public_in_use(self._store))
         if not reserved:
             taken |= {IPv4Address(a.external_ipv4_address.address) for a in self._reserved("external_ipv4_address")}
-        return _choose(wanted, self._public.hosts(), taken, str(self._public))
+        return _choose(requested, self._public.hosts(), taken, str(self._public))
 
-    def internal(self, subnet: Subnet, wanted: str = "", *, reserved: bool = False) -> IPv4Address:
-        """An address of a subnet, by the same rules."""
+    def internal(self, subnet: Subnet, requested: str = "", *, reserved: bool = False) -> IPv4Address:
+        """Returns an address of a subnet, by the same rules."""
         network = IPv4Network(subnet.v4_cidr_blocks[0])
         taken = set(self._internal_in_use(subnet.id))
         if not reserved:
             taken |= {IPv4Address(a.internal_ipv4_address.address) for a in self._reserved_in(subnet.id)}
         usable = (network[number] for number in range(RESERVED, network.num_addresses - 1))
-        return _choose(wanted, usable, taken, str(network))
+        return _choose(requested, usable, taken, str(network))
 
     def used_in(self, subnet: Subnet) -> frozenset[IPv4Address]:
-        """Everything in a subnet that keeps it from being deleted."""
-        kept = {IPv4Address(a.internal_ipv4_address.address) for a in self._reserved_in(subnet.id)}
-        return frozenset(self._internal_in_use(subnet.id)) | kept
+        """Returns everything in a subnet that keeps it from being deleted."""
+        reserved = {IPv4Address(a.internal_ipv4_address.address) for a in self._reserved_in(subnet.id)}
+        return frozenset(self._internal_in_use(subnet.id)) | reserved
 
     def is_used(self, address: Address) -> bool:
         if address.WhichOneof("address") == "internal_ipv4_address":
@@ -57,7 +68,7 @@ class Addressing:
         return IPv4Address(address.external_ipv4_address.address) in set(_public_in_use(self._store))
 
     def foreign(self) -> tuple[str, ...]:
-        """A warning for each public address that another cloud of this host has, and no machine of this one answers."""
+        """Returns a warning for each public address of another cloud of this host: no machine of this one answers."""
         strange = sorted(address for address in public_addresses(self._store) if address not in self._public)
         return tuple(
             f"{address} is not an address of this cloud ({self._public}), and is not answered by it; remedy: "
@@ -65,14 +76,8 @@ class Addressing:
             for address in strange
         )
 
-    def _reserved(self, which: str) -> list[Address]:
-        return _reserved(self._store, which)
-
-    def _reserved_in(self, subnet_id: str) -> list[Address]:
-        return [a for a in self._reserved("internal_ipv4_address") if a.internal_ipv4_address.subnet_id == subnet_id]
-
     def users_in(self, subnet_id: str) -> Iterator[tuple[IPv4Address, Referrer]]:
-        """The addresses of a subnet that are in use, each with what uses it."""
+        """Yields the addresses of a subnet that are in use, each with what uses it."""
         for balancer in self._store.all(NetworkLoadBalancer):
             user = Referrer(type="loadbalancer.networkLoadBalancer", id=balancer.id)
             for listener in balancer.listeners:
@@ -87,14 +92,20 @@ class Addressing:
     def _internal_in_use(self, subnet_id: str) -> Iterator[IPv4Address]:
         return (address for address, _ in self.users_in(subnet_id))
 
+    def _reserved(self, which: str) -> list[Address]:
+        return _reserved(self._store, which)
+
+    def _reserved_in(self, subnet_id: str) -> list[Address]:
+        return [a for a in self._reserved("internal_ipv4_address") if a.internal_ipv4_address.subnet_id == subnet_id]
+
 
 def numbers_in_use(store: Store) -> frozenset[int]:
-    """The numbers of clouds of whose addresses the store holds any: one, unless its home once had another number."""
+    """Returns the numbers of clouds of whose addresses the store holds any: one, unless its home had another once."""
     return frozenset(address.packed[2] for address in public_addresses(store))
 
 
 def public_addresses(store: Store) -> frozenset[IPv4Address]:
-    """Every public address that the store holds: in use, or reserved."""
+    """Returns every public address that the store holds: in use, or reserved."""
     reserved = {IPv4Address(each.external_ipv4_address.address) for each in _reserved(store, "external_ipv4_address")}
     return frozenset(address for address in reserved | set(_public_in_use(store)) if address in PUBLIC)
 
@@ -113,18 +124,18 @@ def _public_in_use(store: Store) -> Iterator[IPv4Address]:
                 yield IPv4Address(nic.primary_v4_address.one_to_one_nat.address)
 
 
-def _choose(wanted: str, usable: Iterable[IPv4Address], taken: set[IPv4Address], where: str) -> IPv4Address:
-    if not wanted:
+def _choose(requested: str, usable: Iterable[IPv4Address], taken: set[IPv4Address], where: str) -> IPv4Address:
+    if not requested:
         free = next((address for address in usable if address not in taken), None)
         if free is None:
             raise Refused(Code.RESOURCE_EXHAUSTED, f"{where} has no free address")
         return free
     try:
-        address = IPv4Address(wanted)
+        address = IPv4Address(requested)
     except AddressValueError as error:
-        raise invalid(f"{wanted} is not an IPv4 address") from error
+        raise invalid(f"{requested} is not an IPv4 address") from error
     if address in taken:
-        raise precondition(f"Address {wanted} is in use")
+        raise precondition(f"Address {requested} is in use")
     if address not in set(usable):
-        raise invalid(f"{wanted} is not a usable address of {where}")
+        raise invalid(f"{requested} is not a usable address of {where}")
     return address

@@ -1,7 +1,8 @@
-"""yandex.cloud.vpc: addresses, reserved apart from what uses them."""
+"""The RPCs of yandex.cloud.vpc for addresses, which are reserved apart from what uses them."""
 
 from __future__ import annotations
 
+from google.protobuf.message import Message
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1 import address_service_pb2 as rpc
 from yandex.cloud.vpc.v1.address_pb2 import Address
@@ -11,79 +12,73 @@ from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.quota_manager.model import check_quota
-from samovar.localcloud.resources.model import ResourceService, fill, page, stamp, update
-from samovar.localcloud.store.ids import new_id
-from samovar.localcloud.store.store import Store
-from samovar.localcloud.vpc.addresses.model import Addressing
+from samovar.localcloud.resources.model import fill, stamp, update
+from samovar.localcloud.resources.rpc import Service, WithOperations, page
+from samovar.localcloud.vpc.addresses.model import Addresses, Ipam
 
 
-class AddressService(ResourceService[Address]):
+class AddressService(WithOperations[Address]):
     """A reserved address outlives what uses it."""
 
-    kind, noun, id_field = Address, "Address", "address_id"
-
-    def __init__(self, store: Store, operations: Operations, addressing: Addressing) -> None:
-        super().__init__(store, operations)
-        self._addressing = addressing
+    def __init__(self, addresses: Addresses, operations: Operations, ipam: Ipam) -> None:
+        super().__init__(addresses, operations)
+        self._ipam = ipam
 
     def Get(self, request: rpc.GetAddressRequest, _: Caller) -> Address:
-        return self._seen(self.find(request))
+        return self._with_use(self.find(request))
 
-    def List(self, request: rpc.ListAddressesRequest, _: Caller) -> rpc.ListAddressesResponse:
-        found = [self._seen(address) for address in self.store.all(Address, scope=request.folder_id)]
-        return page(request, rpc.ListAddressesResponse(), "addresses", found)
+    def List(self, request: rpc.ListAddressesRequest, _: Caller) -> Message:
+        return page(request, map(self._with_use, self.resources.in_folder(request.folder_id)))
 
     def GetByValue(self, request: rpc.GetAddressByValueRequest, _: Caller) -> Address:
         for address in self.store.all(Address):
-            if _is_meant(request, address):
-                return self._seen(address)
+            if _matches(request, address):
+                return self._with_use(address)
         raise not_found("Address", request.external_ipv4_address or request.internal_ipv4_address)
 
-    def ListBySubnet(self, request: rpc.ListAddressesBySubnetRequest, _: Caller) -> rpc.ListAddressesBySubnetResponse:
-        found = [
-            self._seen(address)
+    def ListBySubnet(self, request: rpc.ListAddressesBySubnetRequest, _: Caller) -> Message:
+        in_subnet = (
+            address
             for address in self.store.all(Address)
             if address.internal_ipv4_address.subnet_id == request.subnet_id
-        ]
-        return page(request, rpc.ListAddressesBySubnetResponse(), "addresses", found)
+        )
+        return page(request, map(self._with_use, in_subnet))
 
     def Create(self, request: rpc.CreateAddressRequest, caller: Caller) -> Operation:
-        self.claim_name(request.folder_id, request.name)
-        address = Address(id=new_id("address"), reserved=True, type=Address.EXTERNAL, ip_version=Address.IPV4)
+        self.resources.claim_name(request.folder_id, request.name)
+        address = Address(id=self.resources.new_id(), reserved=True, type=Address.EXTERNAL, ip_version=Address.IPV4)
         fill(address, request)
         if request.WhichOneof("address_spec") == "internal_ipv4_address_spec":
             self._reserve_internal(request, address)
         else:
-            check_quota(self.store, Address)
-            spec = request.external_ipv4_address_spec
-            chosen = self._addressing.public(spec.address)
-            address.external_ipv4_address.address = str(chosen)
-            address.external_ipv4_address.zone_id = spec.zone_id
+            self._reserve_external(request, address)
         stamp(address)
-        self.store.put(address)
+        self.resources.put(address)
         metadata = rpc.CreateAddressMetadata(address_id=address.id)
         return self.operations.done(caller, "Create address", metadata, address)
 
     def Update(self, request: rpc.UpdateAddressRequest, caller: Caller) -> Operation:
         address = self.find(request)
         update(address, request, self.id_field)
-        self.claim_name(address.folder_id, address.name, address.id)
-        self.store.put(address)
+        self.resources.claim_name(address.folder_id, address.name, address.id)
+        self.resources.put(address)
         metadata = rpc.UpdateAddressMetadata(address_id=address.id)
-        return self.operations.done(caller, "Update address", metadata, self._seen(address))
+        return self.operations.done(caller, "Update address", metadata, self._with_use(address))
 
     def Delete(self, request: rpc.DeleteAddressRequest, caller: Caller) -> Operation:
-        address = self._seen(self.find(request))
+        address = self._with_use(self.find(request))
         if address.used:
             raise precondition(f"Address {address.id} is in use")
         if address.deletion_protection:
             raise precondition(f"Address {address.id} is protected from deletion")
-        self.store.delete(Address, address.id)
-        return self.operations.gone(caller, "Delete address", rpc.DeleteAddressMetadata(address_id=address.id))
+        self.resources.delete(address.id)
+        return self.operations.deleted(caller, "Delete address", rpc.DeleteAddressMetadata(address_id=address.id))
 
-    def ListOperations(self, request: rpc.ListAddressOperationsRequest, _: Caller) -> rpc.ListAddressOperationsResponse:
-        found = self.operations.of_resource(self.find(request).id)
-        return page(request, rpc.ListAddressOperationsResponse(), "operations", found)
+    def _reserve_external(self, request: rpc.CreateAddressRequest, address: Address) -> None:
+        check_quota(self.store, Addresses.count_quota)
+        spec = request.external_ipv4_address_spec
+        address.external_ipv4_address.address = str(self._ipam.public(spec.address))
+        address.external_ipv4_address.zone_id = spec.zone_id
 
     def _reserve_internal(self, request: rpc.CreateAddressRequest, address: Address) -> None:
         spec = request.internal_ipv4_address_spec
@@ -92,19 +87,27 @@ class AddressService(ResourceService[Address]):
             raise not_found("Subnet", spec.subnet_id)
         address.type = Address.INTERNAL
         address.internal_ipv4_address.subnet_id = subnet.id
-        address.internal_ipv4_address.address = str(self._addressing.internal(subnet, spec.address))
+        address.internal_ipv4_address.address = str(self._ipam.internal(subnet, spec.address))
 
-    def _seen(self, address: Address) -> Address:
-        """`used` is not stored: it follows from what uses the address."""
-        address.used = self._addressing.is_used(address)
+    def _with_use(self, address: Address) -> Address:
+        """Sets `used`, which is not stored: it follows from what uses the address."""
+        address.used = self._ipam.is_used(address)
         return address
 
 
-def _is_meant(request: rpc.GetAddressByValueRequest, address: Address) -> bool:
-    """Of internal addresses the subnet says which is meant."""
+def _matches(request: rpc.GetAddressByValueRequest, address: Address) -> bool:
+    """Returns whether the request means this address; an internal one is named with its subnet."""
     if request.WhichOneof("address") != address.WhichOneof("address"):
         return False
     internal, external = address.internal_ipv4_address, address.external_ipv4_address
     if request.WhichOneof("address") == "internal_ipv4_address":
         return (request.internal_ipv4_address, request.subnet_id) == (internal.address, internal.subnet_id)
     return request.external_ipv4_address == external.address
+
+
+SERVICE = Service(
+    rpc,
+    "vpc",
+    lambda context: AddressService(Addresses(context.store), context.operations, Ipam(context.store, context.number)),
+    Addresses,
+)

@@ -13,26 +13,25 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
 from samovar.localcloud.network.model import Fabric, Network
 from samovar.localcloud.store.store import Store
-from samovar.localcloud.vpc.networks.network_mapping import Judge, network_value
+from samovar.localcloud.vpc.networks.network_mapping import TargetHealth, network_value
 
 
-class Networks:
-    """`step` looks at all networks; `ensure` waits until one is what the store says."""
+class NetworkController:
+    """`reconcile` looks at all networks; `ensure` waits until one is as the store describes it."""
 
-    def __init__(self, store: Store, fabric: Fabric, judge: Judge) -> None:
+    def __init__(self, store: Store, fabric: Fabric, health: TargetHealth) -> None:
         self._store = store
         self._fabric = fabric
-        self._judge = judge
+        self._health = health
         self._applied: dict[str, Network] = {}
         self._owners: dict[str, dict[str, str]] = {}
         self._values: dict[str, tuple[int, Network]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def step(self) -> None:
-        """Side by side: one that fails, or takes its time, holds up no other."""
-        wanted = {network.id for network in self._store.all(VpcNetwork)}
-        gone = self._applied.keys() - wanted
-        work = (*map(self.ensure, wanted), *map(self._remove, gone))
+    async def reconcile(self) -> None:
+        """Works on all networks side by side: one that fails, or takes its time, holds up no other."""
+        stored = {network.id for network in self._store.all(VpcNetwork)}
+        work = (*map(self.ensure, stored), *map(self._remove, self._applied.keys() - stored))
         ended = await asyncio.gather(*work, return_exceptions=True)
         if failures := [failure for failure in ended if isinstance(failure, Exception)]:
             raise ExceptionGroup("of the networks", failures)
@@ -42,19 +41,19 @@ class Networks:
             vpc = self._store.get(VpcNetwork, network_id)
             if vpc is None:
                 return
-            wanted, before = self._value(vpc), self._applied.get(network_id)
-            await self._fabric.apply(wanted)
-            self._applied[network_id] = wanted
-            if before is None or before.nics != wanted.nics:
-                self._owners[network_id] = {str(nic.address): nic.machine_id for nic in wanted.nics}
-            for address in lost(before, wanted, self._silent()) if before and before is not wanted else ():
+            desired, before = self._value(vpc), self._applied.get(network_id)
+            await self._fabric.apply(desired)
+            self._applied[network_id] = desired
+            if before is None or before.nics != desired.nics:
+                self._owners[network_id] = {str(nic.address): nic.machine_id for nic in desired.nics}
+            for address in lost(before, desired, self._silent()) if before and before is not desired else ():
                 await self._fabric.forget_flows(network_id, address)
 
     def _value(self, vpc: VpcNetwork) -> Network:
-        """The same object as long as the store is what it was: all that it is made of stands there."""
+        """Returns the network as the fabric takes it: the same object as long as the store does not change."""
         revision, value = self._values.get(vpc.id, (-1, None))
         if value is None or revision != self._store.revision:
-            value = network_value(self._store, self._judge, vpc)
+            value = network_value(self._store, self._health, vpc)
             self._values[vpc.id] = self._store.revision, value
         return value
 
@@ -64,30 +63,30 @@ class Networks:
         self._values.pop(network_id, None)
 
     def machine_at(self, network_id: str, address: str) -> str | None:
-        """The id of the machine that has this address in a network that the kernel holds now."""
+        """Returns the id of the machine that has this address in a network that the kernel holds now."""
         return self._owners.get(network_id, {}).get(address)
 
     def up(self) -> tuple[Network, ...]:
-        """The networks that the kernel holds now."""
+        """Returns the networks that the kernel holds now."""
         return tuple(self._applied.values())
 
     def _silent(self) -> frozenset[IPv4Address]:
-        """Registered targets of which nothing is heard."""
+        """Returns the registered targets that do not answer their probes."""
         targets = (target for group in self._store.all(TargetGroup) for target in group.targets)
-        return frozenset(IPv4Address(target.address) for target in targets if not self._judge.answers(target))
+        return frozenset(IPv4Address(target.address) for target in targets if not self._health.answers(target))
 
 
 def network_of(store: Store, instance: Instance) -> str:
-    """The id of the network that an instance's interface is in."""
+    """Returns the id of the network that an instance's interface is in."""
     return store.must(VpcSubnet, instance.network_interfaces[0].subnet_id).network_id
 
 
 def lost(before: Network, now: Network, silent: frozenset[IPv4Address]) -> frozenset[IPv4Address]:
-    """The addresses whose flows are to be ended: nobody will answer them.
+    """Returns the addresses whose flows are to be ended, for nothing will answer them.
 
-    A machine that lost its power or is gone, and a registered target that is no longer sent to because it is `silent`.
-    One that says itself that it is not well, or was taken out of its target group, goes on with the requests that it
-    has, if it is the machine that it was: what was sent to a dead one would reach its heir.
+    They belong to machines that lost their power or were deleted, and to registered targets that get no more traffic
+    because they are `silent`. A target that answers with an error, or that left its target group, goes on with the
+    requests that it has, unless another machine has its address now: that one must not get the flows of a dead one.
     """
     kept = _plugged(before) & _plugged(now)
     unplugged = {address for _, address in _plugged(before) - kept}

@@ -1,4 +1,4 @@
-"""What the store says of a network, as the value that the fabric takes."""
+"""Maps a network, as the store holds it, to the value that the fabric takes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from samovar.localcloud.load_balancer.network_load_balancers.controller import h
 from samovar.localcloud.network.model import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES
 from samovar.localcloud.store.store import Store
-from samovar.localcloud.vpc.networks.rpc import INDEX
-from samovar.localcloud.vpc.security_groups.rpc import SELF
+from samovar.localcloud.vpc.networks.model import INDEX
+from samovar.localcloud.vpc.security_groups.model import SELF
 
 POWERED = frozenset(
     {Instance.PROVISIONING, Instance.STARTING, Instance.RUNNING, Instance.RESTARTING, Instance.STOPPING}
@@ -33,16 +33,16 @@ Members = Mapping[str, tuple[IPv4Address, ...]]
 """The addresses in each security group."""
 
 
-class Judge(Protocol):
-    """Says which targets a balancer may send to, and which of all say how they are."""
+class TargetHealth(Protocol):
+    """The health of targets: which a balancer may send to, and which answer their probes."""
 
     def serves(self, balancer_id: str, target: Target) -> bool: ...
 
     def answers(self, target: Target) -> bool: ...
 
 
-def network_value(store: Store, judge: Judge, vpc: VpcNetwork) -> Network:
-    """All of a network: subnets, interfaces, balancers that have targets in it, and security groups in use."""
+def network_value(store: Store, health: TargetHealth, vpc: VpcNetwork) -> Network:
+    """Returns all of a network: subnets, interfaces, balancers that have targets in it, and security groups in use."""
     subnets = [subnet for subnet in store.all(VpcSubnet) if subnet.network_id == vpc.id]
     ids = {subnet.id for subnet in subnets}
     instances = [i for i in store.all(Instance) if ids & {nic.subnet_id for nic in i.network_interfaces}]
@@ -55,7 +55,7 @@ def network_value(store: Store, judge: Judge, vpc: VpcNetwork) -> Network:
         index=store.noted(vpc.id, INDEX),
         subnets=tuple(_subnet(store, subnet) for subnet in subnets),
         nics=tuple(_nic(instance, outward) for instance in instances),
-        forwards=tuple(made for balancer in balancers for made in _forwards(store, judge, balancer, ids)),
+        forwards=tuple(forward for balancer in balancers for forward in _forwards(store, health, balancer, ids)),
         security_groups=tuple(_security_group(group, members) for group in groups),
     )
 
@@ -82,16 +82,18 @@ def _nic(instance: Instance, outward: set[str]) -> Nic:
 
 
 def _has_gateway(store: Store, subnet: VpcSubnet) -> bool:
-    """Whether the subnet's route table sends to a NAT gateway what goes to the world."""
+    """Returns whether the subnet's route table sends to a NAT gateway what leaves the cloud."""
     table = store.get(RouteTable, subnet.route_table_id)
     world = [route for route in table.static_routes if route.destination_prefix == ANY_IPV4] if table else []
     return any(store.get(Gateway, route.gateway_id) for route in world)
 
 
-def _forwards(store: Store, judge: Judge, balancer: NetworkLoadBalancer, subnet_ids: set[str]) -> Iterator[Forward]:
-    """A balancer belongs to the network of its targets."""
+def _forwards(
+    store: Store, health: TargetHealth, balancer: NetworkLoadBalancer, subnet_ids: set[str]
+) -> Iterator[Forward]:
+    """Yields the listeners of a balancer, which belongs to the network of its targets."""
     checked = [
-        (target, health_check(attached.health_checks[0]).port)
+        (target, health_check(attached.health_checks[0], attached.health_checks[0].name).port)
         for attached in balancer.attached_target_groups
         for target in _targets(store, attached.target_group_id)
     ]
@@ -103,7 +105,7 @@ def _forwards(store: Store, judge: Judge, balancer: NetworkLoadBalancer, subnet_
             port=listener.port,
             transport=Transport.UDP if listener.protocol == Listener.UDP else Transport.TCP,
             target_port=listener.target_port,
-            targets=tuple(IPv4Address(target.address) for target, _ in checked if judge.serves(balancer.id, target)),
+            targets=tuple(IPv4Address(target.address) for target, _ in checked if health.serves(balancer.id, target)),
             registered=tuple(IPv4Address(target.address) for target, _ in checked),
             checked=tuple((IPv4Address(target.address), port) for target, port in checked),
         )
@@ -115,7 +117,7 @@ def _targets(store: Store, target_group_id: str) -> Iterable[Target]:
 
 
 def _members(instances: Iterable[Instance], default: str) -> Members:
-    """An interface that names no group is judged by the network's default one, and does not show it."""
+    """An interface that names no group is healthd by the network's default one, and does not show it."""
     members: defaultdict[str, tuple[IPv4Address, ...]] = defaultdict(tuple)
     for nic in (instance.network_interfaces[0] for instance in instances):
         for group_id in nic.security_group_ids or [default]:

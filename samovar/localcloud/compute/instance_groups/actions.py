@@ -1,0 +1,115 @@
+"""The actions that `decide` returns and the executor carries out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from samovar.localcloud.compute.instance_groups.state import Effect, GroupState, Member
+
+
+@dataclass(frozen=True)
+class CreateMember:
+    """A new place in the group: store it under a new id (its own is empty). Its instance comes by the next call."""
+
+    member: Member
+
+
+@dataclass(frozen=True)
+class SaveMember:
+    """The member's record (all but `observed`) as it is from now on; `status` may have moved along one edge."""
+
+    member: Member
+
+
+@dataclass(frozen=True)
+class DeleteMember:
+    """The place is given up; its instance is gone already."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class CreateInstance:
+    """Make and boot an instance for the member, by the group's current template."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class StartInstance:
+    """Boot the stopped instance."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class StopInstance:
+    """Stop it as Compute does: the guest has 30 s, then its power is cut."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class DeleteInstance:
+    """Delete it with the disks that the group made."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class UpdateInstance:
+    """Bring the instance to the current template: `effect` LIVE while it runs, RESTART while it is stopped."""
+
+    id: str
+    effect: Effect
+
+
+@dataclass(frozen=True)
+class AddTarget:
+    """Put the instance's address into the group's target group."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class RemoveTarget:
+    """Take the instance's address out of the group's target group."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class SetGroupState:
+    """The group's own status changes."""
+
+    state: GroupState
+
+
+@dataclass(frozen=True)
+class DeleteGroup:
+    """The last member of a group in DELETING is gone, so the group goes."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """A record of the group's log: why something begins. `id` is the member, or empty for the group itself."""
+
+    id: str
+    text: str
+
+
+Action = (
+    CreateMember
+    | SaveMember
+    | DeleteMember
+    | CreateInstance
+    | StartInstance
+    | StopInstance
+    | DeleteInstance
+    | UpdateInstance
+    | AddTarget
+    | RemoveTarget
+    | SetGroupState
+    | DeleteGroup
+    | Log
+)

@@ -1,0 +1,170 @@
+"""Instance groups in the store: their members, what is noted of each member, and the log.
+
+A member is a ManagedInstance, stored under its group's id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
+    AutoHealingPolicy,
+    DeployPolicy,
+    HealthCheckSpec,
+    InstanceGroup,
+    LogRecord,
+    ManagedInstance,
+)
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
+
+from samovar.localcloud.api.errors import not_found, precondition
+from samovar.localcloud.compute.instance_groups.state import Goal, TemplateHash
+from samovar.localcloud.load_balancer.network_load_balancers.model import fill_check
+from samovar.localcloud.load_balancer.target_groups.model import REGION, TargetGroups
+from samovar.localcloud.quota_manager.model import Quota, check_quota
+from samovar.localcloud.resources.model import Repository, stamp
+from samovar.localcloud.store.ids import new_id
+from samovar.localcloud.store.store import Store
+
+ID_PREFIX = "cl1"
+REQUESTED = "member.requested"
+"""A note on a member: the goal that the owner of the group asked for, until it is begun."""
+RECORD = "member.kept"
+"""A note on a member: its MemberRecord."""
+FAILURE = "member.failure"
+"""A note on a member: what went wrong with its instances since it last served."""
+LOG = "group.log"
+LOG_LENGTH = 1000
+RUNNING = frozenset({ManagedInstance.RUNNING_ACTUAL, ManagedInstance.RUNNING_OUTDATED})
+
+
+@dataclass(frozen=True)
+class MemberRecord:
+    """The facts of a member for which ManagedInstance has no field; stored as a note."""
+
+    index: int
+    index_in_zone: int
+    short_id: str
+    template: TemplateHash
+    goal: str = Goal.STAY.value
+    attempts: int = 0
+
+    @classmethod
+    def parse(cls, note: Mapping[str, Any]) -> MemberRecord:
+        fields = dict(note)
+        return cls(template=TemplateHash(**fields.pop("facets")), **fields)
+
+    def plain(self) -> dict[str, Any]:
+        fields = asdict(self)
+        return {"facets": fields.pop("template"), **fields}
+
+
+class InstanceGroups(Repository[InstanceGroup]):
+    """The groups, with their members and their logs."""
+
+    kind, id_prefix = InstanceGroup, ID_PREFIX
+    count_quota = Quota("compute.instanceGroups.count", InstanceGroup, 10)
+
+    def move(self, group: InstanceGroup, status: InstanceGroup.Status.ValueType) -> None:
+        group.status = status
+        self.put(group)
+
+    def shrink(self, group: InstanceGroup, by: int) -> None:
+        """Lowers the size of a group, which keeps at least one machine."""
+        scale = group.scale_policy.fixed_scale
+        if scale.size <= by:
+            raise precondition(f"InstanceGroup {group.id} keeps at least one machine; create_another replaces them")
+        scale.size -= by
+        self.put(group)
+
+    def members_named(self, group_id: str, member_ids: Collection[str]) -> list[ManagedInstance]:
+        """Returns the members with these ids, each once. Raises Refused with NOT_FOUND."""
+        by_id = {member.id: member for member in members_of(self.store, group_id)}
+        for member_id in member_ids:
+            if member_id not in by_id:
+                raise not_found("ManagedInstance", member_id)
+        return [by_id[member_id] for member_id in dict.fromkeys(member_ids)]
+
+    def is_leaving(self, member: ManagedInstance) -> bool:
+        """Returns whether a member is being removed, or is to be."""
+        goals = (self.store.noted(member.id, RECORD, {}).get("goal"), self.store.noted(member.id, REQUESTED))
+        return Goal.REMOVE.value in goals
+
+    def make_target_group(self, group: InstanceGroup) -> TargetGroup:
+        check_quota(self.store, TargetGroups.count_quota)
+        spec = group.load_balancer_spec.target_group_spec
+        target_group = TargetGroup(
+            id=TargetGroups(self.store).new_id(),
+            folder_id=group.folder_id,
+            name=spec.name,
+            description=spec.description,
+            labels=spec.labels,
+            region_id=REGION,
+        )
+        stamp(target_group)
+        self.store.put(target_group)
+        return target_group
+
+    def log_records(self, group_id: str) -> list[LogRecord]:
+        """Returns the records of a group's log, the newest first."""
+        return [_log_record(seconds, text) for seconds, text in reversed(self.store.noted(group_id, LOG, []))]
+
+
+def new_member_id() -> str:
+    """Returns the id of a new managed instance."""
+    return new_id(ID_PREFIX)
+
+
+def members_of(store: Store, group_id: str) -> list[ManagedInstance]:
+    """Returns a group's managed instances."""
+    return store.all(ManagedInstance, scope=group_id)
+
+
+def record_of(store: Store, member_id: str) -> MemberRecord:
+    """Returns the record of a member."""
+    return MemberRecord.parse(store.noted(member_id, RECORD))
+
+
+def add_log_record(store: Store, group_id: str, now: float, text: str) -> None:
+    """Adds to a group's log; the oldest records are dropped."""
+    records = store.noted(group_id, LOG, [])
+    records.append([now, text])
+    store.note(group_id, LOG, records[-LOG_LENGTH:])
+
+
+def checks_of(group: InstanceGroup) -> Iterable[HealthCheckSpec]:
+    """Returns the group's own health checks; a machine is healthy when all of them pass."""
+    return group.health_checks_spec.health_check_specs
+
+
+def fill_counts(store: Store, group: InstanceGroup) -> None:
+    """Sets the counts of members by status, which are not stored."""
+    statuses = [member.status for member in members_of(store, group.id)]
+    state = group.managed_instances_state
+    state.target_size = group.scale_policy.fixed_scale.size
+    state.running_actual_count = statuses.count(ManagedInstance.RUNNING_ACTUAL)
+    state.running_outdated_count = statuses.count(ManagedInstance.RUNNING_OUTDATED)
+    state.processing_count = sum(status not in RUNNING for status in statuses)
+
+
+def fill_defaults(group: InstanceGroup) -> None:
+    """Sets the documented defaults, so that what is read back has no gaps: clients crash where one is absent.
+
+    The machines' names get none: Yandex's own provider plans to take away again a name that its configuration lacks.
+    """
+    policy, template = group.deploy_policy, group.instance_template
+    policy.strategy = policy.strategy or DeployPolicy.PROACTIVE
+    policy.minimal_action = policy.minimal_action or DeployPolicy.LIVE_UPDATE
+    healing = group.auto_healing_policy
+    healing.auto_healing_action = healing.auto_healing_action or AutoHealingPolicy.RESTART
+    template.resources_spec.core_fraction = template.resources_spec.core_fraction or 100
+    for check in checks_of(group):
+        fill_check(check)
+
+
+def _log_record(seconds: float, text: str) -> LogRecord:
+    record = LogRecord(message=text)
+    record.timestamp.FromNanoseconds(int(seconds * 1e9))
+    return record

@@ -1,0 +1,106 @@
+"""Balancers in the store: their listeners, and the target groups that are attached to them."""
+
+from __future__ import annotations
+
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import HealthCheckSpec
+from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2 as rpc
+from yandex.cloud.loadbalancer.v1.health_check_pb2 import HealthCheck
+from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import AttachedTargetGroup, Listener, NetworkLoadBalancer
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
+from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
+
+from samovar.localcloud.api.errors import invalid, not_found, precondition
+from samovar.localcloud.quota_manager.model import Quota
+from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.store.store import Store
+from samovar.localcloud.vpc.addresses.model import Ipam
+
+HEALTHY = "balancer.healthy"
+"""A note on a balancer: the targets that its probes hold for healthy, as pairs of subnet id and address."""
+DEFAULT_INTERVAL, DEFAULT_TIMEOUT, DEFAULT_THRESHOLD = 2, 1, 2
+
+
+class LoadBalancers(Repository[NetworkLoadBalancer]):
+    """The balancers of all networks."""
+
+    kind, id_prefix = NetworkLoadBalancer, "enp"
+    count_quota = Quota("ylb.networkLoadBalancers.count", NetworkLoadBalancer, 2)
+
+    def __init__(self, store: Store, ipam: Ipam) -> None:
+        super().__init__(store)
+        self._ipam = ipam
+
+    def attach(self, balancer: NetworkLoadBalancer, attached: AttachedTargetGroup) -> None:
+        """Attaches a target group; its health checks are stored with their defaults."""
+        if self.store.get(TargetGroup, attached.target_group_id) is None:
+            raise not_found("TargetGroup", attached.target_group_id)
+        if any(other.target_group_id == attached.target_group_id for other in balancer.attached_target_groups):
+            raise precondition(f"TargetGroup {attached.target_group_id} is attached already")
+        attachment = balancer.attached_target_groups.add()
+        attachment.CopyFrom(attached)
+        for check in attachment.health_checks:
+            fill_check(check)
+            if check.HasField("http_options"):
+                check.http_options.path = check.http_options.path or "/"
+
+    def replace_listeners(self, balancer: NetworkLoadBalancer, specs: list[rpc.ListenerSpec]) -> None:
+        """Replaces the listeners; a new one of the same name keeps the address."""
+        before = {listener.name: listener.address for listener in balancer.listeners}
+        del balancer.listeners[:]
+        self.put(balancer)
+        for spec in specs:
+            address = getattr(spec, spec.WhichOneof("address") or "external_address_spec")
+            address.address = address.address or before.get(spec.name, "")
+            self.add_listener(balancer, spec)
+
+    def add_listener(self, balancer: NetworkLoadBalancer, spec: rpc.ListenerSpec) -> None:
+        """Adds a listener at the balancer's address; the first one chooses it."""
+        if spec.protocol == Listener.UDP:
+            raise precondition("UDP listeners are off in the local cloud, as they are by default in Yandex Cloud")
+        if any(other.port == spec.port or other.name == spec.name for other in balancer.listeners):
+            raise invalid(f"listener {spec.name}: its name or port {spec.port} is taken", "listener_specs")
+        listener = balancer.listeners.add(
+            name=spec.name, port=spec.port, protocol=spec.protocol, target_port=spec.target_port or spec.port
+        )
+        own = next((other.address for other in balancer.listeners if other.address), "")
+        listener.address = own or self._address(balancer, spec, listener)
+        if balancer.type == NetworkLoadBalancer.INTERNAL:
+            listener.subnet_id = spec.internal_address_spec.subnet_id
+
+    def _address(self, balancer: NetworkLoadBalancer, spec: rpc.ListenerSpec, listener: Listener) -> str:
+        internal = spec.WhichOneof("address") == "internal_address_spec"
+        if internal != (balancer.type == NetworkLoadBalancer.INTERNAL):
+            raise invalid(f"listener {listener.name}: its address is not of the balancer's type", "listener_specs")
+        if not internal:
+            requested = spec.external_address_spec.address
+            return str(self._ipam.public(requested, reserved=bool(requested)))
+        subnet = self.store.get(Subnet, spec.internal_address_spec.subnet_id)
+        if subnet is None:
+            raise not_found("Subnet", spec.internal_address_spec.subnet_id)
+        requested = spec.internal_address_spec.address
+        return str(self._ipam.internal(subnet, requested, reserved=bool(requested)))
+
+    def with_status(self, balancer: NetworkLoadBalancer) -> NetworkLoadBalancer:
+        """Sets the status: INACTIVE is documented for a balancer without listeners or without targets."""
+        groups = [self.store.get(TargetGroup, a.target_group_id) for a in balancer.attached_target_groups]
+        works = balancer.listeners and any(group and group.targets for group in groups)
+        balancer.status = NetworkLoadBalancer.ACTIVE if works else NetworkLoadBalancer.INACTIVE
+        return balancer
+
+
+def fill_check(check: HealthCheck | HealthCheckSpec) -> None:
+    """Sets the documented defaults of a health check: a client crashes where interval or timeout is absent."""
+    if not check.HasField("interval"):
+        check.interval.seconds = DEFAULT_INTERVAL
+    if not check.HasField("timeout"):
+        check.timeout.seconds = DEFAULT_TIMEOUT
+    check.unhealthy_threshold = check.unhealthy_threshold or DEFAULT_THRESHOLD
+    check.healthy_threshold = check.healthy_threshold or DEFAULT_THRESHOLD
+
+
+def attachment(balancer: NetworkLoadBalancer, target_group_id: str) -> AttachedTargetGroup:
+    """Returns how a target group is attached. Raises Refused with NOT_FOUND."""
+    for attached in balancer.attached_target_groups:
+        if attached.target_group_id == target_group_id:
+            return attached
+    raise not_found("AttachedTargetGroup", target_group_id)

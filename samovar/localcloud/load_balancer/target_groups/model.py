@@ -1,0 +1,83 @@
+"""Target groups in the store. A network interface is in one target group at most."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer
+from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
+
+from samovar.localcloud.api.errors import precondition
+from samovar.localcloud.quota_manager.model import Quota
+from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.store.store import Store
+
+REGION = "ru-central1"
+
+
+class TargetGroups(Repository[TargetGroup]):
+    """The target groups of users and of instance groups."""
+
+    kind, id_prefix = TargetGroup, "enp"
+    count_quota = Quota("ylb.targetGroups.count", TargetGroup, 100)
+
+
+def attached_to(store: Store, target_group_id: str) -> list[NetworkLoadBalancer]:
+    """Returns the balancers that send to a target group."""
+    return [
+        balancer
+        for balancer in store.all(NetworkLoadBalancer)
+        if any(attached.target_group_id == target_group_id for attached in balancer.attached_target_groups)
+    ]
+
+
+def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
+    """Refuses a target that another group has, in the words of the real API."""
+    others = [other for other in store.all(TargetGroup) if other.id != group_id]
+    for target in targets:
+        for other in others:
+            if target in other.targets:
+                raise precondition(
+                    "One of the targets already a part of the another target group: "
+                    f"{target.address}#{target.subnet_id} -> [{other.id}]"
+                )
+
+
+def add_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
+    """Adds those that are not there yet; refuses one that another group has."""
+    group = store.must(TargetGroup, group_id)
+    added = [target for target in targets if target not in group.targets]
+    check_targets(store, group_id, added)
+    group.targets.extend(added)
+    store.put(group)
+
+
+def remove_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
+    """Removes those that are there."""
+    group = store.must(TargetGroup, group_id)
+    leaving = list(targets)
+    kept = [target for target in group.targets if target not in leaving]
+    del group.targets[:]
+    group.targets.extend(kept)
+    store.put(group)
+
+
+def drop_targets(store: Store, targets: Collection[Target]) -> None:
+    """Takes them out of whatever group has them."""
+    for group in store.all(TargetGroup):
+        if any(target in group.targets for target in targets):
+            remove_targets(store, group.id, targets)
+
+
+def target_of(instance: Instance) -> Target:
+    """Returns an instance as a target: its first interface."""
+    nic = instance.network_interfaces[0]
+    return Target(subnet_id=nic.subnet_id, address=nic.primary_v4_address.address)
+
+
+def delete_target_group(store: Store, group_id: str) -> None:
+    """Refuses while a balancer sends to it."""
+    if used := attached_to(store, group_id):
+        raise precondition(f"TargetGroup {group_id} is attached to the load balancer {used[0].id}")
+    store.delete(TargetGroup, group_id)

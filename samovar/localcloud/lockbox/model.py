@@ -1,0 +1,116 @@
+"""Secrets and their versions. A version never changes: a new payload is a new version.
+
+A payload stands in the store beside its version, in a file that root alone can read, and nowhere else: not in
+operations, not in the log.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+
+from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
+from yandex.cloud.lockbox.v1.payload_pb2 import Payload
+from yandex.cloud.lockbox.v1.secret_pb2 import Secret, Version
+
+from samovar.localcloud import clock
+from samovar.localcloud.api.errors import invalid, not_found, precondition
+from samovar.localcloud.lockbox.passwords import generate
+from samovar.localcloud.resources.model import Repository, copy_field
+from samovar.localcloud.store.ids import new_id
+from samovar.localcloud.store.store import Store
+
+PAYLOAD = "lockbox.payload"
+MAX_SIZE, MAX_ENTRIES = 65536, 32
+ID_PREFIX = "e6q"
+
+
+class Secrets(Repository[Secret]):
+    """The secrets with all their versions."""
+
+    kind, id_prefix = Secret, ID_PREFIX
+
+    def delete(self, resource_id: str) -> None:
+        """Deletes a secret with its versions."""
+        for version in self.store.all(Version, scope=resource_id):
+            self.store.delete(Version, version.id)
+        super().delete(resource_id)
+
+    def versions(self, secret_id: str) -> list[Version]:
+        """Returns the versions of a secret, the newest first."""
+        versions = [refreshed(self.store, version) for version in self.store.all(Version, scope=secret_id)]
+        return sorted(versions, key=lambda version: version.created_at.ToNanoseconds(), reverse=True)
+
+    def add_version(
+        self, secret: Secret, description: str, base: Payload, changes: Iterable[rpc.PayloadEntryChange]
+    ) -> Version:
+        """Gives the secret a new current version: the base with the changes, and where it asks so a new password."""
+        payload = _changed(base, changes)
+        version = Version(id=new_id(ID_PREFIX), secret_id=secret.id, description=description)
+        version.status = Version.ACTIVE
+        clock.set_now(version.created_at)
+        if secret.HasField("password_payload_specification"):
+            specification = secret.password_payload_specification
+            copy_field(secret, version, "password_payload_specification")
+            entry = rpc.PayloadEntryChange(key=specification.password_key, text_value=generate(specification))
+            payload = _changed(payload, [entry])
+        _check_size(payload)
+        payload.version_id = version.id
+        version.payload_entry_keys.extend(entry.key for entry in payload.entries)
+        self.store.put(version, scope=secret.id)
+        self.store.note(version.id, PAYLOAD, base64.b64encode(payload.SerializeToString()).decode())
+        secret.current_version.CopyFrom(version)
+        return version
+
+
+def active(secret: Secret) -> Secret:
+    """Returns the secret. Raises Refused with FAILED_PRECONDITION where it was deactivated."""
+    if secret.status != Secret.ACTIVE:
+        raise precondition(f"Secret {secret.id} is {Secret.Status.Name(secret.status)}")
+    return secret
+
+
+def version_of(store: Store, secret: Secret, version_id: str = "") -> Version:
+    """Returns one version of a secret, the current one unless another is named."""
+    named = version_id or secret.current_version.id
+    version = store.get(Version, named) if named else None
+    if version is None or version.secret_id != secret.id:
+        raise not_found(f"Version of the secret {secret.id}", named or "current")
+    return refreshed(store, version)
+
+
+def payload_of(store: Store, version: Version) -> Payload:
+    """Returns the payload of a version. Raises Refused for one that is to be destroyed."""
+    if version.status != Version.ACTIVE:
+        raise precondition(f"Version {version.id} is {Version.Status.Name(version.status)}")
+    return Payload.FromString(base64.b64decode(store.noted(version.id, PAYLOAD)))
+
+
+def refreshed(store: Store, version: Version) -> Version:
+    """Returns the version as it is now: one whose time has come is destroyed when it is next read."""
+    overdue = version.destroy_at.ToNanoseconds() <= clock.now() * 1e9
+    if version.status == Version.SCHEDULED_FOR_DESTRUCTION and overdue:
+        version.status = Version.DESTROYED
+        version.ClearField("destroy_at")
+        store.put(version, scope=version.secret_id)
+        store.forget(version.id, PAYLOAD)
+    return version
+
+
+def _changed(base: Payload, changes: Iterable[rpc.PayloadEntryChange]) -> Payload:
+    """Returns the base with the changes; one without a value takes its entry away."""
+    entries = {entry.key: entry for entry in base.entries}
+    for change in changes:
+        entry = Payload.Entry(key=change.key)
+        if value := change.WhichOneof("value"):
+            copy_field(change, entry, value)
+            entries[change.key] = entry
+        else:
+            entries.pop(change.key, None)
+    return Payload(entries=entries.values())
+
+
+def _check_size(payload: Payload) -> None:
+    size = sum(len(entry.text_value.encode()) + len(entry.binary_value) for entry in payload.entries)
+    if size > MAX_SIZE or len(payload.entries) > MAX_ENTRIES:
+        raise invalid(f"a version holds at most {MAX_ENTRIES} entries of {MAX_SIZE} bytes in all", "payload_entries")

@@ -1,0 +1,89 @@
+"""Networks and subnets in the store. Each has a number, of which the names of bridges and namespaces are made."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from yandex.cloud.vpc.v1.network_pb2 import Network
+from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
+from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup
+from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
+
+from samovar.localcloud.api.errors import invalid, precondition
+from samovar.localcloud.quota_manager.model import Quota
+from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.store.store import Store
+
+INDEX = "network.index"
+MAX_INDEX = 99
+SMALLEST, LARGEST = 28, 16
+"""Prefix lengths that a subnet may have."""
+
+
+class Networks(Repository[Network]):
+    """A network is a name for subnets that reach each other; each is isolated from all others."""
+
+    kind, id_prefix = Network, "enp"
+    count_quota = Quota("vpc.networks.count", Network, 2)
+
+    def add(self, network: Network) -> None:
+        """Stores a new network under a free number."""
+        self.put(network)
+        self.store.note(network.id, INDEX, free_index(self.store, [other.id for other in self.store.all(Network)]))
+
+    def subnets(self, network_id: str) -> list[Subnet]:
+        return [subnet for subnet in self.store.all(Subnet) if subnet.network_id == network_id]
+
+    def security_groups(self, network_id: str) -> list[SecurityGroup]:
+        return [group for group in self.store.all(SecurityGroup) if group.network_id == network_id]
+
+    def route_tables(self, network_id: str) -> list[RouteTable]:
+        return [table for table in self.store.all(RouteTable) if table.network_id == network_id]
+
+    def contents(self, network: Network) -> list[str]:
+        """Returns the ids of what keeps a network from being deleted; its default security group does not."""
+        subnets = [subnet.id for subnet in self.subnets(network.id)]
+        tables = [table.id for table in self.route_tables(network.id)]
+        groups = [group.id for group in self.security_groups(network.id)]
+        return [*subnets, *tables, *(group for group in groups if group != network.default_security_group_id)]
+
+
+class Subnets(Repository[Subnet]):
+    """A subnet is an address range of a network in one zone."""
+
+    kind, id_prefix = Subnet, "e9b"
+    count_quota = Quota("vpc.subnets.count", Subnet, 12)
+
+    def add(self, subnet: Subnet, siblings: list[Subnet]) -> None:
+        """Stores a new subnet under a number that none of its network's other subnets has."""
+        self.put(subnet)
+        self.store.note(subnet.id, INDEX, free_index(self.store, [other.id for other in siblings]))
+
+
+def free_index(store: Store, others: list[str]) -> int:
+    """Returns the lowest number that none of the other resources has."""
+    taken = {store.noted(other, INDEX) for other in others}
+    free = next((index for index in range(1, MAX_INDEX + 1) if index not in taken), None)
+    if free is None:
+        raise precondition(f"the local cloud has at most {MAX_INDEX} of them")
+    return free
+
+
+def check_ranges(ranges: list[str], siblings: list[Subnet]) -> None:
+    """Refuses what is not one private range, and one that overlaps another subnet of the network."""
+    if len(ranges) != 1:
+        raise invalid("the local cloud's subnets have exactly one IPv4 range", "v4_cidr_blocks")
+    requested = _range(ranges[0])
+    for other in siblings:
+        if requested.overlaps(_range(other.v4_cidr_blocks[0])):
+            raise precondition(f"{requested} overlaps {other.v4_cidr_blocks[0]} of subnet {other.id}")
+
+
+def _range(text: str) -> ipaddress.IPv4Network:
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise invalid(f"{text}: {error}", "v4_cidr_blocks") from error
+    if not LARGEST <= network.prefixlen <= SMALLEST or not network.is_private or network.is_loopback:
+        raise invalid(f"{text} is not a private range between /{LARGEST} and /{SMALLEST}", "v4_cidr_blocks")
+    return network
