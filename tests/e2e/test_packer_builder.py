@@ -54,7 +54,7 @@ from samovar.images.packer.builder import bake_packer
 from samovar.core.output import PlainReporter
 from tests.support.checkout import project_in
 import os
-cleanup.PATIENCE = float(sys.argv[2])
+cleanup.RECONNECT_TIMEOUT = float(sys.argv[2])
 session = Session(find_access(os.environ, home=Path("/nonexistent")))
 bake_packer(session, project_in(Path(sys.argv[1])), ["slow"], reporter=PlainReporter())
 """

@@ -14,17 +14,17 @@ import pytest
 from samovar.cloud.connection import Access, to_environment
 from samovar.core.errors import HostError
 from samovar.core.output import PlainReporter
-from samovar.images.packer.toolchain import Clients, ready_clients
+from samovar.images.packer.toolchain import Toolchain, prepare_toolchain
 from tests.support.checkout import ROOT
 
 TEMPLATES = ROOT / "tests" / "packer"
 PATIENCE = 3600.0
 
 
-def clients_or_skip() -> Clients:
+def clients_or_skip() -> Toolchain:
     """What `make clients` builds. Where it cannot be had its tests are skipped, saying why; not so in CI."""
     try:
-        return ready_clients(PlainReporter())
+        return prepare_toolchain(PlainReporter())
     except HostError as error:
         if os.environ.get("CI"):
             raise
@@ -50,7 +50,7 @@ class Build:
 class Packer:
     """`access` has the one credential by which Packer is known; it never runs without."""
 
-    clients: Clients
+    clients: Toolchain
     access: Access
     folder: Path
 

@@ -1,1 +1,1 @@
-"""Images by Packer and its yandex plugin, on whichever cloud."""
+"""The Packer builder bakes images on machines of a cloud, by Packer and its yandex plugin."""

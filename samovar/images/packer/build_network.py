@@ -1,7 +1,7 @@
-"""Where machines are built: a network, a subnet and a security group of the tool's own, while anybody bakes.
+"""Creates the network of build machines, with a subnet and a security group, and removes it after the last bake.
 
-What Packer's plugin makes by itself carries no labels, and takes one of the two networks that a new cloud may have for
-every image that is baked at the same time.
+A network that Packer's plugin makes by itself has no labels, and each image that is baked at the same time takes one of
+the two that a new cloud may have.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
 from samovar.core.output import Reporter
 from samovar.core.units import ANY_IPV4
-from samovar.images.packer.cleanup import bakes_run
+from samovar.images.packer.cleanup import any_bake
 
 NAME = "samovar-bake"
-SHARED = "place"
+SHARED = "place"  # the label of what all bakes share
 CIDR = "192.168.111.0/24"
 SSH = 22
 OPEN = (
-    "any address may knock at the SSH port of the build machine, which one key opens; to let in yours alone: "
+    "any address may connect to the SSH port of the build machine, which accepts one key; to allow yours alone: "
     "--ssh-from CIDR, or `bake: {ssh_from: CIDR}` in the environment's config.yaml"
 )
 
 
 @dataclass(frozen=True)
-class Place:
-    """The ids of what a machine is built in."""
+class BuildNetwork:
+    """The ids of the network, subnet and security group of build machines."""
 
     network: str
     subnet: str
@@ -50,40 +50,42 @@ class Place:
 
 
 @contextmanager
-def build_place(session: Session, reporter: Reporter, *, ssh_from: str | None = None) -> Iterator[Place]:
-    """Found or made; taken away afterwards, unless somebody else bakes there.
+def build_network(session: Session, reporter: Reporter, *, ssh_from: str | None = None) -> Iterator[BuildNetwork]:
+    """Yields the network, which is created if it is missing; afterwards it is removed, unless another bake uses it.
 
-    `ssh_from` is a range of addresses; None is any, and it is said what to do about that.
+    `ssh_from` is the range of addresses that may connect by SSH; None is any, with a warning.
     """
     if ssh_from is None:
         reporter.info(OPEN)
     with reporter.step(f"network {NAME}"):
-        place = _ensure(session, ssh_from or ANY_IPV4)
+        network = _ensure(session, ssh_from or ANY_IPV4)
     try:
-        yield place
+        yield network
     except BaseException:
-        with suppress(SamovarError):  # what went wrong before is what is told
-            _leave(session, reporter, place)
+        with suppress(SamovarError):  # the first error is reported
+            _remove_unused(session, reporter, network)
         raise
-    _leave(session, reporter, place)
+    _remove_unused(session, reporter, network)
 
 
-def _leave(session: Session, reporter: Reporter, place: Place) -> None:
-    if not bakes_run(session):
+def _remove_unused(session: Session, reporter: Reporter, network: BuildNetwork) -> None:
+    if not any_bake(session):
         with reporter.step(f"remove network {NAME}"):
-            _remove(session, place)
+            _remove(session, network)
 
 
-def _ensure(session: Session, ssh_from: str) -> Place:
+def _ensure(session: Session, ssh_from: str) -> BuildNetwork:
     folder, labels = session.folder_id, of_bake(SHARED)
-    network = _found(session, NetworkServiceStub, networks.ListNetworksRequest(folder_id=folder), "networks", NAME)
+    network = _find(session, NetworkServiceStub, networks.ListNetworksRequest(folder_id=folder), "networks", NAME)
     if not network:
         request = networks.CreateNetworkRequest(folder_id=folder, name=NAME, labels=labels)
-        network = _made(session, session.client(NetworkServiceStub).Create(request), networks.CreateNetworkMetadata())
+        network = _created(
+            session, session.client(NetworkServiceStub).Create(request), networks.CreateNetworkMetadata()
+        )
     name = f"{NAME}-{session.access.zone}"
-    subnet = _found(session, SubnetServiceStub, subnets.ListSubnetsRequest(folder_id=folder), "subnets", name)
+    subnet = _find(session, SubnetServiceStub, subnets.ListSubnetsRequest(folder_id=folder), "subnets", name)
     if not subnet:
-        made = subnets.CreateSubnetRequest(
+        create = subnets.CreateSubnetRequest(
             folder_id=folder,
             name=name,
             labels=labels,
@@ -91,25 +93,25 @@ def _ensure(session: Session, ssh_from: str) -> Place:
             zone_id=session.access.zone,
             v4_cidr_blocks=[CIDR],
         )
-        subnet = _made(session, session.client(SubnetServiceStub).Create(made), subnets.CreateSubnetMetadata())
-    return Place(network, subnet, _security_group(session, network, ssh_from))
+        subnet = _created(session, session.client(SubnetServiceStub).Create(create), subnets.CreateSubnetMetadata())
+    return BuildNetwork(network, subnet, _security_group(session, network, ssh_from))
 
 
 def _security_group(session: Session, network: str, ssh_from: str) -> str:
-    """SSH from the builder alone, and what the machine fetches; it answers nobody else."""
+    """Create or update the security group: SSH from `ssh_from` alone, and all connections that the machine opens."""
     rules = [_rule(SecurityGroupRule.INGRESS, ssh_from, SSH), _rule(SecurityGroupRule.EGRESS, ANY_IPV4)]
     client = session.client(SecurityGroupServiceStub)
     listed = groups.ListSecurityGroupsRequest(folder_id=session.folder_id)
-    known = _found(session, SecurityGroupServiceStub, listed, "security_groups", NAME)
-    if known:
-        request = groups.UpdateSecurityGroupRequest(security_group_id=known, rule_specs=rules)
+    existing = _find(session, SecurityGroupServiceStub, listed, "security_groups", NAME)
+    if existing:
+        request = groups.UpdateSecurityGroupRequest(security_group_id=existing, rule_specs=rules)
         request.update_mask.paths.append("rule_specs")
         session.finish(client.Update(request), what=f"update security group {NAME}")
-        return known
+        return existing
     create = groups.CreateSecurityGroupRequest(
         folder_id=session.folder_id, name=NAME, labels=of_bake(SHARED), network_id=network, rule_specs=rules
     )
-    return _made(session, client.Create(create), groups.CreateSecurityGroupMetadata())
+    return _created(session, client.Create(create), groups.CreateSecurityGroupMetadata())
 
 
 def _rule(direction: SecurityGroupRule.Direction.ValueType, peer: str, port: int = 0) -> groups.SecurityGroupRuleSpec:
@@ -120,28 +122,28 @@ def _rule(direction: SecurityGroupRule.Direction.ValueType, peer: str, port: int
     return spec
 
 
-def _found(session: Session, stub: type[Any], request: Any, field: str, name: str) -> str:
+def _find(session: Session, stub: type[Any], request: Any, field: str, name: str) -> str:
     for message in session.list(session.client(stub).List, request, operator.attrgetter(field)):
         if message.name == name and is_ours(message.labels) and BAKE in message.labels:
             return str(message.id)
     return ""
 
 
-def _made(session: Session, operation: Any, metadata: Any) -> str:
-    """The id that the operation's metadata have, whose one field it is."""
+def _created(session: Session, operation: Any, metadata: Any) -> str:
+    """Wait for the operation and return the id in its metadata, whose only field it is."""
     session.finish(operation, what=operation.description or "create")
     operation.metadata.Unpack(metadata)
     return str(getattr(metadata, metadata.DESCRIPTOR.fields[0].name))
 
 
-def _remove(session: Session, place: Place) -> None:
-    """Whoever has begun to bake there meanwhile keeps it."""
-    group = groups.DeleteSecurityGroupRequest(security_group_id=place.security_group)
-    subnet = subnets.DeleteSubnetRequest(subnet_id=place.subnet)
-    network = networks.DeleteNetworkRequest(network_id=place.network)
+def _remove(session: Session, network: BuildNetwork) -> None:
+    """Remove the network. A bake that has begun meanwhile keeps it in use."""
+    group = groups.DeleteSecurityGroupRequest(security_group_id=network.security_group)
+    subnet = subnets.DeleteSubnetRequest(subnet_id=network.subnet)
+    last = networks.DeleteNetworkRequest(network_id=network.network)
     _delete(session, session.client(SecurityGroupServiceStub).Delete, group)
     _delete(session, session.client(SubnetServiceStub).Delete, subnet)
-    _delete(session, session.client(NetworkServiceStub).Delete, network)
+    _delete(session, session.client(NetworkServiceStub).Delete, last)
 
 
 def _delete(session: Session, rpc: Callable[[Any], Operation], request: Any) -> None:

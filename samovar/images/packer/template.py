@@ -1,30 +1,81 @@
-"""The template for Packer's yandex builder, from the same definition that the local builder bakes. Pure."""
+"""Writes the input of Packer: the template, the image that it starts from, and the bundle that goes to the machine."""
 
 from __future__ import annotations
 
 import functools
+import io
 import json
+import tarfile
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 
 import jinja2
 
 from samovar.cloud.connection import Access
 from samovar.cloud.labels import of_image
+from samovar.cloud.session import Session
+from samovar.core.paths import PACKAGE
 from samovar.core.units import GIB
-from samovar.images.bake_input import scripts_of
-from samovar.images.definition import ImageDefinition
-from samovar.images.digest import SHORT, family, image_name
-from samovar.images.packer.source_image import Origin
-from samovar.images.packer.upload_bundle import NAME
+from samovar.images.artifact import with_programs
+from samovar.images.bake_input import scripts_of, write_spec
+from samovar.images.definition import ImageDefinition, Images
+from samovar.images.digest import SHORT, digests, family, image_name
+from samovar.images.publish import published
 
 SOURCE = Path(__file__).parent / "image.pkr.hcl.j2"
 DISK_GB = 5
 MEMORY_GB = 2
+SUITES = {"bookworm": "debian-12", "trixie": "debian-13"}
+"""The image families of Yandex Cloud for suites of Debian."""
+STANDARD_IMAGES = "standard-images"
+BUNDLE = "samovar-bake.tar"
+ENGINE = Path("samovar/images")
+CHECKS = (Path("samovar/__init__.py"), *(ENGINE / f"{name}.py" for name in ("__init__", "checks", "hygiene")))
+"""The modules that the checks need; they import the standard library and testinfra alone."""
+TESTINFRA = "pytest-testinfra"
 
 
-def template(image: ImageDefinition, digest: str, origin: Origin, access: Access) -> str:
-    """HCL2. It holds no secret, and what belongs to one bake alone are its variables; `digest` is the full one."""
+@dataclass(frozen=True)
+class SourceImage:
+    """The image that a bake starts from: one by `id`, or the newest of a `family` in `folder`; `size` in bytes.
+
+    An empty `folder` is the bake's own.
+    """
+
+    id: str = ""
+    name: str = ""
+    family: str = ""
+    folder: str = ""
+    size: int = 0
+
+
+def find_source_image(session: Session, images: Images, name: str) -> SourceImage:
+    """Return the parent by its id if it is published, else a family."""
+    image = images[name]
+    if image.parent:
+        parent_name = image_name(image.parent, digests(images)[image.parent])
+        for parent in published(session):
+            if parent.name == parent_name:
+                return SourceImage(id=parent.id, name=parent.name, size=parent.min_disk_size)
+    return source_family(image)
+
+
+def source_family(image: ImageDefinition) -> SourceImage:
+    """Return the parent's family, or Debian's for an image without a parent."""
+    if image.parent:
+        return SourceImage(family=family(image.parent))
+    suite = image.suite or ""
+    return SourceImage(family=SUITES.get(suite, suite), folder=STANDARD_IMAGES)
+
+
+def template(image: ImageDefinition, digest: str, source: SourceImage, access: Access) -> str:
+    """Return the template in HCL2, from the definition that the local builder bakes. `digest` is the full one.
+
+    It holds no secret; what belongs to one bake alone are its variables.
+    """
     return _source().render(
         image=image,
         digest=digest,
@@ -32,24 +83,48 @@ def template(image: ImageDefinition, digest: str, origin: Origin, access: Access
         family=family(image.name),
         labels={key: value for key, value in of_image(image.name, digest[:SHORT], "").items() if value},
         machine=machine_name(image.name, digest),
-        origin=origin,
-        folder=origin.folder or access.folder_id,
+        source=source,
+        folder=source.folder or access.folder_id,
         access=access,
-        disk_size_gb=disk_gb(origin),
+        disk_size_gb=disk_gb(source),
         memory_gb=MEMORY_GB,
-        parcel=NAME,
+        bundle=BUNDLE,
         steps=tuple(_steps(image)),
     )
 
 
+def write_bundle(file: Path, image: ImageDefinition, digest: str) -> None:
+    """Write the tar file that the machine gets: `bake.sh`, its input, and the checks with what they import.
+
+    `digest` is the full one. Raises ConfigError if the image's program cannot be fetched.
+    """
+    with tempfile.TemporaryDirectory(prefix="samovar-") as folder, tarfile.open(file, "w") as tar:
+        write_spec(Path(folder) / "spec", with_programs(image), ())
+        tar.add(Path(folder) / "spec", "spec")
+        for name, data in _bundled_files(image, digest):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o644
+            tar.addfile(entry, io.BytesIO(data))
+
+
 def machine_name(name: str, digest: str) -> str:
-    """The machine that is baked on, and its disk."""
+    """Return the name of the machine that bakes an image, and of its disk."""
     return f"samovar-bake-{name}-{digest[:SHORT]}"
 
 
-def disk_gb(origin: Origin) -> int:
-    """Whole gigabytes in which the origin has room."""
-    return max(DISK_GB, -(-origin.size // GIB))
+def disk_gb(source: SourceImage) -> int:
+    """Return the whole gigabytes of a disk that holds the source image."""
+    return max(DISK_GB, -(-source.size // GIB))
+
+
+def hcl_string(value: str) -> str:
+    """Return a string of HCL that is `value` and nothing else: without interpolation and directives."""
+    return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+
+
+def comment(text: str) -> str:
+    """Return the text as one line of a comment."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _steps(image: ImageDefinition) -> Iterator[str]:
@@ -62,14 +137,15 @@ def _steps(image: ImageDefinition) -> Iterator[str]:
     yield "checks: hygiene, packages, files, services, " + ", ".join(command[0] for command in image.commands)
 
 
-def hcl_string(value: str) -> str:
-    """A string of HCL that is `value` and nothing else: without interpolation and directives."""
-    return json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
-
-
-def comment(text: str) -> str:
-    """What fits on one line of a comment."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+def _bundled_files(image: ImageDefinition, digest: str) -> Iterator[tuple[str, bytes]]:
+    yield "environment", f"DIGEST={digest}\nSUITE={image.suite or ''}\n".encode()
+    yield "start.sh", (Path(__file__).parent / "start.sh").read_bytes()
+    yield "bake.sh", next(step.data for step in image.steps if Path(step.name).name == "bake.sh")
+    for path in CHECKS:
+        yield f"lib/{path}", (PACKAGE.parent / path).read_bytes()
+    for file in distribution(TESTINFRA).files or ():
+        if file.suffix == ".py" and file.parts[0] == "testinfra":
+            yield f"lib/{file.as_posix()}", file.read_binary()
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.rollout import image_names, load_desired, record_if_missing, require_images
 from samovar.images.load import load_images
-from samovar.images.packer.source_image import standard_origin
+from samovar.images.packer.template import source_family
 from samovar.ops.doctor.finding import Finding, State, ok
 from samovar.project.environment import Environment
 from samovar.project.project import Project
@@ -43,7 +43,7 @@ def families(session: Session, project: Project) -> Iterator[Finding]:
     for name, image in load_images(project).items():
         if image.suite is None:
             continue
-        origin = standard_origin(image)
+        origin = source_family(image)
         request = GetImageLatestByFamilyRequest(folder_id=origin.folder, family=origin.family)
         found = session.client(ImageServiceStub).GetLatestByFamily(request)
         yield ok(IMAGES, f"{name} starts from {found.name or found.id}, the newest of {origin.family}")

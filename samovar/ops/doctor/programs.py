@@ -12,7 +12,7 @@ from importlib.metadata import version
 from samovar.core.errors import SamovarError
 from samovar.core.process import run
 from samovar.core.user_namespaces import unavailable
-from samovar.images.packer.toolchain import find_clients
+from samovar.images.packer.toolchain import find_toolchain
 from samovar.ops.doctor.finding import Finding, State, looked, ok
 
 AREA = "tools"
@@ -38,7 +38,7 @@ def tools(*, local: bool) -> Iterator[Finding]:
 
 
 def _packer() -> Iterator[Finding]:
-    found = find_clients()
+    found = find_toolchain()
     plugins = f"plugins in {found.plugins}" if found.plugins else "with a plugin of its own"
     yield ok(AREA, f"Packer {found.version} at {found.packer}, {plugins}")
 

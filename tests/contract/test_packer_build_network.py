@@ -1,4 +1,4 @@
-"""Where Packer builds, and what a bake leaves in the cloud: on the real API, over a simulated host."""
+"""The build network of Packer, and what a bake leaves in the cloud: on the real API, over a simulated host."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ from samovar.cloud.connection import Access
 from samovar.cloud.labels import of_bake, of_image
 from samovar.cloud.session import Session
 from samovar.core.output import PlainReporter
+from samovar.core.process_identity import process_identity
 from samovar.images.packer import builder
-from samovar.images.packer.build_network import build_place
-from samovar.images.packer.cleanup import abandoned, bakes_run, remove
-from samovar.images.packer.cleanup import of_bake as left_by
-from samovar.images.packer.owner import LIFETIME, holder
+from samovar.images.packer.build_network import build_network
+from samovar.images.packer.cleanup import LIFETIME, any_bake, find_abandoned, leftovers_of, remove
 from tests.support.checkout import PROJECT
 from tests.support.process import ended_process
 from tests.support.simulated import RunningCloud
@@ -86,74 +85,72 @@ def make_disk(session: Session, whose: str, image: str = "nginx") -> None:
     session.finish(session.client(DiskServiceStub).Create(request), what="disk")
 
 
-def test_a_place_is_labelled_lets_ssh_in_from_the_builder_alone_and_goes(session: Session) -> None:
-    with build_place(session, PlainReporter(), ssh_from="198.51.100.7/32") as place:
+def test_build_network_accepts_ssh_from_the_builder_alone_and_is_removed(session: Session) -> None:
+    with build_network(session, PlainReporter(), ssh_from="198.51.100.7/32") as network:
         found = [thing for thing in listed(session) if not getattr(thing, "default_for_network", False)]
         assert {thing.labels["managed-by"] for thing in found} == {"samovar"}
         (group,) = security_groups(session)
-        assert group.id == place.security_group
+        assert group.id == network.security_group
         (inward,) = [rule for rule in group.rules if rule.direction == SecurityGroupRule.INGRESS]
         assert (inward.ports.from_port, inward.ports.to_port, inward.protocol_name) == (22, 22, "TCP")
         assert list(inward.cidr_blocks.v4_cidr_blocks) == ["198.51.100.7/32"]
     assert listed(session) == []
 
 
-def test_a_door_that_is_open_to_all_is_told_and_one_that_was_asked_for_is_not(
+def test_build_network_warns_of_ssh_from_anywhere_unless_it_was_requested(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with build_place(session, PlainReporter()):
+    with build_network(session, PlainReporter()):
         (group,) = security_groups(session)
         assert ["0.0.0.0/0"] in [list(rule.cidr_blocks.v4_cidr_blocks) for rule in group.rules if rule.ports.from_port]
         assert "--ssh-from" in capsys.readouterr().err
-        with build_place(session, PlainReporter(), ssh_from="0.0.0.0/0"):
+        with build_network(session, PlainReporter(), ssh_from="0.0.0.0/0"):
             assert "--ssh-from" not in capsys.readouterr().err
 
 
-def test_one_place_serves_all_that_bake_and_stays_while_anybody_does(session: Session) -> None:
-    with build_place(session, PlainReporter()) as first:
-        with build_place(session, PlainReporter(), ssh_from="198.51.100.7/32") as second:
+def test_build_network_is_shared_and_removed_after_the_last_bake(session: Session) -> None:
+    with build_network(session, PlainReporter()) as first:
+        with build_network(session, PlainReporter(), ssh_from="198.51.100.7/32") as second:
             assert first == second
             make_disk(session, "elsewhere-1")
         assert [thing.name for thing in listed(session) if thing.id == first.network] == ["samovar-bake"]
-        assert bakes_run(session)
-        remove(session, left_by(session, "elsewhere-1", "nginx"), PlainReporter())
+        assert any_bake(session)
+        remove(session, leftovers_of(session, "elsewhere-1", "nginx"), PlainReporter())
     assert listed(session) == []
 
 
-def test_what_a_dead_bake_left_is_found_by_its_labels_and_removed(
+def test_leftovers_of_a_killed_bake_are_found_by_labels_and_removed(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_disk(session, whose := ended_process())
-    make_disk(session, holder())
+    make_disk(session, process_identity())
     make_disk(session, "elsewhere-1")
-    found = abandoned(session)
+    found = find_abandoned(session)
     assert [str(left).split(" (")[0] for left in found] == [f"disk disk-{whose}"]
     remove(session, found, PlainReporter())
-    assert sorted(thing.name for thing in listed(session)) == sorted([f"disk-{holder()}", "disk-elsewhere-1"])
+    assert sorted(thing.name for thing in listed(session)) == sorted([f"disk-{process_identity()}", "disk-elsewhere-1"])
     assert f"remove disk disk-{whose}" in capsys.readouterr().err
 
 
-def test_it_is_removed_as_well_where_there_is_nothing_to_bake(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leftovers_are_removed_even_with_nothing_to_bake(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     make_disk(session, ended_process())
-    monkeypatch.setattr(builder, "_waves", lambda *_, **__: ())
+    monkeypatch.setattr(builder, "_missing", lambda *_, **__: ())
     assert builder.bake_packer(session, PROJECT, ["samovar-base"], reporter=PlainReporter()) == ()
     assert listed(session) == []
 
 
-def test_of_bakes_side_by_side_each_removes_its_own(session: Session) -> None:
-    make_disk(session, holder())
-    assert [left.image for left in left_by(session, holder(), "nginx")] == ["nginx"]
-    assert left_by(session, holder(), "samovar-base") == ()
+def test_concurrent_bakes_have_leftovers_of_their_own(session: Session) -> None:
+    make_disk(session, process_identity())
+    assert [left.image for left in leftovers_of(session, process_identity(), "nginx")] == ["nginx"]
+    assert leftovers_of(session, process_identity(), "samovar-base") == ()
 
 
-def test_age_is_told_by_the_clouds_own_clock(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_age_is_measured_by_the_clock_of_the_cloud(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock of ours that is hours ahead makes no bake of a colleague's an old one."""
     make_disk(session, "elsewhere-1")
     assert session.time is not None
     assert abs(session.time - time.time()) < 10
     monkeypatch.setattr(type(session), "time", property(lambda _: None))
-    assert abandoned(session) == (), "before the cloud has told the time nothing is old"
+    assert find_abandoned(session) == (), "before the cloud has told the time nothing is old"
     monkeypatch.setattr(type(session), "time", property(lambda _: time.time() + LIFETIME + 60))
-    assert [left.holder for left in abandoned(session)] == ["elsewhere-1"]
+    assert [left.owner for left in find_abandoned(session)] == ["elsewhere-1"]

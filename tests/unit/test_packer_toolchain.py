@@ -34,7 +34,7 @@ def packer(file: Path, version: str, plugin: str = "") -> Path:
 
 def test_the_users_own_with_its_own_plugin_needs_nothing_built(path: Path) -> None:
     own = packer(path / "packer", "1.11.2", "1.1.3")
-    found = toolchain.find_clients()
+    found = toolchain.find_toolchain()
     assert (found.packer, found.version, found.plugins) == (own, "1.11.2", None)
     assert "PACKER_PLUGIN_PATH" not in found.environment()
 
@@ -43,7 +43,7 @@ def test_a_built_plugin_goes_with_the_users_own_packer(path: Path) -> None:
     packer(path / "packer", "1.9.4")
     tool = toolchain.plugin_tool()
     program(tool.program, "exit 0")
-    found = toolchain.find_clients()
+    found = toolchain.find_toolchain()
     assert found.plugins == tool.folder
     assert found.environment()["PACKER_PLUGIN_PATH"] == str(tool.folder)
     assert len(tool.program.with_name(f"{tool.program.name}_SHA256SUM").read_text()) == 64
@@ -53,27 +53,27 @@ def test_a_built_plugin_goes_with_the_users_own_packer(path: Path) -> None:
 def test_one_that_does_not_fit_gives_way_to_the_pinned_one(path: Path, version: str) -> None:
     packer(path / "packer", version, "1.1.2")
     with pytest.raises(HostError, match=rf"is Packer {version}; it takes 1\.9\.4"):
-        toolchain.find_clients()
+        toolchain.find_toolchain()
     pinned = packer(toolchain.PACKER.program, "1.9.4", "1.1.2")
-    assert toolchain.find_clients().packer == pinned
+    assert toolchain.find_toolchain().packer == pinned
 
 
 def test_another_program_of_that_name_is_not_packer(path: Path) -> None:
     program(path / "packer", "echo 0 0")
     with pytest.raises(HostError, match="of an unknown version"):
-        toolchain.find_clients()
+        toolchain.find_toolchain()
 
 
 @pytest.mark.usefixtures("path")
-def test_nothing_there_is_said_with_the_remedy() -> None:
+def test_a_missing_packer_is_an_error_with_a_remedy() -> None:
     with pytest.raises(HostError, match=r"no Packer on this machine\n  remedy: make clients"):
-        toolchain.find_clients()
+        toolchain.find_toolchain()
 
 
 def test_no_plugin_and_one_too_old_are_the_same(path: Path) -> None:
     packer(path / "packer", "1.9.4", "1.0.9")
     with pytest.raises(HostError, match="no plugin for Yandex Cloud"):
-        toolchain.find_clients()
+        toolchain.find_toolchain()
 
 
 def test_a_go_that_is_missing_or_too_old_is_named(path: Path) -> None:
