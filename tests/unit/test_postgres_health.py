@@ -1,4 +1,4 @@
-"""What the database's machine says of itself, by the states of its units."""
+"""The health page of the database machine, from the states of its units."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def health() -> ModuleType:
     return module
 
 
-def shown(data: str, server: str) -> str:
-    """What `systemctl show` prints of the two units."""
+def systemctl_output(data: str, server: str) -> str:
+    """Return what `systemctl show` prints of the two units."""
     return f"ActiveState={data}\nSubState=exited\n\nActiveState=whatever\nSubState={server}\n"
 
 
 @pytest.mark.parametrize("server", ["running", "start", "start-pre", "start-post", "reload", "reload-notify"])
-def test_a_database_that_starts_or_recovers_is_well(health: ModuleType, server: str) -> None:
-    assert health.why_not(shown("active", server)) == ""
+def test_a_database_that_starts_or_recovers_is_healthy(health: ModuleType, server: str) -> None:
+    assert health.unhealthy_reason(systemctl_output("active", server)) == ""
 
 
 @pytest.mark.parametrize(
@@ -41,20 +41,20 @@ def test_a_database_that_starts_or_recovers_is_well(health: ModuleType, server: 
         ("activating", "running"),
     ],
 )
-def test_one_without_data_or_that_died_is_not_and_says_why(
+def test_a_database_without_data_or_that_ended_is_unhealthy(
     health: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: str, server: str
 ) -> None:
-    monkeypatch.setattr(health, "SAYING", tmp_path / "pgdata")
-    assert health.why_not(shown(data, server)) == f"{data}/{server}: starting"
+    monkeypatch.setattr(health, "DATA_MESSAGE", tmp_path / "pgdata")
+    assert health.unhealthy_reason(systemctl_output(data, server)) == f"{data}/{server}: starting"
     (tmp_path / "pgdata").write_text("no disk\n")
-    assert health.why_not(shown(data, server)) == f"{data}/{server}: no disk"
+    assert health.unhealthy_reason(systemctl_output(data, server)) == f"{data}/{server}: no disk"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "198.18.235.2", "198.18.248.254", "::ffff:198.18.235.2"])
-def test_the_clouds_checks_and_the_machine_itself_may_ask(health: ModuleType, address: str) -> None:
-    assert health.may_ask(address)
+def test_health_checks_and_the_machine_itself_are_allowed(health: ModuleType, address: str) -> None:
+    assert health.is_allowed(address)
 
 
 @pytest.mark.parametrize("address", ["10.30.0.11", "198.18.236.1", "::1", "::ffff:10.30.0.11"])
-def test_nobody_else_may(health: ModuleType, address: str) -> None:
-    assert not health.may_ask(address)
+def test_other_addresses_are_not_allowed(health: ModuleType, address: str) -> None:
+    assert not health.is_allowed(address)

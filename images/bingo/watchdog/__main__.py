@@ -1,4 +1,4 @@
-"""`python3 -m bingo_watchdog`: looks, judges and acts, twice a second, for ever."""
+"""`python3 -m bingo_watchdog` observes, decides and acts, twice a second, for ever."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .eyes import look, machine_memory
-from .face import Face
-from .hands import Hands
-from .judge import Limits, Verdict, begin, judge
+from .actions import Actions
+from .policy import Limits, Verdict, decide, initial_state
+from .probes import machine_memory, observe
+from .server import HealthServer
 
 CONFIG = Path("/etc/bingo/watchdog.json")
 RAN = Path("/var/lib/bingo-watchdog/ran")
-"""There once bingo was up on this machine."""
+"""It exists once bingo was up on this machine."""
 PERIOD = 0.5
-FACE = 8101
+HEALTH_PORT = 8101
 
 
 @dataclass(frozen=True)
 class Config:
-    """`port` and folder of logs of bingo, and what is borne of it."""
+    """The port and the log folder of bingo, and the limits."""
 
     port: int
     logs: Path
@@ -30,7 +30,7 @@ class Config:
 
 
 def read_config(text: str, memory: int) -> Config:
-    """`memory` is the machine's, in bytes; the file gives bingo a part of it. The role's settings are its keys."""
+    """Read the file, whose keys are settings of the role. `memory` is the machine's, in bytes; bingo gets a share."""
     given = json.loads(text)
     lifetime = given.pop("lifetime")
     port, logs, share = given.pop("port"), Path(given.pop("logs")), given.pop("memory")
@@ -39,43 +39,43 @@ def read_config(text: str, memory: int) -> Config:
 
 
 def main() -> None:
-    """Ends only with the process."""
+    """Run for ever."""
     config = read_config(CONFIG.read_text(), machine_memory())
-    face, hands = Face(FACE), Hands(config.port, config.logs, say)
-    state = begin(time.monotonic(), config.limits, ran=RAN.exists(), dice=random.random())  # noqa: S311 - no secret
+    health, actions = HealthServer(HEALTH_PORT), Actions(config.port, config.logs, log)
+    state = initial_state(time.monotonic(), config.limits, ran=RAN.exists(), jitter=random.random())  # noqa: S311 - no secret
     while True:
-        state, verdict = judge(state, look(config.port, config.logs), config.limits)
+        state, verdict = decide(state, observe(config.port, config.logs), config.limits)
         if state.ran and not RAN.exists():
             RAN.touch()
-        _tell(face.verdict, verdict)
-        face.verdict = verdict
-        _act(hands, verdict, config.limits)
+        _log_changes(health.verdict, verdict)
+        health.verdict = verdict
+        _act(actions, verdict, config.limits)
         time.sleep(PERIOD)
 
 
-def _act(hands: Hands, verdict: Verdict, limits: Limits) -> None:
+def _act(actions: Actions, verdict: Verdict, limits: Limits) -> None:
     if verdict.tidy:
-        hands.tidy(limits.low)
+        actions.tidy(limits.low)
     if verdict.end:
-        hands.end(verdict.end)
+        actions.end(verdict.end)
     elif verdict.renew:
-        hands.renew(verdict.renew)
+        actions.renew(verdict.renew)
     elif verdict.hold:
-        hands.hold()
+        actions.hold()
     else:
-        hands.release()
+        actions.release()
 
 
-def _tell(before: Verdict, after: Verdict) -> None:
-    """What changed in the eyes of the group and of the balancer."""
+def _log_changes(before: Verdict, after: Verdict) -> None:
+    """Log what changed for the group and for the balancer."""
     if bool(before.dead) != bool(after.dead):
-        say(f"for the group this machine is {f'dead: {after.dead}' if after.dead else 'alive'}")
+        log(f"for the group this machine is {f'dead: {after.dead}' if after.dead else 'alive'}")
     elif bool(before.unready) != bool(after.unready):
-        say(f"for the balancer this machine is {f'not ready: {after.unready}' if after.unready else 'ready'}")
+        log(f"for the balancer this machine is {f'not ready: {after.unready}' if after.unready else 'ready'}")
 
 
-def say(message: str) -> None:
-    """To the journal and the console, as the unit has it."""
+def log(message: str) -> None:
+    """Print a line; the unit sends it to journal and console."""
     print(f"samovar: {message}", flush=True)  # noqa: T201 - the one place that prints
 
 

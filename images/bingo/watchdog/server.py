@@ -1,4 +1,4 @@
-"""Whom the proxy asks for `/-/health` and `/-/ready`: 200, or 503 with the reason."""
+"""Serves `/-/health` and `/-/ready` to the proxy: 200, or 503 with the reason."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from .judge import Verdict
+from .policy import Verdict
 
 
-class Face:
-    """Shows the latest verdict. Before the first the machine is alive, and not ready."""
+class HealthServer:
+    """Serves the latest verdict. Before the first one the machine is alive and not ready."""
 
     def __init__(self, port: int) -> None:
         self.verdict = Verdict(unready="bingo was not asked yet")
-        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Answer, self))
+        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, self))
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def reason(self, path: str) -> str | None:
-        """Why not; None where nothing is known by that path."""
+        """Return why the path is unhealthy, empty if it is healthy; None for an unknown path."""
         verdict = self.verdict
         return {"/-/health": verdict.dead, "/-/ready": verdict.dead or verdict.unready}.get(path)
 
 
-class _Answer(BaseHTTPRequestHandler):
-    """One question. Its errors are short, and name neither Python nor a version."""
+class _Handler(BaseHTTPRequestHandler):
+    """Handles one request. Its errors are short, and name neither Python nor a version."""
 
     timeout = 5.0
     error_message_format = "%(code)d\n"
     error_content_type = "text/plain"
     server_version, sys_version = "watchdog", ""
 
-    def __init__(self, face: Face, *args: object) -> None:
-        self._face = face
+    def __init__(self, health: HealthServer, *args: object) -> None:
+        self._health = health
         super().__init__(*args)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        reason = self._face.reason(self.path.partition("?")[0])
+        reason = self._health.reason(self.path.partition("?")[0])
         if reason is None:
             self._reply(HTTPStatus.NOT_FOUND, "not found")
         else:
@@ -52,4 +52,4 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-        """Health is asked every second: nobody wants to read that."""
+        """Log nothing: there is a request every second."""

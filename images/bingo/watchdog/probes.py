@@ -1,4 +1,4 @@
-"""What the watchdog sees of bingo and of its machine."""
+"""Probes bingo and its machine: its answer, its memory, the free disk, the requests in flight."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from .judge import Ping, Sight
+from .policy import Observation, Ping
 
 USER = "bingo"
 TIMEOUT = 2.0
@@ -21,48 +21,48 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 SOCKETS = Path("/proc/net/tcp")
 
 
-def look(port: int, logs: Path) -> Sight:
-    """Everything at once; the ping may take TIMEOUT seconds, and its answer is as of now."""
-    found = ping(port)
-    return Sight(time.monotonic(), found, memory(USER), free(logs), random.random())  # noqa: S311 - no secret
+def observe(port: int, logs: Path) -> Observation:
+    """Run all probes. The ping may take TIMEOUT seconds; the time is taken after it."""
+    answer = ping(port)
+    return Observation(time.monotonic(), answer, memory(USER), free(logs), random.random())  # noqa: S311 - no secret
 
 
 def ping(port: int) -> Ping:
-    """Past the proxy, which would hide what is to be seen."""
+    """Ask bingo itself: the proxy would hide a failure."""
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
         connection.request("GET", "/ping")
         response = connection.getresponse()
         response.read()
     except TimeoutError:
-        return Ping.SILENT
+        return Ping.TIMEOUT
     except (OSError, HTTPException):
-        return Ping.GONE
+        return Ping.UNREACHABLE
     finally:
         connection.close()
-    return Ping.WELL if response.status == OK else Ping.BAD
+    return Ping.OK if response.status == OK else Ping.ERROR
 
 
 def memory(user: str) -> int:
-    """The bytes that all processes of the user hold in memory."""
+    """Return the resident bytes of all processes of the user."""
     return sum(_resident(process) for process in _processes(pwd.getpwnam(user).pw_uid))
 
 
 def machine_memory() -> int:
-    """The bytes that the machine was given; a container's system calls would tell those of its host."""
+    """Return the bytes of the machine. In a container the system calls would return those of the host."""
     total = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
     return int(total.split()[1]) << 10
 
 
 def free(folder: Path) -> float:
-    """The part of the folder's disk that is free for users; of inodes, where there are fewer."""
+    """Return the share of the folder's disk that is free for users; that of inodes if it is smaller."""
     disk = os.statvfs(folder)
     inodes = disk.f_favail / disk.f_files if disk.f_files else 1.0
     return min(disk.f_bavail / disk.f_blocks, inodes)
 
 
 def in_flight(port: int) -> int:
-    """How many requests bingo has: the proxy opens a connection for each. The fields are those of proc(5)."""
+    """Return the number of requests that bingo serves: the proxy opens a connection for each. See proc(5)."""
     lines = [line.split() for line in SOCKETS.read_text().splitlines()[1:]]
     return sum(line[2].endswith(f":{port:04X}") and line[3] == ESTABLISHED for line in lines)
 
@@ -75,7 +75,7 @@ def _processes(uid: int) -> Iterator[Path]:
 
 
 def _resident(process: Path) -> int:
-    """None of one that has just ended."""
+    """Return the resident bytes of a process; 0 if it has just ended."""
     with suppress(OSError, IndexError):
         return int((process / "statm").read_text().split()[1]) * PAGE
     return 0

@@ -1,4 +1,4 @@
-"""What the watchdog does. A command that fails is said and not raised: the next look tells whether it mattered."""
+"""Carries out verdicts. A command that fails is logged and not raised: the next observation shows what it meant."""
 
 from __future__ import annotations
 
@@ -7,62 +7,62 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .eyes import free, in_flight
+from .probes import free, in_flight
 
 UNIT = "bingo.service"
 DRAIN = 1.0
-"""Seconds for what bingo is working on, before it ends."""
-HELD = 3
-"""Seconds after which requests go to bingo again should the watchdog die; it holds them anew before that."""
+"""Seconds for the requests in flight, before bingo ends."""
+HOLD = 3
+"""Seconds after which requests reach bingo again if the watchdog dies; it renews the hold before that."""
 LARGE = 1 << 20
 COMMAND_TIMEOUT = 10.0
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
-class Hands:
-    """Of bingo at `port`, with its logs in `logs`."""
+class Actions:
+    """The actions on the bingo at `port`, with its logs in `logs`."""
 
-    def __init__(self, port: int, logs: Path, say: Say) -> None:
+    def __init__(self, port: int, logs: Path, log: Log) -> None:
         self._port = port
         self._logs = logs
-        self._say = say
-        self._held = False
+        self._log = log
+        self._holding = False
 
     def hold(self) -> None:
-        """The proxy's new connections to bingo are refused; what is refused it tries again, a write as well."""
-        element = f"add element inet bingo held {{ {self._port} timeout {HELD}s }}"
+        """Refuse the proxy's new connections to bingo; the proxy tries again, writes included."""
+        element = f"add element inet bingo held {{ {self._port} timeout {HOLD}s }}"
         self._run("nft", f"flush set inet bingo held; {element}")
-        self._held = True
+        self._holding = True
 
     def release(self) -> None:
-        if self._held:
+        if self._holding:
             self._run("nft", "flush", "set", "inet", "bingo", "held")
-            self._held = False
+            self._holding = False
 
     def end(self, reason: str) -> None:
-        """Ends bingo, and its unit starts it again."""
-        self._drained()
+        """End bingo; its unit starts it again."""
+        self._drain()
         self._kill(reason)
 
     def renew(self, reason: str) -> None:
-        """The same, unless somebody still waits for an answer after a moment."""
-        if self._drained():
+        """End bingo, unless a request is still in flight after a moment."""
+        if self._drain():
             self._kill(reason)
         self.release()
 
     def tidy(self, low: float) -> None:
-        """Removes old logs, the oldest first, until `low` of the disk is free; at last what is in the one in use."""
-        removed = [path.name for path in self._old_logs() if self._removed(path, low)]
+        """Remove old logs, oldest first, until the share `low` of the disk is free; then truncate the current log."""
+        removed = [path.name for path in self._old_logs() if self._remove(path, low)]
         self._run("journalctl", "--quiet", "--vacuum-size=16M")
         log = self._logs / "main.log"
         if free(self._logs) < low and log.exists() and log.stat().st_size > LARGE:
             self._run("truncate", "--size=0", str(log))
-            removed.append(f"what was in {log.name}")
+            removed.append(f"the content of {log.name}")
         if removed:
-            self._say(f"the disk fills: removed {', '.join(removed)}; {free(self._logs):.0%} are free")
+            self._log(f"the disk fills: removed {', '.join(removed)}; {free(self._logs):.0%} are free")
 
-    def _drained(self) -> bool:
+    def _drain(self) -> bool:
         self.hold()
         deadline = time.monotonic() + DRAIN
         while in_flight(self._port) and time.monotonic() < deadline:
@@ -70,14 +70,14 @@ class Hands:
         return not in_flight(self._port)
 
     def _kill(self, reason: str) -> None:
-        self._say(f"bingo ends: {reason}")
+        self._log(f"bingo ends: {reason}")
         self._run("systemctl", "kill", "--signal=SIGKILL", UNIT)
         self.release()
 
     def _old_logs(self) -> list[Path]:
         return sorted(self._logs.glob("main.log.*"), key=lambda path: path.stat().st_mtime)
 
-    def _removed(self, path: Path, low: float) -> bool:
+    def _remove(self, path: Path, low: float) -> bool:
         if free(self._logs) >= low:
             return False
         path.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ class Hands:
                 command, check=False, capture_output=True, text=True, timeout=COMMAND_TIMEOUT
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            self._say(f"{' '.join(command)}: {error}")
+            self._log(f"{' '.join(command)}: {error}")
         else:
             if done.returncode:
-                self._say(f"{' '.join(command)}: ended with {done.returncode}: {done.stderr.strip()}")
+                self._log(f"{' '.join(command)}: ended with {done.returncode}: {done.stderr.strip()}")
