@@ -21,12 +21,16 @@ OLDEST = (1, 24)
 
 @dataclass(frozen=True)
 class GoTool:
-    """A program of a Go module: `source` is its folder, `package` what is built, `target` the name of its file."""
+    """A program of a Go module: `source` is its folder, `package` what is built, `target` the name of its file.
+
+    `tests` builds the program that holds the tests of the package.
+    """
 
     source: Path
     package: str
     target: str
     ldflags: str = "-s -w"
+    tests: bool = False
 
     @property
     def module(self) -> str:
@@ -91,7 +95,7 @@ def _build(tool: GoTool) -> None:
     program.parent.mkdir(parents=True)
     command: list[str | Path] = [
         "go",
-        "build",
+        *(("test", "-c") if tool.tests else ("build",)),
         "-mod=readonly",
         "-trimpath",
         "-ldflags",

@@ -1,0 +1,66 @@
+"""`python -m tests.acceptance [PATTERN]`: build what is missing, run the tests side by side, print the table.
+
+--jobs N    so many at once (4)
+--write     write passing.txt, and the table into docs/local-cloud.md
+--logs DIR  keep what each test printed
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from samovar.core.go_program import build
+from samovar.core.output import PlainReporter
+from tests.acceptance.environment import acceptance_cloud
+from tests.acceptance.suite import FOLDER, PROVIDER_TESTS, Case, Result, core_cases, run_case
+from tests.acceptance.table import table
+
+
+def main() -> int:
+    arguments = _arguments()
+    build(PROVIDER_TESTS, PlainReporter())
+    cases = [case for case in core_cases() if re.search(arguments.pattern, f"{case.service} {case.name}")]
+    with acceptance_cloud() as environment:
+        results = run_all(cases, environment, arguments.jobs)
+    if arguments.logs:
+        _keep_logs(results, arguments.logs)
+    if arguments.write:
+        (FOLDER / "passing.txt").write_text("".join(f"{r.case.name}\n" for r in results if r.passed))
+    sys.stdout.write(table(results))
+    return 0
+
+
+def run_all(cases: list[Case], environment: dict[str, str], jobs: int) -> list[Result]:
+    """Run them side by side; a line on stderr for each that ends."""
+    with tempfile.TemporaryDirectory(prefix="samovar-acceptance-") as folder, ThreadPoolExecutor(jobs) as pool:
+
+        def one(case: Case) -> Result:
+            result = run_case(case, environment, Path(folder) / case.name)
+            sys.stderr.write(f"{result.verdict:7} {result.seconds:6.1f} s  {case.name}  {result.cause}\n")
+            return result
+
+        return list(pool.map(one, cases))
+
+
+def _keep_logs(results: list[Result], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for result in results:
+        (folder / f"{result.verdict}-{result.case.name}.log").write_text(result.output)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.acceptance")
+    parser.add_argument("pattern", nargs="?", default="")
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--logs", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
