@@ -1,6 +1,6 @@
 # The whole workshop: `make help` lists it. Every target can be run again at any time.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint unit bench bench-service long-run docs lock clients provider clean
+.PHONY: help setup dev test lint unit acceptance bench bench-service long-run docs lock clients provider clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -36,6 +36,9 @@ clients: setup ## Build Packer and its yandex plugin into the cache, where this 
 
 provider: setup ## Build Yandex's Terraform provider, and OpenTofu where it is needed, for the test that runs them (needs Go)
 	@$(PYTHON) -m tests.support.terraform
+
+acceptance: setup ## Run Yandex's own acceptance tests of its provider against the local cloud (needs Go; some ten minutes)
+	$(PYTHON) -m tests.acceptance
 
 long-run: setup ## Live through a simulated day of rollouts, kills and load, and print what it takes (a few minutes)
 	$(PYTHON) -m tests.bench.long_run

@@ -12,6 +12,7 @@ from samovar.localcloud.compute.snapshots import rpc as snapshots
 from samovar.localcloud.compute.zones import rpc as zones
 from samovar.localcloud.endpoint import rpc as endpoint
 from samovar.localcloud.iam import rpc as iam
+from samovar.localcloud.iam.user_accounts import rpc as user_accounts
 from samovar.localcloud.load_balancer.network_load_balancers import rpc as network_load_balancers
 from samovar.localcloud.load_balancer.target_groups import rpc as target_groups
 from samovar.localcloud.lockbox import rpc as lockbox
@@ -30,6 +31,8 @@ SERVICES: tuple[Service, ...] = (
     iam.SERVICE_ACCOUNTS,
     iam.KEYS,
     iam.TOKENS,
+    user_accounts.ACCOUNTS,
+    user_accounts.PASSPORT,
     operations.SERVICE,
     disks.SERVICE,
     images.SERVICE,

@@ -27,7 +27,7 @@ PROVIDER_TESTS = GoTool(
 FOLDER = ROOT / "tests/acceptance"
 TIMEOUT = 300.0
 VERDICT = re.compile(r"^\s*--- (PASS|FAIL|SKIP): (\w+)", re.MULTILINE)
-CAUSE = re.compile(r"(rpc error: .*|panic: .*|Error: .*|.*_test\.go:\d+: .*)")
+CAUSE = re.compile(r"(rpc error: (?!.*GetByLogin).*|panic: .*|Error: .*|.*_test\.go:\d+: .*)")
 NOISE = re.compile(r"(operation|server-request|server-trace|client-request|client-trace|request|trace)-id[ =:]+\S+")
 
 
