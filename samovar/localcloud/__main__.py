@@ -16,8 +16,8 @@ from pathlib import Path
 
 from samovar.core.errors import ExitCode, HostError, SamovarError
 from samovar.localcloud.home.home import Home, QuotaSet
-from samovar.localcloud.simulated.choice import Machines, Simulation, choose, simulation_of
-from samovar.localcloud.simulated.clock import SimulatedLoop
+from samovar.localcloud.simulated.event_loop import SimulatedLoop
+from samovar.localcloud.simulated.settings import Machines, Simulation, choose, simulation_of
 
 
 def main() -> int:

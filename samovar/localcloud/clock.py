@@ -1,6 +1,6 @@
 """The one clock of the local cloud: the event loop's, where that has one, else the host's.
 
-Timers go by the loop's `time`. A loop with a clock of its own (`samovar.localcloud.simulated.clock`) says by
+Timers go by the loop's `time`. A loop with a clock of its own (`samovar.localcloud.simulated.event_loop`) says by
 `wall_time` what date that is, so that what is dated and what is waited for never disagree.
 """
 

@@ -97,8 +97,8 @@ class Cloud:
         )
         exempt = [service.descriptor.full_name for service in services if service.authorizes_itself]
         authorizer = Authorizer(self.store, role_prefixes(services), exempt)
-        made = {service.descriptor: service.make(context) for service in services}
-        return Api(self.store, tokens, authorizer, made, AuditLog(home.calls))
+        servicers = {service.descriptor: service.make(context) for service in services}
+        return Api(self.store, tokens, authorizer, servicers, AuditLog(home.calls))
 
     async def run(self) -> None:
         """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 import samovar.core  # noqa: F401 - before gRPC, which it sets up
-from samovar.localcloud.simulated.clock import run
+from samovar.localcloud.simulated.event_loop import run
 from tests.support.long_run import HEADINGS, live
 
 DAY = 24

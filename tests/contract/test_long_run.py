@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samovar.localcloud.simulated.clock import run
+from samovar.localcloud.simulated.event_loop import run
 from tests.support.long_run import live
 
 SHORT = 900.0

@@ -19,10 +19,9 @@ from samovar.localcloud.cloud import Cloud, power_on, running
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.machines.model import Observed
-from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
-from samovar.localcloud.simulated.fabric import SimulatedFabric
-from samovar.localcloud.simulated.host import NUMBER
-from samovar.localcloud.simulated.machines import SimulatedDriver
+from samovar.localcloud.simulated.machines import SimulatedDiskBuilder, SimulatedDriver
+from samovar.localcloud.simulated.settings import NUMBER
+from samovar.localcloud.simulated.simulated_fabric import SimulatedFabric
 from samovar.localcloud.store.store import Store
 from tests.support.tool import Cli
 

@@ -89,7 +89,8 @@ def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def banned_words(name: str) -> set[str]:
-    return {word.lower() for word in WORD.findall(name)} & BANNED
+    """Returns the banned words of a name; `not_found` is gRPC's own term."""
+    return {word.lower() for word in WORD.findall(name.replace("not_found", ""))} & BANNED
 
 
 def documented(tree: ast.AST) -> Iterator[tuple[int, str]]:

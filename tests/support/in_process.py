@@ -54,8 +54,8 @@ from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, running
 from samovar.localcloud.daemon.bootstrap import ensure_operator
 from samovar.localcloud.home.home import Home
-from samovar.localcloud.simulated.host import simulated_host
 from samovar.localcloud.simulated.machines import Pace, SimulatedDriver
+from samovar.localcloud.simulated.settings import simulated_host
 from samovar.localcloud.store.store import Store
 
 ZONE = "ru-central1-a"

@@ -22,7 +22,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2 import CreateSecretMetadata, Cre
 
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.home.home import Home
-from samovar.localcloud.simulated.clock import SimulatedLoop
+from samovar.localcloud.simulated.event_loop import SimulatedLoop
 from samovar.localcloud.simulated.machines import Pace
 from tests.support.in_process import ZONE, InProcess, Service, in_process, service, until
 

@@ -27,10 +27,9 @@ from samovar.localcloud.home.quarantine import adopt_files
 from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.machines.model import Machine, Observed
 from samovar.localcloud.network.model import Network
-from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
-from samovar.localcloud.simulated.fabric import SimulatedFabric
-from samovar.localcloud.simulated.host import NUMBER
-from samovar.localcloud.simulated.machines import SimulatedDriver
+from samovar.localcloud.simulated.machines import SimulatedDiskBuilder, SimulatedDriver
+from samovar.localcloud.simulated.settings import NUMBER
+from samovar.localcloud.simulated.simulated_fabric import SimulatedFabric
 from samovar.localcloud.store.store import Store
 
 

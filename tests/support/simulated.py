@@ -22,10 +22,9 @@ from samovar.localcloud.cloud import Cloud, running
 from samovar.localcloud.daemon.bootstrap import ensure_operator
 from samovar.localcloud.home.home import Endpoint, Home
 from samovar.localcloud.host_drivers import Host
-from samovar.localcloud.simulated.disk_builder import SimulatedDiskBuilder
-from samovar.localcloud.simulated.fabric import SimulatedFabric
-from samovar.localcloud.simulated.host import NUMBER
-from samovar.localcloud.simulated.machines import SimulatedDriver
+from samovar.localcloud.simulated.machines import SimulatedDiskBuilder, SimulatedDriver
+from samovar.localcloud.simulated.settings import NUMBER
+from samovar.localcloud.simulated.simulated_fabric import SimulatedFabric
 from samovar.localcloud.sockets.ports import listen
 from samovar.localcloud.store.store import Store
 

@@ -10,14 +10,14 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from samovar.localcloud import clock
-from samovar.localcloud.simulated.clock import JUMP, SimulatedLoop, run
+from samovar.localcloud.simulated.event_loop import JUMP, SimulatedLoop, run
 from tests.support.checkout import ROOT
 
 DAY = 86400.0
 HOST_CLOCK = re.compile(r"\btime\.time\(|datetime\.now\(|datetime\.utcnow\(|GetCurrentTime\(|\bfrom time import")
 ITS_OWN = {
     "clock.py",
-    "simulated/clock.py",
+    "simulated/event_loop.py",
     "api/pki.py",  # clients judge a certificate by the host's clock
 }
 

@@ -1,4 +1,4 @@
-"""The local cloud's own hand, which Yandex Cloud does not have: what runs, a power cut, a crash, the end of it all."""
+"""The admin API, which Yandex Cloud does not have: status, power cuts, crashes of units, and the end of the daemon."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ MACHINE = "/localcloud/machines/{id:[a-z0-9]+}"
 UNIT = MACHINE + "/units/{unit:[a-zA-Z0-9@_-]+[.]service}"
 
 
-class Handled(Protocol):
-    """What the hand takes hold of."""
+class AdministeredCloud(Protocol):
+    """The cloud as the admin API uses it."""
 
     def report(self) -> dict[str, Any]:
-        """What runs, as plain values."""
+        """Returns what runs, as plain values."""
 
     async def addresses(self) -> frozenset[IPv4Address] | None:
-        """The public addresses that the host sends here; None where nothing is sent."""
+        """Returns the public addresses that the host routes here; None where nothing is routed."""
 
     async def cut_power(self, machine_id: str) -> bool:
-        """False where there is no such machine."""
+        """Returns False where no such machine runs."""
 
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
-        """Of a systemd unit of that machine; none where it does not run."""
+        """Returns the pids of a systemd unit of that machine; none where it does not run."""
 
     def kill_processes(self, machine_id: str, unit: str) -> bool:
-        """False where there are none."""
+        """Returns False where there are none."""
 
 
-def admin_routes(cloud: Handled, report: Callable[[], Any], shut_down: Callable[[], None]) -> list[web.RouteDef]:
-    """`report` says what `cloud` reports, and where the daemon answers."""
+def admin_routes(
+    cloud: AdministeredCloud, report: Callable[[], Any], shut_down: Callable[[], None]
+) -> list[web.RouteDef]:
+    """Returns the routes; `report` returns what `cloud` reports, and where the daemon answers."""
 
     async def status(_: web.Request) -> web.Response:
         return web.json_response(report())
 
     async def addresses(_: web.Request) -> web.Response:
-        found = await cloud.addresses()
-        return web.json_response({"addresses": None if found is None else sorted(map(str, found))})
+        routed = await cloud.addresses()
+        return web.json_response({"addresses": None if routed is None else sorted(map(str, routed))})
 
     async def kill(request: web.Request) -> web.Response:
         machine_id = request.match_info["id"]

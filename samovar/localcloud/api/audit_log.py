@@ -1,4 +1,4 @@
-"""A record of the calls that change something, for whoever wants to know what a client really sent."""
+"""Records the calls that change something, as a client really sent them."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class AuditLog:
             "code": Code.Name(code),
         }
         with contextlib.suppress(OSError):
-            self._turn()
+            self._rotate()
             with os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE), "a") as file:
                 file.write(json.dumps(line) + "\n")
 
-    def _turn(self) -> None:
+    def _rotate(self) -> None:
         if self._path.exists() and self._path.stat().st_size > LIMIT:
             self._path.replace(self._path.with_suffix(".jsonl.1"))

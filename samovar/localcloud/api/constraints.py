@@ -29,7 +29,7 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 @dataclass(frozen=True)
 class Constraint:
-    """What the protos say of one field; empty texts say nothing."""
+    """The constraints of one field, as the protos state them; an empty text is none."""
 
     required: bool = False
     pattern: str = ""
@@ -44,7 +44,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Constraints:
-    """All constraints by full field name, and the full names of the oneofs of which exactly one field must be set."""
+    """All constraints by full field name, and the full names of oneofs of which exactly one field must be set."""
 
     fields: Mapping[str, Constraint]
     oneofs: frozenset[str]
@@ -98,22 +98,22 @@ def check_constraints(request: Message) -> None:
 
 
 def violations(request: Message, path: str = "") -> Iterator[Violation]:
-    """Every broken constraint of a request, depth first. What an update's mask leaves out is not looked at."""
-    known = load()
-    for field in _looked_at(request):
+    """Yields every broken constraint of a request, depth first, but for fields that an update's mask leaves out."""
+    constraints = load()
+    for field in _checked_fields(request):
         where = f"{path}{field.name}"
-        constraint = known.fields.get(field.full_name)
+        constraint = constraints.fields.get(field.full_name)
         if constraint:
             yield from (Violation(where, text) for text in _broken(request, field, constraint))
         yield from _nested(request, field, where)
     for oneof in request.DESCRIPTOR.oneofs:
-        if oneof.full_name in known.oneofs and request.WhichOneof(oneof.name) is None:
+        if oneof.full_name in constraints.oneofs and request.WhichOneof(oneof.name) is None:
             options = ", ".join(field.name for field in oneof.fields)
             yield Violation(f"{path}{oneof.name}", f"exactly one of {options} must be set")
 
 
-def _looked_at(request: Message) -> list[FieldDescriptor]:
-    """The first field of an update names the resource, so it always counts."""
+def _checked_fields(request: Message) -> list[FieldDescriptor]:
+    """Returns the fields of the mask; the first field of an update names the resource, so it always counts."""
     mask = getattr(request, "update_mask", None)
     chosen = {path.split(".")[0] for path in mask.paths} if mask else set()
     return [field for field in request.DESCRIPTOR.fields if not chosen or field.number == 1 or field.name in chosen]
@@ -201,21 +201,21 @@ def _within(rule: str, number: float) -> bool:
 
 @cache
 def _rule(rule: str) -> Callable[[float], bool]:
-    """One of the forms that occur: `>0`, `>=1`, `<=63`, `1-100`, `2,4,6`, `3`; bounds may carry a unit of time."""
+    """Compiles a rule of one of the forms `>0`, `>=1`, `<=63`, `1-100`, `2,4,6` and `3`, with units of time."""
     if rule.startswith("19700101T"):
         return lambda _: True  # a range of timestamps that every timestamp is in
-    if found := re.fullmatch(r"(>=|<=|>|<)(\d+\w*)", rule):
-        bound = _bound(found[2])
-        return {">": bound.__lt__, ">=": bound.__le__, "<": bound.__gt__, "<=": bound.__ge__}[found[1]]
-    if found := re.fullmatch(r"(\d+[a-z]*)-(\d+[a-z]*)", rule):
-        low, high = _bound(found[1]), _bound(found[2])
+    if match := re.fullmatch(r"(>=|<=|>|<)(\d+\w*)", rule):
+        bound = _bound(match[2])
+        return {">": bound.__lt__, ">=": bound.__le__, "<": bound.__gt__, "<=": bound.__ge__}[match[1]]
+    if match := re.fullmatch(r"(\d+[a-z]*)-(\d+[a-z]*)", rule):
+        low, high = _bound(match[1]), _bound(match[2])
         return lambda number: low <= number <= high
     return frozenset(map(_bound, rule.split(","))).__contains__
 
 
 def _bound(text: str) -> float:
-    found = re.fullmatch(r"(\d+)([a-z]*)", text.strip())
-    if not found:
+    match = re.fullmatch(r"(\d+)([a-z]*)", text.strip())
+    if not match:
         msg = f"constraints.binpb holds a bound that is not understood: {text!r}"
         raise ValueError(msg)
-    return int(found[1]) * UNITS.get(found[2], 1.0)
+    return int(match[1]) * UNITS.get(match[2], 1.0)

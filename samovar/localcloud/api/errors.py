@@ -1,4 +1,4 @@
-"""How a call is refused: a status code, a message in the API's own style, and which fields broke what."""
+"""Errors of the API: a status code, a message in the API's own style, and the fields that broke a constraint."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ class Refused(Exception):
 
 
 def not_found(noun: str, resource_id: str) -> Refused:
-    """NOT_FOUND, in the API's words."""
+    """Returns NOT_FOUND, in the API's words."""
     return Refused(Code.NOT_FOUND, f"{noun} {resource_id} not found")
 
 
 def invalid(message: str, field: str = "") -> Refused:
-    """INVALID_ARGUMENT, of one field where that is known."""
+    """Returns INVALID_ARGUMENT, of one field where that is known."""
     return Refused(Code.INVALID_ARGUMENT, message, (Violation(field, message),) if field else ())
 
 
 def precondition(message: str) -> Refused:
-    """FAILED_PRECONDITION: the request is whole, but not now."""
+    """Returns FAILED_PRECONDITION: the request is valid, but cannot be served now."""
     return Refused(Code.FAILED_PRECONDITION, message)
 
 
 def already_exists(noun: str, name: str) -> Refused:
-    """ALREADY_EXISTS, in the API's words."""
+    """Returns ALREADY_EXISTS, in the API's words."""
     return Refused(Code.ALREADY_EXISTS, f"{noun} with name {name} already exists")
 
 
 def unimplemented(what: str) -> Refused:
-    """UNIMPLEMENTED, saying so of itself."""
+    """Returns UNIMPLEMENTED, which names the local cloud."""
     return Refused(Code.UNIMPLEMENTED, f"{what} is not served by the local cloud")
 
 
 def denied(message: str) -> Refused:
-    """PERMISSION_DENIED: the caller is known, and may not."""
+    """Returns PERMISSION_DENIED: the caller is known, and may not."""
     return Refused(Code.PERMISSION_DENIED, message)
 
 
 def status_of(refused: Refused) -> Status:
-    """A refusal as both wires carry it, with the fields that broke a constraint."""
+    """Returns an error as gRPC and REST carry it, with the fields that broke a constraint."""
     status = Status(code=refused.code, message=refused.message)
     if refused.violations:
         fields = [

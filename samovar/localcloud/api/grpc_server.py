@@ -1,8 +1,14 @@
-"""The gRPC form of the API, over TLS: one generic handler for every method of every service."""
+"""Serves the API over gRPC and TLS: one generic handler for every method of every service."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
@@ -10,10 +16,13 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.rpc.code_pb2 import Code
 
+from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
 from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, is_public, request_class, response_class
 from samovar.localcloud.api.pki import Pki
 from samovar.localcloud.sockets import connections
+from samovar.localcloud.sockets.connections import BY_USER, ROOT, Address, source_of
+from samovar.localcloud.sockets.listener import LimitedLog
 
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MAX_MESSAGE = 4 * 1024 * 1024
@@ -24,6 +33,9 @@ OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.max_connection_idle_ms", 300_000),
 )
+TRIM_PERIOD = 0.5
+INTERNET = frozenset({socket.AF_INET, socket.AF_INET6})
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -33,7 +45,7 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
         self._api = api
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-        """Who may not call is told so before the request is read."""
+        """Returns the handler of a call; one that is not allowed is refused before its request is read."""
         method = self._api.methods.get(details.method)
         if method is None:
             return _refusing(unimplemented(details.method.lstrip("/")))
@@ -75,7 +87,7 @@ async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:
 
 
 def _refusing(refused: Refused) -> grpc.RpcMethodHandler[Any, Any]:
-    """Answers without reading what was sent: the form for a stream of requests leaves that to the handler."""
+    """Returns a handler that refuses without reading: a stream of requests is read by its handler alone."""
 
     async def behavior(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         await _abort(context, refused)
@@ -91,3 +103,68 @@ async def _abort(context: grpc.aio.ServicerContext[Any, Any], refused: Refused) 
 def _bearer(metadata: dict[str, str | bytes]) -> str:
     scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
     return token if scheme.lower() == "bearer" else ""
+
+
+def _plain_address(address: tuple[Any, ...]) -> Address:
+    """GRPC's sockets are of IPv6, where 127.0.0.1 is ::ffff:127.0.0.1."""
+    return address[0].removeprefix("::ffff:"), address[1]
+
+
+def _descriptors() -> list[int]:
+    """Returns the descriptors of this process, the oldest first."""
+    return sorted(int(path.name) for path in DESCRIPTORS.iterdir())
+
+
+class GrpcConnections:
+    """Bounds the connections to `address` for each user of the host. gRPC bounds them in total and in time.
+
+    gRPC accepts in threads of its own and asks nobody. So the daemon looks at its own descriptors now and then, and
+    shuts down the newest connections of a user who has more than a share.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._log = LimitedLog()
+
+    async def run(self) -> None:
+        """Looks until it is cancelled. Fewer descriptors than a user's share hold no more connections than that."""
+        while True:
+            await asyncio.sleep(clock.of_host(TRIM_PERIOD))
+            with suppress(OSError):
+                if len(_descriptors()) > BY_USER:
+                    await asyncio.to_thread(self.trim)
+
+    def trim(self) -> None:
+        """Shuts down what is above a user's share."""
+        held: defaultdict[str, list[int]] = defaultdict(list)
+        for number in _descriptors():
+            if source := self._source(number):
+                held[source].append(number)
+        for source, numbers in held.items():
+            if source != ROOT and len(numbers) > BY_USER:
+                self._log.warning("too many connections", source=source, held=len(numbers))
+                for number in numbers[BY_USER:]:
+                    self._shut_down(number)
+
+    def _source(self, number: int) -> str | None:
+        """Returns the source of a connection; None for a descriptor that is no connection to our address."""
+        with suppress(OSError), self._connection(number) as connection:
+            return source_of(self._address, _plain_address(connection.getpeername())).name
+        return None
+
+    def _shut_down(self, number: int) -> None:
+        with suppress(OSError), self._connection(number) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+
+    def _connection(self, number: int) -> socket.socket:
+        """Returns a duplicate that no other thread closes. Raises OSError where it is no connection to our address."""
+        double = os.dup(number)
+        try:
+            connection = socket.socket(fileno=double)
+        except OSError:
+            os.close(double)
+            raise
+        if connection.family not in INTERNET or _plain_address(connection.getsockname()) != self._address:
+            connection.close()
+            raise OSError("another socket")
+        return connection

@@ -1,4 +1,4 @@
-"""What every call goes through, whatever wire it came by: who calls, may they, is it whole, one transaction, an answer.
+"""Every call passes here, over gRPC or REST: authentication, roles, constraints, one transaction, the answer.
 
 A service is a plain object whose methods have the names of its RPCs; a method takes the request and the caller and
 returns the response message, or raises Refused. What a service does not have answers UNIMPLEMENTED.
@@ -41,15 +41,15 @@ IDEMPOTENCY = "operation"
 KEY_RETENTION = 86400.0
 """Seconds for which an idempotency key is known."""
 PUBLIC_SIZE = 64 << 10
-"""Bytes that a request may have which anybody may send."""
+"""Bytes that a request without a token may have."""
 NO_SPACE = "No space is left on the disk of the local cloud's home: free some, and call again"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: the id of a service account, or `operator`; empty where the method is public.
+    """The caller is the id of a service account, or `operator`; empty where the method is public.
 
-    `host` is where a caller over HTTP has reached the cloud, by its own words; empty for one over gRPC.
+    `host` is the Host header of a caller over REST; empty for one over gRPC.
     """
 
     subject: str
@@ -58,7 +58,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Call:
-    """One call, freed of its wire."""
+    """One call, over gRPC or REST."""
 
     method: MethodDescriptor
     request: Message
@@ -70,8 +70,8 @@ class Call:
 Handler = Callable[[Any, Caller], Message]
 
 
-class Judge(Protocol):
-    """Says who may do what, by raising PERMISSION_DENIED."""
+class Authorization(Protocol):
+    """Refuses who may not call, by raising PERMISSION_DENIED."""
 
     def check(self, caller: Caller, method: MethodDescriptor) -> None: ...
 
@@ -85,15 +85,15 @@ class Api:
         self,
         store: Store,
         tokens: Tokens,
-        judge: Judge,
+        authorizer: Authorization,
         services: Mapping[ServiceDescriptor, object],
         audit_log: AuditLog | None = None,
     ) -> None:
         self._store = store
         self._audit_log = audit_log
-        self._strangers = LimitedLog(period=60.0)
+        self._anonymous = LimitedLog(period=60.0)
         self._tokens = tokens
-        self._judge = judge
+        self._authorizer = authorizer
         self._services = {descriptor.full_name: service for descriptor, service in services.items()}
         self.methods = {
             f"/{descriptor.full_name}/{method.name}": method for descriptor in services for method in descriptor.methods
@@ -104,12 +104,12 @@ class Api:
         try:
             self._authenticate(Call(method, request_class(method)(), token))
         except Refused as refused:
-            self._tell_refusal(method, token, refused)
+            self._log_refusal(method, token, refused)
             self._note(method, token, idempotency_key, refused.code)
             raise
 
     def call(self, call: Call) -> Message:
-        """Returns the response or raises Refused; a defect of ours is logged whole and answered with INTERNAL."""
+        """Returns the response or raises Refused. A defect is logged with its trace and answered with INTERNAL."""
         code: int = Code.OK
         try:
             return self._answer(call)
@@ -120,17 +120,17 @@ class Api:
             self._note(call.method, call.token, call.idempotency_key, code)
 
     def _note(self, method: MethodDescriptor, token: str, idempotency_key: str, code: int) -> None:
-        """Who has no token writes nothing to the record, and so cannot flush it."""
+        """Writes to the audit log, but for callers without a token, so that they cannot flush it."""
         if self._audit_log and (subject := self._tokens.subject(token)):
             self._audit_log.note(method.full_name, subject, idempotency_key, code)
 
-    def _tell_refusal(self, method: MethodDescriptor, token: str, refused: Refused) -> None:
-        """Of who has no token one refusal a minute is logged, and the others are counted."""
+    def _log_refusal(self, method: MethodDescriptor, token: str, refused: Refused) -> None:
+        """Logs a refusal; of those without a token one a minute is logged, and the others are counted."""
         facts = {"method": method.full_name, "code": Code.Name(refused.code), "reason": refused.message}
         if self._tokens.subject(token):
             log.info("refused", **facts)
         else:
-            self._strangers.warning("refused without a token", **facts)
+            self._anonymous.warning("refused without a token", **facts)
 
     def _answer(self, call: Call) -> Message:
         name = call.method.full_name
@@ -141,7 +141,7 @@ class Api:
             with self._store.transaction():
                 return self._once(call, caller, handler)
         except Refused as refused:
-            self._tell_refusal(call.method, call.token, refused)
+            self._log_refusal(call.method, call.token, refused)
             raise
         except Exception as error:
             if is_full(error):
@@ -151,14 +151,14 @@ class Api:
             raise Refused(Code.INTERNAL, f"{name} failed: {type(error).__name__}; see the daemon's log") from error
 
     def check_operator(self, token: str) -> None:
-        """For what is no call of the API: raises Refused unless the token is one of who operates the cloud."""
-        self._judge.check_operator(Caller(self._subject(token)))
+        """Raises Refused unless the token is the operator's; for requests that are no calls of the API."""
+        self._authorizer.check_operator(Caller(self._subject(token)))
 
     def _authenticate(self, call: Call) -> Caller:
         if is_public(call.method):
             return Caller("", call.host)
         caller = Caller(self._subject(call.token), call.host)
-        self._judge.check(caller, call.method)
+        self._authorizer.check(caller, call.method)
         return caller
 
     def _subject(self, token: str) -> str:
@@ -173,39 +173,39 @@ class Api:
 
     def _handler(self, method: MethodDescriptor) -> Handler:
         service = self._services[method.containing_service.full_name]
-        found = getattr(service, method.name, None)
-        if found is None:
+        handler = getattr(service, method.name, None)
+        if handler is None:
             raise unimplemented(method.full_name)
-        return cast("Handler", found)
+        return cast("Handler", handler)
 
     def _once(self, call: Call, caller: Caller, handler: Handler) -> Message:
-        """A mutating call that comes again with its idempotency key is answered with the operation that it made."""
+        """Calls the handler once for each idempotency key; a repeated call gets the operation of the first one."""
         if not call.idempotency_key:
             return handler(call.request, caller)
         key = f"idempotency/{caller.subject}/{call.method.full_name}/{call.idempotency_key}"
         fingerprint = hashlib.sha256(call.request.SerializeToString(deterministic=True)).hexdigest()
-        known = self._store.noted(key, IDEMPOTENCY)
-        if known is None:
+        earlier = self._store.noted(key, IDEMPOTENCY)
+        if earlier is None:
             response = handler(call.request, caller)
             if isinstance(response, Operation):
                 self._store.note(key, IDEMPOTENCY, {"id": response.id, "request": fingerprint})
                 self._store.expire(key, now() + KEY_RETENTION)
             return response
-        if known["request"] != fingerprint:
+        if earlier["request"] != fingerprint:
             raise Refused(Code.INVALID_ARGUMENT, "the idempotency key was used for another request")
-        return self._store.must(Operation, known["id"])
+        return self._store.must(Operation, earlier["id"])
 
 
 def is_public(method: MethodDescriptor) -> bool:
-    """Whether anybody may call it, without a token."""
+    """Returns whether a method may be called without a token."""
     return method.containing_service.full_name in PUBLIC
 
 
 def request_class(method: MethodDescriptor) -> type[Message]:
-    """The class of a method's request."""
+    """Returns the class of a method's request."""
     return message_factory.GetMessageClass(method.input_type)
 
 
 def response_class(method: MethodDescriptor) -> type[Message]:
-    """The class of a method's response."""
+    """Returns the class of a method's response."""
     return message_factory.GetMessageClass(method.output_type)

@@ -1,4 +1,4 @@
-"""Finds the method for a path of the REST form: the templates of `google.api.http`, compiled into one tree.
+"""Routes a path of the REST form to its method: the templates of `google.api.http`, compiled into one tree.
 
 A template is literals and `{field}` or `{field=...}` with `*` and `**`, and may end in `:verb`, which stands in the
 tree as a segment of its own. A literal goes before `*`, and `*` before `**`.
@@ -48,7 +48,7 @@ class Match:
 
 
 def bindings_of(method: MethodDescriptor) -> Iterator[Binding]:
-    """Every way to call a method that its options state; none where they state none."""
+    """Yields every way to call a method that its options state."""
     options: Any = method.GetOptions()
     rule: HttpRule = options.Extensions[annotations_pb2.http]
     for each in (rule, *rule.additional_bindings):
@@ -87,17 +87,17 @@ class Table:
                 node.bindings.setdefault(binding.verb, binding)
 
     def find(self, verb: str, raw_path: str) -> Match | None:
-        """`raw_path` as it came, still percent-encoded, without the query."""
+        """Returns the method for a path, which is still percent-encoded and has no query."""
         segments = _split(raw_path)
-        found = next(_walk(self._root, segments, verb), None)
-        if found is None:
+        binding = next(_walk(self._root, segments, verb), None)
+        if binding is None:
             return None
         last = len(segments) - segments[-1].startswith(":")
         values = {
             capture.field: "/".join(map(unquote, segments[capture.start : capture.end or last]))
-            for capture in found.captures
+            for capture in binding.captures
         }
-        return Match(found, values)
+        return Match(binding, values)
 
 
 def _split(raw_path: str) -> list[str]:

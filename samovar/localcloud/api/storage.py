@@ -1,7 +1,6 @@
 """Image storage: RAW files put with the token, named by the SHA-256 of what they hold.
 
-A file appears under its name once it has come whole, is what its name says, and is on the disk. It goes when an image
-is made of it.
+A file gets its name once all of it is on the disk and its digest is right. It is deleted when an image is made of it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ RESERVE = GIB
 
 
 class WrongDigest(Exception):
-    """What came is not what its name says; the message is the digest of what came."""
+    """The file that came has another digest than its name; the message is that digest."""
 
 
 class Storage:
@@ -44,13 +43,13 @@ class Storage:
 
     async def _head(self, request: web.Request) -> web.Response:
         path = self._path(request)
-        if not await asyncio.to_thread(_is_what_it_says, path):
+        if not await asyncio.to_thread(_matches_name, path):
             return web.Response(status=404)
         return web.Response(headers={"x-size": str(path.stat().st_size)})
 
     async def _put(self, request: web.Request) -> web.Response:
         path = self._path(request)
-        if await asyncio.to_thread(_is_what_it_says, path):
+        if await asyncio.to_thread(_matches_name, path):
             return web.Response(status=200)
         if shutil.disk_usage(self._folder).free < (request.content_length or 0) + RESERVE:
             return self._full()
@@ -65,7 +64,7 @@ class Storage:
         return web.Response(status=201)
 
     async def _take(self, request: web.Request, path: Path) -> None:
-        """Nothing of it stays unless it is what its name says. Raises WrongDigest, OSError."""
+        """Stores a file; nothing of it is kept unless its digest is its name. Raises WrongDigest, OSError."""
         partial = path.with_suffix(f".{uuid.uuid4().hex}.new")
         digest = hashlib.sha256()
         try:
@@ -92,8 +91,8 @@ class Storage:
         return self._folder / f"{request.match_info['digest']}.raw"
 
 
-def _is_what_it_says(path: Path) -> bool:
-    """False for one that is not there, or that a power cut left with holes."""
+def _matches_name(path: Path) -> bool:
+    """Returns whether a file has the digest that its name begins with; False where it is missing."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest().startswith(path.stem)

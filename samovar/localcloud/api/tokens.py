@@ -54,20 +54,20 @@ class Tokens:
         return f"y0_{self._sign('oauth')}"
 
     def issue(self, subject: str, lifetime: int = LIFETIME, *, key: str = "") -> Token:
-        """`key` is the id of the key that it was got by, with which it ends."""
+        """Returns a new token; `key` is the id of the key that it was got by, with which it ends."""
         expires_at = int(clock.now()) + lifetime
         claims = _encode(json.dumps({"sub": subject, "exp": expires_at, "key": key}).encode())
         return Token(f"t1.{claims}.{self._sign(claims)}", expires_at)
 
     def subject(self, text: str) -> str | None:
-        """Who the bearer is, or None where the token is not ours, was changed, or has expired."""
-        known = self._claims(text)
-        return str(known["sub"]) if known else None
+        """Returns who the bearer is, or None where the token is not ours, was changed, or has expired."""
+        claims = self._claims(text)
+        return str(claims["sub"]) if claims else None
 
     def key(self, text: str) -> str:
-        """The id of the key that a token was got by; empty where it was got in another way, or is not valid."""
-        known = self._claims(text)
-        return str(known.get("key", "")) if known else ""
+        """Returns the id of the key that a token was got by; empty where it was got in another way, or is not valid."""
+        claims = self._claims(text)
+        return str(claims.get("key", "")) if claims else ""
 
     def _claims(self, text: str) -> dict[str, Any] | None:
         prefix, _, rest = text.partition(".")
@@ -75,10 +75,10 @@ class Tokens:
         try:
             if prefix != "t1" or not hmac.compare_digest(self._sign(claims).encode(), signature.encode()):
                 return None
-            known: dict[str, Any] = json.loads(_decode(claims))
+            decoded: dict[str, Any] = json.loads(_decode(claims))
         except (binascii.Error, ValueError):
             return None
-        return known if known["exp"] > clock.now() else None
+        return decoded if decoded["exp"] > clock.now() else None
 
     def _sign(self, claims: str) -> str:
         return _encode(hmac.digest(self._secret, claims.encode(), hashlib.sha256))

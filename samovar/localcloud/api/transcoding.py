@@ -40,7 +40,7 @@ HTTP_STATUS: dict[int, int] = {
 
 
 BODY_TIMEOUT = 10.0
-"""Seconds in which a body must have come whole from who has no token."""
+"""Seconds in which all of a body must have come from a caller without a token."""
 
 
 class RestForm:
@@ -51,11 +51,11 @@ class RestForm:
         self._table = Table(api.methods.values())
 
     def routes(self) -> list[web.RouteDef]:
-        """To be added last: it takes whatever comes."""
+        """Returns the route, which matches every path: it is to be added last."""
         return [web.route("*", "/{path:.*}", self._handle)]
 
     async def _handle(self, request: web.Request) -> web.Response:
-        """The body is read once it is known who sends it, and parsed beside the loop where that takes long."""
+        """Reads the body once the caller is authenticated, and parses it beside the loop where that takes long."""
         try:
             match, token = self._match(request), bearer(request)
             method, key = match.binding.method, request.headers.get("Idempotency-Key", "")
@@ -79,7 +79,7 @@ class RestForm:
 
 
 async def _short_body(request: web.Request) -> bytes:
-    """What anybody may send: it is small, and comes at once."""
+    """Reads a body without a token: it must be small and come at once."""
     body = bytearray()
     try:
         async with asyncio.timeout(clock.of_host(BODY_TIMEOUT)):
@@ -93,18 +93,18 @@ async def _short_body(request: web.Request) -> bytes:
 
 
 def bearer(request: web.Request) -> str:
-    """The token of a request's Authorization header; empty where there is none."""
+    """Returns the token of a request's Authorization header; empty where there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else ""
 
 
 def refusal(refused: Refused) -> web.Response:
-    """An error in the form of google.rpc.Status."""
+    """Returns an error in the form of google.rpc.Status."""
     return web.json_response(_plain(status_of(refused)), status=HTTP_STATUS.get(refused.code, 500))
 
 
 def transcode(match: Match, query: Iterable[tuple[str, str]], body: bytes) -> Message:
-    """The request of an RPC. What stands in the path goes before the body and the query."""
+    """Returns the request of an RPC. Values in the path go before those in the body and the query."""
     binding = match.binding
     message = request_class(binding.method)()
     if binding.body:
@@ -148,10 +148,10 @@ def _nested(descriptor: Any, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]
         *parents, last = path.split(".")
         node, kind = root, descriptor
         for parent in parents:
-            found = _field(kind, parent, path)
-            if found.message_type is None or found.is_repeated:
+            field = _field(kind, parent, path)
+            if field.message_type is None or field.is_repeated:
                 raise invalid(f"{path} cannot stand in a query", path)
-            node, kind = node.setdefault(found.name, {}), found.message_type
+            node, kind = node.setdefault(field.name, {}), field.message_type
             if not isinstance(node, dict):
                 raise invalid(f"{path} is given twice", path)
         _put(node, _field(kind, last, path), text)
@@ -160,10 +160,10 @@ def _nested(descriptor: Any, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]
 
 def _field(descriptor: Any, name: str, path: str) -> FieldDescriptor:
     by_name, by_camelcase = descriptor.fields_by_name, descriptor.fields_by_camelcase_name
-    found: FieldDescriptor | None = by_name.get(name) or by_camelcase.get(name)
-    if found is None:
+    field: FieldDescriptor | None = by_name.get(name) or by_camelcase.get(name)
+    if field is None:
         raise invalid(f"the request has no field {path}", path)
-    return found
+    return field
 
 
 def _put(node: dict[str, Any], field: FieldDescriptor, text: str) -> None:

@@ -22,8 +22,7 @@ from samovar.core.errors import ExitCode, SamovarError, WaitTimeout
 from samovar.core.locking import exclusive
 from samovar.core.program import command_line
 from samovar.localcloud.api.admin import admin_routes
-from samovar.localcloud.api.grpc_connections import GrpcConnections
-from samovar.localcloud.api.grpc_server import serve_grpc
+from samovar.localcloud.api.grpc_server import GrpcConnections, serve_grpc
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.api.rest_server import make_rest_server
 from samovar.localcloud.api.storage import Storage
@@ -38,7 +37,7 @@ from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
 from samovar.localcloud.home.numbers import claim
 from samovar.localcloud.home.quarantine import adopt_files
 from samovar.localcloud.quota_manager.model import choose_quotas
-from samovar.localcloud.simulated.host import NoClaim
+from samovar.localcloud.simulated.settings import NoClaim
 from samovar.localcloud.sockets import connections
 from samovar.localcloud.sockets.ports import LOOPBACK, Ports, listen, ports_of
 from samovar.localcloud.vpc.addresses.model import numbers_in_use

@@ -15,7 +15,7 @@ from samovar.localcloud.home.numbers import Claim, claimed
 from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.machines.driver import NspawnDriver
 from samovar.localcloud.network.fabric import KernelFabric
-from samovar.localcloud.simulated.host import NUMBER, NoClaim, simulated_host
+from samovar.localcloud.simulated.settings import NUMBER, NoClaim, simulated_host
 from samovar.localcloud.store.store import Store, names
 from samovar.localcloud.vpc.addresses.model import numbers_in_use
 

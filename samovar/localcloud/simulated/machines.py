@@ -1,25 +1,27 @@
-"""A machine driver without machines: each is a state, which is kept in the home and so outlives the daemon."""
+"""Simulated machines and their files: each machine is a state, kept in the home, so that it outlives the daemon."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from pathlib import Path
 
 from samovar.localcloud import clock
 from samovar.localcloud.disks.freeze import Freeze
+from samovar.localcloud.disks.sparse import refresh
 from samovar.localcloud.machines.model import Machine, Observed
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long things take, in seconds: until init runs, from then until the service answers, and a shutdown."""
+    """The seconds that things take: until init runs, from then until the service answers, and a shutdown."""
 
     start: float = 0.2
     boot: float = 1.3
@@ -27,12 +29,12 @@ class Pace:
 
 
 IMMEDIATE = Pace(0, 0, 0)
-STANDSTILL = 0.5
-"""Seconds that a snapshot of a machine's disk is said to have taken."""
+FREEZE_SECONDS = 0.5
+"""Seconds that a snapshot of a machine's disk reports to have taken."""
 
 
 class Answer(Enum):
-    """What somebody hears who connects to a port of a machine."""
+    """The answer of a machine to a connection to one of its ports."""
 
     SILENCE = auto()
     REFUSAL = auto()
@@ -41,7 +43,7 @@ class Answer(Enum):
 
 
 class SimulatedDriver:
-    """`folder` holds a machine's state in `<id>/state.json`; without one it is kept in memory alone.
+    """A driver whose machines are states, in `<folder>/<id>/state.json`; without a folder they are in memory alone.
 
     `closed_ports` are ports at which no machine listens, `failing` the machines whose service answers with an error,
     `asked_ports` how often each port was asked.
@@ -77,7 +79,7 @@ class SimulatedDriver:
             shutil.rmtree(self._folder / machine_id, ignore_errors=True)
 
     def crash(self, machine_id: str) -> None:
-        """The machine ends without a word, as by a power cut."""
+        """Ends a machine as a power cut does."""
         self.become(machine_id, Observed(running=False))
 
     def become(self, machine_id: str, observed: Observed) -> None:
@@ -88,7 +90,7 @@ class SimulatedDriver:
             file.write_text(json.dumps(asdict(observed)))
 
     def answer(self, machine_id: str | None, port: int) -> Answer:
-        """What is heard at a machine's port now; at an address that no machine has, nothing."""
+        """Returns the answer at a machine's port now; at an address that no machine has, silence."""
         self.asked_ports[port] += 1
         if machine_id is None or not self.machines.get(machine_id, Observed(running=False)).running:
             return Answer.SILENCE
@@ -106,15 +108,15 @@ class SimulatedDriver:
         return ()
 
     def kill_processes(self, machine_id: str, unit: str) -> None:
-        """There are none."""
+        """Does nothing: there are none."""
 
     @asynccontextmanager
     async def frozen(self, machine_id: str, disk: Path) -> AsyncIterator[Freeze]:  # noqa: ARG002 - the contract's
         running = self.machines.get(machine_id, Observed(running=False)).running
-        yield Freeze(STANDSTILL if running else 0.0)
+        yield Freeze(FREEZE_SECONDS if running else 0.0)
 
     def thaw(self, machine_id: str, disk: Path) -> None:
-        """Nothing is ever frozen."""
+        """Does nothing: no disk is ever frozen."""
 
     def console(self, machine_id: str) -> bytes:
         return f"console of {machine_id}, a simulated machine\n".encode()
@@ -125,7 +127,7 @@ class SimulatedDriver:
 
 
 def _read(folder: Path) -> dict[str, Observed]:
-    """What an earlier run of the daemon left. A state that was being written is that of a machine that is dead."""
+    """Returns the machines of an earlier run of the daemon. One whose state was being written is dead."""
     return {file.parent.name: _observed(file) for file in folder.glob("*/state.json")}
 
 
@@ -134,3 +136,55 @@ def _observed(file: Path) -> Observed:
         return Observed(**json.loads(file.read_text()))
     except (ValueError, TypeError):
         return Observed(running=False)
+
+
+IMAGE_SIZE = 64 << 20
+"""Bytes of an image of which nothing is known but its uri; sparse."""
+
+
+class SimulatedDiskBuilder:
+    """A builder of files that hold nothing but a few words, which tell them apart.
+
+    They boot simulated machines alone. With `any_uri` there is an image behind each uri.
+    """
+
+    def __init__(self, *, any_uri: bool = False) -> None:
+        self._any_uri = any_uri
+
+    async def make_public_image(self, suite: str, out: Path) -> None:
+        _write(out, f"standard {suite}".encode())
+
+    async def merge(self, image: Path, disk: Path, out: Path) -> None:
+        _write(out, _read_file(image) + b" changed by " + disk.stem.encode())
+
+    async def copy(self, source: Path, out: Path, size: int = 0) -> None:
+        _copy(source, out)
+        os.truncate(out, max(size, source.stat().st_size))  # noqa: ASYNC240 - at once
+
+    async def copy_consistently(self, source: Path, out: Path, frozen: AbstractAsyncContextManager[Freeze]) -> float:
+        async with frozen as freeze:
+            _copy(source, out)
+        return freeze.seconds
+
+    def fetch(self, uri: str, out: Path) -> bool:  # noqa: ARG002 - any uri is as good as another
+        if not self._any_uri:
+            return False
+        with out.open("xb") as file:
+            os.truncate(file.fileno(), IMAGE_SIZE)
+        return True
+
+
+def _copy(source: Path, out: Path) -> None:
+    """Disks are large, and hold next to nothing."""
+    partial = out.with_suffix(".new")
+    partial.touch()
+    refresh(source, partial)
+    partial.replace(out)
+
+
+def _read_file(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -18,7 +18,7 @@ Answers = Callable[[str | None, int], Answer]
 
 
 class SimulatedFabric:
-    """Nothing is routed, and nobody is connected: health checks alone are answered."""
+    """A fabric that answers health checks alone: nothing is routed or connected."""
 
     def __init__(self, answers: Answers) -> None:
         self.networks: dict[str, Network] = {}
@@ -36,21 +36,21 @@ class SimulatedFabric:
         self._machines.pop(network_id, None)
 
     async def unplug(self, network_id: str, machine_id: str) -> None:
-        """A machine that is about to lose its power."""
+        """Does nothing: a machine without power is silent by its state."""
 
     async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
-        """There are none."""
+        """Does nothing: there are none."""
 
     def netns_of(self, machine_id: str) -> str:
         return machine_id
 
     def socket_in(self, _: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-        made = _Loopback(family, kind)
-        made.settimeout(0)
-        return made
+        sock = _Loopback(family, kind)
+        sock.settimeout(0)
+        return sock
 
     async def routed(self) -> None:
-        """Nothing is sent to a simulated machine."""
+        """Returns None: nothing is routed to a simulated machine."""
 
     async def probe(self, target: Target) -> Result:
         check = target.check
@@ -72,7 +72,7 @@ class SimulatedFabric:
 
 
 class _Loopback(socket.socket):
-    """Whatever it is bound to, it stays on 127.0.0.1, at a free port: what listens in a network can be asked there."""
+    """A socket that binds to a free port of 127.0.0.1 alone: there a server inside a network can be asked."""
 
     def bind(self, _: object, /) -> None:
         super().bind(("127.0.0.1", 0))

@@ -14,14 +14,14 @@ JUMP = math.inf
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """`speed` is simulated seconds per second of the host.
+    """A loop whose clock runs at `speed` simulated seconds per second of the host.
 
     With JUMP nothing may be waited for that takes time outside of the loop (a process, a thread, another host): timers
     would run out meanwhile. With any other speed all works as ever, only that timers are shorter.
     """
 
     def __init__(self, speed: float = JUMP, start: float | None = None) -> None:
-        """`start` is the date at which the clock begins, in seconds since 1970; now, unless it is given."""
+        """Makes a loop; `start` is the date at which its clock begins, in seconds since 1970, or None for now."""
         self._speed = speed
         self._began = time.monotonic()
         self._jumped = 0.0
@@ -55,7 +55,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
 
 class _Selector(selectors.BaseSelector):
-    """The host's selector, which is waited for as long as the loop's clock says."""
+    """The host's selector, with time-outs by the loop's clock."""
 
     def __init__(self, wait: Callable[[Callable[[float | None], Any], float | None], Any]) -> None:
         self._real = selectors.DefaultSelector()
@@ -81,6 +81,6 @@ class _Selector(selectors.BaseSelector):
 
 
 def run(work: Any, speed: float = JUMP, start: float | None = None) -> Any:
-    """`asyncio.run` on such a loop."""
+    """Runs a coroutine on such a loop, as `asyncio.run` does."""
     with asyncio.Runner(loop_factory=lambda: SimulatedLoop(speed, start)) as runner:
         return runner.run(work)
