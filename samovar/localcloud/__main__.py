@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def _act(home: Home, arguments: argparse.Namespace) -> None:
     from samovar.localcloud.daemon import daemon, offline  # noqa: PLC0415 - what they import takes longer than to refuse
 
     if arguments.show:
-        sys.stdout.write(json.dumps({"machines": offline.running_machines(home)}))
+        sys.stdout.write(json.dumps({"machines": [asdict(machine) for machine in offline.running_machines(home)]}))
     elif arguments.take_down:
         asyncio.run(daemon.take_down(home))
     else:

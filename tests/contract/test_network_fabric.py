@@ -15,7 +15,7 @@ from samovar.core import proc
 from samovar.core.process import run_async
 from samovar.localcloud.network import dnsmasq, namespaces
 from samovar.localcloud.network.dnsmasq import Files
-from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.kernel_fabric import KernelFabric
 from samovar.localcloud.network.model import Network
 from samovar.localcloud.network.names import NETNS_DIR
 from tests.support.lab import (

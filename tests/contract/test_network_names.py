@@ -14,7 +14,7 @@ import pytest
 from samovar.core.process import run_async
 from samovar.localcloud.network import dnsmasq, server_process
 from samovar.localcloud.network.dnsmasq import Files
-from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.kernel_fabric import KernelFabric
 from samovar.localcloud.network.model import Nic, Subnet
 from samovar.localcloud.network.names import gateway
 from tests.support.lab import (

@@ -29,7 +29,7 @@ from samovar.localcloud.compute.zones.rpc import ZoneService
 from samovar.localcloud.endpoint.controller import InternalApi
 from samovar.localcloud.iam.authorization import Authorizer
 from samovar.localcloud.network import egress, server_process
-from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.kernel_fabric import KernelFabric
 from samovar.localcloud.network.model import Direction, Mirror, Network, Rule, SecurityGroup
 from samovar.localcloud.network.names import API, API_PORT
 from samovar.localcloud.store.store import Store

@@ -19,7 +19,7 @@ import pytest
 from samovar.core.process import run_async
 from samovar.localcloud.network import namespaces
 from samovar.localcloud.network.egress import Mirrors
-from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.kernel_fabric import KernelFabric
 from samovar.localcloud.network.model import Forward, Mirror, Network, Nic, Subnet, Transport
 
 SUBNET = Subnet("subnet-a", 1, IPv4Network("10.30.0.0/24"))

@@ -25,7 +25,7 @@ from samovar.localcloud.network.health_checks import (
     Status,
     Target,
 )
-from samovar.localcloud.network.probes import LoopThread, judge, probe, request
+from samovar.localcloud.network.probes import LoopThread, probe, request
 
 PASSED, FAILED = Result(passed=True, detail="HTTP 200"), Result(passed=False, detail="HTTP 500")
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -89,12 +89,12 @@ def test_the_status_is_that_of_the_last_row_that_was_long_enough(
     ],
 )
 def test_http_passes_on_200_alone(line: bytes, passed: bool) -> None:  # noqa: FBT001 - a parameter of the table
-    assert judge(line).passed is passed
+    assert Result.of_status_line(line).passed is passed
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_get_a_verdict(line: bytes) -> None:
-    assert isinstance(judge(line), Result)
+    assert isinstance(Result.of_status_line(line), Result)
 
 
 def test_the_request_asks_for_no_kept_connection() -> None:

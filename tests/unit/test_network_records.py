@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from samovar.localcloud.network.dnsmasq import Files, Lease, records, release, stale
-from samovar.localcloud.network.fabric import Footprint, read_footprint, write_footprint
+from samovar.localcloud.network.kernel_fabric import Footprint, read_footprint, write_footprint
 from samovar.localcloud.network.model import Mirror, Network, Nic, Subnet
 
 FILES = Files(Path("/srv/cloud/networks/n"))

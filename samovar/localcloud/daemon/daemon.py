@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
-import logging
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import structlog
@@ -23,23 +21,24 @@ from samovar.core.locking import exclusive
 from samovar.core.program import command_line
 from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_server import GrpcConnections, serve_grpc
-from samovar.localcloud.api.pki import ensure_pki
+from samovar.localcloud.api.pki import Pki, ensure_pki
 from samovar.localcloud.api.rest_server import make_rest_server
 from samovar.localcloud.api.storage import Storage
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, power_on, running
 from samovar.localcloud.daemon import offline
-from samovar.localcloud.daemon.bootstrap import ensure_operator
-from samovar.localcloud.daemon.log_file import take_over_stderr
+from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
+from samovar.localcloud.daemon.log_file import log_to_stderr, take_over_stderr
 from samovar.localcloud.daemon.offline import host_of, sweep
 from samovar.localcloud.home.backups import Backups, open_store
 from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
-from samovar.localcloud.home.numbers import claim
+from samovar.localcloud.home.numbers import Claim, claim
 from samovar.localcloud.home.quarantine import adopt_files
 from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.simulated.settings import NoClaim
 from samovar.localcloud.sockets import connections
 from samovar.localcloud.sockets.ports import LOOPBACK, Ports, listen, ports_of
+from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import numbers_in_use
 
 log = structlog.get_logger(__name__)
@@ -60,44 +59,51 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
     `quotas` is kept in the home; None leaves what was chosen before.
     """
     with _single_instance(home):
-        _log_to_stderr()
+        log_to_stderr()
         connections.raise_limit()
         ports = ports_of(home.root / "ports.json")
-        backups = Backups(home.backups)
-        store = open_store(home.database, backups)
-        adopt_files(home, store)
-        backup_warning = backups.make(store)
-        held = NoClaim(home) if home.simulation.exists() else claim(home.root, numbers_in_use(store))
-        if held.fresh:
-            await sweep(host_of(home, held.number))
-        host = host_of(home, held.number)
-        tokens = Tokens(home.pki / "token-secret")
-        if quotas:
-            choose_quotas(store, quotas)
-        if held.fresh:
-            power_on(store)
-            held.mark(fresh=False)
-        cloud = Cloud(home, store, tokens, host)
-        cloud.notices.report("backup", *filter(None, [backup_warning]))
-        end = _Shutdown()
-        async with _serving(home, ports, cloud, tokens, end) as endpoint, running(cloud):
-            home.write_endpoint(endpoint)
-            log.info("serving", grpc=endpoint.grpc, rest=endpoint.rest, number=held.number)
-            await end.wait()
-        if end.take_down:
-            log.info("taking everything down")
-            held.mark(fresh=True)
-            await cloud.take_down()
-            held.release(keep_number=bool(numbers_in_use(store)))
-        home.endpoint_file.unlink(missing_ok=True)
-        store.close()
+        with contextlib.closing(open_store(home.database, Backups(home.backups))) as store:
+            adopt_files(home, store)
+            backup_warning = Backups(home.backups).make(store)
+            held = await _claim_number(home, store)
+            if quotas:
+                choose_quotas(store, quotas)
+            tokens = Tokens(home.pki / "token-secret")
+            cloud = Cloud(home, store, tokens, host_of(home, held.number))
+            cloud.notices.report("backup", *filter(None, [backup_warning]))
+            await _serve(home, ports, cloud, tokens, held)
+            home.endpoint_file.unlink(missing_ok=True)
 
 
 async def take_down(home: Home) -> None:
     """Takes off the host what a daemon that ended has left there. Raises AlreadyRunning where one runs."""
     with _single_instance(home):
-        _log_to_stderr()
+        log_to_stderr()
         await offline.take_down(home)
+
+
+async def _claim_number(home: Home, store: Store) -> Claim | NoClaim:
+    """Claims the home's number. On a fresh one it clears the host first, and lets run again what ran before."""
+    held = NoClaim(home) if home.simulation.exists() else claim(home.root, numbers_in_use(store))
+    if held.fresh:
+        await sweep(host_of(home, held.number))
+        power_on(store)
+        held.mark(fresh=False)
+    return held
+
+
+async def _serve(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, held: Claim | NoClaim) -> None:
+    """Serves until the daemon is to end, and takes everything off the host where it is to do that."""
+    shutdown = _Shutdown()
+    async with _serving(home, ports, cloud, tokens, shutdown) as endpoint, running(cloud):
+        home.write_endpoint(endpoint)
+        log.info("serving", grpc=endpoint.grpc, rest=endpoint.rest, number=endpoint.number)
+        await shutdown.wait()
+    if shutdown.take_down:
+        log.info("taking everything down")
+        held.mark(fresh=True)
+        await cloud.take_down()
+        held.release(keep_number=bool(numbers_in_use(cloud.store)))
 
 
 class _Shutdown:
@@ -118,13 +124,31 @@ class _Shutdown:
 
 
 @contextlib.asynccontextmanager
-async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: _Shutdown) -> AsyncIterator[Endpoint]:
+async def _serving(
+    home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, shutdown: _Shutdown
+) -> AsyncIterator[Endpoint]:
     """Serves both ports for as long as the context lasts."""
-    pki, number = ensure_pki(home.pki), cloud.host.number
-    operator = ensure_operator(home.pki, cloud.store, tokens)
-    endpoint = Endpoint(
+    pki = ensure_pki(home.pki)
+    endpoint = _endpoint(pki, ports, cloud, tokens, ensure_operator(home.pki, cloud.store, tokens))
+    cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
+    admin = admin_routes(cloud, partial(_report, endpoint, cloud), shutdown.shut_down)
+    async with contextlib.AsyncExitStack() as stack:
+        cloud.internal_api.answer_by(await make_rest_server(cloud.api, (), pki))
+        stack.push_async_callback(cloud.internal_api.close)
+        rest = await make_rest_server(cloud.api, [*Storage(home.uploads).routes(), *admin], pki)
+        stack.push_async_callback(rest.close)
+        await rest.answer_at(listen(ports.rest))
+        grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
+        stack.push_async_callback(grpc.stop, GRACE)
+        for bound in (GrpcConnections((LOOPBACK, ports.grpc)).run(), take_over_stderr(home.log).keep_small()):
+            stack.callback(asyncio.create_task(bound).cancel)
+        yield endpoint
+
+
+def _endpoint(pki: Pki, ports: Ports, cloud: Cloud, tokens: Tokens, operator: Operator) -> Endpoint:
+    return Endpoint(
         pid=os.getpid(),
-        number=number,
+        number=cloud.host.number,
         grpc=f"{LOOPBACK}:{ports.grpc}",
         rest=f"{LOOPBACK}:{ports.rest}",
         ca=str(pki.ca),
@@ -136,26 +160,10 @@ async def _serving(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, end: 
         oauth_token=tokens.oauth,
     )
 
-    def report() -> dict[str, Any]:
-        endpoints = {"grpc": endpoint.grpc, "rest": endpoint.rest}
-        return {"pid": endpoint.pid, "number": number, "endpoint": endpoints, **cloud.report()}
 
-    routes = [*Storage(home.uploads).routes(), *admin_routes(cloud, report, end.shut_down)]
-    cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
-    rest = await make_rest_server(cloud.api, routes, pki)
-    await rest.answer_at(listen(ports.rest))
-    cloud.internal_api.answer_by(await make_rest_server(cloud.api, (), pki))
-    grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
-    bounding = GrpcConnections((LOOPBACK, ports.grpc)).run(), take_over_stderr(home.log).keep_small()
-    tasks = [asyncio.create_task(bound) for bound in bounding]
-    try:
-        yield endpoint
-    finally:
-        for task in tasks:
-            task.cancel()
-        await grpc.stop(GRACE)
-        await rest.close()
-        await cloud.internal_api.close()
+def _report(endpoint: Endpoint, cloud: Cloud) -> dict[str, Any]:
+    endpoints = {"grpc": endpoint.grpc, "rest": endpoint.rest}
+    return {"pid": endpoint.pid, "number": endpoint.number, "endpoint": endpoints, **cloud.report()}
 
 
 @contextlib.contextmanager
@@ -169,30 +177,3 @@ def _single_instance(home: Home) -> Iterator[None]:
                 f"a daemon runs in {home.root} already", remedy=f"`{command_line('cloud status')}` shows it"
             ) from error
         yield
-
-
-def _log_to_stderr() -> None:
-    """Logs one JSON object a line to stderr, which is redirected by the process that starts the daemon."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(_LossyStderr(io.BytesIO())),
-    )
-
-
-class _LossyStderr(io.TextIOWrapper):
-    """Loses what cannot be written: the daemon outlives a full disk below its log."""
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+import structlog
 
 from samovar.localcloud import clock
 
@@ -63,3 +66,30 @@ def take_over_stderr(path: Path) -> LogFile:
         if os.path.samestat(os.fstat(STDERR), path.stat()):
             sys.stderr = log_file
     return log_file
+
+
+def log_to_stderr() -> None:
+    """Logs one JSON object a line to stderr, which is redirected by the process that starts the daemon."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(_LossyStderr(io.BytesIO())),
+    )
+
+
+class _LossyStderr(io.TextIOWrapper):
+    """Loses what cannot be written: the daemon outlives a full disk below its log."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from typing import Any
+from dataclasses import dataclass
 
 import structlog
 from yandex.cloud.compute.v1.instance_pb2 import Instance
@@ -14,7 +14,7 @@ from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.numbers import Claim, claimed
 from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.machines.driver import NspawnDriver
-from samovar.localcloud.network.fabric import KernelFabric
+from samovar.localcloud.network.kernel_fabric import KernelFabric
 from samovar.localcloud.simulated.settings import NUMBER, NoClaim, simulated_host
 from samovar.localcloud.store.store import Store, names
 from samovar.localcloud.vpc.addresses.model import numbers_in_use
@@ -62,17 +62,27 @@ def _may_have_addresses(home: Home) -> bool:
     return True
 
 
-def running_machines(home: Home) -> list[dict[str, Any]]:
-    """Lists the machines that run on the host, with their ids for names where the store cannot be read."""
+@dataclass(frozen=True)
+class RunningMachine:
+    """A machine that runs on the host; its name is its id where the store cannot be read."""
+
+    id: str
+    name: str
+    running: bool
+    pid: int | None
+
+
+def running_machines(home: Home) -> list[RunningMachine]:
+    """Lists the machines that run on the host, whether or not a daemon does."""
     number = _number(home)
     if number is None:
         return []
     names_by_id: dict[str, str] = {}
     with contextlib.suppress(sqlite3.Error):
         names_by_id = names(home.database, Instance)
-    observed = host_of(home, number).driver.observe()
-    running = {machine_id: state for machine_id, state in observed.items() if state.running}
+    observed = host_of(home, number).driver.observe().items()
     return [
-        {"id": machine_id, "name": names_by_id.get(machine_id, machine_id), "running": True, "pid": state.pid}
-        for machine_id, state in running.items()
+        RunningMachine(machine_id, names_by_id.get(machine_id, machine_id), state.running, state.pid)
+        for machine_id, state in observed
+        if state.running
     ]

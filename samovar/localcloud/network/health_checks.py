@@ -7,6 +7,7 @@ Yandex Cloud. Probes come from HEALTH_CHECKS, an address of the network itself.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -52,6 +53,32 @@ class Result:
     passed: bool | None
     detail: str
     answered: bool = False
+
+    @classmethod
+    def not_probed(cls, reason: str) -> Result:
+        return cls(passed=None, detail=f"not probed: {reason}")
+
+    @classmethod
+    def timed_out(cls, check: HealthCheck) -> Result:
+        return cls(passed=False, detail=f"no answer on port {check.port} within {check.timeout:g} s")
+
+    @classmethod
+    def unreachable(cls, check: HealthCheck, error: int) -> Result:
+        """The target's port refused the connection, or broke it; `error` is the errno."""
+        return cls(passed=False, detail=f"port {check.port}: {os.strerror(error)}")
+
+    @classmethod
+    def connected(cls, check: HealthCheck) -> Result:
+        """A check over TCP passes once there is a connection."""
+        return cls(passed=True, detail=f"port {check.port} is open")
+
+    @classmethod
+    def of_status_line(cls, status_line: bytes) -> Result:
+        """A check over HTTP passes by status 200 alone; no other status does, nor an answer that is no HTTP."""
+        version, status = (*status_line.decode(errors="replace").split(), "", "")[:2]
+        if not version.startswith("HTTP/1."):
+            return cls(passed=False, detail="no HTTP answer")
+        return cls(passed=status == "200", detail=f"HTTP {status}", answered=True)
 
 
 @dataclass(frozen=True)
@@ -143,7 +170,7 @@ class Prober(Generic[Key]):
             return await self._probe(target)
         except Exception as error:
             log.exception("a probe failed", target=key)
-            return Result(passed=None, detail=f"not probed: {error!r}")
+            return Result.not_probed(repr(error))
 
     def _notify(self, key: Key) -> None:
         try:

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address
 from typing import Any, TypeVar
 
 from samovar.core.errors import HostError
-from samovar.localcloud.network.health_checks import Result, Target
+from samovar.localcloud.network.health_checks import HealthCheck, Result, Target
 from samovar.localcloud.network.names import HEALTH_CHECKS
 
 T = TypeVar("T")
@@ -74,16 +74,16 @@ async def probe(socket_in: SocketIn, target: Target) -> Result:
                 return await _request(connection, target)
     except TimeoutError:
         late = clock() - deadline
-        if late > LATE * check.timeout:
-            return Result(passed=None, detail=f"not probed: this host was {late:.1f} s late")
-        return Result(passed=False, detail=f"no answer on port {check.port} within {check.timeout:g} s")
+        is_late = late > LATE * check.timeout
+        return Result.not_probed(f"this host was {late:.1f} s late") if is_late else Result.timed_out(check)
     except OSError as error:
-        text = os.strerror(error.errno or errno.EIO)
-        if error.errno in HOST_ERRORS:
-            return Result(passed=None, detail=f"not probed: {text}")
-        return Result(passed=False, detail=f"port {check.port}: {text}")
+        return _failure(check, error.errno or errno.EIO)
     except HostError as error:
-        return Result(passed=None, detail=f"not probed: {error.message}")
+        return Result.not_probed(error.message)
+
+
+def _failure(check: HealthCheck, error: int) -> Result:
+    return Result.not_probed(os.strerror(error)) if error in HOST_ERRORS else Result.unreachable(check, error)
 
 
 async def _request(connection: socket.socket, target: Target) -> Result:
@@ -92,9 +92,9 @@ async def _request(connection: socket.socket, target: Target) -> Result:
     connection.bind((str(HEALTH_CHECKS), 0))
     await loop.sock_connect(connection, (str(target.address), check.port))
     if check.path is None:
-        return Result(passed=True, detail=f"port {check.port} is open")
+        return Result.connected(check)
     await loop.sock_sendall(connection, request(target.address, check.port, check.path))
-    return judge(await _status_line(connection))
+    return Result.of_status_line(await _status_line(connection))
 
 
 async def _status_line(connection: socket.socket) -> bytes:
@@ -111,11 +111,3 @@ def request(address: IPv4Address, port: int, path: str) -> bytes:
     """Returns the HTTP request of a health check."""
     head = (f"GET {path} HTTP/1.1", f"Host: {address}:{port}", "User-Agent: samovar-healthcheck", "Connection: close")
     return "\r\n".join((*head, "", "")).encode()
-
-
-def judge(status_line: bytes) -> Result:
-    """Judges a status line: 200 passes, no other status does, nor an answer that is no HTTP."""
-    version, status = (*status_line.decode(errors="replace").split(), "", "")[:2]
-    if not version.startswith("HTTP/1."):
-        return Result(passed=False, detail="no HTTP answer")
-    return Result(passed=status == "200", detail=f"HTTP {status}", answered=True)

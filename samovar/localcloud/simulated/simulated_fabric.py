@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -58,13 +57,12 @@ class SimulatedFabric:
         answer = self._answers(machine_id, check.port)
         if answer is Answer.SILENCE:
             await asyncio.sleep(check.timeout)
-            return Result(passed=False, detail=f"no answer on port {check.port} within {check.timeout:g} s")
+            return Result.timed_out(check)
         if answer is Answer.REFUSAL:
-            return Result(passed=False, detail=f"port {check.port}: {os.strerror(errno.ECONNREFUSED)}")
+            return Result.unreachable(check, errno.ECONNREFUSED)
         if check.path is None:
-            return Result(passed=True, detail=f"port {check.port} is open")
-        passed = answer is Answer.SUCCESS
-        return Result(passed=passed, detail="HTTP 200" if passed else "HTTP 503", answered=True)
+            return Result.connected(check)
+        return Result.of_status_line(b"HTTP/1.1 200" if answer is Answer.SUCCESS else b"HTTP/1.1 503")
 
     async def close(self) -> None:
         self.networks.clear()
