@@ -15,7 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import click
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from samovar.cli.main import cli
@@ -29,7 +29,11 @@ from samovar.images.listing import CatalogueJson
 from samovar.load.report import LoadJson
 from samovar.ops.doctor.finding import Report
 from samovar.project.drill import Drill
+from samovar.project.environment import Environment
+from samovar.project.group_kind import GroupKind
+from samovar.project.image import Image
 from samovar.project.load_profile import LoadProfile
+from samovar.project.role import Role
 
 PROGRAM = "cli.py"
 SCHEMAS: Mapping[str, type] = {
@@ -42,8 +46,25 @@ SCHEMAS: Mapping[str, type] = {
     "disk-list": Inventory,
 }
 """By the command whose `-o json` has that shape."""
-INPUTS: Mapping[str, type] = {"load-profile": LoadProfile, "drill": Drill}
-"""By the file that an operator writes: loads/NAME.yaml and alike."""
+INPUTS: Mapping[str, type[BaseModel]] = {
+    "config": Environment,
+    "group-kind": GroupKind,
+    "image": Image,
+    "role": Role,
+    "load-profile": LoadProfile,
+    "drill": Drill,
+}
+"""By the file that an operator writes: envs/NAME/config.yaml, groups/KIND.yaml and alike."""
+PAGES: Mapping[str, str] = {
+    "config": "envs/NAME/config.yaml",
+    "group-kind": "groups/KIND.yaml",
+    "image": "images/NAME/image.yaml",
+    "role": "images/NAME/role.yaml",
+    "load-profile": "loads/NAME.yaml",
+    "drill": "drills/NAME.yaml",
+}
+"""The files whose keys have a page of their own."""
+OF_A_KIND = ("Group", "Machine", "Balancer", "DataDisk")
 CLI_HEAD = f"""\
 # The command line
 
@@ -68,8 +89,65 @@ def write(folder: Path) -> None:
     for name, shape in SCHEMAS.items():
         described = TypeAdapter(shape).json_schema(mode="serialization", schema_generator=OutputSchema)
         _write_schema(folder / "schemas" / f"{name}.json", described)
-    for name, shape in INPUTS.items():
-        _write_schema(folder / "reference" / f"{name}.json", TypeAdapter(shape).json_schema())
+    for name in INPUTS:
+        _write_schema(folder / "reference" / f"{name}.schema.json", _input_schema(name))
+    for name, file in PAGES.items():
+        (folder / "reference" / f"{name}.md").write_text("\n".join(_page(file, name)))
+
+
+def _input_schema(name: str) -> dict[str, Any]:
+    """Return the schema of a file. What a kind of group may state need not stand in an environment's file."""
+    schema = INPUTS[name].model_json_schema()
+    for title in OF_A_KIND if name == "config" else ():
+        schema["$defs"][title].pop("required", None)
+    return schema
+
+
+def _page(file: str, name: str) -> Iterator[str]:
+    """Yield the lines of the reference of a file: a table of keys for its model and for each model in it."""
+    schema = _input_schema(name)
+    yield f"# `{file}`\n"
+    yield "Written from the code by `make docs`. An editor with a YAML language server completes and checks the keys by"
+    yield f"[{name}.schema.json]({name}.schema.json), which the shipped files name in their first line.\n"
+    parts = schema.get("$defs", {})
+    yield from _keys(schema, "", parts)
+    for title, part in parts.items():
+        if "properties" in part:
+            yield from _keys(part, title, parts)
+
+
+def _keys(schema: Mapping[str, Any], title: str, parts: Mapping[str, Any]) -> Iterator[str]:
+    if title:
+        yield f"## {title}\n"
+    yield f"{' '.join(str(schema.get('description', '')).split())}\n"
+    yield "| key | value | default | |\n|---|---|---|---|"
+    for key, field in schema["properties"].items():
+        default = "required" if key in schema.get("required", ()) else _default(field.get("default"))
+        text = " ".join(str(field.get("description", "")).split()).replace("|", "\\|")
+        yield f"| `{key}` | {_value(field, parts)} | {default} | {text} |"
+    yield ""
+
+
+def _default(value: object) -> str:
+    return "" if value is None else f"`{json.dumps(value)}`"
+
+
+def _value(field: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
+    """Return in short what values a key takes."""
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})" if "properties" in parts[name] else _value(parts[name], parts)
+    if "anyOf" in field:
+        return " or ".join(_value(each, parts) for each in field["anyOf"] if each.get("type") != "null")
+    if "const" in field or "enum" in field:
+        return "one of " + ", ".join(f"`{each}`" for each in field.get("enum", [field.get("const")]))
+    if field.get("type") == "array":
+        return f"list of {_value(field.get('items', {}), parts)}"
+    for values in (*field.get("patternProperties", {}).values(), field.get("additionalProperties")):
+        if isinstance(values, dict):
+            return f"mapping to {_value(values, parts)}"
+    names = {"object": "mapping", "string": "text", "boolean": "`true` or `false`"}
+    return names.get(field.get("type", ""), str(field.get("type", "any value")))
 
 
 def _write_schema(file: Path, described: Mapping[str, Any]) -> None:

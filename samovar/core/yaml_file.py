@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from samovar.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -24,15 +24,22 @@ LARGEST = 1 << 20
 """Bytes of a file that a person wrote."""
 
 
-def load_model(path: Path, model: type[M], *, remedy: str = "", complete: Callable[[Any], Any] | None = None) -> M:
+def load_model(
+    path: Path,
+    model: type[M],
+    *,
+    remedy: str = "",
+    complete: Callable[[Any], Any] | None = None,
+    context: Mapping[str, object] | None = None,
+) -> M:
     """Read `path` into `model`.
 
     Raises ConfigError whose message has one `file:line: key.path: what is wrong` for each fault; the remedy names the
     keys that are known there. `remedy` is what to do when the file is not there at all. `complete` adds to the plain
-    value what stands elsewhere, before it is checked.
+    value what stands elsewhere, before it is checked; `context` is what the model takes that stands in no file.
     """
     document, value = _parse(path, _read(path, remedy))
-    return _validated(path, model, document, complete(value) if complete else value)
+    return _validated(path, model, document, complete(value) if complete else value, context)
 
 
 def load_mapping(path: Path, model: type[BaseModel]) -> dict[str, Any]:
@@ -42,9 +49,11 @@ def load_mapping(path: Path, model: type[BaseModel]) -> dict[str, Any]:
     return dict(value)
 
 
-def _validated(path: Path, model: type[M], document: yaml.Node | None, value: Any) -> M:
+def _validated(
+    path: Path, model: type[M], document: yaml.Node | None, value: Any, context: Mapping[str, object] | None = None
+) -> M:
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context=dict(context or {}))
     except ValidationError as error:
         faults = error.errors(include_url=False)
         message = "\n".join(_fault(path, document, fault) for fault in faults)

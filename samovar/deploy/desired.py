@@ -20,7 +20,8 @@ from samovar.deploy.resources.security_group import SecurityGroup
 from samovar.deploy.resources.seed_record import SeedRecord, seed_record_name
 from samovar.deploy.resources.service_account import ServiceAccount, group_service_account
 from samovar.deploy.security_rules import needs_lockbox, rules
-from samovar.project.environment import Balancer, BalancerType, Environment, Group
+from samovar.project.environment import Environment
+from samovar.project.group import Balancer, BalancerType, Group
 
 ONE_DISK = Deploy(max_unavailable=1, max_expansion=0)
 """A disk is attached to one machine: the old one goes before the new one comes."""
@@ -58,9 +59,10 @@ def _group(environment: Environment, group: Group, image: str, metadata: Mapping
         yield Resource(name, ServiceAccount(), group.name)
     if group.data_disk:
         disk = disk_name(environment.name, group.name)
-        record = SeedRecord(readers=(name,), disk=disk)
         yield Resource(disk, Disk(group.data_disk.size, group.data_disk.type, environment.zones[0]), group.name)
-        yield Resource(seed_record_name(environment.name, group.name), record, group.name)
+        if group.data_disk.seed:
+            record = SeedRecord(readers=(name,), disk=disk)
+            yield Resource(seed_record_name(environment.name, group.name), record, group.name)
     yield Resource(name, _instance_group(environment, group, image, metadata), group.name)
     if group.balancer:
         yield from _load_balancer(environment, group, group.balancer)
@@ -71,7 +73,7 @@ def _load_balancer(environment: Environment, group: Group, balancer: Balancer) -
     subnet = subnet_name(environment.name, zone, public=group.public)
     internal = balancer.type is BalancerType.INTERNAL
     listeners = tuple(Listener(scheme, port, port) for scheme, port in sorted(balancer.listeners.items()))
-    check = HealthCheck(balancer.health.port, balancer.health.path)
+    check = HealthCheck(group.balancer_health.port, group.balancer_health.path)
     yield Resource(name, InternalAddress(subnet) if internal else Address(zone), group.name)
     yield Resource(name, LoadBalancer(name, listeners, name, check, subnet if internal else ""), group.name)
 
@@ -118,5 +120,6 @@ def _template(
         service_account=name if needs_lockbox(group) else "",
         token_forms=("gce",) if needs_lockbox(group) else (),
         data_disk=disk_name(environment.name, group.name) if group.data_disk else "",
+        data_device=group.data_disk.name if group.data_disk else "",
         public=group.public,
     )

@@ -10,7 +10,8 @@ from samovar.deploy.resources.resource import Resource, Spec, group_resource_nam
 from samovar.deploy.resources.route_table import Gateway, RouteTable
 from samovar.deploy.resources.secret import Secret, secret_name
 from samovar.deploy.resources.service_account import ServiceAccount, group_service_account
-from samovar.project.environment import BalancerType, Environment, SecretKind
+from samovar.project.environment import Environment, SecretKind
+from samovar.project.group import BalancerType
 
 SUBNET_BITS = 4
 """A zone's two subnets are sixteenths of the network's range, by the zone's letter: zones come and go, others stay."""

@@ -8,12 +8,13 @@ from samovar.deploy.resources.resource import Kind, Ref, group_resource_name
 from samovar.deploy.resources.secret import secret_name
 from samovar.deploy.resources.seed_record import seed_record_name
 from samovar.deploy.security_rules import is_edge
-from samovar.project.environment import Balancer, BalancerType, Environment, Group
+from samovar.project.environment import Environment
+from samovar.project.group import Balancer, BalancerType, Group
 
 PEERS = 8
 """Peers are counted in steps of so many, so that a group that grows by one does not replace its clients."""
 SEEDED = "seeded"
-"""The secret by which a group with a data disk learns whether the disk got its rows."""
+"""The secret by which a group whose data disk is seeded once learns whether it was."""
 
 
 def group_metadata(environment: Environment, api: Api | None = None) -> dict[str, dict[str, str]]:
@@ -48,7 +49,7 @@ def machine_metadata(environment: Environment, group: Group, api: Api | None = N
 
 def _secrets(environment: Environment, group: Group) -> dict[str, str]:
     secrets = {name: placeholder(Ref(Kind.SECRET, secret_name(environment.name, name))) for name in group.secrets}
-    if group.data_disk:
+    if group.data_disk and group.data_disk.seed:
         secrets[SEEDED] = placeholder(Ref(Kind.SEED_RECORD, seed_record_name(environment.name, group.name)))
     return secrets
 

@@ -26,7 +26,8 @@ from samovar.core.units import GIB
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.resources.disk import disk_name, replaced_disk_name, restored_disk_name
 from samovar.deploy.snapshots import data_disks
-from samovar.project.environment import DataDisk, Environment
+from samovar.project.environment import Environment
+from samovar.project.group import DataDisk
 
 TIMEOUT = 3600.0
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from samovar.core.units import ANY_IPV4
 from samovar.deploy.resources.resource import group_resource_name
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, UDP, Rule
-from samovar.project.environment import BalancerType, Environment, Group
+from samovar.project.environment import Environment
+from samovar.project.group import BalancerType, Group
 
 HTTPS = 443
 """The port of the cloud's API: machines ask Lockbox there."""
@@ -39,7 +40,7 @@ def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
     """Health checks of the balancer and of the group come from the same ranges."""
     yield Rule(inbound=True, port=group.health.port, peer=HEALTH_CHECKS)
     if group.balancer:
-        yield Rule(inbound=True, port=group.balancer.health.port, peer=HEALTH_CHECKS)
+        yield Rule(inbound=True, port=group.balancer_health.port, peer=HEALTH_CHECKS)
     if group.balancer and is_edge(group):
         listeners = group.balancer.listeners
         yield from (Rule(inbound=True, port=port, peer=ANY_IPV4) for port in listeners.values())
@@ -65,9 +66,9 @@ def _outbound(environment: Environment, group: Group) -> Iterator[Rule]:
 
 def _ssh(environment: Environment, group: Group) -> Iterator[Rule]:
     """SSH leads to the bastion, and from there to every other machine; without an operator it is closed."""
-    if environment.operator is None:
+    bastion = environment.bastion
+    if environment.operator is None or bastion is None:
         return
-    bastion = environment.operator.bastion
     if group.name == bastion:
         yield Rule(inbound=True, port=SSH, peer=ANY_IPV4)
         yield Rule(inbound=False, port=SSH, peer=str(environment.cidr))

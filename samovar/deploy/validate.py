@@ -12,7 +12,8 @@ from samovar.agent.role import InvalidConfig, Role, read_role, read_settings
 from samovar.core.errors import ConfigError
 from samovar.deploy.group_metadata import SEEDED
 from samovar.images.definition import Images, lineage
-from samovar.project.environment import Environment, Group, SecretKind
+from samovar.project.environment import Environment, SecretKind
+from samovar.project.group import Group
 
 ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"

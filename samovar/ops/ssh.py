@@ -13,7 +13,7 @@ from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
 from samovar.core.program import command_line
 from samovar.deploy.machines import find_machine, list_machines, read_console
-from samovar.project.environment import Environment, Operator
+from samovar.project.environment import Environment
 
 USER = "operator"
 """The user that cloud-init creates in every machine, with the operator's keys."""
@@ -40,7 +40,7 @@ def jump_path(session: Session, environment: Environment, machine: str) -> tuple
             remedy="let operator.ssh_keys of its config.yaml name public keys, and roll out",
         )
     target = find_machine(session, environment.name, machine)
-    path = _path(environment.operator, target, list_machines(session, environment.name))
+    path = _path(environment.bastion, target, list_machines(session, environment.name))
     return tuple(_hop(session, instance, address) for instance, address in path)
 
 
@@ -77,13 +77,13 @@ def _host(hop: Hop, before: Hop | None, known_hosts: str, identity: str | None) 
         yield f"  ProxyJump {before.name}"
 
 
-def _path(operator: Operator, target: Instance, machines: Iterable[Instance]) -> list[tuple[Instance, str]]:
+def _path(bastion_group: str | None, target: Instance, machines: Iterable[Instance]) -> list[tuple[Instance, str]]:
     """The machines on the way, each with the address at which it is reached."""
-    if target.labels[GROUP] == operator.bastion:
+    if target.labels[GROUP] == bastion_group:
         return [(target, _public_address(target))]
-    bastions = [each for each in machines if each.labels[GROUP] == operator.bastion and each.status == Instance.RUNNING]
+    bastions = [each for each in machines if each.labels[GROUP] == bastion_group and each.status == Instance.RUNNING]
     if not bastions:
-        raise CloudError(f"no running bastion in group {operator.bastion}", remedy=command_line("status ENV"))
+        raise CloudError(f"no running bastion in group {bastion_group}", remedy=command_line("status ENV"))
     bastion = min(bastions, key=lambda each: each.name)
     return [(bastion, _public_address(bastion)), (target, target.network_interfaces[0].primary_v4_address.address)]
 

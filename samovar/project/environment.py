@@ -1,18 +1,23 @@
-"""An environment as the rest of the tool sees it: frozen values, sizes in bytes, nothing optional left unsaid."""
+"""An environment: what `envs/<name>/config.yaml` says. Each key is one field here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from enum import StrEnum
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import Field, PrivateAttr, model_validator
 
 from samovar.core.errors import ConfigError
 from samovar.core.paths import PACKAGE
+from samovar.project.fields import Addresses, CloudId, Domain, Name, PrivateNetwork, PublicKey, SecretName, Zones
+from samovar.project.group import BalancerType, Group
+from samovar.project.model import Strict
 from samovar.project.project import Project
 
+MACHINES_A_ZONE = 2
 LIBRARY_USER_DATA = PACKAGE / "library" / "cloudinit" / "user-data.yaml.j2"
 """The template of user-data of a project that has none."""
 
@@ -24,43 +29,6 @@ class CloudKind(StrEnum):
     YANDEX = "yandex"
 
 
-class BalancerType(StrEnum):
-    """Whether a balancer answers at a public address or at one of the network's own."""
-
-    EXTERNAL = "external"
-    INTERNAL = "internal"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """The size of each machine of a group; `memory` and `disk` in bytes, `core_fraction` in per cent."""
-
-    cores: int
-    core_fraction: int
-    memory: int
-    disk: int
-
-
-@dataclass(frozen=True)
-class Health:
-    """Where a machine says that it is well: HTTP 200 on `path`."""
-
-    port: int
-    path: str
-
-
-@dataclass(frozen=True)
-class Balancer:
-    """The balancer before a group: its listeners' ports by the scheme that they speak.
-
-    `health` is where a machine says that it may be sent to, which need not be where it says that it lives.
-    """
-
-    type: BalancerType
-    listeners: Mapping[str, int]
-    health: Health
-
-
 class SecretKind(StrEnum):
     """What a secret is: a password that Lockbox makes up, or a certificate with its key that signs itself."""
 
@@ -68,65 +36,87 @@ class SecretKind(StrEnum):
     CERTIFICATE = "certificate"
 
 
-@dataclass(frozen=True)
-class DataDisk:
-    """The disk that outlives the machines of a group; `size` in bytes."""
+class Network(Strict):
+    """The network of an environment."""
 
-    size: int
-    type: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group of equal machines. `settings` is what its role is told, as YAML has it.
-
-    `upstream` is the group that its machines ask; `ports` are what those who ask this one may reach on its machines
-    beside the targets of its balancer; `secrets` names those that its machines may read.
-    """
-
-    name: str
-    image: str
-    size: int
-    machine: Machine
-    health: Health
-    public: bool = False
-    balancer: Balancer | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    upstream: str | None = None
-    ports: tuple[int, ...] = ()
-    secrets: tuple[str, ...] = ()
-    data_disk: DataDisk | None = None
+    cidr: PrivateNetwork = Field(
+        description="a private range of /16 to /24 that no other environment has; each zone gets a part"
+    )
 
 
-@dataclass(frozen=True)
-class Operator:
-    """Who may log in to machines, by public keys of SSH; the way leads through a machine of the group `bastion`."""
+class Operator(Strict):
+    """The people who may log in to machines."""
 
-    ssh_keys: tuple[str, ...]
-    bastion: str
+    ssh_keys: tuple[PublicKey, ...] = Field(min_length=1, description="public keys, as in `authorized_keys`")
+    bastion: Name | None = Field(
+        default=None,
+        description="the group through whose machines the way leads; without it the first with public addresses",
+    )
 
 
-@dataclass(frozen=True)
-class Environment:
-    """One environment, whole. Without an `operator` nobody logs in, and no machine listens to one who tries.
+class BakeOptions(Strict):
+    """How the environment's images are baked on machines of the cloud."""
 
-    `bake_from` is the range of addresses from which its images are baked on machines of the cloud; None is not said.
-    `folder_id` and `cloud_id` are those to which the credentials have to lead, where the file says so.
-    """
+    ssh_from: Addresses = Field(
+        description="the addresses from which Packer may reach the machines that it bakes on: 198.51.100.7/32"
+    )
 
-    name: str
-    cloud: CloudKind
-    zones: tuple[str, ...]
-    cidr: IPv4Network
-    domain: str | None
-    groups: tuple[Group, ...]
-    secrets: Mapping[str, SecretKind] = field(default_factory=dict)
-    operator: Operator | None = None
-    bake_from: str | None = None
-    deletion_protection: bool = False
-    folder_id: str | None = None
-    cloud_id: str | None = None
-    project: Project = field(kw_only=True)
+
+class Environment(Strict):
+    """An environment: the groups of machines that shall be there, and how they ask each other."""
+
+    cloud: CloudKind = Field(default=CloudKind.LOCAL, description="`local`, or `yandex`")
+    folder_id: CloudId | None = Field(
+        default=None,
+        alias="folder",
+        description="the id of the folder that it belongs to: credentials that lead elsewhere are refused before "
+        "anything is done. Not for the local cloud, whose ids differ by home",
+    )
+    cloud_id: CloudId | None = Field(default=None, description="the id of the cloud of `folder`")
+    deletion_protection: bool = Field(
+        default=False,
+        description="`true`: no `destroy`, and the API's own protection on all that has it. Lifted by `false` and a "
+        "rollout of that alone",
+    )
+    zones: Zones = Field(
+        description="where machines stand; an internal balancer needs two machines in each, for it stays in the zone "
+        "of who asks"
+    )
+    network: Network = Field(description="the network")
+    domain: Domain | None = Field(
+        default=None,
+        description="a name that points to the external balancer's address; the certificate is made for both",
+    )
+    secrets: dict[SecretName, SecretKind] = Field(
+        default={},
+        description="by name: `password` is made up in Lockbox and seen by nobody, `certificate` signs itself",
+    )
+    operator: Operator | None = Field(
+        default=None, description="who may log in by ssh. Without it no machine listens for SSH"
+    )
+    bake: BakeOptions | None = Field(default=None, description="how images are baked on machines of the cloud")
+    group_by_name: dict[Name, Group] = Field(
+        alias="groups", min_length=1, description="the groups by name; adding or removing one is editing this list"
+    )
+    _name: str = PrivateAttr(default="")
+    _project: Project | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Take the name and the project from the context of the validation, and name the groups."""
+        self._name, self._project = context["name"], context["project"]
+        for name, group in self.group_by_name.items():
+            group._name = name  # noqa: SLF001 - the key is the group's name
+
+    @property
+    def name(self) -> str:
+        """Return its name: that of its folder."""
+        return self._name
+
+    @property
+    def project(self) -> Project:
+        """Return the project that it stands in."""
+        assert self._project  # noqa: S101 - set with the first validation
+        return self._project
 
     @property
     def user_data(self) -> Path:
@@ -134,10 +124,76 @@ class Environment:
         own = self.project.user_data
         return own if own.is_file() else LIBRARY_USER_DATA
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Return the groups in the order of the file."""
+        return tuple(self.group_by_name.values())
+
+    @property
+    def cidr(self) -> IPv4Network:
+        """Return the range of the network."""
+        return self.network.cidr
+
+    @property
+    def bastion(self) -> str | None:
+        """Return the group through which operators log in: the one named, or the first with public addresses."""
+        public = [group.name for group in self.groups if group.public]
+        named = self.operator and self.operator.bastion
+        return named if named in public else None if named else next(iter(public), None)
+
+    @property
+    def bake_from(self) -> str | None:
+        """Return the range of addresses from which its images are baked on machines of the cloud."""
+        return str(self.bake.ssh_from) if self.bake else None
+
     def group(self, name: str) -> Group:
-        """The group of that name; ConfigError lists those that exist."""
-        for group in self.groups:
-            if group.name == name:
-                return group
-        known = ", ".join(group.name for group in self.groups) or "none"
-        raise ConfigError(f"{self.name} has no group {name}", remedy=f"groups of {self.name}: {known}")
+        """Return the group of that name; ConfigError lists those that exist."""
+        group = self.group_by_name.get(name)
+        if group is None:
+            names = ", ".join(self.group_by_name) or "none"
+            raise ConfigError(f"{self.name} has no group {name}", remedy=f"groups of {self.name}: {names}")
+        return group
+
+    @model_validator(mode="after")
+    def _has_a_bastion(self) -> Self:
+        if self.operator and self.bastion is None:
+            raise ValueError("operator: the way in leads through a group with `public: true`; let bastion name one")
+        return self
+
+    @model_validator(mode="after")
+    def _groups_fit(self) -> Self:
+        for name, group in self.group_by_name.items():
+            for problem in (*self._upstream(name), *self._secrets(group), *self._zones(group)):
+                raise ValueError(f"group {name}: {problem}")
+        return self
+
+    def _upstream(self, name: str) -> Iterator[str]:
+        """Yield what is wrong with the group's upstream: a cycle would give no group its metadata first."""
+        path = [name]
+        while (upstream := self.group_by_name[path[-1]].upstream) is not None:
+            if upstream not in self.group_by_name:
+                yield f"upstream {upstream} is no group; groups: {', '.join(self.group_by_name)}"
+                return
+            if upstream in path:
+                yield f"upstream cycle: {' -> '.join([*path, upstream])}"
+                return
+            path.append(upstream)
+
+    def _secrets(self, group: Group) -> Iterator[str]:
+        external = any(other.balancer and other.balancer.type is BalancerType.EXTERNAL for other in self.groups)
+        for secret in group.secrets:
+            kind = self.secrets.get(secret)
+            if kind is None:
+                yield f"secret {secret} does not stand in secrets; there: {', '.join(self.secrets) or 'none'}"
+            elif kind is SecretKind.CERTIFICATE and not external:
+                yield f"secret {secret} is a certificate, and no external balancer has an address to make it for"
+
+    def _zones(self, group: Group) -> Iterator[str]:
+        """Yield what is wrong with the group's zones: an internal balancer stays in the zone of who asks."""
+        internal = group.balancer and group.balancer.type is BalancerType.INTERNAL
+        least = MACHINES_A_ZONE * len(self.zones)
+        if internal and group.size < least:
+            yield (
+                f"an internal balancer prefers the zone of who asks: {group.size} machines in {len(self.zones)} "
+                f"zone(s) leave a zone with one or none, whose loss is an outage; let size be {least} or more"
+            )

@@ -6,33 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import create_model
+from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from samovar.core.errors import ConfigError
 from samovar.core.yaml_file import load_mapping, place_of
-from samovar.project.environment_file import GroupEntry, Strict
+from samovar.project.group import Group
+from samovar.project.model import Strict
 
 
 def _optional(field: FieldInfo) -> Any:
     value: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-    return value | None
+    return value | None, Field(default=None, description=field.description)
 
 
-_FIELDS: dict[str, Any] = {
-    name: (_optional(field), None) for name, field in GroupEntry.model_fields.items() if name != "kind"
-}
-GroupKind = create_model("GroupKind", __base__=Strict, **_FIELDS)
-"""The keys of a group, each of them optional."""
+_FIELDS: dict[str, Any] = {name: _optional(field) for name, field in Group.model_fields.items() if name != "kind"}
+GroupKind = create_model("GroupKind", __base__=Strict, __doc__="The keys of a group, each of them optional.", **_FIELDS)
 
 
 def kind_names(kinds: Path) -> list[str]:
-    """Every kind that the project has."""
+    """Return the names of the kinds that the folder `kinds` has."""
     return sorted(path.stem for path in kinds.glob("*.yaml"))
 
 
 def complete_groups(path: Path, kinds: Path, value: Any) -> Any:
-    """Gives each group of an environment's plain `value` what its kind says. Raises ConfigError for an unknown kind.
+    """Give each group of an environment's plain `value` what its kind says. Raises ConfigError for an unknown kind.
 
     A mapping of the group (`machine`, `settings`, ...) is laid over the kind's, key by key; any other value replaces
     the kind's. `path` is the environment's file.
@@ -48,11 +46,11 @@ def _completed(path: Path, kinds: Path, name: str, group: Any) -> Any:
     kind = group.get("kind") if isinstance(group, Mapping) else None
     if kind is None:
         return group
-    known = kind_names(kinds)
-    if kind not in known:
+    names = kind_names(kinds)
+    if kind not in names:
         raise ConfigError(
             f"{place_of(path, ('groups', name, 'kind'))}: no kind {kind}: {kinds / f'{kind}.yaml'} is not there",
-            remedy=f"kinds: {', '.join(known) or 'none'}",
+            remedy=f"kinds: {', '.join(names) or 'none'}",
         )
     return _merged(load_mapping(kinds / f"{kind}.yaml", GroupKind), group)
 

@@ -41,6 +41,7 @@ from samovar.project.environment import Environment
 from tests.support.checkout import PROJECT
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
+from tests.support.environments import changed
 from tests.support.service import API, DIGEST, RECORD, Service
 from tests.support.simulated import RunningCloud
 
@@ -116,7 +117,7 @@ def test_the_data_disk_outlives_the_environment_and_is_attached_again(service: S
 
 def test_another_domain_is_a_new_version_and_replaces_no_machine(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
-    named = replace(dev, domain="tea.example.org")
+    named = changed(dev, domain="tea.example.org")
     (change,) = service.plan(named).all_steps
     assert (change.action, change.ref) == (Action.UPDATE, Ref(Kind.SECRET, "dev-certificate"))
     service.roll_out(named)
@@ -162,12 +163,12 @@ def test_a_certificate_of_the_operators_own_stays(service: Service, dev: Environ
     request = AddVersionRequest(secret_id=secret_id, payload_entries=entries)
     service.session.finish(service.session.client(SecretServiceStub).AddVersion(request), what="the operator's own")
     assert service.plan(dev).all_steps == ()
-    assert service.plan(replace(dev, domain="tea.example.org")).all_steps == ()
+    assert service.plan(changed(dev, domain="tea.example.org")).all_steps == ()
 
 
 def test_a_bigger_group_replaces_nobody_else(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
-    grown = replace(dev, groups=tuple(replace(g, size=3) if g.name == "bingo" else g for g in dev.groups))
+    grown = changed(dev, groups=tuple(changed(g, size=3) if g.name == "bingo" else g for g in dev.groups))
     assert [(change.ref, change.reason) for change in service.plan(grown).all_steps] == [
         (Ref(Kind.INSTANCE_GROUP, "dev-bingo"), "size: 2 -> 3")
     ]
@@ -228,7 +229,7 @@ def test_the_calls_are_the_same_whosever_the_cloud_is(
 
 
 def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(service: Service, dev: Environment) -> None:
-    protected = replace(dev, deletion_protection=True)
+    protected = changed(dev, deletion_protection=True)
     service.roll_out(dev)
     changes = service.plan(protected).all_steps
     assert {(change.action, change.reason) for change in changes} == {
@@ -253,7 +254,7 @@ def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(servic
         with pytest.raises(Protected, match="deletion_protection") as error:
             prepare_destruction(service.session, environment)
         assert error.value.code is ExitCode.REFUSED
-    without = replace(dev, groups=tuple(group for group in dev.groups if group.name != "nginx"))
+    without = changed(dev, groups=tuple(group for group in dev.groups if group.name != "nginx"))
     with pytest.raises(Protected, match="address dev-nginx"):
         check_deletions(service.plan(without))
     service.roll_out(dev)
@@ -263,7 +264,7 @@ def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(servic
 
 
 def test_born_protected_it_is_protected_at_once(service: Service, dev: Environment) -> None:
-    protected = replace(dev, deletion_protection=True)
+    protected = changed(dev, deletion_protection=True)
     service.roll_out(protected)
     assert service.plan(protected).all_steps == ()
     service.roll_out(dev)
@@ -272,9 +273,9 @@ def test_born_protected_it_is_protected_at_once(service: Service, dev: Environme
 def test_two_environments_whose_names_meet_are_told_apart_before_anything_is_made(
     service: Service, dev: Environment
 ) -> None:
-    edge = replace(dev.group("nginx"), upstream=None)
-    first = replace(dev, groups=(replace(edge, name="nginx-a"),))
-    second = replace(dev, name="dev-nginx", groups=(replace(edge, name="a"),))
+    edge = changed(dev.group("nginx"), upstream=None)
+    first = changed(dev, groups=(changed(edge, name="nginx-a"),))
+    second = changed(dev, name="dev-nginx", groups=(changed(edge, name="a"),))
     service.roll_out(first)
     check_free(desired_of(first, service.names, API), observe(service.session, first.name))
     with pytest.raises(ConfigError, match="instance-group dev-nginx-a belongs to dev; address dev-nginx-a"):

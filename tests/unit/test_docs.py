@@ -41,3 +41,18 @@ def test_commands_that_are_named_exist(page: Path) -> None:
 def test_every_page_is_linked_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     assert [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in readme] == []
+
+
+@pytest.mark.parametrize(
+    "pattern", ["envs/*/config.yaml", "groups/*.yaml", "images/*/image.yaml", "images/*/role.yaml"]
+)
+def test_the_shipped_files_name_their_schema(pattern: str) -> None:
+    files = sorted(ROOT.glob(pattern))
+    assert files
+    for file in files:
+        first = file.read_text().splitlines()[0]
+        match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+        assert match, file
+        schema = (file.parent / match[1]).resolve()
+        assert schema.parent == DOCS / "reference"
+        assert schema.is_file()

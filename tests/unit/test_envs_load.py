@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ConfigError
-from samovar.project.environment import BalancerType, Health, Operator
-from samovar.project.environment_file import EnvironmentFile, GroupEntry
+from samovar.project.environment import Environment, Operator
+from samovar.project.group import BalancerType, Group, Health
 from samovar.project.load import environment_names
-from tests.support.checkout import ENVIRONMENTS
+from tests.support.checkout import ENVIRONMENTS, ROOT
 from tests.support.checkout import environment as load_environment
 
 GOOD = """\
@@ -50,9 +50,11 @@ def test_the_shipped_environments_load() -> None:
 
 
 def test_every_key_is_explained_where_an_operator_begins() -> None:
-    explained = (ENVIRONMENTS / "dev" / "config.yaml").read_text().split("cloud: local\n")[0]
-    keys = {*EnvironmentFile.model_fields, *GroupEntry.model_fields}
-    assert [key for key in sorted(keys) if not re.search(rf"^# +{key} ", explained, re.MULTILINE)] == []
+    reference = (ROOT / "docs/reference/config.md").read_text()
+    assert "docs/reference/config.md" in (ENVIRONMENTS / "dev/config.yaml").read_text()
+    fields = [*Environment.model_fields.items(), *Group.model_fields.items()]
+    keys = {field.alias or name for name, field in fields}
+    assert [key for key in sorted(keys) if not re.search(rf"^\| `{key}` .*\| \S+", reference, re.MULTILINE)] == []
 
 
 def test_an_unknown_environment_names_those_that_exist(tmp_path: Path) -> None:
@@ -143,7 +145,8 @@ def test_an_operator_comes_in_through_a_group_with_public_addresses(tmp_path: Pa
     assert load_environment("dev").operator is None
     public = GOOD + "    public: true\n"
     write(tmp_path, f"{public}operator: {{ssh_keys: [{KEY}]}}\n")
-    assert load_environment("dev", tmp_path).operator == Operator((KEY,), "nginx")
+    assert load_environment("dev", tmp_path).bastion == "nginx"
+    assert load_environment("dev", tmp_path).operator == Operator(ssh_keys=(KEY,))
 
 
 @pytest.mark.parametrize(
@@ -165,4 +168,7 @@ def test_a_balancer_asks_where_the_group_does_unless_it_is_told(tmp_path: Path) 
     write(tmp_path, GOOD.replace("http: 80}", "http: 80}, health: {path: /-/ready}"))
     group = load_environment("dev", tmp_path).group("nginx")
     assert group.balancer
-    assert (group.health, group.balancer.health) == (Health(80, "/-/health"), Health(80, "/-/ready"))
+    assert (group.health, group.balancer_health) == (
+        Health(port=80, path="/-/health"),
+        Health(port=80, path="/-/ready"),
+    )

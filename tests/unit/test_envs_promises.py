@@ -35,7 +35,7 @@ def test_the_whole_service_becomes_a_value() -> None:
         ("image: bingo\n    size: 2", "image: bingo\n    size: 1", "group bingo: an internal balancer"),
         ("zones: [ru-central1-a]", "zones: [ru-central1-a, ru-central1-b]", "let size be 4 or more"),
         ("upstream: bingo", "upstream: binga", "upstream binga is no group"),
-        ("upstream: postgres", "upstream: nginx", "upstream goes round: nginx -> bingo -> nginx"),
+        ("upstream: postgres", "upstream: nginx", "upstream cycle: nginx -> bingo -> nginx"),
         ("kind: postgres", "kind: postgres\n    size: 2", "a data disk is attached to one machine"),
         ("kind: edge", "kind: edge\n    secrets: [key]", "secret key does not stand in secrets"),
         ("kind: edge", "kind: edge\n    balancer: {type: internal}", "no external balancer has an address"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from samovar.core.errors import CloudError, ConfigError, ExitCode
@@ -11,21 +9,22 @@ from samovar.deploy.resources.resource import Observed
 from samovar.deploy.rollout import image_names, load_desired, require_images
 from samovar.project.environment import Environment
 from tests.support.checkout import environment as load_environment
+from tests.support.environments import changed
 from tests.support.tool import EDGES
 
 
 @pytest.fixture
 def dev() -> Environment:
-    return replace(load_environment("edges", EDGES.parents[1]), name="dev")
+    return changed(load_environment("edges", EDGES.parents[1]), name="dev")
 
 
 def with_nginx(dev: Environment, **changes: object) -> Environment:
-    return replace(dev, groups=(replace(dev.group("nginx"), **changes),))  # type: ignore[arg-type] # the test's own
+    return changed(dev, groups=(changed(dev.group("nginx"), **changes),))
 
 
 def without_secrets(whole: Environment, name: str) -> Environment:
-    groups = (replace(group, secrets=()) if group.name == name else group for group in whole.groups)
-    return replace(whole, groups=tuple(groups))
+    groups = (changed(group, secrets=()) if group.name == name else group for group in whole.groups)
+    return changed(whole, groups=tuple(groups))
 
 
 def test_a_group_is_made_from_the_repository_as_it_is(dev: Environment) -> None:

@@ -23,9 +23,10 @@ from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource
 from samovar.localcloud.api.constraints import violations
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
+from tests.support.environments import changed
 from tests.support.tool import EDGES
 
-DEV = replace(load_environment("edges", EDGES.parents[1]), name="dev")
+DEV = changed(load_environment("edges", EDGES.parents[1]), name="dev")
 IDS = {
     Ref(Kind.NETWORK, "dev"): "net-1",
     Ref(Kind.SUBNET, "dev-ru-central1-a"): "sub-1",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Network
 from random import Random
 
 import pytest
@@ -12,40 +11,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.core.errors import ConfigError
-from samovar.core.units import GIB
 from samovar.deploy.collisions import check_free
 from samovar.deploy.plan import Action, Plan, Step, destruction, plan, stages
 from samovar.deploy.protection import irreplaceable
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Resource, Spec
-from samovar.project.environment import Balancer as EnvBalancer
-from samovar.project.environment import (
-    BalancerType,
-    CloudKind,
-    DataDisk,
-    Environment,
-    Group,
-    Health,
-    Machine,
-    SecretKind,
-)
-from tests.support.checkout import PROJECT
+from samovar.project.environment import Environment, SecretKind
+from samovar.project.group import Balancer as EnvBalancer
+from samovar.project.group import BalancerType, DataDisk, Group, Health, Machine
 from tests.support.desired import desired_of
+from tests.support.environments import changed, make_environment, make_group
 
-SMALL = Machine(cores=2, core_fraction=100, memory=GIB, disk=5 * GIB)
-HEALTH = Health(80, "/-/health")
-EXTERNAL = EnvBalancer(BalancerType.EXTERNAL, {"http": 80}, HEALTH)
+SMALL = Machine.model_validate({"memory": "1G", "disk": "5G"})
+EXTERNAL = EnvBalancer(type=BalancerType.EXTERNAL, listeners={"http": 80})
 IMAGES = {"nginx": "samovar-nginx-aaaaaaaaaaaa", "bingo": "samovar-bingo-bbbbbbbbbbbb"}
-NGINX = Group("nginx", "nginx", 2, SMALL, HEALTH, balancer=EXTERNAL)
+NGINX = make_group("nginx", image="nginx", size=2, machine=SMALL, balancer=EXTERNAL)
 
 
 def environment(*groups: Group, zones: tuple[str, ...] = ("ru-central1-a",), cidr: str = "10.30.0.0/16") -> Environment:
-    return Environment("dev", CloudKind.LOCAL, zones, IPv4Network(cidr), None, groups, project=PROJECT)
+    return make_environment("dev", *groups, zones=zones, network={"cidr": cidr})
 
 
 DEV = environment(NGINX)
 WORD = {"word": SecretKind.PASSWORD}
-STORES = Group("stores", "nginx", 1, SMALL, HEALTH, data_disk=DataDisk(GIB, "network-ssd"))
+DISK = DataDisk.model_validate({"size": "1G", "seed": "once"})
+STORES = make_group("stores", image="nginx", size=1, machine=SMALL, data_disk=DISK)
 
 
 def carry_out(steps: Iterable[Step], observed: Observed) -> Observed:
@@ -100,7 +90,7 @@ def test_rolled_out_again_there_is_nothing_to_do() -> None:
 
 
 def test_a_size_is_updated_in_place() -> None:
-    the_plan = plan(desired_of(environment(replace(NGINX, size=3)), IMAGES), rolled_out(NGINX))
+    the_plan = plan(desired_of(environment(changed(NGINX, size=3)), IMAGES), rolled_out(NGINX))
     (step,) = the_plan.all_steps
     assert the_plan.summary() == "dev: 1 to update"
     assert (step.action, step.ref, step.reason) == (
@@ -111,8 +101,8 @@ def test_a_size_is_updated_in_place() -> None:
 
 
 def test_a_setting_replaces_machines_and_says_so() -> None:
-    changed = replace(NGINX, settings={"title": "tea"})
-    (step,) = plan(desired_of(environment(changed), IMAGES), rolled_out(NGINX)).all_steps
+    titled = changed(NGINX, settings={"title": "tea"})
+    (step,) = plan(desired_of(environment(titled), IMAGES), rolled_out(NGINX)).all_steps
     assert (step.action, step.fields) == (Action.UPDATE, ("template",))
     assert step.reason == "metadata: samovar-settings; machines are replaced one at a time"
 
@@ -124,13 +114,13 @@ def test_an_image_names_both_sides() -> None:
 
 
 def test_a_group_taken_from_the_file_is_deleted_and_the_other_left_alone() -> None:
-    bingo = Group("bingo", "bingo", 2, SMALL, HEALTH)
+    bingo = make_group("bingo", image="bingo", size=2, machine=SMALL)
     steps = plan(desired_of(environment(bingo), IMAGES), rolled_out(NGINX, bingo)).all_steps
     assert {(step.action, step.ref.name) for step in steps} == {(Action.DELETE, "dev-nginx")}
 
 
 def test_what_no_rollout_brings_back_is_told_apart_from_what_is_made_anew() -> None:
-    bingo = Group("bingo", "bingo", 2, SMALL, HEALTH)
+    bingo = make_group("bingo", image="bingo", size=2, machine=SMALL)
     without = plan(desired_of(environment(bingo), IMAGES), rolled_out(NGINX, bingo))
     assert [str(existing.ref) for existing in irreplaceable(without)] == ["address dev-nginx"]
     moved = plan(desired_of(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
@@ -141,11 +131,11 @@ def test_what_no_rollout_brings_back_is_told_apart_from_what_is_made_anew() -> N
     ("found", "message"),
     [
         (
-            replace(DEV, groups=(replace(NGINX, name="groups", secrets=("word",)),), secrets=WORD),
+            changed(DEV, groups=(changed(NGINX, name="groups", secrets=("word",)),), secrets=WORD),
             "service-account dev-groups: the environment and group groups have the same name",
         ),
         (
-            replace(DEV, groups=(STORES,), secrets={"stores_seeded": SecretKind.PASSWORD}),
+            changed(DEV, groups=(STORES,), secrets={"stores_seeded": SecretKind.PASSWORD}),
             "seed-record dev-stores-seeded: one of its secrets and group stores have the same name",
         ),
     ],
@@ -167,7 +157,7 @@ def test_what_another_environment_has_is_refused_by_name_and_ones_own_is_not() -
 
 
 def test_a_machine_that_is_merely_busy_is_not_given_up_at_once_and_one_with_data_later_still() -> None:
-    stores = Group("postgres", "nginx", 1, SMALL, HEALTH, data_disk=DataDisk(GIB, "network-ssd"))
+    stores = make_group("postgres", image="nginx", size=1, machine=SMALL, data_disk=DISK)
     wanted = desired_of(environment(NGINX, stores), IMAGES).resources
     checks = {found.group: found.spec.check for found in wanted if isinstance(found.spec, InstanceGroup)}
     patience = {name: check.interval * check.unhealthy for name, check in checks.items()}
@@ -198,21 +188,21 @@ def test_another_zone_leaves_the_subnets_that_are_there() -> None:
 
 
 groups = st.builds(
-    Group,
-    name=st.just(""),
+    make_group,
+    name=st.just("unnamed"),
     image=st.sampled_from(sorted(IMAGES)),
     size=st.integers(1, 4),
-    machine=st.sampled_from([SMALL, replace(SMALL, cores=4)]),
-    health=st.sampled_from([HEALTH, Health(8080, "/ready")]),
+    machine=st.sampled_from([SMALL, changed(SMALL, cores=4)]),
+    health=st.sampled_from([Health(), Health(port=8080, path="/ready")]),
     public=st.booleans(),
     balancer=st.sampled_from(
-        [None, EXTERNAL, EnvBalancer(BalancerType.EXTERNAL, {"http": 8080, "https": 443}, HEALTH)]
+        [None, EXTERNAL, EnvBalancer(type=BalancerType.EXTERNAL, listeners={"http": 8080, "https": 443})]
     ),
     settings=st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 2)),
 )
 environments = st.builds(
     lambda found, zones, cidr: environment(
-        *(replace(group, name=name) for name, group in found.items()), zones=tuple(zones), cidr=cidr
+        *(changed(group, name=name) for name, group in found.items()), zones=tuple(zones), cidr=cidr
     ),
     st.dictionaries(st.sampled_from(["nginx", "bingo", "web"]), groups, min_size=1),
     st.permutations(["ru-central1-a", "ru-central1-b", "ru-central1-d"]).flatmap(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,13 +14,15 @@ from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Kind, Observed, Ref
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UDP
 from samovar.deploy.security_rules import rules
-from samovar.project.environment import Balancer, BalancerType, Environment, Health, Operator
+from samovar.project.environment import Environment, Operator
+from samovar.project.group import Balancer, BalancerType, Health
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
+from tests.support.environments import changed
 
 DEV = load_environment("dev")
 IMAGES = {name: f"samovar-{name}-0123456789ab" for name in ("nginx", "bingo", "postgres-small")}
-NONE = Balancer(BalancerType.INTERNAL, {}, Health(80, "/"))
+NONE = Balancer(type=BalancerType.INTERNAL, listeners={"http": 80})
 INSIDE = "10.30.0.0/16"
 
 
@@ -42,20 +42,20 @@ def test_machines_reach_what_they_ask_and_the_cloud_where_it_has_a_secret_for_th
     assert ports("nginx", inbound=False) == {(80, INSIDE), (8080, INSIDE), (8081, SELF), (443, ANY_IPV4)}
     assert ports("bingo", inbound=False) == {(5432, INSIDE), (443, ANY_IPV4)}
     assert ports("postgres", inbound=False) == {(443, ANY_IPV4)}
-    alone = replace(DEV, groups=(replace(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
+    alone = changed(DEV, groups=(changed(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
     assert ports("nginx", alone, inbound=False) == set()
 
 
 def test_a_balancer_may_ask_elsewhere_than_the_group() -> None:
-    balancer = replace(DEV.group("bingo").balancer or NONE, health=Health(8081, "/-/ready"))
-    moved = replace(DEV, groups=(replace(DEV.group("bingo"), balancer=balancer, upstream=None),))
+    balancer = changed(NONE, health=Health(port=8081, path="/-/ready"))
+    moved = changed(DEV, groups=(changed(DEV.group("bingo"), balancer=balancer, upstream=None),))
     assert {(80, HEALTH_CHECKS), (8081, HEALTH_CHECKS)} <= ports("bingo", moved, inbound=True)
 
 
 def test_without_an_operator_no_machine_listens_and_with_one_the_bastion_alone() -> None:
     for group in DEV.groups:
         assert 22 not in {port for port, _ in ports(group.name, inbound=True)}
-    open_ = replace(DEV, operator=Operator(("ssh-ed25519 AAAA",), "nginx"))
+    open_ = changed(DEV, operator=Operator(ssh_keys=("ssh-ed25519 AAAA",), bastion="nginx"))
     assert ports("nginx", open_, inbound=True) - ports("nginx", inbound=True) == {(22, ANY_IPV4)}
     assert ports("nginx", open_, inbound=False) - ports("nginx", inbound=False) == {(22, INSIDE)}
     for name in ("bingo", "postgres"):
@@ -67,7 +67,7 @@ def test_only_machines_with_secrets_are_issued_a_token() -> None:
     for resource in desired_of(DEV, IMAGES).resources:
         if isinstance(resource.spec, InstanceGroup):
             assert resource.spec.template.token_forms == ("gce",)
-    bare = replace(DEV, groups=(replace(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
+    bare = changed(DEV, groups=(changed(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
     (group,) = [found.spec for found in desired_of(bare, IMAGES).resources if isinstance(found.spec, InstanceGroup)]
     assert (group.template.token_forms, group.template.service_account) == ((), "")
 

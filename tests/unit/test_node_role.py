@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.agent.role import InvalidConfig, Template, read_reserved, read_role, read_settings
+from samovar.agent.role import (
+    KEYS,
+    SYSTEMCTL,
+    TEMPLATE_KEYS,
+    InvalidConfig,
+    Template,
+    read_reserved,
+    read_role,
+    read_settings,
+)
+from samovar.project.role import Role as RoleFile
+from samovar.project.role import RoleTemplate
+from tests.support.checkout import ROOT
 
 NGINX = """
 templates:
@@ -139,3 +152,14 @@ def test_any_text_is_settings_or_a_fault_that_says_where(text: str) -> None:
         read_settings(text, {})
     except InvalidConfig as error:
         assert str(error).startswith("samovar-settings: ")  # noqa: PT017 - most texts raise, and some do not
+
+
+def test_the_reference_of_a_role_has_the_keys_that_the_agent_reads() -> None:
+    assert set(RoleFile.model_fields) == set(KEYS)
+    assert set(RoleTemplate.model_fields) == TEMPLATE_KEYS
+    assert {field.default for field in [RoleFile.model_fields["on_change"]]} <= set(SYSTEMCTL)
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("images/*/role.yaml")), ids=lambda file: file.parent.name)
+def test_the_shipped_roles_fit_their_reference(file: Path) -> None:
+    assert RoleFile.model_validate(yaml.safe_load(file.read_text())).templates

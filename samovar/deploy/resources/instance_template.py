@@ -12,16 +12,14 @@ from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, IdIndex
 from samovar.deploy.resources.resource import Kind, Ref
 
-DATA_DEVICE = "pgdata"
-"""The name by which a machine finds its data disk: /dev/disk/by-id/virtio-pgdata."""
-
 
 @dataclass(frozen=True)
 class Template:
     """The machine that a group creates; a change replaces machines. Sizes are in bytes.
 
     `metadata_refs` are the resources that stand as placeholders in the metadata; `token_forms` are the forms of the
-    metadata service (gce, aws) in which a machine gets its account's IAM token.
+    metadata service (gce, aws) in which a machine gets its account's IAM token. `data_device` is the name by which a
+    machine finds its data disk: /dev/disk/by-id/virtio-NAME.
     """
 
     name: str
@@ -39,6 +37,7 @@ class Template:
     service_account: str = ""
     token_forms: tuple[str, ...] = ()
     data_disk: str = ""
+    data_device: str = ""
     public: bool = False
     platform: str = "standard-v3"
     disk_type: str = "network-ssd"
@@ -96,6 +95,7 @@ def read_template(message: api.InstanceTemplate, index: IdIndex) -> Template:
         service_account=index.name_of(message.service_account_id),
         token_forms=_read_token_forms(message.metadata_options),
         data_disk=", ".join(index.name_of(disk.disk_id) for disk in message.secondary_disk_specs),
+        data_device=", ".join(disk.device_name for disk in message.secondary_disk_specs),
         public=nic.primary_v4_address_spec.HasField("one_to_one_nat_spec"),
         platform=message.platform_id,
         disk_type=disk.type_id,
@@ -116,7 +116,7 @@ def _data_disks(spec: Template, context: Context) -> list[api.AttachedDiskSpec]:
     """The API demands a type beside the id of an existing disk."""
     if not spec.data_disk:
         return []
-    disk = api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, device_name=DATA_DEVICE)
+    disk = api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, device_name=spec.data_device)
     disk.disk_id = context.id(Kind.DISK, spec.data_disk)
     disk.disk_spec.type_id = spec.disk_type
     return [disk]

@@ -1,0 +1,112 @@
+"""The types of values that operators write: what the cloud would refuse is refused here, with what is right instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Network
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from samovar.core.units import GIB
+
+UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
+SIZE = re.compile(r"(\d+)([MGT])")
+CORES = frozenset({*range(2, 41, 2), 44, 48, 52, 56, 60, 64, 68, 72, 76, 80})
+FRACTIONS = (5, 20, 50, 100)
+RESERVED = frozenset({"rollout-lock"})
+NAME = r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$"
+PUBLIC_KEY = r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+|sk-\S+@openssh\.com) [A-Za-z0-9+/]+={0,3}( [^\n]*)?$"
+TEXT = {"type": "string"}
+
+
+def _size(value: object) -> int:
+    match = SIZE.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError(f"a size is a whole number with M, G or T, such as 1G; not {value!r}")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def _cores(value: int) -> int:
+    if value not in CORES:
+        raise ValueError(f"a machine has an even number of cores from 2 on, as the cloud offers them; not {value}")
+    return value
+
+
+def _fraction(value: int) -> int:
+    if value not in FRACTIONS:
+        raise ValueError(f"a core's share is one of {', '.join(map(str, FRACTIONS))} per cent; not {value}")
+    return value
+
+
+def _between(low: int, high: int, rule: str) -> Callable[[int], int]:
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            raise ValueError(f"{rule}; not {value / GIB:g}G")
+        return value
+
+    return check
+
+
+def _network(value: object) -> IPv4Network:
+    network = IPv4Network(value) if isinstance(value, str) else None
+    if not network:
+        raise ValueError(f"a network's range is text such as 10.30.0.0/16; not {value!r}")
+    if not network.is_private:
+        raise ValueError(f"a network's range is a private one, such as 10.30.0.0/16; not {network}")
+    if not 16 <= network.prefixlen <= 24:  # noqa: PLR2004 - a subnet of the cloud is /16 to /28; each zone takes a part
+        raise ValueError(f"a network's range is /16 to /24; not /{network.prefixlen}")
+    return network
+
+
+def _addresses(value: object) -> IPv4Network:
+    if not isinstance(value, str):
+        raise ValueError(f"a range of addresses is text such as 198.51.100.7/32; not {value!r}")  # noqa: TRY004 - pydantic takes it for what it is
+    return IPv4Network(value)
+
+
+def _distinct(zones: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(zones)) < len(zones):
+        raise ValueError(f"each zone stands once in zones; not {', '.join(zones)}")
+    return zones
+
+
+def _not_reserved(name: str) -> str:
+    if name.replace("_", "-") in RESERVED:
+        raise ValueError(f"the name {name} is reserved: ENV-{name.replace('_', '-')} is the lock of a rollout")
+    return name
+
+
+def _not_seeded(name: str) -> str:
+    if name == "seeded":
+        raise ValueError("a secret named seeded is the tool's own: by it a group is told whether its disk got its rows")
+    return name
+
+
+def _sizes(low: int, high: int, rule: str) -> tuple[BeforeValidator, AfterValidator, WithJsonSchema]:
+    schema = WithJsonSchema({"type": "string", "pattern": f"^{SIZE.pattern}$"})
+    return BeforeValidator(_size), AfterValidator(_between(low, high, rule)), schema
+
+
+Name = Annotated[str, Field(pattern=NAME), AfterValidator(_not_reserved)]
+SecretName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_not_reserved), AfterValidator(_not_seeded)
+]
+PublicKey = Annotated[str, Field(pattern=PUBLIC_KEY)]
+CloudId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,49}$")]
+Zones = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")], ...],
+    Field(min_length=1),
+    AfterValidator(_distinct),
+]
+Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")]
+Port = Annotated[int, Field(ge=1, le=32767)]
+Cores = Annotated[int, AfterValidator(_cores), WithJsonSchema({"enum": sorted(CORES)})]
+CoreFraction = Annotated[int, AfterValidator(_fraction), WithJsonSchema({"enum": [*FRACTIONS]})]
+Memory = Annotated[int, *_sizes(GIB // 2, 256 * GIB, "memory is 512M to 256G")]
+"""Bytes; written as 1G."""
+DiskSize = Annotated[int, *_sizes(GIB, 4096 * GIB, "a disk is 1G to 4T")]
+"""Bytes; written as 10G."""
+PrivateNetwork = Annotated[IPv4Network, BeforeValidator(_network), WithJsonSchema(TEXT)]
+Addresses = Annotated[IPv4Network, BeforeValidator(_addresses), WithJsonSchema(TEXT)]

@@ -1,0 +1,126 @@
+"""A group of equal machines, as an environment or a kind of group states it. Sizes are in bytes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from samovar.project.fields import CoreFraction, Cores, DiskSize, Memory, Name, Port, SecretName
+from samovar.project.model import Strict
+
+
+class BalancerType(StrEnum):
+    """Whether a balancer answers at a public address or at one of the network's own."""
+
+    EXTERNAL = "external"
+    INTERNAL = "internal"
+
+
+class Machine(Strict):
+    """The size of each machine of a group, as the API's own constraints allow it."""
+
+    cores: Cores = Field(default=2, description="processors of each machine")
+    core_fraction: CoreFraction = Field(default=100, description="the share of the cores, in per cent")
+    memory: Memory = Field(description="such as 1G")
+    disk: DiskSize = Field(description="the boot disk, such as 5G")
+
+
+class Health(Strict):
+    """The page at which a machine reports its health: it is well if the answer is 200."""
+
+    port: Port = Field(default=80, description="the port of the page")
+    path: Annotated[str, Field(pattern="^/")] = Field(default="/-/health", description="the path of the page")
+
+
+class Balancer(Strict):
+    """The network load balancer before a group."""
+
+    type: BalancerType = Field(
+        description="`external`: at a public address, reserved first and kept by `destroy --keep-address`; or "
+        "`internal`: at a reserved address of the network's own"
+    )
+    listeners: dict[Annotated[str, Field(pattern="^https?$")], Port] = Field(
+        min_length=1, max_length=10, description="the ports, each by the scheme that it speaks"
+    )
+    health: Health | None = Field(
+        default=None, description="where a machine says that it may be sent to; without it the group's own `health`"
+    )
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if len(set(self.listeners.values())) < len(self.listeners):
+            raise ValueError("each listener of a balancer has a port of its own")
+        return self
+
+
+class DataDisk(Strict):
+    """A disk that outlives the machines of a group, and the environment unless it is destroyed with `--delete-data`."""
+
+    name: Name = Field(default="data", description="the name by which a machine finds it: /dev/disk/by-id/virtio-NAME")
+    size: DiskSize = Field(description="such as 10G")
+    type: Literal["network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3"] = Field(
+        default="network-ssd", description="the disk's type in the cloud"
+    )
+    seed: Literal["once"] | None = Field(
+        default=None,
+        description="`once`: the image fills an empty disk at its first boot. The tool records that it did, and the "
+        "secret `seeded` tells a machine, so that a disk that came back empty is not taken for a new one",
+    )
+
+
+class Group(Strict):
+    """A group of equal machines. An environment's group has the keys of its kind, and its own go before these."""
+
+    kind: Name | None = Field(
+        default=None,
+        description="a file of groups/: its values hold where none stands here; a mapping such as `machine` is laid "
+        "over the kind's key by key",
+    )
+    image: Name = Field(description="a folder of images/; its role says which settings and secrets it knows")
+    size: Annotated[int, Field(ge=1, le=100)] = Field(description="how many machines; whichever dies is replaced")
+    machine: Machine = Field(description="the size of each machine")
+    health: Health = Field(
+        default=Health(),
+        description="the page at which a machine says that it lives; its group replaces one that does not",
+    )
+    public: bool = Field(
+        default=False,
+        description="`true` gives each machine a public address of its own; edges then answer there over HTTP/3",
+    )
+    balancer: Balancer | None = Field(default=None, description="the network load balancer before the group")
+    settings: dict[str, object] = Field(
+        default={}, description="what the role is told, such as ports and names; a change replaces the machines in turn"
+    )
+    upstream: Name | None = Field(
+        default=None, description="the group that these machines ask, through its balancer where it has one"
+    )
+    ports: tuple[Port, ...] = Field(
+        default=(),
+        description="what the group that asks may reach on these machines beside the balancer's targets; and behind an "
+        "external balancer, what these machines may reach on each other",
+    )
+    secrets: tuple[SecretName, ...] = Field(
+        default=(), description="the secrets that these machines, and nobody else, may read"
+    )
+    data_disk: DataDisk | None = Field(
+        default=None, description="a disk that outlives machines and environment; the group has one machine then"
+    )
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """Return its name: the key under which it stands in `groups`."""
+        return self._name
+
+    @property
+    def balancer_health(self) -> Health:
+        """Return the page that the balancer asks."""
+        return (self.balancer and self.balancer.health) or self.health
+
+    @model_validator(mode="after")
+    def _one_disk_one_machine(self) -> Self:
+        if self.data_disk and self.size != 1:
+            raise ValueError(f"a data disk is attached to one machine: its group has size 1, not {self.size}")
+        return self

@@ -1,0 +1,44 @@
+"""The keys of `images/<name>/role.yaml`, for its reference and its JSON Schema.
+
+The agent in the machine reads the file (`samovar.agent.role`), and the tool reads it by the same code. A test holds the
+keys here to the agent's.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from samovar.project.image import Mode, Owner, Target
+from samovar.project.model import Strict
+
+
+class RoleTemplate(Strict):
+    """A template that the agent renders."""
+
+    source: str = Field(description="a file of templates/")
+    target: Target = Field(description="the path of what is rendered")
+    mode: Mode = Field(default="0644", description="permissions")
+    owner: Owner | None = Field(default=None, description="user and group; without it root's")
+    units: tuple[str, ...] | None = Field(
+        default=None, description="the units of the role that use the file; without it all of them"
+    )
+
+
+class Role(Strict):
+    """The role of the machines of an image: what the agent in them renders, checks and reloads."""
+
+    templates: tuple[RoleTemplate, ...] = Field(default=(), description="the templates")
+    check: tuple[str, ...] = Field(
+        default=(), description="a command, as a list of words, that must accept what was rendered before it is used"
+    )
+    units: tuple[str, ...] = Field(default=(), description="systemd units that are reloaded when their files change")
+    on_change: Literal["reload", "restart"] = Field(default="restart", description="how the units take a change")
+    defaults: dict[str, object] = Field(
+        default={}, description="the settings and their defaults; null where the environment must give a value"
+    )
+    peers: tuple[str, ...] = Field(default=(), description="groups whose machines the templates need")
+    secrets: tuple[str, ...] = Field(
+        default=(), description="secrets that the templates may use; an environment may lack any of them"
+    )
