@@ -34,7 +34,7 @@ from samovar.localcloud.notices import Notices
 from samovar.localcloud.operations.controller import OperationController, Retention
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.reconcile import Loop, Workers, in_turn
-from samovar.localcloud.registry import SERVICES, quotas, role_prefixes
+from samovar.localcloud.registry import PACKAGES, load_services, quotas, role_prefixes
 from samovar.localcloud.resources.rpc import Context, Service
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import Ipam
@@ -48,8 +48,9 @@ class Cloud:
     """The cloud holds all parts, and the loop that steps its controllers in the order in which a change travels."""
 
     def __init__(
-        self, home: Home, store: Store, tokens: Tokens, host: Host, services: tuple[Service, ...] = SERVICES
+        self, home: Home, store: Store, tokens: Tokens, host: Host, packages: tuple[str, ...] = PACKAGES
     ) -> None:
+        services = load_services(packages)
         publish_standard_images(store)
         self.store = store
         self.host = host

@@ -31,7 +31,7 @@ from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.instances.model import Instances
 from samovar.localcloud.home.home import Home, QuotaSet
 from samovar.localcloud.quota_manager.model import choose_quotas
-from samovar.localcloud.registry import SERVICES, quotas
+from samovar.localcloud.registry import load_services, quotas
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import Ipam
 from tests.support.rest import Rest
@@ -138,7 +138,7 @@ def test_machines_are_counted_by_their_size_too(tmp_path: Path, resources: Resou
 
 def test_the_documented_quotas_are_the_default_ones() -> None:
     """From vpc-limits.md, compute-limits.md and load-balancer-limits.md of Yandex Cloud's documentation."""
-    assert {quota.name: quota.limit for quota in quotas(SERVICES)} == {
+    assert {quota.name: quota.limit for quota in quotas(load_services())} == {
         "compute.instanceCores.count": 32,
         "compute.instanceMemory.size": 128 * GIB,
         "compute.ssdDisks.size": 200 * GIB,

@@ -12,11 +12,19 @@ from tests.support.checkout import ROOT
 
 def yaml_blocks(heading: str) -> list[str]:
     """Return the YAML examples of a section, in their order."""
+    return _blocks(heading, "yaml")
+
+
+def python_blocks(heading: str) -> list[str]:
+    """Return the Python examples of a section, in their order."""
+    return _blocks(heading, "python")
+
+
+def _blocks(heading: str, language: str) -> list[str]:
     text = (ROOT / "docs/extending.md").read_text()
     section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    return [
-        textwrap.dedent(block) for block in re.findall(r"^ *```yaml\n(.*?)^ *```", section, re.DOTALL | re.MULTILINE)
-    ]
+    blocks = re.findall(rf"^ *```{language}\n(.*?)^ *```", section, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block) for block in blocks]
 
 
 def drill_project(folder: Path) -> str:

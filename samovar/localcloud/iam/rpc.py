@@ -122,11 +122,13 @@ class IamTokenService:
         return key
 
 
-SERVICE_ACCOUNTS = Service(
-    accounts_rpc,
-    "iam",
-    lambda context: ServiceAccountService(ServiceAccounts(context.store), context.operations),
-    ServiceAccounts,
+SERVICES = (
+    Service(
+        accounts_rpc,
+        "iam",
+        lambda context: ServiceAccountService(ServiceAccounts(context.store), context.operations),
+        ServiceAccounts,
+    ),
+    Service(keys_rpc, "iam", lambda context: KeyService(Keys(context.store), context.operations), Keys),
+    Service(tokens_rpc, "iam", lambda context: IamTokenService(context.store, context.tokens)),
 )
-KEYS = Service(keys_rpc, "iam", lambda context: KeyService(Keys(context.store), context.operations), Keys)
-TOKENS = Service(tokens_rpc, "iam", lambda context: IamTokenService(context.store, context.tokens))

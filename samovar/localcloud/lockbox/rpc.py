@@ -165,11 +165,13 @@ class PayloadService:
             raise denied(f"Permission denied to lockbox.secret {secret.id}: {caller.subject} may not read its payload")
 
 
-SECRETS = Service(rpc, "lockbox", lambda context: SecretService(Secrets(context.store), context.operations), Secrets)
-PAYLOADS = Service(
-    payloads,
-    "lockbox-payload",
-    lambda context: PayloadService(context.store),
-    role_prefix="lockbox",
-    authorizes_itself=True,
+SERVICES = (
+    Service(rpc, "lockbox", lambda context: SecretService(Secrets(context.store), context.operations), Secrets),
+    Service(
+        payloads,
+        "lockbox-payload",
+        lambda context: PayloadService(context.store),
+        role_prefix="lockbox",
+        authorizes_itself=True,
+    ),
 )

@@ -33,4 +33,4 @@ class OperationService:
         return operation
 
 
-SERVICE = Service(rpc, "operation", lambda context: OperationService(context.store))
+SERVICES = (Service(rpc, "operation", lambda context: OperationService(context.store)),)

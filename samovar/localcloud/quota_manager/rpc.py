@@ -57,4 +57,4 @@ def _limit(used: QuotaUsage) -> rpc.QuotaLimit:
     return limit
 
 
-SERVICE = Service(rpc, "quota-manager", lambda context: QuotaLimitService(context.store, context.quotas))
+SERVICES = (Service(rpc, "quota-manager", lambda context: QuotaLimitService(context.store, context.quotas)),)

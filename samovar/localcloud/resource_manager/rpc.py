@@ -27,9 +27,11 @@ class FolderService(WithAccessBindings[Folder]):
         return page(request, [folder for folder in self.store.all(Folder) if folder.cloud_id == request.cloud_id])
 
 
-CLOUDS = Service(
-    clouds, "resource-manager", lambda context: CloudService(Clouds(context.store), context.operations), Clouds
-)
-FOLDERS = Service(
-    folders, "resource-manager", lambda context: FolderService(Folders(context.store), context.operations), Folders
+SERVICES = (
+    Service(
+        clouds, "resource-manager", lambda context: CloudService(Clouds(context.store), context.operations), Clouds
+    ),
+    Service(
+        folders, "resource-manager", lambda context: FolderService(Folders(context.store), context.operations), Folders
+    ),
 )

@@ -47,6 +47,6 @@ class DiskService(WithOperations[Disk], WithAccessBindings[Disk]):
         return self.operations.deleted(caller, "Delete disk", rpc.DeleteDiskMetadata(disk_id=disk.id))
 
 
-SERVICE = Service(
-    rpc, "compute", lambda context: DiskService(Disks(context.store, context.home), context.operations), Disks
+SERVICES = (
+    Service(rpc, "compute", lambda context: DiskService(Disks(context.store, context.home), context.operations), Disks),
 )

@@ -63,9 +63,11 @@ class ImageService(WithOperations[Image], WithAccessBindings[Image]):
         return image
 
 
-SERVICE = Service(
-    rpc,
-    "compute",
-    lambda context: ImageService(Images(context.store, context.home, context.fetch), context.operations),
-    Images,
+SERVICES = (
+    Service(
+        rpc,
+        "compute",
+        lambda context: ImageService(Images(context.store, context.home, context.fetch), context.operations),
+        Images,
+    ),
 )

@@ -171,9 +171,11 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         return self.operations.waiting(caller, f"Rolling {action}", metadata, group, Goal.SETTLED)
 
 
-SERVICE = Service(
-    rpc,
-    "compute",
-    lambda context: InstanceGroupService(InstanceGroups(context.store), context.operations),
-    InstanceGroups,
+SERVICES = (
+    Service(
+        rpc,
+        "compute",
+        lambda context: InstanceGroupService(InstanceGroups(context.store), context.operations),
+        InstanceGroups,
+    ),
 )

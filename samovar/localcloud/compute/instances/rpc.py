@@ -202,4 +202,4 @@ def _make(context: Context) -> InstanceService:
     return InstanceService(instances, context.operations, ipam, context.read_console)
 
 
-SERVICE = Service(rpc, "compute", _make, Instances)
+SERVICES = (Service(rpc, "compute", _make, Instances),)

@@ -72,9 +72,11 @@ class SnapshotService(WithOperations[Snapshot], WithAccessBindings[Snapshot]):
         return TITLE
 
 
-SERVICE = Service(
-    rpc,
-    "compute",
-    lambda context: SnapshotService(Snapshots(context.store, context.home), context.operations),
-    Snapshots,
+SERVICES = (
+    Service(
+        rpc,
+        "compute",
+        lambda context: SnapshotService(Snapshots(context.store, context.home), context.operations),
+        Snapshots,
+    ),
 )

@@ -41,5 +41,7 @@ class DiskTypeService:
         return page(request, [DiskType(id=disk_type, zone_ids=ZONES) for disk_type in DISK_TYPES])
 
 
-ZONE = Service(zones, "compute", lambda _: ZoneService())
-DISK_TYPE = Service(disk_types, "compute", lambda _: DiskTypeService())
+SERVICES = (
+    Service(zones, "compute", lambda _: ZoneService()),
+    Service(disk_types, "compute", lambda _: DiskTypeService()),
+)

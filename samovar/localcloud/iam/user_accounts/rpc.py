@@ -42,5 +42,7 @@ class UserAccountService:
         return account
 
 
-ACCOUNTS = Service(accounts_rpc, "iam", lambda context: UserAccountService(context.store))
-PASSPORT = Service(passport_rpc, "iam", lambda context: YandexPassportUserAccountService(context.store))
+SERVICES = (
+    Service(accounts_rpc, "iam", lambda context: UserAccountService(context.store)),
+    Service(passport_rpc, "iam", lambda context: YandexPassportUserAccountService(context.store)),
+)

@@ -135,11 +135,13 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         return rpc.GetTargetStatesResponse(target_states=states)
 
 
-SERVICE = Service(
-    rpc,
-    "load-balancer",
-    lambda context: NetworkLoadBalancerService(
-        LoadBalancers(context.store, Ipam(context.store, context.number)), context.operations, context.target_status
+SERVICES = (
+    Service(
+        rpc,
+        "load-balancer",
+        lambda context: NetworkLoadBalancerService(
+            LoadBalancers(context.store, Ipam(context.store, context.number)), context.operations, context.target_status
+        ),
+        LoadBalancers,
     ),
-    LoadBalancers,
 )

@@ -65,9 +65,11 @@ class TargetGroupService(WithOperations[TargetGroup]):
         return self.operations.done(caller, "Remove targets", metadata, self.resources.by_id(group.id))
 
 
-SERVICE = Service(
-    rpc,
-    "load-balancer",
-    lambda context: TargetGroupService(TargetGroups(context.store), context.operations),
-    TargetGroups,
+SERVICES = (
+    Service(
+        rpc,
+        "load-balancer",
+        lambda context: TargetGroupService(TargetGroups(context.store), context.operations),
+        TargetGroups,
+    ),
 )

@@ -105,9 +105,13 @@ def _matches(request: rpc.GetAddressByValueRequest, address: Address) -> bool:
     return request.external_ipv4_address == external.address
 
 
-SERVICE = Service(
-    rpc,
-    "vpc",
-    lambda context: AddressService(Addresses(context.store), context.operations, Ipam(context.store, context.number)),
-    Addresses,
+SERVICES = (
+    Service(
+        rpc,
+        "vpc",
+        lambda context: AddressService(
+            Addresses(context.store), context.operations, Ipam(context.store, context.number)
+        ),
+        Addresses,
+    ),
 )

@@ -122,12 +122,12 @@ class SubnetService(WithOperations[Subnet]):
         return page(request, used)
 
 
-NETWORKS = Service(
-    networks, "vpc", lambda context: NetworkService(Networks(context.store), context.operations), Networks
-)
-SUBNETS = Service(
-    subnets,
-    "vpc",
-    lambda context: SubnetService(Subnets(context.store), context.operations, Ipam(context.store, context.number)),
-    Subnets,
+SERVICES = (
+    Service(networks, "vpc", lambda context: NetworkService(Networks(context.store), context.operations), Networks),
+    Service(
+        subnets,
+        "vpc",
+        lambda context: SubnetService(Subnets(context.store), context.operations, Ipam(context.store, context.number)),
+        Subnets,
+    ),
 )

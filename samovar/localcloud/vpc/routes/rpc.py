@@ -81,9 +81,9 @@ class RouteTableService(WithOperations[RouteTable]):
         return self.operations.deleted(caller, "Delete route table", metadata)
 
 
-GATEWAYS = Service(
-    gateways, "vpc", lambda context: GatewayService(Gateways(context.store), context.operations), Gateways
-)
-ROUTE_TABLES = Service(
-    tables, "vpc", lambda context: RouteTableService(RouteTables(context.store), context.operations), RouteTables
+SERVICES = (
+    Service(gateways, "vpc", lambda context: GatewayService(Gateways(context.store), context.operations), Gateways),
+    Service(
+        tables, "vpc", lambda context: RouteTableService(RouteTables(context.store), context.operations), RouteTables
+    ),
 )

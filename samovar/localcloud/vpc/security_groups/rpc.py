@@ -80,6 +80,11 @@ def _rule(group: SecurityGroup, rule_id: str) -> SecurityGroupRule:
     return rule
 
 
-SERVICE = Service(
-    rpc, "vpc", lambda context: SecurityGroupService(SecurityGroups(context.store), context.operations), SecurityGroups
+SERVICES = (
+    Service(
+        rpc,
+        "vpc",
+        lambda context: SecurityGroupService(SecurityGroups(context.store), context.operations),
+        SecurityGroups,
+    ),
 )
