@@ -77,7 +77,7 @@ class Tool:
 
     def session_of(self, environment: Environment) -> Session:
         """A session with the environment's cloud. ConfigError where the credentials lead to another folder than its."""
-        from samovar.deploy.folder import check_folder
+        from samovar.deploy.preconditions import check_folder
         from samovar.project.load import FILE
 
         session = self.session(environment.cloud)

@@ -40,7 +40,7 @@ def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
     connect = partial(connect_running, chosen, tool.home, tool.token)
     credentials = _credentials(tool) if chosen != LOCAL else []
     report = Report((*credentials, *examine(connect, tool.project, environment, local=chosen == LOCAL)))
-    rows = [(each.area, each.state.value, each.what, each.remedy) for each in report.findings]
+    rows = [(each.area, each.state.value, each.message, each.remedy) for each in report.findings]
     show(report, fmt, [table(("AREA", "STATE", "FINDING", "REMEDY"), rows)])
     return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY
 

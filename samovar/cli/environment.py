@@ -67,7 +67,7 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
 def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
     """Bring ENV in line with its file: make, change, replace and delete what the plan says, and wait for its health."""
     from samovar.deploy.lock import locked
-    from samovar.deploy.protection import check_deletions, irreplaceable
+    from samovar.deploy.preconditions import check_deletions, irreplaceable
     from samovar.deploy.rollout import prepare, roll_out
 
     tool.name_project()
@@ -99,7 +99,7 @@ def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data
     `deletion_protection: true` is not destroyed at all.
     """
     from samovar.deploy.lock import locked
-    from samovar.deploy.protection import check_file
+    from samovar.deploy.preconditions import check_file
     from samovar.deploy.rollout import prepare_destruction, tear_down
     from samovar.deploy.snapshots import snapshots
 
@@ -130,7 +130,7 @@ def _consent(env: str, confirm: str | None, *, yes: bool, delete_data: bool) -> 
 
 
 def _question(the_plan: Plan) -> str:
-    from samovar.deploy.protection import irreplaceable
+    from samovar.deploy.preconditions import irreplaceable
 
     names = ", ".join(str(existing.ref) for existing in irreplaceable(the_plan))
     return f"Carry out these changes in {the_plan.environment}?{f' For good are lost: {names}.' if names else ''}"

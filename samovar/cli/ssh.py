@@ -29,12 +29,12 @@ def ssh(tool: Tool, env: str, machine: str, command: tuple[str, ...], identity: 
     that nobody can stand in between. Returns the exit code of ssh.
     """
     from samovar.core.process import run_attached
-    from samovar.ops.ssh import jump_path, known_hosts, ssh_config
+    from samovar.ops.ssh import host_keys, jump_path, ssh_config
 
     environment, session = tool.open(env)
     hops = jump_path(session, environment, machine)
     with tempfile.TemporaryDirectory(prefix="samovar-ssh-") as folder:
-        known, config = Path(folder, "known_hosts"), Path(folder, "config")
-        known.write_text(known_hosts(hops))
-        config.write_text(ssh_config(hops, str(known), str(identity.absolute()) if identity else None))
+        key_file, config = Path(folder, "known_hosts"), Path(folder, "config")
+        key_file.write_text(host_keys(hops))
+        config.write_text(ssh_config(hops, str(key_file), str(identity.absolute()) if identity else None))
         return run_attached(["ssh", "-F", config, hops[-1].name, *command])

@@ -1,1 +1,1 @@
-"""From an environment to running groups: desired -> observed -> plan -> apply -> gates -> status."""
+"""The deployment engine: validate -> desired -> observe -> plan -> apply -> wait -> status."""

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from ipaddress import IPv4Network
 
-from samovar.deploy.collisions import check_distinct
-from samovar.deploy.desired_network import shared_resources
 from samovar.deploy.placeholders import find_placeholders
+from samovar.deploy.preconditions import check_distinct
 from samovar.deploy.resources.address import Address, InternalAddress
 from samovar.deploy.resources.disk import Disk, disk_name
 from samovar.deploy.resources.health_check import HealthCheck
 from samovar.deploy.resources.instance_group import Deploy, InstanceGroup
 from samovar.deploy.resources.instance_template import Template
 from samovar.deploy.resources.load_balancer import Listener, LoadBalancer
-from samovar.deploy.resources.network import subnet_name
+from samovar.deploy.resources.network import Network, Subnet, subnet_name
 from samovar.deploy.resources.resource import Desired, Protectable, Resource, Spec, group_resource_name
+from samovar.deploy.resources.route_table import Gateway, RouteTable
+from samovar.deploy.resources.secret import Secret, secret_name
 from samovar.deploy.resources.security_group import SecurityGroup
 from samovar.deploy.resources.seed_record import SeedRecord, seed_record_name
 from samovar.deploy.resources.service_account import ServiceAccount, group_service_account
 from samovar.deploy.security_rules import needs_lockbox, rules
-from samovar.project.environment import Environment
+from samovar.project.environment import Environment, SecretKind
 from samovar.project.group import Balancer, BalancerType, Group
 
+SUBNET_BITS = 4
+"""A zone's two subnets are sixteenths of the network's range, by the zone's letter: zones come and go, others stay."""
+ZONES = 2 ** (SUBNET_BITS - 1)
+
+GROUP_ROLES = (
+    "compute.editor",
+    "iam.serviceAccounts.user",
+    "load-balancer.editor",
+    "vpc.privateAdmin",
+    "vpc.publicAdmin",
+    "vpc.user",
+)
+"""The roles with which the group service creates machines with accounts, addresses and targets."""
 ONE_DISK = Deploy(max_unavailable=1, max_expansion=0)
 """A disk is attached to one machine: the old one goes before the new one comes."""
 
@@ -42,6 +57,58 @@ def desired(environment: Environment, images: Mapping[str, str], metadata: Mappi
     check_distinct(resources)
     protected = (_protected(each, on=environment.deletion_protection) for each in resources)
     return Desired(environment.name, tuple(protected))
+
+
+def shared_resources(environment: Environment) -> Iterator[Resource[Spec]]:
+    """Yields all resources that belong to no single group."""
+    name = environment.name
+    yield Resource(name, Network())
+    yield Resource(group_service_account(name), ServiceAccount(GROUP_ROLES))
+    if any(not group.public for group in environment.groups):
+        yield Resource(name, Gateway())
+        yield Resource(name, RouteTable(network=name, gateway=name))
+    for public in sorted({group.public for group in environment.groups}):
+        for zone in environment.zones:
+            yield Resource(subnet_name(name, zone, public=public), _subnet(environment, zone, public=public))
+    yield from _secrets(environment)
+
+
+def subnet_cidr(network: IPv4Network, zone: str, *, public: bool = False) -> IPv4Network:
+    """Return a zone's part of the network's range."""
+    number = ord(zone[-1]) - ord("a") + (ZONES if public else 0)
+    return [*network.subnets(prefixlen_diff=SUBNET_BITS)][number]
+
+
+def _subnet(environment: Environment, zone: str, *, public: bool) -> Subnet:
+    return Subnet(
+        network=environment.name,
+        zone=zone,
+        cidr=str(subnet_cidr(environment.cidr, zone, public=public)),
+        route_table="" if public else environment.name,
+    )
+
+
+def _secrets(environment: Environment) -> Iterator[Resource[Spec]]:
+    """A certificate is made for every external address and for the domain."""
+    addresses = [
+        group_resource_name(environment.name, group.name)
+        for group in environment.groups
+        if group.balancer and group.balancer.type is BalancerType.EXTERNAL
+    ]
+    for secret, kind in environment.secrets.items():
+        readers = [
+            group_resource_name(environment.name, group.name) for group in environment.groups if secret in group.secrets
+        ]
+        certificate = kind is SecretKind.CERTIFICATE
+        yield Resource(
+            secret_name(environment.name, secret),
+            Secret(
+                type=kind.value,
+                readers=tuple(sorted(readers)),
+                addresses=tuple(sorted(addresses)) if certificate else (),
+                domain=(environment.domain or "") if certificate else "",
+            ),
+        )
 
 
 def _protected(resource: Resource[Spec], *, on: bool) -> Resource[Spec]:

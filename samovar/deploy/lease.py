@@ -1,4 +1,4 @@
-"""What keeps a lock ours: renewals while the work goes on, and the news that it is lost."""
+"""A lease keeps a lock while the work goes on: it renews the lock, and reports its loss."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from samovar.core.errors import CloudError, ExitCode, SamovarError
 
 
 class LockLost(SamovarError):
-    """Somebody else may be at it now."""
+    """The lock is lost: another rollout may run now."""
 
     code = ExitCode.LOCKED
 
 
 class Lease:
-    """Renewed by `keep` in a thread of its own; every other thread asks `check` before it does anything.
+    """A lock that `keep` renews in a thread of its own; every other thread calls `check` before it changes anything.
 
     After the host slept, or this process was stopped, the first `check` renews by itself. CLOCK_BOOTTIME counts the
     time of a sleep, which monotonic time leaves out.
@@ -36,7 +36,7 @@ class Lease:
         self._renewer: int | None = None
 
     def keep(self) -> None:
-        """Renews until `end`, or until it is lost; a cloud that does not answer now may do so the next time."""
+        """Renew until `end`, or until the lock is lost. A cloud that does not answer now may do so the next time."""
         pause = self._lifetime / 3
         while not self._ended.wait(pause) and not self._lost:
             try:
@@ -51,7 +51,7 @@ class Lease:
         self._ended.set()
 
     def check(self) -> None:
-        """Raises LockLost where the lock is another's, or may be by now and cannot be renewed."""
+        """Raises LockLost where the lock has another holder, or may have one by now and cannot be renewed."""
         if threading.get_ident() == self._renewer:
             return
         if not self._lost and _now() - self._renewed > self._lifetime / 2:
@@ -78,8 +78,8 @@ class Lease:
 
     def _error(self, what: str) -> LockLost:
         return LockLost(
-            f"the lock of {self._environment} {what}: nothing was changed any more",
-            remedy="somebody else may be at it; run the command again, it goes on from what is there",
+            f"the lock of {self._environment} {what}: the rollout has stopped",
+            remedy="another rollout may run now; run the command again, and it goes on from there",
         )
 
 

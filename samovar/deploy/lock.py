@@ -1,9 +1,9 @@
-"""One rollout of an environment at a time: whoever makes a resource of a name that is unique in the folder holds it.
+"""The rollout lock: one rollout of an environment runs at a time.
 
-The resource is an empty target group, which costs nothing: its proto says that its name is unique, and a second one
-ends with ALREADY_EXISTS. (Names of Lockbox secrets are not unique.) It is known as a lock by its label `holder`, never
-by its name alone. The holder renews it again and again; who finds it renewed for too long by nobody deletes it by its
-id, and makes it anew. No two clocks are compared for that: a taker watches by its own whether it is renewed.
+The lock is an empty target group, which costs nothing: its proto says that its name is unique in the folder, and a
+second one ends with ALREADY_EXISTS. (Names of Lockbox secrets are not unique.) Its label `holder` makes it a lock,
+never its name alone. The holder renews it; a lock that was not renewed for too long is deleted by its id, and created
+anew. No two clocks are compared for that: the taker watches by its own clock whether the lock is renewed.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lease import Lease, LockLost
 
 LIFETIME = 60.0
-"""Seconds that a renewal is good for. A holder that has none from the last half of them changes nothing any more."""
+"""Seconds for which a renewal is valid. A holder whose last renewal is older than half of them changes nothing."""
 WATCHED = 2 / 3
-"""Of the lifetime: so long a taker sees no renewal before the lock is his. It is renewed three times in a lifetime."""
+"""The part of the lifetime that a taker waits without a renewal. The lock is renewed three times in a lifetime."""
 FREE_AFTER = LIFETIME * (1 + WATCHED)
 REGION = "ru-central1"
 HOLDER, PROCESS, SINCE, UNTIL = "holder", "process", "since", "until"
@@ -46,14 +46,14 @@ __all__ = ["Held", "LockLost", "holder", "locked"]
 
 
 class Held(SamovarError):
-    """Somebody else is at it."""
+    """Another rollout holds the lock."""
 
     code = ExitCode.LOCKED
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock as its labels tell it; times are seconds since 1970 by its holder's clock, for people."""
+    """A lock as its labels describe it; times are seconds since 1970 by its holder's clock, for people."""
 
     id: str
     holder: str
@@ -62,15 +62,15 @@ class Lock:
     until: int
 
     def is_fresh(self, lifetime: float) -> bool:
-        """Whether it looks renewed. The clocks of two hosts may differ: it serves to refuse at once, not to take."""
+        """Return whether the lock looks renewed. Clocks differ: this is enough to refuse at once, not to take it."""
         return 0 < self.until - time.time() <= lifetime + 1
 
 
 @contextmanager
 def locked(session: Session, environment: str, *, lifetime: float = LIFETIME) -> Iterator[None]:
-    """Holds the environment's lock; Held names who has it since when. One that nobody renews is taken over.
+    """Hold the environment's lock. Raises Held, which names its holder and since when. An expired lock is taken over.
 
-    A holder that lost it hears LockLost at its next call to the cloud, before that is made.
+    A holder that lost the lock gets LockLost at its next call to the cloud, before the call is made.
     """
     lock_id, since = _take(session, environment, lifetime), int(time.time())
     lease = Lease(environment, lambda: _renew(session, lock_id, since, lifetime), lifetime)
@@ -88,10 +88,10 @@ def locked(session: Session, environment: str, *, lifetime: float = LIFETIME) ->
 
 def _take(session: Session, environment: str, lifetime: float) -> str:
     name = f"{environment}-rollout-lock"
-    if found := _find(session, name):
-        if not has_ended(found.process):
-            _watch(session, environment, found, lifetime)
-        _delete(session, found.id)
+    if existing := _find(session, name):
+        if not has_ended(existing.process):
+            _watch(session, environment, existing, lifetime)
+        _delete(session, existing.id)
     now = time.time()
     request = rpc.CreateTargetGroupRequest(
         folder_id=session.folder_id, name=name, region_id=REGION, labels=_labels(now, now + lifetime)
@@ -109,24 +109,24 @@ def _take(session: Session, environment: str, lifetime: float) -> str:
     return str(metadata.target_group_id)
 
 
-def _watch(session: Session, environment: str, found: Lock, lifetime: float) -> None:
-    """Returns once nobody has renewed the lock for long enough, as measured here; Held where its holder lives."""
-    if found.is_fresh(lifetime):
-        raise _held(environment, found)
+def _watch(session: Session, environment: str, lock: Lock, lifetime: float) -> None:
+    """Return when the lock was not renewed for long enough, as measured here. Raises Held where its holder lives."""
+    if lock.is_fresh(lifetime):
+        raise _held(environment, lock)
     began, enough = time.monotonic(), lifetime * WATCHED
 
     def probe() -> bool | Pending:
         now = _find(session, f"{environment}-rollout-lock")
-        if now is not None and now != found:
+        if now is not None and now != lock:
             raise _held(environment, now)
         return now is None or time.monotonic() - began >= enough or Pending("not renewed")
 
-    with stderr_reporter().step(f"see whether {found.holder}, who locked {environment}, is still there"):
+    with stderr_reporter().step(f"wait whether {lock.holder} still renews its lock of {environment}"):
         wait_for(f"the lock of {environment}", probe, timeout=enough + 30, interval=lifetime / 20)
 
 
 def _find(session: Session, name: str) -> Lock | None:
-    """The lock of that name. CloudError where something else has its name."""
+    """The lock of that name. CloudError where another resource has its name."""
     request = rpc.ListTargetGroupsRequest(folder_id=session.folder_id)
     for group in session.list(session.client(TargetGroupServiceStub).List, request, lambda page: page.target_groups):
         if group.name == name:
@@ -150,10 +150,10 @@ def _seconds(labels: Any, key: str) -> int:
 
 
 def _held(environment: str, lock: Lock | None) -> Held:
-    who = f"{lock.holder} since {_date(lock.since)}" if lock else "somebody who has just begun"
+    who = f"{lock.holder} since {_date(lock.since)}" if lock else "a rollout that has just begun"
     return Held(
-        f"{environment} is being worked on by {who}",
-        remedy=f"wait for it; should it have died, its lock is free {FREE_AFTER:.0f} s after its last sign of life",
+        f"{environment} is locked by {who}",
+        remedy=f"wait for it; if it has died, its lock expires {FREE_AFTER:.0f} s after the last renewal",
     )
 
 
@@ -171,7 +171,7 @@ def _renew(session: Session, lock_id: str, since: float, lifetime: float) -> Non
 
 
 def _delete(session: Session, lock_id: str) -> None:
-    """By its id: one that somebody else has made meanwhile has another."""
+    """The lock is deleted by its id: one that another holder has created meanwhile has another id."""
     request = rpc.DeleteTargetGroupRequest(target_group_id=lock_id)
     try:
         session.finish(session.client(TargetGroupServiceStub).Delete(request), what="unlock")
@@ -186,6 +186,6 @@ def _labels(since: float, until: float) -> dict[str, str]:
 
 
 def holder() -> str:
-    """Names user, host and process for people, in the letters that a label may have, of which it has 63 at the most."""
+    """Return user, host and process for people, in the characters that a label may have, at most 63 of them."""
     place = re.sub(r"[^-_a-z0-9]", "-", f"{getpass.getuser()}-{socket.gethostname()}".lower())
     return f"{place[:50]}-{os.getpid()}"

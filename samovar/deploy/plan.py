@@ -25,7 +25,7 @@ Hidden = Annotated[T, Field(exclude=True)]
 
 
 class Action(StrEnum):
-    """What a step does. To replace a resource takes two steps: its deletion, and a creation under the same name."""
+    """The actions of steps. To replace a resource takes two: its deletion, and a creation under the same name."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -115,7 +115,7 @@ def destruction(observed: Observed, *, delete_data: bool = False, keep_addresses
 
 
 def _replaced(after: Resources, before: Mapping[Ref, Existing[Spec]]) -> dict[Ref, str]:
-    """Why each resource must be replaced, for those that must; in the order of creation, so one pass reaches all."""
+    """The reason for each resource that must be replaced. They come in the order of creation, so one pass is enough."""
     reasons: dict[Ref, str] = {}
     for ref in _creation_order(before):
         if ref not in after:
@@ -133,7 +133,7 @@ def _replaced(after: Resources, before: Mapping[Ref, Existing[Spec]]) -> dict[Re
 def _deleted_early(
     removed: Iterable[Ref], replaced: Mapping[Ref, str], before: Mapping[Ref, Existing[Spec]]
 ) -> set[Ref]:
-    """What must go before anything is created: the replaced resources and all removed ones that refer to them."""
+    """The resources to delete before anything is created: replaced ones, and removed ones that refer to them."""
     early = set(replaced)
     for ref in _creation_order({ref: before[ref] for ref in removed}):
         if early.intersection(before[ref].spec.refs()):
@@ -183,7 +183,7 @@ def _creation_order(resources: Resources) -> list[Ref]:
 
 
 def _depths(resources: Resources) -> dict[Ref, int]:
-    """How many resources of its own kind each refers to, one through the other."""
+    """The longest chain of references from each resource within its own kind."""
 
     def depth(ref: Ref) -> int:
         same = [other for other in resources[ref].spec.refs() if other.kind is ref.kind and other in resources]

@@ -37,7 +37,7 @@ RUNNING = frozenset({Member.CHECKING_HEALTH, Member.OPENING_TRAFFIC, Member.RUNN
 
 @dataclass(frozen=True)
 class Machines:
-    """What is known of machines beside their group, by id."""
+    """The facts about machines that their group does not have, by id."""
 
     image_names: Mapping[str, str]
     image_of_instance: Mapping[str, str]

@@ -1,6 +1,6 @@
 """Puts a disk made from a snapshot in the place of a group's data disk. The former one is kept, under another name.
 
-The disk is made under a name of its own first, so that a restoration that was interrupted is gone on with by the next.
+The disk is first created under a name of its own, so that the next restoration goes on with an interrupted one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TIMEOUT = 3600.0
 
 
 def restore(session: Session, environment: Environment, snapshot: Snapshot, reporter: Reporter) -> str:
-    """Returns the id of the disk that the next rollout attaches. Raises ConfigError, CloudError."""
+    """Return the id of the disk that the next rollout attaches. Raises ConfigError, CloudError."""
     group = snapshot.labels.get(GROUP, "")
     size = _checked_size(environment, snapshot)
     named = {disk.name: disk for disk in data_disks(session, environment.name)}
@@ -51,17 +51,17 @@ def restore(session: Session, environment: Environment, snapshot: Snapshot, repo
 
 
 def _checked_size(environment: Environment, snapshot: Snapshot) -> int:
-    """That of the environment's file; a disk is at least as large as the one that the snapshot was taken of."""
+    """The size in the environment's file; a disk must be at least as large as the one of the snapshot."""
     if snapshot.status != Snapshot.READY:
         raise CloudError(f"snapshot {snapshot.name} is {Snapshot.Status.Name(snapshot.status)}")
-    wanted = _data_disk(environment, snapshot)
-    if wanted.size < snapshot.disk_size:
+    desired = _data_disk(environment, snapshot)
+    if desired.size < snapshot.disk_size:
         raise ConfigError(
             f"snapshot {snapshot.name} is of a disk of {snapshot.disk_size / GIB:g} GiB, "
-            f"and {environment.name} wants one of {wanted.size / GIB:g} GiB",
+            f"and {environment.name} asks for one of {desired.size / GIB:g} GiB",
             remedy=f"write data_disk: {{size: {-(-snapshot.disk_size // GIB)}G}} in its config.yaml",
         )
-    return wanted.size
+    return desired.size
 
 
 def _data_disk(environment: Environment, snapshot: Snapshot) -> DataDisk:
@@ -72,10 +72,10 @@ def _data_disk(environment: Environment, snapshot: Snapshot) -> DataDisk:
 
 
 def _usable(session: Session, disk: Disk | None, snapshot: Snapshot, size: int) -> Disk | None:
-    """What a restoration before this one made and had no time to put in its place; what is of no use is deleted."""
+    """A disk that an interrupted restoration left, if it can be used; another one is deleted."""
     if disk is None:
         return None
-    disk = _made(session, disk.id)
+    disk = _wait_until_ready(session, disk.id)
     if disk.status == Disk.READY and disk.source_snapshot_id == snapshot.id and disk.size == size:
         return disk
     operation = session.client(DiskServiceStub).Delete(DeleteDiskRequest(disk_id=disk.id))
@@ -83,8 +83,8 @@ def _usable(session: Session, disk: Disk | None, snapshot: Snapshot, size: int) 
     return None
 
 
-def _made(session: Session, disk_id: str) -> Disk:
-    """A disk that is not being made any more."""
+def _wait_until_ready(session: Session, disk_id: str) -> Disk:
+    """Waits until the disk is no longer being created."""
     client = session.client(DiskServiceStub)
 
     def probe() -> Disk | Pending:

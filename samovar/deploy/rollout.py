@@ -11,13 +11,12 @@ from samovar.core.errors import CloudError, SamovarError
 from samovar.core.output import Reporter
 from samovar.core.program import command_line
 from samovar.deploy.apply import apply, clean_up
-from samovar.deploy.collisions import check_free
 from samovar.deploy.desired import desired
 from samovar.deploy.endpoints import wait_for_endpoints
 from samovar.deploy.group_metadata import group_metadata
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
-from samovar.deploy.protection import check_deletions, check_file
+from samovar.deploy.preconditions import check_deletions, check_file, check_free
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Desired, Existing, Observed, Spec
@@ -53,8 +52,8 @@ def load_desired(environment: Environment, api: Api | None = None) -> Desired:
     images = load_images(environment.project)
     metadata = group_metadata(environment, api)
     validate(environment, images, metadata)
-    known_digests = digests(images)
-    names = {group.image: image_name(group.image, known_digests[group.image]) for group in environment.groups}
+    by_image = digests(images)
+    names = {group.image: image_name(group.image, by_image[group.image]) for group in environment.groups}
     return desired(environment, names, metadata)
 
 
@@ -77,11 +76,11 @@ def prepare(session: Session, environment: Environment) -> Prepared:
 
     Rows on data disks that are not recorded yet are recorded before anything else.
     """
-    wanted = load_desired(environment, _machines_api(session))
+    resources = load_desired(environment, _machines_api(session))
     observed = observe(session, environment.name)
-    check_free(wanted, observed)
-    require_images(wanted, observed)
-    return Prepared(plan(wanted, observed), observed, record_if_missing(session, environment, observed))
+    check_free(resources, observed)
+    require_images(resources, observed)
+    return Prepared(plan(resources, observed), observed, record_if_missing(session, environment, observed))
 
 
 def prepare_destruction(

@@ -76,8 +76,8 @@ def data_disks(session: Session, environment: str) -> list[Disk]:
 def snapshots(session: Session, environment: str) -> list[Snapshot]:
     """Return the snapshots with the environment's labels, the oldest first."""
     request = ListSnapshotsRequest(folder_id=session.folder_id)
-    found = session.list(session.client(SnapshotServiceStub).List, request, lambda page: page.snapshots)
-    ours = (snapshot for snapshot in found if is_of(snapshot.labels, environment))
+    listed = session.list(session.client(SnapshotServiceStub).List, request, lambda page: page.snapshots)
+    ours = (snapshot for snapshot in listed if is_of(snapshot.labels, environment))
     return sorted(ours, key=lambda snapshot: (snapshot.created_at.ToNanoseconds(), snapshot.name))
 
 

@@ -32,7 +32,7 @@ class MachineStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether the machine is healthy for its group and, where there is one, for its balancer."""
+        """True where the machine is healthy for its group and, where there is one, for its balancer."""
         return self.status == RUNNING and self.balancer in (None, HEALTHY)
 
     def problem(self) -> str:
@@ -53,7 +53,7 @@ class GroupStatus:
     @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
     @property
     def healthy(self) -> bool:
-        """Whether the group has exactly the desired number of machines, all healthy."""
+        """True where the group has exactly the desired number of machines, all healthy."""
         return len(self.machines) == self.size and all(machine.healthy for machine in self.machines)
 
     def summary(self) -> str:
@@ -101,7 +101,7 @@ class Status:
     @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
     @property
     def healthy(self) -> bool:
-        """Whether there are groups, all are healthy, and no endpoint is known not to answer."""
+        """True where there are groups, all are healthy, and no endpoint fails to answer."""
         return bool(self.groups) and all(group.healthy for group in self.groups) and not self.unanswered
 
     @property

@@ -44,12 +44,14 @@ def jump_path(session: Session, environment: Environment, machine: str) -> tuple
     return tuple(_hop(session, instance, address) for instance, address in path)
 
 
-def ssh_config(hops: Iterable[Hop], known_hosts: str, identity: str | None) -> str:
+def ssh_config(hops: Iterable[Hop], host_key_file: str, identity: str | None) -> str:
     """Return a configuration of ssh in which each machine is a host of its name, reached through the one before it."""
-    return "\n".join(line for hop, before in _pairs(hops) for line in _host(hop, before, known_hosts, identity)) + "\n"
+    return (
+        "\n".join(line for hop, before in _pairs(hops) for line in _host(hop, before, host_key_file, identity)) + "\n"
+    )
 
 
-def known_hosts(hops: Iterable[Hop]) -> str:
+def host_keys(hops: Iterable[Hop]) -> str:
     """Return a file of known hosts: every machine by its name, which a new one of the same name does not inherit."""
     return "".join(f"{hop.name} {hop.host_key}\n" for hop in hops)
 
@@ -61,12 +63,12 @@ def _pairs(hops: Iterable[Hop]) -> Iterator[tuple[Hop, Hop | None]]:
         before = hop
 
 
-def _host(hop: Hop, before: Hop | None, known_hosts: str, identity: str | None) -> Iterator[str]:
+def _host(hop: Hop, before: Hop | None, host_key_file: str, identity: str | None) -> Iterator[str]:
     yield f"Host {hop.name}"
     yield f"  HostName {hop.address}"
     yield f"  User {USER}"
     yield f"  HostKeyAlias {hop.name}"
-    yield f'  UserKnownHostsFile "{known_hosts}"'
+    yield f'  UserKnownHostsFile "{host_key_file}"'
     yield "  GlobalKnownHostsFile none"
     yield "  StrictHostKeyChecking yes"
     yield "  ConnectTimeout 10"

@@ -68,14 +68,17 @@ def test_all_of_it_is_told(doctor: Doctor, cloud: RunningCloud) -> None:
     account_id, _ = account(cloud, "deployer")
     grant(cloud, "compute.editor", account_id)
     _, found = doctor("dev")
-    assert found["credentials"][0]["what"].endswith(": a token (used)")
-    assert cloud.endpoint.grpc in found["endpoint"][0]["what"]
-    assert cloud.endpoint.folder_id in found["folder"][0]["what"]
-    assert "deployer: compute.editor" in [each["what"] for each in found["roles"]]
+    assert found["credentials"][0]["message"].endswith(": a token (used)")
+    assert cloud.endpoint.grpc in found["endpoint"][0]["message"]
+    assert cloud.endpoint.folder_id in found["folder"][0]["message"]
+    assert "deployer: compute.editor" in [each["message"] for each in found["roles"]]
     assert states(found["zones"]) == {"ok"}
-    assert any("yandexcloud" in each["what"] for each in found["tools"])
+    assert any("yandexcloud" in each["message"] for each in found["tools"])
     assert states(found["quotas"]) <= {"ok", "unknown"}
-    assert {each["what"].partition(":")[0] for each in found["quotas"]} >= {"vpc.networks.count", "compute.disks.count"}
+    assert {each["message"].partition(":")[0] for each in found["quotas"]} >= {
+        "vpc.networks.count",
+        "compute.disks.count",
+    }
 
 
 def test_a_quota_that_would_be_passed_is_a_failure_with_what_to_ask_for(doctor: Doctor, cloud: RunningCloud) -> None:
@@ -86,7 +89,7 @@ def test_a_quota_that_would_be_passed_is_a_failure_with_what_to_ask_for(doctor: 
     code, found = doctor("dev")
     assert code == ExitCode.UNHEALTHY
     (short,) = [each for each in found["quotas"] if each["state"] == "failure"]
-    assert short["what"] == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
+    assert short["message"] == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
     assert "quota-id=vpc.networks.count,value=3" in short["remedy"]
     assert cloud.endpoint.cloud_id in short["remedy"]
 
@@ -96,7 +99,7 @@ def test_an_endpoint_that_does_not_answer_is_a_finding(doctor: Doctor, monkeypat
     code, found = doctor("dev")
     assert code == ExitCode.UNHEALTHY
     (endpoint,) = found["endpoint"]
-    assert (endpoint["state"], endpoint["what"]) == (
+    assert (endpoint["state"], endpoint["message"]) == (
         "failure",
         "127.0.0.1:1: nothing listens there: Connection refused",
     )
@@ -110,12 +113,12 @@ def test_no_credentials_and_a_folder_without_roles_are_findings(
     monkeypatch.setenv("YC_TOKEN", token)
     code, found = doctor("--cloud", "yandex")
     assert code == ExitCode.UNHEALTHY
-    assert "PERMISSION_DENIED" in found["folder"][0]["what"]
+    assert "PERMISSION_DENIED" in found["folder"][0]["message"]
     assert states(found["roles"]) == {"unknown"}
     monkeypatch.delenv("YC_TOKEN")
     code, found = doctor("--cloud", "yandex")
     assert code == ExitCode.UNHEALTHY
-    assert found["endpoint"][0]["what"].startswith("no credentials for Yandex Cloud")
+    assert found["endpoint"][0]["message"].startswith("no credentials for Yandex Cloud")
     assert found["endpoint"][0]["remedy"]
 
 
@@ -133,9 +136,9 @@ def test_the_account_of_a_key_is_named_with_what_it_lacks(
     monkeypatch.delenv("YC_TOKEN")
     monkeypatch.setenv("YC_SERVICE_ACCOUNT_KEY_FILE", str(tmp_path / "key.json"))
     _, found = doctor("--cloud", "yandex")
-    assert account_id in found["identity"][0]["what"]
+    assert account_id in found["identity"][0]["message"]
     (lacking,) = [each for each in found["roles"] if each["state"] == "warning"]
-    assert "vpc.admin (networks, addresses, security groups)" in lacking["what"]
+    assert "vpc.admin (networks, addresses, security groups)" in lacking["message"]
     assert f"serviceAccount:{account_id}" in lacking["remedy"]
 
 

@@ -26,11 +26,10 @@ from samovar.cloud.errors import CallFailed
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import PlainReporter
-from samovar.deploy.collisions import check_free
-from samovar.deploy.desired_network import GROUP_ROLES
+from samovar.deploy.desired import GROUP_ROLES
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Action, destruction
-from samovar.deploy.protection import Protected, check_deletions
+from samovar.deploy.preconditions import Protected, check_deletions, check_free
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Protectable, Ref
 from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down

@@ -175,7 +175,7 @@ def test_without_an_operator_there_is_no_way_in(service: Service) -> None:
     refused = service.cli.run("ssh", "dev", "bingo-1", check=False)
     changes = service.cli.json("plan", "dev")["steps"]
     service.cli.write("dev", text)
-    assert "dev lets nobody log in" in refused.stderr
+    assert "SSH is disabled for dev" in refused.stderr
     rules = [change["reason"] for change in changes if change["kind"] == "security-group"]
     assert len(rules) == 3
     assert all("22" in rule for rule in rules)

@@ -15,9 +15,7 @@ PENDING = (
     "samovar/cli",
     "samovar/cloud",
     "samovar/cloudinit",
-    "samovar/deploy",
     "samovar/images",
-    "samovar/ops",
     "samovar/project",
 )
 # A pattern of folders prescribes these names.

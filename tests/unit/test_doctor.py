@@ -41,14 +41,14 @@ def test_the_exact_increase_is_asked_for() -> None:
     known = {"vpc.networks.count": Quota("vpc.networks.count", limit=2, usage=1)}
     (found,) = judge({"vpc.networks.count": 2}, known, "cloud-1")
     assert found.state is State.FAILURE
-    assert found.what == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
+    assert found.message == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
     assert found.remedy.endswith("--resource-id cloud-1 --desired-limit quota-id=vpc.networks.count,value=3")
 
 
 def test_sizes_are_asked_for_in_bytes_and_shown_in_gib() -> None:
     known = {"compute.ssdDisks.size": Quota("compute.ssdDisks.size", limit=200 * GIB, usage=190 * GIB)}
     (found,) = judge({"compute.ssdDisks.size": 15 * GIB}, known, "cloud-1")
-    assert "15 GiB more, 190 GiB of 200 GiB used: short of 5 GiB" in found.what
+    assert "15 GiB more, 190 GiB of 200 GiB used: short of 5 GiB" in found.message
     assert f"value={205 * GIB}" in found.remedy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from samovar.ops.ssh import Hop, known_hosts, ssh_config
+from samovar.ops.ssh import Hop, host_keys, ssh_config
 
 HOPS = (Hop("dev-nginx-1", "127.66.1.5", "ssh-ed25519 AAAA"), Hop("dev-bingo-1", "10.30.0.7", "ssh-ed25519 BBBB"))
 
@@ -29,4 +29,4 @@ def test_only_what_the_consoles_said_is_believed(tmp_path: Path) -> None:
     assert bingo["stricthostkeychecking"] == "true"
     assert bingo["userknownhostsfile"] == str(tmp_path / "known hosts")
     assert bingo["hostkeyalias"] == "dev-bingo-1"
-    assert known_hosts(HOPS) == "dev-nginx-1 ssh-ed25519 AAAA\ndev-bingo-1 ssh-ed25519 BBBB\n"
+    assert host_keys(HOPS) == "dev-nginx-1 ssh-ed25519 AAAA\ndev-bingo-1 ssh-ed25519 BBBB\n"

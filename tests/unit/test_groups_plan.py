@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.core.errors import ConfigError
-from samovar.deploy.collisions import check_free
 from samovar.deploy.plan import Action, Plan, Step, destruction, plan, stages
-from samovar.deploy.protection import irreplaceable
+from samovar.deploy.preconditions import check_free, irreplaceable
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Resource, Spec
 from samovar.project.environment import Environment, SecretKind

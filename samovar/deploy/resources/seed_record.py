@@ -30,7 +30,7 @@ YES, NO = "yes", "no"
 
 @dataclass(frozen=True)
 class SeedRecord(Protectable):
-    """Whether a data disk got its rows. It is kept apart from the disk: an empty disk is a loss from then on.
+    """A record of whether a data disk got its rows. Once it says so, an empty disk in its place is a loss.
 
     `disk` is the one that it is about: another one in its place means that the first one is lost, whatever was on it.
     `seeded` becomes true once the group was healthy with its disk, and stays true while the data lives.

@@ -1,1 +1,1 @@
-"""What stands between an operator and a rollout that goes through: each finding with its remedy."""
+"""The doctor finds what would make a rollout fail, and names the remedy of each finding."""

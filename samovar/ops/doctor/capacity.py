@@ -1,4 +1,4 @@
-"""Whether the cloud has what an environment is made from, and room for it."""
+"""Checks that the cloud has zones, images and quotas for an environment."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ BAKE_QUOTAS = ("vpc.networks.count", "vpc.subnets.count", "vpc.securityGroups.co
 """Packer takes one of each while it bakes, whatever it bakes."""
 
 
-def zones(session: Session, wanted: tuple[str, ...]) -> Iterator[Finding]:
-    """Those of the environment, else that of our own."""
+def zones(session: Session, names: tuple[str, ...]) -> Iterator[Finding]:
+    """Yields whether each of these zones is up."""
     listed = session.list(session.client(ZoneServiceStub).List, ListZonesRequest(), lambda page: page.zones)
     up = sorted(zone.id for zone in listed if zone.status == Zone.UP)
-    for zone in wanted:
+    for zone in names:
         if zone in up:
             yield ok(ZONES, f"{zone} is up")
         else:
@@ -39,34 +39,34 @@ def zones(session: Session, wanted: tuple[str, ...]) -> Iterator[Finding]:
 
 
 def families(session: Session, project: Project) -> Iterator[Finding]:
-    """What Packer starts from where a root image is baked."""
+    """Yields the image from which Packer bakes each root image."""
     for name, image in load_images(project).items():
         if image.suite is None:
             continue
         origin = source_family(image)
         request = GetImageLatestByFamilyRequest(folder_id=origin.folder, family=origin.family)
-        found = session.client(ImageServiceStub).GetLatestByFamily(request)
-        yield ok(IMAGES, f"{name} starts from {found.name or found.id}, the newest of {origin.family}")
+        latest = session.client(ImageServiceStub).GetLatestByFamily(request)
+        yield ok(IMAGES, f"{name} starts from {latest.name or latest.id}, the newest of {origin.family}")
 
 
 def baked(session: Session, environment: Environment) -> Iterator[Finding]:
-    """Whether all that the environment's machines are made from is there as it is now."""
+    """Yields the images of the environment's machines. CloudError where the cloud lacks one."""
     desired = load_desired(environment)
     require_images(desired, observe(session, environment.name))
     yield ok(IMAGES, f"baked and published: {', '.join(sorted(image_names(desired)))}")
 
 
 def rows(session: Session, environment: Environment) -> Iterator[Finding]:
-    """Whether it is recorded that data disks have rows; what is seen and not recorded yet is recorded."""
+    """Yields whether the rows of data disks are recorded, and records those of healthy groups."""
     missing = record_if_missing(session, environment, observe(session, environment.name))
     for text in missing:
         yield Finding(DATA, State.WARNING, text)
     if not missing:
-        yield ok(DATA, "the rows on data disks are recorded: an empty disk in the place of one is never filled anew")
+        yield ok(DATA, "the rows on data disks are recorded: an empty disk in their place is never seeded again")
 
 
-def room(session: Session, environment: Environment) -> Iterator[Finding]:
-    """Every quota that the environment takes of, with what is to be asked for where it would be passed."""
+def capacity(session: Session, environment: Environment) -> Iterator[Finding]:
+    """Yields every quota that the environment uses, with the request to make where it would be exceeded."""
     demand = quota_demand(load_desired(environment).resources, rolling=True)
     more = additional(demand, quota_demand(observe(session, environment.name).resources, rolling=False))
     for quota in BAKE_QUOTAS:
@@ -79,10 +79,10 @@ def additional(demand: Mapping[str, int], used: Mapping[str, int]) -> dict[str, 
     return {quota: count - used.get(quota, 0) for quota, count in demand.items() if count > used.get(quota, 0)}
 
 
-def judge(more: Mapping[str, int], known: Mapping[str, Quota], cloud_id: str) -> Iterator[Finding]:
-    """Pure: what comes on top, against what there may be."""
+def judge(more: Mapping[str, int], limits: Mapping[str, Quota], cloud_id: str) -> Iterator[Finding]:
+    """Yields a finding for each additional demand, by the quota's limit and usage. Pure."""
     for name, count in sorted(more.items()):
-        quota = known.get(name)
+        quota = limits.get(name)
         if quota is None:
             text = f"{name}: {_shown(name, count)} more; the API does not tell this quota"
             yield Finding(QUOTAS, State.UNKNOWN, text, "see the quotas page of the console")

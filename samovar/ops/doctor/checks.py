@@ -1,4 +1,4 @@
-"""The whole examination: each part as far as the one before it lets us come."""
+"""Runs all checks of the doctor, each as far as the ones before it allow."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
-from samovar.ops.doctor.capacity import DATA, IMAGES, QUOTAS, ZONES, baked, families, room, rows, zones
-from samovar.ops.doctor.finding import Finding, State, failed, looked, ok
+from samovar.ops.doctor.capacity import DATA, IMAGES, QUOTAS, ZONES, baked, capacity, families, rows, zones
+from samovar.ops.doctor.finding import Finding, State, failed, ok, run_check
 from samovar.ops.doctor.iam import FOLDER, ROLES, WHO, belonging, folder, identity, roles
 from samovar.ops.doctor.programs import tools
 from samovar.project.environment import Environment
@@ -19,7 +19,7 @@ ENDPOINT = "endpoint"
 def examine(
     connect: Callable[[], Session], project: Project, environment: Environment | None, *, local: bool
 ) -> Iterator[Finding]:
-    """Everything, in the order in which it is of use; `connect` may fail, which is a finding."""
+    """Yields the findings in a useful order; where `connect` fails, that is one."""
     yield from tools(local=local)
     try:
         session = connect()
@@ -27,15 +27,15 @@ def examine(
         yield failed(ENDPOINT, error)
         return
     yield ok(ENDPOINT, f"{session.access.endpoint} answers")
-    yield from looked(WHO, lambda: identity(session))
-    yield from looked(FOLDER, lambda: folder(session))
+    yield from run_check(WHO, lambda: identity(session))
+    yield from run_check(FOLDER, lambda: folder(session))
     if environment:
-        yield from looked(FOLDER, lambda: belonging(session, environment))
-    yield from looked(ROLES, lambda: roles(session), State.UNKNOWN)
-    wanted = environment.zones if environment else (session.access.zone,)
-    yield from looked(ZONES, lambda: zones(session, wanted))
-    yield from looked(IMAGES, lambda: families(session, project), State.UNKNOWN if local else State.FAILURE)
+        yield from run_check(FOLDER, lambda: belonging(session, environment))
+    yield from run_check(ROLES, lambda: roles(session), State.UNKNOWN)
+    zone_names = environment.zones if environment else (session.access.zone,)
+    yield from run_check(ZONES, lambda: zones(session, zone_names))
+    yield from run_check(IMAGES, lambda: families(session, project), State.UNKNOWN if local else State.FAILURE)
     if environment:
-        yield from looked(IMAGES, lambda: baked(session, environment), State.WARNING)
-        yield from looked(DATA, lambda: rows(session, environment), State.UNKNOWN)
-        yield from looked(QUOTAS, lambda: room(session, environment), State.UNKNOWN)
+        yield from run_check(IMAGES, lambda: baked(session, environment), State.WARNING)
+        yield from run_check(DATA, lambda: rows(session, environment), State.UNKNOWN)
+        yield from run_check(QUOTAS, lambda: capacity(session, environment), State.UNKNOWN)

@@ -1,4 +1,4 @@
-"""What the doctor finds."""
+"""The findings of the doctor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from samovar.core.errors import SamovarError
 
 
 class State(StrEnum):
-    """`unknown` is what the API does not tell us; it is no failure."""
+    """The state of a finding. `unknown` is what the API does not show; it is no failure."""
 
     OK = "ok"
     UNKNOWN = "unknown"
@@ -22,40 +22,40 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """`area` is what it concerns, `remedy` what to do, where there is something to do."""
+    """A finding in an area such as `quotas`; `remedy` is what to do, where there is something to do."""
 
     area: str
     state: State
-    what: str
+    message: str
     remedy: str = ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All findings; `healthy` where there is no failure among them."""
+    """All findings of the doctor. They are `healthy` where there is no failure among them."""
 
     findings: tuple[Finding, ...]
 
     @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
     @property
     def healthy(self) -> bool:
-        """Whether nothing prevents a rollout."""
+        """True where no finding is a failure."""
         return all(finding.state is not State.FAILURE for finding in self.findings)
 
 
-def ok(area: str, what: str) -> Finding:
-    """All is well."""
-    return Finding(area, State.OK, what)
+def ok(area: str, message: str) -> Finding:
+    """Return a finding without a problem."""
+    return Finding(area, State.OK, message)
 
 
 def failed(area: str, error: SamovarError, state: State = State.FAILURE) -> Finding:
-    """An error that a command would have ended with."""
+    """Return the finding of an error with which a command would have ended."""
     return Finding(area, state, error.message, error.remedy)
 
 
-def looked(area: str, look: Callable[[], Iterable[Finding]], state: State = State.FAILURE) -> tuple[Finding, ...]:
-    """What a look finds; where it cannot look, that is the finding."""
+def run_check(area: str, check: Callable[[], Iterable[Finding]], state: State = State.FAILURE) -> tuple[Finding, ...]:
+    """Return the findings of a check. Where it fails with an error, that is the finding."""
     try:
-        return tuple(look())
+        return tuple(check())
     except SamovarError as error:
         return (failed(area, error, state),)

@@ -1,4 +1,4 @@
-"""Who we are to the cloud, in which folder, and who may do what there."""
+"""Checks the credentials: the account, the folder, and the roles in it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 
 from samovar.cloud.labels import is_ours
 from samovar.cloud.session import Session
-from samovar.deploy.folder import check_folder
+from samovar.deploy.preconditions import check_folder
 from samovar.ops.doctor.finding import Finding, State, ok
 from samovar.project.environment import Environment
 
 WHO, FOLDER, ROLES = "identity", "folder", "roles"
-WANTED = {
+REQUIRED = {
     "compute.editor": "machines, disks, images, groups",
     "vpc.admin": "networks, addresses, security groups",
     "load-balancer.editor": "balancers and their targets",
@@ -27,7 +27,7 @@ WANTED = {
     "iam.serviceAccounts.admin": "the accounts of groups and machines",
     "resource-manager.admin": "the roles of the group service's account",
 }
-"""What an operator of the tool needs in the folder, and for what; no more than that."""
+"""The roles that an operator needs in the folder, each with its purpose; no more than that."""
 EVERYTHING = "admin"
 
 
@@ -41,28 +41,28 @@ def identity(session: Session) -> Iterator[Finding]:
 
 
 def folder(session: Session) -> Iterator[Finding]:
-    """Whether it is there, and ours to see."""
-    found = session.client(FolderServiceStub).Get(GetFolderRequest(folder_id=session.folder_id))
-    about = f"{found.name} ({found.id}) of the cloud {found.cloud_id}"
-    if found.status not in {Folder.ACTIVE, Folder.STATUS_UNSPECIFIED}:
-        state = Folder.Status.Name(found.status)
+    """Yields whether the folder exists and can be read."""
+    message = session.client(FolderServiceStub).Get(GetFolderRequest(folder_id=session.folder_id))
+    about = f"{message.name} ({message.id}) of the cloud {message.cloud_id}"
+    if message.status not in {Folder.ACTIVE, Folder.STATUS_UNSPECIFIED}:
+        state = Folder.Status.Name(message.status)
         yield Finding(FOLDER, State.FAILURE, f"{about} is {state}", "choose another: YC_FOLDER_ID")
-    elif session.access.cloud_id not in {"", found.cloud_id}:
-        wanted = session.access.cloud_id
-        yield Finding(FOLDER, State.FAILURE, f"{about}, not of {wanted}", "let YC_CLOUD_ID and YC_FOLDER_ID agree")
+    elif session.access.cloud_id not in {"", message.cloud_id}:
+        expected = session.access.cloud_id
+        yield Finding(FOLDER, State.FAILURE, f"{about}, not of {expected}", "let YC_CLOUD_ID and YC_FOLDER_ID agree")
     else:
         yield ok(FOLDER, about)
 
 
 def belonging(session: Session, environment: Environment) -> Iterator[Finding]:
-    """Whether it is the folder that the environment's file names."""
+    """Yields whether the environment's file names this folder."""
     if lines := check_folder(session, environment):
         remedy = f"add to its config.yaml: {', '.join(lines)}"
         yield Finding(FOLDER, State.WARNING, f"{environment.name} does not say which folder it belongs to", remedy)
 
 
 def roles(session: Session) -> Iterator[Finding]:
-    """Who has which role in the folder, the accounts that the tool made by name; and what we lack."""
+    """Yields the roles of each account in the folder, and the roles that our account lacks."""
     request = ListServiceAccountsRequest(folder_id=session.folder_id)
     accounts = session.list(session.client(ServiceAccountServiceStub).List, request, lambda page: page.service_accounts)
     names = {a.id: f"{a.name}{' (made by the tool)' if is_ours(a.labels) else ''}" for a in accounts}
@@ -88,9 +88,9 @@ def _held(session: Session) -> dict[str, set[str]]:
 
 def _lacking(account: str, held: Iterable[str]) -> Iterator[Finding]:
     """A role of the cloud, or of a group of accounts, counts as well and is not seen here: so it is a warning."""
-    lacking = [role for role in WANTED if not covered(role, held)]
+    lacking = [role for role in REQUIRED if not covered(role, held)]
     if lacking:
-        what = "; ".join(f"{role} ({WANTED[role]})" for role in lacking)
+        what = "; ".join(f"{role} ({REQUIRED[role]})" for role in lacking)
         command = f"yc resource-manager folder add-access-binding FOLDER --role ROLE --subject serviceAccount:{account}"
         yield Finding(
             ROLES,
@@ -101,7 +101,7 @@ def _lacking(account: str, held: Iterable[str]) -> Iterator[Finding]:
 
 
 def covered(role: str, held: Iterable[str]) -> bool:
-    """Whether one of the roles is it, or holds it: a service's admin is its editor, an admin is everything."""
+    """Return whether one of the roles held includes `role`: a service's admin is its editor, an admin is everything."""
     service, _, level = role.rpartition(".")
     enough = {EVERYTHING, role, f"{service}.admin", f"{service.partition('.')[0]}.admin"}
     return not enough.isdisjoint(held) or (level == "editor" and "editor" in held)

@@ -1,4 +1,4 @@
-"""What this machine has: programs and their versions."""
+"""Checks the programs of this machine and their versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from samovar.core.errors import SamovarError
 from samovar.core.process import run
 from samovar.core.user_namespaces import unavailable
 from samovar.images.packer.toolchain import find_toolchain
-from samovar.ops.doctor.finding import Finding, State, looked, ok
+from samovar.ops.doctor.finding import Finding, State, ok, run_check
 
 AREA = "tools"
 LIBRARIES = ("yandexcloud", "grpcio")
@@ -32,15 +32,15 @@ def tools(*, local: bool) -> Iterator[Finding]:
     """`local` is whether this machine is to run the cloud; elsewhere Packer bakes."""
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     yield ok(AREA, f"Python {platform.python_version()}, {libraries}")
-    yield from looked(AREA, _packer, State.UNKNOWN if local else State.FAILURE)
+    yield from run_check(AREA, _packer, State.UNKNOWN if local else State.FAILURE)
     if local:
         yield from _local()
 
 
 def _packer() -> Iterator[Finding]:
-    found = find_toolchain()
-    plugins = f"plugins in {found.plugins}" if found.plugins else "with a plugin of its own"
-    yield ok(AREA, f"Packer {found.version} at {found.packer}, {plugins}")
+    toolchain = find_toolchain()
+    plugins = f"plugins in {toolchain.plugins}" if toolchain.plugins else "with a plugin of its own"
+    yield ok(AREA, f"Packer {toolchain.version} at {toolchain.packer}, {plugins}")
 
 
 def _local() -> Iterator[Finding]:
@@ -56,16 +56,16 @@ def _local() -> Iterator[Finding]:
 
 def _users() -> Finding:
     if reason := unavailable():
-        what = f"machines have the users of this host, for {reason}: root in one could become root on the host"
-        return Finding(AREA, State.WARNING, what, "run only what you trust, or a kernel of 5.19 or newer")
+        text = f"machines have the users of this host, for {reason}: root in one could become root on the host"
+        return Finding(AREA, State.WARNING, text, "run only what you trust, or a kernel of 5.19 or newer")
     return ok(AREA, "a machine without a data disk has users of its own")
 
 
 def _version(program: str, option: str) -> str:
-    said: list[str] = []
+    lines: list[str] = []
     try:
-        run([program, option], on_line=said.append)
+        run([program, option], on_line=lines.append)
     except SamovarError:
         return "of an unknown version"
-    found = re.search(r"\d+(\.\d+)+|\b\d{3}\b", said[0] if said else "")
-    return found[0] if found else "of an unknown version"
+    match = re.search(r"\d+(\.\d+)+|\b\d{3}\b", lines[0] if lines else "")
+    return match[0] if match else "of an unknown version"

@@ -1,0 +1,122 @@
+"""Refuses a rollout or a destruction before it changes anything.
+
+A name may be used twice, or belong to somebody else; the credentials may lead to another folder, where the environment
+would be built a second time; `deletion_protection` may forbid a deletion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from yandex.cloud.resourcemanager.v1.folder_service_pb2 import GetFolderRequest
+from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
+
+from samovar.cloud.session import Session
+from samovar.core.errors import CloudError, ConfigError, ExitCode, SamovarError
+from samovar.deploy.plan import Plan
+from samovar.deploy.resources.registry import namespace
+from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Protectable, Ref, Resource, Spec
+from samovar.project.environment import Environment
+
+RENAME = "give the group, the secret or the environment another name"
+UNPROTECT = "write deletion_protection: false in config.yaml and roll that out, and nothing else; then run this again"
+
+
+class Protected(SamovarError):
+    """`deletion_protection` forbids what was asked for."""
+
+    code = ExitCode.REFUSED
+
+
+def check_distinct(resources: Iterable[Resource[Spec]]) -> None:
+    """Raises ConfigError where an environment would have two resources of one name."""
+    owners: dict[tuple[Kind, str], str] = {}
+    for resource in resources:
+        key, owner = _key(resource.ref), _owner(resource)
+        if key in owners:
+            raise ConfigError(f"{resource.ref}: {owners[key]} and {owner} have the same name", remedy=RENAME)
+        owners[key] = owner
+
+
+def check_free(desired: Desired, observed: Observed) -> None:
+    """Raises ConfigError where a desired resource exists already and is not the environment's own."""
+    ours = {_key(existing.ref) for existing in observed.resources}
+    taken = {_key(ref): owner for ref, owner in observed.others}
+    clashes = [(resource.ref, taken[key]) for resource in desired.resources if (key := _key(resource.ref)) in taken]
+    unknown = "an owner that the tool does not know"
+    others = [f"{ref} belongs to {owner or unknown}" for ref, owner in clashes if _key(ref) not in ours]
+    if others:
+        raise ConfigError(f"{desired.environment}: the folder has these already: {'; '.join(others)}", remedy=RENAME)
+
+
+def _key(ref: Ref) -> tuple[Kind, str]:
+    return namespace(ref.kind), ref.name
+
+
+def _owner(resource: Resource[Spec]) -> str:
+    shared = "the environment" if resource.ref.kind is not Kind.SECRET else "one of its secrets"
+    return f"group {resource.group}" if resource.group else shared
+
+
+def check_folder(session: Session, environment: Environment) -> tuple[str, ...]:
+    """Raises ConfigError where the credentials lead to another folder than the environment's file names.
+
+    Returns the lines that the file lacks; none for a cloud on a host of ours, whose ids differ by home.
+    """
+    _compare(session, environment.name, "folder", environment.folder_id, session.folder_id)
+    if environment.cloud_id:
+        _compare(session, environment.name, "cloud_id", environment.cloud_id, _cloud_of_folder(session))
+    if session.host:
+        return ()
+    folder = () if environment.folder_id else (f"folder: {session.folder_id}",)
+    return folder if environment.cloud_id else (*folder, *_cloud_line(session))
+
+
+def _compare(session: Session, name: str, key: str, expected: str | None, actual: str) -> None:
+    if expected not in {None, actual}:
+        raise ConfigError(
+            f"{name} belongs to {key} {expected}, but {session.credentials} leads to {key} {actual}: nothing was done",
+            remedy=f"use other credentials (docs/yandex.md), or correct {key} in {name}'s config.yaml",
+        )
+
+
+def _cloud_of_folder(session: Session) -> str:
+    """The API's answer counts: a variable may name another cloud."""
+    return session.client(FolderServiceStub).Get(GetFolderRequest(folder_id=session.folder_id)).cloud_id
+
+
+def _cloud_line(session: Session) -> tuple[str, ...]:
+    """Nothing where the folder may not be read: the call that needs it reports that."""
+    try:
+        return (f"cloud_id: {_cloud_of_folder(session)}",)
+    except CloudError:
+        return ()
+
+
+def check_file(environment: Environment) -> None:
+    """Raises Protected where the environment's file forbids to destroy it."""
+    if environment.deletion_protection:
+        message = f"{environment.name} is protected: its config.yaml says deletion_protection: true"
+        raise Protected(message, remedy=UNPROTECT)
+
+
+def check_deletions(plan: Plan) -> None:
+    """Raises Protected where a plan deletes what the API protects: the cloud would refuse it halfway."""
+    protected = [str(each.ref) for each in deleted(plan) if _is_protected(each)]
+    if protected:
+        message = f"{plan.environment}: deletion_protection is on for {', '.join(protected)}"
+        raise Protected(message, remedy=UNPROTECT)
+
+
+def deleted(plan: Plan) -> tuple[Existing[Spec], ...]:
+    """Return the resources that a plan deletes, those that it replaces among them."""
+    return tuple(step.existing for step in plan.all_steps if step.existing and not step.desired)
+
+
+def irreplaceable(plan: Plan) -> tuple[Existing[Spec], ...]:
+    """Return the resources that a plan deletes for good: no rollout brings them back."""
+    return tuple(existing for existing in deleted(plan) if existing.spec.IRREPLACEABLE)
+
+
+def _is_protected(existing: Existing[Spec]) -> bool:
+    return isinstance(existing.spec, Protectable) and existing.spec.deletion_protection
