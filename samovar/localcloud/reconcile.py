@@ -55,7 +55,7 @@ class Loop:
 
 
 async def in_turn(*steps: Callable[[], Awaitable[None]]) -> None:
-    """Takes every step, whatever became of those before it; what failed is raised at the end, together."""
+    """Takes every step, whether or not those before it failed; raises all failures at the end, together."""
     failures = []
     for step in steps:
         try:

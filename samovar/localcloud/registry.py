@@ -11,6 +11,7 @@ from samovar.localcloud.resources.rpc import Service
 PACKAGES = (
     "endpoint",
     "iam",
+    "iam.user_accounts",
     "operations",
     "compute.disks",
     "compute.images",

@@ -75,6 +75,12 @@ def client(tmp_path: Path, package: Path) -> Iterator[Client]:  # noqa: ARG001 -
         del sys.modules[name]
 
 
+def test_every_folder_with_rpcs_stands_in_the_registry() -> None:
+    root = ROOT / "samovar/localcloud"
+    served = {".".join(path.parent.relative_to(root).parts) for path in root.rglob("rpc.py")}
+    assert served - {"resources"} == set(PACKAGES)
+
+
 def _create(client: Client, name: str) -> str:
     request = rpc.CreatePlacementGroupRequest(folder_id=client.folder_id, name=name)
     request.spread_placement_strategy.SetInParent()

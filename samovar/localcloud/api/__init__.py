@@ -1,1 +1,1 @@
-"""The wire: who calls, whether the call is whole, and the forms in which it comes and goes (gRPC, REST, storage)."""
+"""The API of the local cloud: gRPC, REST, image storage, and the pipeline through which every call goes."""

@@ -17,13 +17,13 @@ READING = ("Get", "List")
 
 
 class AuditLog:
-    """One JSON object a line: time, method, subject, idempotency key, outcome. The file before it is kept as `.1`."""
+    """The log has one JSON object a line: time, method, subject, idempotency key, outcome. One older file is kept."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def note(self, method: str, subject: str, idempotency_key: str, code: int) -> None:
-        """A record that cannot be written fails no call."""
+        """Writes one line; where that fails, the call goes on."""
         if method.rpartition(".")[2].startswith(READING):
             return
         line = {

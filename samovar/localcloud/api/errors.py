@@ -18,7 +18,7 @@ class Violation:
 
 
 class Refused(Exception):
-    """Ends a call with a status. Raised anywhere under a service; nothing of the call's transaction stays."""
+    """Ends a call with a status; its transaction is rolled back. A service may raise it anywhere."""
 
     def __init__(self, code: int, message: str, violations: tuple[Violation, ...] = ()) -> None:
         super().__init__(message)

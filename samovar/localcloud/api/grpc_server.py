@@ -106,7 +106,7 @@ def _bearer(metadata: dict[str, str | bytes]) -> str:
 
 
 def _plain_address(address: tuple[Any, ...]) -> Address:
-    """GRPC's sockets are of IPv6, where 127.0.0.1 is ::ffff:127.0.0.1."""
+    """Returns an address in the form of IPv4: gRPC's sockets are of IPv6, where 127.0.0.1 is ::ffff:127.0.0.1."""
     return address[0].removeprefix("::ffff:"), address[1]
 
 

@@ -1,4 +1,4 @@
-"""The cloud's own certificate authority, and the one certificate of its ports; both made once a home."""
+"""The cloud has a certificate authority of its own, and one certificate for its ports; both are made once a home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second port: what is not gRPC. Beside the API's REST form, all of it is for the operator alone."""
+"""Serves the port for HTTP: the REST form of the API, and routes that are for the operator alone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RestServer:
 
 
 async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -> RestServer:
-    """A server of the REST form and of `routes`, which go before it; it answers nowhere yet."""
+    """Returns a server of the REST form and of `routes`, which go before it; it answers nowhere yet."""
     connections = Connections()
     app = web.Application(client_max_size=MAX_BODY, middlewares=[connections.middleware])
     app.add_routes([_guarded(route, api) for route in routes])
@@ -58,7 +58,7 @@ async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -
 
 
 def _guarded(route: web.RouteDef, api: Api) -> web.RouteDef:
-    """The same route for the operator alone."""
+    """Returns the same route for the operator alone."""
     handler = cast("Callable[[web.Request], Awaitable[web.StreamResponse]]", route.handler)
 
     async def handle(request: web.Request) -> web.StreamResponse:

@@ -75,7 +75,7 @@ class _Node:
 
 
 class Table:
-    """A look-up takes a step a segment, however many methods there are."""
+    """The table of all methods. A look-up takes one step a segment, however many methods there are."""
 
     def __init__(self, methods: Iterable[MethodDescriptor]) -> None:
         self._root = _Node()

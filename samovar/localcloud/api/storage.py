@@ -33,7 +33,7 @@ class WrongDigest(Exception):
 
 
 class Storage:
-    """A name may be the beginning of a digest, of twelve letters or more."""
+    """The storage of uploads. A name may be the beginning of a digest, of twelve letters or more."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -101,7 +101,7 @@ def _matches_name(path: Path) -> bool:
 
 
 def _write(descriptor: int, chunk: bytes, digest: _Hash) -> None:
-    """Leaves holes where the file has nothing but zeros."""
+    """Writes a chunk, and leaves holes where the file has nothing but zeros."""
     digest.update(chunk)
     if chunk.count(0) == len(chunk):
         os.lseek(descriptor, len(chunk), os.SEEK_CUR)
@@ -112,6 +112,6 @@ def _write(descriptor: int, chunk: bytes, digest: _Hash) -> None:
 
 
 def _finish(descriptor: int) -> None:
-    """Gives it its length, which may end in a hole, and returns once it is on the disk."""
+    """Sets the length of a file, which may end in a hole, and returns once it is on the disk."""
     os.truncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR))
     os.fsync(descriptor)

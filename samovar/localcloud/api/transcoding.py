@@ -121,7 +121,7 @@ def _plain(message: Message) -> dict[str, Any]:
 
 
 def _json(body: bytes) -> Any:
-    """Lone surrogates, which JSON can escape and UTF-8 has not, are refused too: they break protobuf."""
+    """Parses a body. It refuses lone surrogates too, which JSON can escape and UTF-8 lacks: they break protobuf."""
     try:
         text = (body or b"{}").decode()
         plain = json.loads(text)

@@ -49,7 +49,7 @@ class InternalApi:
                 self._sites[network_id] = await self._server.answer_at(self._socket_in(network_id), network_id)
 
     async def close(self) -> None:
-        """The server is closed with its sites."""
+        """Closes the server with its sites."""
         self._sites.clear()
         if self._server:
             await self._server.close()

@@ -59,7 +59,7 @@ class ServiceAccountService(WithOperations[ServiceAccount], WithAccessBindings[S
 
 
 class KeyService(ResourceService[Key]):
-    """The keys of an account. Who has one is that account, so a caller gets none that may do more."""
+    """The keys of an account. Its holder acts as the account, so a caller gets no key of one that may do more."""
 
     def __init__(self, keys: Keys, operations: Operations) -> None:
         super().__init__(keys, operations)

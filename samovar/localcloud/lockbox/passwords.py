@@ -15,7 +15,7 @@ DEFAULT_LENGTH = 36
 
 
 def generate(specification: PasswordPayloadSpecification) -> str:
-    """A new password; INVALID_ARGUMENT where none can be as is asked."""
+    """Returns a new password. Raises Refused where the specification cannot be met."""
     classes = _classes(specification)
     length = specification.length or DEFAULT_LENGTH
     if not classes or length < len(classes):
@@ -27,7 +27,7 @@ def generate(specification: PasswordPayloadSpecification) -> str:
 
 
 def _classes(specification: PasswordPayloadSpecification) -> list[str]:
-    """Each class is included unless it is said not to be."""
+    """Returns the classes of characters: each that the specification does not exclude."""
     asked = (
         ("include_uppercase", string.ascii_uppercase),
         ("include_lowercase", string.ascii_lowercase),

@@ -106,7 +106,7 @@ class Retention:
             self._date_older()
 
     async def reconcile(self) -> None:
-        """Goes on in the next step where there is more."""
+        """Deletes one batch of what has expired; the next call goes on where there is more."""
         if now() < self._next:
             return
         if self._store.drop_expired(Operation, now(), BATCH) < BATCH:

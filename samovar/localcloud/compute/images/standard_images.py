@@ -14,7 +14,7 @@ from yandex.cloud.compute.v1.image_pb2 import Image, Os
 
 from samovar.core.units import GIB
 from samovar.localcloud import clock
-from samovar.localcloud.store.ids import ALPHABET, LENGTH
+from samovar.localcloud.store.ids import LENGTH, derived_id
 from samovar.localcloud.store.store import Store
 
 FOLDER = "standard-images"
@@ -35,8 +35,7 @@ class Family:
     @property
     def image_id(self) -> str:
         """The id is the same in every cloud: a template may name it."""
-        digest = blake2s(self.name.encode(), digest_size=LENGTH).digest()
-        return ID_PREFIX + "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest)
+        return derived_id(ID_PREFIX, blake2s(self.name.encode(), digest_size=LENGTH).digest())
 
     @property
     def description(self) -> str:

@@ -9,21 +9,21 @@ from samovar.localcloud.compute.instance_groups.state import Effect, GroupState,
 
 @dataclass(frozen=True)
 class CreateMember:
-    """A new place in the group: store it under a new id (its own is empty). Its instance comes by the next call."""
+    """Store a new member under a new id (its own is empty). Its instance is made by the next decision."""
 
     member: Member
 
 
 @dataclass(frozen=True)
 class SaveMember:
-    """The member's record (all but `observed`) as it is from now on; `status` may have moved along one edge."""
+    """Store the member (all but `observed`); its `status` may have moved along one edge."""
 
     member: Member
 
 
 @dataclass(frozen=True)
 class DeleteMember:
-    """The place is given up; its instance is gone already."""
+    """Delete a member whose instance is deleted already."""
 
     id: str
 
@@ -80,19 +80,19 @@ class RemoveTarget:
 
 @dataclass(frozen=True)
 class SetGroupState:
-    """The group's own status changes."""
+    """Change the group's own status."""
 
     state: GroupState
 
 
 @dataclass(frozen=True)
 class DeleteGroup:
-    """The last member of a group in DELETING is gone, so the group goes."""
+    """Delete a group in DELETING whose last member is deleted."""
 
 
 @dataclass(frozen=True)
 class Log:
-    """A record of the group's log: why something begins. `id` is the member, or empty for the group itself."""
+    """Write to the group's log why something begins. `id` is the member, or empty for the group itself."""
 
     id: str
     text: str

@@ -62,7 +62,7 @@ def _advance_all(plan: Plan) -> None:
 
 
 def _send_all(plan: Plan, goal: Goal, why: str) -> None:
-    """Begins this before anything else, lest a machine be made only to be stopped."""
+    """Tears all members down. This comes first, lest a machine be made only to be stopped."""
     for member in list(plan.members.values()):
         if member.goal not in (goal, Goal.REMOVE):
             begin_teardown(plan, member, goal, why)

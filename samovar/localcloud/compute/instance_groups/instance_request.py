@@ -27,7 +27,7 @@ class MemberPlace:
 def create_request(
     group: api.InstanceGroup, place: MemberPlace, subnet_zones: Mapping[str, str]
 ) -> CreateInstanceRequest:
-    """`subnet_zones` gives the zone of each subnet id that the template names."""
+    """Returns the request; `subnet_zones` gives the zone of each subnet id that the template names."""
     fill = _Filler(group, place)
     template = group.instance_template
     name = template.name or DEFAULT_NAME
@@ -78,7 +78,7 @@ class _Filler:
 
 
 def _disk(spec: api.AttachedDiskSpec, fill: _Filler) -> AttachedDiskSpec:
-    """The disks that a group makes go with its machines, unless they are to be preserved."""
+    """Returns the specification of a disk. It is deleted with its machine, unless it is to be preserved."""
     disk = AttachedDiskSpec(
         mode=AttachedDiskSpec.READ_ONLY if spec.mode == spec.READ_ONLY else AttachedDiskSpec.READ_WRITE,
         device_name=fill(spec.device_name),

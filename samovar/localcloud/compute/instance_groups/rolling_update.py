@@ -89,7 +89,7 @@ def grow(plan: Plan, blocked: int) -> None:
 
 
 def shrink(plan: Plan) -> None:
-    """Sends away what is over the size, but for the extra machines that renewals still need."""
+    """Removes machines beyond the size, but for the extra ones that renewals still need."""
     if plan.excess <= 0:
         return
     keep = min(plan.group.deploy.max_expansion, len(renewals(plan)))

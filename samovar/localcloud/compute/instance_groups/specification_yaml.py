@@ -1,4 +1,4 @@
-"""A group's specification as YAML: the message's own fields in snake_case, sizes as `2g`, durations as `30s`.
+"""Parses a group's specification from YAML: the message's own fields in snake_case, sizes as `2g`, durations as `30s`.
 
 Sizes have the binary suffixes k, m, g, t and p (documented in specification.md).
 """
@@ -80,7 +80,7 @@ def _map(value: Any, field: FieldDescriptor, where: str) -> dict[str, Any]:
 
 
 def _value(value: Any, field: FieldDescriptor, where: str) -> Any:
-    """A value as protobuf's JSON form has it."""
+    """Returns a value in protobuf's JSON form."""
     if field.message_type is Duration.DESCRIPTOR:
         return _duration(str(value), where)
     if field.message_type:

@@ -1,4 +1,4 @@
-"""The way up: an instance is made or started, waits for its checks and its traffic, and serves."""
+"""The steps of starting up: an instance is made or started, waits for its checks and its traffic, and serves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _start(plan: Plan, member: Member) -> bool:
 
 
 def _attempt(plan: Plan, member: Member, action: Action, expected: Compute) -> bool:
-    """The first two are made at once, then each waits twice as long as the one before."""
+    """Makes the first two attempts at once; after that each waits twice as long as the one before."""
     pause = min(2.0 ** (member.attempts - 2), _LONGEST_PAUSE) if member.attempts > 1 else 0
     if plan.now - member.since < pause:
         return False

@@ -1,4 +1,4 @@
-"""The way down: traffic closed, the machine stopped, and only then updated, deleted or started again (deploy.md)."""
+"""The steps of tearing down: traffic closed, the machine stopped, then updated, deleted or restarted (deploy.md)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _begin_delete(plan: Plan, member: Member) -> bool:
 
 
 def _update(plan: Plan, member: Member) -> bool:
-    """Live on a running machine, otherwise on a stopped one, which then starts."""
+    """Updates a running machine live, or a stopped one, which then starts."""
     compute = member.observed.compute
     if compute is Compute.UPDATING:
         return False
@@ -141,13 +141,13 @@ _STEPS = {**STEPS_UP, **STEPS_DOWN}
 
 
 def advance(plan: Plan, member_id: str) -> None:
-    """Takes every step that is due; what an action will do is taken as observed, so the chain ends by itself."""
+    """Takes every step that is due. The effect of an action counts as observed, so the chain ends by itself."""
     while (member := plan.members.get(member_id)) and _STEPS[member.status](plan, member):
         pass
 
 
 def begin_teardown(plan: Plan, member: Member, goal: Goal, why: str) -> None:
-    """Sends the member down, with `goal` for what comes then; waits for a slot of `max_deleting` where it runs."""
+    """Begins to tear a member down, with a `goal` for afterwards; a running one waits for `max_deleting`."""
     halted = member.observed.compute in HALTED
     if member.status not in TEARDOWN and not halted and not plan.may_stop():
         return

@@ -62,7 +62,7 @@ def _subnets(store: Store, group: InstanceGroup) -> list[Subnet]:
 
 
 def _check_zones(group: InstanceGroup, subnets: list[Subnet]) -> None:
-    """Each zone of the group has exactly one of the template's subnets."""
+    """Refuses a zone of the group that does not have exactly one of the template's subnets."""
     zones = [subnet.zone_id for subnet in subnets]
     for zone in group.allocation_policy.zones:
         if zones.count(zone.zone_id) != 1:

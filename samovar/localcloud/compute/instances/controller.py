@@ -1,4 +1,4 @@
-"""Brings each instance where its status says, and records what became of machines by themselves."""
+"""Starts and stops machines as the status of their instances asks, and records machines that ended by themselves."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class InstanceController:
             self._instances.move(instance_id, Instance.CRASHED)
 
     def _notice(self, instance: Instance, observed: Mapping[str, Observed]) -> None:
-        """A guest that powered itself off is STOPPED, one that died any other way has CRASHED."""
+        """Records a machine that ended: STOPPED where the guest powered itself off, else CRASHED."""
         machine = observed.get(instance.id, Observed(running=False))
         if not machine.running:
             log.info("machine ended", instance=instance.id, exit_code=machine.exit_code)
@@ -129,7 +129,7 @@ class InstanceController:
             await self._driver.start(self._spec(instance))
 
     async def _delete(self, instance: Instance) -> None:
-        """The port goes down first: a machine without power answers nothing, not even with a reset."""
+        """Removes a machine. Its port goes down first: a machine without power does not even answer with a reset."""
         await self._fabric.unplug(network_of(self._store, instance), instance.id)
         await self._driver.remove(instance.id)
         with self._store.transaction():

@@ -100,7 +100,7 @@ class SnapshotController:
         return None
 
     async def _copied_once(self, snapshot: Snapshot, source: Path, out: Path) -> None:
-        """The machine is asked for each time: it may have been started or stopped meanwhile."""
+        """Copies the disk once. It looks its machine up anew, which may have been started or stopped meanwhile."""
         disk = self._store.must(Disk, snapshot.source_disk_id)
         machine_id = disk.instance_ids[0] if disk.instance_ids else ""
         self._store.note(snapshot.id, FREEZING, machine_id)

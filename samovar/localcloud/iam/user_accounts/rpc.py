@@ -1,4 +1,4 @@
-"""yandex.cloud.iam: accounts of people. The local cloud has no directory of them: every login has an account."""
+"""The RPCs of yandex.cloud.iam for accounts of people. There is no directory of them: every login has an account."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from samovar.localcloud.store.store import Store
 
 
 class YandexPassportUserAccountService:
-    """Finds the account of a login. It is made when somebody first asks for it, and its id follows from the login."""
+    """Finds the account of a login. It is made on the first call, and its id follows from the login."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -21,7 +21,7 @@ from samovar.localcloud.resources.rpc import Service, WithOperations
 
 
 class TargetGroupService(WithOperations[TargetGroup]):
-    """Targets are addresses; who answers there is not asked."""
+    """Targets are addresses; nothing needs to answer there."""
 
     def Create(self, request: rpc.CreateTargetGroupRequest, caller: Caller) -> Operation:
         self.resources.admit(request.folder_id, request.name)

@@ -65,7 +65,7 @@ def _subnet(store: Store, subnet: VpcSubnet) -> Subnet:
 
 
 def _nic(instance: Instance, outward: set[str]) -> Nic:
-    """`outward` are the subnets that have a NAT gateway."""
+    """Returns the interface of an instance; `outward` are the subnets that have a NAT gateway."""
     nic = instance.network_interfaces[0]
     public = nic.primary_v4_address.one_to_one_nat.address
     return Nic(
@@ -117,7 +117,7 @@ def _targets(store: Store, target_group_id: str) -> Iterable[Target]:
 
 
 def _members(instances: Iterable[Instance], default: str) -> Members:
-    """An interface that names no group is healthd by the network's default one, and does not show it."""
+    """Returns the members of each group. An interface that names none is in the network's default group."""
     members: defaultdict[str, tuple[IPv4Address, ...]] = defaultdict(tuple)
     for nic in (instance.network_interfaces[0] for instance in instances):
         for group_id in nic.security_group_ids or [default]:
@@ -141,7 +141,7 @@ def _rule(rule: SecurityGroupRule, peers: tuple[IPv4Network, ...]) -> Rule:
 
 
 def _peers(rule: SecurityGroupRule, own: str, members: Members) -> tuple[IPv4Network, ...]:
-    """A rule without a target lets nobody through, and so does one of a group without members."""
+    """Returns the ranges that a rule is about; without a target, or for a group without members, there are none."""
     if rule.WhichOneof("target") == "cidr_blocks":
         return tuple(map(IPv4Network, rule.cidr_blocks.v4_cidr_blocks))
     if rule.predefined_target not in ("", SELF):

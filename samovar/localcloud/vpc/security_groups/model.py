@@ -79,7 +79,7 @@ def default_group(network: Network) -> SecurityGroup:
 
 
 def check_security_groups(store: Store, network_id: str, group_ids: Iterable[str]) -> None:
-    """Refuses groups that do not exist, or are of another network than what names them."""
+    """Refuses groups that do not exist, or that are of another network than the interface or rule."""
     ids = list(group_ids)
     if len(ids) > MAX_PER_INTERFACE:
         raise invalid(f"an interface has at most {MAX_PER_INTERFACE} security groups", "security_group_ids")
@@ -92,7 +92,7 @@ def check_security_groups(store: Store, network_id: str, group_ids: Iterable[str
 
 
 def _fill_protocol(rule: SecurityGroupRule, spec: rpc.SecurityGroupRuleSpec) -> None:
-    """A rule bears both the name and the number, whichever was given; none is any protocol."""
+    """Sets both the name and the number of the protocol, from either; without one it is any protocol."""
     names = {number: name for name, number in PROTOCOLS.items()}
     name = spec.protocol_name.upper() or "ANY"
     if spec.WhichOneof("protocol") == "protocol_number":
