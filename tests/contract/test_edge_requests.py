@@ -23,8 +23,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.edge import edge_image, telling
-from tests.support.edge_recorder import STORY
+from tests.support.edge import edge_image, scenario_process
+from tests.support.edge_scenarios import recorder
 
 EXAMPLES = 1000
 ROUTES = [
@@ -159,7 +159,7 @@ def _parsed(answer: bytes) -> tuple[int, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    with telling(edge_image(), STORY) as process:
+    with scenario_process(edge_image(), recorder.record_exchanges) as process:
         yield Edge(process)
 
 

@@ -1,14 +1,14 @@
-"""The edge's very image, without a machine: its nginx and its HAProxy, configured by the trial, serve a story.
+"""Runs scenarios inside the edge's image, without a machine: its nginx and its HAProxy, configured by the dry run.
 
-Everything runs in namespaces of its own: an overlay over the image, a network that has nothing but loopback and the
-peers that the story makes. What a story knows stands in edge_story.py.
+Everything runs in namespaces of its own: an overlay over the image, a network with loopback and the peers that the
+scenario creates. Scenarios stand in edge_scenarios/, their tools in edge_lab.py.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +19,13 @@ from samovar.images.builders.local import bake_local
 from tests.support.checkout import PROJECT
 from tests.support.evidence import add_folder
 
+Scenario = Callable[..., dict[str, Any]]
 PATIENCE = 300.0
 """Seconds: what takes a minute here, on a busy machine."""
 HERE = Path(__file__).parent
 _folder = TemporaryDirectory(prefix="edge-")
 
-STAGE = """
+STAGE = r"""
 mount -t tmpfs tmpfs /mnt
 mkdir -p /mnt/lower /mnt/upper /mnt/work /mnt/root
 mount -o ro,loop "$1" /mnt/lower
@@ -36,40 +37,41 @@ mkdir -p /mnt/root/run/haproxy
 ip link set lo up
 ip address add 10.0.0.9/32 dev lo
 ip address add 198.18.235.2/32 dev lo
-cp "$2" /mnt/root/run/peer.py
-cp "$3" /mnt/root/run/story.py
-mount --bind "$4" /mnt/root/var/log/nginx
+mkdir -p /mnt/root/run/tests/tests/support
+mount --bind "$2" /mnt/root/run/tests/tests/support
+mount --bind "$3" /mnt/root/var/log/nginx
 ulimit -n "$(ulimit -Hn)"
-exec chroot /mnt/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/usr/lib/samovar python3 /run/story.py
+shift 3
+exec chroot /mnt/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/usr/lib/samovar:/run/tests \
+  PYTHONDONTWRITEBYTECODE=1 python3 -m tests.support.edge_lab "$@"
 """
 
 
 def edge_image() -> Path:
-    """The RAW file of the image, baked if it is not."""
+    """Bake the image if need be; returns its RAW file."""
     (image,) = bake_local(PROJECT, ("nginx",), reporter=PlainReporter())
     return image.raw
 
 
-def tell(image: Path, story: str) -> Any:
-    """Runs `story` inside; it leaves what it saw in `result`. Its proxies' logs are evidence if the test fails."""
-    with telling(image, f"{story}\nprint(json.dumps(result), flush=True)\nos._exit(0)\n") as process:
-        said, complaints = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said + complaints
-    return json.loads(said.splitlines()[-1])
+def run_scenario(image: Path, scenario: Scenario, **arguments: Any) -> Any:
+    """Run a scenario inside the image and return its result. The proxies' logs are evidence if the test fails."""
+    with scenario_process(image, scenario, **arguments) as process:
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, output + errors
+    return json.loads(output.splitlines()[-1])
 
 
 @contextmanager
-def telling(image: Path, story: str) -> Iterator[subprocess.Popen[str]]:
-    """`story` runs inside while the context lasts, and can be talked to."""
+def scenario_process(image: Path, scenario: Scenario, **arguments: Any) -> Iterator[subprocess.Popen[str]]:
+    """Yields the process of a scenario, which runs inside the image while the context lasts."""
     logs = Path(_folder.name) / str(len(list(Path(_folder.name).iterdir())))
     logs.mkdir()
     add_folder(logs)
-    words = Path(_folder.name) / f"{logs.name}.py"
-    words.write_text(f"{(HERE / 'edge_story.py').read_text()}\n{story}")
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--propagation", "private"]
-    staged: list[str | Path] = [*command, "sh", "-euc", STAGE, "sh", image, HERE / "edge_peer.py", words, logs]
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--propagation", "private"]
+    call = (scenario.__module__, scenario.__name__, json.dumps(arguments))
+    command: list[str | Path] = [*namespaces, "sh", "-euc", STAGE, "sh", image, HERE, logs, *call]
     pipe = subprocess.PIPE
-    with subprocess.Popen(staged, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:

@@ -1,7 +1,11 @@
-"""What stories of the edge are told with; a story is run after this text, by the Python of the edge's image."""
+"""The tools of scenarios that run inside the edge's image, by its own Python: the standard library alone.
+
+`python3 -m tests.support.edge_lab MODULE FUNCTION ARGUMENTS` runs a function of `edge_scenarios` and prints its result.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import socket
@@ -17,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 OWN = "10.0.0.9"
-WHOLE: dict[str, Any] = {"upstream": "127.0.0.2:81", "fallback_port": 8080, "peers": {"bingo": 2}}
-result: dict[str, Any] = {}
+SETTINGS: dict[str, Any] = {"upstream": "127.0.0.2:81", "fallback_port": 8080, "peers": {"bingo": 2}}
+Result = dict[str, Any]
 
 
-class Bingo(BaseHTTPRequestHandler):
-    """Answers with its name, the scheme that it was told and the time; `/long_dummy` after `long` seconds."""
+class StubBingo(BaseHTTPRequestHandler):
+    """Answers with its name, the scheme in the request and the time; `/long_dummy` after `long` seconds."""
 
     protocol_version = "HTTP/1.1"
     server: Server
@@ -35,13 +39,13 @@ class Bingo(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/-/health":
             return self._answer(200, "ok")
-        Bingo.seen.append(f"{self.server.name} {self.command} {self.path}")
-        Bingo.ids.append(self.headers["X-Request-Id"])
-        Bingo.headers_seen.append(self.headers.keys())
+        StubBingo.seen.append(f"{self.server.name} {self.command} {self.path}")
+        StubBingo.ids.append(self.headers["X-Request-Id"])
+        StubBingo.headers_seen.append(self.headers.keys())
         if self.path.partition("?")[0].strip("/") == "long_dummy":
             began = time.monotonic()
-            time.sleep(Bingo.long)
-            Bingo.fetches.append((began, time.monotonic()))
+            time.sleep(StubBingo.long)
+            StubBingo.fetches.append((began, time.monotonic()))
         text = json.dumps([self.server.name, self.headers["X-Forwarded-Proto"], time.time()])
         return self._answer(self.server.status, text)
 
@@ -59,17 +63,17 @@ class Bingo(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Says nothing."""
+        """Write no log."""
 
 
 class Server(ThreadingHTTPServer):
-    """A bingo, or its balancer."""
+    """A server in place of a bingo or of its balancer."""
 
     request_queue_size = 1000
     status = 200
 
     def __init__(self, name: str, address: str, port: int) -> None:
-        super().__init__((address, port), Bingo)
+        super().__init__((address, port), StubBingo)
         self.name = name
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -81,31 +85,28 @@ class Server(ThreadingHTTPServer):
         """A client that leaves is no error."""
 
 
-bingo = Server
-
-
 def run(command: str) -> None:
     subprocess.run(["sh", "-euc", command], check=True, stdout=sys.stderr)
 
 
 def render(settings: Mapping[str, Any]) -> None:
-    """Writes the configuration as the agent does."""
+    """Write the configuration as the agent does."""
     subprocess.run([sys.executable, "-m", "samovar_agent.dry_run", "nginx", json.dumps(settings)], check=True)
 
 
 def configure(settings: Mapping[str, Any], *, rendered: bool = False) -> None:
-    """And serves by it."""
+    """Write the configuration, and start HAProxy and nginx."""
     if not rendered:
         render(settings)
     run("rm -f /etc/nftables.d/10-metadata.nft; nft -f /etc/nftables.conf; nft -f /etc/samovar/clients.nft")
     run("haproxy -W -p /run/haproxy.pid -f /etc/haproxy/haproxy.cfg >/var/log/nginx/haproxy.log 2>&1 &")
     run("nginx")
-    until(lambda: opened(8001))
+    wait_until(lambda: is_open(8001))
 
 
-def opened(port: int) -> bool:
-    with socket.socket() as made:
-        return made.connect_ex(("127.0.0.1", port)) == 0
+def is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def haproxy() -> int:
@@ -113,25 +114,25 @@ def haproxy() -> int:
 
 
 def ask(path: str, method: str = "GET", *, tls: bool = False, timeout: float = 20, client: str = "") -> list[Any]:
-    """Status, body, and headers by their names in small letters."""
+    """Send a request; returns status, body, and headers by their names in lower case."""
     context, source = ssl.create_default_context(), (client, 0) if client else None
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    made = (
+    connection = (
         HTTPSConnection("127.0.0.1", timeout=timeout, context=context, source_address=source)
         if tls
         else HTTPConnection("127.0.0.1", timeout=timeout, source_address=source)
     )
     try:
-        made.request(method, path, body=b"x" if method == "POST" else None)
-        answer = made.getresponse()
-        told = {name.lower(): text for name, text in answer.headers.items()}
-        return [answer.status, answer.read().decode().strip(), told]
+        connection.request(method, path, body=b"x" if method == "POST" else None)
+        answer = connection.getresponse()
+        headers = {name.lower(): text for name, text in answer.headers.items()}
+        return [answer.status, answer.read().decode().strip(), headers]
     finally:
-        made.close()
+        connection.close()
 
 
-def later(path: str, method: str = "GET") -> Callable[[], list[Any]]:
-    """One request in the background; called, it gives the answer."""
+def in_background(path: str, method: str = "GET") -> Callable[[], list[Any]]:
+    """Send a request in the background; returns a function that waits for the answer."""
     answers: list[list[Any]] = []
     thread = threading.Thread(target=lambda: answers.append(ask(path, method)))
     thread.start()
@@ -143,16 +144,16 @@ def later(path: str, method: str = "GET") -> Callable[[], list[Any]]:
     return ended
 
 
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "in vain"
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
         time.sleep(0.05)
 
 
-def works(name: str) -> None:
-    """Until the edge of that name does the work."""
-    until(lambda: name in ask("/")[1])
+def wait_for_worker(name: str) -> None:
+    """Wait until the edge or machine of that name answers."""
+    wait_until(lambda: name in ask("/")[1])
 
 
 def certificate() -> dict[str, str]:
@@ -164,7 +165,7 @@ def certificate() -> dict[str, str]:
 
 
 class Load:
-    """`rate` requests a second on their schedule, until it is asked for them: status, body, seconds from when due."""
+    """Sends `rate` requests a second on schedule until `ended` is called: status, body, seconds from when due."""
 
     def __init__(self, path: str = "/", method: str = "GET", rate: float = 20) -> None:
         self._answers: list[list[Any]] = []
@@ -195,15 +196,17 @@ class Load:
         self._answers.append([status, body, time.monotonic() - due])
 
 
-class Machine:
+class PeerMachine:
     """Another edge with a network stack of its own, at `address`."""
 
     def __init__(self, name: str, address: str) -> None:
         self.name = name
-        self.process = subprocess.Popen(["unshare", "--net", sys.executable, "/run/peer.py", name])
+        self.process = subprocess.Popen(
+            ["unshare", "--net", sys.executable, Path(__file__).with_name("edge_peer.py"), name]
+        )
         self._net = Path(f"/proc/{self.process.pid}/ns/net")
         here = Path("/proc/self/ns/net").readlink()
-        until(lambda: self._net.readlink() != here)
+        wait_until(lambda: self._net.readlink() != here)
         run(f"ip link add {name} type veth peer name eth0 netns {self.process.pid}; ip link set {name} up")
         run(f"ip route add {address}/32 dev {name} src {OWN}")
         self.run(f"ip link set lo up; ip link set eth0 up; ip address add {address}/32 dev eth0")
@@ -214,21 +217,21 @@ class Machine:
         return subprocess.run(inside, check=False, capture_output=True, text=True).stdout.strip()
 
     def cut(self) -> None:
-        """It is silent from now on, both ways."""
+        """Drop all packets, both ways."""
         for hook in ("prerouting", "output"):
             self.run(f"nft 'add chain ip cut {hook} {{ type filter hook {hook} priority raw; policy drop; }}'")
 
-    def deafen(self) -> None:
-        """It still takes connections; what is sent over them is lost: packets longer than those of a handshake."""
+    def drop_data(self) -> None:
+        """Accept connections and drop what is sent over them: packets longer than those of a handshake."""
         self.run("nft 'add chain ip cut deaf { type filter hook prerouting priority raw; }'")
         self.run("nft add rule ip cut deaf meta length gt 60 drop")
 
     def refuse(self) -> None:
-        """Nobody listens there any more."""
+        """Refuse connections to the peer port."""
         self.run("nft 'add chain ip cut refuse { type filter hook input priority filter; }'")
         self.run("nft add rule ip cut refuse tcp dport 8081 reject with tcp reset")
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self.run("nft flush ruleset; nft add table ip cut")
 
     def seen(self) -> list[str]:
@@ -236,10 +239,21 @@ class Machine:
         return path.read_text().splitlines() if path.exists() else []
 
 
-def knock() -> str:
-    """How this edge's peer port receives itself."""
+def peer_port_state() -> str:
+    """Return `open`, or the error of a connection to this edge's own peer port."""
     try:
         with socket.create_connection((OWN, 8081), 2, source_address=(OWN, 0)):
             return "open"
     except OSError as error:
         return os.strerror(error.errno or 0)
+
+
+def main(module: str, function: str, arguments: str) -> None:
+    """Run a scenario, print its result as JSON, and end without waiting for threads."""
+    scenario = getattr(importlib.import_module(module), function)
+    print(json.dumps(scenario(**json.loads(arguments))), flush=True)  # noqa: T201 - the result
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
