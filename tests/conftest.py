@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 import samovar.core  # noqa: F401 - before gRPC, which it sets up
-from tests.support import evidence
+from tests.support import failure_logs
 
 # Time says nothing about a property: the machine may be busy.
 hypothesis.settings.register_profile("samovar", deadline=None)
@@ -39,7 +39,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_runtest_setup() -> None:
-    evidence.forget_folders()
+    failure_logs.forget_folders()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -51,8 +51,8 @@ def pytest_runtest_makereport(
     if found.failed and item.get_closest_marker("e2e"):
         below = item.config.stash[EVIDENCE]
         folder = below / "evidence" / re.sub(r"[^\w.-]+", "-", item.nodeid)[-150:]
-        if files := evidence.collect(below, folder):
-            found.sections.append(("evidence", evidence.report(files, folder)))
+        if files := failure_logs.collect(below, folder):
+            found.sections.append(("evidence", failure_logs.report(files, folder)))
     return found
 
 

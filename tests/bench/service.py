@@ -15,7 +15,7 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 
 from tests.bench.figure import Figure, seconds, timed
 from tests.bench.world import address, cloud, environment, healthy
-from tests.support.probe import probing
+from tests.support.http_load import http_load
 from tests.support.tool import EDGES, Cli
 
 RUNS = 3
@@ -51,7 +51,7 @@ def kill_to_whole() -> Iterator[Figure]:
     with environment() as tool:
         where = address(tool)
         for _ in range(RUNS):
-            with probing(where) as probe:
+            with http_load(where, limit=120) as load:
                 time.sleep(1)
                 began = time.monotonic()
                 tool.run("cloud", "kill", "dev-bingo-1")
@@ -59,8 +59,8 @@ def kill_to_whole() -> Iterator[Figure]:
                 healthy(tool)
                 times.append(time.monotonic() - began)
                 time.sleep(1)
-            sent, failed = sent + len(probe.answers), failed + len(probe.failed)
-            worst = max(worst, *(answer.took for answer in probe.answers if not answer.error))
+            sent, failed = sent + len(load.answers), failed + len(load.failed)
+            worst = max(worst, *(answer.seconds for answer in load.answers if not answer.error))
     yield Figure("a bingo machine killed: until all is whole", seconds(times), "under 10 s")
     yield Figure("failed requests of 50 a second meanwhile", f"{failed} of {sent}, slowest answer {worst:.2f} s", "0")
 

@@ -16,9 +16,9 @@ from images.bingo.stub.identity import log_folder, port
 from samovar.core.output import PlainReporter
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import Machine
-from tests.support.asker import Asker, Kind, asking
 from tests.support.checkout import PROJECT
-from tests.support.evidence import collect
+from tests.support.failure_logs import collect
+from tests.support.http_load import HttpLoad, Kind, http_load
 from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan
 
 EMAIL = "node@example.com"
@@ -108,9 +108,9 @@ def counter(cable: Lan, machine: Machine, backend: str, name: str) -> int:
     raise AssertionError(backend)
 
 
-async def under_load(cable: Lan, machine: Machine, provoke: str, *, what: str) -> Asker:
-    """Asks 60 times a second while it happens and until another bingo answers."""
-    with asking(cable.cable, BINGO, STABLE, rate=RATE) as asker:
+async def under_load(cable: Lan, machine: Machine, provoke: str, *, what: str) -> HttpLoad:
+    """Send 60 requests a second while it happens and until another bingo answers."""
+    with http_load(BINGO, *STABLE, rate=RATE, timeout=60, netns=cable.cable) as load:
         await asyncio.sleep(1)
         pid = cable.inside(machine, PID)
         began = time.monotonic()
@@ -118,8 +118,8 @@ async def under_load(cable: Lan, machine: Machine, provoke: str, *, what: str) -
         await cable.until(machine, f"[[ $({PID}) != {pid} ]] && {PING}")
         took = time.monotonic() - began
         await asyncio.sleep(1)
-    print(f"{asker.told(what)}; another bingo answers after {took:.1f} s")  # noqa: T201
-    return asker
+    print(f"{load.summary(what)}; another bingo answers after {took:.1f} s")  # noqa: T201
+    return load
 
 
 @pytest.mark.parametrize("what", ["is killed", *FAULTS])
@@ -128,15 +128,15 @@ async def test_a_failure_costs_writes_in_flight_and_nothing_else(cable: Lan, ima
     machine = await boot(cable, image)
     await cable.until(machine, PING)
     tell = f"curl -s localhost:{PORT}/operation -d '{{\"operation\": {FAULTS.get(what)}}}' || true"
-    asker = await under_load(cable, machine, tell if what in FAULTS else f"kill -KILL $({PID})", what=f"bingo {what}")
-    assert len(asker.of(READ)) > RATE
-    assert not asker.failed(READ)
-    assert asker.failed(WRITE).keys() <= {"500", "502"}
+    load = await under_load(cable, machine, tell if what in FAULTS else f"kill -KILL $({PID})", what=f"bingo {what}")
+    assert len(load.of(READ)) > RATE
+    assert not load.failures(READ)
+    assert load.failures(WRITE).keys() <= {"500", "502"}
     most = 2 * SLOW * RATE / 4 if what == "is bad" else 4
-    assert asker.failed(WRITE).total() <= most
+    assert load.failures(WRITE).total() <= most
     seen = Counter(re.findall(r'"msg": "operation", "operation": (\d{1,6})}', cable.inside(machine, f"cat {LOG}")))
     assert set(seen.values()) == {1}
-    assert {str(each.number) for each in asker.of(WRITE) if each.status == 200} <= seen.keys()
+    assert {str(answer.number) for answer in load.of(WRITE) if answer.status == 200} <= seen.keys()
 
 
 async def test_a_write_that_ends_bingo_reaches_it_once_and_is_counted_apart(cable: Lan, image: Path) -> None:
@@ -181,9 +181,9 @@ async def test_a_bingo_that_hangs_is_ended(cable: Lan, image: Path, tmp_path: Pa
 async def test_a_run_of_bingo_ends_in_its_time_and_nobody_notices(cable: Lan, image: Path) -> None:
     machine = await boot(cable, image, f"{SETTINGS}lifetime: [2, 4]\n")
     await cable.until(machine, PING)
-    asker = await under_load(cable, machine, "true", what="bingo's time comes")
-    assert not asker.failed(READ)
-    assert not asker.failed(WRITE)
+    load = await under_load(cable, machine, "true", what="bingo's time comes")
+    assert not load.failures(READ)
+    assert not load.failures(WRITE)
     assert b"bingo ends: it ran long enough" in cable.driver.console(machine.id)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from samovar.core.process import run
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import DataDisk, Machine
 from tests.support.checkout import PROJECT
+from tests.support.http_load import Kind, http_load
 from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan
 
 EMAIL = "images@example.com"
@@ -179,46 +179,20 @@ async def test_bingo_serves_through_its_proxy_and_a_restart_is_a_delay(cable: La
         assert movie["id"] == 7
     assert len(json.loads(cable.outside("curl", "-sf", f"http://{BINGO}/api/session"))) == 50_000
 
-    asker = Asker(cable, f"http://{BINGO}/api/customer/9")
-    with asker:
+    with http_load(BINGO, Kind("/api/customer/9"), rate=20, timeout=30, netns=cable.cable) as load:
         await asyncio.sleep(0.5)
         pid = cable.inside(machine, "systemctl show -P MainPID bingo")
         cable.inside(machine, f"kill -KILL {pid}")
         await cable.until(machine, f"[[ $(systemctl show -P MainPID bingo) != {pid} ]] && {PING}")
         await asyncio.sleep(0.5)
-    print(f"bingo killed: {len(asker.answers)} requests, the slowest took {max(asker.seconds):.1f} s")  # noqa: T201
-    assert set(asker.answers) == {"200"}
-    assert len(asker.answers) > 10
+    print(f"bingo killed: {len(load.answers)} requests, the slowest took {load.slowest:.1f} s")  # noqa: T201
+    assert load.failed == []
+    assert len(load.answers) > 10
 
     assert cable.inside(machine, KILLER) == "502"
     await cable.until(machine, PING)
     seen = cable.inside(machine, f"grep -c '\"operation\": 1000002' {log_folder(EMAIL)}/main.log")
     assert seen == "1"
-
-
-class Asker:
-    """One request after another from the end of the cable, while it is entered."""
-
-    def __init__(self, cable: Lan, url: str) -> None:
-        self._cable, self._url = cable, url
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-        self.answers: list[str] = []
-        self.seconds: list[float] = []
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
-        while not self._end.is_set():
-            wanted = ("--output", "/dev/null", "--write-out", "%{http_code} %{time_total}", self._url)
-            code, seconds = self._cable.outside("curl", "--silent", "--max-time", "30", *wanted).split()
-            self.answers.append(code)
-            self.seconds.append(float(seconds))
 
 
 async def test_bingo_is_a_user_without_rights_and_its_log_is_rotated(cable: Lan, baked: dict[str, Path]) -> None:

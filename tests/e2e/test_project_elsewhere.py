@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.checkout import ROOT
-from tests.support.probe import get
+from tests.support.http_load import get
 from tests.support.tool import EDGES, Cli
 from tests.support.wheel import install
 

@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.leftovers import leftovers
 from tests.support.checkout import ROOT
-from tests.support.probe import get, probing
+from tests.support.http_load import get, http_load
 from tests.support.tool import EDGES, PATIENCE, Cli, rolled_out
 
 
@@ -78,7 +78,7 @@ def test_nginx_has_a_file_for_each_connection_that_the_host_gives_it(cli: Cli, a
 @pytest.mark.parametrize("by", ["the local hand", "a signal to its init"])
 def test_a_killed_machine_comes_back_as_a_new_one_and_nobody_notices(cli: Cli, address: str, by: str) -> None:
     before, ids = _machines(cli.json("status", "dev")), _instance_ids(cli)
-    with probing(address) as probe:
+    with http_load(address, limit=120) as load:
         time.sleep(1)
         if by == "the local hand":
             cli.run("cloud", "kill", "dev-nginx-1")
@@ -93,15 +93,15 @@ def test_a_killed_machine_comes_back_as_a_new_one_and_nobody_notices(cli: Cli, a
     assert now["dev-nginx-1"] != ids["dev-nginx-1"]
     assert now["dev-nginx-2"] == ids["dev-nginx-2"]
     # When init is killed its children die first: who is connected is reset, who comes is refused, until all are gone.
-    cut_off = [answer for answer in probe.failed if "refused" in answer.error or "reset" in answer.error]
-    assert probe.failed == cut_off
+    cut_off = [answer for answer in load.failed if "refused" in answer.error or "reset" in answer.error]
+    assert load.failed == cut_off
     assert len(cut_off) <= (0 if by == "the local hand" else 20)
-    assert set(probe.bodies) == {"nginx-1", "nginx-2"}
+    assert set(load.bodies) == {"nginx-1", "nginx-2"}
 
 
 def test_a_third_machine_comes_and_goes_with_the_size(cli: Cli, address: str) -> None:
     before = _instance_ids(cli)
-    with probing(address) as probe:
+    with http_load(address, limit=120) as load:
         cli.edit("dev", "size: 2", "size: 3")
         (change,) = cli.json("plan", "dev")["steps"]
         assert (change["action"], change["name"]) == ("update", "dev-nginx")
@@ -113,7 +113,7 @@ def test_a_third_machine_comes_and_goes_with_the_size(cli: Cli, address: str) ->
         cli.edit("dev", "size: 3", "size: 2")
         cli.run("rollout", "dev", "--yes")
     assert len(_instance_ids(cli)) == 2
-    assert probe.failed == []
+    assert load.failed == []
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_change_replaces_machines_one_at_a_time(cli: Cli, address: str, old: s
     changes = {change["name"]: change["action"] for change in cli.json("plan", "dev")["steps"]}
     assert changes["dev-nginx"] == "update"
     fewest = 2
-    with probing(address) as probe:
+    with http_load(address, limit=120) as load:
         rollout = subprocess.Popen(
             [ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, "rollout", "dev", "--yes"],
             stdout=subprocess.DEVNULL,
@@ -145,7 +145,7 @@ def test_a_change_replaces_machines_one_at_a_time(cli: Cli, address: str, old: s
     assert fewest == 2
     assert not before & set(_instance_ids(cli).values())
     assert cli.json("plan", "dev")["steps"] == []
-    assert probe.failed == []
+    assert load.failed == []
 
 
 def test_a_machine_has_the_size_that_it_was_given(cli: Cli, address: str) -> None:
@@ -160,18 +160,18 @@ def test_a_machine_has_the_size_that_it_was_given(cli: Cli, address: str) -> Non
 
 def test_the_daemon_killed_loses_nothing(cli: Cli, address: str) -> None:
     before = _instance_ids(cli)
-    with probing(address) as probe:
+    with http_load(address, limit=120) as load:
         os.kill(cli.endpoint()["pid"], signal.SIGKILL)
         time.sleep(1)
         assert cli.json("status", "dev")["healthy"]
         time.sleep(1)
     assert _instance_ids(cli) == before
-    assert probe.failed == []
+    assert load.failed == []
 
 
 def test_killed_in_the_middle_of_a_rollout_it_carries_on(cli: Cli, address: str) -> None:
     cli.edit("dev", "size: 2", "size: 3")
-    with probing(address) as probe:
+    with http_load(address, limit=120) as load:
         rollout = subprocess.Popen(
             [ROOT / "cli.py", "--home", cli.home, "--envs", cli.envs, "rollout", "dev", "--yes"],
             stdout=subprocess.DEVNULL,
@@ -184,7 +184,7 @@ def test_killed_in_the_middle_of_a_rollout_it_carries_on(cli: Cli, address: str)
         rollout.wait(PATIENCE)
         cli.run("rollout", "dev", "--yes")
     assert len(_instance_ids(cli)) == 3
-    assert probe.failed == []
+    assert load.failed == []
     cli.edit("dev", "size: 3", "size: 2")
     cli.run("rollout", "dev", "--yes")
 

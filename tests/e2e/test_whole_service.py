@@ -31,16 +31,11 @@ from tests.support.checkout import ENVIRONMENTS
 from tests.support.curl import OFFERS, curl, statuses
 from tests.support.documentation import drill_project
 from tests.support.firefox import Firefox, Page, firefox
+from tests.support.http_load import Answer, Kind, get, http_load
 from tests.support.https import make_signed
-from tests.support.probe import Answer, get, probing
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
-PAGE = """\
-  page:
-    image: nginx
-    size: 1
-    machine: {cores: 2, memory: 512M, disk: 1G}
-"""
+PAGE = "  page: {image: nginx, size: 1, machine: {cores: 2, memory: 512M, disk: 1G}}\n"
 SLEEP = 0.1
 """Seconds that the database sleeps for `/db_dummy`."""
 TRIPPED = 15.0
@@ -275,7 +270,7 @@ def _spoken_to(cli: Cli, browser: Firefox, url: str) -> str:
 
 def test_bingos_share_what_comes_in_any_ten_seconds(cli: Cli, address: str) -> None:
     _settled(cli, address)
-    with probing(address, "/ping", rate=120):
+    with http_load(address, Kind("/ping"), rate=120, limit=120):
         time.sleep(1)
         for _ in range(2):
             before = _accepted(cli)
@@ -309,20 +304,23 @@ EDGES = pytest.mark.parametrize("place", [0, 1], ids=["the edge that works", "th
 def test_an_edge_that_is_stopped_takes_leave(cli: Cli, address: str, place: int) -> None:
     """It says that it leaves, nothing more is sent to it, and what it has it finishes: nobody notices."""
     name = _settled(cli, address)[place]
-    with probing(address, "/db_dummy") as probe:
+    with http_load(address, Kind("/db_dummy"), limit=120) as load:
         time.sleep(1)
         before = _ids(cli)
         cli.stop(name)
         cli.status_when("dev", lambda _: before[name] not in _ids(cli).values())
         cli.status_when("dev", lambda status: status["healthy"])
         _settled(cli, address)
-    assert not probe.failed
+    assert not load.failed
 
 
 @EDGES
 def test_an_edge_is_killed_and_what_it_had_in_flight_is_all_that_fails(cli: Cli, address: str, place: int) -> None:
     name = _settled(cli, address)[place]
-    with probing(address, "/db_dummy") as probe, probing(address, "/long_dummy", rate=3, timeout=90) as slow:
+    with (
+        http_load(address, Kind("/db_dummy"), limit=120) as load,
+        http_load(address, Kind("/long_dummy"), rate=3, limit=120, timeout=90) as slow,
+    ):
         time.sleep(2)
         killed = time.monotonic()
         cli.run("cloud", "kill", name)
@@ -330,12 +328,12 @@ def test_an_edge_is_killed_and_what_it_had_in_flight_is_all_that_fails(cli: Cli,
         cli.status_when("dev", lambda status: status["healthy"])
         _settled(cli, address)
         time.sleep(2)
-    failed = probe.failed + slow.failed
+    failed = load.failed + slow.failed
     assert all(killed - 2 < answer.due < killed + TRIPPED for answer in failed), failed
     _assert_ages(slow.answers)
     assert len({answer.headers["x-edge"] for answer in slow.answers if not answer.error}) >= 2 - place
-    served = [answer for answer in probe.answers if not answer.error]
-    assert not any(from_cache(answer.headers) or answer.took < SLEEP for answer in served)
+    served = [answer for answer in load.answers if not answer.error]
+    assert not any(from_cache(answer.headers) or answer.seconds < SLEEP for answer in served)
 
 
 def _assert_ages(answers: list[Answer]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from samovar.core.output import PlainReporter
 from samovar.images.builders.local import bake_local
 from tests.support.checkout import PROJECT
-from tests.support.evidence import add_folder
+from tests.support.failure_logs import add_folder
 
 Scenario = Callable[..., dict[str, Any]]
 PATIENCE = 300.0

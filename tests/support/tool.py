@@ -18,7 +18,7 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from samovar.cloud.connection import Access
 from samovar.cloud.session import Session
 from tests.support.checkout import ROOT
-from tests.support.evidence import collect_early
+from tests.support.failure_logs import collect_early
 
 EDGES = ROOT / "tests/envs/edges/config.yaml"
 """The smallest environment: nginx and nothing behind it."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import evidence
+from tests.support import failure_logs
 
 
 @pytest.fixture
@@ -18,35 +18,35 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_the_end_of_each_file_is_kept_and_the_report_says_where(home: Path, tmp_path: Path) -> None:
-    (home / "machines/one/console").write_text("a" * evidence.LONGEST_FILE + "the end")
-    files = evidence.collect(tmp_path, tmp_path / "kept")
+    (home / "machines/one/console").write_text("a" * failure_logs.LONGEST_FILE + "the end")
+    files = failure_logs.collect(tmp_path, tmp_path / "kept")
     kept = tmp_path / "kept/whole0"
     assert files == [kept / "daemon.log", kept / "one/console"]
     assert (kept / "one/console").read_text().endswith("athe end")
-    assert (kept / "one/console").stat().st_size == evidence.LONGEST_FILE
-    assert evidence.report(files, tmp_path / "kept") == f"2 files in {tmp_path / 'kept'}"
+    assert (kept / "one/console").stat().st_size == failure_logs.LONGEST_FILE
+    assert failure_logs.report(files, tmp_path / "kept") == f"2 files in {tmp_path / 'kept'}"
 
 
 def test_on_ci_the_report_holds_the_last_lines(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert home.exists()
     monkeypatch.setenv("CI", "true")
-    files = evidence.collect(tmp_path, tmp_path / "kept")
-    assert evidence.report(files, tmp_path / "kept").endswith("--- whole0/daemon.log\nfirst\nlast")
+    files = failure_logs.collect(tmp_path, tmp_path / "kept")
+    assert failure_logs.report(files, tmp_path / "kept").endswith("--- whole0/daemon.log\nfirst\nlast")
 
 
 def test_all_of_it_is_bounded_and_small_files_come_first(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "machines/one/console").write_text("a" * 100)
-    monkeypatch.setattr(evidence, "LONGEST_TOTAL", 50)
-    assert [file.name for file in evidence.collect(tmp_path, tmp_path / "kept")] == ["daemon.log"]
+    monkeypatch.setattr(failure_logs, "LONGEST_TOTAL", 50)
+    assert [file.name for file in failure_logs.collect(tmp_path, tmp_path / "kept")] == ["daemon.log"]
     assert not (tmp_path / "kept/whole0/one/console").exists()
 
 
 def test_a_folder_that_a_test_added_is_kept_until_the_next_one(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs/haproxy.log").write_text("said")
-    evidence.add_folder(tmp_path / "logs")
-    assert [file.read_text() for file in evidence.collect(tmp_path, tmp_path / "kept")] == ["said"]
-    evidence.forget_folders()
-    assert evidence.collect(tmp_path, tmp_path / "again") == []
+    failure_logs.add_folder(tmp_path / "logs")
+    assert [file.read_text() for file in failure_logs.collect(tmp_path, tmp_path / "kept")] == ["said"]
+    failure_logs.forget_folders()
+    assert failure_logs.collect(tmp_path, tmp_path / "again") == []

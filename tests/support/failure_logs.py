@@ -1,4 +1,4 @@
-"""Evidence: what a failed test needs to be understood, copied before its environment goes.
+"""Collects the logs that explain a failed test, before its environment is removed.
 
 Consoles, journals and logs of nginx of the machines of every local cloud below pytest's folder, logs of their daemons,
 and the folders that a test added by itself. All of it is bounded in size and time.
