@@ -24,9 +24,9 @@ from samovar.core.paths import default_home
 from samovar.deploy.plan import Plan
 from samovar.deploy.snapshots import Inventory
 from samovar.deploy.status import Status
-from samovar.drills.run import DrillJson
+from samovar.drills.run import DrillReport
 from samovar.images.listing import CatalogueJson
-from samovar.load.report import LoadJson
+from samovar.load.report import LoadReport
 from samovar.ops.doctor.finding import Report
 from samovar.project.drill import Drill
 from samovar.project.environment import Environment
@@ -40,8 +40,8 @@ SCHEMAS: Mapping[str, type] = {
     "plan": Plan,
     "status": Status,
     "images": CatalogueJson,
-    "load": LoadJson,
-    "drill": DrillJson,
+    "load": LoadReport,
+    "drill": DrillReport,
     "doctor": Report,
     "disk-list": Inventory,
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from samovar.drills.run import DrillJson
+    from samovar.drills.run import DrillReport
     from samovar.project.drill import Drill
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -166,25 +166,24 @@ def _run(
     agree(f"{drill.name} {', '.join(fault.machines)} of {environment.name}?", yes=yes)
     seconds = timeout or drill.timeout
     report = run_drill(session, environment, load, fault, stderr_reporter(), timeout=seconds, expected=drill.expect)
-    measured = report.to_json()
-    show(measured, fmt, _tables(measured))
-    return ExitCode.SLO_VIOLATED if measured["violations"] else ExitCode.OK
+    show(report, fmt, _tables(report))
+    return ExitCode.SLO_VIOLATED if report.violations else ExitCode.OK
 
 
-def _tables(report: DrillJson) -> list[RenderableType]:
+def _tables(report: DrillReport) -> list[RenderableType]:
     rows = [
-        ("fault", report["fault"]),
-        ("detected after", f"{report['seconds_to_detect']} s"),
-        ("recovered after", f"{report['seconds_to_recover']} s"),
-        ("answers well after", _seconds(report["seconds_to_answer"])),
-        ("requests", f"{report['requests']} at {report['rate']:g} a second to {', '.join(report['addresses'])}"),
-        ("failed", f"{report['failed']}{_by_kind(report['failures'])}"),
-        ("  in flight", str(report["failed_in_flight"])),
-        ("  before detection", str(report["failed_before_detection"])),
-        ("  after detection", str(report["failed_after_detection"])),
-        ("slowest answer", f"{report['max_seconds']} s"),
-        ("longest gap", f"{report['longest_gap_seconds']} s"),
-        *(("not as expected", violation) for violation in report["violations"]),
+        ("fault", report.fault),
+        ("detected after", f"{report.seconds_to_detect} s"),
+        ("recovered after", f"{report.seconds_to_recover} s"),
+        ("answers well after", _seconds(report.seconds_to_answer)),
+        ("requests", f"{report.requests} at {report.rate:g} a second to {', '.join(report.addresses)}"),
+        ("failed", f"{report.failed}{_by_kind(report.failures)}"),
+        ("  in flight", str(report.failed_in_flight)),
+        ("  before detection", str(report.failed_before_detection)),
+        ("  after detection", str(report.failed_after_detection)),
+        ("slowest answer", f"{report.max_seconds} s"),
+        ("longest gap", f"{report.longest_gap_seconds} s"),
+        *(("not as expected", violation) for violation in report.violations),
     ]
     return [table(("", ""), rows)]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from samovar.cloud.session import Session
     from samovar.deploy.status import Status
-    from samovar.load.generator import Load
+    from samovar.load.generator import Load, Run
     from samovar.load.report import LoadReport
     from samovar.load.results import Figures
     from samovar.project.environment import Environment
@@ -95,12 +95,12 @@ def load(tool: Tool, /, env: str, profile: str, folder: Path | None, fmt: Format
     tool.name_project()
     environment, session = tool.open(env)
     stated = load_profile(tool.project.loads, profile)
-    report = _send(
+    run, report = _send(
         environment, planned(session, environment, read_status(session, environment), profile=stated, **options)
     )
     if folder:
-        stderr_reporter().info(f"report: {write_page(report, folder)}")
-    show(report.to_json(), fmt, _tables(report))
+        stderr_reporter().info(f"report: {write_page(report, run.outcomes, folder)}")
+    show(report, fmt, _tables(report))
     return ExitCode.OK if report.slo_met else ExitCode.SLO_VIOLATED
 
 
@@ -136,7 +136,7 @@ def _check_size(rate: float, seconds: float) -> None:
         )
 
 
-def _send(environment: Environment, planned: Load) -> LoadReport:
+def _send(environment: Environment, planned: Load) -> tuple[Run, LoadReport]:
     from samovar.load.report import report, send_with_progress
 
     output = stderr_reporter()
@@ -145,33 +145,33 @@ def _send(environment: Environment, planned: Load) -> LoadReport:
     result = report(environment.name, planned, run)
     for warning in result.warnings:
         output.info(f"warning: {warning}")
-    return result
+    return run, result
 
 
 def _tables(report: LoadReport) -> list[RenderableType]:
     columns = ("ENDPOINT", "SENT", "OK", "P50", "P90", "P99", "MAX", "SLO", "MET", "ERRORS")
-    return [table(columns, map(_row, report.figures))]
+    return [table(columns, map(_row, report.endpoints))]
 
 
 def _row(figures: Figures) -> tuple[str, ...]:
     return (
-        figures.endpoint.request,
+        figures.endpoint,
         str(figures.sent),
-        str(figures.sent - figures.failed),
-        *map(_ms, figures.quantiles.values()),
-        _ms(figures.max),
+        str(figures.ok),
+        *map(_ms, (figures.p50_seconds, figures.p90_seconds, figures.p99_seconds)),
+        _ms(figures.max_seconds),
         _objective(figures),
-        "yes" if figures.meets_slo() else "no",
+        "yes" if figures.slo_met else "no",
         ", ".join(f"{count} {reason}" for reason, count in figures.errors.items()),
     )
 
 
 def _objective(figures: Figures) -> str:
-    slo = figures.endpoint.slo
+    slo = figures.slo
     errors = f"errors {figures.error_rate:.2%} of {slo.errors:.0%}"
     if slo.quantile is None:
         return errors
-    return f"p{slo.quantile * 100:g} {_ms(figures.at_objective)} of {_ms(slo.seconds)}, {errors}"
+    return f"p{slo.quantile * 100:g} {_ms(slo.measured_seconds)} of {_ms(slo.seconds)}, {errors}"
 
 
 def _ms(seconds: float | None) -> str:

@@ -7,9 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from typing_extensions import TypedDict
+from dataclasses import dataclass, replace
 
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, WaitTimeout
@@ -34,6 +32,15 @@ MAX_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
+class Observed:
+    """The observation of a drill; `began` is the time of the fault in seconds of the load."""
+
+    began: float
+    recovery: Recovery
+    answers_well: bool = True
+
+
+@dataclass(frozen=True)
 class Failures:
     """The failed requests: ended before the fault, in flight at it, sent until it was detected, sent after that."""
 
@@ -46,67 +53,6 @@ class Failures:
 
 @dataclass(frozen=True)
 class DrillReport:
-    """The report of a drill.
-
-    `began` is the time of the fault in seconds of the load, `recovered` whether the service answered well at the end.
-    """
-
-    environment: str
-    fault: str
-    load: Load
-    began: float
-    recovery: Recovery
-    outcomes: tuple[Outcome, ...]
-    recovered: bool = True
-    expected: Expectation = NO_LIMITS
-
-    @property
-    def failures(self) -> Failures:
-        return count_failures(self.outcomes, self.began, self.recovery.time_to_detect)
-
-    @property
-    def interactive(self) -> list[Outcome]:
-        """Return the outcomes of the endpoints whose answers users wait for: a list may take its time."""
-        names = _interactive(self.load)
-        return [outcome for outcome in self.outcomes if outcome.endpoint in names]
-
-    @property
-    def max_seconds(self) -> float:
-        """Return the seconds of the slowest interactive answer."""
-        return max((outcome.seconds for outcome in self.interactive if not outcome.failure), default=0.0)
-
-    @property
-    def longest_gap(self) -> float:
-        """Return the longest time without an interactive answer, in seconds."""
-        return longest_gap(self.interactive, max((outcome.end for outcome in self.interactive), default=0.0))
-
-    def to_json(self) -> DrillJson:
-        failures = self.failures
-        seconds_to_answer = round(seconds_of_trouble(self.interactive, self.began), 2) if self.recovered else None
-        measured: DrillJson = {
-            "environment": self.environment,
-            "fault": self.fault,
-            "addresses": [target.url for target in self.load.targets],
-            "profile": self.load.profile.name,
-            "rate": self.load.rate,
-            "seconds_to_detect": round(self.recovery.time_to_detect, 2),
-            "seconds_to_recover": round(self.recovery.time_to_recover, 2),
-            "seconds_to_answer": seconds_to_answer,
-            "requests": len(self.outcomes),
-            "failed": sum(failures.by_kind.values()),
-            "failed_before": failures.before,
-            "failed_in_flight": failures.in_flight,
-            "failed_before_detection": failures.before_detection,
-            "failed_after_detection": failures.after_detection,
-            "failures": failures.by_kind,
-            "max_seconds": round(self.max_seconds, 3),
-            "longest_gap_seconds": round(self.longest_gap, 3),
-            "violations": [],
-        }
-        return {**measured, "violations": violations(self.expected, measured)}
-
-
-class DrillJson(TypedDict):
     """The report of a drill: seconds count from the fault, requests are those of the load.
 
     Failed requests are counted by when they were sent (before the fault, in flight at it, before the loss was detected,
@@ -117,7 +63,7 @@ class DrillJson(TypedDict):
 
     environment: str
     fault: str
-    addresses: list[str]
+    addresses: tuple[str, ...]
     profile: str
     rate: float
     seconds_to_detect: float
@@ -132,17 +78,54 @@ class DrillJson(TypedDict):
     failures: dict[str, int]
     max_seconds: float
     longest_gap_seconds: float
-    violations: list[str]
+    violations: tuple[str, ...] = ()
 
 
-def violations(expected: Expectation, measured: DrillJson) -> list[str]:
+def report(
+    environment: str,
+    fault: str,
+    load: Load,
+    outcomes: Sequence[Outcome],
+    observed: Observed,
+    expected: Expectation = NO_LIMITS,
+) -> DrillReport:
+    """Return the report of a drill that has ended. Slowness counts for interactive endpoints: a list may take time."""
+    failures = count_failures(outcomes, observed.began, observed.recovery.time_to_detect)
+    names = _interactive(load)
+    interactive = [outcome for outcome in outcomes if outcome.endpoint in names]
+    answered = [outcome.seconds for outcome in interactive if not outcome.failure]
+    end = max((outcome.end for outcome in interactive), default=0.0)
+    trouble = round(seconds_of_trouble(interactive, observed.began), 2)
+    measured = DrillReport(
+        environment=environment,
+        fault=fault,
+        addresses=tuple(target.url for target in load.targets),
+        profile=load.profile.name,
+        rate=load.rate,
+        seconds_to_detect=round(observed.recovery.time_to_detect, 2),
+        seconds_to_recover=round(observed.recovery.time_to_recover, 2),
+        seconds_to_answer=trouble if observed.answers_well else None,
+        requests=len(outcomes),
+        failed=sum(failures.by_kind.values()),
+        failed_before=failures.before,
+        failed_in_flight=failures.in_flight,
+        failed_before_detection=failures.before_detection,
+        failed_after_detection=failures.after_detection,
+        failures=failures.by_kind,
+        max_seconds=round(max(answered, default=0.0), 3),
+        longest_gap_seconds=round(longest_gap(interactive, end), 3),
+    )
+    return replace(measured, violations=tuple(violations(expected, measured)))
+
+
+def violations(expected: Expectation, measured: DrillReport) -> list[str]:
     """Return each limit that was exceeded, as `name: measured, expected limit at most`."""
-    values: dict[str, object] = dict(measured)
     limits = expected.model_dump(exclude_none=True)
+    values = {name: getattr(measured, name) for name in limits}
     return [
-        f"{name}: {value}, expected {limit:g} at most"
+        f"{name}: {values[name]}, expected {limit:g} at most"
         for name, limit in limits.items()
-        if not isinstance(value := values[name], int | float) or value > limit
+        if values[name] is None or values[name] > limit
     ]
 
 
@@ -177,17 +160,16 @@ def run_drill(
     """
     if not read_status(session, environment).healthy:
         raise CloudError(f"{environment.name} is not healthy", remedy=command_line(f"rollout {environment.name}"))
-    results: list[tuple[float, Recovery, bool]] = []
+    results: list[Observed] = []
 
     async def work(run: Run) -> None:
         await asyncio.sleep(MARGIN)
         began, recovery = await _inject_and_watch(session, environment, fault, run, reporter, timeout)
-        results.append((began, recovery, await _wait_for_answers(run, _interactive(load), timeout)))
+        results.append(Observed(began, recovery, await _wait_for_answers(run, _interactive(load), timeout)))
 
     with reporter.step(f"{load.rate:g} requests a second to {environment.name}"):
         run = asyncio.run(send_with_progress(load, reporter, work))
-    began, recovery, recovered = results[0]
-    return DrillReport(environment.name, fault.summary, load, began, recovery, tuple(run.outcomes), recovered, expected)
+    return report(environment.name, fault.summary, load, run.outcomes, results[0], expected)
 
 
 def _interactive(load: Load) -> frozenset[str]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from typing_extensions import TypedDict
+from pydantic import computed_field
 
 from samovar.core.output import Reporter
 from samovar.load.generator import Load, Run, Work, send_load
-from samovar.load.results import EndpointJson, Figures, Outcome, figures, lateness, quantile
+from samovar.load.results import Figures, Outcome, Seconds, figures, lateness, quantile
 
 RECENT = 5.0
 """Seconds that a line of progress summarises."""
@@ -27,51 +27,6 @@ PLOTTED_QUANTILES = (0.5, 0.9, 0.99)
 
 @dataclass(frozen=True)
 class LoadReport:
-    """The report of a load that ran for `seconds`; `not_removed` are the requests of its cleanup that failed."""
-
-    environment: str
-    load: Load
-    seconds: float
-    outcomes: tuple[Outcome, ...]
-    not_removed: tuple[str, ...] = ()
-
-    @property
-    def figures(self) -> tuple[Figures, ...]:
-        """Return the figures of each endpoint, in the order of the profile."""
-        return tuple(figures(endpoint, self.outcomes) for endpoint in self.load.profile.endpoints)
-
-    @property
-    def slo_met(self) -> bool:
-        return all(endpoint.meets_slo() for endpoint in self.figures)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Return what makes the figures worth less."""
-        late = lateness(self.outcomes)
-        slow = f"the generator itself was up to {late:.3f} s late: its own delay is in the latencies"
-        left = f"these requests of the cleanup failed: {', '.join(self.not_removed)}"
-        return (*((slow,) if late > LATE else ()), *((left,) if self.not_removed else ()))
-
-    def to_json(self) -> LoadJson:
-        return {
-            "environment": self.environment,
-            "profile": self.load.profile.name,
-            "addresses": [target.url for target in self.load.targets],
-            "protocol": "HTTP/2" if self.load.http2 else "HTTP/1.1",
-            "rate": self.load.rate,
-            "arrivals": "even" if self.load.seed is None else "poisson",
-            "new_connections": self.load.fresh,
-            "seconds": round(self.seconds, 2),
-            "requests": len(self.outcomes),
-            "failed": sum(endpoint.failed for endpoint in self.figures),
-            "generator_late_seconds": round(lateness(self.outcomes), 4),
-            "not_removed": list(self.not_removed),
-            "endpoints": [endpoint.to_json() for endpoint in self.figures],
-            "slo_met": self.slo_met,
-        }
-
-
-class LoadJson(TypedDict):
     """The report of a load; `slo_met` if every endpoint meets its objective.
 
     `generator_late_seconds` is what the generator itself added to 99 of 100 latencies at most; `not_removed` are the
@@ -80,7 +35,7 @@ class LoadJson(TypedDict):
 
     environment: str
     profile: str
-    addresses: list[str]
+    addresses: tuple[str, ...]
     protocol: Literal["HTTP/1.1", "HTTP/2"]
     rate: float
     arrivals: Literal["even", "poisson"]
@@ -88,16 +43,42 @@ class LoadJson(TypedDict):
     seconds: float
     requests: int
     failed: int
-    generator_late_seconds: float
-    not_removed: list[str]
-    endpoints: list[EndpointJson]
-    slo_met: bool
+    generator_late_seconds: Seconds
+    not_removed: tuple[str, ...]
+    endpoints: tuple[Figures, ...]
+
+    @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
+    @property
+    def slo_met(self) -> bool:
+        return all(endpoint.slo_met for endpoint in self.endpoints)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what makes the figures worth less."""
+        late = self.generator_late_seconds
+        slow = f"the generator itself was up to {late:.3f} s late: its own delay is in the latencies"
+        left = f"these requests of the cleanup failed: {', '.join(self.not_removed)}"
+        return (*((slow,) if late > LATE else ()), *((left,) if self.not_removed else ()))
 
 
 def report(environment: str, load: Load, run: Run) -> LoadReport:
     """Return the report of a load that has ended."""
-    not_removed = tuple(sorted(map(str, run.created)))
-    return LoadReport(environment, load, run.ended, tuple(run.outcomes), not_removed)
+    endpoints = tuple(figures(endpoint, run.outcomes) for endpoint in load.profile.endpoints)
+    return LoadReport(
+        environment=environment,
+        profile=load.profile.name,
+        addresses=tuple(target.url for target in load.targets),
+        protocol="HTTP/2" if load.http2 else "HTTP/1.1",
+        rate=load.rate,
+        arrivals="even" if load.seed is None else "poisson",
+        new_connections=load.fresh,
+        seconds=round(run.ended, 2),
+        requests=len(run.outcomes),
+        failed=sum(endpoint.failed for endpoint in endpoints),
+        generator_late_seconds=lateness(run.outcomes),
+        not_removed=tuple(sorted(map(str, run.created))),
+        endpoints=endpoints,
+    )
 
 
 async def send_with_progress(load: Load, reporter: Reporter, work: Work | None = None) -> Run:
@@ -149,26 +130,26 @@ class Plot:
     lines: Sequence[tuple[str, str]]
 
 
-def write_page(report: LoadReport, folder: Path) -> Path:
+def write_page(report: LoadReport, outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Write the page into the folder, which is created if need be; returns its path."""
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - most commands show no page
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = environment.from_string(TEMPLATE.read_text()).render(
-        report=report, figures=report.figures, plots=tuple(plots(report)), width=WIDTH, height=HEIGHT
+        report=report, plots=tuple(plots(report, outcomes)), width=WIDTH, height=HEIGHT
     )
     folder.mkdir(parents=True, exist_ok=True)
-    page = folder / f"load-{report.environment}-{report.load.profile.name}.html"
+    page = folder / f"load-{report.environment}-{report.profile}.html"
     page.write_text(text)
     return page
 
 
-def plots(report: LoadReport) -> Iterator[Plot]:
+def plots(report: LoadReport, outcomes: Sequence[Outcome]) -> Iterator[Plot]:
     """Yields the plots of all requests, then of each endpoint."""
-    yield from _plots("all requests", report.outcomes, report.seconds)
-    for endpoint in report.load.profile.endpoints:
-        own = [outcome for outcome in report.outcomes if outcome.endpoint == endpoint.request]
-        yield from _plots(endpoint.request, own, report.seconds)
+    yield from _plots("all requests", outcomes, report.seconds)
+    for endpoint in report.endpoints:
+        own = [outcome for outcome in outcomes if outcome.endpoint == endpoint.endpoint]
+        yield from _plots(endpoint.endpoint, own, report.seconds)
 
 
 def intervals(outcomes: Iterable[Outcome], seconds: float) -> list[Interval]:

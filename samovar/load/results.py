@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
 
-from typing_extensions import TypedDict
+from pydantic import PlainSerializer, computed_field
 
 from samovar.project.load_profile import Endpoint
 
 QUANTILES = (0.5, 0.9, 0.99)
+Seconds = Annotated[float, PlainSerializer(lambda value: round(value, 4), return_type=float)]
+"""Seconds, shown to a tenth of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +37,31 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """The figures of one endpoint, in seconds.
+class MeasuredObjective:
+    """The objective of an endpoint, and what was measured: the seconds in which `quantile` of all were answered."""
 
-    A quantile is None if fewer requests succeeded; `at_objective` is the quantile that the objective bounds; `max` is
-    of all requests, failed or not.
+    errors: float
+    quantile: float | None
+    seconds: float | None
+    measured_seconds: Seconds | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of one endpoint. A quantile is null if fewer requests succeeded; `errors` counts failures by kind.
+
+    `max_seconds` is of all requests, failed or not.
     """
 
-    endpoint: Endpoint
+    endpoint: str
     sent: int
-    errors: Mapping[str, int]
-    quantiles: Mapping[float, float | None]
-    at_objective: float | None
-    max: float
+    ok: int
+    errors: dict[str, int]
+    p50_seconds: Seconds | None
+    p90_seconds: Seconds | None
+    p99_seconds: Seconds | None
+    max_seconds: Seconds
+    slo: MeasuredObjective
 
     @property
     def failed(self) -> int:
@@ -57,55 +72,17 @@ class Figures:
         """Return the share of the requests that failed."""
         return self.failed / self.sent if self.sent else 0.0
 
+    @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
+    @property
+    def slo_met(self) -> bool:
+        return self.meets_slo()
+
     def meets_slo(self, margin: float = 1.0) -> bool:
         """Return whether the objective is met, or with 0.5 half of it. Without a request it is not."""
-        slo = self.endpoint.slo
-        fast = slo.seconds is None or (self.at_objective is not None and self.at_objective <= slo.seconds * margin)
+        slo = self.slo
+        measured = slo.measured_seconds
+        fast = slo.seconds is None or (measured is not None and measured <= slo.seconds * margin)
         return self.sent > 0 and fast and self.error_rate <= slo.errors * margin
-
-    def to_json(self) -> EndpointJson:
-        at, slo = self.quantiles, self.endpoint.slo
-        return {
-            "endpoint": self.endpoint.request,
-            "sent": self.sent,
-            "ok": self.sent - self.failed,
-            "errors": dict(self.errors),
-            "p50_seconds": _rounded(at[0.5]),
-            "p90_seconds": _rounded(at[0.9]),
-            "p99_seconds": _rounded(at[0.99]),
-            "max_seconds": round(self.max, 4),
-            "slo": {
-                "errors": slo.errors,
-                "quantile": slo.quantile,
-                "seconds": slo.seconds,
-                "measured_seconds": _rounded(self.at_objective),
-            },
-            "slo_met": self.meets_slo(),
-        }
-
-
-class ObjectiveJson(TypedDict):
-    """The share of `errors` and, if latency is bound, the `seconds` in which `quantile` of all are answered."""
-
-    errors: float
-    quantile: float | None
-    seconds: float | None
-    measured_seconds: float | None
-
-
-class EndpointJson(TypedDict):
-    """The figures of one endpoint; a quantile is null if fewer requests succeeded. `errors` counts by kind."""
-
-    endpoint: str
-    sent: int
-    ok: int
-    errors: dict[str, int]
-    p50_seconds: float | None
-    p90_seconds: float | None
-    p99_seconds: float | None
-    max_seconds: float
-    slo: ObjectiveJson
-    slo_met: bool
 
 
 def quantile(succeeded: Sequence[float], failed: int, share: float) -> float | None:
@@ -122,14 +99,19 @@ def figures(endpoint: Endpoint, outcomes: Iterable[Outcome]) -> Figures:
     own = [outcome for outcome in outcomes if outcome.endpoint == endpoint.request]
     errors = Counter(outcome.failure for outcome in own if outcome.failure)
     latencies = sorted(outcome.seconds for outcome in own if not outcome.failure)
-    at = endpoint.slo.quantile
+    slo = endpoint.slo
+    measured = None if slo.quantile is None else quantile(latencies, errors.total(), slo.quantile)
+    p50, p90, p99 = (quantile(latencies, errors.total(), share) for share in QUANTILES)
     return Figures(
-        endpoint,
-        len(own),
-        errors,
-        {share: quantile(latencies, errors.total(), share) for share in QUANTILES},
-        None if at is None else quantile(latencies, errors.total(), at),
-        max((outcome.seconds for outcome in own), default=0.0),
+        endpoint=endpoint.request,
+        sent=len(own),
+        ok=len(latencies),
+        errors=dict(errors),
+        p50_seconds=p50,
+        p90_seconds=p90,
+        p99_seconds=p99,
+        max_seconds=max((outcome.seconds for outcome in own), default=0.0),
+        slo=MeasuredObjective(slo.errors, slo.quantile, slo.seconds, measured),
     )
 
 
@@ -144,7 +126,3 @@ def longest_gap(outcomes: Iterable[Outcome], end: float) -> float:
     return max(
         after - before for before, after in zip([0.0, *moments], [*moments, max(end, *moments, 0.0)], strict=True)
     )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

@@ -33,5 +33,5 @@ def drill_project(folder: Path) -> str:
         shutil.copytree(ROOT / name, folder / name)
     (folder / "samovar.yaml").touch()
     (folder / "drills").mkdir()
-    (folder / "drills/mine.yaml").write_text(yaml_blocks("Add a drill")[0])
+    (folder / "drills/mine.yaml").write_text(yaml_blocks("A drill")[0])
     return str(folder)

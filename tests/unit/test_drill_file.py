@@ -17,7 +17,7 @@ DRILLS = ROOT / "drills"
 
 
 def test_the_drill_of_the_documentation_loads(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(yaml_blocks("Add a drill")[0])
+    (tmp_path / "mine.yaml").write_text(yaml_blocks("A drill")[0])
     drill = load_drill(tmp_path, "mine").with_arguments(["nginx", "nginx.service"])
     assert (drill.fault, drill.target, drill.unit) == (FaultKind.CRASH, "nginx", "nginx.service")
 

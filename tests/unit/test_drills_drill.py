@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import CloudError, ConfigError
+from samovar.core.output import to_plain
 from samovar.core.waiting import Pending
 from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status, Unanswered
 from samovar.drills.faults import select_machines
 from samovar.drills.recovery import STABLE_SECONDS, Recovery, Snapshot, Stability
-from samovar.drills.run import DrillReport, count_failures
+from samovar.drills.run import Observed, count_failures, report
 from samovar.load.client import Target
-from samovar.load.generator import Load
-from samovar.load.report import LoadReport, write_page
+from samovar.load.generator import Load, Run
+from samovar.load.report import report as load_report
+from samovar.load.report import write_page
 from samovar.load.results import Outcome
 from samovar.load.slo import answers_well, seconds_of_trouble
 from samovar.load.target import own_addresses, path_of
@@ -94,9 +96,8 @@ def test_a_drills_report_has_a_documented_shape() -> None:
     load = Load(STABLE, (Target("http://127.66.2.1"),), 60, 900)
     outcomes = (Outcome("GET /", 0, 0, 0.1), Outcome("GET /", 1, 0, 2.0), Outcome("GET /", 2, 0, 5.0, "timeout"))
     expected = Expectation(seconds_to_recover=7, seconds_to_answer=5)
-    recovery = Recovery(0.3, 7.123)
-    result = DrillReport("dev", "dev-bingo-1 lost power", load, 2.5, recovery, outcomes, expected=expected).to_json()
-    assert result == {
+    observed = Observed(2.5, Recovery(0.3, 7.123))
+    assert to_plain(report("dev", "dev-bingo-1 lost power", load, outcomes, observed, expected)) == {
         "environment": "dev",
         "fault": "dev-bingo-1 lost power",
         "addresses": ["http://127.66.2.1"],
@@ -151,7 +152,8 @@ def test_write_page_writes_one_page_that_needs_nothing_else(tmp_path: Path) -> N
         for endpoint in TERMS.endpoints
         for number in range(20)
     )
-    page = write_page(LoadReport("dev", Load(TERMS, (), 120, 2), 2.0, outcomes), tmp_path / "made")
+    run = Run(ended=2.0, outcomes=list(outcomes))
+    page = write_page(load_report("dev", Load(TERMS, (), 120, 2), run), outcomes, tmp_path / "made")
     text = page.read_text()
     assert all(endpoint.request in text for endpoint in TERMS.endpoints)
     assert text.count("<svg") == 2 * (1 + len(TERMS.endpoints))

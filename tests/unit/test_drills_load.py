@@ -237,8 +237,8 @@ async def test_the_terms_profile_requests_every_endpoint_and_cleans_up() -> None
     cinema = Cinema()
     run = await sent(cinema.answer, OFTEN, rate=100, seconds=2.0)
     result = report("dev", Load(OFTEN, (), 100, 2), run)
-    assert {figures.endpoint.request for figures in result.figures} == {outcome.endpoint for outcome in run.outcomes}
-    assert {figures.endpoint.request: dict(figures.errors) for figures in result.figures if figures.errors} == {}
+    assert {figures.endpoint for figures in result.endpoints} == {outcome.endpoint for outcome in run.outcomes}
+    assert {figures.endpoint: figures.errors for figures in result.endpoints if figures.errors} == {}
     assert (cinema.most_lists, cinema.sessions, run.created) == (1, set(), set())
     assert cinema.asked["POST /operation"] == pytest.approx(36, abs=1)
     assert 190 <= len([o for o in run.outcomes if o.endpoint not in TERMS.sequential.requests]) <= 210

@@ -39,7 +39,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_the_profile_of_the_documentation_loads(tmp_path: Path) -> None:
-    assert load_profile(written(tmp_path, yaml_blocks("Add a load profile")[0]), "mine").rate == 50
+    assert load_profile(written(tmp_path, yaml_blocks("A load profile")[0]), "mine").rate == 50
 
 
 def test_each_profile_of_the_project_loads() -> None:

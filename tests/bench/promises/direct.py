@@ -10,6 +10,7 @@ import json
 import sys
 from urllib.parse import urlsplit
 
+from samovar.core.output import to_plain
 from samovar.load.client import Target
 from samovar.load.generator import Load, Run, send_load
 from samovar.load.report import report
@@ -21,7 +22,7 @@ def main() -> None:
     load = Load(page_profile("direct", rate, url.path), (Target(f"{url.scheme}://{url.netloc}"),), rate, seconds)
     run = Run()
     asyncio.run(send_load(load, run))
-    sys.stdout.write(json.dumps(report("direct", load, run).to_json()))
+    sys.stdout.write(json.dumps(to_plain(report("direct", load, run))))
 
 
 if __name__ == "__main__":
