@@ -22,7 +22,7 @@ from samovar.cli.context import Tool, environment_argument, pass_tool
 )
 @pass_tool
 def ssh(tool: Tool, env: str, machine: str, command: tuple[str, ...], identity: Path | None) -> int:
-    """Log in to MACHINE of ENV, or run COMMAND there: `ssh dev bingo-1 -- journalctl -u bingo`.
+    """Log in to MACHINE of ENV, or run COMMAND there: `ssh dev nginx-1 -- journalctl -u nginx`.
 
     The way leads through a public address of the bastion's group. Who may log in stands in ENV's file, as
     `operator: {ssh_keys: [...]}`; without it no machine listens. Machines are known by what their consoles said, so

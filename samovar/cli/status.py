@@ -43,7 +43,7 @@ def status(tool: Tool, env: str, fmt: Format, *, watch: bool, exit_code: bool) -
 @click.argument("machine")
 @pass_tool
 def logs(tool: Tool, env: str, machine: str) -> None:
-    """Print what MACHINE of ENV (bingo-1, or dev-bingo-1) wrote to its serial console, without escape sequences.
+    """Print what MACHINE of ENV (nginx-1, or dev-nginx-1) wrote to its serial console, without escape sequences.
 
     Of a long console that is its beginning and its end.
     """

@@ -54,7 +54,7 @@ class Host:
         return machine
 
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
-        """The pids of a systemd unit (bingo.service) inside a machine; none where it does not run."""
+        """The pids of a systemd unit (nginx.service) inside a machine; none where it does not run."""
         return tuple(self._rest.json("GET", f"/localcloud/machines/{machine_id}/units/{unit}")["pids"])
 
     def crash(self, machine_id: str, unit: str) -> None:

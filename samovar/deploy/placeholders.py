@@ -1,6 +1,6 @@
 """Placeholders in the metadata of machines, for resources whose id or address is not known yet.
 
-`<secret dev-certificate>` stands for a secret's id, `<internal-address dev-bingo>` for an address. So the metadata of
+`<secret dev-certificate>` stands for a secret's id, `<internal-address dev-app>` for an address. So the metadata of
 desired machines can be compared with those of existing ones.
 """
 

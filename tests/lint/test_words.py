@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +22,23 @@ PENDING = (
 )
 # A pattern of folders prescribes these names.
 PATTERN = {"__init__", "__main__", "rpc", "model", "controller"}
+
+# The words of the service that this checkout's project is. The engine is of no use to others if it knows them.
+OF_THE_SAMPLE = re.compile(r"bingo|pgdata|cinema|movie|customer|stand-?in\b|_dummy|[\s'\"]/operation\b", re.IGNORECASE)
+
+
+def test_the_engine_does_not_know_the_words_of_the_sample_service() -> None:
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "samovar"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in (ROOT / name for name in names if name and not name.endswith((".binpb", ".sum")))
+        if path.is_file()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if OF_THE_SAMPLE.search(line)
+    ]
+    if found:
+        pytest.fail("\n".join(found), pytrace=False)
 
 
 def test_names_and_docstrings_are_plain() -> None:
