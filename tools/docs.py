@@ -25,7 +25,7 @@ from samovar.deploy.plan import Plan
 from samovar.deploy.snapshots import Inventory
 from samovar.deploy.status import Status
 from samovar.drills.run import DrillReport
-from samovar.images.listing import CatalogueJson
+from samovar.images.listing import ImageList
 from samovar.load.report import LoadReport
 from samovar.ops.doctor.finding import Report
 from samovar.project.drill import Drill
@@ -39,7 +39,7 @@ PROGRAM = "cli.py"
 SCHEMAS: Mapping[str, type] = {
     "plan": Plan,
     "status": Status,
-    "images": CatalogueJson,
+    "images": ImageList,
     "load": LoadReport,
     "drill": DrillReport,
     "doctor": Report,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from samovar.cloud.session import Session
     from samovar.images.builders.base import Builder
-    from samovar.images.listing import Catalogue, CatalogueImage
+    from samovar.images.listing import ImageList, ListedImage
 
 MIB = 2**20
 LOCAL = "local"
@@ -110,55 +110,55 @@ def _print_template(tool: Tool, session: Session, names: tuple[str, ...]) -> Non
 @pass_tool
 def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool, prune: bool, yes: bool) -> None:
     """Show the images of the repository as they are now, and those that the cloud has."""
-    from samovar.images.listing import catalogue
+    from samovar.images.listing import list_images
 
     session = tool.session(cloud or LOCAL)
     if prune:
         _prune(tool, session, yes=yes)
         return
-    found = catalogue(session, tool.project, outdated=outdated)
-    show(found.to_json(), fmt, _tables(found, outdated=outdated))
+    listed = list_images(session, tool.project, outdated=outdated)
+    show(listed, fmt, _tables(listed, outdated=outdated))
 
 
 def _prune(tool: Tool, session: Session, *, yes: bool) -> None:
     from samovar.images.prune import delete, unused
 
     tool.name_project()
-    found = unused(session, tool.project)
-    for image in found:
+    images = unused(session, tool.project)
+    for image in images:
         stderr_reporter().info(f"delete {image.name}, {image.size // MIB} MiB")
-    if not found:
+    if not images:
         stderr_reporter().info("nothing to do: every published image is current or in use")
         return
-    agree(f"Delete {len(found)} images?", yes=yes, irreversible=True)
-    for image in found:
+    agree(f"Delete {len(images)} images?", yes=yes, irreversible=True)
+    for image in images:
         with stderr_reporter().step(f"delete {image.name}"):
             delete(session, image)
 
 
-def _tables(found: Catalogue, *, outdated: bool) -> list[RenderableType]:
+def _tables(listed: ImageList, *, outdated: bool) -> list[RenderableType]:
     rows = [
         (image.name, image.image, "yes" if image.current else "no", _size(image), _time(image))
-        for image in found.images
+        for image in listed.images
     ]
     tables = [table(("NAME", "IMAGE", "CURRENT", "SIZE", "PUBLISHED"), rows)]
     if outdated:
-        tables.append(_outdated_table(found))
+        tables.append(_outdated_table(listed))
     return tables
 
 
-def _outdated_table(found: Catalogue) -> RenderableType:
+def _outdated_table(listed: ImageList) -> RenderableType:
     rows = []
-    for image in found.images:
+    for image in listed.images:
         if image.outdated is None:
             rows.append((image.name, "not known here: baked elsewhere, or not at all", "", ""))
         rows.extend((image.name, each.package, each.baked, each.mirror) for each in image.outdated or ())
     return table(("NAME", "PACKAGE", "BAKED", "MIRROR"), rows) if rows else "every package is the mirror's newest"
 
 
-def _size(image: CatalogueImage) -> str:
+def _size(image: ListedImage) -> str:
     return f"{image.size // MIB} MiB" if image.size is not None else "not published"
 
 
-def _time(image: CatalogueImage) -> str:
+def _time(image: ListedImage) -> str:
     return image.created_at.strftime("%Y-%m-%d %H:%M:%S") if image.created_at else ""

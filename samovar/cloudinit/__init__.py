@@ -1,1 +1,1 @@
-"""What an instance is born with: user-data and metadata (`render`), and the agent in every image that reads them."""
+"""The user-data and the rest of the metadata with which an instance is born."""

@@ -1,4 +1,4 @@
-"""What an instance is born with: its user-data and the rest of its metadata, as strings ready for the API."""
+"""The metadata with which an instance is born, user-data included, as strings ready for the API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST_METADATA = 512 * 1024
 
 @dataclass(frozen=True)
 class Api:
-    """Where a machine finds the REST API, and the CA that it trusts there, where it is not Yandex's own."""
+    """The REST API as machines reach it, and the CA that they trust there, where it is not Yandex's own."""
 
     endpoint: str
     ca: str
@@ -55,7 +55,7 @@ def instance_metadata(
     operator_keys: Sequence[str] = (),
     template: Path = LIBRARY_USER_DATA,
 ) -> dict[str, str]:
-    """The metadata of an instance template: user-data, and what the node agent reads, each where there is one.
+    """Return the metadata of an instance template: user-data, and what the node agent reads, each where there is one.
 
     `peers` gives the most machines that each group of the environment can have, `secrets` the id of each secret;
     `template` is the file from which user-data is rendered.
@@ -63,10 +63,10 @@ def instance_metadata(
     group's variables, settings named as those two, and values that are too long.
     """
     metadata = {"user-data": user_data(template, operator_keys=operator_keys), "samovar-role": role}
-    told = {**settings, **_reserved(settings, peers=peers, secrets=secrets)}
-    if told:
-        _refuse_braces("settings", told)
-        metadata["samovar-settings"] = _block_yaml(told)
+    all_settings = {**settings, **_reserved(settings, peers=peers, secrets=secrets)}
+    if all_settings:
+        _refuse_braces("settings", all_settings)
+        metadata["samovar-settings"] = _block_yaml(all_settings)
     if api:
         metadata["samovar-api"] = _block_yaml({"endpoint": api.endpoint, "ca": api.ca})
     for key, value in metadata.items():
@@ -79,7 +79,7 @@ def instance_metadata(
 
 
 def _reserved(settings: Mapping[str, Any], **reserved: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is there of `reserved`, beside the settings."""
+    """Return those of `reserved` that are not empty. Raises ConfigError where a setting has the name of one."""
     if taken := reserved.keys() & settings.keys():
         raise ConfigError(
             f"settings.{min(taken)}: the tool itself says that to machines", remedy="give the setting another name"
@@ -95,7 +95,7 @@ def _block_yaml(value: Mapping[str, Any]) -> str:
 
 
 def _refuse_braces(where: str, value: Any) -> None:
-    """Also empty mappings: even in block style YAML writes them with braces."""
+    """Refuse braces, and empty mappings: even in block style YAML writes them with braces."""
     if isinstance(value, Mapping) and value:
         for key, child in value.items():
             _refuse_braces(f"{where}.{key}", child)

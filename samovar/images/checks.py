@@ -29,7 +29,7 @@ class ExpectedFile:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a finished image must be like. Hygiene is expected of every image and not named here.
+    """The state that a finished image must have. Hygiene is expected of every image and not named here.
 
     `links` maps paths to what they point to.
     """

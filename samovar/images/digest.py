@@ -14,21 +14,21 @@ SHORT = 12
 
 
 def digests(images: Images) -> Mapping[str, str]:
-    """The sha256 of each image, in hex. `images` stand parents first, as `load_images` gives them."""
-    known: dict[str, str] = {}
+    """Return the sha256 of each image, in hex. `images` stand parents first, as `load_images` gives them."""
+    digests: dict[str, str] = {}
     for name, image in images.items():
-        known[name] = digest_of(image, known[image.parent] if image.parent else "")
-    return known
+        digests[name] = digest_of(image, digests[image.parent] if image.parent else "")
+    return digests
 
 
 def digest_of(image: ImageDefinition, parent_digest: str) -> str:
-    """The sha256, in hex, over the whole definition and the digest of the parent ("" for a root)."""
+    """Return the sha256, in hex, over the whole definition and the digest of the parent ("" for a root)."""
     inputs = json.dumps([parent_digest, _canonical(image)], sort_keys=True)
     return hashlib.sha256(inputs.encode()).hexdigest()
 
 
 def image_name(name: str, digest: str) -> str:
-    """The image's name in the cloud, e.g. `samovar-nginx-0123456789ab`."""
+    """Return the image's name in the cloud, e.g. `samovar-nginx-0123456789ab`."""
     return f"{family(name)}-{digest[:SHORT]}"
 
 

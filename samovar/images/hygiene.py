@@ -1,4 +1,4 @@
-"""What no image may carry: an identity, a trace of its making, or anything of the machine that it was baked on."""
+"""Checks that no image carries an identity, a trace of its making, or anything of the machine that it was baked on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STUB = "../run/systemd/resolve/stub-resolv.conf"
 
 
 def hygiene(host: Any) -> Iterator[str]:
-    """One line for each fault found through `host`, a host of testinfra."""
+    """Yield one line for each fault that `host`, a host of testinfra, has."""
     for probe in (_identity, _keys, _scratch, _logs, _apt, _cloud_init, _names):
         yield from probe(host)
 
@@ -31,13 +31,13 @@ def _identity(host: Any) -> Iterator[str]:
 
 
 def _keys(host: Any) -> Iterator[str]:
-    found = _find(host, "/etc/ssh /root /home", KEYS)
-    yield from (f"{path}: a key or a history must not be in an image" for path in found)
+    paths = _find(host, "/etc/ssh /root /home", KEYS)
+    yield from (f"{path}: a key or a history must not be in an image" for path in paths)
 
 
 def _scratch(host: Any) -> Iterator[str]:
-    found = _find(host, " ".join(SCRATCH), "-mindepth 1")
-    yield from (f"{path}: left behind" for path in found)
+    paths = _find(host, " ".join(SCRATCH), "-mindepth 1")
+    yield from (f"{path}: left behind" for path in paths)
 
 
 def _logs(host: Any) -> Iterator[str]:
@@ -45,8 +45,8 @@ def _logs(host: Any) -> Iterator[str]:
 
 
 def _apt(host: Any) -> Iterator[str]:
-    found = _find(host, f"{APT_LISTS} {APT_CACHE}", "-type f")
-    yield from (f"{path}: package lists and packages stay out of an image" for path in found)
+    paths = _find(host, f"{APT_LISTS} {APT_CACHE}", "-type f")
+    yield from (f"{path}: package lists and packages stay out of an image" for path in paths)
 
 
 def _cloud_init(host: Any) -> Iterator[str]:

@@ -1,49 +1,30 @@
-"""All images in one view: those of the repository as they are now, then what the cloud has of former content."""
+"""The list of all images: those of the project as they are now, then what the cloud has of former content."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-from typing_extensions import TypedDict
+from pathlib import Path
 
 from samovar.cloud.session import Session
+from samovar.core.apt_mirrors import sources_for
+from samovar.core.locking import exclusive
+from samovar.core.paths import cache_dir
+from samovar.core.process import run
 from samovar.images.definition import Images, lineage
 from samovar.images.digest import SHORT, digests, image_name
 from samovar.images.load import load_images
-from samovar.images.outdated import Outdated, mirror_versions, outdated
-from samovar.images.plan import require_known
+from samovar.images.plan import require_images
 from samovar.images.publish import Published, published
 from samovar.images.store import BakedImage, Store, default_store
 from samovar.project.project import Project
 
-
-@dataclass(frozen=True)
-class CatalogueImage:
-    """An image, as ImageJson describes it."""
-
-    name: str
-    image: str
-    current: bool
-    published: bool
-    id: str | None = None
-    size: int | None = None
-    created_at: datetime | None = None
-    outdated: tuple[Outdated, ...] | None = None
+FETCH_TIMEOUT = 300.0
 
 
 @dataclass(frozen=True)
-class Catalogue:
-    """Every image, the repository's first."""
-
-    images: tuple[CatalogueImage, ...]
-
-    def to_json(self) -> CatalogueJson:
-        return {"images": [_image_json(image) for image in self.images]}
-
-
-class OutdatedJson(TypedDict):
+class OutdatedPackage:
     """A package of which the mirror has another version than the image."""
 
     package: str
@@ -51,8 +32,9 @@ class OutdatedJson(TypedDict):
     mirror: str
 
 
-class ImageJson(TypedDict):
-    """An image. `current`: it is what the repository describes now; `published`: the cloud has it, with the rest.
+@dataclass(frozen=True)
+class ListedImage:
+    """An image. `current`: it is what the project describes now; `published`: the cloud has it, with the rest.
 
     `size` is in bytes, `created_at` in UTC. `outdated` is null without --outdated, and where this machine does not know
     the image's packages.
@@ -62,72 +44,83 @@ class ImageJson(TypedDict):
     image: str
     current: bool
     published: bool
-    id: str | None
-    size: int | None
-    created_at: str | None
-    outdated: list[OutdatedJson] | None
+    id: str | None = None
+    size: int | None = None
+    created_at: datetime | None = None
+    outdated: tuple[OutdatedPackage, ...] | None = None
 
 
-class CatalogueJson(TypedDict):
-    """The images of the repository as they are now, then what else the cloud has."""
+@dataclass(frozen=True)
+class ImageList:
+    """The images of the project as they are now, then what else the cloud has."""
 
-    images: list[ImageJson]
+    images: tuple[ListedImage, ...]
 
 
 def full_names(project: Project, names: Sequence[str]) -> Mapping[str, str]:
-    """The name in the cloud of each of the images `names`, or of all where none is named, as they are now.
+    """Return the name in the cloud of each of the images `names`, or of all where none is named, as they are now.
 
     Raises ConfigError for a name that is no image.
     """
     images = load_images(project)
-    known = digests(images)
-    require_known(names, images)
-    return {name: image_name(name, known[name]) for name in names or images}
+    require_images(names, images)
+    by_name = digests(images)
+    return {name: image_name(name, by_name[name]) for name in names or images}
 
 
-def catalogue(session: Session, project: Project, *, outdated: bool = False) -> Catalogue:
-    """The images of the repository and of the cloud; with `outdated`, compared with the mirror."""
+def list_images(session: Session, project: Project, *, outdated: bool = False) -> ImageList:
+    """Return the images of the project and of the cloud; with `outdated`, compared with the mirror."""
     images = load_images(project)
-    known = digests(images)
-    there = published(session)
-    stale = _stale(images, known, there) if outdated else {}
-    return Catalogue(tuple(_entries({image_name(name, known[name]): name for name in images}, there, stale)))
+    by_name = digests(images)
+    in_cloud = published(session)
+    packages = _outdated_packages(images, by_name, in_cloud) if outdated else {}
+    return ImageList(tuple(_entries({image_name(name, by_name[name]): name for name in images}, in_cloud, packages)))
 
 
 def _entries(
-    current: Mapping[str, str], there: Sequence[Published], stale: Mapping[str, tuple[Outdated, ...]]
-) -> Iterator[CatalogueImage]:
-    by_name = {image.name: image for image in there}
+    current: Mapping[str, str], in_cloud: Sequence[Published], packages: Mapping[str, tuple[OutdatedPackage, ...]]
+) -> Iterator[ListedImage]:
+    by_name = {image.name: image for image in in_cloud}
     for name in [*current, *sorted(by_name.keys() - current.keys())]:
-        found, is_current = by_name.get(name), name in current
-        if found is None:
-            yield CatalogueImage(name, current[name], is_current, published=False, outdated=stale.get(name))
-        else:
-            about = (found.id, found.size, found.created_at)
-            yield CatalogueImage(name, found.image, is_current, True, *about, stale.get(name))  # noqa: FBT003
+        image = by_name.get(name)
+        yield ListedImage(
+            name,
+            image.image if image else current[name],
+            current=name in current,
+            published=image is not None,
+            id=image.id if image else None,
+            size=image.size if image else None,
+            created_at=image.created_at if image else None,
+            outdated=packages.get(name),
+        )
 
 
-def _stale(images: Images, known: Mapping[str, str], there: Sequence[Published]) -> Mapping[str, tuple[Outdated, ...]]:
-    """By full name, for those whose packages this machine knows; each suite's mirror is asked once."""
+def _outdated_packages(
+    images: Images, by_name: Mapping[str, str], in_cloud: Sequence[Published]
+) -> Mapping[str, tuple[OutdatedPackage, ...]]:
+    """Return by full name what is outdated in those whose packages this machine knows.
+
+    The mirror of each suite is asked once.
+    """
     store = default_store()
-    baked = {image_name(name, digest): store.find(name, digest) for name, digest in known.items()}
-    baked |= {image.name: _baked(store, image) for image in there}
+    baked = {image_name(name, digest): store.find(name, digest) for name, digest in by_name.items()}
+    baked |= {image.name: _baked(store, image) for image in in_cloud}
     by_suite: dict[str, dict[str, BakedImage]] = {}
-    for name, found in baked.items():
-        if found and found.name in images:
-            by_suite.setdefault(_suite(found.name, images), {})[name] = found
-    return {name: stale for suite, found in by_suite.items() for name, stale in _compare(suite, found).items()}
+    for name, image in baked.items():
+        if image and image.name in images:
+            by_suite.setdefault(_suite(image.name, images), {})[name] = image
+    return {name: packages for suite, group in by_suite.items() for name, packages in _compare(suite, group).items()}
 
 
-def _compare(suite: str, found: Mapping[str, BakedImage]) -> Mapping[str, tuple[Outdated, ...]]:
-    mirror = mirror_versions(suite, {package for image in found.values() for package in image.packages})
-    return {name: outdated(image.packages, mirror) for name, image in found.items()}
+def _compare(suite: str, images: Mapping[str, BakedImage]) -> Mapping[str, tuple[OutdatedPackage, ...]]:
+    mirror = mirror_versions(suite, {package for image in images.values() for package in image.packages})
+    return {name: outdated_packages(image.packages, mirror) for name, image in images.items()}
 
 
 def _baked(store: Store, image: Published) -> BakedImage | None:
-    """The very bake that was published: another one of the same content has other packages."""
-    found = store.find(image.image, image.digest)
-    return found if found and found.manifest_digest[:SHORT] == image.manifest else None
+    """Return the very bake that was published: another one of the same content has other packages."""
+    baked = store.find(image.image, image.digest)
+    return baked if baked and baked.manifest_digest[:SHORT] == image.manifest else None
 
 
 def _suite(name: str, images: Images) -> str:
@@ -135,17 +128,54 @@ def _suite(name: str, images: Images) -> str:
     return suite
 
 
-def _image_json(image: CatalogueImage) -> ImageJson:
-    stale: list[OutdatedJson] | None = None
-    if image.outdated is not None:
-        stale = [{"package": each.package, "baked": each.baked, "mirror": each.mirror} for each in image.outdated]
-    return {
-        "name": image.name,
-        "image": image.image,
-        "current": image.current,
-        "published": image.published,
-        "id": image.id,
-        "size": image.size,
-        "created_at": image.created_at.isoformat() if image.created_at else None,
-        "outdated": stale,
+def outdated_packages(baked: Mapping[str, str], mirror: Mapping[str, str]) -> tuple[OutdatedPackage, ...]:
+    """Return the packages that differ; both map packages to versions.
+
+    What the mirror has no more cannot be renewed, and is left out.
+    """
+    differ = (name for name in sorted(baked) if mirror.get(name, baked[name]) != baked[name])
+    return tuple(OutdatedPackage(name, baked[name], mirror[name]) for name in differ)
+
+
+def mirror_versions(suite: str, packages: Iterable[str]) -> Mapping[str, str]:
+    """Return the version that apt would install of each package of `suite` of Debian, from lists that are fetched now.
+
+    Raises ProcessFailed where the mirror does not answer, HostError where none is configured.
+    """
+    folder = cache_dir() / "mirror" / suite
+    with exclusive(folder / "lock", timeout=2 * FETCH_TIMEOUT):  # apt fails at once where another one fetches lists
+        options = _apt_options(folder, sources_for(suite))
+        run(["apt-get", *options, "--quiet", "--error-on=any", "update"], timeout=FETCH_TIMEOUT)
+        return candidates(run(["apt-cache", *options, "policy", *sorted(packages)], env={"LC_ALL": "C"}).stdout)
+
+
+def candidates(policy: str) -> Mapping[str, str]:
+    """Return package to candidate version, from the output of `apt-cache policy`."""
+    versions: dict[str, str] = {}
+    package = ""
+    for line in policy.splitlines():
+        if not line.startswith(" "):
+            package = line.removesuffix(":")
+        elif line.startswith("  Candidate: ") and not line.endswith("(none)"):
+            versions[package] = line.removeprefix("  Candidate: ")
+    return versions
+
+
+def _apt_options(folder: Path, sources: Iterable[str]) -> tuple[str, ...]:
+    """Return the options with which apt reads that folder alone, and nothing of what this host has installed."""
+    for name in ("lists/partial", "archives/partial"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "sources.list").write_text("".join(f"{line}\n" for line in sources))
+    (folder / "status").touch()
+    settings = {
+        "Dir::Etc::SourceList": folder / "sources.list",
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::Etc::Preferences": "/dev/null",
+        "Dir::Etc::PreferencesParts": "/dev/null",
+        "Dir::State": folder,
+        "Dir::State::status": folder / "status",
+        "Dir::Cache": folder,
+        "Acquire::Languages": "none",
+        "APT::Sandbox::User": "",  # another user could not reach this folder
     }
+    return tuple(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))

@@ -1,4 +1,4 @@
-"""What there is to bake, and in which order."""
+"""The plan of a bake: the images that are missing, in the order in which they can be baked."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ def plan_bake(
     force: bool = False,
     refresh: bool = False,
 ) -> tuple[tuple[str, ...], ...]:
-    """The images to bake, in waves: those of a wave are independent, their parents are baked or in an earlier wave.
+    """Return the images to bake, in groups that follow each other.
+
+    Those of a group are independent of each other; their parents are baked, or in an earlier group.
 
     `baked` holds digests. With `force` the named images are baked although they are there, and with `refresh` their
     parents as well.
     Raises ConfigError for a name that is no image.
     """
     named = tuple(names)
-    require_known(named, images)
+    require_images(named, images)
     again = _lineages(named, images) if refresh else set(named) if force else set[str]()
     ready = set(baked) - {digests[name] for name in again}
-    wanted = {image.name for name in named for image in _unbaked(name, images, digests, ready)}
-    waves: dict[int, list[str]] = {}
-    for name in (name for name in images if name in wanted):
-        depth = sum(image.name in wanted for image in lineage(name, images))
-        waves.setdefault(depth, []).append(name)
-    return tuple(tuple(waves[depth]) for depth in sorted(waves))
+    missing = {image.name for name in named for image in _unbaked(name, images, digests, ready)}
+    by_depth: dict[int, list[str]] = {}
+    for name in (name for name in images if name in missing):
+        depth = sum(image.name in missing for image in lineage(name, images))
+        by_depth.setdefault(depth, []).append(name)
+    return tuple(tuple(by_depth[depth]) for depth in sorted(by_depth))
 
 
-def require_known(names: Iterable[str], images: Images) -> None:
-    """Raises ConfigError with the images that there are."""
+def require_images(names: Iterable[str], images: Images) -> None:
+    """Raise ConfigError with the images that there are, where a name is none of them."""
     for name in names:
         if name not in images:
             raise ConfigError(f"no image {name}", remedy=f"known images: {', '.join(sorted(images))}")

@@ -1,4 +1,4 @@
-"""Which published images nothing needs any more, and their removal."""
+"""The removal of published images that nothing needs any more."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from samovar.project.project import Project
 
 
 def unused(session: Session, project: Project) -> tuple[Published, ...]:
-    """Those of former content or former packages that no disk was made from and no instance group makes machines of."""
+    """Return the images of former content or packages that no disk and no instance group uses."""
     current = frozenset(full_names(project, ()).values())
     used = frozenset().union(*run_concurrently(partial(_of_disks, session), partial(_of_groups, session)))
     return tuple(image for image in published(session) if image.name not in current and image.id not in used)
 
 
 def delete(session: Session, image: Published) -> None:
-    """Deletes an image; the cloud refuses where something came to use it meanwhile."""
+    """Delete an image; the cloud refuses where something came to use it meanwhile."""
     request = rpc.DeleteImageRequest(image_id=image.id)
     session.finish(session.client(ImageServiceStub).Delete(request), what=f"delete {image.name}")
 
 
 def _of_disks(session: Session) -> frozenset[str]:
     request = disks.ListDisksRequest(folder_id=session.folder_id)
-    found = session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
-    return frozenset(disk.source_image_id for disk in found)
+    items = session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
+    return frozenset(disk.source_image_id for disk in items)
 
 
 def _of_groups(session: Session) -> frozenset[str]:
     request = groups.ListInstanceGroupsRequest(folder_id=session.folder_id, view=groups.FULL)
-    found = session.list(session.client(InstanceGroupServiceStub).List, request, lambda page: page.instance_groups)
-    return frozenset(image_id for group in found for image_id in _named(group))
+    items = session.list(session.client(InstanceGroupServiceStub).List, request, lambda page: page.instance_groups)
+    return frozenset(image_id for group in items for image_id in _named(group))
 
 
 def _named(group: InstanceGroup) -> list[str]:

@@ -1,4 +1,4 @@
-"""From a baked RAW file to an image of the cloud, found again by its labels; its name carries its digest."""
+"""Publishes a baked RAW file as an image of the cloud, which is found by its labels; its name carries its digest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Published:
 
 
 def published(session: Session) -> tuple[Published, ...]:
-    """Every image that we published and that is whole, by name."""
+    """Return every image that was published and is complete, in the order of their names."""
     images = (
         _read(message) for message in _list(session) if message.status == Image.READY and not is_passing(message.labels)
     )
@@ -46,13 +46,13 @@ def published(session: Session) -> tuple[Published, ...]:
 
 
 def to_publish(image: BakedImage, there: Collection[Published], *, force: bool, refresh: bool) -> bool:
-    """Whether the cloud lacks it; with `refresh` also if it was baked with other packages, with `force` in any case."""
-    manifests = {found.manifest for found in there if found.name == image.full_name}
+    """Return whether it has to be published: the cloud lacks it, `force`, or `refresh` and other packages."""
+    manifests = {each.manifest for each in there if each.name == image.full_name}
     return force or not manifests or (refresh and image.manifest_digest[:SHORT] not in manifests)
 
 
 def publish(session: Session, image: BakedImage) -> Published:
-    """Puts the RAW file into the cloud's storage and makes an image of it.
+    """Put the RAW file into the cloud's storage and make an image of it.
 
     One that has its name gives it up, but stays: machines run from it, and the next rollout replaces them. A half-made
     image of an earlier run is removed.
@@ -71,10 +71,10 @@ def publish(session: Session, image: BakedImage) -> Published:
         uri=require_storage(session).put(_sha256(image.raw), image.raw),
     )
     done = session.finish(_client(session).Create(request), what=f"create image {name}")
-    made = Image()
-    if not done.response.Unpack(made):
+    created = Image()
+    if not done.response.Unpack(created):
         raise CloudError(f"create image {name}: the operation {done.id} ended without an image")
-    return _read(made)
+    return _read(created)
 
 
 def _make_room(session: Session, message: Image) -> None:
@@ -89,7 +89,7 @@ def _make_room(session: Session, message: Image) -> None:
 
 
 def adopt(session: Session, image_id: str, name: str, labels: Mapping[str, str]) -> None:
-    """Gives an image that is whole its name and its labels; one of former packages that has the name gives it up."""
+    """Give a complete image its name and its labels; one of former packages that has the name gives it up."""
     for message in _list(session):
         if message.name == name and message.id != image_id:
             _make_room(session, message)
@@ -99,7 +99,7 @@ def adopt(session: Session, image_id: str, name: str, labels: Mapping[str, str])
 
 
 def require_storage(session: Session) -> ImageStorage:
-    """Where RAW files are put; ConfigError for a cloud that takes none, before anything is baked for it."""
+    """Return the storage of RAW files. Raises ConfigError for a cloud that takes none: nothing is baked for it then."""
     if session.image_storage is None:
         raise ConfigError(
             "images of the local builder are for a local cloud of one's own",

@@ -1,4 +1,4 @@
-"""What is baked on this machine: one RAW file an image and digest, with what apt resolved beside it."""
+"""The store of images that were baked on this machine: a RAW file each, with the packages that apt resolved."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def default_store() -> Store:
 
 
 def parse_packages(text: str) -> Mapping[str, str]:
-    """From lines of `package<tab>version`, as dpkg-query writes them."""
+    """Return package to version from lines of `package<tab>version`, as dpkg-query writes them."""
     return dict(line.split("\t") for line in text.splitlines())
 
 

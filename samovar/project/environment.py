@@ -23,14 +23,14 @@ LIBRARY_USER_DATA = PACKAGE / "library" / "cloudinit" / "user-data.yaml.j2"
 
 
 class CloudKind(StrEnum):
-    """Which cloud an environment lives in; only `cloud/` tells them apart."""
+    """The cloud that an environment lives in; only `cloud/` tells them apart."""
 
     LOCAL = "local"
     YANDEX = "yandex"
 
 
 class SecretKind(StrEnum):
-    """What a secret is: a password that Lockbox makes up, or a certificate with its key that signs itself."""
+    """The kind of a secret: a password that Lockbox makes up, or a certificate with its key that signs itself."""
 
     PASSWORD = "password"  # noqa: S105 - a kind, not a password  # pragma: allowlist secret
     CERTIFICATE = "certificate"
@@ -55,7 +55,7 @@ class Operator(Strict):
 
 
 class BakeOptions(Strict):
-    """How the environment's images are baked on machines of the cloud."""
+    """The options of a bake on machines of the cloud."""
 
     ssh_from: Addresses = Field(
         description="the addresses from which Packer may reach the machines that it bakes on: 198.51.100.7/32"

@@ -12,7 +12,7 @@ from samovar.project.model import Strict
 
 
 class BalancerType(StrEnum):
-    """Whether a balancer answers at a public address or at one of the network's own."""
+    """The kind of a balancer's address: a public one, or one of the network's own."""
 
     EXTERNAL = "external"
     INTERNAL = "internal"

@@ -81,7 +81,7 @@ class Application(Strict):
 
 
 class Checks(Strict):
-    """What is checked beyond packages, files, services and hygiene, which always are."""
+    """The checks of a finished image beyond packages, files, services and hygiene, which are always checked."""
 
     commands: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = Field(
         default=(), description="commands, each a list of words, that must succeed in the finished image"

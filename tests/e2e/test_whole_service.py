@@ -23,7 +23,7 @@ from samovar.core.output import to_plain
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.plan import Plan
 from samovar.deploy.status import Status
-from samovar.images.listing import CatalogueJson
+from samovar.images.listing import ImageList
 from samovar.load.slo import age, from_cache
 from tests.e2e.leftovers import leftovers
 from tests.support.certify import certify
@@ -131,7 +131,7 @@ def test_a_drill_from_a_file_measures_detection_and_recovery(cli: Cli, tmp_path:
 
 def test_what_programs_are_shown_has_the_documented_shape(cli: Cli, address: str) -> None:
     assert address
-    for shape, command in ((Plan, ["plan", "dev"]), (Status, ["status", "dev"]), (CatalogueJson, ["images"])):
+    for shape, command in ((Plan, ["plan", "dev"]), (Status, ["status", "dev"]), (ImageList, ["images"])):
         assert to_plain(TypeAdapter[Any](shape).validate_python(found := cli.json(*command))) == found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.images.outdated import Outdated, candidates, outdated
+from samovar.images.listing import OutdatedPackage, candidates, outdated_packages
 from samovar.images.publish import Published, to_publish
 from samovar.images.store import BakedImage
 
@@ -40,7 +40,7 @@ def test_the_candidates_are_read_off_apts_policy() -> None:
 
 def test_what_differs_is_outdated_and_what_the_mirror_lost_is_not() -> None:
     baked = {"libc6": "2.41-12", "bash": "5.2.37-2", "gone": "1"}
-    assert outdated(baked, candidates(POLICY)) == (Outdated("libc6", "2.41-12", "2.41-12+deb13u1"),)
+    assert outdated_packages(baked, candidates(POLICY)) == (OutdatedPackage("libc6", "2.41-12", "2.41-12+deb13u1"),)
 
 
 @pytest.mark.parametrize(

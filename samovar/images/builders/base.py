@@ -1,4 +1,4 @@
-"""What the builders share: how they are called, the lock, bakes side by side, and the progress of a bake."""
+"""The parts that the builders share: their protocol, the lock, bakes side by side, and the progress of a bake."""
 
 from __future__ import annotations
 
