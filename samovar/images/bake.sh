@@ -6,6 +6,7 @@
 #
 # "::step NAME" starts a step that the operator sees; "::run COMMAND" is the command that failed if it is the last one.
 set -Eeuo pipefail
+umask 022
 : "${WORK:?}" "${OUT:?}" "${APT_CACHE:?}" "${IN_MEMORY:?}" "${PYTHON:?}"
 SPEC=$WORK/spec SPACE=$WORK/space
 TREE=$SPACE/tree

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from samovar.core.errors import ConfigError
 from samovar.core.yaml_file import load_model
+from samovar.project.model import Strict
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 PATH = "path"
@@ -27,12 +28,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Request = Annotated[
     str, Field(pattern=r"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/\S*|\{path\})$", description="method and path")
 ]
-
-
-class Strict(BaseModel):
-    """A part of the file: unknown keys are an error, and values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Objective(Strict):

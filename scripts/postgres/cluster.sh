@@ -50,7 +50,7 @@ postgres_cluster:
   use_closest_node: false
 CONFIG
   local scale=1
-  if [[ -e /tmp/seed/shrink.sql ]]; then scale=100; fi # saves the stand-in the work; what others make is shrunk
+  if [[ -e /tmp/seed/shrink.sql ]]; then scale=100; fi # saves the stub the work; what others make is shrunk
   as_postgres env BINGO_SCALE=$scale /tmp/application prepare_db
 }
 

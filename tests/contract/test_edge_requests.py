@@ -2,7 +2,7 @@
 
 The application is a stub that writes down each request as it came and answers 500, so that what is safe to repeat
 comes a second time. Two readers of paths stand for applications: one that takes them as they are written, as the
-stand-in does, and one that decodes and cleans them, as Go's and most others do.
+stub does, and one that decodes and cleans them, as Go's and most others do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stand-in against a real PostgreSQL: what it answers, how it streams, and how it finds its primary."""
+"""The stub against a real PostgreSQL: what it answers, how it streams, and how it finds its primary."""
 
 from __future__ import annotations
 

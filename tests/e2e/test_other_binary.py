@@ -1,4 +1,4 @@
-"""Another bingo than the stand-in, by its url and sha256: baked, seeded with, rolled out and asked.
+"""Another bingo than the stub, by its url and sha256: baked, seeded with, rolled out and asked.
 
 A checkout of its own, in which nothing else is changed, and a cache in which only what lies below it is baked.
 """

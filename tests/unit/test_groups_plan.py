@@ -253,3 +253,14 @@ def test_destroy_leaves_nothing_in_an_order_that_works(first: Environment, rando
     nothing = Observed("dev")
     there = carry_out(plan(desired_of(first, IMAGES), nothing).all_steps, nothing)
     assert carry_out(in_any_order(destruction(there), random), there).resources == ()
+
+
+def test_a_data_disk_has_the_name_of_its_group_and_a_record_only_if_it_is_seeded_once() -> None:
+    named = changed(STORES, data_disk=DataDisk.model_validate({"name": "rows", "size": "1G", "seed": "once"}))
+    unseeded = changed(STORES, data_disk=DataDisk.model_validate({"size": "1G"}))
+    for group, device, kinds in ((named, "rows", {Kind.SEED_RECORD}), (unseeded, "data", set[Kind]())):
+        resources = desired_of(environment(group), IMAGES).resources
+        (spec,) = [resource.spec for resource in resources if isinstance(resource.spec, InstanceGroup)]
+        assert spec.template.data_device == device
+        assert {resource.spec.KIND for resource in resources} & {Kind.SEED_RECORD} == kinds
+        assert ("seeded" in dict(spec.template.metadata).get("samovar-settings", "")) is bool(kinds)
