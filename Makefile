@@ -32,7 +32,7 @@ bench-service: setup ## Hold the whole service against its terms: the table of d
 	$(PYTHON) -m tests.bench.promises
 
 clients: setup ## Build Packer and its yandex plugin into the cache, where this machine has none (needs Go)
-	@$(PYTHON) -m samovar.images.packer.toolchain
+	@$(PYTHON) -m samovar.images.builders.packer.toolchain
 
 provider: setup ## Build Yandex's Terraform provider, and OpenTofu where it is needed, for the test that runs them (needs Go)
 	@$(PYTHON) -m tests.support.terraform

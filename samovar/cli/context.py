@@ -78,7 +78,7 @@ class Tool:
     def session_of(self, environment: Environment) -> Session:
         """A session with the environment's cloud. ConfigError where the credentials lead to another folder than its."""
         from samovar.deploy.preconditions import check_folder
-        from samovar.project.load import FILE
+        from samovar.project.environment import FILE
 
         session = self.session(environment.cloud)
         if lines := check_folder(session, environment):
@@ -91,7 +91,7 @@ class Tool:
 
     def environment(self, name: str) -> Environment:
         """An environment by its folder's name."""
-        from samovar.project.load import load_environment
+        from samovar.project.environment import load_environment
 
         return load_environment(name, self.project)
 
@@ -179,7 +179,7 @@ def at_terminal() -> bool:
 
 def complete_environment(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """The names of environments that begin like that."""
-    from samovar.project.load import environment_names
+    from samovar.project.environment import environment_names
 
     root = context.find_root()
     project = Choice(root.params["project"], root.params["envs"], root.obj).find()

@@ -77,7 +77,7 @@ def bake(
 def _builder(tool: Tool, session: Session, name: str | None, ssh_from: str | None) -> Builder:
     """Return the builder that was named, else the local one where the cloud takes its images."""
     from samovar.images.builders.local import LocalBuilder
-    from samovar.images.packer.builder import PackerBuilder
+    from samovar.images.builders.packer.builder import PackerBuilder
 
     if (name or ("local" if session.image_storage else "packer")) == "packer":
         return PackerBuilder(session, tool.project, stderr_reporter(), ssh_from)
@@ -92,7 +92,7 @@ def _nothing_to_do(tool: Tool, names: Sequence[str]) -> None:
 
 
 def _print_template(tool: Tool, session: Session, names: tuple[str, ...]) -> None:
-    from samovar.images.packer.builder import print_template
+    from samovar.images.builders.packer.builder import print_template
 
     if len(names) != 1:
         raise click.UsageError("--print-template takes one IMAGE")

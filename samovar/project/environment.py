@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Self
@@ -12,11 +14,14 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from samovar.core.errors import ConfigError
 from samovar.core.paths import PACKAGE
-from samovar.project.fields import Addresses, CloudId, Domain, Name, PrivateNetwork, PublicKey, SecretName, Zones
+from samovar.core.yaml_file import load_model
+from samovar.project.fields import NAME, Addresses, CloudId, Domain, Name, PrivateNetwork, PublicKey, SecretName, Zones
 from samovar.project.group import BalancerType, Group
+from samovar.project.group_kind import complete_groups
 from samovar.project.model import Strict
 from samovar.project.project import Project
 
+FILE = "config.yaml"
 MACHINES_A_ZONE = 2
 LIBRARY_USER_DATA = PACKAGE / "library" / "cloudinit" / "user-data.yaml.j2"
 """The template of user-data of a project that has none."""
@@ -197,3 +202,25 @@ class Environment(Strict):
                 f"an internal balancer prefers the zone of who asks: {group.size} machines in {len(self.zones)} "
                 f"zone(s) leave a zone with one or none, whose loss is an outage; let size be {least} or more"
             )
+
+
+def environment_names(folder: Path) -> list[str]:
+    """Return the name of each folder in `folder` that holds a `config.yaml`."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{FILE}"))
+
+
+def load_environment(name: str, project: Project) -> Environment:
+    """Read and check an environment; ConfigError names file, line and remedy, or the environments that exist."""
+    names = environment_names(project.envs)
+    path = project.envs / name / FILE
+    if name not in names:
+        raise ConfigError(
+            f"no environment {name}: {path} is not there", remedy=f"environments: {', '.join(names) or 'none'}"
+        )
+    if not re.match(NAME, name):
+        raise ConfigError(
+            f"{project.envs / name}: {name} cannot be a name in the cloud",
+            remedy="name the folder with up to 31 small letters, digits and hyphens, a letter first",
+        )
+    complete = partial(complete_groups, path, project.groups)
+    return load_model(path, Environment, complete=complete, context={"name": name, "project": project})

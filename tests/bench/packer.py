@@ -14,7 +14,7 @@ from pathlib import Path
 from samovar.cloud.local_daemon import find_or_start
 from samovar.cloud.session import Session
 from samovar.images.builders.local import bake_local
-from samovar.images.packer.builder import bake_packer
+from samovar.images.builders.packer.builder import bake_packer
 from tests.bench.figure import Figure, timed
 from tests.support.checkout import PROJECT
 from tests.support.tool import Cli

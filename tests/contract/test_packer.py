@@ -45,7 +45,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.cloud.local_daemon import Daemon, find_or_start
 from samovar.cloud.session import Session
-from samovar.images.packer.toolchain import Toolchain
+from samovar.images.builders.packer.toolchain import Toolchain
 from tests.support.calls import binding
 from tests.support.packer import Build, Packer, clients_or_skip
 from tests.support.tool import Cli

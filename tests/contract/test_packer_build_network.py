@@ -25,9 +25,9 @@ from samovar.cloud.labels import of_bake, of_image
 from samovar.cloud.session import Session
 from samovar.core.output import PlainReporter
 from samovar.core.process_identity import process_identity
-from samovar.images.packer import builder
-from samovar.images.packer.build_network import build_network
-from samovar.images.packer.cleanup import LIFETIME, any_bake, find_abandoned, leftovers_of, remove
+from samovar.images.builders.packer import builder
+from samovar.images.builders.packer.build_network import build_network
+from samovar.images.builders.packer.cleanup import LIFETIME, any_bake, find_abandoned, leftovers_of, remove
 from tests.support.checkout import PROJECT
 from tests.support.process import ended_process
 from tests.support.simulated import RunningCloud

@@ -6,7 +6,7 @@ import itertools
 import json
 import subprocess
 
-from samovar.images.packer.template import hcl_string
+from samovar.images.builders.packer.template import hcl_string
 from tests.support.packer import clients_or_skip
 
 TRICKY = ("${", "%{", "$", "%", "{", "}", '"', "\\", "\n", "a", 'file("/etc/shadow")', "</&'", "\t\x01", "чай")

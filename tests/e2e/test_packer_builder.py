@@ -33,8 +33,8 @@ from samovar.core.errors import ExitCode, ProcessFailed
 from samovar.core.output import PlainReporter
 from samovar.images.builders import local
 from samovar.images.builders.local import bake_local
+from samovar.images.builders.packer.builder import bake_packer
 from samovar.images.digest import SHORT
-from samovar.images.packer.builder import bake_packer
 from samovar.images.publish import Published, published
 from samovar.images.store import Store, default_store, manifest_digest, parse_packages
 from tests.support.checkout import PROJECT, ROOT, project_in
@@ -49,8 +49,8 @@ import sys
 from pathlib import Path
 from samovar.cloud.session import Session
 from samovar.cloud.credentials import find_access
-from samovar.images.packer import cleanup
-from samovar.images.packer.builder import bake_packer
+from samovar.images.builders.packer import cleanup
+from samovar.images.builders.packer.builder import bake_packer
 from samovar.core.output import PlainReporter
 from tests.support.checkout import project_in
 import os

@@ -16,7 +16,6 @@ from tests.support.checkout import ROOT
 PENDING = (
     "samovar/cli",
     "samovar/cloud",
-    "samovar/images/packer",
 )
 # A pattern of folders prescribes these names.
 PATTERN = {"__init__", "__main__", "rpc", "model", "controller"}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samovar.project.environment import Environment
-from samovar.project.load import load_environment
+from samovar.project.environment import Environment, load_environment
 from samovar.project.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]

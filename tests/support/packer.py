@@ -14,7 +14,7 @@ import pytest
 from samovar.cloud.connection import Access, to_environment
 from samovar.core.errors import HostError
 from samovar.core.output import PlainReporter
-from samovar.images.packer.toolchain import Toolchain, prepare_toolchain
+from samovar.images.builders.packer.toolchain import Toolchain, prepare_toolchain
 from tests.support.checkout import ROOT
 
 TEMPLATES = ROOT / "tests" / "packer"

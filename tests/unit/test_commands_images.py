@@ -9,7 +9,7 @@ import pytest
 
 from samovar.cli.context import Tool
 from samovar.cli.main import main
-from samovar.images.packer import builder
+from samovar.images.builders.packer import builder
 from tests.support.tool import EDGES
 
 SAID = "bake: {ssh_from: 198.51.100.0/24}\n"

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ConfigError
-from samovar.project.environment import Environment, Operator
+from samovar.project.environment import Environment, Operator, environment_names
 from samovar.project.group import BalancerType, Group, Health
-from samovar.project.load import environment_names
 from tests.support.checkout import ENVIRONMENTS, ROOT
 from tests.support.checkout import environment as load_environment
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ConfigError
-from samovar.project.load import load_environment
+from samovar.project.environment import load_environment
 from samovar.project.project import Project
 from tests.support.checkout import project_in
 

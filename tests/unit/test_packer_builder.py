@@ -16,13 +16,13 @@ from samovar.core.output import PlainReporter
 from samovar.core.process_identity import process_identity
 from samovar.images.bake_input import expected_of, scripts_of
 from samovar.images.builders.base import Progress
+from samovar.images.builders.packer import builder
+from samovar.images.builders.packer.cleanup import LIFETIME, is_over
+from samovar.images.builders.packer.output import Message, PackerOutput, read_messages
+from samovar.images.builders.packer.template import SourceImage, disk_gb, source_family, template, write_bundle
 from samovar.images.checks import from_json, to_json
 from samovar.images.digest import digests, image_name
 from samovar.images.load import load_images
-from samovar.images.packer import builder
-from samovar.images.packer.cleanup import LIFETIME, is_over
-from samovar.images.packer.output import Message, PackerOutput, read_messages
-from samovar.images.packer.template import SourceImage, disk_gb, source_family, template, write_bundle
 from tests.support.checkout import PROJECT, ROOT
 from tests.support.process import ended_process
 

@@ -8,7 +8,7 @@ import pytest
 
 from samovar.core.errors import HostError
 from samovar.core.go_program import demand_go
-from samovar.images.packer import toolchain
+from samovar.images.builders.packer import toolchain
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from samovar.core.units import GIB
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.rollout import image_names, load_desired, record_if_missing, require_images
+from samovar.images.builders.packer.template import source_family
 from samovar.images.load import load_images
-from samovar.images.packer.template import source_family
 from samovar.ops.doctor.finding import Finding, State, ok
 from samovar.project.environment import Environment
 from samovar.project.project import Project

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from samovar.core.errors import SamovarError
 from samovar.core.process import run
 from samovar.core.user_namespaces import unavailable
-from samovar.images.packer.toolchain import find_toolchain
+from samovar.images.builders.packer.toolchain import find_toolchain
 from samovar.ops.doctor.finding import Finding, State, ok, run_check
 
 AREA = "tools"

@@ -28,7 +28,7 @@ from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
 from samovar.core.output import Reporter
 from samovar.core.units import ANY_IPV4
-from samovar.images.packer.cleanup import any_bake
+from samovar.images.builders.packer.cleanup import any_bake
 
 NAME = "samovar-bake"
 SHARED = "place"  # the label of what all bakes share

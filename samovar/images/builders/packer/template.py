@@ -33,7 +33,7 @@ SUITES = {"bookworm": "debian-12", "trixie": "debian-13"}
 STANDARD_IMAGES = "standard-images"
 BUNDLE = "samovar-bake.tar"
 ENGINE = Path("samovar/images")
-CHECKS = (Path("samovar/__init__.py"), *(ENGINE / f"{name}.py" for name in ("__init__", "checks", "hygiene")))
+CHECKS = (Path("samovar/__init__.py"), *(ENGINE / f"{name}.py" for name in ("__init__", "checks")))
 """The modules that the checks need; they import the standard library and testinfra alone."""
 TESTINFRA = "pytest-testinfra"
 

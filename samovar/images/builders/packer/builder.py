@@ -21,15 +21,15 @@ from samovar.core.paths import cache_dir
 from samovar.core.process import run
 from samovar.core.process_identity import process_identity
 from samovar.images.builders.base import Progress, bake_lock, bake_side_by_side
+from samovar.images.builders.packer.build_network import NAME as NETWORK
+from samovar.images.builders.packer.build_network import BuildNetwork, build_network
+from samovar.images.builders.packer.cleanup import LIFETIME, find_abandoned, remove, remove_bake
+from samovar.images.builders.packer.output import PackerOutput
+from samovar.images.builders.packer.template import BUNDLE, find_source_image, machine_name, template, write_bundle
+from samovar.images.builders.packer.toolchain import Toolchain, prepare_toolchain
 from samovar.images.definition import Images
 from samovar.images.digest import SHORT, digests, image_name
 from samovar.images.load import load_images
-from samovar.images.packer.build_network import NAME as NETWORK
-from samovar.images.packer.build_network import BuildNetwork, build_network
-from samovar.images.packer.cleanup import LIFETIME, find_abandoned, remove, remove_bake
-from samovar.images.packer.output import PackerOutput
-from samovar.images.packer.template import BUNDLE, find_source_image, machine_name, template, write_bundle
-from samovar.images.packer.toolchain import Toolchain, prepare_toolchain
 from samovar.images.plan import plan_bake
 from samovar.images.publish import adopt, published
 from samovar.images.store import manifest_digest, parse_packages

@@ -1,6 +1,6 @@
 """Finds Packer and its yandex plugin: the user's own if they fit, else those that are built from go/.
 
-`python -m samovar.images.packer.toolchain` (`make clients`) builds what is missing and prints the paths.
+`python -m samovar.images.builders.packer.toolchain` (`make clients`) builds what is missing and prints the paths.
 """
 
 from __future__ import annotations
