@@ -216,7 +216,7 @@ def cleaned(path: str) -> str:
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(request=requests())
-def test_what_the_edge_decides_by_is_what_the_application_gets(edge: Edge, request: Request) -> None:
+def test_edge_and_application_read_a_request_alike(edge: Edge, request: Request) -> None:
     seen = edge.send(request)
     if not seen.asked:
         assert 400 <= seen.status < 500, "who is not passed on is refused"

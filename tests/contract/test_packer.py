@@ -47,7 +47,7 @@ from samovar.cloud.local_daemon import Daemon, find_or_start
 from samovar.cloud.session import Session
 from samovar.images.builders.packer.toolchain import Toolchain
 from tests.support.calls import binding
-from tests.support.packer import Build, Packer, clients_or_skip
+from tests.support.packer import Build, Packer, toolchain_or_skip
 from tests.support.tool import Cli
 
 GB = 1024**3
@@ -92,7 +92,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    clients, folder = clients_or_skip(), tmp_path_factory.mktemp("packer")
+    clients, folder = toolchain_or_skip(), tmp_path_factory.mktemp("packer")
     tool = Cli(folder / "home", folder / "envs")
     try:
         daemon = find_or_start(tool.home)
@@ -238,7 +238,7 @@ def test_an_internal_address_is_not_reached_from_the_host(place: Place) -> None:
     assert place.contents() == before
 
 
-def test_a_wrong_token_is_refused(place: Place) -> None:
+def test_a_wrong_token_is_rejected(place: Place) -> None:
     packer = place.packer("wrong", "oauth")
     packer = replace(packer, access=replace(packer.access, token="t1.not.ours"))
     build = packer.build("plain", family=FAMILY)

@@ -1,4 +1,4 @@
-"""A bingo node by itself, on a real machine: its ways to fail, what they cost under load, what health says of them."""
+"""A bingo machine by itself, on a real machine: its faults under load, its watchdog and its health pages."""
 
 from __future__ import annotations
 
@@ -43,25 +43,7 @@ TWICE = 2
 PID = "systemctl show -P MainPID bingo"
 PING = f"curl -sf localhost:{PORT}/ping"
 
-# Another bingo: what it is told to write ends it, and its list ends in the middle.
-OTHER = """\
-#!/usr/bin/python3
-import http.server, os, sys
-class Bingo(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        if self.path == "/api/movie":
-            self.send_header("Content-Length", "1000")
-            self.end_headers()
-            self.wfile.write(b"[")
-            os._exit(0)
-        self.end_headers()
-    def do_POST(self):
-        with open("%(log)s", "a") as log:
-            log.write(self.path)
-        os._exit(1)
-http.server.ThreadingHTTPServer(("", %(port)d), Bingo).serve_forever()
-""" % {"log": LOG, "port": PORT}  # noqa: UP031 - braces are Python's own here
+BREAKING = Path(__file__).parents[1] / "support/breaking_bingo.py"
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +65,13 @@ async def boot(cable: Lan, image: Path, settings: str = SETTINGS) -> Machine:
 
 
 def health(cable: Lan, path: str = "/-/health", *options: str) -> str:
-    """What is answered, in one line with its status."""
+    """Return the answer in one line with its status."""
     wanted = ("--interface", CHECKER, "--silent", "--max-time", "10", "--write-out", "%{http_code}")
     return " ".join(cable.outside("curl", *wanted, *options, f"http://{BINGO}{path}").split())
 
 
 async def health_is(cable: Lan, path: str, status: int) -> str:
-    """Waits for it; returns the answer."""
+    """Wait for the status; returns the answer."""
     deadline = time.monotonic() + 20 * SLOW
     while not (answer := health(cable, path)).endswith(f" {status}"):
         assert time.monotonic() < deadline, answer
@@ -98,7 +80,7 @@ async def health_is(cable: Lan, path: str, status: int) -> str:
 
 
 def counter(cable: Lan, machine: Machine, backend: str, name: str) -> int:
-    """One of HAProxy's own, of a backend as a whole."""
+    """Return one of HAProxy's counters of a backend."""
     ask = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/stats.sock')"
     shown = cable.inside(machine, f"python3 -c \"{ask}; s.send(b'show stat json\\n'); print(s.makefile().read())\"")
     for lines in json.loads(shown):
@@ -123,8 +105,8 @@ async def under_load(cable: Lan, machine: Machine, provoke: str, *, what: str) -
 
 
 @pytest.mark.parametrize("what", ["is killed", *FAULTS])
-async def test_a_failure_costs_writes_in_flight_and_nothing_else(cable: Lan, image: Path, what: str) -> None:
-    """Whom it answers that it is not well cannot be helped: those are the writes of half a second."""
+async def test_a_failure_costs_only_writes_in_flight(cable: Lan, image: Path, what: str) -> None:
+    """A write that bingo answers with 500 fails: those of half a second, until the watchdog holds them."""
     machine = await boot(cable, image)
     await cable.until(machine, PING)
     tell = f"curl -s localhost:{PORT}/operation -d '{{\"operation\": {FAULTS.get(what)}}}' || true"
@@ -139,7 +121,7 @@ async def test_a_failure_costs_writes_in_flight_and_nothing_else(cable: Lan, ima
     assert {str(answer.number) for answer in load.of(WRITE) if answer.status == 200} <= seen.keys()
 
 
-async def test_a_write_that_ends_bingo_reaches_it_once_and_is_counted_apart(cable: Lan, image: Path) -> None:
+async def test_a_write_that_ends_bingo_is_not_repeated(cable: Lan, image: Path) -> None:
     machine = await boot(cable, image)
     await cable.until(machine, PING)
     write = f"curl -s http://{BINGO}/operation -d '{{\"operation\": 1000002}}' -o /dev/null -w '%{{http_code}}'"
@@ -150,10 +132,11 @@ async def test_a_write_that_ends_bingo_reaches_it_once_and_is_counted_apart(cabl
     assert counter(cable, machine, "operations", "wretr") == 0
 
 
-async def test_another_bingo_half_a_list_and_a_write_that_cannot_be_repeated(cable: Lan, image: Path) -> None:
+async def test_a_broken_list_and_a_write_are_not_repeated(cable: Lan, image: Path) -> None:
     machine = await boot(cable, image)
     await cable.until(machine, PING)
-    cable.inside(machine, f"cat >/opt/bingo/bingo <<'END'\n{OTHER}\nEND\n: >{LOG}; systemctl kill -s KILL bingo")
+    program = BREAKING.read_text().replace("PORT = 0", f"PORT = {PORT}").replace('LOG = ""', f'LOG = "{LOG}"')
+    cable.inside(machine, f"cat >/opt/bingo/bingo <<'END'\n{program}END\n: >{LOG}; systemctl kill -s KILL bingo")
     await cable.until(machine, f"curl -sf http://{BINGO}/ping && ! test -s {LOG}")
     half = f"curl -s http://{BINGO}/api/movie -o /dev/null || echo $?"
     assert cable.inside(machine, half) == "18"  # less than was promised
@@ -165,7 +148,7 @@ async def test_another_bingo_half_a_list_and_a_write_that_cannot_be_repeated(cab
     assert counter(cable, machine, "pages", "eresp") == 0
 
 
-async def test_a_bingo_that_hangs_is_ended(cable: Lan, image: Path, tmp_path: Path) -> None:
+async def test_a_bingo_that_hangs_is_restarted(cable: Lan, image: Path, tmp_path: Path) -> None:
     """Its journal and its console are evidence, should a test fail."""
     machine = await boot(cable, image)
     await cable.until(machine, PING)
@@ -178,7 +161,7 @@ async def test_a_bingo_that_hangs_is_ended(cable: Lan, image: Path, tmp_path: Pa
     assert all("bingo ends: it has not answered" in (kept / name).read_text() for name in ("console", "journal"))
 
 
-async def test_a_run_of_bingo_ends_in_its_time_and_nobody_notices(cable: Lan, image: Path) -> None:
+async def test_a_renewed_run_of_bingo_fails_no_request(cable: Lan, image: Path) -> None:
     machine = await boot(cable, image, f"{SETTINGS}lifetime: [2, 4]\n")
     await cable.until(machine, PING)
     load = await under_load(cable, machine, "true", what="bingo's time comes")
@@ -187,7 +170,7 @@ async def test_a_run_of_bingo_ends_in_its_time_and_nobody_notices(cable: Lan, im
     assert b"bingo ends: it ran long enough" in cable.driver.console(machine.id)
 
 
-async def test_ready_and_alive_are_told_apart(cable: Lan, image: Path) -> None:
+async def test_ready_fails_before_health(cable: Lan, image: Path) -> None:
     machine = await boot(cable, image, SETTINGS.replace("hold: 40", "hold: 4"))
     await cable.until(machine, PING)
     assert await health_is(cable, "/-/ready", 200)
@@ -210,7 +193,7 @@ async def test_ready_and_alive_are_told_apart(cable: Lan, image: Path) -> None:
         assert await health_is(cable, path, 200) == "ok 200"
 
 
-async def test_without_its_watchdog_a_machine_is_not_alive(cable: Lan, image: Path) -> None:
+async def test_health_fails_without_the_watchdog(cable: Lan, image: Path) -> None:
     machine = await boot(cable, image)
     await cable.until(machine, PING)
     cable.inside(machine, "systemctl kill -s KILL bingo-watchdog")
@@ -219,7 +202,7 @@ async def test_without_its_watchdog_a_machine_is_not_alive(cable: Lan, image: Pa
     assert health(cable).endswith(" 503")
 
 
-async def test_a_disk_that_fills_costs_logs_and_then_the_machine_but_not_bingo(cable: Lan, image: Path) -> None:
+async def test_a_full_disk_removes_logs_and_then_fails_health(cable: Lan, image: Path) -> None:
     machine = await boot(cable, image)
     await cable.until(machine, PING)
     pid = cable.inside(machine, PID)

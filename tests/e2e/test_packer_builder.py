@@ -38,7 +38,7 @@ from samovar.images.digest import SHORT
 from samovar.images.publish import Published, published
 from samovar.images.store import Store, default_store, manifest_digest, parse_packages
 from tests.support.checkout import PROJECT, ROOT, project_in
-from tests.support.packer import clients_or_skip
+from tests.support.packer import toolchain_or_skip
 from tests.support.repository import empty_project
 from tests.support.second import Second
 from tests.support.tool import PATIENCE, Cli
@@ -66,7 +66,7 @@ ALLOWED = {"var/cache/ldconfig/aux-cache": "ldconfig's notes on the inodes and t
 @pytest.fixture(scope="module")
 def second() -> Iterator[Second]:
     """With `dev` for Yandex Cloud and its images, all of them baked by Packer on machines of the cloud, by nobody."""
-    clients_or_skip()
+    toolchain_or_skip()
     folder = Path(tempfile.mkdtemp(prefix="samovar-second-"))  # pytest's own folders are shut to others
     folder.chmod(0o755)
     made = Second(Cli(folder / "home", folder / "none"), folder / "user")
@@ -122,7 +122,7 @@ def add(root: Path, name: str, script: str) -> None:
     (folder / "step.sh").write_text(script)
 
 
-def test_an_image_is_named_and_labelled_as_by_the_local(second: Second) -> None:
+def test_images_have_names_and_labels_of_the_local_builder(second: Second) -> None:
     found = image(second, "nginx")
     assert found.name == f"samovar-nginx-{found.digest}"
     packages = tree_packages(raw(second, "nginx"))
@@ -130,28 +130,28 @@ def test_an_image_is_named_and_labelled_as_by_the_local(second: Second) -> None:
     assert sorted(everything(second)) == sorted(each.name for each in published(second.session()))
 
 
-def test_a_printed_template_passes_packers_own_check(second: Second, tmp_path: Path) -> None:
+def test_a_printed_template_passes_packer_validate(second: Second, tmp_path: Path) -> None:
     file = tmp_path / "nginx.pkr.hcl"
     file.write_text(second.run("bake", "--cloud", "yandex", "--print-template", "nginx").stdout)
-    clients = clients_or_skip()
+    clients = toolchain_or_skip()
     known = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **second.variables, **clients.environment()}
     argv = [str(clients.packer), "validate", str(file)]
     done = subprocess.run(argv, env=known, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "The configuration is valid.\n"), done.stdout + done.stderr
 
 
-def test_what_is_baked_is_not_baked_again(second: Second) -> None:
+def test_a_baked_image_is_not_baked_again(second: Second) -> None:
     began = time.monotonic()
     assert "nothing to do" in second.run("bake", "--env", "dev").stderr
     assert time.monotonic() - began < 60
 
 
-def test_the_doctor_finds_nothing_in_the_way(second: Second) -> None:
+def test_the_doctor_is_content(second: Second) -> None:
     found = second.json("doctor", "dev")
     assert found["healthy"], found
 
 
-def test_the_local_is_refused(second: Second) -> None:
+def test_the_local_builder_is_rejected(second: Second) -> None:
     done = second.run("bake", "--env", "dev", "--builder", "local", check=False)
     assert done.code == ExitCode.CONFIG
     assert "Packer" in done.stderr
@@ -173,7 +173,7 @@ def test_both_builders_make_the_same_image(second: Second, tmp_path: Path, monke
     assert ours.manifest_digest[:SHORT] == image(second, "nginx").manifest
 
 
-def test_an_environment_gets_healthy_and_nothing_is_left_of_it(second: Second) -> None:
+def test_an_environment_becomes_healthy_and_is_removed(second: Second) -> None:
     before = everything(second)
     second.run("rollout", "dev", "--yes")
     status = second.json("status", "dev")
@@ -183,7 +183,7 @@ def test_an_environment_gets_healthy_and_nothing_is_left_of_it(second: Second) -
     assert everything(second) == before
 
 
-def test_a_failing_script_is_told_as_by_the_local_and_leaves_nothing(
+def test_a_failed_script_is_reported_and_leaves_nothing(
     second: Second, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = everything(second)
@@ -200,7 +200,7 @@ def test_a_failing_script_is_told_as_by_the_local_and_leaves_nothing(
 def slow_bake(
     second: Second, repository: Path, seconds: int = 313, *, until: str = SCRIPT, patience: float = PATIENCE
 ) -> Iterator[subprocess.Popen[str]]:
-    """A bake whose script takes so long, once it has said `until`; what it says after that can be read."""
+    """A bake whose script takes so long, once it has printed `until`; its output after that can be read."""
     add(repository, "slow", f"sleep {seconds}\n")
     heard = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
     argv = [*heard, sys.executable, "-c", PROGRAM, str(repository), str(patience)]
@@ -220,12 +220,12 @@ def test_an_interrupted_bake_leaves_nothing(second: Second, repository: Path) ->
     with slow_bake(second, repository) as bake:
         bake.send_signal(signal.SIGINT)
         assert bake.stderr
-        said = bake.stderr.read()
-    assert "nothing of this bake is left in the cloud" in said
+        output = bake.stderr.read()
+    assert "nothing of this bake is left in the cloud" in output
     assert everything(second) == before
 
 
-def test_what_a_killed_bake_left_is_removed_by_the_next(second: Second, repository: Path) -> None:
+def test_the_next_bake_removes_what_a_killed_one_left(second: Second, repository: Path) -> None:
     before = everything(second)
     with slow_bake(second, repository) as bake:
         bake.kill()
@@ -235,15 +235,15 @@ def test_what_a_killed_bake_left_is_removed_by_the_next(second: Second, reposito
     assert everything(second) == before
 
 
-def test_a_machine_that_is_lost_meanwhile_ends_the_bake(second: Second, repository: Path) -> None:
+def test_a_lost_machine_ends_the_bake(second: Second, repository: Path) -> None:
     before = everything(second)
     with slow_bake(second, repository) as bake:
         machines = {name for name in everything(second) if name.startswith("samovar-bake-slow")}
         second.owner.run("cloud", "kill", machines.pop())
         assert bake.stderr
-        said = bake.stderr.read()
+        output = bake.stderr.read()
     assert bake.returncode != 0
-    assert "nothing of this bake is left in the cloud" in said
+    assert "nothing of this bake is left in the cloud" in output
     assert everything(second) == before
 
 
@@ -251,24 +251,22 @@ def lose_the_api(second: Second) -> None:
     os.kill(second.owner.endpoint()["pid"], signal.SIGKILL)
 
 
-def test_an_api_that_is_lost_is_told_with_what_is_left_and_the_next_bake_removes_it(
-    second: Second, repository: Path
-) -> None:
+def test_a_lost_api_is_reported_with_what_is_left(second: Second, repository: Path) -> None:
     before = everything(second)
     try:
         with slow_bake(second, repository, 2, patience=8) as bake:
             lose_the_api(second)
             assert bake.stderr
-            said = bake.stderr.read()
+            output = bake.stderr.read()
     finally:
         second.owner.run("cloud", "up")
     left = [name for name in everything(second) if name not in before]
     assert sorted({name.rpartition("-")[0] for name in left}) == ["samovar", "samovar-bake-slow"]
     assert bake.returncode != 0
-    assert "image slow: stop: `packer: Stopping instance` ended with 1" in said
-    assert f"{second.variables['YC_ENDPOINT']}: what this bake made could not be removed" in said
-    assert [name for name in left if name not in said] == []
-    assert "remedy: bake again once the API answers" in said
+    assert "image slow: stop: `packer: Stopping instance` ended with 1" in output
+    assert f"{second.variables['YC_ENDPOINT']}: what this bake made could not be removed" in output
+    assert [name for name in left if name not in output] == []
+    assert "remedy: bake again once the API answers" in output
     (repository / "images/slow/step.sh").write_text("false\n")
     with pytest.raises(ProcessFailed):
         bake_packer(second.session(), project_in(repository), ["slow"], reporter=PlainReporter())
@@ -281,14 +279,14 @@ def test_an_api_that_comes_back_leaves_an_image_or_nothing(second: Second, repos
         lose_the_api(second)
         second.owner.run("cloud", "up")
         assert bake.stderr
-        said = bake.stderr.read()
+        output = bake.stderr.read()
     made = [name for name in everything(second) if name not in before]
-    assert [name.rpartition("-")[0] for name in made] == (["samovar-slow"] if bake.returncode == 0 else []), said
-    assert made or "nothing of this bake is left in the cloud" in said
+    assert [name.rpartition("-")[0] for name in made] == (["samovar-slow"] if bake.returncode == 0 else []), output
+    assert made or "nothing of this bake is left in the cloud" in output
 
 
 def tree_packages(file: Path) -> dict[str, str]:
     mount = 'mount -o ro,loop "$1" /mnt && cat /mnt/usr/share/samovar/packages'
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh", str(file)]
-    said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
-    return dict(parse_packages(said))
+    listed = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+    return dict(parse_packages(listed))

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Another bingo: the same face, and nothing of the stub's inside. One file, with what Debian's Python brings.
+"""Another bingo: it has the same API and no code of the stub. One file, with what Debian's Python brings.
 
 Its port, its folder of logs and its numbers of rows are others; what it needs is told by the environment alone.
 """

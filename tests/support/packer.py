@@ -21,7 +21,7 @@ TEMPLATES = ROOT / "tests" / "packer"
 PATIENCE = 3600.0
 
 
-def clients_or_skip() -> Toolchain:
+def toolchain_or_skip() -> Toolchain:
     """What `make clients` builds. Where it cannot be had its tests are skipped, saying why; not so in CI."""
     try:
         return prepare_toolchain(PlainReporter())

@@ -32,7 +32,7 @@ def through_systemd(folder: Path, variables: dict[str, object], logs: str = "abc
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(variables=st.dictionaries(NAMES, TEXTS, max_size=5), logs=TEXTS)
-def test_whatever_is_written_arrives(tmp_path: Path, variables: dict[str, object], logs: str) -> None:
+def test_every_value_arrives_unchanged(tmp_path: Path, variables: dict[str, object], logs: str) -> None:
     assert through_systemd(tmp_path, variables, logs) == {**variables, "LOG_FOLDER": f"/opt/bongo/logs/{logs}"}
 
 
@@ -50,17 +50,17 @@ def test_whatever_is_written_arrives(tmp_path: Path, variables: dict[str, object
         "чай",
     ],
 )
-def test_what_a_shell_or_a_page_would_take_for_its_own_arrives(tmp_path: Path, value: str) -> None:
+def test_special_characters_arrive_unchanged(tmp_path: Path, value: str) -> None:
     assert through_systemd(tmp_path, {"DSN": value})["DSN"] == value
 
 
-def test_numbers_and_truths_arrive_as_yaml_writes_them(tmp_path: Path) -> None:
+def test_numbers_and_booleans_arrive_as_in_yaml(tmp_path: Path) -> None:
     found = through_systemd(tmp_path, {"PORT": 80, "DEBUG": True, "QUIET": False})
     assert (found["PORT"], found["DEBUG"], found["QUIET"]) == ("80", "true", "false")
 
 
 @pytest.mark.parametrize("name", ["", "1ST", "A B", "A-B", "A=B", "A\nB", "Ä", "A.B"])
-def test_a_name_that_systemd_would_drop_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_invalid_name_is_rejected(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidConfig, match="no name of an environment variable"):
         through_systemd(tmp_path, {name: "x"})
 
@@ -68,6 +68,6 @@ def test_a_name_that_systemd_would_drop_is_refused(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize(
     "value", ["\r", "\x00", "\x1b[31m", "\x7f", "\ufffe", "\ufdd0", "\U0010ffff", None, 0.5, [], {}, "\ud800"]
 )
-def test_a_value_that_would_not_arrive_is_refused_by_name(value: object) -> None:
+def test_an_invalid_value_is_rejected_by_name(value: object) -> None:
     with pytest.raises(ValueError, match=r"^DSN: "):
         environment_file({"DSN": value})

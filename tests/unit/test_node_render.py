@@ -25,24 +25,24 @@ def rendered(text: str, **others: str) -> str:
     return file.content
 
 
-def test_templates_know_settings_and_machine() -> None:
+def test_templates_see_settings_and_machine() -> None:
     assert rendered("listen {{ settings.port }}; # {{ machine.name }} {{ machine.zone }}\n") == (
         "listen 80; # nginx-1 ru-central1-a\n"
     )
 
 
-def test_templates_know_peers_in_their_order_and_secrets() -> None:
+def test_templates_see_peers_in_order_and_secrets() -> None:
     assert rendered("{% for peer in peers.bingo %}{{ peer.name }}={{ peer.address }} {% endfor %}") == (
         "bingo-1=10.30.0.4 bingo-3=10.30.0.6 "
     )
     assert rendered("{{ secrets.phrase }}{{ secrets.certificate.key }}") == "quietk"
 
 
-def test_a_secret_that_the_environment_lacks_is_told_from_one_that_it_has() -> None:
+def test_templates_can_test_for_a_missing_secret() -> None:
     assert rendered("{{ secrets.other is defined }}{{ secrets.phrase is defined }}") == "FalseTrue"
 
 
-def test_no_secret_shows_in_what_is_printed_of_facts_and_files() -> None:
+def test_repr_hides_secrets() -> None:
     (file,) = render(ROLE, {}, FACTS, lambda _: "{{ secrets.phrase }}")
     assert "quiet" in file.content
     assert "quiet" not in repr(FACTS) + repr(file)
@@ -68,7 +68,7 @@ def test_templates_include_one_another() -> None:
         ("{{ secrets.other }}", "other"),
     ],
 )
-def test_a_fault_names_the_template_and_what_it_lacks(text: str, what: str) -> None:
+def test_an_error_names_template_and_missing_name(text: str, what: str) -> None:
     with pytest.raises(InvalidConfig, match=f"^a.j2: .*{what}"):
         rendered(text)
 
@@ -94,5 +94,5 @@ def test_a_machine_without_attributes_has_no_role() -> None:
     assert read_facts({"id": "epd1", "attributes": None}).role is None
 
 
-def test_files_are_compared_by_what_they_hold() -> None:
+def test_files_compare_by_content_and_mode() -> None:
     assert File("/a", "x", 0o644) != File("/a", "x", 0o600)

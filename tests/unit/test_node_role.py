@@ -37,7 +37,7 @@ defaults: {port: 80, ratio: 0.5, https: false, email: null}
 DEFAULTS = {"port": 80, "ratio": 0.5, "https": False, "email": None}
 
 
-def test_a_role_is_read_as_it_is_written() -> None:
+def test_read_role_reads_every_key() -> None:
     role = read_role(NGINX, "nginx.yaml")
     assert role.templates == (
         Template("nginx.conf.j2", "/etc/nginx/nginx.conf", 0o640, "root:www-data", role.units),
@@ -57,16 +57,16 @@ def test_a_role_is_read_as_it_is_written() -> None:
         (["/etc/nginx/nginx.conf", "/var/www/index.html"], ["nginx.service", "haproxy.service"]),
     ],
 )
-def test_only_what_a_change_concerns_is_reloaded(changed: list[str], units: list[str]) -> None:
+def test_reload_command_names_the_units_of_changed_files(changed: list[str], units: list[str]) -> None:
     command = read_role(NGINX, "nginx.yaml").reload_command(changed)
     assert command == ["systemctl", "--no-block", "try-reload-or-restart", *units]
 
 
-def test_a_change_that_concerns_no_unit_reloads_none() -> None:
+def test_reload_command_is_empty_without_units() -> None:
     assert read_role(NGINX, "nginx.yaml").reload_command(["/var/www/index.html"]) == []
 
 
-def test_a_role_of_nothing_is_one() -> None:
+def test_an_empty_role_is_valid() -> None:
     role = read_role("", "bare.yaml")
     assert role.templates == ()
     assert role.reload_command([]) == []
@@ -89,12 +89,12 @@ def test_a_role_of_nothing_is_one() -> None:
         ("a: [", "no YAML"),
     ],
 )
-def test_a_fault_in_a_role_names_file_and_key(text: str, what: str) -> None:
+def test_read_role_names_file_and_key_of_an_error(text: str, what: str) -> None:
     with pytest.raises(InvalidConfig, match=f"^nginx.yaml: {what}"):
         read_role(text, "nginx.yaml")
 
 
-def test_settings_go_over_defaults() -> None:
+def test_settings_override_defaults() -> None:
     settings = read_settings("port: 8080\nemail: a@b.c\nratio: 1", DEFAULTS)
     assert settings == {"port": 8080, "ratio": 1, "https": False, "email": "a@b.c"}
 
@@ -113,7 +113,7 @@ def test_settings_go_over_defaults() -> None:
         ("port: [", "no YAML"),
     ],
 )
-def test_a_fault_in_the_settings_names_the_key(text: str, key: str) -> None:
+def test_read_settings_names_the_key_of_an_error(text: str, key: str) -> None:
     with pytest.raises(InvalidConfig, match=f"^samovar-settings: {key}"):
         read_settings(text, DEFAULTS)
 
@@ -121,7 +121,7 @@ def test_a_fault_in_the_settings_names_the_key(text: str, key: str) -> None:
 TOLD = "port: 8080\nemail: a@b.c\npeers:\n  bingo: 3\n  nginx: 2\nsecrets:\n  phrase: e6q1\n"
 
 
-def test_counts_of_peers_and_ids_of_secrets_are_no_settings() -> None:
+def test_reserved_keys_are_no_settings() -> None:
     assert read_settings(TOLD, DEFAULTS) == {**DEFAULTS, "port": 8080, "email": "a@b.c"}
     assert read_reserved(TOLD, "peers", ["bingo", "postgres"]) == {"bingo": 3}
     assert read_reserved(TOLD, "secrets", ["phrase"]) == {"phrase": "e6q1"}
@@ -136,18 +136,18 @@ def test_counts_of_peers_and_ids_of_secrets_are_no_settings() -> None:
         ("peers: {bingo: '3'}", "peers: bingo: '3' must be"),
     ],
 )
-def test_a_fault_in_the_counts_of_peers_names_the_group(text: str, what: str) -> None:
+def test_read_reserved_names_the_group_of_an_error(text: str, what: str) -> None:
     with pytest.raises(InvalidConfig, match=f"^samovar-settings: {what}"):
         read_reserved(text, "peers", ["bingo"])
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.integers() | st.text() | st.lists(st.integers())))
-def test_settings_of_the_kinds_of_their_defaults_are_taken(settings: dict[str, Any]) -> None:
+def test_settings_of_the_type_of_their_defaults_are_accepted(settings: dict[str, Any]) -> None:
     assert read_settings(yaml.safe_dump(settings), settings) == settings
 
 
 @given(st.text())
-def test_any_text_is_settings_or_a_fault_that_says_where(text: str) -> None:
+def test_any_text_is_settings_or_a_named_error(text: str) -> None:
     try:
         read_settings(text, {})
     except InvalidConfig as error:

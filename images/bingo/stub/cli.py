@@ -16,7 +16,7 @@ from .server import probe, serve
 from .settings import read_settings
 from .tables import prepare, tables
 
-VERSION = "bingo 1.0.0 (stand-in)"
+VERSION = "bingo 1.0.0 (stub)"
 COMPLETION = (
     'complete -W "completion help prepare_db print_current_config print_default_config run_server version" bingo'
 )

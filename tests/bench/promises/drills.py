@@ -1,46 +1,35 @@
-"""The service broken in every way that the terms name, under the stable load of the terms."""
+"""The drills of the project, each under the stable load of the terms, with what they expect."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from samovar.project.drill import Drill, load_drill
 from tests.bench.figure import Figure
 from tests.bench.promises.load import spread
 from tests.bench.promises.world import World
+from tests.support.checkout import PROJECT
 
 REST = 5.0
-"""Seconds between two drills, so that one does not find what the other left behind."""
-LOAD = ("--profile", "terms", "--timeout", "120", "--yes")
-BINGO = "bingo.service"
-BAD = "1000003"
-RECOVERY = "whole in 10 s"
-
-DRILLS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
-    "crash": ("one bingo process killed", ("crash", "bingo", BINGO), "0 failed but writes in flight"),
-    "crash-both": ("both bingo processes killed", ("crash", "bingo", BINGO, "--all"), "0 failed but writes in flight"),
-    "bad": ("one bingo answers 500", ("operation", "bingo", BAD, "--unit", BINGO), "0 failed but writes"),
-    "kill-bingo": ("a bingo machine's power cut", ("kill", "bingo-1"), "0 failed but those in flight"),
-    "kill-active": ("the working edge's power cut", ("kill", "nginx-1"), "0 failed but in flight and until noticed"),
-    "kill-passive": ("the other edge's power cut", ("kill", "nginx-2"), "0 failed but in flight and until noticed"),
-    "kill-postgres": ("the database machine's power cut", ("kill", "postgres"), "errors for 30 s at most"),
-    "stop-bingo": ("a bingo machine shut down", ("stop", "bingo-1"), "0 failed"),
-    "stop-active": ("the working edge shut down", ("stop", "nginx-1"), "0 failed"),
-    "stop-passive": ("the other edge shut down", ("stop", "nginx-2"), "0 failed"),
-    "stop-postgres": ("the database machine shut down", ("stop", "postgres"), "errors for 30 s at most"),
-}
+"""Seconds between two drills, so that one does not measure the effects of another."""
+DRILLS = tuple(path.stem for path in sorted(PROJECT.drills.glob("*.yaml")) if path.stem != "operation")
 
 
 def drill(world: World, name: str) -> Iterator[Figure]:
-    """Name by name, so that one can be measured alone."""
-    what, (verb, *target), aim = DRILLS[name]
-    found = []
+    """Run one drill as often as the world says."""
+    stated, reports = load_drill(PROJECT.drills, name), []
     for _ in range(world.runs):
         world.whole()
         time.sleep(REST)
-        found.append(world.ask("drill", world.environment, verb, *target, *LOAD, "--rate", str(world.rate)))
-    yield Figure(f"{what}, at {world.rate:g} a second", _shown(found), f"{aim}; {RECOVERY}")
+        reports.append(world.ask("drill", world.environment, name, "--yes", "--rate", str(world.rate)))
+    yield Figure(f"{stated.description}, at {world.rate:g} a second", _shown(reports), _aim(stated))
+
+
+def _aim(stated: Drill) -> str:
+    limits = stated.expect.model_dump(exclude_none=True)
+    return "; ".join(f"{name.replace('_', ' ')} {limit:g} at most" for name, limit in limits.items())
 
 
 def _shown(runs: Sequence[Any]) -> str:

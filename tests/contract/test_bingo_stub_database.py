@@ -1,4 +1,4 @@
-"""The stub against a real PostgreSQL: what it answers, how it streams, and how it finds its primary."""
+"""The stub of bingo against a real PostgreSQL: answers, streamed lists, and the choice of the primary."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def test_one_of_each_by_its_id(served: Bingo, database: Postgres) -> None:
         assert served.ask(path) == (404, "not found\n")
 
 
-def test_the_database_sleeps_for_the_dummy(served: Bingo) -> None:
+def test_db_dummy_sleeps_in_the_database(served: Bingo) -> None:
     began = time.monotonic()
     assert served.ask("/db_dummy")[0] == 200
     assert time.monotonic() - began >= 0.1
 
 
-def test_lists_are_whole_and_in_their_order(served: Bingo) -> None:
+def test_lists_are_complete_and_sorted(served: Bingo) -> None:
     movies, customers, sessions = (served.json(f"/api/{kind}") for kind in ("movie", "customer", "session"))
     assert [len(movies), len(customers), len(sessions)] == [290, 5_000, 50_000]
     assert movies == sorted(movies, key=lambda movie: (-movie["year"], movie["name"], -movie["id"]))
@@ -72,7 +72,7 @@ def test_lists_are_streamed(served: Bingo) -> None:
         assert len(json.loads(b"[{" + response.read())) == 50_000
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_list_costs_nothing(served: Bingo, database: Postgres) -> None:
+def test_a_client_that_leaves_during_a_list_frees_its_connection(served: Bingo, database: Postgres) -> None:
     for _ in range(22):  # more than it has connections
         with served.asked("/api/session") as response:
             response.read(10)
@@ -80,7 +80,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_list_costs_nothing(served: Bing
     assert served.ask("/api/movie/1")[0] == 200
 
 
-def test_clients_that_leave_at_any_moment_of_a_list_leave_no_trace(served: Bingo, database: Postgres) -> None:
+def test_clients_that_leave_at_any_moment_cause_no_error(served: Bingo, database: Postgres) -> None:
     for number in range(60):
         with socket.create_connection(("127.0.0.1", served.port), timeout=20) as connection:
             connection.sendall(f"GET /api/{KINDS[number % 3]} HTTP/1.1\r\nHost: bingo\r\n\r\n".encode())
@@ -90,7 +90,7 @@ def test_clients_that_leave_at_any_moment_of_a_list_leave_no_trace(served: Bingo
     assert served.complaints() == ""
 
 
-def test_a_database_that_goes_away_in_the_middle_of_a_list_breaks_it_off(served: Bingo, database: Postgres) -> None:
+def test_a_database_that_ends_during_a_list_breaks_the_connection(served: Bingo, database: Postgres) -> None:
     with served.asked("/api/session") as response:
         assert response.read(2) == b"[{"
         database.stop()
@@ -106,7 +106,7 @@ def copies(database: Postgres) -> bool | Pending:
     return number == 0 or Pending(f"{number} copies")
 
 
-def test_names_arrive_as_they_are_whatever_they_hold(served: Bingo, database: Postgres) -> None:
+def test_special_characters_arrive_unchanged(served: Bingo, database: Postgres) -> None:
     awkward = 'back\\slash "quoted" \n line \t tab \\n é \U0001f600'
     database.sql("UPDATE movies SET name = :name, year = 3000 WHERE id = 9", name=awkward)
     assert served.json("/api/movie/9")["name"] == awkward
@@ -126,11 +126,11 @@ def test_a_session_is_made_read_and_deleted(served: Bingo) -> None:
     ("body", "status"),
     [({}, 400), ({"customer_id": 1}, 400), ("[", 400), ({"customer_id": 1, "movie_id": 999_999}, 404)],
 )
-def test_a_session_of_nobody_is_refused(served: Bingo, body: object, status: int) -> None:
+def test_an_invalid_session_is_rejected(served: Bingo, body: object, status: int) -> None:
     assert served.ask("/api/session", "POST", body)[0] == status
 
 
-def test_requests_on_one_connection_one_after_another(served: Bingo) -> None:
+def test_requests_on_one_connection(served: Bingo) -> None:
     connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
     began = time.monotonic()
     for number in range(1, 51):
@@ -141,7 +141,7 @@ def test_requests_on_one_connection_one_after_another(served: Bingo) -> None:
     assert (time.monotonic() - began) / 50 < 0.2
 
 
-def test_a_database_that_comes_back_is_found_again(served: Bingo, database: Postgres) -> None:
+def test_a_restarted_database_is_used_again(served: Bingo, database: Postgres) -> None:
     database.stop()
     assert served.ask("/api/movie/1") == (500, "the database is unavailable\n")
     assert served.ask("/ping")[0] == 200
@@ -149,7 +149,7 @@ def test_a_database_that_comes_back_is_found_again(served: Bingo, database: Post
     assert served.ask("/api/movie/1")[0] == 200
 
 
-def test_the_primary_is_found_among_the_hosts_and_so_is_the_next_one(database: Postgres, tmp_path: Path) -> None:
+def test_the_primary_is_found_also_after_a_failover(database: Postgres, tmp_path: Path) -> None:
     database.stop()
     standby = database.standby(tmp_path / "standby")
     database.start()
@@ -167,13 +167,13 @@ def test_the_primary_is_found_among_the_hosts_and_so_is_the_next_one(database: P
         database.start()
 
 
-def test_a_wrong_password_is_an_answer_and_not_an_end(database: Postgres, tmp_path: Path) -> None:
+def test_a_wrong_password_answers_500(database: Postgres, tmp_path: Path) -> None:
     with bingo(tmp_path / "opt", database.port, password="wrong", **QUIET) as served:  # pragma: allowlist secret
         assert served.ask("/api/movie/1")[0] == 500
         assert any("password authentication failed" in line.get("error", "") for line in served.log())
 
 
-def test_prepare_db_makes_the_tables_all_or_nothing(database: Postgres, tmp_path: Path) -> None:
+def test_prepare_db_creates_all_tables_or_none(database: Postgres, tmp_path: Path) -> None:
     made = make_bingo(tmp_path / "opt", database.port, password=PASSWORD, BINGO_SCALE="1000")
     ended = made.run("prepare_db")
     assert ended.returncode == 1
