@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from ipaddress import IPv4Address
 from typing import Any
 
+from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.localcloud.api.audit_log import AuditLog
 from samovar.localcloud.api.pipeline import Api
@@ -32,11 +36,11 @@ from samovar.localcloud.load_balancer.network_load_balancers.model import HEALTH
 from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.notices import Notices
 from samovar.localcloud.operations.controller import OperationController, Retention
-from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.operations.model import Operations, Outcome
 from samovar.localcloud.reconcile import Loop, Workers, in_turn
 from samovar.localcloud.registry import PACKAGES, load_services, quotas, role_prefixes
 from samovar.localcloud.resources.rpc import Context, Service
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import Store, Stored
 from samovar.localcloud.vpc.addresses.model import Ipam
 from samovar.localcloud.vpc.networks.controller import NetworkController
 
@@ -80,7 +84,14 @@ class Cloud:
         self.groups = GroupController(store, instances, self.balancers, host.fabric, self._wake, host.now)
         self.metadata = MetadataEndpoint(store, tokens, host.fabric, self.networks)
         self.internal_api = InternalApi(host.fabric, self.networks)
-        self.operations = OperationController(store, self._operations, self.groups.is_settled)
+        outcomes: Mapping[type[Stored], Outcome] = {
+            Disk: self.disks.disk_outcome,
+            Image: self.disks.image_outcome,
+            Snapshot: self.snapshots.outcome,
+            Instance: self.machines.outcome,
+            InstanceGroup: self.groups.outcome,
+        }
+        self.operations = OperationController(self._operations, outcomes)
         self._retention = Retention(store)
 
     def _make_api(self, home: Home, tokens: Tokens, services: tuple[Service, ...]) -> Api:

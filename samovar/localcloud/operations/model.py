@@ -6,11 +6,13 @@ again after the daemon was killed. `operations.controller` follows it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
 from yandex.cloud.operation.operation_pb2 import Operation
 
@@ -38,6 +40,15 @@ class Goal(StrEnum):
     STOPPED = "stopped"
     SETTLED = "settled"
     DELETED = "gone"
+
+
+Outcome = Callable[[Goal, str], Message | None]
+"""Returns the response of an operation on a resource, or its error as a Status, or None while it is under way."""
+
+
+def failed(message: str) -> Status:
+    """Returns the error of an operation whose goal is out of reach."""
+    return Status(code=Code.ABORTED, message=message)
 
 
 class Operations:

@@ -8,9 +8,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import structlog
+from google.protobuf.message import Message
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
 from samovar.core.program import command_line
@@ -18,7 +20,7 @@ from samovar.localcloud.compute.disks.model import SOURCE_DISK, has_base, is_lay
 from samovar.localcloud.compute.images.standard_images import FAMILIES
 from samovar.localcloud.disks.model import DiskBuilder
 from samovar.localcloud.home.home import Home
-from samovar.localcloud.operations.model import FAILURE_REASON
+from samovar.localcloud.operations.model import FAILURE_REASON, Goal, failed
 from samovar.localcloud.reconcile import Repeats, Workers, reason_of
 from samovar.localcloud.store.store import Store
 
@@ -50,6 +52,14 @@ class DiskController:
         for disk in disks:
             if disk.status == Disk.CREATING and not self._workers.busy(disk.id):
                 self._workers.start(disk.id, self._create_disk(disk.id))
+
+    def disk_outcome(self, _: Goal, disk_id: str) -> Message | None:
+        """Returns the outcome of an operation that waits for a disk."""
+        return file_outcome(self._store, Disk, disk_id)
+
+    def image_outcome(self, _: Goal, image_id: str) -> Message | None:
+        """Returns the outcome of an operation that waits for an image."""
+        return file_outcome(self._store, Image, image_id)
 
     async def ready_for(self, instance: Instance) -> None:
         """Raises SamovarError where one of the instance's disks cannot be had."""
@@ -135,3 +145,13 @@ class DiskController:
         if self._repeats.is_new(error):
             log.error("a file could not be made", resource=resource_id, exc_info=error)
         self._store.note(resource_id, FAILURE_REASON, reason_of(error))
+
+
+def file_outcome(store: Store, kind: type[Disk | Image | Snapshot], resource_id: str) -> Message | None:
+    """Returns the outcome of an operation that waits for the file of a disk, an image or a snapshot."""
+    resource = store.get(kind, resource_id)
+    if resource is None:
+        return failed(f"{kind.__name__} {resource_id} was deleted")
+    if resource.status == kind.ERROR:
+        return failed(f"{kind.__name__} {resource_id} is ERROR. {store.noted(resource_id, FAILURE_REASON, '')}")
+    return resource if resource.status == kind.READY else None

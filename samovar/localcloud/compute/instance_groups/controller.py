@@ -8,6 +8,8 @@ from functools import partial
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup, ManagedInstance
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
@@ -24,6 +26,7 @@ from samovar.localcloud.load_balancer.network_load_balancers.controller import L
 from samovar.localcloud.load_balancer.target_groups.model import attached_to, target_of
 from samovar.localcloud.network.health_checks import Health, Prober, Status, Target
 from samovar.localcloud.network.model import Fabric
+from samovar.localcloud.operations.model import Goal, failed
 from samovar.localcloud.reconcile import in_turn
 from samovar.localcloud.store.store import Store
 
@@ -31,6 +34,8 @@ ROUNDS = 20
 """Decisions in a row that one look at a group may lead to; more would be a defect, and must not hold the loop."""
 FAILED = frozenset({Compute.ERROR, Compute.DELETING})
 """The states of an instance with which something may have gone wrong."""
+ABANDONED = frozenset({InstanceGroup.STOPPING, InstanceGroup.STOPPED, InstanceGroup.DELETING})
+"""The states of a group that is not going to settle."""
 
 
 class Key(NamedTuple):
@@ -85,10 +90,22 @@ class GroupController:
     async def close(self) -> None:
         await self._prober.close()
 
-    def is_settled(self, group_id: str) -> bool:
+    def outcome(self, goal: Goal, group_id: str) -> Message | None:
+        """Returns the outcome of an operation that waits for a group."""
+        group = self._store.get(InstanceGroup, group_id)
+        if group is None:
+            return Empty() if goal is Goal.DELETED else failed(f"InstanceGroup {group_id} was deleted")
+        if goal is Goal.SETTLED and group.status in ABANDONED:
+            return failed(f"InstanceGroup {group_id} is {InstanceGroup.Status.Name(group.status)}")
+        reached = {
+            Goal.SETTLED: group.status == InstanceGroup.ACTIVE and self._is_settled(group),
+            Goal.STOPPED: group.status not in {InstanceGroup.STOPPING, InstanceGroup.DELETING},
+        }
+        return group if reached.get(goal) else None
+
+    def _is_settled(self, group: InstanceGroup) -> bool:
         """Returns whether every member runs, is as the group specifies, and nothing is left to do."""
-        group = self._store.must(InstanceGroup, group_id)
-        members = members_of(self._store, group_id)
+        members = members_of(self._store, group.id)
         running = [member for member in members if member.status == ManagedInstance.RUNNING_ACTUAL]
         if not len(members) == len(running) == group.scale_policy.fixed_scale.size:
             return False

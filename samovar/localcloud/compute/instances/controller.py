@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import structlog
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
@@ -13,7 +15,7 @@ from samovar.localcloud.compute.instances.model import Instances
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.machines.model import DataDisk, Machine, MachineDriver, Observed
 from samovar.localcloud.network.model import Fabric
-from samovar.localcloud.operations.model import FAILURE_REASON
+from samovar.localcloud.operations.model import FAILURE_REASON, Goal, failed
 from samovar.localcloud.reconcile import Repeats, Workers, reason_of
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.controller import NetworkController, network_of
@@ -24,6 +26,12 @@ STARTING = frozenset({Instance.PROVISIONING, Instance.STARTING, Instance.RESTART
 USERS, HOST = "local-cloud-users", "host"
 """The key and the value of metadata by which a machine asks for the host's users."""
 MOVING = STARTING | {Instance.STOPPING, Instance.DELETING}
+IN_PROGRESS = {
+    Goal.RUNNING: frozenset({Instance.PROVISIONING, Instance.STARTING}),
+    Goal.RESTARTED: frozenset({Instance.RESTARTING}),
+    Goal.STOPPED: frozenset({Instance.STOPPING}),
+}
+"""An instance gets this status with the call; once it has another one, nothing brings it to the goal any more."""
 
 
 class InstanceController:
@@ -78,6 +86,20 @@ class InstanceController:
         they are gone: one of them may hold a data disk that the store knows as another machine's.
         """
         return frozenset(observed) - {instance.id for instance in self._store.all(Instance)}
+
+    def outcome(self, goal: Goal, instance_id: str) -> Message | None:
+        """Returns the outcome of an operation that waits for an instance."""
+        instance = self._store.get(Instance, instance_id)
+        if instance is None:
+            return Empty() if goal is Goal.DELETED else failed(f"Instance {instance_id} was deleted")
+        if goal is Goal.DELETED or instance.status in IN_PROGRESS[goal]:
+            return None
+        if goal is not Goal.STOPPED and instance.status == Instance.RUNNING:
+            return instance if goal is Goal.RUNNING else Empty()
+        if goal is Goal.STOPPED and instance.status not in {Instance.DELETING, Instance.ERROR}:
+            return Empty()
+        reason = self._store.noted(instance_id, FAILURE_REASON, "")
+        return failed(f"Instance {instance_id} is {Instance.Status.Name(instance.status)}. {reason}".strip())
 
     async def _shut_down(self, machine_id: str) -> None:
         log.warning("shutting down a machine that the store does not know", machine=machine_id)

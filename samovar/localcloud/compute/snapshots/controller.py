@@ -9,18 +9,19 @@ import os
 from pathlib import Path
 
 import structlog
+from google.protobuf.message import Message
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
-from samovar.localcloud.compute.disks.controller import DiskController
+from samovar.localcloud.compute.disks.controller import DiskController, file_outcome
 from samovar.localcloud.compute.disks.model import is_layered
 from samovar.localcloud.compute.snapshots.model import TITLE, remember_freeze
 from samovar.localcloud.disks.freeze import FreezeFailed
 from samovar.localcloud.disks.model import DiskBuilder
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.machines.model import MachineDriver
-from samovar.localcloud.operations.model import FAILURE_REASON, Operations
+from samovar.localcloud.operations.model import FAILURE_REASON, Goal, Operations
 from samovar.localcloud.reconcile import Workers, reason_of
 from samovar.localcloud.store.store import Store
 
@@ -57,6 +58,10 @@ class SnapshotController:
         for snapshot in self._store.all(Snapshot):
             if snapshot.status == Snapshot.CREATING and not self._workers.busy(snapshot.id):
                 self._workers.start(snapshot.id, self._create(snapshot))
+
+    def outcome(self, _: Goal, snapshot_id: str) -> Message | None:
+        """Returns the outcome of an operation that waits for a snapshot."""
+        return file_outcome(self._store, Snapshot, snapshot_id)
 
     async def _create(self, snapshot: Snapshot) -> None:
         out, status = self._home.snapshot(snapshot.id), Snapshot.READY
