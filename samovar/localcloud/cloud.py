@@ -82,8 +82,8 @@ class Cloud:
             store, home, instances, host.driver, host.fabric, self.networks, self.disks, self.workers
         )
         self.groups = GroupController(store, instances, self.balancers, host.fabric, self._wake, host.now)
-        self.metadata = MetadataEndpoint(store, tokens, host.fabric, self.networks)
-        self.internal_api = InternalApi(host.fabric, self.networks)
+        self.metadata = MetadataEndpoint(store, tokens, self.networks)
+        self.internal_api = InternalApi(self.networks)
         outcomes: Mapping[type[Stored], Outcome] = {
             Disk: self.disks.disk_outcome,
             Image: self.disks.image_outcome,

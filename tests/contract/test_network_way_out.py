@@ -57,7 +57,7 @@ class Inside:
         self.pki: Pki = ensure_pki(folder)
         self.tokens = Tokens(folder / "token-secret")
         self.networks = NetworkController(self.store, lab.fabric, Nobody())
-        self.api = InternalApi(lab.fabric, self.networks)
+        self.api = InternalApi(self.networks)
         self.store.put(VpcNetwork(id="net-a"))
         self.store.note("net-a", INDEX, 1)
         self.store.put(Gateway(id="gateway"))

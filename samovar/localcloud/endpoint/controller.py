@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 from typing import Protocol
 
-from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.network.names import API, API_PORT
 from samovar.localcloud.vpc.networks.controller import NetworkController
 
@@ -30,8 +29,7 @@ class Server(Protocol):
 class InternalApi:
     """The internal API has one socket a network, in that network's own namespace."""
 
-    def __init__(self, fabric: Fabric, networks: NetworkController) -> None:
-        self._fabric = fabric
+    def __init__(self, networks: NetworkController) -> None:
         self._networks = networks
         self._server: Server | None = None
         self._sites: dict[str, Site] = {}
@@ -46,16 +44,11 @@ class InternalApi:
             await self._sites.pop(network_id).stop()
         if self._server:
             for network_id in up - self._sites.keys():
-                self._sites[network_id] = await self._server.answer_at(self._socket_in(network_id), network_id)
+                sock = self._networks.socket_at(network_id, str(API), API_PORT)
+                self._sites[network_id] = await self._server.answer_at(sock, network_id)
 
     async def close(self) -> None:
         """Closes the server with its sites."""
         self._sites.clear()
         if self._server:
             await self._server.close()
-
-    def _socket_in(self, network_id: str) -> socket.socket:
-        sock = self._fabric.socket_in(network_id, socket.AF_INET, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((str(API), API_PORT))
-        return sock

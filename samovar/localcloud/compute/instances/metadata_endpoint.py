@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import UTC, datetime
 
 from yandex.cloud.compute.v1.disk_pb2 import Disk as ComputeDisk
@@ -13,20 +12,18 @@ from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.metadata.model import Disk, Interface, MachineMetadata, Options, Token
 from samovar.localcloud.metadata.server import MetadataServer
-from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.controller import NetworkController
 
-ADDRESS = ("169.254.169.254", 80)
+ADDRESS, PORT = "169.254.169.254", 80
 
 
 class MetadataEndpoint:
     """The endpoint answers in each network that is up, on a socket in that network's own namespace."""
 
-    def __init__(self, store: Store, tokens: Tokens, fabric: Fabric, networks: NetworkController) -> None:
+    def __init__(self, store: Store, tokens: Tokens, networks: NetworkController) -> None:
         self._store = store
         self._tokens = tokens
-        self._fabric = fabric
         self._networks = networks
         self._server = MetadataServer(self._find, self._issue)
         self._served: set[str] = set()
@@ -34,10 +31,7 @@ class MetadataEndpoint:
     async def reconcile(self) -> None:
         up = {network.id for network in self._networks.up()}
         for network_id in up - self._served:
-            sock = self._fabric.socket_in(network_id, socket.AF_INET, socket.SOCK_STREAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(ADDRESS)
-            await self._server.serve(network_id, sock)
+            await self._server.serve(network_id, self._networks.socket_at(network_id, ADDRESS, PORT))
             self._served.add(network_id)
         for network_id in self._served - up:
             await self._server.stop(network_id)

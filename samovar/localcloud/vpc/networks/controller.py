@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import defaultdict
 from ipaddress import IPv4Address
 
@@ -69,6 +70,13 @@ class NetworkController:
     def up(self) -> tuple[Network, ...]:
         """Returns the networks that the kernel holds now."""
         return tuple(self._applied.values())
+
+    def socket_at(self, network_id: str, address: str, port: int) -> socket.socket:
+        """Returns a TCP socket in a network's own namespace, bound to an address of the network's services."""
+        sock = self._fabric.socket_in(network_id, socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        return sock
 
     def _silent(self) -> frozenset[IPv4Address]:
         """Returns the registered targets that do not answer their probes."""
