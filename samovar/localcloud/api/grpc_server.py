@@ -118,7 +118,7 @@ def _descriptors() -> list[int]:
 class GrpcConnections:
     """Bounds the connections to `address` for each user of the host. gRPC bounds them in total and in time.
 
-    gRPC accepts in threads of its own and asks nobody. So the daemon looks at its own descriptors now and then, and
+    gRPC accepts connections in threads of its own. So the daemon looks at its own descriptors now and then, and
     shuts down the newest connections of a user who has more than a share.
     """
 

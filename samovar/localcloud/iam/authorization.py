@@ -61,7 +61,7 @@ class AccessBindings:
 
 
 class Authorizer:
-    """The authorizer refuses whoever has no role that a method needs."""
+    """The authorizer refuses callers that lack the roles for a method."""
 
     def __init__(
         self, store: Store, role_prefixes: Mapping[str, str] | None = None, exempt: Iterable[str] = ()

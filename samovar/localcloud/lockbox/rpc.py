@@ -25,7 +25,7 @@ from samovar.localcloud.store.store import Store
 
 READERS = frozenset({"lockbox.payloadViewer", "lockbox.admin", "admin", "editor"})
 GRACE = timedelta(days=7)
-"""How long a version that is to be destroyed can still be spared, unless the request says otherwise."""
+"""The time until a version is destroyed, unless the request has another; until then that can be cancelled."""
 
 
 class SecretService(WithOperations[Secret], WithAccessBindings[Secret]):

@@ -1,7 +1,7 @@
 """The public images, in the folder `standard-images` under the names that Yandex Cloud publishes.
 
 Their files are made on first need. All of them are Debian, from the host's mirrors: under the name of another system
-stands the newest Debian, and the image's description says so.
+stands the newest Debian, and the image's description names it.
 """
 
 from __future__ import annotations

@@ -108,4 +108,4 @@ STEPS_UP: Mapping[Status, Callable[[Plan, Member], bool]] = {
     Status.OPENING_TRAFFIC: _open,
     **dict.fromkeys(RUNNING, _serve),
 }
-"""The step that a member in each status may take; it tells whether it took one."""
+"""The step that a member in each status may take; it returns whether it took one."""

@@ -93,7 +93,7 @@ class Effect(IntEnum):
 
 
 class Healing(IntEnum):
-    """`AutoHealingPolicy.AutoHealingAction`; RESTART unless the group says otherwise."""
+    """`AutoHealingPolicy.AutoHealingAction`; RESTART unless the group has another."""
 
     RESTART = 1
     RECREATE = 2

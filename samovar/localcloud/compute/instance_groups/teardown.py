@@ -135,7 +135,7 @@ STEPS_DOWN: Mapping[Status, Callable[[Plan, Member], bool]] = {
     Status.DELETING_INSTANCE: _delete,
     Status.DELETED: _forget,
 }
-"""The step that a member in each status may take; it tells whether it took one."""
+"""The step that a member in each status may take; it returns whether it took one."""
 
 _STEPS = {**STEPS_UP, **STEPS_DOWN}
 

@@ -60,7 +60,7 @@ class SecurityGroups(Repository[SecurityGroup]):
 def default_group(network: Network) -> SecurityGroup:
     """Returns a new network's default group: it lets everything through, until its owner gives it other rules.
 
-    So say pages of 2025, as that of Resource Manager on new folders; security-groups.md, as last published in the
+    Sources: pages of 2025, as that of Resource Manager on new folders; security-groups.md, as last published in the
     open, let in the group itself, SSH, RDP and ICMP alone.
     """
     group = SecurityGroup(
