@@ -117,7 +117,7 @@ def reason_of(error: Exception) -> str:
         return f"{error.message}; remedy: {error.remedy}" if error.remedy else error.message
     if isinstance(error, OSError):
         return str(error)
-    return f"{type(error).__name__}: {error} (nobody foresaw this; the daemon's log has more)"
+    return f"{type(error).__name__}: {error} (unexpected; the daemon's log has more)"
 
 
 class Repeats:
