@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.lab import Lab, laboratory
+from tests.support.network_lab import NetworkLab, network_lab
 from tests.support.simulated import RunningCloud
 
 
@@ -20,7 +20,7 @@ def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
 
 
 @pytest_asyncio.fixture
-async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
+async def lab(tmp_path: Path) -> AsyncIterator[NetworkLab]:
     """Networks on the real kernel."""
-    async with laboratory(tmp_path) as made:
-        yield made
+    async with network_lab(tmp_path) as lab:
+        yield lab

@@ -13,8 +13,8 @@ import pytest
 
 from samovar.core.process import run
 from samovar.localcloud.disks.loop_devices import attached
-from tests.e2e.leftovers import leftovers
-from tests.support.lab import Lab, network
+from tests.support.leftovers import leftovers
+from tests.support.network_lab import NetworkLab, network
 
 NOWHERE = Path("/no-such-home")
 NUMBER = 250
@@ -22,7 +22,7 @@ NUMBER = 250
 PREFIX = f"samovar-{NUMBER}"
 
 
-async def test_links_routes_and_namespaces_of_a_cloud_are_found_and_those_of_others_are_not(lab: Lab) -> None:
+async def test_links_routes_and_namespaces_of_a_cloud_are_found_and_those_of_others_are_not(lab: NetworkLab) -> None:
     prefix = f"samovar-{lab.number}"
     assert leftovers(NOWHERE, prefix) == []
     await lab.fabric.apply(network(10, forwards=(lab.balancer(10),)))

@@ -15,13 +15,13 @@ from samovar.core.process import run_async
 from samovar.localcloud.network.health_checks import Health, HealthCheck, Prober, Status, Target
 from samovar.localcloud.network.model import Forward, Network, Nic, Subnet, Transport
 from samovar.localcloud.network.names import HEALTH_CHECKS
-from tests.support.lab import (
-    PATIENCE,
+from tests.support.network_lab import (
+    ANSWER_TIMEOUT,
     PORT,
     SILENCE,
     SUBNET,
     VIP,
-    Lab,
+    NetworkLab,
     ask,
     ask_again,
     ask_host,
@@ -31,7 +31,7 @@ from tests.support.lab import (
 )
 
 
-async def test_the_host_reaches_targets_in_turn_at_a_public_address(lab: Lab) -> None:
+async def test_the_host_reaches_targets_in_turn_at_a_public_address(lab: NetworkLab) -> None:
     net = network(10, 11, forwards=(lab.balancer(10, 11),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -40,7 +40,7 @@ async def test_the_host_reaches_targets_in_turn_at_a_public_address(lab: Lab) ->
     assert min(answers.values()) > 50
 
 
-async def test_an_address_whose_route_another_cloud_has_taken_is_no_longer_ours(lab: Lab) -> None:
+async def test_an_address_whose_route_another_cloud_has_taken_is_no_longer_ours(lab: NetworkLab) -> None:
     net = network(10, forwards=(lab.balancer(10),))
     await lab.fabric.apply(net)
     assert await lab.fabric.routed() == {lab.public(5)}
@@ -52,7 +52,7 @@ async def test_an_address_whose_route_another_cloud_has_taken_is_no_longer_ours(
         await run_async(("ip", "route", "del", "table", "local", f"{lab.public(5)}/32", "dev", "lo"))
 
 
-async def test_no_request_fails_while_the_balancer_changes_a_hundred_times(lab: Lab) -> None:
+async def test_no_request_fails_while_the_balancer_changes_a_hundred_times(lab: NetworkLab) -> None:
     sets = ((10, 11), (10,), (11,), (12, 11, 10))
     net = network(10, 11, 12, forwards=(lab.balancer(10),))
     await lab.fabric.apply(net)
@@ -74,21 +74,21 @@ async def test_no_request_fails_while_the_balancer_changes_a_hundred_times(lab: 
     assert answers.keys() == {"m10 10.30.0.1", "m11 10.30.0.1", "m12 10.30.0.1"}
 
 
-async def test_udp_goes_through_a_balancer(lab: Lab) -> None:
+async def test_udp_goes_through_a_balancer(lab: NetworkLab) -> None:
     net = network(10, 11, forwards=(lab.balancer(10, 11, transport=Transport.UDP),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
     answers = set()
     for _ in range(40):
         with socket.socket(type=socket.SOCK_DGRAM) as client:
-            client.settimeout(PATIENCE)
+            client.settimeout(ANSWER_TIMEOUT)
             client.connect((str(lab.public(5)), 80))
             client.send(b"?")
             answers.add(client.recv(100).decode())
     assert answers == {"m10 10.30.0.1", "m11 10.30.0.1"}
 
 
-async def test_an_internal_balancer_shows_targets_who_asks_and_fails_for_its_own_targets(lab: Lab) -> None:
+async def test_an_internal_balancer_shows_targets_who_asks_and_fails_for_its_own_targets(lab: NetworkLab) -> None:
     net = network(10, 11, 12, forwards=(lab.balancer(10, 11, address=VIP),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -98,7 +98,7 @@ async def test_an_internal_balancer_shows_targets_who_asks_and_fails_for_its_own
         assert all(silent(lambda: ask(lab.inside(target), VIP, timeout=SILENCE)) for _ in range(4))  # noqa: B023 - called at once
 
 
-async def test_a_balancer_without_targets_and_a_port_that_it_does_not_have_are_silent(lab: Lab) -> None:
+async def test_a_balancer_without_targets_and_a_port_that_it_does_not_have_are_silent(lab: NetworkLab) -> None:
     net = network(10, forwards=(lab.balancer(), lab.balancer(address=VIP)))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -109,7 +109,7 @@ async def test_a_balancer_without_targets_and_a_port_that_it_does_not_have_are_s
     assert ask_host(lab.public(5)) == "m10 10.30.0.1"
 
 
-async def test_flows_keep_their_target_until_they_are_forgotten(lab: Lab) -> None:
+async def test_flows_keep_their_target_until_they_are_forgotten(lab: NetworkLab) -> None:
     net = network(10, 11, forwards=(lab.balancer(10),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -124,7 +124,7 @@ async def test_flows_keep_their_target_until_they_are_forgotten(lab: Lab) -> Non
     await lab.fabric.forget_flows(net.id, IPv4Address("10.30.0.77"))
 
 
-async def test_health_checks_come_from_their_own_address_and_tell_a_machine_that_died(lab: Lab) -> None:
+async def test_health_checks_come_from_their_own_address_and_tell_a_machine_that_died(lab: NetworkLab) -> None:
     net = network(10)
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -136,7 +136,7 @@ async def test_health_checks_come_from_their_own_address_and_tell_a_machine_that
         "check", interval=0.1, timeout=1.0, unhealthy_threshold=2, healthy_threshold=2, port=PORT, path="/"
     )
     prober.set_targets({"m10": Target(net.id, machine(10).address, check)})
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(ANSWER_TIMEOUT):
         assert (await told.get()).status is Status.HEALTHY
         await lab.fabric.unplug(net.id, "m10")
         assert (await told.get()).status is Status.UNHEALTHY
@@ -162,7 +162,9 @@ def two_zones(*forwards: Forward) -> Network:
     return Network("net-a", 1, (near, FAR), (machine(10), machine(11), far(10), far(11)), forwards)
 
 
-async def test_an_internal_balancer_sends_to_the_clients_zone_first_and_answers_in_every_subnet(lab: Lab) -> None:
+async def test_an_internal_balancer_sends_to_the_clients_zone_first_and_answers_in_every_subnet(
+    lab: NetworkLab,
+) -> None:
     def asked_by(client: str) -> set[str]:
         return {ask(lab.inside(client), VIP).split()[0] for _ in range(20)}
 
@@ -176,14 +178,14 @@ async def test_an_internal_balancer_sends_to_the_clients_zone_first_and_answers_
     assert asked_by("m11") == {"far10"}
 
 
-async def test_an_external_balancer_sends_to_all_zones(lab: Lab) -> None:
+async def test_an_external_balancer_sends_to_all_zones(lab: NetworkLab) -> None:
     net = two_zones(Forward(lab.public(5), 80, Transport.TCP, PORT, (machine(10).address, far(10).address), ()))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
     assert {ask_host(lab.public(5)).split()[0] for _ in range(40)} == {"m10", "far10"}
 
 
-async def test_ports_of_an_internal_balancers_targets_are_shut_to_all_others(lab: Lab) -> None:
+async def test_ports_of_an_internal_balancers_targets_are_shut_to_all_others(lab: NetworkLab) -> None:
     def direct(client: str) -> str:
         return ask(lab.inside(client), machine(10).address, PORT, timeout=SILENCE)
 
@@ -208,7 +210,7 @@ async def test_ports_of_an_internal_balancers_targets_are_shut_to_all_others(lab
     assert ask_bound(lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), str(HEALTH_CHECKS))
 
 
-async def test_two_balancers_share_their_targets(lab: Lab) -> None:
+async def test_two_balancers_share_their_targets(lab: NetworkLab) -> None:
     second = IPv4Address("10.30.0.101")
     net = network(10, 11, 12, forwards=(lab.balancer(10, 11, address=VIP), lab.balancer(10, 11, address=second)))
     await lab.fabric.apply(net)
@@ -221,7 +223,7 @@ async def test_two_balancers_share_their_targets(lab: Lab) -> None:
                 assert ask(connection, address, close=False).endswith(" 10.30.0.12")
 
 
-async def test_a_target_that_is_sent_nothing_cannot_reach_its_own_balancer_either(lab: Lab) -> None:
+async def test_a_target_that_is_sent_nothing_cannot_reach_its_own_balancer_either(lab: NetworkLab) -> None:
     forward = replace(lab.balancer(10, 11, address=VIP), targets=(machine(11).address,))
     net = network(10, 11, 12, forwards=(forward,))
     await lab.fabric.apply(net)

@@ -6,7 +6,6 @@ import http.client
 import json
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any
 import pytest
 
 from samovar.core.errors import HostError
+from samovar.core.waiting import Pending, wait_for
 from samovar.localcloud.network.names import API, API_NAME, API_PORT
 from samovar.localcloud.network.namespaces import open_socket
-from tests.support.lab import PATIENCE
+from tests.support.network_lab import ANSWER_TIMEOUT
 from tests.support.tool import Cli
 
 
@@ -33,7 +33,7 @@ class Door:
         connection = http.client.HTTPConnection(API_NAME if self._netns else host)
         raw = open_socket(self._netns, socket.AF_INET, socket.SOCK_STREAM) if self._netns else socket.socket()
         with raw:
-            raw.settimeout(PATIENCE)
+            raw.settimeout(ANSWER_TIMEOUT)
             raw.connect((str(API), API_PORT) if self._netns else (host, int(port)))
             trust = ssl.create_default_context(cafile=self._endpoint["ca"])
             with trust.wrap_socket(raw, server_hostname=connection.host) as connection.sock:
@@ -67,11 +67,10 @@ def test_inside_a_network_the_api_answers_and_the_operators_hand_and_storage_do_
 
 
 def _once_open(door: Door) -> int:
-    deadline = time.monotonic() + PATIENCE
-    while True:
+    def ask() -> int | Pending:
         try:
             return door.ask("GET", "/compute/v1/zones")
-        except (OSError, HostError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+        except (OSError, HostError) as error:
+            return Pending(str(error))
+
+    return wait_for("the API in the network", ask, timeout=ANSWER_TIMEOUT)

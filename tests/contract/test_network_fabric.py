@@ -18,11 +18,11 @@ from samovar.localcloud.network.dnsmasq import Files
 from samovar.localcloud.network.kernel_fabric import KernelFabric
 from samovar.localcloud.network.model import Network
 from samovar.localcloud.network.names import NETNS_DIR
-from tests.support.lab import (
+from tests.support.network_lab import (
     PORT,
     SILENCE,
     UNREACHABLE,
-    Lab,
+    NetworkLab,
     ask,
     ask_again,
     ask_host,
@@ -34,7 +34,7 @@ from tests.support.lab import (
 
 
 async def test_a_machine_that_loses_its_power_is_silent_at_once_and_comes_back_with_a_new_interface(
-    lab: Lab,
+    lab: NetworkLab,
 ) -> None:
     net = replace(network(11), nics=(machine(10, public=lab.public(9)), machine(11)))
     await lab.fabric.apply(net)
@@ -56,7 +56,7 @@ async def test_a_machine_that_loses_its_power_is_silent_at_once_and_comes_back_w
     assert ask_host(lab.public(9), PORT).startswith("again ")
 
 
-async def test_a_machine_cut_and_started_again_between_two_calls_gets_a_new_interface(lab: Lab) -> None:
+async def test_a_machine_cut_and_started_again_between_two_calls_gets_a_new_interface(lab: NetworkLab) -> None:
     net = network(10)
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -70,7 +70,7 @@ def namespace_of_this_thread() -> Path:
     return Path("/proc/thread-self/ns/net").readlink()
 
 
-async def test_sockets_live_in_the_network_that_was_named_from_any_number_of_threads(lab: Lab) -> None:
+async def test_sockets_live_in_the_network_that_was_named_from_any_number_of_threads(lab: NetworkLab) -> None:
     one, other = network(10), replace(network(id="net-b", index=2), nics=(replace(machine(10), machine_id="other"),))
     await lab.fabric.apply(one)
     await lab.fabric.apply(other)
@@ -88,7 +88,7 @@ async def test_sockets_live_in_the_network_that_was_named_from_any_number_of_thr
         assert all(pool.map(question, range(100)))
 
 
-async def test_the_next_daemon_adopts_what_is_there_and_removes_what_is_no_longer_wanted(lab: Lab) -> None:
+async def test_the_next_daemon_adopts_what_is_there_and_removes_what_is_no_longer_wanted(lab: NetworkLab) -> None:
     net = network(10, 11, forwards=(lab.balancer(10),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -104,7 +104,7 @@ async def test_the_next_daemon_adopts_what_is_there_and_removes_what_is_no_longe
     assert silent(lambda: ask_host(lab.public(5), timeout=SILENCE))
 
 
-async def test_namespaces_that_are_half_made_are_made_anew(lab: Lab) -> None:
+async def test_namespaces_that_are_half_made_are_made_anew(lab: NetworkLab) -> None:
     await run_async(("ip", "netns", "add", f"samovar-{lab.number}-elsewhere"))  # sets /run/netns up on a fresh host
     for name in ("1", "m10"):
         (NETNS_DIR / f"samovar-{lab.number}-{name}").touch()
@@ -114,7 +114,7 @@ async def test_namespaces_that_are_half_made_are_made_anew(lab: Lab) -> None:
     assert ask_host(lab.public(5)) == "m10 10.30.0.1"
 
 
-async def test_a_network_whose_namespace_somebody_deleted_is_made_anew_with_its_name_server(lab: Lab) -> None:
+async def test_a_network_whose_namespace_somebody_deleted_is_made_anew_with_its_name_server(lab: NetworkLab) -> None:
     net = network(10)
     await lab.fabric.apply(net)
     before = dnsmasq.serving_pid(Files(lab.folder / net.id))
@@ -124,7 +124,7 @@ async def test_a_network_whose_namespace_somebody_deleted_is_made_anew_with_its_
     assert (await lease(lab, machine(10)))["address"] == machine(10).address.packed
 
 
-async def test_a_call_that_was_cut_short_is_finished_by_the_next(lab: Lab) -> None:
+async def test_a_call_that_was_cut_short_is_finished_by_the_next(lab: NetworkLab) -> None:
     net = network(10, 11, 12)
     for steps in range(12):
         half = asyncio.create_task(lab.fabric.apply(net if steps % 2 else network(10)))
@@ -137,7 +137,7 @@ async def test_a_call_that_was_cut_short_is_finished_by_the_next(lab: Lab) -> No
     assert ask(lab.inside("m11"), machine(12).address, PORT) == "m12 10.30.0.11"
 
 
-async def test_a_name_server_that_died_is_started_by_the_next_call(lab: Lab) -> None:
+async def test_a_name_server_that_died_is_started_by_the_next_call(lab: NetworkLab) -> None:
     await lab.fabric.apply(network(10))
     pid = dnsmasq.serving_pid(Files(lab.folder / "net-a"))
     assert pid
@@ -146,25 +146,25 @@ async def test_a_name_server_that_died_is_started_by_the_next_call(lab: Lab) -> 
     assert (await lease(lab, machine(10)))["address"] == bytes((10, 30, 0, 10))
 
 
-async def test_a_removed_network_leaves_nothing(lab: Lab) -> None:
+async def test_a_removed_network_leaves_nothing(lab: NetworkLab) -> None:
     net = network(10, forwards=(lab.balancer(10),))
     await lab.fabric.apply(net)
-    assert len(await lab.left()) > 4
+    assert len(await lab.leftovers()) > 4
     await lab.fabric.remove(net.id)
-    assert await lab.left() == []
+    assert await lab.leftovers() == []
     assert list(lab.folder.iterdir()) == []
     await lab.fabric.remove(net.id)
 
 
-async def test_what_an_earlier_run_left_is_removed_even_if_its_folder_is_gone(lab: Lab, tmp_path: Path) -> None:
+async def test_what_an_earlier_run_left_is_removed_even_if_its_folder_is_gone(lab: NetworkLab, tmp_path: Path) -> None:
     await lab.fabric.apply(network(10, forwards=(lab.balancer(10),)))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     await KernelFabric(lab.number, elsewhere).close()
-    assert await lab.left() == []
+    assert await lab.leftovers() == []
 
 
-async def test_a_call_without_a_change_asks_the_kernel_nothing(lab: Lab) -> None:
+async def test_a_call_without_a_change_asks_the_kernel_nothing(lab: NetworkLab) -> None:
     async def took(net: Network) -> float:
         began = time.perf_counter()
         await lab.fabric.apply(net)
@@ -176,7 +176,7 @@ async def test_a_call_without_a_change_asks_the_kernel_nothing(lab: Lab) -> None
     assert idle < one_more / 5
 
 
-async def test_what_a_machine_can_make_its_name_server_write_has_a_bound(lab: Lab) -> None:
+async def test_what_a_machine_can_make_its_name_server_write_has_a_bound(lab: NetworkLab) -> None:
     """Also while the daemon is away: the kernel lets no file of the name server's grow further."""
     net = network(10)
     await lab.fabric.apply(net)

@@ -17,9 +17,9 @@ from samovar.localcloud.network.dnsmasq import Files
 from samovar.localcloud.network.kernel_fabric import KernelFabric
 from samovar.localcloud.network.model import Nic, Subnet
 from samovar.localcloud.network.names import gateway
-from tests.support.lab import (
+from tests.support.network_lab import (
     SUBNET,
-    Lab,
+    NetworkLab,
     dhcp_packet,
     lease,
     machine,
@@ -30,7 +30,7 @@ from tests.support.lab import (
 from tests.support.privileges import privileges
 
 
-async def test_machines_are_known_by_name_before_they_boot_and_no_longer_once_they_are_gone(lab: Lab) -> None:
+async def test_machines_are_known_by_name_before_they_boot_and_no_longer_once_they_are_gone(lab: NetworkLab) -> None:
     no_such_name = 3
     net = network(10, 11)
     await lab.fabric.apply(net)
@@ -48,7 +48,7 @@ async def test_machines_are_known_by_name_before_they_boot_and_no_longer_once_th
         assert resolve(client, "host-11.internal") == (no_such_name, [])
 
 
-async def test_a_machine_gets_its_address_by_dhcp_at_once(lab: Lab) -> None:
+async def test_a_machine_gets_its_address_by_dhcp_at_once(lab: NetworkLab) -> None:
     await lab.fabric.apply(network(10))
     heard = await lease(lab, machine(10))
     assert heard["address"] == bytes((10, 30, 0, 10))
@@ -66,12 +66,12 @@ def decline(nic: Nic) -> bytes:
     return dhcp_packet(nic.mac, bytes((53, 1, 4, 50, 4)) + nic.address.packed + bytes((54, 4)) + server)
 
 
-async def set_mac(lab: Lab, machine_id: str, mac: str) -> None:
+async def set_mac(lab: NetworkLab, machine_id: str, mac: str) -> None:
     inside = ("nsenter", f"--net=/run/netns/{lab.fabric.netns_of(machine_id)}", "ip", "-batch", "-")
     await run_async(inside, stdin=f"link set eth0 address {mac}\nneigh flush all")
 
 
-async def test_dhcp_is_answered_to_a_machine_for_itself_alone(lab: Lab) -> None:
+async def test_dhcp_is_answered_to_a_machine_for_itself_alone(lab: NetworkLab) -> None:
     """Neither in another's name nor from another's MAC: such a packet does not reach the server."""
     one, other = machine(10), machine(11)
     await lab.fabric.apply(network(10, 11))
@@ -86,7 +86,7 @@ async def test_dhcp_is_answered_to_a_machine_for_itself_alone(lab: Lab) -> None:
     assert (await lease(lab, other))["address"] == other.address.packed
 
 
-async def test_a_machine_that_declines_its_own_address_harms_no_other(lab: Lab) -> None:
+async def test_a_machine_that_declines_its_own_address_harms_no_other(lab: NetworkLab) -> None:
     one, other = machine(10), machine(11)
     await lab.fabric.apply(network(10, 11))
     with lab.inside("m10", socket.SOCK_DGRAM) as client:
@@ -95,7 +95,7 @@ async def test_a_machine_that_declines_its_own_address_harms_no_other(lab: Lab) 
     assert "disabling DHCP static address 10.30.0.10" in Files(lab.folder / "net-a").log.read_text()
 
 
-async def test_the_name_server_runs_as_a_user_of_its_own_and_still_reads_what_changes(lab: Lab) -> None:
+async def test_the_name_server_runs_as_a_user_of_its_own_and_still_reads_what_changes(lab: NetworkLab) -> None:
     (lab.folder / "net-a").mkdir(mode=0o700)
     await lab.fabric.apply(network(10))
     pid = dnsmasq.serving_pid(Files(lab.folder / "net-a"))
@@ -110,7 +110,7 @@ async def test_the_name_server_runs_as_a_user_of_its_own_and_still_reads_what_ch
     assert (await lease(lab, machine(11)))["address"] == machine(11).address.packed
 
 
-async def test_an_address_is_leased_to_the_next_machine_that_has_it(lab: Lab) -> None:
+async def test_an_address_is_leased_to_the_next_machine_that_has_it(lab: NetworkLab) -> None:
     await lab.fabric.apply(network(10))
     await lease(lab, machine(10))
     heir = replace(machine(10), machine_id="heir", mac="0e:00:0a:1e:00:ff")
@@ -119,7 +119,7 @@ async def test_an_address_is_leased_to_the_next_machine_that_has_it(lab: Lab) ->
 
 
 async def test_what_a_daemon_wrote_before_it_was_killed_is_served_by_the_next(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: NetworkLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The files are there, and the server was not told."""
     await lab.fabric.apply(network(10))
@@ -141,7 +141,7 @@ async def test_what_a_daemon_wrote_before_it_was_killed_is_served_by_the_next(
         assert resolve(client, "host-11.internal", server="10.30.1.2") == (0, ["10.30.0.11"])
 
 
-async def test_the_log_of_a_name_server_does_not_grow_for_ever(lab: Lab) -> None:
+async def test_the_log_of_a_name_server_does_not_grow_for_ever(lab: NetworkLab) -> None:
     await lab.fabric.apply(network(10))
     log = Files(lab.folder / "net-a").log
     with log.open("a") as file:

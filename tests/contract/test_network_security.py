@@ -19,12 +19,12 @@ from samovar.localcloud.network.model import Direction, Network, Rule, SecurityG
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES, METADATA
 from samovar.localcloud.network.probes import probe
 from samovar.localcloud.sockets.connections import BY_MACHINE
-from tests.support.lab import (
-    PATIENCE,
+from tests.support.network_lab import (
+    ANSWER_TIMEOUT,
     PORT,
     SILENCE,
     VIP,
-    Lab,
+    NetworkLab,
     ask,
     ask_again,
     ask_host,
@@ -55,11 +55,11 @@ def guarded(net: Network, *rules: Rule) -> Network:
     return replace(net, security_groups=(SecurityGroup(addresses(10), rules),))
 
 
-def reaches(lab: Lab, client: str, address: IPv4Address = SERVER, port: int = PORT) -> bool:
+def reaches(lab: NetworkLab, client: str, address: IPv4Address = SERVER, port: int = PORT) -> bool:
     return not silent(partial(ask, lab.inside(client), address, port, timeout=SILENCE))
 
 
-async def test_a_rule_lets_its_range_to_its_port_alone(lab: Lab) -> None:
+async def test_a_rule_lets_its_range_to_its_port_alone(lab: NetworkLab) -> None:
     net = guarded(network(10, 11, 12), inward(*addresses(11)))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -73,7 +73,7 @@ async def test_a_rule_lets_its_range_to_its_port_alone(lab: Lab) -> None:
     assert reaches(lab, "m12")
 
 
-async def test_answers_need_no_rule_and_open_flows_outlive_theirs(lab: Lab) -> None:
+async def test_answers_need_no_rule_and_open_flows_outlive_theirs(lab: NetworkLab) -> None:
     net = guarded(network(10, 11), inward(*addresses(11)))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -84,7 +84,7 @@ async def test_answers_need_no_rule_and_open_flows_outlive_theirs(lab: Lab) -> N
     assert not reaches(lab, "m11")
 
 
-async def test_a_machine_sends_only_what_a_rule_of_its_groups_says(lab: Lab) -> None:
+async def test_a_machine_sends_only_what_a_rule_of_its_groups_says(lab: NetworkLab) -> None:
     net = network(10, 11)
     await lab.fabric.apply(guarded(net, ALL_IN))
     await lab.boot(*net.nics)
@@ -95,7 +95,7 @@ async def test_a_machine_sends_only_what_a_rule_of_its_groups_says(lab: Lab) -> 
     assert reaches(lab, "m10", machine(11).address)
 
 
-async def test_a_machine_without_any_rule_still_has_its_lease_names_and_metadata(lab: Lab) -> None:
+async def test_a_machine_without_any_rule_still_has_its_lease_names_and_metadata(lab: NetworkLab) -> None:
     net = guarded(network(10, 11))
     await lab.fabric.apply(net)
     assert (await lease(lab, machine(10)))["address"] == SERVER.packed
@@ -106,11 +106,11 @@ async def test_a_machine_without_any_rule_still_has_its_lease_names_and_metadata
     with listening, lab.inside("m10") as client:
         listening.bind((str(METADATA), 80))
         listening.listen()
-        client.settimeout(PATIENCE)
+        client.settimeout(ANSWER_TIMEOUT)
         client.connect((str(METADATA), 80))
 
 
-async def test_a_machine_that_holds_connections_to_the_metadata_service_keeps_no_other_from_it(lab: Lab) -> None:
+async def test_a_machine_that_holds_connections_to_the_metadata_service_keeps_no_other_from_it(lab: NetworkLab) -> None:
     net = network(10, 11)
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -122,12 +122,12 @@ async def test_a_machine_that_holds_connections_to_the_metadata_service_keeps_no
         with ExitStack() as held:
             for _ in range(20 * BY_MACHINE):
                 client = held.enter_context(lab.inside("m10"))
-                client.settimeout(PATIENCE)
+                client.settimeout(ANSWER_TIMEOUT)
                 with suppress(ConnectionError):  # it is refused beyond its share
                     await asyncio.to_thread(client.connect, (str(METADATA), 80))
             assert _descriptors() < 22 * BY_MACHINE + 100
             with lab.inside("m11") as other:
-                other.settimeout(PATIENCE)
+                other.settimeout(ANSWER_TIMEOUT)
                 await asyncio.to_thread(other.connect, (str(METADATA), 80))
                 other.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert (await asyncio.to_thread(other.recv, 100)).startswith(b"HTTP/1.1 404")
@@ -143,7 +143,7 @@ def _no_token(_: object) -> Token:
     raise AssertionError
 
 
-async def test_clients_on_the_host_are_the_world(lab: Lab) -> None:
+async def test_clients_on_the_host_are_the_world(lab: NetworkLab) -> None:
     net = replace(network(10), forwards=(lab.balancer(10),))
     await lab.fabric.apply(guarded(net, inward(IPv4Network("10.0.0.0/8"))))
     await lab.boot(*net.nics)
@@ -152,7 +152,7 @@ async def test_clients_on_the_host_are_the_world(lab: Lab) -> None:
     assert ask_host(lab.public(5)).startswith("m10 ")
 
 
-async def test_a_target_judges_clients_of_an_internal_balancer_by_their_own_address(lab: Lab) -> None:
+async def test_a_target_judges_clients_of_an_internal_balancer_by_their_own_address(lab: NetworkLab) -> None:
     net = replace(network(10, 11, 12), forwards=(lab.balancer(10, address=VIP),))
     await lab.fabric.apply(guarded(net, inward(*addresses(11))))
     await lab.boot(*net.nics)
@@ -160,7 +160,7 @@ async def test_a_target_judges_clients_of_an_internal_balancer_by_their_own_addr
     assert not reaches(lab, "m12", VIP, 80)
 
 
-async def test_a_machine_is_allowed_a_balancer_by_the_balancers_address(lab: Lab) -> None:
+async def test_a_machine_is_allowed_a_balancer_by_the_balancers_address(lab: NetworkLab) -> None:
     net = replace(network(10, 11), forwards=(lab.balancer(10, address=VIP),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -170,7 +170,7 @@ async def test_a_machine_is_allowed_a_balancer_by_the_balancers_address(lab: Lab
         assert reaches(lab, "m11", VIP, 80) is expected
 
 
-async def test_health_checks_need_a_rule_of_their_own(lab: Lab) -> None:
+async def test_health_checks_need_a_rule_of_their_own(lab: NetworkLab) -> None:
     net = network(10)
     check = HealthCheck("check", interval=2, timeout=SILENCE, unhealthy_threshold=2, healthy_threshold=2, port=PORT)
     target = Target(net.id, SERVER, check)
@@ -181,7 +181,7 @@ async def test_health_checks_need_a_rule_of_their_own(lab: Lab) -> None:
     assert (await probe(lab.fabric.socket_in, target)).passed
 
 
-async def test_protocols_are_told_apart(lab: Lab) -> None:
+async def test_protocols_are_told_apart(lab: NetworkLab) -> None:
     def echoes() -> bool:
         with lab.inside("m11", socket.SOCK_DGRAM) as client:
             client.settimeout(SILENCE)

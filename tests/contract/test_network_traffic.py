@@ -18,13 +18,13 @@ from samovar.localcloud.network import namespaces
 from samovar.localcloud.network.model import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import METADATA
 from samovar.localcloud.network.nftables import ruleset
-from tests.support.lab import (
-    PATIENCE,
+from tests.support.network_lab import (
+    ANSWER_TIMEOUT,
     PORT,
     SILENCE,
     SUBNET,
     UNREACHABLE,
-    Lab,
+    NetworkLab,
     ask,
     ask_host,
     machine,
@@ -33,7 +33,7 @@ from tests.support.lab import (
 )
 
 
-async def test_networks_with_the_same_addresses_live_side_by_side(lab: Lab) -> None:
+async def test_networks_with_the_same_addresses_live_side_by_side(lab: NetworkLab) -> None:
     one = network(10, forwards=(lab.balancer(10),))
     twins = (replace(machine(10), machine_id="other"), replace(machine(11), machine_id="client"))
     other = replace(one, id="net-b", index=2, nics=twins, forwards=(lab.balancer(10, address=lab.public(6)),))
@@ -44,7 +44,7 @@ async def test_networks_with_the_same_addresses_live_side_by_side(lab: Lab) -> N
     assert ask(lab.inside("client"), IPv4Address("10.30.0.10"), PORT) == "other 10.30.0.11"
 
 
-async def test_a_public_address_moves_to_another_network(lab: Lab) -> None:
+async def test_a_public_address_moves_to_another_network(lab: NetworkLab) -> None:
     one, other = network(10, forwards=(lab.balancer(10),)), network(id="net-b", index=2)
     moved = replace(other, nics=(replace(machine(10), machine_id="other"),), forwards=one.forwards)
     await lab.fabric.apply(one)
@@ -54,7 +54,7 @@ async def test_a_public_address_moves_to_another_network(lab: Lab) -> None:
     assert ask_host(lab.public(5)).startswith("other ")
 
 
-async def test_machines_of_two_subnets_reach_each_other_through_the_router_alone(lab: Lab) -> None:
+async def test_machines_of_two_subnets_reach_each_other_through_the_router_alone(lab: NetworkLab) -> None:
     second = Subnet("subnet-b", 2, IPv4Network("10.30.1.0/24"))
     far = Nic("far", second.id, "0e:00:0a:1e:01:0a", IPv4Address("10.30.1.10"), "far")
     net = replace(network(10, 11), subnets=(SUBNET, second), nics=(machine(10), machine(11), far))
@@ -66,7 +66,7 @@ async def test_machines_of_two_subnets_reach_each_other_through_the_router_alone
     assert ask(lab.inside("m11"), IPv4Address("10.30.0.10"), PORT) == "m10 10.30.0.11"
 
 
-async def test_a_machine_answers_on_every_port_of_its_public_address(lab: Lab) -> None:
+async def test_a_machine_answers_on_every_port_of_its_public_address(lab: NetworkLab) -> None:
     net = replace(network(), nics=(machine(10, public=lab.public(9)),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -84,7 +84,7 @@ def listener(made: socket.socket, address: str) -> Iterator[int]:
         yield made.getsockname()[1]
 
 
-async def test_no_machine_reaches_a_loopback_service(lab: Lab) -> None:
+async def test_no_machine_reaches_a_loopback_service(lab: NetworkLab) -> None:
     net = network(10)
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -100,10 +100,10 @@ async def test_no_machine_reaches_a_loopback_service(lab: Lab) -> None:
         assert silent(lambda: reach(port, SILENCE))
         unguarded = ("nsenter", f"--net=/run/netns/samovar-{lab.number}-1", "nft", "flush chain ip samovar guard")
         await run_async(unguarded)
-        reach(port, PATIENCE)
+        reach(port, ANSWER_TIMEOUT)
 
 
-async def test_a_machine_speaks_with_its_own_addresses_alone(lab: Lab) -> None:
+async def test_a_machine_speaks_with_its_own_addresses_alone(lab: NetworkLab) -> None:
     net = network(10, 11)
     await lab.fabric.apply(net)
     await lab.boot(machine(10), machine(11))
@@ -112,7 +112,7 @@ async def test_a_machine_speaks_with_its_own_addresses_alone(lab: Lab) -> None:
     made = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_DGRAM)
     with made, lab.inside("m10", socket.SOCK_DGRAM) as honest, lab.inside("m10", socket.SOCK_DGRAM) as liar:
         made.bind((str(METADATA), 0))
-        made.settimeout(PATIENCE)
+        made.settimeout(ANSWER_TIMEOUT)
         honest.sendto(b"honest", made.getsockname())
         assert made.recvfrom(10)[0] == b"honest"
         made.settimeout(SILENCE)
@@ -124,7 +124,7 @@ async def test_a_machine_speaks_with_its_own_addresses_alone(lab: Lab) -> None:
     assert ask(lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), machine(11).address, PORT)
 
 
-async def test_nothing_new_leaves_and_what_cannot_be_reached_is_silent(lab: Lab) -> None:
+async def test_nothing_new_leaves_and_what_cannot_be_reached_is_silent(lab: NetworkLab) -> None:
     net = network(10)
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)

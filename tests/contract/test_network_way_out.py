@@ -35,9 +35,22 @@ from samovar.localcloud.network.names import API, API_PORT
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.controller import NetworkController
 from samovar.localcloud.vpc.networks.model import INDEX
-from tests.support.lab import PATIENCE, SILENCE, Known, Lab, laboratory, lease, machine, network, resolve, silent
+from tests.support.network_lab import (
+    ANSWER_TIMEOUT,
+    INTERNET,
+    SILENCE,
+    FixedMirrors,
+    NetworkLab,
+    isolated_host,
+    lease,
+    listeners,
+    machine,
+    network,
+    network_lab,
+    resolve,
+    silent,
+)
 from tests.support.privileges import privileges
-from tests.support.world import NAMES, listeners, world
 
 
 class Nobody:
@@ -51,7 +64,7 @@ class Nobody:
 class Inside:
     """A network of the store on the real kernel, with one machine in it, and the API that it may see."""
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
+    def __init__(self, lab: NetworkLab, folder: Path) -> None:
         self.lab = lab
         self.store = Store(folder / "cloud.sqlite")
         self.pki: Pki = ensure_pki(folder)
@@ -88,7 +101,7 @@ class Inside:
         await self.networks.reconcile()
         await self.api.reconcile()
 
-    def get(self, path: str, timeout: float = PATIENCE) -> str:
+    def get(self, path: str, timeout: float = ANSWER_TIMEOUT) -> str:
         """The status line that the machine is answered with by a server that proves to be api.internal."""
         with self.lab.inside("m10") as connection:
             connection.settimeout(timeout)
@@ -103,7 +116,7 @@ class Inside:
 
 
 @pytest_asyncio.fixture
-async def inside(lab: Lab, tmp_path: Path) -> AsyncIterator[Inside]:
+async def inside(lab: NetworkLab, tmp_path: Path) -> AsyncIterator[Inside]:
     folder = tmp_path / "home"
     folder.mkdir()
     made = Inside(lab, folder)
@@ -136,22 +149,22 @@ async def test_the_api_ends_with_its_network(inside: Inside) -> None:
     await inside.step()
     inside.store.delete(VpcNetwork, "net-a")
     await inside.step()
-    assert await inside.lab.left() == []
+    assert await inside.lab.leftovers() == []
 
 
-async def test_the_api_has_its_name_in_every_network(lab: Lab) -> None:
+async def test_the_api_has_its_name_in_every_network(lab: NetworkLab) -> None:
     await lab.fabric.apply(network(10))
     await lab.boot(machine(10))
     with lab.inside("m10", socket.SOCK_DGRAM) as client:
         assert resolve(client, "api.internal") == (0, [str(API)])
 
 
-MIRROR = Mirror("mirror.example.com", 80, (IPv4Address(NAMES[0]),))
+MIRROR = Mirror("mirror.example.com", 80, (IPv4Address(INTERNET[0]),))
 
 
 @pytest_asyncio.fixture
-async def abroad(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with world(22, 80), laboratory(tmp_path, MIRROR) as made:
+async def abroad(tmp_path: Path) -> AsyncIterator[NetworkLab]:
+    async with isolated_host(22, 80), network_lab(tmp_path, MIRROR) as made:
         yield made
 
 
@@ -160,7 +173,7 @@ def connected(*egress: int) -> Network:
     return replace(net, nics=tuple(replace(nic, egress=int(nic.machine_id[1:]) in egress) for nic in net.nics))
 
 
-async def greeted(lab: Lab, machine_id: str, address: str, port: int = 80) -> bool:
+async def greeted(lab: NetworkLab, machine_id: str, address: str, port: int = 80) -> bool:
     """Whether the machine is answered; False for nothing at all."""
 
     def ask() -> None:
@@ -172,8 +185,8 @@ async def greeted(lab: Lab, machine_id: str, address: str, port: int = 80) -> bo
     return not await asyncio.to_thread(silent, ask)
 
 
-async def test_the_mirrors_alone_are_reached_and_only_by_machines_that_have_a_way_out(abroad: Lab) -> None:
-    mirror, other = NAMES
+async def test_the_mirrors_alone_are_reached_and_only_by_machines_that_have_a_way_out(abroad: NetworkLab) -> None:
+    mirror, other = INTERNET
     net = connected(10)
     await abroad.fabric.apply(net)
     await abroad.boot(*net.nics)
@@ -189,7 +202,7 @@ async def test_the_mirrors_alone_are_reached_and_only_by_machines_that_have_a_wa
     assert not await greeted(abroad, "m10", mirror)
 
 
-async def test_a_mirror_is_reached_as_far_as_security_groups_let_a_machine_out(abroad: Lab) -> None:
+async def test_a_mirror_is_reached_as_far_as_security_groups_let_a_machine_out(abroad: NetworkLab) -> None:
     """Machines of an environment are let out to 443 alone, and this mirror is at 80."""
     net = connected(10, 11)
     world = (IPv4Network("0.0.0.0/0"),)
@@ -197,31 +210,31 @@ async def test_a_mirror_is_reached_as_far_as_security_groups_let_a_machine_out(a
     groups = (SecurityGroup((machine(10).address,), (https,)), SecurityGroup((machine(11).address,), (everything,)))
     await abroad.fabric.apply(replace(net, security_groups=groups))
     await abroad.boot(*net.nics)
-    assert not await greeted(abroad, "m10", NAMES[0])
-    assert await greeted(abroad, "m11", NAMES[0])
+    assert not await greeted(abroad, "m10", INTERNET[0])
+    assert await greeted(abroad, "m11", INTERNET[0])
 
 
-async def test_the_way_out_opens_nothing_on_the_host(abroad: Lab) -> None:
+async def test_the_way_out_opens_nothing_on_the_host(abroad: NetworkLab) -> None:
     before = listeners()
     net = connected(10)
     await abroad.fabric.apply(connected())
     assert listeners() == before
     await abroad.fabric.apply(net)
     await abroad.boot(*net.nics)
-    assert await greeted(abroad, "m10", NAMES[0])
+    assert await greeted(abroad, "m10", INTERNET[0])
     assert listeners() == before
     assert any(line.startswith("tcp 00000000:0050") for line in before)
     made = abroad.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
     with made:
         made.settimeout(SILENCE)
-        assert silent(lambda: made.connect((NAMES[0], 80)))
+        assert silent(lambda: made.connect((INTERNET[0], 80)))
 
 
-async def test_the_way_out_runs_as_a_user_of_its_own_bounded_by_seccomp(abroad: Lab) -> None:
+async def test_the_way_out_runs_as_a_user_of_its_own_bounded_by_seccomp(abroad: NetworkLab) -> None:
     net = connected(10)
     await abroad.fabric.apply(net)
     await abroad.boot(*net.nics)
-    assert await greeted(abroad, "m10", NAMES[0])
+    assert await greeted(abroad, "m10", INTERNET[0])
     running = privileges(int((abroad.folder / net.id / egress.PID).read_text()))
     assert running.users == {server_process.PASTA_UID}
     assert running.groups == {server_process.GROUP_ID}
@@ -230,36 +243,36 @@ async def test_the_way_out_runs_as_a_user_of_its_own_bounded_by_seccomp(abroad: 
 
 
 async def test_the_way_out_is_closed_with_the_last_machine_that_had_it_and_opened_anew_when_it_dies(
-    abroad: Lab,
+    abroad: NetworkLab,
 ) -> None:
     net = connected(10)
     await abroad.fabric.apply(net)
     await abroad.boot(*net.nics)
     pid = int((abroad.folder / net.id / egress.PID).read_text())
     await asyncio.to_thread(proc.terminate, pid)
-    assert not await greeted(abroad, "m10", NAMES[0])
+    assert not await greeted(abroad, "m10", INTERNET[0])
     await abroad.fabric.apply(net)
-    assert await greeted(abroad, "m10", NAMES[0])
-    await KernelFabric(abroad.number, abroad.folder, Known(MIRROR)).apply(net)
+    assert await greeted(abroad, "m10", INTERNET[0])
+    await KernelFabric(abroad.number, abroad.folder, FixedMirrors(MIRROR)).apply(net)
     again = int((abroad.folder / net.id / egress.PID).read_text())
     await abroad.fabric.apply(connected())
     assert not egress._leads_into(again, f"samovar-{abroad.number}-1")
-    assert not await greeted(abroad, "m10", NAMES[0])
+    assert not await greeted(abroad, "m10", INTERNET[0])
 
 
-async def test_a_host_without_a_way_out_gives_none_and_the_network_stands(abroad: Lab) -> None:
+async def test_a_host_without_a_way_out_gives_none_and_the_network_stands(abroad: NetworkLab) -> None:
     await run_async(("ip", "route", "del", "default"))
     net = connected(10)
     await abroad.fabric.apply(net)
     await abroad.boot(*net.nics)
     await abroad.fabric.apply(net)
-    assert not await greeted(abroad, "m10", NAMES[0])
+    assert not await greeted(abroad, "m10", INTERNET[0])
     assert (await lease(abroad, machine(10)))["address"] == machine(10).address.packed
 
 
-async def test_a_way_out_whose_folder_is_gone_is_removed_too(abroad: Lab, tmp_path: Path) -> None:
+async def test_a_way_out_whose_folder_is_gone_is_removed_too(abroad: NetworkLab, tmp_path: Path) -> None:
     await abroad.fabric.apply(connected(10))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     await KernelFabric(abroad.number, elsewhere).close()
-    assert await abroad.left() == []
+    assert await abroad.leftovers() == []

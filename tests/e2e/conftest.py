@@ -12,9 +12,9 @@ import pytest_asyncio
 from samovar.core.output import PlainReporter
 from samovar.core.process import run
 from samovar.images.builders.local import bake_local
-from tests.e2e.leftovers import leftovers
 from tests.support.checkout import PROJECT
 from tests.support.driven import Cloud
+from tests.support.leftovers import leftovers
 
 # Without what waits for a network or for metadata, or fails without them; in the words of debugfs(8).
 WAITS_FOR_NOBODY = """\

@@ -17,8 +17,8 @@ from samovar.core.process import run, run_async
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from samovar.localcloud.machines import console_log
 from samovar.localcloud.machines.model import Observed
-from tests.e2e.leftovers import leftovers
 from tests.support.driven import MIB, SLOW, Cloud
+from tests.support.leftovers import leftovers
 
 
 async def test_boots_and_has_the_size_that_it_was_given(cloud: Cloud) -> None:

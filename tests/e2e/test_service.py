@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.leftovers import leftovers
 from tests.support.checkout import ROOT
 from tests.support.http_load import get, http_load
+from tests.support.leftovers import leftovers
 from tests.support.tool import EDGES, PATIENCE, Cli, rolled_out
 
 

@@ -24,8 +24,8 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.core.errors import ExitCode
 from samovar.core.process import run
 from samovar.core.waiting import Pending, wait_for
-from tests.e2e.leftovers import leftovers
 from tests.support.checkout import ROOT
+from tests.support.leftovers import leftovers
 from tests.support.tool import EDGES, PATIENCE, Cli
 
 SEED = secrets.randbelow(1 << 16)

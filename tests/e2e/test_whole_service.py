@@ -25,7 +25,6 @@ from samovar.deploy.plan import Plan
 from samovar.deploy.status import Status
 from samovar.images.listing import ImageList
 from samovar.load.slo import age, from_cache
-from tests.e2e.leftovers import leftovers
 from tests.support.certify import certify
 from tests.support.checkout import ENVIRONMENTS
 from tests.support.curl import OFFERS, curl, statuses
@@ -33,6 +32,7 @@ from tests.support.documentation import drill_project
 from tests.support.firefox import Firefox, Page, firefox
 from tests.support.http_load import Answer, Kind, get, http_load
 from tests.support.https import make_signed
+from tests.support.leftovers import leftovers
 from tests.support.tool import PATIENCE, Cli, rolled_out
 
 PAGE = "  page: {image: nginx, size: 1, machine: {cores: 2, memory: 512M, disk: 1G}}\n"

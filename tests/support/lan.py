@@ -14,7 +14,7 @@ from samovar.core.process import run
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.machines.driver import NspawnDriver
 from samovar.localcloud.machines.model import DataDisk, Machine
-from tests.e2e.leftovers import leftovers
+from tests.support.leftovers import leftovers
 
 MIB = 1 << 20
 CHECKER = "198.18.235.2"

@@ -1,9 +1,10 @@
-"""Networks on the real kernel: each machine here is a network namespace with a small server in it."""
+"""A lab of networks on the real kernel: each machine is a network namespace with a small server in it."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import random
 import socket
 import struct
@@ -21,37 +22,22 @@ from samovar.localcloud.network import namespaces
 from samovar.localcloud.network.egress import Mirrors
 from samovar.localcloud.network.kernel_fabric import KernelFabric
 from samovar.localcloud.network.model import Forward, Mirror, Network, Nic, Subnet, Transport
+from samovar.localcloud.network.names import NETNS_DIR
+from tests.support.leftovers import leftovers
 
 SUBNET = Subnet("subnet-a", 1, IPv4Network("10.30.0.0/24"))
 VIP = IPv4Address("10.30.0.100")
 PORT = 8080
-PATIENCE = 20.0
+ANSWER_TIMEOUT = 20.0
 """Seconds in which an answer must come, on a slow machine too; it takes milliseconds."""
 SILENCE = 0.5
-"""Seconds after which nobody will answer any more."""
+"""Seconds after which no answer comes any more."""
 UNREACHABLE = 3.5
 """Seconds after which a router would have said that it finds no neighbour of that address."""
-
-SERVER = """
-import asyncio, sys
-name, port = sys.argv[1], int(sys.argv[2])
-async def serve(reader, writer):
-    try:
-        while await reader.readuntil(b"\\r\\n\\r\\n"):
-            body = f"{name} {writer.get_extra_info('peername')[0]}".encode()
-            writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body) + body)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
-class Echo(asyncio.DatagramProtocol):
-    def connection_made(self, transport): self.transport = transport
-    def datagram_received(self, data, peer): self.transport.sendto(f"{name} {peer[0]}".encode(), peer)
-async def main():
-    await asyncio.get_running_loop().create_datagram_endpoint(Echo, local_addr=("0.0.0.0", port))
-    server = await asyncio.start_server(serve, "0.0.0.0", port, backlog=1000)
-    print("ready", flush=True)
-    await server.serve_forever()
-asyncio.run(main())
-"""
+SERVER = Path(__file__).with_name("whoami_server.py")
+INTERNET = ("198.51.100.7", "198.51.100.8")
+"""Addresses on the internet of an isolated host."""
+SOCKETS = ("tcp", "tcp6", "udp", "udp6", "raw", "packet")
 
 
 def machine(number: int, *, plugged: bool = True, public: IPv4Address | None = None) -> Nic:
@@ -64,19 +50,19 @@ def network(*numbers: int, id: str = "net-a", index: int = 1, forwards: tuple[Fo
     return Network(id, index, (SUBNET,), tuple(map(machine, numbers)), forwards)
 
 
-class Known(Mirrors):
-    """Mirrors that nobody looks up: nothing of a test leaves the host."""
+class FixedMirrors(Mirrors):
+    """Mirrors that are never looked up: nothing of a test leaves the host."""
 
     def __init__(self, *mirrors: Mirror) -> None:
         super().__init__()
         self._mirrors = mirrors
 
-    def known(self) -> tuple[Mirror, ...]:
+    def current(self) -> tuple[Mirror, ...]:
         return self._mirrors
 
 
 @dataclass
-class Lab:
+class NetworkLab:
     """A fabric, and the machines that were booted in it."""
 
     number: int
@@ -101,39 +87,25 @@ class Lab:
             lines = (f"address add {nic.address}/24 dev eth0", f"route add default via {gateway}")
             await run_async((*inside, "ip", "-batch", "-"), stdin="\n".join(lines))
             server = await asyncio.create_subprocess_exec(
-                *inside, sys.executable, "-c", SERVER, name or nic.machine_id, str(PORT), stdout=asyncio.subprocess.PIPE
+                *inside, sys.executable, SERVER, name or nic.machine_id, str(PORT), stdout=asyncio.subprocess.PIPE
             )
             self.servers.append(server)
             assert server.stdout
             assert await server.stdout.readline() == b"ready\n"
 
     def inside(self, machine_id: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
-        """A socket of a machine's own."""
+        """Returns a socket in a machine's network namespace."""
         return namespaces.open_socket(self.fabric.netns_of(machine_id), socket.AF_INET, kind)
 
-    async def left(self) -> list[str]:
-        """All that the host holds of this lab."""
-        prefix, link = f"samovar-{self.number}-", f"smv{self.number}h"
-        routes, tables, processes = [
-            (await run_async(argv)).stdout.splitlines()
-            for argv in (
-                ("ip", "route", "show", "table", "all"),
-                ("nft", "list", "tables"),
-                ("ps", "-wweo", "stat,args"),
-            )
-        ]
-        return [
-            *namespaces.existing(prefix),
-            *(name for _, name in socket.if_nameindex() if name.startswith(link)),
-            *(route for route in routes if f"127.66.{self.number}." in route),
-            *(table for table in tables if "samovar" in table),
-            *(process for process in processes if f"{self.folder}/" in process),
-        ]
+    async def leftovers(self) -> list[str]:
+        """Lists what the host still has of this lab."""
+        tables = (await run_async(("nft", "list", "tables"))).stdout.splitlines()
+        return [*leftovers(self.folder, f"samovar-{self.number}"), *(table for table in tables if "samovar" in table)]
 
 
 @contextmanager
 def free_number() -> Iterator[int]:
-    """A cloud's number that no other test run uses: the name of an abstract socket is the lock."""
+    """Yields a cloud's number that no other test run uses: the name of an abstract socket is the lock."""
     for number in range(200, 210):
         with socket.socket(socket.AF_UNIX) as lock, suppress(OSError):
             lock.bind(f"\0samovar-test-{number}")
@@ -144,9 +116,14 @@ def free_number() -> Iterator[int]:
 
 
 def ask(
-    connection: socket.socket, address: IPv4Address, port: int = 80, *, close: bool = True, timeout: float = PATIENCE
+    connection: socket.socket,
+    address: IPv4Address,
+    port: int = 80,
+    *,
+    close: bool = True,
+    timeout: float = ANSWER_TIMEOUT,
 ) -> str:
-    """What the server says: its name and the address that it saw."""
+    """Returns the server's answer: its name and the client address that it has."""
     connection.settimeout(timeout)
     try:
         connection.connect((str(address), port))
@@ -167,13 +144,13 @@ def ask_again(connection: socket.socket) -> str:
     return answer.partition(b"\r\n\r\n")[2].decode()
 
 
-def ask_host(address: IPv4Address, port: int = 80, *, timeout: float = PATIENCE) -> str:
+def ask_host(address: IPv4Address, port: int = 80, *, timeout: float = ANSWER_TIMEOUT) -> str:
     with socket.socket() as connection:
         return ask(connection, address, port, timeout=timeout)
 
 
 def silent(question: Callable[[], object]) -> bool:
-    """True if nothing at all came back: no answer, no reset, no ICMP error."""
+    """Returns True where nothing came back: no answer, no reset, no ICMP error."""
     try:
         question()
     except TimeoutError:
@@ -182,9 +159,9 @@ def silent(question: Callable[[], object]) -> bool:
 
 
 def resolve(client: socket.socket, name: str, kind: int = 1, server: str = "10.30.0.2") -> tuple[int, list[str]]:
-    """The return code and the addresses that the name server gives."""
+    """Returns the return code and the addresses that the name server gives."""
     question = b"".join(bytes((len(label),)) + label.encode() for label in name.split(".")) + b"\0"
-    client.settimeout(PATIENCE)
+    client.settimeout(ANSWER_TIMEOUT)
     client.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + question + struct.pack("!2H", kind, 1), (server, 53))
     answer = client.recv(512)
     _, flags, _, count, _, _ = struct.unpack("!6H", answer[:12])
@@ -194,7 +171,7 @@ def resolve(client: socket.socket, name: str, kind: int = 1, server: str = "10.3
 
 
 def dhcp_packet(mac: str, options: bytes) -> bytes:
-    """A DHCP request in the name of `mac`, which wants its answer by broadcast."""
+    """Returns a DHCP request in the name of `mac`, which wants its answer by broadcast."""
     hardware = bytes.fromhex(mac.replace(":", ""))
     head = struct.pack("!BBBBIHH", 1, 1, 6, 0, random.getrandbits(32), 0, 0x8000) + bytes(16)
     return head + hardware.ljust(16, b"\0") + bytes(192) + b"\x63\x82\x53\x63" + options + b"\xff"
@@ -203,39 +180,82 @@ def dhcp_packet(mac: str, options: bytes) -> bytes:
 def send_dhcp(client: socket.socket, packet: bytes) -> None:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
-    client.settimeout(PATIENCE)
+    client.settimeout(ANSWER_TIMEOUT)
     client.sendto(packet, ("255.255.255.255", 67))
 
 
 def discover(client: socket.socket, mac: str) -> dict[int | str, bytes]:
-    """What a DHCP client hears that takes the first offer (rapid commit): the address and the options, by number."""
+    """Takes the first offer (rapid commit) and returns the address and the options, by number."""
     packet = dhcp_packet(mac, bytes((53, 1, 1, 80, 0, 12, 4)) + b"fake" + bytes((55, 5, 1, 3, 6, 12, 15)))
     client.bind(("", 68))
     send_dhcp(client, packet)
     answer = client.recv(1500)
     assert answer[4:8] == packet[4:8]
-    heard: dict[int | str, bytes] = {"address": answer[16:20]}
+    options: dict[int | str, bytes] = {"address": answer[16:20]}
     rest = answer[240:]
     while rest[0] != 255:
-        heard[rest[0]], rest = rest[2 : 2 + rest[1]], rest[2 + rest[1] :]
-    return heard
+        options[rest[0]], rest = rest[2 : 2 + rest[1]], rest[2 + rest[1] :]
+    return options
 
 
-async def lease(lab: Lab, nic: Nic) -> dict[int | str, bytes]:
+async def lease(lab: NetworkLab, nic: Nic) -> dict[int | str, bytes]:
     with lab.inside(nic.machine_id, socket.SOCK_DGRAM) as client:
         return discover(client, nic.mac)
 
 
 @asynccontextmanager
-async def laboratory(tmp_path: Path, *mirrors: Mirror) -> AsyncIterator[Lab]:
+async def network_lab(tmp_path: Path, *mirrors: Mirror) -> AsyncIterator[NetworkLab]:
     with free_number() as number:
-        made = Lab(number, KernelFabric(number, tmp_path, Known(*mirrors)), tmp_path)
+        lab = NetworkLab(number, KernelFabric(number, tmp_path, FixedMirrors(*mirrors)), tmp_path)
         try:
-            yield made
+            yield lab
         finally:
-            for server in made.servers:
+            for server in lab.servers:
                 with suppress(ProcessLookupError):
                     server.kill()
                 await server.wait()
-            await made.fabric.close()
-        assert await made.left() == []
+            await lab.fabric.close()
+        assert await lab.leftovers() == []
+
+
+@asynccontextmanager
+async def isolated_host(*ports: int) -> AsyncIterator[None]:
+    """A network namespace that stands for a host with an internet around it.
+
+    While it lasts, this thread and its children are in it. INTERNET and its loopback answer at `ports`.
+    """
+    name = f"samovar-host-{os.getpid()}"
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    await run_async(("ip", "netns", "add", name))
+    try:
+        namespaces._enter(name)
+        lines = ("link set lo up", "link add wan0 type veth peer name wan1", "link set wan1 up", "link set wan0 up")
+        addresses = (f"address add {address}/24 dev wan0" for address in INTERNET)
+        await run_async(
+            ("ip", "-batch", "-"), stdin="\n".join((*lines, *addresses, "route add default via 198.51.100.1"))
+        )
+        servers = [await asyncio.start_server(_greet, "0.0.0.0", port) for port in ports]
+        yield
+        for server in servers:
+            server.close()
+    finally:
+        namespaces._libc.setns(home, namespaces.CLONE_NEWNET)
+        os.close(home)
+        await run_async(("ip", "netns", "del", name))
+        assert not (NETNS_DIR / name).exists()
+
+
+async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"hello")
+    writer.close()
+
+
+def listeners() -> list[str]:
+    """Lists kind and local address of each socket of this thread's namespace that is not a connection."""
+    sockets = []
+    for kind in SOCKETS:
+        for line in Path(f"/proc/thread-self/net/{kind}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if kind == "packet" or set(fields[2].partition(":")[0]) == {"0"}:
+                sockets.append(f"{kind} {fields[1]}" if kind != "packet" else kind)
+    return sorted(sockets)
