@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from samovar.core.output import PlainReporter
+from samovar.core.units import MIB
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import Machine
 from tests.bench.figure import Figure, seconds
 from tests.support.checkout import PROJECT, ROOT
-from tests.support.lan import MIB, Lan, lan
+from tests.support.machine_lab import BridgedLab, bridged_lab
 
 RUNS = 3
 MEMORY = 2048
@@ -49,20 +50,27 @@ async def _next(figures: AsyncIterator[Figure]) -> Figure | None:
 async def _measured() -> AsyncIterator[Figure]:
     (image,) = bake_local(PROJECT, ["postgres"], reporter=PlainReporter())
     with tempfile.TemporaryDirectory(prefix="samovar-bench-") as folder:
-        async with lan(Path(folder)) as cable:
-            raw = cable.told(image.raw, "postgres", "10.0.0.11", SETTINGS)
-            machine = cable.machine("pg", raw, memory=MEMORY * MIB, disks=(cable.disk("pg", 8 << 30),))
-            await cable.driver.start(machine)
-            await cable.until(machine, "systemctl is-active --quiet postgres")
-            async for figure in Steps(cable, machine).figures():
+        async with bridged_lab(Path(folder)) as lab:
+            raw = lab.with_role(image.raw, "postgres", "10.0.0.11", SETTINGS)
+            machine = lab.machine(
+                "pg",
+                raw,
+                memory=MEMORY * MIB,
+                cores=2,
+                hostname="pg",
+                disks=(lab.data_disk("pg-data", 8 << 30, "pgdata"),),
+            )
+            await lab.driver.start(machine)
+            await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+            async for figure in Steps(lab, machine).figures():
                 yield figure
 
 
 class Steps:
     """One after another, each on top of the last."""
 
-    def __init__(self, cable: Lan, machine: Machine) -> None:
-        self._cable, self._machine = cable, machine
+    def __init__(self, lab: BridgedLab, machine: Machine) -> None:
+        self._lab, self._machine = lab, machine
 
     async def figures(self) -> AsyncIterator[Figure]:
         names = self._sql("SELECT indexname FROM pg_indexes WHERE schemaname = 'public'").split()
@@ -104,7 +112,7 @@ class Steps:
         return self._inside(f"runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 bingo <<'SQL'\n{words}\nSQL")
 
     def _inside(self, command: str) -> str:
-        return self._cable.inside(self._machine, command)
+        return self._lab.inside(self._machine, command)
 
 
 def _statements(text: str) -> Sequence[str]:

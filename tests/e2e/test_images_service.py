@@ -13,11 +13,12 @@ import pytest
 from images.bingo.stub.identity import log_folder, port
 from samovar.core.output import PlainReporter
 from samovar.core.process import run
+from samovar.core.units import GIB, MIB
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import DataDisk, Machine
 from tests.support.checkout import PROJECT
 from tests.support.http_load import Kind, http_load
-from tests.support.lan import CHECKER, MIB, SLOW, Lan, lan
+from tests.support.machine_lab import CHECKER, SLOW, BridgedLab, bridged_lab
 
 EMAIL = "images@example.com"
 BINGO, POSTGRES = "10.0.0.9", "10.0.0.11"
@@ -43,81 +44,87 @@ def baked() -> dict[str, Path]:
 
 
 @pytest.fixture
-async def cable(tmp_path: Path) -> AsyncIterator[Lan]:
-    async with lan(tmp_path) as made:
-        yield made
+async def lab(tmp_path: Path) -> AsyncIterator[BridgedLab]:
+    async with bridged_lab(tmp_path) as lab:
+        yield lab
 
 
 async def boot_postgres(
-    cable: Lan, baked: dict[str, Path], disk: DataDisk, *, name: str = "pg", settings: str = SECRET, memory: int = 1024
+    lab: BridgedLab,
+    baked: dict[str, Path],
+    disk: DataDisk,
+    *,
+    name: str = "pg",
+    settings: str = SECRET,
+    memory: int = 1024,
 ) -> Machine:
-    image = cable.told(baked["postgres-small"], "postgres", POSTGRES, settings)
-    machine = cable.machine(name, image, memory=memory * MIB, disks=(disk,))
-    await cable.driver.start(machine)
+    image = lab.with_role(baked["postgres-small"], "postgres", POSTGRES, settings)
+    machine = lab.machine(name, image, memory=memory * MIB, cores=2, hostname=name, disks=(disk,))
+    await lab.driver.start(machine)
     return machine
 
 
-async def boot_bingo(cable: Lan, baked: dict[str, Path]) -> Machine:
-    image = cable.told(baked["bingo"], "bingo", BINGO, SETTINGS)
-    machine = cable.machine("bingo", image, memory=512 * MIB)
-    await cable.driver.start(machine)
+async def boot_bingo(lab: BridgedLab, baked: dict[str, Path]) -> Machine:
+    image = lab.with_role(baked["bingo"], "bingo", BINGO, SETTINGS)
+    machine = lab.machine("bingo", image, memory=512 * MIB, cores=2, hostname="bingo")
+    await lab.driver.start(machine)
     return machine
 
 
-def sql(cable: Lan, machine: Machine, statement: str) -> str:
-    return cable.inside(machine, f'runuser -u postgres -- psql -XAtq bingo -c "{statement}"')
+def sql(lab: BridgedLab, machine: Machine, statement: str) -> str:
+    return lab.inside(machine, f'runuser -u postgres -- psql -XAtq bingo -c "{statement}"')
 
 
-def health(cable: Lan, address: str, port: int = 80) -> str:
+def health(lab: BridgedLab, address: str, port: int = 80) -> str:
     url, asker = f"http://{address}:{port}/-/health", ("--interface", CHECKER)
-    return cable.outside("curl", *asker, "--silent", "--max-time", "10", "--write-out", "%{http_code}", url)
+    return lab.from_bridge("curl", *asker, "--silent", "--max-time", "10", "--write-out", "%{http_code}", url)
 
 
-async def test_a_blank_disk_is_seeded_and_its_rows_outlive_the_machine(cable: Lan, baked: dict[str, Path]) -> None:
-    disk = cable.disk("pg")
+async def test_a_blank_disk_is_seeded_and_its_rows_outlive_the_machine(lab: BridgedLab, baked: dict[str, Path]) -> None:
+    disk = lab.data_disk("pg-data", 2 * GIB, "pgdata")
     began = time.monotonic()
-    machine = await boot_postgres(cable, baked, disk)
-    await cable.until(machine, "systemctl is-active --quiet postgres")
+    machine = await boot_postgres(lab, baked, disk)
+    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
     print(f"a blank disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
-    assert sql(cable, machine, COUNTS) == "290|5000|50000"
-    assert health(cable, POSTGRES) == "ok\n200"
-    stranger = cable.outside("curl", "--silent", "--include", f"http://{POSTGRES}/-/health")
+    assert sql(lab, machine, COUNTS) == "290|5000|50000"
+    assert health(lab, POSTGRES) == "ok\n200"
+    stranger = lab.from_bridge("curl", "--silent", "--include", f"http://{POSTGRES}/-/health")
     assert ("404" in stranger, "Python" in stranger, "html" in stranger) == (True, False, False)
-    mark = dict(line.split("=") for line in cable.inside(machine, "cat /data/samovar-seed").splitlines())
+    mark = dict(line.split("=") for line in lab.inside(machine, "cat /data/samovar-seed").splitlines())
     assert mark["owner"] == "trial"
-    assert mark["image"] == cable.inside(machine, "cat /usr/share/samovar/digest")
-    assert sql(cable, machine, "INSERT INTO sessions VALUES (60000, now(), 1, 1) RETURNING id") == "60000"
-    await cable.driver.kill(machine.id)
-    await cable.driver.remove(machine.id)
+    assert mark["image"] == lab.inside(machine, "cat /usr/share/samovar/digest")
+    assert sql(lab, machine, "INSERT INTO sessions VALUES (60000, now(), 1, 1) RETURNING id") == "60000"
+    await lab.driver.kill(machine.id)
+    await lab.driver.remove(machine.id)
     run(["ip", "netns", "del", machine.netns])
-    cable.netns.remove(machine.netns)
+    lab.netns.remove(machine.netns)
 
     began = time.monotonic()
-    again = await boot_postgres(cable, baked, disk, name="pg2", settings=SEEDED)
-    await cable.until(again, "systemctl is-active --quiet postgres")
+    again = await boot_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
+    await lab.wait_until(again, "systemctl is-active --quiet postgres")
     print(f"its old disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
-    assert sql(cable, again, "SELECT count(*) FROM sessions WHERE id = 60000") == "1"
-    assert b"samovar: the data disk of trial is here" in cable.driver.console(again.id)
+    assert sql(lab, again, "SELECT count(*) FROM sessions WHERE id = 60000") == "1"
+    assert b"samovar: the data disk of trial is here" in lab.driver.console(again.id)
 
 
-async def test_memory_follows_the_machine_and_only_its_network_gets_in(cable: Lan, baked: dict[str, Path]) -> None:
-    machine = await boot_postgres(cable, baked, cable.disk("pg"), memory=768)
-    await cable.until(machine, "systemctl is-active --quiet postgres")
-    assert sql(cable, machine, "SHOW shared_buffers") == "192MB"
-    assert sql(cable, machine, "SHOW effective_cache_size") == "384MB"
-    log = int(sql(cable, machine, "SELECT setting FROM pg_settings WHERE name = 'max_wal_size'"))
+async def test_memory_follows_the_machine_and_only_its_network_gets_in(lab: BridgedLab, baked: dict[str, Path]) -> None:
+    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "pgdata"), memory=768)
+    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+    assert sql(lab, machine, "SHOW shared_buffers") == "192MB"
+    assert sql(lab, machine, "SHOW effective_cache_size") == "384MB"
+    log = int(sql(lab, machine, "SELECT setting FROM pg_settings WHERE name = 'max_wal_size'"))
     assert 200 < log <= 256
-    verifier = sql(cable, machine, "SELECT passwd FROM pg_shadow WHERE usename = 'bingo'")
+    verifier = sql(lab, machine, "SELECT passwd FROM pg_shadow WHERE usename = 'bingo'")
     assert verifier.startswith("SCRAM-SHA-256$")
     asked = f"host={POSTGRES} user=bingo dbname=bingo password='it is a trial'"  # pragma: allowlist secret - made up
     ask = f'psql -XAtq "{asked} sslmode=%s" -c "SELECT 1" 2>&1 || true'
-    assert cable.inside(machine, ask % "require") == "1"
-    assert "no encryption" in cable.inside(machine, ask % "disable")
-    assert "password authentication failed" in cable.inside(machine, (ask % "require").replace("trial", "error"))
+    assert lab.inside(machine, ask % "require") == "1"
+    assert "no encryption" in lab.inside(machine, ask % "disable")
+    assert "password authentication failed" in lab.inside(machine, (ask % "require").replace("trial", "error"))
     local = "setpriv --reuid=nobody --clear-groups psql -X -U postgres postgres 2>&1 || true"
-    assert "Peer authentication failed" in cable.inside(machine, local)
-    assert "Peer authentication failed" in cable.inside(machine, "psql -X -U postgres postgres 2>&1 || true")
-    listening = cable.inside(machine, "ss -Hltn | awk '{print $4}' | grep -v '127.0.0.5[34]' | sort").split()
+    assert "Peer authentication failed" in lab.inside(machine, local)
+    assert "Peer authentication failed" in lab.inside(machine, "psql -X -U postgres postgres 2>&1 || true")
+    listening = lab.inside(machine, "ss -Hltn | awk '{print $4}' | grep -v '127.0.0.5[34]' | sort").split()
     assert {address.rpartition(":")[2] for address in listening} == {"80", "5432"}
 
 
@@ -132,97 +139,97 @@ async def test_memory_follows_the_machine_and_only_its_network_gets_in(cable: La
     ],
 )
 async def test_what_is_not_blank_is_refused_and_left_as_it_is(
-    cable: Lan, baked: dict[str, Path], prepare: list[str], message: str
+    lab: BridgedLab, baked: dict[str, Path], prepare: list[str], message: str
 ) -> None:
-    disk = cable.disk("pg", 64 * MIB)
+    disk = lab.data_disk("pg-data", 64 * MIB, "pgdata")
     run([*prepare, disk.path])
     before = run(["sha256sum", disk.path]).stdout
-    machine = await boot_postgres(cable, baked, disk)
-    await cable.until(machine, "systemctl is-failed --quiet pgdata")
-    assert message in health(cable, POSTGRES)
-    assert health(cable, POSTGRES).endswith("503")
-    assert message.encode() in cable.driver.console(machine.id)
+    machine = await boot_postgres(lab, baked, disk)
+    await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
+    assert message in health(lab, POSTGRES)
+    assert health(lab, POSTGRES).endswith("503")
+    assert message.encode() in lab.driver.console(machine.id)
     assert run(["sha256sum", disk.path]).stdout == before
 
 
-async def test_an_empty_disk_where_there_were_rows_is_no_beginning(cable: Lan, baked: dict[str, Path]) -> None:
-    machine = await boot_postgres(cable, baked, cable.disk("pg"), settings=SEEDED)
-    await cable.until(machine, "systemctl is-failed --quiet pgdata")
-    assert "trial had its rows already" in health(cable, POSTGRES)
-    assert health(cable, POSTGRES).endswith("503")
+async def test_an_empty_disk_where_there_were_rows_is_no_beginning(lab: BridgedLab, baked: dict[str, Path]) -> None:
+    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "pgdata"), settings=SEEDED)
+    await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
+    assert "trial had its rows already" in health(lab, POSTGRES)
+    assert health(lab, POSTGRES).endswith("503")
 
 
-async def test_a_disk_too_small_for_the_rows_says_so(cable: Lan, baked: dict[str, Path]) -> None:
-    machine = await boot_postgres(cable, baked, cable.disk("pg", 24 * MIB))
-    await cable.until(machine, "systemctl is-failed --quiet pgdata")
-    assert "the rows do not fit" in health(cable, POSTGRES)
+async def test_a_disk_too_small_for_the_rows_says_so(lab: BridgedLab, baked: dict[str, Path]) -> None:
+    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 24 * MIB, "pgdata"))
+    await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
+    assert "the rows do not fit" in health(lab, POSTGRES)
 
 
-async def test_a_seeding_that_was_cut_short_is_done_anew(cable: Lan, baked: dict[str, Path]) -> None:
-    disk = cable.disk("pg")
+async def test_a_seeding_that_was_cut_short_is_done_anew(lab: BridgedLab, baked: dict[str, Path]) -> None:
+    disk = lab.data_disk("pg-data", 2 * GIB, "pgdata")
     run(["mkfs.ext4", "-q", "-L", "samovar-seeding", disk.path])
-    machine = await boot_postgres(cable, baked, disk)
-    await cable.until(machine, "systemctl is-active --quiet postgres")
-    assert sql(cable, machine, COUNTS) == "290|5000|50000"
+    machine = await boot_postgres(lab, baked, disk)
+    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+    assert sql(lab, machine, COUNTS) == "290|5000|50000"
 
 
-async def test_bingo_serves_through_its_proxy_and_a_restart_is_a_delay(cable: Lan, baked: dict[str, Path]) -> None:
-    database = await boot_postgres(cable, baked, cable.disk("pg"))
+async def test_bingo_serves_through_its_proxy_and_a_restart_is_a_delay(lab: BridgedLab, baked: dict[str, Path]) -> None:
+    database = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "pgdata"))
     began = time.monotonic()
-    machine = await boot_bingo(cable, baked)
-    await cable.until(machine, PING)
+    machine = await boot_bingo(lab, baked)
+    await lab.wait_until(machine, PING)
     print(f"bingo: the first answer after {time.monotonic() - began:.1f} s")  # noqa: T201
-    await cable.until(database, "systemctl is-active --quiet postgres")
-    assert health(cable, BINGO) == health(cable, BINGO, 8080) == "ok\n200"
+    await lab.wait_until(database, "systemctl is-active --quiet postgres")
+    assert health(lab, BINGO) == health(lab, BINGO, 8080) == "ok\n200"
     for number in (80, 8080):
-        movie = json.loads(cable.outside("curl", "-sf", f"http://{BINGO}:{number}/api/movie/7"))
+        movie = json.loads(lab.from_bridge("curl", "-sf", f"http://{BINGO}:{number}/api/movie/7"))
         assert movie["id"] == 7
-    assert len(json.loads(cable.outside("curl", "-sf", f"http://{BINGO}/api/session"))) == 50_000
+    assert len(json.loads(lab.from_bridge("curl", "-sf", f"http://{BINGO}/api/session"))) == 50_000
 
-    with http_load(BINGO, Kind("/api/customer/9"), rate=20, timeout=30, netns=cable.cable) as load:
+    with http_load(BINGO, Kind("/api/customer/9"), rate=20, timeout=30, netns=lab.bridge) as load:
         await asyncio.sleep(0.5)
-        pid = cable.inside(machine, "systemctl show -P MainPID bingo")
-        cable.inside(machine, f"kill -KILL {pid}")
-        await cable.until(machine, f"[[ $(systemctl show -P MainPID bingo) != {pid} ]] && {PING}")
+        pid = lab.inside(machine, "systemctl show -P MainPID bingo")
+        lab.inside(machine, f"kill -KILL {pid}")
+        await lab.wait_until(machine, f"[[ $(systemctl show -P MainPID bingo) != {pid} ]] && {PING}")
         await asyncio.sleep(0.5)
     print(f"bingo killed: {len(load.answers)} requests, the slowest took {load.slowest:.1f} s")  # noqa: T201
     assert load.failed == []
     assert len(load.answers) > 10
 
-    assert cable.inside(machine, KILLER) == "502"
-    await cable.until(machine, PING)
-    seen = cable.inside(machine, f"grep -c '\"operation\": 1000002' {log_folder(EMAIL)}/main.log")
+    assert lab.inside(machine, KILLER) == "502"
+    await lab.wait_until(machine, PING)
+    seen = lab.inside(machine, f"grep -c '\"operation\": 1000002' {log_folder(EMAIL)}/main.log")
     assert seen == "1"
 
 
-async def test_bingo_is_a_user_without_rights_and_its_log_is_rotated(cable: Lan, baked: dict[str, Path]) -> None:
-    machine = await boot_bingo(cable, baked)
-    await cable.until(machine, PING)
+async def test_bingo_is_a_user_without_rights_and_its_log_is_rotated(lab: BridgedLab, baked: dict[str, Path]) -> None:
+    machine = await boot_bingo(lab, baked)
+    await lab.wait_until(machine, PING)
     log = log_folder(EMAIL) / "main.log"
-    assert cable.inside(machine, "stat -c '%a %U:%G' /opt/bingo/config.yaml") == "640 root:bingo"
-    assert cable.inside(machine, "ps -o user= -p $(systemctl show -P MainPID bingo)") == "bingo"
+    assert lab.inside(machine, "stat -c '%a %U:%G' /opt/bingo/config.yaml") == "640 root:bingo"
+    assert lab.inside(machine, "ps -o user= -p $(systemctl show -P MainPID bingo)") == "bingo"
     as_bingo = "setpriv --reuid=bingo --regid=bingo --clear-groups bash -c %r 2>&1 || true"
-    assert "denied" in cable.inside(machine, as_bingo % "echo x >>/opt/bingo/config.yaml")
-    assert "denied" in cable.inside(machine, as_bingo % "echo x >>/opt/bingo/bingo")
-    cable.inside(machine, f"head -c 20M /dev/zero >>{log}; systemctl start bingo-rotate")
-    assert int(cable.inside(machine, f"stat -c %s {log}")) < MIB
-    cable.inside(machine, PING)
-    assert "/ping" in cable.inside(machine, f"tail -n 1 {log}")
-    assert cable.inside(machine, f"ls {log.parent}").split() == ["main.log", "main.log.1.gz"]
-    assert cable.inside(machine, "systemctl is-active bingo-rotate.timer") == "active"
+    assert "denied" in lab.inside(machine, as_bingo % "echo x >>/opt/bingo/config.yaml")
+    assert "denied" in lab.inside(machine, as_bingo % "echo x >>/opt/bingo/bingo")
+    lab.inside(machine, f"head -c 20M /dev/zero >>{log}; systemctl start bingo-rotate")
+    assert int(lab.inside(machine, f"stat -c %s {log}")) < MIB
+    lab.inside(machine, PING)
+    assert "/ping" in lab.inside(machine, f"tail -n 1 {log}")
+    assert lab.inside(machine, f"ls {log.parent}").split() == ["main.log", "main.log.1.gz"]
+    assert lab.inside(machine, "systemctl is-active bingo-rotate.timer") == "active"
 
 
-async def test_bingo_starts_at_once_where_packets_vanish(cable: Lan, baked: dict[str, Path]) -> None:
+async def test_bingo_starts_at_once_where_packets_vanish(lab: BridgedLab, baked: dict[str, Path]) -> None:
     """As in a VPC without a way out: a route, and nobody at its end. With the rule there is no wait."""
-    machine = await boot_bingo(cable, baked)
-    await cable.until(machine, PING)
-    cable.inside(machine, "ip route add default via 10.0.0.1")
+    machine = await boot_bingo(lab, baked)
+    await lab.wait_until(machine, PING)
+    lab.inside(machine, "ip route add default via 10.0.0.1")
     for rule, least, most in (("keep", 0, 10), ("flush", 20, 30 + 10)):
         if rule == "flush":
-            cable.inside(machine, "nft flush table inet bingo")
+            lab.inside(machine, "nft flush table inet bingo")
         began = time.monotonic()
         again = f"systemctl restart bingo; until curl -sf localhost:{port(EMAIL)}/ping; do sleep 0.1; done"
-        cable.inside(machine, again)
+        lab.inside(machine, again)
         took = time.monotonic() - began
         print(f"8.8.8.8 {rule}: {took:.1f} s")  # noqa: T201
         assert least <= took <= most * SLOW

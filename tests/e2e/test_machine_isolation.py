@@ -16,8 +16,11 @@ from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.disks.builder import HostDiskBuilder
 from samovar.localcloud.machines.model import MAX_TASKS
 from samovar.localcloud.machines.nspawn import DESCRIPTORS
-from tests.support.driven import SLOW, Cloud
+from tests.support.machine_lab import MachineLab
 from tests.support.privileges import privileges
+
+SLOW = 60
+"""How many times slower than here a host may be, emulated and busy, before a test calls it a fault."""
 
 
 def loop_number(file: Path) -> str:
@@ -32,15 +35,15 @@ def root_number() -> str:
     return f"{os.major(device)} {os.minor(device)}"
 
 
-async def test_root_in_a_machine_reaches_no_device_of_another(cloud: Cloud) -> None:
-    machine, other = cloud.machine("a", disks=(cloud.data_disk(),)), cloud.machine("b")
-    await cloud.boot(machine)
-    await cloud.boot(other)
-    assert cloud.inside(machine, "mknod /root/null c 1 3; echo >/root/null; echo works") == "works"
+async def test_root_in_a_machine_reaches_no_device_of_another(lab: MachineLab) -> None:
+    machine, other = lab.machine("a", disks=(lab.data_disk(),)), lab.machine("b")
+    await lab.boot(machine)
+    await lab.boot(other)
+    assert lab.as_service(machine, "mknod /root/null c 1 3; echo >/root/null; echo works") == "works"
     for number in (loop_number(other.boot_disk), root_number()):
         for fenced in (machine, other):
             with pytest.raises(ProcessFailed, match="Operation not permitted"):
-                cloud.inside(fenced, f"rm -f /root/disk; mknod /root/disk b {number}; head -c 1 /root/disk")
+                lab.as_service(fenced, f"rm -f /root/disk; mknod /root/disk b {number}; head -c 1 /root/disk")
 
 
 LIFT_THE_FENCE = """
@@ -49,29 +52,31 @@ find /mnt -name devices.allow | while read file; do echo a >"$file" || echo refu
 """
 
 
-async def test_root_in_a_machine_cannot_lift_its_fence(cloud: Cloud) -> None:
-    machine, other = cloud.machine("a", disks=(cloud.data_disk(),)), cloud.machine("b")
-    await cloud.boot(machine)
-    await cloud.boot(other)
-    assert set(cloud.inside(machine, LIFT_THE_FENCE).split()) <= {"refused"}
+async def test_root_in_a_machine_cannot_lift_its_fence(lab: MachineLab) -> None:
+    machine, other = lab.machine("a", disks=(lab.data_disk(),)), lab.machine("b")
+    await lab.boot(machine)
+    await lab.boot(other)
+    assert set(lab.as_service(machine, LIFT_THE_FENCE).split()) <= {"refused"}
     with pytest.raises(ProcessFailed, match="Operation not permitted"):
-        cloud.inside(machine, f"mknod /root/disk b {loop_number(other.boot_disk)}; head -c 1 /root/disk")
+        lab.as_service(machine, f"mknod /root/disk b {loop_number(other.boot_disk)}; head -c 1 /root/disk")
 
 
 OPEN_BY_HANDLE = "import ctypes; print(ctypes.CDLL(None, use_errno=True).syscall(304, 0, 0, 0), ctypes.get_errno())"
 
 
-async def test_root_in_a_machine_sees_no_control_group_above_its_own(cloud: Cloud) -> None:
+async def test_root_in_a_machine_sees_no_control_group_above_its_own(lab: MachineLab) -> None:
     """Neither by mounting a hierarchy nor by a file handle, which would name any group of it."""
-    machine = cloud.machine("a", disks=(cloud.data_disk(),))
-    await cloud.boot(machine)
-    cloud.inside(machine, "mkdir /run/groups")
+    machine = lab.machine("a", disks=(lab.data_disk(),))
+    await lab.boot(machine)
+    lab.as_service(machine, "mkdir /run/groups")
     for controller in ("blkio", "cpu", "cpuset", "devices", "freezer", "memory", "pids"):
-        seen = cloud.inside(machine, f"mount -t cgroup -o {controller} {controller} /run/groups && ls /run/groups || :")
+        seen = lab.as_service(
+            machine, f"mount -t cgroup -o {controller} {controller} /run/groups && ls /run/groups || :"
+        )
         assert "release_agent" not in seen
-        assert cloud.prefix not in seen
-        cloud.inside(machine, "umount /run/groups || :")
-    assert cloud.inside(machine, f"python3 -c '{OPEN_BY_HANDLE}'").startswith("-1 ")
+        assert lab.prefix not in seen
+        lab.as_service(machine, "umount /run/groups || :")
+    assert lab.as_service(machine, f"python3 -c '{OPEN_BY_HANDLE}'").startswith("-1 ")
 
 
 THREADS = """
@@ -90,13 +95,13 @@ os._exit(0)
 """
 
 
-async def test_the_processes_of_a_machine_are_bounded(cloud: Cloud) -> None:
-    machine = cloud.machine("a")
-    await cloud.boot(machine)
-    cloud.inside(machine, f"cat >/root/threads.py <<'END'\n{THREADS}\nEND")
+async def test_the_processes_of_a_machine_are_bounded(lab: MachineLab) -> None:
+    machine = lab.machine("a")
+    await lab.boot(machine)
+    lab.as_service(machine, f"cat >/root/threads.py <<'END'\n{THREADS}\nEND")
     bomb = "systemd-run --quiet --wait --pipe --property=TasksMax=infinity python3 /root/threads.py"
-    assert MAX_TASKS // 2 < int(cloud.inside(machine, bomb)) < MAX_TASKS
-    assert cloud.inside(machine, "echo alive") == "alive"
+    assert MAX_TASKS // 2 < int(lab.as_service(machine, bomb)) < MAX_TASKS
+    assert lab.as_service(machine, "echo alive") == "alive"
 
 
 WRITABLE = """
@@ -121,88 +126,88 @@ ITS_OWN = re.compile(
 """Settings of namespaces that the machine has for itself: of its network, users, IPC and process numbers."""
 
 
-async def test_root_in_a_machine_opens_no_setting_of_the_host_for_writing(cloud: Cloud) -> None:
-    machine = cloud.machine("a")
-    await cloud.boot(machine)
-    cloud.inside(machine, f"{FRESH}; cat >/root/writable.py <<'END'\n{WRITABLE}\nEND")
-    opened = cloud.inside(machine, "cd /root; python3 writable.py").split()
+async def test_root_in_a_machine_opens_no_setting_of_the_host_for_writing(lab: MachineLab) -> None:
+    machine = lab.machine("a")
+    await lab.boot(machine)
+    lab.as_service(machine, f"{FRESH}; cat >/root/writable.py <<'END'\n{WRITABLE}\nEND")
+    opened = lab.as_service(machine, "cd /root; python3 writable.py").split()
     assert any(path.startswith("/proc/sys/net/") for path in opened)
     assert [path for path in opened if not ITS_OWN.match(path)] == []
     sysrq = "test ! -e /run/seen/proc/sysrq-trigger || ! (: 9>/run/seen/proc/sysrq-trigger)"
-    cloud.inside(machine, sysrq)
+    lab.as_service(machine, sysrq)
 
 
-async def test_machines_have_users_of_their_own_for_life(cloud: Cloud) -> None:
-    one, other = cloud.machine("a"), cloud.machine("b")
-    await cloud.boot(one)
-    await cloud.boot(other)
-    mapped = [cloud.inside(machine, "tr -s ' ' </proc/self/uid_map").split() for machine in (one, other)]
+async def test_machines_have_users_of_their_own_for_life(lab: MachineLab) -> None:
+    one, other = lab.machine("a"), lab.machine("b")
+    await lab.boot(one)
+    await lab.boot(other)
+    mapped = [lab.as_service(machine, "tr -s ' ' </proc/self/uid_map").split() for machine in (one, other)]
     assert [line[0] for line in mapped] == ["0", "0"]
     assert [line[2] for line in mapped] == ["65536", "65536"]
     assert mapped[0][1] != mapped[1][1]
-    assert privileges(cloud.pid(one)).users == {int(mapped[0][1])}
-    assert cloud.driver.host_users() == {}
+    assert privileges(lab.pid(one)).users == {int(mapped[0][1])}
+    assert lab.driver.host_users() == {}
     may_raise = "sys_resource" in privileges(os.getpid()).capabilities
     limit = DESCRIPTORS if may_raise else min(DESCRIPTORS, getrlimit(RLIMIT_NOFILE)[1])
-    assert int(cloud.inside(one, "ulimit -Hn")) == limit
-    await cloud.driver.kill("a")
-    await cloud.boot(one)
-    assert cloud.inside(one, "tr -s ' ' </proc/self/uid_map").split() == mapped[0]
+    assert int(lab.as_service(one, "ulimit -Hn")) == limit
+    await lab.driver.kill("a")
+    await lab.boot(one)
+    assert lab.as_service(one, "tr -s ' ' </proc/self/uid_map").split() == mapped[0]
 
 
 async def test_what_a_machine_wrote_belongs_to_the_same_users_in_an_image_made_of_its_disk(
-    cloud: Cloud, tmp_path: Path
+    lab: MachineLab, tmp_path: Path
 ) -> None:
-    machine = cloud.machine("a")
-    await cloud.boot(machine)
-    cloud.inside(
+    machine = lab.machine("a")
+    await lab.boot(machine)
+    lab.as_service(
         machine, "echo kept >/root/file; chown 33:34 /root/file; rm -r /usr/share/samovar; mkdir /usr/share/samovar"
     )
-    cloud.inside(
+    lab.as_service(
         machine, "cp /bin/true /root/true; setcap cap_net_raw+ep /root/true; getcap /root/true; chmod 4755 /root/true"
     )
-    cloud.inside(machine, "setcap cap_net_raw+ep /root/true; sync")
-    await cloud.driver.stop("a", grace=10 * SLOW)
+    lab.as_service(machine, "setcap cap_net_raw+ep /root/true; sync")
+    await lab.driver.stop("a", grace=10 * SLOW)
     merged = tmp_path / "merged.raw"
     await HostDiskBuilder().merge(machine.image, machine.boot_disk, merged)
 
-    heir = replace(cloud.machine("b"), image=merged)
-    await cloud.boot(heir)
-    assert cloud.inside(heir, "cat /root/file; stat -c '%u:%g' /root/file /etc/passwd") == "kept\n33:34\n0:0"
-    assert cloud.inside(heir, "getcap /root/true; ls /usr/share/samovar") == "/root/true cap_net_raw=ep"
+    heir = replace(lab.machine("b"), image=merged)
+    await lab.boot(heir)
+    assert lab.as_service(heir, "cat /root/file; stat -c '%u:%g' /root/file /etc/passwd") == "kept\n33:34\n0:0"
+    assert lab.as_service(heir, "getcap /root/true; ls /usr/share/samovar") == "/root/true cap_net_raw=ep"
     assert "User:     0   Group:     0" in run(["debugfs", "-R", "stat /root/true", merged]).stdout
 
 
-async def test_a_machine_with_a_data_disk_has_the_users_of_the_host_and_that_is_told(cloud: Cloud) -> None:
-    machine = cloud.machine("a", disks=(cloud.data_disk(),))
-    await cloud.boot(machine)
-    assert cloud.inside(machine, "tr -s ' ' </proc/self/uid_map").split() == ["0", "0", "4294967295"]
-    assert list(cloud.another_driver().host_users()) == ["a"]
-    assert "data disk" in cloud.driver.host_users()["a"]
-    await cloud.driver.kill("a")
-    assert cloud.driver.host_users() == {}
+async def test_a_machine_with_a_data_disk_has_the_users_of_the_host_and_that_is_told(lab: MachineLab) -> None:
+    machine = lab.machine("a", disks=(lab.data_disk(),))
+    await lab.boot(machine)
+    assert lab.as_service(machine, "tr -s ' ' </proc/self/uid_map").split() == ["0", "0", "4294967295"]
+    assert list(lab.another_driver().host_users()) == ["a"]
+    assert "data disk" in lab.driver.host_users()["a"]
+    await lab.driver.kill("a")
+    assert lab.driver.host_users() == {}
 
 
-async def test_the_interface_moves_in_at_each_boot(cloud: Cloud) -> None:
+async def test_the_interface_moves_in_at_each_boot(lab: MachineLab) -> None:
     """The name of its namespace leads to it from outside, while the machine runs and afterwards."""
-    machine = cloud.machine("a")
+    machine = lab.machine("a")
 
     def seen_outside() -> str:
         return run(["ip", "-n", machine.netns, "-brief", "link", "show", "eth0"]).stdout.split()[2]
 
     mac = seen_outside()
-    first = await cloud.boot(machine)
-    assert cloud.inside(machine, "cat /sys/class/net/eth0/address; cat /sys/class/net/eth0/carrier") == f"{mac}\n1"
+    first = await lab.boot(machine)
+    assert lab.as_service(machine, "cat /sys/class/net/eth0/address; cat /sys/class/net/eth0/carrier") == f"{mac}\n1"
     assert seen_outside() == mac
-    cloud.inside(machine, "systemctl reboot --no-block")
+    lab.as_service(machine, "systemctl reboot --no-block")
     await wait_for_async(
         "a reboot",
-        lambda: cloud.driver.observe()["a"].pid not in {None, first} or Pending("the first boot"),
+        lambda: lab.driver.observe()["a"].pid not in {None, first} or Pending("the first boot"),
         timeout=SLOW,
     )
-    await cloud.boot(machine)
-    assert cloud.inside(machine, "cat /sys/class/net/eth0/address") == mac
-    await cloud.driver.kill("a")
+    await lab.boot(machine)
+    assert lab.as_service(machine, "cat /sys/class/net/eth0/address") == mac
+    await lab.driver.kill("a")
     assert seen_outside() == mac
-    await cloud.boot(machine)
-    assert cloud.inside(machine, "cat /sys/class/net/eth0/address") == mac
+    await lab.boot(machine)
+    assert lab.as_service(machine, "cat /sys/class/net/eth0/address") == mac
