@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.second import AS_NOBODY
+from tests.support.remote_user import AS_NOBODY
 from tests.support.tool import Cli
 
 MANY = 1200

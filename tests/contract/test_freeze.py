@@ -21,7 +21,7 @@ from samovar.localcloud.disks.builder import HostDiskBuilder
 from samovar.localcloud.disks.freeze import Freeze, FreezeFailed, Mount, frozen, thaw
 from samovar.localcloud.disks.loop_devices import attached
 from tests.support.checkout import ROOT
-from tests.support.frozen import Guest, counted, formatted, writing_guest
+from tests.support.writing_guest import Guest, counted, formatted, writing_guest
 
 ATTEMPTS = 20
 HOLDER = """

@@ -45,7 +45,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateS
 
 from samovar.localcloud.load_balancer.target_groups.model import target_of
 from tests.support.calls import binding
-from tests.support.mortal import MortalCloud
+from tests.support.killable_cloud import KillableCloud
 
 ZONE = "ru-central1-a"
 DIGEST = "0123456789abcdef"
@@ -61,7 +61,7 @@ GROUPS = "compute.v1.instancegroup.InstanceGroupService"
 class Story:
     """What a client does, step by step, whatever happens: it repeats a call with its key, and waits for its end."""
 
-    world: MortalCloud
+    world: KillableCloud
     ids: dict[str, str] = field(default_factory=dict)
     told: int = 0
     begun: str = ""
@@ -188,7 +188,7 @@ def _size(size: int) -> ScalePolicy:
     return ScalePolicy(fixed_scale=ScalePolicy.FixedScale(size=size))
 
 
-def whole(world: MortalCloud) -> str:
+def whole(world: KillableCloud) -> str:
     """What is lost, doubled or left over, or nothing: of two new machines, their disks, targets and files."""
     store = world.cloud.store
     instances = store.all(Instance)
@@ -218,7 +218,7 @@ def whole(world: MortalCloud) -> str:
 
 async def _survive(folder: Path, moments: Callable[[], int]) -> Story:
     """Daemons live one after the other until the story is told and everything is whole."""
-    world = MortalCloud(folder)
+    world = KillableCloud(folder)
     story = Story(world)
 
     async def to_the_end() -> None:
@@ -229,7 +229,7 @@ async def _survive(folder: Path, moments: Callable[[], int]) -> Story:
 
     try:
         async with asyncio.timeout(PATIENCE):
-            while not await world.live(to_the_end, moments()):
+            while not await world.run(to_the_end, moments()):
                 story.deaths += 1
     except TimeoutError:
         pytest.fail(f"not whole after {story.deaths} deaths, at step {story.told}: {story.lacks}")

@@ -38,11 +38,11 @@ from samovar.images.digest import SHORT
 from samovar.images.publish import Published, published
 from samovar.images.store import Store, default_store, manifest_digest, parse_packages
 from tests.support.checkout import PROJECT, ROOT, project_in
+from tests.support.image_files import differences, image_files
 from tests.support.packer import toolchain_or_skip
+from tests.support.remote_user import RemoteUser
 from tests.support.repository import empty_project
-from tests.support.second import Second
 from tests.support.tool import PATIENCE, Cli
-from tests.support.tree import differences, tree
 
 PROGRAM = """
 import sys
@@ -64,15 +64,15 @@ ALLOWED = {"var/cache/ldconfig/aux-cache": "ldconfig's notes on the inodes and t
 
 
 @pytest.fixture(scope="module")
-def second() -> Iterator[Second]:
+def user() -> Iterator[RemoteUser]:
     """With `dev` for Yandex Cloud and its images, all of them baked by Packer on machines of the cloud, by nobody."""
     toolchain_or_skip()
     folder = Path(tempfile.mkdtemp(prefix="samovar-second-"))  # pytest's own folders are shut to others
     folder.chmod(0o755)
-    made = Second(Cli(folder / "home", folder / "none"), folder / "user")
+    made = RemoteUser(Cli(folder / "home", folder / "none"), folder / "user")
     made.owner.run("cloud", "up")
     try:
-        made.settle()
+        made.set_up()
         config = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
         (made.folder / "envs/dev").mkdir()
         (made.folder / "envs/dev/config.yaml").write_text(config)
@@ -90,9 +90,9 @@ def repository(tmp_path: Path) -> Path:
     return empty_project(tmp_path / "repository")
 
 
-def everything(second: Second) -> list[str]:
+def everything(user: RemoteUser) -> list[str]:
     """Names of the machines, disks, networks and images in the folder."""
-    session, folder = second.session(), second.session().folder_id
+    session, folder = user.session(), user.session().folder_id
     calls: list[tuple[type[Any], Any, str]] = [
         (InstanceServiceStub, instances.ListInstancesRequest(folder_id=folder), "instances"),
         (DiskServiceStub, disks.ListDisksRequest(folder_id=folder), "disks"),
@@ -106,13 +106,13 @@ def everything(second: Second) -> list[str]:
     ]
 
 
-def image(second: Second, name: str) -> Published:
-    (found,) = [each for each in published(second.session()) if each.image == name]
+def image(user: RemoteUser, name: str) -> Published:
+    (found,) = [each for each in published(user.session()) if each.image == name]
     return found
 
 
-def raw(second: Second, name: str) -> Path:
-    return second.owner.home / "images" / f"{image(second, name).id}.raw"
+def raw(user: RemoteUser, name: str) -> Path:
+    return user.owner.home / "images" / f"{image(user, name).id}.raw"
 
 
 def add(root: Path, name: str, script: str) -> None:
@@ -122,45 +122,45 @@ def add(root: Path, name: str, script: str) -> None:
     (folder / "step.sh").write_text(script)
 
 
-def test_images_have_names_and_labels_of_the_local_builder(second: Second) -> None:
-    found = image(second, "nginx")
+def test_images_have_names_and_labels_of_the_local_builder(user: RemoteUser) -> None:
+    found = image(user, "nginx")
     assert found.name == f"samovar-nginx-{found.digest}"
-    packages = tree_packages(raw(second, "nginx"))
+    packages = tree_packages(raw(user, "nginx"))
     assert found.manifest == manifest_digest(packages)[:SHORT]
-    assert sorted(everything(second)) == sorted(each.name for each in published(second.session()))
+    assert sorted(everything(user)) == sorted(each.name for each in published(user.session()))
 
 
-def test_a_printed_template_passes_packer_validate(second: Second, tmp_path: Path) -> None:
+def test_a_printed_template_passes_packer_validate(user: RemoteUser, tmp_path: Path) -> None:
     file = tmp_path / "nginx.pkr.hcl"
-    file.write_text(second.run("bake", "--cloud", "yandex", "--print-template", "nginx").stdout)
+    file.write_text(user.run("bake", "--cloud", "yandex", "--print-template", "nginx").stdout)
     clients = toolchain_or_skip()
-    known = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **second.variables, **clients.environment()}
+    known = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **user.variables, **clients.environment()}
     argv = [str(clients.packer), "validate", str(file)]
     done = subprocess.run(argv, env=known, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "The configuration is valid.\n"), done.stdout + done.stderr
 
 
-def test_a_baked_image_is_not_baked_again(second: Second) -> None:
+def test_a_baked_image_is_not_baked_again(user: RemoteUser) -> None:
     began = time.monotonic()
-    assert "nothing to do" in second.run("bake", "--env", "dev").stderr
+    assert "nothing to do" in user.run("bake", "--env", "dev").stderr
     assert time.monotonic() - began < 60
 
 
-def test_the_doctor_is_content(second: Second) -> None:
-    found = second.json("doctor", "dev")
+def test_the_doctor_is_content(user: RemoteUser) -> None:
+    found = user.json("doctor", "dev")
     assert found["healthy"], found
 
 
-def test_the_local_builder_is_rejected(second: Second) -> None:
-    done = second.run("bake", "--env", "dev", "--builder", "local", check=False)
+def test_the_local_builder_is_rejected(user: RemoteUser) -> None:
+    done = user.run("bake", "--env", "dev", "--builder", "local", check=False)
     assert done.code == ExitCode.CONFIG
     assert "Packer" in done.stderr
 
 
-def test_both_builders_make_the_same_image(second: Second, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_builders_make_the_same_image(user: RemoteUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the same parent: packages and versions, files with mode, owner and digest, enabled units, users."""
-    parent, theirs = image(second, "samovar-base"), raw(second, "nginx")
-    by_packer = raw(second, "samovar-base")
+    parent, theirs = image(user, "samovar-base"), raw(user, "nginx")
+    by_packer = raw(user, "samovar-base")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     store: Store = default_store()
     store.folder.mkdir(parents=True)
@@ -168,43 +168,47 @@ def test_both_builders_make_the_same_image(second: Second, tmp_path: Path, monke
     store.raw("samovar-base", parent.digest).with_suffix(".json").write_text("{}")
     monkeypatch.setattr(local, "default_store", lambda: store)
     (ours,) = bake_local(PROJECT, ["nginx"], reporter=PlainReporter())
-    found = {path: pair for path, pair in differences(tree(ours.raw), tree(theirs)).items() if path not in ALLOWED}
+    found = {
+        path: pair
+        for path, pair in differences(image_files(ours.raw), image_files(theirs)).items()
+        if path not in ALLOWED
+    }
     assert found == {}
-    assert ours.manifest_digest[:SHORT] == image(second, "nginx").manifest
+    assert ours.manifest_digest[:SHORT] == image(user, "nginx").manifest
 
 
-def test_an_environment_becomes_healthy_and_is_removed(second: Second) -> None:
-    before = everything(second)
-    second.run("rollout", "dev", "--yes")
-    status = second.json("status", "dev")
+def test_an_environment_becomes_healthy_and_is_removed(user: RemoteUser) -> None:
+    before = everything(user)
+    user.run("rollout", "dev", "--yes")
+    status = user.json("status", "dev")
     assert status["healthy"]
     assert "pid" not in str(status["groups"])  # nobody but who runs the host knows it
-    second.run("destroy", "dev", "--yes")
-    assert everything(second) == before
+    user.run("destroy", "dev", "--yes")
+    assert everything(user) == before
 
 
 def test_a_failed_script_is_reported_and_leaves_nothing(
-    second: Second, repository: Path, capsys: pytest.CaptureFixture[str]
+    user: RemoteUser, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = everything(second)
+    before = everything(user)
     add(repository, "broken", "echo last words >&2\nfalse because of this\n")
     with pytest.raises(ProcessFailed) as caught:
-        bake_packer(second.session(), project_in(repository), ["broken"], reporter=PlainReporter())
+        bake_packer(user.session(), project_in(repository), ["broken"], reporter=PlainReporter())
     assert "image broken: step.sh: `false because of this` ended with 1" in caught.value.message
     assert "last words" in Path(caught.value.remedy.split()[-1]).read_text()
     assert "nothing of this bake is left in the cloud" in capsys.readouterr().err
-    assert everything(second) == before
+    assert everything(user) == before
 
 
 @contextmanager
 def slow_bake(
-    second: Second, repository: Path, seconds: int = 313, *, until: str = SCRIPT, patience: float = PATIENCE
+    user: RemoteUser, repository: Path, seconds: int = 313, *, until: str = SCRIPT, patience: float = PATIENCE
 ) -> Iterator[subprocess.Popen[str]]:
     """A bake whose script takes so long, once it has printed `until`; its output after that can be read."""
     add(repository, "slow", f"sleep {seconds}\n")
     heard = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
     argv = [*heard, sys.executable, "-c", PROGRAM, str(repository), str(patience)]
-    environment = {**os.environ, **second.variables, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **user.variables, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as bake:
         try:
             assert bake.stderr
@@ -215,72 +219,72 @@ def slow_bake(
             bake.kill()
 
 
-def test_an_interrupted_bake_leaves_nothing(second: Second, repository: Path) -> None:
-    before = everything(second)
-    with slow_bake(second, repository) as bake:
+def test_an_interrupted_bake_leaves_nothing(user: RemoteUser, repository: Path) -> None:
+    before = everything(user)
+    with slow_bake(user, repository) as bake:
         bake.send_signal(signal.SIGINT)
         assert bake.stderr
         output = bake.stderr.read()
     assert "nothing of this bake is left in the cloud" in output
-    assert everything(second) == before
+    assert everything(user) == before
 
 
-def test_the_next_bake_removes_what_a_killed_one_left(second: Second, repository: Path) -> None:
-    before = everything(second)
-    with slow_bake(second, repository) as bake:
+def test_the_next_bake_removes_what_a_killed_one_left(user: RemoteUser, repository: Path) -> None:
+    before = everything(user)
+    with slow_bake(user, repository) as bake:
         bake.kill()
     (repository / "images/slow/step.sh").write_text("false\n")
     with pytest.raises(ProcessFailed):
-        bake_packer(second.session(), project_in(repository), ["slow"], reporter=PlainReporter())
-    assert everything(second) == before
+        bake_packer(user.session(), project_in(repository), ["slow"], reporter=PlainReporter())
+    assert everything(user) == before
 
 
-def test_a_lost_machine_ends_the_bake(second: Second, repository: Path) -> None:
-    before = everything(second)
-    with slow_bake(second, repository) as bake:
-        machines = {name for name in everything(second) if name.startswith("samovar-bake-slow")}
-        second.owner.run("cloud", "kill", machines.pop())
+def test_a_lost_machine_ends_the_bake(user: RemoteUser, repository: Path) -> None:
+    before = everything(user)
+    with slow_bake(user, repository) as bake:
+        machines = {name for name in everything(user) if name.startswith("samovar-bake-slow")}
+        user.owner.run("cloud", "kill", machines.pop())
         assert bake.stderr
         output = bake.stderr.read()
     assert bake.returncode != 0
     assert "nothing of this bake is left in the cloud" in output
-    assert everything(second) == before
+    assert everything(user) == before
 
 
-def lose_the_api(second: Second) -> None:
-    os.kill(second.owner.endpoint()["pid"], signal.SIGKILL)
+def lose_the_api(user: RemoteUser) -> None:
+    os.kill(user.owner.endpoint()["pid"], signal.SIGKILL)
 
 
-def test_a_lost_api_is_reported_with_what_is_left(second: Second, repository: Path) -> None:
-    before = everything(second)
+def test_a_lost_api_is_reported_with_what_is_left(user: RemoteUser, repository: Path) -> None:
+    before = everything(user)
     try:
-        with slow_bake(second, repository, 2, patience=8) as bake:
-            lose_the_api(second)
+        with slow_bake(user, repository, 2, patience=8) as bake:
+            lose_the_api(user)
             assert bake.stderr
             output = bake.stderr.read()
     finally:
-        second.owner.run("cloud", "up")
-    left = [name for name in everything(second) if name not in before]
+        user.owner.run("cloud", "up")
+    left = [name for name in everything(user) if name not in before]
     assert sorted({name.rpartition("-")[0] for name in left}) == ["samovar", "samovar-bake-slow"]
     assert bake.returncode != 0
     assert "image slow: stop: `packer: Stopping instance` ended with 1" in output
-    assert f"{second.variables['YC_ENDPOINT']}: what this bake made could not be removed" in output
+    assert f"{user.variables['YC_ENDPOINT']}: what this bake made could not be removed" in output
     assert [name for name in left if name not in output] == []
     assert "remedy: bake again once the API answers" in output
     (repository / "images/slow/step.sh").write_text("false\n")
     with pytest.raises(ProcessFailed):
-        bake_packer(second.session(), project_in(repository), ["slow"], reporter=PlainReporter())
-    assert everything(second) == before
+        bake_packer(user.session(), project_in(repository), ["slow"], reporter=PlainReporter())
+    assert everything(user) == before
 
 
-def test_an_api_that_comes_back_leaves_an_image_or_nothing(second: Second, repository: Path) -> None:
-    before = everything(second)
-    with slow_bake(second, repository, 1, until="slow: stop ...") as bake:
-        lose_the_api(second)
-        second.owner.run("cloud", "up")
+def test_an_api_that_comes_back_leaves_an_image_or_nothing(user: RemoteUser, repository: Path) -> None:
+    before = everything(user)
+    with slow_bake(user, repository, 1, until="slow: stop ...") as bake:
+        lose_the_api(user)
+        user.owner.run("cloud", "up")
         assert bake.stderr
         output = bake.stderr.read()
-    made = [name for name in everything(second) if name not in before]
+    made = [name for name in everything(user) if name not in before]
     assert [name.rpartition("-")[0] for name in made] == (["samovar-slow"] if bake.returncode == 0 else []), output
     assert made or "nothing of this bake is left in the cloud" in output
 

@@ -1,7 +1,7 @@
-"""A local cloud that dies, as by SIGKILL, at a chosen moment: the store, the simulated host and the home stay.
+"""A local cloud that is killed, as by SIGKILL, at a chosen step; the store, the simulated host and the home stay.
 
-A moment is any at which something outlives the daemon: before and after each statement that the store writes, and each
-call that goes to the host. What is not committed then is lost; what was done to the host is done.
+Steps are where something outlives the daemon: before and after each statement that the store writes, and each call that
+goes to the host. What is not committed then is lost; what was done to the host is done.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ from samovar.localcloud.store.store import Store
 
 
 class Killed(BaseException):
-    """The end of the daemon. No handler of `Exception` may live on after it."""
+    """The daemon is killed. No handler of `Exception` may go on after it."""
 
 
 @dataclass
-class Fate:
-    """How many moments a daemon has left; once dead, it does nothing more."""
+class KillSwitch:
+    """Counts the steps that a daemon has left, and kills it at the last; then it does nothing more."""
 
     left: int
-    dead: asyncio.Event = field(default_factory=asyncio.Event)
+    killed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def moment(self) -> None:
+    def step(self) -> None:
         if self.left <= 0:
-            self.dead.set()
+            self.killed.set()
             raise Killed
         self.left -= 1
 
 
 class _Database:
-    """The store's connection. Reading changes nothing, so nothing depends on dying there."""
+    """The store's connection. Reading changes nothing, so it takes no step."""
 
-    def __init__(self, database: sqlite3.Connection, fate: Fate) -> None:
+    def __init__(self, database: sqlite3.Connection, switch: KillSwitch) -> None:
         self._database = database
-        self._fate = fate
+        self._switch = switch
 
     @property
     def in_transaction(self) -> bool:
@@ -65,9 +65,9 @@ class _Database:
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         if statement.startswith("SELECT"):
             return self._database.execute(statement, values)
-        self._fate.moment()
+        self._switch.step()
         cursor = self._database.execute(statement, values)
-        self._fate.moment()
+        self._switch.step()
         return cursor
 
     def close(self) -> None:
@@ -75,12 +75,12 @@ class _Database:
 
 
 class _Driver(SimulatedDriver):
-    """Machines that take a while, and leave a file for their boot disk, as real ones do."""
+    """Machines whose start takes steps and leaves a file for their boot disk, as that of real ones does."""
 
-    def __init__(self, real: SimulatedDriver, fate: Fate) -> None:
+    def __init__(self, real: SimulatedDriver, switch: KillSwitch) -> None:
         super().__init__()
         self.machines = real.machines
-        self._fate = fate
+        self._switch = switch
 
     async def start(self, machine: Machine) -> None:
         await self._while(machine.boot_disk.touch)
@@ -96,55 +96,55 @@ class _Driver(SimulatedDriver):
         await self._while(lambda: self.machines.pop(machine_id, None))
 
     async def _while(self, does: Callable[[], object]) -> None:
-        self._fate.moment()
+        self._switch.step()
         await asyncio.sleep(0)
         does()
-        self._fate.moment()
+        self._switch.step()
 
 
 class _Fabric(SimulatedFabric):
-    """Networks that are changed, or not."""
+    """Networks whose change takes steps."""
 
-    def __init__(self, real: SimulatedFabric, fate: Fate) -> None:
+    def __init__(self, real: SimulatedFabric, switch: KillSwitch) -> None:
         super().__init__(real._answers)
         self.networks = real.networks
-        self._fate = fate
+        self._switch = switch
 
     async def apply(self, network: Network) -> None:
         if self.networks.get(network.id) != network:
-            self._fate.moment()
+            self._switch.step()
             await super().apply(network)
-            self._fate.moment()
+            self._switch.step()
 
     async def unplug(self, network_id: str, machine_id: str) -> None:
-        self._fate.moment()
+        self._switch.step()
         await super().unplug(network_id, machine_id)
 
     async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
-        self._fate.moment()
+        self._switch.step()
         await super().forget_flows(network_id, target)
 
 
 class _DiskBuilder(SimulatedDiskBuilder):
-    """Files that are made, or not."""
+    """Files whose copy takes steps."""
 
-    def __init__(self, fate: Fate) -> None:
-        self._fate = fate
+    def __init__(self, switch: KillSwitch) -> None:
+        self._switch = switch
 
     async def copy(self, source: Path, out: Path, size: int = 0) -> None:
-        self._fate.moment()
+        self._switch.step()
         await super().copy(source, out, size)
-        self._fate.moment()
+        self._switch.step()
 
     async def copy_consistently(self, source: Path, out: Path, frozen: AbstractAsyncContextManager[Freeze]) -> float:
-        self._fate.moment()
+        self._switch.step()
         seconds = await super().copy_consistently(source, out, frozen)
-        self._fate.moment()
+        self._switch.step()
         return seconds
 
 
-class MortalCloud:
-    """One daemon after the other, on the same home and host."""
+class KillableCloud:
+    """Runs one daemon after the other, on the same home and host."""
 
     def __init__(self, folder: Path) -> None:
         self.home = Home(folder)
@@ -154,37 +154,37 @@ class MortalCloud:
         self.cloud: Cloud
         self.operator: Operator
 
-    async def live(self, story: Callable[[], Coroutine[Any, Any, None]], moments: int) -> bool:
-        """Whether the daemon lived until the story, which makes calls, was told to its end."""
-        asyncio.get_running_loop().set_exception_handler(_but_death)
-        fate = Fate(moments)
+    async def run(self, scenario: Callable[[], Coroutine[Any, Any, None]], steps: int) -> bool:
+        """Runs a daemon and the scenario, which makes calls; returns whether that ended before the kill."""
+        asyncio.get_running_loop().set_exception_handler(_ignore_killed)
+        switch = KillSwitch(steps)
         store = Store(self.home.database)
-        store._db = _Database(store._db, fate)  # type: ignore[assignment]
-        store.after_rollback = _alive(store.after_rollback, fate)  # type: ignore[assignment, method-assign]
+        store._db = _Database(store._db, switch)  # type: ignore[assignment]
+        store.after_rollback = _unless_killed(store.after_rollback, switch)  # type: ignore[assignment, method-assign]
         try:
-            self._start(store, fate)
+            self._start(store, switch)
             async with running(self.cloud):
-                await _first(fate.dead.wait(), story())
+                await _first(switch.killed.wait(), scenario())
         except Killed:
             pass
-        await self._bury(store)
-        return not fate.dead.is_set()
+        await self._close(store)
+        return not switch.killed.is_set()
 
     def call(self, method: str, request: Message, key: str = "") -> Any:
         """One call of the operator's; with a key it can be repeated."""
         descriptor = self.cloud.api.methods[f"/yandex.cloud.{method}"]
         return self.cloud.api.call(Call(descriptor, request, self.operator.token, key))
 
-    def _start(self, store: Store, fate: Fate) -> None:
-        """As the daemon does it."""
+    def _start(self, store: Store, switch: KillSwitch) -> None:
+        """Starts as the daemon does."""
         adopt_files(self.home, store)
         tokens = Tokens(self.home.pki / "token-secret")
-        host = Host(NUMBER, _Driver(self.driver, fate), _Fabric(self.fabric, fate), _DiskBuilder(fate))
+        host = Host(NUMBER, _Driver(self.driver, switch), _Fabric(self.fabric, switch), _DiskBuilder(switch))
         self.cloud = Cloud(self.home, store, tokens, host)
         self.operator = ensure_operator(self.home.pki, store, tokens)
 
-    async def _bury(self, store: Store) -> None:
-        """What the kernel does for a dead process: its sockets are closed, and nothing of it goes on."""
+    async def _close(self, store: Store) -> None:
+        """Closes the sockets and ends the tasks, as the kernel does for a killed process."""
         if hasattr(self, "cloud"):
             for task in self.cloud.workers._tasks.values():
                 task.cancel()
@@ -195,17 +195,19 @@ class MortalCloud:
         store.close()
 
 
-def _alive(undo_later: Callable[[Callable[[], None]], None], fate: Fate) -> Callable[[Callable[[], None]], None]:
-    """A process that was killed undoes nothing."""
+def _unless_killed(
+    undo_later: Callable[[Callable[[], None]], None], switch: KillSwitch
+) -> Callable[[Callable[[], None]], None]:
+    """Wraps `after_rollback`, for a process that was killed undoes nothing."""
 
     def after_rollback(act: Callable[[], None]) -> None:
-        undo_later(lambda: None if fate.dead.is_set() else act())
+        undo_later(lambda: None if switch.killed.is_set() else act())
 
     return after_rollback
 
 
-def _but_death(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What died with the daemon is not asked how."""
+def _ignore_killed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Handles exceptions of the loop but for Killed, which is no fault."""
     if not isinstance(context.get("exception"), Killed):
         loop.default_exception_handler(context)
 

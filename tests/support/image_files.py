@@ -1,4 +1,4 @@
-"""What is in an image, file by file, so that two of them can be compared."""
+"""Lists the files of an image, so that two images can be compared."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Entry:
     digest: str = ""
 
 
-def tree(raw: Path) -> dict[str, Entry]:
-    """By path. The image is mounted for that alone."""
+def image_files(raw: Path) -> dict[str, Entry]:
+    """Returns the entries of an image by path; it is mounted for that alone."""
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", LIST, "sh", str(raw)]
-    said = subprocess.run(argv, capture_output=True, check=True, timeout=600).stdout.decode(errors="surrogateescape")
-    listed, _, sums = said.partition("\n\n")
+    output = subprocess.run(argv, capture_output=True, check=True, timeout=600).stdout.decode(errors="surrogateescape")
+    listed, _, sums = output.partition("\n\n")
     digests = {path.removeprefix("./"): digest for digest, _, path in (s.partition("  ") for s in sums.splitlines())}
     rows = (line.partition("\t") for line in listed.splitlines())
     return {path: Entry(about.strip(), digests.get(path, "")) for about, _, path in rows}
 
 
 def differences(one: dict[str, Entry], other: dict[str, Entry]) -> dict[str, tuple[Entry | None, Entry | None]]:
-    """By path, what each has there."""
+    """Returns the paths at which two images differ, with the entry of each."""
     return {
         path: (one.get(path), other.get(path))
         for path in sorted(one.keys() | other.keys())

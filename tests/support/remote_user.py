@@ -1,4 +1,4 @@
-"""A local cloud as if it were Yandex's: all that its user has is an endpoint, an authority and a key; and no root."""
+"""A user of a local cloud as if it were Yandex's: he has an endpoint, an authority and a key, and no root."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from tests.support.tool import PATIENCE, Cli, Done
 
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--no-new-privs")
-HERE = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
-"""The checkout may lie where nobody but root comes."""
+MOUNT_CHECKOUT = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+"""The checkout may lie where only root may read."""
 
 
 @dataclass(frozen=True)
-class Second:
-    """`owner` runs the cloud; the user's own is below `folder`."""
+class RemoteUser:
+    """A user of the cloud that `owner` runs; his own files are below `folder`."""
 
     owner: Cli
     folder: Path
 
-    def settle(self) -> None:
-        """Gives the user what a user of Yandex Cloud has, and the tools that `make clients` has built."""
-        found = self.owner.endpoint()
+    def set_up(self) -> None:
+        """Gives him what a user of Yandex Cloud has, and the tools that `make clients` has built."""
+        endpoint = self.owner.endpoint()
         for name in ("checkout", "cache/samovar", "envs"):
             (self.folder / name).mkdir(parents=True)
-        shutil.copy(found["ca"], self.folder / "ca.pem")
-        shutil.copy(found["key_file"], self.folder / "key.json")
+        shutil.copy(endpoint["ca"], self.folder / "ca.pem")
+        shutil.copy(endpoint["key_file"], self.folder / "key.json")
         if (tools := cache_dir() / "tools").exists():
             shutil.copytree(tools, self.folder / "cache/samovar/tools", copy_function=_link)
         for path in (self.folder, *self.folder.rglob("*")):
@@ -44,10 +44,10 @@ class Second:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        found = self.owner.endpoint()
+        endpoint = self.owner.endpoint()
         return {
-            "YC_ENDPOINT": found["grpc"],
-            "YC_FOLDER_ID": found["folder_id"],
+            "YC_ENDPOINT": endpoint["grpc"],
+            "YC_FOLDER_ID": endpoint["folder_id"],
             "SSL_CERT_FILE": str(self.folder / "ca.pem"),
             "YC_SERVICE_ACCOUNT_KEY_FILE": str(self.folder / "key.json"),
         }
@@ -56,9 +56,20 @@ class Second:
         return Session(find_access(self.variables, home=self.folder))
 
     def command(self, *arguments: str) -> list[str]:
-        """The tool in the user's hands; a namespace of its own for the mount alone."""
+        """Returns the command line of the tool for the user, in a mount namespace of its own for the checkout."""
         checkout = self.folder / "checkout"
-        mount = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", HERE, "sh", str(ROOT), str(checkout)]
+        mount = [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-euc",
+            MOUNT_CHECKOUT,
+            "sh",
+            str(ROOT),
+            str(checkout),
+        ]
         return [*mount, *AS_NOBODY, str(checkout / "cli.py"), "--envs", str(self.folder / "envs"), *arguments]
 
     def environment(self) -> Mapping[str, str]:
@@ -79,12 +90,12 @@ class Second:
         return Done(ended.returncode, ended.stdout, ended.stderr)
 
     def json(self, *arguments: str) -> dict[str, object]:
-        found: dict[str, object] = json.loads(self.run(*arguments, "-o", "json").stdout)
-        return found
+        output: dict[str, object] = json.loads(self.run(*arguments, "-o", "json").stdout)
+        return output
 
 
 def _link(source: str, target: str) -> None:
-    """A second name where that is possible: what Go has built is large."""
+    """Links the file where that is possible: what Go has built is large."""
     try:
         os.link(source, target)
     except OSError:
