@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +35,7 @@ from samovar.localcloud.network.model import Network
 from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import image, machine, reached
 from tests.support.simulated import RunningCloud
+from tests.support.wait import wait_until
 
 PRECONDITION, UNIMPLEMENTED = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNIMPLEMENTED
 
@@ -78,11 +78,11 @@ def test_a_public_address_comes_and_goes(cloud: RunningCloud, place: Place) -> N
     address = with_address.network_interfaces[0].primary_v4_address.one_to_one_nat.address
     assert address.startswith("127.66.")
     assert code_of(stub.AddOneToOneNat, add) is PRECONDITION
-    _until(lambda: str(cloud.fabric.networks[place.network_id].nics[0].public) == address)
+    wait_until("the address arrives", lambda: str(cloud.fabric.networks[place.network_id].nics[0].public) == address)
     remove = instances.RemoveInstanceOneToOneNatRequest(instance_id=instance.id, network_interface_index="0")
     stub.RemoveOneToOneNat(remove)
     assert code_of(stub.RemoveOneToOneNat, remove) is PRECONDITION
-    _until(lambda: cloud.fabric.networks[place.network_id].nics[0].public is None)
+    wait_until("the address goes", lambda: cloud.fabric.networks[place.network_id].nics[0].public is None)
     elsewhere = instances.AddInstanceOneToOneNatRequest(instance_id=instance.id, network_interface_index="1")
     assert code_of(stub.AddOneToOneNat, elsewhere) is grpc.StatusCode.NOT_FOUND
 
@@ -213,17 +213,10 @@ def _group_account(cloud: RunningCloud) -> str:
 
 def _finished(cloud: RunningCloud, operation: Operation) -> Operation:
     stub, request = OperationServiceStub(cloud.channel()), GetOperationRequest(operation_id=operation.id)
-    _until(lambda: stub.Get(request).done)
+    wait_until("the operation ends", lambda: stub.Get(request).done)
     ended: Operation = stub.Get(request)
     assert not ended.HasField("error"), ended.error
     return ended
-
-
-def _until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 15
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _members(cloud: RunningCloud, group_id: str) -> list[ManagedInstance]:

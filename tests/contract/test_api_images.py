@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import grpc
 import pytest
 from yandex.cloud.compute.v1 import disk_service_pb2 as disks
@@ -28,6 +26,7 @@ from samovar.core.units import GIB
 from tests.support.calls import code_of
 from tests.support.machines import machine, reached
 from tests.support.simulated import RunningCloud
+from tests.support.wait import wait_until
 
 PUBLIC = "standard-images"
 PRECONDITION, DENIED = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED
@@ -55,12 +54,9 @@ class Client:
         return self.images.Create(request)
 
     def done(self, operation: Operation) -> Operation:
-        deadline = time.monotonic() + 10
-        while not operation.done:
-            assert time.monotonic() < deadline, operation
-            time.sleep(0.02)
-            operation = self._operations.Get(GetOperationRequest(operation_id=operation.id))
-        return operation
+        request = GetOperationRequest(operation_id=operation.id)
+        wait_until("the operation ends", lambda: self._operations.Get(request).done)
+        return self._operations.Get(request)
 
     def stop(self, instance: Instance) -> None:
         self.instances.Stop(instances.StopInstanceRequest(instance_id=instance.id))

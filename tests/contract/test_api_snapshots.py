@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,6 +41,7 @@ from samovar.localcloud.store.store import Store
 from tests.support.calls import account, binding, code_of, grant
 from tests.support.machines import machine, reached
 from tests.support.simulated import RunningCloud
+from tests.support.wait import wait_until
 
 ZONE = "ru-central1-a"
 T = TypeVar("T", Disk, Image, Snapshot)
@@ -79,12 +79,9 @@ class Client:
         )
 
     def ended(self, operation: Operation) -> Operation:
-        deadline = time.monotonic() + 10
-        while not operation.done:
-            assert time.monotonic() < deadline, operation
-            time.sleep(0.02)
-            operation = self._operations.Get(GetOperationRequest(operation_id=operation.id))
-        return operation
+        request = GetOperationRequest(operation_id=operation.id)
+        wait_until("the operation ends", lambda: self._operations.Get(request).done)
+        return self._operations.Get(request)
 
     def done(self, operation: Operation, kind: type[T]) -> T:
         ended = self.ended(operation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -45,6 +44,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.cloud.local_daemon import Daemon, find_or_start
 from samovar.cloud.session import Session
+from samovar.core.waiting import Pending, wait_for
 from samovar.images.builders.packer.toolchain import Toolchain
 from tests.support.calls import binding
 from tests.support.packer import Build, Packer, toolchain_or_skip
@@ -201,11 +201,16 @@ def disk(name: str, gigabytes: int, image_id: str = "") -> AttachedDiskSpec:
 
 
 def console_of(place: Place, instance_id: str) -> str:
-    request, deadline = GetInstanceSerialPortOutputRequest(instance_id=instance_id), time.monotonic() + PATIENCE
-    while "look: done" not in (said := place.session.client(InstanceServiceStub).GetSerialPortOutput(request).contents):
-        assert time.monotonic() < deadline, said
-        time.sleep(0.5)
-    return said
+    request, stub = (
+        GetInstanceSerialPortOutputRequest(instance_id=instance_id),
+        place.session.client(InstanceServiceStub),
+    )
+
+    def finished() -> str | Pending:
+        console: str = stub.GetSerialPortOutput(request).contents
+        return console if "look: done" in console else Pending(console)
+
+    return wait_for(f"the console of {instance_id}", finished, timeout=PATIENCE, ceiling=0.5)
 
 
 def test_a_key_an_image_by_its_id_a_subnet_of_ours_and_no_image(place: Place) -> None:

@@ -22,6 +22,7 @@ from tests.support.checkout import ENVIRONMENTS
 from tests.support.checkout import environment as load_environment
 from tests.support.images import URI, publish_empty
 from tests.support.tool import Cli
+from tests.support.wait import wait_until
 
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
 SPEED = "30"
@@ -101,7 +102,4 @@ def _machines(cli: Cli) -> dict[str, str]:
 def _end_daemon(cli: Cli) -> None:
     pid = cli.endpoint()["pid"]
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until("the daemon ends", lambda: not Path(f"/proc/{pid}").exists())

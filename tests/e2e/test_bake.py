@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from samovar.images.store import BakedImage
 from tests.support.checkout import PROJECT, ROOT, project_in
 from tests.support.ports import free_port
 from tests.support.repository import empty_project
+from tests.support.wait import wait_until
 
 BAKE = """
 import sys
@@ -76,7 +77,9 @@ def repository(base: BakedImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         os.link(file, store / file.name) if same_disk(file, store) else shutil.copy(file, store)
     (cache_dir() / "apt").symlink_to(apt)
     yield root
-    until(lambda: leftovers() == [])  # the kernel lets go of a loop device in its own time
+    wait_until(
+        "nothing is left", lambda: leftovers() == [], timeout=30
+    )  # the kernel lets go of a loop device in its own time
 
 
 def same_disk(one: Path, other: Path) -> bool:
@@ -199,7 +202,7 @@ def test_without_room_a_bake_says_so_and_once_there_is_some_it_works(
         for caught in (unwritten, unscripted, unpacked):
             assert f"make room in {cache_dir()}" in caught.value.remedy
         assert list((cache_dir() / "images").glob("broad*")) == []
-        until(lambda: leftovers() == [])
+        wait_until("nothing is left", lambda: leftovers() == [], timeout=30)
         (broad,) = bake_local(project_in(repository), ["broad"], reporter=PlainReporter())
         assert broad.raw.exists()
     monkeypatch.setenv("XDG_CACHE_HOME", str(stocked.parent))
@@ -327,12 +330,16 @@ def test_an_interrupted_bake_leaves_nothing_and_the_next_one_works(repository: P
     before = sleepers()
     with subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL) as bake:
         try:
-            until(lambda: sum("sleep" in command for command in processes(str(cache_dir()))) == 2)
+            wait_until(
+                "both scripts run",
+                lambda: sum("sleep" in command for command in processes(str(cache_dir()))) == 2,
+                timeout=30,
+            )
             bake.send_signal(number)
             assert bake.wait(timeout=20) != 0
         finally:
             bake.kill()
-    until(lambda: processes(str(cache_dir())) == [] and sleepers() == before)
+    wait_until("the processes end", lambda: processes(str(cache_dir())) == [] and sleepers() == before, timeout=30)
     assert list((cache_dir() / "images").glob("slow*")) == []
     (repository / "images/slow/step.sh").write_text("true\n")
     (slow,) = bake_local(project_in(repository), ["slow"], reporter=PlainReporter())
@@ -341,13 +348,6 @@ def test_an_interrupted_bake_leaves_nothing_and_the_next_one_works(repository: P
 
 def sleepers() -> set[str]:
     return {pid for pid in pids() if read(pid, "cmdline") == NAP}
-
-
-def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_who_is_not_root_is_told_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

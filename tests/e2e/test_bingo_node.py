@@ -15,6 +15,7 @@ import pytest
 from images.bingo.stub.identity import log_folder, port
 from samovar.core.output import PlainReporter
 from samovar.core.units import MIB
+from samovar.core.waiting import Pending, wait_for_async
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import Machine
 from tests.support.checkout import PROJECT
@@ -75,11 +76,12 @@ def health(lab: BridgedLab, path: str = "/-/health", *options: str) -> str:
 
 async def health_is(lab: BridgedLab, path: str, status: int) -> str:
     """Wait for the status; returns the answer."""
-    deadline = time.monotonic() + 20 * SLOW
-    while not (answer := health(lab, path)).endswith(f" {status}"):
-        assert time.monotonic() < deadline, answer
-        await asyncio.sleep(0.1)
-    return answer
+
+    def asked() -> str | Pending:
+        answer = health(lab, path)
+        return answer if answer.endswith(f" {status}") else Pending(answer)
+
+    return await wait_for_async(f"status {status} of {path}", asked, timeout=20 * SLOW, ceiling=0.1)
 
 
 def counter(lab: BridgedLab, machine: Machine, backend: str, name: str) -> int:

@@ -37,6 +37,7 @@ from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Ref
 from tests.support.checkout import ROOT
 from tests.support.tool import PATIENCE, Cli, rolled_out
+from tests.support.wait import wait_until
 
 ROWS = 50_000
 """Sessions of postgres-small."""
@@ -139,10 +140,11 @@ def test_a_power_cut_under_writes_loses_no_row_that_was_acknowledged(cli: Cli, a
         cli.run("cloud", "kill", "dev-postgres-1")
         cli.status_when("dev", lambda status: not status["healthy"])
         cli.status_when("dev", lambda status: status["healthy"])
-        deadline = time.monotonic() + PATIENCE
-        while not any(when > killed + 2 for writer in writers for when in list(writer.acknowledged.values())):
-            assert time.monotonic() < deadline, "no write was acknowledged any more"
-            time.sleep(0.1)
+        wait_until(
+            "a write is acknowledged again",
+            lambda: any(when > killed + 2 for writer in writers for when in list(writer.acknowledged.values())),
+            timeout=PATIENCE,
+        )
         time.sleep(1)
     finally:
         end.set()
@@ -296,11 +298,11 @@ def test_rows_that_no_command_saw_are_not_made_up_anew_either(cli: Cli) -> None:
     end = threading.Event()
     writer = Writer(address, end)
     writer.start()
-    deadline = time.monotonic() + PATIENCE
-    while not writer.acknowledged and time.monotonic() < deadline:
-        time.sleep(0.1)
-    end.set()
-    writer.join()
+    try:
+        wait_until("a write is acknowledged", lambda: writer.acknowledged, timeout=PATIENCE)
+    finally:
+        end.set()
+        writer.join()
     assert min(writer.acknowledged) > ROWS
     lose_the_data_disk(cli)
     roll_out_without_rows(cli)

@@ -34,6 +34,7 @@ from tests.support.http_load import Answer, Kind, get, http_load
 from tests.support.https import make_signed
 from tests.support.leftovers import leftovers
 from tests.support.tool import PATIENCE, Cli, rolled_out
+from tests.support.wait import wait_until
 
 PAGE = "  page: {image: nginx, size: 1, machine: {cores: 2, memory: 512M, disk: 1G}}\n"
 SLEEP = 0.1
@@ -60,14 +61,9 @@ def _ids(cli: Cli) -> dict[str, str]:
 
 
 def _answers(ask: Callable[[], Any]) -> Any:
-    """What comes once the service answers."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return ask()
-        except (OSError, http.client.HTTPException, AssertionError):
-            assert time.monotonic() < deadline, "no answer"
-            time.sleep(0.2)
+    """Returns the first answer of the service."""
+    errors = OSError, http.client.HTTPException, AssertionError
+    return wait_until("an answer", lambda: (ask(),), timeout=PATIENCE, errors=errors)[0]
 
 
 def _post(address: str, path: str, value: Any) -> Any:
@@ -197,13 +193,12 @@ def _edge(address: str) -> str:
 
 def _settled(cli: Cli, address: str) -> list[str]:
     """The edges in their order, once the first of them does the work."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        edges = sorted(name for name in _ids(cli) if name.startswith("dev-nginx-"))
-        if len(edges) > 1 and f"dev-{_answers(lambda: _edge(address))}" == edges[0]:
-            return edges
-        assert time.monotonic() < deadline, f"the first of {edges} does not work"
-        time.sleep(0.2)
+
+    def edges() -> list[str]:
+        names = sorted(name for name in _ids(cli) if name.startswith("dev-nginx-"))
+        return names if len(names) > 1 and f"dev-{_answers(lambda: _edge(address))}" == names[0] else []
+
+    return wait_until("the first edge works", edges, timeout=PATIENCE)
 
 
 def test_http_3_is_offered_and_spoken_at_an_edges_own_address(address: str, base_image: Path) -> None:
@@ -364,10 +359,7 @@ def test_a_bingo_that_cannot_start_costs_its_machine(cli: Cli, address: str) -> 
     subprocess.run(["nsenter", "-a", "-t", str(broken["pid"]), "sh", "-c", spoil], check=True)
     cli.status_when("dev", lambda status: not status["healthy"])
     assert _ids(cli)["dev-bingo-2"] == broken["id"], "first the balancer lets go of it"
-    deadline = time.monotonic() + PATIENCE
-    while broken["id"] in _ids(cli).values():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    wait_until("the machine is made anew", lambda: broken["id"] not in _ids(cli).values(), timeout=PATIENCE)
     cli.status_when("dev", lambda status: status["healthy"])
     assert _answers(lambda: get(address, "/db_dummy", timeout=20))
 

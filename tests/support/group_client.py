@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -39,6 +38,9 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from tests.support.calls import grant
 from tests.support.simulated import RunningCloud
+from tests.support.wait import wait_until
+
+T = TypeVar("T")
 
 ZONE = "ru-central1-a"
 ROLES = ("compute.editor", "load-balancer.editor")
@@ -163,9 +165,6 @@ def _by_id(groups: Groups) -> rpc.ListInstanceGroupInstancesRequest:
     return rpc.ListInstanceGroupInstancesRequest(instance_group_id=groups.group().id)
 
 
-def until(probe: Callable[[], Any], timeout: float = 20.0) -> Any:
-    deadline = time.monotonic() + timeout
-    while not (found := probe()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-    return found
+def until(probe: Callable[[], T | None], timeout: float = 20.0) -> T:
+    """Returns the first value that is true."""
+    return wait_until("a state of the group", probe, timeout=timeout)

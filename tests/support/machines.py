@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
@@ -19,6 +17,7 @@ from yandex.cloud.compute.v1.instance_service_pb2 import (
 )
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 
+from samovar.core.waiting import Pending, wait_for
 from tests.support.simulated import RunningCloud
 
 SIZE = 5 * 1024**3
@@ -59,8 +58,9 @@ def machine(
 def reached(cloud: RunningCloud, instance_id: str, status: Instance.Status.ValueType) -> Instance:
     """The instance once it has that status; a simulated host needs no longer than a step of the loop."""
     stub = InstanceServiceStub(cloud.channel())
-    deadline = time.monotonic() + 10
-    while (instance := stub.Get(GetInstanceRequest(instance_id=instance_id))).status != status:
-        assert time.monotonic() < deadline, Instance.Status.Name(instance.status)
-        time.sleep(0.02)
-    return instance
+
+    def get() -> Instance | Pending:
+        instance: Instance = stub.Get(GetInstanceRequest(instance_id=instance_id))
+        return instance if instance.status == status else Pending(Instance.Status.Name(instance.status))
+
+    return wait_for(f"status of {instance_id}", get, timeout=10, interval=0.02, ceiling=0.1)

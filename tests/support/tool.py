@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 
 from samovar.cloud.connection import Access
 from samovar.cloud.session import Session
+from samovar.core.waiting import Pending, wait_for
 from tests.support.checkout import ROOT
 from tests.support.failure_logs import collect_early
 
@@ -132,8 +132,9 @@ class Cli:
 
     def status_when(self, environment: str, holds: Callable[[Any], bool]) -> Any:
         """The first status that holds."""
-        deadline = time.monotonic() + PATIENCE
-        while not holds(status := self.json("status", environment)):
-            assert time.monotonic() < deadline, status
-            time.sleep(0.2)
-        return status
+
+        def status() -> Any:
+            current = self.json("status", environment)
+            return current if holds(current) else Pending(str(current))
+
+        return wait_for(f"the status of {environment}", status, timeout=PATIENCE, ceiling=0.2)
