@@ -13,8 +13,7 @@ class Echo(asyncio.DatagramProtocol):
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         self._transport = transport
 
     def datagram_received(self, _: bytes, addr: tuple[str, int]) -> None:

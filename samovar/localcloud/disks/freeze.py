@@ -124,22 +124,32 @@ async def _frozen_mount(mount: Mount, deadline: float) -> AsyncIterator[Freeze]:
     freeze = Freeze()
     watched = asyncio.ensure_future(_watched(process, mount, freeze))
     try:
-        async with asyncio.timeout(FREEZE_TIMEOUT):
-            frozen = await process.stdout.readline() == b"frozen\n"
+        frozen = await _is_frozen(process.stdout, mount)
         if frozen:
             yield freeze
-    except TimeoutError as error:
-        raise HostError(f"{mount.path} could not be frozen within {FREEZE_TIMEOUT:g} s") from error
     finally:
         process.stdin.close()
         complaint = await watched
     if not frozen:
         raise FreezeFailed(f"{mount.path} could not be frozen: {complaint}", remedy="stop the machine, and try again")
     if freeze.lost:
-        raise HostError(
-            f"the copy was not done within the {deadline:g} s that the file system may stand still",
-            remedy="stop the machine for the time of the copy, or keep the home on XFS or btrfs, which copy in no time",
-        )
+        raise _too_slow(deadline)
+
+
+async def _is_frozen(stdout: asyncio.StreamReader, mount: Mount) -> bool:
+    """Waits for the freezer's first word; returns False where it ended without one."""
+    try:
+        async with asyncio.timeout(FREEZE_TIMEOUT):
+            return await stdout.readline() == b"frozen\n"
+    except TimeoutError as error:
+        raise HostError(f"{mount.path} could not be frozen within {FREEZE_TIMEOUT:g} s") from error
+
+
+def _too_slow(deadline: float) -> HostError:
+    return HostError(
+        f"the copy was not done within the {deadline:g} s that the file system may stand still",
+        remedy="stop the machine for the time of the copy, or keep the home on XFS or btrfs, which copy in no time",
+    )
 
 
 async def _watched(process: asyncio.subprocess.Process, mount: Mount, freeze: Freeze) -> str:

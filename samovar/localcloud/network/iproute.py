@@ -8,12 +8,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, TypedDict
 
 from samovar.core.errors import ProcessFailed
 from samovar.core.process import run_async
 from samovar.localcloud.network.links import CurrentLinks, Link
 from samovar.localcloud.network.names import NETNS_DIR, PUBLIC
+
+
+class _Address(TypedDict):
+    family: str
+    local: str
+    prefixlen: int
+
+
+class _Interface(TypedDict):
+    """An interface as `ip -json address show` has it."""
+
+    ifname: str
+    flags: list[str]
+    addr_info: list[_Address]
 
 
 async def batch(program: str, lines: Sequence[str], namespace: str | None = None) -> None:
@@ -78,7 +92,7 @@ def _enter(namespace: str | None) -> tuple[str, ...]:
     return ("nsenter", f"--net={NETNS_DIR / namespace}") if namespace else ()
 
 
-def _link(interface: dict[str, Any]) -> Link:
+def _link(interface: _Interface) -> Link:
     addresses = frozenset(
         f"{entry['local']}/{entry['prefixlen']}" for entry in interface["addr_info"] if entry["family"] == "inet"
     )

@@ -12,7 +12,6 @@ import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import structlog
 
@@ -147,7 +146,7 @@ class LimitedLog:
         self._last: dict[str, float] = {}
         self._left_out: dict[str, int] = {}
 
-    def warning(self, event: str, **facts: Any) -> None:
+    def warning(self, event: str, **facts: object) -> None:
         """Logs the event unless it was logged within the last period."""
         now = time.monotonic()
         if now - self._last.get(event, -self._period) < self._period:
