@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
@@ -14,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from samovar.cloud.connection import Access
+from samovar.core import proc
 from samovar.core.errors import HostError
+from samovar.core.locking import exclusive
 from samovar.core.paths import PACKAGE, cache_dir, require_own
 from samovar.core.process import exit_of, run, start_detached
 from samovar.core.program import VARIABLE, program
@@ -75,7 +76,7 @@ def find(home: Path) -> Daemon | None:
     daemon = read_endpoint(home)
     if daemon is None or not _runs(home, daemon.pid):
         return None
-    if _state(daemon.pid) in STOPPED:
+    if proc.state(daemon.pid) in STOPPED:
         raise HostError(
             f"the local cloud's daemon (pid {daemon.pid}) is stopped, and answers nobody",
             remedy=f"resume it: kill -CONT {daemon.pid}; or end it (its machines outlive it): kill -KILL {daemon.pid}",
@@ -142,7 +143,7 @@ def wait_until_gone(daemon: Daemon) -> None:
     """Returns when the daemon's process has ended."""
     wait_for(
         f"the local cloud's daemon (pid {daemon.pid}) ends",
-        lambda: True if _state(daemon.pid) in ENDED else Pending("still running"),
+        lambda: True if proc.state(daemon.pid) in ENDED else Pending("still running"),
         timeout=STOP_TIMEOUT,
         interval=0.05,
         remedy=f"end it, and run `cloud down` again: kill -KILL {daemon.pid}",
@@ -184,16 +185,7 @@ def _alone(home: Path, *, simulated: bool = False) -> Iterator[None]:
     require_own(home)
     require_own(cache_dir())
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / "start.lock").open("w") as lock:
-
-        def take() -> bool | Pending:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return Pending("another command is starting it")
-            return True
-
-        wait_for("the local cloud starts", take, timeout=START_TIMEOUT)
+    with exclusive(home / "start.lock", timeout=START_TIMEOUT):
         yield
 
 
@@ -206,14 +198,6 @@ def _runs(home: Path, pid: int) -> bool:
     locks = (line.split() for line in Path("/proc/locks").read_text().splitlines())
     holders = [(lock[4], lock[5].rpartition(":")[2]) for lock in locks if lock[1] == "FLOCK"]
     return (str(pid), str(inode)) in holders
-
-
-def _state(pid: int) -> str:
-    """The process's state as proc(5) names it; its name, which stands before that in brackets, may hold anything."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 def _tail(log: Path) -> str:

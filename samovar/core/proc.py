@@ -36,6 +36,15 @@ def program_name(pid: int) -> str:
         return ""
 
 
+def state(pid: int) -> str:
+    """Returns the state of a process, a letter as in proc_pid_stat(5); empty where it has ended."""
+    try:
+        text = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[0]  # the name in brackets before it may hold anything
+
+
 def terminate(pid: int) -> None:
     """Ends a process by SIGTERM, or by SIGKILL where that is not enough, and returns when it has ended."""
     with suppress(ProcessLookupError):

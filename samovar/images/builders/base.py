@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,12 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TextIO, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from samovar.core.errors import ProcessFailed
+from samovar.core.locking import exclusive
 from samovar.core.output import Reporter
 from samovar.core.process import end_running
-from samovar.core.waiting import Pending, wait_for
 
 LAST_LINES = 12
 LOCK_TIMEOUT = 1800.0
@@ -41,28 +39,12 @@ def bake_lock(folder: Path, reporter: Reporter) -> Iterator[None]:
 
     The kernel frees it however we end. Raises WaitTimeout after half an hour.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+") as file:
-        if isinstance(_try(file), Pending):
-            reporter.info(f"another bake runs (process {_holder(file)}): waiting for it")
-            wait_for("the other bake", lambda: _try(file), timeout=LOCK_TIMEOUT, remedy="see what that process does")
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+
+    def waits(holder: str) -> None:
+        reporter.info(f"another bake runs (process {holder}): waiting for it")
+
+    with exclusive(folder / "lock", timeout=LOCK_TIMEOUT, on_wait=waits):
         yield
-
-
-def _try(file: TextIO) -> Pending | None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return Pending(f"process {_holder(file)} bakes")
-    return None
-
-
-def _holder(file: TextIO) -> str:
-    file.seek(0)
-    return file.read() or "unknown"
 
 
 def bake_side_by_side(names: Sequence[str], bake: Callable[[str], T]) -> tuple[T, ...]:
