@@ -37,6 +37,13 @@ def write_atomic(path: Path, data: str | bytes, *, mode: int, durable: bool = Tr
         sync_folder(path.parent)
 
 
+def move_into_place(partial: Path, path: Path) -> None:
+    """Give a complete file its name: after a power cut it is there whole, or under its old name."""
+    sync_file(partial)
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
 def sync_file(path: Path) -> None:
     """Return when the file's content is on the disk."""
     _sync(path, os.O_RDONLY)

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from samovar.core.errors import ConfigError
+from samovar.core.files import write_atomic
 from samovar.core.locking import exclusive
 from samovar.core.paths import cache_dir
 from samovar.images.definition import Application, ImageDefinition, InputFile
@@ -114,10 +115,7 @@ def _cached(file: Path, sha256: str) -> bytes | None:
 
 
 def _store(file: Path, data: bytes) -> bytes:
-    """Write the file at once. The caller holds its lock."""
-    partial = file.with_suffix(".new")
-    partial.write_bytes(data)
-    partial.replace(file)
+    write_atomic(file, data, mode=0o644, durable=False)
     return data
 
 

@@ -20,7 +20,7 @@ import structlog
 
 from samovar.core.apt_mirrors import LISTED, host_release, sources
 from samovar.core.errors import HostError
-from samovar.core.files import sync_file, sync_folder
+from samovar.core.files import move_into_place, sync_file
 from samovar.core.paths import cache_dir
 from samovar.core.process import IN_NAMESPACES, run_async
 from samovar.core.units import GIB
@@ -62,7 +62,7 @@ class HostDiskBuilder:
         await run_async([*COPY, "--sparse=always", source, partial], timeout=TIMEOUT)
         if partial.stat().st_size < size:
             os.truncate(partial, size)
-        await _finish(partial, out)
+        await asyncio.to_thread(move_into_place, partial, out)
 
     async def copy_consistently(self, source: Path, out: Path, frozen: AbstractAsyncContextManager[Freeze]) -> float:
         _demand_room(out.parent, _written(source))
@@ -74,7 +74,7 @@ class HostDiskBuilder:
                 await asyncio.to_thread(refresh, source, partial, lambda: stop.is_set() or freeze.lost)
             finally:
                 stop.set()
-        await _finish(partial, out)
+        await asyncio.to_thread(move_into_place, partial, out)
         return freeze.seconds
 
     async def _build(self, suite: str, lines: Sequence[str], cached: Path) -> None:
@@ -115,10 +115,3 @@ def _demand_room(folder: Path, size: int = 0) -> None:
 def _written(file: Path) -> int:
     """Returns the bytes that a sparse file takes."""
     return file.stat().st_blocks * 512
-
-
-async def _finish(partial: Path, out: Path) -> None:
-    """Gives the file its name: after a power cut it is complete, or not there."""
-    await asyncio.to_thread(sync_file, partial)
-    os.replace(partial, out)  # noqa: PTH105 - at once
-    await asyncio.to_thread(sync_folder, out.parent)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from samovar.core.errors import HostError
-from samovar.core.files import PRIVATE, sync_file, sync_folder
+from samovar.core.files import PRIVATE, move_into_place
 from samovar.localcloud import clock
 from samovar.localcloud.store.store import Store
 
@@ -55,7 +55,6 @@ class Backups:
         partial = self.folder / "cloud.new"
         partial.touch(mode=PRIVATE)
         store.copy_to(partial)
-        sync_file(partial)
         return partial
 
     def _keep(self, partial: Path) -> None:
@@ -63,8 +62,7 @@ class Backups:
         if last and filecmp.cmp(partial, last[0], shallow=False):
             partial.unlink()
             return
-        partial.replace(self.folder / f"cloud-{self._later_than(last):{STAMP}}.sqlite")
-        sync_folder(self.folder)
+        move_into_place(partial, self.folder / f"cloud-{self._later_than(last):{STAMP}}.sqlite")
         for old in self.all()[:-KEPT]:
             old.unlink()
 
