@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from samovar.core.errors import ConfigError
 from samovar.project.environment import LIBRARY_USER_DATA
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NO_PEERS: Mapping[str, int] = MappingProxyType({})
+NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
 LONGEST_VALUE = 256 * 1024
 LARGEST_METADATA = 512 * 1024
@@ -47,11 +47,11 @@ def user_data(template: Path = LIBRARY_USER_DATA, *, operator_keys: Sequence[str
 
 def instance_metadata(
     role: str,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     api: Api | None = None,
     *,
-    peers: Mapping[str, int] = NOTHING,
-    secrets: Mapping[str, str] = NOTHING,
+    peers: Mapping[str, int] = NO_PEERS,
+    secrets: Mapping[str, str] = NO_SECRETS,
     operator_keys: Sequence[str] = (),
     template: Path = LIBRARY_USER_DATA,
 ) -> dict[str, str]:
@@ -78,7 +78,7 @@ def instance_metadata(
     return metadata
 
 
-def _reserved(settings: Mapping[str, Any], **reserved: Mapping[str, Any]) -> Mapping[str, Any]:
+def _reserved(settings: Mapping[str, object], **reserved: Mapping[str, object]) -> Mapping[str, object]:
     """Return those of `reserved` that are not empty. Raises ConfigError where a setting has the name of one."""
     if taken := reserved.keys() & settings.keys():
         raise ConfigError(
@@ -90,11 +90,11 @@ def _reserved(settings: Mapping[str, Any], **reserved: Mapping[str, Any]) -> Map
 _SHORTER = "put what is large into the image, and let the settings name it"
 
 
-def _block_yaml(value: Mapping[str, Any]) -> str:
+def _block_yaml(value: Mapping[str, object]) -> str:
     return yaml.safe_dump(dict(value), default_flow_style=False, sort_keys=True, allow_unicode=True)
 
 
-def _refuse_braces(where: str, value: Any) -> None:
+def _refuse_braces(where: str, value: object) -> None:
     """Refuse braces, and empty mappings: even in block style YAML writes them with braces."""
     if isinstance(value, Mapping) and value:
         for key, child in value.items():

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 SCRATCH = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - looked at, not used
 JOURNALS = "/var/log/journal"
@@ -69,7 +69,47 @@ def from_json(text: str) -> Expected:
     )
 
 
-def inspect(host: Any, expected: Expected) -> Iterator[str]:
+class HostFile(Protocol):
+    """A file of the image, as testinfra describes it."""
+
+    path: str
+    exists: bool
+    mode: int
+    user: str
+    group: str
+    size: int
+
+
+class Command(Protocol):
+    """A command that ended in the image."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+class Package(Protocol):
+    """A package of the image."""
+
+    is_installed: bool
+
+
+class Service(Protocol):
+    """A unit of the image."""
+
+    is_enabled: bool
+
+
+class Host(Protocol):
+    """A tree or a machine, as testinfra asks it."""
+
+    def file(self, path: str) -> HostFile: ...
+    def run(self, command: str) -> Command: ...
+    def package(self, name: str) -> Package: ...
+    def service(self, name: str) -> Service: ...
+
+
+def inspect(host: Host, expected: Expected) -> Iterator[str]:
     """Yield one line for each fault. Hygiene comes first: what the commands leave behind is not the image's fault."""
     yield from hygiene(host)
     yield from (f"package {name}: not installed" for name in expected.packages if not host.package(name).is_installed)
@@ -83,7 +123,7 @@ def inspect(host: Any, expected: Expected) -> Iterator[str]:
         yield from _command(host, shlex.join(command))
 
 
-def _file(file: Any, expected: str) -> Iterator[str]:
+def _file(file: HostFile, expected: str) -> Iterator[str]:
     if not file.exists:
         yield f"{file.path}: not there"
         return
@@ -92,26 +132,26 @@ def _file(file: Any, expected: str) -> Iterator[str]:
         yield f"{file.path}: is {actual}, must be {expected}"
 
 
-def _link(host: Any, path: str, points_to: str) -> Iterator[str]:
+def _link(host: Host, path: str, points_to: str) -> Iterator[str]:
     actual = host.run(f"readlink {shlex.quote(path)}").stdout.strip()
     if actual != points_to:
         yield f"{path}: must be a link to {points_to}, not {actual or 'something else'}"
 
 
-def _command(host: Any, command: str) -> Iterator[str]:
+def _command(host: Host, command: str) -> Iterator[str]:
     ended = host.run(command)
     if ended.rc:
         last = " | ".join((ended.stdout + ended.stderr).strip().splitlines()[-5:])
         yield f"`{command}` ended with {ended.rc}: {last}"
 
 
-def hygiene(host: Any) -> Iterator[str]:
+def hygiene(host: Host) -> Iterator[str]:
     """Yield one line for each fault that `host`, a host of testinfra, has."""
     for probe in (_identity, _keys, _scratch, _logs, _apt, _cloud_init, _resolver):
         yield from probe(host)
 
 
-def _identity(host: Any) -> Iterator[str]:
+def _identity(host: Host) -> Iterator[str]:
     machine_id = host.file("/etc/machine-id")
     if not machine_id.exists or machine_id.size:
         yield "/etc/machine-id: must be there and empty, or machines share an identity"
@@ -121,36 +161,36 @@ def _identity(host: Any) -> Iterator[str]:
     yield from (f"{path}: named after a machine" for path in _find(host, JOURNALS, "-mindepth 1"))
 
 
-def _keys(host: Any) -> Iterator[str]:
+def _keys(host: Host) -> Iterator[str]:
     paths = _find(host, "/etc/ssh /root /home", KEYS)
     yield from (f"{path}: a key or a history must not be in an image" for path in paths)
 
 
-def _scratch(host: Any) -> Iterator[str]:
+def _scratch(host: Host) -> Iterator[str]:
     paths = _find(host, " ".join(SCRATCH), "-mindepth 1")
     yield from (f"{path}: left behind" for path in paths)
 
 
-def _logs(host: Any) -> Iterator[str]:
+def _logs(host: Host) -> Iterator[str]:
     yield from (f"{path}: a log of the bake" for path in _find(host, LOGS, "-type f"))
 
 
-def _apt(host: Any) -> Iterator[str]:
+def _apt(host: Host) -> Iterator[str]:
     paths = _find(host, f"{APT_LISTS} {APT_CACHE}", "-type f")
     yield from (f"{path}: package lists and packages stay out of an image" for path in paths)
 
 
-def _cloud_init(host: Any) -> Iterator[str]:
+def _cloud_init(host: Host) -> Iterator[str]:
     yield from (f"{path}: cloud-init has run" for path in _find(host, "/var/lib/cloud", "-mindepth 1"))
 
 
-def _resolver(host: Any) -> Iterator[str]:
+def _resolver(host: Host) -> Iterator[str]:
     link = host.run("readlink /etc/resolv.conf").stdout.strip()
     if link != STUB:
         yield f"/etc/resolv.conf: must be a link to {STUB}, not {link or 'a file'}"
 
 
-def _find(host: Any, where: str, what: str) -> list[str]:
+def _find(host: Host, where: str, what: str) -> list[str]:
     return sorted(host.run(f"find {where} -xdev {what} 2>/dev/null").stdout.splitlines())
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
 
 from samovar.images.definition import Application, ImageDefinition, Images
 
@@ -37,10 +36,10 @@ def family(name: str) -> str:
     return name if name.startswith("samovar-") else f"samovar-{name}"
 
 
-def _canonical(value: Any) -> Any:
+def _canonical(value: object) -> object:
     if isinstance(value, Application):
         return [value.target, value.sha256]
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _canonical(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):
         return [_canonical(item) for item in value]
