@@ -60,7 +60,7 @@ def up(tool: Tool, quotas: str | None, machines: str | None, speed: float | None
 @pass_tool
 def down(tool: Tool) -> None:
     """Stop the local cloud and take everything of it off this host, also where its daemon has ended already."""
-    from samovar.cloud.local_daemon import find, is_on_host, take_down, wait_until_gone
+    from samovar.cloud.local_daemon import find, is_on_host, take_down, wait_for_end
 
     daemon = find(tool.home)
     if daemon is None and not is_on_host(tool.home):
@@ -69,7 +69,7 @@ def down(tool: Tool) -> None:
     with stderr_reporter().step("local cloud down"):
         if daemon:
             _asked(tool, daemon, lambda host: host.shutdown(timeout=ANSWERS))
-            wait_until_gone(daemon)
+            wait_for_end(daemon)
         if is_on_host(tool.home):
             take_down(tool.home)
 
@@ -149,14 +149,14 @@ def _left(tool: Tool) -> dict[str, Any]:
 
 def _asked(tool: Tool, daemon: Daemon, call: Callable[[Host], Any]) -> Any:
     """What a daemon that runs answers; HostError where it takes no request."""
-    from samovar.cloud.local_daemon import silent
+    from samovar.cloud.local_daemon import unresponsive
     from samovar.core.errors import CloudError
 
     try:
         return call(_host_of(daemon))
     except CloudError as error:
         if isinstance(error.__cause__, TimeoutError):
-            raise silent(daemon, tool.home) from error
+            raise unresponsive(daemon, tool.home) from error
         raise
 
 
@@ -168,7 +168,6 @@ def _host(tool: Tool) -> Host:
 
 
 def _host_of(daemon: Daemon) -> Host:
-    from samovar.cloud.local_admin import Host
-    from samovar.cloud.local_rest import Rest
+    from samovar.cloud.local_admin import Host, Rest
 
     return Host(Rest(daemon.rest, ca=daemon.access.ca, token=daemon.access.token))

@@ -1,4 +1,4 @@
-"""The first call of every session: where each service answers; and plain words where nothing does."""
+"""Discovers the address of each service: the first call of every session, whose failure is explained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from samovar.cloud.connection import Access
 from samovar.cloud.errors import CallFailed, call_failed
 
 TIMEOUT = 30.0
-LOOK_TIMEOUT = 3.0
+HANDSHAKE_TIMEOUT = 3.0
 HTTPS = 443
 CLOSED = "set YC_ENDPOINT to the host:port of the API; for a local cloud see `cloud status`"
 UNTRUSTED = "set SSL_CERT_FILE to the file of the authority that signed the endpoint's certificate"
@@ -22,7 +22,7 @@ NO_TLS = "set YC_ENDPOINT to the port that speaks TLS"
 
 
 def discover(access: Access, *, timeout: float = TIMEOUT) -> Mapping[str, str]:
-    """Address by service id. Raises CallFailed, which says whether nothing listens, or is trusted, or speaks TLS."""
+    """Return the address of each service by its id. Raises CallFailed: nothing listens, is trusted, or speaks TLS."""
     trust = grpc.ssl_channel_credentials(root_certificates=access.roots)
     with grpc.secure_channel(access.endpoint, trust) as channel:
         try:
@@ -33,24 +33,24 @@ def discover(access: Access, *, timeout: float = TIMEOUT) -> Mapping[str, str]:
 
 
 def _explained(access: Access, failed: CallFailed) -> CallFailed:
-    """The library says "failed to connect" to all of it; the same handshake by hand says why."""
+    """GRPC reports "failed to connect" for every cause; a handshake of our own tells them apart."""
     try:
         trust = ssl.create_default_context(cafile=access.ca)
     except ssl.SSLError:
-        found: tuple[str, str] | None = (f"{access.ca} holds no certificate", UNTRUSTED)
+        problem: tuple[str, str] | None = (f"{access.ca} holds no certificate", UNTRUSTED)
     else:
-        found = _handshake(access.endpoint, trust)
-    if found:
-        failed.message, failed.remedy = f"{access.endpoint}: {found[0]}", found[1]
+        problem = _handshake(access.endpoint, trust)
+    if problem:
+        failed.message, failed.remedy = f"{access.endpoint}: {problem[0]}", problem[1]
     return failed
 
 
 def _handshake(endpoint: str, trust: ssl.SSLContext) -> tuple[str, str] | None:
-    """What is wrong there, and the remedy."""
+    """The problem of the endpoint, and its remedy; None where there is none."""
     host, port = _host_and_port(endpoint)
     try:
         with (
-            socket.create_connection((host, port), timeout=LOOK_TIMEOUT) as plain,
+            socket.create_connection((host, port), timeout=HANDSHAKE_TIMEOUT) as plain,
             trust.wrap_socket(plain, server_hostname=host),
         ):
             return None
@@ -59,7 +59,7 @@ def _handshake(endpoint: str, trust: ssl.SSLContext) -> tuple[str, str] | None:
     except ssl.SSLError as error:
         return f"what listens there does not speak TLS: {error.reason or error}", NO_TLS
     except TimeoutError:
-        return f"no answer in {LOOK_TIMEOUT:g} s", CLOSED
+        return f"no answer in {HANDSHAKE_TIMEOUT:g} s", CLOSED
     except OSError as error:
         return f"nothing listens there: {error.strerror or error}", CLOSED
 

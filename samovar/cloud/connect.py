@@ -1,4 +1,4 @@
-"""The one place that knows that there are two clouds."""
+"""Connects to the local cloud or to Yandex Cloud: the one module that knows both."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LOCAL = "local"
 
 
 def connect(cloud: str, home: Path, token: str = "") -> Session:
-    """A session with the cloud that an environment names: the local one of `home`, or Yandex's.
+    """Return a session with the cloud that an environment names: the local one of `home`, or Yandex's.
 
-    `token` is who we are at Yandex Cloud, before all else that says so.
+    `token` goes before all other credentials for Yandex Cloud.
     """
     from samovar.cloud.session import Session  # noqa: PLC0415 - the SDK takes 0.3 s to load
 
@@ -29,12 +29,12 @@ def connect(cloud: str, home: Path, token: str = "") -> Session:
 
 
 def connect_running(cloud: str, home: Path, token: str = "") -> Session:
-    """The same, but a local cloud that does not run is an error: for those who look and change nothing."""
+    """Return a session as `connect` does, but start no local cloud: one that does not run is a HostError."""
     if cloud == LOCAL and find(home) is None:
         raise HostError(f"no local cloud runs in {home}", remedy=command_line("cloud up"))
     return connect(cloud, home, token)
 
 
 def yandex_access(token: str = "") -> Access:
-    """The way into Yandex Cloud, as this user's variables and files say."""
+    """Return the access to Yandex Cloud that this user's variables and files give."""
     return find_access({**os.environ, **({"YC_TOKEN": token} if token else {})}, home=Path.home())

@@ -1,4 +1,4 @@
-"""How a cloud is reached: address, trust, who we are there and in which folder."""
+"""The connection to a cloud: its endpoint, CA, credentials and folder."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DEFAULT_ZONE = "ru-central1-a"
 
 @dataclass(frozen=True)
 class Access:
-    """One way into one cloud. `endpoint` is `host:port`.
+    """The access to one cloud. `endpoint` is `host:port`.
 
-    We are known there by an IAM or OAuth `token`, by a service account's key (its file, or the `key` as JSON), or as
-    the machine that we run on, by the metadata service at `metadata`; `source` says where that was found. `hand` is
-    whether the cloud's host is ours as well, as that of a local cloud is.
+    The credentials are an IAM or OAuth `token`, a service account's key (its file, or the `key` as JSON), or those of
+    the machine that we run on, from the metadata service at `metadata`; `source` says where that was found. A
+    `local` cloud has an admin API.
     """
 
     endpoint: str
@@ -32,16 +32,16 @@ class Access:
     key: str = field(default="", repr=False)
     metadata: str = ""
     source: str = ""
-    hand: bool = False
+    local: bool = False
 
     @cached_property
     def roots(self) -> bytes | None:
-        """The certificates that we trust, PEM; None for those of the system."""
+        """The trusted certificates, PEM; None for those of the system."""
         return read(self.ca) if self.ca else None
 
 
 def to_environment(access: Access) -> dict[str, str]:
-    """The variables that point any client of the API at this cloud; those that say nothing are left out.
+    """Return the variables that point any client of the API at this cloud; empty ones are left out.
 
     A token goes before a key: Packer and the Terraform provider refuse to have both.
     """
@@ -58,13 +58,13 @@ def to_environment(access: Access) -> dict[str, str]:
 
 
 def trust_loopback(variables: dict[str, str] | os._Environ[str] = os.environ) -> None:
-    """Keeps loopback out of every proxy: gRPC would send even 127.0.0.1 through `https_proxy`."""
+    """Keep loopback out of every proxy: gRPC would send even 127.0.0.1 through `https_proxy`."""
     excepted = [name for name in (variables.get("no_proxy") or variables.get("NO_PROXY") or "").split(",") if name]
     variables["no_proxy"] = ",".join(dict.fromkeys([*excepted, "localhost", "127.0.0.1"]))
 
 
 def read(path: Path) -> bytes:
-    """A file that the operator named."""
+    """Return the content of a file that the operator named. Raises ConfigError."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -72,5 +72,5 @@ def read(path: Path) -> bytes:
 
 
 def named(variables: Mapping[str, str], name: str) -> Path | None:
-    """The file that a variable names."""
+    """Return the file that a variable names."""
     return Path(variables[name]).expanduser() if variables.get(name) else None

@@ -1,4 +1,4 @@
-"""What a refused or failed call means to an operator: which call, which status, and what to do."""
+"""The errors of calls and operations: each names the call, its gRPC status and the remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REMEDIES = {
 
 
 BY_CLIENT = "CLIENT: "
-"""How gRPC begins what its client refused by itself, as an answer that is too large."""
+"""The beginning of the details where gRPC's own client refused, such as an answer that is too large."""
 
 
 def _remedy(status: grpc.StatusCode, details: str) -> str:
@@ -31,7 +31,7 @@ def _remedy(status: grpc.StatusCode, details: str) -> str:
 
 
 class CallFailed(CloudError):
-    """One call that failed, with its gRPC status."""
+    """A call that failed, with its gRPC status."""
 
     def __init__(self, method: str, status: grpc.StatusCode, details: str) -> None:
         super().__init__(f"{method}: {status.name}: {details}", remedy=_remedy(status, details))
@@ -40,7 +40,7 @@ class CallFailed(CloudError):
 
 
 class OperationFailed(CloudError):
-    """An operation that the cloud began and did not finish well."""
+    """An operation that the cloud ended with an error."""
 
     def __init__(self, what: str, operation_id: str, status: grpc.StatusCode, details: str) -> None:
         super().__init__(
@@ -54,11 +54,11 @@ STATUS = {status.value[0]: status for status in grpc.StatusCode}
 
 
 def call_failed(method: str, error: grpc.RpcError) -> CallFailed:
-    """From gRPC's error, whose object is a call as well; `method` is as people say it."""
+    """Return our error for gRPC's, whose object is a call as well. `method` is a short name."""
     call = cast("grpc.Call", error)
     return CallFailed(method, call.code(), call.details() or "no details")
 
 
-def short(method: str) -> str:
-    """`/yandex.cloud.vpc.v1.NetworkService/Create` as people say it: `NetworkService.Create`."""
+def short_name(method: str) -> str:
+    """Return `NetworkService.Create` for `/yandex.cloud.vpc.v1.NetworkService/Create`."""
     return method.rpartition(".")[2].replace("/", ".")

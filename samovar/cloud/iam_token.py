@@ -1,7 +1,7 @@
-"""Who we are to the cloud: an IAM token, got once for whatever the credentials are, and again before it expires.
+"""Gets an IAM token for whatever the credentials are, and a new one before it expires.
 
 The SDK would get one every 20 seconds, sign a key's JWT each time, and name the wrong audience where the endpoint has a
-port; a broken key it reports as a cloud that does not answer.
+port; it reports a broken key as a cloud that does not answer.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from yandex.cloud.iam.v1.iam_token_service_pb2 import CreateIamTokenRequest
 from yandex.cloud.iam.v1.iam_token_service_pb2_grpc import IamTokenServiceStub
 
 from samovar.cloud.connection import Access, read
+from samovar.cloud.credentials import machine_token
 from samovar.cloud.errors import call_failed
-from samovar.cloud.instance_metadata import machine_token
 from samovar.core.errors import ConfigError
 
 IAM_TOKEN = re.compile(r"t1\.[^.]+\.[^.]+")
 AUDIENCE = "https://iam.api.cloud.yandex.net/iam/v1/tokens"
-"""What a key's JWT is for, wherever the endpoint is: as the documentation has it, and Yandex's own clients in Go."""
+"""The audience of a key's JWT, wherever the endpoint is, as in the documentation and Yandex's own clients in Go."""
 JWT_LIFETIME = 3600
 MARGIN = 300.0
 """Seconds before its end at which a token is got anew."""
@@ -32,10 +32,10 @@ KEY_REMEDY = "make a new one: yc iam key create --service-account-name NAME --ou
 
 
 class Identity:
-    """Gives a token that is good for some minutes at least. Safe to use from several threads."""
+    """Provides a token that is valid for some minutes at least. Safe to use from several threads."""
 
     def __init__(self, access: Access, iam: str) -> None:
-        """`iam` is where tokens are got, `host:port`."""
+        """Take the address of the IAM service as `iam`, `host:port`."""
         self._access = access
         self._iam = iam
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ class Identity:
         self._until = 0.0
 
     def get_token(self, *, lasting: float = MARGIN) -> str:
-        """One that is good for so many seconds, or as new as it can be. The SDK calls it by this name.
+        """Return a token that is valid for so many seconds, or as new as it can be. The SDK calls it by this name.
 
         Raises CloudError and ConfigError, which name the credentials.
         """
@@ -54,7 +54,7 @@ class Identity:
 
     @property
     def account(self) -> str:
-        """The service account whose key we have; "" where the credentials do not say whose they are."""
+        """The service account whose key we have; "" where the credentials do not name one."""
         access = self._access
         if access.token or access.metadata:
             return ""
@@ -83,7 +83,7 @@ class Identity:
 
 
 def _signed(access: Access) -> str:
-    """The JWT by which a service account's key is shown to be ours."""
+    """The JWT that proves that we have a service account's key."""
     key = _key_of(access)
     now = int(time.time())
     claims = {"iss": key["service_account_id"], "aud": AUDIENCE, "iat": now, "exp": now + JWT_LIFETIME}
@@ -103,11 +103,11 @@ def _name(access: Access) -> str:
 
 def _key(text: bytes, name: str) -> dict[str, str]:
     try:
-        found = json.loads(text)
-        return {part: str(found[part]) for part in ("id", "service_account_id", "private_key")}
+        key = json.loads(text)
+        return {part: str(key[part]) for part in ("id", "service_account_id", "private_key")}
     except (ValueError, KeyError, TypeError) as error:
         raise _broken(name, str(error)) from error
 
 
-def _broken(name: str, why: str) -> ConfigError:
-    return ConfigError(f"{name}: not a service account's key: {why}", remedy=KEY_REMEDY)
+def _broken(name: str, reason: str) -> ConfigError:
+    return ConfigError(f"{name}: not a service account's key: {reason}", remedy=KEY_REMEDY)

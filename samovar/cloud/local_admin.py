@@ -1,25 +1,60 @@
-"""What only the local cloud can do: show what runs on the host, cut power, crash a service, take images, end itself.
+"""The admin API of the local cloud: it lists what runs on the host, cuts power, crashes services and takes images.
 
-A session has these capabilities or has None in their place; nobody asks which cloud it is.
+A session has these capabilities, or None in their place; no code above asks which cloud it is.
 """
 
 from __future__ import annotations
 
-import http
+import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from samovar.cloud.local_rest import TIMEOUT, Rest
+from samovar.core import http
 from samovar.core.errors import CloudError, ConfigError
+from samovar.core.program import command_line
 
+TIMEOUT = 60.0
 UPLOAD_TIMEOUT = 300.0
+
+
+class Rest:
+    """One REST endpoint of the local cloud, `host:port` over TLS."""
+
+    def __init__(self, address: str, *, ca: Path | None, token: str) -> None:
+        self.address = address
+        self._tls = ssl.create_default_context(cafile=str(ca) if ca else None)
+        self._token = token
+
+    def call(self, method: str, path: str, body: BinaryIO | None = None, *, timeout: float = TIMEOUT) -> http.Response:
+        """Return the answer. Raises CloudError where there is none, or its status is 500 or above."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        url = f"https://{self.address}{path}"
+        try:
+            response = http.request(method, url, timeout=timeout, headers=headers, body=body, tls=self._tls)
+        except OSError as error:
+            raise self._failed(method, path, str(error)) from error
+        if response.status >= http.INTERNAL_SERVER_ERROR:
+            raise self._failed(method, path, f"{response.status}: {response.text[:500]}")
+        return response
+
+    def json(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Any:
+        """Return the JSON of the answer. Raises CloudError for any status but 2xx."""
+        response = self.call(method, path, timeout=timeout)
+        if not response.ok:
+            raise self._failed(method, path, f"{response.status}: {response.text[:500]}")
+        return json.loads(response.body or b"{}")
+
+    def _failed(self, method: str, path: str, reason: str) -> CloudError:
+        remedy = f"see `{command_line('cloud status')}` and the daemon's log"
+        return CloudError(f"{method} https://{self.address}{path}: {reason}", remedy=remedy)
 
 
 @dataclass(frozen=True)
 class HostMachine:
-    """A machine as the host sees it: its init's pid while it runs."""
+    """A machine on the host. `pid` is that of its init while it runs."""
 
     id: str
     name: str
@@ -29,13 +64,13 @@ class HostMachine:
 
 
 class Host:
-    """The local cloud's own hand, for people, tests and drills."""
+    """The host of the local cloud, for people, tests and drills."""
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
 
     def status(self, *, timeout: float = TIMEOUT) -> dict[str, Any]:
-        """What the daemon says of itself: pid, number, endpoint, machines, networks, and whether it is `simulated`."""
+        """Return the daemon's status: pid, number, endpoint, machines, networks, and whether it is `simulated`."""
         status: dict[str, Any] = self._rest.json("GET", "/localcloud/status", timeout=timeout)
         return status
 
@@ -44,12 +79,12 @@ class Host:
 
     def addresses(self) -> frozenset[str] | None:
         """The public addresses that this host sends to the cloud's networks; None where it has no networks."""
-        found = self._rest.json("GET", "/localcloud/addresses")["addresses"]
-        return None if found is None else frozenset(found)
+        addresses = self._rest.json("GET", "/localcloud/addresses")["addresses"]
+        return None if addresses is None else frozenset(addresses)
 
-    def kill(self, wanted: str) -> HostMachine:
+    def kill(self, name: str) -> HostMachine:
         """Cuts the power of the machine of that id, name, or hostname; returns what it was."""
-        machine = pick(self.machines(), wanted)
+        machine = pick(self.machines(), name)
         self._rest.json("POST", f"/localcloud/machines/{machine.id}:kill")
         return machine
 
@@ -67,29 +102,29 @@ class Host:
 
 
 def machines_of(status: Mapping[str, Any]) -> tuple[HostMachine, ...]:
-    """Those of a status."""
+    """Return the machines of a status."""
     return tuple(
-        HostMachine(found["id"], found["name"], found["hostname"], found["pid"], found["running"])
-        for found in status["machines"]
+        HostMachine(machine["id"], machine["name"], machine["hostname"], machine["pid"], machine["running"])
+        for machine in status["machines"]
     )
 
 
-def pick(machines: tuple[HostMachine, ...], wanted: str) -> HostMachine:
-    """The one running machine that is meant by an id, a name, or a hostname; ConfigError names those that run."""
+def pick(machines: tuple[HostMachine, ...], name: str) -> HostMachine:
+    """Return the one running machine of an id, a name, or a hostname. ConfigError names those that run."""
     running = [machine for machine in machines if machine.running]
     for key in ("id", "name", "hostname"):
-        found = [machine for machine in running if getattr(machine, key) == wanted]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(machine.name for machine in found)
-            raise ConfigError(f"{wanted} means more than one machine", remedy=f"name one of {names}")
+        matching = [machine for machine in running if getattr(machine, key) == name]
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            names = ", ".join(machine.name for machine in matching)
+            raise ConfigError(f"{name} means more than one machine", remedy=f"name one of {names}")
     names = ", ".join(sorted(machine.name for machine in running)) or "none"
-    raise ConfigError(f"no machine {wanted} runs", remedy=f"running machines: {names}")
+    raise ConfigError(f"no machine {name} runs", remedy=f"running machines: {names}")
 
 
 class ImageStorage:
-    """Where RAW files are put, by digest, before `ImageService.Create` takes them from there by `uri`."""
+    """The storage for RAW files, by digest, from which `ImageService.Create` takes them by `uri`."""
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
@@ -97,10 +132,9 @@ class ImageStorage:
     def put(self, digest: str, file: Path) -> str:
         """Uploads `file` unless it is there; returns its uri. `digest` is the file's sha256 in hex."""
         path = f"/storage/images/{digest}.raw"
-        status, _ = self._rest.call("HEAD", path)
-        if status != http.HTTPStatus.OK:
+        if self._rest.call("HEAD", path).status != http.OK:
             with file.open("rb") as content:
-                status, answer = self._rest.call("PUT", path, content, timeout=UPLOAD_TIMEOUT)
-            if status not in (http.HTTPStatus.OK, http.HTTPStatus.CREATED, http.HTTPStatus.NO_CONTENT):
-                raise CloudError(f"PUT {path}: {status}: {answer.decode(errors='replace')[:500]}")
+                response = self._rest.call("PUT", path, content, timeout=UPLOAD_TIMEOUT)
+            if response.status not in (http.OK, http.CREATED, http.NO_CONTENT):
+                raise CloudError(f"PUT {path}: {response.status}: {response.text[:500]}")
         return f"https://{self._rest.address}{path}"

@@ -1,4 +1,4 @@
-"""Finding the local cloud's daemon by its endpoint file, and starting it where none runs."""
+"""Finds the local cloud's daemon by its endpoint file, and starts it where none runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from samovar.core.program import VARIABLE, program
 from samovar.core.waiting import Pending, wait_for
 
 CLAIMS = Path("/run/samovar")
-"""A file for each cloud that this host holds something of: it names the home, after `fresh:` where little stands."""
+"""A file for each cloud that is on this host: it names the home, after `fresh:` where the daemon has just begun."""
 STOPPED = frozenset("Tt")
 ENDED = frozenset(("", "Z", "X"))
 START_TIMEOUT = 180.0
@@ -36,7 +36,7 @@ SIMULATION = "simulation.json"
 
 @dataclass(frozen=True)
 class Daemon:
-    """A daemon as its endpoint file describes it."""
+    """A daemon, as its endpoint file describes it."""
 
     pid: int
     number: int
@@ -47,7 +47,7 @@ class Daemon:
 
 
 def read_endpoint(home: Path) -> Daemon | None:
-    """What the endpoint file says; None where there is none, or one that a power cut tore."""
+    """Return the daemon of the endpoint file; None where there is no such file, or a power cut tore it."""
     try:
         return _parse(home, json.loads((home / "endpoint.json").read_text()))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -56,23 +56,25 @@ def read_endpoint(home: Path) -> Daemon | None:
         raise HostError(f"{home}: this local cloud is another user's", remedy="run as that user") from error
 
 
-def _parse(home: Path, found: Any) -> Daemon:
+def _parse(home: Path, endpoint: Any) -> Daemon:
     access = Access(
-        endpoint=found["grpc"],
-        folder_id=found["folder_id"],
-        cloud_id=found["cloud_id"],
-        zone=found["zone"],
-        ca=Path(found["ca"]),
-        token=found["token"],
-        key_file=Path(found["key_file"]),
+        endpoint=endpoint["grpc"],
+        folder_id=endpoint["folder_id"],
+        cloud_id=endpoint["cloud_id"],
+        zone=endpoint["zone"],
+        ca=Path(endpoint["ca"]),
+        token=endpoint["token"],
+        key_file=Path(endpoint["key_file"]),
         source=f"the local cloud of {home}",
-        hand=True,
+        local=True,
     )
-    return Daemon(found["pid"], found["number"], found["grpc"], found["rest"], access, found.get("oauth_token", ""))
+    return Daemon(
+        endpoint["pid"], endpoint["number"], endpoint["grpc"], endpoint["rest"], access, endpoint.get("oauth_token", "")
+    )
 
 
 def find(home: Path) -> Daemon | None:
-    """The daemon of that home, if its process lives."""
+    """Return the daemon of that home, if it runs. Raises HostError where it is stopped."""
     daemon = read_endpoint(home)
     if daemon is None or not _runs(home, daemon.pid):
         return None
@@ -85,7 +87,7 @@ def find(home: Path) -> Daemon | None:
 
 
 def is_on_host(home: Path) -> bool:
-    """Whether this host holds anything of the cloud of that home, whether or not its daemon runs."""
+    """Return whether anything of the cloud of that home is on this host, whether or not its daemon runs."""
     if any((home / "machines").glob("*/state.json")):  # of simulated machines
         return True
     return str(home.resolve()) in map(_claimed_by, CLAIMS.glob("[0-9]*"))
@@ -100,19 +102,19 @@ def _claimed_by(claim: Path) -> str:
 
 
 def running_machines(home: Path) -> list[dict[str, Any]]:
-    """The machines of a cloud whose daemon does not run."""
+    """Return the machines of a cloud whose daemon does not run."""
     shown = run([*_command(home), "--show"], env=_environment())
-    found: list[dict[str, Any]] = json.loads(shown.stdout)["machines"]
-    return found
+    machines: list[dict[str, Any]] = json.loads(shown.stdout)["machines"]
+    return machines
 
 
 def take_down(home: Path) -> None:
-    """Takes off this host what a daemon that ended has left there."""
+    """Remove from this host what a daemon that ended has left there."""
     run([*_command(home), "--take-down"], env=_environment(), timeout=STOP_TIMEOUT, logfile=home / LOG)
 
 
-def silent(daemon: Daemon, home: Path) -> HostError:
-    """The error of a daemon that runs and takes no request."""
+def unresponsive(daemon: Daemon, home: Path) -> HostError:
+    """Return the error of a daemon that runs and does not answer."""
     return HostError(
         f"the local cloud's daemon (pid {daemon.pid}) runs and does not answer",
         remedy=f"its log is {home / LOG}; end it, and run the command again: kill -KILL {daemon.pid}; "
@@ -121,16 +123,16 @@ def silent(daemon: Daemon, home: Path) -> HostError:
 
 
 def find_or_start(home: Path) -> Daemon:
-    """The daemon of that home, started if need be; HostError shows its log's end where it does not start."""
+    """Return the daemon of that home, and start it if need be. HostError shows the end of its log."""
     if running := find(home):
         return running
-    with _alone(home):
+    with _start_lock(home):
         return find(home) or _start(home)
 
 
 def start(home: Path, options: Sequence[str]) -> Daemon:
-    """Starts it with those options of `cloud up`, which the home keeps; HostError where it runs already."""
-    with _alone(home, simulated=SIMULATED in options):
+    """Start the daemon with options of `cloud up`, which the home keeps. Raises HostError where it runs already."""
+    with _start_lock(home, simulated=SIMULATED in options):
         if running := find(home):
             raise HostError(
                 f"the local cloud runs already (pid {running.pid}), with the options that it was started with",
@@ -139,8 +141,8 @@ def start(home: Path, options: Sequence[str]) -> Daemon:
         return _start(home, *options)
 
 
-def wait_until_gone(daemon: Daemon) -> None:
-    """Returns when the daemon's process has ended."""
+def wait_for_end(daemon: Daemon) -> None:
+    """Return when the daemon's process has ended."""
     wait_for(
         f"the local cloud's daemon (pid {daemon.pid}) ends",
         lambda: True if proc.state(daemon.pid) in ENDED else Pending("still running"),
@@ -155,7 +157,7 @@ def _environment() -> dict[str, str]:
 
 
 def _command(home: Path) -> list[str | Path]:
-    """With -P: a package of that name in the folder where one happens to be is not ours to run."""
+    """The option -P keeps a package of that name in the working directory from being run."""
     return [sys.executable, "-P", "-m", "samovar.localcloud", "--home", home]
 
 
@@ -170,7 +172,7 @@ def _start(home: Path, *options: str) -> Daemon:
         if code is not None:
             raise HostError(
                 f"the local cloud's daemon ended with {code} instead of starting{_tail(log)}",
-                remedy=f"the whole of what it said is in {log}",
+                remedy=f"full output: {log}",
             )
         return Pending(f"pid {pid} runs, no endpoint file yet{_tail(log)}")
 
@@ -178,8 +180,8 @@ def _start(home: Path, *options: str) -> Daemon:
 
 
 @contextmanager
-def _alone(home: Path, *, simulated: bool = False) -> Iterator[None]:
-    """One start at a time in a home, which is made for it; the lock goes with its holder."""
+def _start_lock(home: Path, *, simulated: bool = False) -> Iterator[None]:
+    """Holds the lock of starts in a home, which is created for it."""
     if os.geteuid() != 0 and not (simulated or os.access(home / SIMULATION, os.R_OK)):
         raise HostError("the local cloud runs machines, which takes root", remedy="run the command as root")
     require_own(home)
@@ -190,7 +192,7 @@ def _alone(home: Path, *, simulated: bool = False) -> Iterator[None]:
 
 
 def _runs(home: Path, pid: int) -> bool:
-    """Whether that process is this home's daemon: it holds the home's lock, and a pid is given out again."""
+    """A process is this home's daemon if it holds the home's lock: pids are reused."""
     try:
         inode = (home / "lock").stat().st_ino
     except FileNotFoundError:

@@ -131,7 +131,7 @@ def test_who_may_only_look_is_told_what_is_not_recorded(
     service.roll_out(dev)
     account_id, token = account(cloud, "looks")
     grant(cloud, "viewer", account_id)
-    viewer = Session(replace(service.session.access, token=token, hand=False))
+    viewer = Session(replace(service.session.access, token=token, local=False))
     (told,) = record(viewer, status_of("postgres"))
     assert told.startswith("postgres: it is not recorded yet that its data disk has rows (dev-postgres-seeded): ")
     assert "PERMISSION_DENIED" in told

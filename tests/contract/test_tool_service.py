@@ -21,7 +21,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2 import (
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
-from samovar.cloud import interceptor
+from samovar.cloud import calls
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, ExitCode
@@ -208,23 +208,23 @@ def test_roles_are_taken_after_the_groups_that_need_them(service: Service, dev: 
 def test_the_calls_are_the_same_whosever_the_cloud_is(
     service: Service, dev: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A session that has the host's hand changes the cloud by the very calls of one that has not."""
-    calls: list[Counter[str]] = []
-    once = interceptor._once
+    """A session with the host's admin API changes the cloud by the very calls of one without it."""
+    counts: list[Counter[str]] = []
+    once = calls._once
 
     def counted(continuation: Any, details: Any, request: Any) -> Any:
-        if not details.method.rpartition("/")[2].startswith(interceptor.READING):
-            calls[-1][details.method] += 1
+        if not details.method.rpartition("/")[2].startswith(calls.READING):
+            counts[-1][details.method] += 1
         return once(continuation, details, request)
 
-    monkeypatch.setattr(interceptor, "_once", counted)
-    for hand in (False, True):
-        calls.append(Counter())
-        service.session = Session(replace(service.session.access, hand=hand))
+    monkeypatch.setattr(calls, "_once", counted)
+    for local in (False, True):
+        counts.append(Counter())
+        service.session = Session(replace(service.session.access, local=local))
         service.roll_out(dev)
         service.destroy(dev, delete_data=True)
-    assert calls[0].total() > 40
-    assert calls[0] == calls[1]
+    assert counts[0].total() > 40
+    assert counts[0] == counts[1]
 
 
 def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(service: Service, dev: Environment) -> None:

@@ -39,7 +39,7 @@ class Service:
     def __init__(self, cloud: RunningCloud) -> None:
         ends, self.home = cloud.endpoint, cloud.home
         self.session = Session(
-            Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token, hand=True)
+            Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token, local=True)
         )
         self.names = {name: f"samovar-{name}-{DIGEST}" for name in ("nginx", "bingo", "postgres", "postgres-small")}
         for name, full in self.names.items():

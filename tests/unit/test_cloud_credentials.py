@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from samovar.cloud.connection import Access
-from samovar.cloud.credentials import PROFILES, find_access, places
-from samovar.cloud.instance_metadata import machine_token, metadata_address
+from samovar.cloud.credentials import PROFILES, find_access, machine_token, metadata_address, places
 from samovar.core.errors import CloudError, ConfigError
 
 FOLDER = {"YC_FOLDER_ID": "folder-1"}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from samovar.cloud.quotas import Quota
 from samovar.core.units import GIB
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired
-from samovar.ops.doctor.capacity import additional, judge
+from samovar.ops.doctor.capacity import Quota, additional, judge
 from samovar.ops.doctor.finding import State
 from samovar.ops.doctor.iam import covered
 from tests.support.checkout import ROOT

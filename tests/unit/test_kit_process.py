@@ -40,7 +40,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def wait_until_gone(pids: Path) -> None:
+def wait_for_end(pids: Path) -> None:
     running = Pending("some of them run")
     wait_for(f"end of {pids.read_text()}", lambda: running if any(map(runs, pids_in(pids))) else (), timeout=5)
 
@@ -106,7 +106,7 @@ def test_a_deadline_ends_the_program_and_all_that_it_started(gateway: Gateway, t
         gateway(["bash", "-c", f"sleep 60 & echo $! $$ >{pids}; sleep 60"], timeout=0.5)
     assert time.monotonic() - began < 3
     assert caught.value.code is ExitCode.TIMEOUT
-    wait_until_gone(pids)
+    wait_for_end(pids)
 
 
 def test_a_missed_deadline_names_the_last_line() -> None:
@@ -151,7 +151,7 @@ def test_an_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
             tool.wait(timeout=20)
         finally:
             tool.kill()
-    wait_until_gone(pids)
+    wait_for_end(pids)
 
 
 async def test_a_cancelled_task_leaves_nothing_running(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ async def test_a_cancelled_task_leaves_nothing_running(tmp_path: Path) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    wait_until_gone(pids)
+    wait_for_end(pids)
 
 
 def test_a_detached_program_has_a_session_of_its_own_and_its_end_is_known(tmp_path: Path) -> None:

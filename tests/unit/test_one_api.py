@@ -38,7 +38,7 @@ def test_the_pattern_sees_what_it_is_for() -> None:
     for line in (
         'if environment.cloud == "yandex":',
         "from samovar.cloud.connect import connect",
-        "if session.access.hand:",
+        "if session.access.local:",
     ):
         assert TELLING.search(line)
     assert not TELLING.search("if session.image_storage is None:")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from yandex.cloud.compute.v1.image_service_pb2 import GetImageLatestByFamilyRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 from yandex.cloud.compute.v1.zone_pb2 import Zone
 from yandex.cloud.compute.v1.zone_service_pb2 import ListZonesRequest
 from yandex.cloud.compute.v1.zone_service_pb2_grpc import ZoneServiceStub
+from yandex.cloud.quotamanager.v1 import quota_limit_service_pb2 as rpc
+from yandex.cloud.quotamanager.v1.quota_limit_service_pb2_grpc import QuotaLimitServiceStub
+from yandex.cloud.quotamanager.v1.resource_pb2 import Resource
 
-from samovar.cloud.quotas import Quota, quotas
 from samovar.cloud.session import Session
 from samovar.core.units import GIB
 from samovar.deploy.observe import observe
@@ -25,6 +28,18 @@ from samovar.project.project import Project
 ZONES, IMAGES, QUOTAS, DATA = "zones", "images", "quotas", "data"
 BAKE_QUOTAS = ("vpc.networks.count", "vpc.subnets.count", "vpc.securityGroups.count")
 """Packer takes one of each while it bakes, whatever it bakes."""
+CLOUD = "resource-manager.cloud"
+"""Quotas belong to a cloud, not to a folder; this is the API's name for that kind of resource."""
+SERVICES = frozenset({"compute", "vpc", "ylb", "load-balancer", "iam", "lockbox"})
+
+
+@dataclass(frozen=True)
+class Quota:
+    """A quota by its id in the API (`vpc.networks.count`); sizes are in bytes."""
+
+    id: str
+    limit: float
+    usage: float
 
 
 def zones(session: Session, names: tuple[str, ...]) -> Iterator[Finding]:
@@ -71,7 +86,7 @@ def capacity(session: Session, environment: Environment) -> Iterator[Finding]:
     more = additional(demand, quota_demand(observe(session, environment.name).resources, rolling=False))
     for quota in BAKE_QUOTAS:
         more[quota] = more.get(quota, 0) + 1
-    yield from judge(more, quotas(session, session.cloud_id), session.cloud_id)
+    yield from judge(more, read_quotas(session, session.cloud_id), session.cloud_id)
 
 
 def additional(demand: Mapping[str, int], used: Mapping[str, int]) -> dict[str, int]:
@@ -103,3 +118,17 @@ def _request(name: str, value: int, cloud_id: str) -> str:
 
 def _shown(name: str, amount: float) -> str:
     return f"{amount / GIB:g} GiB" if name.endswith(".size") else f"{amount:g}"
+
+
+def read_quotas(session: Session, cloud_id: str) -> dict[str, Quota]:
+    """Return the quotas of the services that the tool uses, by id. CloudError also where the cloud has no such API."""
+    client = session.client(QuotaLimitServiceStub)
+    services = session.list(
+        client.ListServices, rpc.ListServicesRequest(resource_type=CLOUD), lambda page: page.services
+    )
+    limits: dict[str, Quota] = {}
+    for service in sorted({each.id for each in services} & SERVICES):
+        request = rpc.ListQuotaLimitsRequest(resource=Resource(id=cloud_id, type=CLOUD), service=service)
+        for limit in session.list(client.List, request, lambda page: page.quota_limits):
+            limits[limit.quota_id] = Quota(limit.quota_id, limit.limit.value, limit.usage.value)
+    return limits
