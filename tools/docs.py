@@ -68,9 +68,9 @@ OF_A_KIND = ("Group", "Machine", "Balancer", "DataDisk")
 CLI_HEAD = f"""\
 # The command line
 
-Written from the code by `make docs`; `./{PROGRAM} COMMAND --help` says the same. Data goes to stdout, talk to stderr.
-`-o json` and `-o yaml` show the same values, and [schemas/](schemas/) describes them. Off a terminal nothing is asked
-and nothing is coloured, and with `NO_COLOR` nothing is coloured on one either. An option can also be given by a
+Written from the code by `make docs`; `./{PROGRAM} COMMAND --help` shows the same. Data goes to stdout, messages to
+stderr. `-o json` and `-o yaml` show the same values, and [schemas/](schemas/) describes them. Off a terminal there
+are no questions and no colours, and `NO_COLOR` switches colours off on a terminal. An option can also be given by a
 variable: `SAMOVAR_`, the command where there is one, and the option's name.
 """
 

@@ -1,4 +1,4 @@
-"""`cloud`: the local cloud as a whole, and its own hand on the machines."""
+"""The commands of the local cloud: start, stop, status, variables, power cuts."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from samovar.cloud.local_admin import Host
     from samovar.cloud.local_daemon import Daemon
 
-ANSWERS = 10.0
+ANSWER_TIMEOUT = 10.0
 """Seconds in which a daemon answers; it takes milliseconds."""
-SIMULATED = "simulated: states alone, nothing runs and nothing answers"
+SIMULATED = "simulated: only states, nothing runs and nothing answers"
 _NOTHING: Mapping[str, Any] = {"warnings": (), "machines": (), "networks": ()}
 
 
 @click.group()
 def cloud() -> None:
-    """The local cloud: the Yandex Cloud API on loopback, with real machines under it."""
+    """Manage the local cloud: the Yandex Cloud API on loopback, with real machines."""
 
 
 @cloud.command()
 @click.option(
     "--quotas",
     type=click.Choice(["default", "raised"]),
-    help="How much there may be: as in a new cloud of Yandex, or much more, as a new home has it. The home keeps it.",
+    help="Quota set: Yandex Cloud's defaults, or raised ones (default). Stored in the home.",
 )
 @click.option(
     "--machines",
     type=click.Choice(["real", "simulated"]),
-    help="What a machine is: a container on this host, as in a new home, or a state alone. The home keeps it for life.",
+    help="Real machines are containers on this host (default), simulated ones only states. Fixed for the home.",
 )
 @click.option(
     "--speed",
     type=click.FloatRange(min=0.1, max=1000),
-    help="Simulated machines: how many seconds pass for them in a second. The home keeps it.",
+    help="Seconds that pass for simulated machines in one second. Stored in the home.",
 )
 @pass_tool
 def up(tool: Tool, quotas: str | None, machines: str | None, speed: float | None) -> None:
@@ -59,7 +59,7 @@ def up(tool: Tool, quotas: str | None, machines: str | None, speed: float | None
 @cloud.command()
 @pass_tool
 def down(tool: Tool) -> None:
-    """Stop the local cloud and take everything of it off this host, also where its daemon has ended already."""
+    """Stop the local cloud and remove it from this host, also where its daemon has already ended."""
     from samovar.cloud.local_daemon import find, is_on_host, take_down, wait_for_end
 
     daemon = find(tool.home)
@@ -68,7 +68,7 @@ def down(tool: Tool) -> None:
         return
     with stderr_reporter().step("local cloud down"):
         if daemon:
-            _asked(tool, daemon, lambda host: host.shutdown(timeout=ANSWERS))
+            _call(tool, daemon, lambda host: host.shutdown(timeout=ANSWER_TIMEOUT))
             wait_for_end(daemon)
         if is_on_host(tool.home):
             take_down(tool.home)
@@ -78,21 +78,21 @@ def down(tool: Tool) -> None:
 @output_option
 @pass_tool
 def status(tool: Tool, fmt: Format) -> None:
-    """Show whether the local cloud runs, where it answers, and what runs in it."""
+    """Show whether the local cloud runs, its endpoints, and its machines."""
     from samovar.cloud.local_daemon import find
 
     daemon = find(tool.home)
-    found = _running(tool, daemon) if daemon else _left(tool)
-    machines = [(m["name"], m["id"], str(m["pid"] or ""), "yes" if m["running"] else "no") for m in found["machines"]]
+    state = _running(tool, daemon) if daemon else _without_daemon(tool)
+    machines = [(m["name"], m["id"], str(m["pid"] or ""), "yes" if m["running"] else "no") for m in state["machines"]]
     about = (
         [("pid", str(daemon.pid)), ("gRPC", daemon.grpc), ("REST", daemon.rest), ("home", str(tool.home))]
         if daemon
         else [("running", "no"), ("home", str(tool.home))]
     )
-    if found.get("simulated"):
+    if state.get("simulated"):
         about.append(("machines", SIMULATED))
-    about += [("warning", text) for text in found["warnings"]]
-    show(found, fmt, [table(("", ""), about), table(("MACHINE", "ID", "PID", "RUNS"), machines)])
+    about += [("warning", text) for text in state["warnings"]]
+    show(state, fmt, [table(("", ""), about), table(("MACHINE", "ID", "PID", "RUNS"), machines)])
 
 
 @cloud.command()
@@ -101,11 +101,11 @@ def status(tool: Tool, fmt: Format) -> None:
     type=click.Choice(["iam", "oauth", "key"]),
     default="iam",
     show_default=True,
-    help="Be known by an IAM token, by an OAuth token, or by a service account's key.",
+    help="Credentials: an IAM token, an OAuth token, or a service account's key.",
 )
 @pass_tool
 def env(tool: Tool, auth: str) -> None:
-    """Print the variables that point any client at the local cloud: eval "$(./cli.py cloud env)"."""
+    """Print variables that point any client at the local cloud: eval "$(./cli.py cloud env)"."""
     from samovar.cloud.connection import to_environment
     from samovar.cloud.local_daemon import find_or_start
 
@@ -122,19 +122,19 @@ def env(tool: Tool, auth: str) -> None:
 @click.argument("machine")
 @pass_tool
 def kill(tool: Tool, machine: str) -> None:
-    """Cut the power of MACHINE, given by id, by name (dev-nginx-1), or by a hostname that only one has."""
+    """Cut the power of MACHINE, given by id, name (dev-nginx-1), or a unique hostname."""
     killed = _host(tool).kill(machine)
-    stderr_reporter().info(f"{killed.name} ({killed.id}) lost its power")
+    stderr_reporter().info(f"{killed.name} ({killed.id}): power cut")
 
 
 def _running(tool: Tool, daemon: Daemon) -> dict[str, Any]:
     endpoint = {"grpc": daemon.grpc, "rest": daemon.rest}
-    shown: dict[str, Any] = _asked(tool, daemon, lambda host: host.status(timeout=ANSWERS))
+    shown: dict[str, Any] = _call(tool, daemon, lambda host: host.status(timeout=ANSWER_TIMEOUT))
     return {"running": True, **shown, "endpoint": endpoint}
 
 
-def _left(tool: Tool) -> dict[str, Any]:
-    """What runs on the host without a daemon."""
+def _without_daemon(tool: Tool) -> dict[str, Any]:
+    """The state of a cloud whose daemon does not run."""
     from samovar.cloud.local_daemon import is_on_host, running_machines
 
     if not is_on_host(tool.home):
@@ -147,13 +147,13 @@ def _left(tool: Tool) -> dict[str, Any]:
     return {"running": False, "pid": None, **_NOTHING, "warnings": (warning,), "machines": machines}
 
 
-def _asked(tool: Tool, daemon: Daemon, call: Callable[[Host], Any]) -> Any:
-    """What a daemon that runs answers; HostError where it takes no request."""
+def _call(tool: Tool, daemon: Daemon, request: Callable[[Host], Any]) -> Any:
+    """The answer of a daemon that runs. HostError where it does not answer."""
     from samovar.cloud.local_daemon import unresponsive
     from samovar.core.errors import CloudError
 
     try:
-        return call(_host_of(daemon))
+        return request(_host_of(daemon))
     except CloudError as error:
         if isinstance(error.__cause__, TimeoutError):
             raise unresponsive(daemon, tool.home) from error
@@ -161,7 +161,7 @@ def _asked(tool: Tool, daemon: Daemon, call: Callable[[Host], Any]) -> Any:
 
 
 def _host(tool: Tool) -> Host:
-    """The host's hand, straight from the endpoint file: these commands make sense for a local cloud alone."""
+    """The admin API by the endpoint file: these commands are for the local cloud alone."""
     from samovar.cloud.local_daemon import find_or_start
 
     return _host_of(find_or_start(tool.home))

@@ -1,4 +1,4 @@
-"""What all commands share: where the local cloud lives, how data is shown, how an operator is asked."""
+"""The parts that commands share: global options, sessions, common options, and questions to the operator."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from samovar.project.environment import Environment
     from samovar.project.project import Project
 
+LOCAL = "local"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What says where the project is: two options, and the folder of the `cli.py` that was started."""
+    """The options that choose the project, and the folder of the `cli.py` that was started."""
 
     project: Path | None = None
     envs: Path | None = None
@@ -58,25 +59,25 @@ class Tool:
             stderr_reporter().info(f"project: {self.project.folder}")
 
     def session(self, cloud: str) -> Session:
-        """A session with that cloud; the local one is started if need be."""
+        """Return a session with that cloud, and start the local one if need be."""
         from samovar.cloud.connect import connect
 
         self.sessions.append(connect(cloud, self.home, self.token))
         return self.sessions[-1]
 
-    def give_up(self) -> None:
-        """After an interrupt: nothing that was waited for goes on in the cloud where it can be stopped there."""
+    def cancel_awaited(self) -> None:
+        """Cancel the operations that were awaited, after an interrupt, where the cloud can cancel them."""
         for session in self.sessions:
             for what, outcome in session.cancel_awaited().items():
                 stderr_reporter().info(f"{what}: {outcome}")
 
     def open(self, name: str) -> tuple[Environment, Session]:
-        """An environment, and a session with the cloud that it lives in."""
+        """Return an environment, and a session with its cloud."""
         environment = self.environment(name)
         return environment, self.session_of(environment)
 
     def session_of(self, environment: Environment) -> Session:
-        """A session with the environment's cloud. ConfigError where the credentials lead to another folder than its."""
+        """Return a session with the environment's cloud. ConfigError where the credentials lead to another folder."""
         from samovar.deploy.preconditions import check_folder
         from samovar.project.environment import FILE
 
@@ -84,26 +85,26 @@ class Tool:
         if lines := check_folder(session, environment):
             file = self.project.envs / environment.name / FILE
             stderr_reporter().info(
-                f"warning: {file} does not say where it belongs, and any credentials will do; add these lines:"
+                f"warning: {file} does not name its folder, so any credentials are accepted; add these lines:"
             )
             stderr_reporter().info("\n".join(lines))
         return session
 
     def environment(self, name: str) -> Environment:
-        """An environment by its folder's name."""
+        """Return an environment by its folder's name."""
         from samovar.project.environment import load_environment
 
         return load_environment(name, self.project)
 
 
 class Declined(SamovarError):
-    """The operator said no."""
+    """The operator answered no."""
 
     code = ExitCode.DECLINED
 
 
 class Unconfirmed(SamovarError):
-    """What cannot be undone was asked for, and nobody confirmed it."""
+    """A change that cannot be undone was not confirmed."""
 
     code = ExitCode.REFUSED
 
@@ -112,12 +113,12 @@ pass_tool = click.make_pass_decorator(Tool)
 
 
 def environment_argument(function: F) -> F:
-    """ENV, with completion."""
+    """Add the argument ENV, with completion."""
     return click.argument("env", metavar="ENV", shell_complete=complete_environment)(function)
 
 
 def output_option(function: F) -> F:
-    """`-o table|json|yaml`."""
+    """Add the option `-o table|json|yaml`."""
     option = click.option(
         "-o",
         "--output",
@@ -126,59 +127,61 @@ def output_option(function: F) -> F:
         default=Format.TABLE.value,
         show_default=True,
         callback=lambda _, __, value: Format(value),
-        help="How the data is shown.",
+        help="Output format.",
     )
     return option(function)
 
 
 def cloud_option(function: F) -> F:
-    """`--cloud`, for what belongs to no environment."""
+    """Add the option `--cloud`, for commands without an environment."""
     option = click.option(
         "--cloud",
-        type=click.Choice(["local", "yandex"]),
+        type=click.Choice([LOCAL, "yandex"]),
         default=None,
-        show_default="ENV's where one is named, else local",
-        help="Which cloud.",
+        show_default="that of ENV, else local",
+        help="The cloud to use.",
     )
     return option(function)
 
 
 def yes_option(function: F) -> F:
-    """`--yes`."""
-    return click.option("--yes", is_flag=True, help="Do not ask first.")(function)
+    """Add the option `--yes`."""
+    return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(function)
 
 
 def agree(question: str, *, yes: bool, irreversible: bool = False) -> None:
-    """Asks on a terminal unless `yes`; Declined where the answer is no.
+    """Ask for confirmation on a terminal unless `yes`. Raises Declined where the answer is no.
 
-    Off a terminal nobody can be asked: what is `irreversible` is then Unconfirmed, and all else goes on.
+    Off a terminal there is no question: an `irreversible` change raises Unconfirmed, and any other goes on.
     """
     if yes:
         return
     if not at_terminal():
         if irreversible:
-            raise Unconfirmed(f"{question} Nobody can be asked off a terminal: nothing was done", remedy="give --yes")
+            raise Unconfirmed(
+                f"{question} Off a terminal this needs a confirmation: nothing was changed", remedy="give --yes"
+            )
         return
     if not click.confirm(question, err=True):
-        raise Declined("nothing was done")
+        raise Declined("nothing was changed")
 
 
 def agree_by_name(question: str, name: str, confirmed: str | None, *, yes: bool) -> None:
-    """Has `name` typed on a terminal, unless it was `confirmed`; `yes` alone is Unconfirmed, for it names nothing."""
+    """Ask for `name` on a terminal, unless it was `confirmed`. `yes` alone is Unconfirmed, for it names nothing."""
     if confirmed is None and (yes or not at_terminal()):
-        raise Unconfirmed(f"{question} That takes its name: nothing was done", remedy=f"give --confirm {name}")
+        raise Unconfirmed(f"{question} This needs its name: nothing was changed", remedy=f"give --confirm {name}")
     answer = click.prompt(f"{question} Type its name", err=True) if confirmed is None else confirmed
     if answer != name:
-        raise Declined(f"{answer} is not {name}: nothing was done")
+        raise Declined(f"{answer} is not {name}: nothing was changed")
 
 
 def at_terminal() -> bool:
-    """Whether somebody can be asked."""
+    """Return whether the operator can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def complete_environment(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """The names of environments that begin like that."""
+    """Return the names of environments that begin with `incomplete`."""
     from samovar.project.environment import environment_names
 
     root = context.find_root()

@@ -1,4 +1,4 @@
-"""`disk`: the data disks of an environment, their snapshots, and the way back from one."""
+"""The commands of data disks: list them, take and restore snapshots, delete what is no longer used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT = 3600.0
 
 @click.group()
 def disk() -> None:
-    """Data disks and their snapshots: take one, restore one, see what there is."""
+    """Manage data disks and their snapshots."""
 
 
 @disk.command("list")
@@ -36,21 +36,21 @@ def list_disks(tool: Tool, env: str, fmt: Format) -> None:
     from samovar.deploy.snapshots import inventory
 
     _, session = tool.open(env)
-    found = inventory(session, env)
-    show(found, fmt, _tables(found))
+    disks = inventory(session, env)
+    show(disks, fmt, _tables(disks))
 
 
 @disk.command()
 @environment_argument
 @click.argument("group", required=False)
-@click.option("--disk", "name", help="Another data disk of ENV, such as one that was replaced, by its name.")
-@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds in which a snapshot must be taken.")
+@click.option("--disk", "name", help="Another data disk of ENV by its name, such as a replaced one.")
+@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds until a snapshot must be complete.")
 @pass_tool
 def snapshot(tool: Tool, env: str, group: str | None, name: str | None, timeout: float) -> None:
-    """Take a snapshot of the data disk of GROUP, or of each group of ENV that has one, and write its name.
+    """Take a snapshot of the data disk of GROUP, or of all data disks of ENV, and print its name.
 
-    Before the copy begins it says for how long a machine cannot write meanwhile, where the cloud knows that, and
-    afterwards for how long it could not.
+    Messages tell for how long a machine cannot write meanwhile, where the cloud knows that, and afterwards for how
+    long it could not.
     """
     from samovar.deploy.snapshots import begin_snapshot, data_disks
 
@@ -72,10 +72,10 @@ def snapshot(tool: Tool, env: str, group: str | None, name: str | None, timeout:
 @yes_option
 @pass_tool
 def restore(tool: Tool, env: str, snapshot: str, *, yes: bool) -> None:
-    """Make a disk from SNAPSHOT and put it in the place of the data disk of its group in ENV.
+    """Replace the data disk of a group in ENV by a disk made from SNAPSHOT.
 
-    The former disk is kept, under another name. Machines get the new one by the rollout that follows. What was
-    interrupted is finished by the same command.
+    The former disk is kept, under another name. The next rollout attaches the new one. After an interruption, run the
+    same command again.
     """
     from samovar.deploy.lock import locked
     from samovar.deploy.restore import restore as put_in_place
@@ -83,11 +83,11 @@ def restore(tool: Tool, env: str, snapshot: str, *, yes: bool) -> None:
 
     tool.name_project()
     environment, session = tool.open(env)
-    found = find_snapshot(session, env, snapshot)
-    agree(f"Put a disk made from {found.name} in the place of the data disk of {env}?", yes=yes)
+    chosen = find_snapshot(session, env, snapshot)
+    agree(f"Replace the data disk of {env} by a disk made from {chosen.name}?", yes=yes)
     with locked(session, env):
-        put_in_place(session, environment, found, stderr_reporter())
-    stderr_reporter().info(f"now: {command_line(f'rollout {env}')}")
+        put_in_place(session, environment, chosen, stderr_reporter())
+    stderr_reporter().info(f"next: {command_line(f'rollout {env}')}")
 
 
 @disk.command()
@@ -96,42 +96,42 @@ def restore(tool: Tool, env: str, snapshot: str, *, yes: bool) -> None:
 @yes_option
 @pass_tool
 def delete(tool: Tool, env: str, name: tuple[str, ...], *, yes: bool) -> None:
-    """Delete each snapshot of ENV, or data disk that another took the place of, for good."""
+    """Delete snapshots and replaced data disks of ENV by NAME, for good."""
     from samovar.deploy.snapshots import begin_deletion, find_deletable
 
     tool.name_project()
     _, session = tool.open(env)
-    found = [find_deletable(session, env, each) for each in name]
-    agree(f"Delete {', '.join(each.name for each in found)} for good?", yes=yes, irreversible=True)
-    for each in found:
+    chosen = [find_deletable(session, env, each) for each in name]
+    agree(f"Delete {', '.join(each.name for each in chosen)} for good?", yes=yes, irreversible=True)
+    for each in chosen:
         session.finish(begin_deletion(session, each), what=f"delete {each.name}")
 
 
 def _names(environment: Environment, group: str | None) -> list[str]:
-    """The data disks that machines have, or would be given by a rollout."""
+    """The names of the data disks of one group, or of all groups that have one."""
     from samovar.deploy.resources.disk import disk_name
 
-    wanted = [environment.group(group)] if group else [each for each in environment.groups if each.data_disk]
-    return [disk_name(environment.name, each.name) for each in wanted]
+    groups = [environment.group(group)] if group else [each for each in environment.groups if each.data_disk]
+    return [disk_name(environment.name, each.name) for each in groups]
 
 
 def _chosen(env: str, disks: list[Disk], names: list[str]) -> list[Disk]:
-    found = [each for each in disks if each.name in names]
-    if not found or len(found) != len(names):
-        lacking = ", ".join(sorted({*names} - {each.name for each in found})) or "data disk"
-        there = ", ".join(each.name for each in disks) or "none"
-        raise ConfigError(f"{env} has no {lacking} in the cloud", remedy=f"its disks there: {there}")
-    return found
+    chosen = [each for each in disks if each.name in names]
+    if not chosen or len(chosen) != len(names):
+        missing = ", ".join(sorted({*names} - {each.name for each in chosen})) or "data disk"
+        existing = ", ".join(each.name for each in disks) or "none"
+        raise ConfigError(f"{env} has no {missing} in the cloud", remedy=f"its disks there: {existing}")
+    return chosen
 
 
-def _tables(found: Inventory) -> list[RenderableType]:
+def _tables(inventory: Inventory) -> list[RenderableType]:
     disks = [
         (each.name, each.id, each.group, f"{each.size / GIB:g} GiB", each.status, _use(each.attached))
-        for each in found.disks
+        for each in inventory.disks
     ]
     taken = [
         (each.name, each.group, each.created, f"{each.stored / MIB:.0f} MiB", each.status, each.disk)
-        for each in found.snapshots
+        for each in inventory.snapshots
     ]
     return [
         table(("DISK", "ID", "GROUP", "SIZE", "STATUS", "USE"), disks),

@@ -1,4 +1,4 @@
-"""`doctor`: what stands between an operator and a rollout that goes through."""
+"""The command `doctor`: it finds what would make a rollout fail."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, cloud_option, complete_environment, output_option, pass_tool
+from samovar.cli.context import LOCAL, Tool, cloud_option, complete_environment, output_option, pass_tool
 from samovar.core.errors import ExitCode
 from samovar.core.output import Format, show, table
 
 if TYPE_CHECKING:
     from samovar.ops.doctor.finding import Finding
 
-LOCAL = "local"
 CREDENTIALS = "credentials"
 
 
@@ -26,10 +25,10 @@ CREDENTIALS = "credentials"
 @output_option
 @pass_tool
 def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
-    """Say what is installed, whether the cloud answers, who we are there, who may do what, and what would be missing.
+    """Check the programs, the endpoint, the credentials, the folder and its roles.
 
-    With ENV also whether its zones, images and quotas suffice, and the exact increase to ask for. Ends with 8 where
-    something stands in the way.
+    With ENV also its zones, images and quotas, with the exact increase to request. The exit code is 8 where a check
+    fails.
     """
     from samovar.cloud.connect import connect_running
     from samovar.ops.doctor.checks import examine
@@ -46,14 +45,14 @@ def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
 
 
 def _credentials(tool: Tool) -> list[Finding]:
-    """Each place that is looked at, in its order."""
+    """Each place of credentials, in the order of the search."""
     from samovar.cloud.credentials import places
     from samovar.core.errors import SamovarError
     from samovar.ops.doctor.finding import failed, ok
 
     variables = {**os.environ, **({"YC_TOKEN": tool.token} if tool.token else {})}
     try:
-        looked = places(variables, home=Path.home())
+        tried = places(variables, home=Path.home())
     except SamovarError as error:
         return [failed(CREDENTIALS, error)]
-    return [ok(CREDENTIALS, f"{place.name}: {place.outcome}{' (used)' if place.used else ''}") for place in looked]
+    return [ok(CREDENTIALS, f"{place.name}: {place.outcome}{' (used)' if place.used else ''}") for place in tried]

@@ -1,4 +1,4 @@
-"""The commands that change an environment: what its machines are born with, what would change, doing it."""
+"""The commands that change an environment: render, plan, rollout, destroy."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ TIMEOUT = 600.0
 @output_option
 @pass_tool
 def render(tool: Tool, env: str, group: str, fmt: Format) -> None:
-    """Show what the machines of GROUP in ENV are born with: user-data and the rest of their metadata."""
+    """Show the user-data and the metadata of the machines of GROUP in ENV."""
     from rich.text import Text
 
     from samovar.deploy.group_metadata import machine_metadata
 
     environment = tool.environment(env)
-    found = machine_metadata(environment, environment.group(group))
-    show(found, fmt, [Text(f"# {key}\n{value.rstrip()}\n") for key, value in sorted(found.items())])
+    metadata = machine_metadata(environment, environment.group(group))
+    show(metadata, fmt, [Text(f"# {key}\n{value.rstrip()}\n") for key, value in sorted(metadata.items())])
 
 
 @click.command()
@@ -49,7 +49,7 @@ def render(tool: Tool, env: str, group: str, fmt: Format) -> None:
 @output_option
 @pass_tool
 def plan(tool: Tool, env: str, fmt: Format) -> None:
-    """Show what a rollout of ENV would create, change, replace and delete, and why."""
+    """Show what a rollout of ENV would create, update, replace and delete, and why."""
     from samovar.deploy.rollout import prepare
 
     environment, session = tool.open(env)
@@ -62,10 +62,10 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
 @click.command()
 @environment_argument
 @yes_option
-@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds in which ENV must get healthy.")
+@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds until ENV must be healthy.")
 @pass_tool
 def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
-    """Bring ENV in line with its file: make, change, replace and delete what the plan says, and wait for its health."""
+    """Carry out the plan of ENV and wait until every machine is healthy."""
     from samovar.deploy.lock import locked
     from samovar.deploy.preconditions import check_deletions, irreplaceable
     from samovar.deploy.rollout import prepare, roll_out
@@ -74,7 +74,7 @@ def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
     environment, session = tool.open(env)
     with locked(session, env):
         prepared = prepare(session, environment)
-        _tell(prepared.plan)
+        _report_plan(prepared.plan)
         check_deletions(prepared.plan)
         if prepared.plan.all_steps:
             agree(_question(prepared.plan), yes=yes, irreversible=bool(irreplaceable(prepared.plan)))
@@ -86,17 +86,15 @@ def rollout(tool: Tool, env: str, timeout: float, *, yes: bool) -> None:
 @click.command()
 @environment_argument
 @yes_option
-@click.option("--delete-data", is_flag=True, help="Delete the data disks as well: what is on them is lost.")
-@click.option("--confirm", metavar="ENV", help="The name of ENV once more: what --delete-data asks for on a terminal.")
-@click.option("--keep-address", is_flag=True, help="Keep the public addresses, so that names go on pointing to ENV.")
+@click.option("--delete-data", is_flag=True, help="Also delete the data disks, with all data on them.")
+@click.option("--confirm", metavar="ENV", help="The name of ENV again: confirms --delete-data.")
+@click.option("--keep-address", is_flag=True, help="Keep reserved public addresses (DNS records stay valid).")
 @pass_tool
 def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data: bool, keep_address: bool) -> None:
-    """Delete what ENV has in the cloud, but for its data disks: the next rollout attaches them. Images stay.
+    """Delete ENV in the cloud, except its data disks, which the next rollout attaches again.
 
-    Snapshots of data disks stay in any case, --delete-data or not: `disk delete` deletes one.
-
-    Off a terminal it takes --yes, and with --delete-data --confirm ENV. An environment whose file says
-    `deletion_protection: true` is not destroyed at all.
+    Images and snapshots are kept in any case: `images --prune` and `disk delete` delete them. Off a terminal, give
+    --yes, and with --delete-data --confirm ENV. `deletion_protection: true` in the file of ENV forbids it.
     """
     from samovar.deploy.lock import locked
     from samovar.deploy.preconditions import check_file
@@ -106,24 +104,24 @@ def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data
     tool.name_project()
     environment = tool.environment(env)
     check_file(environment)
-    sure = _consent(env, confirm, yes=yes, delete_data=delete_data)
+    confirm_destruction = _consent(env, confirm, yes=yes, delete_data=delete_data)
     if not at_terminal():
-        sure()
+        confirm_destruction()
     session = tool.session_of(environment)
     with locked(session, env):
         prepared = prepare_destruction(session, environment, delete_data=delete_data, keep_address=keep_address)
-        _tell(prepared.plan)
+        _report_plan(prepared.plan)
         for kept in prepared.kept:
             stderr_reporter().info(f"keep {kept.ref} ({kept.id})")
         for taken in snapshots(session, env):
             stderr_reporter().info(f"keep snapshot {taken.name} ({taken.id})")
         if prepared.plan.all_steps:
-            sure()
+            confirm_destruction()
             tear_down(session, prepared, stderr_reporter())
 
 
 def _consent(env: str, confirm: str | None, *, yes: bool, delete_data: bool) -> Callable[[], None]:
-    """Asks for what a destruction takes; raises where it is not given."""
+    """The confirmation that a destruction needs; calling it raises where that is not given."""
     if delete_data or confirm is not None:
         return partial(agree_by_name, f"Delete all of {env}?", env, confirm, yes=yes)
     return partial(agree, f"Delete all of this in {env}?", yes=yes, irreversible=True)
@@ -133,11 +131,11 @@ def _question(the_plan: Plan) -> str:
     from samovar.deploy.preconditions import irreplaceable
 
     names = ", ".join(str(existing.ref) for existing in irreplaceable(the_plan))
-    return f"Carry out these changes in {the_plan.environment}?{f' For good are lost: {names}.' if names else ''}"
+    return f"Carry out these changes in {the_plan.environment}?{f' This is lost for good: {names}.' if names else ''}"
 
 
-def _tell(the_plan: Plan) -> None:
-    """The plan as reporter: it is not what these commands are asked for."""
+def _report_plan(the_plan: Plan) -> None:
+    """These commands show the plan on stderr: it is not their output."""
     for step in the_plan.all_steps:
         stderr_reporter().info(f"{step.action} {step.ref}: {step.reason}")
     stderr_reporter().info(the_plan.summary())

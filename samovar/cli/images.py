@@ -1,4 +1,4 @@
-"""`bake` and `images`: what machines are made from."""
+"""The commands `bake` and `images`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, agree, cloud_option, output_option, pass_tool, yes_option
+from samovar.cli.context import LOCAL, Tool, agree, cloud_option, output_option, pass_tool, yes_option
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
@@ -19,29 +19,28 @@ if TYPE_CHECKING:
     from samovar.images.listing import ImageList, ListedImage
 
 MIB = 2**20
-LOCAL = "local"
 
 
 @click.command()
 @click.argument("names", metavar="[IMAGE]...", nargs=-1)
-@click.option("--env", metavar="ENV", default=None, help="Those that the groups of ENV are made from.")
-@click.option("--force", is_flag=True, help="Bake and publish them although they are there.")
-@click.option("--refresh", is_flag=True, help="Bake them and their parents anew, with the packages of today.")
+@click.option("--env", metavar="ENV", default=None, help="Bake the images of the groups of ENV.")
+@click.option("--force", is_flag=True, help="Bake and publish them even if they exist.")
+@click.option("--refresh", is_flag=True, help="Bake them and their parents again, with today's packages.")
 @click.option(
     "--builder",
     type=click.Choice(["local", "packer"]),
     default=None,
     show_default="local where the cloud takes its images, else packer",
-    help="On this machine, as root; or by Packer, on a machine of the cloud.",
+    help="Bake on this machine as root, or with Packer on a machine of the cloud.",
 )
 @click.option(
     "--ssh-from",
     metavar="CIDR",
     default=None,
     show_default="ENV's bake.ssh_from, else any address",
-    help="From where Packer reaches the machine; it answers nobody else.",
+    help="CIDR allowed to connect to the build machine by SSH.",
 )
-@click.option("--print-template", is_flag=True, help="Print Packer's template of one IMAGE, and bake nothing.")
+@click.option("--print-template", is_flag=True, help="Print Packer's template of one IMAGE, and do not bake.")
 @cloud_option
 @pass_tool
 def bake(
@@ -56,9 +55,9 @@ def bake(
     print_template: bool,
     **again: bool,
 ) -> None:
-    """Bake the IMAGEs (all of them, if none is named) and their parents, check them, and publish them in the cloud.
+    """Bake the IMAGEs (default: all) and their parents, check them, and publish them in the cloud.
 
-    An image is its content: what is baked and published already is left as it is.
+    An image whose content did not change is neither baked nor published again.
     """
     tool.name_project()
     session = None
@@ -100,16 +99,14 @@ def _print_template(tool: Tool, session: Session, names: tuple[str, ...]) -> Non
 
 
 @click.command()
-@click.option("--outdated", is_flag=True, help="Ask the package mirror what it has in another version by now.")
-@click.option(
-    "--prune", is_flag=True, help="Delete those of former content that no disk and no group uses; asks first."
-)
+@click.option("--outdated", is_flag=True, help="List packages of which the mirror has another version.")
+@click.option("--prune", is_flag=True, help="Delete outdated images that no disk and no group uses. Asks first.")
 @cloud_option
 @output_option
 @yes_option
 @pass_tool
 def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool, prune: bool, yes: bool) -> None:
-    """Show the images of the repository as they are now, and those that the cloud has."""
+    """Show the project's images as they are now, and the images in the cloud."""
     from samovar.images.listing import list_images
 
     session = tool.session(cloud or LOCAL)

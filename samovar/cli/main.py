@@ -1,4 +1,4 @@
-"""The tool as a whole: its global options, its commands, and the one place where errors become exit codes."""
+"""The program: its global options, its commands, and the one place where errors become exit codes."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ VERSION = "0.1.0"
 
 
 class Guarded(click.RichGroup):
-    """The one place where errors become a message, a remedy and an exit code; no traceback without --debug."""
+    """Turns errors into a message, a remedy and an exit code; a traceback is shown only with --debug."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             if isinstance(ctx.obj, Tool):
-                ctx.obj.give_up()
+                ctx.obj.cancel_awaited()
             raise
         except (click.ClickException, click.Abort, Exit, BrokenPipeError):
             raise
-        except Exception as error:  # noqa: BLE001 - the last resort as well
+        except Exception as error:  # noqa: BLE001 - the last resort
             if ctx.params["debug"]:
                 click.echo(traceback.format_exc(), err=True, nl=False)
             return _fail(error)
@@ -53,15 +53,15 @@ class Guarded(click.RichGroup):
     default=default_home,
     show_default=str(default_home()),
     show_envvar=True,
-    help="The local cloud's home; another folder is another cloud beside it.",
+    help="State folder of the local cloud. Each folder is a separate cloud.",
 )
 @click.option(
     "--project",
     type=click.Path(file_okay=False, path_type=Path),
     default=None,
-    show_default="the folder with samovar.yaml that the working directory is in, else that of cli.py",
+    show_default="the nearest folder with samovar.yaml, from the working directory upwards, else that of cli.py",
     show_envvar=True,
-    help="The project: the folder of images, groups, envs and cloudinit.",
+    help="Project folder, with images, groups, envs and cloudinit.",
 )
 @click.option(
     "--envs",
@@ -69,24 +69,24 @@ class Guarded(click.RichGroup):
     default=None,
     show_default="envs/ of the project",
     show_envvar=True,
-    help="The folder of environments, each with its config.yaml.",
+    help="Folder of the environments, each with a config.yaml.",
 )
-@click.option("--token", default="", help="Who you are at Yandex Cloud, as YC_TOKEN: an IAM or an OAuth token.")
-@click.option("--debug", is_flag=True, show_envvar=True, help="Show what is run, and the traceback of an error.")
+@click.option("--token", default="", help="IAM or OAuth token for Yandex Cloud, as YC_TOKEN.")
+@click.option("--debug", is_flag=True, show_envvar=True, help="Log every process, and show the traceback of an error.")
 @click.version_option(VERSION, prog_name="samovar")
 @click.pass_context
 def cli(
     context: click.Context, home: Path, project: Path | None, envs: Path | None, token: str, *, debug: bool
 ) -> None:
-    """Bakes images whose machines configure themselves, and rolls them out as groups that heal themselves.
+    """Bake machine images, and deploy them as self-healing instance groups.
 
-    The same calls go to Yandex Cloud or to the local cloud, where every machine is a real one:
-    `bake`, `rollout dev`, `status dev`, `destroy dev`, `cloud down`.
+    The same API calls go to Yandex Cloud, or to the bundled local cloud, whose machines are real. Start with `bake`,
+    `rollout dev`, `status dev`; clean up with `destroy dev`, `cloud down`.
 
     Completion: `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`, or `zsh_source`, `fish_source`.
     """
     context.obj = Tool(home.absolute(), token, Choice(project, envs, context.obj))
-    _log(debug=debug)
+    _configure_log(debug=debug)
 
 
 for command in (bake, images, render, plan, rollout, status, logs, ssh, disk, load, drill, destroy, doctor, cloud):
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None, *, program: str = "samovar", checko
     except Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted", "run the command again: it goes on from what is there")
+        _print_error("interrupted", "run the command again, and it goes on from there")
         return ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -114,23 +114,23 @@ def main(arguments: list[str] | None = None, *, program: str = "samovar", checko
 
 def _fail(error: Exception) -> ExitCode:
     if isinstance(error, SamovarError):
-        _say(error.message, error.remedy)
+        _print_error(error.message, error.remedy)
         return error.code
     if isinstance(error, ModuleNotFoundError):  # the locks are newer than .venv
-        _say(str(error), "run make setup")
+        _print_error(str(error), "run make setup")
         return ExitCode.HOST
-    _say(f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it")
+    _print_error(f"unexpected {type(error).__name__}: {error}", "run again with --debug and report it")
     return ExitCode.FAILURE
 
 
-def _say(message: str, remedy: str) -> None:
+def _print_error(message: str, remedy: str) -> None:
     click.echo(f"samovar: {printable(message)}", err=True)
     if remedy:
         click.echo(f"  remedy: {printable(remedy)}", err=True)
 
 
-def _log(*, debug: bool) -> None:
-    """What the gateways log goes to stderr, and only with --debug."""
+def _configure_log(*, debug: bool) -> None:
+    """Gateways log to stderr, and only with --debug."""
     import structlog
 
     level = logging.DEBUG if debug else logging.WARNING

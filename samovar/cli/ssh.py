@@ -1,4 +1,4 @@
-"""`ssh`: the way into a machine, for an operator whom the environment names."""
+"""The command `ssh`, for operators whom the environment names."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from samovar.cli.context import Tool, environment_argument, pass_tool
 def ssh(tool: Tool, env: str, machine: str, command: tuple[str, ...], identity: Path | None) -> int:
     """Log in to MACHINE of ENV, or run COMMAND there: `ssh dev nginx-1 -- journalctl -u nginx`.
 
-    The way leads through a public address of the bastion's group. Who may log in stands in ENV's file, as
-    `operator: {ssh_keys: [...]}`; without it no machine listens. Machines are known by what their consoles said, so
-    that nobody can stand in between. Returns the exit code of ssh.
+    The connection goes through the bastion's group. The file of ENV names the allowed keys, as
+    `operator: {ssh_keys: [...]}`; without it SSH is disabled. Host keys are read from the serial consoles. The exit
+    code is that of ssh.
     """
     from samovar.core.process import run_attached
     from samovar.ops.ssh import host_keys, jump_path, ssh_config

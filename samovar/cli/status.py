@@ -1,4 +1,4 @@
-"""The commands that look at an environment: how it is, once or again and again, and what a machine says."""
+"""The commands `status` and `logs`."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from samovar.deploy.status import Status
     from samovar.project.environment import Environment
 
-EVERY = 1.0
-"""Seconds between two looks."""
+INTERVAL = 1.0
+"""Seconds between two updates of --watch."""
 
 
 @click.command()
 @environment_argument
 @output_option
-@click.option("--watch", is_flag=True, help="Look again every second, and show what is new, until Ctrl-C.")
-@click.option("--exit-code", is_flag=True, help=f"End with {ExitCode.UNHEALTHY:d} unless everything is healthy.")
+@click.option("--watch", is_flag=True, help="Update every second and show changes, until Ctrl-C.")
+@click.option("--exit-code", is_flag=True, help=f"Exit with {ExitCode.UNHEALTHY:d} unless everything is healthy.")
 @pass_tool
 def status(tool: Tool, env: str, fmt: Format, *, watch: bool, exit_code: bool) -> int:
-    """Show the groups and machines of ENV, how well they are, and the addresses that answer."""
+    """Show the groups and machines of ENV, their health, and the addresses that answer."""
     environment, session = tool.open(env)
-    found = _look(session, environment)
-    _show(found, fmt)
+    current = _read(session, environment)
+    _show(current, fmt)
     if watch:
-        _watch(session, environment, found, fmt)
-    return ExitCode.UNHEALTHY if exit_code and not found.healthy else ExitCode.OK
+        _watch(session, environment, current, fmt)
+    return ExitCode.UNHEALTHY if exit_code and not current.healthy else ExitCode.OK
 
 
 @click.command()
@@ -43,9 +43,9 @@ def status(tool: Tool, env: str, fmt: Format, *, watch: bool, exit_code: bool) -
 @click.argument("machine")
 @pass_tool
 def logs(tool: Tool, env: str, machine: str) -> None:
-    """Print what MACHINE of ENV (nginx-1, or dev-nginx-1) wrote to its serial console, without escape sequences.
+    """Print the serial console of MACHINE of ENV (nginx-1, or dev-nginx-1), without escape sequences.
 
-    Of a long console that is its beginning and its end.
+    Of a long console the cloud keeps the beginning and the end.
     """
     from samovar.deploy.machines import find_machine, read_console
 
@@ -54,7 +54,7 @@ def logs(tool: Tool, env: str, machine: str) -> None:
     click.echo(printable(read_console(session, instance.id)), nl=False)
 
 
-def _look(session: Session, environment: Environment) -> Status:
+def _read(session: Session, environment: Environment) -> Status:
     from samovar.deploy.endpoints import check_endpoints
     from samovar.deploy.read_status import read_status_and_record
 
@@ -63,38 +63,38 @@ def _look(session: Session, environment: Environment) -> Status:
 
 def _watch(session: Session, environment: Environment, last: Status, fmt: Format) -> None:
     while True:
-        time.sleep(EVERY)
-        found = _look(session, environment)
-        if found != last:
+        time.sleep(INTERVAL)
+        current = _read(session, environment)
+        if current != last:
             click.echo()
-            _show(found, fmt)
-        last = found
+            _show(current, fmt)
+        last = current
 
 
-def _show(found: Status, fmt: Format) -> None:
-    show(found, fmt, _status_tables(found))
+def _show(status: Status, fmt: Format) -> None:
+    show(status, fmt, _status_tables(status))
 
 
-def _status_tables(found: Status) -> list[RenderableType]:
+def _status_tables(status: Status) -> list[RenderableType]:
     from rich.text import Text
 
     groups = [
         (group.name, str(group.size), "yes" if group.healthy else "no", group.image or "not rolled out")
-        for group in found.groups
+        for group in status.groups
     ]
     machines = [
         (m.name, m.zone, m.address, m.status, m.balancer or "", m.image, str(m.pid or ""))
-        for group in found.groups
+        for group in status.groups
         for m in group.machines
     ]
     tables: list[RenderableType] = [table(("GROUP", "SIZE", "HEALTHY", "IMAGE"), groups)]
     if machines:
         tables.append(table(("MACHINE", "ZONE", "ADDRESS", "STATUS", "BALANCER", "IMAGE", "PID"), machines))
-    tables += [Text(f"{m.name}: {m.message}") for group in found.groups for m in group.machines if m.message]
-    tables += [Text(f"warning: {text}") for text in found.warnings]
-    if found.endpoints.all:
-        tables.append(table(("ADDRESS",), [(url,) for url in found.endpoints.all]))
-    tables += [Text(f"{each.url} {each.reason}") for each in found.unanswered]
-    if found.simulated:
+    tables += [Text(f"{m.name}: {m.message}") for group in status.groups for m in group.machines if m.message]
+    tables += [Text(f"warning: {text}") for text in status.warnings]
+    if status.endpoints.all:
+        tables.append(table(("ADDRESS",), [(url,) for url in status.endpoints.all]))
+    tables += [Text(f"{each.url} {each.reason}") for each in status.unanswered]
+    if status.simulated:
         tables.append(Text("the machines are simulated: nothing runs, and no address answers"))
     return tables
