@@ -185,5 +185,8 @@ def complete_environment(context: click.Context, _: click.Parameter, incomplete:
     from samovar.project.environment import environment_names
 
     root = context.find_root()
-    project = Choice(root.params["project"], root.params["envs"], root.obj).find()
+    try:
+        project = Choice(root.params["project"], root.params["envs"], root.obj).find()
+    except SamovarError:  # a shell that completes shows no errors
+        return []
     return [name for name in environment_names(project.envs) if name.startswith(incomplete)]

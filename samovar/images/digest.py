@@ -1,4 +1,4 @@
-"""An image is its content: one digest over everything in the repository that goes into it, its parents' included."""
+"""An image is its content: one digest over everything in the project that goes into it, its parents' included."""
 
 from __future__ import annotations
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
-from samovar.cli.main import main
+from samovar.cli.context import complete_environment
+from samovar.cli.main import cli, main
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.project.project import find_project
 from tests.support.checkout import ROOT
@@ -67,3 +69,13 @@ def test_the_cloud_init_template_is_the_projects_own_or_the_librarys(
     (folder / "cloudinit/user-data.yaml.j2").write_text("#cloud-config\nown: true\n")
     assert main(arguments) == ExitCode.OK
     assert "own: true" in capsys.readouterr().out
+
+
+def test_completion_names_the_environments_of_the_project_and_is_silent_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with cli.make_context("samovar", ["--project", str(ROOT)], resilient_parsing=True) as context:
+        assert complete_environment(context, click.Argument(["env"]), "de") == ["dev"]
+    with cli.make_context("samovar", [], resilient_parsing=True) as context:
+        assert complete_environment(context, click.Argument(["env"]), "") == []

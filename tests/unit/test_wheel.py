@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,12 @@ def test_help_of_the_installed_program_loads_nothing_heavy_and_reads_no_project(
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "Usage: samovar" in ended.stdout
+
+
+def test_the_installed_program_has_the_version_of_the_package(programs: Path) -> None:
+    ended = subprocess.run([programs / "samovar", "--version"], capture_output=True, text=True, check=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert ended.stdout.strip() == f"samovar, version {project['version']}"
 
 
 def test_the_installed_program_asks_for_a_project_where_there_is_none(programs: Path, tmp_path: Path) -> None:
