@@ -110,7 +110,9 @@ class Cloud:
         exempt = [service.descriptor.full_name for service in services if service.authorizes_itself]
         authorizer = Authorizer(self.store, role_prefixes(services), exempt)
         servicers = {service.descriptor: service.make(context) for service in services}
-        return Api(self.store, tokens, authorizer, servicers, AuditLog(home.calls))
+        public = [service.descriptor.full_name for service in services if service.public]
+        audit_log = AuditLog(home.calls)
+        return Api(self.store, tokens, authorizer, servicers, public=public, audit_log=audit_log)
 
     async def run(self) -> None:
         """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""

@@ -24,7 +24,7 @@ from samovar.localcloud.api.tokens import OPERATOR, Tokens
 from samovar.localcloud.cloud import Cloud
 from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
 from samovar.localcloud.home.home import Home
-from samovar.localcloud.registry import PACKAGES
+from samovar.localcloud.registry import PACKAGES, load_services
 from samovar.localcloud.simulated.settings import simulated_host
 from samovar.localcloud.store.store import Store
 from tests.support.checkout import ROOT
@@ -79,6 +79,11 @@ def test_every_folder_with_rpcs_stands_in_the_registry() -> None:
     root = ROOT / "samovar/localcloud"
     served = {".".join(path.parent.relative_to(root).parts) for path in root.rglob("rpc.py")}
     assert served - {"resources"} == set(PACKAGES)
+
+
+def test_two_services_alone_take_no_token() -> None:
+    public = {service.descriptor.full_name for service in load_services() if service.public}
+    assert public == {"yandex.cloud.endpoint.ApiEndpointService", "yandex.cloud.iam.v1.IamTokenService"}
 
 
 def _create(client: Client, name: str) -> str:

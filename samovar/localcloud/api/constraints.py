@@ -145,7 +145,7 @@ def _broken(request: Message, field: FieldDescriptor, constraint: Constraint) ->
         yield from _broken_scalar(value, constraint)
 
 
-def _is_set(request: Message, field: FieldDescriptor, value: Any) -> bool:
+def _is_set(request: Message, field: FieldDescriptor, value: object) -> bool:
     return request.HasField(field.name) if field.has_presence else bool(value)
 
 
@@ -169,7 +169,7 @@ def _broken_collection(value: Any, field: FieldDescriptor, constraint: Constrain
             yield from _broken_scalar(item, constraint)
 
 
-def _broken_scalar(value: Any, constraint: Constraint) -> Iterator[str]:
+def _broken_scalar(value: object, constraint: Constraint) -> Iterator[str]:
     if isinstance(value, str):
         if constraint.pattern and not _matches(constraint.pattern, value):
             yield f"must match {constraint.pattern}"
@@ -180,7 +180,7 @@ def _broken_scalar(value: Any, constraint: Constraint) -> Iterator[str]:
         yield f"must be {constraint.value}"
 
 
-def _number(value: Any) -> float | None:
+def _number(value: object) -> float | None:
     if isinstance(value, Duration):
         return value.ToTimedelta() / timedelta(seconds=1)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None

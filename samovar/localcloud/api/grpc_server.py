@@ -18,7 +18,7 @@ from google.rpc.code_pb2 import Code
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
-from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, is_public, request_class, response_class
+from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, request_class, response_class
 from samovar.localcloud.api.pki import Pki
 from samovar.localcloud.sockets import connections
 from samovar.localcloud.sockets.connections import BY_USER, ROOT, Address, source_of
@@ -58,7 +58,7 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
 
         async def behavior(sent: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             try:
-                return self._api.call(Call(method, _parsed(method, sent), token, key))
+                return self._api.call(Call(method, self._parsed(method, sent), token, key))
             except Refused as refused:
                 await _abort(context, refused)
 
@@ -66,14 +66,13 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
             behavior, response_serializer=response_class(method).SerializeToString
         )
 
-
-def _parsed(method: MethodDescriptor, sent: bytes) -> Message:
-    if is_public(method) and len(sent) > PUBLIC_SIZE:
-        raise Refused(Code.RESOURCE_EXHAUSTED, f"The request has {len(sent)} bytes, {PUBLIC_SIZE} are taken")
-    try:
-        return request_class(method).FromString(sent)
-    except DecodeError as error:
-        raise invalid(f"the request is not understood: {error}") from error
+    def _parsed(self, method: MethodDescriptor, sent: bytes) -> Message:
+        if self._api.is_public(method) and len(sent) > PUBLIC_SIZE:
+            raise Refused(Code.RESOURCE_EXHAUSTED, f"The request has {len(sent)} bytes, {PUBLIC_SIZE} are taken")
+        try:
+            return request_class(method).FromString(sent)
+        except DecodeError as error:
+            raise invalid(f"the request is not understood: {error}") from error
 
 
 async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:

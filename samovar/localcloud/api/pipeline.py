@@ -7,7 +7,7 @@ returns the response message, or raises Refused. What a service does not have an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -28,14 +28,6 @@ from samovar.localcloud.sockets.listener import LimitedLog
 from samovar.localcloud.store.store import Store, is_full
 
 log = structlog.get_logger(__name__)
-
-PUBLIC = frozenset(
-    {
-        "yandex.cloud.endpoint.ApiEndpointService",
-        "yandex.cloud.iam.v1.IamTokenService",
-    }
-)
-
 
 IDEMPOTENCY = "operation"
 KEY_RETENTION = 86400.0
@@ -87,13 +79,17 @@ class Api:
         tokens: Tokens,
         authorizer: Authorization,
         services: Mapping[ServiceDescriptor, object],
+        *,
+        public: Iterable[str] = (),
         audit_log: AuditLog | None = None,
     ) -> None:
+        """`public` are the full names of the services that take no token."""
         self._store = store
         self._audit_log = audit_log
         self._anonymous = LimitedLog(period=60.0)
         self._tokens = tokens
         self._authorizer = authorizer
+        self._public = frozenset(public)
         self._services = {descriptor.full_name: service for descriptor, service in services.items()}
         self.methods = {
             f"/{descriptor.full_name}/{method.name}": method for descriptor in services for method in descriptor.methods
@@ -155,11 +151,15 @@ class Api:
         self._authorizer.check_operator(Caller(self._subject(token)))
 
     def _authenticate(self, call: Call) -> Caller:
-        if is_public(call.method):
+        if self.is_public(call.method):
             return Caller("", call.host)
         caller = Caller(self._subject(call.token), call.host)
         self._authorizer.check(caller, call.method)
         return caller
+
+    def is_public(self, method: MethodDescriptor) -> bool:
+        """Returns whether a method may be called without a token."""
+        return method.containing_service.full_name in self._public
 
     def _subject(self, token: str) -> str:
         if not token:
@@ -194,11 +194,6 @@ class Api:
         if earlier["request"] != fingerprint:
             raise Refused(Code.INVALID_ARGUMENT, "the idempotency key was used for another request")
         return self._store.must(Operation, earlier["id"])
-
-
-def is_public(method: MethodDescriptor) -> bool:
-    """Returns whether a method may be called without a token."""
-    return method.containing_service.full_name in PUBLIC
 
 
 def request_class(method: MethodDescriptor) -> type[Message]:

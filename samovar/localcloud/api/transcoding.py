@@ -18,7 +18,7 @@ from google.rpc.code_pb2 import Code
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
-from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, is_public, request_class
+from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, request_class
 from samovar.localcloud.api.routes import Match, Table
 
 HTTP_STATUS: dict[int, int] = {
@@ -60,7 +60,7 @@ class RestForm:
             match, token = self._match(request), bearer(request)
             method, key = match.binding.method, request.headers.get("Idempotency-Key", "")
             self._api.admit(method, token, key)
-            body = await (_short_body(request) if is_public(method) else request.read())
+            body = await (_short_body(request) if self._api.is_public(method) else request.read())
             query = tuple(request.query.items())
             in_thread = len(body) > PUBLIC_SIZE
             message = (

@@ -29,4 +29,4 @@ class ApiEndpointService:
         return rpc.ListApiEndpointsResponse(endpoints=endpoints)
 
 
-SERVICES = (Service(rpc, "endpoint", lambda context: ApiEndpointService(context.endpoints)),)
+SERVICES = (Service(rpc, "endpoint", lambda context: ApiEndpointService(context.endpoints), public=True),)

@@ -130,5 +130,5 @@ SERVICES = (
         ServiceAccounts,
     ),
     Service(keys_rpc, "iam", lambda context: KeyService(Keys(context.store), context.operations), Keys),
-    Service(tokens_rpc, "iam", lambda context: IamTokenService(context.store, context.tokens)),
+    Service(tokens_rpc, "iam", lambda context: IamTokenService(context.store, context.tokens), public=True),
 )

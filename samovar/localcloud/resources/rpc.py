@@ -61,7 +61,7 @@ class Service:
 
     `module` is the generated module that describes its RPCs. `endpoint` is its id in the list of API endpoints. A call
     takes a role such as `editor` or `<role_prefix>.editor`; without a prefix the endpoint's id is it. A service that
-    `authorizes_itself` decides for each resource who may call.
+    `authorizes_itself` decides for each resource who may call; a `public` one takes no token.
     """
 
     module: ModuleType
@@ -70,6 +70,7 @@ class Service:
     resources: type[Repository[Any]] | None = None
     role_prefix: str = ""
     authorizes_itself: bool = False
+    public: bool = False
 
     @property
     def descriptor(self) -> ServiceDescriptor:

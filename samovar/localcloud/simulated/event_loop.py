@@ -6,8 +6,15 @@ import asyncio
 import math
 import selectors
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
+
+T = TypeVar("T")
+Ready = list[tuple[selectors.SelectorKey, int]]
+Select = Callable[[float | None], Ready]
 
 JUMP = math.inf
 """The speed of a clock that waits for nothing: where nothing is ready, it goes on to the next timer."""
@@ -45,7 +52,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         """Sets the date, as an administrator sets a clock: back, if it is negative. No timer knows of it."""
         self._date += seconds
 
-    def _wait(self, select: Callable[[float | None], Any], timeout: float | None) -> Any:
+    def _wait(self, select: Select, timeout: float | None) -> Ready:
         if timeout is None or timeout <= 0:
             return select(timeout)
         ready = select(timeout / self._speed)
@@ -57,30 +64,30 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 class _Selector(selectors.BaseSelector):
     """The host's selector, with time-outs by the loop's clock."""
 
-    def __init__(self, wait: Callable[[Callable[[float | None], Any], float | None], Any]) -> None:
+    def __init__(self, wait: Callable[[Select, float | None], Ready]) -> None:
         self._real = selectors.DefaultSelector()
         self._wait = wait
 
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+    def register(self, fileobj: FileDescriptorLike, events: int, data: object = None) -> selectors.SelectorKey:
         return self._real.register(fileobj, events, data)
 
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
         return self._real.unregister(fileobj)
 
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+    def modify(self, fileobj: FileDescriptorLike, events: int, data: object = None) -> selectors.SelectorKey:
         return self._real.modify(fileobj, events, data)
 
-    def select(self, timeout: float | None = None) -> Any:
+    def select(self, timeout: float | None = None) -> Ready:
         return self._wait(self._real.select, timeout)
 
     def close(self) -> None:
         self._real.close()
 
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+    def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
         return self._real.get_map()
 
 
-def run(work: Any, speed: float = JUMP, start: float | None = None) -> Any:
+def run(work: Coroutine[object, object, T], speed: float = JUMP, start: float | None = None) -> T:
     """Runs a coroutine on such a loop, as `asyncio.run` does."""
     with asyncio.Runner(loop_factory=lambda: SimulatedLoop(speed, start)) as runner:
         return runner.run(work)
