@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Any
 
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
@@ -46,6 +46,36 @@ from samovar.localcloud.vpc.networks.controller import NetworkController
 
 PERIOD = 0.25
 """Seconds after which the host is looked at again where nothing called for it."""
+
+
+@dataclass(frozen=True)
+class MachineStatus:
+    """A machine as `cloud status` shows it: its instance, and the pid of its init on the host."""
+
+    id: str
+    name: str
+    hostname: str
+    status: str
+    running: bool
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class NetworkStatus:
+    """A network that the host holds now, with the ranges of its subnets."""
+
+    id: str
+    subnets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CloudStatus:
+    """The status of the cloud; its fields are those of the admin API's answer."""
+
+    simulated: bool
+    warnings: tuple[str, ...]
+    machines: tuple[MachineStatus, ...]
+    networks: tuple[NetworkStatus, ...]
 
 
 class Cloud:
@@ -149,22 +179,22 @@ class Cloud:
         """Returns the public addresses that the host's own routes send to this cloud; None where it is simulated."""
         return await self.host.fabric.routed()
 
-    def report(self) -> dict[str, Any]:
-        """Returns what runs, as plain values."""
+    def status(self) -> CloudStatus:
+        """Returns what runs, and what the operator should know of."""
         observed = self.host.driver.observe()
         self.notices.report("public addresses", *self._ipam.foreign())
         self.notices.report("quarantine", *self._quarantine.warnings())
         self.notices.report("users", *self._host_user_warnings())
         self.notices.report("unknown machines", *map(_unknown_machine, sorted(self.machines.unknown(observed))))
-        return {
-            "simulated": self.host.simulated,
-            "warnings": list(self.notices.all()),
-            "machines": [_machine(instance, observed.get(instance.id)) for instance in self.store.all(Instance)],
-            "networks": [
-                {"id": network.id, "subnets": [str(subnet.cidr) for subnet in network.subnets]}
+        return CloudStatus(
+            simulated=self.host.simulated,
+            warnings=self.notices.all(),
+            machines=tuple(_machine(each, observed.get(each.id)) for each in self.store.all(Instance)),
+            networks=tuple(
+                NetworkStatus(network.id, tuple(str(subnet.cidr) for subnet in network.subnets))
                 for network in self.networks.up()
-            ],
-        }
+            ),
+        )
 
     def _host_user_warnings(self) -> Iterator[str]:
         reasons = self.host.driver.host_users()
@@ -194,15 +224,15 @@ class Cloud:
         self._loop.wake()
 
 
-def _machine(instance: Instance, observed: Observed | None) -> dict[str, Any]:
-    return {
-        "id": instance.id,
-        "name": instance.name,
-        "hostname": instance.fqdn.split(".")[0],
-        "status": Instance.Status.Name(instance.status),
-        "running": observed is not None and observed.running,
-        "pid": observed.pid if observed else None,
-    }
+def _machine(instance: Instance, observed: Observed | None) -> MachineStatus:
+    return MachineStatus(
+        id=instance.id,
+        name=instance.name,
+        hostname=instance.fqdn.split(".")[0],
+        status=Instance.Status.Name(instance.status),
+        running=observed is not None and observed.running,
+        pid=observed.pid if observed else None,
+    )
 
 
 def _unknown_machine(machine_id: str) -> str:

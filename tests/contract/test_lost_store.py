@@ -122,13 +122,13 @@ async def test_a_machine_that_an_older_store_does_not_know_is_shut_down_before_a
     async with running(cloud):
         await asyncio.sleep(0.1)
         assert driver.asked == [("stop", "newer")]
-        (warning,) = cloud.report()["warnings"]
+        (warning,) = cloud.status().warnings
         assert "machine newer is unknown to the store" in warning
         async with asyncio.timeout(10):
             while len(driver.asked) < 3:  # noqa: ASYNC110 - the driver is simulated
                 await asyncio.sleep(0.01)
         assert driver.asked[1:] == [("remove", "newer"), ("stop", "older")]
-        assert cloud.report()["warnings"] == []
+        assert cloud.status().warnings == ()
     await cloud.take_down()
     store.close()
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import grpc
@@ -91,7 +92,7 @@ class RunningCloud:
             )
             self.cloud.endpoints.answer_at(grpc=address, rest=self.endpoint.rest)
             server = await serve_grpc(self.cloud.api, pki, address)
-            admin = admin_routes(self.cloud, self.cloud.report, self._end.set)
+            admin = admin_routes(self.cloud, lambda: asdict(self.cloud.status()), self._end.set)
             routes = (*Storage(self.home.uploads).routes(), *admin)
             self._rest = await make_rest_server(self.cloud.api, routes, pki)
             await self._rest.answer_at(rest_socket)

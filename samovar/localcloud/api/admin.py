@@ -18,9 +18,6 @@ UNIT = MACHINE + "/units/{unit:[a-zA-Z0-9@_-]+[.]service}"
 class AdministeredCloud(Protocol):
     """The cloud as the admin API uses it."""
 
-    def report(self) -> dict[str, Any]:
-        """Returns what runs, as plain values."""
-
     async def addresses(self) -> frozenset[IPv4Address] | None:
         """Returns the public addresses that the host routes here; None where nothing is routed."""
 
@@ -35,9 +32,9 @@ class AdministeredCloud(Protocol):
 
 
 def admin_routes(
-    cloud: AdministeredCloud, report: Callable[[], Any], shut_down: Callable[[], None]
+    cloud: AdministeredCloud, report: Callable[[], dict[str, Any]], shut_down: Callable[[], None]
 ) -> list[web.RouteDef]:
-    """Returns the routes; `report` returns what `cloud` reports, and where the daemon answers."""
+    """Returns the routes; `report` returns the status of the cloud and of its daemon, as plain values."""
 
     async def status(_: web.Request) -> web.Response:
         return web.json_response(report())

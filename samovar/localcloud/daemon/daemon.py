@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -163,7 +164,7 @@ def _endpoint(pki: Pki, ports: Ports, cloud: Cloud, tokens: Tokens, operator: Op
 
 def _report(endpoint: Endpoint, cloud: Cloud) -> dict[str, Any]:
     endpoints = {"grpc": endpoint.grpc, "rest": endpoint.rest}
-    return {"pid": endpoint.pid, "number": endpoint.number, "endpoint": endpoints, **cloud.report()}
+    return {"pid": endpoint.pid, "number": endpoint.number, "endpoint": endpoints, **asdict(cloud.status())}
 
 
 @contextlib.contextmanager
