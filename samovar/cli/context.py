@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rich_click as click
 
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, stderr_reporter
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from samovar.project.environment import Environment
     from samovar.project.project import Project
 
-LOCAL = "local"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -136,7 +136,7 @@ def cloud_option(function: F) -> F:
     """Add the option `--cloud`, for commands without an environment."""
     option = click.option(
         "--cloud",
-        type=click.Choice([LOCAL, "yandex"]),
+        type=click.Choice([kind.value for kind in CloudKind]),
         default=None,
         show_default="that of ENV, else local",
         help="The cloud to use.",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import LOCAL, Tool, cloud_option, complete_environment, output_option, pass_tool
+from samovar.cli.context import Tool, cloud_option, complete_environment, output_option, pass_tool
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode
 from samovar.core.output import Format, show, table
 
@@ -35,10 +36,10 @@ def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
     from samovar.ops.doctor.finding import Report
 
     environment = tool.environment(env) if env else None
-    chosen = cloud or (environment.cloud if environment else LOCAL)
+    chosen = cloud or (environment.cloud if environment else CloudKind.LOCAL)
     connect = partial(connect_running, chosen, tool.home, tool.token)
-    credentials = _credentials(tool) if chosen != LOCAL else []
-    report = Report((*credentials, *examine(connect, tool.project, environment, local=chosen == LOCAL)))
+    credentials = _credentials(tool) if chosen != CloudKind.LOCAL else []
+    report = Report((*credentials, *examine(connect, tool.project, environment, local=chosen == CloudKind.LOCAL)))
     rows = [(each.area, each.state.value, each.message, each.remedy) for each in report.findings]
     show(report, fmt, [table(("AREA", "STATE", "FINDING", "REMEDY"), rows)])
     return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY

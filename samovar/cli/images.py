@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import LOCAL, Tool, agree, cloud_option, output_option, pass_tool, yes_option
+from samovar.cli.context import Tool, agree, cloud_option, output_option, pass_tool, yes_option
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def bake(
         names = (*names, *sorted({group.image for group in environment.groups} - {*names}))
         ssh_from = ssh_from or environment.bake_from
         session = tool.session_of(environment) if cloud in {None, environment.cloud} else None
-    session = session or tool.session(cloud or LOCAL)
+    session = session or tool.session(cloud or CloudKind.LOCAL)
     if print_template:
         _print_template(tool, session, names)
     elif not _builder(tool, session, builder, ssh_from).bake(names, **again):
@@ -109,7 +110,7 @@ def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool, prune:
     """Show the project's images as they are now, and the images in the cloud."""
     from samovar.images.listing import list_images
 
-    session = tool.session(cloud or LOCAL)
+    session = tool.session(cloud or CloudKind.LOCAL)
     if prune:
         _prune(tool, session, yes=yes)
         return

@@ -1,4 +1,4 @@
-"""The only door to the API: session, operations, errors, labels. No layer above asks which cloud it is."""
+"""The gateway to the API: session, operations, errors, labels. No layer above asks which cloud it is."""
 
 import os
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from samovar.cloud.connection import Access
 from samovar.cloud.credentials import find_access
 from samovar.cloud.local_daemon import find, find_or_start
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import HostError
 from samovar.core.program import command_line
 
 if TYPE_CHECKING:
     from samovar.cloud.session import Session
-
-LOCAL = "local"
 
 
 def connect(cloud: str, home: Path, token: str = "") -> Session:
@@ -25,12 +24,12 @@ def connect(cloud: str, home: Path, token: str = "") -> Session:
     """
     from samovar.cloud.session import Session  # noqa: PLC0415 - the SDK takes 0.3 s to load
 
-    return Session(find_or_start(home).access if cloud == LOCAL else yandex_access(token))
+    return Session(find_or_start(home).access if cloud == CloudKind.LOCAL else yandex_access(token))
 
 
 def connect_running(cloud: str, home: Path, token: str = "") -> Session:
     """Return a session as `connect` does, but start no local cloud: one that does not run is a HostError."""
-    if cloud == LOCAL and find(home) is None:
+    if cloud == CloudKind.LOCAL and find(home) is None:
         raise HostError(f"no local cloud runs in {home}", remedy=command_line("cloud up"))
     return connect(cloud, home, token)
 

@@ -80,7 +80,7 @@ def find(home: Path) -> Daemon | None:
         return None
     if proc.state(daemon.pid) in STOPPED:
         raise HostError(
-            f"the local cloud's daemon (pid {daemon.pid}) is stopped, and answers nobody",
+            f"the local cloud's daemon (pid {daemon.pid}) is stopped, and does not answer",
             remedy=f"resume it: kill -CONT {daemon.pid}; or end it (its machines outlive it): kill -KILL {daemon.pid}",
         )
     return daemon

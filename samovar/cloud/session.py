@@ -102,7 +102,7 @@ class Session:
 
     @property
     def time(self) -> float | None:
-        """Seconds since 1970 by the cloud's own clock, as its operations told it; None before the first one."""
+        """Seconds since 1970 by the cloud's own clock, as of its last operation; None before the first one."""
         return None if self._clock is None else self._clock + time.monotonic()
 
     def list(

@@ -1,4 +1,4 @@
-"""Tells whether this host can give each local machine a user namespace of its own."""
+"""Finds out whether this host can give each local machine a user namespace of its own."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _problem(url: str, routed: frozenset[str] | None) -> str:
     if routed is not None and urlsplit(url).hostname not in routed:
         return "is not routed to this cloud on this host: another cloud answers there, or none"
     try:
-        # The certificate may be self-signed; the cloud has told whose address it is.
+        # The certificate may be self-signed; the cloud knows whose address it is.
         http.request("GET", f"{url.rstrip('/')}{PATH}", timeout=TIMEOUT, tls=http.without_verification())
     except OSError as error:
         return f"does not answer from here: {str(error) or type(error).__name__}"

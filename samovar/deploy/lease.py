@@ -21,7 +21,7 @@ class LockLost(SamovarError):
 class Lease:
     """A lock that `keep` renews in a thread of its own; every other thread calls `check` before it changes anything.
 
-    After the host slept, or this process was stopped, the first `check` renews by itself. CLOCK_BOOTTIME counts the
+    After the host slept, or this process was stopped, the first `check` renews the lock. CLOCK_BOOTTIME counts the
     time of a sleep, which monotonic time leaves out.
     """
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import groupby
 from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from samovar.deploy.differences import describe_differences
+from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.resources.instance_template import Template
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec
 
 KINDS = tuple(Kind)
+METADATA = frozenset({"metadata", "metadata_refs"})
+"""The fields of a template whose differences are named by the keys of the metadata."""
 Resources = Mapping[Ref, Resource[Spec]]
 T = TypeVar("T")
 Hidden = Annotated[T, Field(exclude=True)]
@@ -124,7 +127,7 @@ def _replaced(after: Resources, before: Mapping[Ref, Existing[Spec]]) -> dict[Re
         immutable = sorted(existing.IMMUTABLE.intersection(existing.differing(desired)))
         moved = [str(other) for other in existing.refs() if other in reasons]
         if immutable:
-            reasons[ref] = f"replaced: {describe_differences(existing, desired, immutable)}"
+            reasons[ref] = f"replaced: {_describe_differences(existing, desired, immutable)}"
         elif moved:
             reasons[ref] = f"replaced with {', '.join(moved)}"
     return reasons
@@ -171,9 +174,9 @@ def _change(resource: Resource[Spec], existing: Existing[Spec] | None, replaced:
         return Step(Action.CREATE, *resource.ref, "does not exist", stage, desired=resource)
     if replaced:
         return Step(Action.CREATE, *resource.ref, replaced, stage, desired=resource)
-    if fields := existing.spec.differing(resource.spec):
-        reason = describe_differences(existing.spec, resource.spec, fields)
-        return Step(Action.UPDATE, *resource.ref, reason, stage, existing, resource, fields)
+    if changed := existing.spec.differing(resource.spec):
+        reason = _describe_differences(existing.spec, resource.spec, changed)
+        return Step(Action.UPDATE, *resource.ref, reason, stage, existing, resource, changed)
     return None
 
 
@@ -194,3 +197,34 @@ def _depths(resources: Resources) -> dict[Ref, int]:
 
 def _next_stage(steps: tuple[Step, ...]) -> int:
     return max((step.stage for step in steps), default=-1) + 1
+
+
+def _describe_differences(before: Spec, after: Spec, names: Iterable[str]) -> str:
+    """Return the fields that differ with both values; of a template each of its own fields."""
+    return "; ".join(text for name in names for text in _field(before, after, name))
+
+
+def _field(before: Spec, after: Spec, name: str) -> Iterator[str]:
+    if name == "template" and isinstance(before, InstanceGroup) and isinstance(after, InstanceGroup):
+        yield from _template(before.template, after.template)
+    else:
+        yield _difference(before, after, name)
+
+
+def _template(before: Template, after: Template) -> Iterator[str]:
+    for name in (item.name for item in fields(Template)):
+        if name not in METADATA and getattr(before, name) != getattr(after, name):
+            yield _difference(before, after, name)
+    if changed := sorted({key for key, _ in set(before.metadata) ^ set(after.metadata)}):
+        yield f"metadata: {', '.join(changed)}"
+    yield "machines are replaced one at a time"
+
+
+def _difference(before: object, after: object, name: str) -> str:
+    return f"{name}: {_text(getattr(before, name))} -> {_text(getattr(after, name))}"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_text, value)) or "none"
+    return str(value) or "none"

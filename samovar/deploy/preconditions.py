@@ -1,6 +1,6 @@
 """Refuses a rollout or a destruction before it changes anything.
 
-A name may be used twice, or belong to somebody else; the credentials may lead to another folder, where the environment
+A name may be used twice, or belong to another owner; the credentials may lead to another folder, where the environment
 would be built a second time; `deletion_protection` may forbid a deletion.
 """
 

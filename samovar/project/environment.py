@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
 from samovar.core.paths import PACKAGE
 from samovar.core.yaml_file import load_model
@@ -25,13 +26,6 @@ FILE = "config.yaml"
 MACHINES_A_ZONE = 2
 LIBRARY_USER_DATA = PACKAGE / "library" / "cloudinit" / "user-data.yaml.j2"
 """The template of user-data of a project that has none."""
-
-
-class CloudKind(StrEnum):
-    """The cloud that an environment lives in; only `cloud/` tells them apart."""
-
-    LOCAL = "local"
-    YANDEX = "yandex"
 
 
 class SecretKind(StrEnum):

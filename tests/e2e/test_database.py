@@ -30,7 +30,8 @@ from yandex.cloud.compute.v1.snapshot_service_pb2_grpc import SnapshotServiceStu
 from yandex.cloud.vpc.v1.route_table_service_pb2 import UpdateRouteTableRequest
 from yandex.cloud.vpc.v1.route_table_service_pb2_grpc import RouteTableServiceStub
 
-from samovar.cloud.connect import LOCAL, connect
+from samovar.cloud.connect import connect
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import HANDLERS
@@ -239,7 +240,7 @@ def test_a_machine_born_while_lockbox_is_away_says_so_and_goes_on_when_it_is_bac
     """Its only way there is the network's default route, which is taken away."""
     assert address
     before = ids(cli)
-    session = connect(LOCAL, cli.home)
+    session = connect(CloudKind.LOCAL, cli.home)
     found = next(found for found in observe(session, "dev").resources if found.ref.kind is Kind.ROUTE_TABLE)
     request = UpdateRouteTableRequest(route_table_id=found.id, update_mask=FieldMask(paths=["static_routes"]))
     session.finish(session.client(RouteTableServiceStub).Update(request), what="take the way out away")
@@ -258,7 +259,7 @@ LOST = "the data disk is empty, but dev-postgres had its rows already"
 
 
 def lose_the_data_disk(cli: Cli) -> None:
-    session = connect(LOCAL, cli.home)
+    session = connect(CloudKind.LOCAL, cli.home)
     there = {found.ref: found for found in observe(session, "dev").resources}
     for ref in (Ref(Kind.INSTANCE_GROUP, "dev-postgres"), Ref(Kind.DISK, "dev-postgres-data")):
         session.finish(HANDLERS[ref.kind].delete(session, there[ref]), what=f"delete {ref} by hand")

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from samovar.core.errors import CloudError, ConfigError
-from samovar.deploy.certificate import self_signed
+from samovar.deploy.resources.secret import self_signed
 from samovar.load.client import Target
 from samovar.load.generator import NOT_SENT, Load, Run, send_load
 from samovar.load.report import report

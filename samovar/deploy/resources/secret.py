@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.wrappers_pb2 import BoolValue
@@ -20,16 +22,20 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.cloud.labels import RECORD, is_ours
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
-from samovar.deploy.certificate import self_signed
 from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource, Spec
 from samovar.deploy.resources.service_account import account_binding
 from samovar.project.environment import Environment, SecretKind
 
+if TYPE_CHECKING:
+    from samovar.core.certificates import Certificate
+
 READER = "lockbox.payloadViewer"
 PASSWORD, CERTIFICATE = "password", "certificate"
 PASSWORD_LENGTH = 32
+CLOCK_SKEW = timedelta(days=7)
+"""By how much the clocks of clients may be behind, and ours ahead."""
 SELF_SIGNED = "self-signed"
 """The first word in the description of a certificate's version that the tool made; any other one is the operator's."""
 
@@ -198,6 +204,14 @@ def _certificate(context: Context, spec: Secret) -> list[rpc.PayloadEntryChange]
     addresses = [reserved_address(context, Ref(Kind.ADDRESS, name)) for name in spec.addresses]
     pair = self_signed(addresses, spec.domain)
     return [rpc.PayloadEntryChange(key=key, text_value=pem) for key, pem in (("cert", pair.cert), ("key", pair.key))]
+
+
+def self_signed(addresses: Iterable[str], domain: str = "") -> Certificate:
+    """Return a certificate for all of `addresses` and for `domain`, if there is one. Lockbox alone stores its key."""
+    from samovar.core import certificates  # noqa: PLC0415 - 0.1 s that only a new certificate needs
+
+    names = [*addresses, *([domain] if domain else [])]
+    return certificates.self_signed(domain or "samovar", names, skew=CLOCK_SKEW)
 
 
 def read_certificates(session: Session, environment: Environment) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Seed records: each tells the machines of a group, by Lockbox, whether their data disk got its rows.
+"""Seed records: from each the machines of a group learn, by Lockbox, whether their data disk got its rows.
 
 A record is a secret that hides nothing. It has one id as long as the data lives, so that the metadata of machines do
 not change when the answer does.

@@ -32,7 +32,7 @@ EVERYTHING = "admin"
 
 
 def identity(session: Session) -> Iterator[Finding]:
-    """The API has no "who am I": a key names its account, a token names nobody."""
+    """The API has no "who am I": a key names its account, a token names none."""
     account = session.identity.account
     if account:
         yield ok(WHO, f"the service account {account}, by {session.access.source}")
