@@ -49,14 +49,7 @@ def choose(home: Path, holders: Mapping[int, Path], preferred: tuple[int, ...], 
 @contextmanager
 def registry(folder: Path = REGISTRY) -> Iterator[dict[int, Path]]:
     """Yields the homes by their numbers, without those that were deleted, and writes what the caller changes."""
-    try:
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        (folder / "lock").touch()
-    except OSError as error:
-        raise HostError(
-            f"the numbers of local clouds are kept in {folder}, which cannot be written: {error.strerror}",
-            remedy=f"make it writable, or mount something there that lasts: {folder.parent}",
-        ) from error
+    _check_writable(folder)
     with exclusive(folder / "lock", timeout=LOCK_TIMEOUT):
         before = {int(file.name): file.read_text() for file in folder.iterdir() if file.name.isdecimal()}
         homes = {number: Path(text) for number, text in before.items() if is_home(text)}
@@ -66,6 +59,17 @@ def registry(folder: Path = REGISTRY) -> Iterator[dict[int, Path]]:
         for number, home in homes.items():
             if before.get(number) != str(home):
                 write_private(folder / str(number), str(home))
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        (folder / "lock").touch()
+    except OSError as error:
+        raise HostError(
+            f"the numbers of local clouds are kept in {folder}, which cannot be written: {error.strerror}",
+            remedy=f"make it writable, or mount something there that lasts: {folder.parent}",
+        ) from error
 
 
 def is_home(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from samovar.localcloud.network.model import Network
+from samovar.localcloud.network.model import Network, Subnet
 from samovar.localcloud.network.names import (
     BRIDGES,
     INTERFACE,
@@ -72,14 +72,7 @@ def links(network: Network, names: Names) -> Links:
     """Returns the links that a network should have."""
     bridges = {subnet.id: bridge(subnet) for subnet in network.subnets}
     return Links(
-        bridges=tuple(
-            Bridge(
-                name=bridge(subnet),
-                mac=bridge_mac(subnet),
-                addresses=(f"{gateway(subnet)}/{subnet.cidr.prefixlen}", f"{name_server(subnet)}/32"),
-            )
-            for subnet in network.subnets
-        ),
+        bridges=tuple(map(_bridge, network.subnets)),
         ports=tuple(
             Port(port(nic), bridges[nic.subnet_id], nic.mac, names.machine(nic.machine_id))
             for nic in network.nics
@@ -87,6 +80,11 @@ def links(network: Network, names: Names) -> Links:
         ),
         neighbours={(bridges[nic.subnet_id], str(nic.address)): nic.mac for nic in network.nics},
     )
+
+
+def _bridge(subnet: Subnet) -> Bridge:
+    addresses = f"{gateway(subnet)}/{subnet.cidr.prefixlen}", f"{name_server(subnet)}/32"
+    return Bridge(name=bridge(subnet), mac=bridge_mac(subnet), addresses=addresses)
 
 
 def changes(desired: Links, current: CurrentLinks) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ class Nic:
     """A machine's network interface. `hostname` and `aliases` are the names under which the network's DNS knows it.
 
     `plugged` is False for a machine without power. `public` is its one-to-one NAT address, if it has one. `egress`
-    says whether it has a way out of the network: a public address, or a route to a NAT gateway.
+    says whether it may leave the network: it has a public address, or a route to a NAT gateway.
     """
 
     machine_id: str

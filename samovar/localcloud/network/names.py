@@ -22,7 +22,7 @@ HEALTH_CHECKS = IPv4Address("198.18.235.2")
 HEALTH_CHECK_RANGES = IPv4Network("198.18.235.0/24"), IPv4Network("198.18.248.0/24")
 """As Yandex Cloud documents them (health-check.md)."""
 API, API_PORT = IPv4Address("198.18.0.1"), 443
-"""Where the API answers inside a network, for machines that have a way out."""
+"""The address at which the API answers inside a network, for machines that have egress."""
 API_NAME = f"api.{DOMAIN}"
 UPLINK_GATEWAY = IPv4Address("198.18.235.1")
 """The next hop of public addresses as the host sees it: a permanent neighbour, never a packet's address."""
