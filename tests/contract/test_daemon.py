@@ -45,7 +45,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def test_up_is_found_and_down_leaves_nothing(cli: Cli) -> None:
+def test_up_and_down(cli: Cli) -> None:
     cli.run("cloud", "up")
     status = cli.json("cloud", "status")
     endpoint = cli.endpoint()
@@ -98,7 +98,7 @@ def test_a_second_daemon_for_the_same_home_is_refused(cli: Cli) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_what_lies_where_it_is_started_from_is_not_run(cli: Cli, tmp_path: Path) -> None:
+def test_the_working_directory_is_not_imported_from(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "elsewhere/samovar/localcloud").mkdir(parents=True)
     for file in ("samovar/__init__.py", "samovar/localcloud/__init__.py", "samovar/localcloud/__main__.py"):
         (tmp_path / "elsewhere" / file).write_text("raise SystemExit('another program')")
@@ -118,7 +118,7 @@ def test_a_port_in_use_is_named_with_the_remedy(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_without_root_it_says_so(tmp_path: Path) -> None:
+def test_without_root_up_is_refused(tmp_path: Path) -> None:
     ended = _daemon(tmp_path / "home", *NOBODY, "env", "PYTHONDONTWRITEBYTECODE=1")
     assert ended.returncode == ExitCode.HOST, ended.stderr
     assert "this user is not root" in ended.stderr
@@ -137,7 +137,7 @@ def test_random_bytes_to_its_rest_port_leave_it_as_it_was(cli: Cli) -> None:
     assert "Traceback" not in (cli.home / "daemon.log").read_text()
 
 
-def test_a_command_against_a_dead_port_says_what_to_do(cli: Cli) -> None:
+def test_a_dead_port_is_an_error_with_a_remedy(cli: Cli) -> None:
     """A machine of the cloud cannot be killed where no cloud runs."""
     ended = cli.run("cloud", "kill", "dev-nginx-1", check=False)
     assert ended.code not in {ExitCode.OK, ExitCode.USAGE}

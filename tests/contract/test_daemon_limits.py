@@ -1,4 +1,4 @@
-"""What a user of the host without a token can do to the daemon: hold connections, many and silent."""
+"""Bounds of the daemon against a user of the host without a token, who holds many silent connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.remote_user import AS_NOBODY
+from tests.support.remote_user import AS_UNPRIVILEGED
 from tests.support.tool import Cli
 
 MANY = 1200
@@ -52,7 +52,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 @contextmanager
 def held(address: str, count: int) -> Iterator[None]:
     host, _, port = address.partition(":")
-    command = [*AS_NOBODY, "/usr/bin/python3", "-I", "-c", HOLD, host, port, str(count)]
+    command = [*AS_UNPRIVILEGED, "/usr/bin/python3", "-I", "-c", HOLD, host, port, str(count)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/") as user:
         assert user.stdout
         assert user.stdin
@@ -69,7 +69,7 @@ def descriptors(pid: int) -> int:
 
 
 @pytest.mark.parametrize("port", ["rest", "grpc"])
-def test_silent_connections_of_a_user_keep_nobody_out(cli: Cli, port: str) -> None:
+def test_silent_connections_of_one_user_block_no_other(cli: Cli, port: str) -> None:
     endpoint = cli.endpoint()
     before = descriptors(endpoint["pid"])
     with held(endpoint[port], MANY):

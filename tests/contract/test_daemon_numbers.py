@@ -46,7 +46,7 @@ def test_two_homes_in_turn_never_have_each_others_addresses(homes: tuple[Cli, Cl
     assert a.json("cloud", "status")["warnings"] == []
 
 
-def test_a_copied_home_is_refused_and_told_who_has_its_number(homes: tuple[Cli, Cli]) -> None:
+def test_a_copied_home_is_refused(homes: tuple[Cli, Cli]) -> None:
     a, b = homes
     a.run("cloud", "up")
     _reserve(a)

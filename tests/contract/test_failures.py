@@ -1,4 +1,4 @@
-"""What fails on the host is told where it was asked for, tried again ever less often, and logged once."""
+"""Failures on the host are reported to the caller, retried with backoff, and logged once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _image(groups: Groups) -> Path:
     return groups.cloud.home.image(groups.image_id)
 
 
-def test_a_machine_whose_image_file_is_gone_fails_with_the_remedy(groups: Groups) -> None:
+def test_a_machine_with_a_lost_image_file_fails_with_a_remedy(groups: Groups) -> None:
     _image(groups).unlink()
     error = _ended(groups, _make_machine(groups)).error
     assert "the file of the image" in error.message
@@ -55,7 +55,7 @@ def test_a_machine_whose_image_file_is_gone_fails_with_the_remedy(groups: Groups
     assert "--force" in error.message
 
 
-def test_a_group_says_why_it_has_no_machine_logs_it_once_and_heals_when_the_file_is_back(groups: Groups) -> None:
+def test_a_group_without_its_image_reports_logs_once_and_heals(groups: Groups) -> None:
     aside = _image(groups).rename(_image(groups).with_suffix(".aside"))
     with capture_logs() as logged:
         created = groups.create(size=1)
@@ -70,7 +70,7 @@ def test_a_group_says_why_it_has_no_machine_logs_it_once_and_heals_when_the_file
     assert len([line for line in groups.log() if "the file of the image" in line]) == 1
 
 
-def test_an_error_that_nobody_foresaw_reaches_who_asked(groups: Groups) -> None:
+def test_an_unexpected_error_reaches_the_caller(groups: Groups) -> None:
     async def break_down(_: object) -> None:
         raise ZeroDivisionError("a defect")
 
@@ -79,7 +79,7 @@ def test_an_error_that_nobody_foresaw_reaches_who_asked(groups: Groups) -> None:
     assert "ZeroDivisionError: a defect" in error.message
 
 
-def test_a_machine_that_cannot_be_deleted_says_why_and_is_tried_ever_less_often(groups: Groups) -> None:
+def test_a_failed_deletion_is_retried_with_backoff(groups: Groups) -> None:
     groups.finished(groups.create(size=1))
     remove, attempts = groups.cloud.driver.remove, list[float]()
 

@@ -130,9 +130,7 @@ def test_what_a_killed_freezer_froze_is_thawed_by_its_daemon(guest: Guest, holde
     assert _moves(guest)
 
 
-def test_what_both_left_when_they_were_killed_is_thawed_by_the_next_daemon(
-    guest: Guest, holder: subprocess.Popen[str]
-) -> None:
+def test_the_next_daemon_thaws_after_both_were_killed(guest: Guest, holder: subprocess.Popen[str]) -> None:
     freezer = _freezer_of(holder)
     holder.send_signal(signal.SIGSTOP)
     os.kill(freezer, signal.SIGKILL)
@@ -155,7 +153,7 @@ async def test_a_copy_that_takes_too_long_is_given_up_and_the_machine_goes_on(gu
     assert not isinstance(refused.value, FreezeFailed)
 
 
-async def test_a_file_system_that_somebody_thawed_meanwhile_makes_no_snapshot(guest: Guest) -> None:
+async def test_a_thawed_file_system_makes_no_snapshot(guest: Guest) -> None:
     async def thawed() -> None:
         async with frozen(guest.disk, guest.unit):
             thaw(guest.disk, guest.unit)

@@ -22,7 +22,7 @@ NUMBER = 250
 PREFIX = f"samovar-{NUMBER}"
 
 
-async def test_links_routes_and_namespaces_of_a_cloud_are_found_and_those_of_others_are_not(lab: NetworkLab) -> None:
+async def test_leftovers_of_one_cloud_only_are_found(lab: NetworkLab) -> None:
     prefix = f"samovar-{lab.number}"
     assert leftovers(NOWHERE, prefix) == []
     await lab.fabric.apply(network(10, forwards=(lab.balancer(10),)))
@@ -118,7 +118,7 @@ def _group() -> Path:
     "what",
     ["process", "mount", "loop device", "control group", "network namespace", "link", "route", "claim", "nspawn"],
 )
-def test_each_thing_that_is_planted_is_found_and_nothing_once_it_is_gone(what: str) -> None:
+def test_each_planted_leftover_is_found(what: str) -> None:
     with tempfile.TemporaryDirectory(prefix="samovar-leftovers-") as folder, ExitStack() as planted:
         home = Path(folder)
         plants: dict[str, Callable[[], AbstractContextManager[None]]] = {

@@ -76,7 +76,7 @@ def test_a_lost_store_is_refused_and_its_backup_brings_everything_back(cli: Cli)
     assert cli.json("cloud", "status")["warnings"] == []
 
 
-def test_a_damaged_store_is_an_error_with_the_way_back(cli: Cli) -> None:
+def test_a_damaged_store_is_an_error_with_the_restore_command(cli: Cli) -> None:
     cli.run("cloud", "up")
     disk = make_disk(cli, b"rows")
     cli.run("cloud", "down")
@@ -110,7 +110,7 @@ class _Slow(SimulatedDriver):
         await super().remove(machine_id)
 
 
-async def test_a_machine_that_an_older_store_does_not_know_is_shut_down_before_any_other_starts(tmp_path: Path) -> None:
+async def test_an_unknown_machine_is_shut_down_first(tmp_path: Path) -> None:
     """It may hold the data disk that the store knows as the other one's, which is to start anew."""
     home, driver = Home(tmp_path / "home"), _Slow()
     home.make()
@@ -133,7 +133,7 @@ async def test_a_machine_that_an_older_store_does_not_know_is_shut_down_before_a
     store.close()
 
 
-def test_what_crashed_runs_again_after_the_hosts_restart_and_what_was_stopped_does_not(tmp_path: Path) -> None:
+def test_crashed_machines_run_again_after_a_reboot(tmp_path: Path) -> None:
     """A host that shuts down ends machines before the daemon; they look as if they had crashed."""
     store = Store(tmp_path / "cloud.sqlite")
     statuses = (Instance.RUNNING, Instance.CRASHED, Instance.STOPPED, Instance.ERROR)

@@ -146,7 +146,7 @@ async def status_of(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     return int(head.split()[1])
 
 
-async def test_a_machine_is_told_by_its_network_and_its_address(cloud: Cloud, http: ClientSession) -> None:
+async def test_a_machine_is_identified_by_network_and_address(cloud: Cloud, http: ClientSession) -> None:
     cloud.machines["enp2", "127.0.0.1"] = replace(MACHINE, id="epd2")
     port = await cloud.serve("enp2")
     assert await get(http, f"http://127.0.0.1:{port}{INSTANCE}/id", GOOGLE) == (200, "epd2")
@@ -216,7 +216,7 @@ async def test_a_network_that_is_cut_short_as_it_comes_up_leaves_no_socket(cloud
     assert sock.fileno() == -1
 
 
-async def test_random_bytes_hurt_nobody_and_leave_nothing_in_the_log(
+async def test_random_bytes_are_harmless_and_not_logged(
     cloud: Cloud, http: ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     chance = random.Random(4)  # noqa: S311 - noise, the same in every run
@@ -256,7 +256,7 @@ async def test_an_agent_that_starts_again_changes_nothing(cloud: Cloud, node: No
     assert again.ran == []
 
 
-async def test_what_concerns_the_agent_not_is_no_change(cloud: Cloud, node: Node) -> None:
+async def test_other_metadata_is_no_change_for_the_agent(cloud: Cloud, node: Node) -> None:
     await node.step()
     cloud.tell(other="news")
     loop = asyncio.get_running_loop()
@@ -283,7 +283,7 @@ async def test_a_change_that_the_check_refuses_leaves_the_old_file(cloud: Cloud,
         ({"samovar-role": "../a"}, r"samovar-role: \.\./a"),
     ],
 )
-async def test_what_is_wrong_is_named(cloud: Cloud, node: Node, attributes: dict[str, str], what: str) -> None:
+async def test_a_wrong_setting_is_named(cloud: Cloud, node: Node, attributes: dict[str, str], what: str) -> None:
     cloud.tell(**attributes)
     with pytest.raises(InvalidConfig, match=f"^{what}"):
         await node.step()
@@ -297,7 +297,7 @@ async def test_without_a_role_a_machine_is_bare_and_ready(cloud: Cloud, node: No
     assert await node.step() == "role a: configured"
 
 
-async def test_the_agent_waits_for_the_service_and_says_so(
+async def test_the_agent_waits_for_the_metadata_service(
     cloud: Cloud, node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await cloud.server.stop(NETWORK)
@@ -321,7 +321,7 @@ async def test_the_agent_waits_until_the_service_knows_its_machine(
     assert await first == "role a: configured"
 
 
-def test_the_agent_as_it_ships_tells_systemd_what_it_waits_for(tmp_path: Path) -> None:
+def test_the_agent_reports_its_wait_to_systemd(tmp_path: Path) -> None:
     """The package under its name on a node, in a network namespace of its own that has no network at all."""
     shutil.copytree(Path(report.__file__).parent, tmp_path / "samovar_agent")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:

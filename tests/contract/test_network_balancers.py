@@ -124,7 +124,7 @@ async def test_flows_keep_their_target_until_they_are_forgotten(lab: NetworkLab)
     await lab.fabric.forget_flows(net.id, IPv4Address("10.30.0.77"))
 
 
-async def test_health_checks_come_from_their_own_address_and_tell_a_machine_that_died(lab: NetworkLab) -> None:
+async def test_health_checks_come_from_their_own_address(lab: NetworkLab) -> None:
     net = network(10)
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)

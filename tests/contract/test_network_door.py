@@ -1,4 +1,4 @@
-"""The door of the API inside a network, as the daemon opens it: narrower than the operator's own."""
+"""The client of the API inside a network, as the daemon opens it: narrower than the operator's own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.network_lab import ANSWER_TIMEOUT
 from tests.support.tool import Cli
 
 
-class Door:
+class ApiClient:
     """Asks with the operator's token: at the daemon's own port, or in the network namespace of that name."""
 
     def __init__(self, endpoint: dict[str, Any], netns: str | None = None) -> None:
@@ -49,13 +49,13 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     tool.run("cloud", "down", check=False)
 
 
-def test_inside_a_network_the_api_answers_and_the_operators_hand_and_storage_do_not(cli: Cli) -> None:
+def test_a_network_serves_the_api_without_admin_and_storage(cli: Cli) -> None:
     cli.run("cloud", "up")
     endpoint = cli.endpoint()
-    outer = Door(endpoint)
+    outer = ApiClient(endpoint)
     body = json.dumps({"folderId": endpoint["folder_id"], "name": "n"})
     assert outer.ask("POST", "/vpc/v1/networks", body) == HTTPStatus.OK
-    inner = Door(endpoint, f"samovar-{endpoint['number']}-1")
+    inner = ApiClient(endpoint, f"samovar-{endpoint['number']}-1")
     assert _once_open(inner) == HTTPStatus.OK
     image = "/storage/images/0123456789ab.raw"
     for verb, path, expected in (
@@ -66,10 +66,10 @@ def test_inside_a_network_the_api_answers_and_the_operators_hand_and_storage_do_
         assert inner.ask(verb, path) == HTTPStatus.NOT_IMPLEMENTED
 
 
-def _once_open(door: Door) -> int:
+def _once_open(client: ApiClient) -> int:
     def ask() -> int | Pending:
         try:
-            return door.ask("GET", "/compute/v1/zones")
+            return client.ask("GET", "/compute/v1/zones")
         except (OSError, HostError) as error:
             return Pending(str(error))
 

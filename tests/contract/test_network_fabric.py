@@ -1,4 +1,4 @@
-"""How the fabric is brought in line on the real kernel, adopted, finished and removed."""
+"""The fabric on the real kernel: how networks are applied, adopted, finished and removed."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_sockets_live_in_the_network_that_was_named_from_any_number_of_thr
         assert all(pool.map(question, range(100)))
 
 
-async def test_the_next_daemon_adopts_what_is_there_and_removes_what_is_no_longer_wanted(lab: NetworkLab) -> None:
+async def test_the_next_daemon_adopts_networks_and_removes_the_rest(lab: NetworkLab) -> None:
     net = network(10, 11, forwards=(lab.balancer(10),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
@@ -104,7 +104,7 @@ async def test_the_next_daemon_adopts_what_is_there_and_removes_what_is_no_longe
     assert silent(lambda: ask_host(lab.public(5), timeout=SILENCE))
 
 
-async def test_namespaces_that_are_half_made_are_made_anew(lab: NetworkLab) -> None:
+async def test_half_made_namespaces_are_replaced(lab: NetworkLab) -> None:
     await run_async(("ip", "netns", "add", f"samovar-{lab.number}-elsewhere"))  # sets /run/netns up on a fresh host
     for name in ("1", "m10"):
         (NETNS_DIR / f"samovar-{lab.number}-{name}").touch()
@@ -114,7 +114,7 @@ async def test_namespaces_that_are_half_made_are_made_anew(lab: NetworkLab) -> N
     assert ask_host(lab.public(5)) == "m10 10.30.0.1"
 
 
-async def test_a_network_whose_namespace_somebody_deleted_is_made_anew_with_its_name_server(lab: NetworkLab) -> None:
+async def test_a_deleted_namespace_is_replaced_with_its_name_server(lab: NetworkLab) -> None:
     net = network(10)
     await lab.fabric.apply(net)
     before = dnsmasq.serving_pid(Files(lab.folder / net.id))
@@ -156,7 +156,7 @@ async def test_a_removed_network_leaves_nothing(lab: NetworkLab) -> None:
     await lab.fabric.remove(net.id)
 
 
-async def test_what_an_earlier_run_left_is_removed_even_if_its_folder_is_gone(lab: NetworkLab, tmp_path: Path) -> None:
+async def test_leftovers_of_an_earlier_run_are_removed_without_their_folder(lab: NetworkLab, tmp_path: Path) -> None:
     await lab.fabric.apply(network(10, forwards=(lab.balancer(10),)))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -176,7 +176,7 @@ async def test_a_call_without_a_change_asks_the_kernel_nothing(lab: NetworkLab) 
     assert idle < one_more / 5
 
 
-async def test_what_a_machine_can_make_its_name_server_write_has_a_bound(lab: NetworkLab) -> None:
+async def test_files_of_the_name_server_are_bounded(lab: NetworkLab) -> None:
     """Also while the daemon is away: the kernel lets no file of the name server's grow further."""
     net = network(10)
     await lab.fabric.apply(net)

@@ -30,7 +30,7 @@ from tests.support.network_lab import (
 from tests.support.privileges import privileges
 
 
-async def test_machines_are_known_by_name_before_they_boot_and_no_longer_once_they_are_gone(lab: NetworkLab) -> None:
+async def test_machines_have_names_from_creation_to_deletion(lab: NetworkLab) -> None:
     no_such_name = 3
     net = network(10, 11)
     await lab.fabric.apply(net)
@@ -118,7 +118,7 @@ async def test_an_address_is_leased_to_the_next_machine_that_has_it(lab: Network
     assert (await lease(lab, heir))["address"] == bytes((10, 30, 0, 10))
 
 
-async def test_what_a_daemon_wrote_before_it_was_killed_is_served_by_the_next(
+async def test_records_of_a_killed_daemon_are_served_by_the_next(
     lab: NetworkLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The files are there, and the server was not told."""

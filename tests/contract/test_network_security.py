@@ -84,7 +84,7 @@ async def test_answers_need_no_rule_and_open_flows_outlive_theirs(lab: NetworkLa
     assert not reaches(lab, "m11")
 
 
-async def test_a_machine_sends_only_what_a_rule_of_its_groups_says(lab: NetworkLab) -> None:
+async def test_egress_follows_the_rules_of_a_machines_groups(lab: NetworkLab) -> None:
     net = network(10, 11)
     await lab.fabric.apply(guarded(net, ALL_IN))
     await lab.boot(*net.nics)
@@ -143,7 +143,7 @@ def _no_token(_: object) -> Token:
     raise AssertionError
 
 
-async def test_clients_on_the_host_are_the_world(lab: NetworkLab) -> None:
+async def test_host_clients_match_any_address_only(lab: NetworkLab) -> None:
     net = replace(network(10), forwards=(lab.balancer(10),))
     await lab.fabric.apply(guarded(net, inward(IPv4Network("10.0.0.0/8"))))
     await lab.boot(*net.nics)
@@ -181,7 +181,7 @@ async def test_health_checks_need_a_rule_of_their_own(lab: NetworkLab) -> None:
     assert (await probe(lab.fabric.socket_in, target)).passed
 
 
-async def test_protocols_are_told_apart(lab: NetworkLab) -> None:
+async def test_rules_distinguish_protocols(lab: NetworkLab) -> None:
     def echoes() -> bool:
         with lab.inside("m11", socket.SOCK_DGRAM) as client:
             client.settimeout(SILENCE)

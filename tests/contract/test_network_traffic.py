@@ -1,4 +1,4 @@
-"""Who reaches whom in networks on the real kernel, and who reaches nobody."""
+"""Traffic in networks on the real kernel: which machine reaches which, and what none reaches."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_a_machine_speaks_with_its_own_addresses_alone(lab: NetworkLab) ->
     assert ask(lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), machine(11).address, PORT)
 
 
-async def test_nothing_new_leaves_and_what_cannot_be_reached_is_silent(lab: NetworkLab) -> None:
+async def test_unreachable_destinations_are_silent(lab: NetworkLab) -> None:
     net = network(10)
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)

@@ -185,7 +185,7 @@ async def greeted(lab: NetworkLab, machine_id: str, address: str, port: int = 80
     return not await asyncio.to_thread(silent, ask)
 
 
-async def test_the_mirrors_alone_are_reached_and_only_by_machines_that_have_a_way_out(abroad: NetworkLab) -> None:
+async def test_only_mirrors_are_reached_and_only_with_egress(abroad: NetworkLab) -> None:
     mirror, other = INTERNET
     net = connected(10)
     await abroad.fabric.apply(net)
@@ -214,7 +214,7 @@ async def test_a_mirror_is_reached_as_far_as_security_groups_let_a_machine_out(a
     assert await greeted(abroad, "m11", INTERNET[0])
 
 
-async def test_the_way_out_opens_nothing_on_the_host(abroad: NetworkLab) -> None:
+async def test_egress_opens_no_port_on_the_host(abroad: NetworkLab) -> None:
     before = listeners()
     net = connected(10)
     await abroad.fabric.apply(connected())
@@ -230,7 +230,7 @@ async def test_the_way_out_opens_nothing_on_the_host(abroad: NetworkLab) -> None
         assert silent(lambda: made.connect((INTERNET[0], 80)))
 
 
-async def test_the_way_out_runs_as_a_user_of_its_own_bounded_by_seccomp(abroad: NetworkLab) -> None:
+async def test_egress_runs_unprivileged_under_seccomp(abroad: NetworkLab) -> None:
     net = connected(10)
     await abroad.fabric.apply(net)
     await abroad.boot(*net.nics)
@@ -242,7 +242,7 @@ async def test_the_way_out_runs_as_a_user_of_its_own_bounded_by_seccomp(abroad: 
     assert running.filtered
 
 
-async def test_the_way_out_is_closed_with_the_last_machine_that_had_it_and_opened_anew_when_it_dies(
+async def test_egress_ends_with_its_last_machine_and_restarts(
     abroad: NetworkLab,
 ) -> None:
     net = connected(10)
@@ -260,7 +260,7 @@ async def test_the_way_out_is_closed_with_the_last_machine_that_had_it_and_opene
     assert not await greeted(abroad, "m10", INTERNET[0])
 
 
-async def test_a_host_without_a_way_out_gives_none_and_the_network_stands(abroad: NetworkLab) -> None:
+async def test_a_host_without_a_network_gives_no_egress(abroad: NetworkLab) -> None:
     await run_async(("ip", "route", "del", "default"))
     net = connected(10)
     await abroad.fabric.apply(net)
@@ -270,7 +270,7 @@ async def test_a_host_without_a_way_out_gives_none_and_the_network_stands(abroad
     assert (await lease(abroad, machine(10)))["address"] == machine(10).address.packed
 
 
-async def test_a_way_out_whose_folder_is_gone_is_removed_too(abroad: NetworkLab, tmp_path: Path) -> None:
+async def test_egress_without_its_folder_is_removed(abroad: NetworkLab, tmp_path: Path) -> None:
     await abroad.fabric.apply(connected(10))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -138,7 +138,7 @@ def _ended(cli: Cli, operation: Operation) -> Operation:
     return ended
 
 
-def test_calls_and_uploads_say_that_there_is_no_space_and_work_again_once_there_is(cli: Cli) -> None:
+def test_calls_and_uploads_fail_without_space_and_recover(cli: Cli) -> None:
     networks, request = NetworkServiceStub(_channel(cli)), CreateNetworkRequest(folder_id=cli.endpoint()["folder_id"])
     with _full(cli.home):
         # The log beside the database has room for some.
@@ -153,7 +153,7 @@ def test_calls_and_uploads_say_that_there_is_no_space_and_work_again_once_there_
     assert _put(cli, b"x" * (1 << 20))[0] == 201
 
 
-def test_a_machine_for_whose_disk_there_is_no_space_says_so(cli: Cli) -> None:
+def test_a_machine_without_disk_space_names_the_reason(cli: Cli) -> None:
     request, instances = _instance(cli), InstanceServiceStub(_channel(cli))
     with (cli.home.parent / "ballast").open("wb") as file:
         room = os.statvfs(cli.home)

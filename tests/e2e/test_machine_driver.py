@@ -186,7 +186,7 @@ async def test_a_guest_that_reboots_is_the_same_machine(lab: MachineLab) -> None
 
 
 @pytest.mark.parametrize("victim", ["init", "nspawn"])
-async def test_a_machine_that_dies_by_itself_is_seen_as_dead(lab: MachineLab, victim: str) -> None:
+async def test_a_machine_that_dies_is_observed_as_stopped(lab: MachineLab, victim: str) -> None:
     machine = lab.machine("a")
     pid = await lab.boot(machine)
     parent = int((await run_async(["ps", "-o", "ppid=", "-p", str(pid)])).stdout)
@@ -241,7 +241,7 @@ os.kill(os.getpid(), 9)
     assert adopted.observe() == {"a": Observed(running=False, exit_code=0)}
 
 
-async def test_a_machine_whose_folder_is_lost_is_still_seen_and_removed(lab: MachineLab) -> None:
+async def test_a_machine_without_its_folder_is_observed_and_removed(lab: MachineLab) -> None:
     await lab.driver.start(lab.machine("a"))
     shutil.rmtree(lab.home / "machines/a")
     another = lab.another_driver()
@@ -250,7 +250,7 @@ async def test_a_machine_whose_folder_is_lost_is_still_seen_and_removed(lab: Mac
     assert another.observe() == {}
 
 
-async def test_a_start_that_fails_says_why_and_leaves_nothing_running(lab: MachineLab) -> None:
+async def test_a_failed_start_gives_the_reason_and_leaves_nothing(lab: MachineLab) -> None:
     machine = replace(lab.machine("a"), netns="no-such-namespace")
     with pytest.raises(HostError, match="no-such-namespace"):
         await lab.driver.start(machine)

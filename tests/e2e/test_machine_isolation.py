@@ -1,4 +1,4 @@
-"""What root in a machine cannot do to the host and to other machines, and whose users a machine has."""
+"""Isolation of machines: root in one of them cannot reach the host or others; users of machines."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ find /mnt -name devices.allow | while read file; do echo a >"$file" || echo refu
 """
 
 
-async def test_root_in_a_machine_cannot_lift_its_fence(lab: MachineLab) -> None:
+async def test_root_in_a_machine_cannot_lift_its_device_policy(lab: MachineLab) -> None:
     machine, other = lab.machine("a", disks=(lab.data_disk(),)), lab.machine("b")
     await lab.boot(machine)
     await lab.boot(other)
@@ -155,9 +155,7 @@ async def test_machines_have_users_of_their_own_for_life(lab: MachineLab) -> Non
     assert lab.as_service(one, "tr -s ' ' </proc/self/uid_map").split() == mapped[0]
 
 
-async def test_what_a_machine_wrote_belongs_to_the_same_users_in_an_image_made_of_its_disk(
-    lab: MachineLab, tmp_path: Path
-) -> None:
+async def test_an_image_of_a_disk_keeps_the_files_owners(lab: MachineLab, tmp_path: Path) -> None:
     machine = lab.machine("a")
     await lab.boot(machine)
     lab.as_service(
@@ -178,7 +176,7 @@ async def test_what_a_machine_wrote_belongs_to_the_same_users_in_an_image_made_o
     assert "User:     0   Group:     0" in run(["debugfs", "-R", "stat /root/true", merged]).stdout
 
 
-async def test_a_machine_with_a_data_disk_has_the_users_of_the_host_and_that_is_told(lab: MachineLab) -> None:
+async def test_a_machine_with_a_data_disk_has_host_users(lab: MachineLab) -> None:
     machine = lab.machine("a", disks=(lab.data_disk(),))
     await lab.boot(machine)
     assert lab.as_service(machine, "tr -s ' ' </proc/self/uid_map").split() == ["0", "0", "4294967295"]

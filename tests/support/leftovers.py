@@ -1,4 +1,4 @@
-"""What a cloud has left on the host, found by its home folder and by the prefix of its names."""
+"""Finds the leftovers of a cloud on the host, by its home folder and by the prefix of its names."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _of(folder: Path, prefix: str) -> Iterator[Path]:
 
 
 def _of_number(number: int) -> Iterator[str]:
-    """What bears a cloud's number in another form: links, routes of its addresses, its claim."""
+    """Finds what has a cloud's number in another form: links, routes of its addresses, its claim."""
     yield from (f"link {path.name}" for path in Path("/sys/class/net").glob(f"smv{number}h*"))
     yield from (f"claim {path}" for path in Path("/run/samovar").glob(str(number)))
     routes = run(["ip", "route", "show", "table", "all"]).stdout.splitlines()

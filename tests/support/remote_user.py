@@ -16,8 +16,15 @@ from samovar.core.paths import cache_dir
 from tests.support.checkout import ROOT
 from tests.support.tool import PATIENCE, Cli, Done
 
-NOBODY = 65534
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--no-new-privs")
+UNPRIVILEGED = 65534
+AS_UNPRIVILEGED = (
+    "setpriv",
+    f"--reuid={UNPRIVILEGED}",
+    f"--regid={UNPRIVILEGED}",
+    "--clear-groups",
+    "--inh-caps=-all",
+    "--no-new-privs",
+)
 MOUNT_CHECKOUT = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
 """The checkout may lie where only root may read."""
 
@@ -40,7 +47,7 @@ class RemoteUser:
             shutil.copytree(tools, self.folder / "cache/samovar/tools", copy_function=_link)
         for path in (self.folder, *self.folder.rglob("*")):
             if path.is_dir() or path.parent == self.folder:
-                os.chown(path, NOBODY, NOBODY)
+                os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -70,7 +77,7 @@ class RemoteUser:
             str(ROOT),
             str(checkout),
         ]
-        return [*mount, *AS_NOBODY, str(checkout / "cli.py"), "--envs", str(self.folder / "envs"), *arguments]
+        return [*mount, *AS_UNPRIVILEGED, str(checkout / "cli.py"), "--envs", str(self.folder / "envs"), *arguments]
 
     def environment(self) -> Mapping[str, str]:
         own = {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.folder / "cache")}

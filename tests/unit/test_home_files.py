@@ -110,7 +110,7 @@ def test_a_torn_endpoint_file_is_none(home: Home, torn: str) -> None:
     assert read_endpoint(home.root) is None
 
 
-def test_the_daemon_is_who_holds_the_lock_of_the_home_and_not_who_got_its_pid(home: Home) -> None:
+def test_a_reused_pid_is_not_the_daemon(home: Home) -> None:
     """The pid of a dead daemon was given to another home's: its command line says localcloud as well."""
     command = [sys.executable, "-c", "input()", "-m", "localcloud"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as other:

@@ -20,7 +20,7 @@ from samovar.localcloud.sockets import connections, listener
 from samovar.localcloud.sockets.connections import ROOT, Connections, Source, source_of, user_of
 from samovar.localcloud.sockets.listener import LimitedLog, Listener
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 MACHINE = Source("net 10.0.0.5", 4)
 
 
@@ -53,16 +53,16 @@ async def ask(address: tuple[str, int], path: str = "/") -> bytes:
     reader, writer = await asyncio.open_connection(*address)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     try:
-        return await asyncio.wait_for(reader.read(), PATIENCE)
+        return await asyncio.wait_for(reader.read(), TIMEOUT)
     finally:
         writer.close()
 
 
 async def end_of(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bool:
-    """Whether the connection ends by itself; a reset is an end, too."""
+    """Returns whether the connection ends by itself; a reset is an end, too."""
     reader, writer = streams
     try:
-        return await asyncio.wait_for(reader.read(1), PATIENCE) == b""
+        return await asyncio.wait_for(reader.read(1), TIMEOUT) == b""
     except ConnectionError:
         return True
     finally:
@@ -87,10 +87,10 @@ async def test_a_source_has_so_many_connections_and_what_it_closes_is_free_again
     async with serving(bound) as address:
         held = [await asyncio.open_connection(*address) for _ in range(MACHINE.limit)]
         await asyncio.sleep(0.05)
-        with capture_logs() as said:
+        with capture_logs() as logs:
             for _ in range(20):
                 assert await is_refused(address)
-        assert [line["event"] for line in said] == ["too many connections"]
+        assert [line["event"] for line in logs] == ["too many connections"]
         for _, writer in held:
             writer.close()
         await asyncio.sleep(0.1)
@@ -98,7 +98,7 @@ async def test_a_source_has_so_many_connections_and_what_it_closes_is_free_again
 
 
 @pytest.mark.usefixtures("as_machine")
-async def test_who_asks_nothing_is_closed_and_who_waits_for_an_answer_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "FIRST_REQUEST", 0.3)
     async with serving(Connections(total=100)) as address:
         silent, half = [await asyncio.open_connection(*address) for _ in range(2)]
@@ -107,7 +107,7 @@ async def test_who_asks_nothing_is_closed_and_who_waits_for_an_answer_is_not(mon
         began = time.monotonic()
         assert await end_of(silent)
         assert await end_of(half)
-        assert time.monotonic() - began < PATIENCE / 2
+        assert time.monotonic() - began < TIMEOUT / 2
         assert (await slow).endswith(b"hello")
 
 
@@ -123,12 +123,12 @@ async def test_a_lack_of_descriptors_is_logged_once_a_second_and_passes(monkeypa
 
     async with serving(Connections(total=100)) as address:
         monkeypatch.setattr(socket.socket, "accept", failing)
-        with capture_logs() as said:
+        with capture_logs() as logs:
             asking = asyncio.create_task(ask(address))
             await asyncio.sleep(0.5)
             lacking = False
             assert (await asking).endswith(b"hello")
-    assert len(said) == 1
+    assert len(logs) == 1
 
 
 def test_a_part_of_the_total_is_roots_alone() -> None:
@@ -154,7 +154,7 @@ def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield client, stack.enter_context(server.accept()[0])
 
 
-def test_the_kernel_says_whose_a_connection_of_this_host_is(connected: tuple[socket.socket, socket.socket]) -> None:
+def test_the_user_of_a_local_connection_is_found(connected: tuple[socket.socket, socket.socket]) -> None:
     client, server = connected
     local, peer = server.getsockname(), server.getpeername()
     assert user_of(peer, local) == os.getuid()
@@ -178,13 +178,13 @@ def test_the_soft_limit_is_raised_to_the_hard_one_and_shared() -> None:
 
 def test_an_event_without_end_is_logged_once_a_period_with_the_number_left_out() -> None:
     limited = LimitedLog(period=0.2)
-    with capture_logs() as said:
+    with capture_logs() as logs:
         for _ in range(1000):
             limited.warning("flood", source="a")
         limited.warning("another")
         threading.Event().wait(0.25)
         limited.warning("flood", source="b")
-    assert [(line["event"], line.get("left_out")) for line in said] == [
+    assert [(line["event"], line.get("left_out")) for line in logs] == [
         ("flood", None),
         ("another", None),
         ("flood", 999),

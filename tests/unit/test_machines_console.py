@@ -64,7 +64,7 @@ def test_a_start_begins_a_console_anew(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["console"]
 
 
-def test_what_cannot_be_written_stops_no_machine(tmp_path: Path) -> None:
+def test_a_console_that_cannot_be_written_stops_no_machine(tmp_path: Path) -> None:
     """The machine's supervisor would die of a pipe that nobody reads."""
     say(tmp_path / "gone" / "console", lines(500_000))
 

@@ -1,4 +1,4 @@
-"""What systemd and the kernel are told of a machine's size and of the devices that it may open."""
+"""Supervisors and nspawn: the bounds of a machine's size and devices, and its command line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_cloud_has_a_slice_of_its_own_that_is_in_no_other() -> None:
     assert SystemdSupervisor("samovar-1").unit("epd1") == Path("/sys/fs/cgroup/samovar_1.slice/samovar-1-epd1.service")
 
 
-def test_by_hand_all_devices_are_closed_before_any_is_opened() -> None:
+def test_the_device_policy_denies_all_devices_first() -> None:
     assert next(supervisors._device_policy_v1([])) == ("devices.deny", "a")
 
 
@@ -60,11 +60,11 @@ def pure(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_by_hand_cgroup_v1_holds_the_size_and_the_fence(hybrid: Path, tmp_path: Path) -> None:
-    with capture_logs() as said:
+async def test_cgroup_v1_bounds_size_and_devices(hybrid: Path, tmp_path: Path) -> None:
+    with capture_logs() as logs:
         supervisor = CgroupSupervisor("samovar-1", hybrid)
         await supervisor.launch(MACHINE, [], ["true"], tmp_path / "console")
-    assert said == []
+    assert logs == []
     assert supervisor.unit("epd1") == hybrid / "unified/samovar-1/epd1"
     groups = {guest.relative_to(hybrid).parts[0]: guest for guest in supervisor.groups("epd1")}
     assert set(groups) == {"memory", "cpu", "cpuset", "devices", "pids"}
@@ -83,12 +83,12 @@ async def test_the_guest_has_a_group_below_the_one_that_bounds_it(hybrid: Path, 
         assert {file.name for file in guest.iterdir()} <= {"cpuset.cpus"}
 
 
-async def test_by_hand_cgroup2_holds_the_size_and_the_missing_fence_is_said_once(pure: Path) -> None:
-    with capture_logs() as said:
+async def test_cgroup2_bounds_size_and_warns_of_the_missing_device_policy(pure: Path) -> None:
+    with capture_logs() as logs:
         supervisor = CgroupSupervisor("samovar-1", pure)
         await supervisor.launch(MACHINE, [], ["true"], pure / "console")
         await supervisor.launch(MACHINE, [], ["true"], pure / "console")
-    assert [line["event"].split(":")[0] for line in said] == ["no device policy"]
+    assert [line["event"].split(":")[0] for line in logs] == ["no device policy"]
     unit = supervisor.unit("epd1")
     assert supervisor.groups("epd1") == ()
     assert (unit / "memory.max").read_text() == str(256 << 20)
@@ -96,7 +96,7 @@ async def test_by_hand_cgroup2_holds_the_size_and_the_missing_fence_is_said_once
     assert (unit / "pids.max").read_text() == "2048"
 
 
-def test_the_host_is_asked_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_supervisor_follows_the_hosts_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisors, "SYSTEMD_IS_INIT", tmp_path)
     assert isinstance(supervisors.supervisor_of_this_host("samovar-1"), SystemdSupervisor)
     monkeypatch.setattr(supervisors, "SYSTEMD_IS_INIT", tmp_path / "absent")
@@ -104,15 +104,15 @@ def test_the_host_is_asked_what_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_guest_finds_its_data_disks_by_their_names() -> None:
-    told = arguments(MACHINE, Path("/srv/epd1"), {"data": Path("/dev/loop9")})
-    assert "--bind=/dev/loop9:/dev/disk/by-id/virtio-data" in told
-    assert "--network-namespace-path=/run/netns/samovar-1-epd1" in told
-    assert "--hostname=nginx-1" in told
-    assert not [argument for argument in told if argument.startswith("--private-")]
+    argv = arguments(MACHINE, Path("/srv/epd1"), {"data": Path("/dev/loop9")})
+    assert "--bind=/dev/loop9:/dev/disk/by-id/virtio-data" in argv
+    assert "--network-namespace-path=/run/netns/samovar-1-epd1" in argv
+    assert "--hostname=nginx-1" in argv
+    assert not [argument for argument in argv if argument.startswith("--private-")]
 
 
-def test_a_guest_with_users_of_its_own_waits_for_its_interface_in_a_network_namespace_of_its_own() -> None:
-    told = arguments(MACHINE, Path("/srv/epd1"), {}, 0x7801_0000)
-    assert {"--private-users=2013331456:65536", "--private-users-ownership=off", "--private-network"} <= set(told)
-    assert not [argument for argument in told if argument.startswith("--network-namespace-path")]
-    assert told[-1].endswith("read -r _ </run/host/size/plugged; exec /sbin/init")
+def test_a_guest_in_a_user_namespace_waits_for_its_interface() -> None:
+    argv = arguments(MACHINE, Path("/srv/epd1"), {}, 0x7801_0000)
+    assert {"--private-users=2013331456:65536", "--private-users-ownership=off", "--private-network"} <= set(argv)
+    assert not [argument for argument in argv if argument.startswith("--network-namespace-path")]
+    assert argv[-1].endswith("read -r _ </run/host/size/plugged; exec /sbin/init")

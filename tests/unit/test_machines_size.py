@@ -1,4 +1,4 @@
-"""What a guest is told of its size."""
+"""The files that tell a guest its size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which machines have users of their own, and which uids these are."""
+"""Ranges of uids for machines with user namespaces."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def disk(folder: Path, name: str) -> Path:
     return file
 
 
-def test_a_machine_has_a_range_of_its_own_for_as_long_as_its_disk_lives(tmp_path: Path) -> None:
+def test_a_machine_keeps_its_uid_range_with_its_disk(tmp_path: Path) -> None:
     registry, one, other = tmp_path / "uids", disk(tmp_path, "one"), disk(tmp_path, "other")
     assert first_uid(one, registry) != first_uid(other, registry)
     assert first_uid(one, registry) == first_uid(one, registry) == RANGES[0]
@@ -33,9 +33,7 @@ def test_a_machine_has_a_range_of_its_own_for_as_long_as_its_disk_lives(tmp_path
     assert first_uid(disk(tmp_path, "third"), registry) not in {RANGES[0], first_uid(other, registry)}
 
 
-def test_a_range_whose_disk_is_gone_is_given_again_when_no_other_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_uid_range_is_reused_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uid_ranges, "RANGES", RANGES[:2])
     registry, one, other = tmp_path / "uids", disk(tmp_path, "one"), disk(tmp_path, "other")
     held = {first_uid(one, registry), first_uid(other, registry)}
@@ -46,7 +44,7 @@ def test_a_range_whose_disk_is_gone_is_given_again_when_no_other_is_left(
     assert first_uid(disk(tmp_path, "third"), registry) in held - {first_uid(one, registry)}
 
 
-def test_what_the_host_hands_to_its_users_is_left_alone(tmp_path: Path, nothing_delegated: Path) -> None:
+def test_delegated_uids_are_not_used(tmp_path: Path, nothing_delegated: Path) -> None:
     nothing_delegated.write_text(f"somebody:100000:65536\nlarge:{RANGES[0] + 5}:{SIZE}\nnonsense\n")
     assert first_uid(disk(tmp_path, "one"), tmp_path / "uids") == RANGES[2]
 
@@ -72,7 +70,7 @@ def test_the_kernel_must_be_new_enough(release: str, word: str, tmp_path: Path) 
     assert bool(word) is bool(unavailable(release, limit))
 
 
-def test_a_host_that_allows_none_says_so(tmp_path: Path) -> None:
+def test_a_host_without_user_namespaces_gives_the_reason(tmp_path: Path) -> None:
     limit = tmp_path / "limit"
     assert "CONFIG_USER_NS" in unavailable("6.18.1", limit)
     limit.write_text("0\n")

@@ -70,7 +70,7 @@ def test_googles_form_has_what_yandex_documents(path: str, value: str) -> None:
     assert gce(path) == value
 
 
-def test_a_recursive_answer_is_json_unless_text_is_wanted() -> None:
+def test_a_recursive_answer_is_json_by_default() -> None:
     assert json.loads(gce("instance/disks", recursive="true"))[0]["deviceName"] == "boot"
     assert "disks/0/device-name boot" in gce("instance", recursive="true", alt="text")
     assert gce("instance/id", recursive="true") == "epd1"
@@ -127,7 +127,7 @@ def test_without_user_data_there_is_none() -> None:
     assert ec2_answer(replace(MACHINE, attributes={}), "user-data", issue).status == 404
 
 
-def test_what_is_switched_off_is_a_bad_request() -> None:
+def test_a_disabled_endpoint_answers_400() -> None:
     """400, as Yandex documents for each of the four options."""
     off = replace(MACHINE, options=Options(gce_endpoint=False, gce_token=False, aws_endpoint=False))
     no_token = replace(MACHINE, options=Options(gce_token=False))
@@ -146,7 +146,7 @@ def test_amazons_token_is_off_unless_it_is_switched_on() -> None:
     assert datetime.fromisoformat(credentials["Expiration"]) > datetime.now(UTC)
 
 
-def test_an_etag_tells_one_answer_from_another() -> None:
+def test_etags_differ_with_the_answer() -> None:
     one = gce_answer(MACHINE, "instance", Query(recursive=True), issue)
     other = gce_answer(replace(MACHINE, description="new"), "instance", Query(recursive=True), issue)
     assert one.etag == gce_answer(MACHINE, "instance", Query(recursive=True), issue).etag
@@ -154,7 +154,7 @@ def test_an_etag_tells_one_answer_from_another() -> None:
 
 
 @pytest.mark.parametrize("query", [{"alt": "xml"}, {"timeout_sec": "soon"}, {"timeout_sec": "-1"}])
-def test_a_query_that_makes_no_sense_says_so(query: dict[str, str]) -> None:
+def test_an_invalid_query_names_its_key(query: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(query))):
         Query.parse(query)
 
@@ -164,7 +164,7 @@ def test_a_wait_without_a_time_has_no_end() -> None:
 
 
 @pytest.mark.parametrize("tree", [gce_tree(MACHINE), ec2_tree(MACHINE)])
-def test_every_place_that_is_listed_is_there(tree: Node) -> None:
+def test_every_listed_path_exists(tree: Node) -> None:
     def visit(node: Node) -> None:
         for name in names(node) if is_folder(node) else []:
             child = lookup(node, name.partition("=")[0])

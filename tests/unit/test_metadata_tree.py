@@ -39,7 +39,7 @@ def test_lookup_walks_names_and_numbers_and_ignores_slashes_at_the_ends() -> Non
     assert lookup(TREE, "") is TREE
 
 
-def test_lookup_of_what_is_not_there_is_none() -> None:
+def test_lookup_of_an_unknown_path_is_none() -> None:
     for path in ("/nothing", "/network-interfaces/1", "/network-interfaces/-1", "/index/0", "/attributes/SAMOVAR-ROLE"):
         assert lookup(TREE, path) is None
 
@@ -72,7 +72,7 @@ def test_recursive_text_gives_each_leaf_with_its_path_and_no_token() -> None:
 
 
 @given(nodes)
-def test_everything_listed_can_be_looked_up_and_a_slash_means_a_folder(tree: Node) -> None:
+def test_every_listed_name_can_be_looked_up(tree: Node) -> None:
     for name in names(tree) if is_folder(tree) else []:
         child = lookup(tree, name)
         assert child is not None

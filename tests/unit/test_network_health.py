@@ -31,11 +31,11 @@ PASSED, FAILED = Result(passed=True, detail="HTTP 200"), Result(passed=False, de
 LOOPBACK = IPv4Address("127.0.0.1")
 
 
-PATIENCE = 10.0
+PROBE_TIMEOUT = 10.0
 
 
 def check(
-    port: int = 80, path: str | None = "/ping", unhealthy: int = 2, healthy: int = 2, timeout: float = PATIENCE
+    port: int = 80, path: str | None = "/ping", unhealthy: int = 2, healthy: int = 2, timeout: float = PROBE_TIMEOUT
 ) -> HealthCheck:
     return HealthCheck("check", 0.05, timeout, unhealthy, healthy, port, path)
 
@@ -138,10 +138,10 @@ async def server(answer: Callable[[], bytes | None]) -> AsyncIterator[int]:
         listening.close()
 
 
-async def test_probes_tell_what_they_saw() -> None:
+async def test_probe_results_name_the_answer() -> None:
     answers: list[bytes | None] = [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 503 No\r\n\r\n", b"", None]
     async with server(lambda: answers.pop(0)) as port:
-        target, hurried = (Target("n", LOOPBACK, check(port, timeout=timeout)) for timeout in (PATIENCE, 0.3))
+        target, hurried = (Target("n", LOOPBACK, check(port, timeout=timeout)) for timeout in (PROBE_TIMEOUT, 0.3))
         results = [await probe(on_loopback, asked) for asked in (target, target, target, hurried)]
     assert results == [
         Result(passed=True, detail="HTTP 200", answered=True),
@@ -162,7 +162,7 @@ LACKING = [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRN
 
 
 @pytest.mark.parametrize("error", [*(OSError(number, "") for number in LACKING), HostError("network n is gone")])
-async def test_what_this_host_lacks_is_no_result(error: Exception) -> None:
+async def test_an_error_of_this_host_gives_no_verdict(error: Exception) -> None:
     def lacking(*_: object) -> socket.socket:
         raise error
 
@@ -171,7 +171,7 @@ async def test_what_this_host_lacks_is_no_result(error: Exception) -> None:
     assert result.detail.startswith("not probed: ")
 
 
-def test_no_result_changes_no_health() -> None:
+def test_a_result_without_a_verdict_changes_no_health() -> None:
     lacking = Result(passed=None, detail="not probed: Too many open files")
     healthy, failing = after([PASSED, PASSED], check()), after([PASSED, PASSED, FAILED], check())
     assert after([PASSED, PASSED, *[lacking] * 9], check()) == replace(healthy, detail=lacking.detail)
@@ -179,7 +179,7 @@ def test_no_result_changes_no_health() -> None:
     assert after([PASSED, PASSED, FAILED, lacking, FAILED], check()).status is Status.UNHEALTHY
 
 
-async def test_a_probe_whose_loop_stood_still_is_no_result() -> None:
+async def test_a_late_event_loop_gives_no_verdict() -> None:
     async with server(lambda: None) as port:
         asking = asyncio.create_task(probe(on_loopback, Target("n", LOOPBACK, check(port, timeout=0.2))))
         await asyncio.sleep(0.1)
@@ -207,7 +207,7 @@ def threaded_server() -> Iterator[int]:
         listening.shutdown(socket.SHUT_RDWR)
 
 
-async def test_a_probe_in_a_thread_of_its_own_is_on_time_while_the_daemons_loop_stands_still() -> None:
+async def test_a_probe_thread_is_on_time_while_the_daemon_loop_blocks() -> None:
     probes = LoopThread("probes")
     with threaded_server() as port:
         target = Target("n", LOOPBACK, check(port, timeout=0.3))
@@ -229,13 +229,13 @@ async def test_a_cancelled_call_is_cancelled_in_the_thread_and_the_thread_ends()
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(probes.run(forever), 0.1)
-    assert await asyncio.to_thread(cancelled.wait, PATIENCE)
+    assert await asyncio.to_thread(cancelled.wait, PROBE_TIMEOUT)
     await probes.close()
     assert "test-probes" not in [thread.name for thread in threading.enumerate()]
 
 
-async def test_a_defect_of_ours_is_no_result_and_ends_no_probe() -> None:
-    told, asked = Told(), 0
+async def test_a_defect_gives_no_verdict_and_ends_no_probe() -> None:
+    reports, asked = Reports(), 0
 
     async def ask(_: Target) -> Result:
         nonlocal asked
@@ -244,14 +244,14 @@ async def test_a_defect_of_ours_is_no_result_and_ends_no_probe() -> None:
             raise RuntimeError("can't start new thread")
         return PASSED
 
-    prober = Prober[str](ask, told)
+    prober = Prober[str](ask, reports)
     prober.set_targets({"a": Target("n", LOOPBACK, check())})
-    assert await told.next() == ("a", Status.HEALTHY)
+    assert await reports.next() == ("a", Status.HEALTHY)
     await prober.close()
 
 
-class Told:
-    """What a prober says of its targets, awaited one by one."""
+class Reports:
+    """The changes that a prober reports, awaited one by one."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[tuple[str, Status]] = asyncio.Queue()
@@ -260,26 +260,26 @@ class Told:
         self.queue.put_nowait((key, now.status))
 
     async def next(self) -> tuple[str, Status]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PROBE_TIMEOUT):
             return await self.queue.get()
 
 
-async def test_the_prober_tells_changes_once_and_stops_when_the_target_leaves() -> None:
-    told, said, count = Told(), b"HTTP/1.1 200 OK\r\n\r\n", 0
+async def test_the_prober_reports_a_change_once_and_stops_with_its_target() -> None:
+    reports, said, count = Reports(), b"HTTP/1.1 200 OK\r\n\r\n", 0
 
     def answer() -> bytes:
         nonlocal count
         count += 1
         return said
 
-    prober = Prober[str](partial(probe, on_loopback), told)
+    prober = Prober[str](partial(probe, on_loopback), reports)
     async with server(answer) as port:
         targets = {"a": Target("n", LOOPBACK, check(port))}
         prober.set_targets(targets)
-        assert await told.next() == ("a", Status.HEALTHY)
+        assert await reports.next() == ("a", Status.HEALTHY)
         prober.set_targets(targets)
         said = b"HTTP/1.1 500 Oops\r\n\r\n"
-        assert await told.next() == ("a", Status.UNHEALTHY)
+        assert await reports.next() == ("a", Status.UNHEALTHY)
         assert prober.health("a").detail == "HTTP 500"
         prober.set_targets({})
         assert prober.health("a") == Health()
@@ -287,32 +287,32 @@ async def test_the_prober_tells_changes_once_and_stops_when_the_target_leaves() 
         last = count
         await asyncio.sleep(0.2)
         assert count == last
-        assert told.queue.empty()
+        assert reports.queue.empty()
     await prober.close()
 
 
 async def test_a_changed_check_starts_initial_and_a_listener_that_fails_stops_no_probe() -> None:
-    told = Told()
+    reports = Reports()
 
-    def tell(key: str, now: Health) -> None:
-        told(key, now)
+    def on_change(key: str, now: Health) -> None:
+        reports(key, now)
         raise RuntimeError("a bug elsewhere")
 
-    prober = Prober[str](partial(probe, on_loopback), tell)
+    prober = Prober[str](partial(probe, on_loopback), on_change)
     async with server(lambda: b"HTTP/1.1 200 OK\r\n\r\n") as port:
         prober.set_targets({"a": Target("n", LOOPBACK, check(port))})
-        assert await told.next() == ("a", Status.HEALTHY)
+        assert await reports.next() == ("a", Status.HEALTHY)
         prober.set_targets({"a": Target("n", LOOPBACK, check(port, "/other"))})
         assert prober.health("a").status is Status.INITIAL
-        assert await told.next() == ("a", Status.HEALTHY)
+        assert await reports.next() == ("a", Status.HEALTHY)
         await prober.close()
 
 
-async def test_what_was_known_to_be_healthy_stays_so_until_the_check_says_otherwise() -> None:
-    told = Told()
-    prober = Prober[str](partial(probe, on_loopback), told)
+async def test_a_healthy_target_is_healthy_until_its_check_fails() -> None:
+    reports = Reports()
+    prober = Prober[str](partial(probe, on_loopback), reports)
     async with server(lambda: b"HTTP/1.1 500 Oops\r\n\r\n") as port:
         prober.set_targets({"a": Target("n", LOOPBACK, check(port))}, healthy={"a"})
         assert prober.health("a").status is Status.HEALTHY
-        assert await told.next() == ("a", Status.UNHEALTHY)
+        assert await reports.next() == ("a", Status.UNHEALTHY)
         await prober.close()

@@ -31,20 +31,20 @@ def nic(subnet: int, number: int, *, plugged: bool = True, machine: str | None =
     return Nic(machine or f"m{subnet}-{number}", f"s{subnet}", mac, address, f"host-{number}", plugged)
 
 
-def as_wanted(wanted: Links) -> CurrentLinks:
-    """What is seen when all is as it should be."""
-    bridges = {bridge.name: Link(up=True, addresses=frozenset(bridge.addresses)) for bridge in wanted.bridges}
+def as_desired(desired: Links) -> CurrentLinks:
+    """Returns the current links of a network that is as it should be."""
+    bridges = {bridge.name: Link(up=True, addresses=frozenset(bridge.addresses)) for bridge in desired.bridges}
     return CurrentLinks(
         links={"lo": Link(up=True), "pub0": Link(up=True), **bridges}
-        | {port.name: Link(up=True) for port in wanted.ports},
-        neighbours=frozenset(wanted.neighbours),
-        namespaces=frozenset(port.namespace for port in wanted.ports),
+        | {port.name: Link(up=True) for port in desired.ports},
+        neighbours=frozenset(desired.neighbours),
+        namespaces=frozenset(port.namespace for port in desired.ports),
     )
 
 
-def acted(lines: tuple[str, ...], seen: CurrentLinks) -> CurrentLinks:  # noqa: C901 - a table of commands
+def acted(lines: tuple[str, ...], current: CurrentLinks) -> CurrentLinks:  # noqa: C901 - a table of commands
     """A model of what `ip -batch` does with the lines; it refuses what the kernel refuses."""
-    interfaces, neighbours, namespaces = dict(seen.links), set(seen.neighbours), set(seen.namespaces)
+    interfaces, neighbours, namespaces = dict(current.links), set(current.neighbours), set(current.namespaces)
     for line in lines:
         match line.split():
             case ["link", "add", name, *_]:
@@ -75,8 +75,8 @@ def acted(lines: tuple[str, ...], seen: CurrentLinks) -> CurrentLinks:  # noqa: 
     return CurrentLinks(interfaces, frozenset(neighbours), frozenset(namespaces))
 
 
-def brought_in_line(wanted: Links, seen: CurrentLinks) -> CurrentLinks:
-    return acted((*changes(wanted, seen), *raising(missing(wanted, seen))), seen)
+def brought_in_line(desired: Links, current: CurrentLinks) -> CurrentLinks:
+    return acted((*changes(desired, current), *raising(missing(desired, current))), current)
 
 
 nics = st.lists(
@@ -94,16 +94,16 @@ networks = st.builds(
 
 
 @given(networks, networks)
-def test_from_any_network_the_changes_lead_to_any_other(before: Network, after: Network) -> None:
-    wanted = links(after, NAMES)
-    there = brought_in_line(wanted, as_wanted(links(before, NAMES)))
-    assert there == as_wanted(wanted)
+def test_changes_lead_from_any_network_to_any_other(before: Network, after: Network) -> None:
+    desired = links(after, NAMES)
+    there = brought_in_line(desired, as_desired(links(before, NAMES)))
+    assert there == as_desired(desired)
 
 
 @given(networks, st.data())
-def test_from_any_half_of_a_network_the_changes_lead_to_the_whole(network: Network, data: st.DataObject) -> None:
-    wanted = links(network, NAMES)
-    whole = as_wanted(wanted)
+def test_changes_complete_a_half_made_network(network: Network, data: st.DataObject) -> None:
+    desired = links(network, NAMES)
+    whole = as_desired(desired)
     kept = data.draw(st.sets(st.sampled_from(sorted(whole.links))))
     up = data.draw(st.sets(st.sampled_from(sorted(whole.links))))
     half = CurrentLinks(
@@ -111,7 +111,7 @@ def test_from_any_half_of_a_network_the_changes_lead_to_the_whole(network: Netwo
         neighbours=frozenset(entry for entry in whole.neighbours if entry[0] in kept),
         namespaces=whole.namespaces,
     )
-    there = brought_in_line(wanted, half)
+    there = brought_in_line(desired, half)
     assert {name for name, link in there.links.items() if name not in {"lo", "pub0"}} == whole.links.keys() - {
         "lo",
         "pub0",
@@ -121,40 +121,40 @@ def test_from_any_half_of_a_network_the_changes_lead_to_the_whole(network: Netwo
 
 
 def test_a_machine_that_lost_its_power_gets_a_new_interface() -> None:
-    wanted = links(Network("n", 1, SUBNETS[:1], (nic(1, 10),)), NAMES)
-    seen = as_wanted(wanted)
-    name = wanted.ports[0].name
-    cut = replace(seen, links={**seen.links, name: Link(up=False)})
-    assert missing(wanted, cut) == wanted.ports
-    assert changes(wanted, cut)[:2] == (f"link del {name}", "netns del samovar-200-m1-10")
+    desired = links(Network("n", 1, SUBNETS[:1], (nic(1, 10),)), NAMES)
+    current = as_desired(desired)
+    name = desired.ports[0].name
+    cut = replace(current, links={**current.links, name: Link(up=False)})
+    assert missing(desired, cut) == desired.ports
+    assert changes(desired, cut)[:2] == (f"link del {name}", "netns del samovar-200-m1-10")
 
 
 def test_a_machine_without_power_has_no_interface_but_keeps_its_neighbour() -> None:
-    wanted = links(Network("n", 1, SUBNETS[:1], (nic(1, 10, plugged=False),)), NAMES)
-    assert wanted.ports == ()
-    assert wanted.neighbours == {("br1", "10.30.1.10"): "0e:00:0a:1e:01:0a"}
+    desired = links(Network("n", 1, SUBNETS[:1], (nic(1, 10, plugged=False),)), NAMES)
+    assert desired.ports == ()
+    assert desired.neighbours == {("br1", "10.30.1.10"): "0e:00:0a:1e:01:0a"}
 
 
-def test_nothing_is_made_or_removed_when_all_is_there() -> None:
-    wanted = links(Network("n", 1, SUBNETS, (nic(1, 10), nic(2, 10))), NAMES)
-    assert not [line for line in changes(wanted, as_wanted(wanted)) if " add " in line or " del " in line]
+def test_a_complete_network_needs_no_change() -> None:
+    desired = links(Network("n", 1, SUBNETS, (nic(1, 10), nic(2, 10))), NAMES)
+    assert not [line for line in changes(desired, as_desired(desired)) if " add " in line or " del " in line]
 
 
 def test_a_bridge_has_gateway_and_name_server_and_learns_nothing() -> None:
-    wanted = links(Network("n", 1, SUBNETS[:1], (nic(1, 10),)), NAMES)
-    assert wanted.bridges[0].addresses == ("10.30.1.1/24", "10.30.1.2/32")
-    assert "learning off" in " ".join(changes(wanted, CurrentLinks()))
-    assert forwarding(wanted) == (f"fdb replace 0e:00:0a:1e:01:0a dev {wanted.ports[0].name} master static",)
+    desired = links(Network("n", 1, SUBNETS[:1], (nic(1, 10),)), NAMES)
+    assert desired.bridges[0].addresses == ("10.30.1.1/24", "10.30.1.2/32")
+    assert "learning off" in " ".join(changes(desired, CurrentLinks()))
+    assert forwarding(desired) == (f"fdb replace 0e:00:0a:1e:01:0a dev {desired.ports[0].name} master static",)
 
 
 def test_an_address_that_a_subnet_no_longer_has_is_taken_off() -> None:
-    wanted = links(Network("n", 1, SUBNETS[:1]), NAMES)
-    seen = CurrentLinks(links={"br1": Link(up=True, addresses=frozenset({"10.99.0.1/24", "10.30.1.1/24"}))})
-    assert "address del 10.99.0.1/24 dev br1" in changes(wanted, seen)
+    desired = links(Network("n", 1, SUBNETS[:1]), NAMES)
+    current = CurrentLinks(links={"br1": Link(up=True, addresses=frozenset({"10.99.0.1/24", "10.30.1.1/24"}))})
+    assert "address del 10.99.0.1/24 dev br1" in changes(desired, current)
 
 
 @given(st.text(min_size=1), st.integers(1, 3), st.integers(3, 254))
-def test_a_ports_name_fits_and_says_which_machine(machine: str, subnet: int, number: int) -> None:
+def test_port_names_fit_and_are_unique(machine: str, subnet: int, number: int) -> None:
     made = port(nic(subnet, number, machine=machine))
     assert len(made) <= INTERFACE_NAME
     assert made == port(nic(subnet, number, machine=machine))

@@ -20,31 +20,31 @@ def network(*targets: IPv4Address, machine: str = "m1", plugged: bool = True) ->
     return Network("n", 1, (SUBNET,), nics, (forward,))
 
 
-def test_what_does_not_change_keeps_its_flows() -> None:
+def test_an_unchanged_target_keeps_its_flows() -> None:
     assert lost(network(A, B), network(A, B), BOTH) == frozenset()
     assert lost(network(B), network(A, B), BOTH) == frozenset()
 
 
-def test_a_machine_without_power_loses_them() -> None:
+def test_a_machine_without_power_loses_its_flows() -> None:
     assert lost(network(A, B), network(A, B, plugged=False), BOTH) == {A}
 
 
-def test_a_target_that_fell_silent_loses_them() -> None:
+def test_a_silent_target_loses_its_flows() -> None:
     assert lost(network(A, B), network(B), BOTH) == {A}
 
 
-def test_a_target_that_says_that_it_is_not_well_goes_on_with_what_it_has() -> None:
+def test_an_unhealthy_target_that_answers_keeps_its_flows() -> None:
     assert lost(network(A, B), network(B), frozenset()) == frozenset()
 
 
-def test_a_target_that_was_taken_out_goes_on_with_what_it_has() -> None:
+def test_a_removed_target_keeps_its_flows() -> None:
     assert lost(network(A, B), network(B), frozenset({B})) == frozenset()
 
 
-def test_a_dead_machine_that_is_taken_out_leaves_its_heir_nothing() -> None:
+def test_flows_of_a_dead_machine_do_not_pass_to_its_successor() -> None:
     assert lost(network(A, B, plugged=False), network(B, machine="heir"), frozenset({B})) == {A}
     assert lost(network(A, B), network(A, B, machine="heir"), BOTH) == {A}
 
 
-def test_a_dead_machine_that_is_taken_out_loses_what_was_sent_to_it_since() -> None:
+def test_a_removed_dead_machine_loses_later_flows() -> None:
     assert lost(network(A, B, plugged=False), network(B, plugged=False), frozenset({B})) == {A}

@@ -20,7 +20,7 @@ def network(*, egress: bool) -> Network:
     return Network("n", 1, (SUBNET,), (nic,))
 
 
-def test_the_servers_are_those_of_apts_sites_each_once() -> None:
+def test_web_servers_lists_each_apt_site_once() -> None:
     listed = (
         "http://a.example.com/debian\nhttp://a.example.com/security\nhttps://b.example.com:8443/x\nfile:/srv/packages\n"
     )
@@ -33,7 +33,7 @@ def test_a_mirror_has_its_name_in_the_network() -> None:
     assert "198.51.100.7 mirror.example.com\n198.51.100.8 mirror.example.com\n" in hosts
 
 
-def test_only_machines_with_a_way_out_are_let_through_to_the_mirrors() -> None:
+def test_only_machines_with_egress_reach_the_mirrors() -> None:
     door = "ip saddr { 10.30.0.10 } ip daddr . tcp dport { 198.51.100.7 . 80, 198.51.100.8 . 80 } accept"
     assert door in ruleset(network(egress=True), (MIRROR,))
     assert "198.51.100.7" not in ruleset(network(egress=False), (MIRROR,))
@@ -61,7 +61,7 @@ async def test_mirrors_are_looked_up_in_the_background(apt: Callable[[str], obje
     await mirrors.close()
 
 
-async def test_what_was_found_is_kept_while_apt_says_nothing(apt: Callable[[str], object]) -> None:
+async def test_mirrors_are_kept_while_apt_fails(apt: Callable[[str], object]) -> None:
     apt("echo http://localhost/debian")
     mirrors = Mirrors()
     before = await refreshed(mirrors)

@@ -21,7 +21,7 @@ NIC = Nic(
 NETWORK = Network("n", 1, SUBNETS, (NIC,))
 
 
-def test_a_machine_is_known_by_host_name_id_and_aliases() -> None:
+def test_names_of_a_machine_are_hostname_id_and_aliases() -> None:
     assert records(NETWORK, FILES).hosts == (
         "198.18.0.1 api.internal\n10.30.0.10 bingo-1.internal fhm1.auto.internal bingo.internal b.example.com\n"
     )
@@ -34,7 +34,7 @@ def test_no_machine_has_the_name_of_the_api_or_of_a_mirror() -> None:
     assert hosts == "198.18.0.1 api.internal\n192.0.2.1 deb.example.org\n10.30.0.10 fhm1.auto.internal\n"
 
 
-def test_a_machines_address_hangs_on_its_mac() -> None:
+def test_addresses_are_leased_by_mac() -> None:
     assert records(NETWORK, FILES).dhcp_hosts == "0e:00:0a:1e:00:0a,10.30.0.10,bingo-1\n"
 
 
@@ -45,7 +45,7 @@ def test_each_subnet_has_its_own_gateway_and_name_server() -> None:
     assert "dhcp-option=tag:br2,option:dns-server,10.30.1.2" in configuration
 
 
-def test_leases_of_machines_that_are_gone_are_stale() -> None:
+def test_leases_of_deleted_machines_are_stale() -> None:
     kept = "1790000000 0e:00:0a:1e:00:0a 10.30.0.10 bingo-1 *\n"
     gone = "1790000000 0e:00:0a:1e:00:0b 10.30.0.11 * 01:0e:00:0a:1e:00:0b\n"
     assert stale(kept + gone, NETWORK) == (Lease("0e:00:0a:1e:00:0b", IPv4Address("10.30.0.11")),)
@@ -60,7 +60,7 @@ def test_a_release_is_the_packet_of_rfc_2131() -> None:
     assert packet[236:] == bytes.fromhex("63825363") + bytes((53, 1, 7, 54, 4, 10, 30, 0, 1, 255))
 
 
-def test_what_a_network_left_on_the_host_is_read_back(tmp_path: Path) -> None:
+def test_a_footprint_is_read_back(tmp_path: Path) -> None:
     assert read_footprint(tmp_path / "n") is None
     write_footprint(tmp_path / "n", Footprint(3, {"fhm1": "m123"}))
     assert read_footprint(tmp_path / "n") == Footprint(3, {"fhm1": "m123"})

@@ -49,17 +49,17 @@ def test_a_balancer_without_targets_drops() -> None:
     assert "ip daddr { 10.30.0.100 } drop" in rules(network, "forwarded")
 
 
-def test_a_target_is_kept_from_its_own_balancer() -> None:
+def test_a_target_cannot_reach_its_own_balancer() -> None:
     network = Network("n", 1, (SUBNET,), forwards=(forward("10.30.0.100", 10, 11),))
     assert rules(network, "own") == ["ip daddr 10.30.0.100 tcp dport 80 ip saddr { 10.30.0.10, 10.30.0.11 } drop"]
 
 
-def test_a_public_address_is_all_its_machines() -> None:
+def test_a_public_address_belongs_to_one_machine() -> None:
     network = Network("n", 1, (SUBNET,), nics=(nic(10, IPv4Address("127.66.200.9")),))
     assert rules(network, "balance") == ['iifname "pub0" ip daddr 127.66.200.9 dnat to 10.30.0.10']
 
 
-def test_without_machines_nothing_may_be_said() -> None:
+def test_a_network_without_machines_drops_everything() -> None:
     assert 'iifname "br*" drop' in rules(Network("n", 1), "guard")
 
 
@@ -83,7 +83,7 @@ networks = st.builds(
 
 
 @given(networks)
-def test_each_listener_with_targets_has_one_way_and_every_address_an_end(network: Network) -> None:
+def test_each_listener_has_one_dnat_rule_and_each_address_a_drop(network: Network) -> None:
     served = [forward for forward in network.forwards if forward.targets]
     assert len(rules(network, "balance")) == len(served)
     assert all(str(forward.address) in ruleset(network) for forward in network.forwards)

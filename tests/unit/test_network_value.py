@@ -102,7 +102,7 @@ def test_health_checks_are_their_documented_ranges(store: Store) -> None:
 
 
 @pytest.mark.parametrize("target", [{}, {"security_group_id": "empty"}])
-def test_a_rule_of_nobody_lets_nobody_through(store: Store, target: dict[str, str]) -> None:
+def test_a_rule_without_peers_lets_nothing_through(store: Store, target: dict[str, str]) -> None:
     rule = SecurityGroupRule(direction=INWARD, protocol_number=6, **target)  # type: ignore[arg-type]  # one of strings
     assert rules(store, rule)[0].peers == ()
 

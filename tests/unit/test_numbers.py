@@ -44,11 +44,11 @@ def test_a_reboot_takes_no_number_away(tmp_path: Path, folders: Folders) -> None
     claim(a, NOTHING, folders).mark(fresh=False)
     shutil.rmtree(folders.claims)
     assert _life(b, folders, addressed=True) == 2
-    found = claim(a, frozenset({1}), folders)
-    assert (found.number, found.fresh) == (1, True)
+    held = claim(a, frozenset({1}), folders)
+    assert (held.number, held.fresh) == (1, True)
 
 
-def test_a_killed_daemons_claim_is_found_again(tmp_path: Path, folders: Folders) -> None:
+def test_the_claim_of_a_killed_daemon_is_adopted(tmp_path: Path, folders: Folders) -> None:
     home = _home(tmp_path, "a")
     claim(home, NOTHING, folders).mark(fresh=False)
     assert claimed(home, folders.claims) == 1
@@ -105,35 +105,35 @@ def test_a_claim_that_no_registry_knows_is_respected(tmp_path: Path, folders: Fo
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "255"])
-def test_a_number_file_that_says_nothing_is_none(tmp_path: Path, folders: Folders, text: str) -> None:
+def test_an_empty_number_file_is_ignored(tmp_path: Path, folders: Folders, text: str) -> None:
     home = _home(tmp_path, "a")
     (home / "number").write_text(text)
     assert claim(home, NOTHING, folders).number == 1
 
 
-def test_all_numbers_taken_is_said_with_the_remedy(tmp_path: Path) -> None:
+def test_no_free_number_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="all 199 numbers") as refused:
         choose(tmp_path, {number: tmp_path / str(number) for number in NUMBERS}, (), NOTHING)
     assert "rm -r DIR" in refused.value.remedy
 
 
-def test_of_many_that_start_at_once_each_gets_its_own(tmp_path: Path, folders: Folders) -> None:
+def test_concurrent_starts_get_distinct_numbers(tmp_path: Path, folders: Folders) -> None:
     homes = [_home(tmp_path, f"h{number}") for number in range(12)]
-    gone = _home(tmp_path, "gone")
-    _life(gone, folders, addressed=True)
-    shutil.rmtree(gone)
-    found: list[int] = []
+    deleted = _home(tmp_path, "gone")
+    _life(deleted, folders, addressed=True)
+    shutil.rmtree(deleted)
+    held: list[int] = []
     threads = [
-        threading.Thread(target=lambda home=home: found.append(claim(home, NOTHING, folders).number)) for home in homes
+        threading.Thread(target=lambda home=home: held.append(claim(home, NOTHING, folders).number)) for home in homes
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(found) == list(range(1, 13))
+    assert sorted(held) == list(range(1, 13))
 
 
-def test_a_registry_that_cannot_be_written_is_said_with_the_remedy(tmp_path: Path) -> None:
+def test_a_read_only_registry_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HostError, match="cannot be written: Not a directory") as refused:
         claim(_home(tmp_path, "a"), NOTHING, Folders(claims=tmp_path / "run", registry=tmp_path / "file/numbers"))

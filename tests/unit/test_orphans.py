@@ -81,7 +81,7 @@ def test_snapshots_are_kept_as_disks_are(home: Home, store: Store) -> None:
     assert list(contents(home.quarantine).values()) == [ROWS]
 
 
-def test_what_an_older_store_does_not_know_is_put_aside_and_told(home: Home, store: Store) -> None:
+def test_files_that_the_store_lacks_are_quarantined(home: Home, store: Store) -> None:
     known = disk(home, store)
     newer, image = home.disk(new_id("fhm")), home.image(new_id("fd8"))
     newer.write_bytes(ROWS)
@@ -99,7 +99,7 @@ def test_what_an_older_store_does_not_know_is_put_aside_and_told(home: Home, sto
     assert Quarantine(home.quarantine).warnings() == ()
 
 
-def test_what_is_not_ours_stays_and_what_was_half_written_goes(home: Home, store: Store) -> None:
+def test_foreign_files_are_kept_and_partial_ones_deleted(home: Home, store: Store) -> None:
     known = disk(home, store)
     (home.disks / "backup").mkdir()
     (home.disks / "backup" / known.name).write_bytes(ROWS)
@@ -173,7 +173,7 @@ def test_a_backup_that_cannot_be_made_is_a_warning(home: Home, store: Store) -> 
 
 
 @pytest.mark.parametrize("damage", ["not a database", "a page overwritten"])
-def test_a_damaged_store_is_named_with_a_command_that_mends_it(home: Home, damage: str) -> None:
+def test_a_damaged_store_names_the_restore_command(home: Home, damage: str) -> None:
     backups = Backups(home.backups)
     with closing(Store(home.database)) as store:
         with store.transaction():
