@@ -1,4 +1,4 @@
-"""A node without a machine: the real agent, on a folder of its own."""
+"""The real agent without a machine, on a folder of its own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PATIENCE = 20.0
 
 
 def nowhere(_: str) -> str | None:
-    """A name server that knows nobody."""
+    """Look a name up on a name server that has none."""
     return None
 
 
 class Node:
-    """Role `a` with `templates` by name. Commands other than the role's check are remembered and not run."""
+    """An agent with the role `a` and its `templates`. Commands but for the check of the role are recorded, not run."""
 
     def __init__(
         self, root: Path, base: str, role: str, templates: Mapping[str, str], *, lookup: Lookup = nowhere
@@ -42,7 +42,7 @@ class Node:
         return (self.root / name).read_text()
 
     async def step(self) -> str:
-        """The agent's next word; the wait for it is bounded."""
+        """Return the next status of the agent. Fails after PATIENCE seconds."""
         async with asyncio.timeout(PATIENCE):
             return await asyncio.to_thread(next, self.statuses)
 
