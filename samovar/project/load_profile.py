@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -96,10 +96,12 @@ class Step(Strict):
     capture: str = ""
 
 
-def _step(value: Any) -> Any:
+def _step(value: object) -> object:
     return {"request": value} if isinstance(value, str) else value
 
 
+ShortStep = Annotated[Step, BeforeValidator(_step, json_schema_input_type=Request | Step)]
+"""A step, or its request alone."""
 M = TypeVar("M", Endpoint, Step)
 
 
@@ -110,7 +112,9 @@ class Flow(Strict):
     """
 
     share: PositiveFloat
-    steps: tuple[Annotated[Step, BeforeValidator(_step)], ...] = Field(min_length=1)
+    steps: tuple[Annotated[Step, BeforeValidator(_step, json_schema_input_type=Request | Step)], ...] = Field(
+        min_length=1
+    )
     cleanup: Request | None = None
 
     def requests(self) -> Iterator[str]:
