@@ -21,10 +21,20 @@ def python_blocks(heading: str) -> list[str]:
 
 
 def _blocks(heading: str, language: str) -> list[str]:
-    text = (ROOT / "docs/extending.md").read_text()
-    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    section = _section(heading)
     blocks = re.findall(rf"^ *```{language}\n(.*?)^ *```", section, re.DOTALL | re.MULTILINE)
     return [textwrap.dedent(block) for block in blocks]
+
+
+def files(heading: str) -> dict[str, str]:
+    """Return the files that a section shows, each after its path: `PATH`: or `PATH`, with a remark:."""
+    section = _section(heading)
+    return dict(re.findall(r"^`([\w./@-]+)`[^\n]*:\n\n```\w+\n(.*?)^```", section, re.DOTALL | re.MULTILINE))
+
+
+def _section(heading: str) -> str:
+    text = (ROOT / "docs/extending.md").read_text()
+    return text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
 
 
 def drill_project(folder: Path) -> str:
