@@ -163,6 +163,8 @@ def _matched(rule: Rule, other: str) -> str:
     text = "" if IPv4Network(ANY_IPV4) in peers else f"ip {other} {set_of(peers)} "
     if rule.protocol is not None:
         text += f"meta l4proto {rule.protocol} "
+    elif rule.ports is not None:
+        text += "meta l4proto { tcp, udp } "
     if rule.ports is not None:
         first, last = rule.ports
         text += f"th dport {first}-{last} "

@@ -72,6 +72,7 @@ class Disks(Repository[Disk]):
             self._use_snapshot(disk, request.snapshot_id)
         elif source:
             raise unimplemented(f"a disk made from {source}")
+        disk.disk_placement_policy.SetInParent()  # clients read it without asking
         disk.size = disk.size or DEFAULT_SIZE
         self.check_sizes(disk)
         if not source:

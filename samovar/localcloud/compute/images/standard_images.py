@@ -53,6 +53,16 @@ FAMILIES: Mapping[str, Family] = {
         Family("ubuntu-2004-lts", "Ubuntu 20.04"),
         Family("ubuntu-1804-lts", "Ubuntu 18.04"),
         Family("ubuntu-1604-lts", "Ubuntu 16.04"),
+        Family("almalinux-8", "AlmaLinux 8"),
+        Family("almalinux-9", "AlmaLinux 9"),
+        Family("centos-7", "CentOS 7"),
+        Family("centos-stream-8", "CentOS Stream 8"),
+        Family("centos-stream-9-oslogin", "CentOS Stream 9"),
+        Family("debian-10", "Debian 10"),
+        Family("debian-12-oslogin", "Debian 12"),
+        Family("nat-instance-ubuntu", "a NAT instance on Ubuntu"),
+        Family("ubuntu-2204-lts-oslogin", "Ubuntu 22.04"),
+        Family("ubuntu-2404-lts-oslogin", "Ubuntu 24.04"),
     )
 }
 """By image id."""

@@ -7,7 +7,14 @@ from ipaddress import IPv4Address
 
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.disk_service_pb2 import CreateDiskRequest
-from yandex.cloud.compute.v1.instance_pb2 import AttachedDisk, Instance, MetadataOption, NetworkInterface
+from yandex.cloud.compute.v1.instance_pb2 import (
+    AttachedDisk,
+    DnsRecord,
+    Instance,
+    MetadataOption,
+    NetworkInterface,
+    NetworkSettings,
+)
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.core.units import GIB
@@ -21,6 +28,7 @@ from samovar.localcloud.vpc.addresses.model import Ipam
 from samovar.localcloud.vpc.security_groups.model import check_security_groups
 
 REGION = "ru-central1"
+FIXED_WHILE_RUNNING = frozenset({"resources_spec", "platform_id", "network_settings", "scheduling_policy"})
 HOSTNAME_LABEL = r"[a-z]([-_a-z0-9]{0,61}[a-z0-9])?"
 HOSTNAME = re.compile(rf"{HOSTNAME_LABEL}(\.{HOSTNAME_LABEL})*", re.ASCII)
 MAX_HOSTNAME = 253
@@ -53,6 +61,7 @@ class Instances(Repository[Instance]):
         instance = Instance(id=self.new_id(), status=Instance.PROVISIONING)
         fill(instance, request)
         _fill_options(instance)
+        _fill_policies(instance)
         _set_resources(instance, request.resources_spec)
         self.check_sizes(instance)
         instance.fqdn = _fqdn(instance.id, request.hostname)
@@ -98,26 +107,78 @@ class Instances(Repository[Instance]):
             disk_id=disk.id,
         )
 
+    def update_interface(
+        self,
+        instance: Instance,
+        nic: NetworkInterface,
+        request: rpc.UpdateInstanceNetworkInterfaceRequest,
+        paths: frozenset[str],
+    ) -> None:
+        """Gives an interface what the request says of it; the machine must be stopped to get another address."""
+        address = request.primary_v4_address_spec.address
+        moves = "subnet_id" in paths or address not in {"", nic.primary_v4_address.address}
+        if moves and instance.status != Instance.STOPPED:
+            raise precondition(f"Instance {instance.id} must be STOPPED to change {', '.join(sorted(paths))}")
+        if "primary_v6_address_spec" in paths and request.HasField("primary_v6_address_spec"):
+            raise unimplemented("an IPv6 address")
+        if "subnet_id" in paths:
+            nic.subnet_id = request.subnet_id
+        subnet = self._subnet(instance, nic.subnet_id)
+        if "security_group_ids" in paths:
+            check_security_groups(self.store, subnet.network_id, request.security_group_ids)
+            copy_field(request, nic, "security_group_ids")
+        if paths & {"subnet_id", "primary_v4_address_spec"}:
+            self._set_address(nic, subnet, request.primary_v4_address_spec, keep="subnet_id" not in paths)
+        self.put(instance)
+
     def _plug(self, instance: Instance, index: int, spec: rpc.NetworkInterfaceSpec) -> None:
-        subnet = self.store.get(Subnet, spec.subnet_id)
-        if subnet is None:
-            raise not_found("Subnet", spec.subnet_id)
-        if subnet.zone_id != instance.zone_id:
-            raise invalid(f"Subnet {subnet.id} is in {subnet.zone_id}, the instance in {instance.zone_id}", "subnet_id")
+        subnet = self._subnet(instance, spec.subnet_id)
         if index:
             raise precondition("the local cloud's instances have one network interface")
         if spec.HasField("primary_v6_address_spec"):
             raise unimplemented("an IPv6 address")
         check_security_groups(self.store, subnet.network_id, spec.security_group_ids)
-        requested = spec.primary_v4_address_spec.address
-        address = self._ipam.internal(subnet, requested, reserved=bool(requested))
-        nic = NetworkInterface(index=str(index), mac_address=_mac(address), subnet_id=subnet.id)
-        nic.primary_v4_address.address = str(address)
-        if spec.primary_v4_address_spec.HasField("one_to_one_nat_spec"):
-            public = spec.primary_v4_address_spec.one_to_one_nat_spec.address
-            nic.primary_v4_address.one_to_one_nat.address = str(self._ipam.public(public, reserved=bool(public)))
-        nic.security_group_ids.extend(spec.security_group_ids)
+        nic = NetworkInterface(index=str(index), subnet_id=subnet.id, security_group_ids=spec.security_group_ids)
+        self._set_address(nic, subnet, spec.primary_v4_address_spec)
         instance.network_interfaces.append(nic)
+
+    def _subnet(self, instance: Instance, subnet_id: str) -> Subnet:
+        """Returns the subnet, which must be in the zone of the instance."""
+        subnet = self.store.get(Subnet, subnet_id)
+        if subnet is None:
+            raise not_found("Subnet", subnet_id)
+        if subnet.zone_id != instance.zone_id:
+            raise invalid(f"Subnet {subnet.id} is in {subnet.zone_id}, the instance in {instance.zone_id}", "subnet_id")
+        return subnet
+
+    def _set_address(
+        self, nic: NetworkInterface, subnet: Subnet, spec: rpc.PrimaryAddressSpec, *, keep: bool = False
+    ) -> None:
+        """Gives an interface the requested addresses, or free ones, and the DNS records that lead to it.
+
+        With `keep` it keeps the address that it has, unless another one is requested.
+        """
+        current = nic.primary_v4_address.address
+        if not (keep and spec.address in {"", current}):
+            address = self._ipam.internal(subnet, spec.address, reserved=bool(spec.address))
+            nic.mac_address, nic.primary_v4_address.address = _mac(address), str(address)
+        if spec.HasField("one_to_one_nat_spec"):
+            public = spec.one_to_one_nat_spec.address
+            nic.primary_v4_address.one_to_one_nat.address = str(self._ipam.public(public, reserved=bool(public)))
+        del nic.primary_v4_address.dns_records[:]
+        nic.primary_v4_address.dns_records.extend(map(_dns_record, spec.dns_record_specs))
+
+    def update(self, instance: Instance, request: rpc.UpdateInstanceRequest, paths: frozenset[str]) -> None:
+        """Copies what an update names. What the machine boots with changes only while it is stopped."""
+        if (fixed := paths & FIXED_WHILE_RUNNING) and instance.status != Instance.STOPPED:
+            raise precondition(f"Instance {instance.id} must be STOPPED to change {', '.join(sorted(fixed))}")
+        for path in paths - {"resources_spec"}:
+            copy_field(request, instance, path)
+        if "resources_spec" in paths:
+            _set_resources(instance, request.resources_spec)
+            self.check_sizes(instance)
+        self.claim_name(instance.folder_id, instance.name, instance.id)
+        self.put(instance)
 
 
 def check_hostname(hostname: str) -> None:
@@ -151,6 +212,20 @@ def _fill_options(instance: Instance) -> None:
             setattr(options, field.name, MetadataOption.DISABLED if off else MetadataOption.ENABLED)
 
 
+def _dns_record(spec: rpc.DnsRecordSpec) -> DnsRecord:
+    record = DnsRecord()
+    fill(record, spec)
+    return record
+
+
+def _fill_policies(instance: Instance) -> None:
+    """An answer bears the policies also where the request had none: clients read them without asking."""
+    for policy in (instance.scheduling_policy, instance.placement_policy):
+        policy.SetInParent()
+    if not instance.network_settings.type:
+        instance.network_settings.type = NetworkSettings.STANDARD
+
+
 def _fqdn(instance_id: str, hostname: str) -> str:
     """Returns the full name, as documented: without a hostname the id in auto.internal; one with a dot is full."""
     if not hostname:
@@ -165,3 +240,4 @@ def _mac(address: IPv4Address) -> str:
 def _set_resources(instance: Instance, spec: rpc.ResourcesSpec) -> None:
     instance.resources.memory, instance.resources.cores = spec.memory, spec.cores
     instance.resources.core_fraction = spec.core_fraction or 100
+    instance.resources.gpus = spec.gpus

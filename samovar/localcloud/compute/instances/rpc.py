@@ -8,20 +8,19 @@ from google.protobuf.message import Message
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.instance_pb2 import Instance, NetworkInterface
 from yandex.cloud.operation.operation_pb2 import Operation
-from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.disks.model import Disks
-from samovar.localcloud.compute.instances.model import Instances
+from samovar.localcloud.compute.instances.model import FIXED_WHILE_RUNNING, Instances
 from samovar.localcloud.iam.model import check_use
 from samovar.localcloud.operations.model import Goal, Operations
-from samovar.localcloud.resources.model import copy_field, masked_paths
+from samovar.localcloud.resources.model import masked_paths
 from samovar.localcloud.resources.rpc import Context, Service, WithAccessBindings, WithOperations, page
 from samovar.localcloud.vpc.addresses.model import Ipam
-from samovar.localcloud.vpc.security_groups.model import check_security_groups
 
-UPDATABLE = frozenset({"name", "description", "labels", "service_account_id", "metadata", "metadata_options"})
+ALWAYS_UPDATABLE = frozenset({"name", "description", "labels", "service_account_id", "metadata", "metadata_options"})
+UPDATABLE = ALWAYS_UPDATABLE | FIXED_WHILE_RUNNING | {"placement_policy"}
 
 
 class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
@@ -54,10 +53,9 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
             raise invalid(f"cannot be updated here: {', '.join(sorted(paths - UPDATABLE))}", "update_mask")
         if "service_account_id" in paths:
             check_use(self.store, caller, [request.service_account_id])
-        for path in paths & UPDATABLE:
-            copy_field(request, instance, path)
-        self.resources.claim_name(instance.folder_id, instance.name, instance.id)
-        self.resources.put(instance)
+        self._instances.update(
+            instance, request, paths & (UPDATABLE if request.update_mask.paths else ALWAYS_UPDATABLE)
+        )
         metadata = rpc.UpdateInstanceMetadata(instance_id=instance.id)
         return self.operations.done(caller, "Update instance", metadata, instance)
 
@@ -116,15 +114,10 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         return self.operations.done(caller, "Remove one-to-one NAT", metadata, instance)
 
     def UpdateNetworkInterface(self, request: rpc.UpdateInstanceNetworkInterfaceRequest, caller: Caller) -> Operation:
-        """Changes the security groups: all else of an interface is fixed when the machine is made."""
         instance = self.find(request)
         nic = _interface(instance, request)
-        if masked_paths(request, request.update_mask, self.id_field) != {"security_group_ids"}:
-            raise unimplemented("a change of an interface beyond its security_group_ids")
-        network_id = self.store.must(Subnet, nic.subnet_id).network_id
-        check_security_groups(self.store, network_id, request.security_group_ids)
-        copy_field(request, nic, "security_group_ids")
-        self.resources.put(instance)
+        paths = masked_paths(request, request.update_mask, self.id_field) - {"network_interface_index"}
+        self._instances.update_interface(instance, nic, request, paths)
         metadata = rpc.UpdateInstanceNetworkInterfaceMetadata(
             instance_id=instance.id, network_interface_index=nic.index
         )

@@ -75,7 +75,7 @@ def _nic(instance: Instance, outward: set[str]) -> Nic:
         address=IPv4Address(nic.primary_v4_address.address),
         hostname=instance.fqdn.split(".")[0],
         plugged=instance.status in POWERED,
-        aliases=(instance.fqdn,),
+        aliases=(instance.fqdn, *(record.fqdn.rstrip(".") for record in nic.primary_v4_address.dns_records)),
         public=IPv4Address(public) if public else None,
         egress=bool(public) or nic.subnet_id in outward,
     )

@@ -68,7 +68,7 @@ class NetworkService(WithOperations[Network]):
 
 
 class SubnetService(WithOperations[Subnet]):
-    """A subnet's address range never changes."""
+    """The range of a subnet changes only while nothing uses an address of it."""
 
     def __init__(self, subnets: Subnets, operations: Operations, ipam: Ipam) -> None:
         super().__init__(subnets, operations)
@@ -95,13 +95,22 @@ class SubnetService(WithOperations[Subnet]):
         update(subnet, request, self.id_field)
         if not subnet.v4_cidr_blocks:
             subnet.v4_cidr_blocks.extend(before)
-        if before != list(subnet.v4_cidr_blocks):
-            raise precondition("the local cloud does not change the address range of a subnet")
         check_route_table(self.store, subnet.route_table_id, subnet.network_id)
         self.resources.claim_name(subnet.folder_id, subnet.name, subnet.id)
-        self.resources.put(subnet)
+        if before == list(subnet.v4_cidr_blocks):
+            self.resources.put(subnet)
+        else:
+            self._move_range(subnet)
         metadata = subnets.UpdateSubnetMetadata(subnet_id=subnet.id)
         return self.operations.done(caller, "Update subnet", metadata, subnet)
+
+    def _move_range(self, subnet: Subnet) -> None:
+        """Stores the subnet under another number: the host's network of the old range goes, a new one comes."""
+        if used := self._ipam.used_in(self.resources.by_id(subnet.id)):
+            raise precondition(f"Subnet {subnet.id} is not empty: {', '.join(map(str, sorted(used)))} in use")
+        siblings = Networks(self.store).subnets(subnet.network_id)
+        check_ranges(list(subnet.v4_cidr_blocks), [other for other in siblings if other.id != subnet.id])
+        self._subnets.add(subnet, siblings)
 
     def Delete(self, request: subnets.DeleteSubnetRequest, caller: Caller) -> Operation:
         subnet = self.find(request)

@@ -21,7 +21,7 @@ from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store
 
 PROTOCOLS = {"ANY": -1, "ICMP": 1, "TCP": 6, "UDP": 17, "GRE": 47, "ESP": 50, "AH": 51, "IPV6_ICMP": 58}
-WITH_PORTS = frozenset({PROTOCOLS["TCP"], PROTOCOLS["UDP"]})
+WITH_PORTS = frozenset({PROTOCOLS["ANY"], PROTOCOLS["TCP"], PROTOCOLS["UDP"]})
 SELF = "self_security_group"
 PREDEFINED = frozenset({SELF, "loadbalancer_healthchecks"})
 MAX_RULES, MAX_CIDRS, MAX_PER_INTERFACE = 50, 50, 5
