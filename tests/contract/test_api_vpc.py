@@ -10,7 +10,10 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from yandex.cloud.compute.v1.instance_pb2 import Instance
-from yandex.cloud.compute.v1.instance_service_pb2 import UpdateInstanceNetworkInterfaceRequest
+from yandex.cloud.compute.v1.instance_service_pb2 import (
+    StopInstanceRequest,
+    UpdateInstanceNetworkInterfaceRequest,
+)
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1 import address_service_pb2 as addresses
@@ -33,7 +36,7 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from tests.support.calls import code_of
-from tests.support.machines import machine
+from tests.support.machines import machine, reached
 from tests.support.simulated import RunningCloud
 
 M = TypeVar("M", bound=Message)
@@ -80,12 +83,12 @@ class Vpc:
         request = tables.CreateRouteTableRequest(folder_id=self.folder_id, network_id=network.id, static_routes=routes)
         return _made(RouteTable, self.tables.Create(request))
 
-    def subnet(self, network: Network, table_id: str = "") -> Subnet:
+    def subnet(self, network: Network, table_id: str = "", cidr: str = "10.1.0.0/24") -> Subnet:
         request = subnets.CreateSubnetRequest(
             folder_id=self.folder_id,
             network_id=network.id,
             zone_id=ZONE,
-            v4_cidr_blocks=["10.1.0.0/24"],
+            v4_cidr_blocks=[cidr],
             route_table_id=table_id,
         )
         return _made(Subnet, self.subnets.Create(request))
@@ -209,8 +212,34 @@ def test_a_machines_groups_change_while_it_runs(cloud: RunningCloud, vpc: Vpc) -
     assert list(changed.network_interfaces[0].security_group_ids) == [group.id]
     request.security_group_ids[0] = vpc.group(vpc.network()).id
     assert code_of(stub.UpdateNetworkInterface, request) is INVALID
-    request.update_mask.paths[0] = "subnet_id"
-    assert code_of(stub.UpdateNetworkInterface, request) is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_stopped_machine_moves_to_another_subnet_and_a_running_one_does_not(cloud: RunningCloud, vpc: Vpc) -> None:
+    network = vpc.network()
+    instance, other = machine(cloud, vpc.subnet(network).id), vpc.subnet(network, cidr="10.7.0.0/24")
+    stub = InstanceServiceStub(cloud.channel())
+    request = UpdateInstanceNetworkInterfaceRequest(
+        instance_id=instance.id,
+        network_interface_index="0",
+        update_mask=FieldMask(paths=["subnet_id"]),
+        subnet_id=other.id,
+    )
+    assert code_of(stub.UpdateNetworkInterface, request) is PRECONDITION
+    stub.Stop(StopInstanceRequest(instance_id=instance.id))
+    reached(cloud, instance.id, Instance.STOPPED)
+    moved = _made(Instance, stub.UpdateNetworkInterface(request)).network_interfaces[0]
+    assert (moved.subnet_id, moved.primary_v4_address.address) == (other.id, "10.7.0.3")
+
+
+def test_the_range_of_a_subnet_changes_only_while_it_is_empty(cloud: RunningCloud, vpc: Vpc) -> None:
+    subnet = vpc.subnet(vpc.network())
+    request = subnets.UpdateSubnetRequest(
+        subnet_id=subnet.id, update_mask=FieldMask(paths=["v4_cidr_blocks"]), v4_cidr_blocks=["10.8.0.0/24"]
+    )
+    assert list(_made(Subnet, vpc.subnets.Update(request)).v4_cidr_blocks) == ["10.8.0.0/24"]
+    machine(cloud, subnet.id)
+    request.v4_cidr_blocks[0] = "10.9.0.0/24"
+    assert code_of(vpc.subnets.Update, request) is PRECONDITION
 
 
 def test_a_way_out_is_taken_down_from_its_end(vpc: Vpc) -> None:
