@@ -28,7 +28,7 @@ def ssh(tool: Tool, env: str, machine: str, command: tuple[str, ...], identity: 
     `operator: {ssh_keys: [...]}`; without it SSH is disabled. Host keys are read from the serial consoles. The exit
     code is that of ssh.
     """
-    from samovar.core.process import run_attached
+    from samovar.core.spawn import run_attached
     from samovar.ops.ssh import host_keys, jump_path, ssh_config
 
     environment, session = tool.open(env)

@@ -17,8 +17,9 @@ from samovar.core import proc
 from samovar.core.errors import HostError
 from samovar.core.locking import exclusive
 from samovar.core.paths import PACKAGE, cache_dir, require_own
-from samovar.core.process import exit_of, run, start_detached
+from samovar.core.process import run
 from samovar.core.program import VARIABLE, program
+from samovar.core.spawn import exit_of, start_detached
 from samovar.core.waiting import Pending, wait_for
 
 CLAIMS = Path("/run/samovar")

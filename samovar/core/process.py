@@ -96,7 +96,7 @@ def run(
     Raises HostError (it cannot be started), ProcessFailed, or WaitTimeout after `timeout` seconds. After a timeout or
     an interrupt, nothing that it started in its session stays behind.
     """
-    command = _pasteable(argv)
+    command = pasteable(argv)
     log.debug("run", command=command)
     capture = _OutputCapture(on_line, logfile)
     try:
@@ -135,7 +135,7 @@ def _start(
             _ok_code=ANY_EXIT,
         )
     except sh.CommandNotFound as error:
-        raise _missing(argv) from error
+        raise missing_program(argv) from error
     except sh.ForkException as error:  # it holds the child's traceback
         raise _unstartable(argv, str(error).strip().splitlines()[-1].strip()) from error
 
@@ -212,7 +212,7 @@ def _signal_session(leader: int, number: signal.Signals) -> None:
 
 async def run_async(argv: Sequence[str | Path], *, stdin: str = "", timeout: float = DEFAULT_TIMEOUT) -> Completed:
     """Does the same for the daemon: runs `argv` to its end and returns its stdout; raises as `run` does."""
-    command = _pasteable(argv)
+    command = pasteable(argv)
     log.debug("run", command=command)
     pipe = asyncio.subprocess.PIPE
     try:
@@ -220,7 +220,7 @@ async def run_async(argv: Sequence[str | Path], *, stdin: str = "", timeout: flo
             *map(str, argv), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
     except FileNotFoundError as error:
-        raise _missing(argv) from error
+        raise missing_program(argv) from error
     except OSError as error:
         raise _unstartable(argv, str(error)) from error
     try:
@@ -242,46 +242,13 @@ async def _communicate(process: asyncio.subprocess.Process, stdin: str, timeout:
         raise
 
 
-def run_attached(argv: Sequence[str | Path]) -> int:
-    """Give a process our own terminal until it ends, however long that takes, and return its exit code."""
-    log.debug("run", command=_pasteable(argv))
-    try:
-        pid = os.posix_spawnp(str(argv[0]), [*map(str, argv)], os.environ)
-    except FileNotFoundError as error:
-        raise _missing(argv) from error
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[str, str] | None = None) -> int:
-    """Starts a process that outlives us, in a session of its own, its output appended to `logfile`; returns its pid."""
-    log.debug("start", command=_pasteable(argv))
-    try:
-        return os.posix_spawn(
-            str(argv[0]),
-            [*map(str, argv)],
-            {**os.environ, **(env or {})},
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, str(logfile), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-        )
-    except FileNotFoundError as error:
-        raise _missing(argv) from error
-
-
-def exit_of(pid: int) -> int | None:
-    """Return the exit code of a process of `start_detached`; None while it runs."""
-    ended, status = os.waitpid(pid, os.WNOHANG)
-    return os.waitstatus_to_exitcode(status) if ended else None
-
-
-def _pasteable(argv: Sequence[str | Path]) -> str:
+def pasteable(argv: Sequence[str | Path]) -> str:
+    """Return a command as one can paste it into a shell."""
     return shlex.join(map(str, argv))
 
 
-def _missing(argv: Sequence[str | Path]) -> HostError:
+def missing_program(argv: Sequence[str | Path]) -> HostError:
+    """Return the error of a program that this machine does not have."""
     return HostError(f"{argv[0]}: no such program on this machine", remedy="make setup installs what is needed")
 
 

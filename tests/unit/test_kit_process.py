@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ExitCode, HostError, ProcessFailed, WaitTimeout
-from samovar.core.process import LAST_LINES, Completed, end_running, exit_of, run, run_async, start_detached
+from samovar.core.process import LAST_LINES, Completed, end_running, run, run_async
+from samovar.core.spawn import exit_of, start_detached
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from tests.support.checkout import ROOT
 

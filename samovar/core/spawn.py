@@ -1,0 +1,52 @@
+"""Starts processes that `process.run` does not wait for: one that takes our terminal, one that outlives us."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from samovar.core.process import missing_program, pasteable
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+def run_attached(argv: Sequence[str | Path]) -> int:
+    """Give a process our own terminal until it ends, however long that takes, and return its exit code."""
+    log.debug("run", command=pasteable(argv))
+    try:
+        pid = os.posix_spawnp(str(argv[0]), [*map(str, argv)], os.environ)
+    except FileNotFoundError as error:
+        raise missing_program(argv) from error
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[str, str] | None = None) -> int:
+    """Start a process that outlives us, in a session of its own, with its output in `logfile`, and return its pid."""
+    log.debug("start", command=pasteable(argv))
+    try:
+        return os.posix_spawn(
+            str(argv[0]),
+            [*map(str, argv)],
+            {**os.environ, **(env or {})},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(logfile), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+    except FileNotFoundError as error:
+        raise missing_program(argv) from error
+
+
+def exit_of(pid: int) -> int | None:
+    """Return the exit code of a process of `start_detached`; None while it runs."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
