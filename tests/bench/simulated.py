@@ -21,6 +21,7 @@ from samovar.cloud.session import Session
 from tests.bench.figure import Figure, timed
 from tests.support.images import URI
 from tests.support.tool import Cli
+from tests.support.wait import wait_until
 
 SIZES = (10, 100, 1000)
 BATCH = 50
@@ -102,12 +103,13 @@ def _get(instance_id: str) -> instance_service_pb2.GetInstanceRequest:
 
 
 def _wait(client: InstanceServiceStub, session: Session, size: int) -> None:
-    """Until all run."""
+    """Waits until all run."""
     listing = instance_service_pb2.ListInstancesRequest(folder_id=session.folder_id, page_size=1000)
-    deadline = time.monotonic() + 300
-    while sum(found.status == found.RUNNING for found in client.List(listing).instances) < size:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+
+    def all_run() -> bool:
+        return sum(each.status == each.RUNNING for each in client.List(listing).instances) >= size
+
+    wait_until(f"{size} machines run", all_run, timeout=300)
 
 
 def _quantiles(call: Callable[[], object], calls: int = CALLS) -> str:

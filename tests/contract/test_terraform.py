@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from samovar.cloud.local_daemon import find_or_start
 from samovar.cloud.session import Session
 from tests.support.terraform import Terraform, program_or_skip
 from tests.support.tool import Cli
+from tests.support.wait import wait_until
 
 PATIENCE = 300.0
 
@@ -53,11 +53,10 @@ def instances(terraform: Terraform) -> Any:
 
 def answers(address: str) -> bool:
     """Through the balancer, once its own checks have passed."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://{address}/debian_version", timeout=5) as answer:
-                return bool(answer.read().startswith(b"13"))
-        except OSError:
-            time.sleep(0.5)
-    return False
+
+    def page() -> bytes:
+        with urllib.request.urlopen(f"http://{address}/debian_version", timeout=5) as answer:
+            content: bytes = answer.read()
+            return content
+
+    return wait_until("an answer", page, timeout=PATIENCE, errors=(OSError,)).startswith(b"13")

@@ -28,6 +28,7 @@ from samovar.localcloud.simulated.settings import NUMBER
 from samovar.localcloud.simulated.simulated_fabric import SimulatedFabric
 from samovar.localcloud.sockets.ports import listen
 from samovar.localcloud.store.store import Store
+from tests.support.ports import free_port
 
 
 class RunningCloud:
@@ -76,7 +77,7 @@ class RunningCloud:
             pki = ensure_pki(self.home.pki)
             operator = ensure_operator(self.home.pki, store, tokens)
             rest_socket = listen(0)  # first, so that the other port is another one
-            address = f"127.0.0.1:{_free_port()}"
+            address = f"127.0.0.1:{free_port()}"
             self.endpoint = Endpoint(
                 pid=0,
                 number=NUMBER,
@@ -106,10 +107,3 @@ class RunningCloud:
         await self._rest.close()
         await self.cloud.take_down()
         store.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
