@@ -38,8 +38,7 @@ from samovar.localcloud.notices import Notices
 from samovar.localcloud.operations.controller import OperationController, Retention
 from samovar.localcloud.operations.model import Operations, Outcome
 from samovar.localcloud.reconcile import Loop, Workers, in_turn
-from samovar.localcloud.registry import PACKAGES, load_services, quotas, role_prefixes
-from samovar.localcloud.resources.rpc import Context, Service
+from samovar.localcloud.registry import PACKAGES, Context, Service, load_services, quotas, role_prefixes
 from samovar.localcloud.store.store import Store, Stored
 from samovar.localcloud.vpc.addresses.model import Ipam
 from samovar.localcloud.vpc.networks.controller import NetworkController

@@ -8,7 +8,7 @@ from yandex.cloud.endpoint.api_endpoint_pb2 import ApiEndpoint
 from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.endpoint.model import Endpoints
-from samovar.localcloud.resources.rpc import Service
+from samovar.localcloud.registry import Service
 
 
 class ApiEndpointService:

@@ -20,8 +20,9 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR, Tokens
 from samovar.localcloud.iam.model import Keys, ServiceAccounts, check_no_more
 from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import ResourceService, Service, WithAccessBindings, WithOperations, page
+from samovar.localcloud.resources.rpc import ResourceService, WithAccessBindings, WithOperations, page
 from samovar.localcloud.store.store import Store
 
 AUDIENCE_PATH = "/iam/v1/tokens"

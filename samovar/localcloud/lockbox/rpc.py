@@ -19,8 +19,9 @@ from samovar.localcloud.api.tokens import OPERATOR
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.lockbox.model import Secrets, active, payload_of, refreshed, version_of
 from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import Service, WithAccessBindings, WithOperations, page
+from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
 from samovar.localcloud.store.store import Store
 
 READERS = frozenset({"lockbox.payloadViewer", "lockbox.admin", "admin", "editor"})

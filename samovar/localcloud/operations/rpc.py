@@ -7,7 +7,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
-from samovar.localcloud.resources.rpc import Service
+from samovar.localcloud.registry import Service
 from samovar.localcloud.store.store import Store
 
 

@@ -10,7 +10,8 @@ from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
 from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.quota_manager.model import Quota, QuotaUsage, quota_usage
-from samovar.localcloud.resources.rpc import Service, page
+from samovar.localcloud.registry import Service
+from samovar.localcloud.resources.rpc import page
 from samovar.localcloud.store.store import Store
 
 CLOUD = "resource-manager.cloud"

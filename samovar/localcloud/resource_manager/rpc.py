@@ -9,8 +9,9 @@ from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resource_manager.model import Clouds, Folders
-from samovar.localcloud.resources.rpc import Service, WithAccessBindings, page
+from samovar.localcloud.resources.rpc import WithAccessBindings, page
 
 
 class CloudService(WithAccessBindings[Cloud]):

@@ -9,8 +9,9 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.operations.model import Goal, Operations
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import update
-from samovar.localcloud.resources.rpc import Service, WithAccessBindings, WithOperations
+from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations
 
 
 class DiskService(WithOperations[Disk], WithAccessBindings[Disk]):

@@ -11,8 +11,9 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.images.model import Images
 from samovar.localcloud.compute.images.standard_images import FOLDER
 from samovar.localcloud.operations.model import Goal, Operations
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import Service, WithAccessBindings, WithOperations
+from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations
 
 
 class ImageService(WithOperations[Image], WithAccessBindings[Image]):

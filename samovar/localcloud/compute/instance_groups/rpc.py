@@ -22,8 +22,9 @@ from samovar.localcloud.compute.instance_groups.validate import check_group
 from samovar.localcloud.iam.model import check_use
 from samovar.localcloud.load_balancer.target_groups.model import attached_to
 from samovar.localcloud.operations.model import Goal, Operations
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import copy_field, fill, masked_paths, stamp
-from samovar.localcloud.resources.rpc import Service, WithAccessBindings, WithOperations, page
+from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
 
 
 class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[InstanceGroup]):

@@ -15,8 +15,9 @@ from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.instances.model import FIXED_WHILE_RUNNING, Instances
 from samovar.localcloud.iam.model import check_use
 from samovar.localcloud.operations.model import Goal, Operations
+from samovar.localcloud.registry import Context, Service
 from samovar.localcloud.resources.model import masked_paths
-from samovar.localcloud.resources.rpc import Context, Service, WithAccessBindings, WithOperations, page
+from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
 from samovar.localcloud.vpc.addresses.model import Ipam
 
 ALWAYS_UPDATABLE = frozenset({"name", "description", "labels", "service_account_id", "metadata", "metadata_options"})

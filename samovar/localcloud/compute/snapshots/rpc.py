@@ -13,8 +13,9 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.snapshots.model import TITLE, Snapshots, expected_freeze
 from samovar.localcloud.disks.freeze import DEADLINE
 from samovar.localcloud.operations.model import Goal, Operations
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import Service, WithAccessBindings, WithOperations
+from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations
 
 
 class SnapshotService(WithOperations[Snapshot], WithAccessBindings[Snapshot]):

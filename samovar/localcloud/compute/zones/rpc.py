@@ -11,7 +11,8 @@ from yandex.cloud.compute.v1.zone_pb2 import Zone
 from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.instances.model import REGION
-from samovar.localcloud.resources.rpc import Service, page
+from samovar.localcloud.registry import Service
+from samovar.localcloud.resources.rpc import page
 
 ZONES = tuple(f"{REGION}-{letter}" for letter in "abd")
 DISK_TYPES = ("network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3")

@@ -10,7 +10,7 @@ from yandex.cloud.iam.v1.user_account_pb2 import UserAccount
 
 from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.pipeline import Caller
-from samovar.localcloud.resources.rpc import Service
+from samovar.localcloud.registry import Service
 from samovar.localcloud.store.ids import derived_id
 from samovar.localcloud.store.store import Store
 

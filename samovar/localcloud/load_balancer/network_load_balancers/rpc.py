@@ -15,8 +15,9 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.load_balancer.network_load_balancers.model import LoadBalancers, attachment
 from samovar.localcloud.load_balancer.target_groups.model import REGION
 from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import copy_field, fill, masked_paths, stamp
-from samovar.localcloud.resources.rpc import Service, WithOperations, page
+from samovar.localcloud.resources.rpc import WithOperations, page
 from samovar.localcloud.vpc.addresses.model import Ipam
 
 TargetStatus = Callable[[NetworkLoadBalancer, Target], "TargetState.Status.ValueType"]

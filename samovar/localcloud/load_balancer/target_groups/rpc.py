@@ -16,8 +16,9 @@ from samovar.localcloud.load_balancer.target_groups.model import (
     delete_target_group,
     remove_targets,
 )
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import Service, WithOperations
+from samovar.localcloud.resources.rpc import WithOperations
 
 
 class TargetGroupService(WithOperations[TargetGroup]):

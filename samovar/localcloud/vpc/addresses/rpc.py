@@ -12,8 +12,9 @@ from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.quota_manager.model import check_quota
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import Service, WithOperations, page
+from samovar.localcloud.resources.rpc import WithOperations, page
 from samovar.localcloud.vpc.addresses.model import Addresses, Ipam
 
 

@@ -14,8 +14,9 @@ from yandex.cloud.vpc.v1.subnet_pb2 import IPV4, Subnet
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import Service, WithOperations, page
+from samovar.localcloud.resources.rpc import WithOperations, page
 from samovar.localcloud.vpc.addresses.model import Ipam
 from samovar.localcloud.vpc.networks.model import Networks, Subnets, check_ranges
 from samovar.localcloud.vpc.routes.model import check_route_table

@@ -12,8 +12,9 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import Service, WithOperations
+from samovar.localcloud.resources.rpc import WithOperations
 from samovar.localcloud.vpc.routes.model import Gateways, RouteTables, check_routes
 
 

@@ -10,8 +10,9 @@ from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup, SecurityGroupR
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import copy_field, fill, masked_paths, stamp, update
-from samovar.localcloud.resources.rpc import Service, WithOperations
+from samovar.localcloud.resources.rpc import WithOperations
 from samovar.localcloud.vpc.security_groups.model import SecurityGroups
 
 
