@@ -58,7 +58,7 @@ async def boot_postgres(
     settings: str = SECRET,
     memory: int = 1024,
 ) -> Machine:
-    image = lab.with_role(baked["postgres-small"], "postgres", POSTGRES, settings)
+    image = lab.with_role(baked["postgres-small"], "postgres-small", POSTGRES, settings)
     machine = lab.machine(name, image, memory=memory * MIB, cores=2, hostname=name, disks=(disk,))
     await lab.driver.start(machine)
     return machine

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from samovar.cli.main import cli
 from tests.support.checkout import ROOT
@@ -56,3 +59,30 @@ def test_the_shipped_files_name_their_schema(pattern: str) -> None:
         schema = (file.parent / match[1]).resolve()
         assert schema.parent == DOCS / "reference"
         assert schema.is_file()
+
+
+FILES = {
+    "config": ["envs/*/config.yaml", "tests/envs/*/config.yaml"],
+    "group-kind": ["groups/*.yaml"],
+    "image": ["images/*/image.yaml", "samovar/library/images/*/image.yaml", "tests/images/*/image.yaml"],
+    "role": ["images/*/role.yaml"],
+    "load-profile": ["loads/*.yaml"],
+    "drill": ["drills/*.yaml"],
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_published_schemas_accept_the_shipped_files(name: str) -> None:
+    validator = Draft202012Validator(json.loads((DOCS / f"reference/{name}.schema.json").read_text()))
+    files = [file for pattern in FILES[name] for file in ROOT.glob(pattern)]
+    assert files
+    errors = {str(file): [*validator.iter_errors(yaml.safe_load(file.read_text()))] for file in files}
+    assert {file: found for file, found in errors.items() if found} == {}
+
+
+def test_the_published_schema_refuses_what_the_tool_refuses() -> None:
+    validator = Draft202012Validator(json.loads((DOCS / "reference/config.schema.json").read_text()))
+    config = yaml.safe_load((ROOT / "envs/dev/config.yaml").read_text())
+    config["groups"]["nginx"] |= {"sizes": 3, "machine": {"cores": 3}}
+    paths = [list(error.absolute_path) for error in validator.iter_errors(config)]
+    assert sorted(paths, key=len) == [["groups", "nginx"], ["groups", "nginx", "machine", "cores"]]
