@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from samovar.drills.run import DrillReport
     from samovar.project.drill import Drill
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class DrillGroup(click.RichGroup):

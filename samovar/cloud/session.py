@@ -145,8 +145,8 @@ class Session:
 
     def poll(self, operation_id: str) -> Polled:
         """Return an operation as it is now."""
-        rpc: Any = self.client(OperationServiceStub).Get
-        operation, call = rpc.with_call(GetOperationRequest(operation_id=operation_id))
+        get = self.client(OperationServiceStub).Get
+        operation, call = get.with_call(GetOperationRequest(operation_id=operation_id))
         headers = {key: value for key, value in call.initial_metadata() if key == POLL_INTERVAL}
         return Polled(operation, float(headers[POLL_INTERVAL]) if headers else None)
 

@@ -11,12 +11,13 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.status import Status
     from rich.text import Text
 
 
@@ -43,7 +44,7 @@ class Reporter(Protocol):
     def info(self, message: str) -> None:
         """Report one line."""
 
-    def step(self, name: str) -> Any:
+    def step(self, name: str) -> AbstractContextManager[None]:
         """Return a context that shows the step while it runs, and at its end with its seconds."""
 
     def progress(self, state: str) -> None:
@@ -94,7 +95,7 @@ class TerminalReporter:
 
         self._console = Console(stderr=True, highlight=False)
         self._running: dict[str, float] = {}
-        self._status: Any = None
+        self._status: Status | None = None
         self._state = ""
 
     def info(self, message: str) -> None:

@@ -63,7 +63,7 @@ async def wait_for_async(
     return result
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+async def to_the_end(work: Coroutine[object, None, T]) -> T:
     """Return the result of `work`. A cancelled caller leaves only when it has ended, so that nothing is orphaned."""
     task = asyncio.create_task(work)
     try:

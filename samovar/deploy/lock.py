@@ -14,11 +14,10 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -135,7 +134,7 @@ def _find(session: Session, name: str) -> Lock | None:
 
 
 def _read(group: TargetGroup) -> Lock:
-    labels: Any = group.labels
+    labels = group.labels
     if HOLDER not in labels or group.targets:
         raise CloudError(
             f"the target group {group.name} ({group.id}) has the name of a lock, and is none",
@@ -144,7 +143,7 @@ def _read(group: TargetGroup) -> Lock:
     return Lock(group.id, labels[HOLDER], labels.get(PROCESS, ""), _seconds(labels, SINCE), _seconds(labels, UNTIL))
 
 
-def _seconds(labels: Any, key: str) -> int:
+def _seconds(labels: Mapping[str, str], key: str) -> int:
     text = labels.get(key, "")
     return int(text) if re.fullmatch("[0-9]{1,11}", text) else 0
 

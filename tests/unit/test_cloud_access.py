@@ -16,13 +16,13 @@ from samovar.core.errors import ConfigError, HostError
 YC = {"YC_TOKEN": "t1.a.b", "YC_FOLDER_ID": "folder-1", "YC_ENDPOINT": "127.0.0.1:1", "SSL_CERT_FILE": "/ca.pem"}
 
 
-def test_the_variables_lead_there_and_back(tmp_path: Path) -> None:
+def test_access_survives_the_variables(tmp_path: Path) -> None:
     access = find_access(YC, home=tmp_path)
     assert (access.endpoint, access.folder_id, access.ca) == ("127.0.0.1:1", "folder-1", Path("/ca.pem"))
     assert find_access(to_environment(access), home=tmp_path) == access
 
 
-def test_a_missing_authority_is_named(tmp_path: Path) -> None:
+def test_a_missing_ca_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"ca\.pem"):
         _ = Access("x", "f", ca=tmp_path / "ca.pem", token="t1.a.b").roots
 
@@ -31,7 +31,7 @@ def test_the_token_is_not_shown(tmp_path: Path) -> None:
     assert "t1.a.b" not in repr(find_access(YC, home=tmp_path))
 
 
-def test_loopback_takes_no_proxy_and_what_stood_there_stays() -> None:
+def test_loopback_is_added_to_no_proxy() -> None:
     variables = {"no_proxy": "example.org"}
     trust_loopback(variables)
     trust_loopback(variables)
@@ -46,13 +46,13 @@ def endpoint_file(home: Path, pid: int) -> None:
     (home / "endpoint.json").write_text(json.dumps(content))
 
 
-def test_no_file_and_a_file_half_written_are_no_daemon(tmp_path: Path) -> None:
+def test_a_missing_or_torn_endpoint_file_is_no_daemon(tmp_path: Path) -> None:
     assert read_endpoint(tmp_path) is None
     (tmp_path / "endpoint.json").write_text('{"pid": 1, "num')
     assert read_endpoint(tmp_path) is None
 
 
-def test_a_process_that_took_over_the_number_is_no_daemon(tmp_path: Path) -> None:
+def test_a_reused_pid_is_no_daemon(tmp_path: Path) -> None:
     endpoint_file(tmp_path, os.getpid())
     assert read_endpoint(tmp_path) is not None
     assert find(tmp_path) is None
@@ -65,9 +65,7 @@ def test_without_root_the_local_cloud_is_not_started(tmp_path: Path, monkeypatch
     assert not (tmp_path / "home").exists()
 
 
-def test_a_daemon_that_ends_instead_of_starting_shows_its_last_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_daemon_that_fails_to_start_shows_the_end_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho the port is taken\nexit 7\n")
     program.chmod(0o755)
@@ -94,7 +92,7 @@ def test_a_machine_is_picked_by_id_name_or_hostname(wanted: str, found: str) -> 
 
 
 @pytest.mark.parametrize(("wanted", "says"), [("nginx-1", "more than one"), ("i4", "no machine i4")])
-def test_no_machine_is_picked_by_guess(wanted: str, says: str) -> None:
+def test_an_ambiguous_machine_name_is_refused(wanted: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as error:
         pick(MACHINES, wanted)
     assert "dev-nginx-1" in error.value.remedy

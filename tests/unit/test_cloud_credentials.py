@@ -48,7 +48,7 @@ def access(variables: dict[str, str], home: Path, dmi: Path) -> Access:
     return find_access(variables, home=home, dmi=dmi)
 
 
-def test_each_place_comes_before_the_next(tmp_path: Path, dmi: Path) -> None:
+def test_credentials_are_searched_in_order(tmp_path: Path, dmi: Path) -> None:
     profile(tmp_path, "token: y0_work")
     key = tmp_path / "key.json"
     all_of_them = {**FOLDER, "YC_TOKEN": "t1.a.b", "YC_SERVICE_ACCOUNT_KEY_FILE": str(key)}
@@ -62,7 +62,7 @@ def test_each_place_comes_before_the_next(tmp_path: Path, dmi: Path) -> None:
     assert by_profile.source == f"profile work in {tmp_path / PROFILES}"
 
 
-def test_a_profile_tells_folder_cloud_zone_and_endpoint_unless_variables_do(tmp_path: Path, dmi: Path) -> None:
+def test_variables_override_a_profile(tmp_path: Path, dmi: Path) -> None:
     profile(tmp_path, "token: y0_work")
     found = access({}, tmp_path, dmi)
     assert (found.folder_id, found.cloud_id, found.zone) == ("folder-2", "cloud-2", "ru-central1-b")
@@ -76,7 +76,7 @@ def test_a_profile_may_hold_a_key(tmp_path: Path, dmi: Path) -> None:
     assert json.loads(access({}, tmp_path, dmi).key)["id"] == "key-1"
 
 
-def test_an_unknown_profile_is_told_with_those_that_are_known(tmp_path: Path, dmi: Path) -> None:
+def test_an_unknown_profile_lists_the_known_ones(tmp_path: Path, dmi: Path) -> None:
     profile(tmp_path, "token: x", PROFILE.replace("current: work", "current: play"))
     with pytest.raises(ConfigError, match="the active profile play is not there; profiles: home, work") as error:
         access(FOLDER, tmp_path, dmi)
@@ -84,13 +84,13 @@ def test_an_unknown_profile_is_told_with_those_that_are_known(tmp_path: Path, dm
 
 
 @pytest.mark.parametrize("text", ["", "[]", "current: x", "current: {", "\0"])
-def test_a_broken_file_of_profiles_is_named(tmp_path: Path, dmi: Path, text: str) -> None:
+def test_a_broken_profile_file_is_named(tmp_path: Path, dmi: Path, text: str) -> None:
     profile(tmp_path, "", text)
     with pytest.raises(ConfigError, match=r"config\.yaml: not a file of yc's profiles"):
         access(FOLDER, tmp_path, dmi)
 
 
-def test_where_nothing_is_found_every_place_is_named(tmp_path: Path, dmi: Path) -> None:
+def test_missing_credentials_name_every_place(tmp_path: Path, dmi: Path) -> None:
     profile(tmp_path, "federation-id: bpf-1")
     with pytest.raises(ConfigError) as error:
         access(FOLDER, tmp_path, dmi)
@@ -103,7 +103,7 @@ def test_where_nothing_is_found_every_place_is_named(tmp_path: Path, dmi: Path) 
         assert said in error.value.message
 
 
-def test_what_is_found_is_told_and_the_rest_not_looked_at(tmp_path: Path, dmi: Path) -> None:
+def test_the_search_stops_at_the_first_credentials(tmp_path: Path, dmi: Path) -> None:
     looked = places({**FOLDER, "YC_TOKEN": "t1.a.b"}, home=tmp_path, dmi=dmi)
     assert [place.used for place in looked] == [True, False, False, False]
     assert "t1.a.b" not in repr(looked)
@@ -123,7 +123,7 @@ def test_a_missing_folder_is_named(tmp_path: Path, dmi: Path) -> None:
         ("Bochs", {"YC_METADATA_ADDR": "127.0.0.1:8"}, "127.0.0.1:8"),
     ],
 )
-def test_the_metadata_service_is_asked_where_a_sign_says_that_it_is_the_clouds(
+def test_the_metadata_service_is_asked_only_on_machines_of_the_cloud(
     dmi: Path, vendor: str, variables: dict[str, str], address: str | None
 ) -> None:
     (dmi / "sys_vendor").write_text(f"{vendor}\n")
@@ -162,7 +162,7 @@ def metadata() -> Iterator[str]:
         thread.join()
 
 
-def test_a_machine_of_the_cloud_knows_where_it_is_and_who(tmp_path: Path, dmi: Path, metadata: str) -> None:
+def test_the_metadata_service_gives_folder_zone_and_token(tmp_path: Path, dmi: Path, metadata: str) -> None:
     found = access({"YC_METADATA_ADDR": metadata}, tmp_path, dmi)
     assert (found.folder_id, found.cloud_id, found.zone) == ("folder-3", "cloud-3", "ru-central1-d")
     assert found.metadata == metadata

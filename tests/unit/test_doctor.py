@@ -20,7 +20,7 @@ def edges() -> Desired:
     return desired_of(environment, {"nginx": "samovar-nginx-0123456789ab"})
 
 
-def test_what_an_environment_takes_is_counted_with_the_machine_that_comes_before_another_goes() -> None:
+def test_quota_demand_includes_the_surplus_machine_of_a_rollout() -> None:
     found = quota_demand(edges().resources, rolling=True)
     assert found["compute.instances.count"] == 3
     assert found["compute.instanceCores.count"] == 6
@@ -30,13 +30,13 @@ def test_what_an_environment_takes_is_counted_with_the_machine_that_comes_before
     assert quota_demand(edges().resources, rolling=False)["compute.instances.count"] == 2
 
 
-def test_what_is_there_already_is_not_asked_for_again() -> None:
+def test_existing_resources_are_not_demanded_again() -> None:
     more = additional(quota_demand(edges().resources, rolling=True), quota_demand(edges().resources, rolling=False))
     assert more["compute.instances.count"] == 1
     assert "vpc.networks.count" not in more
 
 
-def test_the_exact_increase_is_asked_for() -> None:
+def test_the_remedy_requests_the_exact_quota() -> None:
     known = {"vpc.networks.count": Quota("vpc.networks.count", limit=2, usage=1)}
     (found,) = judge({"vpc.networks.count": 2}, known, "cloud-1")
     assert found.state is State.FAILURE
@@ -44,14 +44,14 @@ def test_the_exact_increase_is_asked_for() -> None:
     assert found.remedy.endswith("--resource-id cloud-1 --desired-limit quota-id=vpc.networks.count,value=3")
 
 
-def test_sizes_are_asked_for_in_bytes_and_shown_in_gib() -> None:
+def test_sizes_are_requested_in_bytes_and_shown_in_gib() -> None:
     known = {"compute.ssdDisks.size": Quota("compute.ssdDisks.size", limit=200 * GIB, usage=190 * GIB)}
     (found,) = judge({"compute.ssdDisks.size": 15 * GIB}, known, "cloud-1")
     assert "15 GiB more, 190 GiB of 200 GiB used: short of 5 GiB" in found.message
     assert f"value={205 * GIB}" in found.remedy
 
 
-def test_what_the_api_does_not_tell_is_said_to_be_unknown() -> None:
+def test_a_quota_that_the_api_does_not_show_is_unknown() -> None:
     (found,) = judge({"vpc.gateways.count": 1}, {}, "cloud-1")
     assert found.state is State.UNKNOWN
 
@@ -68,5 +68,5 @@ def test_what_the_api_does_not_tell_is_said_to_be_unknown() -> None:
         ("lockbox.admin", [], False),
     ],
 )
-def test_a_role_covers_what_it_holds(role: str, held: list[str], enough: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_role_includes_lesser_roles(role: str, held: list[str], enough: bool) -> None:  # noqa: FBT001 - a parameter
     assert covered(role, held) is enough

@@ -60,13 +60,13 @@ def _shut() -> str:
         return f"http://{HERE}:{probe.getsockname()[1]}/"
 
 
-def test_any_answer_of_ones_own_machines_will_do() -> None:
+def test_any_http_answer_counts_as_an_answering_endpoint() -> None:
     with _edge() as url:
         assert check_endpoints(_session(frozenset({HERE})), _status(url)).healthy
         assert check_endpoints(_elsewhere(), _status(url)).healthy
 
 
-def test_an_address_that_leads_to_another_cloud_is_not_green_whoever_answers() -> None:
+def test_an_endpoint_routed_to_another_cloud_is_not_healthy() -> None:
     with _edge() as url:
         found = check_endpoints(_session(frozenset({"127.66.2.1"})), _status(url))
     assert not found.healthy
@@ -75,13 +75,13 @@ def test_an_address_that_leads_to_another_cloud_is_not_green_whoever_answers() -
 
 
 @pytest.mark.parametrize("session", [_session(frozenset({HERE})), _elsewhere()])
-def test_an_address_that_nobody_answers_is_not_green(session: Any) -> None:
+def test_an_endpoint_without_an_answer_is_not_healthy(session: Any) -> None:
     found = check_endpoints(session, _status(_shut()))
     assert not found.healthy
     assert "Connection refused" in found.unanswered[0].reason
 
 
-def test_one_that_takes_connections_and_says_nothing_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_endpoint_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoints, "TIMEOUT", 0.2)
     with socket.create_server((HERE, 0)) as mute:
         began = time.monotonic()
@@ -90,16 +90,16 @@ def test_one_that_takes_connections_and_says_nothing_is_not_waited_for_long(monk
     assert time.monotonic() - began < 5
 
 
-def test_machines_that_are_simulated_are_not_asked() -> None:
+def test_endpoints_of_simulated_machines_are_not_checked() -> None:
     assert check_endpoints(_session(None), _status(_shut())).healthy
 
 
-def test_what_is_not_healthy_is_not_asked() -> None:
+def test_endpoints_of_an_unhealthy_environment_are_not_checked() -> None:
     status = Status("dev", (GroupStatus("nginx", 2, "image", (MACHINE,)),), Endpoints(http=(_shut(),)))
     assert check_endpoints(_session(frozenset()), status) == status
 
 
-def test_a_rollout_fails_where_the_host_is_ours_and_warns_from_a_closed_network(
+def test_unanswered_endpoints_fail_a_local_rollout_and_warn_on_yandex_cloud(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(endpoints, "ANSWER_TIMEOUT", 0.2)

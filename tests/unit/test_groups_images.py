@@ -27,13 +27,13 @@ def without_secrets(whole: Environment, name: str) -> Environment:
     return changed(whole, groups=tuple(groups))
 
 
-def test_a_group_is_made_from_the_repository_as_it_is(dev: Environment) -> None:
+def test_image_names_follow_the_projects_content(dev: Environment) -> None:
     (name,) = image_names(load_desired(dev))
     assert name.startswith("samovar-nginx-")
     assert len(name) == len("samovar-nginx-") + 12
 
 
-def test_an_image_that_is_not_published_is_named_with_the_command_that_bakes_it(dev: Environment) -> None:
+def test_a_missing_image_names_the_command_that_bakes_it(dev: Environment) -> None:
     desired = load_desired(dev)
     (name,) = image_names(desired)
     with pytest.raises(CloudError) as error:
@@ -43,7 +43,7 @@ def test_an_image_that_is_not_published_is_named_with_the_command_that_bakes_it(
     require_images(desired, Observed("dev", images=((name, "img-1"),)))
 
 
-def test_an_unknown_image_names_those_that_exist(dev: Environment) -> None:
+def test_an_unknown_image_lists_the_existing_ones(dev: Environment) -> None:
     with pytest.raises(ConfigError) as error:
         load_desired(with_nginx(dev, image="apache"))
     assert "no image apache" in error.value.message
@@ -51,7 +51,7 @@ def test_an_unknown_image_names_those_that_exist(dev: Environment) -> None:
 
 
 @pytest.mark.parametrize(("settings", "says"), [({"titel": "tea"}, "titel: unknown"), ({"port": "http"}, "port")])
-def test_a_setting_that_the_node_would_refuse_is_refused_before_a_machine_is_made(
+def test_validate_refuses_settings_that_the_agent_would_refuse(
     dev: Environment, settings: dict[str, object], says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says) as error:
@@ -61,7 +61,7 @@ def test_a_setting_that_the_node_would_refuse_is_refused_before_a_machine_is_mad
 
 
 @pytest.mark.parametrize("name", ["bingo", "postgres"])
-def test_a_secret_that_the_role_cannot_do_without_is_missed_before_a_machine_is_made(name: str) -> None:
+def test_validate_refuses_a_group_without_a_required_secret(name: str) -> None:
     whole = load_environment("dev")
     assert load_desired(whole).resources
     with pytest.raises(ConfigError, match=f"group {name} of dev: ") as error:
@@ -69,11 +69,11 @@ def test_a_secret_that_the_role_cannot_do_without_is_missed_before_a_machine_is_
     assert "give it `secrets: [postgres_password]`" in error.value.remedy
 
 
-def test_a_certificate_is_one_that_the_edges_can_do_without() -> None:
+def test_validate_accepts_edges_without_a_certificate() -> None:
     whole = load_environment("dev")
     assert load_desired(without_secrets(whole, "nginx")).resources
 
 
-def test_an_image_without_a_role_makes_no_group(dev: Environment) -> None:
+def test_validate_refuses_an_image_without_a_role(dev: Environment) -> None:
     with pytest.raises(ConfigError, match="no role"):
         load_desired(with_nginx(dev, image="samovar-base"))

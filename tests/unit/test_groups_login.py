@@ -18,13 +18,13 @@ def told(folder: Path, host: str) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
 
 
-def test_the_last_is_reached_through_the_first(tmp_path: Path) -> None:
+def test_ssh_config_jumps_through_the_bastion(tmp_path: Path) -> None:
     bingo, nginx = told(tmp_path, "dev-bingo-1"), told(tmp_path, "dev-nginx-1")
     assert (bingo["hostname"], bingo["user"], bingo["proxyjump"]) == ("10.30.0.7", "operator", "dev-nginx-1")
     assert (nginx["hostname"], nginx["user"], "proxyjump" in nginx) == ("127.66.1.5", "operator", False)
 
 
-def test_only_what_the_consoles_said_is_believed(tmp_path: Path) -> None:
+def test_host_keys_come_from_the_consoles_alone(tmp_path: Path) -> None:
     bingo = told(tmp_path, "dev-bingo-1")
     assert bingo["stricthostkeychecking"] == "true"
     assert bingo["userknownhostsfile"] == str(tmp_path / "known hosts")

@@ -107,7 +107,7 @@ def context(session: Recorder | None = None) -> Context:
 
 
 @given(groups)
-def test_a_group_comes_back_as_it_was_told(spec: InstanceGroup) -> None:
+def test_a_group_message_is_read_as_the_spec_it_was_made_from(spec: InstanceGroup) -> None:
     message = groups_api.InstanceGroup(
         labels={"group": "nginx"}, **group_fields(context(), Resource("dev-nginx", spec, "nginx"))
     )
@@ -115,7 +115,7 @@ def test_a_group_comes_back_as_it_was_told(spec: InstanceGroup) -> None:
 
 
 @given(groups)
-def test_what_is_asked_for_meets_the_constraints_of_the_api(spec: InstanceGroup) -> None:
+def test_create_requests_meet_the_constraints_of_the_api(spec: InstanceGroup) -> None:
     recorder = Recorder()
     InstanceGroupHandler().create(context(recorder), Resource("dev-nginx", spec, "nginx"))
     (request,) = recorder.requests
@@ -123,7 +123,7 @@ def test_what_is_asked_for_meets_the_constraints_of_the_api(spec: InstanceGroup)
 
 
 @given(groups, groups)
-def test_an_update_names_exactly_what_differs(before: InstanceGroup, after: InstanceGroup) -> None:
+def test_the_update_mask_names_exactly_the_differing_fields(before: InstanceGroup, after: InstanceGroup) -> None:
     fields = tuple(name for name in before.differing(after) if name not in InstanceGroup.IMMUTABLE)
     recorder = Recorder()
     existing = Existing("dev-nginx", before, "nginx", "group-1")
@@ -138,7 +138,7 @@ def test_every_field_of_a_group_can_be_updated() -> None:
     assert set(MASK) == {field.name for field in fields(InstanceGroup)} - InstanceGroup.IMMUTABLE
 
 
-def test_the_shipped_environment_asks_for_replacement_without_a_gap() -> None:
+def test_the_shipped_environment_replaces_machines_without_a_gap() -> None:
     resources = desired_of(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
     (spec,) = [resource.spec for resource in resources if isinstance(resource.spec, InstanceGroup)]
     deploy = group_fields(context(), Resource("dev-nginx", spec, "nginx"))["deploy_policy"]
@@ -146,7 +146,7 @@ def test_the_shipped_environment_asks_for_replacement_without_a_gap() -> None:
     assert deploy.minimal_action == groups_api.DeployPolicy.RECREATE
 
 
-def test_a_name_that_is_not_there_is_no_silent_hole() -> None:
+def test_an_unknown_reference_is_an_error() -> None:
     resources = desired_of(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
     (spec,) = [resource.spec for resource in resources if isinstance(resource.spec, InstanceGroup)]
     lost = replace(spec, service_account="nobody")

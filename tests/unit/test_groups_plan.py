@@ -72,7 +72,7 @@ def rolled_out(*groups: Group) -> Observed:
     return carry_out(plan(desired_of(environment(*groups), IMAGES), nothing).all_steps, nothing)
 
 
-def test_from_nothing_everything_is_created_in_an_order_that_works() -> None:
+def test_a_first_plan_creates_everything_in_stages() -> None:
     steps = plan(desired_of(environment(NGINX), IMAGES), Observed("dev")).all_steps
     assert {step.action for step in steps} == {Action.CREATE}
     for stage in stages(steps):
@@ -82,13 +82,13 @@ def test_from_nothing_everything_is_created_in_an_order_that_works() -> None:
     assert {Kind.ADDRESS, Kind.GATEWAY, Kind.SECURITY_GROUP, Kind.INSTANCE_GROUP, Kind.LOAD_BALANCER} <= {*kinds}
 
 
-def test_rolled_out_again_there_is_nothing_to_do() -> None:
+def test_a_second_plan_has_nothing_to_do() -> None:
     the_plan = plan(desired_of(environment(NGINX), IMAGES), rolled_out(NGINX))
     assert (the_plan.environment, the_plan.all_steps) == ("dev", ())
     assert the_plan.summary() == "dev: nothing to do"
 
 
-def test_a_size_is_updated_in_place() -> None:
+def test_a_new_size_is_an_update() -> None:
     the_plan = plan(desired_of(environment(changed(NGINX, size=3)), IMAGES), rolled_out(NGINX))
     (step,) = the_plan.all_steps
     assert the_plan.summary() == "dev: 1 to update"
@@ -99,26 +99,26 @@ def test_a_size_is_updated_in_place() -> None:
     )
 
 
-def test_a_setting_replaces_machines_and_says_so() -> None:
+def test_a_new_setting_names_the_metadata_key_and_the_replacement() -> None:
     titled = changed(NGINX, settings={"title": "tea"})
     (step,) = plan(desired_of(environment(titled), IMAGES), rolled_out(NGINX)).all_steps
     assert (step.action, step.fields) == (Action.UPDATE, ("template",))
     assert step.reason == "metadata: samovar-settings; machines are replaced one at a time"
 
 
-def test_an_image_names_both_sides() -> None:
+def test_a_new_image_names_the_old_one() -> None:
     newer = {**IMAGES, "nginx": "samovar-nginx-cccccccccccc"}
     (step,) = plan(desired_of(environment(NGINX), newer), rolled_out(NGINX)).all_steps
     assert "image: samovar-nginx-aaaaaaaaaaaa -> samovar-nginx-cccccccccccc" in step.reason
 
 
-def test_a_group_taken_from_the_file_is_deleted_and_the_other_left_alone() -> None:
+def test_a_removed_group_is_deleted_alone() -> None:
     bingo = make_group("bingo", image="bingo", size=2, machine=SMALL)
     steps = plan(desired_of(environment(bingo), IMAGES), rolled_out(NGINX, bingo)).all_steps
     assert {(step.action, step.ref.name) for step in steps} == {(Action.DELETE, "dev-nginx")}
 
 
-def test_what_no_rollout_brings_back_is_told_apart_from_what_is_made_anew() -> None:
+def test_replacements_are_not_irreplaceable_deletions() -> None:
     bingo = make_group("bingo", image="bingo", size=2, machine=SMALL)
     without = plan(desired_of(environment(bingo), IMAGES), rolled_out(NGINX, bingo))
     assert [str(existing.ref) for existing in irreplaceable(without)] == ["address dev-nginx"]
@@ -139,13 +139,13 @@ def test_what_no_rollout_brings_back_is_told_apart_from_what_is_made_anew() -> N
         ),
     ],
 )
-def test_two_resources_of_one_name_are_refused_by_name(found: Environment, message: str) -> None:
+def test_two_resources_of_one_name_are_refused(found: Environment, message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}") as error:
         desired_of(found, IMAGES)
     assert "another name" in error.value.remedy
 
 
-def test_what_another_environment_has_is_refused_by_name_and_ones_own_is_not() -> None:
+def test_a_resource_of_another_environment_is_refused() -> None:
     wanted = desired_of(environment(NGINX), IMAGES)
     mine = rolled_out(NGINX)
     check_free(wanted, mine)
@@ -155,7 +155,7 @@ def test_what_another_environment_has_is_refused_by_name_and_ones_own_is_not() -
         check_free(wanted, Observed("dev", others=((address, "dev-x"), (Ref(Kind.ADDRESS, "other"), ""))))
 
 
-def test_a_machine_that_is_merely_busy_is_not_given_up_at_once_and_one_with_data_later_still() -> None:
+def test_health_checks_tolerate_busy_machines_and_longer_with_data() -> None:
     stores = make_group("postgres", image="nginx", size=1, machine=SMALL, data_disk=DISK)
     wanted = desired_of(environment(NGINX, stores), IMAGES).resources
     checks = {found.group: found.spec.check for found in wanted if isinstance(found.spec, InstanceGroup)}
@@ -166,7 +166,7 @@ def test_a_machine_that_is_merely_busy_is_not_given_up_at_once_and_one_with_data
     )
 
 
-def test_a_new_range_replaces_the_subnet_and_all_that_stands_on_it() -> None:
+def test_a_new_cidr_replaces_the_subnet_and_its_dependents() -> None:
     moved = plan(desired_of(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
     replaced = [Kind.LOAD_BALANCER, Kind.INSTANCE_GROUP, Kind.SUBNET]
     assert [(step.action, step.ref.kind) for step in moved.all_steps] == [
@@ -177,7 +177,7 @@ def test_a_new_range_replaces_the_subnet_and_all_that_stands_on_it() -> None:
     assert all(step.reason.startswith("replaced") for step in moved.all_steps)
 
 
-def test_another_zone_leaves_the_subnets_that_are_there() -> None:
+def test_a_new_zone_keeps_the_existing_subnets() -> None:
     zones = ("ru-central1-b", "ru-central1-a")
     steps = plan(desired_of(environment(NGINX, zones=zones), IMAGES), rolled_out(NGINX)).all_steps
     assert [(step.action, step.ref.name) for step in steps if step.ref.kind is Kind.SUBNET] == [
@@ -227,7 +227,7 @@ def test_any_plan_can_be_carried_out_and_leaves_nothing_to_do(
 
 
 @given(environments, environments, st.randoms(), st.data())
-def test_a_rollout_that_was_cut_short_is_finished_by_the_next(
+def test_an_interrupted_rollout_is_finished_by_the_next(
     first: Environment, second: Environment, random: Random, data: st.DataObject
 ) -> None:
     before = carry_out(plan(desired_of(first, IMAGES), Observed("dev")).all_steps, Observed("dev"))
@@ -240,7 +240,7 @@ def test_a_rollout_that_was_cut_short_is_finished_by_the_next(
 
 
 @given(environments, st.data())
-def test_a_first_rollout_that_was_cut_short_has_just_the_rest_to_do(first: Environment, data: st.DataObject) -> None:
+def test_an_interrupted_first_rollout_has_only_the_rest_to_do(first: Environment, data: st.DataObject) -> None:
     wanted = desired_of(first, IMAGES)
     whole = plan(wanted, Observed("dev")).all_steps
     cut = data.draw(st.integers(0, len(whole)))
@@ -249,7 +249,7 @@ def test_a_first_rollout_that_was_cut_short_has_just_the_rest_to_do(first: Envir
 
 
 @given(environments, st.randoms())
-def test_destroy_leaves_nothing_in_an_order_that_works(first: Environment, random: Random) -> None:
+def test_destruction_leaves_nothing_in_any_order_of_a_stage(first: Environment, random: Random) -> None:
     nothing = Observed("dev")
     there = carry_out(plan(desired_of(first, IMAGES), nothing).all_steps, nothing)
     assert carry_out(in_any_order(destruction(there), random), there).resources == ()

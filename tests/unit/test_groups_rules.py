@@ -31,14 +31,14 @@ def ports(group: str, environment: Environment = DEV, *, inbound: bool, protocol
     return {(rule.port, rule.peer) for rule in found if rule.inbound is inbound and rule.protocol == protocol}
 
 
-def test_the_world_reaches_the_edges_and_nothing_behind_them() -> None:
+def test_inbound_rules_expose_the_edges_alone() -> None:
     assert ports("nginx", inbound=True) == {(80, ANY_IPV4), (443, ANY_IPV4), (8081, SELF), (80, HEALTH_CHECKS)}
     assert ports("nginx", inbound=True, protocol=UDP) == {(443, ANY_IPV4)}
     assert ports("bingo", inbound=True) == {(80, "dev-nginx"), (8080, "dev-nginx"), (80, HEALTH_CHECKS)}
     assert ports("postgres", inbound=True) == {(5432, "dev-bingo"), (80, HEALTH_CHECKS)}
 
 
-def test_machines_reach_what_they_ask_and_the_cloud_where_it_has_a_secret_for_them() -> None:
+def test_outbound_rules_lead_to_upstreams_and_to_lockbox() -> None:
     assert ports("nginx", inbound=False) == {(80, INSIDE), (8080, INSIDE), (8081, SELF), (443, ANY_IPV4)}
     assert ports("bingo", inbound=False) == {(5432, INSIDE), (443, ANY_IPV4)}
     assert ports("postgres", inbound=False) == {(443, ANY_IPV4)}
@@ -46,13 +46,13 @@ def test_machines_reach_what_they_ask_and_the_cloud_where_it_has_a_secret_for_th
     assert ports("nginx", alone, inbound=False) == set()
 
 
-def test_a_balancer_may_ask_elsewhere_than_the_group() -> None:
+def test_the_balancers_health_check_may_have_its_own_port() -> None:
     balancer = changed(NONE, health=Health(port=8081, path="/-/ready"))
     moved = changed(DEV, groups=(changed(DEV.group("bingo"), balancer=balancer, upstream=None),))
     assert {(80, HEALTH_CHECKS), (8081, HEALTH_CHECKS)} <= ports("bingo", moved, inbound=True)
 
 
-def test_without_an_operator_no_machine_listens_and_with_one_the_bastion_alone() -> None:
+def test_ssh_is_open_to_the_bastion_alone_and_only_with_an_operator() -> None:
     for group in DEV.groups:
         assert 22 not in {port for port, _ in ports(group.name, inbound=True)}
     open_ = changed(DEV, operator=Operator(ssh_keys=("ssh-ed25519 AAAA",), bastion="nginx"))
@@ -63,7 +63,7 @@ def test_without_an_operator_no_machine_listens_and_with_one_the_bastion_alone()
         assert ports(name, open_, inbound=False) == ports(name, inbound=False)
 
 
-def test_only_machines_with_secrets_are_issued_a_token() -> None:
+def test_only_machines_with_secrets_get_tokens() -> None:
     for resource in desired_of(DEV, IMAGES).resources:
         if isinstance(resource.spec, InstanceGroup):
             assert resource.spec.template.token_forms == ("gce",)
@@ -72,7 +72,7 @@ def test_only_machines_with_secrets_are_issued_a_token() -> None:
     assert (group.template.token_forms, group.template.service_account) == ((), "")
 
 
-def test_what_does_not_wait_for_each_other_is_made_in_one_step() -> None:
+def test_independent_resources_share_a_stage() -> None:
     steps = [*stages(plan(desired_of(DEV, IMAGES), Observed("dev")).steps)]
     assert {Kind.NETWORK, Kind.GATEWAY, Kind.ADDRESS, Kind.DISK} <= {step.ref.kind for step in steps[0]}
     place = {step.ref: number for number, stage in enumerate(steps) for step in stage}
@@ -82,7 +82,7 @@ def test_what_does_not_wait_for_each_other_is_made_in_one_step() -> None:
             assert all(place[ref] < place[step.ref] for ref in step.desired.spec.refs())
 
 
-def test_machines_are_told_of_what_they_ask_by_tokens() -> None:
+def test_metadata_has_placeholders_for_secrets_and_upstreams() -> None:
     text = machine_metadata(DEV, DEV.group("nginx"))["samovar-settings"]
     assert {*find_placeholders([text])} == {
         Ref(Kind.SECRET, "dev-certificate"),
@@ -94,14 +94,14 @@ def test_machines_are_told_of_what_they_ask_by_tokens() -> None:
 
 
 @given(st.lists(st.sampled_from(["a: ", "10.30.0.44", "e6q1x ", "\n", ":80 "])))
-def test_what_was_told_is_found_again(parts: list[str]) -> None:
+def test_placeholders_are_restored_after_they_were_resolved(parts: list[str]) -> None:
     refs = {"10.30.0.4": Ref(Kind.INTERNAL_ADDRESS, "dev-bingo"), "e6q": Ref(Kind.SECRET, "dev-certificate")}
     values = {ref: value for value, ref in refs.items()}
     text = " ".join([*parts, *map(placeholder, values)])
     assert restore_placeholders(resolve_placeholders(text, values.__getitem__), refs) == text
 
 
-def test_a_certificate_is_for_every_address_and_the_domain() -> None:
+def test_a_self_signed_certificate_covers_addresses_and_domain() -> None:
     from cryptography import x509  # noqa: PLC0415 - only here
 
     made = self_signed(["127.66.2.1"], "tea.example.org")

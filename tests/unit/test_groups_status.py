@@ -58,14 +58,14 @@ def test_the_json_has_the_documented_shape() -> None:
     }
 
 
-def test_a_machine_that_is_not_well_is_told_with_its_own_words() -> None:
+def test_an_unhealthy_machine_is_shown_with_its_last_message() -> None:
     ill = replace(FIRST, status="CHECKING_HEALTH", message="the data disk is empty")
     group = replace(GROUP, machines=(ill, SECOND))
     assert group.summary() == "nginx: 1 of 2 healthy, dev-nginx-1 CHECKING_HEALTH (the data disk is empty)"
     assert to_plain(Status("dev", (group,)))["groups"][0]["machines"][0]["message"] == "the data disk is empty"
 
 
-def test_where_the_host_is_not_ours_there_is_no_pid() -> None:
+def test_the_pid_is_null_without_a_local_host() -> None:
     far = GroupStatus("nginx", 1, "samovar-nginx-0123456789ab", (replace(FIRST, pid=None),))
     (machine,) = to_plain(Status("dev", (far,)))["groups"][0]["machines"]
     assert machine["pid"] is None
@@ -83,21 +83,21 @@ def test_where_the_host_is_not_ours_there_is_no_pid() -> None:
         (FIRST, replace(SECOND, balancer="ABSENT")),
     ],
 )
-def test_a_group_that_is_not_whole_is_not_healthy(machines: tuple[MachineStatus, ...]) -> None:
+def test_a_group_needs_all_machines_healthy(machines: tuple[MachineStatus, ...]) -> None:
     group = replace(GROUP, machines=machines)
     assert not group.healthy
     assert not Status("dev", (GROUP, group)).healthy
 
 
-def test_without_a_balancer_the_group_alone_decides() -> None:
+def test_without_a_balancer_the_groups_status_decides() -> None:
     assert replace(GROUP, machines=(replace(FIRST, balancer=None), replace(SECOND, balancer=None))).healthy
 
 
-def test_nothing_at_all_is_not_healthy() -> None:
+def test_an_environment_without_groups_is_not_healthy() -> None:
     assert not Status("dev", ()).healthy
 
 
-def test_the_summary_names_what_is_amiss() -> None:
+def test_the_summary_names_unhealthy_machines() -> None:
     group = replace(GROUP, machines=(replace(FIRST, status="CHECKING_HEALTH"), replace(SECOND, balancer="INITIAL")))
     assert group.summary() == (
         "nginx: 0 of 2 healthy, dev-nginx-1 CHECKING_HEALTH, dev-nginx-2 INITIAL for the balancer"

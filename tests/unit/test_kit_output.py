@@ -56,7 +56,7 @@ def test_a_table_in_a_pipe_is_one_plain_line_a_row(capsys: Capture) -> None:
     assert err == ""
 
 
-def test_plain_talk_goes_to_stderr_with_each_step_and_its_seconds(capsys: Capture) -> None:
+def test_the_plain_reporter_writes_each_step_with_its_seconds(capsys: Capture) -> None:
     said = PlainReporter()
     with said.step("bake base"):
         said.info("packages [1/2]")
@@ -73,7 +73,7 @@ def test_a_step_that_fails_is_not_called_done(capsys: Capture) -> None:
     assert "done" not in capsys.readouterr().err
 
 
-def test_off_a_terminal_talk_is_plain() -> None:
+def test_a_pipe_has_a_plain_reporter() -> None:
     assert isinstance(stderr_reporter(), PlainReporter)
 
 
@@ -88,7 +88,7 @@ with contextlib.ExitStack() as steps:
 """
 
 
-def test_on_a_terminal_what_runs_stays_on_one_line() -> None:
+def test_the_terminal_reporter_keeps_to_one_line() -> None:
     terminal, its_end = os.openpty()
     termios.tcsetwinsize(its_end, (24, 40))
     subprocess.run([sys.executable, "-c", SIDE_BY_SIDE], stderr=its_end, env=os.environ | {"TERM": "xterm"}, check=True)
@@ -114,7 +114,7 @@ def test_on_a_terminal_what_runs_stays_on_one_line() -> None:
         ("чай, größe", "чай, größe"),
     ],
 )
-def test_nothing_that_a_machine_says_is_obeyed_by_a_terminal(said: str, shown: str, capsys: Capture) -> None:
+def test_escape_sequences_never_reach_a_terminal(said: str, shown: str, capsys: Capture) -> None:
     assert printable(said) == shown
     PlainReporter().info(said)
     assert capsys.readouterr().err == f"{shown}\n"
@@ -126,7 +126,7 @@ def test_no_text_keeps_a_character_that_moves_the_cursor(text: str) -> None:
     assert printable(printable(text)) == printable(text)
 
 
-def test_a_table_and_what_stands_beside_it_obey_nothing_either(capsys: Capture) -> None:
+def test_tables_and_texts_have_no_escape_sequences(capsys: Capture) -> None:
     show({}, Format.TABLE, [table(("A",), [("\x1b[31mred",)]), Text("\x1b[31msaid"), "\x1b[31mtold"])
     out = capsys.readouterr().out
     assert "\x1b" not in out

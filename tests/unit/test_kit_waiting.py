@@ -29,12 +29,12 @@ def test_a_pending_probe_is_asked_again() -> None:
     assert wait_for("the machine", probe, timeout=5, interval=0.01) == "RUNNING"
 
 
-def test_an_answer_that_is_false_is_an_answer() -> None:
+def test_a_false_result_ends_the_wait() -> None:
     assert wait_for("the count", lambda: 0, timeout=1) == 0
     assert wait_for("the error", lambda: None, timeout=1) is None
 
 
-def test_a_missed_deadline_names_what_was_waited_for_and_last_seen() -> None:
+def test_a_timeout_names_the_goal_and_the_last_state() -> None:
     probe = answers(Pending("CREATING"), Pending("STARTING"))
     with pytest.raises(WaitTimeout) as caught:
         wait_for("machine nginx-1 to run", probe, timeout=0.2, interval=0.02, remedy="look at its console")
@@ -51,7 +51,7 @@ def test_no_pause_is_longer_than_the_time_left(pending: Pending) -> None:
     assert 0.3 <= time.monotonic() - began < 1
 
 
-def test_the_other_side_can_say_when_to_ask_again() -> None:
+def test_a_probe_can_set_the_next_pause() -> None:
     began = time.monotonic()
     assert wait_for("it", answers(Pending("no", after=0.2), "yes"), timeout=5, interval=0.001) == "yes"
     assert time.monotonic() - began >= 0.2
@@ -75,12 +75,12 @@ async def test_the_loop_is_free_while_the_daemon_waits() -> None:
     assert await wait_for_async("it", lambda: "set" if done.is_set() else Pending("unset"), timeout=5) == "set"
 
 
-async def test_a_missed_deadline_of_the_daemon_names_what_was_last_seen() -> None:
+async def test_a_timeout_of_the_daemon_names_the_last_state() -> None:
     with pytest.raises(WaitTimeout, match=r"it: not after 0\.1 s; last seen: unset"):
         await wait_for_async("it", lambda: Pending("unset"), timeout=0.1, interval=0.02)
 
 
-async def test_what_is_done_to_the_end_is_done_before_its_cancelled_caller_leaves() -> None:
+async def test_to_the_end_finishes_before_its_cancelled_caller_returns() -> None:
     made: list[str] = []
 
     async def work() -> None:
@@ -95,7 +95,7 @@ async def test_what_is_done_to_the_end_is_done_before_its_cancelled_caller_leave
     assert made == ["whole"]
 
 
-async def test_what_is_done_to_the_end_answers_and_fails_as_ever() -> None:
+async def test_to_the_end_returns_results_and_raises_errors() -> None:
     async def answer() -> int:
         return 7
 
