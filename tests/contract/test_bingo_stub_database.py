@@ -113,13 +113,13 @@ def test_special_characters_arrive_unchanged(served: Bingo, database: Postgres) 
     assert served.json("/api/movie")[0]["name"] == awkward
 
 
-def test_a_session_is_made_read_and_deleted(served: Bingo) -> None:
-    made = served.json("/api/session", "POST", {"customer_id": 17, "movie_id": 3})
-    assert made["id"] > 50_000
-    assert served.json(f"/api/session/{made['id']}")["customer"]["id"] == 17
-    assert served.json(f"/api/session/{made['id']}", "DELETE") == {"id": made["id"]}
-    assert served.ask(f"/api/session/{made['id']}", "DELETE")[0] == 404
-    assert served.ask(f"/api/session/{made['id']}")[0] == 404
+def test_a_session_is_created_read_and_deleted(served: Bingo) -> None:
+    created = served.json("/api/session", "POST", {"customer_id": 17, "movie_id": 3})
+    assert created["id"] > 50_000
+    assert served.json(f"/api/session/{created['id']}")["customer"]["id"] == 17
+    assert served.json(f"/api/session/{created['id']}", "DELETE") == {"id": created["id"]}
+    assert served.ask(f"/api/session/{created['id']}", "DELETE")[0] == 404
+    assert served.ask(f"/api/session/{created['id']}")[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_restarted_database_is_used_again(served: Bingo, database: Postgres) -
     assert served.ask("/api/movie/1")[0] == 200
 
 
-def test_the_primary_is_found_also_after_a_failover(database: Postgres, tmp_path: Path) -> None:
+def test_the_primary_is_used_also_after_a_failover(database: Postgres, tmp_path: Path) -> None:
     database.stop()
     standby = database.standby(tmp_path / "standby")
     database.start()
@@ -174,14 +174,14 @@ def test_a_wrong_password_answers_500(database: Postgres, tmp_path: Path) -> Non
 
 
 def test_prepare_db_creates_all_tables_or_none(database: Postgres, tmp_path: Path) -> None:
-    made = make_bingo(tmp_path / "opt", database.port, password=PASSWORD, BINGO_SCALE="1000")
-    ended = made.run("prepare_db")
+    created = make_bingo(tmp_path / "opt", database.port, password=PASSWORD, BINGO_SCALE="1000")
+    ended = created.run("prepare_db")
     assert ended.returncode == 1
     assert 'relation "movies" already exists' in ended.stderr
     database.sql("CREATE DATABASE empty OWNER bingo", "postgres")
-    config = made.folder / "bingo/config.yaml"
+    config = created.folder / "bingo/config.yaml"
     config.write_text(config.read_text().replace("db_name: bingo", "db_name: empty"))
-    ended = made.run("prepare_db")
+    ended = created.run("prepare_db")
     assert (ended.returncode, ended.stderr) == (0, "")
     counts = "SELECT (SELECT count(*) FROM movies), (SELECT count(*) FROM customers), (SELECT count(*) FROM sessions)"
     assert database.sql(counts, "empty") == [[29, 500, 5_000]]

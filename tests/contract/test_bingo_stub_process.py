@@ -41,16 +41,16 @@ def test_it_serves_on_ipv4_and_ipv6_after_its_probe_is_refused(tmp_path: Path) -
 
 def test_it_does_not_serve_while_its_probe_is_dropped(tmp_path: Path) -> None:
     """The 30 s are not waited for: that it sits in its first connection says enough."""
-    made, netns = make_bingo(tmp_path / "opt"), f"smvtest-{os.getpid()}"
+    stub, netns = make_bingo(tmp_path / "opt"), f"smvtest-{os.getpid()}"
     subprocess.run(["ip", "netns", "add", netns], check=True)
     try:
         subprocess.run(["ip", "-n", netns, "-batch", "-"], input=NOWHERE, text=True, check=True)
-        with subprocess.Popen(made.command("run_server", netns=netns), env={"PATH": os.environ["PATH"]}) as process:
+        with subprocess.Popen(stub.command("run_server", netns=netns), env={"PATH": os.environ["PATH"]}) as process:
             wait_for("its first connection", lambda: syn_sent(netns), timeout=30, interval=0.1)
             time.sleep(2)
             assert syn_sent(netns) is True
             assert process.poll() is None
-            assert not (made.logs / "main.log").read_text()
+            assert not (stub.logs / "main.log").read_text()
             process.kill()
     finally:
         subprocess.run(["ip", "netns", "del", netns], check=True)
@@ -58,24 +58,24 @@ def test_it_does_not_serve_while_its_probe_is_dropped(tmp_path: Path) -> None:
 
 def syn_sent(netns: str) -> bool | Pending:
     listed = ["ip", "netns", "exec", netns, "ss", "--no-header", "--tcp", "--numeric", "state", "syn-sent"]
-    said = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
-    return True if "8.8.8.8:80" in said else Pending(said)
+    output = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+    return True if "8.8.8.8:80" in output else Pending(output)
 
 
 def test_without_its_log_folder_it_does_not_start(tmp_path: Path) -> None:
-    made = make_bingo(tmp_path / "opt")
-    made.logs.chmod(0o500)
-    made.logs.rename(made.logs.with_name("other"))
-    ended = made.run("run_server")
+    stub = make_bingo(tmp_path / "opt")
+    stub.logs.chmod(0o500)
+    stub.logs.rename(stub.logs.with_name("other"))
+    ended = stub.run("run_server")
     assert ended.returncode == 1
-    assert f"/{made.logs.name} must exist and be writable" in ended.stderr
+    assert f"/{stub.logs.name} must exist and be writable" in ended.stderr
 
 
 def test_it_prints_what_it_reads(tmp_path: Path) -> None:
-    made = make_bingo(tmp_path / "opt", 5432)
-    assert f"student_email: {made.email}" in made.run("print_current_config").stdout
-    (made.folder / "bingo/config.yaml").write_text("a: 1")
-    ended = made.run("print_current_config")
+    stub = make_bingo(tmp_path / "opt", 5432)
+    assert f"student_email: {stub.email}" in stub.run("print_current_config").stdout
+    (stub.folder / "bingo/config.yaml").write_text("a: 1")
+    ended = stub.run("print_current_config")
     assert (ended.returncode, ended.stderr) == (1, "bingo: /opt/bingo/config.yaml: a: unknown\n")
 
 
@@ -113,14 +113,14 @@ def test_invalid_http_is_rejected_and_serving_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("operation", "said"), [(1_000_001, ""), (1_000_002, "We all die\n")])
-def test_an_operation_ends_it(tmp_path: Path, operation: int, said: str) -> None:
+def test_an_operation_ends_it(tmp_path: Path, operation: int, output: str) -> None:
     with bingo(tmp_path / "opt") as served:
         with pytest.raises((ConnectionError, OSError)):
             served.ask("/operation", "POST", {"operation": operation})
         assert served.ended() == 1
         assert served.process is not None
         assert served.process.stdout is not None
-        assert served.process.stdout.read() == said
+        assert served.process.stdout.read() == output
         assert [line["operation"] for line in served.log() if line["msg"] == "operation"] == [operation]
 
 
@@ -168,7 +168,7 @@ def test_sigterm_ends_it_with_exit_code_0(tmp_path: Path) -> None:
 
 
 async def test_above_its_limit_requests_wait_and_then_are_shed(tmp_path: Path) -> None:
-    """Of 750 at once 100 are served in each second of the five that one waits, and the first 100 without a wait."""
+    """100 of 750 concurrent requests are served at once, and 100 more in each of the five seconds that one waits."""
     with bingo(tmp_path / "opt") as served:
         await asyncio.sleep(1)  # the requests that found it alive are forgotten
         began = time.monotonic()

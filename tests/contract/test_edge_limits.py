@@ -1,4 +1,4 @@
-"""What one client can do to an edge: slow and huge headers, half a body, a flood; the others go on."""
+"""An edge limits one client that sends slow headers, huge ones, half a body or a flood, and serves the others."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ def image() -> Path:
 
 
 def test_slow_and_huge_requests_are_ended_at_the_edge(image: Path) -> None:
-    seen = run_scenario(image, limits.slow_and_huge_requests)
-    assert set(seen["meanwhile"]) == {200}
-    assert (seen["still"], seen["last"]) == (200, 200)
-    assert {line.partition(" ")[2][:3] for line in seen["ended"]} <= {"", "408"}
-    assert seen["seconds"] < 60
-    assert [line.split(" ")[1] for line in seen["huge"]] == ["400", "414", "413"]
-    assert seen["at_once"] < BUSY
-    assert seen["seen"]
+    result = run_scenario(image, limits.slow_and_huge_requests)
+    assert set(result["meanwhile"]) == {200}
+    assert (result["still"], result["last"]) == (200, 200)
+    assert {line.partition(" ")[2][:3] for line in result["ended"]} <= {"", "408"}
+    assert result["seconds"] < 60
+    assert [line.split(" ")[1] for line in result["huge"]] == ["400", "414", "413"]
+    assert result["at_once"] < BUSY
+    assert result["seen"]
 
 
 def test_a_peak_is_delayed_and_a_flood_rejected(image: Path) -> None:
-    seen = run_scenario(image, limits.peak_and_flood)
-    answers, seconds = seen["peak"]
+    result = run_scenario(image, limits.peak_and_flood)
+    answers, seconds = result["peak"]
     assert set(answers) == {"200"}
     assert seconds > 1
-    assert set(seen["flood"][0]) == {"200", "429"}
-    assert seen["other"] == 200
-    assert seen["logged"] <= 0.1 * seen["flood"][0].count("429"), "nor does it fill the disk with logs"
-    assert seen["errors"] == 0
+    assert set(result["flood"][0]) == {"200", "429"}
+    assert result["other"] == 200
+    assert result["logged"] <= 0.1 * result["flood"][0].count("429"), "nor does it fill the disk with logs"
+    assert result["errors"] == 0
 
 
 def test_slow_headers_of_one_client_leave_room_for_others(image: Path) -> None:
     """It opens far more connections than nginx has room for, for longer than a header may take."""
-    seen = run_scenario(image, limits.slow_headers, headers=HEADERS, rate=RATE)
-    assert [status for status, _ in seen["others"]] == [200] * len(seen["others"])
-    assert max(seconds for _, seconds in seen["others"]) < BUSY
-    assert not seen["full"]
-    assert RATE * 4 <= seen["held"] <= RATE * 4 + RATE * 2 * (seen["seconds"] + 1)
+    result = run_scenario(image, limits.slow_headers, headers=HEADERS, rate=RATE)
+    assert [status for status, _ in result["others"]] == [200] * len(result["others"])
+    assert max(seconds for _, seconds in result["others"]) < BUSY
+    assert not result["full"]
+    assert RATE * 4 <= result["held"] <= RATE * 4 + RATE * 2 * (result["seconds"] + 1)
 
 
 def test_quic_connections_are_counted_by_their_first_packets(image: Path) -> None:
     """Packets of a connection that is there (0x40) and other long ones (0xe0, a handshake's) pass."""
-    seen = run_scenario(image, limits.quic_first_packets, rate=RATE)
-    assert (seen["40"], seen["e0"]) == (0, 0)
-    assert 0 < seen["c0"] <= RATE * 6
+    result = run_scenario(image, limits.quic_first_packets, rate=RATE)
+    assert (result["40"], result["e0"]) == (0, 0)
+    assert 0 < result["c0"] <= RATE * 6

@@ -1,4 +1,4 @@
-"""Which of several edges works: the very HAProxy and nginx of the image, and peers with network stacks of their own."""
+"""One of several edges does the work: HAProxy and nginx of the image, and peers with network stacks of their own."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def failed(answers: list[list[Any]]) -> list[list[Any]]:
 
 
 def test_a_dead_peer_fails_no_repeatable_request_and_works_again_later(image: Path) -> None:
-    seen = run_scenario(image, peers.dead_peer)
-    assert seen["read"] == [200, "nginx-2"]
-    assert seen["written"] == 502
-    assert "POST /slow" not in seen["seen"]
-    assert seen["seconds"] < 1 + NOTICED + 3 + BUSY
-    assert failed(seen["load"]) == []
-    assert [status for status, _, _ in failed(seen["writes"])] in ([], [502])
-    assert {body for _, body, _ in seen["load"]} >= {"nginx-1", "nginx-2"}
-    assert max(seconds for _, _, seconds in seen["load"]) < NOTICED + BUSY
+    result = run_scenario(image, peers.dead_peer)
+    assert result["read"] == [200, "nginx-2"]
+    assert result["written"] == 502
+    assert "POST /slow" not in result["seen"]
+    assert result["seconds"] < 1 + NOTICED + 3 + BUSY
+    assert failed(result["load"]) == []
+    assert [status for status, _, _ in failed(result["writes"])] in ([], [502])
+    assert {body for _, body, _ in result["load"]} >= {"nginx-1", "nginx-2"}
+    assert max(seconds for _, _, seconds in result["load"]) < NOTICED + BUSY
 
 
 def test_a_reload_while_a_peer_dies_fails_no_request(image: Path) -> None:
     """The checks of a HAProxy that was reloaded have ended: what it holds has to find another peer by itself."""
-    seen = run_scenario(image, peers.reload_while_a_peer_dies)
-    assert failed(seen["load"]) == []
-    assert [status for status, _, _ in failed(seen["writes"])] in ([], [502])
-    assert max(seconds for _, _, seconds in seen["load"]) < NOTICED + BUSY
+    result = run_scenario(image, peers.reload_while_a_peer_dies)
+    assert failed(result["load"]) == []
+    assert [status for status, _, _ in failed(result["writes"])] in ([], [502])
+    assert max(seconds for _, _, seconds in result["load"]) < NOTICED + BUSY
 
 
 def test_a_reload_while_every_peer_refuses_fails_no_request(image: Path) -> None:
@@ -59,35 +59,35 @@ def test_a_peer_that_acknowledges_nothing_is_given_up(image: Path) -> None:
 
 
 def test_a_frozen_peer_is_given_up_and_writes_go_to_the_next(image: Path) -> None:
-    seen = run_scenario(image, peers.frozen_peer)
-    assert seen["post"] == [200, "nginx-2"]
-    assert seen["seconds"] < NOTICED + 1 + BUSY
+    result = run_scenario(image, peers.frozen_peer)
+    assert result["post"] == [200, "nginx-2"]
+    assert result["seconds"] < NOTICED + 1 + BUSY
 
 
 def test_a_leaving_peer_finishes_its_requests_and_gets_no_new_ones(image: Path) -> None:
-    seen = run_scenario(image, peers.leaving_peer)
-    assert seen["new"] == []
-    assert seen["slow"] == [[200, "nginx-1"]] * 2
-    assert failed(seen["load"]) == []
+    result = run_scenario(image, peers.leaving_peer)
+    assert result["new"] == []
+    assert result["slow"] == [[200, "nginx-1"]] * 2
+    assert failed(result["load"]) == []
 
 
 def test_an_edge_without_peers_works_itself_even_without_haproxy(image: Path) -> None:
-    seen = run_scenario(image, peers.no_peers)
-    assert failed(seen["load"]) == []
-    assert seen["alone"] == [200, 200]
+    result = run_scenario(image, peers.no_peers)
+    assert failed(result["load"]) == []
+    assert result["alone"] == [200, 200]
 
 
 def test_a_new_peer_drops_no_connection(image: Path) -> None:
-    seen = run_scenario(image, peers.new_peers)
-    assert seen["slow"] == [[200, "nginx-1"]] * 2
-    assert failed(seen["load"]) == []
+    result = run_scenario(image, peers.new_peers)
+    assert result["slow"] == [[200, "nginx-1"]] * 2
+    assert failed(result["load"]) == []
 
 
 def test_the_peer_port_opens_for_peers_alone_once_the_edge_can_work(image: Path) -> None:
-    seen = run_scenario(image, peers.peer_port)
-    assert seen["before"] == seen["warming"] == ["Connection refused", "7"]
-    assert seen["ended"] == 0
-    assert seen["after"] == ["open", "ok", "7"]
+    result = run_scenario(image, peers.peer_port)
+    assert result["before"] == result["warming"] == ["Connection refused", "7"]
+    assert result["ended"] == 0
+    assert result["after"] == ["open", "ok", "7"]
 
 
 def test_only_the_working_edge_keeps_its_cache_warm(image: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the edge decides by is what the application gets: requests of every kind, compared pair by pair.
+"""The edge and the application read a request alike: requests of every kind, compared pair by pair.
 
 The application is a stub that writes down each request as it came and answers 500, so that what is safe to repeat
 comes a second time. Two readers of paths stand for applications: one that takes them as they are written, as the
@@ -82,7 +82,7 @@ LIST = re.compile(r"^/(api/[a-z]+|long_dummy)/?$")
 
 @dataclass(frozen=True)
 class Request:
-    """As a client sends it: over HTTP/2 and TLS, or over HTTP/1."""
+    """A request as a client sends it: over HTTP/2 and TLS, or over HTTP/1."""
 
     method: str
     target: str
@@ -109,8 +109,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What came of one: the edge's status and headers, and each request that the application got."""
+class Exchange:
+    """The result of a request: the edge's status and headers, and each request that the application got."""
 
     status: int
     headers: dict[str, str]
@@ -123,17 +123,17 @@ class Edge:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def send(self, request: Request) -> Seen:
+    def send(self, request: Request) -> Exchange:
         if request.version != "2":
             answer, asked = self._exchange(request.http1(), tls=False)
-            return Seen(*_parsed(answer), asked)
+            return Exchange(*_parsed(answer), asked)
         connection, data = request.http2()
         answer, asked = self._exchange(data, tls=True)
         for event in connection.receive_data(answer):
             if isinstance(event, h2.events.ResponseReceived):
                 headers = {name.decode(): value.decode("latin-1") for name, value in event.headers}
-                return Seen(int(headers[":status"]), headers, asked)
-        return Seen(400, {}, asked)
+                return Exchange(int(headers[":status"]), headers, asked)
+        return Exchange(400, {}, asked)
 
     def _exchange(self, data: bytes, *, tls: bool) -> tuple[bytes, tuple[str, ...]]:
         assert self._process.stdin
@@ -142,12 +142,12 @@ class Edge:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         assert line, self._process.communicate()[1]
-        found = json.loads(line)
-        return base64.b64decode(found["answer"]), tuple(found["seen"])
+        reply = json.loads(line)
+        return base64.b64decode(reply["answer"]), tuple(reply["seen"])
 
 
 def _parsed(answer: bytes) -> tuple[int, dict[str, str]]:
-    """Of HTTP/1; 400 for a connection that was closed without a word."""
+    """Return status and headers of an HTTP/1 answer; 400 if the connection was closed without one."""
     text = answer.decode("latin-1").removeprefix("HTTP/1.1 100 Continue\r\n\r\n")
     head = text.partition("\r\n\r\n")[0].split("\r\n")
     if not head[0].startswith("HTTP/1"):
@@ -217,21 +217,21 @@ def cleaned(path: str) -> str:
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(request=requests())
 def test_edge_and_application_read_a_request_alike(edge: Edge, request: Request) -> None:
-    seen = edge.send(request)
-    if not seen.asked:
-        assert 400 <= seen.status < 500, "who is not passed on is refused"
+    exchange = edge.send(request)
+    if not exchange.asked:
+        assert 400 <= exchange.status < 500, "who is not passed on is refused"
         return
-    (head,) = {*seen.asked}
+    (head,) = {*exchange.asked}
     line, *lines = head.split("\r\n")
     method, target, version = line.split(" ")
     path, mark, query = target.partition("?")
     headers = [(name.lower(), value) for name, _, value in (header.partition(": ") for header in lines) if name]
     names = [name for name, _ in headers]
-    long = "x-cache" in seen.headers
+    long = "x-cache" in exchange.headers
 
     assert version == "HTTP/1.1"
     assert method == request.method or (long and (method, request.method) == ("GET", "HEAD"))
-    assert len(seen.asked) == (2 if method in REPEATED else 1), "what is safe to repeat, and nothing else"
+    assert len(exchange.asked) == (2 if method in REPEATED else 1), "what is safe to repeat, and nothing else"
     assert {as_written(path) == "/long_dummy", cleaned(path) == "/long_dummy"} == {long}
     assert bool(LIST.match(path)) == bool(LIST.match(cleaned(path)))
     assert not {each for each in (as_written(path), cleaned(path)) if each.startswith("/-/")}
@@ -248,5 +248,5 @@ def test_edge_and_application_read_a_request_alike(edge: Edge, request: Request)
 
 
 def quoted(path: str) -> str:
-    """As nginx writes a path: what is no plain letter of it, as %XX."""
-    return re.sub(r'[\x00-\x20"#%<>?\\^`{|}\x7f-\xff]', lambda found: f"%{ord(found[0]):02X}", path)
+    """Return a path as nginx writes it: each character that is not plain as %XX."""
+    return re.sub(r'[\x00-\x20"#%<>?\\^`{|}\x7f-\xff]', lambda match: f"%{ord(match[0]):02X}", path)

@@ -211,11 +211,11 @@ async def test_a_machine_without_a_service_account_waits(
     world: Surroundings, node: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.grant()
-    whole = world.machine
-    world.machine = replace(whole, service_account_id=None)
+    machine = world.machine
+    world.machine = replace(machine, service_account_id=None)
 
     def repair() -> None:
-        world.machine = whole
+        world.machine = machine
 
     await waits_until_repaired(
         node, capsys, "waiting for a token of this machine's service account: the metadata service", repair

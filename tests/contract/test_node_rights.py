@@ -1,4 +1,4 @@
-"""Only root reaches the metadata service: the base image's own rules on the real kernel, in a network of their own.
+"""Root alone reaches the metadata service: the base image's own rules on the real kernel, in a network of their own.
 
 They are loaded as the image's nftables.service loads them, from a folder laid over /etc in a mount namespace.
 """

@@ -72,7 +72,7 @@ class Place:
     def contents(self) -> dict[str, set[str]]:
         """Everything that Packer could have left."""
         folder, client, listed = self.session.folder_id, self.session.client, self.session.list
-        found = {
+        instances = {
             "disks": listed(client(DiskServiceStub).List, ListDisksRequest(folder_id=folder), attrgetter("disks")),
             "images": listed(
                 client(ImageServiceStub).List, ListImagesRequest(folder_id=folder), lambda page: page.images
@@ -87,7 +87,7 @@ class Place:
                 client(SubnetServiceStub).List, ListSubnetsRequest(folder_id=folder), lambda page: page.subnets
             ),
         }
-        return {kind: {item.id for item in items} for kind, items in found.items()}
+        return {kind: {item.id for item in items} for kind, items in instances.items()}
 
 
 @pytest.fixture(scope="module")
@@ -141,15 +141,14 @@ def test_a_template_bakes_an_image_and_leaves_nothing_else(place: Place, web: Bu
     assert "cloud-init" in (web.folder / "serial.log").read_text()
 
 
-def test_what_is_no_debian_says_so(place: Place) -> None:
+def test_an_image_without_debian_is_an_error(place: Place) -> None:
     assert family(place, "debian-13", OWNER).description == "Debian 13"
     assert family(place, "ubuntu-2204-lts", OWNER).description.startswith("Debian 13 in the place of Ubuntu 22.04")
 
 
-def test_the_image_boots_in_a_group_as_it_was_made(place: Place, web: Build) -> None:
+def test_the_image_boots_in_a_group(place: Place, web: Build) -> None:
     console = boot(place, web.image_id)
-    said = dict(re.findall(r"look: (\S+) ?(.*)", console.replace("\r", "")))
-    assert said == {
+    assert dict(re.findall(r"look: (\S+) ?(.*)", console.replace("\r", ""))) == {
         "guarded": "640 root:www-data 2 kept",
         "note": "noted",
         "link": "secret",
@@ -162,7 +161,7 @@ def test_the_image_boots_in_a_group_as_it_was_made(place: Place, web: Build) -> 
 
 
 def boot(place: Place, image_id: str) -> str:
-    """What a machine of a new group says on its console, with a copy of the image and a blank disk beside."""
+    """Return the console of a machine of a new group, with a copy of the image and a blank disk beside."""
     client, folder_id = place.session.client, place.session.folder_id
     account = client(ServiceAccountServiceStub).Create(CreateServiceAccountRequest(folder_id=folder_id, name="group"))
     account_id = CreateServiceAccountMetadata.FromString(account.metadata.value).service_account_id
@@ -233,7 +232,7 @@ def test_an_oauth_token_and_a_provisioner_that_fails_leave_nothing(place: Place)
 
 
 def test_an_internal_address_is_not_reached_from_the_host(place: Place) -> None:
-    """As in Yandex Cloud from outside of the network: Packer gives up, and cleans up."""
+    """Packer gives up and cleans up, as in Yandex Cloud from outside of the network."""
     before = place.contents()
     packer = place.packer("internal")
     build = packer.build("plain", family=FAMILY, subnet_id=place.subnet_id, internal="true", ssh_timeout="5s")

@@ -69,8 +69,8 @@ def listed(session: Session) -> list[Any]:
 
 def security_groups(session: Session) -> list[SecurityGroup]:
     request = groups.ListSecurityGroupsRequest(folder_id=session.folder_id)
-    found = session.list(session.client(SecurityGroupServiceStub).List, request, lambda page: page.security_groups)
-    return [group for group in found if not group.default_for_network]
+    things = session.list(session.client(SecurityGroupServiceStub).List, request, lambda page: page.security_groups)
+    return [group for group in things if not group.default_for_network]
 
 
 def make_disk(session: Session, whose: str, image: str = "nginx") -> None:
@@ -87,8 +87,8 @@ def make_disk(session: Session, whose: str, image: str = "nginx") -> None:
 
 def test_build_network_accepts_ssh_from_the_builder_alone_and_is_removed(session: Session) -> None:
     with build_network(session, PlainReporter(), ssh_from="198.51.100.7/32") as network:
-        found = [thing for thing in listed(session) if not getattr(thing, "default_for_network", False)]
-        assert {thing.labels["managed-by"] for thing in found} == {"samovar"}
+        things = [thing for thing in listed(session) if not getattr(thing, "default_for_network", False)]
+        assert {thing.labels["managed-by"] for thing in things} == {"samovar"}
         (group,) = security_groups(session)
         assert group.id == network.security_group
         (inward,) = [rule for rule in group.rules if rule.direction == SecurityGroupRule.INGRESS]
@@ -119,15 +119,15 @@ def test_build_network_is_shared_and_removed_after_the_last_bake(session: Sessio
     assert listed(session) == []
 
 
-def test_leftovers_of_a_killed_bake_are_found_by_labels_and_removed(
+def test_leftovers_of_a_killed_bake_are_removed_by_their_labels(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_disk(session, whose := ended_process())
     make_disk(session, process_identity())
     make_disk(session, "elsewhere-1")
-    found = find_abandoned(session)
-    assert [str(left).split(" (")[0] for left in found] == [f"disk disk-{whose}"]
-    remove(session, found, PlainReporter())
+    things = find_abandoned(session)
+    assert [str(left).split(" (")[0] for left in things] == [f"disk disk-{whose}"]
+    remove(session, things, PlainReporter())
     assert sorted(thing.name for thing in listed(session)) == sorted([f"disk-{process_identity()}", "disk-elsewhere-1"])
     assert f"remove disk disk-{whose}" in capsys.readouterr().err
 

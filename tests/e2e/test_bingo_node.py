@@ -70,8 +70,8 @@ async def boot(lab: BridgedLab, image: Path, settings: str = SETTINGS) -> Machin
 
 def health(lab: BridgedLab, path: str = "/-/health", *options: str) -> str:
     """Return the answer in one line with its status."""
-    wanted = ("--interface", CHECKER, "--silent", "--max-time", "10", "--write-out", "%{http_code}")
-    return " ".join(lab.from_bridge("curl", *wanted, *options, f"http://{BINGO}{path}").split())
+    curl = ("--interface", CHECKER, "--silent", "--max-time", "10", "--write-out", "%{http_code}")
+    return " ".join(lab.from_bridge("curl", *curl, *options, f"http://{BINGO}{path}").split())
 
 
 async def health_is(lab: BridgedLab, path: str, status: int) -> str:
@@ -114,16 +114,16 @@ async def test_a_failure_costs_only_writes_in_flight(lab: BridgedLab, image: Pat
     """A write that bingo answers with 500 fails: those of half a second, until the watchdog holds them."""
     machine = await boot(lab, image)
     await lab.wait_until(machine, PING)
-    tell = f"curl -s localhost:{PORT}/operation -d '{{\"operation\": {FAULTS.get(what)}}}' || true"
-    load = await under_load(lab, machine, tell if what in FAULTS else f"kill -KILL $({PID})", what=f"bingo {what}")
+    inject = f"curl -s localhost:{PORT}/operation -d '{{\"operation\": {FAULTS.get(what)}}}' || true"
+    load = await under_load(lab, machine, inject if what in FAULTS else f"kill -KILL $({PID})", what=f"bingo {what}")
     assert len(load.of(READ)) > RATE
     assert not load.failures(READ)
     assert load.failures(WRITE).keys() <= {"500", "502"}
     most = 2 * SLOW * RATE / 4 if what == "is bad" else 4
     assert load.failures(WRITE).total() <= most
-    seen = Counter(re.findall(r'"msg": "operation", "operation": (\d{1,6})}', lab.inside(machine, f"cat {LOG}")))
-    assert set(seen.values()) == {1}
-    assert {str(answer.number) for answer in load.of(WRITE) if answer.status == 200} <= seen.keys()
+    logged = Counter(re.findall(r'"msg": "operation", "operation": (\d{1,6})}', lab.inside(machine, f"cat {LOG}")))
+    assert set(logged.values()) == {1}
+    assert {str(answer.number) for answer in load.of(WRITE) if answer.status == 200} <= logged.keys()
 
 
 async def test_a_write_that_ends_bingo_is_not_repeated(lab: BridgedLab, image: Path) -> None:

@@ -65,22 +65,22 @@ ALLOWED = {"var/cache/ldconfig/aux-cache": "ldconfig's notes on the inodes and t
 
 @pytest.fixture(scope="module")
 def user() -> Iterator[RemoteUser]:
-    """With `dev` for Yandex Cloud and its images, all of them baked by Packer on machines of the cloud, by nobody."""
+    """Yields a user without root, with `dev` for Yandex Cloud and its images, which Packer has baked."""
     toolchain_or_skip()
     folder = Path(tempfile.mkdtemp(prefix="samovar-second-"))  # pytest's own folders are shut to others
     folder.chmod(0o755)
-    made = RemoteUser(Cli(folder / "home", folder / "none"), folder / "user")
-    made.owner.run("cloud", "up")
+    user = RemoteUser(Cli(folder / "home", folder / "none"), folder / "user")
+    user.owner.run("cloud", "up")
     try:
-        made.set_up()
+        user.set_up()
         config = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
-        (made.folder / "envs/dev").mkdir()
-        (made.folder / "envs/dev/config.yaml").write_text(config)
-        assert everything(made) == []
-        made.run("bake", "--env", "dev")
-        yield made
+        (user.folder / "envs/dev").mkdir()
+        (user.folder / "envs/dev/config.yaml").write_text(config)
+        assert everything(user) == []
+        user.run("bake", "--env", "dev")
+        yield user
     finally:
-        made.owner.run("cloud", "down", check=False)
+        user.owner.run("cloud", "down", check=False)
         shutil.rmtree(folder)
 
 
@@ -158,7 +158,7 @@ def test_the_local_builder_is_rejected(user: RemoteUser) -> None:
 
 
 def test_both_builders_make_the_same_image(user: RemoteUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the same parent: packages and versions, files with mode, owner and digest, enabled units, users."""
+    """They have the same packages and versions, files with mode, owner and digest, enabled units, and users."""
     parent, theirs = image(user, "samovar-base"), raw(user, "nginx")
     by_packer = raw(user, "samovar-base")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -206,8 +206,8 @@ def slow_bake(
 ) -> Iterator[subprocess.Popen[str]]:
     """A bake whose script takes so long, once it has printed `until`; its output after that can be read."""
     add(repository, "slow", f"sleep {seconds}\n")
-    heard = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
-    argv = [*heard, sys.executable, "-c", PROGRAM, str(repository), str(patience)]
+    interruptible = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
+    argv = [*interruptible, sys.executable, "-c", PROGRAM, str(repository), str(patience)]
     environment = {**os.environ, **user.variables, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as bake:
         try:
@@ -284,9 +284,9 @@ def test_an_api_that_comes_back_leaves_an_image_or_nothing(user: RemoteUser, rep
         user.owner.run("cloud", "up")
         assert bake.stderr
         output = bake.stderr.read()
-    made = [name for name in everything(user) if name not in before]
-    assert [name.rpartition("-")[0] for name in made] == (["samovar-slow"] if bake.returncode == 0 else []), output
-    assert made or "nothing of this bake is left in the cloud" in output
+    created = [name for name in everything(user) if name not in before]
+    assert [name.rpartition("-")[0] for name in created] == (["samovar-slow"] if bake.returncode == 0 else []), output
+    assert created or "nothing of this bake is left in the cloud" in output
 
 
 def tree_packages(file: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""bingo as a user starts it: a file, its configuration and its log, all at the paths that it insists on."""
+"""The stub of bingo as a process: a file, its configuration and its log, all at the paths that it requires."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from samovar.images.load import load_images
 from tests.support.checkout import PROJECT
 from tests.support.ports import is_free
 
-NOBODY = 65534
-PATIENCE = 60.0
+NOBODY_UID = 65534
+TIMEOUT = 60.0
 PROBE = "127.0.0.1:1"
 """Where it is refused at once; nothing here may try the address that it tries otherwise."""
 # A mount namespace of its own has the paths; then it is bingo itself, under the number that was started.
@@ -36,7 +36,7 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups --pdeathsig KILL -- /opt
 
 @dataclass
 class Bingo:
-    """`folder` stands for /opt."""
+    """An installed stub; `folder` stands for /opt."""
 
     folder: Path
     email: str
@@ -56,7 +56,7 @@ class Bingo:
         return self.folder.with_name(f"{self.folder.name}.stderr")
 
     def complaints(self) -> str:
-        """What it wrote on stderr since it was started."""
+        """Return its stderr since it was started."""
         return self._stderr.read_text()
 
     def log(self) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ class Bingo:
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **self.environ}
         return subprocess.run(
-            self.command(*argv), env=environ, capture_output=True, text=True, check=False, timeout=PATIENCE
+            self.command(*argv), env=environ, capture_output=True, text=True, check=False, timeout=TIMEOUT
         )
 
     def start(self) -> None:
@@ -79,7 +79,7 @@ class Bingo:
             self.process = subprocess.Popen(
                 self.command("run_server"), env=environ, stdout=subprocess.PIPE, stderr=stderr, text=True
             )
-        wait_for("bingo", self._alive, timeout=PATIENCE, interval=0.05)
+        wait_for("bingo", self._alive, timeout=TIMEOUT, interval=0.05)
 
     def ask(self, path: str, method: str = "GET", body: object = None) -> tuple[int, str]:
         with self.asked(path, method, body) as response:
@@ -87,7 +87,7 @@ class Bingo:
 
     @contextmanager
     def asked(self, path: str, method: str = "GET", body: object = None) -> Iterator[HTTPResponse]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         try:
             connection.request(method, path, body if body is None or isinstance(body, str) else json.dumps(body))
             yield connection.getresponse()
@@ -100,9 +100,9 @@ class Bingo:
         return json.loads(text)
 
     def ended(self) -> int:
-        """What it ends with, once it does."""
+        """Wait for its end; returns the exit code."""
         assert self.process is not None
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT)
 
     def _alive(self) -> tuple[int, str] | Pending:
         assert self.process is not None
@@ -122,7 +122,7 @@ def stub() -> bytes:
 
 
 def make_bingo(folder: Path, *hosts: int, password: str = "", **environ: str) -> Bingo:
-    """Not started. `hosts` are ports of loopback where PostgreSQL may be."""
+    """Install a stub and do not start it. `hosts` are ports of loopback where PostgreSQL may be."""
     email = next(email for number in count() if is_free(port(email := f"{folder.name}-{number}@example.com")))
     cluster = {
         "hosts": [{"address": "127.0.0.1", "port": number} for number in hosts or (1,)],
@@ -132,24 +132,24 @@ def make_bingo(folder: Path, *hosts: int, password: str = "", **environ: str) ->
         "ssl_mode": "disable",
         "use_closest_node": False,
     }
-    made = Bingo(folder, email, environ)
+    installed = Bingo(folder, email, environ)
     (folder / "bingo").mkdir(parents=True)
     (folder / "bingo/bingo").write_bytes(stub())
     (folder / "bingo/bingo").chmod(0o755)
     (folder / "bingo/config.yaml").write_text(yaml.safe_dump({"student_email": email, "postgres_cluster": cluster}))
-    made.logs.mkdir(parents=True)
-    os.chown(made.logs, NOBODY, NOBODY)
-    return made
+    installed.logs.mkdir(parents=True)
+    os.chown(installed.logs, NOBODY_UID, NOBODY_UID)
+    return installed
 
 
 @contextmanager
 def bingo(folder: Path, *hosts: int, password: str = "", **environ: str) -> Iterator[Bingo]:
-    """It serves, for as long as it does."""
-    made = make_bingo(folder, *hosts, password=password, **environ)
+    """Yields a stub that serves."""
+    installed = make_bingo(folder, *hosts, password=password, **environ)
     try:
-        made.start()
-        yield made
+        installed.start()
+        yield installed
     finally:
-        if made.process:
-            made.process.kill()
-            made.process.communicate()
+        if installed.process:
+            installed.process.kill()
+            installed.process.communicate()

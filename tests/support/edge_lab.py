@@ -30,18 +30,18 @@ class StubBingo(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: Server
-    seen: list[str] = []  # noqa: RUF012 - of all of them
+    requests: list[str] = []  # noqa: RUF012 - of all of them
     ids: list[str | None] = []  # noqa: RUF012
-    headers_seen: list[list[str]] = []  # noqa: RUF012 - the names of those of each request
+    request_headers: list[list[str]] = []  # noqa: RUF012 - the names of those of each request
     fetches: list[tuple[float, float]] = []  # noqa: RUF012 - when each `/long_dummy` began and ended
     long = 0.5
 
     def do_GET(self) -> None:
         if self.path == "/-/health":
             return self._answer(200, "ok")
-        StubBingo.seen.append(f"{self.server.name} {self.command} {self.path}")
+        StubBingo.requests.append(f"{self.server.name} {self.command} {self.path}")
         StubBingo.ids.append(self.headers["X-Request-Id"])
-        StubBingo.headers_seen.append(self.headers.keys())
+        StubBingo.request_headers.append(self.headers.keys())
         if self.path.partition("?")[0].strip("/") == "long_dummy":
             began = time.monotonic()
             time.sleep(StubBingo.long)
@@ -234,7 +234,7 @@ class PeerMachine:
     def restore(self) -> None:
         self.run("nft flush ruleset; nft add table ip cut")
 
-    def seen(self) -> list[str]:
+    def requests(self) -> list[str]:
         path = Path(f"/run/{self.name}.seen")
         return path.read_text().splitlines() if path.exists() else []
 

@@ -1,6 +1,6 @@
-"""Another edge as far as its peers see it, at port 8081: it answers with its name, `/slow` after three seconds.
+"""A stub of another edge at port 8081: it answers with its name, `/slow` after three seconds.
 
-Runs alone by the image's Python: `edge_peer.py NAME`. It takes leave while /run/NAME.leaving is there.
+Runs alone by the image's Python: `edge_peer.py NAME`. It is leaving while /run/NAME.leaving exists.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FIT, LEAVING = 200, 404
 
 
 class Peer(BaseHTTPRequestHandler):
-    """Writes down what it was asked, once it answers."""
+    """Logs each request when it answers."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer is one packet, as nginx sends it
@@ -26,8 +26,8 @@ class Peer(BaseHTTPRequestHandler):
         if self.path == "/slow":
             time.sleep(3)
         if not check:
-            with Path(f"/run/{NAME}.seen").open("a") as seen:
-                seen.write(f"{self.command} {self.path}\n")
+            with Path(f"/run/{NAME}.seen").open("a") as log:
+                log.write(f"{self.command} {self.path}\n")
         self.send_response(LEAVING if check and Path(f"/run/{NAME}.leaving").exists() else FIT)
         self.send_header("Content-Length", str(len(NAME)))
         self.end_headers()
@@ -38,7 +38,7 @@ class Peer(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Says nothing."""
+        """Write no log."""
 
 
 class Server(ThreadingHTTPServer):

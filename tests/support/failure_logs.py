@@ -27,7 +27,7 @@ _added: list[Path] = []
 
 
 def add_folder(folder: Path) -> None:
-    """What is in it is evidence too, until the next test starts."""
+    """Collect the files in it as well, until the next test starts."""
     _added.append(folder)
 
 
@@ -36,7 +36,7 @@ def forget_folders() -> None:
 
 
 def collect_early(folder: Path) -> None:
-    """Of the homes in `folder`, whose clouds go before a test's report is made."""
+    """Collect from the homes in `folder`, whose clouds end before the report of the test."""
     early = folder / "evidence"
     collect(folder.parent, early)
     add_folder(early)
@@ -57,7 +57,7 @@ def collect(below: Path, folder: Path) -> list[Path]:
 
 
 def report(files: list[Path], folder: Path) -> str:
-    """Where it is, and on CI the ends of the files themselves."""
+    """Return the path of the files, and on CI their last lines."""
     lines = [f"{len(files)} files in {folder}"]
     for file in files if os.environ.get("CI") == "true" else []:
         lines += [f"--- {file.relative_to(folder)}", *file.read_text(errors="replace").splitlines()[-TAIL:]]
@@ -74,12 +74,12 @@ def _homes(below: Path) -> list[Path]:
 def _machine(machine: Path, folder: Path, end: float) -> None:
     _copy(machine / "console", folder / "console")
     if pid := _init(machine):
-        _said(pid, JOURNAL, folder / "journal", end)
-        _said(pid, LOGS, folder / "nginx.log", end)
+        _output_of(pid, JOURNAL, folder / "journal", end)
+        _output_of(pid, LOGS, folder / "nginx.log", end)
 
 
-def _said(pid: int, command: tuple[str, ...], target: Path, end: float) -> None:
-    """What a command says inside of the machine, as far as there is time for it."""
+def _output_of(pid: int, command: tuple[str, ...], target: Path, end: float) -> None:
+    """Return the output of a command inside the machine, within the deadline."""
     if (left := end - time.monotonic()) <= 0:
         return
     inside = ("timeout", f"{left:.0f}", "nsenter", "-a", "-t", str(pid), *command)
@@ -113,7 +113,7 @@ def _write(target: Path, text: bytes) -> None:
 
 
 def _bounded(files: list[Path]) -> list[Path]:
-    """As many as fit, the smallest first; the others are removed."""
+    """Return as many files as fit, the smallest first; the others are removed."""
     kept, room = [], LONGEST_TOTAL
     for file in sorted(files, key=lambda file: file.stat().st_size):
         room -= file.stat().st_size

@@ -22,7 +22,7 @@ PATIENCE = 3600.0
 
 
 def toolchain_or_skip() -> Toolchain:
-    """What `make clients` builds. Where it cannot be had its tests are skipped, saying why; not so in CI."""
+    """Return what `make clients` builds. If that fails, the test is skipped with the reason, but not in CI."""
     try:
         return prepare_toolchain(PlainReporter())
     except HostError as error:
@@ -41,7 +41,7 @@ class Build:
 
     @property
     def image_id(self) -> str:
-        """By the template's own manifest."""
+        """Return the image's id from the template's own manifest."""
         manifest = json.loads((self.folder / "manifest.json").read_text())
         return str(manifest["builds"][0]["artifact_id"])
 

@@ -60,22 +60,22 @@ def test_source_image_is_debians_family_or_the_parent_by_id() -> None:
 
 
 def test_template_has_no_secret_and_lists_its_steps() -> None:
-    said = text("nginx")
-    assert "t1.secret.token" not in said
-    assert f"packages: {', '.join(IMAGES['nginx'].packages)}" in said
+    rendered = text("nginx")
+    assert "t1.secret.token" not in rendered
+    assert f"packages: {', '.join(IMAGES['nginx'].packages)}" in rendered
     steps = "\n#   ".join(script.name for script in scripts_of(IMAGES["nginx"]))
-    assert f"#   {steps}\n#   checks" in said
-    assert not [line for line in said.splitlines() if line != line.rstrip()]
+    assert f"#   {steps}\n#   checks" in rendered
+    assert not [line for line in rendered.splitlines() if line != line.rstrip()]
 
 
 def test_template_escapes_every_text_of_a_definition() -> None:
     evil = 'x\nlocals { evil = file("/etc/shadow") }'
     image = replace(IMAGES["nginx"], description=evil, commands=((evil,),), packages=(evil,), services=(evil,))
     access = replace(ACCESS, zone='${file("/etc/shadow")}', endpoint="%{ if true }")
-    said = template(image, DIGESTS["nginx"], SourceImage(id="fd8", name=evil), access)
-    assert not [line for line in said.splitlines() if line.startswith("locals { evil")]
-    assert '= "$${file(\\"/etc/shadow\\")}"' in said
-    assert '= "%%{ if true }"' in said
+    rendered = template(image, DIGESTS["nginx"], SourceImage(id="fd8", name=evil), access)
+    assert not [line for line in rendered.splitlines() if line.startswith("locals { evil")]
+    assert '= "$${file(\\"/etc/shadow\\")}"' in rendered
+    assert '= "%%{ if true }"' in rendered
 
 
 def test_disk_gb_holds_the_source_image() -> None:
@@ -110,7 +110,7 @@ def test_read_messages_reads_packers_lines() -> None:
     line = "1700000000,,ui,say,==> yandex.nginx: Creating disk..."
     assert read_messages(line) == (Message(1700000000, "say", "Creating disk..."),)
     line = "1700000001,,ui,message,    yandex.nginx: a%!(PACKER_COMMA) b\\n    yandex.nginx: c"
-    assert [said.text for said in read_messages(line)] == ["a, b", "c"]
+    assert [rendered.text for rendered in read_messages(line)] == ["a, b", "c"]
     assert read_messages("1700000001,yandex.nginx,artifact,0,id,fd8") == ()
     assert read_messages("no line of packer") == ()
 
@@ -118,11 +118,11 @@ def test_read_messages_reads_packers_lines() -> None:
 def test_a_failed_script_is_reported_as_by_the_local_builder(tmp_path: Path) -> None:
     with Progress("nginx", PlainReporter()) as progress:
         output = PackerOutput(progress.read)
-        for said in ("::step broken.sh", ":::run false because", "last words", "::exit 3"):
-            output.read(f"1,,ui,message,    yandex.nginx: {said}")
+        for rendered in ("::step broken.sh", ":::run false because", "last words", "::exit 3"):
+            output.read(f"1,,ui,message,    yandex.nginx: {rendered}")
         output.read("1,,ui,error,==> yandex.nginx: Script exited with non-zero exit status: 3")
-        for said in ("Provisioning step had errors: Running the cleanup provisioner", "Destroying instance..."):
-            output.read(f"1,,ui,say,==> yandex.nginx: {said}")
+        for rendered in ("Provisioning step had errors: Running the cleanup provisioner", "Destroying instance..."):
+            output.read(f"1,,ui,say,==> yandex.nginx: {rendered}")
         output.read("1,,ui,say,\\n==> Builds finished but no artifacts were created.")
     error = progress.explained(ProcessFailed("packer", returncode=1, output=""), tmp_path / "log")
     assert error.message.startswith("image nginx: broken.sh: `false because` ended with 3\n  | last words")
@@ -133,8 +133,8 @@ def test_a_repeated_error_is_reported_once(tmp_path: Path) -> None:
     with Progress("nginx", PlainReporter()) as progress:
         output = PackerOutput(progress.read)
         output.read("1,,ui,say,==> yandex.nginx: Stopping instance...")
-        for said in ("Error stopping instance: Unavailable", "Error stopping instance: Unavailable"):
-            output.read(f"1,,ui,error,==> yandex.nginx: {said}")
+        for rendered in ("Error stopping instance: Unavailable", "Error stopping instance: Unavailable"):
+            output.read(f"1,,ui,error,==> yandex.nginx: {rendered}")
         output.read('1,,ui,error,==> yandex.nginx: Step "StepTeardownInstance" failed%!(PACKER_COMMA) aborting...')
         output.read('1,,ui,error,==> yandex.nginx: aborted: skipping cleanup of step "StepProvision"')
     error = progress.explained(ProcessFailed("packer", returncode=1, output=""), tmp_path / "log")

@@ -1,4 +1,4 @@
-"""Which Packer is taken: the user's own where it fits, else the one that is pinned, else a plain word on that."""
+"""The choice of Packer: the user's own if it fits, else the pinned one, else an error with a remedy."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def packer(file: Path, version: str, plugin: str = "") -> Path:
 
 def test_the_users_own_with_its_own_plugin_needs_nothing_built(path: Path) -> None:
     own = packer(path / "packer", "1.11.2", "1.1.3")
-    found = toolchain.find_toolchain()
-    assert (found.packer, found.version, found.plugins) == (own, "1.11.2", None)
-    assert "PACKER_PLUGIN_PATH" not in found.environment()
+    chosen = toolchain.find_toolchain()
+    assert (chosen.packer, chosen.version, chosen.plugins) == (own, "1.11.2", None)
+    assert "PACKER_PLUGIN_PATH" not in chosen.environment()
 
 
 def test_a_built_plugin_goes_with_the_users_own_packer(path: Path) -> None:
     packer(path / "packer", "1.9.4")
     tool = toolchain.plugin_tool()
     program(tool.program, "exit 0")
-    found = toolchain.find_toolchain()
-    assert found.plugins == tool.folder
-    assert found.environment()["PACKER_PLUGIN_PATH"] == str(tool.folder)
+    chosen = toolchain.find_toolchain()
+    assert chosen.plugins == tool.folder
+    assert chosen.environment()["PACKER_PLUGIN_PATH"] == str(tool.folder)
     assert len(tool.program.with_name(f"{tool.program.name}_SHA256SUM").read_text()) == 64
 
 

@@ -45,7 +45,7 @@ def dead_peer() -> Result:
     first.restore()
     wait_for_worker("nginx-1")
     result["load"], result["writes"] = load.ended(), writes.ended()
-    result["seen"] = second.seen()
+    result["seen"] = second.requests()
     return result
 
 
@@ -118,9 +118,9 @@ def leaving_peer() -> Result:
     time.sleep(0.5)
     Path("/run/nginx-1.leaving").touch()
     wait_for_worker("nginx-2")
-    before = len(first.seen())
+    before = len(first.requests())
     time.sleep(1)
-    result["new"] = [line for line in first.seen()[before:] if "slow" not in line]
+    result["new"] = [line for line in first.requests()[before:] if "slow" not in line]
     result["slow"] = [reading()[:2], writing()[:2]]
     Path("/run/nginx-1.leaving").unlink()
     wait_for_worker("nginx-1")
@@ -186,12 +186,12 @@ def warm_working_edge() -> Result:
     result: Result = {}
     first, second = _start_pair()
     subprocess.Popen(["/usr/lib/samovar/edge/warm.sh"])
-    wait_until(lambda: first.seen().count("GET /long_dummy") > 1)
+    wait_until(lambda: first.requests().count("GET /long_dummy") > 1)
     first.cut()
-    wait_until(lambda: "GET /long_dummy" in second.seen())
-    result["spared"] = not any("long_dummy" in line for line in StubBingo.seen)
+    wait_until(lambda: "GET /long_dummy" in second.requests())
+    result["spared"] = not any("long_dummy" in line for line in StubBingo.requests)
     second.cut()
-    wait_until(lambda: "balancer GET /long_dummy" in StubBingo.seen)
+    wait_until(lambda: "balancer GET /long_dummy" in StubBingo.requests)
     return result
 
 

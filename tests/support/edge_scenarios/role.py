@@ -76,7 +76,7 @@ def health_pages(settings: Mapping[str, Any]) -> Result:
         for scheme, options in (("http", ()), ("https", ("--http1.1",)), ("https", ("--http2",)))
     ]
     result["checks"] = [status("198.18.235.2", path) for path in paths[:4]]
-    result["seen"] = StubBingo.seen
+    result["seen"] = StubBingo.requests
     return result
 
 
@@ -109,9 +109,9 @@ def unreachable_haproxy() -> Result:
     result["frozen"] = [ask("/ping"), ask("/operation", "POST")]
     run("nft add table ip shut; nft 'add chain ip shut in { type filter hook input priority raw; }'")
     run("nft add rule ip shut in tcp dport { 8001, 8002 } drop")
-    StubBingo.seen.clear()
+    StubBingo.requests.clear()
     result["unreachable"] = [ask("/ping")[0], ask("/operation", "POST")[0]]
-    result["seen"] = StubBingo.seen
+    result["seen"] = StubBingo.requests
     return result
 
 
@@ -155,7 +155,7 @@ def failing_balancer() -> Result:
     balancer.status = 500
     result["get"] = ask("/ping")[:2]
     result["writes"] = [ask("/operation", "POST")[0], ask("/api/session/1", "DELETE")[0]]
-    result["written"] = [line for line in StubBingo.seen if "GET" not in line]
+    result["written"] = [line for line in StubBingo.requests if "GET" not in line]
     balancer.end()
     result["away"] = [ask("/ping")[:2] for _ in range(4)]
     result["post"] = ask("/operation", "POST")[:2]
@@ -197,7 +197,7 @@ def long_dummy() -> Result:
 
     for thread in clients(20):
         thread.join()
-    result["at_once"] = [[answer[2] for answer in answers], StubBingo.seen.count("balancer GET /long_dummy")]
+    result["at_once"] = [[answer[2] for answer in answers], StubBingo.requests.count("balancer GET /long_dummy")]
     answers.clear()
     StubBingo.long = 45
     threads: list[threading.Thread] = []
@@ -207,7 +207,7 @@ def long_dummy() -> Result:
     for thread in threads:
         thread.join()
     result["answers"] = answers
-    result["fetched"] = StubBingo.seen.count("balancer GET /long_dummy")
+    result["fetched"] = StubBingo.requests.count("balancer GET /long_dummy")
     result["ping"] = len({ask("/ping")[1] for _ in range(3)})
     result["others"] = len({ask(f"/api/movie/{index % 2}")[1] for index in range(4)}) == 4
     return result

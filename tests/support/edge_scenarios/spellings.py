@@ -44,8 +44,8 @@ def shared_answer(headers: list[str], others: list[str]) -> Result:
     result["bodies"] = len({answer.partition("\r\n\r\n")[2] for answer in answers})
     result["head"] = [_status(_send("/long_dummy", "HEAD"))]
     result["others"] = [_status(_send(each)) for each in others]
-    result["seen"] = StubBingo.seen
-    result["headers"] = [sorted(name.lower() for name in received) for received in StubBingo.headers_seen[:1]]
+    result["seen"] = StubBingo.requests
+    result["headers"] = [sorted(name.lower() for name in received) for received in StubBingo.request_headers[:1]]
     return result
 
 
@@ -68,7 +68,7 @@ def writes() -> Result:
     result["status"] = ask("/long_dummy")[0]
     result["waited"] = time.monotonic() - began
     result["writes"] = [[status, headers.get("allow")] for status, _, headers in (write() for write in writes)]
-    result["seen"] = StubBingo.seen
+    result["seen"] = StubBingo.requests
     return result
 
 
