@@ -45,7 +45,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # at run time it tak
 
 
 class ProfileName(click.ParamType):  # type: ignore[type-arg]  # at run time it takes none
-    """The name of a load profile, a file of loads/."""
+    """The name of a load profile, a file of loads/ of the project or the library."""
 
     name = "profile"
 
@@ -53,10 +53,11 @@ class ProfileName(click.ParamType):  # type: ignore[type-arg]  # at run time it 
         tool = ctx.find_object(Tool) if ctx else None
         if tool is None:
             return str(value)
-        folder = tool.project.loads
-        names = sorted(path.stem for path in folder.glob("*.yaml"))
+        from samovar.project.load_profile import profile_names
+
+        names = profile_names(tool.project.loads)
         if value not in names:
-            self.fail(f"{value} is no load profile; {folder} has {', '.join(names) or 'none'}", param, ctx)
+            self.fail(f"{value} is no load profile; there are {', '.join(names)}", param, ctx)
         return str(value)
 
 
@@ -67,7 +68,7 @@ class ProfileName(click.ParamType):  # type: ignore[type-arg]  # at run time it 
     type=ProfileName(),
     default="peak",
     show_default=True,
-    help="A load profile: the name of a file of loads/.",
+    help="A load profile: a file of loads/, or `peak` or `stable` of the library.",
 )
 @click.option("--rate", type=click.FloatRange(0.1, MAX_RATE), help="Requests a second.  [default: the profile's]")
 @click.option("--for", "seconds", type=Duration(), default="60s", show_default=True, help="How long.")

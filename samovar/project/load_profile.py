@@ -1,4 +1,7 @@
-"""Reads load profiles: `loads/NAME.yaml` states the requests of a load, their rate and their objectives."""
+"""Reads load profiles: `loads/NAME.yaml` states the requests of a load, their rate and their objectives.
+
+The profiles of the library, `peak` and `stable`, are there in every project that has none of that name.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, mo
 from pydantic.json_schema import SkipJsonSchema
 
 from samovar.core.errors import ConfigError
+from samovar.core.paths import PACKAGE
 from samovar.core.yaml_file import load_model
 from samovar.project.model import Strict
 
+LIBRARY = PACKAGE / "library" / "loads"
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 PATH = "path"
 """The placeholder for the path of `--url`."""
@@ -197,17 +202,16 @@ class LoadProfile(Strict):
 
 
 def profile_names(folder: Path) -> list[str]:
-    """Return the names of the profiles in `folder`, loads/ of a project."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    """Return the names of the profiles in `folder`, loads/ of a project, and of those in the library."""
+    return sorted({path.stem for source in (folder, LIBRARY) for path in source.glob("*.yaml")})
 
 
 def load_profile(folder: Path, name: str) -> LoadProfile:
-    """Read the profile `name` from `folder`. Raises ConfigError that names file, line and key."""
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        raise ConfigError(
-            f"{path}: no such file", remedy=f"load profiles: {', '.join(profile_names(folder)) or 'none'}"
-        )
+    """Read a profile from `folder`, else from the library. Raises ConfigError that names file, line and key."""
+    paths = [source / f"{name}.yaml" for source in (folder, LIBRARY)]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise ConfigError(f"{paths[0]}: no such file", remedy=f"load profiles: {', '.join(profile_names(folder))}")
     return load_model(
         path, LoadProfile, complete=lambda value: {**value, "name": name} if isinstance(value, dict) else value
     )

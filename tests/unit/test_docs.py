@@ -47,7 +47,15 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["envs/*/config.yaml", "groups/*.yaml", "images/*/image.yaml", "images/*/role.yaml"]
+    "pattern",
+    [
+        "envs/*/config.yaml",
+        "groups/*.yaml",
+        "images/*/image.yaml",
+        "images/*/role.yaml",
+        "loads/*.yaml",
+        "drills/*.yaml",
+    ],
 )
 def test_the_shipped_files_name_their_schema(pattern: str) -> None:
     files = sorted(ROOT.glob(pattern))

@@ -86,4 +86,4 @@ def test_an_invalid_profile_names_what_is_wrong(tmp_path: Path, old: str, new: s
 def test_a_profile_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load_profile(written(tmp_path, PROFILE), "other")
-    assert error.value.remedy == "load profiles: mine"
+    assert error.value.remedy == "load profiles: mine, peak, stable"
