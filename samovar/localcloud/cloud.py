@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from yandex.cloud.compute.v1.disk_pb2 import Disk
@@ -17,6 +16,7 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from samovar.localcloud.api.audit_log import AuditLog
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.cloud_status import CloudStatus, NetworkStatus, machine_status
 from samovar.localcloud.compute.disks.controller import DiskController
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.images.standard_images import publish_standard_images
@@ -33,7 +33,6 @@ from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.iam.authorization import Authorizer
 from samovar.localcloud.load_balancer.network_load_balancers.controller import LoadBalancerController
 from samovar.localcloud.load_balancer.network_load_balancers.model import HEALTHY
-from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.notices import Notices
 from samovar.localcloud.operations.controller import OperationController, Retention
 from samovar.localcloud.operations.model import Operations, Outcome
@@ -45,36 +44,6 @@ from samovar.localcloud.vpc.networks.controller import NetworkController
 
 PERIOD = 0.25
 """Seconds after which the host is looked at again where nothing called for it."""
-
-
-@dataclass(frozen=True)
-class MachineStatus:
-    """A machine as `cloud status` shows it: its instance, and the pid of its init on the host."""
-
-    id: str
-    name: str
-    hostname: str
-    status: str
-    running: bool
-    pid: int | None
-
-
-@dataclass(frozen=True)
-class NetworkStatus:
-    """A network that the host holds now, with the ranges of its subnets."""
-
-    id: str
-    subnets: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CloudStatus:
-    """The status of the cloud; its fields are those of the admin API's answer."""
-
-    simulated: bool
-    warnings: tuple[str, ...]
-    machines: tuple[MachineStatus, ...]
-    networks: tuple[NetworkStatus, ...]
 
 
 class Cloud:
@@ -188,7 +157,7 @@ class Cloud:
         return CloudStatus(
             simulated=self.host.simulated,
             warnings=self.notices.all(),
-            machines=tuple(_machine(each, observed.get(each.id)) for each in self.store.all(Instance)),
+            machines=tuple(machine_status(each, observed.get(each.id)) for each in self.store.all(Instance)),
             networks=tuple(
                 NetworkStatus(network.id, tuple(str(subnet.cidr) for subnet in network.subnets))
                 for network in self.networks.up()
@@ -221,17 +190,6 @@ class Cloud:
 
     def _wake(self) -> None:
         self._loop.wake()
-
-
-def _machine(instance: Instance, observed: Observed | None) -> MachineStatus:
-    return MachineStatus(
-        id=instance.id,
-        name=instance.name,
-        hostname=instance.fqdn.split(".")[0],
-        status=Instance.Status.Name(instance.status),
-        running=observed is not None and observed.running,
-        pid=observed.pid if observed else None,
-    )
 
 
 def _unknown_machine(machine_id: str) -> str:
