@@ -1,1 +1,1 @@
-"""Environments: what an operator writes in `envs/<name>/config.yaml`, checked, as frozen values."""
+"""The project: found by its `samovar.yaml`, its files read into frozen models in which each key is one field."""

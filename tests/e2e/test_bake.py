@@ -283,7 +283,7 @@ DIRT = {
 
 
 def test_the_hygiene_check_names_each_violation(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The dirt comes after the cleaning, as a bug of the bakery would leave it."""
+    """The dirt comes after the cleaning, as a bug of the builder would leave it."""
     monkeypatch.setattr(local, "write_spec", spec_with_dirt)
     add_image(repository, "dirty", "packages: [ssl-cert]\n")
     with pytest.raises(ProcessFailed) as caught:

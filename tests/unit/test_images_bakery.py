@@ -1,4 +1,4 @@
-"""The small parts of the bakery: the archive of files, the mirrors, the progress, the store, the lock."""
+"""The small parts of a bake: the archive of files, the mirrors, the progress, the store, the lock."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 WORK=$PWD
-# shellcheck disable=SC1091 # it comes with the parcel
+# shellcheck disable=SC1091 # it comes with the bundle
 . ./environment
 export WORK DIGEST SUITE HERE=yes IN_MEMORY=yes OUT=$WORK/out APT_CACHE=$WORK/apt PYTHON=python3 PYTHONPATH=$WORK/lib
 WRITERS=( # what writes to the disk by itself, now or when the machine is stopped, behind the back of the cleaning
