@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     USAGE = 2, "the command line is wrong"
     CONFIG = 3, "a file of yours is wrong: an environment, an image, credentials"
     CLOUD = 4, "the cloud refused or failed a call, or an operation ended with an error"
-    TIMEOUT = 5, "a deadline passed; the message says what was last seen"
+    TIMEOUT = 5, "a deadline passed; the message names the last state"
     PROCESS = 6, "a process failed, such as a step of a bake; the message holds its last lines and the log's path"
     HOST = 7, "this host lacks something: a permission, a package, disk space, a free port"
     UNHEALTHY = 8, "`status --exit-code` found something that is not healthy"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
-from samovar.cloud.labels import GROUP
+from samovar.cloud.labels import ENV, GROUP
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
 from samovar.core.program import command_line
@@ -85,7 +85,9 @@ def _path(bastion_group: str | None, target: Instance, machines: Iterable[Instan
         return [(target, _public_address(target))]
     bastions = [each for each in machines if each.labels[GROUP] == bastion_group and each.status == Instance.RUNNING]
     if not bastions:
-        raise CloudError(f"no running bastion in group {bastion_group}", remedy=command_line("status ENV"))
+        raise CloudError(
+            f"no running bastion in group {bastion_group}", remedy=command_line(f"status {target.labels[ENV]}")
+        )
     bastion = min(bastions, key=lambda each: each.name)
     return [(bastion, _public_address(bastion)), (target, target.network_interfaces[0].primary_v4_address.address)]
 
@@ -100,6 +102,6 @@ def _hop(session: Session, instance: Instance, address: str) -> Hop:
     if not keys:
         raise CloudError(
             f"{instance.name} has not written its host key to its console",
-            remedy=f"it does so at boot; look there: {command_line(f'logs ENV {instance.name}')}",
+            remedy=f"it does so at boot; look there: {command_line(f'logs {instance.labels[ENV]} {instance.name}')}",
         )
     return Hop(instance.name, address, keys[0])
