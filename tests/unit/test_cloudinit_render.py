@@ -20,13 +20,13 @@ def test_user_data_is_a_cloud_config_without_users() -> None:
     assert "ssh_authorized_keys" not in text
 
 
-def test_an_operators_key_arrives_as_it_is_and_at_one_user() -> None:
+def test_operator_keys_belong_to_one_user() -> None:
     (user,) = yaml.safe_load(user_data(operator_keys=[KEY]))["users"]
     assert user["name"] == "operator"
     assert user["ssh_authorized_keys"] == [KEY]
 
 
-def test_metadata_holds_what_the_agent_reads() -> None:
+def test_metadata_has_role_settings_and_api() -> None:
     settings = {"port": 8080, "hosts": ["a", "b"], "nested": {"on": True, "motto": "two\nlines: yes"}}
     metadata = instance_metadata("nginx", settings, Api("https://api.internal:443", "-----BEGIN\nAA==\n-----END\n"))
     assert metadata["samovar-role"] == "nginx"
@@ -36,7 +36,7 @@ def test_metadata_holds_what_the_agent_reads() -> None:
     assert not any(set("{}") & set(value) for value in metadata.values())
 
 
-def test_metadata_holds_the_counts_of_peers_and_the_ids_of_secrets() -> None:
+def test_metadata_has_peer_counts_and_secret_ids() -> None:
     metadata = instance_metadata("bingo", {"port": 80}, peers={"postgres": 1}, secrets={"phrase": "e6q1"})
     assert yaml.safe_load(metadata["samovar-settings"]) == {
         "port": 80,
@@ -48,16 +48,16 @@ def test_metadata_holds_the_counts_of_peers_and_the_ids_of_secrets() -> None:
 
 
 @pytest.mark.parametrize("key", ["peers", "secrets"])
-def test_a_setting_named_as_what_the_tool_says_is_refused(key: str) -> None:
+def test_setting_with_a_reserved_name_is_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=f"settings.{key}"):
         instance_metadata("bingo", {key: 1})
 
 
-def test_what_there_is_not_is_left_out() -> None:
+def test_metadata_omits_empty_values() -> None:
     assert set(instance_metadata("nginx", {})) == {"user-data", "samovar-role"}
 
 
-def test_the_same_settings_are_the_same_text_in_any_order() -> None:
+def test_settings_are_rendered_in_a_stable_order() -> None:
     """Changed metadata replaces machines; a changed order of keys must not."""
     one = instance_metadata("nginx", {"a": 1, "b": {"c": 2, "d": 3}})
     assert one == instance_metadata("nginx", {"b": {"d": 3, "c": 2}, "a": 1})
@@ -72,7 +72,7 @@ def test_the_same_settings_are_the_same_text_in_any_order() -> None:
         ({"{key}": 1}, "settings"),
     ],
 )
-def test_braces_are_refused_by_their_place(settings: dict[str, Any], where: str) -> None:
+def test_braces_in_settings_are_refused_with_their_place(settings: dict[str, Any], where: str) -> None:
     with pytest.raises(ConfigError, match=where):
         instance_metadata("nginx", settings)
 
@@ -82,12 +82,12 @@ def test_braces_in_an_operators_key_are_refused() -> None:
         instance_metadata("nginx", {}, operator_keys=["ssh-ed25519 AAAA {instance.tag}"])
 
 
-def test_a_value_that_is_too_long_is_refused() -> None:
+def test_too_long_metadata_value_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"samovar-settings.*256 KB"):
         instance_metadata("nginx", {"page": "ü" * (128 * 1024)})
     assert instance_metadata("nginx", {"page": "u" * (128 * 1024)})
 
 
-def test_more_in_all_than_the_api_takes_is_refused() -> None:
+def test_too_large_metadata_is_refused() -> None:
     with pytest.raises(ConfigError, match="512 KB"):
         instance_metadata("nginx", {"page": "u" * 262_100}, Api("https://a", "a" * 262_100))

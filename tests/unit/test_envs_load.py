@@ -32,7 +32,7 @@ def write(folder: Path, text: str, name: str = "dev") -> Path:
     return path
 
 
-def test_the_file_becomes_a_value(tmp_path: Path) -> None:
+def test_config_is_loaded_into_an_environment(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     environment = load_environment("dev", tmp_path)
     group = environment.group("nginx")
@@ -48,7 +48,7 @@ def test_the_shipped_environments_load() -> None:
         assert load_environment(name).name == name
 
 
-def test_every_key_is_explained_where_an_operator_begins() -> None:
+def test_reference_explains_every_config_key() -> None:
     reference = (ROOT / "docs/reference/config.md").read_text()
     assert "docs/reference/config.md" in (ENVIRONMENTS / "dev/config.yaml").read_text()
     fields = [*Environment.model_fields.items(), *Group.model_fields.items()]
@@ -56,7 +56,7 @@ def test_every_key_is_explained_where_an_operator_begins() -> None:
     assert [key for key in sorted(keys) if not re.search(rf"^\| `{key}` .*\| \S+", reference, re.MULTILINE)] == []
 
 
-def test_an_unknown_environment_names_those_that_exist(tmp_path: Path) -> None:
+def test_unknown_environment_lists_those_that_exist(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     with pytest.raises(ConfigError) as error:
         load_environment("prod", tmp_path)
@@ -64,13 +64,13 @@ def test_an_unknown_environment_names_those_that_exist(tmp_path: Path) -> None:
     assert error.value.remedy == "environments: dev"
 
 
-def test_a_folder_name_is_no_way_to_other_files(tmp_path: Path) -> None:
+def test_environment_name_cannot_be_a_path(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     with pytest.raises(ConfigError, match="no environment"):
         load_environment("dev/../dev", tmp_path)
 
 
-def test_an_unknown_group_names_those_that_exist(tmp_path: Path) -> None:
+def test_unknown_group_lists_those_that_exist(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
     with pytest.raises(ConfigError) as error:
         load_environment("dev", tmp_path).group("web")
@@ -78,7 +78,7 @@ def test_an_unknown_group_names_those_that_exist(tmp_path: Path) -> None:
     assert "nginx" in error.value.remedy
 
 
-def test_an_environment_whose_name_the_cloud_would_refuse(tmp_path: Path) -> None:
+def test_environment_name_that_the_cloud_would_refuse_is_refused(tmp_path: Path) -> None:
     write(tmp_path, GOOD, name="Dev_1")
     with pytest.raises(ConfigError, match="Dev_1"):
         load_environment("Dev_1", tmp_path)
@@ -114,7 +114,7 @@ def test_an_environment_whose_name_the_cloud_would_refuse(tmp_path: Path) -> Non
         ("zones: [ru-central1-a]\n", "", 1, "zones"),
     ],
 )
-def test_a_fault_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
+def test_invalid_config_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
     assert old in GOOD
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(ConfigError) as error:
@@ -127,20 +127,20 @@ def test_a_fault_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ann@example"
 
 
-def test_where_images_are_baked_from_is_a_range_of_addresses(tmp_path: Path) -> None:
+def test_bake_ssh_from_is_a_range_of_addresses(tmp_path: Path) -> None:
     assert load_environment("dev").bake_from is None
     write(tmp_path, f"{GOOD}bake: {{ssh_from: 198.51.100.0/24}}\n")
     assert load_environment("dev", tmp_path).bake_from == "198.51.100.0/24"
 
 
 @pytest.mark.parametrize("text", ["198.51.100.7/24", "office", "10", "{}"])
-def test_what_is_no_range_of_addresses_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_bake_ssh_from_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path, f"{GOOD}bake: {{ssh_from: {text}}}\n")
     with pytest.raises(ConfigError, match="ssh_from"):
         load_environment("dev", tmp_path)
 
 
-def test_an_operator_comes_in_through_a_group_with_public_addresses(tmp_path: Path) -> None:
+def test_bastion_is_a_group_with_public_addresses(tmp_path: Path) -> None:
     assert load_environment("dev").operator is None
     public = GOOD + "    public: true\n"
     write(tmp_path, f"{public}operator: {{ssh_keys: [{KEY}]}}\n")
@@ -157,13 +157,13 @@ def test_an_operator_comes_in_through_a_group_with_public_addresses(tmp_path: Pa
         ("    public: true\noperator: {ssh_keys: [~/.ssh/id_ed25519.pub]}\n", "ssh_keys"),
     ],
 )
-def test_an_operator_without_a_way_or_a_key_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_operator_without_bastion_or_key_is_refused(tmp_path: Path, text: str, message: str) -> None:
     write(tmp_path, GOOD + text)
     with pytest.raises(ConfigError, match=message):
         load_environment("dev", tmp_path)
 
 
-def test_a_balancer_asks_where_the_group_does_unless_it_is_told(tmp_path: Path) -> None:
+def test_balancer_health_defaults_to_the_groups(tmp_path: Path) -> None:
     write(tmp_path, GOOD.replace("http: 80}", "http: 80}, health: {path: /-/ready}"))
     group = load_environment("dev", tmp_path).group("nginx")
     assert group.balancer

@@ -20,7 +20,7 @@ def changed(folder: Path, old: str, new: str) -> Path:
     return folder
 
 
-def test_the_whole_service_becomes_a_value() -> None:
+def test_dev_is_loaded_with_upstreams_balancers_and_secrets() -> None:
     dev = load_environment("dev")
     assert dev.secrets == {"certificate": SecretKind.CERTIFICATE, "postgres_password": SecretKind.PASSWORD}
     assert (dev.group("nginx").upstream, dev.group("bingo").upstream) == ("bingo", "postgres")
@@ -44,7 +44,7 @@ def test_the_whole_service_becomes_a_value() -> None:
         ("postgres_password: password", "postgres_password: guess", "secrets"),
     ],
 )
-def test_what_would_break_a_promise_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_inconsistent_groups_are_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
     with pytest.raises(ConfigError) as error:
         load_environment("dev", changed(tmp_path, old, new))
     assert says in str(error.value)

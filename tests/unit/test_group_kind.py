@@ -37,13 +37,13 @@ def write(folder: Path, own: str = "", kind: str = KIND) -> Project:
     return project_in(folder)
 
 
-def test_a_group_has_what_its_kind_says(tmp_path: Path) -> None:
+def test_group_has_the_values_of_its_kind(tmp_path: Path) -> None:
     web = load_environment("dev", write(tmp_path)).group("web")
     assert (web.image, web.size, web.ports, web.machine.cores) == ("nginx", 2, (8081,), 4)
     assert web.balancer is not None
 
 
-def test_a_mapping_is_laid_over_the_kinds_and_all_else_replaces_it(tmp_path: Path) -> None:
+def test_mappings_of_a_group_are_merged_into_the_kinds(tmp_path: Path) -> None:
     own = "    machine: {memory: 4G}\n    settings: {b: 3}\n    ports: []\n    balancer: null\n"
     web = load_environment("dev", write(tmp_path, own)).group("web")
     assert (web.machine.cores, web.machine.memory) == (4, 4 * 2**30)
@@ -51,7 +51,7 @@ def test_a_mapping_is_laid_over_the_kinds_and_all_else_replaces_it(tmp_path: Pat
     assert (web.ports, web.balancer) == ((), None)
 
 
-def test_an_unknown_kind_names_the_line_and_those_that_exist(tmp_path: Path) -> None:
+def test_unknown_kind_names_the_line_and_lists_those_that_exist(tmp_path: Path) -> None:
     project = write(tmp_path)
     (project.groups / "edge.yaml").rename(project.groups / "web.yaml")
     with pytest.raises(ConfigError) as error:
@@ -64,7 +64,7 @@ def test_an_unknown_kind_names_the_line_and_those_that_exist(tmp_path: Path) -> 
     ("kind", "says"),
     [(f"{KIND}sizes: 3\n", "7: sizes: unknown key"), (KIND.replace("[8081]", "[0]"), "4: ports.0: ")],
 )
-def test_what_is_wrong_in_a_kind_is_said_of_its_own_file(tmp_path: Path, kind: str, says: str) -> None:
+def test_invalid_kind_names_its_own_file(tmp_path: Path, kind: str, says: str) -> None:
     project = write(tmp_path, kind=kind)
     with pytest.raises(ConfigError) as error:
         load_environment("dev", project)

@@ -55,7 +55,7 @@ def images(root: Path, entry: str = ZIPAPP, more: str = "") -> Images:
     return load_images(project_in(root))
 
 
-def test_a_zipapp_is_one_executable_file_with_its_libraries(tmp_path: Path) -> None:
+def test_zipapp_is_one_executable_file_with_its_libraries(tmp_path: Path) -> None:
     (file,) = with_programs(images(tmp_path)["app"]).files
     assert (file.target, file.mode, file.owner) == (TARGET, 0o755, "root:root")
     program = tmp_path / "app.pyz"
@@ -72,25 +72,25 @@ def test_a_file_is_taken_by_url_and_sha256(tmp_path: Path, program: Path) -> Non
     assert file.data == PROGRAM
 
 
-def test_who_borrows_has_it_while_it_is_baked_and_no_longer(tmp_path: Path, program: Path) -> None:
+def test_borrowed_application_is_there_only_during_the_bake(tmp_path: Path, program: Path) -> None:
     borrower = with_programs(images(tmp_path, f", url: 'file://{program}', sha256: {SHA256}")["data"])
     assert [(file.target, file.data) for file in borrower.files] == [(BORROWED, PROGRAM)]
     assert expected_of(borrower).files == ()
 
 
-def test_a_wrong_sha256_is_refused_with_both(program: Path) -> None:
+def test_wrong_sha256_is_refused_and_both_sums_are_named(program: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         obtain(Application(TARGET, "0" * 64, program.as_uri()))
     assert SHA256 in caught.value.message
     assert "0" * 64 in caught.value.message
 
 
-def test_a_url_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+def test_missing_url_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"file:///.*none: .*No such file"):
         obtain(Application(TARGET, SHA256, (tmp_path / "none").as_uri()))
 
 
-def test_what_was_fetched_once_is_kept_and_what_is_kept_is_checked(program: Path, tmp_path: Path) -> None:
+def test_fetched_application_is_cached_and_the_cache_is_checked(program: Path, tmp_path: Path) -> None:
     wanted = Application(TARGET, SHA256, program.as_uri())
     assert obtain(wanted) == PROGRAM
     program.unlink()
@@ -100,9 +100,7 @@ def test_what_was_fetched_once_is_kept_and_what_is_kept_is_checked(program: Path
         obtain(wanted)
 
 
-def test_images_that_ship_the_same_program_and_are_baked_side_by_side_fetch_it_once(
-    program: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrent_bakes_fetch_an_application_once(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
     fetch = artifact._fetch
 
@@ -120,7 +118,9 @@ def test_images_that_ship_the_same_program_and_are_baked_side_by_side_fetch_it_o
     assert len(fetched) == 20
 
 
-def test_https_is_fetched_from_whom_is_trusted(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_application_is_fetched_by_https_from_a_trusted_server_only(
+    tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     certificate = make_certificate(tmp_path)
     with serving(program.parent, certificate) as port:
         wanted = Application(TARGET, SHA256, f"https://127.0.0.1:{port}/program")
@@ -130,7 +130,7 @@ def test_https_is_fetched_from_whom_is_trusted(tmp_path: Path, program: Path, mo
         assert obtain(wanted) == PROGRAM
 
 
-def test_the_digest_knows_the_program_and_not_where_it_lies(tmp_path: Path) -> None:
+def test_digest_covers_the_sha256_of_the_application_and_not_its_url(tmp_path: Path) -> None:
     def found(url: str, sha256: str) -> dict[str, str]:
         loaded = images(tmp_path, f", url: '{url}', sha256: '{sha256}'")
         return {name: digests(loaded)[name] for name in ("app", "data")}
@@ -140,7 +140,7 @@ def test_the_digest_knows_the_program_and_not_where_it_lies(tmp_path: Path) -> N
     assert all(other[name] != digest for name, digest in found("file:///a", SHA256).items())
 
 
-def test_a_zipapp_is_the_same_wherever_it_is_built_and_changes_with_its_source(tmp_path: Path) -> None:
+def test_zipapp_is_reproducible_and_changes_with_its_source(tmp_path: Path) -> None:
     one, same = (images(tmp_path / name)["app"].application for name in ("a", "b"))
     assert one
     assert one == same
@@ -163,13 +163,13 @@ def test_a_zipapp_is_the_same_wherever_it_is_built_and_changes_with_its_source(t
         (ZIPAPP.replace("stub.cli:main", "stub.cli"), "", ":3: application.zipapp.main: String should match"),
     ],
 )
-def test_a_bad_application_names_its_line(tmp_path: Path, entry: str, more: str, message: str) -> None:
+def test_invalid_application_names_its_line(tmp_path: Path, entry: str, more: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         images(tmp_path, entry, more)
     assert message in caught.value.message
 
 
-def test_only_what_is_shipped_can_be_borrowed(tmp_path: Path) -> None:
+def test_borrowing_from_an_image_without_application_is_refused(tmp_path: Path) -> None:
     images(tmp_path)
     (tmp_path / "images/app/image.yaml").write_text("description: x\nsuite: trixie\n")
     with pytest.raises(ConfigError, match=":3: borrow: app ships no application"):

@@ -49,7 +49,7 @@ class Notes:
         self.heard.append(f"= {state}")
 
 
-def test_files_keep_mode_and_the_names_of_their_owners() -> None:
+def test_archive_keeps_modes_and_owner_names() -> None:
     data = archive([InputFile("/etc/nginx/key", 0o640, "root:www-data", b"secret")])
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         (member,) = tar.getmembers()
@@ -59,12 +59,12 @@ def test_files_keep_mode_and_the_names_of_their_owners() -> None:
         assert file.read() == b"secret"
 
 
-def test_an_archive_is_the_same_whenever_it_is_made() -> None:
+def test_archive_is_reproducible() -> None:
     files = [InputFile("/a", 0o644, "root:root", b"a")]
     assert archive(files) == archive(files)
 
 
-def test_the_mirrors_are_the_hosts_with_another_suite() -> None:
+def test_mirrors_of_the_host_are_used_with_the_images_suite() -> None:
     lines = sources("trixie", DEBIAN, "bookworm")
     keyring = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
     assert lines == (
@@ -75,13 +75,13 @@ def test_the_mirrors_are_the_hosts_with_another_suite() -> None:
 
 
 @pytest.mark.parametrize("listed", ["", "http://mirror.example/debian bookworm main\n"])
-def test_a_host_without_mirrors_is_told_what_to_configure(listed: str) -> None:
+def test_host_without_mirrors_gets_a_remedy(listed: str) -> None:
     with pytest.raises(HostError, match="no mirror of Debian") as caught:
         sources("trixie", listed, "bookworm")
     assert "bookworm-security" in caught.value.remedy
 
 
-def test_steps_follow_each_other_and_only_a_good_end_is_told() -> None:
+def test_progress_reports_steps_in_order_and_only_their_success() -> None:
     reporter = Notes()
 
     def bake() -> None:
@@ -95,14 +95,14 @@ def test_steps_follow_each_other_and_only_a_good_end_is_told() -> None:
     assert reporter.heard == ["> nginx: download", "< nginx: download", "> nginx: packages"]
 
 
-def test_an_error_can_tell_the_last_command_and_what_it_said() -> None:
+def test_error_of_a_bake_names_the_last_command_and_its_output() -> None:
     progress = Progress("nginx", Notes())
     for line in ("::step packages", "::run apt-get install x", "noise", ":::run grep x", "E: one", "E: two"):
         progress.read(line)
     assert (progress.step, progress.command, progress.last_lines) == ("packages", "grep x", ("E: one", "E: two"))
 
 
-def test_the_store_has_only_what_was_finished(tmp_path: Path) -> None:
+def test_store_has_only_finished_images(tmp_path: Path) -> None:
     store = Store(tmp_path)
     partial = tmp_path / "partial"
     partial.write_bytes(b"file system")
@@ -114,7 +114,7 @@ def test_the_store_has_only_what_was_finished(tmp_path: Path) -> None:
     assert not partial.exists()
 
 
-def test_the_manifests_digest_is_that_of_its_content(tmp_path: Path) -> None:
+def test_manifest_digest_depends_on_its_content(tmp_path: Path) -> None:
     def keep(name: str, text: str) -> str:
         (tmp_path / "partial").touch()
         return Store(tmp_path).keep(name, "0" * 64, tmp_path / "partial", parse_packages(text)).manifest_digest
@@ -123,7 +123,7 @@ def test_the_manifests_digest_is_that_of_its_content(tmp_path: Path) -> None:
     assert keep("c", "x\t1\n") != keep("d", "x\t2\n")
 
 
-def test_a_bake_of_the_same_content_takes_the_place_of_the_former(tmp_path: Path) -> None:
+def test_second_bake_of_the_same_content_replaces_the_first_in_the_store(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for version in ("1", "2"):
         (tmp_path / "partial").write_text(version)
@@ -134,7 +134,7 @@ def test_a_bake_of_the_same_content_takes_the_place_of_the_former(tmp_path: Path
 
 
 @pytest.mark.parametrize("torn", ["", "{", None])
-def test_an_image_whose_packages_cannot_be_read_is_baked_anew(tmp_path: Path, torn: str | None) -> None:
+def test_image_with_an_unreadable_manifest_is_baked_again(tmp_path: Path, torn: str | None) -> None:
     store = Store(tmp_path)
     (tmp_path / "partial").touch()
     kept = store.keep("a", "0" * 64, tmp_path / "partial", {"bash": "1"})
@@ -145,7 +145,7 @@ def test_an_image_whose_packages_cannot_be_read_is_baked_anew(tmp_path: Path, to
     assert store.find("a", "0" * 64) is None
 
 
-def test_only_the_newest_forms_of_an_image_stay(tmp_path: Path) -> None:
+def test_store_keeps_the_newest_bakes_of_an_image(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for number, name in enumerate(["a", "a-b", "a", "a", "a"]):
         (tmp_path / "partial").touch()
@@ -156,7 +156,7 @@ def test_only_the_newest_forms_of_an_image_stay(tmp_path: Path) -> None:
     assert store.find("a", "0" * 64) is None
 
 
-def test_a_second_bake_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
+def test_second_bake_waits_for_the_first_and_reports_it(tmp_path: Path) -> None:
     reporter, entered = Notes(), threading.Event()
 
     def second() -> None:

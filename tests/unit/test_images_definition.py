@@ -28,7 +28,7 @@ def refusal(root: Path) -> ConfigError:
     return caught.value
 
 
-def test_the_images_of_this_repository_load() -> None:
+def test_images_of_the_checkout_load() -> None:
     images = load_images(PROJECT)
     assert images["nginx"].parent == "samovar-base"
     assert any(file.target == "/usr/lib/samovar/samovar_agent/__main__.py" for file in images["samovar-base"].files)
@@ -41,7 +41,7 @@ def test_parents_come_before_children_whatever_their_names(tmp_path: Path) -> No
     assert [name for name in load_images(project_in(tmp_path)) if name in names] == ["z", "m", "a"]
 
 
-def test_a_folder_is_taken_with_all_that_is_in_it_but_caches(tmp_path: Path) -> None:
+def test_folder_source_has_all_its_files_but_byte_code(tmp_path: Path) -> None:
     files = {"agent/main.py": "a", "agent/sub/more.py": "b", "agent/__pycache__/main.pyc": "c"}
     entry = "files:\n  - {source: ../../agent, target: /opt/agent}\n"
     write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + entry, **files})
@@ -53,7 +53,7 @@ def test_a_folder_is_taken_with_all_that_is_in_it_but_caches(tmp_path: Path) -> 
     )
 
 
-def test_mode_and_owner_are_as_written(tmp_path: Path) -> None:
+def test_listed_file_has_the_stated_mode_and_owner(tmp_path: Path) -> None:
     entry = 'files:\n  - {source: ../../key, target: /etc/key, mode: "0640", owner: "root:ssl-cert"}\n'
     write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + entry, "key": "k"})
     assert load_images(project_in(tmp_path))["a"].files == (InputFile("/etc/key", 0o640, "root:ssl-cert", b"k"),)
@@ -95,30 +95,30 @@ def test_mode_and_owner_are_as_written(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_bad_definition_names_file_line_and_remedy(tmp_path: Path, text: str, message: str, remedy: str) -> None:
+def test_invalid_image_yaml_names_file_line_and_remedy(tmp_path: Path, text: str, message: str, remedy: str) -> None:
     error = refusal(write(tmp_path, {"images/a/image.yaml": text}))
     assert f"{tmp_path}/images/a/image.yaml{message}" in error.message
     assert remedy in error.remedy
 
 
-def test_a_circle_of_parents_is_shown(tmp_path: Path) -> None:
+def test_inheritance_cycle_is_shown(tmp_path: Path) -> None:
     parents = {"a": "b", "b": "c", "c": "a"}
     files = {f"images/{name}/image.yaml": f"description: x\nparent: {of}\n" for name, of in parents.items()}
     assert "a <- b <- c <- a" in refusal(write(tmp_path, files)).message
 
 
-def test_an_image_folder_without_its_file_says_so(tmp_path: Path) -> None:
+def test_image_folder_without_image_yaml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images/empty").mkdir(parents=True)
     error = refusal(tmp_path)
     assert f"{tmp_path}/images/empty/image.yaml: No such file" in error.message
     assert "add it, or remove the folder" in error.remedy
 
 
-def test_a_folder_whose_name_no_cloud_would_take_is_refused(tmp_path: Path) -> None:
+def test_image_name_that_the_cloud_would_refuse_is_refused(tmp_path: Path) -> None:
     assert "not an image's name" in refusal(write(tmp_path, {"images/My_Image/image.yaml": ROOT_IMAGE})).message
 
 
-def test_an_empty_folder_as_source_is_refused(tmp_path: Path) -> None:
+def test_empty_source_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images/a/agent").mkdir(parents=True)
     text = f"{ROOT_IMAGE}files:\n  - {{source: agent, target: /opt/agent}}\n"
     assert (
@@ -134,9 +134,7 @@ def put(path: Path, text: str, mode: int) -> None:
 
 
 @pytest.mark.parametrize(("private", "executable"), [(0o600, 0o700), (0o664, 0o775)])
-def test_rootfs_is_taken_as_it_lies_whatever_the_umask_of_the_clone(
-    tmp_path: Path, private: int, executable: int
-) -> None:
+def test_rootfs_has_modes_that_do_not_depend_on_the_umask(tmp_path: Path, private: int, executable: int) -> None:
     write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + 'modes: {/etc/key: "0640"}\nlinks: {/etc/link: key}\n'})
     rootfs = tmp_path / "images/a/rootfs"
     put(rootfs / "etc/key", "k", private)
@@ -151,7 +149,7 @@ def test_rootfs_is_taken_as_it_lies_whatever_the_umask_of_the_clone(
     assert image.links == (InputLink("/etc/link", "key"),)
 
 
-def test_what_git_would_not_keep_is_refused_in_rootfs(tmp_path: Path) -> None:
+def test_rootfs_refuses_links_empty_folders_and_byte_code(tmp_path: Path) -> None:
     write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE})
     rootfs = tmp_path / "images/a/rootfs"
     (rootfs / "etc").mkdir(parents=True)
@@ -165,7 +163,7 @@ def test_what_git_would_not_keep_is_refused_in_rootfs(tmp_path: Path) -> None:
     assert f"{rootfs}/etc/__pycache__: byte code" in refusal(tmp_path).message
 
 
-def test_a_mode_of_a_file_that_is_not_there_names_its_line(tmp_path: Path) -> None:
+def test_mode_of_a_missing_file_names_its_line(tmp_path: Path) -> None:
     text = ROOT_IMAGE + 'modes:\n  /etc/none: "0600"\n'
     assert (
         ":4: modes./etc/none: rootfs/etc/none: No such file"
@@ -173,7 +171,7 @@ def test_a_mode_of_a_file_that_is_not_there_names_its_line(tmp_path: Path) -> No
     )
 
 
-def test_templates_and_the_role_have_their_places_and_children_inherit_the_role(tmp_path: Path) -> None:
+def test_templates_and_role_have_their_targets_and_children_inherit_the_role(tmp_path: Path) -> None:
     files = {
         "images/a/image.yaml": ROOT_IMAGE,
         "images/a/role.yaml": "defaults: {}\n",
@@ -190,7 +188,7 @@ def test_templates_and_the_role_have_their_places_and_children_inherit_the_role(
     ]
 
 
-def test_scripts_run_after_those_that_image_yaml_names_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_scripts_run_in_order_after_the_listed_ones(tmp_path: Path) -> None:
     files = {
         "images/a/image.yaml": ROOT_IMAGE + "scripts: [../../scripts/shared.sh]\n",
         "images/a/scripts/20-b.sh": "b",
@@ -201,11 +199,11 @@ def test_scripts_run_after_those_that_image_yaml_names_in_the_order_of_their_nam
     assert names == ["../../scripts/shared.sh", "scripts/10-a.sh", "scripts/20-b.sh"]
 
 
-def test_the_names_of_the_librarys_images_are_not_for_a_project(tmp_path: Path) -> None:
+def test_project_image_with_a_library_name_is_refused(tmp_path: Path) -> None:
     error = refusal(write(tmp_path, {"images/samovar-base/image.yaml": ROOT_IMAGE}))
     assert "may not begin with samovar-" in error.message
 
 
-def test_byte_code_of_an_image_that_is_gone_is_no_image(tmp_path: Path) -> None:
+def test_folder_with_only_byte_code_is_no_image(tmp_path: Path) -> None:
     write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE, "images/gone/__pycache__/a.pyc": ""})
     assert "gone" not in load_images(project_in(tmp_path))

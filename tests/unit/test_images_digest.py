@@ -51,30 +51,30 @@ INNER_CHANGES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", [*({key: value} for key, value in CHANGES.items()), *INNER_CHANGES], ids=str)
-def test_every_input_counts(change: dict[str, Any]) -> None:
+def test_digest_covers_every_input(change: dict[str, Any]) -> None:
     assert digest_of(replace(IMAGE, **change), "p") != digest_of(IMAGE, "p")
 
 
-def test_a_change_of_the_parent_reaches_its_children() -> None:
+def test_digest_of_a_child_covers_its_parent() -> None:
     before = digests({"base": BASE, "nginx": IMAGE})
     after = digests({"base": replace(BASE, packages=("curl",)), "nginx": IMAGE})
     assert {name for name in before if before[name] != after[name]} == {"base", "nginx"}
 
 
-def test_a_change_of_a_child_leaves_its_parent() -> None:
+def test_digest_of_a_parent_does_not_cover_its_children() -> None:
     before = digests({"base": BASE, "nginx": IMAGE})
     after = digests({"base": BASE, "nginx": replace(IMAGE, packages=())})
     assert {name for name in before if before[name] != after[name]} == {"nginx"}
 
 
 @given(st.lists(st.text(), max_size=3), st.lists(st.text(), max_size=3))
-def test_different_lists_never_share_a_digest(one: list[str], other: list[str]) -> None:
+def test_different_package_lists_have_different_digests(one: list[str], other: list[str]) -> None:
     """However their words are cut: ["ab", "c"] is not ["a", "bc"]."""
     same = digest_of(replace(IMAGE, packages=tuple(one)), "") == digest_of(replace(IMAGE, packages=tuple(other)), "")
     assert same == (one == other)
 
 
-def test_a_name_carries_twelve_digits_of_the_digest() -> None:
+def test_image_name_has_twelve_digits_of_the_digest() -> None:
     digest = digest_of(IMAGE, "")
     assert len(digest) == 64
     assert image_name("nginx", digest) == f"samovar-nginx-{digest[:12]}"

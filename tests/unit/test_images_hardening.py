@@ -18,7 +18,7 @@ THRESHOLDS = {"samovar-base": 35}
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_each_image_checks_what_its_units_are_left_with(name: str) -> None:
+def test_each_image_checks_the_hardening_of_its_units(name: str) -> None:
     image = load_images(PROJECT)[name]
     hardened = {link.target.split("/")[-2].removesuffix(".d") for link in image.links if link.points_to == DROP_IN}
     assert hardened == UNITS[name]

@@ -34,11 +34,11 @@ def there(name: str, manifest: str) -> tuple[Published, ...]:
     return (Published("img", name, "nginx", "0" * 12, manifest, 1, datetime.now(UTC)),)
 
 
-def test_the_candidates_are_read_off_apts_policy() -> None:
+def test_candidates_are_read_from_apt_cache_policy() -> None:
     assert candidates(POLICY) == {"bash": "5.2.37-2", "libc6": "2.41-12+deb13u1"}
 
 
-def test_what_differs_is_outdated_and_what_the_mirror_lost_is_not() -> None:
+def test_outdated_packages_differ_from_the_mirror() -> None:
     baked = {"libc6": "2.41-12", "bash": "5.2.37-2", "gone": "1"}
     assert outdated_packages(baked, candidates(POLICY)) == (OutdatedPackage("libc6", "2.41-12", "2.41-12+deb13u1"),)
 
@@ -54,7 +54,7 @@ def test_what_differs_is_outdated_and_what_the_mirror_lost_is_not() -> None:
         (there("samovar-nginx-111111111111", BAKED.manifest_digest[:12]), False, False, True),
     ],
 )
-def test_what_the_cloud_lacks_is_published_and_another_bake_when_that_is_asked_for(
+def test_to_publish_missing_forced_and_refreshed_images(
     *, published: tuple[Published, ...], force: bool, refresh: bool, expected: bool
 ) -> None:
     assert to_publish(BAKED, published, force=force, refresh=refresh) is expected

@@ -27,38 +27,38 @@ def plan(
     return plan_bake(names, IMAGES, DIGESTS, [DIGESTS[name] for name in there], force=force, refresh=refresh)
 
 
-def test_independent_images_share_a_wave() -> None:
+def test_independent_images_are_planned_together() -> None:
     assert plan(*IMAGES) == (("base",), ("nginx", "bingo", "postgres"), ("postgres-small",))
 
 
-def test_parents_are_baked_unasked_and_others_are_not() -> None:
+def test_missing_parents_are_planned() -> None:
     assert plan("postgres-small") == (("base",), ("postgres",), ("postgres-small",))
 
 
-def test_what_is_there_is_not_baked_again() -> None:
+def test_existing_images_are_not_planned() -> None:
     assert plan("nginx", "bingo", there=("base", "nginx")) == (("bingo",),)
     assert plan(*IMAGES, there=tuple(IMAGES)) == ()
 
 
-def test_force_bakes_the_named_image_and_not_its_parents() -> None:
+def test_force_plans_the_named_image_and_not_its_parents() -> None:
     assert plan("nginx", there=("base", "nginx"), force=True) == (("nginx",),)
     assert plan("nginx", "base", there=("base", "nginx"), force=True) == (("base",), ("nginx",))
 
 
-def test_refresh_bakes_the_parents_as_well_and_nothing_else() -> None:
+def test_refresh_plans_the_named_image_and_its_parents() -> None:
     assert plan("postgres-small", there=tuple(IMAGES), refresh=True) == (("base",), ("postgres",), ("postgres-small",))
     with pytest.raises(ConfigError, match="no image ngnix"):
         plan("ngnix", refresh=True)
 
 
-def test_an_unknown_name_is_told_with_those_that_are_known() -> None:
+def test_unknown_image_lists_those_that_exist() -> None:
     with pytest.raises(ConfigError, match="no image ngnix") as caught:
         plan("ngnix")
     assert "nginx" in caught.value.remedy
 
 
 @given(st.sets(st.sampled_from(sorted(IMAGES))), st.sets(st.sampled_from(sorted(IMAGES))), st.booleans())
-def test_whatever_is_asked_every_parent_is_there_in_time(names: set[str], there: set[str], force: bool) -> None:  # noqa: FBT001
+def test_every_plan_has_parents_before_children(names: set[str], there: set[str], force: bool) -> None:  # noqa: FBT001
     ready = set(there)
     for wave in plan(*sorted(names), there=tuple(there), force=force):
         assert all(parent is None or parent in ready for parent in (PARENTS[name] for name in wave))
