@@ -51,7 +51,7 @@ async def _measured() -> AsyncIterator[Figure]:
     (image,) = bake_local(PROJECT, ["postgres"], reporter=PlainReporter())
     with tempfile.TemporaryDirectory(prefix="samovar-bench-") as folder:
         async with bridged_lab(Path(folder)) as lab:
-            raw = lab.with_role(image.raw, "postgres", "10.0.0.11", SETTINGS)
+            raw = lab.with_role(image.raw, image.name, "10.0.0.11", SETTINGS)
             machine = lab.machine(
                 "pg",
                 raw,

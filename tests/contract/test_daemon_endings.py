@@ -104,7 +104,7 @@ def test_a_daemon_that_is_stopped_is_named_with_its_remedy(cli: Cli, asked: tupl
 
 
 def test_a_daemon_that_hangs_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "ANSWERS", 0.3)
+    monkeypatch.setattr(command, "ANSWER_TIMEOUT", 0.3)
     pki = ensure_pki(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         access = Access(endpoint="127.0.0.1:1", folder_id="f", ca=pki.ca, token="t")
