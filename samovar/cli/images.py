@@ -119,10 +119,11 @@ def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool, prune:
 
 
 def _prune(tool: Tool, session: Session, *, yes: bool) -> None:
-    from samovar.images.prune import delete, unused
+    from samovar.images.listing import full_names
+    from samovar.images.publish import delete, unused
 
     tool.name_project()
-    images = unused(session, tool.project)
+    images = unused(session, full_names(tool.project, ()).values())
     for image in images:
         stderr_reporter().info(f"delete {image.name}, {image.size // MIB} MiB")
     if not images:

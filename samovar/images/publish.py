@@ -1,4 +1,4 @@
-"""Publishes a baked RAW file as an image of the cloud, which is found by its labels; its name carries its digest."""
+"""Published images: a baked RAW file becomes an image of the cloud, found by its labels, and is deleted when unused."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.compute.v1 import disk_service_pb2 as disks
 from yandex.cloud.compute.v1 import image_service_pb2 as rpc
+from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
 
 from samovar.cloud.labels import DIGEST, IMAGE, MANIFEST, is_ours, is_passing, of_image
 from samovar.cloud.local_admin import ImageStorage
 from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import CloudError, ConfigError
 from samovar.images.digest import SHORT, family
 from samovar.images.store import BakedImage
@@ -96,6 +103,36 @@ def adopt(session: Session, image_id: str, name: str, labels: Mapping[str, str])
     mask = FieldMask(paths=["name", "labels"])
     request = rpc.UpdateImageRequest(image_id=image_id, update_mask=mask, name=name, labels=labels)
     session.finish(_client(session).Update(request), what=f"name {name}")
+
+
+def unused(session: Session, current: Collection[str]) -> tuple[Published, ...]:
+    """Return the published images that no disk and no instance group uses, but for those with a `current` name."""
+    used = frozenset().union(*run_concurrently(partial(_of_disks, session), partial(_of_groups, session)))
+    return tuple(image for image in published(session) if image.name not in current and image.id not in used)
+
+
+def delete(session: Session, image: Published) -> None:
+    """Delete an image; the cloud refuses where something came to use it meanwhile."""
+    request = rpc.DeleteImageRequest(image_id=image.id)
+    session.finish(session.client(ImageServiceStub).Delete(request), what=f"delete {image.name}")
+
+
+def _of_disks(session: Session) -> frozenset[str]:
+    request = disks.ListDisksRequest(folder_id=session.folder_id)
+    items = session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
+    return frozenset(disk.source_image_id for disk in items)
+
+
+def _of_groups(session: Session) -> frozenset[str]:
+    request = groups.ListInstanceGroupsRequest(folder_id=session.folder_id, view=groups.FULL)
+    items = session.list(session.client(InstanceGroupServiceStub).List, request, lambda page: page.instance_groups)
+    return frozenset(image_id for group in items for image_id in _named(group))
+
+
+def _named(group: InstanceGroup) -> list[str]:
+    template = group.instance_template
+    specs = (template.boot_disk_spec, *template.secondary_disk_specs)
+    return [spec.disk_spec.image_id for spec in specs]
 
 
 def require_storage(session: Session) -> ImageStorage:

@@ -33,11 +33,9 @@ from samovar.deploy.preconditions import Protected, check_deletions, check_free
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Protectable, Ref
 from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
-from samovar.images import prune
-from samovar.images.publish import FORMER, publish, published
+from samovar.images.publish import FORMER, delete, publish, published, unused
 from samovar.images.store import BakedImage
 from samovar.project.environment import Environment
-from tests.support.checkout import PROJECT
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 from tests.support.environments import changed
@@ -138,20 +136,21 @@ def test_an_image_that_is_baked_anew_replaces_the_machines_of_the_former(
 
 
 def test_only_images_that_are_neither_current_nor_used_are_pruned(
-    service: Service, dev: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, dev: Environment, tmp_path: Path
 ) -> None:
     """A stale one with a disk of it stays until that is gone."""
     service.roll_out(dev)
     (tmp_path / "raw").write_bytes(b"\0" * (4 << 20) + b"new")
     anew = BakedImage("nginx", DIGEST.ljust(64, "0"), tmp_path / "raw", 4 << 20, {"bash": "6"})
     publish(service.session, anew)
-    monkeypatch.setattr(prune, "full_names", lambda *_: {"nginx": service.names["nginx"]})
-    unused = {image.image for image in prune.unused(service.session, PROJECT)}
-    assert unused == {"postgres"}, "no group of dev is made of it; the former image of nginx has machines"
+    current = [service.names["nginx"]]
+    assert {image.image for image in unused(service.session, current)} == {"postgres"}, (
+        "no group of dev is made of it; the former image of nginx has machines"
+    )
     service.destroy(dev, delete_data=True)
-    assert FORMER in "".join(image.name for image in prune.unused(service.session, PROJECT))
-    for image in prune.unused(service.session, PROJECT):
-        prune.delete(service.session, image)
+    assert FORMER in "".join(image.name for image in unused(service.session, current))
+    for image in unused(service.session, current):
+        delete(service.session, image)
     assert [image.name for image in published(service.session)] == [service.names["nginx"]]
 
 
