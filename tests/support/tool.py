@@ -57,7 +57,8 @@ class Done:
 class Cli:
     """The tool with its options: `home` of the local cloud and the folder `envs`.
 
-    `program` is what is started below `root`, the checkout; `prefix` precedes commands.
+    `program` is started below `root`, the checkout, and in it, so its project is the one that is read.
+    `prefix` precedes it.
     """
 
     home: Path
@@ -69,7 +70,7 @@ class Cli:
     def run(self, *arguments: str, check: bool = True) -> Done:
         program = (*self.prefix, str(self.root / self.program))
         command = [*program, "--home", str(self.home), "--envs", str(self.envs), *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        ended = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stderr}"
         return Done(ended.returncode, ended.stdout, ended.stderr)
 
@@ -85,7 +86,7 @@ class Cli:
             str(self.envs),
             *arguments,
         ]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, cwd=self.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "-o", "json").stdout)
