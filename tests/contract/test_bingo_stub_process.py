@@ -112,7 +112,7 @@ def test_invalid_http_is_rejected_and_serving_goes_on(tmp_path: Path) -> None:
         assert served.ask("/ping")[0] == 200
 
 
-@pytest.mark.parametrize(("operation", "said"), [(1_000_001, ""), (1_000_002, "We all die\n")])
+@pytest.mark.parametrize(("operation", "output"), [(1_000_001, ""), (1_000_002, "We all die\n")])
 def test_an_operation_ends_it(tmp_path: Path, operation: int, output: str) -> None:
     with bingo(tmp_path / "opt") as served:
         with pytest.raises((ConnectionError, OSError)):
