@@ -21,6 +21,7 @@ PACKAGES = (
     "yandex/cloud/compute/v1/instancegroup",
     "yandex/cloud/endpoint",
     "yandex/cloud/iam/v1",
+    "yandex/cloud/iam/v1/awscompatibility",
     "yandex/cloud/loadbalancer/v1",
     "yandex/cloud/lockbox/v1",
     "yandex/cloud/operation",

@@ -24,6 +24,8 @@ from samovar.localcloud.store.store import Store
 PACKAGES = (
     "endpoint",
     "iam",
+    "iam.access_keys",
+    "iam.api_keys",
     "iam.user_accounts",
     "operations",
     "compute.disks",

@@ -12,13 +12,18 @@ import re
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 
 from samovar.core.go_program import build
 from samovar.core.output import PlainReporter
 from tests.acceptance.environment import acceptance_cloud
 from tests.acceptance.suite import FOLDER, PROVIDER_TESTS, Case, Result, core_cases, run_case
 from tests.acceptance.table import table
+
+ALONE = frozenset({"resource-manager"})
+"""These services' tests bind roles on the one folder and the one cloud."""
 
 
 def main() -> int:
@@ -36,11 +41,13 @@ def main() -> int:
 
 
 def run_all(cases: list[Case], environment: dict[str, str], jobs: int) -> list[Result]:
-    """Run them side by side; a line on stderr for each that ends."""
+    """Run them side by side, those that change what all share one after another; a line on stderr for each."""
+    turn = Lock()
     with tempfile.TemporaryDirectory(prefix="samovar-acceptance-") as folder, ThreadPoolExecutor(jobs) as pool:
 
         def one(case: Case) -> Result:
-            result = run_case(case, environment, Path(folder) / case.name)
+            with turn if case.service in ALONE else nullcontext():
+                result = run_case(case, environment, Path(folder) / str(cases.index(case)))
             sys.stderr.write(f"{result.verdict:7} {result.seconds:6.1f} s  {case.name}  {result.cause}\n")
             return result
 

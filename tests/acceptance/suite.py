@@ -72,7 +72,10 @@ def sample(cases: list[Case], count: int) -> list[Case]:
 
 
 def run_case(case: Case, environment: dict[str, str], folder: Path) -> Result:
-    """Run one test to its end, or end it after TIMEOUT seconds."""
+    """Run one test to its end, or end it after TIMEOUT seconds.
+
+    The provider puts a socket into `folder`: a path of more than 107 characters is too long for one.
+    """
     start = time.monotonic()
     command = [str(PROVIDER_TESTS.program), "-test.v", f"-test.timeout={TIMEOUT:.0f}s", f"-test.run=^{case.name}$"]
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from yandex.cloud.iam.v1.api_key_pb2 import ApiKey
+from yandex.cloud.iam.v1.awscompatibility.access_key_pb2 import AccessKey
 from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
@@ -40,9 +42,10 @@ class ServiceAccounts(Repository[ServiceAccount]):
         return account
 
     def delete(self, resource_id: str) -> None:
-        """Deletes an account with its keys."""
-        for key in self.store.all(Key, scope=resource_id):
-            self.store.delete(Key, key.id)
+        """Deletes an account with its keys of every kind."""
+        for kind in (Key, ApiKey, AccessKey):
+            for key in self.store.all(kind, scope=resource_id):
+                self.store.delete(kind, key.id)
         super().delete(resource_id)
 
 
@@ -50,6 +53,9 @@ class Keys(Repository[Key]):
     """Authorized keys; the private half is given out once and not kept."""
 
     kind, id_prefix = Key, "aje"
+
+    def put(self, resource: Key) -> None:
+        self.store.put(resource, scope=resource.service_account_id)
 
     def by_id(self, resource_id: str) -> Key:
         key = super().by_id(resource_id)
@@ -70,7 +76,7 @@ class Keys(Repository[Key]):
             public_key=public.decode(),
         )
         stamp(key)
-        self.store.put(key, scope=account_id)
+        self.put(key)
         pem = private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )

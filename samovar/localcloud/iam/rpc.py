@@ -76,6 +76,12 @@ class KeyService(ResourceService[Key]):
         key, private_key = self._keys.make(request.service_account_id, request.description)
         return keys_rpc.CreateKeyResponse(key=key, private_key=private_key)
 
+    def Update(self, request: keys_rpc.UpdateKeyRequest, caller: Caller) -> Operation:
+        key = self.find(request)
+        update(key, request, self.id_field)
+        self._keys.put(key)
+        return self.operations.done(caller, "Update key", keys_rpc.UpdateKeyMetadata(key_id=key.id), key)
+
     def Delete(self, request: keys_rpc.DeleteKeyRequest, caller: Caller) -> Operation:
         key = self.find(request)
         self.resources.delete(key.id)

@@ -29,6 +29,7 @@ class Secrets(Repository[Secret]):
     """The secrets with all their versions."""
 
     kind, id_prefix = Secret, ID_PREFIX
+    has_unique_names = False
 
     def delete(self, resource_id: str) -> None:
         """Deletes a secret with its versions."""
@@ -40,6 +41,14 @@ class Secrets(Repository[Secret]):
         """Returns the versions of a secret, the newest first."""
         versions = [refreshed(self.store, version) for version in self.store.all(Version, scope=secret_id)]
         return sorted(versions, key=lambda version: version.created_at.ToNanoseconds(), reverse=True)
+
+    def choose_current(self, secret: Secret) -> None:
+        """Makes the newest version that is not to be destroyed the current one; there may be none."""
+        active = [version for version in self.versions(secret.id) if version.status == Version.ACTIVE]
+        secret.ClearField("current_version")
+        if active:
+            secret.current_version.CopyFrom(active[0])
+        self.put(secret)
 
     def add_version(
         self, secret: Secret, description: str, base: Payload, changes: Iterable[rpc.PayloadEntryChange]
@@ -98,11 +107,15 @@ def refreshed(store: Store, version: Version) -> Version:
 
 
 def _changed(base: Payload, changes: Iterable[rpc.PayloadEntryChange]) -> Payload:
-    """Returns the base with the changes; one without a value takes its entry away."""
+    """Returns the base with the changes. One without a value, or with an empty one, takes its entry away.
+
+    The provider of Terraform removes a key by an empty text (v0.129.0, resource_yandex_lockbox_secret_version.go).
+    """
     entries = {entry.key: entry for entry in base.entries}
     for change in changes:
         entry = Payload.Entry(key=change.key)
-        if value := change.WhichOneof("value"):
+        value = change.WhichOneof("value")
+        if value and getattr(change, value):
             copy_field(change, entry, value)
             entries[change.key] = entry
         else:

@@ -90,14 +90,13 @@ class SecretService(WithOperations[Secret], WithAccessBindings[Secret]):
     def ScheduleVersionDestruction(self, request: rpc.ScheduleVersionDestructionRequest, caller: Caller) -> Operation:
         secret = self.find(request)
         version = version_of(self.store, secret, request.version_id)
-        if version.id == secret.current_version.id:
-            raise precondition(f"Version {version.id} is the current one and cannot be destroyed")
         if version.status != Version.ACTIVE:
             raise precondition(f"Version {version.id} is {Version.Status.Name(version.status)}")
         after = request.pending_period.ToTimedelta() if request.HasField("pending_period") else GRACE
         version.status = Version.SCHEDULED_FOR_DESTRUCTION
         version.destroy_at.FromDatetime(clock.utc_now() + after)
         self.store.put(version, scope=secret.id)
+        self._secrets.choose_current(secret)
         metadata = rpc.ScheduleVersionDestructionMetadata(
             secret_id=secret.id, version_id=version.id, destroy_at=version.destroy_at
         )
@@ -111,6 +110,7 @@ class SecretService(WithOperations[Secret], WithAccessBindings[Secret]):
         version.status = Version.ACTIVE
         version.ClearField("destroy_at")
         self.store.put(version, scope=secret.id)
+        self._secrets.choose_current(secret)
         metadata = rpc.CancelVersionDestructionMetadata(secret_id=secret.id, version_id=version.id)
         return self.operations.done(caller, "Cancel version destruction", metadata, version)
 
@@ -157,6 +157,8 @@ class PayloadService:
         if secret is None:
             raise not_found("Secret", named)
         self._check(secret, caller)
+        if not version_id and not active(secret).HasField("current_version"):
+            return Payload()  # the provider of Terraform reads it before it adds the first version
         return payload_of(self._store, version_of(self._store, active(secret), version_id))
 
     def _check(self, secret: Secret, caller: Caller) -> None:

@@ -28,6 +28,7 @@ class Repository(Generic[R]):
     id_prefix: ClassVar[str]
     count_quota: ClassVar[Quota | None] = None
     size_quotas: ClassVar[tuple[Quota, ...]] = ()
+    has_unique_names: ClassVar[bool] = True
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -64,7 +65,8 @@ class Repository(Generic[R]):
 
     def claim_name(self, folder_id: str, name: str, own_id: str = "") -> None:
         """Refuses a name that another resource of the folder has; an empty name is always free."""
-        taken = self.store.all(self.kind, scope=folder_id, name=name) if name else []
+        claimed = name if self.has_unique_names else ""
+        taken = self.store.all(self.kind, scope=folder_id, name=claimed) if claimed else []
         if any(other.id != own_id for other in taken):
             raise already_exists(self.noun, name)
 

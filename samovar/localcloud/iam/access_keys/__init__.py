@@ -1,0 +1,1 @@
+"""Static access keys of service accounts, in the form of AWS."""
