@@ -1,0 +1,71 @@
+"""API keys and static access keys: given out once, changed, listed by account, and gone with it."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.iam.v1 import api_key_service_pb2 as api_keys
+from yandex.cloud.iam.v1 import key_service_pb2 as keys
+from yandex.cloud.iam.v1 import yandex_passport_user_account_service_pb2 as passport
+from yandex.cloud.iam.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
+from yandex.cloud.iam.v1.awscompatibility import access_key_service_pb2 as access_keys
+from yandex.cloud.iam.v1.awscompatibility.access_key_service_pb2_grpc import AccessKeyServiceStub
+from yandex.cloud.iam.v1.key_service_pb2_grpc import KeyServiceStub
+from yandex.cloud.iam.v1.service_account_service_pb2 import DeleteServiceAccountRequest
+from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
+from yandex.cloud.iam.v1.user_account_service_pb2 import GetUserAccountRequest
+from yandex.cloud.iam.v1.user_account_service_pb2_grpc import UserAccountServiceStub
+from yandex.cloud.iam.v1.yandex_passport_user_account_service_pb2_grpc import YandexPassportUserAccountServiceStub
+
+from tests.support.calls import account, code_of
+from tests.support.simulated import RunningCloud
+
+NOT_FOUND = grpc.StatusCode.NOT_FOUND
+
+
+@pytest.fixture
+def account_id(cloud: RunningCloud) -> str:
+    return account(cloud)[0]
+
+
+def test_an_api_key_shows_its_secret_once_and_goes_with_its_account(cloud: RunningCloud, account_id: str) -> None:
+    stub = ApiKeyServiceStub(cloud.channel())
+    created = stub.Create(api_keys.CreateApiKeyRequest(service_account_id=account_id, description="one"))
+    assert created.secret.startswith("AQVN")
+    assert created.secret not in str(created.api_key)
+    mask = FieldMask(paths=["description"])
+    stub.Update(api_keys.UpdateApiKeyRequest(api_key_id=created.api_key.id, update_mask=mask, description="two"))
+    listed = stub.List(api_keys.ListApiKeysRequest(service_account_id=account_id)).api_keys
+    assert [(key.id, key.description) for key in listed] == [(created.api_key.id, "two")]
+    accounts = ServiceAccountServiceStub(cloud.channel())
+    accounts.Delete(DeleteServiceAccountRequest(service_account_id=account_id))
+    assert code_of(stub.Get, api_keys.GetApiKeyRequest(api_key_id=created.api_key.id)) is NOT_FOUND
+
+
+def test_an_access_key_has_an_id_of_its_own_beside_that_of_the_resource(cloud: RunningCloud, account_id: str) -> None:
+    stub = AccessKeyServiceStub(cloud.channel())
+    created = stub.Create(access_keys.CreateAccessKeyRequest(service_account_id=account_id))
+    assert created.access_key.key_id.startswith("YCAJE")
+    get = access_keys.GetAccessKeyRequest(access_key_id=created.access_key.id)
+    assert stub.Get(get) == created.access_key
+    stub.Delete(access_keys.DeleteAccessKeyRequest(access_key_id=created.access_key.id))
+    assert code_of(stub.Get, get) is NOT_FOUND
+
+
+def test_the_description_of_an_authorized_key_changes(cloud: RunningCloud, account_id: str) -> None:
+    stub = KeyServiceStub(cloud.channel())
+    key = stub.Create(keys.CreateKeyRequest(service_account_id=account_id)).key
+    stub.Update(keys.UpdateKeyRequest(key_id=key.id, update_mask=FieldMask(paths=["description"]), description="new"))
+    assert stub.Get(keys.GetKeyRequest(key_id=key.id)).description == "new"
+    assert stub.List(keys.ListKeysRequest(service_account_id=account_id)).keys[0].description == "new"
+
+
+def test_a_login_has_one_account(cloud: RunningCloud) -> None:
+    stub = YandexPassportUserAccountServiceStub(cloud.channel())
+    ann, bob = (stub.GetByLogin(passport.GetUserAccountByLoginRequest(login=login)) for login in ("ann", "bob"))
+    assert ann.id != bob.id
+    assert stub.GetByLogin(passport.GetUserAccountByLoginRequest(login="ann")) == ann
+    users = UserAccountServiceStub(cloud.channel())
+    assert users.Get(GetUserAccountRequest(user_account_id=ann.id)) == ann
+    assert code_of(users.Get, GetUserAccountRequest(user_account_id="ajenothere")) is NOT_FOUND
