@@ -11,8 +11,9 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.iam.model import ServiceAccounts, check_no_more
+from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import Repository, fill, stamp, update
-from samovar.localcloud.resources.rpc import Service, WithOperations, page
+from samovar.localcloud.resources.rpc import WithOperations, page
 
 FIRST_CHARACTERS = "AQVN"
 SECRET_BYTES = 26
