@@ -15,7 +15,7 @@ from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import Repository, fill, stamp, update
 from samovar.localcloud.resources.rpc import WithOperations, page
 
-KEY_ID_START = "YCAJE"
+KEY_ID_START, FIRST_CHARACTERS = "YCAJE", "YC"
 SECRET_BYTES = 28
 
 
@@ -42,7 +42,8 @@ class AccessKeyService(WithOperations[AccessKey]):
         fill(key, request)
         stamp(key)
         self.resources.put(key)
-        return rpc.CreateAccessKeyResponse(access_key=key, secret="YC" + secrets.token_urlsafe(SECRET_BYTES))
+        text = FIRST_CHARACTERS + secrets.token_urlsafe(SECRET_BYTES)
+        return rpc.CreateAccessKeyResponse(access_key=key, secret=text)
 
     def Update(self, request: rpc.UpdateAccessKeyRequest, caller: Caller) -> Operation:
         key = self.find(request)
