@@ -49,7 +49,7 @@ class _Folder:
 
     @property
     def parent(self) -> str | None:
-        return self.image.parent.replace("samovar/", OF_LIBRARY) if self.image.parent else None
+        return library_name(self.image.parent) if self.image.parent else None
 
     def read(self, source: str, at: Location) -> bytes:
         """Return the content of a file that image.yaml names. Raises ConfigError that names the line."""
@@ -73,6 +73,11 @@ class _Folder:
 
     def missing(self, source: str, at: Location, why: str) -> ConfigError:
         return ConfigError(f"{place_of(self.file, at)}: {source}: {why}", remedy=f"add {source}, seen from {self.path}")
+
+
+def library_name(name: str) -> str:
+    """Return the name of an image in the cloud: `samovar-base` for `samovar/base`, and a project's own as it is."""
+    return name.replace("samovar/", OF_LIBRARY)
 
 
 def load_images(project: Project) -> Images:

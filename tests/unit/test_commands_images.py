@@ -10,6 +10,7 @@ import pytest
 from samovar.cli.context import Tool
 from samovar.cli.main import main
 from samovar.images.builders.packer import builder
+from tests.support.checkout import ROOT
 from tests.support.tool import EDGES
 
 SAID = "bake: {ssh_from: 198.51.100.0/24}\n"
@@ -39,3 +40,17 @@ def test_the_flag_goes_before_the_environment(
     (tmp_path / "dev/config.yaml").write_text(EDGES.read_text() + file)
     assert main(["--envs", str(tmp_path), "bake", "--env", "dev", *flag]) == 0
     assert heard == [wanted]
+
+
+def test_bake_takes_the_name_of_a_library_image_as_image_yaml_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    baked: list[tuple[str, ...]] = []
+
+    def bake_packer(_session: object, _project: object, names: tuple[str, ...], **_: object) -> tuple[str, ...]:
+        baked.append(names)
+        return ("an image",)
+
+    monkeypatch.setattr(Tool, "session", lambda *_: SimpleNamespace(image_storage=None, folder_id="", host=True))
+    monkeypatch.setattr(builder, "bake_packer", bake_packer)
+    monkeypatch.chdir(ROOT)
+    assert main(["bake", "samovar/base", "nginx"]) == 0
+    assert baked == [("samovar-base", "nginx")]
