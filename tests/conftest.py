@@ -1,4 +1,4 @@
-"""What every test may rely on. Fixtures that make clouds and machines stand in tests/contract and tests/e2e."""
+"""What every test may rely on. Fixtures that make clouds and machines stand in tests/component and tests/e2e."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _logs_as_they_come() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    real = [item for item in items if {"contract", "e2e"} & set(item.path.parts)]
+    real = [item for item in items if {"component", "e2e"} & set(item.path.parts)]
     for item in real:
         item.add_marker(pytest.mark.e2e)
 

@@ -8,7 +8,9 @@ from types import ModuleType
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "images/postgres-server/rootfs/usr/lib/samovar/health.py"
+from tests.support.checkout import ROOT
+
+PROGRAM = ROOT / "images/postgres-server/rootfs/usr/lib/samovar/health.py"
 
 
 @pytest.fixture(scope="module")
