@@ -16,7 +16,7 @@ dev: setup ## Bake the images, roll out dev on the local cloud, show its address
 	@./cli.py rollout dev --yes
 	@./cli.py status dev
 
-test: setup ## Run every test: linters, unit, contract, end to end (needs root)
+test: setup ## Run every test: linters, unit, component, end to end (needs root)
 	$(PYTEST)
 
 lint: setup ## Run the linters alone
