@@ -6,10 +6,12 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from yandex.cloud.compute.v1 import zone_service_pb2
 from yandex.cloud.compute.v1.instance_pb2 import Instance
@@ -32,6 +34,7 @@ from samovar.localcloud.network import egress, server_process
 from samovar.localcloud.network.kernel_fabric import KernelFabric
 from samovar.localcloud.network.model import Direction, Mirror, Network, Rule, SecurityGroup
 from samovar.localcloud.network.names import API, API_PORT
+from samovar.localcloud.sockets.connections import BY_MACHINE
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.controller import NetworkController
 from samovar.localcloud.vpc.networks.model import INDEX
@@ -84,10 +87,11 @@ class Inside:
             id="subnet-a", network_id="net-a", route_table_id="table", v4_cidr_blocks=["10.30.0.0/24"], zone_id="zone-a"
         )
 
-    def instance(self, public: str = "") -> Instance:
-        made = Instance(id="m10", fqdn="host-10.internal", status=Instance.RUNNING)
-        nic = made.network_interfaces.add(subnet_id="subnet-a", mac_address=machine(10).mac)
-        nic.primary_v4_address.address = str(machine(10).address)
+    def instance(self, public: str = "", number: int = 10) -> Instance:
+        nic_of = machine(number)
+        made = Instance(id=f"m{number}", fqdn=f"host-{number}.internal", status=Instance.RUNNING)
+        nic = made.network_interfaces.add(subnet_id="subnet-a", mac_address=nic_of.mac)
+        nic.primary_v4_address.address = str(nic_of.address)
         if public:
             nic.primary_v4_address.one_to_one_nat.address = public
         return made
@@ -101,9 +105,17 @@ class Inside:
         await self.networks.reconcile()
         await self.api.reconcile()
 
-    def get(self, path: str, timeout: float = ANSWER_TIMEOUT) -> str:
-        """The status line that the machine is answered with by a server that proves to be api.internal."""
-        with self.lab.inside("m10") as connection:
+    def hold(self, machine_id: str, stack: ExitStack, first_bytes: bytes = b"") -> None:
+        """Opens a connection of a machine that stays without a request; refused ones count as well."""
+        connection = stack.enter_context(self.lab.inside(machine_id))
+        connection.settimeout(SILENCE)
+        with suppress(OSError):
+            connection.connect((str(API), API_PORT))
+            connection.sendall(first_bytes)
+
+    def get(self, path: str, timeout: float = ANSWER_TIMEOUT, machine_id: str = "m10") -> str:
+        """The status line that a machine is answered with by a server that proves to be api.internal."""
+        with self.lab.inside(machine_id) as connection:
             connection.settimeout(timeout)
             connection.connect((str(API), API_PORT))
             trust = ssl.create_default_context(cafile=str(self.pki.ca))
@@ -113,6 +125,10 @@ class Inside:
 
     async def is_cut_off(self) -> bool:
         return await asyncio.to_thread(silent, lambda: self.get("/", SILENCE))
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest_asyncio.fixture
@@ -143,6 +159,27 @@ async def test_a_machine_reaches_the_api_by_a_gateway_or_by_its_public_address_a
     inside.store.put(inside.instance(public=str(inside.lab.public(9))))
     await inside.step()
     assert await asyncio.to_thread(inside.get, "/compute/v1/zones") == "HTTP/1.1 401 Unauthorized"
+
+
+@pytest.mark.parametrize("first_bytes", [b"", b"\x16\x03\x01\x02", bytes(range(256))])
+async def test_a_machine_that_holds_many_connections_to_the_api_keeps_no_other_out(
+    inside: Inside, first_bytes: bytes
+) -> None:
+    """It has as many connections as a machine may have, each silent, in the middle of a handshake, or with nonsense."""
+    inside.route("0.0.0.0/0")
+    inside.store.put(inside.instance(number=11))
+    await inside.step()
+    for number in (10, 11):
+        await inside.lab.boot(machine(number))
+    with ExitStack() as stack:
+        before = descriptors()
+        for _ in range(4 * BY_MACHINE):
+            await asyncio.to_thread(inside.hold, "m11", stack, first_bytes)
+        ours = descriptors() - before - 4 * BY_MACHINE
+        assert ours <= BY_MACHINE + 1
+        assert await asyncio.to_thread(inside.get, "/compute/v1/zones") == "HTTP/1.1 401 Unauthorized"
+    answer = await asyncio.to_thread(inside.get, "/compute/v1/zones", ANSWER_TIMEOUT, "m11")
+    assert answer == "HTTP/1.1 401 Unauthorized"
 
 
 async def test_the_api_ends_with_its_network(inside: Inside) -> None:
