@@ -19,7 +19,7 @@ from samovar.localcloud.compute.instance_groups.decide import decide
 from samovar.localcloud.compute.instance_groups.executor import Executor
 from samovar.localcloud.compute.instance_groups.group_mapping import COMPUTE, group_value, member_value
 from samovar.localcloud.compute.instance_groups.member_disks import MemberDisks
-from samovar.localcloud.compute.instance_groups.model import REQUESTED, checks_of, members_of, record_of
+from samovar.localcloud.compute.instance_groups.model import REQUESTED, checks_of, members_of, record_of, target_size
 from samovar.localcloud.compute.instance_groups.state import Compute, Group, Member, Observed
 from samovar.localcloud.compute.instances.model import Instances
 from samovar.localcloud.load_balancer.network_load_balancers.controller import LoadBalancerController, health_check
@@ -107,7 +107,7 @@ class GroupController:
         """Returns whether every member runs, is as the group specifies, and nothing is left to do."""
         members = members_of(self._store, group.id)
         running = [member for member in members if member.status == ManagedInstance.RUNNING_ACTUAL]
-        if not len(members) == len(running) == group.scale_policy.fixed_scale.size:
+        if not len(members) == len(running) == target_size(group):
             return False
         traffic = _traffic(self._store, group.load_balancer_state.target_group_id)
         return not decide(_value(group, traffic), self._members(group, traffic), self._now())

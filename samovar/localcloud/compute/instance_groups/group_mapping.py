@@ -16,7 +16,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
     Variable,
 )
 
-from samovar.localcloud.compute.instance_groups.model import MemberRecord
+from samovar.localcloud.compute.instance_groups.model import MemberRecord, target_size
 from samovar.localcloud.compute.instance_groups.state import (
     Compute,
     DeployPolicy,
@@ -61,7 +61,7 @@ def group_value(group: InstanceGroup, *, opens_traffic: bool) -> Group:
     """Returns a group; with `opens_traffic` its target group is attached to a balancer."""
     policy = group.deploy_policy
     return Group(
-        size=group.scale_policy.fixed_scale.size,
+        size=target_size(group),
         zones=tuple(Zone(zone.zone_id, tuple(zone.instance_tags_pool)) for zone in group.allocation_policy.zones),
         template=template_hash(group.instance_template, group.variables),
         deploy=DeployPolicy(

@@ -73,6 +73,8 @@ class InstanceGroups(Repository[InstanceGroup]):
 
     def shrink(self, group: InstanceGroup, by: int) -> None:
         """Lowers the size of a group, which keeps at least one machine."""
+        if group.scale_policy.WhichOneof("scale_type") != "fixed_scale":
+            raise precondition(f"InstanceGroup {group.id} has no fixed size; create_another replaces its machines")
         scale = group.scale_policy.fixed_scale
         if scale.size <= by:
             raise precondition(f"InstanceGroup {group.id} keeps at least one machine; create_another replaces them")
@@ -139,11 +141,20 @@ def checks_of(group: InstanceGroup) -> Iterable[HealthCheckSpec]:
     return group.health_checks_spec.health_check_specs
 
 
+def target_size(group: InstanceGroup) -> int:
+    """Returns how many machines a group is to have. One that scales by load keeps the size that it begins with."""
+    policy = group.scale_policy
+    if policy.WhichOneof("scale_type") != "auto_scale":
+        return policy.fixed_scale.size
+    smallest = policy.auto_scale.min_zone_size * len(group.allocation_policy.zones)
+    return max(policy.auto_scale.initial_size, smallest)
+
+
 def fill_counts(store: Store, group: InstanceGroup) -> None:
     """Sets the counts of members by status, which are not stored."""
     statuses = [member.status for member in members_of(store, group.id)]
     state = group.managed_instances_state
-    state.target_size = group.scale_policy.fixed_scale.size
+    state.target_size = target_size(group)
     state.running_actual_count = statuses.count(ManagedInstance.RUNNING_ACTUAL)
     state.running_outdated_count = statuses.count(ManagedInstance.RUNNING_OUTDATED)
     state.processing_count = sum(status not in RUNNING for status in statuses)

@@ -17,6 +17,7 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import denied, invalid, not_found
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.compute.instance_groups.model import target_size
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.security_groups.model import check_security_groups
@@ -30,13 +31,21 @@ def check_group(store: Store, group: InstanceGroup) -> None:
     policy = group.deploy_policy
     if not policy.max_unavailable and not policy.max_expansion:
         raise invalid("max_unavailable and max_expansion cannot both be 0", "deploy_policy")
-    if group.scale_policy.WhichOneof("scale_type") != "fixed_scale":
-        raise invalid("the local cloud's groups have a fixed size", "scale_policy")
+    _check_scale(group)
     if store.get(ServiceAccount, group.service_account_id) is None:
         raise not_found("ServiceAccount", group.service_account_id)
     _check_source(store, group)
     _check_zones(group, _subnets(store, group))
     _check_tags(group)
+
+
+def _check_scale(group: InstanceGroup) -> None:
+    """A group that scales by load may not begin with more machines than it may ever have."""
+    scale = group.scale_policy.auto_scale
+    if group.scale_policy.WhichOneof("scale_type") == "auto_scale" and target_size(group) > scale.max_size:
+        raise invalid(
+            f"the group begins with {target_size(group)} machines, and has at most {scale.max_size}", "max_size"
+        )
 
 
 def _check_source(store: Store, group: InstanceGroup) -> None:
@@ -73,7 +82,7 @@ def _check_tags(group: InstanceGroup) -> None:
     tags = [tag for zone in group.allocation_policy.zones for tag in zone.instance_tags_pool]
     if len(set(tags)) != len(tags):
         raise invalid("instance_tags_pool: a tag is unique in the whole group", "allocation_policy")
-    most = group.scale_policy.fixed_scale.size + group.deploy_policy.max_expansion
+    most = target_size(group) + group.deploy_policy.max_expansion
     if tags and len(tags) < most:
         raise invalid(f"instance_tags_pool: {len(tags)} tags for up to {most} machines", "allocation_policy")
 

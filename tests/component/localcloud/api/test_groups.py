@@ -17,6 +17,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
 
+from tests.support.calls import code_of
 from tests.support.group_client import Groups, until
 from tests.support.simulated import RunningCloud
 
@@ -46,6 +47,19 @@ def test_a_group_comes_grows_shrinks_and_goes(groups: Groups) -> None:
     assert groups.machines() == {}
     assert groups.cloud.driver.machines == {}
     assert not list(groups.cloud.home.disks.iterdir())
+
+
+def test_a_group_that_scales_by_load_keeps_the_size_that_it_begins_with(groups: Groups) -> None:
+    groups.finished(groups.create())
+    scale = ScalePolicy.AutoScale(initial_size=1, min_zone_size=3, max_size=4)
+    scale.measurement_duration.seconds = 60
+    scale.cpu_utilization_rule.utilization_target = 70
+    groups.finished(groups.update("scale_policy", scale_policy=ScalePolicy(auto_scale=scale)))
+    assert len(groups.machines()) == 3
+    assert groups.group().managed_instances_state.target_size == 3
+    scale.max_size = 2
+    code = code_of(groups.update, "scale_policy", scale_policy=ScalePolicy(auto_scale=scale))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_a_dead_machine_comes_back_as_a_new_one(groups: Groups) -> None:
