@@ -34,6 +34,7 @@ from samovar.project.group_kind import GroupKind
 from samovar.project.image import Image
 from samovar.project.load_profile import LoadProfile
 from samovar.project.role import Role
+from tools.api_page import api_page
 
 PROGRAM = "cli.py"
 SCHEMAS: Mapping[str, type] = {
@@ -86,6 +87,8 @@ def write(folder: Path) -> None:
     """Makes the pages anew below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cli.md").write_text("\n".join(_reference()))
+    (folder / "reference").mkdir(exist_ok=True)
+    (folder / "reference/api.md").write_text(api_page())
     for name, shape in SCHEMAS.items():
         described = TypeAdapter(shape).json_schema(mode="serialization", schema_generator=OutputSchema)
         _write_schema(folder / "schemas" / f"{name}.json", described)

@@ -19,9 +19,12 @@ from threading import Lock
 from samovar.core.go_program import build
 from samovar.core.output import PlainReporter
 from tests.acceptance.environment import acceptance_cloud
-from tests.acceptance.suite import FOLDER, PROVIDER_TESTS, Case, Result, core_cases, run_case
+from tests.acceptance.suite import FOLDER, Case, Result, core_cases, run_case
 from tests.acceptance.table import table
+from tests.support.checkout import ROOT
+from tests.support.terraform import PROVIDER_TESTS
 
+PAGE, START, END = ROOT / "docs/local-cloud.md", "<!-- acceptance -->", "<!-- /acceptance -->"
 ALONE = frozenset({"resource-manager"})
 """These services' tests bind roles on the one folder and the one cloud."""
 
@@ -35,7 +38,7 @@ def main() -> int:
     if arguments.logs:
         _keep_logs(results, arguments.logs)
     if arguments.write:
-        (FOLDER / "passing.txt").write_text("".join(f"{r.case.name}\n" for r in results if r.passed))
+        _write(results)
     sys.stdout.write(table(results))
     return 0
 
@@ -52,6 +55,13 @@ def run_all(cases: list[Case], environment: dict[str, str], jobs: int) -> list[R
             return result
 
         return list(pool.map(one, cases))
+
+
+def _write(results: list[Result]) -> None:
+    """Writes the list of those that pass, and the table into its place in the documentation."""
+    (FOLDER / "passing.txt").write_text("".join(f"{result.case.name}\n" for result in results if result.passed))
+    before, _, rest = PAGE.read_text().partition(START)
+    PAGE.write_text(f"{before}{START}\n{table(results)}{END}{rest.partition(END)[2]}")
 
 
 def _keep_logs(results: list[Result], folder: Path) -> None:

@@ -14,16 +14,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from samovar.core.go_program import GoTool
 from tests.support.checkout import ROOT
+from tests.support.terraform import PROVIDER_TESTS
 
-PROVIDER_TESTS = GoTool(
-    ROOT / "tools/provider",
-    "github.com/yandex-cloud/terraform-provider-yandex/yandex",
-    "provider.test",
-    ldflags="",
-    tests=True,
-)
 FOLDER = ROOT / "tests/acceptance"
 TIMEOUT = 300.0
 VERDICT = re.compile(r"^\s*--- (PASS|FAIL|SKIP): (\w+)", re.MULTILINE)

@@ -29,6 +29,14 @@ PROVIDER = GoTool(
     "terraform-provider-yandex",
     ldflags="",
 )
+PROVIDER_TESTS = GoTool(
+    ROOT / "tools/provider",
+    "github.com/yandex-cloud/terraform-provider-yandex/yandex",
+    "provider.test",
+    ldflags="",
+    tests=True,
+)
+"""The provider's own acceptance tests."""
 TOFU = GoTool(
     ROOT / "tools/tofu",
     "github.com/opentofu/opentofu/cmd/tofu",
@@ -101,7 +109,8 @@ class Terraform:
 def main() -> int:
     """Builds what is missing; returns the exit code."""
     try:
-        build(PROVIDER, PlainReporter())
+        for tool in (PROVIDER, PROVIDER_TESTS):
+            build(tool, PlainReporter())
         if program() is None:
             build(TOFU, PlainReporter())
     except SamovarError as error:

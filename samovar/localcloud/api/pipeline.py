@@ -95,6 +95,9 @@ class Api:
             f"/{descriptor.full_name}/{method.name}": method for descriptor in services for method in descriptor.methods
         }
 
+    def serves(self, method: MethodDescriptor) -> bool:
+        return callable(getattr(self._services[method.containing_service.full_name], method.name, None))
+
     def admit(self, method: MethodDescriptor, token: str, idempotency_key: str = "") -> None:
         """Raises Refused unless the bearer may call the method. Asked before anything that was sent is read."""
         try:

@@ -1,0 +1,35 @@
+"""Thirty of the provider's acceptance tests that pass, spread over the services; `make acceptance` runs all of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from samovar.core.go_program import built
+from tests.acceptance.__main__ import run_all
+from tests.acceptance.environment import acceptance_cloud
+from tests.acceptance.suite import core_cases, passing_cases, sample
+from tests.support.terraform import PROVIDER_TESTS
+
+COUNT = 30
+JOBS = 3
+
+
+def test_none_of_the_sample_fails_that_passed_before(tmp_path: Path) -> None:
+    if not built(PROVIDER_TESTS) and not os.environ.get("CI"):
+        pytest.skip("the provider's tests are not built here: make provider")
+    cases = sample(passing_cases(), COUNT)
+    with acceptance_cloud() as environment:
+        results = run_all(cases, environment, JOBS)
+    assert len(results) == COUNT
+    for result in results:
+        (tmp_path / f"{result.case.name}.log").write_text(result.output)
+    assert [f"{result.case.name}: {result.cause}" for result in results if not result.passed] == []
+
+
+def test_the_list_names_tests_of_the_suite() -> None:
+    names = {case.name for case in core_cases()}
+    assert len(names) == len(core_cases()) == 196
+    assert {case.name for case in passing_cases()} <= names
