@@ -157,6 +157,13 @@ class Environment(Strict):
     def _has_a_bastion(self) -> Self:
         if self.operator and self.bastion is None:
             raise ValueError("operator: the way in leads through a group with `public: true`; let bastion name one")
+        clients = [name for name, group in self.group_by_name.items() if group.upstream == self.bastion]
+        if self.operator and clients:
+            # Their security groups would name each other, and neither could be made first.
+            raise ValueError(
+                f"operator: {self.bastion} is the upstream of {clients[0]} and cannot be the bastion; "
+                "let bastion name another group with `public: true`"
+            )
         return self
 
     @model_validator(mode="after")

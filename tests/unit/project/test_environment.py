@@ -23,6 +23,7 @@ groups:
     machine: {cores: 2, memory: 1G, disk: 5G}
     balancer: {type: external, listeners: {http: 80}}
 """
+MACHINE = "{cores: 2, memory: 1G, disk: 5G}"
 
 
 def write(folder: Path, text: str, name: str = "dev") -> Path:
@@ -153,6 +154,11 @@ def test_bastion_is_a_group_with_public_addresses(tmp_path: Path) -> None:
     [
         (f"operator: {{ssh_keys: [{KEY}]}}\n", "the way in leads through a group with `public: true`"),
         (f"    public: true\noperator: {{ssh_keys: [{KEY}], bastion: door}}\n", "the way in leads through"),
+        (
+            f"    public: true\n  web: {{image: web, size: 1, upstream: nginx, machine: {MACHINE}, health: {{port: 80}}}}\n"
+            f"operator: {{ssh_keys: [{KEY}]}}\n",
+            "nginx is the upstream of web and cannot be the bastion",
+        ),
         ("    public: true\noperator: {ssh_keys: []}\n", "ssh_keys"),
         ("    public: true\noperator: {ssh_keys: [~/.ssh/id_ed25519.pub]}\n", "ssh_keys"),
     ],
