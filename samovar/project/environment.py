@@ -24,6 +24,8 @@ from samovar.project.project import Project
 
 FILE = "config.yaml"
 MACHINES_A_ZONE = 2
+MAX_NAMES = 54
+"""Names in the cloud have at most 63 characters; of these a hyphen and the longest suffix take nine."""
 LIBRARY_USER_DATA = PACKAGE / "library" / "cloudinit" / "user-data.yaml.j2"
 """The template of user-data of a project that has none."""
 
@@ -169,9 +171,17 @@ class Environment(Strict):
     @model_validator(mode="after")
     def _groups_fit(self) -> Self:
         for name, group in self.group_by_name.items():
-            for problem in (*self._upstream(name), *self._secrets(group), *self._zones(group)):
+            for problem in (*self._length(name), *self._upstream(name), *self._secrets(group), *self._zones(group)):
                 raise ValueError(f"group {name}: {problem}")
         return self
+
+    def _length(self, name: str) -> Iterator[str]:
+        """Yield what is wrong with the length of the names that resources of the group would have."""
+        if len(self.name) + len(name) > MAX_NAMES:
+            yield (
+                f"the names of the environment ({self.name}) and of the group together have at most {MAX_NAMES} "
+                "characters, because names of resources are made of both"
+            )
 
     def _upstream(self, name: str) -> Iterator[str]:
         """Yield what is wrong with the group's upstream: a cycle would give no group its metadata first."""

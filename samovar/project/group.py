@@ -7,8 +7,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from samovar.core.units import GIB
 from samovar.project.fields import CoreFraction, Cores, DiskSize, Memory, Name, Port, SecretName
 from samovar.project.model import Strict
+
+STEPPED_TYPES = frozenset({"network-ssd-nonreplicated", "network-ssd-io-m3"})
+STEP = 93 * GIB
+"""Disks of those types come in multiples of it (Yandex Cloud's documentation, compute/concepts/disk)."""
 
 
 class BalancerType(StrEnum):
@@ -68,6 +73,14 @@ class DataDisk(Strict):
         description="`once`: the image fills an empty disk at its first boot. The tool records that it did, and the "
         "secret `seeded` tells a machine, so that a disk that came back empty is not taken for a new one",
     )
+
+    @model_validator(mode="after")
+    def _size_fits_type(self) -> Self:
+        if self.type in STEPPED_TYPES and self.size % STEP:
+            low, high = self.size // STEP * STEP, (self.size // STEP + 1) * STEP
+            sizes = " or ".join(f"{size // GIB}G" for size in (low, high) if size)
+            raise ValueError(f"a disk of type {self.type} has a size in steps of {STEP // GIB}G: {sizes}")
+        return self
 
 
 class Group(Strict):

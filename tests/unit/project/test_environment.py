@@ -23,7 +23,7 @@ groups:
     machine: {cores: 2, memory: 1G, disk: 5G}
     balancer: {type: external, listeners: {http: 80}}
 """
-MACHINE = "{cores: 2, memory: 1G, disk: 5G}"
+CLIENT = "  web: {image: web, size: 1, upstream: nginx, machine: {cores: 2, memory: 1G, disk: 5G}}\n"
 
 
 def write(folder: Path, text: str, name: str = "dev") -> Path:
@@ -155,8 +155,7 @@ def test_bastion_is_a_group_with_public_addresses(tmp_path: Path) -> None:
         (f"operator: {{ssh_keys: [{KEY}]}}\n", "the way in leads through a group with `public: true`"),
         (f"    public: true\noperator: {{ssh_keys: [{KEY}], bastion: door}}\n", "the way in leads through"),
         (
-            f"    public: true\n  web: {{image: web, size: 1, upstream: nginx, machine: {MACHINE}, health: {{port: 80}}}}\n"
-            f"operator: {{ssh_keys: [{KEY}]}}\n",
+            f"    public: true\n{CLIENT}operator: {{ssh_keys: [{KEY}]}}\n",
             "nginx is the upstream of web and cannot be the bastion",
         ),
         ("    public: true\noperator: {ssh_keys: []}\n", "ssh_keys"),
@@ -177,3 +176,21 @@ def test_balancer_health_defaults_to_the_groups(tmp_path: Path) -> None:
         Health(port=80, path="/-/health"),
         Health(port=80, path="/-/ready"),
     )
+
+
+def test_the_names_of_environment_and_group_fit_into_one_together(tmp_path: Path) -> None:
+    environment, group = "e" * 30, "g" * 24
+    write(tmp_path, GOOD.replace("nginx:", f"{group}:"), environment)
+    assert load_environment(environment, tmp_path).group(group).size == 2
+    (tmp_path / "longer").mkdir()
+    write(tmp_path / "longer", GOOD.replace("nginx:", f"{group}g:"), environment)
+    with pytest.raises(ConfigError, match="together have at most 54 characters"):
+        load_environment(environment, tmp_path / "longer")
+
+
+@pytest.mark.parametrize(("size", "sizes"), [("10G", ": 93G"), ("100G", "93G or 186G")])
+def test_disks_of_some_types_come_in_steps(tmp_path: Path, size: str, sizes: str) -> None:
+    disk = f"    data_disk: {{size: {size}, type: network-ssd-io-m3}}\n"
+    write(tmp_path, GOOD.replace("size: 2", "size: 1") + disk)
+    with pytest.raises(ConfigError, match=sizes):
+        load_environment("dev", tmp_path)
