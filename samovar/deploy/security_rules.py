@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from samovar.core.units import ANY_IPV4
 from samovar.deploy.resources.resource import group_resource_name
-from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, UDP, Rule
+from samovar.deploy.resources.security_group import HEALTH_CHECKS, ICMP, SELF, UDP, Rule
 from samovar.project.environment import Environment
 from samovar.project.group import BalancerType, Group
 
 HTTPS = 443
 """The port of the cloud's API: machines ask Lockbox there."""
 SSH = 22
+NTP = 123
 
 
 def rules(environment: Environment, group: Group) -> tuple[Rule, ...]:
@@ -46,6 +47,8 @@ def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
         yield from (Rule(inbound=True, port=port, peer=ANY_IPV4) for port in listeners.values())
         if group.public and "https" in listeners:
             yield Rule(inbound=True, port=listeners["https"], peer=ANY_IPV4, protocol=UDP)
+        # A router on the way to a client says by ICMP that a packet is too large for it.
+        yield Rule(inbound=True, port=0, peer=ANY_IPV4, protocol=ICMP)
         yield from (Rule(inbound=True, port=port, peer=SELF) for port in group.ports)
     for client in environment.groups:
         if client.upstream == group.name:
@@ -62,6 +65,7 @@ def _outbound(environment: Environment, group: Group) -> Iterator[Rule]:
         yield from (Rule(inbound=False, port=port, peer=SELF) for port in group.ports)
     if needs_lockbox(group):
         yield Rule(inbound=False, port=HTTPS, peer=ANY_IPV4)
+    yield Rule(inbound=False, port=NTP, peer=ANY_IPV4, protocol=UDP)
 
 
 def _ssh(environment: Environment, group: Group) -> Iterator[Rule]:

@@ -28,8 +28,8 @@ WITH_ROLE = """\
 rm etc/systemd/system/samovar-agent.service
 write {folder}/agent.service etc/systemd/system/samovar-agent.service
 write {folder}/settings etc/samovar-trial
-rm etc/systemd/network/10-samovar.network
-write {folder}/network etc/systemd/network/10-samovar.network
+rm etc/systemd/network/00-samovar.network
+write {folder}/network etc/systemd/network/00-samovar.network
 symlink etc/systemd/system/ssh.service /dev/null
 write /dev/null etc/cloud/cloud-init.disabled
 """

@@ -19,7 +19,7 @@ from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spe
 INGRESS, EGRESS = SecurityGroupRule.INGRESS, SecurityGroupRule.EGRESS
 HEALTH_CHECKS, SELF = "loadbalancer_healthchecks", "self_security_group"
 """The API's names for the addresses that health checks come from, and for the machines of the same group."""
-TCP, UDP = "TCP", "UDP"
+TCP, UDP, ICMP = "TCP", "UDP", "ICMP"
 
 
 @dataclass(frozen=True, order=True)
