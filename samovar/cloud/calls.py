@@ -5,21 +5,24 @@ The SDK's own waiter reports a missed deadline as a success, and drops the statu
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import grpc
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.errors import STATUS, CallFailed, OperationFailed, call_failed, short_name
+from samovar.cloud.retries import binds_roles, is_read, repeat_for
 from samovar.core.waiting import Pending, wait_for
 
 DEADLINE = 60.0
-ATTEMPTS = 4
-READING = ("Get", "List")
+MAX_PAUSE = 5.0
+"""Seconds between two attempts of a call."""
 
 
 class _Details(NamedTuple):
@@ -34,7 +37,7 @@ class _Details(NamedTuple):
 
 
 class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg] # generic for type checkers alone
-    """Gives calls `DEADLINE` seconds, repeats those that reached no server, and turns failures into CallFailed.
+    """Gives calls `DEADLINE` seconds, repeats what passes by itself, and turns failures into CallFailed.
 
     A mutating call carries an idempotency key, the same in each attempt, so that it never creates a thing twice.
     An error of one of `checks` ends a call before it is made.
@@ -42,18 +45,29 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
 
     def __init__(self) -> None:
         self.checks: list[Callable[[], None]] = []
+        self._bound_at = -math.inf
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
         for check in tuple(self.checks):
             check()
         details = _prepared(client_call_details)
         retrying = Retrying(
-            retry=retry_if_exception(_reached_no_server),
-            wait=wait_exponential(multiplier=0.1),
-            stop=stop_after_attempt(ATTEMPTS),
+            retry=retry_if_exception_type(CallFailed),
+            wait=wait_exponential_jitter(multiplier=0.1, max=MAX_PAUSE, jitter=0.1),
+            stop=self._is_final,
             reraise=True,
         )
-        return retrying(_once, continuation, details, request)
+        outcome = retrying(_once, continuation, details, request)
+        if binds_roles(details.method):
+            self._bound_at = time.monotonic()
+        return outcome
+
+    def _is_final(self, state: RetryCallState) -> bool:
+        error = state.outcome and state.outcome.exception()
+        if not isinstance(error, CallFailed):
+            return True
+        limit = repeat_for(error.method, error.status, time.monotonic() - self._bound_at)
+        return (state.seconds_since_start or 0.0) + state.upcoming_sleep > limit
 
 
 def _once(continuation: Callable[..., Any], details: _Details, request: Any) -> Any:
@@ -63,13 +77,9 @@ def _once(continuation: Callable[..., Any], details: _Details, request: Any) -> 
     return outcome
 
 
-def _reached_no_server(error: BaseException) -> bool:
-    return isinstance(error, CallFailed) and error.status is grpc.StatusCode.UNAVAILABLE
-
-
 def _prepared(given: Any) -> _Details:
     metadata = list(given.metadata or ())
-    if not given.method.rpartition("/")[2].startswith(READING):
+    if not is_read(given.method):
         metadata.append(("idempotency-key", str(uuid.uuid4())))
     return _Details(
         given.method, given.timeout or DEADLINE, metadata, given.credentials, given.wait_for_ready, given.compression

@@ -6,6 +6,7 @@ from typing import cast
 
 import grpc
 
+from samovar.cloud.retries import is_read
 from samovar.core.errors import CloudError
 
 REMEDIES = {
@@ -24,9 +25,11 @@ BY_CLIENT = "CLIENT: "
 """The beginning of the details where gRPC's own client refused, such as an answer that is too large."""
 
 
-def _remedy(status: grpc.StatusCode, details: str) -> str:
+def _remedy(method: str, status: grpc.StatusCode, details: str) -> str:
     if details.startswith(BY_CLIENT):
         return "this is a limit of the client's own and no quota: ask for less at a time"
+    if status is grpc.StatusCode.RESOURCE_EXHAUSTED and is_read(method):
+        return "the cloud refuses so many calls at a time: run the command again later"
     return REMEDIES.get(status, "")
 
 
@@ -34,7 +37,7 @@ class CallFailed(CloudError):
     """A call that failed, with its gRPC status."""
 
     def __init__(self, method: str, status: grpc.StatusCode, details: str) -> None:
-        super().__init__(f"{method}: {status.name}: {details}", remedy=_remedy(status, details))
+        super().__init__(f"{method}: {status.name}: {details}", remedy=_remedy(method, status, details))
         self.method = method
         self.status = status
 

@@ -23,6 +23,7 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 
 from samovar.cloud import calls
 from samovar.cloud.errors import CallFailed
+from samovar.cloud.retries import is_read
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import PlainReporter
@@ -212,7 +213,7 @@ def test_the_calls_are_the_same_whosever_the_cloud_is(
     once = calls._once
 
     def counted(continuation: Any, details: Any, request: Any) -> Any:
-        if not details.method.rpartition("/")[2].startswith(calls.READING):
+        if not is_read(details.method):
             counts[-1][details.method] += 1
         return once(continuation, details, request)
 

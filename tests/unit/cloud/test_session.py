@@ -162,6 +162,16 @@ def test_a_call_that_met_no_server_is_repeated_with_the_same_key(session: Sessio
     assert list(server.made.values()) == ["op-1"]
 
 
+def test_a_throttled_read_and_a_change_that_met_another_are_repeated(session: Session, server: Server) -> None:
+    server.refuse = [grpc.StatusCode.ABORTED]
+    assert create(session).id == "op-1"
+    server.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.RESOURCE_EXHAUSTED]
+    client = session.client(NetworkServiceStub)
+    assert session.list(client.List, ListNetworksRequest(), lambda page: page.networks)
+    assert [method for method, _ in server.heard][:3] == ["Create", "Create", "List"]
+    assert not server.refuse
+
+
 @pytest.mark.parametrize(
     "status",
     [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.RESOURCE_EXHAUSTED],
