@@ -86,7 +86,6 @@ def _prepared(given: Any) -> _Details:
     )
 
 
-TIMEOUT = 180.0
 TOLERATED = 5
 TRANSIENT = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE})
 
@@ -102,7 +101,7 @@ class Polled:
 Poll = Callable[[str], Polled]
 
 
-def wait_for_operation(operation: Operation, poll: Poll, *, what: str, timeout: float = TIMEOUT) -> Operation:
+def wait_for_operation(operation: Operation, poll: Poll, *, what: str, timeout: float) -> Operation:
     """Return the operation when it has succeeded. Polls at once, then as the cloud asks, or from 0.05 s growing to 1 s.
 
     Raises OperationFailed with the status code, or WaitTimeout with the last state. An operation that does not exist

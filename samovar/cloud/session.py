@@ -19,11 +19,12 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 from yandexcloud._sdk import SDK  # the package itself does not export it to type checkers
 
 from samovar.cloud.api_endpoints import discover
-from samovar.cloud.calls import TIMEOUT, CallInterceptor, Polled, wait_for_operation
+from samovar.cloud.calls import CallInterceptor, Polled, wait_for_operation
 from samovar.cloud.connection import Access
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.iam_token import Identity
 from samovar.cloud.local_admin import Host, ImageStorage, Rest
+from samovar.cloud.timeouts import LOCAL, REMOTE
 from samovar.core.errors import CloudError, SamovarError
 
 LOCAL_CLOUD = "localcloud"
@@ -60,6 +61,7 @@ class Session:
 
     def __init__(self, access: Access) -> None:
         self.access = access
+        self.timeouts = LOCAL if access.local else REMOTE
         self.folder_id = access.folder_id
         self._addresses = discover(access)
         self.identity = Identity(access, self._addresses["iam"])
@@ -118,13 +120,13 @@ class Session:
                 return listed
             request.page_token = page.next_page_token
 
-    def finish(self, operation: Operation, *, what: str, timeout: float = TIMEOUT) -> Operation:
-        """Wait until the operation has succeeded, as `wait_for_operation` does."""
+    def finish(self, operation: Operation, *, what: str, timeout: float | None = None) -> Operation:
+        """Wait until the operation has succeeded, as `wait_for_operation` does; without `timeout` as long as usual."""
         self._awaited[operation.id] = what
         if operation.created_at.seconds:
             self._clock = operation.created_at.seconds - time.monotonic()
         try:
-            done = wait_for_operation(operation, self.poll, what=what, timeout=timeout)
+            done = wait_for_operation(operation, self.poll, what=what, timeout=timeout or self.timeouts.operation)
         except SamovarError:  # after an interrupt it stays: `cancel_awaited` looks for it
             del self._awaited[operation.id]
             raise

@@ -18,8 +18,6 @@ from samovar.deploy.resources.handler import Context, Started
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Observed, Ref
 
-DELETE_TIMEOUT = 600.0
-
 
 def apply(session: Session, plan: Plan, observed: Observed, reporter: Reporter) -> dict[Ref, Operation]:
     """Carry out the steps before the wait. Returns the operations of instance groups, which go on meanwhile."""
@@ -71,4 +69,4 @@ def _start_change(context: Context, step: Step) -> Started:
 def _delete(context: Context, step: Step, title: str) -> None:
     assert step.existing  # noqa: S101 - what is deleted exists
     operation = HANDLERS[step.ref.kind].delete(context.session, step.existing)
-    context.session.finish(operation, what=title, timeout=DELETE_TIMEOUT)
+    context.session.finish(operation, what=title, timeout=context.session.timeouts.deletion)

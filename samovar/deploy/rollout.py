@@ -98,15 +98,20 @@ def prepare_destruction(
 
 
 def roll_out(
-    session: Session, environment: Environment, prepared: Prepared, reporter: Reporter, *, timeout: float
+    session: Session,
+    environment: Environment,
+    prepared: Prepared,
+    reporter: Reporter,
+    *,
+    timeout: float | None = None,
 ) -> Status:
     """Carry the plan out and wait until the environment is healthy, also where the plan is empty.
 
     What is no longer part of the environment goes last: a group under another name, or in other subnets, has then
-    taken over. At the end the addresses have to answer.
+    taken over. At the end the addresses have to answer. Without `timeout` it waits as long as the cloud may take.
     """
     try:
-        status = _settled(session, environment, prepared, reporter, timeout)
+        status = _settled(session, environment, prepared, reporter, timeout or session.timeouts.healthy)
         clean_up(session, prepared.plan, prepared.observed, reporter)
     except BaseException:
         with suppress(SamovarError):

@@ -16,8 +16,6 @@ from samovar.deploy.resources.seed_record import record_healthy
 from samovar.deploy.status import Status
 from samovar.project.environment import Environment
 
-TIMEOUT = 600.0
-
 
 def wait_until_healthy(
     session: Session,
@@ -25,7 +23,7 @@ def wait_until_healthy(
     running: Mapping[Ref, Operation],
     reporter: Reporter,
     *,
-    timeout: float = TIMEOUT,
+    timeout: float,
 ) -> Status:
     """Wait until the environment is healthy and the groups' operations are done; each new state is reported.
 
@@ -56,7 +54,7 @@ def wait_until_healthy(
         probe,
         timeout=timeout,
         interval=0.1,
-        ceiling=0.5,
+        ceiling=session.timeouts.longest_pause,
         remedy=f"see `{command_line(f'status {environment.name}')}`; remove the cause and run the rollout again",
     )
 

@@ -30,7 +30,6 @@ MASK = {
     "deletion_protection": PROTECTION,
 }
 """The API's field for each field that can change."""
-TARGET_GROUP_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -157,4 +156,10 @@ def _target_group(context: Context, group: str) -> str:
         state = context.session.client(InstanceGroupServiceStub).Get(request).load_balancer_state
         return state.target_group_id or Pending(state.status_message or "no target group yet")
 
-    return wait_for(f"instance group {group} has a target group", probe, timeout=TARGET_GROUP_TIMEOUT, interval=0.02)
+    return wait_for(
+        f"instance group {group} has a target group",
+        probe,
+        timeout=context.session.timeouts.target_group,
+        interval=0.02,
+        ceiling=context.session.timeouts.longest_pause,
+    )
