@@ -1,4 +1,4 @@
-"""Which failed calls are repeated, and for how long: what passes by itself on a large cloud. Pure."""
+"""The failed calls that are repeated, and for how long: failures that pass by themselves on a large cloud. Pure."""
 
 from __future__ import annotations
 

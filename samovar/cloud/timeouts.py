@@ -1,4 +1,4 @@
-"""How long a cloud may take: one on this host boots a machine in seconds, a large one in minutes."""
+"""The times that a cloud may take: one on this host boots a machine in seconds, a large one in minutes."""
 
 from __future__ import annotations
 
