@@ -14,7 +14,7 @@ from tests.acceptance.suite import core_cases, passing_cases, sample
 from tests.support.terraform import PROVIDER_TESTS
 
 COUNT = 30
-JOBS = 3
+JOBS = 2
 
 
 def test_none_of_the_sample_fails_that_passed_before(tmp_path: Path) -> None:
