@@ -7,10 +7,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from samovar.core.platforms import size_problem
 from samovar.core.units import GIB
 from samovar.project.fields import CoreFraction, Cores, DiskSize, Memory, Name, Port, SecretName
 from samovar.project.model import Strict
 
+PLATFORM = "standard-v3"
+"""The platform of all machines."""
 STEPPED_TYPES = frozenset({"network-ssd-nonreplicated", "network-ssd-io-m3"})
 STEP = 93 * GIB
 """Disks of those types come in multiples of it (Yandex Cloud's documentation, compute/concepts/disk)."""
@@ -27,9 +30,18 @@ class Machine(Strict):
     """The size of each machine of a group, as the API's own constraints allow it."""
 
     cores: Cores = Field(default=2, description="processors of each machine")
-    core_fraction: CoreFraction = Field(default=100, description="the share of the cores, in per cent")
-    memory: Memory = Field(description="such as 1G")
+    core_fraction: CoreFraction = Field(
+        default=100,
+        description="the share of each core that is guaranteed, in per cent; a machine may use more while there is more",
+    )
+    memory: Memory = Field(description="such as 2G; which sizes there are depends on `cores` and `core_fraction`")
     disk: DiskSize = Field(description="the boot disk, such as 5G")
+
+    @model_validator(mode="after")
+    def _size_exists(self) -> Self:
+        if problem := size_problem(PLATFORM, self.cores, self.core_fraction, self.memory):
+            raise ValueError(problem)
+        return self
 
 
 class Health(Strict):

@@ -80,7 +80,7 @@ def _prepare(session: Session) -> instance_service_pb2.CreateInstanceRequest:
         image_service_pb2.CreateImageRequest(folder_id=folder_id, name="bench", uri=URI)
     )
     request = instance_service_pb2.CreateInstanceRequest(folder_id=folder_id, zone_id=ZONE, platform_id="standard-v3")
-    request.resources_spec.memory, request.resources_spec.cores = 1 << 30, 2
+    request.resources_spec.memory, request.resources_spec.cores = 2 << 30, 2
     disk = request.boot_disk_spec.disk_spec
     disk.size, disk.type_id = 5 << 30, "network-hdd"
     disk.image_id = image_service_pb2.CreateImageMetadata.FromString(image.metadata.value).image_id

@@ -36,7 +36,7 @@ from tests.support.leftovers import leftovers
 from tests.support.tool import PATIENCE, Cli, rolled_out
 from tests.support.wait import wait_until
 
-PAGE = "  page: {image: nginx, size: 1, machine: {cores: 2, memory: 512M, disk: 1G}}\n"
+PAGE = "  page: {image: nginx, size: 1, machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 1G}}\n"
 SLEEP = 0.1
 """Seconds that the database sleeps for `/db_dummy`."""
 TRIPPED = 15.0

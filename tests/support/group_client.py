@@ -81,7 +81,7 @@ class Groups:
         template = InstanceTemplate(
             name="m-{instance.index}", hostname="m-{instance.index}", platform_id="standard-v3", metadata=metadata
         )
-        template.resources_spec.memory, template.resources_spec.cores = 1 << 30, 2
+        template.resources_spec.memory, template.resources_spec.cores = 2 << 30, 2
         disk = template.boot_disk_spec
         disk.mode, disk.disk_spec.type_id, disk.disk_spec.size = disk.READ_WRITE, "network-ssd", 5 << 30
         disk.disk_spec.image_id = self.image_id

@@ -46,7 +46,7 @@ def machine(
         zone_id="ru-central1-a",
         platform_id="standard-v3",
         name=name,
-        resources_spec=ResourcesSpec(memory=1024**3, cores=2),
+        resources_spec=ResourcesSpec(memory=2 * 1024**3, cores=2),
         boot_disk_spec=disk,
         network_interface_specs=[nic],
     )

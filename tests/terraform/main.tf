@@ -50,7 +50,7 @@ resource "yandex_compute_instance_group" "web" {
   instance_template {
     platform_id = "standard-v3"
     resources {
-      memory = 1
+      memory = 2
       cores  = 2
     }
     boot_disk {

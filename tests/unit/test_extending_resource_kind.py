@@ -13,6 +13,7 @@ from yandex.cloud.compute.v1.placement_group_service_pb2_grpc import PlacementGr
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
+from samovar.cloud.timeouts import LOCAL
 from samovar.core.output import PlainReporter
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.observe import list_owned
@@ -68,6 +69,7 @@ class PlacementGroups:
     """Stands for a session whose cloud has placement groups alone."""
 
     folder_id = "folder-1"
+    timeouts = LOCAL
 
     def __init__(self) -> None:
         self.messages: dict[str, PlacementGroupMessage] = {}

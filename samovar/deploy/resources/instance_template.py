@@ -11,6 +11,7 @@ from samovar.deploy.placeholders import find_placeholders, resolve_placeholders,
 from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, IdIndex
 from samovar.deploy.resources.resource import Kind, Ref
+from samovar.project.group import PLATFORM
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Template:
     data_disk: str = ""
     data_device: str = ""
     public: bool = False
-    platform: str = "standard-v3"
+    platform: str = PLATFORM
     disk_type: str = "network-ssd"
 
     def refs(self) -> Iterator[Ref]:

@@ -28,6 +28,8 @@ CONTROLLERS_V1 = (
 )
 """Those that bound nothing here as well: a guest in the root group of a hierarchy could freeze the whole host."""
 GUEST = "guest"
+SHARES = 1024
+"""The weight of a group of cgroup v1 that asks for no other."""
 PERIOD = 100_000  # microseconds, the kernel's own default
 # null, zero, full, random, urandom, tty, console, ptmx, pts, net/tun
 CHARACTER_DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:1", "5:2", "136:*", "10:200")
@@ -80,7 +82,8 @@ def _unit_properties(machine: Machine, devices: Sequence[BlockDevice]) -> Iterat
     yield "Delegate=yes"
     yield f"MemoryMax={machine.memory}"
     yield "MemorySwapMax=0"
-    yield f"CPUQuota={machine.cores * machine.core_fraction}%"
+    yield f"CPUQuota={machine.cores * 100}%"
+    yield f"CPUWeight={machine.core_fraction}"
     yield f"TasksMax={MAX_TASKS}"
     yield "OOMPolicy=continue"
     yield "KillSignal=SIGKILL"  # at the host's shutdown; a guest's processes would not end by SIGTERM
@@ -157,7 +160,8 @@ class CgroupSupervisor:
 
 
 def _quota(machine: Machine) -> int:
-    return PERIOD * machine.cores * machine.core_fraction // 100
+    """A share of the cores is what is guaranteed: a machine may use them wholly while no other needs them."""
+    return PERIOD * machine.cores
 
 
 def _size_v2(machine: Machine) -> Settings:
@@ -165,6 +169,7 @@ def _size_v2(machine: Machine) -> Settings:
     yield "memory.swap.max", "0"
     yield "pids.max", str(MAX_TASKS)
     yield "cpu.max", f"{_quota(machine)} {PERIOD}"
+    yield "cpu.weight", str(machine.core_fraction)
 
 
 def _cpuset_v1(parent: Path) -> Settings:
@@ -179,6 +184,7 @@ def _bounds_v1(controller: str, machine: Machine, devices: Sequence[BlockDevice]
         yield "memory.limit_in_bytes", str(machine.memory)
     elif controller == "cpu":
         yield "cpu.cfs_quota_us", str(_quota(machine))
+        yield "cpu.shares", str(SHARES * machine.core_fraction // 100)
     elif controller == "pids":
         yield "pids.max", str(MAX_TASKS)
     elif controller == "devices":

@@ -171,7 +171,7 @@ def boot(place: Place, image_id: str) -> str:
     nic = NetworkInterfaceSpec(subnet_ids=[place.subnet_id], primary_v4_address_spec=PrimaryAddressSpec())
     template = InstanceTemplate(
         platform_id="standard-v3",
-        resources_spec=ResourcesSpec(memory=GB, cores=2),
+        resources_spec=ResourcesSpec(memory=2 * GB, cores=2),
         boot_disk_spec=disk("boot", 4, image_id),
         secondary_disk_specs=[disk("copy", 5, image_id), disk("blank", 1)],
         network_interface_specs=[nic],

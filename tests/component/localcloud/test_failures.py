@@ -30,7 +30,7 @@ def _make_machine(groups: Groups) -> Operation:
         name="alone",
         zone_id=ZONE,
         platform_id="standard-v3",
-        resources_spec=rpc.ResourcesSpec(memory=1 << 30, cores=2),
+        resources_spec=rpc.ResourcesSpec(memory=2 << 30, cores=2),
     )
     request.boot_disk_spec.disk_spec.image_id = groups.image_id
     request.boot_disk_spec.disk_spec.size = 5 << 30

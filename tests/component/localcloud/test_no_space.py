@@ -125,7 +125,7 @@ def _instance(cli: Cli) -> CreateInstanceRequest:
         folder_id=folder_id,
         zone_id="ru-central1-a",
         platform_id="standard-v3",
-        resources_spec=ResourcesSpec(memory=1 << 30, cores=2),
+        resources_spec=ResourcesSpec(memory=2 << 30, cores=2),
         boot_disk_spec=disk,
         network_interface_specs=[nic],
     )

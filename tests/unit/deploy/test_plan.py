@@ -21,7 +21,7 @@ from samovar.project.group import BalancerType, DataDisk, Group, Health, Machine
 from tests.support.desired import desired_of
 from tests.support.environments import changed, make_environment, make_group
 
-SMALL = Machine.model_validate({"memory": "1G", "disk": "5G"})
+SMALL = Machine.model_validate({"memory": "2G", "disk": "5G"})
 EXTERNAL = EnvBalancer(type=BalancerType.EXTERNAL, listeners={"http": 80})
 IMAGES = {"nginx": "samovar-nginx-aaaaaaaaaaaa", "bingo": "samovar-bingo-bbbbbbbbbbbb"}
 NGINX = make_group("nginx", image="nginx", size=2, machine=SMALL, balancer=EXTERNAL)
@@ -191,7 +191,7 @@ groups = st.builds(
     name=st.just("unnamed"),
     image=st.sampled_from(sorted(IMAGES)),
     size=st.integers(1, 4),
-    machine=st.sampled_from([SMALL, changed(SMALL, cores=4)]),
+    machine=st.sampled_from([SMALL, changed(SMALL, core_fraction=50)]),
     health=st.sampled_from([Health(), Health(port=8080, path="/ready")]),
     public=st.booleans(),
     balancer=st.sampled_from(

@@ -20,10 +20,10 @@ groups:
   nginx:
     image: nginx
     size: 2
-    machine: {cores: 2, memory: 1G, disk: 5G}
+    machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 5G}
     balancer: {type: external, listeners: {http: 80}}
 """
-CLIENT = "  web: {image: web, size: 1, upstream: nginx, machine: {cores: 2, memory: 1G, disk: 5G}}\n"
+CLIENT = "  web: {image: web, size: 1, upstream: nginx, machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 5G}}\n"
 
 
 def write(folder: Path, text: str, name: str = "dev") -> Path:
@@ -103,7 +103,10 @@ def test_environment_name_that_the_cloud_would_refuse_is_refused(tmp_path: Path)
         ("nginx:\n", "rollout-lock:\n", 5, "is reserved"),
         ("cloud: local\n", "cloud: local\nsecrets: {rollout_lock: password}\n", 2, "is reserved"),
         ("cores: 2", "cores: 3", 8, "even number of cores"),
-        ("cores: 2", "cores: 2, core_fraction: 30", 8, "per cent"),
+        ("core_fraction: 20", "core_fraction: 30", 8, "per cent"),
+        ("core_fraction: 20", "core_fraction: 100", 8, "from 2G to 32G of memory in steps of 2G, and not 1G"),
+        ("core_fraction: 20", "core_fraction: 5", 8, "20, 50, 100 per cent, and not at 5"),
+        ("cores: 2", "cores: 8", 8, "2, 4 cores at 20 per cent, and not 8"),
         ("memory: 1G", "memory: 1GB", 8, "1GB"),
         ("memory: 1G", "memory: 1", 8, "a size is a whole number"),
         ("memory: 1G", "memory: 1T", 8, "512M to 256G"),

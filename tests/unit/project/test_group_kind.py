@@ -13,7 +13,7 @@ from tests.support.checkout import project_in
 
 KIND = """
 image: nginx
-machine: {cores: 4, memory: 2G, disk: 5G}
+machine: {cores: 4, core_fraction: 20, memory: 2G, disk: 5G}
 ports: [8081]
 balancer: {type: external, listeners: {http: 80}}
 settings: {a: 1, b: 2}

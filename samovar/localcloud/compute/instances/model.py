@@ -17,6 +17,7 @@ from yandex.cloud.compute.v1.instance_pb2 import (
 )
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
+from samovar.core.platforms import size_problem
 from samovar.core.units import GIB
 from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
 from samovar.localcloud.compute.disks.model import Disks
@@ -181,6 +182,12 @@ class Instances(Repository[Instance]):
         self.put(instance)
 
 
+def check_size(platform: str, spec: rpc.ResourcesSpec) -> None:
+    """Refuses a size that no machine of the platform has."""
+    if problem := size_problem(platform, spec.cores, spec.core_fraction or 100, spec.memory):
+        raise invalid(problem, "resources_spec")
+
+
 def check_hostname(hostname: str) -> None:
     """Refuses what is no DNS name, and a name that the network's name server answers for itself; empty is none."""
     if not hostname:
@@ -238,6 +245,7 @@ def _mac(address: IPv4Address) -> str:
 
 
 def _set_resources(instance: Instance, spec: rpc.ResourcesSpec) -> None:
+    check_size(instance.platform_id, spec)
     instance.resources.memory, instance.resources.cores = spec.memory, spec.cores
     instance.resources.core_fraction = spec.core_fraction or 100
     instance.resources.gpus = spec.gpus

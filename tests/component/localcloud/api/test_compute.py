@@ -177,7 +177,7 @@ service_account_id: {account_id}
 instance_template:
   name: web-{{instance.index}}
   platform_id: standard-v3
-  resources_spec: {{memory: 1g, cores: 2}}
+  resources_spec: {{memory: 2g, cores: 2}}
   boot_disk_spec: {{mode: READ_WRITE, disk_spec: {{image_id: {image_id}, type_id: network-ssd, size: 5g}}}}
   network_interface_specs: [{{network_id: {network_id}, subnet_ids: [{subnet_id}], primary_v4_address_spec: {{}}}}]
 scale_policy: {{fixed_scale: {{size: {size}}}}}
@@ -227,7 +227,7 @@ def _members(cloud: RunningCloud, group_id: str) -> list[ManagedInstance]:
 def test_a_group_from_yaml_is_checked_made_and_changed(cloud: RunningCloud, place: Place) -> None:
     stub, group = InstanceGroupServiceStub(cloud.channel()), _group(cloud, place)
     assert (group.name, len(_members(cloud, group.id))) == ("web", 2)
-    assert group.instance_template.resources_spec.memory == GIB
+    assert group.instance_template.resources_spec.memory == 2 * GIB
     text = _yaml(cloud, place, 3, group.service_account_id)
     update = groups.UpdateInstanceGroupFromYamlRequest(instance_group_id=group.id, instance_group_yaml=text)
     _finished(cloud, stub.UpdateFromYaml(update))

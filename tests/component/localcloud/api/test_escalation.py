@@ -106,7 +106,7 @@ def instance(client: Groups, account_id: str = "", hostname: str = "") -> Create
     folder_id = client.cloud.endpoint.folder_id
     request = CreateInstanceRequest(folder_id=folder_id, zone_id=ZONE, platform_id="standard-v3", hostname=hostname)
     request.service_account_id = account_id
-    request.resources_spec.memory, request.resources_spec.cores = 1 << 30, 2
+    request.resources_spec.memory, request.resources_spec.cores = 2 << 30, 2
     disk = request.boot_disk_spec
     disk.mode, disk.disk_spec.type_id, disk.disk_spec.size = disk.READ_WRITE, "network-ssd", 5 << 30
     disk.disk_spec.image_id = client.image_id

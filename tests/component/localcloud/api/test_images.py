@@ -199,7 +199,7 @@ def test_a_boot_disk_is_no_further_disk_and_the_other_way_round(client: Client, 
         folder_id=client.cloud.endpoint.folder_id,
         zone_id="ru-central1-a",
         platform_id="standard-v3",
-        resources_spec=instances.ResourcesSpec(memory=GIB, cores=2),
+        resources_spec=instances.ResourcesSpec(memory=2 * GIB, cores=2),
         boot_disk_spec=spec,
         network_interface_specs=[
             instances.NetworkInterfaceSpec(subnet_id=subnet_id, primary_v4_address_spec=instances.PrimaryAddressSpec())

@@ -93,7 +93,7 @@ class Client:
             folder_id=self.folder,
             zone_id=ZONE,
             platform_id="standard-v3",
-            resources_spec=instances.ResourcesSpec(memory=GIB, cores=2),
+            resources_spec=instances.ResourcesSpec(memory=2 * GIB, cores=2),
             boot_disk_spec=boot,
             network_interface_specs=[
                 instances.NetworkInterfaceSpec(

@@ -28,7 +28,7 @@ MACHINE = Machine(
 def test_systemd_holds_a_machine_to_its_size_and_its_devices() -> None:
     devices = [BlockDevice(Path("/dev/loop7"), writable=False), BlockDevice(Path("/dev/loop8"), writable=True)]
     settings = list(supervisors._unit_properties(MACHINE, devices))
-    assert {"MemoryMax=268435456", "MemorySwapMax=0", "CPUQuota=40%", "Delegate=yes"} <= set(settings)
+    assert {"MemoryMax=268435456", "MemorySwapMax=0", "CPUQuota=200%", "CPUWeight=20", "Delegate=yes"} <= set(settings)
     assert {"DevicePolicy=closed", "TasksMax=2048"} <= set(settings)
     assert [line for line in settings if "loop" in line] == ["DeviceAllow=/dev/loop7 r", "DeviceAllow=/dev/loop8 rw"]
 
@@ -69,7 +69,8 @@ async def test_cgroup_v1_bounds_size_and_devices(hybrid: Path, tmp_path: Path) -
     groups = {guest.relative_to(hybrid).parts[0]: guest for guest in supervisor.groups("epd1")}
     assert set(groups) == {"memory", "cpu", "cpuset", "devices", "pids"}
     assert (groups["memory"].parent / "memory.limit_in_bytes").read_text() == str(256 << 20)
-    assert (groups["cpu"].parent / "cpu.cfs_quota_us").read_text() == "40000"
+    assert (groups["cpu"].parent / "cpu.cfs_quota_us").read_text() == "200000"
+    assert (groups["cpu"].parent / "cpu.shares").read_text() == "204"
     assert (groups["pids"].parent / "pids.max").read_text() == "2048"
     assert (groups["devices"].parent / "devices.deny").read_text() == "a"
     assert (groups["cpuset"] / "cpuset.cpus").read_text() == "0-1\n"
@@ -92,7 +93,8 @@ async def test_cgroup2_bounds_size_and_warns_of_the_missing_device_policy(pure: 
     unit = supervisor.unit("epd1")
     assert supervisor.groups("epd1") == ()
     assert (unit / "memory.max").read_text() == str(256 << 20)
-    assert (unit / "cpu.max").read_text() == "40000 100000"
+    assert (unit / "cpu.max").read_text() == "200000 100000"
+    assert (unit / "cpu.weight").read_text() == "20"
     assert (unit / "pids.max").read_text() == "2048"
 
 
