@@ -32,7 +32,7 @@ class Machine(Strict):
     cores: Cores = Field(default=2, description="processors of each machine")
     core_fraction: CoreFraction = Field(
         default=100,
-        description="the share of each core that is guaranteed, in per cent; a machine may use more while there is more",
+        description="the guaranteed share of each core, in per cent; a machine may use more while there is more",
     )
     memory: Memory = Field(description="such as 2G; which sizes there are depends on `cores` and `core_fraction`")
     disk: DiskSize = Field(description="the boot disk, such as 5G")
