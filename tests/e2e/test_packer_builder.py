@@ -7,6 +7,7 @@ the key alone.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -182,8 +183,9 @@ def test_an_environment_becomes_healthy_and_is_removed(user: RemoteUser) -> None
     user.run("rollout", "dev", "--yes")
     status = user.json("status", "dev")
     assert status["healthy"]
-    pids = {machine["pid"] for group in status["groups"] for machine in group["machines"]}
-    assert pids == {None}  # whoever runs the host knows them, and nobody else
+    assert set(re.findall(r"'pid': (\w+)", str(status["groups"]))) == {
+        "None"
+    }  # whoever runs the host knows them, and nobody else
     user.run("destroy", "dev", "--yes")
     assert everything(user) == before
 
