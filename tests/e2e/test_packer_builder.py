@@ -185,7 +185,7 @@ def test_an_environment_becomes_healthy_and_is_removed(user: RemoteUser) -> None
     assert status["healthy"]
     assert set(re.findall(r"'pid': (\w+)", str(status["groups"]))) == {
         "None"
-    }  # whoever runs the host knows them, and nobody else
+    }  # the host knows them
     user.run("destroy", "dev", "--yes")
     assert everything(user) == before
 
