@@ -183,9 +183,7 @@ def test_an_environment_becomes_healthy_and_is_removed(user: RemoteUser) -> None
     user.run("rollout", "dev", "--yes")
     status = user.json("status", "dev")
     assert status["healthy"]
-    assert set(re.findall(r"'pid': (\w+)", str(status["groups"]))) == {
-        "None"
-    }  # the host knows them
+    assert set(re.findall(r"'pid': (\w+)", str(status["groups"]))) == {"None"}  # the host knows them
     user.run("destroy", "dev", "--yes")
     assert everything(user) == before
 
