@@ -26,8 +26,6 @@ UNIMPLEMENTED (HTTP 501). [local-cloud.md](../local-cloud.md) says how to point 
 | service | served | not served |
 |---|---|---|
 """
-REFUSED = {"CreateForServiceAccount"}
-"""These methods are there to say in their own words that they are not served."""
 
 
 def api_page() -> str:
@@ -45,6 +43,6 @@ def _rows(api: Api) -> Iterator[str]:
     for method in api.methods.values():
         by_service.setdefault(method.containing_service.full_name, []).append(method)
     for name, methods in by_service.items():
-        served = [method.name for method in methods if api.serves(method) and method.name not in REFUSED]
+        served = [method.name for method in methods if api.serves(method)]
         missing = [method.name for method in methods if method.name not in served]
         yield f"| `{name.removeprefix('yandex.cloud.')}` | {', '.join(served)} | {', '.join(missing)} |\n"

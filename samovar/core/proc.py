@@ -38,11 +38,22 @@ def program_name(pid: int) -> str:
 
 def state(pid: int) -> str:
     """Returns the state of a process, a letter as in proc_pid_stat(5); empty where it has ended."""
+    fields = _stat(pid)
+    return fields[0] if fields else ""
+
+
+def start_time(pid: int) -> int | None:
+    """Returns when a process started, in ticks since the boot; None where it has ended, or is hidden from us."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields else None
+
+
+def _stat(pid: int) -> list[str]:
+    """Returns the fields of proc_pid_stat(5) from the third on: the name in brackets before them may hold anything."""
     try:
-        text = (PROC / str(pid) / "stat").read_text()
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[0]  # the name in brackets before it may hold anything
+        return []
 
 
 def terminate(pid: int) -> None:

@@ -15,14 +15,15 @@ import secrets
 from functools import cache
 from pathlib import Path
 
-PROC = Path("/proc")
+from samovar.core.proc import PROC, start_time
+
 MACHINE_ID = Path("/etc/machine-id")
 NAME = re.compile(r"([0-9a-f]{16})-([0-9]{1,10})-([0-9]{1,20})")
 
 
 def process_identity() -> str:
     """Return the name of this process: at most 48 of the characters that a label may have."""
-    return f"{_place()}-{os.getpid()}-{_started(os.getpid()) or 0}"
+    return f"{_place()}-{os.getpid()}-{start_time(os.getpid()) or 0}"
 
 
 def has_ended(identity: str) -> bool:
@@ -31,7 +32,7 @@ def has_ended(identity: str) -> bool:
     if match is None or match[1] != _place():
         return False
     pid = int(match[2])
-    started = _started(pid)
+    started = start_time(pid)
     return not _exists(pid) if started is None else started != int(match[3])
 
 
@@ -51,12 +52,6 @@ def _text(file: Path) -> str:
         return file.read_text().strip()
     except OSError:
         return ""
-
-
-def _started(pid: int) -> int | None:
-    """The start time in ticks since the boot; None where the process has ended, or is hidden from us (proc(5))."""
-    fields = _text(PROC / str(pid) / "stat").rpartition(")")[2].split()
-    return int(fields[19]) if fields else None
 
 
 def _exists(pid: int) -> bool:

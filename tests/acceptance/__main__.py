@@ -48,13 +48,13 @@ def run_all(cases: list[Case], environment: dict[str, str], jobs: int) -> list[R
     turn = Lock()
     with tempfile.TemporaryDirectory(prefix="samovar-acceptance-") as folder, ThreadPoolExecutor(jobs) as pool:
 
-        def one(case: Case) -> Result:
+        def one(number: int, case: Case) -> Result:
             with turn if case.service in ALONE else nullcontext():
-                result = run_case(case, environment, Path(folder) / str(cases.index(case)))
+                result = run_case(case, environment, Path(folder) / str(number))
             sys.stderr.write(f"{result.verdict:7} {result.seconds:6.1f} s  {case.name}  {result.cause}\n")
             return result
 
-        return list(pool.map(one, cases))
+        return list(pool.map(one, range(len(cases)), cases))
 
 
 def _write(results: list[Result]) -> None:

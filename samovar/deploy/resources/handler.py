@@ -32,6 +32,25 @@ MessageT = TypeVar("MessageT", bound=Labelled)
 MetadataT = TypeVar("MetadataT", bound=Message)
 
 
+@dataclass(frozen=True)
+class WithMessage(Generic[MessageT]):
+    """A message to which a handler adds what the API lists apart, such as access bindings."""
+
+    message: MessageT
+
+    @property
+    def id(self) -> str:
+        return self.message.id
+
+    @property
+    def name(self) -> str:
+        return self.message.name
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.message.labels
+
+
 @dataclass
 class IdIndex:
     """The names of resources by id or address. An id that is not listed stands for itself.

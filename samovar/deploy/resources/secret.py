@@ -23,7 +23,7 @@ from samovar.cloud.labels import RECORD, is_ours
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.address import reserved_address
-from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
+from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource, Spec
 from samovar.deploy.resources.service_account import account_binding
 from samovar.project.environment import Environment, SecretKind
@@ -67,23 +67,10 @@ class Secret(Protectable):
 
 
 @dataclass(frozen=True)
-class SecretWithReaders:
+class SecretWithReaders(WithMessage[SecretMessage]):
     """A secret's message, and the ids of the accounts that may read it."""
 
-    message: SecretMessage
     readers: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        return self.message.id
-
-    @property
-    def name(self) -> str:
-        return self.message.name
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return self.message.labels
 
 
 class SecretHandler(Handler[Secret, SecretWithReaders]):

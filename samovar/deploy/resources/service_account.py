@@ -6,7 +6,7 @@ So an account and its roles are one resource, which is deleted after the groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from yandex.cloud.access.access_pb2 import (
@@ -24,7 +24,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
 from samovar.cloud.session import Session
-from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
+from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
 from samovar.deploy.resources.resource import Existing, Kind, Resource, Spec
 
 SUBJECT = "serviceAccount"
@@ -41,23 +41,10 @@ class ServiceAccount(Spec):
 
 
 @dataclass(frozen=True)
-class AccountWithRoles:
+class AccountWithRoles(WithMessage[AccountMessage]):
     """An account's message, and the roles that it has in the folder."""
 
-    message: AccountMessage
     roles: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        return self.message.id
-
-    @property
-    def name(self) -> str:
-        return self.message.name
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return self.message.labels
 
 
 class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):

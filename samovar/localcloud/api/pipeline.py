@@ -96,7 +96,7 @@ class Api:
         }
 
     def serves(self, method: MethodDescriptor) -> bool:
-        return callable(getattr(self._services[method.containing_service.full_name], method.name, None))
+        return self._implementation(method) is not None
 
     def admit(self, method: MethodDescriptor, token: str, idempotency_key: str = "") -> None:
         """Raises Refused unless the bearer may call the method. Asked before anything that was sent is read."""
@@ -175,11 +175,13 @@ class Api:
         return subject
 
     def _handler(self, method: MethodDescriptor) -> Handler:
-        service = self._services[method.containing_service.full_name]
-        handler = getattr(service, method.name, None)
+        handler = self._implementation(method)
         if handler is None:
             raise unimplemented(method.full_name)
-        return cast("Handler", handler)
+        return handler
+
+    def _implementation(self, method: MethodDescriptor) -> Handler | None:
+        return cast("Handler | None", getattr(self._services[method.containing_service.full_name], method.name, None))
 
     def _once(self, call: Call, caller: Caller, handler: Handler) -> Message:
         """Calls the handler once for each idempotency key; a repeated call gets the operation of the first one."""

@@ -8,6 +8,7 @@ operator's own account lies in no folder: the API does not show it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -22,7 +23,7 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.resources.model import Repository, stamp
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import Store, Stored
 
 KEY_BITS = 2048
 USE = frozenset({"iam.serviceAccounts.user", "iam.serviceAccounts.admin", "iam.editor", "iam.admin", "editor", "admin"})
@@ -49,18 +50,40 @@ class ServiceAccounts(Repository[ServiceAccount]):
         super().delete(resource_id)
 
 
-class Keys(Repository[Key]):
-    """Authorized keys; the private half is given out once and not kept."""
+class AccountKey(Stored, Protocol):
+    """A key of a service account, as the API describes every kind of them."""
 
-    kind, id_prefix = Key, "aje"
+    @property
+    def service_account_id(self) -> str: ...
 
-    def put(self, resource: Key) -> None:
+
+KeyT = TypeVar("KeyT", bound=AccountKey)
+
+
+class AccountKeys(Repository[KeyT]):
+    """The keys of service accounts, of one kind. What is secret of a key is given out once and not kept."""
+
+    id_prefix = "aje"
+
+    def put(self, resource: KeyT) -> None:
         self.store.put(resource, scope=resource.service_account_id)
 
-    def by_id(self, resource_id: str) -> Key:
+    def by_id(self, resource_id: str) -> KeyT:
+        """Returns a key. Raises Refused with NOT_FOUND, also for one of the operator's own account."""
         key = super().by_id(resource_id)
         ServiceAccounts(self.store).by_id(key.service_account_id)
         return key
+
+    def of_account(self, account_id: str) -> list[KeyT]:
+        """Returns the keys of an account. Raises Refused with NOT_FOUND where the API does not show the account."""
+        ServiceAccounts(self.store).by_id(account_id)
+        return self.store.all(self.kind, scope=account_id)
+
+
+class Keys(AccountKeys[Key]):
+    """Authorized keys."""
+
+    kind = Key
 
     def make(self, account_id: str, description: str = "") -> tuple[Key, str]:
         """Returns a new key and its private half as PEM, whether or not the API shows the account."""

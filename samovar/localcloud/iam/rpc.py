@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from typing import Any
 
 import jwt
 from google.protobuf.message import Message
@@ -15,14 +16,14 @@ from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.localcloud.api.errors import Refused, unimplemented
+from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR, Tokens
-from samovar.localcloud.iam.model import Keys, ServiceAccounts, check_no_more
+from samovar.localcloud.iam.model import AccountKeys, Keys, KeyT, ServiceAccounts, check_no_more
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import ResourceService, WithAccessBindings, WithOperations, page
+from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
 from samovar.localcloud.store.store import Store
 
 AUDIENCE_PATH = "/iam/v1/tokens"
@@ -59,33 +60,49 @@ class ServiceAccountService(WithOperations[ServiceAccount], WithAccessBindings[S
         return self.operations.deleted(caller, "Delete service account", metadata)
 
 
-class KeyService(ResourceService[Key]):
-    """The keys of an account. Its holder acts as the account, so a caller gets no key of one that may do more."""
+class AccountKeyService(WithOperations[KeyT]):
+    """The base of the services of keys. The holder of a key acts as its account, which may do no more than he may."""
+
+    def __init__(self, keys: AccountKeys[KeyT], operations: Operations) -> None:
+        super().__init__(keys, operations)
+        self._of_account = keys.of_account
+
+    def List(self, request: Any, _: Caller) -> Message:
+        return page(request, self._of_account(request.service_account_id))
+
+    def check_account(self, account_id: str, caller: Caller) -> None:
+        """Raises NOT_FOUND or PERMISSION_DENIED unless the caller may have a key of the account."""
+        ServiceAccounts(self.store).by_id(account_id)
+        check_no_more(self.store, caller, account_id)
+
+    def removed(self, request: Any) -> str:
+        """Deletes the key that a Delete names, and returns its id."""
+        key = self.find(request)
+        self.resources.delete(key.id)
+        return key.id
+
+
+class KeyService(AccountKeyService[Key]):
+    """The authorized keys of an account."""
 
     def __init__(self, keys: Keys, operations: Operations) -> None:
         super().__init__(keys, operations)
         self._keys = keys
 
-    def List(self, request: keys_rpc.ListKeysRequest, _: Caller) -> Message:
-        ServiceAccounts(self.store).by_id(request.service_account_id)
-        return page(request, self.store.all(Key, scope=request.service_account_id))
-
     def Create(self, request: keys_rpc.CreateKeyRequest, caller: Caller) -> keys_rpc.CreateKeyResponse:
-        ServiceAccounts(self.store).by_id(request.service_account_id)
-        check_no_more(self.store, caller, request.service_account_id)
+        self.check_account(request.service_account_id, caller)
         key, private_key = self._keys.make(request.service_account_id, request.description)
         return keys_rpc.CreateKeyResponse(key=key, private_key=private_key)
 
     def Update(self, request: keys_rpc.UpdateKeyRequest, caller: Caller) -> Operation:
         key = self.find(request)
         update(key, request, self.id_field)
-        self._keys.put(key)
+        self.resources.put(key)
         return self.operations.done(caller, "Update key", keys_rpc.UpdateKeyMetadata(key_id=key.id), key)
 
     def Delete(self, request: keys_rpc.DeleteKeyRequest, caller: Caller) -> Operation:
-        key = self.find(request)
-        self.resources.delete(key.id)
-        return self.operations.deleted(caller, "Delete key", keys_rpc.DeleteKeyMetadata(key_id=key.id))
+        metadata = keys_rpc.DeleteKeyMetadata(key_id=self.removed(request))
+        return self.operations.deleted(caller, "Delete key", metadata)
 
 
 class IamTokenService:
@@ -107,9 +124,6 @@ class IamTokenService:
         response = tokens_rpc.CreateIamTokenResponse(iam_token=token.text)
         response.expires_at.seconds = token.expires_at
         return response
-
-    def CreateForServiceAccount(self, *_: object) -> tokens_rpc.CreateIamTokenResponse:
-        raise unimplemented("yandex.cloud.iam.v1.IamTokenService.CreateForServiceAccount")
 
     def _key(self, text: str) -> Key:
         """Returns the key that signed the JWT. Clients differ in the host of the audience, not in its path."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_another_boot_or_machine_is_another_place(monkeypatch: pytest.MonkeyPatc
     if differs == "boot":
         monkeypatch.setattr(module, "_boot_id", lambda: "another")
     else:
-        monkeypatch.setattr(module, "MACHINE_ID", module.PROC / "version")
+        monkeypatch.setattr(module, "MACHINE_ID", Path("/proc/version"))
     try:
         assert process_identity().split("-")[0] != name.split("-")[0]
         assert not has_ended(name)
@@ -78,7 +79,7 @@ def test_another_boot_or_machine_is_another_place(monkeypatch: pytest.MonkeyPatc
 def test_a_process_that_is_hidden_from_us_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """With hidepid=2 another user's process has no folder in /proc."""
     name = process_identity()
-    monkeypatch.setattr(module, "_started", lambda _: None)
+    monkeypatch.setattr(module, "start_time", lambda _: None)
     assert not has_ended(name)
     assert os.getpid() > 0
 

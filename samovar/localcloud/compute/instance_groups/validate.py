@@ -15,10 +15,10 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
-from samovar.core.platforms import size_problem
 from samovar.localcloud.api.errors import denied, invalid, not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.instance_groups.model import target_size
+from samovar.localcloud.compute.instances.model import check_size
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.security_groups.model import check_security_groups
@@ -33,7 +33,8 @@ def check_group(store: Store, group: InstanceGroup) -> None:
     if not policy.max_unavailable and not policy.max_expansion:
         raise invalid("max_unavailable and max_expansion cannot both be 0", "deploy_policy")
     _check_scale(group)
-    _check_size(group)
+    template = group.instance_template  # the real API may accept one of which no machine can be made
+    check_size(template.platform_id, template.resources_spec, "instance_template.resources_spec")
     if store.get(ServiceAccount, group.service_account_id) is None:
         raise not_found("ServiceAccount", group.service_account_id)
     _check_source(store, group)
@@ -48,14 +49,6 @@ def _check_scale(group: InstanceGroup) -> None:
         raise invalid(
             f"the group begins with {target_size(group)} machines, and has at most {scale.max_size}", "max_size"
         )
-
-
-def _check_size(group: InstanceGroup) -> None:
-    """Refuses a template of which no machine can be made; the real API may accept it, and then makes none."""
-    spec = group.instance_template.resources_spec
-    problem = size_problem(group.instance_template.platform_id, spec.cores, spec.core_fraction or 100, spec.memory)
-    if problem:
-        raise invalid(problem, "instance_template.resources_spec")
 
 
 def _check_source(store: Store, group: InstanceGroup) -> None:

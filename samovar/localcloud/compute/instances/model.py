@@ -15,6 +15,7 @@ from yandex.cloud.compute.v1.instance_pb2 import (
     NetworkInterface,
     NetworkSettings,
 )
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ResourcesSpec as GroupResourcesSpec
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.core.platforms import size_problem
@@ -182,10 +183,10 @@ class Instances(Repository[Instance]):
         self.put(instance)
 
 
-def check_size(platform: str, spec: rpc.ResourcesSpec) -> None:
-    """Refuses a size that no machine of the platform has."""
+def check_size(platform: str, spec: rpc.ResourcesSpec | GroupResourcesSpec, field: str = "resources_spec") -> None:
+    """Refuses a size that no machine of the platform has; `field` is where the request states it."""
     if problem := size_problem(platform, spec.cores, spec.core_fraction or 100, spec.memory):
-        raise invalid(problem, "resources_spec")
+        raise invalid(problem, field)
 
 
 def check_hostname(hostname: str) -> None:

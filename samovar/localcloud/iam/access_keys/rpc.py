@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import secrets
 
-from google.protobuf.message import Message
 from yandex.cloud.iam.v1.awscompatibility import access_key_service_pb2 as rpc
 from yandex.cloud.iam.v1.awscompatibility.access_key_pb2 import AccessKey
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.localcloud.api.pipeline import Caller
-from samovar.localcloud.iam.model import ServiceAccounts, check_no_more
+from samovar.localcloud.iam.model import AccountKeys
+from samovar.localcloud.iam.rpc import AccountKeyService
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import Repository, fill, stamp, update
-from samovar.localcloud.resources.rpc import WithOperations, page
+from samovar.localcloud.resources.model import fill, stamp, update
 
 KEY_ID_START, FIRST_CHARACTERS = "YCAJE", "YC"
 SECRET_BYTES = 28
 
 
-class AccessKeys(Repository[AccessKey]):
-    """The access keys without their secrets, which are given out once and not kept."""
+class AccessKeys(AccountKeys[AccessKey]):
+    """Static access keys."""
 
-    kind, id_prefix = AccessKey, "aje"
-
-    def put(self, resource: AccessKey) -> None:
-        self.store.put(resource, scope=resource.service_account_id)
+    kind = AccessKey
 
 
-class AccessKeyService(WithOperations[AccessKey]):
-    """A caller gets no key of an account that may do more than he may."""
-
-    def List(self, request: rpc.ListAccessKeysRequest, _: Caller) -> Message:
-        ServiceAccounts(self.store).by_id(request.service_account_id)
-        return page(request, self.store.all(AccessKey, scope=request.service_account_id))
+class AccessKeyService(AccountKeyService[AccessKey]):
+    """The static access keys of an account."""
 
     def Create(self, request: rpc.CreateAccessKeyRequest, caller: Caller) -> rpc.CreateAccessKeyResponse:
-        ServiceAccounts(self.store).by_id(request.service_account_id)
-        check_no_more(self.store, caller, request.service_account_id)
+        self.check_account(request.service_account_id, caller)
         key = AccessKey(id=self.resources.new_id(), key_id=KEY_ID_START + secrets.token_urlsafe(15))
         fill(key, request)
         stamp(key)
@@ -53,9 +44,7 @@ class AccessKeyService(WithOperations[AccessKey]):
         return self.operations.done(caller, "Update access key", metadata, key)
 
     def Delete(self, request: rpc.DeleteAccessKeyRequest, caller: Caller) -> Operation:
-        key = self.find(request)
-        self.resources.delete(key.id)
-        metadata = rpc.DeleteAccessKeyMetadata(access_key_id=key.id)
+        metadata = rpc.DeleteAccessKeyMetadata(access_key_id=self.removed(request))
         return self.operations.deleted(caller, "Delete access key", metadata)
 
 
