@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from samovar.cloud.connection import DEFAULT_ZONE, Access, named
 from samovar.core import http
 from samovar.core.errors import CloudError, ConfigError
+from samovar.core.json_types import JsonObject, mapping_of
 from samovar.core.yaml_file import load_plain
 
 YANDEX = "api.cloud.yandex.net"
@@ -140,20 +141,20 @@ def _profile(file: Path, variables: Mapping[str, str], dmi: Path | None) -> Cred
     return f"{source} holds neither a token nor a key"
 
 
-def _active(file: Path) -> tuple[str, Mapping[str, Any]]:
+def _active(file: Path) -> tuple[str, JsonObject]:
     try:
-        document = load_plain(file)
-        name, profiles = document["current"], document["profiles"]
-        names = ", ".join(profiles)
+        document = mapping_of(load_plain(file))
+        name, profiles = str(document["current"]), mapping_of(document["profiles"])
     except (ConfigError, KeyError, TypeError) as error:
         why = error.message if isinstance(error, ConfigError) else error
         raise ConfigError(f"{file}: not a file of yc's profiles: {why}", remedy="make it anew: yc init") from error
-    if not isinstance(profiles.get(name), Mapping):
+    profile = profiles.get(name)
+    if not isinstance(profile, Mapping):
         raise ConfigError(
-            f"{file}: the active profile {name} is not there; profiles: {names or 'none'}",
+            f"{file}: the active profile {name} is not there; profiles: {', '.join(profiles) or 'none'}",
             remedy="choose another: yc config profile activate NAME",
         )
-    return str(name), profiles[name]
+    return name, profile
 
 
 def _machine(variables: Mapping[str, str], dmi: Path | None) -> Credentials | str:
@@ -180,11 +181,18 @@ def machine_facts(address: str) -> Mapping[str, str]:
     return {name: _ask(address, path).rpartition("/")[2] for name, path in FACTS.items()}
 
 
+class _MachineToken(TypedDict):
+    """The metadata service's answer, in Google's form."""
+
+    access_token: str
+    expires_in: float
+
+
 def machine_token(address: str) -> tuple[str, float]:
     """Return the token of the machine's service account, and its lifetime in seconds."""
     text = _ask(address, "service-accounts/default/token")
     try:
-        answer: dict[str, Any] = json.loads(text)
+        answer: _MachineToken = json.loads(text)
         return str(answer["access_token"]), float(answer["expires_in"])
     except (ValueError, KeyError, TypeError) as error:
         raise _failed(address, f"no token in its answer: {error}") from error

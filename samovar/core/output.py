@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.status import Status
     from rich.text import Text
 
+    from samovar.core.json_types import Json
 
 PIPE_WIDTH = 10_000  # nothing is cut in a pipe
 SECONDS_A_LINE = 10.0
@@ -144,11 +145,12 @@ def stderr_reporter() -> Reporter:
     return TerminalReporter() if sys.stderr.isatty() else PlainReporter()
 
 
-def to_plain(value: object) -> Any:
+def to_plain(value: object) -> Json:
     """Return a value as JSON has it: dataclasses become mappings, tuples become lists, enums their values."""
     from pydantic import TypeAdapter  # noqa: PLC0415 - not needed for --help
 
-    return TypeAdapter(type(value)).dump_python(value, mode="json")
+    plain: Json = TypeAdapter(type(value)).dump_python(value, mode="json")
+    return plain
 
 
 def show(value: object, fmt: Format, table: Iterable[RenderableType] = ()) -> None:

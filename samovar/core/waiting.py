@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
+from tenacity.retry import retry_base
+from tenacity.stop import stop_base
 
 from samovar.core.errors import WaitTimeout
 
@@ -23,6 +25,15 @@ class Pending:
 
     state: str
     after: float | None = None
+
+
+class _Policy(TypedDict):
+    """The arguments of tenacity's loops, with and without asyncio."""
+
+    retry: retry_base
+    wait: Callable[[RetryCallState], float]
+    stop: stop_base
+    retry_error_callback: Callable[[RetryCallState], object]
 
 
 def wait_for(
@@ -72,7 +83,7 @@ async def to_the_end(work: Coroutine[object, None, T]) -> T:
         await asyncio.wait((task,))
 
 
-def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: str) -> dict[str, Any]:
+def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: str) -> _Policy:
     def give_up(call: RetryCallState) -> object:
         last = call.outcome.result() if call.outcome else None
         state = last.state if isinstance(last, Pending) else "nothing"

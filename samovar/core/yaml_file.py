@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
+
+    from samovar.core.json_types import Json
 
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[int | str, ...]
@@ -29,7 +31,7 @@ def load_model(
     model: type[M],
     *,
     remedy: str = "",
-    complete: Callable[[Any], Any] | None = None,
+    complete: Callable[[Json], Json] | None = None,
     context: Mapping[str, object] | None = None,
 ) -> M:
     """Read `path` into `model`.
@@ -42,15 +44,15 @@ def load_model(
     return _validated(path, model, document, complete(value) if complete else value, context)
 
 
-def load_mapping(path: Path, model: type[BaseModel]) -> dict[str, Any]:
+def load_mapping(path: Path, model: type[BaseModel]) -> Mapping[str, Json]:
     """Read `path`, check it against `model` and return its values as they are written. Raises ConfigError."""
     document, value = _parse(path, _read(path, ""))
     _validated(path, model, document, value)
-    return dict(value)
+    return value if isinstance(value, dict) else {}
 
 
 def _validated(
-    path: Path, model: type[M], document: yaml.Node | None, value: Any, context: Mapping[str, object] | None = None
+    path: Path, model: type[M], document: yaml.Node | None, value: Json, context: Mapping[str, object] | None = None
 ) -> M:
     try:
         return model.model_validate(value, context=dict(context or {}))
@@ -60,7 +62,7 @@ def _validated(
         raise ConfigError(message, remedy=_remedy(model, faults)) from error
 
 
-def load_plain(path: Path) -> Any:
+def load_plain(path: Path) -> Json:
     """Return the plain values of a YAML file. Raises ConfigError that names the line."""
     return _parse(path, _read(path, ""))[1]
 
@@ -106,11 +108,11 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
 
-def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Json]:
     """The nodes, which know their lines, and the plain value; an empty file is an empty mapping."""
     try:
         document = yaml.compose(text, Loader=_Loader)
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        value: Json = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except _Refused as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: {error.problem}", remedy="write it out, and flat") from error

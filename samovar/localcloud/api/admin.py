@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Address
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
+from samovar.core.json_types import JsonObject
 from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.transcoding import refusal
 
@@ -32,7 +33,7 @@ class AdministeredCloud(Protocol):
 
 
 def admin_routes(
-    cloud: AdministeredCloud, report: Callable[[], dict[str, Any]], shut_down: Callable[[], None]
+    cloud: AdministeredCloud, report: Callable[[], JsonObject], shut_down: Callable[[], None]
 ) -> list[web.RouteDef]:
     """Returns the routes; `report` returns the status of the cloud and of its daemon, as plain values."""
 

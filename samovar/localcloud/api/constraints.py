@@ -7,15 +7,14 @@ wheel has lost most of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import DescriptorProto, FieldOptions, FileDescriptorSet
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
@@ -64,7 +63,7 @@ def load() -> Constraints:
 def _collect(message: DescriptorProto, scope: str, fields: dict[str, Constraint], oneofs: set[str]) -> None:
     name = f"{scope}.{message.name}"
     for field in message.field:
-        constraint = _constraint(field.options.Extensions)
+        constraint = _constraint(field.options)
         if constraint != Constraint():
             fields[f"{name}.{field.name}"] = constraint
     oneofs.update(
@@ -74,16 +73,17 @@ def _collect(message: DescriptorProto, scope: str, fields: dict[str, Constraint]
         _collect(nested, name, fields, oneofs)
 
 
-def _constraint(options: Any) -> Constraint:
-    keys = options[validation_pb2.map_key]
+def _constraint(options: FieldOptions) -> Constraint:
+    stated = options.Extensions
+    keys = stated[validation_pb2.map_key]
     return Constraint(
-        required=options[validation_pb2.required],
-        pattern=options[validation_pb2.pattern],
-        value=options[validation_pb2.value],
-        size=options[validation_pb2.size],
-        length=options[validation_pb2.length],
-        bytes=options[validation_pb2.bytes],
-        unique=options[validation_pb2.unique],
+        required=stated[validation_pb2.required],
+        pattern=stated[validation_pb2.pattern],
+        value=stated[validation_pb2.value],
+        size=stated[validation_pb2.size],
+        length=stated[validation_pb2.length],
+        bytes=stated[validation_pb2.bytes],
+        unique=stated[validation_pb2.unique],
         key_pattern=keys.pattern,
         key_length=keys.length,
     )
@@ -137,7 +137,7 @@ def _nested(request: Message, field: FieldDescriptor, where: str) -> Iterator[Vi
 def _broken(request: Message, field: FieldDescriptor, constraint: Constraint) -> Iterator[str]:
     value = getattr(request, field.name)
     if field.is_repeated:
-        yield from _broken_collection(value, field, constraint)
+        yield from _broken_collection(value, constraint)
     elif not _is_set(request, field, value):
         if constraint.required:
             yield "the field is required"
@@ -149,21 +149,19 @@ def _is_set(request: Message, field: FieldDescriptor, value: object) -> bool:
     return request.HasField(field.name) if field.has_presence else bool(value)
 
 
-def _broken_collection(value: Any, field: FieldDescriptor, constraint: Constraint) -> Iterator[str]:
+def _broken_collection(value: Mapping[str, object] | Sequence[object], constraint: Constraint) -> Iterator[str]:
     if constraint.required and not value:
         yield "the field is required"
     if constraint.size and not _within(constraint.size, len(value)):
         yield f"must have {constraint.size} elements, has {len(value)}"
     if constraint.unique and len(set(value)) != len(value):
         yield "elements must be unique"
-    is_map = bool(field.message_type and field.message_type.GetOptions().map_entry)
-    keys = list(value) if is_map else []
+    keys, items = (value.keys(), value.values()) if isinstance(value, Mapping) else ((), value)
     for key in keys:
         if constraint.key_pattern and not _matches(constraint.key_pattern, key):
             yield f"key {key!r} must match {constraint.key_pattern}"
         if constraint.key_length and not _within(constraint.key_length, len(key)):
             yield f"key {key!r} must have a length of {constraint.key_length}"
-    items = list(value.values()) if is_map else list(value)
     for item in items:
         if not isinstance(item, Message):
             yield from _broken_scalar(item, constraint)

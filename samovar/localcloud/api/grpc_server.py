@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
@@ -35,6 +35,8 @@ OPTIONS: Sequence[tuple[str, int]] = (
 )
 TRIM_PERIOD = 0.5
 INTERNET = frozenset({socket.AF_INET, socket.AF_INET6})
+RpcContext: TypeAlias = "grpc.aio.ServicerContext[bytes, Message]"
+RpcHandler: TypeAlias = "grpc.RpcMethodHandler[bytes, Message]"
 DESCRIPTORS = Path("/proc/self/fd")
 
 
@@ -44,7 +46,7 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+    def service(self, details: grpc.HandlerCallDetails) -> RpcHandler:
         """Returns the handler of a call; one that is not allowed is refused before its request is read."""
         method = self._api.methods.get(details.method)
         if method is None:
@@ -56,7 +58,7 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
         except Refused as refused:
             return _refusing(refused)
 
-        async def behavior(sent: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+        async def behavior(sent: bytes, context: RpcContext) -> Message:
             try:
                 return self._api.call(Call(method, self._parsed(method, sent), token, key))
             except Refused as refused:
@@ -85,16 +87,16 @@ async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:
     return server
 
 
-def _refusing(refused: Refused) -> grpc.RpcMethodHandler[Any, Any]:
+def _refusing(refused: Refused) -> RpcHandler:
     """Returns a handler that refuses without reading: a stream of requests is read by its handler alone."""
 
-    async def behavior(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async def behavior(_: object, context: RpcContext) -> None:
         await _abort(context, refused)
 
     return grpc.stream_unary_rpc_method_handler(behavior)
 
 
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], refused: Refused) -> NoReturn:
+async def _abort(context: RpcContext, refused: Refused) -> NoReturn:
     context.set_trailing_metadata((("grpc-status-details-bin", status_of(refused).SerializeToString()),))
     await context.abort(CODES[refused.code], refused.message)
 
@@ -104,7 +106,7 @@ def _bearer(metadata: dict[str, str | bytes]) -> str:
     return token if scheme.lower() == "bearer" else ""
 
 
-def _plain_address(address: tuple[Any, ...]) -> Address:
+def _plain_address(address: tuple[str, int] | tuple[str, int, int, int]) -> Address:
     """Returns an address in the form of IPv4: gRPC's sockets are of IPv6, where 127.0.0.1 is ::ffff:127.0.0.1."""
     return address[0].removeprefix("::ffff:"), address[1]
 

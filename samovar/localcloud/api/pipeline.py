@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 import structlog
 from google.protobuf import message_factory
@@ -59,7 +59,7 @@ class Call:
     host: str = ""
 
 
-Handler = Callable[[Any, Caller], Message]
+Handler = Callable[[Message, Caller], Message]
 
 
 class Authorization(Protocol):
@@ -181,7 +181,9 @@ class Api:
         return handler
 
     def _implementation(self, method: MethodDescriptor) -> Handler | None:
-        return cast("Handler | None", getattr(self._services[method.containing_service.full_name], method.name, None))
+        service = self._services[method.containing_service.full_name]
+        handler: Handler | None = getattr(service, method.name, None)
+        return handler
 
     def _once(self, call: Call, caller: Caller, handler: Handler) -> Message:
         """Calls the handler once for each idempotency key; a repeated call gets the operation of the first one."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
-from typing import cast
+from collections.abc import Iterable
 from weakref import WeakSet
 
 from aiohttp import web
@@ -59,7 +58,7 @@ async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -
 
 def _guarded(route: web.RouteDef, api: Api) -> web.RouteDef:
     """Returns the same route for the operator alone."""
-    handler = cast("Callable[[web.Request], Awaitable[web.StreamResponse]]", route.handler)
+    handler = route.handler
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:

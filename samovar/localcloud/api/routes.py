@@ -49,7 +49,7 @@ class Match:
 
 def bindings_of(method: MethodDescriptor) -> Iterator[Binding]:
     """Yields every way to call a method that its options state."""
-    options: Any = method.GetOptions()
+    options: Any = method.GetOptions()  # the stubs give the extension no type that its options take
     rule: HttpRule = options.Extensions[annotations_pb2.http]
     for each in (rule, *rule.additional_bindings):
         if pattern := each.WhichOneof("pattern"):

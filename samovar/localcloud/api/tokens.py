@@ -14,7 +14,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from samovar.core.errors import HostError
 from samovar.core.files import write_private
@@ -32,6 +32,12 @@ class Token:
 
     text: str
     expires_at: int
+
+
+class _Claims(TypedDict):
+    sub: str
+    exp: int
+    key: NotRequired[str]
 
 
 class Tokens:
@@ -69,13 +75,13 @@ class Tokens:
         claims = self._claims(text)
         return str(claims.get("key", "")) if claims else ""
 
-    def _claims(self, text: str) -> dict[str, Any] | None:
+    def _claims(self, text: str) -> _Claims | None:
         prefix, _, rest = text.partition(".")
         claims, _, signature = rest.partition(".")
         try:
             if prefix != "t1" or not hmac.compare_digest(self._sign(claims).encode(), signature.encode()):
                 return None
-            decoded: dict[str, Any] = json.loads(_decode(claims))
+            decoded: _Claims = json.loads(_decode(claims))
         except (binascii.Error, ValueError):
             return None
         return decoded if decoded["exp"] > clock.now() else None

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeAlias
 
 from aiohttp import web
 from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 
+from samovar.core.json_types import Json, JsonObject
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
 from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, request_class
@@ -39,6 +40,8 @@ HTTP_STATUS: dict[int, int] = {
 """As google/rpc/code.proto maps them; all others are 500."""
 
 
+_Query: TypeAlias = "dict[str, _Query | list[str | bool] | str | bool]"
+"""What a query says, in the JSON form of a message."""
 BODY_TIMEOUT = 10.0
 """Seconds in which all of a body must have come from a caller without a token."""
 
@@ -110,21 +113,20 @@ def transcode(match: Match, query: Iterable[tuple[str, str]], body: bytes) -> Me
     if binding.body:
         sent = _json(body)
         _parse(sent if binding.body == "*" else {binding.body: sent}, message)
-    _parse(_nested(message.DESCRIPTOR, query), message)
-    _parse(_nested(message.DESCRIPTOR, match.values.items()), message)
+    _parse(_nested(binding.method.input_type, query), message)
+    _parse(_nested(binding.method.input_type, match.values.items()), message)
     return message
 
 
-def _plain(message: Message) -> dict[str, Any]:
-    plain: dict[str, Any] = json_format.MessageToDict(message)
-    return plain
+def _plain(message: Message) -> JsonObject:
+    return json_format.MessageToDict(message)
 
 
-def _json(body: bytes) -> Any:
+def _json(body: bytes) -> Json:
     """Parses a body. It refuses lone surrogates too, which JSON can escape and UTF-8 lacks: they break protobuf."""
     try:
         text = (body or b"{}").decode()
-        plain = json.loads(text)
+        plain: Json = json.loads(text)
         if "\\u" in text:
             json.dumps(plain, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -132,7 +134,7 @@ def _json(body: bytes) -> Any:
     return plain
 
 
-def _parse(plain: Any, message: Message) -> None:
+def _parse(plain: Json, message: Message) -> None:
     if not isinstance(plain, dict):
         raise invalid("the body is not a JSON object")
     try:
@@ -141,9 +143,9 @@ def _parse(plain: Any, message: Message) -> None:
         raise invalid(f"the request is not understood: {error}") from error
 
 
-def _nested(descriptor: Any, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def _nested(descriptor: Descriptor, pairs: Iterable[tuple[str, str]]) -> _Query:
     """Turns `a.b=1&c=2&c=3` into the JSON form of a message."""
-    root: dict[str, Any] = {}
+    root: _Query = {}
     for path, text in pairs:
         *parents, last = path.split(".")
         node, kind = root, descriptor
@@ -151,28 +153,31 @@ def _nested(descriptor: Any, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]
             field = _field(kind, parent, path)
             if field.message_type is None or field.is_repeated:
                 raise invalid(f"{path} cannot stand in a query", path)
-            node, kind = node.setdefault(field.name, {}), field.message_type
-            if not isinstance(node, dict):
+            inner = node.setdefault(field.name, {})
+            if not isinstance(inner, dict):
                 raise invalid(f"{path} is given twice", path)
+            node, kind = inner, field.message_type
         _put(node, _field(kind, last, path), text)
     return root
 
 
-def _field(descriptor: Any, name: str, path: str) -> FieldDescriptor:
-    by_name, by_camelcase = descriptor.fields_by_name, descriptor.fields_by_camelcase_name
-    field: FieldDescriptor | None = by_name.get(name) or by_camelcase.get(name)
+def _field(descriptor: Descriptor, name: str, path: str) -> FieldDescriptor:
+    field: FieldDescriptor | None = next(
+        (field for field in descriptor.fields if name in {field.name, field.camelcase_name}), None
+    )
     if field is None:
         raise invalid(f"the request has no field {path}", path)
     return field
 
 
-def _put(node: dict[str, Any], field: FieldDescriptor, text: str) -> None:
-    value: Any = text
+def _put(node: _Query, field: FieldDescriptor, text: str) -> None:
+    value: str | bool = text
     if field.type == FieldDescriptor.TYPE_BOOL:
         value = {"true": True, "false": False}.get(text, text)
+    earlier = node.get(field.name)
     if field.is_repeated:
-        node.setdefault(field.name, []).append(value)
-    elif field.name in node:
+        node[field.name] = [*(earlier if isinstance(earlier, list) else ()), value]
+    elif earlier is not None:
         raise invalid(f"{field.name} is given twice", field.name)
     else:
         node[field.name] = value

@@ -13,11 +13,11 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import structlog
 
 from samovar.core.errors import ExitCode, SamovarError, WaitTimeout
+from samovar.core.json_types import JsonObject
 from samovar.core.locking import exclusive
 from samovar.core.program import command_line
 from samovar.localcloud.api.admin import admin_routes
@@ -162,7 +162,7 @@ def _endpoint(pki: Pki, ports: Ports, cloud: Cloud, tokens: Tokens, operator: Op
     )
 
 
-def _report(endpoint: Endpoint, cloud: Cloud) -> dict[str, Any]:
+def _report(endpoint: Endpoint, cloud: Cloud) -> JsonObject:
     endpoints = {"grpc": endpoint.grpc, "rest": endpoint.rest}
     return {"pid": endpoint.pid, "number": endpoint.number, "endpoint": endpoints, **asdict(cloud.status())}
 

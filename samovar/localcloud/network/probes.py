@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine
 from ipaddress import IPv4Address
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from samovar.core.errors import HostError
 from samovar.localcloud.network.health_checks import HealthCheck, Result, Target
@@ -39,7 +39,7 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def run(self, work: Callable[[], Coroutine[object, None, T]]) -> T:
         """Runs `work` there and returns its result; a caller that is cancelled cancels it."""
         loop = self._loop or self._start()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,13 @@ FIRST = MachineStatus(
 )
 SECOND = replace(FIRST, name="dev-nginx-2", address="10.30.0.4", pid=4712)
 GROUP = GroupStatus("nginx", 2, "samovar-nginx-0123456789ab", (FIRST, SECOND))
+
+
+def shown_machine(group: GroupStatus) -> dict[str, object]:
+    """The first machine of a group, as JSON shows it."""
+    shown: Any = to_plain(Status("dev", (group,)))
+    machine: dict[str, object] = shown["groups"][0]["machines"][0]
+    return machine
 
 
 def test_the_json_has_the_documented_shape() -> None:
@@ -62,13 +70,12 @@ def test_an_unhealthy_machine_is_shown_with_its_last_message() -> None:
     ill = replace(FIRST, status="CHECKING_HEALTH", message="the data disk is empty")
     group = replace(GROUP, machines=(ill, SECOND))
     assert group.summary() == "nginx: 1 of 2 healthy, dev-nginx-1 CHECKING_HEALTH (the data disk is empty)"
-    assert to_plain(Status("dev", (group,)))["groups"][0]["machines"][0]["message"] == "the data disk is empty"
+    assert shown_machine(group)["message"] == "the data disk is empty"
 
 
 def test_the_pid_is_null_without_a_local_host() -> None:
     far = GroupStatus("nginx", 1, "samovar-nginx-0123456789ab", (replace(FIRST, pid=None),))
-    (machine,) = to_plain(Status("dev", (far,)))["groups"][0]["machines"]
-    assert machine["pid"] is None
+    assert shown_machine(far)["pid"] is None
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 from google.protobuf import json_format
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
@@ -44,20 +44,22 @@ def parse(text: str, message: M) -> M:
         json.dumps(plain, default=str, ensure_ascii=False).encode()  # what UTF-8 has not breaks protobuf
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise invalid(f"the YAML is not understood: {error}", FIELD) from error
+    descriptor = message.DESCRIPTOR
+    assert isinstance(descriptor, Descriptor)  # noqa: S101 - shows the type checker what it is
     try:
-        json_format.ParseDict(_message(plain, message.DESCRIPTOR, ""), message)
+        json_format.ParseDict(_message(plain, descriptor, ""), message)
     except (json_format.Error, ValueError, TypeError, RecursionError) as error:
         raise invalid(f"the specification is not understood: {error}", FIELD) from error
     return message
 
 
-def _message(plain: Any, descriptor: Any, path: str) -> dict[str, Any]:
+def _message(plain: object, descriptor: Descriptor, path: str) -> dict[str, object]:
     if not isinstance(plain, dict):
         raise invalid(f"{path or 'the specification'} is no mapping", FIELD)
     return {str(name): _field(value, descriptor, str(name), path) for name, value in plain.items()}
 
 
-def _field(value: Any, descriptor: Any, name: str, path: str) -> Any:
+def _field(value: object, descriptor: Descriptor, name: str, path: str) -> object:
     field = descriptor.fields_by_name.get(name)
     where = f"{path}{name}"
     if field is None:
@@ -73,13 +75,13 @@ def _field(value: Any, descriptor: Any, name: str, path: str) -> Any:
     return _value(value, field, where)
 
 
-def _map(value: Any, field: FieldDescriptor, where: str) -> dict[str, Any]:
+def _map(value: object, field: FieldDescriptor, where: str) -> dict[str, object]:
     if not isinstance(value, dict):
         raise invalid(f"{where} is no mapping", FIELD)
     return {str(key): _value(item, field, f"{where}.{key}") for key, item in value.items()}
 
 
-def _value(value: Any, field: FieldDescriptor, where: str) -> Any:
+def _value(value: object, field: FieldDescriptor, where: str) -> object:
     """Returns a value in protobuf's JSON form."""
     if field.message_type is Duration.DESCRIPTOR:
         return _duration(str(value), where)
