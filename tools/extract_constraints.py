@@ -4,6 +4,8 @@ The wheels after 0.392.0 have lost most of the `yandex.cloud` validation options
 
     pip download --no-deps yandexcloud==0.392.0
     python tools/extract_constraints.py yandexcloud-0.392.0-py3-none-any.whl samovar/localcloud/api/constraints.binpb
+
+What the protos (github.com/yandex-cloud/cloudapi) have taken back since then is left out: see `NO_LONGER_REQUIRED`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,12 @@ PACKAGES = (
     "yandex/cloud/vpc/v1",
 )
 
+NO_LONGER_REQUIRED = {"yandex.cloud.compute.v1.instancegroup.AttachedDiskSpec": "disk_spec"}
+"""Fields whose option `required` the protos have lost, by message.
+
+Since cloudapi 05cf350 of 2026-05-28 a disk is either `disk_spec` or `disk_id`.
+"""
+
 
 def modules(wheel: Path) -> list[str]:
     """The names of the wheel's modules that describe messages of the served packages."""
@@ -45,8 +53,18 @@ def extract(wheel: Path) -> FileDescriptorSet:
     for name in modules(wheel):
         described = FileDescriptorProto.FromString(importlib.import_module(name).DESCRIPTOR.serialized_pb)
         del described.service[:]
+        _take_back(described)
         result.file.append(described)
     return result
+
+
+def _take_back(described: FileDescriptorProto) -> None:
+    option = importlib.import_module("yandex.cloud.validation_pb2").required
+    for message in described.message_type:
+        optional = NO_LONGER_REQUIRED.get(f"{described.package}.{message.name}")
+        for field in message.field:
+            if field.name == optional:
+                field.options.ClearExtension(option)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The machines of an environment: which there are, and what they wrote to their serial consoles."""
+"""The machines of an environment: which there are, what they wrote to their serial consoles, and their data disks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import is_of
 from samovar.cloud.session import Session
-from samovar.core.errors import ConfigError
+from samovar.core.errors import CloudError, ConfigError
+from samovar.core.program import command_line
 from samovar.deploy.resources.resource import group_resource_name
 
 PREFIX = "samovar: "
@@ -54,6 +55,27 @@ def last_message(session: Session, instance_id: str) -> str | None:
     except CallFailed:
         return None
     return next((message for line in reversed(lines) if (message := _message(line))), None)
+
+
+def check_disks_outlive_machines(session: Session, environment: str) -> None:
+    """Raise CloudError where a data disk would be deleted together with the machine that it is attached to.
+
+    The API's documentation says that disks of a group's machine are deleted with it, and does not except those that
+    are attached by `disk_id`. So each rollout asks.
+    """
+    attached = [each for each in list_machines(session, environment) if each.secondary_disks]
+    machines = [_get(session, instance.id) for instance in attached]
+    lost = [f"{each.name} ({disk.disk_id})" for each in machines for disk in each.secondary_disks if disk.auto_delete]
+    if lost:
+        raise CloudError(
+            f"{environment}: the cloud would delete the data disk together with the machine: {', '.join(lost)}",
+            remedy=f"put no data on it, and keep what is there by `{command_line(f'disk snapshot {environment}')}`: "
+            "the disk is gone as soon as the group makes the machine anew",
+        )
+
+
+def _get(session: Session, instance_id: str) -> Instance:
+    return session.client(InstanceServiceStub).Get(rpc.GetInstanceRequest(instance_id=instance_id))
 
 
 def _message(line: str) -> str:

@@ -14,6 +14,7 @@ from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.desired import desired
 from samovar.deploy.endpoints import wait_for_endpoints
 from samovar.deploy.group_metadata import group_metadata
+from samovar.deploy.machines import check_disks_outlive_machines
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
 from samovar.deploy.preconditions import check_deletions, check_file, check_free
@@ -109,6 +110,7 @@ def roll_out(
 
     What is no longer part of the environment goes last: a group under another name, or in other subnets, has then
     taken over. At the end the addresses have to answer. Without `timeout` it waits as long as the cloud may take.
+    Raises CloudError before rows are recorded where a data disk would be deleted together with its machine.
     """
     try:
         status = _settled(session, environment, prepared, reporter, timeout or session.timeouts.healthy)
@@ -117,6 +119,7 @@ def roll_out(
         with suppress(SamovarError):
             _record_rows(session, read_status(session, environment))
         raise
+    check_disks_outlive_machines(session, environment.name)
     for text in _record_rows(session, status):
         reporter.info(text)
     return wait_for_endpoints(session, status, reporter)

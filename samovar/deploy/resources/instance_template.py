@@ -114,13 +114,12 @@ def _network_interface(spec: Template, context: Context) -> api.NetworkInterface
 
 
 def _data_disks(spec: Template, context: Context) -> list[api.AttachedDiskSpec]:
-    """The API demands a type beside the id of an existing disk."""
+    """An existing disk goes by its id alone: it and `disk_spec` are alternatives (instance_group.proto)."""
     if not spec.data_disk:
         return []
-    disk = api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, device_name=spec.data_device)
-    disk.disk_id = context.id(Kind.DISK, spec.data_disk)
-    disk.disk_spec.type_id = spec.disk_type
-    return [disk]
+    disk_id = context.id(Kind.DISK, spec.data_disk)
+    mode = api.AttachedDiskSpec.READ_WRITE
+    return [api.AttachedDiskSpec(mode=mode, device_name=spec.data_device, disk_id=disk_id)]
 
 
 def _placeholder_value(context: Context, ref: Ref) -> str:

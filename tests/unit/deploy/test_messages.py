@@ -122,6 +122,13 @@ def test_create_requests_meet_the_constraints_of_the_api(spec: InstanceGroup) ->
     assert list(violations(request)) == []
 
 
+@given(groups)
+def test_an_existing_disk_goes_by_its_id_alone(spec: InstanceGroup) -> None:
+    """The protos call `disk_id` and `disk_spec` alternatives."""
+    template = group_fields(context(), Resource("dev-nginx", spec, "nginx"))["instance_template"]
+    assert not any(disk.HasField("disk_spec") for disk in template.secondary_disk_specs)
+
+
 @given(groups, groups)
 def test_the_update_mask_names_exactly_the_differing_fields(before: InstanceGroup, after: InstanceGroup) -> None:
     fields = tuple(name for name in before.differing(after) if name not in InstanceGroup.IMMUTABLE)

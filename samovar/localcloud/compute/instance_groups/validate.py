@@ -37,6 +37,7 @@ def check_group(store: Store, group: InstanceGroup) -> None:
     check_size(template.platform_id, template.resources_spec, "instance_template.resources_spec")
     if store.get(ServiceAccount, group.service_account_id) is None:
         raise not_found("ServiceAccount", group.service_account_id)
+    _check_disks(group)
     _check_source(store, group)
     _check_zones(group, _subnets(store, group))
     _check_tags(group)
@@ -49,6 +50,18 @@ def _check_scale(group: InstanceGroup) -> None:
         raise invalid(
             f"the group begins with {target_size(group)} machines, and has at most {scale.max_size}", "max_size"
         )
+
+
+def _check_disks(group: InstanceGroup) -> None:
+    """Refuses a disk that is both an existing one and a new one, or neither: the protos call them alternatives.
+
+    The text is assumed.
+    """
+    template = group.instance_template
+    for number, spec in enumerate((template.boot_disk_spec, *template.secondary_disk_specs)):
+        if bool(spec.disk_id) == spec.HasField("disk_spec"):
+            field = f"secondary_disk_specs[{number - 1}]" if number else "boot_disk_spec"
+            raise invalid("a disk has either disk_spec or disk_id", f"instance_template.{field}")
 
 
 def _check_source(store: Store, group: InstanceGroup) -> None:

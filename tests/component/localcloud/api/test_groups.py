@@ -116,6 +116,15 @@ def test_what_cannot_work_is_refused(groups: Groups) -> None:
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_a_disk_is_either_an_existing_one_or_a_new_one(groups: Groups) -> None:
+    template = groups.template()
+    disk = template.secondary_disk_specs.add(mode=template.boot_disk_spec.READ_WRITE, disk_id="fhm1")
+    disk.disk_spec.type_id = "network-ssd"
+    with pytest.raises(grpc.RpcError, match="either disk_spec or disk_id") as refused:
+        groups.create(size=1, template=template)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_the_daemon_dies_and_goes_on(tmp_path: Path) -> None:
     """A new run of the cloud on the same home finishes what the last one began."""
     home = tmp_path / "home"
