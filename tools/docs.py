@@ -178,6 +178,9 @@ def _command(context: click.Context, depth: int) -> Iterator[str]:
         yield "| | |\n|---|---|"
         yield from (f"| `{names}` | {text} |" for names, text in records)
         yield ""
+    if command.epilog:
+        _, *examples = command.epilog.split("\n\n")
+        yield "\n".join(["```sh", *examples, "```\n"])
     for name, inner in command.commands.items() if isinstance(command, click.Group) else ():
         yield from _command(click.Context(inner, info_name=name, parent=context), depth + 1)
 

@@ -1,4 +1,4 @@
-"""The commands of the local cloud: start, stop, status, variables, power cuts."""
+"""The commands of the local cloud: start, stop, status, variables, power cuts; faults and events beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from samovar.cli.context import Tool, output_option, pass_tool
+from samovar.cli.cloud_events import events
+from samovar.cli.context import Tool, host_of, output_option, pass_tool
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _NOTHING: Mapping[str, Any] = {"warnings": (), "machines": (), "networks": ()}
 @click.group()
 def cloud() -> None:
     """Manage the local cloud: the Yandex Cloud API on loopback, with real machines."""
+
+
+cloud.add_command(events)
 
 
 @cloud.command()
@@ -123,7 +127,7 @@ def env(tool: Tool, auth: str) -> None:
 @pass_tool
 def kill(tool: Tool, machine: str) -> None:
     """Cut the power of MACHINE, given by id, name (dev-nginx-1), or a unique hostname."""
-    killed = _host(tool).kill(machine)
+    killed = tool.host().kill(machine)
     stderr_reporter().info(f"{killed.name} ({killed.id}): power cut")
 
 
@@ -153,21 +157,8 @@ def _call(tool: Tool, daemon: Daemon, request: Callable[[Host], Any]) -> Any:
     from samovar.core.errors import CloudError
 
     try:
-        return request(_host_of(daemon))
+        return request(host_of(daemon))
     except CloudError as error:
         if isinstance(error.__cause__, TimeoutError):
             raise unresponsive(daemon, tool.home) from error
         raise
-
-
-def _host(tool: Tool) -> Host:
-    """The admin API by the endpoint file: these commands are for the local cloud alone."""
-    from samovar.cloud.local_daemon import find_or_start
-
-    return _host_of(find_or_start(tool.home))
-
-
-def _host_of(daemon: Daemon) -> Host:
-    from samovar.cloud.local_admin import Host, Rest
-
-    return Host(Rest(daemon.rest, ca=daemon.access.ca, token=daemon.access.token))

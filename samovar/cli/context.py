@@ -16,6 +16,8 @@ from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, stderr_reporter
 
 if TYPE_CHECKING:
+    from samovar.cloud.local_admin import Host
+    from samovar.cloud.local_daemon import Daemon
     from samovar.cloud.session import Session
     from samovar.project.environment import Environment
     from samovar.project.project import Project
@@ -65,6 +67,12 @@ class Tool:
         self.sessions.append(connect(cloud, self.home, self.token))
         return self.sessions[-1]
 
+    def host(self) -> Host:
+        """Return the admin API of the home's local cloud, which is started if need be."""
+        from samovar.cloud.local_daemon import find_or_start
+
+        return host_of(find_or_start(self.home))
+
     def cancel_awaited(self) -> None:
         """Cancel the operations that were awaited, after an interrupt, where the cloud can cancel them."""
         for session in self.sessions:
@@ -97,6 +105,13 @@ class Tool:
         return load_environment(name, self.project)
 
 
+def host_of(daemon: Daemon) -> Host:
+    """Return the admin API of a daemon, by its endpoint file."""
+    from samovar.cloud.local_admin import Host, Rest
+
+    return Host(Rest(daemon.rest, ca=daemon.access.ca, token=daemon.access.token))
+
+
 class Declined(SamovarError):
     """The operator answered no."""
 
@@ -110,6 +125,11 @@ class Unconfirmed(SamovarError):
 
 
 pass_tool = click.make_pass_decorator(Tool)
+
+
+def examples(*commands: str) -> str:
+    """Return the epilog of a command's help: command lines that an operator may copy."""
+    return "\n\n".join(["Examples:", *(f"./cli.py {command}" for command in commands)])
 
 
 def environment_argument(function: F) -> F:

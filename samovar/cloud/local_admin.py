@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
 from samovar.core import http
 from samovar.core.errors import CloudError, ConfigError
@@ -47,9 +47,30 @@ class Rest:
             raise self._failed(method, path, f"{response.status}: {response.text[:500]}")
         return json.loads(response.body or b"{}")
 
+    def lines(self, path: str, *, timeout: float) -> Iterator[str]:
+        """Yield the lines of an answer as they come. Raises CloudError where there is none, or it breaks off."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        try:
+            yield from http.lines(f"https://{self.address}{path}", timeout=timeout, headers=headers, tls=self._tls)
+        except OSError as error:
+            raise self._failed("GET", path, str(error)) from error
+
     def _failed(self, method: str, path: str, reason: str) -> CloudError:
         remedy = f"see `{command_line('cloud status')}` and the daemon's log"
         return CloudError(f"{method} https://{self.address}{path}: {reason}", remedy=remedy)
+
+
+class Event(TypedDict):
+    """A call of the API and its outcome; `time` is in seconds since 1970, `code` that of gRPC."""
+
+    time: float
+    method: str
+    subject: str
+    code: str
+    request_id: str
+    client_request_id: str
+    idempotency_key: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,13 @@ class Host:
     def crash(self, machine_id: str, unit: str) -> None:
         """SIGKILL to the processes of a systemd unit inside a machine. CloudError where it does not run."""
         self._rest.json("POST", f"/localcloud/machines/{machine_id}/units/{unit}:kill")
+
+    def events(self, *, last: int, follow: bool) -> Iterator[Event]:
+        """Yield the calls of the API: the last ones that changed something, then each call as it comes."""
+        path = f"/localcloud/events?last={last}&follow={'true' if follow else 'false'}"
+        for line in self._rest.lines(path, timeout=TIMEOUT):
+            if line:
+                yield json.loads(line)
 
     def shutdown(self, *, timeout: float = TIMEOUT) -> None:
         """The daemon takes everything off the host and ends; this returns before it has."""

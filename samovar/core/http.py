@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -46,16 +46,35 @@ def request(
 
     Raises OSError where there is no answer, or none that is HTTP.
     """
-    parts = urlsplit(url)
-    connection = _connection(parts.scheme, parts.hostname or "", parts.port, timeout, tls)
+    connection, path = _opened(url, timeout, tls)
     sized = {"Content-Length": str(body.seek(0, 2))} if body else {}
     if body:
         body.seek(0)
-    path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     try:
         connection.request(method, path, body=body, headers={**sized, **(headers or {})})
         answer = connection.getresponse()
         return Response(answer.status, answer.read())
+    except http.client.HTTPException as error:
+        raise ConnectionError(str(error) or type(error).__name__) from error
+    finally:
+        connection.close()
+
+
+def lines(
+    url: str, *, timeout: float, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """GET an answer that comes bit by bit, and yield its lines as they come. `timeout` (seconds) bounds a pause.
+
+    Raises OSError where there is no answer, none that is HTTP, or one with another status than 2xx.
+    """
+    connection, path = _opened(url, timeout, tls)
+    try:
+        connection.request("GET", path, headers=dict(headers or {}))
+        answer = connection.getresponse()
+        if not OK <= answer.status < MULTIPLE_CHOICES:
+            raise ConnectionError(f"{answer.status}: {answer.read().decode(errors='replace')[:500]}")
+        for line in answer:
+            yield line.decode(errors="replace").rstrip("\n")
     except http.client.HTTPException as error:
         raise ConnectionError(str(error) or type(error).__name__) from error
     finally:
@@ -69,9 +88,10 @@ def without_verification() -> ssl.SSLContext:
     return context
 
 
-def _connection(
-    scheme: str, host: str, port: int | None, timeout: float, tls: ssl.SSLContext | None
-) -> http.client.HTTPConnection:
-    if scheme == "https":
-        return http.client.HTTPSConnection(host, port, timeout=timeout, context=tls, blocksize=BLOCK_SIZE)
-    return http.client.HTTPConnection(host, port, timeout=timeout, blocksize=BLOCK_SIZE)
+def _opened(url: str, timeout: float, tls: ssl.SSLContext | None) -> tuple[http.client.HTTPConnection, str]:
+    """Return a connection for a URL, and the path to ask for."""
+    parts = urlsplit(url)
+    host, path = parts.hostname or "", f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=tls, blocksize=BLOCK_SIZE), path
+    return http.client.HTTPConnection(host, parts.port, timeout=timeout, blocksize=BLOCK_SIZE), path

@@ -57,6 +57,7 @@ class Cloud:
         self.store = store
         self.host = host
         self.notices = Notices()
+        self.audit_log = AuditLog(home.calls)
         self._quarantine = Quarantine(home.quarantine)
         self.endpoints = Endpoints(service.endpoint for service in services)
         self._operations = Operations(store)
@@ -109,8 +110,7 @@ class Cloud:
         authorizer = Authorizer(self.store, role_prefixes(services), exempt)
         servicers = {service.descriptor: service.make(context) for service in services}
         public = [service.descriptor.full_name for service in services if service.public]
-        audit_log = AuditLog(home.calls)
-        return Api(self.store, tokens, authorizer, servicers, public=public, audit_log=audit_log)
+        return Api(self.store, tokens, authorizer, servicers, public=public, audit_log=self.audit_log)
 
     async def run(self) -> None:
         """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""

@@ -17,6 +17,8 @@ class Rest:
         self._context = ssl.create_default_context(cafile=cloud.endpoint.ca)
         self._address = cloud.endpoint.rest
         chosen = cloud.endpoint.token if token is None else token
+        self.answered: dict[str, str] = {}
+        """The headers of the last answer."""
         self._headers = {"Authorization": f"Bearer {chosen}"} if chosen else {}
 
     def call(self, verb: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -28,6 +30,7 @@ class Rest:
         try:
             connection.request(verb, path, body=body, headers=self._headers | headers)
             response = connection.getresponse()
+            self.answered = dict(response.getheaders())
             return response.status, json.loads(response.read())
         finally:
             connection.close()

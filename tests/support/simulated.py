@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -61,6 +61,10 @@ class RunningCloud:
     def answer_rest_at(self, sock: socket.socket) -> None:
         """The REST form answers at one more bound socket."""
         asyncio.run_coroutine_threadsafe(self._rest.answer_at(sock), self._loop).result(timeout=5)
+
+    def call_soon(self, act: Callable[[], None]) -> None:
+        """Does it in the cloud's own thread."""
+        self._loop.call_soon_threadsafe(act)
 
     def channel(self, token: str | None = None) -> grpc.Channel:
         """An authenticated channel; with a token of one's own, or "" for none."""

@@ -1,23 +1,32 @@
-"""The admin API, which Yandex Cloud does not have: status, power cuts, crashes of units, and the end of the daemon."""
+"""The admin API, which Yandex Cloud does not have: status, calls, power cuts, crashes of units, end of the daemon."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from ipaddress import IPv4Address
 from typing import Protocol
 
 from aiohttp import web
 
 from samovar.core.json_types import JsonObject
+from samovar.localcloud import clock
+from samovar.localcloud.api.audit_log import AuditLog, Event
 from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.transcoding import refusal
 
 MACHINE = "/localcloud/machines/{id:[a-z0-9]+}"
+HEARTBEAT = 15.0
+"""Seconds between two signs of life to who follows the events."""
 UNIT = MACHINE + "/units/{unit:[a-zA-Z0-9@_-]+[.]service}"
 
 
 class AdministeredCloud(Protocol):
     """The cloud as the admin API uses it."""
+
+    audit_log: AuditLog
 
     async def addresses(self) -> frozenset[IPv4Address] | None:
         """Returns the public addresses that the host routes here; None where nothing is routed."""
@@ -59,6 +68,10 @@ def admin_routes(
             return refusal(not_found("Running unit", f"{unit} of {machine_id}"))
         return web.json_response({"id": machine_id, "unit": unit})
 
+    async def events(request: web.Request) -> web.StreamResponse:
+        last, follow = int(request.query.get("last", "0")), request.query.get("follow") == "true"
+        return await _stream(request, cloud.audit_log, last, follow=follow)
+
     async def shutdown(_: web.Request) -> web.Response:
         shut_down()
         return web.json_response({}, status=202)
@@ -67,7 +80,35 @@ def admin_routes(
         web.get("/localcloud/status", status),
         web.get("/localcloud/addresses", addresses),
         web.post(f"{MACHINE}:kill", kill),
+        web.get("/localcloud/events", events),
         web.get(UNIT, processes),
         web.post(f"{UNIT}:kill", crash),
         web.post("/localcloud/shutdown", shutdown),
     ]
+
+
+async def _stream(request: web.Request, audit_log: AuditLog, last: int, *, follow: bool) -> web.StreamResponse:
+    """Writes one JSON object a line: the last events of the file and, to who follows, those that come."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    with audit_log.following() as queue:
+        await response.prepare(request)
+        for event in audit_log.last(last):
+            await response.write(_line(event))
+        while follow and (new := await _next(queue, response)):
+            await response.write(_line(new))
+    await response.write_eof()
+    return response
+
+
+async def _next(queue: asyncio.Queue[Event | None], response: web.StreamResponse) -> Event | None:
+    """Returns the next event. It writes an empty line now and then, which fails once nobody reads any more."""
+    while True:
+        try:
+            async with asyncio.timeout(clock.of_host(HEARTBEAT)):
+                return await queue.get()
+        except TimeoutError:
+            await response.write(b"\n")
+
+
+def _line(event: Event) -> bytes:
+    return json.dumps(asdict(event)).encode() + b"\n"

@@ -8,6 +8,7 @@ import socket
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
@@ -18,7 +19,15 @@ from google.rpc.code_pb2 import Code
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
-from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, request_class, response_class
+from samovar.localcloud.api.pipeline import (
+    CLIENT_REQUEST_ID,
+    PUBLIC_SIZE,
+    REQUEST_ID,
+    Api,
+    Call,
+    request_class,
+    response_class,
+)
 from samovar.localcloud.api.pki import Pki
 from samovar.localcloud.sockets import connections
 from samovar.localcloud.sockets.connections import BY_USER, ROOT, Address, source_of
@@ -51,16 +60,16 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
         method = self._api.methods.get(details.method)
         if method is None:
             return _refusing(unimplemented(details.method.lstrip("/")))
-        metadata = dict(details.invocation_metadata or ())
-        token, key = _bearer(metadata), str(metadata.get("idempotency-key", ""))
+        call = _call(method, dict(details.invocation_metadata or ()))
         try:
-            self._api.admit(method, token, key)
+            self._api.admit(call)
         except Refused as refused:
-            return _refusing(refused)
+            return _refusing(refused, call)
 
         async def behavior(sent: bytes, context: RpcContext) -> Message:
+            await context.send_initial_metadata(_headers(call))
             try:
-                return self._api.call(Call(method, self._parsed(method, sent), token, key))
+                return await self._api.serve(replace(call, request=self._parsed(method, sent)))
             except Refused as refused:
                 await _abort(context, refused)
 
@@ -87,10 +96,28 @@ async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:
     return server
 
 
-def _refusing(refused: Refused) -> RpcHandler:
+def _call(method: MethodDescriptor, metadata: dict[str, str | bytes]) -> Call:
+    """Returns a call by what came before its request."""
+    return Call(
+        method,
+        request_class(method)(),
+        _bearer(metadata),
+        str(metadata.get("idempotency-key", "")),
+        client_request_id=str(metadata.get(CLIENT_REQUEST_ID, "")),
+    )
+
+
+def _headers(call: Call) -> tuple[tuple[str, str], ...]:
+    """Returns the headers of an answer. The Go SDK puts the request's id into its errors (go-sdk, pkg/requestid)."""
+    return ((REQUEST_ID, call.request_id),)
+
+
+def _refusing(refused: Refused, call: Call | None = None) -> RpcHandler:
     """Returns a handler that refuses without reading: a stream of requests is read by its handler alone."""
 
     async def behavior(_: object, context: RpcContext) -> None:
+        if call:
+            await context.send_initial_metadata(_headers(call))
         await _abort(context, refused)
 
     return grpc.stream_unary_rpc_method_handler(behavior)

@@ -7,8 +7,11 @@ returns the response message, or raises Refused. What a service does not have an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -19,7 +22,7 @@ from google.rpc.code_pb2 import Code
 from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.localcloud.api.audit_log import AuditLog
+from samovar.localcloud.api.audit_log import AuditLog, Event
 from samovar.localcloud.api.constraints import check_constraints
 from samovar.localcloud.api.errors import Refused, unimplemented
 from samovar.localcloud.api.tokens import Tokens
@@ -32,6 +35,8 @@ log = structlog.get_logger(__name__)
 IDEMPOTENCY = "operation"
 KEY_RETENTION = 86400.0
 """Seconds for which an idempotency key is known."""
+REQUEST_ID, CLIENT_REQUEST_ID = "x-request-id", "x-client-request-id"
+"""The headers in which an answer and a request name their ids."""
 PUBLIC_SIZE = 64 << 10
 """Bytes that a request without a token may have."""
 NO_SPACE = "No space is left on the disk of the local cloud's home: free some, and call again"
@@ -50,16 +55,22 @@ class Caller:
 
 @dataclass(frozen=True)
 class Call:
-    """One call, over gRPC or REST."""
+    """One call, over gRPC or REST. `request_id` is ours, `client_request_id` the caller's."""
 
     method: MethodDescriptor
     request: Message
     token: str = ""
     idempotency_key: str = ""
     host: str = ""
+    client_request_id: str = ""
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 Handler = Callable[[Message, Caller], Message]
+Proceed = Callable[[], Awaitable[Message]]
+"""Carries a call out, and returns its response or raises Refused."""
+Interceptor = Callable[[Call, Proceed], Awaitable[Message]]
+"""Stands between a client and a call, which it may delay, refuse, or answer otherwise."""
 
 
 class Authorization(Protocol):
@@ -86,6 +97,7 @@ class Api:
         """`public` are the full names of the services that take no token."""
         self._store = store
         self._audit_log = audit_log
+        self.interceptors: list[Interceptor] = []
         self._anonymous = LimitedLog(period=60.0)
         self._tokens = tokens
         self._authorizer = authorizer
@@ -98,30 +110,53 @@ class Api:
     def serves(self, method: MethodDescriptor) -> bool:
         return self._implementation(method) is not None
 
-    def admit(self, method: MethodDescriptor, token: str, idempotency_key: str = "") -> None:
+    def admit(self, call: Call) -> None:
         """Raises Refused unless the bearer may call the method. Asked before anything that was sent is read."""
         try:
-            self._authenticate(Call(method, request_class(method)(), token))
+            self._authenticate(call)
         except Refused as refused:
-            self._log_refusal(method, token, refused)
-            self._note(method, token, idempotency_key, refused.code)
+            self._log_refusal(call.method, call.token, refused)
+            self._note(call, refused)
             raise
 
     def call(self, call: Call) -> Message:
         """Returns the response or raises Refused. A defect is logged with its trace and answered with INTERNAL."""
-        code: int = Code.OK
-        try:
+        with self._recorded(call):
             return self._answer(call)
-        except Refused as refused:
-            code = refused.code
-            raise
-        finally:
-            self._note(call.method, call.token, call.idempotency_key, code)
 
-    def _note(self, method: MethodDescriptor, token: str, idempotency_key: str, code: int) -> None:
+    async def serve(self, call: Call) -> Message:
+        """Returns the same by way of the interceptors, the first of `interceptors` outermost."""
+        with self._recorded(call):
+            return await self._through(call, tuple(self.interceptors))
+
+    async def _through(self, call: Call, interceptors: Sequence[Interceptor]) -> Message:
+        if not interceptors:
+            return self._answer(call)
+        return await interceptors[0](call, partial(self._through, call, interceptors[1:]))
+
+    @contextmanager
+    def _recorded(self, call: Call) -> Iterator[None]:
+        try:
+            yield
+        except Refused as refused:
+            self._note(call, refused)
+            raise
+        self._note(call)
+
+    def _note(self, call: Call, refused: Refused | None = None) -> None:
         """Writes to the audit log, but for callers without a token, so that they cannot flush it."""
-        if self._audit_log and (subject := self._tokens.subject(token)):
-            self._audit_log.note(method.full_name, subject, idempotency_key, code)
+        if self._audit_log and (subject := self._tokens.subject(call.token)):
+            event = Event(
+                time=round(now(), 3),
+                method=call.method.full_name,
+                subject=subject,
+                code=Code.Name(refused.code if refused else Code.OK),
+                request_id=call.request_id,
+                client_request_id=call.client_request_id,
+                idempotency_key=call.idempotency_key,
+                message=refused.message if refused else "",
+            )
+            self._audit_log.note(event)
 
     def _log_refusal(self, method: MethodDescriptor, token: str, refused: Refused) -> None:
         """Logs a refusal; of those without a token one a minute is logged, and the others are counted."""

@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeAlias
 
 from aiohttp import web
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 
 from samovar.core.json_types import Json, JsonObject
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
-from samovar.localcloud.api.pipeline import PUBLIC_SIZE, Api, Call, request_class
+from samovar.localcloud.api.pipeline import CLIENT_REQUEST_ID, PUBLIC_SIZE, REQUEST_ID, Api, Call, request_class
 from samovar.localcloud.api.routes import Match, Table
 
 HTTP_STATUS: dict[int, int] = {
@@ -60,18 +61,24 @@ class RestForm:
     async def _handle(self, request: web.Request) -> web.Response:
         """Reads the body once the caller is authenticated, and parses it beside the loop where that takes long."""
         try:
-            match, token = self._match(request), bearer(request)
-            method, key = match.binding.method, request.headers.get("Idempotency-Key", "")
-            self._api.admit(method, token, key)
-            body = await (_short_body(request) if self._api.is_public(method) else request.read())
-            query = tuple(request.query.items())
-            in_thread = len(body) > PUBLIC_SIZE
-            message = (
-                await asyncio.to_thread(transcode, match, query, body) if in_thread else transcode(match, query, body)
-            )
-            return web.json_response(_plain(self._api.call(Call(method, message, token, key, request.host))))
+            match = self._match(request)
+            call = _call(match.binding.method, request)
         except Refused as refused:
             return refusal(refused)
+        try:
+            response = web.json_response(_plain(await self._answer(request, match, call)))
+        except Refused as refused:
+            response = refusal(refused)
+        response.headers[REQUEST_ID] = call.request_id
+        return response
+
+    async def _answer(self, request: web.Request, match: Match, call: Call) -> Message:
+        self._api.admit(call)
+        body = await (_short_body(request) if self._api.is_public(call.method) else request.read())
+        query = tuple(request.query.items())
+        in_thread = len(body) > PUBLIC_SIZE
+        message = await asyncio.to_thread(transcode, match, query, body) if in_thread else transcode(match, query, body)
+        return await self._api.serve(replace(call, request=message))
 
     def _match(self, request: web.Request) -> Match:
         path = request.rel_url.raw_path
@@ -79,6 +86,18 @@ class RestForm:
         if match is None:
             raise unimplemented(f"{request.method} {path}")
         return match
+
+
+def _call(method: MethodDescriptor, request: web.Request) -> Call:
+    """Returns a call by its headers."""
+    return Call(
+        method,
+        request_class(method)(),
+        bearer(request),
+        request.headers.get("Idempotency-Key", ""),
+        request.host,
+        client_request_id=request.headers.get(CLIENT_REQUEST_ID, ""),
+    )
 
 
 async def _short_body(request: web.Request) -> bytes:

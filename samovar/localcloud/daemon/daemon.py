@@ -143,6 +143,7 @@ async def _serving(
         stack.push_async_callback(grpc.stop, GRACE)
         for bound in (GrpcConnections((LOOPBACK, ports.grpc)).run(), take_over_stderr(home.log).keep_small()):
             stack.callback(asyncio.create_task(bound).cancel)
+        stack.callback(cloud.audit_log.end_following)
         yield endpoint
 
 

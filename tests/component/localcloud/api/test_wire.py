@@ -38,7 +38,7 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetRequest, ListSubnetsRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from samovar.localcloud.api.audit_log import LIMIT, AuditLog
+from samovar.localcloud.api.audit_log import LIMIT, AuditLog, Event
 from samovar.localcloud.api.constraints import load
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import OPERATOR
@@ -197,16 +197,18 @@ def test_what_changes_something_is_recorded_with_its_key_and_its_outcome(cloud: 
     stub.List(ListNetworksRequest(folder_id=cloud.endpoint.folder_id))
     created = {"method": "yandex.cloud.vpc.v1.NetworkService.Create", "subject": OPERATOR}
     recorded = [json.loads(line) for line in cloud.home.calls.read_text().splitlines()]
-    assert [{key: value for key, value in line.items() if key != "time"} for line in recorded] == [
+    fields = ("method", "subject", "idempotency_key", "code")
+    assert [{key: line[key] for key in fields} for line in recorded] == [
         {**created, "idempotency_key": "once", "code": "OK"},
         {**created, "idempotency_key": "", "code": "ALREADY_EXISTS"},
     ]
+    assert recorded[1]["message"] == "Network with name recorded already exists"
 
 
 def test_the_record_of_calls_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "calls.jsonl"
     path.write_text("x" * (LIMIT + 1))
-    AuditLog(path).note("yandex.cloud.vpc.v1.NetworkService.Create", OPERATOR, "", 0)
+    AuditLog(path).note(Event(0.0, "yandex.cloud.vpc.v1.NetworkService.Create", OPERATOR, "OK"))
     assert path.stat().st_size < 1000
     assert (tmp_path / "calls.jsonl.1").stat().st_size == LIMIT + 1
 

@@ -13,7 +13,7 @@ import pytest
 
 from samovar.cloud.local_daemon import find, read_endpoint
 from samovar.core.errors import HostError
-from samovar.localcloud.api.audit_log import AuditLog
+from samovar.localcloud.api.audit_log import AuditLog, Event
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.home.home import Endpoint, Home
@@ -46,7 +46,7 @@ def test_a_lax_home_is_closed_to_others(home: Home, *, was_a_home: bool) -> None
     assert mode(home.root) == 0o700
     home.write_endpoint(endpoint(1))
     assert mode(home.endpoint_file) == 0o600
-    AuditLog(home.calls).note("x.Create", "somebody", "key", 0)
+    AuditLog(home.calls).note(Event(0.0, "x.Create", "somebody", "OK"))
     assert mode(home.calls) == 0o600
 
 
