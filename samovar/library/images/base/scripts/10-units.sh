@@ -38,6 +38,8 @@ for unit in "${only_outside_containers[@]}"; do
   install -d "/etc/systemd/system/$unit.d"
   printf '[Unit]\nConditionVirtualization=!container\n' >"/etc/systemd/system/$unit.d/10-samovar.conf"
 done
-# Where there is no logind, a login would wait for it: Debian's own images ask it for a session.
+# Where there is no logind, nobody may wait for it. D-Bus would, for 25 s, and `systemctl reboot` asks it twice; where there
+# is one, it runs from the boot. A login would wait too: Debian's own images ask it for a session.
+rm -f /usr/share/dbus-1/system-services/org.freedesktop.login1.service
 if [[ -e /usr/share/pam-configs/systemd ]]; then pam-auth-update --package --remove systemd; fi
 systemctl --quiet mask "${nowhere[@]}"
