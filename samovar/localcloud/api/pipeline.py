@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import structlog
 from google.protobuf import message_factory
@@ -28,11 +28,19 @@ from samovar.localcloud.api.errors import Refused, unimplemented
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.clock import now
 from samovar.localcloud.sockets.listener import LimitedLog
-from samovar.localcloud.store.store import Store, is_full
+from samovar.localcloud.store.store import NoteKey, Store, is_full
 
 log = structlog.get_logger(__name__)
 
-IDEMPOTENCY = "operation"
+
+class FirstCall(TypedDict):
+    """The operation that the first call with an idempotency key was answered with, and the digest of its request."""
+
+    id: str
+    request: str
+
+
+IDEMPOTENCY = NoteKey[FirstCall]("operation")
 KEY_RETENTION = 86400.0
 """Seconds for which an idempotency key is known."""
 REQUEST_ID, CLIENT_REQUEST_ID = "x-request-id", "x-client-request-id"
@@ -230,7 +238,7 @@ class Api:
         if earlier is None:
             response = handler(call.request, caller)
             if isinstance(response, Operation):
-                self._store.note(key, IDEMPOTENCY, {"id": response.id, "request": fingerprint})
+                self._store.note(key, IDEMPOTENCY, FirstCall(id=response.id, request=fingerprint))
                 self._store.expire(key, now() + KEY_RETENTION)
             return response
         if earlier["request"] != fingerprint:

@@ -18,9 +18,9 @@ from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 from samovar.localcloud.api.errors import denied
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 
-BINDINGS = "access.bindings"
+BINDINGS = NoteKey[list[list[str]]]("access.bindings")
 EVERYONE = frozenset({"allAuthenticatedUsers", "allUsers"})
 OPERATION_SERVICE = "yandex.cloud.operation.OperationService"
 READ_ROLES, WRITE_ROLES, ADMIN_ROLES = ("viewer", "editor", "admin"), ("editor", "admin"), ("admin",)

@@ -75,7 +75,7 @@ class AccountKeyService(WithOperations[KeyT]):
         ServiceAccounts(self.store).by_id(account_id)
         check_no_more(self.store, caller, account_id)
 
-    def removed(self, request: Any) -> str:
+    def removed(self, request: object) -> str:
         """Deletes the key that a Delete names, and returns its id."""
         key = self.find(request)
         self.resources.delete(key.id)

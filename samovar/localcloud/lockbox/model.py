@@ -18,9 +18,9 @@ from samovar.localcloud.api.errors import invalid, not_found, precondition
 from samovar.localcloud.lockbox.passwords import generate
 from samovar.localcloud.resources.model import Repository, copy_field
 from samovar.localcloud.store.ids import new_id
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 
-PAYLOAD = "lockbox.payload"
+PAYLOAD = NoteKey[str]("lockbox.payload")
 MAX_SIZE, MAX_ENTRIES = 65536, 32
 ID_PREFIX = "e6q"
 
@@ -92,7 +92,7 @@ def payload_of(store: Store, version: Version) -> Payload:
     """Returns the payload of a version. Raises Refused for one that is to be destroyed."""
     if version.status != Version.ACTIVE:
         raise precondition(f"Version {version.id} is {Version.Status.Name(version.status)}")
-    return Payload.FromString(base64.b64decode(store.noted(version.id, PAYLOAD)))
+    return Payload.FromString(base64.b64decode(store.must_note(version.id, PAYLOAD)))
 
 
 def refreshed(store: Store, version: Version) -> Version:

@@ -9,13 +9,13 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.localcloud.api.pipeline import IDEMPOTENCY, KEY_RETENTION
 from samovar.localcloud.clock import now
 from samovar.localcloud.operations.model import RETENTION, WAITS_FOR, Goal, Operations, Outcome
-from samovar.localcloud.store.store import Store, Stored, kind_of
+from samovar.localcloud.store.store import NoteKey, Store, Stored, kind_of
 
 PERIOD = 60.0
 """Seconds between two looks for what has expired."""
 BATCH = 500
 """How much one step deletes at most, so that none takes long."""
-RETENTION_STARTED = ("retention", "retention.begun")
+RETENTION_STARTED = ("retention", NoteKey[bool]("retention.begun"))
 
 
 class OperationController:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import TypedDict
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
@@ -20,12 +20,22 @@ from samovar.localcloud import clock
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.clock import now
 from samovar.localcloud.store.ids import new_id
-from samovar.localcloud.store.store import Store, Stored, kind_of
+from samovar.localcloud.store.store import NoteKey, Store, Stored, kind_of
 
 ID_PREFIX = "fhm"
-WAITS_FOR = "operation.waits_for"
-RESOURCE = "operation.resource"
-FAILURE_REASON = "failure.reason"
+
+
+class WaitsFor(TypedDict):
+    """The resource that an operation waits for, and the goal that it is to reach."""
+
+    kind: str
+    id: str
+    goal: str
+
+
+WAITS_FOR = NoteKey[WaitsFor]("operation.waits_for")
+RESOURCE = NoteKey[str]("operation.resource")
+FAILURE_REASON = NoteKey[str]("failure.reason")
 """A note on a resource: why the last work on it failed. The error of an operation that waits for it repeats it."""
 RETENTION = 7 * 86400.0
 """Seconds for which an operation that is done can be asked for."""
@@ -71,12 +81,12 @@ class Operations:
     def waiting(self, caller: Caller, description: str, metadata: Message, resource: Stored, goal: Goal) -> Operation:
         """Returns an operation that ends when `resource` reaches `goal`, or fails with it."""
         operation = self._put(self._new(caller, description, metadata), resource)
-        waits_for = {"kind": kind_of(type(resource)), "id": resource.id, "goal": goal.value}
+        waits_for = WaitsFor(kind=kind_of(type(resource)), id=resource.id, goal=goal.value)
         self._store.note(operation.id, WAITS_FOR, waits_for)
         return operation
 
-    def pending(self) -> dict[str, dict[str, str]]:
-        """Returns what each operation that is not done waits for, by operation id: `kind`, `id`, `goal`."""
+    def pending(self) -> dict[str, WaitsFor]:
+        """Returns what each operation that is not done waits for, by operation id."""
         return self._store.all_noted(WAITS_FOR)
 
     def finish(self, operation_id: str, outcome: Message) -> None:
@@ -113,7 +123,7 @@ class Operations:
         operation.metadata.Pack(metadata)
         return operation
 
-    def _put(self, operation: Operation, resource: Any) -> Operation:
+    def _put(self, operation: Operation, resource: object) -> Operation:
         self._store.put(operation)
         if operation.done:
             self._store.expire(operation.id, now() + RETENTION)

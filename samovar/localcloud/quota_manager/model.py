@@ -14,9 +14,9 @@ from google.rpc.code_pb2 import Code
 
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.home.home import QuotaSet
-from samovar.localcloud.store.store import Store, Stored
+from samovar.localcloud.store.store import NoteKey, Store, Stored
 
-NOTE = ("quotas", "set")
+NOTE = ("quotas", NoteKey[str]("set"))
 RAISED_BY = 100
 
 

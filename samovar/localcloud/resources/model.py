@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import already_exists, invalid, not_found
@@ -87,9 +88,9 @@ def masked_paths(request: Message, mask: FieldMask, id_field: str) -> frozenset[
     return frozenset(path.split(".")[0] for path in mask.paths)
 
 
-def update(target: Message, request: Any, id_field: str) -> frozenset[str]:
+def update(target: Message, request: Message, id_field: str) -> frozenset[str]:
     """Copies the masked fields of the same name from the request to the resource; returns the paths of the mask."""
-    paths = masked_paths(request, request.update_mask, id_field)
+    paths = masked_paths(request, getattr(request, "update_mask", FieldMask()), id_field)
     for path in paths & {field.name for field in target.DESCRIPTOR.fields}:
         copy_field(request, target, path)
     return paths
@@ -113,10 +114,7 @@ def copy_field(source: Message, target: Message, name: str) -> None:
     field = source.DESCRIPTOR.fields_by_name[name]
     value = getattr(source, name)
     if field.is_repeated:
-        if _is_map(field):
-            _copy_map(value, getattr(target, name))
-        else:
-            getattr(target, name).extend(value)
+        getattr(target, name).MergeFrom(value)
     elif field.message_type is not None:
         if source.HasField(name):
             getattr(target, name).CopyFrom(value)
@@ -124,15 +122,12 @@ def copy_field(source: Message, target: Message, name: str) -> None:
         setattr(target, name, value)
 
 
-def _copy_map(source: Any, target: Any) -> None:
-    for key, value in source.items():
-        if isinstance(value, Message):
-            target[key].CopyFrom(value)
-        else:
-            target[key] = value
+class _Dated(Protocol):
+    @property
+    def created_at(self) -> Timestamp: ...
 
 
-def stamp(resource: Any) -> None:
+def stamp(resource: _Dated) -> None:
     """Gives a new resource its time, in whole seconds as the real API does."""
     clock.set_now(resource.created_at)
     resource.created_at.nanos = 0

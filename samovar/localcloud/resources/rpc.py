@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from yandex.cloud.access import access_pb2 as rpc
@@ -20,6 +21,7 @@ from samovar.localcloud.resources.model import Repository
 from samovar.localcloud.store.store import Stored
 
 R = TypeVar("R", bound=Stored)
+D = TypeVar("D", bound="_Described")
 
 DEFAULT_PAGE = 100
 FILTER = re.compile(r"""\s*(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)')\s*""")
@@ -86,29 +88,36 @@ class WithAccessBindings(ResourceService[R]):
         return rpc.AccessBindingsOperationResult(effective_deltas=deltas) if self.answers_with_deltas else Empty()
 
 
-def page(request: Any, items: Iterable[Any]) -> Message:
+class _Described(Protocol):
+    DESCRIPTOR: Descriptor
+
+
+class _ListRequest(_Described, Protocol):
+    page_size: int
+    page_token: str
+
+
+def page(request: _ListRequest, items: Iterable[_Described]) -> Message:
     """Returns the response to a List request: the page of `items` that it asks for. A page token is an offset."""
     chosen = filtered(items, getattr(request, "filter", ""))
     size = request.page_size or DEFAULT_PAGE
     if request.page_token and not request.page_token.isdecimal():
         raise invalid("page_token is not one of this list's", "page_token")
     start = int(request.page_token or 0)
-    response: Any = _response_class(request)()
+    response = _response_class(request)
     (field,) = (field.name for field in response.DESCRIPTOR.fields if field.is_repeated)
-    getattr(response, field).extend(chosen[start : start + size])
-    if start + size < len(chosen):
-        response.next_page_token = str(start + size)
-    return response  # type: ignore[no-any-return]  # a Message, whose fields mypy does not know
+    more = {"next_page_token": str(start + size)} if start + size < len(chosen) else {}
+    return response(**{field: chosen[start : start + size]}, **more)
 
 
-def _response_class(request: Message) -> type[Message]:
+def _response_class(request: _Described) -> type[Message]:
     """Returns the class of the response to a List request; it stands beside the request."""
     descriptor = request.DESCRIPTOR
     name = descriptor.name.removesuffix("Request") + "Response"
     return message_factory.GetMessageClass(descriptor.file.message_types_by_name[name])
 
 
-def filtered(items: Iterable[Any], text: str) -> Sequence[Any]:
+def filtered(items: Iterable[D], text: str) -> Sequence[D]:
     """Returns the items that a filter chooses. `name="x"` alone is served, as the clients use it."""
     if not text:
         return list(items)

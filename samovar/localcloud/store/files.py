@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 
-TO_DELETE = "file.delete"
+TO_DELETE = NoteKey[str]("file.delete")
 """A note on a resource that was deleted: the path of its file, relative to the home."""
 
 

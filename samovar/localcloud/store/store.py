@@ -11,10 +11,11 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
-from google.protobuf.message import Message
+from google.protobuf.descriptor import Descriptor
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS resource (
@@ -47,15 +48,30 @@ def is_full(error: BaseException) -> bool:
 class Stored(Protocol):
     """A message of the API that is a resource: it has an id."""
 
+    DESCRIPTOR: Descriptor
     id: str
 
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...  # noqa: N802 - protobuf's name
 
+    @classmethod
+    def FromString(cls, s: bytes, /) -> Self: ...  # noqa: N802 - protobuf's name
+
+
+Cell = str | float | bytes
 R = TypeVar("R", bound=Stored)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NoteKey(Generic[T]):
+    """The key of a note. Its type is that of the notes, which are put and read by this key alone, as JSON has them."""
+
+    name: str
 
 
 def kind_of(kind: type[Stored]) -> str:
     """Returns the full name of a message class, by which kinds are stored."""
-    return str(cast("type[Message]", kind).DESCRIPTOR.full_name)
+    return str(kind.DESCRIPTOR.full_name)
 
 
 def names(path: Path, kind: type[Stored]) -> dict[str, str]:
@@ -144,20 +160,19 @@ class Store:
 
         `scope` is where its name is unique: its folder unless another is given.
         """
-        message = cast("Message", resource)
         name = getattr(resource, "name", "")
         row = (
-            message.DESCRIPTOR.full_name,
+            kind_of(type(resource)),
             resource.id,
             scope or getattr(resource, "folder_id", ""),
             name,
-            message.SerializeToString(deterministic=True),
+            resource.SerializeToString(deterministic=True),
         )
         self._write(PUT, row)
 
     def get(self, kind: type[R], resource_id: str) -> R | None:
         rows = self._read("SELECT data FROM resource WHERE kind = ? AND id = ?", (kind_of(kind), resource_id))
-        return self._parse(kind, rows[0][0]) if rows else None
+        return kind.FromString(rows[0][0]) if rows else None
 
     def must(self, kind: type[R], resource_id: str) -> R:
         """Returns a resource whose id the store itself holds; KeyError is a defect of ours."""
@@ -173,7 +188,7 @@ class Store:
             if value is not None:
                 query += f" AND {column} = ?"
                 values.append(value)
-        return [self._parse(kind, row[0]) for row in self._read(f"{query} ORDER BY id", tuple(values))]
+        return [kind.FromString(row[0]) for row in self._read(f"{query} ORDER BY id", tuple(values))]
 
     def delete(self, kind: type[Stored], resource_id: str) -> None:
         """Deletes a resource and its notes."""
@@ -198,32 +213,47 @@ class Store:
         """Returns the ids of all resources of a kind."""
         return [row[0] for row in self._read("SELECT id FROM resource WHERE kind = ?", (kind_of(kind),))]
 
-    def note(self, resource_id: str, key: str, value: Any) -> None:
+    def note(self, resource_id: str, key: NoteKey[T], value: T) -> None:
         if self.noted(resource_id, key) != value:
-            self._write("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (resource_id, key, json.dumps(value)))
+            self._write("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (resource_id, key.name, json.dumps(value)))
 
-    def noted(self, resource_id: str, key: str, default: Any = None) -> Any:
-        rows = self._read("SELECT value FROM note WHERE id = ? AND key = ?", (resource_id, key))
-        return json.loads(rows[0][0]) if rows else default
+    @overload
+    def noted(self, resource_id: str, key: NoteKey[T]) -> T | None: ...
 
-    def all_noted(self, key: str) -> dict[str, Any]:
+    @overload
+    def noted(self, resource_id: str, key: NoteKey[T], default: T) -> T: ...
+
+    def noted(self, resource_id: str, key: NoteKey[T], default: T | None = None) -> T | None:
+        """Returns a note, or `default` where the resource has none of that key."""
+        rows = self._read("SELECT value FROM note WHERE id = ? AND key = ?", (resource_id, key.name))
+        note: T | None = json.loads(rows[0][0]) if rows else default
+        return note
+
+    def must_note(self, resource_id: str, key: NoteKey[T]) -> T:
+        """Returns a note that was put with the resource; KeyError is a defect of ours."""
+        note = self.noted(resource_id, key)
+        if note is None:
+            raise KeyError(f"{key.name} of {resource_id}")
+        return note
+
+    def all_noted(self, key: NoteKey[T]) -> dict[str, T]:
         """Returns every resource's note of that key, by resource id."""
-        return {row[0]: json.loads(row[1]) for row in self._read("SELECT id, value FROM note WHERE key = ?", (key,))}
+        return {
+            row[0]: json.loads(row[1]) for row in self._read("SELECT id, value FROM note WHERE key = ?", (key.name,))
+        }
 
-    def ids_noted(self, key: str, value: Any) -> list[str]:
+    def ids_noted(self, key: NoteKey[T], value: T) -> list[str]:
         """Returns the ids whose note of that key has that value."""
-        rows = self._read("SELECT id FROM note WHERE key = ? AND value = ?", (key, json.dumps(value)))
+        rows = self._read("SELECT id FROM note WHERE key = ? AND value = ?", (key.name, json.dumps(value)))
         return [row[0] for row in rows]
 
-    def forget(self, resource_id: str, key: str) -> None:
-        self._write("DELETE FROM note WHERE id = ? AND key = ?", (resource_id, key))
+    def forget(self, resource_id: str, key: NoteKey[T]) -> None:
+        self._write("DELETE FROM note WHERE id = ? AND key = ?", (resource_id, key.name))
 
-    def _parse(self, kind: type[R], data: bytes) -> R:
-        return cast("R", cast("type[Message]", kind).FromString(data))
-
-    def _read(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+    def _read(self, query: str, values: tuple[Cell, ...]) -> list[Any]:
+        """Returns rows, whose types are those of the table's columns."""
         return self._db.execute(query, values).fetchall()
 
-    def _write(self, query: str, values: tuple[Any, ...]) -> None:
+    def _write(self, query: str, values: tuple[Cell, ...]) -> None:
         with self.transaction():
             self._dirty = bool(self._db.execute(query, values).rowcount) or self._dirty

@@ -13,7 +13,7 @@ from samovar.core.errors import HostError
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.home.backups import KEPT, Backups
 from samovar.localcloud.machines.model import Machine
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 from tests.support.group_client import Groups, until
 from tests.support.simulated import RunningCloud
 
@@ -68,14 +68,15 @@ def test_a_backup_made_after_the_clock_was_set_back_is_the_newest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, backups = Store(tmp_path / "cloud.sqlite"), Backups(tmp_path)
+    key = NoteKey[str]("key")
     for number in range(KEPT + 1):
-        store.note("resource", "key", number)
+        store.note("resource", key, str(number))
         assert backups.make(store) == ""
     monkeypatch.setattr("time.time", lambda before=time.time: before() - DAY)
-    store.note("resource", "key", "last")
+    store.note("resource", key, "last")
     assert backups.make(store) == ""
     store.close()
     assert len(backups.all()) == KEPT
     newest = Store(backups.all()[-1])
-    assert newest.noted("resource", "key") == "last"
+    assert newest.noted("resource", key) == "last"
     newest.close()

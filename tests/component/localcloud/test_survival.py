@@ -44,6 +44,7 @@ from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, Creat
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 
 from samovar.localcloud.load_balancer.target_groups.model import target_of
+from samovar.localcloud.operations.model import WAITS_FOR
 from tests.support.calls import binding
 from tests.support.killable_cloud import KillableCloud
 
@@ -209,7 +210,7 @@ def whole(world: KillableCloud) -> str:
         "files of images": ([file.suffix for file in world.home.images.iterdir()], [".raw"]),
         "targets": (sorted(map(str, group.targets)), sorted(str(target_of(instance)) for instance in instances)),
         "interfaces": ({nic.machine_id for nic in network.nics}, ids),
-        "operations under way": (store.all_noted("operation.waits_for"), {}),
+        "operations under way": (store.all_noted(WAITS_FOR), {}),
         "operations not done": ([each.description for each in store.all(Operation) if not each.done], []),
         "operations": (len(store.all(Operation)), 15),
     }

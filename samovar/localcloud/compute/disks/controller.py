@@ -124,7 +124,7 @@ class DiskController:
         file, status = self._home.image(image_id), Image.READY
         try:
             if not file.exists():
-                await self._make_image(self._store.must(Disk, self._store.noted(image_id, SOURCE_DISK)), file)
+                await self._make_image(self._store.must(Disk, self._store.must_note(image_id, SOURCE_DISK)), file)
         except Exception as error:  # noqa: BLE001 - the operation that waits for the file ends with it
             self._failed(image_id, error)
             status = Image.ERROR

@@ -21,16 +21,16 @@ from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, fill, stamp
 from samovar.localcloud.store.files import delete_on_commit, name_on_commit, partial_of
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 
 HDD = "network-hdd"
 DEFAULT_TYPE, DEFAULT_BLOCK = HDD, 4096
 DEFAULT_SIZE = 10 * GIB
-FULL = "disk.whole"
+FULL = NoteKey[bool]("disk.whole")
 """A note on a disk: its file holds all of the image that it was made from."""
-SOURCE_DISK = "image.source_disk"
+SOURCE_DISK = NoteKey[str]("image.source_disk")
 """A note on an image: the disk that it is made from."""
-BOOT = "snapshot.boot"
+BOOT = NoteKey[bool]("snapshot.boot")
 """A note on a snapshot: it is of a boot disk, and can be the base of one, as an image."""
 
 

@@ -220,11 +220,12 @@ class Executor:
 
     def _save(self, managed: ManagedInstance, record: MemberRecord, member: Member) -> None:
         record = write_member(managed, record, member)
-        if member.status in RUNNING and self._store.noted(managed.id, FAILURE):
+        failure = self._store.noted(managed.id, FAILURE)
+        if failure and member.status in RUNNING:
             self._store.forget(managed.id, FAILURE)
             managed.status_message = ""
         self._put(managed)
-        self._store.note(managed.id, RECORD, record.plain())
+        self._store.note(managed.id, RECORD, record.note())
 
     def _put(self, managed: ManagedInstance) -> None:
         self._store.put(managed, scope=self._group.id)

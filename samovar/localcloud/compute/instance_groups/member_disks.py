@@ -7,15 +7,25 @@ A note on the disk names its member.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypedDict
 
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.instance_service_pb2 import CreateInstanceRequest
 
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.instances.model import disk_request
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 
-OWNER = "disk.member"
+
+class _Owner(TypedDict):
+    """The member that a disk belongs to, its device there, and whether it outlives the member."""
+
+    member: str
+    device: str
+    preserve: bool
+
+
+OWNER = NoteKey[_Owner]("disk.member")
 
 
 class MemberDisks:
@@ -36,14 +46,14 @@ class MemberDisks:
                 self._disks.enlarge(by_device[device], spec.disk_spec.size)
             else:
                 by_device[device] = self._disks.make(disk_request(request.folder_id, request.zone_id, spec)).id
-            owner = {"member": member_id, "device": device, "preserve": not spec.auto_delete}
+            owner = _Owner(member=member_id, device=device, preserve=not spec.auto_delete)
             self._store.note(by_device[device], OWNER, owner)
             spec.disk_id, spec.auto_delete = by_device[device], False
 
     def drop(self, member_id: str) -> None:
         """Deletes the disks of a member that is deleted."""
         for _, disk_id in list(self._of(member_id)):
-            preserve = self._store.noted(disk_id, OWNER)["preserve"]
+            preserve = self._store.must_note(disk_id, OWNER)["preserve"]
             self._store.forget(disk_id, OWNER)
             if not preserve and not self._store.must(Disk, disk_id).instance_ids:
                 self._disks.delete(disk_id)

@@ -5,9 +5,9 @@ A member is a ManagedInstance, stored under its group's id.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
     AutoHealingPolicy,
@@ -26,16 +26,36 @@ from samovar.localcloud.load_balancer.target_groups.model import REGION, TargetG
 from samovar.localcloud.quota_manager.model import Quota, check_quota
 from samovar.localcloud.resources.model import Repository, stamp
 from samovar.localcloud.store.ids import new_id
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 
 ID_PREFIX = "cl1"
-REQUESTED = "member.requested"
+
+
+class _TemplateNote(TypedDict):
+    live: str | None
+    restart: str | None
+    recreate: str | None
+
+
+class MemberNote(TypedDict):
+    """A MemberRecord as it is stored."""
+
+    facets: _TemplateNote
+    index: int
+    index_in_zone: int
+    short_id: str
+    goal: NotRequired[str]
+    attempts: NotRequired[int]
+
+
+REQUESTED = NoteKey[str]("member.requested")
 """A note on a member: the goal that the owner of the group asked for, until it is begun."""
-RECORD = "member.kept"
+RECORD = NoteKey[MemberNote]("member.kept")
 """A note on a member: its MemberRecord."""
-FAILURE = "member.failure"
+FAILURE = NoteKey[str]("member.failure")
 """A note on a member: what went wrong with its instances since it last served."""
-LOG = "group.log"
+LOG = NoteKey[list[tuple[float, str]]]("group.log")
+"""A note on a group: the seconds and the text of each record; JSON has a pair as a list of two."""
 LOG_LENGTH = 1000
 RUNNING = frozenset({ManagedInstance.RUNNING_ACTUAL, ManagedInstance.RUNNING_OUTDATED})
 
@@ -52,13 +72,27 @@ class MemberRecord:
     attempts: int = 0
 
     @classmethod
-    def parse(cls, note: Mapping[str, Any]) -> MemberRecord:
-        fields = dict(note)
-        return cls(template=TemplateHash(**fields.pop("facets")), **fields)
+    def parse(cls, note: MemberNote) -> MemberRecord:
+        return cls(
+            template=TemplateHash(**note["facets"]),
+            index=note["index"],
+            index_in_zone=note["index_in_zone"],
+            short_id=note["short_id"],
+            goal=note.get("goal", Goal.STAY.value),
+            attempts=note.get("attempts", 0),
+        )
 
-    def plain(self) -> dict[str, Any]:
-        fields = asdict(self)
-        return {"facets": fields.pop("template"), **fields}
+    def note(self) -> MemberNote:
+        """Returns the record as it is stored."""
+        template = self.template
+        return MemberNote(
+            facets=_TemplateNote(live=template.live, restart=template.restart, recreate=template.recreate),
+            index=self.index,
+            index_in_zone=self.index_in_zone,
+            short_id=self.short_id,
+            goal=self.goal,
+            attempts=self.attempts,
+        )
 
 
 class InstanceGroups(Repository[InstanceGroup]):
@@ -91,7 +125,8 @@ class InstanceGroups(Repository[InstanceGroup]):
 
     def is_leaving(self, member: ManagedInstance) -> bool:
         """Returns whether a member is being removed, or is to be."""
-        goals = (self.store.noted(member.id, RECORD, {}).get("goal"), self.store.noted(member.id, REQUESTED))
+        record = self.store.noted(member.id, RECORD)
+        goals = (record and record.get("goal"), self.store.noted(member.id, REQUESTED))
         return Goal.REMOVE.value in goals
 
     def make_target_group(self, group: InstanceGroup) -> TargetGroup:
@@ -111,7 +146,8 @@ class InstanceGroups(Repository[InstanceGroup]):
 
     def log_records(self, group_id: str) -> list[LogRecord]:
         """Returns the records of a group's log, the newest first."""
-        return [_log_record(seconds, text) for seconds, text in reversed(self.store.noted(group_id, LOG, []))]
+        records = self.store.noted(group_id, LOG, [])
+        return [_log_record(seconds, text) for seconds, text in reversed(records)]
 
 
 def new_member_id() -> str:
@@ -126,13 +162,13 @@ def members_of(store: Store, group_id: str) -> list[ManagedInstance]:
 
 def record_of(store: Store, member_id: str) -> MemberRecord:
     """Returns the record of a member."""
-    return MemberRecord.parse(store.noted(member_id, RECORD))
+    return MemberRecord.parse(store.must_note(member_id, RECORD))
 
 
 def add_log_record(store: Store, group_id: str, now: float, text: str) -> None:
     """Adds to a group's log; the oldest records are dropped."""
     records = store.noted(group_id, LOG, [])
-    records.append([now, text])
+    records.append((now, text))
     store.note(group_id, LOG, records[-LOG_LENGTH:])
 
 

@@ -23,13 +23,13 @@ from samovar.localcloud.home.home import Home
 from samovar.localcloud.machines.model import MachineDriver
 from samovar.localcloud.operations.model import FAILURE_REASON, Goal, Operations
 from samovar.localcloud.reconcile import Workers, reason_of
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 3
 """A machine that starts or stops while its disk is copied makes one of them fail."""
-FREEZING = "snapshot.freezing"
+FREEZING = NoteKey[str]("snapshot.freezing")
 """A note on a snapshot: the machine whose disk is frozen. One that is there already is a killed daemon's."""
 
 

@@ -15,10 +15,10 @@ from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository
 from samovar.localcloud.store.files import delete_on_commit
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 
 TITLE = "Create snapshot"
-COPY_RATE = ("snapshots", "standstill.rate")
+COPY_RATE = ("snapshots", NoteKey[float]("standstill.rate"))
 DEFAULT_COPY_RATE = 400e6
 """Bytes of a disk that are looked through in a second, where no snapshot was taken in this home yet."""
 MIN_FREEZE = 0.1

@@ -12,10 +12,10 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 from samovar.localcloud.api.errors import invalid, not_found, precondition
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 from samovar.localcloud.vpc.addresses.model import Ipam
 
-HEALTHY = "balancer.healthy"
+HEALTHY = NoteKey[list[list[str]]]("balancer.healthy")
 """A note on a balancer: the targets that its probes hold for healthy, as pairs of subnet id and address."""
 DEFAULT_INTERVAL, DEFAULT_TIMEOUT, DEFAULT_THRESHOLD = 2, 1, 2
 

@@ -12,9 +12,9 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 
-INDEX = "network.index"
+INDEX = NoteKey[int]("network.index")
 MAX_INDEX = 99
 SMALLEST, LARGEST = 28, 16
 """Prefix lengths that a subnet may have."""

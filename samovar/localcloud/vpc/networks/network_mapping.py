@@ -52,7 +52,7 @@ def network_value(store: Store, health: TargetHealth, vpc: VpcNetwork) -> Networ
     balancers = store.all(NetworkLoadBalancer)
     return Network(
         id=vpc.id,
-        index=store.noted(vpc.id, INDEX),
+        index=store.must_note(vpc.id, INDEX),
         subnets=tuple(_subnet(store, subnet) for subnet in subnets),
         nics=tuple(_nic(instance, outward) for instance in instances),
         forwards=tuple(forward for balancer in balancers for forward in _forwards(store, health, balancer, ids)),
@@ -61,7 +61,7 @@ def network_value(store: Store, health: TargetHealth, vpc: VpcNetwork) -> Networ
 
 
 def _subnet(store: Store, subnet: VpcSubnet) -> Subnet:
-    return Subnet(subnet.id, store.noted(subnet.id, INDEX), IPv4Network(subnet.v4_cidr_blocks[0]), subnet.zone_id)
+    return Subnet(subnet.id, store.must_note(subnet.id, INDEX), IPv4Network(subnet.v4_cidr_blocks[0]), subnet.zone_id)
 
 
 def _nic(instance: Instance, outward: set[str]) -> Nic:

@@ -17,7 +17,7 @@ from samovar.core.errors import HostError
 from samovar.localcloud.home.backups import KEPT, Backups, open_store
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.quarantine import Quarantine, adopt_files
-from samovar.localcloud.store.files import delete_on_commit, name_on_commit, partial_of
+from samovar.localcloud.store.files import TO_DELETE, delete_on_commit, name_on_commit, partial_of
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store
 
@@ -123,7 +123,7 @@ def test_a_deletion_that_was_stored_is_finished_by_the_next_daemon(home: Home, s
     adopt_files(home, store)
     assert not gone.exists()
     assert contents(home.quarantine) == {}
-    assert store.all_noted("file.delete") == {}
+    assert store.all_noted(TO_DELETE) == {}
 
 
 def test_a_deletion_that_was_not_stored_deletes_nothing(home: Home, store: Store) -> None:

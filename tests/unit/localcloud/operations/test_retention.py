@@ -11,11 +11,11 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.localcloud.api import pipeline
-from samovar.localcloud.api.pipeline import IDEMPOTENCY, KEY_RETENTION, Caller
+from samovar.localcloud.api.pipeline import IDEMPOTENCY, KEY_RETENTION, Caller, FirstCall
 from samovar.localcloud.operations import controller
 from samovar.localcloud.operations import model as operations
 from samovar.localcloud.operations.controller import Retention
-from samovar.localcloud.operations.model import RESOURCE, RETENTION, WAITS_FOR, Goal, Operations
+from samovar.localcloud.operations.model import RESOURCE, RETENTION, WAITS_FOR, Goal, Operations, WaitsFor
 from samovar.localcloud.store.store import Store
 
 CALLER = Caller("aje1")
@@ -73,8 +73,8 @@ async def test_what_an_older_store_holds_gets_a_date(store: Store, clock: Clock)
         store.put(Operation(id=f"fhm{number}", done=True))
         store.note(f"fhm{number}", RESOURCE, "x")
     store.put(Operation(id="waiting"))
-    store.note("waiting", WAITS_FOR, {})
-    store.note("idempotency/a/b/c", IDEMPOTENCY, {"id": "fhm1", "request": ""})
+    store.note("waiting", WAITS_FOR, WaitsFor(kind="", id="", goal=""))
+    store.note("idempotency/a/b/c", IDEMPOTENCY, FirstCall(id="fhm1", request=""))
     keeping = Retention(store)
     clock.time += KEY_RETENTION
     await keeping.reconcile()
@@ -87,5 +87,5 @@ async def test_what_an_older_store_holds_gets_a_date(store: Store, clock: Clock)
 
 
 def test_what_is_pending_is_found_by_an_index_however_much_is_done(store: Store) -> None:
-    plan = store._read("EXPLAIN QUERY PLAN SELECT id, value FROM note WHERE key = ?", (WAITS_FOR,))
+    plan = store._read("EXPLAIN QUERY PLAN SELECT id, value FROM note WHERE key = ?", (WAITS_FOR.name,))
     assert "note_by_key" in str(plan)
