@@ -29,6 +29,7 @@ def observe(session: Session, environment: str) -> Observed:
         environment,
         tuple(_read(kind, message, index) for kind, message in ours),
         images=tuple((image.name, image.id) for image in images),
+        min_disk_sizes=tuple((image.name, image.min_disk_size) for image in images),
         others=tuple((Ref(kind, message.name), message.labels.get(ENV, "")) for kind, message in others),
     )
 

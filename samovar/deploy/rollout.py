@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from samovar.cloud.session import Session
 from samovar.cloudinit.metadata import Api
-from samovar.core.errors import CloudError, SamovarError
+from samovar.core.errors import CloudError, ConfigError, SamovarError
 from samovar.core.output import Reporter
 from samovar.core.program import command_line
+from samovar.core.units import GIB
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.desired import desired
 from samovar.deploy.endpoints import wait_for_endpoints
@@ -72,8 +73,26 @@ def require_images(desired: Desired, observed: Observed) -> None:
         )
 
 
+def check_boot_disks(desired: Desired, observed: Observed) -> None:
+    """Raises ConfigError where a boot disk is smaller than its image allows: no machine could be made."""
+    least = dict(observed.min_disk_sizes)
+    for resource in desired.resources:
+        if not isinstance(resource.spec, InstanceGroup):
+            continue
+        template = resource.spec.template
+        needed, given = least.get(template.image, 0), template.disk
+        if given < needed:
+            raise ConfigError(
+                f"group {resource.group} of {desired.environment}: its boot disk has {given / GIB:g}G, "
+                f"and {template.image} needs {needed / GIB:.3g}G",
+                remedy=f"write machine: {{disk: {-(-needed // GIB)}G}}, or more, in the group or its kind",
+            )
+
+
 def prepare(session: Session, environment: Environment) -> Prepared:
-    """Return the plan of a rollout. Raises CloudError where an image is missing, ConfigError where a name is taken.
+    """Return the plan of a rollout.
+
+    Raises CloudError where an image is missing, ConfigError where a name is taken or a boot disk is too small.
 
     Rows on data disks that are not recorded yet are recorded before anything else.
     """
@@ -81,6 +100,7 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     observed = observe(session, environment.name)
     check_free(resources, observed)
     require_images(resources, observed)
+    check_boot_disks(resources, observed)
     return Prepared(plan(resources, observed), observed, record_if_missing(session, environment, observed))
 
 

@@ -35,7 +35,7 @@ class Machine(Strict):
         description="the guaranteed share of each core, in per cent; a machine may use more while there is more",
     )
     memory: Memory = Field(description="such as 2G; which sizes there are depends on `cores` and `core_fraction`")
-    disk: DiskSize = Field(description="the boot disk, such as 5G")
+    disk: DiskSize = Field(description="the boot disk, such as 10G, at least as large as the image needs")
 
     @model_validator(mode="after")
     def _size_exists(self) -> Self:

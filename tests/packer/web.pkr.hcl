@@ -21,7 +21,7 @@ source "yandex" "web" {
   use_ipv4_nat        = true
   instance_cores      = 2
   instance_mem_gb     = 1
-  disk_size_gb        = 4
+  disk_size_gb        = 10
   disk_type           = "network-ssd"
   metadata            = { user-data = file("${path.root}/user-data.yaml") }
   serial_log_file     = "serial.log"

@@ -56,7 +56,7 @@ resource "yandex_compute_instance_group" "web" {
     boot_disk {
       initialize_params {
         image_id = data.yandex_compute_image.debian.id
-        size     = 4
+        size     = 10
         type     = "network-hdd"
       }
     }

@@ -112,12 +112,14 @@ class Desired:
 class Observed:
     """The resources that the cloud has of an environment, and ids of the images for its machines, by name.
 
-    `others` are resources that are not the environment's, each with the environment that it belongs to, or "".
+    `min_disk_sizes` are the bytes that a boot disk of each image has at least, by the image's name. `others` are
+    resources that are not the environment's, each with the environment that it belongs to, or "".
     """
 
     environment: str
     resources: tuple[Existing[Spec], ...] = ()
     images: tuple[tuple[str, str], ...] = ()
+    min_disk_sizes: tuple[tuple[str, int], ...] = ()
     others: tuple[tuple[Ref, str], ...] = ()
 
     def ids(self) -> dict[Ref, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from yandex.cloud.compute.v1.image_service_pb2 import GetImageLatestByFamilyRequest
@@ -18,16 +19,19 @@ from samovar.cloud.session import Session
 from samovar.core.units import GIB
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import quota_demand
-from samovar.deploy.rollout import image_names, load_desired, record_if_missing, require_images
-from samovar.images.builders.packer.template import source_family
+from samovar.deploy.resources.resource import Desired, Observed
+from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, record_if_missing, require_images
+from samovar.images.builders.packer.builder import missing_images
+from samovar.images.builders.packer.template import CORES, SourceImage, disk_gb, memory_gb, source_family
+from samovar.images.definition import ImageDefinition, Images
 from samovar.images.load import load_images
-from samovar.ops.doctor.finding import Finding, State, ok
+from samovar.ops.doctor.finding import Finding, State, ok, run_check
 from samovar.project.environment import Environment
 from samovar.project.project import Project
 
 ZONES, IMAGES, QUOTAS, DATA = "zones", "images", "quotas", "data"
 BAKE_QUOTAS = ("vpc.networks.count", "vpc.subnets.count", "vpc.securityGroups.count")
-"""Packer takes one of each while it bakes, whatever it bakes."""
+"""Packer takes one of each while it bakes, whatever it bakes, and images may be baked beside a rollout."""
 CLOUD = "resource-manager.cloud"
 """Quotas belong to a cloud, not to a folder; this is the API's name for that kind of resource."""
 SERVICES = frozenset({"compute", "vpc", "ylb", "load-balancer", "iam", "lockbox"})
@@ -61,14 +65,21 @@ def families(session: Session, project: Project) -> Iterator[Finding]:
         origin = source_family(image)
         request = GetImageLatestByFamilyRequest(folder_id=origin.folder, family=origin.family)
         latest = session.client(ImageServiceStub).GetLatestByFamily(request)
-        yield ok(IMAGES, f"{name} starts from {latest.name or latest.id}, the newest of {origin.family}")
+        size = f"needs a disk of {latest.min_disk_size / GIB:g}G"
+        yield ok(IMAGES, f"{name} starts from {latest.name or latest.id}, the newest of {origin.family}; it {size}")
 
 
 def baked(session: Session, environment: Environment) -> Iterator[Finding]:
     """Yields the images of the environment's machines. CloudError where the cloud lacks one."""
-    desired = load_desired(environment)
-    require_images(desired, observe(session, environment.name))
+    desired, observed = load_desired(environment), observe(session, environment.name)
+    require_images(desired, observed)
     yield ok(IMAGES, f"baked and published: {', '.join(sorted(image_names(desired)))}")
+    yield from run_check(IMAGES, lambda: _boot_disks(desired, observed))
+
+
+def _boot_disks(desired: Desired, observed: Observed) -> Iterator[Finding]:
+    check_boot_disks(desired, observed)
+    yield ok(IMAGES, "each boot disk is as large as its image needs")
 
 
 def rows(session: Session, environment: Environment) -> Iterator[Finding]:
@@ -84,9 +95,34 @@ def capacity(session: Session, environment: Environment) -> Iterator[Finding]:
     """Yields every quota that the environment uses, with the request to make where it would be exceeded."""
     demand = quota_demand(load_desired(environment).resources, rolling=True)
     more = additional(demand, quota_demand(observe(session, environment.name).resources, rolling=False))
-    for quota in BAKE_QUOTAS:
-        more[quota] = more.get(quota, 0) + 1
-    yield from judge(more, read_quotas(session, session.cloud_id), session.cloud_id)
+    images = load_images(environment.project)
+    missing = missing_images(session, sorted({group.image for group in environment.groups}), images)
+    peak = (Counter(more) | bake_demand(missing, images)) + Counter(BAKE_QUOTAS)
+    yield from judge(peak, read_quotas(session, session.cloud_id), session.cloud_id)
+
+
+def bake_demand(groups: Sequence[Sequence[str]], images: Images) -> Counter[str]:
+    """Return what Packer's machines and images take of each quota at their peak; each group is baked at once.
+
+    Sizes are in bytes.
+    """
+    peak: Counter[str] = Counter()
+    for together in groups:
+        peak |= _machines_demand([images[name] for name in together])
+    return peak + Counter({"compute.images.count": sum(map(len, groups))})
+
+
+def _machines_demand(images: Sequence[ImageDefinition]) -> Counter[str]:
+    return Counter(
+        {
+            "compute.instances.count": len(images),
+            "compute.instanceCores.count": len(images) * CORES,
+            "compute.instanceMemory.size": sum(memory_gb(image) * GIB for image in images),
+            "compute.disks.count": len(images),
+            "compute.ssdDisks.size": sum(disk_gb(image, SourceImage()) * GIB for image in images),
+            "vpc.externalAddresses.count": len(images),
+        }
+    )
 
 
 def additional(demand: Mapping[str, int], used: Mapping[str, int]) -> dict[str, int]:

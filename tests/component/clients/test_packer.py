@@ -134,7 +134,7 @@ def done(place: Place, operation: Operation) -> Operation:
 def test_a_template_bakes_an_image_and_leaves_nothing_else(place: Place, web: Build) -> None:
     image = place.session.client(ImageServiceStub).Get(GetImageRequest(image_id=web.image_id))
     assert (image.name, image.family, image.status) == ("web-1", "web", Image.READY)
-    assert (image.labels["purpose"], image.min_disk_size) == ("contract", 4 * GB)
+    assert (image.labels["purpose"], image.min_disk_size) == ("contract", 10 * GB)
     assert image.storage_size > 100 * 1024**2
     assert family(place, "web", place.session.folder_id).id == web.image_id
     assert re.search(r"Detected instance IP: 127\.66\.", web.output)
@@ -172,8 +172,8 @@ def boot(place: Place, image_id: str) -> str:
     template = InstanceTemplate(
         platform_id="standard-v3",
         resources_spec=ResourcesSpec(memory=2 * GB, cores=2),
-        boot_disk_spec=disk("boot", 4, image_id),
-        secondary_disk_specs=[disk("copy", 5, image_id), disk("blank", 1)],
+        boot_disk_spec=disk("boot", 10, image_id),
+        secondary_disk_specs=[disk("copy", 11, image_id), disk("blank", 1)],
         network_interface_specs=[nic],
         metadata={"user-data": "#cloud-config\nruncmd:\n  - [/usr/local/bin/look]\n"},
     )

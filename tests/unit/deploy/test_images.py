@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from samovar.core.errors import CloudError, ConfigError, ExitCode
+from samovar.core.units import GIB
 from samovar.deploy.resources.resource import Observed
-from samovar.deploy.rollout import image_names, load_desired, require_images
+from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, require_images
 from samovar.project.environment import Environment
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed
@@ -41,6 +42,15 @@ def test_a_missing_image_names_the_command_that_bakes_it(dev: Environment) -> No
     assert name in error.value.message
     assert error.value.remedy == "samovar bake --env dev"
     require_images(desired, Observed("dev", images=((name, "img-1"),)))
+
+
+def test_a_boot_disk_that_is_too_small_for_its_image_says_both_sizes(dev: Environment) -> None:
+    desired = load_desired(dev)
+    (name,) = image_names(desired)
+    with pytest.raises(ConfigError, match=f"group nginx of dev: its boot disk has 5G, and {name} needs 10G") as error:
+        check_boot_disks(desired, Observed("dev", min_disk_sizes=((name, 10 * GIB),)))
+    assert "machine: {disk: 10G}" in error.value.remedy
+    check_boot_disks(desired, Observed("dev", min_disk_sizes=((name, 5 * GIB),)))
 
 
 def test_an_unknown_image_lists_the_existing_ones(dev: Environment) -> None:

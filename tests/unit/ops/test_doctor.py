@@ -7,10 +7,11 @@ import pytest
 from samovar.core.units import GIB
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired
-from samovar.ops.doctor.capacity import Quota, additional, judge
+from samovar.images.load import load_images
+from samovar.ops.doctor.capacity import Quota, additional, bake_demand, judge
 from samovar.ops.doctor.finding import State
 from samovar.ops.doctor.iam import covered
-from tests.support.checkout import ROOT
+from tests.support.checkout import PROJECT, ROOT
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 
@@ -34,6 +35,15 @@ def test_existing_resources_are_not_demanded_again() -> None:
     more = additional(quota_demand(edges().resources, rolling=True), quota_demand(edges().resources, rolling=False))
     assert more["compute.instances.count"] == 1
     assert "vpc.networks.count" not in more
+
+
+def test_a_bake_counts_the_machines_of_its_widest_group() -> None:
+    images = load_images(PROJECT)
+    found = bake_demand((("samovar-base",), ("bingo", "nginx", "postgres-server"), ("postgres",)), images)
+    assert (found["compute.instances.count"], found["compute.instanceCores.count"]) == (3, 6)
+    assert found["vpc.externalAddresses.count"] == 3
+    assert found["compute.images.count"] == 5
+    assert found["compute.ssdDisks.size"] == 32 * GIB, "the database's, of which there is one at a time"
 
 
 def test_the_remedy_requests_the_exact_quota() -> None:

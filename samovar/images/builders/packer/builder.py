@@ -89,7 +89,7 @@ def bake_packer(
     reached any more, the error names what may be left, and the next bake removes it, even if it has nothing to bake.
     """
     images = load_images(project)
-    plan = partial(_missing, session, tuple(names) or tuple(images), images, force=force, refresh=refresh)
+    plan = partial(missing_images, session, tuple(names) or tuple(images), images, force=force, refresh=refresh)
     remove(session, find_abandoned(session), reporter)
     if not plan():
         return ()
@@ -208,10 +208,10 @@ class PackerBakes:
         return {**self.toolchain.environment(), **to_environment(self.session.access), **credentials}
 
 
-def _missing(
-    session: Session, names: Sequence[str], images: Images, *, force: bool, refresh: bool
+def missing_images(
+    session: Session, names: Sequence[str], images: Images, *, force: bool = False, refresh: bool = False
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the images to bake, in groups that can be baked at once."""
+    """Return the images to bake of those named and their parents, in groups that are baked at the same time."""
     by_name = digests(images)
     in_cloud = {image.name for image in published(session)}
     ready = [digest for name, digest in by_name.items() if image_name(name, digest) in in_cloud]

@@ -8,13 +8,17 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import distribution
 from pathlib import Path
 
+import grpc
 import jinja2
+from yandex.cloud.compute.v1.image_service_pb2 import GetImageLatestByFamilyRequest
+from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
 from samovar.cloud.connection import Access
+from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import of_image
 from samovar.cloud.session import Session
 from samovar.core.paths import PACKAGE
@@ -26,8 +30,12 @@ from samovar.images.digest import SHORT, digests, family, image_name
 from samovar.images.publish import published
 
 SOURCE = Path(__file__).parent / "image.pkr.hcl.j2"
-DISK_GB = 5
-MEMORY_GB = 2
+DISK_GB = 10
+"""Public images of Linux need it (the documentation's listing of ubuntu-2404-lts: `min_disk_size: "10737418240"`)."""
+LARGE_DISK_GB = 32
+"""For an image that borrows an application, as one that fills a database with it. It is also the unit in which a
+network-ssd gets faster (the documentation's compute/concepts/limits)."""
+CORES, MEMORY_GB, LARGE_MEMORY_GB = 2, 2, 4
 SUITES = {"bookworm": "debian-12", "trixie": "debian-13"}
 """The image families of Yandex Cloud for suites of Debian."""
 STANDARD_IMAGES = "standard-images"
@@ -53,14 +61,25 @@ class SourceImage:
 
 
 def find_source_image(session: Session, images: Images, name: str) -> SourceImage:
-    """Return the parent by its id if it is published, else a family."""
+    """Return the parent by its id if it is published, else the newest image of a family.
+
+    Packer's plugin refuses a disk that is smaller than what the image demands (its step_create_instance.go).
+    """
     image = images[name]
     if image.parent:
         parent_name = image_name(image.parent, digests(images)[image.parent])
         for parent in published(session):
             if parent.name == parent_name:
                 return SourceImage(id=parent.id, name=parent.name, size=parent.min_disk_size)
-    return source_family(image)
+    source = source_family(image)
+    request = GetImageLatestByFamilyRequest(folder_id=source.folder or session.folder_id, family=source.family)
+    try:
+        newest = session.client(ImageServiceStub).GetLatestByFamily(request)
+    except CallFailed as error:
+        if error.status is not grpc.StatusCode.NOT_FOUND:
+            raise
+        return source  # a template can be printed before its parent is baked
+    return replace(source, size=newest.min_disk_size)
 
 
 def source_family(image: ImageDefinition) -> SourceImage:
@@ -86,8 +105,9 @@ def template(image: ImageDefinition, digest: str, source: SourceImage, access: A
         source=source,
         folder=source.folder or access.folder_id,
         access=access,
-        disk_size_gb=disk_gb(source),
-        memory_gb=MEMORY_GB,
+        disk_size_gb=disk_gb(image, source),
+        cores=CORES,
+        memory_gb=memory_gb(image),
         bundle=BUNDLE,
         steps=tuple(_steps(image)),
     )
@@ -112,9 +132,14 @@ def machine_name(name: str, digest: str) -> str:
     return f"samovar-bake-{name}-{digest[:SHORT]}"
 
 
-def disk_gb(source: SourceImage) -> int:
-    """Return the whole gigabytes of a disk that holds the source image."""
-    return max(DISK_GB, -(-source.size // GIB))
+def disk_gb(image: ImageDefinition, source: SourceImage) -> int:
+    """Return the whole gigabytes of a disk that holds the source image and what is baked."""
+    return max(LARGE_DISK_GB if image.borrowed else DISK_GB, -(-source.size // GIB))
+
+
+def memory_gb(image: ImageDefinition) -> int:
+    """Return the gigabytes of memory of the machine that bakes an image."""
+    return LARGE_MEMORY_GB if image.borrowed else MEMORY_GB
 
 
 def hcl_string(value: str) -> str:

@@ -43,7 +43,7 @@ class Client:
     def family(self, name: str) -> Image:
         return self.images.GetLatestByFamily(images.GetImageLatestByFamilyRequest(folder_id=PUBLIC, family=name))
 
-    def disk(self, image_id: str, size: int = 4 * GIB) -> Operation:
+    def disk(self, image_id: str, size: int = 10 * GIB) -> Operation:
         request = disks.CreateDiskRequest(
             folder_id=self.cloud.endpoint.folder_id, zone_id="ru-central1-a", size=size, image_id=image_id
         )
@@ -192,7 +192,7 @@ def test_a_boot_disk_is_no_further_disk_and_the_other_way_round(client: Client, 
     detach = instances.DetachInstanceDiskRequest(instance_id=instance.id, disk_id=disk_id)
     client.instances.Start(instances.StartInstanceRequest(instance_id=instance.id))
     reached(client.cloud, instance.id, Instance.RUNNING)
-    assert client.cloud.home.disk(disk_id).stat().st_size == 4 * GIB
+    assert client.cloud.home.disk(disk_id).stat().st_size == 10 * GIB
     client.stop(instance)
     client.instances.DetachDisk(detach)
     boot = instances.CreateInstanceRequest(

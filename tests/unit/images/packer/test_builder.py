@@ -7,10 +7,15 @@ import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import grpc
 import pytest
+from yandex.cloud.compute.v1.image_pb2 import Image
 
 from samovar.cloud.connection import Access
+from samovar.cloud.errors import CallFailed
 from samovar.core.errors import ProcessFailed
 from samovar.core.output import PlainReporter
 from samovar.core.process_identity import process_identity
@@ -19,7 +24,15 @@ from samovar.images.builders.base import Progress
 from samovar.images.builders.packer import builder
 from samovar.images.builders.packer.cleanup import LIFETIME, is_over
 from samovar.images.builders.packer.output import Message, PackerOutput, read_messages
-from samovar.images.builders.packer.template import SourceImage, disk_gb, source_family, template, write_bundle
+from samovar.images.builders.packer.template import (
+    SourceImage,
+    disk_gb,
+    find_source_image,
+    memory_gb,
+    source_family,
+    template,
+    write_bundle,
+)
 from samovar.images.checks import from_json, to_json
 from samovar.images.digest import digests, image_name
 from samovar.images.load import load_images
@@ -78,9 +91,31 @@ def test_template_escapes_every_text_of_a_definition() -> None:
     assert '= "%%{ if true }"' in rendered
 
 
-def test_disk_gb_holds_the_source_image() -> None:
-    assert disk_gb(SourceImage()) == 5
-    assert disk_gb(SourceImage(size=10 * 2**30 + 1)) == 11
+def test_the_disk_holds_the_source_image_and_the_machine_of_a_database_is_larger() -> None:
+    assert disk_gb(IMAGES["nginx"], SourceImage()) == 10
+    assert disk_gb(IMAGES["nginx"], SourceImage(size=10 * 2**30 + 1)) == 11
+    assert disk_gb(IMAGES["postgres"], SourceImage(size=10 * 2**30)) == 32
+    assert [memory_gb(IMAGES[name]) for name in ("nginx", "postgres")] == [2, 4]
+
+
+def test_a_root_image_takes_the_size_that_the_newest_of_its_family_needs() -> None:
+    source = find_source_image(_session(Image(min_disk_size=15 * 2**30)), IMAGES, "samovar-base")
+    assert (source.family, source.size) == ("debian-13", 15 * 2**30)
+
+
+def test_a_family_that_has_no_image_yet_can_be_printed() -> None:
+    refused = CallFailed("ImageService.GetLatestByFamily", grpc.StatusCode.NOT_FOUND, "no such family")
+    assert find_source_image(_session(refused), IMAGES, "samovar-base").size == 0
+
+
+def _session(newest: Image | CallFailed) -> Any:
+    def get(_: object) -> Image:
+        if isinstance(newest, CallFailed):
+            raise newest
+        return newest
+
+    client = SimpleNamespace(GetLatestByFamily=get, List=None)
+    return SimpleNamespace(client=lambda _: client, list=lambda *_: [], folder_id="folder")
 
 
 def unpacked(folder: Path) -> Path:
