@@ -14,10 +14,9 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any
 from urllib.parse import urlsplit
 
-from .role import InvalidConfig, read_mapping
+from .role import InvalidConfig, Value, mapping_of, read_mapping
 
 METADATA = "http://169.254.169.254"
 INSTANCE = "/computeMetadata/v1/instance/"
@@ -47,7 +46,7 @@ class Answer:
     status: int
     body: bytes = field(repr=False)
 
-    def document(self) -> Mapping[str, Any] | None:
+    def document(self) -> Mapping[str, Value] | None:
         """Return the JSON object of an answer with 200, None for any other answer."""
         try:
             document = json.loads(self.body) if self.status == OK else None
@@ -93,7 +92,7 @@ class Metadata:
         self._address = urlsplit(base).netloc
         self._name = f"the metadata service at {self._address}"
 
-    def instance(self) -> Mapping[str, Any]:
+    def instance(self) -> Mapping[str, Value]:
         """Return all of `instance/`. Raises Unavailable."""
         answer = self._get("?recursive=true&alt=json")
         document = answer.document()
@@ -107,7 +106,7 @@ class Metadata:
         document = answer.document() or {}
         if "access_token" not in document:
             raise Unavailable(f"a token of this machine's service account: {self._name}: {answer.error_text()}")
-        seconds = float(document.get("expires_in", 0))
+        seconds = float(str(document.get("expires_in", 0)))
         return Token(str(document["access_token"]), time.monotonic() + seconds - min(TOKEN_MARGIN, seconds / 2))
 
     def _get(self, path: str) -> Answer:
@@ -156,7 +155,7 @@ class Lockbox:
         document = answer.document()
         if document is None:
             raise Unavailable(f"{server}: {_denied_or_error(answer)}")
-        return _payload(document.get("entries", []), server)
+        return _payload(document.get("entries"), server)
 
 
 def _context(ca: str | None) -> ssl.SSLContext:
@@ -172,17 +171,18 @@ def _denied_or_error(answer: Answer) -> str:
     return answer.error_text()
 
 
-def _payload(entries: list[Mapping[str, Any]], server: str) -> Secret:
-    texts = {str(entry.get("key")): _text(entry) for entry in entries}
+def _payload(entries: Value, server: str) -> Secret:
+    each = map(mapping_of, entries if isinstance(entries, list) else [])
+    texts = {str(entry.get("key")): _text(entry) for entry in each}
     if not texts:
         raise Unavailable(f"{server}: it has no entries")
     return next(iter(texts.values())) if len(texts) == 1 else texts
 
 
-def _text(entry: Mapping[str, Any]) -> str:
+def _text(entry: Mapping[str, Value]) -> str:
     """Return the text of an entry. Bytes that are no UTF-8 reach files unchanged."""
     if "binaryValue" in entry:
-        return b64decode(entry["binaryValue"]).decode(errors="surrogateescape")
+        return b64decode(str(entry["binaryValue"])).decode(errors="surrogateescape")
     return str(entry.get("textValue", ""))
 
 

@@ -7,13 +7,15 @@ secrets hold instead of their ids, and the addresses of `peers` are made up. It 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .agent import run
+from .clients import Secret
 from .files import Files
 from .inputs import Facts, Machine, find_peers
 from .render import render
-from .role import InvalidConfig, Role, read_mapping, read_reserved, read_role, read_settings
+from .role import InvalidConfig, Role, Value, mapping_of, read_mapping, read_reserved, read_role, read_settings
 
 EXAMPLE_MACHINE = Machine(
     id="trial", name="trial-1", hostname="trial-1.internal", address="10.0.0.9", zone="ru-central1-a"
@@ -35,13 +37,18 @@ def dry_run(name: str, settings: str, root: Path) -> None:
 
 
 def _example_facts(name: str, role: Role, settings: str) -> Facts:
-    given = read_reserved(settings, "peers", role.peers)
+    given = read_reserved(settings, "peers", int, role.peers)
     counts = [(group, given.get(group, 0)) for group in role.peers]
     peers = find_peers(
         counts, EXAMPLE_MACHINE, lambda fqdn: f"10.0.0.{10 + int(fqdn.partition('.')[0].rpartition('-')[2])}"
     )
-    secrets = read_mapping(settings, "SETTINGS").get("secrets") or {}
-    return Facts(EXAMPLE_MACHINE, name, settings, peers=peers, secrets=secrets)
+    secrets = mapping_of(read_mapping(settings, "SETTINGS").get("secrets"))
+    examples = {name: _secret(value) for name, value in secrets.items()}
+    return Facts(EXAMPLE_MACHINE, name, settings, peers=peers, secrets=examples)
+
+
+def _secret(value: Value) -> Secret:
+    return {key: str(text) for key, text in value.items()} if isinstance(value, Mapping) else str(value)
 
 
 def main(name: str, settings: str = "") -> int:

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from .clients import Api, Lockbox, Lookup, Metadata, Secret, Unavailable, read_api
-from .role import Role, read_reserved
+from .role import Role, Value, mapping_of, read_reserved
 
 T = TypeVar("T")
 Counts = tuple[tuple[str, int], ...]
@@ -62,11 +62,11 @@ class Facts:
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
 
 
-def read_facts(instance: Mapping[str, Any]) -> Facts:
+def read_facts(instance: Mapping[str, Value]) -> Facts:
     """Return the facts in the recursive answer for `instance/` in Google's form, whose keys are in camel case."""
-    attributes = instance.get("attributes") or {}
-    interface = (instance.get("networkInterfaces") or [{}])[0]
-    access = (interface.get("accessConfigs") or [{}])[0]
+    attributes = mapping_of(instance.get("attributes"))
+    interface = _first(instance.get("networkInterfaces"))
+    access = _first(interface.get("accessConfigs"))
     machine = Machine(
         id=str(instance.get("id", "")),
         name=str(instance.get("name", "")),
@@ -77,10 +77,14 @@ def read_facts(instance: Mapping[str, Any]) -> Facts:
     )
     return Facts(
         machine=machine,
-        role=attributes.get("samovar-role") or None,
+        role=str(attributes.get("samovar-role") or "") or None,
         settings=str(attributes.get("samovar-settings", "")),
         api=str(attributes.get("samovar-api", "")),
     )
+
+
+def _first(items: Value) -> Mapping[str, Value]:
+    return mapping_of(items[0]) if isinstance(items, list) and items else {}
 
 
 def find_peers(counts: Iterable[tuple[str, int]], machine: Machine, lookup: Lookup) -> Mapping[str, tuple[Peer, ...]]:
@@ -188,14 +192,14 @@ class Inputs:
         return replace(facts, peers=self._peers_of(role, facts), secrets=self._secrets_of(role, facts))
 
     def _peers_of(self, role: Role, facts: Facts) -> Mapping[str, tuple[Peer, ...]]:
-        given = read_reserved(facts.settings, "peers", role.peers)
+        given = read_reserved(facts.settings, "peers", int, role.peers)
         counts = tuple((group, given.get(group, 0)) for group in role.peers)
         request = partial(find_peers, counts, facts.machine, self._lookup)
         poller = Poller("the name server", request, self._periods.peers, self._report)
         return self._peers.setdefault((facts.machine, counts), poller).value()
 
     def _secrets_of(self, role: Role, facts: Facts) -> Mapping[str, Secret]:
-        ids = read_reserved(facts.settings, "secrets", role.secrets)
+        ids = read_reserved(facts.settings, "secrets", str, role.secrets)
         return {name: self._secret(read_api(facts.api), name, secret_id) for name, secret_id in ids.items()}
 
     def _secret(self, api: Api, name: str, secret_id: str) -> Secret:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 
 from .inputs import Facts
-from .role import InvalidConfig, Role, Template
+from .role import InvalidConfig, Role, Template, Value
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 QUOTED = re.compile(r'["\\$`]')
@@ -31,7 +30,7 @@ class File:
 
 
 def render(
-    role: Role, settings: Mapping[str, Any], facts: Facts, load: Callable[[str], str | None]
+    role: Role, settings: Mapping[str, Value], facts: Facts, load: Callable[[str], str | None]
 ) -> tuple[File, ...]:
     """Return the files of the role; `load` returns the text of a template.
 
@@ -52,7 +51,7 @@ def render(
     return tuple(_render(environment, template) for template in role.templates)
 
 
-def environment_file(variables: Mapping[str, Any]) -> str:
+def environment_file(variables: Mapping[str, Value]) -> str:
     """Return the text of a file for `EnvironmentFile=`, sorted by name, from which each variable is read unchanged.
 
     systemd.exec(5) has the grammar: between double quotes a backslash escapes a quote, a dollar, a backtick or a
@@ -76,7 +75,7 @@ def _variable(name: str) -> str:
     return name
 
 
-def _quoted(name: str, value: Any) -> str:
+def _quoted(name: str, value: Value) -> str:
     if not isinstance(value, str | int):
         raise ValueError(f"{name}: {value!r} is no text: write it in quotes")  # noqa: TRY004 - a fault of the settings
     text = value if isinstance(value, str) else str(value).lower()  # as YAML writes true and false

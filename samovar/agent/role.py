@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 import yaml
+
+T = TypeVar("T")
+Value: TypeAlias = "Mapping[str, Value] | Sequence[Value] | str | float | bool | None"
+"""A value of YAML or JSON."""
 
 KEYS: Mapping[str, type] = {
     "templates": list,
@@ -19,7 +23,7 @@ KEYS: Mapping[str, type] = {
 }
 TEMPLATE_KEYS = {"source", "target", "mode", "owner", "units"}
 SYSTEMCTL = {"reload": "try-reload-or-restart", "restart": "try-restart"}
-RESERVED: Mapping[str, type] = {"peers": int, "secrets": str}
+RESERVED = frozenset({"peers", "secrets"})
 """Keys of samovar-settings that are no settings: a group's greatest number of machines, a secret's id, each by name."""
 
 
@@ -53,7 +57,7 @@ class Role:
     check: tuple[str, ...]
     units: tuple[str, ...]
     on_change: str
-    defaults: Mapping[str, Any]
+    defaults: Mapping[str, Value]
     peers: tuple[str, ...]
     secrets: tuple[str, ...]
 
@@ -76,25 +80,25 @@ def read_role(text: str, where: str) -> Role:
             raise InvalidConfig(f"{where}: {key}: unknown; a role has {', '.join(KEYS)}")
         if not isinstance(value, KEYS[key]):
             raise InvalidConfig(f"{where}: {key}: must be a {KEYS[key].__name__}")
-    on_change = document.get("on_change", "restart")
+    on_change = str(document.get("on_change", "restart"))
     if on_change not in SYSTEMCTL:
         raise InvalidConfig(f"{where}: on_change: {on_change!r} is none of {', '.join(SYSTEMCTL)}")
-    defaults = document.get("defaults", {})
-    for key in RESERVED.keys() & defaults.keys():
+    defaults = mapping_of(document.get("defaults"))
+    for key in RESERVED & defaults.keys():
         raise InvalidConfig(f"{where}: defaults: {key}: is no setting's name")
-    units = tuple(map(str, document.get("units", [])))
+    units = _texts(document.get("units", []))
     return Role(
-        templates=tuple(_read_template(item, units, where) for item in document.get("templates", [])),
-        check=tuple(map(str, document.get("check", []))),
+        templates=tuple(_read_template(item, units, where) for item in _list(document.get("templates", []))),
+        check=_texts(document.get("check", [])),
         units=units,
         on_change=on_change,
         defaults=defaults,
-        peers=tuple(map(str, document.get("peers", []))),
-        secrets=tuple(map(str, document.get("secrets", []))),
+        peers=_texts(document.get("peers", [])),
+        secrets=_texts(document.get("secrets", [])),
     )
 
 
-def read_settings(text: str, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
+def read_settings(text: str, defaults: Mapping[str, Value]) -> Mapping[str, Value]:
     """Return the settings over the role's defaults. Raises InvalidConfig with the key that does not fit."""
     where = "samovar-settings"
     given = {key: value for key, value in read_mapping(text, where).items() if key not in RESERVED}
@@ -110,19 +114,21 @@ def read_settings(text: str, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
     return settings
 
 
-def read_reserved(text: str, key: str, names: Iterable[str]) -> Mapping[str, Any]:
-    """Return the values of `names` under a reserved key of samovar-settings. Raises InvalidConfig."""
+def read_reserved(text: str, key: str, kind: type[T], names: Iterable[str]) -> Mapping[str, T]:
+    """Return the values of `names` under a reserved key of samovar-settings, all of a kind. Raises InvalidConfig."""
     where = f"samovar-settings: {key}"
     given = read_mapping(text, "samovar-settings").get(key) or {}
     if not isinstance(given, dict):
         raise InvalidConfig(f"{where}: must be a mapping")
+    values: dict[str, T] = {}
     for name, value in given.items():
-        if type(value) is not RESERVED[key]:
-            raise InvalidConfig(f"{where}: {name}: {value!r} must be of the kind {RESERVED[key].__name__}")
-    return {name: given[name] for name in names if name in given}
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise InvalidConfig(f"{where}: {name}: {value!r} must be of the kind {kind.__name__}")
+        values[name] = value
+    return {name: values[name] for name in names if name in values}
 
 
-def read_mapping(text: str, where: str) -> Mapping[str, Any]:
+def read_mapping(text: str, where: str) -> Mapping[str, Value]:
     """Read a YAML mapping; an empty text is an empty mapping. Raises InvalidConfig."""
     try:
         document = yaml.safe_load(text)
@@ -135,20 +141,37 @@ def read_mapping(text: str, where: str) -> Mapping[str, Any]:
     return {str(key): value for key, value in document.items()}
 
 
-def _read_template(item: Any, units: tuple[str, ...], where: str) -> Template:
+def mapping_of(value: Value) -> Mapping[str, Value]:
+    """Return a value that is a mapping; an empty one for any other value."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Value) -> list[Value]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    return tuple(map(str, _list(value)))
+
+
+def _read_template(item: Value, units: tuple[str, ...], where: str) -> Template:
+    fields = mapping_of(item)
+    owner = fields.get("owner")
     try:
         template = Template(
-            source=item["source"],
-            target=item["target"],
-            mode=int(str(item.get("mode", "0644")), 8),
-            owner=item.get("owner"),
-            units=tuple(item.get("units", units)),
+            source=str(fields["source"]),
+            target=str(fields["target"]),
+            mode=int(str(fields.get("mode", "0644")), 8),
+            owner=None if owner is None else str(owner),
+            units=_texts(fields["units"]) if "units" in fields else units,
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InvalidConfig(
             f"{where}: templates: {item!r}: needs source, target and an octal mode in quotes"
         ) from error
-    for key in item.keys() - TEMPLATE_KEYS:
+    for key in fields.keys() - TEMPLATE_KEYS:
         raise InvalidConfig(f"{where}: templates: {item!r}: {key}: unknown")
     for unit in set(template.units) - set(units):
         raise InvalidConfig(f"{where}: templates: {item!r}: {unit}: none of the role's units")
@@ -157,7 +180,7 @@ def _read_template(item: Any, units: tuple[str, ...], where: str) -> Template:
     return template
 
 
-def _fits(value: Any, default: Any) -> bool:
+def _fits(value: Value, default: Value) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return default is None or type(value) is type(default)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from samovar.agent.inputs import Facts, Machine
 from samovar.agent.render import DROPPED, environment_file, render
-from samovar.agent.role import InvalidConfig, read_role
+from samovar.agent.role import InvalidConfig, Value, read_role
 from tests.support.checkout import ROOT
 from tests.support.systemd_parser import read_environment_file
 
@@ -20,10 +20,10 @@ NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True).filter(lamb
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: not DROPPED.search(text))
 
 
-def through_systemd(folder: Path, variables: dict[str, object], logs: str = "abc") -> dict[str, str]:
+def through_systemd(folder: Path, variables: dict[str, Value], logs: str = "abc") -> dict[str, str]:
     """By the template that the image ships, and systemd's own parser."""
     role = read_role("templates: [{source: environment.j2, target: /etc/bingo/environment}]", "bingo.yaml")
-    known = {"logs": logs, "environment": variables}
+    known: dict[str, Value] = {"logs": logs, "environment": variables}
     (file,) = render(role, known, FACTS, lambda name: (TEMPLATES / name).read_text())
     path = folder / "environment"
     path.write_text(file.content, newline="")
@@ -32,7 +32,7 @@ def through_systemd(folder: Path, variables: dict[str, object], logs: str = "abc
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(variables=st.dictionaries(NAMES, TEXTS, max_size=5), logs=TEXTS)
-def test_every_value_arrives_unchanged(tmp_path: Path, variables: dict[str, object], logs: str) -> None:
+def test_every_value_arrives_unchanged(tmp_path: Path, variables: dict[str, Value], logs: str) -> None:
     assert through_systemd(tmp_path, variables, logs) == {**variables, "LOG_FOLDER": f"/opt/bongo/logs/{logs}"}
 
 
@@ -68,6 +68,6 @@ def test_an_invalid_name_is_rejected(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "value", ["\r", "\x00", "\x1b[31m", "\x7f", "\ufffe", "\ufdd0", "\U0010ffff", None, 0.5, [], {}, "\ud800"]
 )
-def test_an_invalid_value_is_rejected_by_name(value: object) -> None:
+def test_an_invalid_value_is_rejected_by_name(value: Value) -> None:
     with pytest.raises(ValueError, match=r"^DSN: "):
         environment_file({"DSN": value})

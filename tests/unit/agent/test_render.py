@@ -4,7 +4,7 @@ import pytest
 
 from samovar.agent.inputs import Facts, Machine, Peer, read_facts
 from samovar.agent.render import File, render
-from samovar.agent.role import InvalidConfig, read_role
+from samovar.agent.role import InvalidConfig, Value, read_role
 
 MACHINE = Machine("epd1", "nginx-1", "nginx-1.ru-central1.internal", "10.30.0.3", "ru-central1-a")
 ROLE = read_role('templates: [{source: a.j2, target: /etc/a, mode: "0600", owner: "www-data:adm"}]', "a.yaml")
@@ -79,7 +79,7 @@ def test_a_missing_template_is_named() -> None:
 
 
 def test_facts_are_read_from_googles_form() -> None:
-    instance = {
+    instance: dict[str, Value] = {
         "id": "epd1",
         "name": "nginx-1",
         "hostname": "nginx-1.ru-central1.internal",

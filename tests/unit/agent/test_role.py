@@ -123,9 +123,9 @@ TOLD = "port: 8080\nemail: a@b.c\npeers:\n  bingo: 3\n  nginx: 2\nsecrets:\n  ph
 
 def test_reserved_keys_are_no_settings() -> None:
     assert read_settings(TOLD, DEFAULTS) == {**DEFAULTS, "port": 8080, "email": "a@b.c"}
-    assert read_reserved(TOLD, "peers", ["bingo", "postgres"]) == {"bingo": 3}
-    assert read_reserved(TOLD, "secrets", ["phrase"]) == {"phrase": "e6q1"}
-    assert read_reserved("", "secrets", ["phrase"]) == {}
+    assert read_reserved(TOLD, "peers", int, ["bingo", "postgres"]) == {"bingo": 3}
+    assert read_reserved(TOLD, "secrets", str, ["phrase"]) == {"phrase": "e6q1"}
+    assert read_reserved("", "secrets", str, ["phrase"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_reserved_keys_are_no_settings() -> None:
 )
 def test_read_reserved_names_the_group_of_an_error(text: str, what: str) -> None:
     with pytest.raises(InvalidConfig, match=f"^samovar-settings: {what}"):
-        read_reserved(text, "peers", ["bingo"])
+        read_reserved(text, "peers", int, ["bingo"])
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.integers() | st.text() | st.lists(st.integers())))
