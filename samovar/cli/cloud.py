@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar
 
 import rich_click as click
 
@@ -14,13 +14,26 @@ from samovar.cli.context import Tool, host_of, output_option, pass_tool
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
-    from samovar.cloud.local_admin import Host
+    from samovar.cloud.local_admin import EndpointStatus, Host, MachineStatus, NetworkStatus
     from samovar.cloud.local_daemon import Daemon
 
 ANSWER_TIMEOUT = 10.0
 """Seconds in which a daemon answers; it takes milliseconds."""
+T = TypeVar("T")
 SIMULATED = "simulated: only states, nothing runs and nothing answers"
-_NOTHING: Mapping[str, Any] = {"warnings": (), "machines": (), "networks": ()}
+
+
+class _State(TypedDict):
+    """The state of the cloud as JSON shows it; without a daemon there is no number, and no endpoint."""
+
+    running: bool
+    pid: int | None
+    number: NotRequired[int]
+    endpoint: NotRequired[EndpointStatus]
+    simulated: NotRequired[bool]
+    warnings: Sequence[str]
+    machines: Sequence[MachineStatus]
+    networks: Sequence[NetworkStatus]
 
 
 @click.group()
@@ -131,27 +144,27 @@ def kill(tool: Tool, machine: str) -> None:
     stderr_reporter().info(f"{killed.name} ({killed.id}): power cut")
 
 
-def _running(tool: Tool, daemon: Daemon) -> dict[str, Any]:
-    endpoint = {"grpc": daemon.grpc, "rest": daemon.rest}
-    shown: dict[str, Any] = _call(tool, daemon, lambda host: host.status(timeout=ANSWER_TIMEOUT))
-    return {"running": True, **shown, "endpoint": endpoint}
+def _running(tool: Tool, daemon: Daemon) -> _State:
+    shown = _call(tool, daemon, lambda host: host.status(timeout=ANSWER_TIMEOUT))
+    return {"running": True, **shown, "endpoint": {"grpc": daemon.grpc, "rest": daemon.rest}}
 
 
-def _without_daemon(tool: Tool) -> dict[str, Any]:
+def _without_daemon(tool: Tool) -> _State:
     """The state of a cloud whose daemon does not run."""
     from samovar.cloud.local_daemon import is_on_host, running_machines
 
+    nothing = _State(running=False, pid=None, warnings=(), machines=(), networks=())
     if not is_on_host(tool.home):
-        return {"running": False, "pid": None, **_NOTHING}
+        return nothing
     machines = running_machines(tool.home)
     warning = (
         f"the daemon does not run, {len(machines)} machines run; remedy: `cloud up` starts it, and it goes on where it "
         "was; `cloud down` takes them off this host"
     )
-    return {"running": False, "pid": None, **_NOTHING, "warnings": (warning,), "machines": machines}
+    return {**nothing, "warnings": (warning,), "machines": machines}
 
 
-def _call(tool: Tool, daemon: Daemon, request: Callable[[Host], Any]) -> Any:
+def _call(tool: Tool, daemon: Daemon, request: Callable[[Host], T]) -> T:
     """The answer of a daemon that runs. HostError where it does not answer."""
     from samovar.cloud.local_daemon import unresponsive
     from samovar.core.errors import CloudError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 import rich_click as click
 
@@ -13,7 +13,7 @@ from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from samovar.project.drill import Drill
 
 F = TypeVar("F", bound=Callable[..., object])
+
+
+class DrillOptions(TypedDict):
+    """The options of every drill."""
+
+    profile: str | None
+    rate: float | None
+    timeout: float | None
+    urls: Sequence[str]
+    insecure: bool
+    yes: bool
+    fmt: Format
 
 
 class DrillGroup(click.RichGroup):
@@ -72,7 +84,9 @@ all_option = click.option("--all", "all_machines", is_flag=True, help="Break all
 @click.argument("target")
 @all_option
 @drill_options
-def kill(tool: Tool, context: click.Context, /, target: str, *, all_machines: bool, **options: Any) -> int:
+def kill(
+    tool: Tool, context: click.Context, /, target: str, *, all_machines: bool, **options: Unpack[DrillOptions]
+) -> int:
     """Cut the power of TARGET."""
     return _run(tool, context, _drill("kill", target=target, all_machines=all_machines), **options)
 
@@ -81,7 +95,9 @@ def kill(tool: Tool, context: click.Context, /, target: str, *, all_machines: bo
 @click.argument("target")
 @all_option
 @drill_options
-def stop(tool: Tool, context: click.Context, /, target: str, *, all_machines: bool, **options: Any) -> int:
+def stop(
+    tool: Tool, context: click.Context, /, target: str, *, all_machines: bool, **options: Unpack[DrillOptions]
+) -> int:
     """Shut TARGET down, as an operator does; its group brings it back."""
     return _run(tool, context, _drill("stop", target=target, all_machines=all_machines), **options)
 
@@ -91,15 +107,25 @@ def stop(tool: Tool, context: click.Context, /, target: str, *, all_machines: bo
 @click.argument("unit")
 @all_option
 @drill_options
-def crash(tool: Tool, context: click.Context, /, target: str, unit: str, *, all_machines: bool, **options: Any) -> int:
+def crash(
+    tool: Tool,
+    context: click.Context,
+    /,
+    target: str,
+    unit: str,
+    *,
+    all_machines: bool,
+    **options: Unpack[DrillOptions],
+) -> int:
     """Kill the processes of UNIT (nginx.service) inside TARGET; on the local cloud alone."""
     return _run(tool, context, _drill("crash", target=target, unit=unit, all_machines=all_machines), **options)
 
 
-def _drill(fault: str, **fields: Any) -> Drill:
+def _drill(fault: str, *, target: str, all_machines: bool, unit: str = "") -> Drill:
     from samovar.project.drill import Drill
 
-    return Drill.model_validate({"name": fault, "fault": fault, **fields})
+    stated = {"name": fault, "fault": fault, "target": target, "all_machines": all_machines, "unit": unit}
+    return Drill.model_validate(stated)
 
 
 def _files(context: click.Context) -> list[str]:
@@ -119,31 +145,29 @@ def _file_command(name: str) -> click.Command:
     @click.option("--times", type=click.IntRange(1, 20), help="How often a request is sent, at once.")
     @click.option("--unit", help="The unit whose new process shows the recovery (local cloud).")
     @drill_options
-    def command(tool: Tool, context: click.Context, /, arguments: tuple[str, ...], **options: Any) -> int:
+    def command(
+        tool: Tool,
+        context: click.Context,
+        /,
+        arguments: tuple[str, ...],
+        *,
+        times: int | None,
+        unit: str | None,
+        **options: Unpack[DrillOptions],
+    ) -> int:
         from samovar.project.drill import load_drill
 
         stated = load_drill(tool.project.drills, name)
         if len(arguments) != len(stated.arguments):
             names = " ".join(argument.upper() for argument in stated.arguments) or "no arguments"
             raise click.UsageError(f"{name} takes {names}: {stated.description}", context)
-        changed = stated.with_arguments(arguments).with_overrides(unit=options.pop("unit"), times=options.pop("times"))
+        changed = stated.with_arguments(arguments).with_overrides(unit=unit, times=times)
         return _run(tool, context, changed, **options)
 
     return command
 
 
-def _run(
-    tool: Tool,
-    context: click.Context,
-    drill: Drill,
-    *,
-    profile: str | None,
-    rate: float | None,
-    timeout: float | None,
-    fmt: Format,
-    yes: bool,
-    **options: Any,
-) -> int:
+def _run(tool: Tool, context: click.Context, drill: Drill, **options: Unpack[DrillOptions]) -> int:
     from samovar.deploy.read_status import read_status
     from samovar.drills.faults import fault_of
     from samovar.drills.run import MAX_SECONDS, run_drill
@@ -157,16 +181,17 @@ def _run(
         session,
         environment,
         status,
-        profile=load_profile(tool.project.loads, profile or drill.load.profile),
-        rate=rate or drill.load.rate,
+        profile=load_profile(tool.project.loads, options["profile"] or drill.load.profile),
+        rate=options["rate"] or drill.load.rate,
         seconds=MAX_SECONDS,
-        **options,
+        urls=options["urls"],
+        insecure=options["insecure"],
     )
     fault = fault_of(drill, session, environment, status, load.targets[0])
-    agree(f"{drill.name} {', '.join(fault.machines)} of {environment.name}?", yes=yes)
-    seconds = timeout or drill.timeout
+    agree(f"{drill.name} {', '.join(fault.machines)} of {environment.name}?", yes=options["yes"])
+    seconds = options["timeout"] or drill.timeout
     report = run_drill(session, environment, load, fault, stderr_reporter(), timeout=seconds, expected=drill.expect)
-    show(report, fmt, _tables(report))
+    show(report, options["fmt"], _tables(report))
     return ExitCode.SLO_VIOLATED if report.violations else ExitCode.OK
 
 

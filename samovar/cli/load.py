@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 import rich_click as click
 
@@ -30,15 +30,27 @@ MAX_REQUESTS = 500_000
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
+class LoadOptions(TypedDict):
+    """The load as the command line states it; what is not given is the load's own."""
+
+    rate: float | None
+    seconds: float
+    urls: Sequence[str]
+    insecure: bool
+    http2: NotRequired[bool]
+    seed: NotRequired[int | None]
+    fresh: NotRequired[float]
+
+
 class Duration(click.ParamType):  # type: ignore[type-arg]  # at run time it takes none
     """A number of seconds, written as 60, 60s, 10m or 1h."""
 
     name = "duration"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", value)
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
         if not match or not float(match[1]):
             self.fail(f"{value} is no duration: write 60s, 10m or 1h", param, ctx)
         return float(match[1]) * UNITS[match[2]]
@@ -49,7 +61,7 @@ class ProfileName(click.ParamType):  # type: ignore[type-arg]  # at run time it 
 
     name = "profile"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         tool = ctx.find_object(Tool) if ctx else None
         if tool is None:
             return str(value)
@@ -87,7 +99,9 @@ class ProfileName(click.ParamType):  # type: ignore[type-arg]  # at run time it 
 @click.option("--report", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write an HTML page there.")
 @output_option
 @pass_tool
-def load(tool: Tool, /, env: str, profile: str, folder: Path | None, fmt: Format, **options: Any) -> int:
+def load(
+    tool: Tool, /, env: str, profile: str, folder: Path | None, fmt: Format, **options: Unpack[LoadOptions]
+) -> int:
     """Send requests to ENV at a fixed rate, whatever it answers (open model), and check its objectives."""
     from samovar.deploy.read_status import read_status
     from samovar.load.report import write_page
@@ -111,22 +125,28 @@ def planned(
     status: Status,
     *,
     profile: LoadProfile,
-    rate: float | None,
-    seconds: float,
-    urls: Sequence[str],
-    insecure: bool,
-    **options: Any,
+    **options: Unpack[LoadOptions],
 ) -> Load:
     """Return the load to send. Raises ConfigError for an address that is not ENV's own, or for too many requests."""
     from samovar.deploy.endpoints import check_endpoints
     from samovar.load.generator import Load
     from samovar.load.target import own_addresses, path_of, targets
 
-    addresses = own_addresses(check_endpoints(session, status), urls, secure_only=options.get("http2", False))
+    http2 = options.get("http2", False)
+    addresses = own_addresses(check_endpoints(session, status), options["urls"], secure_only=http2)
     profile = profile.with_path(path_of(addresses))
-    _check_size(rate or profile.rate, seconds)
-    to = targets(session, environment, addresses, insecure=insecure)
-    return Load(profile, to, rate or profile.rate, seconds, **options)
+    rate, seconds = options["rate"] or profile.rate, options["seconds"]
+    _check_size(rate, seconds)
+    to = targets(session, environment, addresses, insecure=options["insecure"])
+    return Load(
+        profile,
+        to,
+        rate,
+        seconds,
+        fresh=options.get("fresh", Load.fresh),
+        http2=http2,
+        seed=options.get("seed"),
+    )
 
 
 def _check_size(rate: float, seconds: float) -> None:

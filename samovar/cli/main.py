@@ -6,7 +6,6 @@ import logging
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
 
 import rich_click as click
 from click.exceptions import Exit
@@ -31,7 +30,7 @@ VERSION = "0.1.0"
 class Guarded(click.RichGroup):
     """Turns errors into a message, a remedy and an exit code; a traceback is shown only with --debug."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

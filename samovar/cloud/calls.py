@@ -10,9 +10,10 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TypeAlias
 
 import grpc
+from google.protobuf.message import Message
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from yandex.cloud.operation.operation_pb2 import Operation
 
@@ -25,15 +26,20 @@ MAX_PAUSE = 5.0
 """Seconds between two attempts of a call."""
 
 
-class _Details(NamedTuple):
+@dataclass(frozen=True)
+class _Details(grpc.ClientCallDetails):
     """The fields of grpc.ClientCallDetails, which says nothing on how to make one."""
 
     method: str
     timeout: float | None
-    metadata: Any
+    metadata: tuple[tuple[str, str | bytes], ...]
     credentials: grpc.CallCredentials | None
     wait_for_ready: bool | None
     compression: grpc.Compression | None
+
+
+Outcome: TypeAlias = "grpc.CallFuture[Message]"
+Continuation = Callable[[grpc.ClientCallDetails, Message], Outcome]
 
 
 class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg] # generic for type checkers alone
@@ -47,7 +53,9 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
         self.checks: list[Callable[[], None]] = []
         self._bound_at = -math.inf
 
-    def intercept_unary_unary(self, continuation: Callable[..., Any], client_call_details: Any, request: Any) -> Any:
+    def intercept_unary_unary(
+        self, continuation: Continuation, client_call_details: grpc.ClientCallDetails, request: Message
+    ) -> Outcome:
         for check in tuple(self.checks):
             check()
         details = _prepared(client_call_details)
@@ -70,17 +78,17 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
         return (state.seconds_since_start or 0.0) + state.upcoming_sleep > limit
 
 
-def _once(continuation: Callable[..., Any], details: _Details, request: Any) -> Any:
+def _once(continuation: Continuation, details: _Details, request: Message) -> Outcome:
     outcome = continuation(details, request)
     if isinstance(outcome, grpc.RpcError):
         raise call_failed(short_name(details.method), outcome) from outcome
     return outcome
 
 
-def _prepared(given: Any) -> _Details:
-    metadata = list(given.metadata or ())
+def _prepared(given: grpc.ClientCallDetails) -> _Details:
+    metadata = given.metadata or ()
     if not is_read(given.method):
-        metadata.append(("idempotency-key", str(uuid.uuid4())))
+        metadata = (*metadata, ("idempotency-key", str(uuid.uuid4())))
     return _Details(
         given.method, given.timeout or DEADLINE, metadata, given.credentials, given.wait_for_ready, given.compression
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import grpc
 
 from samovar.cloud.retries import is_read
@@ -58,8 +56,7 @@ STATUS = {status.value[0]: status for status in grpc.StatusCode}
 
 def call_failed(method: str, error: grpc.RpcError) -> CallFailed:
     """Return our error for gRPC's, whose object is a call as well. `method` is a short name."""
-    call = cast("grpc.Call", error)
-    return CallFailed(method, call.code(), call.details() or "no details")
+    return CallFailed(method, error.code(), error.details() or "no details")
 
 
 def short_name(method: str) -> str:

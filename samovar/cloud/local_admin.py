@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict
@@ -60,6 +60,43 @@ class Rest:
         return CloudError(f"{method} https://{self.address}{path}: {reason}", remedy=remedy)
 
 
+class MachineStatus(TypedDict):
+    """A machine as the daemon shows it; `pid` is that of its init while it runs."""
+
+    id: str
+    name: str
+    hostname: str
+    status: str
+    running: bool
+    pid: int | None
+
+
+class NetworkStatus(TypedDict):
+    """A network that the host holds now, with the ranges of its subnets."""
+
+    id: str
+    subnets: Sequence[str]
+
+
+class EndpointStatus(TypedDict):
+    """The addresses of the API, `host:port` each."""
+
+    grpc: str
+    rest: str
+
+
+class CloudStatus(TypedDict):
+    """The status of the daemon."""
+
+    pid: int
+    number: int
+    endpoint: EndpointStatus
+    simulated: bool
+    warnings: Sequence[str]
+    machines: Sequence[MachineStatus]
+    networks: Sequence[NetworkStatus]
+
+
 class Event(TypedDict):
     """A call of the API and its outcome; `time` is in seconds since 1970, `code` that of gRPC."""
 
@@ -90,9 +127,9 @@ class Host:
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
 
-    def status(self, *, timeout: float = TIMEOUT) -> dict[str, Any]:
-        """Return the daemon's status: pid, number, endpoint, machines, networks, and whether it is `simulated`."""
-        status: dict[str, Any] = self._rest.json("GET", "/localcloud/status", timeout=timeout)
+    def status(self, *, timeout: float = TIMEOUT) -> CloudStatus:
+        """Return the daemon's status."""
+        status: CloudStatus = self._rest.json("GET", "/localcloud/status", timeout=timeout)
         return status
 
     def machines(self) -> tuple[HostMachine, ...]:
@@ -129,7 +166,7 @@ class Host:
         self._rest.json("POST", "/localcloud/shutdown", timeout=timeout)
 
 
-def machines_of(status: Mapping[str, Any]) -> tuple[HostMachine, ...]:
+def machines_of(status: CloudStatus) -> tuple[HostMachine, ...]:
     """Return the machines of a status."""
     return tuple(
         HostMachine(machine["id"], machine["name"], machine["hostname"], machine["pid"], machine["running"])

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from samovar.cloud.connection import Access
+from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
 from samovar.core.errors import HostError
 from samovar.core.locking import exclusive
@@ -33,6 +34,22 @@ LAST_LINES = 12
 SIMULATED = "simulated"
 SIMULATION = "simulation.json"
 """In the home of a cloud whose machines are simulated."""
+
+
+class _Endpoint(TypedDict):
+    """The endpoint file, which the daemon writes."""
+
+    pid: int
+    number: int
+    grpc: str
+    rest: str
+    ca: str
+    token: str
+    key_file: str
+    cloud_id: str
+    folder_id: str
+    zone: str
+    oauth_token: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -57,7 +74,7 @@ def read_endpoint(home: Path) -> Daemon | None:
         raise HostError(f"{home}: this local cloud is another user's", remedy="run as that user") from error
 
 
-def _parse(home: Path, endpoint: Any) -> Daemon:
+def _parse(home: Path, endpoint: _Endpoint) -> Daemon:
     access = Access(
         endpoint=endpoint["grpc"],
         folder_id=endpoint["folder_id"],
@@ -102,10 +119,10 @@ def _claimed_by(claim: Path) -> str:
         return ""
 
 
-def running_machines(home: Path) -> list[dict[str, Any]]:
+def running_machines(home: Path) -> Sequence[MachineStatus]:
     """Return the machines of a cloud whose daemon does not run."""
     shown = run([*_command(home), "--show"], env=_environment())
-    machines: list[dict[str, Any]] = json.loads(shown.stdout)["machines"]
+    machines: Sequence[MachineStatus] = json.loads(shown.stdout)["machines"]
     return machines
 
 

@@ -74,7 +74,7 @@ class Session:
         channels: Any = self._sdk._channels  # noqa: SLF001 - its constructor takes a fixed token alone
         channels._token_requester = self.identity  # noqa: SLF001 - the same
         self._interceptor = CallInterceptor()
-        self._clients: dict[type[Any], Any] = {}
+        self._clients: dict[type, object] = {}
         self._lock = threading.Lock()
         self._awaited: dict[str, str] = {}
         self._clock: float | None = None
@@ -84,10 +84,11 @@ class Session:
         with self._lock:
             if stub not in self._clients:
                 self._clients[stub] = self._make_client(stub)
-            client: Stub = self._clients[stub]
+            client = self._clients[stub]
+            assert isinstance(client, stub)  # noqa: S101 - shows the type checker what it is
             return client
 
-    def _make_client(self, stub: type[Any]) -> Any:
+    def _make_client(self, stub: type[Stub]) -> Stub:
         try:
             return self._sdk.client(stub, interceptor=self._interceptor)
         except (KeyError, RuntimeError) as error:  # whichever comes first in the SDK

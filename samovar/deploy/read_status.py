@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as groups_api
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups_rpc
@@ -79,13 +78,13 @@ def read_status_and_record(session: Session, environment: Environment) -> Status
 def _read_machines(session: Session) -> Machines:
     images, disks = start(partial(published, session)), start(partial(list_disks, session))
     instances = start(partial(list_instances, session))
-    host: Mapping[str, Any] = session.host.status() if session.host else {"machines": (), "simulated": False}
+    host = session.host.status() if session.host else None
     image_of_disk = {disk.id: disk.source_image_id for disk in disks.result()}
     return Machines(
         image_names={image.id: image.name for image in images.result()},
         image_of_instance={each.id: image_of_disk.get(each.boot_disk.disk_id, "") for each in instances.result()},
-        pids={machine.id: machine.pid for machine in machines_of(host)},
-        simulated=host["simulated"],
+        pids={machine.id: machine.pid for machine in machines_of(host)} if host else {},
+        simulated=bool(host and host["simulated"]),
     )
 
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 SCRATCH = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - looked at, not used
 JOURNALS = "/var/log/journal"
@@ -51,6 +51,21 @@ class Expected:
     absent: tuple[str, ...] = ()
 
 
+class _FileJson(TypedDict):
+    path: str
+    mode: int
+    owner: str
+
+
+class _ExpectedJson(TypedDict):
+    packages: list[str]
+    services: list[str]
+    files: list[_FileJson]
+    links: list[list[str]]
+    commands: list[list[str]]
+    absent: list[str]
+
+
 def to_json(expected: Expected) -> str:
     """Return it as `from_json` reads it."""
     return json.dumps(asdict(expected))
@@ -58,7 +73,7 @@ def to_json(expected: Expected) -> str:
 
 def from_json(text: str) -> Expected:
     """Return what `to_json` has written."""
-    value: dict[str, Any] = json.loads(text)
+    value: _ExpectedJson = json.loads(text)
     return Expected(
         packages=tuple(value["packages"]),
         services=tuple(value["services"]),

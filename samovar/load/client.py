@@ -7,10 +7,12 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import aiohttp
 import httpx
+
+from samovar.core.json_types import JsonObject
 
 CLIENT_TIMEOUT = 3600.0  # each request has a deadline of its own
 UNVERIFIED = "CERTIFICATE_VERIFY_FAILED"
@@ -25,7 +27,7 @@ class Request:
     method: str
     path: str
     timeout: float
-    document: Mapping[str, Any] | None = None
+    document: JsonObject | None = None
 
 
 @dataclass(frozen=True)

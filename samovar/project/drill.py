@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -93,7 +93,7 @@ class Drill(Strict):
         """Return the drill with those words in place of `{name}`. There is one for each of `arguments`."""
         values = dict(zip(self.arguments, words, strict=True))
         fill = _filler(values)
-        changed: dict[str, Any] = {"target": fill(self.target), "unit": fill(self.unit)}
+        changed: dict[str, object] = {"target": fill(self.target), "unit": fill(self.unit)}
         if self.request and self.request.body:
             body = {key: _scalar(value, fill) for key, value in self.request.body.items()}
             changed["request"] = self.request.model_copy(update={"body": body})

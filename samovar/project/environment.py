@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypedDict
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -63,6 +63,13 @@ class BakeOptions(Strict):
     )
 
 
+class _Context(TypedDict):
+    """The context of a validation: the name of the environment, and the project that it stands in."""
+
+    name: str
+    project: Project
+
+
 class Environment(Strict):
     """An environment: the groups of machines that shall be there, and how they ask each other."""
 
@@ -102,7 +109,7 @@ class Environment(Strict):
     _name: str = PrivateAttr(default="")
     _project: Project | None = PrivateAttr(default=None)
 
-    def model_post_init(self, context: Any, /) -> None:
+    def model_post_init(self, context: _Context, /) -> None:
         """Take the name and the project from the context of the validation, and name the groups."""
         self._name, self._project = context["name"], context["project"]
         for name, group in self.group_by_name.items():

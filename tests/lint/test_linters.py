@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from tests.support.checkout import ROOT
 
 LONGEST_MODULE = 400
+MOST_ANY = 15
+"""Annotations with the name Any: where stubs of protobuf, SQLite or an SDK give no type, or a caller states it."""
 BIN = Path(sys.executable).parent
 SHELL = re.compile(r"#!\s*(/usr/bin/env\s+|/bin/|/usr/bin/)(ba|da)?sh\b")
 MACHINE_PATH = re.compile(r"(^|[^.\w])/(work|farm)/|/home/\w")
@@ -89,6 +92,40 @@ def test_no_path_of_a_machine() -> None:
 def test_no_long_module() -> None:
     lengths = {path: len(text_of(path).splitlines()) for path in committed("*.py", "*.sh")}
     fail_on([f"{path.relative_to(ROOT)}: {n} lines" for path, n in lengths.items() if n > LONGEST_MODULE])
+
+
+def annotations_of(tree: ast.AST) -> Iterator[ast.expr]:
+    """The annotations of arguments, results and variables."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation:
+            yield node.annotation
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns:
+            yield node.returns
+
+
+def names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def test_few_annotations_say_any() -> None:
+    places = [
+        f"{path.relative_to(ROOT)}:{annotation.lineno}"
+        for path in committed("samovar/**/*.py")
+        for annotation in annotations_of(ast.parse(path.read_text()))
+        if "Any" in names(annotation)
+    ]
+    fail_on(places if len(places) > MOST_ANY else [])
+
+
+def test_nothing_is_cast() -> None:
+    fail_on(
+        [
+            f"{path.relative_to(ROOT)}:{node.lineno}"
+            for path in committed("samovar/**/*.py")
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and "cast" in names(node.func)
+        ]
+    )
 
 
 def imported(path: Path) -> set[str]:

@@ -6,13 +6,13 @@ the two that a new cloud may have.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1 import network_service_pb2 as networks
 from yandex.cloud.vpc.v1 import security_group_service_pb2 as groups
@@ -29,6 +29,8 @@ from samovar.core.errors import SamovarError
 from samovar.core.output import Reporter
 from samovar.core.units import ANY_IPV4
 from samovar.images.builders.packer.cleanup import any_bake
+
+RequestT = TypeVar("RequestT", bound=Message)
 
 NAME = "samovar-bake"
 SHARED = "place"  # the label of what all bakes share
@@ -76,14 +78,20 @@ def _remove_unused(session: Session, reporter: Reporter, network: BuildNetwork) 
 
 def _ensure(session: Session, ssh_from: str) -> BuildNetwork:
     folder, labels = session.folder_id, of_bake(SHARED)
-    network = _find(session, NetworkServiceStub, networks.ListNetworksRequest(folder_id=folder), "networks", NAME)
+    list_networks = session.client(NetworkServiceStub).List
+    network = _find(
+        session.list(list_networks, networks.ListNetworksRequest(folder_id=folder), lambda page: page.networks), NAME
+    )
     if not network:
         request = networks.CreateNetworkRequest(folder_id=folder, name=NAME, labels=labels)
         network = _created(
             session, session.client(NetworkServiceStub).Create(request), networks.CreateNetworkMetadata()
         )
     name = f"{NAME}-{session.access.zone}"
-    subnet = _find(session, SubnetServiceStub, subnets.ListSubnetsRequest(folder_id=folder), "subnets", name)
+    list_subnets = session.client(SubnetServiceStub).List
+    subnet = _find(
+        session.list(list_subnets, subnets.ListSubnetsRequest(folder_id=folder), lambda page: page.subnets), name
+    )
     if not subnet:
         create = subnets.CreateSubnetRequest(
             folder_id=folder,
@@ -102,7 +110,7 @@ def _security_group(session: Session, network: str, ssh_from: str) -> str:
     rules = [_rule(SecurityGroupRule.INGRESS, ssh_from, SSH), _rule(SecurityGroupRule.EGRESS, ANY_IPV4)]
     client = session.client(SecurityGroupServiceStub)
     listed = groups.ListSecurityGroupsRequest(folder_id=session.folder_id)
-    existing = _find(session, SecurityGroupServiceStub, listed, "security_groups", NAME)
+    existing = _find(session.list(client.List, listed, lambda page: page.security_groups), NAME)
     if existing:
         request = groups.UpdateSecurityGroupRequest(security_group_id=existing, rule_specs=rules)
         request.update_mask.paths.append("rule_specs")
@@ -122,14 +130,22 @@ def _rule(direction: SecurityGroupRule.Direction.ValueType, peer: str, port: int
     return spec
 
 
-def _find(session: Session, stub: type[Any], request: Any, field: str, name: str) -> str:
-    for message in session.list(session.client(stub).List, request, operator.attrgetter(field)):
-        if message.name == name and is_ours(message.labels) and BAKE in message.labels:
-            return str(message.id)
-    return ""
+class _Labelled(Protocol):
+    id: str
+    name: str
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
 
 
-def _created(session: Session, operation: Any, metadata: Any) -> str:
+def _find(resources: Iterable[_Labelled], name: str) -> str:
+    """Return the id of the resource of bakes that has this name; empty where there is none."""
+    return next(
+        (each.id for each in resources if each.name == name and is_ours(each.labels) and BAKE in each.labels), ""
+    )
+
+
+def _created(session: Session, operation: Operation, metadata: Message) -> str:
     """Wait for the operation and return the id in its metadata, whose only field it is."""
     session.finish(operation, what=operation.description or "create")
     operation.metadata.Unpack(metadata)
@@ -146,7 +162,7 @@ def _remove(session: Session, network: BuildNetwork) -> None:
     _delete(session, session.client(NetworkServiceStub).Delete, last)
 
 
-def _delete(session: Session, rpc: Callable[[Any], Operation], request: Any) -> None:
+def _delete(session: Session, rpc: Callable[[RequestT], Operation], request: RequestT) -> None:
     try:
         session.finish(rpc(request), what=f"remove {NAME}")
     except (CallFailed, OperationFailed) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from samovar.localcloud.compute.instance_groups.actions import Action, CreateMember, DeleteMember, SaveMember
 from samovar.localcloud.compute.instance_groups.state import (
@@ -54,8 +53,8 @@ class Plan:
         self.do(SaveMember(member))
         return self.count_as(member)
 
-    def move(self, member: Member, status: Status, **changes: Any) -> Member:
-        return self.save(replace(member, status=status, since=self.now, **changes))
+    def move(self, member: Member, status: Status) -> Member:
+        return self.save(replace(member, status=status, since=self.now))
 
     def count_as(self, member: Member) -> Member:
         """Counts the member as an action is about to change it."""

@@ -53,7 +53,7 @@ def _advance_startup(plan: Plan, member: Member) -> bool:
         if needed:
             plan.move(member, phase)
             return True
-    plan.move(member, running_status(plan, member), attempts=0)
+    plan.move(replace(member, attempts=0), running_status(plan, member))
     return True
 
 
@@ -95,7 +95,7 @@ def _serve(plan: Plan, member: Member) -> bool:
         plan.move(member, running_status(plan, member))
         return True
     if plan.effect(member) is Effect.LIVE:
-        plan.move(member, Status.UPDATING_INSTANCE, template=replace(member.template, live=None))
+        plan.move(replace(member, template=replace(member.template, live=None)), Status.UPDATING_INSTANCE)
         return True
     return False
 

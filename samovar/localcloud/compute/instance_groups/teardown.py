@@ -58,9 +58,10 @@ def _restart(plan: Plan, member: Member) -> bool:
     if lost or goal_of(effect) is Goal.RECREATE:
         plan.save(replace(member, goal=Goal.RECREATE))
     elif effect is not Effect.NONE:
-        plan.move(member, Status.UPDATING_INSTANCE, template=replace(member.template, live=None, restart=None))
+        template = replace(member.template, live=None, restart=None)
+        plan.move(replace(member, template=template), Status.UPDATING_INSTANCE)
     elif plan.may_create():
-        plan.move(member, Status.STARTING_INSTANCE, goal=Goal.STAY)
+        plan.move(replace(member, goal=Goal.STAY), Status.STARTING_INSTANCE)
     else:
         return False
     return True
@@ -104,7 +105,7 @@ def _update_stopped(plan: Plan, member: Member) -> bool:
         plan.order(member, UpdateInstance(member.id, Effect.RESTART), Compute.UPDATING)
         plan.save(replace(plan.members[member.id], template=plan.group.template))
     elif plan.may_create():
-        plan.move(member, Status.STARTING_INSTANCE, goal=Goal.STAY)
+        plan.move(replace(member, goal=Goal.STAY), Status.STARTING_INSTANCE)
     else:
         return False
     return True
@@ -118,7 +119,7 @@ def _delete(plan: Plan, member: Member) -> bool:
     elif member.goal is Goal.REMOVE:
         plan.move(member, Status.DELETED)
     else:
-        plan.move(member, Status.PREPARING_RESOURCES, goal=Goal.STAY)
+        plan.move(replace(member, goal=Goal.STAY), Status.PREPARING_RESOURCES)
     return True
 
 
