@@ -17,8 +17,16 @@ from google.protobuf.message import Message
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.cloud.errors import STATUS, CallFailed, OperationFailed, call_failed, short_name
-from samovar.cloud.retries import binds_roles, is_read, repeat_for
+from samovar.cloud.errors import (
+    STATUS,
+    CallFailed,
+    OperationFailed,
+    binds_roles,
+    call_failed,
+    is_read,
+    repeat_for,
+    short_name,
+)
 from samovar.core.waiting import Pending, wait_for
 
 DEADLINE = 60.0

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -24,7 +25,6 @@ from samovar.cloud.connection import Access
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.iam_token import Identity
 from samovar.cloud.local_admin import Host, ImageStorage, Rest
-from samovar.cloud.timeouts import LOCAL, REMOTE
 from samovar.core.errors import CloudError, SamovarError
 
 LOCAL_CLOUD = "localcloud"
@@ -194,3 +194,23 @@ class Session:
 
     def _rest(self, service: str) -> Rest:
         return Rest(self._addresses[service], ca=self.access.ca, token=self.access.token)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds after which something is given up, and the longest pause between two looks at it.
+
+    `operation` is a call's; `deletion` that of a resource; `target_group` until a new group has one; `healthy` until an
+    environment is healthy.
+    """
+
+    operation: float
+    deletion: float
+    target_group: float
+    healthy: float
+    longest_pause: float
+
+
+LOCAL = Timeouts(operation=180.0, deletion=600.0, target_group=60.0, healthy=600.0, longest_pause=0.5)
+REMOTE = Timeouts(operation=600.0, deletion=1800.0, target_group=300.0, healthy=1800.0, longest_pause=5.0)
+"""The provider of Terraform gives an instance group 30 minutes, and a balancer or a target group 5."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
 
-from samovar.deploy.placeholders import find_placeholders
 from samovar.deploy.preconditions import check_distinct
 from samovar.deploy.resources.address import Address, InternalAddress
 from samovar.deploy.resources.disk import Disk, disk_name
@@ -15,7 +14,14 @@ from samovar.deploy.resources.instance_group import Deploy, InstanceGroup
 from samovar.deploy.resources.instance_template import Template
 from samovar.deploy.resources.load_balancer import Listener, LoadBalancer
 from samovar.deploy.resources.network import Network, Subnet, subnet_name
-from samovar.deploy.resources.resource import Desired, Protectable, Resource, Spec, group_resource_name
+from samovar.deploy.resources.resource import (
+    Desired,
+    Protectable,
+    Resource,
+    Spec,
+    find_placeholders,
+    group_resource_name,
+)
 from samovar.deploy.resources.route_table import Gateway, RouteTable
 from samovar.deploy.resources.secret import Secret, secret_name
 from samovar.deploy.resources.security_group import SecurityGroup

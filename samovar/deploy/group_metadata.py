@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from samovar.cloudinit.metadata import Api, instance_metadata
-from samovar.deploy.placeholders import placeholder
-from samovar.deploy.resources.resource import Kind, Ref, group_resource_name
+from samovar.deploy.resources.resource import Kind, Ref, group_resource_name, placeholder
 from samovar.deploy.resources.secret import secret_name
 from samovar.deploy.resources.seed_record import seed_record_name
 from samovar.deploy.security_rules import is_edge

@@ -30,7 +30,7 @@ from samovar.cloud.labels import MANAGED_BY, SAMOVAR
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ExitCode, SamovarError
 from samovar.core.output import stderr_reporter
-from samovar.core.process_identity import has_ended, process_identity
+from samovar.core.proc import has_ended, process_identity
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lease import Lease, LockLost
 

@@ -7,10 +7,9 @@ from functools import partial
 from samovar.cloud.labels import ENV, GROUP, is_of
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
-from samovar.deploy import placeholders
 from samovar.deploy.resources.handler import Handler, IdIndex, Labelled, MessageT, SpecT
 from samovar.deploy.resources.registry import HANDLERS
-from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Spec
+from samovar.deploy.resources.resource import PLACEHOLDER_KINDS, Existing, Kind, Observed, Ref, Spec
 from samovar.images.publish import published
 
 
@@ -43,7 +42,7 @@ def _add_to_index(kind: Kind, message: Labelled, index: IdIndex) -> None:
     """The index is complete before anything is read, so that resources may refer to others of their own kind."""
     aliases = HANDLERS[kind].aliases(message)
     index.names |= {message.id: message.name, **aliases}
-    if kind in placeholders.KINDS:
+    if kind in PLACEHOLDER_KINDS:
         index.placeholders |= dict.fromkeys(aliases or (message.id,), Ref(kind, message.name))
 
 

@@ -16,7 +16,7 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from samovar.localcloud.api.audit_log import AuditLog
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.cloud_status import CloudStatus, NetworkStatus, machine_status
+from samovar.localcloud.cloud_status import CloudStatus, NetworkStatus, Notices, machine_status
 from samovar.localcloud.compute.disks.controller import DiskController
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.images.standard_images import publish_standard_images
@@ -33,7 +33,6 @@ from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.iam.authorization import Authorizer
 from samovar.localcloud.load_balancer.network_load_balancers.controller import LoadBalancerController
 from samovar.localcloud.load_balancer.network_load_balancers.model import HEALTHY
-from samovar.localcloud.notices import Notices
 from samovar.localcloud.operations.controller import OperationController, Retention
 from samovar.localcloud.operations.model import Operations, Outcome
 from samovar.localcloud.reconcile import Loop, Workers, in_turn

@@ -1,4 +1,4 @@
-"""The status of the cloud, as the admin API answers it."""
+"""The status of the cloud as the admin API answers it, and the warnings in it."""
 
 from __future__ import annotations
 
@@ -49,3 +49,18 @@ def machine_status(instance: Instance, observed: Observed | None) -> MachineStat
         running=observed is not None and observed.running,
         pid=observed.pid if observed else None,
     )
+
+
+class Notices:
+    """One set of texts for each source; each text names what happened, where, and the remedy."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, tuple[str, ...]] = {}
+
+    def report(self, source: str, *texts: str) -> None:
+        """Replaces what `source` reported before; without a text it withdraws that."""
+        self._texts[source] = texts
+
+    def all(self) -> tuple[str, ...]:
+        """Every text that holds now, in the order in which their sources first reported."""
+        return tuple(text for texts in self._texts.values() for text in texts)

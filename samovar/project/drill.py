@@ -11,8 +11,8 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, mod
 from pydantic.json_schema import SkipJsonSchema
 
 from samovar.core.yaml_file import load_model
+from samovar.project.fields import Strict
 from samovar.project.load_profile import MAX_RATE, PLACEHOLDER, Request, Scalar
-from samovar.project.model import Strict
 
 
 class FaultKind(StrEnum):

@@ -16,10 +16,19 @@ from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
 from samovar.core.paths import PACKAGE
 from samovar.core.yaml_file import load_model
-from samovar.project.fields import NAME, Addresses, CloudId, Domain, Name, PrivateNetwork, PublicKey, SecretName, Zones
-from samovar.project.group import BalancerType, Group
-from samovar.project.group_kind import complete_groups
-from samovar.project.model import Strict
+from samovar.project.fields import (
+    NAME,
+    Addresses,
+    CloudId,
+    Domain,
+    Name,
+    PrivateNetwork,
+    PublicKey,
+    SecretName,
+    Strict,
+    Zones,
+)
+from samovar.project.group import BalancerType, Group, complete_groups
 from samovar.project.project import Project
 
 FILE = "config.yaml"

@@ -1,4 +1,7 @@
-"""The types of values that operators write: what the cloud would refuse is refused here, with what is right instead."""
+"""The base of models of what operators write, and the types of their values.
+
+What the cloud would refuse is refused here, with what is right instead.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,16 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from samovar.core.units import GIB
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys and whose values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
 
 UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
 SIZE = re.compile(r"(\d+)([MGT])")

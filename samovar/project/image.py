@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from samovar.project.model import Strict
+from samovar.project.fields import Strict
 
 
 def _absolute(path: str) -> str:

@@ -16,7 +16,7 @@ from pydantic.json_schema import SkipJsonSchema
 from samovar.core.errors import ConfigError
 from samovar.core.paths import PACKAGE
 from samovar.core.yaml_file import load_model
-from samovar.project.model import Strict
+from samovar.project.fields import Strict
 
 LIBRARY = PACKAGE / "library" / "loads"
 PLACEHOLDER = re.compile(r"\{(\w+)\}")

@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from samovar.project.fields import Strict
 from samovar.project.image import Mode, Owner, Target
-from samovar.project.model import Strict
 
 
 class RoleTemplate(Strict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAME_ITSELF = "from samovar.core.process_identity import process_identity; print(process_identity())"
+NAME_ITSELF = "from samovar.core.proc import process_identity; print(process_identity())"
 
 
 def ended_process() -> str:

@@ -12,8 +12,7 @@ from yandex.cloud.compute.v1.placement_group_pb2 import SpreadPlacementStrategy
 from yandex.cloud.compute.v1.placement_group_service_pb2_grpc import PlacementGroupServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.cloud.session import Session
-from samovar.cloud.timeouts import LOCAL
+from samovar.cloud.session import LOCAL, Session
 from samovar.core.output import PlainReporter
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.observe import list_owned

@@ -5,7 +5,8 @@ Desired and existing resources are described by the same specs, so that a plan i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import ClassVar, Generic, NamedTuple, TypeVar
@@ -129,3 +130,32 @@ class Observed:
 def group_resource_name(environment: str, group: str) -> str:
     """Return the name that a group shares with its load balancer, address, security group, account and target group."""
     return f"{environment}-{group}"
+
+
+PLACEHOLDER_KINDS = (Kind.SECRET, Kind.SEED_RECORD, Kind.INTERNAL_ADDRESS)
+PLACEHOLDER = re.compile(rf"<({'|'.join(PLACEHOLDER_KINDS)}) ([-a-z0-9]+)>")
+ID_OR_ADDRESS = re.compile(r"[A-Za-z0-9.]+")
+
+
+def placeholder(ref: Ref) -> str:
+    """Return the text that stands in the metadata of machines for a resource whose id or address is not known yet.
+
+    `<secret dev-certificate>` stands for a secret's id, `<internal-address dev-app>` for an address. So the metadata of
+    desired machines can be compared with those of existing ones.
+    """
+    return f"<{ref.kind} {ref.name}>"
+
+
+def find_placeholders(texts: Iterable[str]) -> tuple[Ref, ...]:
+    """Return the resources that the texts name, each once and sorted."""
+    return tuple(sorted({Ref(Kind(kind), name) for text in texts for kind, name in PLACEHOLDER.findall(text)}))
+
+
+def resolve_placeholders(text: str, value: Callable[[Ref], str]) -> str:
+    """Return the text as machines get it, with the `value` of each resource."""
+    return PLACEHOLDER.sub(lambda match: value(Ref(Kind(match[1]), match[2])), text)
+
+
+def restore_placeholders(text: str, refs: Mapping[str, Ref]) -> str:
+    """Return the text with placeholders in the place of ids and addresses, which are the keys of `refs`."""
+    return ID_OR_ADDRESS.sub(lambda match: placeholder(refs[match[0]]) if match[0] in refs else match[0], text)

@@ -22,8 +22,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
 from samovar.cloud import calls
-from samovar.cloud.errors import CallFailed
-from samovar.cloud.retries import is_read
+from samovar.cloud.errors import CallFailed, is_read
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import PlainReporter

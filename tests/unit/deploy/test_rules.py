@@ -7,10 +7,17 @@ from hypothesis import strategies as st
 
 from samovar.core.units import ANY_IPV4
 from samovar.deploy.group_metadata import machine_metadata
-from samovar.deploy.placeholders import find_placeholders, placeholder, resolve_placeholders, restore_placeholders
 from samovar.deploy.plan import plan, stages
 from samovar.deploy.resources.instance_group import InstanceGroup
-from samovar.deploy.resources.resource import Kind, Observed, Ref
+from samovar.deploy.resources.resource import (
+    Kind,
+    Observed,
+    Ref,
+    find_placeholders,
+    placeholder,
+    resolve_placeholders,
+    restore_placeholders,
+)
 from samovar.deploy.resources.secret import self_signed
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UDP
 from samovar.deploy.security_rules import rules

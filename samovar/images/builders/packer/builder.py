@@ -18,8 +18,8 @@ from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ProcessFailed, SamovarError
 from samovar.core.output import Reporter
 from samovar.core.paths import cache_dir
+from samovar.core.proc import process_identity
 from samovar.core.process import run
-from samovar.core.process_identity import process_identity
 from samovar.images.builders.base import Progress, bake_lock, bake_side_by_side
 from samovar.images.builders.packer.build_network import NAME as NETWORK
 from samovar.images.builders.packer.build_network import BuildNetwork, build_network

@@ -26,7 +26,7 @@ from samovar.cloud.errors import CallFailed, OperationFailed
 from samovar.cloud.labels import BAKE, IMAGE, is_ours, is_passing
 from samovar.cloud.session import Session
 from samovar.core.output import Reporter
-from samovar.core.process_identity import has_ended
+from samovar.core.proc import has_ended
 from samovar.core.waiting import Pending, wait_for
 
 LIFETIME = 2 * 3600.0

@@ -24,7 +24,7 @@ from samovar.cloud.connection import Access
 from samovar.cloud.labels import of_bake, of_image
 from samovar.cloud.session import Session
 from samovar.core.output import PlainReporter
-from samovar.core.process_identity import process_identity
+from samovar.core.proc import process_identity
 from samovar.images.builders.packer import builder
 from samovar.images.builders.packer.build_network import build_network
 from samovar.images.builders.packer.cleanup import LIFETIME, any_bake, find_abandoned, leftovers_of, remove

@@ -18,7 +18,7 @@ from samovar.cloud.connection import Access
 from samovar.cloud.errors import CallFailed
 from samovar.core.errors import ProcessFailed
 from samovar.core.output import PlainReporter
-from samovar.core.process_identity import process_identity
+from samovar.core.proc import process_identity
 from samovar.images.bake_input import expected_of, scripts_of
 from samovar.images.builders.base import Progress
 from samovar.images.builders.packer import builder

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core import process_identity as module
-from samovar.core.process_identity import NAME, has_ended, process_identity
+from samovar.core import proc
+from samovar.core.proc import IDENTITY, has_ended, process_identity
 
-OTHERS = "from samovar.core.process_identity import process_identity; print(process_identity(), flush=True); input()"
+OTHERS = "from samovar.core.proc import process_identity; print(process_identity(), flush=True); input()"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def _said(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_name_has_the_letters_of_a_label_and_fits() -> None:
-    assert NAME.fullmatch(process_identity())
+    assert IDENTITY.fullmatch(process_identity())
     assert len(process_identity()) <= 63
 
 
@@ -64,22 +64,22 @@ def test_what_is_no_name_of_ours_is_never_taken_for_dead(name: str) -> None:
 @pytest.mark.parametrize("differs", ["boot", "machine"])
 def test_another_boot_or_machine_is_another_place(monkeypatch: pytest.MonkeyPatch, differs: str) -> None:
     name = process_identity()
-    module._place.cache_clear()
+    proc._place.cache_clear()
     if differs == "boot":
-        monkeypatch.setattr(module, "_boot_id", lambda: "another")
+        monkeypatch.setattr(proc, "_boot_id", lambda: "another")
     else:
-        monkeypatch.setattr(module, "MACHINE_ID", Path("/proc/version"))
+        monkeypatch.setattr(proc, "MACHINE_ID", Path("/proc/version"))
     try:
         assert process_identity().split("-")[0] != name.split("-")[0]
         assert not has_ended(name)
     finally:
-        module._place.cache_clear()
+        proc._place.cache_clear()
 
 
 def test_a_process_that_is_hidden_from_us_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """With hidepid=2 another user's process has no folder in /proc."""
     name = process_identity()
-    monkeypatch.setattr(module, "start_time", lambda _: None)
+    monkeypatch.setattr(proc, "start_time", lambda _: None)
     assert not has_ended(name)
     assert os.getpid() > 0
 
@@ -90,7 +90,7 @@ def test_a_container_of_the_same_host_is_another_place() -> None:
         *(
             sys.executable,
             "-c",
-            "from samovar.core.process_identity import process_identity; print(process_identity())",
+            "from samovar.core.proc import process_identity; print(process_identity())",
         ),
     ]
     if os.geteuid():

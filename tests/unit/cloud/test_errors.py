@@ -7,7 +7,7 @@ import math
 import grpc
 import pytest
 
-from samovar.cloud.retries import CONFLICT, PROPAGATION, THROTTLED, UNREACHED, is_read, repeat_for
+from samovar.cloud.errors import CONFLICT, PROPAGATION, THROTTLED, UNREACHED, is_read, repeat_for
 
 READ, CHANGE = "/yandex.cloud.compute.v1.InstanceService/List", "/yandex.cloud.compute.v1.InstanceService/Create"
 CODE = grpc.StatusCode
