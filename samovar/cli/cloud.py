@@ -60,12 +60,17 @@ cloud.add_command(events)
     type=click.FloatRange(min=0.1, max=1000),
     help="Seconds that pass for simulated machines in one second. Stored in the home.",
 )
+@click.option(
+    "--logins",
+    metavar="LOGIN,...",
+    help="People who have an account, for what looks one up by login (default: everybody). Stored in the home.",
+)
 @pass_tool
-def up(tool: Tool, quotas: str | None, machines: str | None, speed: float | None) -> None:
+def up(tool: Tool, quotas: str | None, machines: str | None, speed: float | None, logins: str | None) -> None:
     """Start the local cloud, unless it runs."""
     from samovar.cloud.local_daemon import find_or_start, start
 
-    chosen = {"--quotas": quotas, "--machines": machines, "--speed": speed}
+    chosen = {"--quotas": quotas, "--machines": machines, "--speed": speed, "--logins": logins}
     options = [text for name, value in chosen.items() if value is not None for text in (name, str(value))]
     daemon = start(tool.home, options) if options else find_or_start(tool.home)
     stderr_reporter().info(

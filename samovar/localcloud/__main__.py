@@ -31,6 +31,7 @@ def main() -> int:
     instead.add_argument("--take-down", action="store_true", help="take everything off this host, and end")
     parser.add_argument("--machines", type=Machines, choices=list(Machines), help="kept in the home (at first: real)")
     parser.add_argument("--speed", type=float, help="of a simulated cloud's clock, kept in the home (at first: 1)")
+    parser.add_argument("--logins", default="", help="who has an account, kept in the home (at first: everybody)")
     arguments = parser.parse_args()
     home = Home(arguments.home.resolve())
     try:
@@ -54,7 +55,7 @@ def _act(home: Home, arguments: argparse.Namespace) -> None:
         asyncio.run(daemon.take_down(home))
     else:
         with asyncio.Runner(loop_factory=_loop_factory(simulation)) as runner:
-            runner.run(daemon.run(home, arguments.quotas))
+            runner.run(daemon.run(home, arguments.quotas, arguments.logins.split(",") if arguments.logins else ()))
 
 
 def _loop_factory(simulation: Simulation | None) -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -68,7 +68,7 @@ class Cloud:
 
     def _make_controllers(self, home: Home, tokens: Tokens) -> None:
         store, host = self.store, self.host
-        instances = Instances(store, Disks(store, home), self._ipam)
+        instances = Instances(store, Disks(store, home), self._ipam, simulated=host.simulated)
         self.workers = Workers(self._wake)
         self.balancers = LoadBalancerController(store, host.fabric, self._wake)
         self.networks = NetworkController(store, host.fabric, self.balancers)
@@ -104,6 +104,7 @@ class Cloud:
             read_console=self.host.driver.console,
             fetch=self.host.builder.fetch,
             target_status=self.balancers.target_status,
+            simulated=self.host.simulated,
         )
         exempt = [service.descriptor.full_name for service in services if service.authorizes_itself]
         authorizer = Authorizer(self.store, role_prefixes(services), exempt)

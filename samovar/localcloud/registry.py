@@ -26,9 +26,11 @@ PACKAGES = (
     "iam",
     "iam.access_keys",
     "iam.api_keys",
+    "iam.roles",
     "iam.user_accounts",
     "operations",
     "compute.disks",
+    "compute.filesystems",
     "compute.images",
     "compute.instances",
     "compute.instance_groups",
@@ -52,7 +54,8 @@ class Context:
     """The context holds what a service may be made from.
 
     `read_console` returns what a machine wrote on its serial console. `fetch` brings an image's file from a uri, and
-    returns False where there is none. `target_status` is what a balancer's probes show of a target.
+    returns False where there is none. `target_status` is what a balancer's probes show of a target. `simulated`
+    machines take what a container cannot: several interfaces, file systems, and disks while they run.
     """
 
     store: Store
@@ -65,6 +68,7 @@ class Context:
     read_console: Callable[[str], bytes]
     fetch: Callable[[str, Path], bool]
     target_status: Callable[[NetworkLoadBalancer, Target], TargetState.Status.ValueType]
+    simulated: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from samovar.cloud.connection import to_environment
+from samovar.cloud.local_daemon import find_or_start
 from tests.support.terraform import TOFU, program_or_skip
 from tests.support.tool import Cli
 
+LOGINS = ("first", "second")
 SPEED = 60
 """How much faster than a clock machines of the simulation boot, stop and heal."""
 
@@ -23,7 +25,7 @@ def acceptance_cloud() -> Iterator[dict[str, str]]:
     folder = Path(tempfile.mkdtemp(prefix="samovar-acceptance-"))
     cli = Cli(folder / "home", folder / "envs")
     try:
-        cli.run("cloud", "up", "--machines", "simulated", "--speed", str(SPEED))
+        cli.run("cloud", "up", "--machines", "simulated", "--speed", str(SPEED), "--logins", ",".join(LOGINS))
         yield variables(cli, folder)
     finally:
         cli.run("cloud", "down", check=False)
@@ -32,7 +34,7 @@ def acceptance_cloud() -> Iterator[dict[str, str]]:
 
 def variables(cli: Cli, folder: Path) -> dict[str, str]:
     """The credentials of the cloud, and what the tests ask for besides (their `testAccPreCheck`)."""
-    access = cli.session().access
+    access = find_or_start(cli.home).access
     terraform = program_or_skip()
     opentofu = {"TF_ACC_PROVIDER_HOST": "registry.opentofu.org", "TF_ACC_PROVIDER_NAMESPACE": "hashicorp"}
     return {
@@ -42,8 +44,8 @@ def variables(cli: Cli, folder: Path) -> dict[str, str]:
         "TF_ACC_TERRAFORM_PATH": terraform,
         "CHECKPOINT_DISABLE": "1",
         "YC_ORGANIZATION_ID": "bpf00000000000000000",
-        "YC_LOGIN": "first",
-        "YC_LOGIN_2": "second",
+        "YC_LOGIN": LOGINS[0],
+        "YC_LOGIN_2": LOGINS[1],
         "YC_STORAGE_ENDPOINT_URL": access.endpoint,
         "YC_MESSAGE_QUEUE_ENDPOINT": access.endpoint,
         **(opentofu if "tofu" in Path(terraform).name or terraform == str(TOFU.program) else {}),

@@ -32,9 +32,13 @@ from tests.support.ports import free_port
 
 
 class RunningCloud:
-    """A cloud in a thread of its own, reached over gRPC and TLS as by any client."""
+    """A cloud in a thread of its own, reached over gRPC and TLS as by any client.
 
-    def __init__(self, folder: Path) -> None:
+    It behaves as one of real machines does, unless it is to be one of `simulated` machines.
+    """
+
+    def __init__(self, folder: Path, *, simulated: bool = False) -> None:
+        self._simulated = simulated
         self.home = Home(folder)
         self.home.make()
         self.driver = SimulatedDriver()
@@ -77,7 +81,8 @@ class RunningCloud:
     async def _run(self, ready: Future[None]) -> None:
         try:
             tokens, store = Tokens(self.home.pki / "token-secret"), Store(self.home.database)
-            self.cloud = Cloud(self.home, store, tokens, Host(NUMBER, self.driver, self.fabric, SimulatedDiskBuilder()))
+            host = Host(NUMBER, self.driver, self.fabric, SimulatedDiskBuilder(), simulated=self._simulated)
+            self.cloud = Cloud(self.home, store, tokens, host)
             pki = ensure_pki(self.home.pki)
             operator = ensure_operator(self.home.pki, store, tokens)
             rest_socket = listen(0)  # first, so that the other port is another one

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -35,6 +35,7 @@ from samovar.localcloud.home.backups import Backups, open_store
 from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
 from samovar.localcloud.home.numbers import Claim, claim
 from samovar.localcloud.home.quarantine import adopt_files
+from samovar.localcloud.iam.user_accounts.rpc import choose_logins
 from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.simulated.settings import NoClaim
 from samovar.localcloud.sockets import connections
@@ -54,10 +55,10 @@ class AlreadyRunning(SamovarError):
     code = ExitCode.LOCKED
 
 
-async def run(home: Home, quotas: QuotaSet | None = None) -> None:
+async def run(home: Home, quotas: QuotaSet | None = None, logins: Sequence[str] = ()) -> None:
     """Serves until a signal or the admin API ends it. Raises AlreadyRunning, HostError.
 
-    `quotas` is kept in the home; None leaves what was chosen before.
+    `quotas` and `logins` are kept in the home; without them it stays with what was chosen before.
     """
     with _single_instance(home):
         log_to_stderr()
@@ -69,6 +70,8 @@ async def run(home: Home, quotas: QuotaSet | None = None) -> None:
             held = await _claim_number(home, store)
             if quotas:
                 choose_quotas(store, quotas)
+            if logins:
+                choose_logins(store, logins)
             tokens = Tokens(home.pki / "token-secret")
             cloud = Cloud(home, store, tokens, host_of(home, held.number))
             cloud.notices.report("backup", *filter(None, [backup_warning]))

@@ -213,6 +213,10 @@ class Store:
         """Returns the ids of all resources of a kind."""
         return [row[0] for row in self._read("SELECT id FROM resource WHERE kind = ?", (kind_of(kind),))]
 
+    def ids_in(self, scope: str) -> list[str]:
+        """Returns the ids of the resources of every kind in a scope."""
+        return [row[0] for row in self._read("SELECT id FROM resource WHERE scope = ? ORDER BY id", (scope,))]
+
     def note(self, resource_id: str, key: NoteKey[T], value: T) -> None:
         if self.noted(resource_id, key) != value:
             self._write("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", (resource_id, key.name, json.dumps(value)))

@@ -126,14 +126,15 @@ class Disks(Repository[Disk]):
             self.put(disk)
 
     def resize(self, disk: Disk, size: int) -> None:
-        """Makes a disk larger. The guest grows the file system; a machine gets the new size when it starts."""
+        """Makes a disk larger. The guest grows its file system; that of a boot disk grows when its machine starts."""
         if size < disk.size:
             raise invalid(f"the size of a disk cannot be reduced from {disk.size} to {size}", "size")
         self.check_sizes(Disk(type_id=disk.type_id, size=size - disk.size))
-        if has_base(self.store, disk) or disk.status != Disk.READY:
-            raise unimplemented("a change of the size of a disk that was made from an image, or is being made,")
+        if disk.status != Disk.READY:
+            raise precondition(f"Disk {disk.id} is {Disk.Status.Name(disk.status)}")
         check_stopped(self.store, disk)
-        os.truncate(self._home.disk(disk.id), size)
+        if self._home.disk(disk.id).exists():  # one that was made from an image comes with its first machine
+            os.truncate(self._home.disk(disk.id), size)
         disk.size = size
 
     def check_free(self, disk: Disk) -> None:

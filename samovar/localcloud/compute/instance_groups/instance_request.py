@@ -6,7 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from yandex.cloud.compute.v1.instance_service_pb2 import AttachedDiskSpec, CreateInstanceRequest, NetworkInterfaceSpec
+from yandex.cloud.compute.v1.instance_service_pb2 import (
+    AttachedDiskSpec,
+    AttachedFilesystemSpec,
+    CreateInstanceRequest,
+    NetworkInterfaceSpec,
+)
 from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
 
 DEFAULT_NAME = "{instance_group.id}-{instance.short_id}"
@@ -50,6 +55,7 @@ def create_request(
         request.metadata_options.ParseFromString(template.metadata_options.SerializeToString())
     request.boot_disk_spec.CopyFrom(_disk(template.boot_disk_spec, fill))
     request.secondary_disk_specs.extend(_disk(spec, fill) for spec in template.secondary_disk_specs)
+    request.filesystem_specs.extend(_filesystem(spec, fill) for spec in template.filesystem_specs)
     for spec in template.network_interface_specs:
         subnet_id = next(subnet_id for subnet_id in spec.subnet_ids if subnet_zones[subnet_id] == place.zone)
         request.network_interface_specs.append(_nic(spec, subnet_id, fill))
@@ -95,6 +101,14 @@ def _disk(spec: api.AttachedDiskSpec, fill: _Filler) -> AttachedDiskSpec:
     if source.snapshot_id:
         disk.disk_spec.snapshot_id = fill(source.snapshot_id)
     return disk
+
+
+def _filesystem(spec: api.AttachedFilesystemSpec, fill: _Filler) -> AttachedFilesystemSpec:
+    return AttachedFilesystemSpec(
+        mode=AttachedFilesystemSpec.READ_ONLY if spec.mode == spec.READ_ONLY else AttachedFilesystemSpec.READ_WRITE,
+        device_name=fill(spec.device_name),
+        filesystem_id=fill(spec.filesystem_id),
+    )
 
 
 def _nic(spec: api.NetworkInterfaceSpec, subnet_id: str, fill: _Filler) -> NetworkInterfaceSpec:

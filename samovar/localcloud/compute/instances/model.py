@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address
 
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.disk_service_pb2 import CreateDiskRequest
 from yandex.cloud.compute.v1.instance_pb2 import (
     AttachedDisk,
-    DnsRecord,
     Instance,
     MetadataOption,
-    NetworkInterface,
     NetworkSettings,
 )
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ResourcesSpec as GroupResourcesSpec
-from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.core.platforms import size_problem
 from samovar.core.units import GIB
-from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
+from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.compute.disks.model import Disks
+from samovar.localcloud.compute.filesystems.model import Filesystems
+from samovar.localcloud.compute.instances.interfaces import Interfaces
 from samovar.localcloud.load_balancer.target_groups.model import drop_targets, target_of
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, copy_field, fill, stamp
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import Ipam
-from samovar.localcloud.vpc.security_groups.model import check_security_groups
 
 REGION = "ru-central1"
 FIXED_WHILE_RUNNING = frozenset({"resources_spec", "platform_id", "network_settings", "scheduling_policy"})
@@ -51,10 +48,11 @@ class Instances(Repository[Instance]):
         Quota("compute.instanceMemory.size", Instance, 128 * GIB, lambda instance: instance.resources.memory),
     )
 
-    def __init__(self, store: Store, disks: Disks, ipam: Ipam) -> None:
+    def __init__(self, store: Store, disks: Disks, ipam: Ipam, *, simulated: bool = False) -> None:
         super().__init__(store)
         self.disks = disks
-        self._ipam = ipam
+        self.filesystems = Filesystems(store, simulated=simulated)
+        self.interfaces = Interfaces(store, ipam, simulated=simulated)
 
     def make(self, request: rpc.CreateInstanceRequest) -> Instance:
         """Returns a new instance with its disks and addresses, about to be started."""
@@ -67,10 +65,12 @@ class Instances(Repository[Instance]):
         _set_resources(instance, request.resources_spec)
         self.check_sizes(instance)
         instance.fqdn = _fqdn(instance.id, request.hostname)
-        for index, nic in enumerate(request.network_interface_specs):
-            self._plug(instance, index, nic)
+        for spec in request.network_interface_specs:
+            self.interfaces.plug(instance, spec)
         instance.boot_disk.CopyFrom(self.attach_disk(instance, request.boot_disk_spec, boot=True))
         instance.secondary_disks.extend(self.attach_disk(instance, disk) for disk in request.secondary_disk_specs)
+        for filesystem in request.filesystem_specs:
+            self.filesystems.attach(instance, filesystem)
         stamp(instance)
         self.put(instance)
         return instance
@@ -108,67 +108,6 @@ class Instances(Repository[Instance]):
             auto_delete=spec.auto_delete,
             disk_id=disk.id,
         )
-
-    def update_interface(
-        self,
-        instance: Instance,
-        nic: NetworkInterface,
-        request: rpc.UpdateInstanceNetworkInterfaceRequest,
-        paths: frozenset[str],
-    ) -> None:
-        """Gives an interface what the request says of it; the machine must be stopped to get another address."""
-        address = request.primary_v4_address_spec.address
-        moves = "subnet_id" in paths or address not in {"", nic.primary_v4_address.address}
-        if moves and instance.status != Instance.STOPPED:
-            raise precondition(f"Instance {instance.id} must be STOPPED to change {', '.join(sorted(paths))}")
-        if "primary_v6_address_spec" in paths and request.HasField("primary_v6_address_spec"):
-            raise unimplemented("an IPv6 address")
-        if "subnet_id" in paths:
-            nic.subnet_id = request.subnet_id
-        subnet = self._subnet(instance, nic.subnet_id)
-        if "security_group_ids" in paths:
-            check_security_groups(self.store, subnet.network_id, request.security_group_ids)
-            copy_field(request, nic, "security_group_ids")
-        if paths & {"subnet_id", "primary_v4_address_spec"}:
-            self._set_address(nic, subnet, request.primary_v4_address_spec, keep="subnet_id" not in paths)
-        self.put(instance)
-
-    def _plug(self, instance: Instance, index: int, spec: rpc.NetworkInterfaceSpec) -> None:
-        subnet = self._subnet(instance, spec.subnet_id)
-        if index:
-            raise precondition("the local cloud's instances have one network interface")
-        if spec.HasField("primary_v6_address_spec"):
-            raise unimplemented("an IPv6 address")
-        check_security_groups(self.store, subnet.network_id, spec.security_group_ids)
-        nic = NetworkInterface(index=str(index), subnet_id=subnet.id, security_group_ids=spec.security_group_ids)
-        self._set_address(nic, subnet, spec.primary_v4_address_spec)
-        instance.network_interfaces.append(nic)
-
-    def _subnet(self, instance: Instance, subnet_id: str) -> Subnet:
-        """Returns the subnet, which must be in the zone of the instance."""
-        subnet = self.store.get(Subnet, subnet_id)
-        if subnet is None:
-            raise not_found("Subnet", subnet_id)
-        if subnet.zone_id != instance.zone_id:
-            raise invalid(f"Subnet {subnet.id} is in {subnet.zone_id}, the instance in {instance.zone_id}", "subnet_id")
-        return subnet
-
-    def _set_address(
-        self, nic: NetworkInterface, subnet: Subnet, spec: rpc.PrimaryAddressSpec, *, keep: bool = False
-    ) -> None:
-        """Gives an interface the requested addresses, or free ones, and the DNS records that lead to it.
-
-        With `keep` it keeps the address that it has, unless another one is requested.
-        """
-        current = nic.primary_v4_address.address
-        if not (keep and spec.address in {"", current}):
-            address = self._ipam.internal(subnet, spec.address, reserved=bool(spec.address))
-            nic.mac_address, nic.primary_v4_address.address = _mac(address), str(address)
-        if spec.HasField("one_to_one_nat_spec"):
-            public = spec.one_to_one_nat_spec.address
-            nic.primary_v4_address.one_to_one_nat.address = str(self._ipam.public(public, reserved=bool(public)))
-        del nic.primary_v4_address.dns_records[:]
-        nic.primary_v4_address.dns_records.extend(map(_dns_record, spec.dns_record_specs))
 
     def update(self, instance: Instance, request: rpc.UpdateInstanceRequest, paths: frozenset[str]) -> None:
         """Copies what an update names. What the machine boots with changes only while it is stopped."""
@@ -220,12 +159,6 @@ def _fill_options(instance: Instance) -> None:
             setattr(options, field.name, MetadataOption.DISABLED if off else MetadataOption.ENABLED)
 
 
-def _dns_record(spec: rpc.DnsRecordSpec) -> DnsRecord:
-    record = DnsRecord()
-    fill(record, spec)
-    return record
-
-
 def _fill_policies(instance: Instance) -> None:
     """An answer bears the policies also where the request had none: clients read them without asking."""
     for policy in (instance.scheduling_policy, instance.placement_policy):
@@ -239,10 +172,6 @@ def _fqdn(instance_id: str, hostname: str) -> str:
     if not hostname:
         return f"{instance_id}.auto.internal"
     return hostname if "." in hostname else f"{hostname}.{REGION}.internal"
-
-
-def _mac(address: IPv4Address) -> str:
-    return "0e:00:" + ":".join(f"{octet:02x}" for octet in address.packed)
 
 
 def _set_resources(instance: Instance, spec: rpc.ResourcesSpec) -> None:

@@ -12,6 +12,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.disks.model import Disks
+from samovar.localcloud.compute.filesystems.model import attached_to
 from samovar.localcloud.compute.instances.model import FIXED_WHILE_RUNNING, Instances
 from samovar.localcloud.iam.model import check_use
 from samovar.localcloud.operations.model import Goal, Operations
@@ -28,12 +29,19 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
     """Each call returns at once; operations wait for the machine, which the controller starts and stops."""
 
     def __init__(
-        self, instances: Instances, operations: Operations, ipam: Ipam, read_console: Callable[[str], bytes]
+        self,
+        instances: Instances,
+        operations: Operations,
+        ipam: Ipam,
+        read_console: Callable[[str], bytes],
+        *,
+        simulated: bool,
     ) -> None:
         super().__init__(instances, operations)
         self._instances = instances
         self._ipam = ipam
         self._read_console = read_console
+        self._simulated = simulated
 
     def Get(self, request: rpc.GetInstanceRequest, _: Caller) -> Instance:
         return _viewed(self.find(request), request.view)
@@ -118,14 +126,48 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         instance = self.find(request)
         nic = _interface(instance, request)
         paths = masked_paths(request, request.update_mask, self.id_field) - {"network_interface_index"}
-        self._instances.update_interface(instance, nic, request, paths)
+        self._instances.interfaces.update(instance, nic, request, paths)
+        self.resources.put(instance)
         metadata = rpc.UpdateInstanceNetworkInterfaceMetadata(
             instance_id=instance.id, network_interface_index=nic.index
         )
         return self.operations.done(caller, "Update network interface", metadata, instance)
 
+    def AttachNetworkInterface(self, request: rpc.AttachInstanceNetworkInterfaceRequest, caller: Caller) -> Operation:
+        instance = self._expect(request, Instance.STOPPED)
+        nic = self._instances.interfaces.plug(instance, request)
+        self.resources.put(instance)
+        metadata = rpc.AttachInstanceNetworkInterfaceMetadata(
+            instance_id=instance.id, network_interface_index=nic.index
+        )
+        return self.operations.done(caller, "Attach network interface", metadata, instance)
+
+    def DetachNetworkInterface(self, request: rpc.DetachInstanceNetworkInterfaceRequest, caller: Caller) -> Operation:
+        instance = self._expect(request, Instance.STOPPED)
+        self._instances.interfaces.unplug(instance, _interface(instance, request))
+        self.resources.put(instance)
+        metadata = rpc.DetachInstanceNetworkInterfaceMetadata(
+            instance_id=instance.id, network_interface_index=request.network_interface_index
+        )
+        return self.operations.done(caller, "Detach network interface", metadata, instance)
+
+    def AttachFilesystem(self, request: rpc.AttachInstanceFilesystemRequest, caller: Caller) -> Operation:
+        instance = self._changeable(request)
+        attached = self._instances.filesystems.attach(instance, request.attached_filesystem_spec)
+        self.resources.put(instance)
+        metadata = rpc.AttachInstanceFilesystemMetadata(instance_id=instance.id, filesystem_id=attached.filesystem_id)
+        return self.operations.done(caller, "Attach filesystem", metadata, instance)
+
+    def DetachFilesystem(self, request: rpc.DetachInstanceFilesystemRequest, caller: Caller) -> Operation:
+        instance = self._changeable(request)
+        attached = attached_to(instance, request.filesystem_id or request.device_name)
+        metadata = rpc.DetachInstanceFilesystemMetadata(instance_id=instance.id, filesystem_id=attached.filesystem_id)
+        instance.filesystems.remove(attached)
+        self.resources.put(instance)
+        return self.operations.done(caller, "Detach filesystem", metadata, instance)
+
     def AttachDisk(self, request: rpc.AttachInstanceDiskRequest, caller: Caller) -> Operation:
-        instance = self._stopped(request)
+        instance = self._changeable(request)
         requested = request.attached_disk_spec.device_name
         if requested in {disk.device_name for disk in (instance.boot_disk, *instance.secondary_disks)}:
             raise invalid(f"Instance {instance.id} has a disk {requested} already", "device_name")
@@ -136,7 +178,7 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         return self.operations.done(caller, "Attach disk", metadata, instance)
 
     def DetachDisk(self, request: rpc.DetachInstanceDiskRequest, caller: Caller) -> Operation:
-        instance = self._stopped(request)
+        instance = self._changeable(request)
         named = {"disk_id": request.disk_id, "device_name": request.device_name}[
             request.WhichOneof("disk") or "disk_id"
         ]
@@ -162,11 +204,11 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
             raise precondition(f"Instance {instance.id} is {Instance.Status.Name(instance.status)}")
         return instance
 
-    def _stopped(self, request: object) -> Instance:
-        """Returns an instance whose disks can be changed: a machine gets its disks when it starts."""
-        instance = self.find(request)
-        if instance.status != Instance.STOPPED:
-            raise unimplemented("a change of the disks of an instance that is not STOPPED")
+    def _changeable(self, request: object) -> Instance:
+        """Returns an instance that can be given a disk: a machine of this host gets its disks at its start."""
+        instance = self._expect(request, Instance.STOPPED, Instance.RUNNING)
+        if instance.status != Instance.STOPPED and not self._simulated:
+            raise unimplemented("a change of the disks of a machine of this host that is not STOPPED")
         return instance
 
 
@@ -180,7 +222,8 @@ def _interface(
     instance: Instance,
     request: rpc.AddInstanceOneToOneNatRequest
     | rpc.RemoveInstanceOneToOneNatRequest
-    | rpc.UpdateInstanceNetworkInterfaceRequest,
+    | rpc.UpdateInstanceNetworkInterfaceRequest
+    | rpc.DetachInstanceNetworkInterfaceRequest,
 ) -> NetworkInterface:
     """Returns the interface that is named by its number or by its address, or the only one."""
     for nic in instance.network_interfaces:
@@ -192,8 +235,8 @@ def _interface(
 
 def _make(context: Context) -> InstanceService:
     ipam = Ipam(context.store, context.number)
-    instances = Instances(context.store, Disks(context.store, context.home), ipam)
-    return InstanceService(instances, context.operations, ipam, context.read_console)
+    instances = Instances(context.store, Disks(context.store, context.home), ipam, simulated=context.simulated)
+    return InstanceService(instances, context.operations, ipam, context.read_console, simulated=context.simulated)
 
 
 SERVICES = (Service(rpc, "compute", _make, Instances),)

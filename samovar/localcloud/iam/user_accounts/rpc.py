@@ -1,8 +1,9 @@
-"""The RPCs of yandex.cloud.iam for accounts of people. There is no directory of them: every login has an account."""
+"""The RPCs of yandex.cloud.iam for accounts of people. Every login has one, unless the home knows who has."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from yandex.cloud.iam.v1 import user_account_service_pb2 as accounts_rpc
 from yandex.cloud.iam.v1 import yandex_passport_user_account_service_pb2 as passport_rpc
@@ -12,7 +13,16 @@ from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.registry import Service
 from samovar.localcloud.store.ids import derived_id
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
+
+PEOPLE = "people"
+LOGINS = NoteKey[list[str]]("people.logins")
+"""The note on the people that lists who has an account; where there is none, everybody has."""
+
+
+def choose_logins(store: Store, logins: Iterable[str]) -> None:
+    """Makes these the people of this home until others are chosen."""
+    store.note(PEOPLE, LOGINS, list(logins))
 
 
 class YandexPassportUserAccountService:
@@ -22,6 +32,9 @@ class YandexPassportUserAccountService:
         self._store = store
 
     def GetByLogin(self, request: passport_rpc.GetUserAccountByLoginRequest, _: Caller) -> UserAccount:
+        logins = self._store.noted(PEOPLE, LOGINS)
+        if logins is not None and request.login not in logins:
+            raise not_found("Login", request.login)
         account = UserAccount(id=derived_id("aje", hashlib.sha256(request.login.encode()).digest()))
         account.yandex_passport_user_account.login = request.login
         account.yandex_passport_user_account.default_email = f"{request.login}@yandex.ru"

@@ -37,24 +37,28 @@ class Ipam:
         self._store = store
         self._public = IPv4Network(f"127.66.{number}.0/24")
 
-    def public(self, requested: str = "", *, reserved: bool = False) -> IPv4Address:
-        """Returns a public address: the requested one, or the next free one.
+    def public(
+        self, requested: str = "", *, reserved: bool = False, besides: Iterable[IPv4Address] = ()
+    ) -> IPv4Address:
+        """Returns a public address: the requested one, or the next free one, and none of `besides`.
 
         With `reserved` the requested one may be one that was reserved before, as long as nothing else uses it.
         """
-        taken = set(_public_in_use(self._store))
+        taken = {*_public_in_use(self._store), *besides}
         if not reserved:
             taken |= {IPv4Address(a.external_ipv4_address.address) for a in self._reserved("external_ipv4_address")}
         return _choose(requested, self._public.hosts(), taken, str(self._public))
 
-    def internal(self, subnet: Subnet, requested: str = "", *, reserved: bool = False) -> IPv4Address:
-        """Returns an address of a subnet, by the same rules."""
-        network = IPv4Network(subnet.v4_cidr_blocks[0])
-        taken = set(self._internal_in_use(subnet.id))
+    def internal(
+        self, subnet: Subnet, requested: str = "", *, reserved: bool = False, besides: Iterable[IPv4Address] = ()
+    ) -> IPv4Address:
+        """Returns an address of a subnet, by the same rules, and none of `besides`, which are not stored yet."""
+        networks = list(map(IPv4Network, subnet.v4_cidr_blocks))
+        taken = {*self._internal_in_use(subnet.id), *besides}
         if not reserved:
             taken |= {IPv4Address(a.internal_ipv4_address.address) for a in self._reserved_in(subnet.id)}
-        usable = (network[number] for number in range(RESERVED, network.num_addresses - 1))
-        return _choose(requested, usable, taken, str(network))
+        usable = (each[number] for each in networks for number in range(RESERVED, each.num_addresses - 1))
+        return _choose(requested, usable, taken, ", ".join(map(str, networks)))
 
     def used_in(self, subnet: Subnet) -> frozenset[IPv4Address]:
         """Returns everything in a subnet that keeps it from being deleted."""

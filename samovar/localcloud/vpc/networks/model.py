@@ -49,20 +49,39 @@ class Networks(Repository[Network]):
 
 
 class Subnets(Repository[Subnet]):
-    """A subnet is an address range of a network in one zone."""
+    """A subnet is one or more address ranges of a network in one zone; each range has a number of its own."""
 
     kind, id_prefix = Subnet, "e9b"
     count_quota = Quota("vpc.subnets.count", Subnet, 12)
 
     def add(self, subnet: Subnet, siblings: list[Subnet]) -> None:
-        """Stores a new subnet under a number that none of its network's other subnets has."""
+        """Stores a subnet. A range that it had before keeps its number, any other gets a free one of the network."""
+        before = self.by_id(subnet.id) if self.store.get(Subnet, subnet.id) else Subnet()
+        numbers = range_indexes(self.store, before)
+        taken = [number for other in [*siblings, before] for number in range_indexes(self.store, other).values()]
         self.put(subnet)
-        self.store.note(subnet.id, INDEX, free_index(self.store, [other.id for other in siblings]))
+        for position in range(len(before.v4_cidr_blocks)):
+            self.store.forget(subnet.id, _key(position))
+        for position, cidr in enumerate(subnet.v4_cidr_blocks):
+            taken.append(numbers.get(cidr) or _free(taken))
+            self.store.note(subnet.id, _key(position), taken[-1])
+
+
+def range_indexes(store: Store, subnet: Subnet) -> dict[str, int]:
+    """Returns the number of each range of a subnet."""
+    return {cidr: store.must_note(subnet.id, _key(position)) for position, cidr in enumerate(subnet.v4_cidr_blocks)}
+
+
+def _key(position: int) -> NoteKey[int]:
+    return NoteKey[int](f"{INDEX.name}.{position}") if position else INDEX
 
 
 def free_index(store: Store, others: list[str]) -> int:
     """Returns the lowest number that none of the other resources has."""
-    taken = {store.noted(other, INDEX) for other in others}
+    return _free([store.noted(other, INDEX, 0) for other in others])
+
+
+def _free(taken: list[int]) -> int:
     free = next((index for index in range(1, MAX_INDEX + 1) if index not in taken), None)
     if free is None:
         raise precondition(f"the local cloud has at most {MAX_INDEX} of them")
@@ -70,13 +89,15 @@ def free_index(store: Store, others: list[str]) -> int:
 
 
 def check_ranges(ranges: list[str], siblings: list[Subnet]) -> None:
-    """Refuses what is not one private range, and one that overlaps another subnet of the network."""
-    if len(ranges) != 1:
-        raise invalid("the local cloud's subnets have exactly one IPv4 range", "v4_cidr_blocks")
-    requested = _range(ranges[0])
-    for other in siblings:
-        if requested.overlaps(_range(other.v4_cidr_blocks[0])):
-            raise precondition(f"{requested} overlaps {other.v4_cidr_blocks[0]} of subnet {other.id}")
+    """Refuses what is no private range, and one that overlaps another, of this subnet or of its network's others."""
+    if not ranges:
+        raise invalid("a subnet has an IPv4 range", "v4_cidr_blocks")
+    taken = [(_range(cidr), f"{cidr} of subnet {other.id}") for other in siblings for cidr in other.v4_cidr_blocks]
+    for requested in map(_range, ranges):
+        for other, name in taken:
+            if requested.overlaps(other):
+                raise precondition(f"{requested} overlaps {name}")
+        taken.append((requested, str(requested)))
 
 
 def _range(text: str) -> ipaddress.IPv4Network:

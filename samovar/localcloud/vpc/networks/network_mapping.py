@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
-from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instance_pb2 import Instance, NetworkInterface
 from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import Listener, NetworkLoadBalancer
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
 from yandex.cloud.vpc.v1.gateway_pb2 import Gateway
@@ -22,7 +22,7 @@ from samovar.localcloud.load_balancer.network_load_balancers.controller import h
 from samovar.localcloud.network.model import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES
 from samovar.localcloud.store.store import Store
-from samovar.localcloud.vpc.networks.model import INDEX
+from samovar.localcloud.vpc.networks.model import INDEX, range_indexes
 from samovar.localcloud.vpc.security_groups.model import SELF
 
 POWERED = frozenset(
@@ -44,8 +44,10 @@ class TargetHealth(Protocol):
 def network_value(store: Store, health: TargetHealth, vpc: VpcNetwork) -> Network:
     """Returns all of a network: subnets, interfaces, balancers that have targets in it, and security groups in use."""
     subnets = [subnet for subnet in store.all(VpcSubnet) if subnet.network_id == vpc.id]
-    ids = {subnet.id for subnet in subnets}
+    by_id = {subnet.id: subnet for subnet in subnets}
+    ids = set(by_id)
     instances = [i for i in store.all(Instance) if ids & {nic.subnet_id for nic in i.network_interfaces}]
+    interfaces = [(instance, nic) for instance in instances for nic in instance.network_interfaces]
     outward = {subnet.id for subnet in subnets if _has_gateway(store, subnet)}
     members = _members(instances, vpc.default_security_group_id)
     groups = [group for group in store.all(VpcSecurityGroup) if group.id in members]
@@ -53,26 +55,38 @@ def network_value(store: Store, health: TargetHealth, vpc: VpcNetwork) -> Networ
     return Network(
         id=vpc.id,
         index=store.must_note(vpc.id, INDEX),
-        subnets=tuple(_subnet(store, subnet) for subnet in subnets),
-        nics=tuple(_nic(instance, outward) for instance in instances),
+        subnets=tuple(each for subnet in subnets for each in _ranges(store, subnet)),
+        nics=tuple(_nic(owner, nic, by_id[nic.subnet_id], outward) for owner, nic in interfaces),
         forwards=tuple(forward for balancer in balancers for forward in _forwards(store, health, balancer, ids)),
         security_groups=tuple(_security_group(group, members) for group in groups),
     )
 
 
-def _subnet(store: Store, subnet: VpcSubnet) -> Subnet:
-    return Subnet(subnet.id, store.must_note(subnet.id, INDEX), IPv4Network(subnet.v4_cidr_blocks[0]), subnet.zone_id)
+def _ranges(store: Store, subnet: VpcSubnet) -> Iterator[Subnet]:
+    """Yields the ranges of a subnet: each is a bridge of its own."""
+    for cidr, index in range_indexes(store, subnet).items():
+        yield Subnet(_range_id(subnet, cidr), index, IPv4Network(cidr), subnet.zone_id)
 
 
-def _nic(instance: Instance, outward: set[str]) -> Nic:
-    """Returns the interface of an instance; `outward` are the subnets that have a NAT gateway."""
-    nic = instance.network_interfaces[0]
+def _range_id(subnet: VpcSubnet, cidr: str) -> str:
+    position = list(subnet.v4_cidr_blocks).index(cidr)
+    return f"{subnet.id}-{position}" if position else subnet.id
+
+
+def _range_of(subnet: VpcSubnet, address: IPv4Address) -> str:
+    """Returns the id of the range that an address is in."""
+    return next(_range_id(subnet, cidr) for cidr in subnet.v4_cidr_blocks if address in IPv4Network(cidr))
+
+
+def _nic(instance: Instance, nic: NetworkInterface, subnet: VpcSubnet, outward: set[str]) -> Nic:
+    """Returns an interface of an instance; `outward` are the subnets that have a NAT gateway."""
     public = nic.primary_v4_address.one_to_one_nat.address
+    address = IPv4Address(nic.primary_v4_address.address)
     return Nic(
         machine_id=instance.id,
-        subnet_id=nic.subnet_id,
+        subnet_id=_range_of(subnet, address),
         mac=nic.mac_address,
-        address=IPv4Address(nic.primary_v4_address.address),
+        address=address,
         hostname=instance.fqdn.split(".")[0],
         plugged=instance.status in POWERED,
         aliases=(instance.fqdn, *(record.fqdn.rstrip(".") for record in nic.primary_v4_address.dns_records)),
@@ -119,7 +133,7 @@ def _targets(store: Store, target_group_id: str) -> Iterable[Target]:
 def _members(instances: Iterable[Instance], default: str) -> Members:
     """Returns the members of each group. An interface that names none is in the network's default group."""
     members: defaultdict[str, tuple[IPv4Address, ...]] = defaultdict(tuple)
-    for nic in (instance.network_interfaces[0] for instance in instances):
+    for nic in (nic for instance in instances for nic in instance.network_interfaces):
         for group_id in nic.security_group_ids or [default]:
             members[group_id] += (IPv4Address(nic.primary_v4_address.address),)
     return members

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
+
 from google.protobuf.message import Message
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.reference.reference_pb2 import Reference
@@ -11,7 +13,7 @@ from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import IPV4, Subnet
 
-from samovar.localcloud.api.errors import not_found, precondition
+from samovar.localcloud.api.errors import invalid, not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
@@ -69,7 +71,7 @@ class NetworkService(WithOperations[Network]):
 
 
 class SubnetService(WithOperations[Subnet]):
-    """The range of a subnet changes only while nothing uses an address of it."""
+    """A range of a subnet goes only while nothing uses an address of it."""
 
     def __init__(self, subnets: Subnets, operations: Operations, ipam: Ipam) -> None:
         super().__init__(subnets, operations)
@@ -94,23 +96,36 @@ class SubnetService(WithOperations[Subnet]):
         subnet = self.find(request)
         before = list(subnet.v4_cidr_blocks)
         update(subnet, request, self.id_field)
-        if not subnet.v4_cidr_blocks:
-            subnet.v4_cidr_blocks.extend(before)
+        ranges = list(subnet.v4_cidr_blocks) or before
         check_route_table(self.store, subnet.route_table_id, subnet.network_id)
         self.resources.claim_name(subnet.folder_id, subnet.name, subnet.id)
-        if before == list(subnet.v4_cidr_blocks):
-            self.resources.put(subnet)
-        else:
-            self._move_range(subnet)
+        self._set_ranges(subnet, ranges)
         metadata = subnets.UpdateSubnetMetadata(subnet_id=subnet.id)
         return self.operations.done(caller, "Update subnet", metadata, subnet)
 
-    def _move_range(self, subnet: Subnet) -> None:
-        """Stores the subnet under another number: the host's network of the old range goes, a new one comes."""
-        if used := self._ipam.used_in(self.resources.by_id(subnet.id)):
+    def AddCidrBlocks(self, request: subnets.AddSubnetCidrBlocksRequest, caller: Caller) -> Operation:
+        subnet = self.find(request)
+        self._set_ranges(subnet, [*subnet.v4_cidr_blocks, *request.v4_cidr_blocks])
+        metadata = subnets.AddSubnetCidrBlocksMetadata(subnet_id=subnet.id)
+        return self.operations.done(caller, "Add CIDR blocks", metadata, subnet)
+
+    def RemoveCidrBlocks(self, request: subnets.RemoveSubnetCidrBlocksRequest, caller: Caller) -> Operation:
+        subnet = self.find(request)
+        if unknown := set(request.v4_cidr_blocks) - set(subnet.v4_cidr_blocks):
+            raise invalid(f"Subnet {subnet.id} has no range {', '.join(sorted(unknown))}", "v4_cidr_blocks")
+        self._set_ranges(subnet, [each for each in subnet.v4_cidr_blocks if each not in request.v4_cidr_blocks])
+        metadata = subnets.RemoveSubnetCidrBlocksMetadata(subnet_id=subnet.id)
+        return self.operations.done(caller, "Remove CIDR blocks", metadata, subnet)
+
+    def _set_ranges(self, subnet: Subnet, ranges: list[str]) -> None:
+        """Stores the subnet with these ranges; those that go must not be in use."""
+        stored = self.resources.by_id(subnet.id)
+        removed = [IPv4Network(cidr) for cidr in stored.v4_cidr_blocks if cidr not in ranges]
+        if used := [each for each in self._ipam.used_in(stored) if any(each in cidr for cidr in removed)]:
             raise precondition(f"Subnet {subnet.id} is not empty: {', '.join(map(str, sorted(used)))} in use")
-        siblings = Networks(self.store).subnets(subnet.network_id)
-        check_ranges(list(subnet.v4_cidr_blocks), [other for other in siblings if other.id != subnet.id])
+        siblings = [each for each in Networks(self.store).subnets(subnet.network_id) if each.id != subnet.id]
+        check_ranges(ranges, siblings)
+        subnet.v4_cidr_blocks[:] = ranges
         self._subnets.add(subnet, siblings)
 
     def Delete(self, request: subnets.DeleteSubnetRequest, caller: Caller) -> Operation:

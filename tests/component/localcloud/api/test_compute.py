@@ -144,7 +144,7 @@ def _resize(cloud: RunningCloud, disk_id: str, size: int) -> Operation:
     return DiskServiceStub(cloud.channel()).Update(request)
 
 
-def test_a_disk_grows_and_never_shrinks(cloud: RunningCloud, place: Place) -> None:
+def test_a_disk_grows_and_never_shrinks(cloud: RunningCloud) -> None:
     disk = _disk(cloud)
     assert Disk.FromString(_resize(cloud, disk.id, 2 * GIB).response.value).size == 2 * GIB
     assert (cloud.home.disks / f"{disk.id}.raw").stat().st_size == 2 * GIB
@@ -152,8 +152,16 @@ def test_a_disk_grows_and_never_shrinks(cloud: RunningCloud, place: Place) -> No
     renamed = disks.UpdateDiskRequest(disk_id=disk.id, name="data", update_mask=FieldMask(paths=["name"]))
     kept = Disk.FromString(DiskServiceStub(cloud.channel()).Update(renamed).response.value)
     assert (kept.name, kept.size) == ("data", 2 * GIB)
-    boot = machine(cloud, place.subnet_id).boot_disk.disk_id
-    assert code_of(_resize, cloud, boot, 50 * GIB) is UNIMPLEMENTED
+
+
+def test_the_boot_disk_of_a_stopped_machine_grows(cloud: RunningCloud, place: Place) -> None:
+    instance = machine(cloud, place.subnet_id)
+    assert code_of(_resize, cloud, instance.boot_disk.disk_id, 50 * GIB) is PRECONDITION
+    InstanceServiceStub(cloud.channel()).Stop(instances.StopInstanceRequest(instance_id=instance.id))
+    reached(cloud, instance.id, Instance.STOPPED)
+    grown = Disk.FromString(_resize(cloud, instance.boot_disk.disk_id, 50 * GIB).response.value)
+    assert (grown.size, grown.source_image_id != "") == (50 * GIB, True)
+    assert (cloud.home.disks / f"{grown.id}.raw").stat().st_size == 50 * GIB
 
 
 def test_disks_machines_and_images_bear_bindings(cloud: RunningCloud, place: Place) -> None:

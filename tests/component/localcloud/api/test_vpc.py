@@ -242,6 +242,20 @@ def test_the_range_of_a_subnet_changes_only_while_it_is_empty(cloud: RunningClou
     assert code_of(vpc.subnets.Update, request) is PRECONDITION
 
 
+def test_a_subnet_has_several_ranges_and_gives_back_one_that_is_empty(cloud: RunningCloud, vpc: Vpc) -> None:
+    subnet = vpc.subnet(vpc.network())
+    first = subnet.v4_cidr_blocks[0]
+    add = subnets.AddSubnetCidrBlocksRequest(subnet_id=subnet.id, v4_cidr_blocks=["10.8.0.0/28"])
+    assert list(_made(Subnet, vpc.subnets.AddCidrBlocks(add)).v4_cidr_blocks) == [first, "10.8.0.0/28"]
+    assert code_of(vpc.subnets.AddCidrBlocks, add) is PRECONDITION
+    machine(cloud, subnet.id)
+    remove = subnets.RemoveSubnetCidrBlocksRequest(subnet_id=subnet.id, v4_cidr_blocks=[first])
+    assert code_of(vpc.subnets.RemoveCidrBlocks, remove) is PRECONDITION
+    remove.v4_cidr_blocks[0] = "10.8.0.0/28"
+    assert list(_made(Subnet, vpc.subnets.RemoveCidrBlocks(remove)).v4_cidr_blocks) == [first]
+    assert code_of(vpc.subnets.RemoveCidrBlocks, remove) is INVALID
+
+
 def test_a_way_out_is_taken_down_from_its_end(vpc: Vpc) -> None:
     network, gateway = vpc.network(), vpc.gateway()
     assert gateway.WhichOneof("gateway") == "shared_egress_gateway"

@@ -1,0 +1,1 @@
+"""Roles: what an access binding may name."""

@@ -1,0 +1,78 @@
+"""Clouds, folders, roles and people: what is listed, made and deleted, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import pytest
+from yandex.cloud.iam.v1.role_service_pb2 import GetRoleRequest, ListRolesRequest
+from yandex.cloud.iam.v1.role_service_pb2_grpc import RoleServiceStub
+from yandex.cloud.iam.v1.yandex_passport_user_account_service_pb2 import GetUserAccountByLoginRequest
+from yandex.cloud.resourcemanager.v1 import cloud_service_pb2 as clouds
+from yandex.cloud.resourcemanager.v1 import folder_service_pb2 as folders
+from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
+from yandex.cloud.resourcemanager.v1.cloud_service_pb2_grpc import CloudServiceStub
+from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
+from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
+from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest, DeleteNetworkRequest
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
+
+from samovar.localcloud.api.errors import Refused
+from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.iam.user_accounts.rpc import YandexPassportUserAccountService, choose_logins
+from samovar.localcloud.store.store import Store
+from tests.support.calls import code_of
+from tests.support.simulated import RunningCloud
+
+NOT_FOUND, PRECONDITION = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_a_cloud_and_its_folder_come_and_go(cloud: RunningCloud) -> None:
+    all_clouds, all_folders = CloudServiceStub(cloud.channel()), FolderServiceStub(cloud.channel())
+    request = clouds.CreateCloudRequest(name="second", organization_id="org")
+    made = Cloud.FromString(all_clouds.Create(request).response.value)
+    create = folders.CreateFolderRequest(cloud_id=made.id, name="default")
+    folder = Folder.FromString(all_folders.Create(create).response.value)
+    assert code_of(all_folders.Create, create) is grpc.StatusCode.ALREADY_EXISTS
+    assert list(all_folders.List(folders.ListFoldersRequest(cloud_id=made.id, filter='name="default"')).folders) == [
+        folder
+    ]
+    assert code_of(all_clouds.Delete, clouds.DeleteCloudRequest(cloud_id=made.id)) is PRECONDITION
+    all_folders.Delete(folders.DeleteFolderRequest(folder_id=folder.id))
+    all_clouds.Delete(clouds.DeleteCloudRequest(cloud_id=made.id))
+    assert code_of(all_clouds.Get, clouds.GetCloudRequest(cloud_id=made.id)) is NOT_FOUND
+    assert code_of(all_folders.List, folders.ListFoldersRequest(cloud_id=made.id)) is NOT_FOUND
+
+
+def test_a_folder_that_is_not_empty_and_the_homes_own_stay(cloud: RunningCloud) -> None:
+    all_folders, networks = FolderServiceStub(cloud.channel()), NetworkServiceStub(cloud.channel())
+    own = folders.DeleteFolderRequest(folder_id=cloud.endpoint.folder_id)
+    assert code_of(all_folders.Delete, own) is PRECONDITION
+    create = folders.CreateFolderRequest(cloud_id=cloud.endpoint.cloud_id, name="other")
+    folder = Folder.FromString(all_folders.Create(create).response.value)
+    network = networks.Create(CreateNetworkRequest(folder_id=folder.id))
+    delete = folders.DeleteFolderRequest(folder_id=folder.id)
+    assert code_of(all_folders.Delete, delete) is PRECONDITION
+    network_id = CreateNetworkMetadata.FromString(network.metadata.value).network_id
+    networks.Delete(DeleteNetworkRequest(network_id=network_id))
+    all_folders.Delete(delete)
+
+
+def test_roles_are_looked_up_by_their_ids(cloud: RunningCloud) -> None:
+    stub = RoleServiceStub(cloud.channel())
+    assert stub.Get(GetRoleRequest(role_id="resource-manager.clouds.member")).id == "resource-manager.clouds.member"
+    assert code_of(stub.Get, GetRoleRequest(role_id="compute.nobody")) is NOT_FOUND
+    assert "compute.editor" in {role.id for role in stub.List(ListRolesRequest(page_size=1000)).roles}
+
+
+def test_everybody_has_an_account_until_the_home_knows_who_has(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cloud.sqlite")
+    service, nobody = YandexPassportUserAccountService(store), GetUserAccountByLoginRequest(login="somebody")
+    account = service.GetByLogin(nobody, Caller("operator"))
+    choose_logins(store, ["alice"])
+    with pytest.raises(Refused, match="Login somebody not found"):
+        service.GetByLogin(nobody, Caller("operator"))
+    alice = service.GetByLogin(GetUserAccountByLoginRequest(login="alice"), Caller("operator"))
+    assert alice.id != account.id
+    store.close()
