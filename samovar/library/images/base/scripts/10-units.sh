@@ -14,6 +14,7 @@ only_outside_containers=(
   systemd-logind.service # of use for a power button and for seats
   systemd-network-generator.service
   systemd-pstore.service
+  systemd-remount-fs.service
   systemd-tmpfiles-setup-dev-early.service
   systemd-tmpfiles-setup-dev.service
 )
@@ -25,14 +26,22 @@ nowhere=(
   dpkg-db-backup.timer
   e2scrub_all.timer
   e2scrub_reap.service
-  ldconfig.service # this and the next two: done while baking
+  ldconfig.service # this and the next three: done while baking
   systemd-journal-catalog-update.service
+  systemd-sysusers.service
   systemd-update-done.service
   systemd-ask-password-console.path
   systemd-ask-password-wall.path
   systemd-firstboot.service
   systemd-hostnamed.socket
   systemd-networkd-persistent-storage.service
+)
+# Programs that every boot runs before its first unit, each for what no machine of ours has.
+generators=(
+  systemd-hibernate-resume-generator
+  systemd-ssh-generator # sockets of hypervisors and containers by which one could log in
+  systemd-system-update-generator
+  systemd-tpm2-generator
 )
 for unit in "${only_outside_containers[@]}"; do
   install -d "/etc/systemd/system/$unit.d"
@@ -43,3 +52,5 @@ done
 rm -f /usr/share/dbus-1/system-services/org.freedesktop.login1.service
 if [[ -e /usr/share/pam-configs/systemd ]]; then pam-auth-update --package --remove systemd; fi
 systemctl --quiet mask "${nowhere[@]}"
+mkdir -p /etc/systemd/system-generators
+for generator in "${generators[@]}"; do ln -sf /dev/null "/etc/systemd/system-generators/$generator"; done
