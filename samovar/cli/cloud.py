@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar
 import rich_click as click
 
 from samovar.cli.cloud_events import events
+from samovar.cli.cloud_faults import fault
 from samovar.cli.context import Tool, host_of, output_option, pass_tool
 from samovar.core.output import Format, show, stderr_reporter, table
 
@@ -42,6 +43,7 @@ def cloud() -> None:
 
 
 cloud.add_command(events)
+cloud.add_command(fault)
 
 
 @cloud.command()

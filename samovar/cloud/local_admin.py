@@ -5,6 +5,7 @@ A session has these capabilities, or None in their place; no code above asks whi
 
 from __future__ import annotations
 
+import io
 import json
 import ssl
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from samovar.core.errors import CloudError, ConfigError
 from samovar.core.program import command_line
 
 TIMEOUT = 60.0
+FAULTS = "/localcloud/faults"
 UPLOAD_TIMEOUT = 300.0
 
 
@@ -111,6 +113,26 @@ class Event(TypedDict):
 
 
 @dataclass(frozen=True)
+class Fault:
+    """A fault on request. `delay` is in seconds; `times` None is for ever; `added` is in seconds since 1970.
+
+    `effect` is `call`, `operation`, `answer`, or `start` of machines.
+    """
+
+    id: str
+    method: str
+    effect: str
+    code: str
+    message: str
+    delay: float
+    times: int | None
+    share: float
+    zone: str
+    added: float
+    struck: int
+
+
+@dataclass(frozen=True)
 class HostMachine:
     """A machine on the host. `pid` is that of its init while it runs."""
 
@@ -160,6 +182,23 @@ class Host:
         for line in self._rest.lines(path, timeout=TIMEOUT):
             if line:
                 yield json.loads(line)
+
+    def add_fault(self, **fault: str | float | None) -> Fault:
+        """Add a fault on request; the fields are those of `Fault`. ConfigError where the daemon takes it for none."""
+        response = self._rest.call("POST", FAULTS, io.BytesIO(json.dumps({"id": "", **fault}).encode()))
+        if not response.ok:
+            message = json.loads(response.text)["message"]
+            raise ConfigError(message, remedy="`cloud events --follow --reads` shows methods as a pattern has them")
+        (added,) = json.loads(response.text)["faults"]
+        return Fault(**added)
+
+    def faults(self) -> tuple[Fault, ...]:
+        return tuple(Fault(**fault) for fault in self._rest.json("GET", FAULTS)["faults"])
+
+    def clear_faults(self, fault_id: str = "") -> tuple[Fault, ...]:
+        """Remove one fault, or all of them; returns what was removed."""
+        path = f"{FAULTS}/{fault_id}" if fault_id else FAULTS
+        return tuple(Fault(**fault) for fault in self._rest.json("DELETE", path)["faults"])
 
     def shutdown(self, *, timeout: float = TIMEOUT) -> None:
         """The daemon takes everything off the host and ends; this returns before it has."""

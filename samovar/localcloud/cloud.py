@@ -13,6 +13,7 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
+from samovar.core.program import command_line
 from samovar.localcloud.api.audit_log import AuditLog
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import Tokens
@@ -27,6 +28,9 @@ from samovar.localcloud.compute.instances.model import Instances
 from samovar.localcloud.compute.snapshots.controller import SnapshotController
 from samovar.localcloud.endpoint.controller import InternalApi
 from samovar.localcloud.endpoint.model import Endpoints
+from samovar.localcloud.fault_injection.failed_operation import FailedOperations
+from samovar.localcloud.fault_injection.faults import Fault
+from samovar.localcloud.fault_injection.requested_faults import RequestedFaults
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.quarantine import Quarantine
 from samovar.localcloud.host_drivers import Host
@@ -65,6 +69,9 @@ class Cloud:
         store.on_change(self._wake)
         self._make_controllers(home, tokens)
         self.api = self._make_api(home, tokens, services)
+        self.faults = RequestedFaults(store, FailedOperations(self._operations, tokens.subject))
+        self.api.interceptors.append(self.faults.intercept)
+        self.machines.before_start.append(self.faults.before_start)
 
     def _make_controllers(self, home: Home, tokens: Tokens) -> None:
         store, host = self.store, self.host
@@ -153,6 +160,7 @@ class Cloud:
         self.notices.report("public addresses", *self._ipam.foreign())
         self.notices.report("quarantine", *self._quarantine.warnings())
         self.notices.report("users", *self._host_user_warnings())
+        self.notices.report("faults", *_fault_warnings(self.faults.all()))
         self.notices.report("unknown machines", *map(_unknown_machine, sorted(self.machines.unknown(observed))))
         return CloudStatus(
             simulated=self.host.simulated,
@@ -190,6 +198,12 @@ class Cloud:
 
     def _wake(self) -> None:
         self._loop.wake()
+
+
+def _fault_warnings(faults: list[Fault]) -> Iterator[str]:
+    if faults:
+        listed, cleared = command_line("cloud fault list"), command_line("cloud fault clear")
+        yield f"faults on request: {len(faults)}; `{listed}` shows them, `{cleared}` ends them"
 
 
 def _unknown_machine(machine_id: str) -> str:

@@ -31,6 +31,7 @@ from samovar.localcloud.daemon import offline
 from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
 from samovar.localcloud.daemon.log_file import log_to_stderr, take_over_stderr
 from samovar.localcloud.daemon.offline import host_of, sweep
+from samovar.localcloud.fault_injection.fault_routes import fault_routes
 from samovar.localcloud.home.backups import Backups, open_store
 from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
 from samovar.localcloud.home.numbers import Claim, claim
@@ -136,6 +137,7 @@ async def _serving(
     endpoint = _endpoint(pki, ports, cloud, tokens, ensure_operator(home.pki, cloud.store, tokens))
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
     admin = admin_routes(cloud, partial(_report, endpoint, cloud), shutdown.shut_down)
+    admin += fault_routes(cloud.faults, cloud.api.methods.values())
     async with contextlib.AsyncExitStack() as stack:
         cloud.internal_api.answer_by(await make_rest_server(cloud.api, (), pki))
         stack.push_async_callback(cloud.internal_api.close)

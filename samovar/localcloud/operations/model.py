@@ -16,6 +16,7 @@ from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
 from yandex.cloud.operation.operation_pb2 import Operation
 
+from samovar.core.errors import SamovarError
 from samovar.localcloud import clock
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.clock import now
@@ -37,6 +38,8 @@ WAITS_FOR = NoteKey[WaitsFor]("operation.waits_for")
 RESOURCE = NoteKey[str]("operation.resource")
 FAILURE_REASON = NoteKey[str]("failure.reason")
 """A note on a resource: why the last work on it failed. The error of an operation that waits for it repeats it."""
+FAILURE_CODE = NoteKey[int]("failure.code")
+"""A note beside it: the code of that error, where it is not ABORTED."""
 RETENTION = 7 * 86400.0
 """Seconds for which an operation that is done can be asked for."""
 
@@ -56,9 +59,17 @@ Outcome = Callable[[Goal, str], Message | None]
 """Returns the response of an operation on a resource, or its error as a Status, or None while it is under way."""
 
 
-def failed(message: str) -> Status:
+class WorkFailed(SamovarError):
+    """Work on a resource that ends its operation with a code of its own."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def failed(message: str, code: int = Code.ABORTED) -> Status:
     """Returns the error of an operation whose goal is out of reach."""
-    return Status(code=Code.ABORTED, message=message)
+    return Status(code=code, message=message)
 
 
 class Operations:
@@ -77,6 +88,13 @@ class Operations:
     def deleted(self, caller: Caller, description: str, metadata: Message) -> Operation:
         """Returns the same for a deletion, which answers with nothing."""
         return self.done(caller, description, metadata, Empty())
+
+    def failed(self, caller: Caller, description: str, metadata: Message, error: Status) -> Operation:
+        """Returns an operation that has failed in its first answer."""
+        operation = self._new(caller, description, metadata)
+        operation.done = True
+        operation.error.CopyFrom(error)
+        return self._put(operation, Empty())
 
     def waiting(self, caller: Caller, description: str, metadata: Message, resource: Stored, goal: Goal) -> Operation:
         """Returns an operation that ends when `resource` reaches `goal`, or fails with it."""

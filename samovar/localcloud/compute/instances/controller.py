@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
@@ -15,7 +16,7 @@ from samovar.localcloud.compute.instances.model import Instances
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.machines.model import DataDisk, Machine, MachineDriver, Observed
 from samovar.localcloud.network.model import Fabric
-from samovar.localcloud.operations.model import FAILURE_REASON, Goal, failed
+from samovar.localcloud.operations.model import FAILURE_CODE, FAILURE_REASON, Goal, WorkFailed, failed
 from samovar.localcloud.reconcile import Repeats, Workers, reason_of
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.controller import NetworkController, network_of
@@ -32,6 +33,10 @@ IN_PROGRESS = {
     Goal.STOPPED: frozenset({Instance.STOPPING}),
 }
 """An instance gets this status with the call; once it has another one, nothing brings it to the goal any more."""
+
+
+BeforeStart = Callable[[Instance], Awaitable[None]]
+"""Waits before a machine starts, or raises WorkFailed where it cannot."""
 
 
 class InstanceController:
@@ -57,6 +62,7 @@ class InstanceController:
         self._disks = disks
         self._workers = workers
         self._repeats = Repeats()
+        self.before_start: list[BeforeStart] = []
         self._at_rest: tuple[int, Mapping[str, Observed]] | None = None
 
     async def reconcile(self) -> None:
@@ -99,7 +105,8 @@ class InstanceController:
         if goal is Goal.STOPPED and instance.status not in {Instance.DELETING, Instance.ERROR}:
             return Empty()
         reason = self._store.noted(instance_id, FAILURE_REASON, "")
-        return failed(f"Instance {instance_id} is {Instance.Status.Name(instance.status)}. {reason}".strip())
+        code = self._store.noted(instance_id, FAILURE_CODE, Code.ABORTED)
+        return failed(f"Instance {instance_id} is {Instance.Status.Name(instance.status)}. {reason}".strip(), code)
 
     async def _shut_down(self, machine_id: str) -> None:
         log.warning("shutting down a machine that the store does not know", machine=machine_id)
@@ -137,6 +144,7 @@ class InstanceController:
             self._store.forget(instance_id, FAILURE_REASON)
         except Exception as error:
             self._store.note(instance_id, FAILURE_REASON, reason_of(error))
+            self._store.note(instance_id, FAILURE_CODE, error.status if isinstance(error, WorkFailed) else Code.ABORTED)
             if instance.status == Instance.DELETING:
                 raise  # it is tried again after a pause
             if self._repeats.is_new(error):
@@ -148,6 +156,8 @@ class InstanceController:
         await self._networks.ensure(network_of(self._store, instance))
         running = self._driver.observe().get(instance.id, Observed(running=False)).running
         if not running:
+            for condition in self.before_start:
+                await condition(instance)
             await self._driver.start(self._spec(instance))
 
     async def _delete(self, instance: Instance) -> None:

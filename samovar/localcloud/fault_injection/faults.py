@@ -1,0 +1,110 @@
+"""Faults on request: what a call meets instead of its answer, how often, and which calls do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+from pydantic import Field
+from yandex.cloud.api import operation_pb2
+
+ZONE_FIELD = "zone_id"
+
+
+class Effect(StrEnum):
+    """The effect of a fault: on the call, its operation, its answer, or the start of a machine."""
+
+    CALL = "call"
+    """The call is refused and changes nothing."""
+    OPERATION = "operation"
+    """The call is accepted and changes nothing: its operation ends with the error."""
+    ANSWER = "answer"
+    """The call is carried out, and the client gets the error instead of the answer."""
+    START = "start"
+    """A machine that is about to start gets no host, as in a zone without free capacity."""
+
+
+MESSAGES: Mapping[int, str] = {
+    Code.ABORTED: "The resource is being changed by another operation",
+    Code.FAILED_PRECONDITION: "The resource is in use",
+    Code.RESOURCE_EXHAUSTED: "The limit on maximum number of active operations has exceeded.",
+    Code.UNAVAILABLE: "The service is unavailable",
+    Code.INTERNAL: "Internal error",
+    Code.PERMISSION_DENIED: "Permission denied",
+    Code.DEADLINE_EXCEEDED: "Deadline exceeded",
+}
+"""The texts where a fault has none of its own: of RESOURCE_EXHAUSTED that of Compute Cloud, the others are assumed."""
+NO_CAPACITY = "Not enough resources in zone {zone} to start the instance"
+"""Assumed."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault. `method` is a pattern over `InstanceService/Create`; `delay` is in seconds; `code` is that of gRPC.
+
+    `code` is empty for a delay alone. `times` is how often it strikes, None for ever; `struck` how often it has.
+    `share` is the part of the calls that it strikes. `zone` restricts it to calls that name the zone, or to machines
+    in it. `added` is a date in seconds since 1970.
+    """
+
+    id: str
+    method: str = "*"
+    effect: Effect = Effect.CALL
+    code: str = ""
+    message: str = ""
+    delay: Annotated[float, Field(ge=0)] = 0.0
+    times: Annotated[int, Field(ge=1)] | None = None
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    zone: str = ""
+    added: float = 0.0
+    struck: int = 0
+
+    @property
+    def text(self) -> str:
+        """The message of the error that a call meets."""
+        return self.message or MESSAGES.get(Code.Value(self.code), f"{self.code} on request")
+
+
+def strikes_call(fault: Fault, method: MethodDescriptor, request: Message, draw: float) -> bool:
+    """Returns whether a fault strikes a call. `draw` is a random number from 0 up to 1."""
+    return (
+        fault.effect is not Effect.START
+        and draw < fault.share
+        and applies(fault, method)
+        and fault.zone in {"", *zones_of(request)}
+    )
+
+
+def strikes_start(fault: Fault, zone: str, draw: float) -> bool:
+    """Returns whether a fault strikes the start of a machine in a zone."""
+    return fault.effect is Effect.START and fault.zone in {"", zone} and draw < fault.share
+
+
+def applies(fault: Fault, method: MethodDescriptor) -> bool:
+    """Returns whether a method is of the fault's pattern: `InstanceService/Create`, `*/Get`, `*`, or the full name."""
+    service = method.containing_service
+    if fault.effect is Effect.OPERATION and not starts_operation(method):
+        return False
+    names = (service.name, service.full_name)
+    return fault.method == "*" or any(fnmatchcase(f"{name}/{method.name}", fault.method) for name in names)
+
+
+def starts_operation(method: MethodDescriptor) -> bool:
+    """Returns whether a method answers with an operation of its own, as its option says."""
+    return bool(method.GetOptions().Extensions[operation_pb2.operation].metadata)
+
+
+def zones_of(message: Message) -> Iterator[str]:
+    """Yields every zone that a request names."""
+    for field, value in message.ListFields():
+        if field.name == ZONE_FIELD and field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
+            yield value
+        elif field.type == FieldDescriptor.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
+            for inner in value if field.is_repeated else (value,):
+                yield from zones_of(inner)
