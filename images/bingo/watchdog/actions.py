@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .probes import free, in_flight
+from .probes import free, in_flight, listener
 
 UNIT = "bingo.service"
-DRAIN = 1.0
-"""Seconds for the requests in flight, before bingo ends."""
+PATIENCE = 1.0
+"""Seconds for the requests in flight before bingo ends, and for its process to be gone."""
 HOLD = 3
 """Seconds after which requests reach bingo again if the watchdog dies; it renews the hold before that."""
 LARGE = 1 << 20
@@ -64,14 +64,15 @@ class Actions:
 
     def _drain(self) -> bool:
         self.hold()
-        deadline = time.monotonic() + DRAIN
-        while in_flight(self._port) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return not in_flight(self._port)
+        return _wait(lambda: not in_flight(self._port))
 
     def _kill(self, reason: str) -> None:
+        """Kill bingo, and hold requests until it is gone: until then the kernel accepts connections for it."""
         self._log(f"bingo ends: {reason}")
+        self.hold()
+        killed = listener(self._port)
         self._run("systemctl", "kill", "--signal=SIGKILL", UNIT)
+        _wait(lambda: killed is None or listener(self._port) != killed)
         self.release()
 
     def _old_logs(self) -> list[Path]:
@@ -93,3 +94,11 @@ class Actions:
         else:
             if done.returncode:
                 self._log(f"{' '.join(command)}: ended with {done.returncode}: {done.stderr.strip()}")
+
+
+def _wait(done: Callable[[], bool]) -> bool:
+    """Return whether it is done, at the latest after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return done()

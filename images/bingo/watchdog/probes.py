@@ -16,9 +16,9 @@ from .policy import Observation, Ping
 USER = "bingo"
 TIMEOUT = 2.0
 OK = 200
-ESTABLISHED = "01"
+ESTABLISHED, SYN_SENT, LISTEN = "01", "02", "0A"
 PAGE = os.sysconf("SC_PAGE_SIZE")
-SOCKETS = Path("/proc/net/tcp")
+SOCKETS = Path("/proc/net")
 
 
 def observe(port: int, logs: Path) -> Observation:
@@ -62,9 +62,20 @@ def free(folder: Path) -> float:
 
 
 def in_flight(port: int) -> int:
-    """Return the number of requests that bingo serves: the proxy opens a connection for each. See proc(5)."""
-    lines = [line.split() for line in SOCKETS.read_text().splitlines()[1:]]
-    return sum(line[2].endswith(f":{port:04X}") and line[3] == ESTABLISHED for line in lines)
+    """Return the number of requests that bingo serves or will get: the proxy opens a connection for each, over IPv4."""
+    return sum(line[2].endswith(f":{port:04X}") and line[3] in {ESTABLISHED, SYN_SENT} for line in _sockets("tcp"))
+
+
+def listener(port: int) -> str | None:
+    """Return the inode of the socket on which bingo takes connections; it is another one in each run."""
+    lines = [*_sockets("tcp"), *_sockets("tcp6")]
+    return next((line[9] for line in lines if line[1].endswith(f":{port:04X}") and line[3] == LISTEN), None)
+
+
+def _sockets(family: str) -> list[list[str]]:
+    """Return the lines of proc(5)'s table: local and remote address, state and inode are at 1, 2, 3 and 9."""
+    file = SOCKETS / family
+    return [line.split() for line in file.read_text().splitlines()[1:]] if file.exists() else []
 
 
 def _processes(uid: int) -> Iterator[Path]:
