@@ -4,6 +4,7 @@
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+SIDE_BY_SIDE := -n auto --no-loadscope-reorder --dist
 
 help: ## Show this help
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -17,13 +18,13 @@ dev: setup ## Bake the images, roll out dev on the local cloud, show its address
 	@./cli.py status dev
 
 test: setup ## Run every test: linters, unit, component, end to end (needs root)
-	$(PYTEST)
+	$(PYTEST) $(SIDE_BY_SIDE) loadfile --durations=20
 
 lint: setup ## Run the linters alone
-	$(PYTEST) tests/lint
+	$(PYTEST) $(SIDE_BY_SIDE) load tests/lint
 
 unit: setup ## Run the tests that need neither root nor a cloud
-	$(PYTEST) tests/unit
+	$(PYTEST) $(SIDE_BY_SIDE) loadfile tests/unit
 
 bench: setup ## Measure, and print the table of the README
 	$(PYTHON) -m tests.bench

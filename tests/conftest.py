@@ -14,6 +14,8 @@ import structlog
 import samovar.core  # noqa: F401 - before gRPC, which it sets up
 from tests.support import failure_logs
 
+FOLDERS = ("e2e", "component", "lint", "unit")
+
 # Time says nothing about a property: the machine may be busy.
 hypothesis.settings.register_profile("samovar", deadline=None)
 hypothesis.settings.load_profile("samovar")
@@ -30,6 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     real = [item for item in items if {"component", "e2e"} & set(item.path.parts)]
     for item in real:
         item.add_marker(pytest.mark.e2e)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Modules that take long come first, lest one of them runs alone at the end; short ones fill the gaps."""
+    folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+    return 0 if item.get_closest_marker("long") else 1 + FOLDERS.index(folder)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests of real machines wait more than they compute: two for each processor."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

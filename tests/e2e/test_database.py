@@ -47,6 +47,8 @@ WRITERS = 4
 ASK = """
 import json, socket, ssl, sys
 from pg8000.native import Connection
+
+pytestmark = pytest.mark.long
 asked = json.loads(sys.argv[1])
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -130,7 +132,7 @@ class Writer(threading.Thread):
 
 
 def test_a_power_cut_under_writes_loses_no_row_that_was_acknowledged(cli: Cli, address: str) -> None:
-    before = ids(cli)
+    before = cli.instance_ids()
     end = threading.Event()
     writers = [Writer(address, end) for _ in range(WRITERS)]
     for writer in writers:
@@ -160,11 +162,7 @@ def test_a_power_cut_under_writes_loses_no_row_that_was_acknowledged(cli: Cli, a
     there = {row[0] for row in sql(cli, "dev-bingo-2", "SELECT id FROM sessions")}
     assert acknowledged - there == set()
     assert len(acknowledged) == len(when)
-    assert {name for name, found in ids(cli).items() if before[name] != found} == {"dev-postgres-1"}
-
-
-def ids(cli: Cli) -> dict[str, str]:
-    return {found["name"]: found["id"] for found in cli.json("cloud", "status")["machines"]}
+    assert {name for name, found in cli.instance_ids().items() if before[name] != found} == {"dev-postgres-1"}
 
 
 CHECK = "/usr/lib/postgresql/current/bin/pg_amcheck --install-missing --database=bingo --host=/run/postgresql"
@@ -223,7 +221,7 @@ def test_a_running_boot_disk_s_snapshot_holds_its_image_and_what_the_machine_wro
     session = cli.session()
     request = ListDisksRequest(folder_id=session.folder_id)
     disks = session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
-    machine_id = ids(cli)["dev-nginx-2"]
+    machine_id = cli.instance_ids()["dev-nginx-2"]
     (disk,) = (disk for disk in disks if machine_id in disk.instance_ids)
     create = CreateSnapshotRequest(folder_id=session.folder_id, disk_id=disk.id)
     done = session.finish(session.client(SnapshotServiceStub).Create(create), what="snapshot")
@@ -239,7 +237,7 @@ def test_a_running_boot_disk_s_snapshot_holds_its_image_and_what_the_machine_wro
 def test_a_machine_born_while_lockbox_is_away_says_so_and_goes_on_when_it_is_back(cli: Cli, address: str) -> None:
     """Its only way there is the network's default route, which is taken away."""
     assert address
-    before = ids(cli)
+    before = cli.instance_ids()
     session = connect(CloudKind.LOCAL, cli.home)
     found = next(found for found in observe(session, "dev").resources if found.ref.kind is Kind.ROUTE_TABLE)
     request = UpdateRouteTableRequest(route_table_id=found.id, update_mask=FieldMask(paths=["static_routes"]))
@@ -251,7 +249,7 @@ def test_a_machine_born_while_lockbox_is_away_says_so_and_goes_on_when_it_is_bac
     (change,) = cli.json("plan", "dev")["steps"]
     assert (change["action"], change["kind"]) == ("update", "route-table")
     cli.run("rollout", "dev", "--yes")
-    assert {name for name, found in ids(cli).items() if before[name] != found} == {"dev-bingo-1"}
+    assert {name for name, found in cli.instance_ids().items() if before[name] != found} == {"dev-bingo-1"}
     assert sql(cli, "dev-bingo-1") == [["bingo", True, "TLSv1.3"]]
 
 

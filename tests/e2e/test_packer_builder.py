@@ -55,6 +55,8 @@ from samovar.images.builders.packer.builder import bake_packer
 from samovar.core.output import PlainReporter
 from tests.support.checkout import project_in
 import os
+
+pytestmark = pytest.mark.long
 cleanup.RECONNECT_TIMEOUT = float(sys.argv[2])
 session = Session(find_access(os.environ, home=Path("/nonexistent")))
 bake_packer(session, project_in(Path(sys.argv[1])), ["slow"], reporter=PlainReporter())

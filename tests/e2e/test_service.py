@@ -39,10 +39,6 @@ def _machines(status: Any) -> dict[str, Any]:
     return {machine["name"]: machine for machine in status["groups"][0]["machines"]}
 
 
-def _instance_ids(cli: Cli) -> dict[str, str]:
-    return {machine["name"]: machine["id"] for machine in cli.json("cloud", "status")["machines"]}
-
-
 def test_both_machines_answer_in_turn(cli: Cli, address: str) -> None:
     status = cli.json("status", "dev")
     assert {get(address) for _ in range(30)} == {"nginx-1", "nginx-2"}
@@ -57,12 +53,12 @@ def test_both_machines_answer_in_turn(cli: Cli, address: str) -> None:
 
 
 def test_baked_and_rolled_out_again_there_is_nothing_to_do(cli: Cli, address: str) -> None:
-    before = _instance_ids(cli)
+    before = cli.instance_ids()
     assert cli.json("plan", "dev")["steps"] == []
     assert "nothing to do" in cli.run("plan", "dev").stdout
     assert "nothing to do" in cli.run("rollout", "dev", "--yes").stderr
     assert "nothing to do" in cli.run("bake", "--env", "dev").stderr
-    assert _instance_ids(cli) == before
+    assert cli.instance_ids() == before
     assert get(address)
 
 
@@ -77,7 +73,7 @@ def test_nginx_has_a_file_for_each_connection_that_the_host_gives_it(cli: Cli, a
 
 @pytest.mark.parametrize("by", ["the local hand", "a signal to its init"])
 def test_a_killed_machine_comes_back_as_a_new_one_and_nobody_notices(cli: Cli, address: str, by: str) -> None:
-    before, ids = _machines(cli.json("status", "dev")), _instance_ids(cli)
+    before, ids = _machines(cli.json("status", "dev")), cli.instance_ids()
     with http_load(address, limit=120) as load:
         time.sleep(1)
         if by == "the local hand":
@@ -89,7 +85,7 @@ def test_a_killed_machine_comes_back_as_a_new_one_and_nobody_notices(cli: Cli, a
         time.sleep(1)
     assert after["dev-nginx-1"]["pid"] != before["dev-nginx-1"]["pid"]
     assert after["dev-nginx-2"]["pid"] == before["dev-nginx-2"]["pid"]
-    now = _instance_ids(cli)
+    now = cli.instance_ids()
     assert now["dev-nginx-1"] != ids["dev-nginx-1"]
     assert now["dev-nginx-2"] == ids["dev-nginx-2"]
     # When init is killed its children die first: who is connected is reset, who comes is refused, until all are gone.
@@ -100,19 +96,19 @@ def test_a_killed_machine_comes_back_as_a_new_one_and_nobody_notices(cli: Cli, a
 
 
 def test_a_third_machine_comes_and_goes_with_the_size(cli: Cli, address: str) -> None:
-    before = _instance_ids(cli)
+    before = cli.instance_ids()
     with http_load(address, limit=120) as load:
         cli.edit("dev", "size: 2", "size: 3")
         (change,) = cli.json("plan", "dev")["steps"]
         assert (change["action"], change["name"]) == ("update", "dev-nginx")
         cli.run("rollout", "dev", "--yes")
-        three = _instance_ids(cli)
+        three = cli.instance_ids()
         assert len(three) == 3
         assert before.items() < three.items()
         assert {get(address) for _ in range(60)} == {"nginx-1", "nginx-2", "nginx-3"}
         cli.edit("dev", "size: 3", "size: 2")
         cli.run("rollout", "dev", "--yes")
-    assert len(_instance_ids(cli)) == 2
+    assert len(cli.instance_ids()) == 2
     assert load.failed == []
 
 
@@ -125,7 +121,7 @@ def test_a_third_machine_comes_and_goes_with_the_size(cli: Cli, address: str) ->
     ids=["a setting", "the machines' memory and their subnets, of which the old ones go"],
 )
 def test_a_change_replaces_machines_one_at_a_time(cli: Cli, address: str, old: str, new: str) -> None:
-    before = set(_instance_ids(cli).values())
+    before = set(cli.instance_ids().values())
     cli.edit("dev", old, new)
     changes = {change["name"]: change["action"] for change in cli.json("plan", "dev")["steps"]}
     assert changes["dev-nginx"] == "update"
@@ -143,7 +139,7 @@ def test_a_change_replaces_machines_one_at_a_time(cli: Cli, address: str, old: s
         _, said = rollout.communicate()
     assert rollout.returncode == 0, said
     assert fewest == 2
-    assert not before & set(_instance_ids(cli).values())
+    assert not before & set(cli.instance_ids().values())
     assert cli.json("plan", "dev")["steps"] == []
     assert load.failed == []
 
@@ -159,13 +155,13 @@ def test_a_machine_has_the_size_that_it_was_given(cli: Cli, address: str) -> Non
 
 
 def test_the_daemon_killed_loses_nothing(cli: Cli, address: str) -> None:
-    before = _instance_ids(cli)
+    before = cli.instance_ids()
     with http_load(address, limit=120) as load:
         os.kill(cli.endpoint()["pid"], signal.SIGKILL)
         time.sleep(1)
         assert cli.json("status", "dev")["healthy"]
         time.sleep(1)
-    assert _instance_ids(cli) == before
+    assert cli.instance_ids() == before
     assert load.failed == []
 
 
@@ -183,7 +179,7 @@ def test_killed_in_the_middle_of_a_rollout_it_carries_on(cli: Cli, address: str)
             cli.run("cloud", "up")
         rollout.wait(PATIENCE)
         cli.run("rollout", "dev", "--yes")
-    assert len(_instance_ids(cli)) == 3
+    assert len(cli.instance_ids()) == 3
     assert load.failed == []
     cli.edit("dev", "size: 3", "size: 2")
     cli.run("rollout", "dev", "--yes")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import secrets
 import signal
 import sqlite3
 import subprocess
@@ -26,15 +25,16 @@ from samovar.core.process import run
 from samovar.core.waiting import Pending, wait_for
 from tests.support.checkout import ROOT
 from tests.support.leftovers import leftovers
+from tests.support.seeds import new_seeds
 from tests.support.tool import EDGES, PATIENCE, Cli
 
-SEED = secrets.randbelow(1 << 16)
+SEEDS = new_seeds(1)
 """It stands in the tests' names; put that of a test that failed here to see the same again."""
 LIVES = (0.3, 4.0)
 """How long a daemon lives, by the time that the tool takes to find it there: a rollout takes ten times that."""
 
 
-@pytest.fixture(scope="module", params=[SEED])
+@pytest.fixture(scope="module", params=SEEDS)
 def chance(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(request.param)  # noqa: S311 - a sequence that can be repeated, not a secret
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from yandex.cloud.compute.v1.instance_service_pb2 import StopInstanceRequest
@@ -19,6 +20,9 @@ from samovar.cloud.session import Session
 from samovar.core.waiting import Pending, wait_for
 from tests.support.checkout import ROOT
 from tests.support.failure_logs import collect_early
+from tests.support.wait import wait_until
+
+T = TypeVar("T")
 
 EDGES = ROOT / "tests/envs/edges/config.yaml"
 """The smallest environment: nginx and nothing behind it."""
@@ -42,6 +46,12 @@ def rolled_out(folder: Path, config: Path) -> Iterator[Cli]:
         yield tool
     finally:
         tool.run("cloud", "down", check=False)
+
+
+def first_answer(ask: Callable[[], T]) -> T:
+    """The first answer of a service, which may be away at first."""
+    errors = OSError, http.client.HTTPException, AssertionError
+    return wait_until("an answer", lambda: (ask(),), timeout=PATIENCE, errors=errors)[0]
 
 
 @dataclass(frozen=True)
@@ -107,8 +117,11 @@ class Cli:
         Not waited for: the machine's group replaces it, which may end the operation before its end.
         """
         stub = self.session().client(InstanceServiceStub)
-        ids = {found["name"]: found["id"] for found in self.json("cloud", "status")["machines"]}
-        stub.Stop(StopInstanceRequest(instance_id=ids[machine]))
+        stub.Stop(StopInstanceRequest(instance_id=self.instance_ids()[machine]))
+
+    def instance_ids(self) -> dict[str, str]:
+        """By the machines' names."""
+        return {machine["name"]: machine["id"] for machine in self.json("cloud", "status")["machines"]}
 
     def write(self, environment: str, text: str) -> None:
         folder = self.envs / environment

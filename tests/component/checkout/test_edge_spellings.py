@@ -9,6 +9,8 @@ import pytest
 from tests.support.edge import edge_image, run_scenario
 from tests.support.edge_scenarios import spellings
 
+pytestmark = pytest.mark.long
+
 STRANGE = [
     "Accept-Encoding: gzip",
     "Range: bytes=0-0",

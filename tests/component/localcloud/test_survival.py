@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +46,7 @@ from samovar.localcloud.load_balancer.target_groups.model import target_of
 from samovar.localcloud.operations.model import WAITS_FOR
 from tests.support.calls import binding
 from tests.support.killable_cloud import KillableCloud
+from tests.support.seeds import new_seeds
 
 ZONE = "ru-central1-a"
 DIGEST = "0123456789abcdef"
@@ -237,7 +237,7 @@ async def _survive(folder: Path, moments: Callable[[], int]) -> Story:
     return story
 
 
-@pytest.mark.parametrize("seed", [secrets.randbelow(1 << 16) for _ in range(5)])
+@pytest.mark.parametrize("seed", new_seeds(5))
 async def test_daemons_that_die_at_random_moments_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
     """A test that failed bears its seed in its name: put it in the place of the random ones."""
     chance = random.Random(seed)  # noqa: S311 - a sequence that can be repeated, not a secret

@@ -1,0 +1,231 @@
+"""The edges of the whole service, on real machines: protocols, browsers, load, and edges that stop or die."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from samovar.core.errors import ExitCode
+from samovar.core.waiting import Pending, wait_for
+from samovar.load.slo import age, from_cache
+from tests.support.certify import certify
+from tests.support.checkout import ENVIRONMENTS
+from tests.support.curl import OFFERS, curl, statuses
+from tests.support.firefox import Firefox, Page, firefox
+from tests.support.http_load import Answer, Kind, http_load
+from tests.support.https import make_signed
+from tests.support.tool import PATIENCE, Cli, first_answer, rolled_out
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.long
+
+SLEEP = 0.1
+"""Seconds that the database sleeps for `/db_dummy`."""
+TRIPPED = 15.0
+"""Seconds after which a balancer surely sends nothing to a dead machine any more, on a busy host."""
+QUIC_IDLE = 35.0
+"""Seconds after which Firefox has given up a connection over which nothing came; its own bound is 30."""
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    with rolled_out(tmp_path_factory.mktemp("edges"), ENVIRONMENTS / "dev/config.yaml") as tool:
+        yield tool
+
+
+@pytest.fixture
+def address(cli: Cli) -> str:
+    return cli.address("dev")
+
+
+def test_load_goes_over_each_protocol_and_knows_the_certificate(cli: Cli) -> None:
+    https = next(iter(cli.json("status", "dev")["endpoints"]["https"]))
+    load = ("load", "dev", "--rate", "10", "--for", "3s", "-o", "json")
+    for options in ((), ("--http2",), ("--url", f"{https}ping")):
+        found = json.loads(cli.run(*load, *options, check=False).stdout)
+        (endpoint,) = found["endpoints"]
+        assert (endpoint["sent"], endpoint["errors"], found["not_removed"]) == (30, {}, [])
+    refused = cli.run("load", "dev", "--url", "http://127.0.0.1/", check=False)
+    assert (refused.code, "no address of dev" in refused.stderr) == (ExitCode.CONFIG, True)
+
+
+def test_the_terms_can_be_held_against_it(cli: Cli, tmp_path: Path) -> None:
+    """At a rate that the slowest host bears; which bounds hold there is not the question."""
+    done = cli.run(
+        *("load", "dev", "--profile", "terms", "--rate", "10", "--for", "15s"),
+        *("--report", str(tmp_path), "-o", "json"),
+        check=False,
+    )
+    found = json.loads(done.stdout)
+    assert done.code == (ExitCode.OK if found["slo_met"] else ExitCode.SLO_VIOLATED)
+    assert all(endpoint["sent"] for endpoint in found["endpoints"])
+    assert found["not_removed"] == []
+    assert found["failed"] <= found["requests"] / 20
+    assert "GET /long_dummy" in (tmp_path / "load-dev-terms.html").read_text()
+
+
+def _edge(address: str) -> str:
+    """The edge that works."""
+    connection = http.client.HTTPConnection(address, timeout=10)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().headers["X-Edge"] or ""
+    finally:
+        connection.close()
+
+
+def _settled(cli: Cli, address: str) -> list[str]:
+    """The edges in their order, once the first of them does the work."""
+
+    def edges() -> list[str]:
+        names = sorted(name for name in cli.instance_ids() if name.startswith("dev-nginx-"))
+        return names if len(names) > 1 and f"dev-{first_answer(lambda: _edge(address))}" == names[0] else []
+
+    return wait_until("the first edge works", edges, timeout=PATIENCE)
+
+
+def test_http_3_is_offered_and_spoken_at_an_edges_own_address(address: str, base_image: Path) -> None:
+    first, second = curl(base_image, *[f"https://{address}/ping"] * 2, options=OFFERS)
+    assert first == ("2", address)
+    assert second[0] == "3"
+    assert second[1] != address
+    assert curl(base_image, f"https://{second[1]}/ping", options=["--http3-only"]) == [second]
+    inner = [f"/-/{name}" for name in ("health", "ready", "peer", "x")]
+    assert statuses(base_image, *(f"http://{address}{path}" for path in inner)) == ["404"] * 4
+    over_quic = [f"https://{second[1]}{path}" for path in inner]
+    assert statuses(base_image, *over_quic, options=["--http3-only"]) == ["404"] * 4
+
+
+@pytest.fixture(scope="module")
+def authority(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The edges answer under a certificate of this authority."""
+    folder, address = tmp_path_factory.mktemp("certificates"), cli.address("dev")
+    certificate, trusted = make_signed(folder, address)
+    certify(cli, address, certificate, trusted)
+    return trusted
+
+
+def test_a_browser_that_spoke_http_3_to_a_dead_edge_falls_back(
+    cli: Cli, address: str, authority: Path, tmp_path: Path
+) -> None:
+    """Its connection has ended in peace, and it remembers the edge's own address."""
+    with firefox(tmp_path, authority) as browser:
+        edge = _spoken_to(cli, browser, f"https://{address}/ping?remembered")
+        time.sleep(QUIC_IDLE)
+        cli.run("cloud", "kill", edge)
+        assert browser.visit(f"https://{address}/ping") == Page("h2", "pong")
+
+
+def test_a_browser_that_speaks_http_3_to_an_edge_as_it_dies_goes_on(
+    cli: Cli, address: str, authority: Path, tmp_path: Path
+) -> None:
+    """Only when it gives up its connection, as QUIC has it: its user reloads the page until it comes."""
+    with firefox(tmp_path, authority) as browser:
+        cli.run("cloud", "kill", _spoken_to(cli, browser, f"https://{address}/ping?connected"))
+
+        def reloaded() -> Page | Pending:
+            try:
+                return browser.visit(f"https://{address}/ping", timeout=10)
+            except ConnectionError as error:
+                return Pending(str(error))
+
+        assert wait_for("the page", reloaded, timeout=4 * QUIC_IDLE).text == "pong"
+
+
+def _spoken_to(cli: Cli, browser: Firefox, url: str) -> str:
+    """The edge with which the browser has come to speak HTTP/3, by that one's log."""
+    assert browser.visit(url) == Page("h2", "pong")
+    wait_for("HTTP/3", lambda: browser.visit(url).protocol == "h3" or Pending("HTTP/2"), timeout=PATIENCE)
+    line = f'"protocol":"HTTP/3.0","method":"GET","uri":"/{url.rpartition("/")[2]}"'
+
+    def logged() -> str | Pending:
+        edges = [machine for machine in cli.json("cloud", "status")["machines"] if "-nginx-" in machine["name"]]
+        logs = {edge["name"]: Path(f"/proc/{edge['pid']}/root/var/log/nginx/access.log").read_text() for edge in edges}
+        return next((name for name, log in logs.items() if line in log), Pending(f"not in the logs of {[*logs]}"))
+
+    return wait_for(line, logged, timeout=PATIENCE)
+
+
+def test_bingos_share_what_comes_in_any_ten_seconds(cli: Cli, address: str) -> None:
+    _settled(cli, address)
+    with http_load(address, Kind("/ping"), rate=120, limit=120):
+        time.sleep(1)
+        for _ in range(2):
+            before = _accepted(cli)
+            time.sleep(10)
+            opened = [now - then for now, then in zip(_accepted(cli), before, strict=True)]
+            assert max(opened) <= 0.6 * sum(opened), opened
+    assert [_dropped(cli.pid("dev", edge)) for edge in _settled(cli, address)] == [0, 0], "that was no flood"
+
+
+def _dropped(pid: int) -> int:
+    """How many connections that edge did not let its clients open so soon."""
+    listed = ["nsenter", "-a", "-t", str(pid), "nft", "list", "chain", "ip", "edge", "opened"]
+    text = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
+    return int(text.partition("counter packets ")[2].split()[0])
+
+
+def _accepted(cli: Cli) -> list[int]:
+    """How many connections each bingo machine has accepted so far, its proxy's own to bingo among them."""
+    found = []
+    for machine in cli.json("status", "dev")["groups"][1]["machines"]:
+        lines = Path(f"/proc/{machine['pid']}/net/snmp").read_text().splitlines()
+        names, values = (line.split() for line in lines if line.startswith("Tcp:"))
+        found.append(int(values[names.index("PassiveOpens")]))
+    return found
+
+
+EDGES = pytest.mark.parametrize("place", [0, 1], ids=["the edge that works", "the other edge"])
+
+
+@EDGES
+def test_an_edge_that_is_stopped_takes_leave(cli: Cli, address: str, place: int) -> None:
+    """It says that it leaves, nothing more is sent to it, and what it has it finishes: nobody notices."""
+    name = _settled(cli, address)[place]
+    with http_load(address, Kind("/db_dummy"), limit=120) as load:
+        time.sleep(1)
+        before = cli.instance_ids()
+        cli.stop(name)
+        cli.status_when("dev", lambda _: before[name] not in cli.instance_ids().values())
+        cli.status_when("dev", lambda status: status["healthy"])
+        _settled(cli, address)
+    assert not load.failed
+
+
+@EDGES
+def test_an_edge_is_killed_and_what_it_had_in_flight_is_all_that_fails(cli: Cli, address: str, place: int) -> None:
+    name = _settled(cli, address)[place]
+    with (
+        http_load(address, Kind("/db_dummy"), limit=120) as load,
+        http_load(address, Kind("/long_dummy"), rate=3, limit=120, timeout=90) as slow,
+    ):
+        time.sleep(2)
+        killed = time.monotonic()
+        cli.run("cloud", "kill", name)
+        cli.status_when("dev", lambda status: not status["healthy"])
+        cli.status_when("dev", lambda status: status["healthy"])
+        _settled(cli, address)
+        time.sleep(2)
+    failed = load.failed + slow.failed
+    assert all(killed - 2 < answer.due < killed + TRIPPED for answer in failed), failed
+    _assert_ages(slow.answers)
+    assert len({answer.headers["x-edge"] for answer in slow.answers if not answer.error}) >= 2 - place
+    served = [answer for answer in load.answers if not answer.error]
+    assert not any(from_cache(answer.headers) or answer.seconds < SLEEP for answer in served)
+
+
+def _assert_ages(answers: list[Answer]) -> None:
+    """Of `/long_dummy`, when it was asked for, by what bingo wrote in it and by what the edge says of it."""
+    started = time.time() - time.monotonic()
+    for answer in (answer for answer in answers if not answer.error):
+        asked = datetime.fromtimestamp(started + answer.due, UTC)
+        told = age(answer.headers, asked)
+        assert told is not None
+        assert max(told, (asked - datetime.fromisoformat(answer.body.split()[-1])).total_seconds()) < 60, answer
