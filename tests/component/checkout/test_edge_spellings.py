@@ -21,7 +21,8 @@ STRANGE = [
 ]
 OTHERS = ["/LONG_DUMMY", "/long_dummy;a", "/long%255Fdummy", "/long_dummy/x"]
 """Paths of their own."""
-WAITED = 1.0
+BINGO_TAKES = 4.0
+"""Seconds: `strange_requests` says so. Of those who wait for such an answer, half wait longer than half of it."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_other_pages_are_not_cached(image: Path) -> None:
 def test_writes_do_not_delay_reads_of_the_cached_page(image: Path) -> None:
     result = run_scenario(image, spellings.writes)
     assert result["status"] == 200
-    assert result["waited"] < 3 + 2 * WAITED
+    assert result["waited"] < 3 + 2
     assert result["writes"] == [[405, "GET, HEAD"]] * 21
     assert result["seen"] == ["balancer GET /long_dummy"]
 
@@ -60,7 +61,7 @@ def test_strange_requests_of_one_client_delay_no_other(image: Path) -> None:
     """It takes longer than an answer is served; bingo takes 4 s, and ten requests come a second."""
     result = run_scenario(image, spellings.strange_requests, headers=STRANGE)
     assert {status for status, _, _ in result["load"]} == {200}
-    slow = [seconds for _, _, seconds in result["load"] if seconds > WAITED]
+    slow = [seconds for _, _, seconds in result["load"] if seconds > BINGO_TAKES / 2]
     print(f"{len(result['load'])} asked, {len(slow)} waited, {result['fetches']} fetches")  # noqa: T201
     assert slow == []
     assert result["fetches"] <= 5

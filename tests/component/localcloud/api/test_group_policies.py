@@ -150,8 +150,9 @@ def test_a_members_disk_is_kept_when_its_machine_is_made_anew_and_goes_with_the_
     assert not set(machines.values()) & set(groups.machines().values())
     assert _data_disks(groups) == disks
     assert {size for disk, size in _disk_sizes(groups).items() if disk in disks.values()} == {2 << 30}
-    groups.cloud.driver.crash(groups.machines()["m-1"])
-    until(lambda: groups.machines().get("m-1") not in {None, machines["m-1"]})
+    crashed = groups.machines()["m-1"]
+    groups.cloud.driver.crash(crashed)
+    until(lambda: groups.machines().get("m-1") not in {None, crashed})
     until(lambda: all(member.status == ManagedInstance.RUNNING_ACTUAL for member in groups.members()))
     assert _data_disks(groups) == disks
     groups.finished(groups.groups.Delete(rpc.DeleteInstanceGroupRequest(instance_group_id=groups.group().id)))
