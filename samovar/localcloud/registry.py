@@ -24,8 +24,7 @@ from samovar.localcloud.store.store import Store
 PACKAGES = (
     "endpoint",
     "iam",
-    "iam.access_keys",
-    "iam.api_keys",
+    "iam.keys",
     "iam.roles",
     "iam.user_accounts",
     "operations",

@@ -106,6 +106,18 @@ class Keys(AccountKeys[Key]):
         return key, pem.decode()
 
 
+class ApiKeys(AccountKeys[ApiKey]):
+    """API keys."""
+
+    kind = ApiKey
+
+
+class AccessKeys(AccountKeys[AccessKey]):
+    """Static access keys."""
+
+    kind = AccessKey
+
+
 def check_use(store: Store, caller: Caller, account_ids: Iterable[str]) -> None:
     """Raises NOT_FOUND or PERMISSION_DENIED unless the caller may let something work as each of these accounts."""
     for account_id in filter(None, account_ids):

@@ -1,16 +1,13 @@
-"""The RPCs of yandex.cloud.iam: service accounts, their keys, and tokens for a key's JWT."""
+"""The RPCs of yandex.cloud.iam: service accounts, and tokens for a key's JWT."""
 
 from __future__ import annotations
 
 import hmac
-from typing import Any
 
 import jwt
-from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from jwt.types import Options
 from yandex.cloud.iam.v1 import iam_token_service_pb2 as tokens_rpc
-from yandex.cloud.iam.v1 import key_service_pb2 as keys_rpc
 from yandex.cloud.iam.v1 import service_account_service_pb2 as accounts_rpc
 from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
@@ -19,11 +16,10 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR, Tokens
-from samovar.localcloud.iam.model import AccountKeys, Keys, KeyT, ServiceAccounts, check_no_more
-from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.iam.model import ServiceAccounts
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
+from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations
 from samovar.localcloud.store.store import Store
 
 AUDIENCE_PATH = "/iam/v1/tokens"
@@ -58,51 +54,6 @@ class ServiceAccountService(WithOperations[ServiceAccount], WithAccessBindings[S
         self.resources.delete(account.id)
         metadata = accounts_rpc.DeleteServiceAccountMetadata(service_account_id=account.id)
         return self.operations.deleted(caller, "Delete service account", metadata)
-
-
-class AccountKeyService(WithOperations[KeyT]):
-    """The base of the services of keys. The holder of a key acts as its account, which may do no more than he may."""
-
-    def __init__(self, keys: AccountKeys[KeyT], operations: Operations) -> None:
-        super().__init__(keys, operations)
-        self._of_account = keys.of_account
-
-    def List(self, request: Any, _: Caller) -> Message:
-        return page(request, self._of_account(request.service_account_id))
-
-    def check_account(self, account_id: str, caller: Caller) -> None:
-        """Raises NOT_FOUND or PERMISSION_DENIED unless the caller may have a key of the account."""
-        ServiceAccounts(self.store).by_id(account_id)
-        check_no_more(self.store, caller, account_id)
-
-    def removed(self, request: object) -> str:
-        """Deletes the key that a Delete names, and returns its id."""
-        key = self.find(request)
-        self.resources.delete(key.id)
-        return key.id
-
-
-class KeyService(AccountKeyService[Key]):
-    """The authorized keys of an account."""
-
-    def __init__(self, keys: Keys, operations: Operations) -> None:
-        super().__init__(keys, operations)
-        self._keys = keys
-
-    def Create(self, request: keys_rpc.CreateKeyRequest, caller: Caller) -> keys_rpc.CreateKeyResponse:
-        self.check_account(request.service_account_id, caller)
-        key, private_key = self._keys.make(request.service_account_id, request.description)
-        return keys_rpc.CreateKeyResponse(key=key, private_key=private_key)
-
-    def Update(self, request: keys_rpc.UpdateKeyRequest, caller: Caller) -> Operation:
-        key = self.find(request)
-        update(key, request, self.id_field)
-        self.resources.put(key)
-        return self.operations.done(caller, "Update key", keys_rpc.UpdateKeyMetadata(key_id=key.id), key)
-
-    def Delete(self, request: keys_rpc.DeleteKeyRequest, caller: Caller) -> Operation:
-        metadata = keys_rpc.DeleteKeyMetadata(key_id=self.removed(request))
-        return self.operations.deleted(caller, "Delete key", metadata)
 
 
 class IamTokenService:
@@ -150,6 +101,5 @@ SERVICES = (
         lambda context: ServiceAccountService(ServiceAccounts(context.store), context.operations),
         ServiceAccounts,
     ),
-    Service(keys_rpc, "iam", lambda context: KeyService(Keys(context.store), context.operations), Keys),
     Service(tokens_rpc, "iam", lambda context: IamTokenService(context.store, context.tokens), public=True),
 )

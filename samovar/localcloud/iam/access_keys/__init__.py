@@ -1,1 +1,0 @@
-"""Static access keys of service accounts, in the form of AWS."""

@@ -1,0 +1,1 @@
+"""Keys of service accounts: authorized keys, API keys, static access keys."""
