@@ -1,7 +1,7 @@
 """Checks an image: the templates of a role, rendered with its defaults, must pass the role's own check.
 
 `python3 -m samovar_agent.dry_run ROLE [SETTINGS]`. SETTINGS are YAML as in the metadata, but `secrets` states what the
-secrets hold instead of their ids, and the addresses of `peers` are made up. It writes the files, so run it in an image.
+secrets hold instead of their ids, and the addresses of machines are made up. It writes the files: run it in an image.
 """
 
 from __future__ import annotations
@@ -13,9 +13,20 @@ from pathlib import Path
 from .agent import run
 from .clients import Secret
 from .files import Files
-from .inputs import Facts, Machine, find_peers
+from .inputs import Facts, Machine, Peer, Upstream, find_machines
 from .render import render
-from .role import InvalidConfig, Role, Value, mapping_of, read_mapping, read_reserved, read_role, read_settings
+from .role import (
+    GroupNames,
+    InvalidConfig,
+    Role,
+    Value,
+    mapping_of,
+    read_mapping,
+    read_peers,
+    read_role,
+    read_settings,
+    read_upstreams,
+)
 
 EXAMPLE_MACHINE = Machine(
     id="trial", name="trial-1", hostname="trial-1.internal", address="10.0.0.9", zone="ru-central1-a"
@@ -37,18 +48,27 @@ def dry_run(name: str, settings: str, root: Path) -> None:
 
 
 def _example_facts(name: str, role: Role, settings: str) -> Facts:
-    given = read_reserved(settings, "peers", int, role.peers)
-    counts = [(group, given.get(group, 0)) for group in role.peers]
-    peers = find_peers(
-        counts, EXAMPLE_MACHINE, lambda fqdn: f"10.0.0.{10 + int(fqdn.partition('.')[0].rpartition('-')[2])}"
-    )
+    given = read_upstreams(settings, role.upstreams)
+    upstreams = {key: Upstream(each.address, _example_machines(each.group)) for key, each in given.items()}
     secrets = mapping_of(read_mapping(settings, "SETTINGS").get("secrets"))
-    examples = {name: _secret(value) for name, value in secrets.items()}
-    return Facts(EXAMPLE_MACHINE, name, settings, peers=peers, secrets=examples)
+    return Facts(
+        EXAMPLE_MACHINE,
+        name,
+        settings,
+        peers=_example_machines(read_peers(settings) if role.peers else None),
+        upstreams={key: upstreams.get(key, Upstream()) for key in role.upstreams},
+        secrets={name: _secret(value) for name, value in secrets.items()},
+    )
 
 
 def _secret(value: Value) -> Secret:
     return {key: str(text) for key, text in value.items()} if isinstance(value, Mapping) else str(value)
+
+
+def _example_machines(group: GroupNames | None) -> tuple[Peer, ...]:
+    return find_machines(
+        group, EXAMPLE_MACHINE, lambda fqdn: f"10.0.0.{10 + int(fqdn.partition('.')[0].rpartition('-')[2])}"
+    )
 
 
 def main(name: str, settings: str = "") -> int:

@@ -6,16 +6,15 @@ Each is polled with a period of its own. While one is unavailable, its last answ
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Generic, TypeVar
 
 from .clients import Api, Lockbox, Lookup, Metadata, Secret, Unavailable, read_api
-from .role import Role, Value, mapping_of, read_reserved
+from .role import GroupNames, Role, UpstreamSettings, Value, mapping_of, read_peers, read_secrets, read_upstreams
 
 T = TypeVar("T")
-Counts = tuple[tuple[str, int], ...]
 
 MAX_PERIOD = 60.0
 """Seconds at most between two requests to a server that is unavailable."""
@@ -48,17 +47,31 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Upstream:
+    """A service that the machine asks, as templates see it.
+
+    `address` is `host:port` of its balancer, or of a server outside of the environment; empty where there is neither.
+    `machines` are those of the group behind it.
+    """
+
+    address: str = ""
+    machines: tuple[Peer, ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """The inputs of one configuration. Without a `role` the machine is bare. `settings` and `api` are YAML.
 
-    `peers` has every group of the role's `peers`, `secrets` those of the role's secrets that the environment has.
+    `peers` are the machines of the machine's own group, itself among them. `upstreams` has each of the role's,
+    an empty one where the environment has none; `secrets` those of the role's secrets that the environment has.
     """
 
     machine: Machine
     role: str | None
     settings: str
     api: str = ""
-    peers: Mapping[str, tuple[Peer, ...]] = field(default_factory=dict)
+    peers: tuple[Peer, ...] = ()
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
 
 
@@ -87,18 +100,18 @@ def _first(items: Value) -> Mapping[str, Value]:
     return mapping_of(items[0]) if isinstance(items, list) and items else {}
 
 
-def find_peers(counts: Iterable[tuple[str, int]], machine: Machine, lookup: Lookup) -> Mapping[str, tuple[Peer, ...]]:
-    """Return the machines of each group that DNS knows: `<group>-1` to `<group>-<count>` in this machine's domain.
+def find_machines(group: GroupNames | None, machine: Machine, lookup: Lookup) -> tuple[Peer, ...]:
+    """Return the machines of a group that DNS knows, in this machine's domain. The machine itself is not looked up.
 
-    The machine itself is not looked up. Raises Unavailable.
+    Raises Unavailable.
     """
-    return {group: tuple(_peers(group, count, machine, lookup)) for group, count in counts}
+    return tuple(_machines(group, machine, lookup)) if group else ()
 
 
-def _peers(group: str, count: int, machine: Machine, lookup: Lookup) -> Iterator[Peer]:
+def _machines(group: GroupNames, machine: Machine, lookup: Lookup) -> Iterator[Peer]:
     domain = machine.hostname.partition(".")[2]
-    for index in range(1, count + 1):
-        name = f"{group}-{index}"
+    for index in range(1, group.machines + 1):
+        name = f"{group.group}-{index}"
         fqdn = f"{name}.{domain}" if domain else name
         address = machine.address if fqdn == machine.hostname else lookup(fqdn)
         if address:
@@ -179,7 +192,7 @@ class Inputs:
         self._periods = periods
         self._report = report
         self._instance = Poller("the metadata service", metadata.instance, periods.metadata, report)
-        self._peers: dict[tuple[Machine, Counts], Poller[Mapping[str, tuple[Peer, ...]]]] = {}
+        self._machines: dict[tuple[Machine, GroupNames], Poller[tuple[Peer, ...]]] = {}
         self._lockboxes: dict[Api, Lockbox] = {}
         self._secrets: dict[tuple[Api, str, str], Poller[Secret]] = {}
 
@@ -189,17 +202,29 @@ class Inputs:
         if facts.role is None:
             return facts
         role = read_role(facts.role)
-        return replace(facts, peers=self._peers_of(role, facts), secrets=self._secrets_of(role, facts))
+        return replace(
+            facts,
+            peers=self._machines_of(facts.machine, read_peers(facts.settings) if role.peers else None),
+            upstreams=self._upstreams_of(role, facts),
+            secrets=self._secrets_of(role, facts),
+        )
 
-    def _peers_of(self, role: Role, facts: Facts) -> Mapping[str, tuple[Peer, ...]]:
-        given = read_reserved(facts.settings, "peers", int, role.peers)
-        counts = tuple((group, given.get(group, 0)) for group in role.peers)
-        request = partial(find_peers, counts, facts.machine, self._lookup)
-        poller = Poller("the name server", request, self._periods.peers, self._report)
-        return self._peers.setdefault((facts.machine, counts), poller).value()
+    def _upstreams_of(self, role: Role, facts: Facts) -> Mapping[str, Upstream]:
+        given = read_upstreams(facts.settings, role.upstreams)
+        return {name: self._upstream(facts.machine, given.get(name)) for name in role.upstreams}
+
+    def _upstream(self, machine: Machine, given: UpstreamSettings | None) -> Upstream:
+        return Upstream(given.address, self._machines_of(machine, given.group)) if given else Upstream()
+
+    def _machines_of(self, machine: Machine, group: GroupNames | None) -> tuple[Peer, ...]:
+        if group is None:
+            return ()
+        request = partial(find_machines, group, machine, self._lookup)
+        poller = Poller(f"the name server, for {group.group}", request, self._periods.peers, self._report)
+        return self._machines.setdefault((machine, group), poller).value()
 
     def _secrets_of(self, role: Role, facts: Facts) -> Mapping[str, Secret]:
-        ids = read_reserved(facts.settings, "secrets", str, role.secrets)
+        ids = read_secrets(facts.settings, role.secrets)
         return {name: self._secret(read_api(facts.api), name, secret_id) for name, secret_id in ids.items()}
 
     def _secret(self, api: Api, name: str, secret_id: str) -> Secret:

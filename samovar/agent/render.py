@@ -34,8 +34,8 @@ def render(
 ) -> tuple[File, ...]:
     """Return the files of the role; `load` returns the text of a template.
 
-    Templates see `settings`, `machine`, `peers` and `secrets`; one that can do without a secret tests whether it is
-    defined. The filter `environment_file` turns a mapping into a file for systemd's `EnvironmentFile=`.
+    Templates see `settings`, `machine`, `peers`, `upstreams` and `secrets`; one that can do without a secret tests
+    whether it is defined. The filter `environment_file` turns a mapping into a file for systemd's `EnvironmentFile=`.
     Raises InvalidConfig with the template and the name that is missing.
     """
     # Configuration files, not HTML: nothing is to be escaped.
@@ -47,7 +47,13 @@ def render(
         keep_trailing_newline=True,
     )
     environment.filters["environment_file"] = environment_file
-    environment.globals.update(settings=settings, machine=facts.machine, peers=facts.peers, secrets=facts.secrets)
+    environment.globals.update(
+        settings=settings,
+        machine=facts.machine,
+        peers=facts.peers,
+        upstreams=facts.upstreams,
+        secrets=facts.secrets,
+    )
     return tuple(_render(environment, template) for template in role.templates)
 
 

@@ -1,14 +1,13 @@
-"""Reads roles and settings: a role states its templates, their check, its units, peers and secrets."""
+"""Reads roles and settings: a role states its templates, their check, its units, upstreams and secrets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import yaml
 
-T = TypeVar("T")
 Value: TypeAlias = "Mapping[str, Value] | Sequence[Value] | str | float | bool | None"
 """A value of YAML or JSON."""
 
@@ -18,13 +17,16 @@ KEYS: Mapping[str, type] = {
     "units": list,
     "on_change": str,
     "defaults": dict,
-    "peers": list,
-    "secrets": list,
+    "peers": bool,
+    "upstreams": dict,
+    "secrets": dict,
 }
 TEMPLATE_KEYS = {"source", "target", "mode", "owner", "units"}
 SYSTEMCTL = {"reload": "try-reload-or-restart", "restart": "try-restart"}
-RESERVED = frozenset({"peers", "secrets"})
-"""Keys of samovar-settings that are no settings: a group's greatest number of machines, a secret's id, each by name."""
+RESERVED = frozenset({"peers", "upstreams", "secrets"})
+"""Keys of samovar-settings that are no settings: the machine's own group, its upstreams and the ids of its secrets."""
+NEEDS = {"required": True, "optional": False}
+"""The words by which a role says whether an environment must give it an upstream or a secret."""
 
 
 class InvalidConfig(Exception):
@@ -49,8 +51,8 @@ class Template:
 class Role:
     """The content of /usr/lib/samovar/roles/<role>.yaml. If a default is null, the environment must give a value.
 
-    `peers` are groups whose machines the templates need, `secrets` names of secrets; an environment may lack any of
-    them.
+    With `peers` the templates need the other machines of the group. `upstreams` and `secrets` are the names of what
+    they need besides, and whether an environment must give it.
     """
 
     templates: tuple[Template, ...]
@@ -58,8 +60,9 @@ class Role:
     units: tuple[str, ...]
     on_change: str
     defaults: Mapping[str, Value]
-    peers: tuple[str, ...]
-    secrets: tuple[str, ...]
+    peers: bool
+    upstreams: Mapping[str, bool]
+    secrets: Mapping[str, bool]
 
     def reload_command(self, changed: Iterable[str]) -> list[str]:
         """Return the command that reloads the units of the changed targets; empty if there are none.
@@ -93,8 +96,9 @@ def read_role(text: str, where: str) -> Role:
         units=units,
         on_change=on_change,
         defaults=defaults,
-        peers=_texts(document.get("peers", [])),
-        secrets=_texts(document.get("secrets", [])),
+        peers=document.get("peers") is True,
+        upstreams=_read_needs(document, "upstreams", where),
+        secrets=_read_needs(document, "secrets", where),
     )
 
 
@@ -114,18 +118,63 @@ def read_settings(text: str, defaults: Mapping[str, Value]) -> Mapping[str, Valu
     return settings
 
 
-def read_reserved(text: str, key: str, kind: type[T], names: Iterable[str]) -> Mapping[str, T]:
-    """Return the values of `names` under a reserved key of samovar-settings, all of a kind. Raises InvalidConfig."""
-    where = f"samovar-settings: {key}"
-    given = read_mapping(text, "samovar-settings").get(key) or {}
-    if not isinstance(given, dict):
-        raise InvalidConfig(f"{where}: must be a mapping")
-    values: dict[str, T] = {}
+@dataclass(frozen=True)
+class GroupNames:
+    """The machines that a group can have: their host names are `<group>-1` to `<group>-<machines>`."""
+
+    group: str
+    machines: int
+
+
+@dataclass(frozen=True)
+class UpstreamSettings:
+    """An upstream as the metadata state it: the one address of a balancer or of a server outside, and its machines."""
+
+    address: str
+    group: GroupNames | None
+
+
+def read_peers(text: str) -> GroupNames | None:
+    """Return the machine's own group, None where samovar-settings does not state it. Raises InvalidConfig."""
+    given = _reserved(text, "peers")
+    return _group_names(given, "samovar-settings: peers") if given else None
+
+
+def read_upstreams(text: str, names: Iterable[str]) -> Mapping[str, UpstreamSettings]:
+    """Return those of `names` that samovar-settings states. Raises InvalidConfig."""
+    given = _reserved(text, "upstreams")
+    return {name: _upstream(given[name], f"samovar-settings: upstreams: {name}") for name in names if name in given}
+
+
+def read_secrets(text: str, names: Iterable[str]) -> Mapping[str, str]:
+    """Return the ids of those of `names` that samovar-settings states. Raises InvalidConfig."""
+    given = _reserved(text, "secrets")
     for name, value in given.items():
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise InvalidConfig(f"{where}: {name}: {value!r} must be of the kind {kind.__name__}")
-        values[name] = value
-    return {name: values[name] for name in names if name in values}
+        if not isinstance(value, str):
+            raise InvalidConfig(f"samovar-settings: secrets: {name}: {value!r} must be the id of a secret")
+    return {name: str(given[name]) for name in names if name in given}
+
+
+def _reserved(text: str, key: str) -> Mapping[str, Value]:
+    given = read_mapping(text, "samovar-settings").get(key) or {}
+    if not isinstance(given, Mapping):
+        raise InvalidConfig(f"samovar-settings: {key}: must be a mapping")
+    return given
+
+
+def _upstream(value: Value, where: str) -> UpstreamSettings:
+    fields = mapping_of(value)
+    address = fields.get("address", "")
+    if not fields or not isinstance(address, str):
+        raise InvalidConfig(f"{where}: {value!r} must be a mapping with an address, a group, or both")
+    return UpstreamSettings(address, _group_names(fields, where) if "group" in fields else None)
+
+
+def _group_names(fields: Mapping[str, Value], where: str) -> GroupNames:
+    group, machines = fields.get("group"), fields.get("machines")
+    if not isinstance(group, str) or not isinstance(machines, int) or isinstance(machines, bool):
+        raise InvalidConfig(f"{where}: {fields!r} must name a group and say how many machines it can have")
+    return GroupNames(group, machines)
 
 
 def read_mapping(text: str, where: str) -> Mapping[str, Value]:
@@ -154,6 +203,14 @@ def _list(value: Value) -> list[Value]:
 
 def _texts(value: Value) -> tuple[str, ...]:
     return tuple(map(str, _list(value)))
+
+
+def _read_needs(document: Mapping[str, Value], key: str, where: str) -> Mapping[str, bool]:
+    needs = {name: str(need) for name, need in mapping_of(document.get(key)).items()}
+    for name, need in needs.items():
+        if need not in NEEDS:
+            raise InvalidConfig(f"{where}: {key}: {name}: {need!r} is none of {', '.join(NEEDS)}")
+    return {name: NEEDS[need] for name, need in needs.items()}
 
 
 def _read_template(item: Value, units: tuple[str, ...], where: str) -> Template:

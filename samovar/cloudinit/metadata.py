@@ -13,8 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from samovar.core.errors import ConfigError
 from samovar.project.environment import LIBRARY_USER_DATA
 
-NO_PEERS: Mapping[str, int] = MappingProxyType({})
-NO_SECRETS: Mapping[str, str] = MappingProxyType({})
+NOTHING: Mapping[str, object] = MappingProxyType({})
 
 LONGEST_VALUE = 256 * 1024
 LARGEST_METADATA = 512 * 1024
@@ -50,20 +49,21 @@ def instance_metadata(
     settings: Mapping[str, object],
     api: Api | None = None,
     *,
-    peers: Mapping[str, int] = NO_PEERS,
-    secrets: Mapping[str, str] = NO_SECRETS,
+    peers: Mapping[str, object] = NOTHING,
+    upstreams: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
+    secrets: Mapping[str, object] = NOTHING,
     operator_keys: Sequence[str] = (),
     template: Path = LIBRARY_USER_DATA,
 ) -> dict[str, str]:
     """Return the metadata of an instance template: user-data, and what the node agent reads, each where there is one.
 
-    `peers` gives the most machines that each group of the environment can have, `secrets` the id of each secret;
-    `template` is the file from which user-data is rendered.
+    `peers` names the machine's group and says how many machines it can have, `upstreams` has the address, the group
+    and the machines of each, `secrets` the id of each secret; `template` is the file from which user-data is rendered.
     Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
-    group's variables, settings named as those two, and values that are too long.
+    group's variables, settings named as those three, and values that are too long.
     """
     metadata = {"user-data": user_data(template, operator_keys=operator_keys), "samovar-role": role}
-    all_settings = {**settings, **_reserved(settings, peers=peers, secrets=secrets)}
+    all_settings = {**settings, **_reserved(settings, peers=peers, upstreams=upstreams, secrets=secrets)}
     if all_settings:
         _refuse_braces("settings", all_settings)
         metadata["samovar-settings"] = _block_yaml(all_settings)

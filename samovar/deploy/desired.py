@@ -103,7 +103,9 @@ def _secrets(environment: Environment) -> Iterator[Resource[Spec]]:
     ]
     for secret, kind in environment.secrets.items():
         readers = [
-            group_resource_name(environment.name, group.name) for group in environment.groups if secret in group.secrets
+            group_resource_name(environment.name, group.name)
+            for group in environment.groups
+            if secret in group.secrets.values()
         ]
         certificate = kind is SecretKind.CERTIFICATE
         yield Resource(

@@ -27,35 +27,41 @@ def group_metadata(environment: Environment, api: Api | None = None) -> dict[str
 def machine_metadata(environment: Environment, group: Group, api: Api | None = None) -> dict[str, str]:
     """Return the metadata of one group's machines."""
     secrets = _secrets(environment, group)
-    peers = {group.name: _most_machines(group)} if is_edge(group) and group.ports else {}
-    settings: dict[str, object] = dict(group.settings)
-    if group.upstream:
-        upstream = environment.group(group.upstream)
-        peers[upstream.name] = _most_machines(upstream)
-        if upstream.balancer and upstream.balancer.type is BalancerType.INTERNAL:
-            settings.setdefault("upstream", _balancer_address(environment, upstream, upstream.balancer))
     keys = environment.operator.ssh_keys if environment.operator else ()
     return instance_metadata(
         group.image,
-        settings,
+        group.settings,
         api if secrets else None,
-        peers=peers,
+        peers=_machines(group) if is_edge(group) and group.ports else {},
+        upstreams={name: _upstream(environment, upstream) for name, upstream in group.upstreams.items()},
         secrets=secrets,
         operator_keys=keys,
         template=environment.user_data,
     )
 
 
+def _upstream(environment: Environment, upstream: str) -> dict[str, object]:
+    if server := environment.external.get(upstream):
+        return {"address": f"{server.host}:{server.port}"}
+    group = environment.group(upstream)
+    if group.balancer and group.balancer.type is BalancerType.INTERNAL:
+        return {"address": _balancer_address(environment, group, group.balancer), **_machines(group)}
+    return _machines(group)
+
+
 def _secrets(environment: Environment, group: Group) -> dict[str, str]:
-    secrets = {name: placeholder(Ref(Kind.SECRET, secret_name(environment.name, name))) for name in group.secrets}
+    secrets = {
+        name: placeholder(Ref(Kind.SECRET, secret_name(environment.name, secret)))
+        for name, secret in group.secrets.items()
+    }
     if group.data_disk and group.data_disk.seed:
         secrets[SEEDED] = placeholder(Ref(Kind.SEED_RECORD, seed_record_name(environment.name, group.name)))
     return secrets
 
 
-def _most_machines(group: Group) -> int:
+def _machines(group: Group) -> dict[str, object]:
     """The group can grow to so many machines before its clients get new metadata."""
-    return (group.size // PEERS + 1) * PEERS
+    return {"group": group.name, "machines": (group.size // PEERS + 1) * PEERS}
 
 
 def _balancer_address(environment: Environment, group: Group, balancer: Balancer) -> str:

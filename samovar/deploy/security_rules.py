@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 
 from samovar.core.units import ANY_IPV4
 from samovar.deploy.resources.resource import group_resource_name
@@ -51,21 +52,32 @@ def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
         yield Rule(inbound=True, port=0, peer=ANY_IPV4, protocol=ICMP)
         yield from (Rule(inbound=True, port=port, peer=SELF) for port in group.ports)
     for client in environment.groups:
-        if client.upstream == group.name:
+        if group.name in client.upstreams.values():
             peer = group_resource_name(environment.name, client.name)
             yield from (Rule(inbound=True, port=port, peer=peer) for port in open_ports(group))
 
 
 def _outbound(environment: Environment, group: Group) -> Iterator[Rule]:
     """A rule names a range, not a group: a balancer's address belongs to no machine of a group."""
-    if group.upstream:
-        for port in open_ports(environment.group(group.upstream)):
-            yield Rule(inbound=False, port=port, peer=str(environment.cidr))
+    for upstream in environment.upstream_groups(group):
+        yield from (Rule(inbound=False, port=port, peer=str(environment.cidr)) for port in open_ports(upstream))
+    for server in (environment.external[name] for name in group.upstreams.values() if name in environment.external):
+        yield Rule(inbound=False, port=server.port, peer=_range(server.host))
+    for way in group.egress:
+        yield Rule(inbound=False, port=way.port, peer=str(way.to), protocol=way.protocol.upper())
     if is_edge(group):
         yield from (Rule(inbound=False, port=port, peer=SELF) for port in group.ports)
     if needs_lockbox(group):
         yield Rule(inbound=False, port=HTTPS, peer=ANY_IPV4)
     yield Rule(inbound=False, port=NTP, peer=ANY_IPV4, protocol=UDP)
+
+
+def _range(host: str) -> str:
+    """A rule names addresses; those of a name may change at any time."""
+    try:
+        return str(IPv4Network(host))
+    except ValueError:
+        return ANY_IPV4
 
 
 def _ssh(environment: Environment, group: Group) -> Iterator[Rule]:

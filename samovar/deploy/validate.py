@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from samovar.agent.clients import Secret
 from samovar.agent.dry_run import EXAMPLE_MACHINE
-from samovar.agent.inputs import Facts
+from samovar.agent.inputs import Facts, Upstream
 from samovar.agent.render import render
 from samovar.agent.role import InvalidConfig, Role, read_role, read_settings
 from samovar.core.errors import ConfigError
@@ -20,6 +20,12 @@ TEMPLATES = "/usr/share/samovar/templates"
 EXAMPLE_SECRETS: Mapping[SecretKind, Secret] = {
     SecretKind.PASSWORD: "made-up",  # pragma: allowlist secret
     SecretKind.CERTIFICATE: {"cert": "made-up", "key": "made-up"},
+}
+
+
+EXAMPLES = {
+    "upstreams": "add upstreams: {{{name}: GROUP}} to the group, by the name of a group or of a server of `external`",
+    "secrets": "add secrets: {{{name}: SECRET}} to the group, by a name that stands in the environment's `secrets`",
 }
 
 
@@ -52,25 +58,47 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
         settings = read_settings(settings_text, role.defaults)
     except InvalidConfig as error:
         raise ConfigError(f"{where}: {error}", remedy="correct `settings:` of the group") from error
+    _check_bindings(environment, group, role)
     facts = _example_facts(environment, group, role)
     try:
         render(role, settings, facts, lambda name: _decoded(files, f"{TEMPLATES}/{name}"))
     except InvalidConfig as error:
-        raise ConfigError(f"{where}: {error}", remedy=_remedy(group, role)) from error
+        raise ConfigError(
+            f"{where}: {error}", remedy=f"correct `settings:` of the group, or the templates of images/{group.image}"
+        ) from error
 
 
 def _example_facts(environment: Environment, group: Group, role: Role) -> Facts:
     """The facts of a machine of the group, with examples of what only the cloud knows."""
-    secrets = {name: EXAMPLE_SECRETS[environment.secrets[name]] for name in role.secrets if name in group.secrets}
-    return Facts(EXAMPLE_MACHINE, group.image, "", peers=dict.fromkeys(role.peers, ()), secrets=secrets)
+    secrets = {name: EXAMPLE_SECRETS[environment.secrets[secret]] for name, secret in group.secrets.items()}
+    return Facts(EXAMPLE_MACHINE, group.image, "", upstreams=dict.fromkeys(role.upstreams, Upstream()), secrets=secrets)
 
 
 def _decoded(files: Mapping[str, bytes], target: str) -> str | None:
     return files[target].decode() if target in files else None
 
 
-def _remedy(group: Group, role: Role) -> str:
-    missing = [name for name in role.secrets if name not in (*group.secrets, SEEDED)]
-    if missing:
-        return f"the role knows secrets that the group does not have: give it `secrets: [{', '.join(missing)}]`"
-    return f"correct `settings:` of the group, or the templates of images/{group.image}"
+def _check_bindings(environment: Environment, group: Group, role: Role) -> None:
+    """Raises ConfigError where the group and its role do not agree on the names of upstreams and secrets."""
+    secrets = {name: required for name, required in role.secrets.items() if name != SEEDED}
+    _check_names(environment, group, "upstreams", role.upstreams, group.upstreams)
+    _check_names(environment, group, "secrets", secrets, group.secrets)
+
+
+def _check_names(
+    environment: Environment, group: Group, key: str, names: Mapping[str, bool], given: Collection[str]
+) -> None:
+    unknown = [name for name in given if name not in names]
+    missing = [name for name, required in names.items() if required and name not in given]
+    if not unknown and not missing:
+        return
+    where = f"{environment.place('groups', group.name, key)}: group {group.name}: {key}"
+    if unknown:
+        raise ConfigError(
+            f"{where}: {unknown[0]}: its role asks for no such thing",
+            remedy=f"the role of image {group.image} knows: {', '.join(names) or 'none'}",
+        )
+    raise ConfigError(
+        f"{where}: {missing[0]} is missing, which the role of image {group.image} requires",
+        remedy=EXAMPLES[key].format(name=missing[0]),
+    )

@@ -15,13 +15,15 @@ from pydantic import Field, PrivateAttr, model_validator
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
 from samovar.core.paths import PACKAGE
-from samovar.core.yaml_file import load_model
+from samovar.core.yaml_file import load_model, place_of
 from samovar.project.fields import (
     NAME,
     Addresses,
     CloudId,
     Domain,
+    Host,
     Name,
+    OutsidePort,
     PrivateNetwork,
     PublicKey,
     SecretName,
@@ -52,6 +54,13 @@ class Network(Strict):
     cidr: PrivateNetwork = Field(
         description="a private range of /16 to /24 that no other environment has; each zone gets a part"
     )
+
+
+class ExternalServer(Strict):
+    """A server outside of the environment: a managed database, an API of somebody else's."""
+
+    host: Host = Field(description="its name or its IPv4 address")
+    port: OutsidePort = Field(description="the port that it listens at")
 
 
 class Operator(Strict):
@@ -108,6 +117,10 @@ class Environment(Strict):
         default={},
         description="by name: `password` is made up in Lockbox and seen by nobody, `certificate` signs itself",
     )
+    external: dict[Name, ExternalServer] = Field(
+        default={},
+        description="servers outside that groups ask, by the names by which `upstreams` of groups name them",
+    )
     operator: Operator | None = Field(
         default=None, description="who may log in by ssh. Without it no machine listens for SSH"
     )
@@ -163,6 +176,15 @@ class Environment(Strict):
         """Return the range of addresses from which its images are baked on machines of the cloud."""
         return str(self.bake.ssh_from) if self.bake else None
 
+    def place(self, *location: str) -> str:
+        """Return `file:line: key.path` of a value of its file, for a message."""
+        return place_of(self.project.envs / self.name / FILE, location)
+
+    def upstream_groups(self, group: Group) -> tuple[Group, ...]:
+        """Return the groups that a group asks, each once."""
+        names = dict.fromkeys(name for name in group.upstreams.values() if name not in self.external)
+        return tuple(self.group(name) for name in names)
+
     def group(self, name: str) -> Group:
         """Return the group of that name; ConfigError lists those that exist."""
         group = self.group_by_name.get(name)
@@ -175,7 +197,7 @@ class Environment(Strict):
     def _has_a_bastion(self) -> Self:
         if self.operator and self.bastion is None:
             raise ValueError("operator: the way in leads through a group with `public: true`; let bastion name one")
-        clients = [name for name, group in self.group_by_name.items() if group.upstream == self.bastion]
+        clients = [name for name, group in self.group_by_name.items() if self.bastion in group.upstreams.values()]
         if self.operator and clients:
             # Their security groups would name each other, and neither could be made first.
             raise ValueError(
@@ -185,9 +207,15 @@ class Environment(Strict):
         return self
 
     @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        for name in self.external.keys() & self.group_by_name.keys():
+            raise ValueError(f"external.{name}: a group has this name; give the server another one")
+        return self
+
+    @model_validator(mode="after")
     def _groups_fit(self) -> Self:
         for name, group in self.group_by_name.items():
-            for problem in (*self._length(name), *self._upstream(name), *self._secrets(group), *self._zones(group)):
+            for problem in (*self._length(name), *self._upstreams(name), *self._secrets(group), *self._zones(group)):
                 raise ValueError(f"group {name}: {problem}")
         return self
 
@@ -199,21 +227,20 @@ class Environment(Strict):
                 "characters, because names of resources are made of both"
             )
 
-    def _upstream(self, name: str) -> Iterator[str]:
-        """Yield what is wrong with the group's upstream: a cycle would give no group its metadata first."""
-        path = [name]
-        while (upstream := self.group_by_name[path[-1]].upstream) is not None:
+    def _upstreams(self, *path: str) -> Iterator[str]:
+        """Yield what is wrong with the upstreams on a path: a cycle would give no group its metadata first."""
+        for upstream in sorted({*self.group_by_name[path[-1]].upstreams.values()} - self.external.keys()):
             if upstream not in self.group_by_name:
-                yield f"upstream {upstream} is no group; groups: {', '.join(self.group_by_name)}"
-                return
-            if upstream in path:
+                names = ", ".join([*self.group_by_name, *self.external])
+                yield f"upstream {upstream} is no group and no external server; there: {names}"
+            elif upstream in path:
                 yield f"upstream cycle: {' -> '.join([*path, upstream])}"
-                return
-            path.append(upstream)
+            else:
+                yield from self._upstreams(*path, upstream)
 
     def _secrets(self, group: Group) -> Iterator[str]:
         external = any(other.balancer and other.balancer.type is BalancerType.EXTERNAL for other in self.groups)
-        for secret in group.secrets:
+        for secret in group.secrets.values():
             kind = self.secrets.get(secret)
             if kind is None:
                 yield f"secret {secret} does not stand in secrets; there: {', '.join(self.secrets) or 'none'}"

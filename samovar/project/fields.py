@@ -94,6 +94,10 @@ def _not_seeded(name: str) -> str:
     return name
 
 
+def _by_own_names(value: object) -> object:
+    return {name: name for name in value} if isinstance(value, list | tuple) else value
+
+
 def _sizes(low: int, high: int, rule: str) -> tuple[BeforeValidator, AfterValidator, WithJsonSchema]:
     schema = WithJsonSchema({"type": "string", "pattern": f"^{SIZE.pattern}$"})
     return BeforeValidator(_size), AfterValidator(_between(low, high, rule)), schema
@@ -103,6 +107,12 @@ Name = Annotated[str, Field(pattern=NAME), AfterValidator(_not_reserved)]
 SecretName = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_not_reserved), AfterValidator(_not_seeded)
 ]
+SecretBindings = Annotated[
+    dict[SecretName, SecretName],
+    BeforeValidator(_by_own_names),
+    WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": TEXT}, {"type": "array", "items": TEXT}]}),
+]
+"""Secrets of an environment by the names that a role gives them; written as a list where the names are the same."""
 PublicKey = Annotated[str, Field(pattern=PUBLIC_KEY)]
 CloudId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,49}$")]
 Zones = Annotated[
@@ -111,7 +121,11 @@ Zones = Annotated[
     AfterValidator(_distinct),
 ]
 Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$")]
+"""The name of a server outside, or its IPv4 address."""
 Port = Annotated[int, Field(ge=1, le=32767)]
+"""A port of a machine: a target of a balancer is at most 32767."""
+OutsidePort = Annotated[int, Field(ge=1, le=65535)]
 Cores = Annotated[int, AfterValidator(_cores), WithJsonSchema({"enum": sorted(CORES)})]
 CoreFraction = Annotated[int, AfterValidator(_fraction), WithJsonSchema({"enum": [*FRACTIONS]})]
 Memory = Annotated[int, *_sizes(GIB // 2, 256 * GIB, "memory is 512M to 256G")]

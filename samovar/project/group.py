@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,9 +17,20 @@ from pydantic.fields import FieldInfo
 from samovar.core.errors import ConfigError
 from samovar.core.json_types import Json, JsonObject
 from samovar.core.platforms import size_problem
-from samovar.core.units import GIB
+from samovar.core.units import ANY_IPV4, GIB
 from samovar.core.yaml_file import load_mapping, place_of
-from samovar.project.fields import CoreFraction, Cores, DiskSize, Memory, Name, Port, SecretName, Strict
+from samovar.project.fields import (
+    Addresses,
+    CoreFraction,
+    Cores,
+    DiskSize,
+    Memory,
+    Name,
+    OutsidePort,
+    Port,
+    SecretBindings,
+    Strict,
+)
 
 PLATFORM = "standard-v3"
 """The platform of all machines."""
@@ -103,6 +115,14 @@ class DataDisk(Strict):
         return self
 
 
+class Egress(Strict):
+    """A way out of the network for the machines of a group."""
+
+    port: OutsidePort = Field(description="the port there")
+    protocol: Literal["tcp", "udp"] = Field(default="tcp", description="`tcp` or `udp`")
+    to: Addresses = Field(default=IPv4Network(ANY_IPV4), description="the range of addresses; without it all")
+
+
 class Group(Strict):
     """A group of equal machines. An environment's group has the keys of its kind, and its own go before these."""
 
@@ -126,16 +146,23 @@ class Group(Strict):
     settings: dict[str, object] = Field(
         default={}, description="what the role is told, such as ports and names; a change replaces the machines in turn"
     )
-    upstream: Name | None = Field(
-        default=None, description="the group that these machines ask, through its balancer where it has one"
+    upstreams: dict[Name, Name] = Field(
+        default={},
+        description="what these machines ask, by the names that their role gives it: each a group, which is asked "
+        "through its balancer where it has one, or a server of `external`",
+    )
+    egress: tuple[Egress, ...] = Field(
+        default=(), description="what else these machines may reach; the cloud's API, NTP and upstreams always"
     )
     ports: tuple[Port, ...] = Field(
         default=(),
         description="what the group that asks may reach on these machines beside the balancer's targets; and behind an "
         "external balancer, what these machines may reach on each other",
     )
-    secrets: tuple[SecretName, ...] = Field(
-        default=(), description="the secrets that these machines, and nobody else, may read"
+    secrets: SecretBindings = Field(
+        default={},
+        description="the secrets that these machines may read, by the names that their role gives them: "
+        "`{password: postgres_password}`; as a list where both names are the same",
     )
     data_disk: DataDisk | None = Field(
         default=None, description="a disk that outlives machines and environment; the group has one machine then"

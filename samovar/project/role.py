@@ -13,6 +13,9 @@ from pydantic import Field
 from samovar.project.fields import Strict
 from samovar.project.image import Mode, Owner, Target
 
+Need = Literal["required", "optional"]
+"""Whether an environment must give what a role asks for."""
+
 
 class RoleTemplate(Strict):
     """A template that the agent renders."""
@@ -38,7 +41,12 @@ class Role(Strict):
     defaults: dict[str, object] = Field(
         default={}, description="the settings and their defaults; null where the environment must give a value"
     )
-    peers: tuple[str, ...] = Field(default=(), description="groups whose machines the templates need")
-    secrets: tuple[str, ...] = Field(
-        default=(), description="secrets that the templates may use; an environment may lack any of them"
+    peers: bool = Field(default=False, description="`true` if the templates need the other machines of the group")
+    upstreams: dict[str, Need] = Field(
+        default={},
+        description="the services that the machines ask, by the names that the templates use; an environment binds "
+        "each to a group or to a server outside. `required`, or `optional`",
+    )
+    secrets: dict[str, Need] = Field(
+        default={}, description="the secrets that the templates use, each `required` or `optional`"
     )

@@ -29,7 +29,7 @@ email: {EMAIL}
 port: {port(EMAIL)}
 logs: "{log_folder(EMAIL).name}"
 environment: {{BINGO_LIFETIME: "off", BINGO_LONG_DUMMY: "0.2"}}
-peers: {{postgres: 1}}
+upstreams: {{database: {{group: postgres, machines: 1}}}}
 {SECRET}"""
 COUNTS = "SELECT (SELECT count(*) FROM movies), (SELECT count(*) FROM customers), (SELECT count(*) FROM sessions)"
 PING = "curl -sf localhost/ping"

@@ -21,7 +21,11 @@ from pathlib import Path
 from typing import Any
 
 OWN = "10.0.0.9"
-SETTINGS: dict[str, Any] = {"upstream": "127.0.0.2:81", "fallback_port": 8080, "peers": {"bingo": 2}}
+BINGO = {"group": "bingo", "machines": 2}
+SETTINGS: dict[str, Any] = {
+    "fallback_port": 8080,
+    "upstreams": {"app": {"address": "127.0.0.2:81", **BINGO}},
+}
 Result = dict[str, Any]
 
 

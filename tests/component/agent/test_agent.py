@@ -34,11 +34,11 @@ templates:
   - {source: secret.j2, target: /etc/secret, mode: "0440", owner: "nobody:nogroup", units: [app.service]}
 check: [grep, -q, "%s", "%s/etc/secret"]
 units: [app.service, proxy.service]
-peers: [bingo]
-secrets: [phrase, certificate]
+upstreams: {app: required}
+secrets: {phrase: required, certificate: optional}
 """
 TEMPLATES = {
-    "peers.j2": "{% for peer in peers.bingo %}{{ peer.name }} {{ peer.address }};{% endfor %}",
+    "peers.j2": "{% for peer in upstreams.app.machines %}{{ peer.name }} {{ peer.address }};{% endfor %}",
     "secret.j2": "{{ secrets.phrase }}{% if 'certificate' in secrets %}|{{ secrets.certificate.key }}{% endif %}",
 }
 
@@ -71,7 +71,9 @@ class Surroundings:
 
     def publish_metadata(self, peers: int = 3) -> None:
         """Write the machine's metadata as the tool does."""
-        attributes = instance_metadata("a", {}, self.api, peers={"bingo": peers}, secrets=self.ids)
+        attributes = instance_metadata(
+            "a", {}, self.api, upstreams={"app": {"group": "bingo", "machines": peers}}, secrets=self.ids
+        )
         self.machine = replace(self.machine, attributes=attributes)
 
     def create(self, name: str, entries: dict[str, str]) -> str:

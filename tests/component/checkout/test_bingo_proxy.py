@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samovar.agent.inputs import Facts, Machine
+from samovar.agent.inputs import Facts, Machine, Upstream
 from samovar.agent.render import render
 from samovar.agent.role import read_role, read_settings
 from tests.support.checkout import ROOT
@@ -17,7 +17,7 @@ SETTINGS = 'email: a@example.com\nport: 13526\nlogs: "0123456789"\n'
 def configuration() -> str:
     """Return the configuration that the agent writes."""
     role = read_role((IMAGE / "role.yaml").read_text(), "role.yaml")
-    facts = Facts(MACHINE, "bingo", SETTINGS, peers={"postgres": ()}, secrets={"postgres_password": "none"})
+    facts = Facts(MACHINE, "bingo", SETTINGS, upstreams={"database": Upstream()}, secrets={"postgres_password": "none"})
     settings = read_settings(SETTINGS, role.defaults)
     files = render(role, settings, facts, lambda name: (IMAGE / "templates" / name).read_text())
     return next(file.content for file in files if file.path.endswith("haproxy.cfg"))

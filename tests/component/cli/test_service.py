@@ -81,7 +81,7 @@ def test_machines_are_told_ids_and_addresses_and_no_secret(service: Service, dev
     assert password.isalnum()
     edge = service.machine("dev-nginx-1")
     assert password not in "".join(edge.metadata.values()) + told
-    assert "upstream: 10.30." in edge.metadata["samovar-settings"]
+    assert "address: 10.30." in edge.metadata["samovar-settings"]
     assert "api.internal" in edge.metadata["samovar-api"]
 
 
@@ -271,7 +271,7 @@ def test_born_protected_it_is_protected_at_once(service: Service, dev: Environme
 def test_two_environments_whose_names_meet_are_told_apart_before_anything_is_made(
     service: Service, dev: Environment
 ) -> None:
-    edge = changed(dev.group("nginx"), upstream=None)
+    edge = changed(dev.group("nginx"), upstreams={})
     first = changed(dev, groups=(changed(edge, name="nginx-a"),))
     second = changed(dev, name="dev-nginx", groups=(changed(edge, name="a"),))
     service.roll_out(first)

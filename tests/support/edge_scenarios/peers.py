@@ -27,7 +27,12 @@ from tests.support.edge_lab import (
     wait_until,
 )
 
-PAIR: dict[str, Any] = SETTINGS | {"peers": {"nginx": 2}}
+PAIR: dict[str, Any] = SETTINGS | {"peers": {"group": "nginx", "machines": 2}}
+
+
+def upstream_machines(number: int) -> dict[str, Any]:
+    """Return the settings of an upstream whose group has at most `number` machines."""
+    return {"upstreams": {"app": {**SETTINGS["upstreams"]["app"], "machines": number}}}
 
 
 def dead_peer() -> Result:
@@ -56,7 +61,7 @@ def reload_while_a_peer_dies() -> Result:
     time.sleep(1)
     first.cut()
     time.sleep(0.3)
-    render(PAIR | {"peers": {"nginx": 2, "bingo": 1}})
+    render(PAIR | upstream_machines(1))
     run(f"kill -USR2 {haproxy()}")
     wait_for_worker("nginx-2")
     time.sleep(1)
@@ -71,7 +76,7 @@ def reload_while_peers_refuse() -> Result:
     time.sleep(1)
     for peer in (first, second):
         peer.refuse()
-    render(PAIR | {"peers": {"nginx": 2, "bingo": 1}})
+    render(PAIR | upstream_machines(1))
     run(f"kill -USR2 {haproxy()}")
     wait_for_worker("balancer")
     result["load"] = load.ended()
@@ -155,7 +160,7 @@ def new_peers() -> Result:
         assert kept.sock
         port = kept.sock.getsockname()
         before = Path("/etc/nginx/nginx.conf").read_text()
-        render(PAIR | {"peers": {"nginx": number, "bingo": number}})
+        render(PAIR | {"peers": {"group": "nginx", "machines": number}} | upstream_machines(number))
         run(f"kill -USR2 {haproxy()}")
         time.sleep(1.5)
         assert before == Path("/etc/nginx/nginx.conf").read_text()
@@ -172,7 +177,7 @@ def peer_port() -> Result:
     first, second = _start_pair()
     StubBingo.long = 1.5
     outside = "curl --silent --max-time 2 http://10.0.0.9:8081/-/peer || echo $?"
-    render(PAIR | {"peers": {"nginx": 1}})
+    render(PAIR | {"peers": {"group": "nginx", "machines": 1}})
     result["before"] = [peer_port_state(), first.run(outside)]
     opening = subprocess.Popen(["/usr/lib/samovar/edge/open.sh"])
     time.sleep(0.7)

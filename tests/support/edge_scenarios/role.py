@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.edge_lab import (
+    BINGO,
     SETTINGS,
     Load,
     Result,
@@ -172,7 +173,7 @@ def no_balancer() -> Result:
     for index in (1, 2):
         run(f"ip addr add 10.0.0.1{index}/32 dev lo")
         Server(f"bingo-{index}", f"10.0.0.1{index}", 8080)
-    configure({"fallback_port": 8080, "peers": {"bingo": 2}})
+    configure({"fallback_port": 8080, "upstreams": {"app": BINGO}})
     result["names"] = [json.loads(ask("/ping")[1])[0] for _ in range(8)]
     return result
 

@@ -5,7 +5,8 @@ import socket
 import pytest
 
 from samovar.agent.clients import Unavailable, lookup
-from samovar.agent.inputs import Machine, Peer, find_peers
+from samovar.agent.inputs import Machine, Peer, find_machines
+from samovar.agent.role import GroupNames
 
 MACHINE = Machine("epd1", "dev-bingo-2", "bingo-2.ru-central1.internal", "10.30.0.4", "ru-central1-a")
 NAMES = {
@@ -15,19 +16,17 @@ NAMES = {
 }
 
 
-def test_find_peers_orders_by_index_and_leaves_out_missing_machines() -> None:
-    peers = find_peers([("bingo", 4), ("postgres", 1), ("nginx", 0)], MACHINE, NAMES.get)
-    assert peers == {
-        "bingo": (Peer("bingo-1", "10.30.0.9"), Peer("bingo-2", "10.30.0.4"), Peer("bingo-4", "10.30.0.3")),
-        "postgres": (Peer("postgres-1", "10.30.0.5"),),
-        "nginx": (),
-    }
+def test_machines_are_in_order_and_missing_ones_left_out() -> None:
+    bingo = (Peer("bingo-1", "10.30.0.9"), Peer("bingo-2", "10.30.0.4"), Peer("bingo-4", "10.30.0.3"))
+    assert find_machines(GroupNames("bingo", 4), MACHINE, NAMES.get) == bingo
+    assert find_machines(GroupNames("postgres", 1), MACHINE, NAMES.get) == (Peer("postgres-1", "10.30.0.5"),)
+    assert find_machines(None, MACHINE, NAMES.get) == ()
 
 
-def test_find_peers_without_a_domain_looks_up_bare_names() -> None:
+def test_machines_without_a_domain_are_looked_up_by_bare_names() -> None:
     machine = Machine("a", "nginx-1", "nginx-1", "10.0.0.3", "")
     asked: list[str] = []
-    find_peers([("bingo", 2)], machine, asked.append)
+    find_machines(GroupNames("bingo", 2), machine, asked.append)
     assert asked == ["bingo-1", "bingo-2"]
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from samovar.agent.inputs import Facts, Machine, Peer, read_facts
+from samovar.agent.inputs import Facts, Machine, Peer, Upstream, read_facts
 from samovar.agent.render import File, render
 from samovar.agent.role import InvalidConfig, Value, read_role
 
@@ -14,7 +14,7 @@ FACTS = Facts(
     MACHINE,
     "a",
     "",
-    peers={"bingo": (Peer("bingo-1", "10.30.0.4"), Peer("bingo-3", "10.30.0.6"))},
+    upstreams={"app": Upstream("", (Peer("bingo-1", "10.30.0.4"), Peer("bingo-3", "10.30.0.6")))},
     secrets={"phrase": "quiet", "certificate": {"cert": "c", "key": "k"}},
 )
 
@@ -31,8 +31,8 @@ def test_templates_see_settings_and_machine() -> None:
     )
 
 
-def test_templates_see_peers_in_order_and_secrets() -> None:
-    assert rendered("{% for peer in peers.bingo %}{{ peer.name }}={{ peer.address }} {% endfor %}") == (
+def test_templates_see_machines_in_order_and_secrets() -> None:
+    assert rendered("{% for peer in upstreams.app.machines %}{{ peer.name }}={{ peer.address }} {% endfor %}") == (
         "bingo-1=10.30.0.4 bingo-3=10.30.0.6 "
     )
     assert rendered("{{ secrets.phrase }}{{ secrets.certificate.key }}") == "quietk"
@@ -64,7 +64,7 @@ def test_templates_include_one_another() -> None:
         ("{% if %}", "Expected an expression"),
         ('{% include "c.j2" %}', "c.j2"),
         ("{{ settings.list + 1 }}", "TypeError"),
-        ("{{ peers.postgres }}", "postgres"),
+        ("{{ upstreams.postgres }}", "postgres"),
         ("{{ secrets.other }}", "other"),
     ],
 )

@@ -12,11 +12,15 @@ from samovar.agent.role import (
     KEYS,
     SYSTEMCTL,
     TEMPLATE_KEYS,
+    GroupNames,
     InvalidConfig,
     Template,
-    read_reserved,
+    UpstreamSettings,
+    read_peers,
     read_role,
+    read_secrets,
     read_settings,
+    read_upstreams,
 )
 from samovar.project.role import Role as RoleFile
 from samovar.project.role import RoleTemplate
@@ -29,8 +33,9 @@ templates:
   - {source: haproxy.cfg.j2, target: /etc/haproxy.cfg, units: [haproxy.service]}
 check: [nginx, -t]
 units: [nginx.service, haproxy.service]
-peers: [bingo]
-secrets: [certificate]
+peers: true
+upstreams: {app: required, cache: optional}
+secrets: {certificate: optional}
 on_change: reload
 defaults: {port: 80, ratio: 0.5, https: false, email: null}
 """
@@ -45,7 +50,8 @@ def test_read_role_reads_every_key() -> None:
         Template("haproxy.cfg.j2", "/etc/haproxy.cfg", 0o644, None, ("haproxy.service",)),
     )
     assert role.units == ("nginx.service", "haproxy.service")
-    assert (role.peers, role.secrets) == (("bingo",), ("certificate",))
+    assert (role.peers, role.secrets) == (True, {"certificate": False})
+    assert role.upstreams == {"app": True, "cache": False}
     assert role.check == ("nginx", "-t")
     assert role.defaults == DEFAULTS
 
@@ -84,7 +90,9 @@ def test_an_empty_role_is_valid() -> None:
         ("templates: [{source: a, target: /b, mod: x}]", "templates: .*mod: unknown"),
         ("templates: [{source: a, target: /b, units: [c.service]}]", "templates: .*c.service: none of"),
         ("defaults: {peers: 1}", "defaults: peers"),
-        ("peers: bingo", "peers: must be a list"),
+        ("peers: bingo", "peers: must be a bool"),
+        ("secrets: [phrase]", "secrets: must be a dict"),
+        ("upstreams: {app: maybe}", "upstreams: app: 'maybe' is none of required, optional"),
         ("- 1", "must be a mapping"),
         ("a: [", "no YAML"),
     ],
@@ -118,27 +126,43 @@ def test_read_settings_names_the_key_of_an_error(text: str, key: str) -> None:
         read_settings(text, DEFAULTS)
 
 
-TOLD = "port: 8080\nemail: a@b.c\npeers:\n  bingo: 3\n  nginx: 2\nsecrets:\n  phrase: e6q1\n"
+TOLD = """\
+port: 8080
+email: a@b.c
+peers: {group: web, machines: 2}
+upstreams:
+  app: {group: bingo, machines: 3, address: 10.0.0.9:80}
+  db: {address: db.example.com:6432}
+secrets:
+  phrase: e6q1
+"""
 
 
 def test_reserved_keys_are_no_settings() -> None:
     assert read_settings(TOLD, DEFAULTS) == {**DEFAULTS, "port": 8080, "email": "a@b.c"}
-    assert read_reserved(TOLD, "peers", int, ["bingo", "postgres"]) == {"bingo": 3}
-    assert read_reserved(TOLD, "secrets", str, ["phrase"]) == {"phrase": "e6q1"}
-    assert read_reserved("", "secrets", str, ["phrase"]) == {}
+    assert read_peers(TOLD) == GroupNames("web", 2)
+    assert read_upstreams(TOLD, ["app", "db", "cache"]) == {
+        "app": UpstreamSettings("10.0.0.9:80", GroupNames("bingo", 3)),
+        "db": UpstreamSettings("db.example.com:6432", None),
+    }
+    assert read_secrets(TOLD, ["phrase"]) == {"phrase": "e6q1"}
+    assert (read_peers(""), read_upstreams("", ["app"]), read_secrets("", ["phrase"])) == (None, {}, {})
 
 
 @pytest.mark.parametrize(
     ("text", "what"),
     [
         ("peers: [bingo]", "peers: must be a mapping"),
-        ("peers: {bingo: true}", "peers: bingo: True must be"),
-        ("peers: {bingo: '3'}", "peers: bingo: '3' must be"),
+        ("peers: {group: bingo, machines: true}", "peers: .* must name a group"),
+        ("upstreams: {app: bingo}", "upstreams: app: 'bingo' must be a mapping"),
+        ("upstreams: {app: {group: bingo, machines: '3'}}", "upstreams: app: .* must name a group"),
+        ("upstreams: {app: {address: 80}}", "upstreams: app: .* must be a mapping with an address"),
+        ("secrets: {phrase: 3}", "secrets: phrase: 3 must be the id"),
     ],
 )
-def test_read_reserved_names_the_group_of_an_error(text: str, what: str) -> None:
+def test_reserved_keys_name_the_place_of_an_error(text: str, what: str) -> None:
     with pytest.raises(InvalidConfig, match=f"^samovar-settings: {what}"):
-        read_reserved(text, "peers", int, ["bingo"])
+        read_peers(text), read_upstreams(text, ["app"]), read_secrets(text, ["phrase"])
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.integers() | st.text() | st.lists(st.integers())))

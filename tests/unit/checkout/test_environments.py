@@ -23,10 +23,14 @@ def changed(folder: Path, old: str, new: str) -> Path:
 def test_dev_is_loaded_with_upstreams_balancers_and_secrets() -> None:
     dev = load_environment("dev")
     assert dev.secrets == {"certificate": SecretKind.CERTIFICATE, "postgres_password": SecretKind.PASSWORD}
-    assert (dev.group("nginx").upstream, dev.group("bingo").upstream) == ("bingo", "postgres")
+    assert (dev.group("nginx").upstreams, dev.group("bingo").upstreams) == ({"app": "bingo"}, {"database": "postgres"})
     postgres = dev.group("postgres")
     assert postgres.data_disk is not None
-    assert (postgres.data_disk.size, postgres.ports, postgres.secrets) == (10 * 2**30, (5432,), ("postgres_password",))
+    assert (postgres.data_disk.size, postgres.ports, [*postgres.secrets]) == (
+        10 * 2**30,
+        (5432,),
+        ["postgres_password"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -34,8 +38,13 @@ def test_dev_is_loaded_with_upstreams_balancers_and_secrets() -> None:
     [
         ("image: bingo\n    size: 2", "image: bingo\n    size: 1", "group bingo: an internal balancer"),
         ("zones: [ru-central1-a]", "zones: [ru-central1-a, ru-central1-b]", "let size be 4 or more"),
-        ("upstream: bingo", "upstream: binga", "upstream binga is no group"),
-        ("upstream: postgres", "upstream: nginx", "upstream cycle: nginx -> bingo -> nginx"),
+        (
+            "app: bingo",
+            "app: binga",
+            "upstream binga is no group and no external server; there: nginx, bingo, postgres",
+        ),
+        ("database: postgres", "database: nginx", "upstream cycle: nginx -> bingo -> nginx"),
+        ("groups:", "external:\n  bingo: {host: a.example, port: 1}\ngroups:", "external.bingo: a group has this name"),
         ("kind: postgres", "kind: postgres\n    size: 2", "a data disk is attached to one machine"),
         ("kind: edge", "kind: edge\n    secrets: [key]", "secret key does not stand in secrets"),
         ("kind: edge", "kind: edge\n    balancer: {type: internal}", "no external balancer has an address"),

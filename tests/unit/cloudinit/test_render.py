@@ -36,18 +36,20 @@ def test_metadata_has_role_settings_and_api() -> None:
     assert not any(set("{}") & set(value) for value in metadata.values())
 
 
-def test_metadata_has_peer_counts_and_secret_ids() -> None:
-    metadata = instance_metadata("bingo", {"port": 80}, peers={"postgres": 1}, secrets={"phrase": "e6q1"})
+def test_metadata_has_peers_upstreams_and_secret_ids() -> None:
+    peers, upstreams = {"group": "bingo", "machines": 8}, {"database": {"group": "postgres", "machines": 8}}
+    metadata = instance_metadata("bingo", {"port": 80}, peers=peers, upstreams=upstreams, secrets={"phrase": "e6q1"})
     assert yaml.safe_load(metadata["samovar-settings"]) == {
         "port": 80,
-        "peers": {"postgres": 1},
+        "peers": peers,
+        "upstreams": upstreams,
         "secrets": {"phrase": "e6q1"},
     }
     assert "{" not in metadata["samovar-settings"]
-    assert "samovar-settings" in instance_metadata("bingo", {}, peers={"postgres": 1})
+    assert "samovar-settings" in instance_metadata("bingo", {}, peers=peers)
 
 
-@pytest.mark.parametrize("key", ["peers", "secrets"])
+@pytest.mark.parametrize("key", ["peers", "upstreams", "secrets"])
 def test_setting_with_a_reserved_name_is_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=f"settings.{key}"):
         instance_metadata("bingo", {key: 1})

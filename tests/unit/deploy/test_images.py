@@ -8,7 +8,7 @@ from samovar.core.errors import CloudError, ConfigError, ExitCode
 from samovar.core.units import GIB
 from samovar.deploy.resources.resource import Observed
 from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, require_images
-from samovar.project.environment import Environment
+from samovar.project.environment import Environment, SecretKind
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed
 from tests.support.tool import EDGES
@@ -24,7 +24,7 @@ def with_nginx(dev: Environment, **changes: object) -> Environment:
 
 
 def without_secrets(whole: Environment, name: str) -> Environment:
-    groups = (changed(group, secrets=()) if group.name == name else group for group in whole.groups)
+    groups = (changed(group, secrets={}) if group.name == name else group for group in whole.groups)
     return changed(whole, groups=tuple(groups))
 
 
@@ -74,9 +74,29 @@ def test_validate_refuses_settings_that_the_agent_would_refuse(
 def test_validate_refuses_a_group_without_a_required_secret(name: str) -> None:
     whole = load_environment("dev")
     assert load_desired(whole).resources
-    with pytest.raises(ConfigError, match=f"group {name} of dev: ") as error:
+    with pytest.raises(
+        ConfigError, match=rf"config.yaml:\d+: .*group {name}: secrets: postgres_password is mis"
+    ) as error:
         load_desired(without_secrets(whole, name))
-    assert "give it `secrets: [postgres_password]`" in error.value.remedy
+    assert "add secrets: {postgres_password: SECRET} to the group" in error.value.remedy
+
+
+def test_validate_refuses_a_group_without_a_required_upstream() -> None:
+    whole = load_environment("dev")
+    groups = (changed(group, upstreams={}) if group.name == "bingo" else group for group in whole.groups)
+    with pytest.raises(ConfigError, match=r"config.yaml:\d+: .*group bingo: upstreams: database is missing") as error:
+        load_desired(changed(whole, groups=tuple(groups)))
+    assert "add upstreams: {database: GROUP} to the group" in error.value.remedy
+
+
+@pytest.mark.parametrize(("key", "knows"), [("upstreams", "app"), ("secrets", "certificate")])
+def test_validate_refuses_names_that_the_role_does_not_know(key: str, knows: str) -> None:
+    whole = load_environment("dev")
+    groups = (changed(each, **{key: {"other": "postgres"}}) if each.name == "nginx" else each for each in whole.groups)
+    whole = changed(whole, groups=tuple(groups), secrets={**whole.secrets, "postgres": SecretKind.PASSWORD})
+    with pytest.raises(ConfigError, match=rf"config.yaml:\d+: .*group nginx: {key}: other: its role asks") as error:
+        load_desired(whole)
+    assert error.value.remedy == f"the role of image nginx knows: {knows}"
 
 
 def test_validate_accepts_edges_without_a_certificate() -> None:

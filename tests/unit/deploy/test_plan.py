@@ -130,7 +130,7 @@ def test_replacements_are_not_irreplaceable_deletions() -> None:
     ("found", "message"),
     [
         (
-            changed(DEV, groups=(changed(NGINX, name="groups", secrets=("word",)),), secrets=WORD),
+            changed(DEV, groups=(changed(NGINX, name="groups", secrets={"word": "word"}),), secrets=WORD),
             "service-account dev-groups: the environment and group groups have the same name",
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,8 +22,8 @@ from samovar.deploy.resources.resource import (
 from samovar.deploy.resources.secret import self_signed
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UDP
 from samovar.deploy.security_rules import rules
-from samovar.project.environment import Environment, Operator
-from samovar.project.group import Balancer, BalancerType, Health
+from samovar.project.environment import Environment, ExternalServer, Operator
+from samovar.project.group import Balancer, BalancerType, Egress, Health
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 from tests.support.environments import changed
@@ -49,13 +50,34 @@ def test_outbound_rules_lead_to_upstreams_and_to_lockbox() -> None:
     assert ports("nginx", inbound=False) == {(80, INSIDE), (8080, INSIDE), (8081, SELF), (443, ANY_IPV4)}
     assert ports("bingo", inbound=False) == {(5432, INSIDE), (443, ANY_IPV4)}
     assert ports("postgres", inbound=False) == {(443, ANY_IPV4)}
-    alone = changed(DEV, groups=(changed(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
+    alone = changed(DEV, groups=(changed(DEV.group("nginx"), upstreams={}, secrets={}, ports=()),))
     assert ports("nginx", alone, inbound=False) == set()
+
+
+def test_outbound_rules_lead_to_servers_outside_and_to_what_egress_names() -> None:
+    bingo = changed(
+        DEV.group("bingo"),
+        upstreams={"database": "warehouse", "cache": "redis"},
+        egress=(Egress(port=514, protocol="udp", to="198.51.100.0/24"),),  # type: ignore[arg-type] # as a file has it
+        secrets={},
+    )
+    external = {
+        "warehouse": ExternalServer(host="c-1.rw.mdb.example.net", port=6432),
+        "redis": ExternalServer(host="192.0.2.7", port=6379),
+    }
+    outside = changed(DEV, groups=(bingo,), external=external)
+    assert ports("bingo", outside, inbound=False) == {(6432, ANY_IPV4), (6379, "192.0.2.7/32")}
+    assert (514, "198.51.100.0/24") in ports("bingo", outside, inbound=False, protocol=UDP)
+    settings = yaml.safe_load(machine_metadata(outside, bingo)["samovar-settings"])
+    assert settings["upstreams"] == {
+        "database": {"address": "c-1.rw.mdb.example.net:6432"},
+        "cache": {"address": "192.0.2.7:6379"},
+    }
 
 
 def test_the_balancers_health_check_may_have_its_own_port() -> None:
     balancer = changed(NONE, health=Health(port=8081, path="/-/ready"))
-    moved = changed(DEV, groups=(changed(DEV.group("bingo"), balancer=balancer, upstream=None),))
+    moved = changed(DEV, groups=(changed(DEV.group("bingo"), balancer=balancer, upstreams={}),))
     assert {(80, HEALTH_CHECKS), (8081, HEALTH_CHECKS)} <= ports("bingo", moved, inbound=True)
 
 
@@ -74,7 +96,7 @@ def test_only_machines_with_secrets_get_tokens() -> None:
     for resource in desired_of(DEV, IMAGES).resources:
         if isinstance(resource.spec, InstanceGroup):
             assert resource.spec.template.token_forms == ("gce",)
-    bare = changed(DEV, groups=(changed(DEV.group("nginx"), upstream=None, secrets=(), ports=()),))
+    bare = changed(DEV, groups=(changed(DEV.group("nginx"), upstreams={}, secrets={}, ports=()),))
     (group,) = [found.spec for found in desired_of(bare, IMAGES).resources if isinstance(found.spec, InstanceGroup)]
     assert (group.template.token_forms, group.template.service_account) == ((), "")
 
@@ -95,9 +117,10 @@ def test_metadata_has_placeholders_for_secrets_and_upstreams() -> None:
         Ref(Kind.SECRET, "dev-certificate"),
         Ref(Kind.INTERNAL_ADDRESS, "dev-bingo"),
     }
-    assert "upstream: <internal-address dev-bingo>:80\n" in text
-    assert "bingo: 8\n" in text
-    assert "nginx: 8\n" in text
+    assert yaml.safe_load(text)["upstreams"] == {
+        "app": {"address": "<internal-address dev-bingo>:80", "group": "bingo", "machines": 8}
+    }
+    assert yaml.safe_load(text)["peers"] == {"group": "nginx", "machines": 8}
 
 
 @given(st.lists(st.sampled_from(["a: ", "10.30.0.44", "e6q1x ", "\n", ":80 "])))

@@ -23,7 +23,7 @@ groups:
     machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 5G}
     balancer: {type: external, listeners: {http: 80}}
 """
-CLIENT = "  web: {image: web, size: 1, upstream: nginx, machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 5G}}\n"
+CLIENT = "  web: {image: web, size: 1, upstreams: {app: nginx}, machine: {core_fraction: 20, memory: 1G, disk: 5G}}\n"
 
 
 def write(folder: Path, text: str, name: str = "dev") -> Path:
