@@ -18,6 +18,7 @@ from samovar.cli.drill import drill
 from samovar.cli.environment import destroy, plan, render, rollout
 from samovar.cli.images import bake, images
 from samovar.cli.load import load
+from samovar.cli.secret import secret
 from samovar.cli.ssh import ssh
 from samovar.cli.status import logs, status
 from samovar.core.errors import ExitCode, SamovarError
@@ -88,7 +89,23 @@ def cli(
     _configure_log(debug=debug)
 
 
-for command in (bake, images, render, plan, rollout, status, logs, ssh, disk, load, drill, destroy, doctor, cloud):
+for command in (
+    bake,
+    images,
+    render,
+    plan,
+    rollout,
+    status,
+    logs,
+    ssh,
+    disk,
+    secret,
+    load,
+    drill,
+    destroy,
+    doctor,
+    cloud,
+):
     cli.add_command(command)
 
 

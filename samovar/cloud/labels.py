@@ -15,6 +15,8 @@ RECORD = "record"
 """The label of secrets that are seed records; no other secret has it."""
 DISK = "disk"
 """The id of the disk that a seed record is about."""
+SECRET_TYPE = "secret-type"  # noqa: S105 - a label  # pragma: allowlist secret
+"""The label of secrets that the operator provides; others show by their content what they are."""
 BAKE = "bake"
 
 

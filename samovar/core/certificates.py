@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from samovar.core.errors import ConfigError
+
 LIFETIME = timedelta(days=3650)
 
 
@@ -32,6 +34,19 @@ def self_signed(common_name: str, names: Iterable[str], *, skew: timedelta) -> C
     key, subject = _new_key(), _name(common_name)
     builder = _builder(subject, subject, key, skew).add_extension(_alternatives(names), critical=False)
     return _certificate(builder.sign(key, hashes.SHA256()), key)
+
+
+def check_pair(cert: bytes, key: bytes) -> None:
+    """Raises ConfigError where `cert` is no certificate in PEM, `key` no private key, or not the certificate's."""
+    try:
+        public = x509.load_pem_x509_certificate(cert).public_key()
+        private = serialization.load_pem_private_key(key, password=None)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"no certificate and key in PEM: {error}", remedy="give the certificate first, and a key without a password"
+        ) from error
+    if private.public_key() != public:
+        raise ConfigError("the key is not that of the certificate", remedy="give the two that belong together")
 
 
 class Authority:

@@ -23,6 +23,7 @@ from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Desired, Existing, Observed, Spec
 from samovar.deploy.resources.seed_record import SeedRecord, record_healthy
+from samovar.deploy.secrets import check_provided
 from samovar.deploy.status import Status
 from samovar.deploy.validate import validate
 from samovar.deploy.wait import wait_until_healthy
@@ -99,6 +100,7 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     resources = load_desired(environment, _machines_api(session))
     observed = observe(session, environment.name)
     check_free(resources, observed)
+    check_provided(environment, observed)
     require_images(resources, observed)
     check_boot_disks(resources, observed)
     return Prepared(plan(resources, observed), observed, record_if_missing(session, environment, observed))

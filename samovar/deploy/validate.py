@@ -17,9 +17,21 @@ from samovar.project.group import Group
 
 ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"
+
+
+class ProvidedSecret(str):
+    """The example of a secret of which nobody knows yet whether it has one entry, or which ones."""
+
+    __slots__ = ()
+
+    def __getattr__(self, key: str) -> str:
+        return f"made-up {key}"
+
+
 EXAMPLE_SECRETS: Mapping[SecretKind, Secret] = {
     SecretKind.PASSWORD: "made-up",  # pragma: allowlist secret
     SecretKind.CERTIFICATE: {"cert": "made-up", "key": "made-up"},
+    SecretKind.PROVIDED: ProvidedSecret("made-up"),
 }
 
 

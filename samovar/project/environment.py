@@ -42,10 +42,14 @@ LIBRARY_USER_DATA = PACKAGE / "library" / "cloudinit" / "user-data.yaml.j2"
 
 
 class SecretKind(StrEnum):
-    """The kind of a secret: a password that Lockbox makes up, or a certificate with its key that signs itself."""
+    """The kind of a secret.
+
+    A password is made up by Lockbox, a certificate with its key signs itself, and the operator provides any other one.
+    """
 
     PASSWORD = "password"  # noqa: S105 - a kind, not a password  # pragma: allowlist secret
     CERTIFICATE = "certificate"
+    PROVIDED = "provided"
 
 
 class Network(Strict):
@@ -115,7 +119,8 @@ class Environment(Strict):
     )
     secrets: dict[SecretName, SecretKind] = Field(
         default={},
-        description="by name: `password` is made up in Lockbox and seen by nobody, `certificate` signs itself",
+        description="by name: `password` is made up in Lockbox and seen by nobody, `certificate` signs itself, "
+        "`provided` is what `samovar secret set` was given",
     )
     external: dict[Name, ExternalServer] = Field(
         default={},

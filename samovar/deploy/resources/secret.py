@@ -19,7 +19,7 @@ from yandex.cloud.lockbox.v1.secret_pb2 import Secret as SecretMessage
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.cloud.labels import RECORD, is_ours
+from samovar.cloud.labels import RECORD, SECRET_TYPE, is_ours
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.address import reserved_address
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from samovar.core.certificates import Certificate
 
 READER = "lockbox.payloadViewer"
-PASSWORD, CERTIFICATE = "password", "certificate"
+PASSWORD, CERTIFICATE, PROVIDED = map(str, (SecretKind.PASSWORD, SecretKind.CERTIFICATE, SecretKind.PROVIDED))
 PASSWORD_LENGTH = 32
 CLOCK_SKEW = timedelta(days=7)
 """By how much the clocks of clients may be behind, and ours ahead."""
@@ -44,22 +44,24 @@ SELF_SIGNED = "self-signed"
 class Secret(Protectable):
     """A secret and the accounts that may read it. A certificate is for `addresses` and `domain`.
 
-    `provided`: the operator put a certificate of his own in its place, for whatever names he likes.
+    `replaced`: the operator put a certificate of his own in its place, for whatever names he likes. `empty`: it has no
+    value yet, for the operator has to provide it.
     """
 
     KIND = Kind.SECRET
     IMMUTABLE = frozenset({"type"})
-    CREATE_ONLY = frozenset({"addresses", "provided"})
+    CREATE_ONLY = frozenset({"addresses", "replaced", "empty"})
     IRREPLACEABLE = True
 
     type: str
     readers: tuple[str, ...]
     addresses: tuple[str, ...] = ()
     domain: str = ""
-    provided: bool = False
+    replaced: bool = False
+    empty: bool = False
 
     def differing(self, other: Spec) -> tuple[str, ...]:
-        return tuple(name for name in super().differing(other) if not (self.provided and name == "domain"))
+        return tuple(name for name in super().differing(other) if not (self.replaced and name == "domain"))
 
     def refs(self) -> Iterator[Ref]:
         yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.readers)
@@ -82,13 +84,14 @@ class SecretHandler(Handler[Secret, SecretWithReaders]):
         return list_secrets(session, lambda labels: RECORD not in labels)
 
     def read(self, secret: SecretWithReaders, index: IdIndex) -> Secret:
-        generated = secret.message.HasField("password_payload_specification")
+        type_ = secret_type(secret.message)
         origin, _, domain = secret.message.current_version.description.partition(" ")
         return Secret(
-            type=PASSWORD if generated else CERTIFICATE,
+            type=type_,
             readers=tuple(sorted(map(index.name_of, secret.readers))),
             domain=domain if origin == SELF_SIGNED else "",
-            provided=not generated and origin != SELF_SIGNED,
+            replaced=type_ == CERTIFICATE and origin != SELF_SIGNED,
+            empty=not secret.message.HasField("current_version"),
             deletion_protection=secret.message.deletion_protection,
         )
 
@@ -97,12 +100,12 @@ class SecretHandler(Handler[Secret, SecretWithReaders]):
         request = rpc.CreateSecretRequest(
             folder_id=context.session.folder_id,
             name=resource.name,
-            labels=context.labels(resource),
+            labels={**context.labels(resource), **type_label(spec.type)},
             deletion_protection=spec.deletion_protection,
         )
         if spec.type == PASSWORD:
             _generate_password(request)
-        else:
+        elif spec.type == CERTIFICATE:
             request.version_description = _version_description(spec)
             request.version_payload_entries.extend(_certificate(context, spec))
         return create_secret(context, resource, request, spec.readers)
@@ -124,6 +127,17 @@ class SecretHandler(Handler[Secret, SecretWithReaders]):
 def secret_name(environment: str, secret: str) -> str:
     """Return a secret's name in the cloud; Lockbox takes no underscores."""
     return f"{environment}-{secret.replace('_', '-')}"
+
+
+def type_label(type_: str) -> dict[str, str]:
+    """Return the label that tells what a secret is, where its content does not."""
+    return {SECRET_TYPE: type_} if type_ == PROVIDED else {}
+
+
+def secret_type(secret: SecretMessage) -> str:
+    """Return the kind of a secret of the tool's."""
+    generated = secret.HasField("password_payload_specification")
+    return secret.labels.get(SECRET_TYPE) or (PASSWORD if generated else CERTIFICATE)
 
 
 def list_secrets(session: Session, selected: Callable[[Mapping[str, str]], bool]) -> list[SecretWithReaders]:

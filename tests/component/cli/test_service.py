@@ -75,7 +75,7 @@ def test_machines_are_told_ids_and_addresses_and_no_secret(service: Service, dev
     ids = service.ids(dev)
     told = service.machine("dev-bingo-1").metadata["samovar-settings"]
     assert f"postgres_password: {ids[Ref(Kind.SECRET, 'dev-postgres-password')]}" in told
-    assert "postgres: 8" in told
+    assert "group: postgres\n    machines: 8" in told
     password = service.payload(ids[Ref(Kind.SECRET, "dev-postgres-password")])
     assert len(password) == 32
     assert password.isalnum()

@@ -1,0 +1,123 @@
+"""The commands of secrets: list them, give them a value, make passwords anew."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from samovar.cli.context import Tool, environment_argument, output_option, pass_tool
+from samovar.core.errors import ConfigError
+from samovar.core.output import Format, show, stderr_reporter, table
+from samovar.core.program import command_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from samovar.deploy.secrets import SecretStatus
+
+
+@click.group()
+def secret() -> None:
+    """Manage what machines may read from Lockbox: API keys, certificates, passwords."""
+
+
+@secret.command("list")
+@environment_argument
+@output_option
+@pass_tool
+def list_secrets(tool: Tool, env: str, fmt: Format) -> None:
+    """Show the secrets of ENV, their versions, and the groups that may read them. What they hold is never shown."""
+    from samovar.deploy.secrets import secret_statuses
+
+    environment, session = tool.open(env)
+    secrets = secret_statuses(session, environment)
+    show(secrets, fmt, [_table(secrets)])
+
+
+@secret.command("set")
+@environment_argument
+@click.argument("name")
+@click.option(
+    "--entry",
+    "entries",
+    multiple=True,
+    metavar="KEY=FILE",
+    help="An entry of a secret that has several, as FILE holds it. Can be given again.",
+)
+@pass_tool
+def set_secret(tool: Tool, env: str, name: str, entries: tuple[str, ...]) -> None:
+    r"""Give the secret NAME of ENV a value: from stdin, or its entries from files.
+
+    Of what is read from stdin, the line break at the end is left out. Machines take the new value without a reboot,
+    within some minutes; what has to restart for it restarts.
+
+    \b
+    Examples:
+      samovar secret set dev api_key < key.txt
+      samovar secret set dev certificate --entry cert=cert.pem --entry key=key.pem
+    """
+    from samovar.deploy.lock import locked
+    from samovar.deploy.secrets import ONE_ENTRY, set_value
+
+    values = dict(map(_entry, entries)) or {ONE_ENTRY: _from_stdin(env, name)}
+    tool.name_project()
+    environment, session = tool.open(env)
+    with locked(session, env):
+        session.finish(set_value(session, environment, name, values), what=f"secret {name} of {env}")
+    stderr_reporter().info(f"secret {name} of {env}: new version")
+
+
+@secret.command()
+@environment_argument
+@click.argument("name")
+@pass_tool
+def rotate(tool: Tool, env: str, name: str) -> None:
+    r"""Have Lockbox make up the password NAME of ENV anew. Machines take it without a reboot, within some minutes.
+
+    \b
+    Example:
+      samovar secret rotate dev postgres_password
+    """
+    from samovar.deploy.secrets import rotate as make_anew
+
+    tool.name_project()
+    environment, session = tool.open(env)
+    session.finish(make_anew(session, environment, name), what=f"password {name} of {env}")
+    stderr_reporter().info(f"secret {name} of {env}: new version")
+
+
+def _entry(text: str) -> tuple[str, bytes]:
+    key, _, path = text.partition("=")
+    if not key or not path:
+        raise click.BadParameter(f"{text!r} is not KEY=FILE", param_hint="--entry")
+    try:
+        return key, Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", remedy="name a file that can be read") from error
+
+
+def _from_stdin(env: str, name: str) -> bytes:
+    if sys.stdin.isatty():
+        remedy = f"{command_line(f'secret set {env} {name}')} < FILE"
+        raise ConfigError("a secret is not typed: it would stand in the terminal's memory", remedy=remedy)
+    return sys.stdin.buffer.read().removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _table(secrets: tuple[SecretStatus, ...]) -> RenderableType:
+    return table(
+        ("secret", "type", "version", "created", "entries", "groups"),
+        (
+            (
+                each.name,
+                each.type,
+                each.version or "no value yet",
+                each.created,
+                ", ".join(each.entries),
+                ", ".join(each.groups),
+            )
+            for each in secrets
+        ),
+    )

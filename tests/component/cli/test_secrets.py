@@ -1,0 +1,127 @@
+"""The secrets that an operator provides, against the real API over a simulated host."""
+
+from __future__ import annotations
+
+import pytest
+from yandex.cloud.lockbox.v1.payload_service_pb2 import GetPayloadRequest
+from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
+
+from samovar.core.certificates import self_signed
+from samovar.core.errors import ConfigError
+from samovar.deploy.observe import observe
+from samovar.deploy.resources.resource import Kind, Ref
+from samovar.deploy.resources.secret import CLOCK_SKEW
+from samovar.deploy.secrets import check_provided, rotate, secret_statuses, set_value
+from samovar.project.environment import Environment, SecretKind
+from tests.support.checkout import environment as load_environment
+from tests.support.environments import changed
+from tests.support.service import Service
+from tests.support.simulated import RunningCloud
+
+API_KEY = Ref(Kind.SECRET, "dev-api-key")
+
+
+@pytest.fixture
+def service(cloud: RunningCloud) -> Service:
+    return Service(cloud)
+
+
+@pytest.fixture
+def dev() -> Environment:
+    """Its bingo may read a secret that the operator provides."""
+    whole = load_environment("dev")
+    secrets = {**whole.secrets, "api_key": SecretKind.PROVIDED}
+    bingo = changed(whole.group("bingo"), secrets={**whole.group("bingo").secrets, "api_key": "api_key"})
+    groups = tuple(bingo if group.name == "bingo" else group for group in whole.groups)
+    return changed(whole, secrets=secrets, groups=groups)
+
+
+def put(service: Service, dev: Environment, name: str, **entries: bytes) -> None:
+    service.session.finish(set_value(service.session, dev, name, entries), what=name)
+
+
+def payload(service: Service, dev: Environment, ref: Ref) -> dict[str, str | bytes]:
+    request = GetPayloadRequest(secret_id=service.ids(dev)[ref])
+    entries = service.session.client(PayloadServiceStub).Get(request).entries
+    return {entry.key: entry.text_value or entry.binary_value for entry in entries}
+
+
+def test_a_rollout_without_the_value_is_refused_with_the_command_that_gives_it(
+    service: Service, dev: Environment
+) -> None:
+    with pytest.raises(ConfigError, match=r"config.yaml:\d+: secrets.*: secret api_key has no value yet") as error:
+        check_provided(dev, observe(service.session, "dev"))
+    assert error.value.remedy == "samovar secret set dev api_key < FILE"
+    put(service, dev, "api_key", value=b"first")
+    check_provided(dev, observe(service.session, "dev"))
+
+
+def test_a_value_given_before_the_rollout_is_read_by_its_group_alone(service: Service, dev: Environment) -> None:
+    put(service, dev, "api_key", value=b"first")
+    service.roll_out(dev)
+    assert service.plan(dev).all_steps == ()
+    machine = service.machine("dev-bingo-1").metadata["samovar-settings"]
+    assert f"api_key: {service.ids(dev)[API_KEY]}" in machine
+    assert "first" not in machine
+    (status,) = [each for each in secret_statuses(service.session, dev) if each.name == "api_key"]
+    assert (status.type, status.entries, status.groups) == ("provided", ("value",), ("bingo",))
+
+
+def test_a_new_value_replaces_all_entries_of_the_former_one(service: Service, dev: Environment) -> None:
+    put(service, dev, "api_key", user=b"a", token=b"b")
+    put(service, dev, "api_key", token=b"c", blob=b"\xff\x00")
+    assert payload(service, dev, API_KEY) == {"token": "c", "blob": b"\xff\x00"}
+
+
+def test_a_destroyed_environment_has_no_provided_secret_left(service: Service, dev: Environment) -> None:
+    put(service, dev, "api_key", value=b"first")
+    service.roll_out(dev)
+    service.destroy(dev, delete_data=True)
+    assert service.ids(dev) == {}
+
+
+def test_a_password_is_made_anew_and_nothing_else_is(service: Service, dev: Environment) -> None:
+    put(service, dev, "api_key", value=b"first")
+    service.roll_out(dev)
+    secret = service.ids(dev)[Ref(Kind.SECRET, "dev-postgres-password")]
+    former = service.payload(secret)
+    service.session.finish(rotate(service.session, dev, "postgres_password"), what="rotate")
+    assert len(service.payload(secret)) == len(former)
+    assert service.payload(secret) != former
+    assert service.plan(dev).all_steps == ()
+    with pytest.raises(ConfigError, match="api_key of dev is of the kind provided") as error:
+        rotate(service.session, dev, "api_key")
+    assert error.value.remedy == "give it a new value: samovar secret set dev api_key < FILE"
+
+
+def test_a_certificate_of_ones_own_takes_the_place_of_the_one_that_signs_itself(
+    service: Service, dev: Environment
+) -> None:
+    put(service, dev, "api_key", value=b"first")
+    service.roll_out(dev)
+    own, other = (self_signed("shop.example", ["shop.example"], skew=CLOCK_SKEW) for _ in range(2))
+    with pytest.raises(ConfigError, match="the key is not that of the certificate"):
+        put(service, dev, "certificate", cert=own.cert.encode(), key=other.key.encode())
+    put(service, dev, "certificate", cert=own.cert.encode(), key=own.key.encode())
+    assert payload(service, dev, Ref(Kind.SECRET, "dev-certificate")) == {"cert": own.cert, "key": own.key}
+    assert service.plan(dev).all_steps == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "entries", "message", "remedy"),
+    [
+        ("other", {"value": b"x"}, "dev has no secret other", "there: certificate, postgres_password, api_key"),
+        ("postgres_password", {"value": b"x"}, "is a password, which Lockbox makes up", "secret rotate dev postgres_p"),
+        ("certificate", {"value": b"x"}, "is a certificate", "--entry cert=FILE and --entry key=FILE"),
+        ("certificate", {"cert": b"x", "key": b"y"}, "no certificate and key in PEM", "a key without a password"),
+        ("api_key", {"value": b""}, "an empty value", "a file that is not empty"),
+        ("api_key", {"value": b"x" * 65537}, "over 64 KiB", "give less"),
+    ],
+)
+def test_what_a_secret_cannot_hold_is_refused(
+    service: Service, dev: Environment, name: str, entries: dict[str, bytes], message: str, remedy: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        set_value(service.session, dev, name, entries)
+    assert remedy in error.value.remedy
+    assert service.ids(dev) == {}
