@@ -126,7 +126,15 @@ def _chosen(env: str, disks: list[Disk], names: list[str]) -> list[Disk]:
 
 def _tables(inventory: Inventory) -> list[RenderableType]:
     disks = [
-        (each.name, each.id, each.group, f"{each.size / GIB:g} GiB", each.status, _use(each.attached))
+        (
+            each.name,
+            each.id,
+            each.group,
+            f"{each.size / GIB:g} GiB",
+            each.status,
+            _use(each.attached),
+            each.schedule or "-",
+        )
         for each in inventory.disks
     ]
     taken = [
@@ -134,7 +142,7 @@ def _tables(inventory: Inventory) -> list[RenderableType]:
         for each in inventory.snapshots
     ]
     return [
-        table(("DISK", "ID", "GROUP", "SIZE", "STATUS", "USE"), disks),
+        table(("DISK", "ID", "GROUP", "SIZE", "STATUS", "USE", "SCHEDULE"), disks),
         table(("SNAPSHOT", "GROUP", "TAKEN", "STORED", "STATUS", "OF"), taken),
     ]
 

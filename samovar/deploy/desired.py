@@ -27,9 +27,10 @@ from samovar.deploy.resources.secret import Secret, secret_name
 from samovar.deploy.resources.security_group import SecurityGroup
 from samovar.deploy.resources.seed_record import SeedRecord, seed_record_name
 from samovar.deploy.resources.service_account import ServiceAccount, group_service_account
+from samovar.deploy.resources.snapshot_schedule import SnapshotSchedule
 from samovar.deploy.security_rules import needs_lockbox, rules
 from samovar.project.environment import Environment, SecretKind
-from samovar.project.group import Balancer, BalancerType, Group
+from samovar.project.group import Balancer, BalancerType, DataDisk, Group
 
 SUBNET_BITS = 4
 """A zone's two subnets are sixteenths of the network's range, by the zone's letter: zones come and go, others stay."""
@@ -133,14 +134,20 @@ def _group(environment: Environment, group: Group, image: str, metadata: Mapping
     if needs_lockbox(group):
         yield Resource(name, ServiceAccount(), group.name)
     if group.data_disk:
-        disk = disk_name(environment.name, group.name)
-        yield Resource(disk, Disk(group.data_disk.size, group.data_disk.type, environment.zones[0]), group.name)
-        if group.data_disk.seed:
-            record = SeedRecord(readers=(name,), disk=disk)
-            yield Resource(seed_record_name(environment.name, group.name), record, group.name)
+        yield from _data_disk(environment, group, group.data_disk)
     yield Resource(name, _instance_group(environment, group, image, metadata), group.name)
     if group.balancer:
         yield from _load_balancer(environment, group, group.balancer)
+
+
+def _data_disk(environment: Environment, group: Group, data_disk: DataDisk) -> Iterator[Resource[Spec]]:
+    disk = disk_name(environment.name, group.name)
+    yield Resource(disk, Disk(data_disk.size, data_disk.type, environment.zones[0]), group.name)
+    if schedule := data_disk.snapshot_schedule:
+        yield Resource(disk, SnapshotSchedule(disk, schedule.expression, schedule.snapshot_count), group.name)
+    if data_disk.seed:
+        record = SeedRecord(readers=(group_resource_name(environment.name, group.name),), disk=disk)
+        yield Resource(seed_record_name(environment.name, group.name), record, group.name)
 
 
 def _load_balancer(environment: Environment, group: Group, balancer: Balancer) -> Iterator[Resource[Spec]]:

@@ -26,12 +26,17 @@ from samovar.cloud.labels import ENV, GROUP, is_of, of_environment
 from samovar.cloud.session import Session
 from samovar.core.concurrency import start
 from samovar.core.errors import ConfigError
+from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.disk import disk_name, list_disks, snapshot_name
+from samovar.deploy.resources.snapshot_schedule import SnapshotScheduleHandler
 
 
 @dataclass(frozen=True)
 class DataDisk:
-    """A data disk. `snapshot` is the id of the one that it was made from; sizes are in bytes."""
+    """A data disk. `snapshot` is the id of the one that it was made from; sizes are in bytes.
+
+    `schedule` is the cron expression by which snapshots of it are taken; null where there is none.
+    """
 
     name: str
     id: str
@@ -40,6 +45,7 @@ class DataDisk:
     size: int
     attached: bool
     snapshot: str
+    schedule: str | None
 
 
 @dataclass(frozen=True)
@@ -74,10 +80,15 @@ def data_disks(session: Session, environment: str) -> list[Disk]:
 
 
 def snapshots(session: Session, environment: str) -> list[Snapshot]:
-    """Return the snapshots with the environment's labels, the oldest first."""
+    """Return the snapshots with the environment's labels, the oldest first; one without a name is called by its id.
+
+    Which name the cloud gives to those that a schedule takes is not documented.
+    """
     request = ListSnapshotsRequest(folder_id=session.folder_id)
     listed = session.list(session.client(SnapshotServiceStub).List, request, lambda page: page.snapshots)
-    ours = (snapshot for snapshot in listed if is_of(snapshot.labels, environment))
+    ours = [snapshot for snapshot in listed if is_of(snapshot.labels, environment)]
+    for snapshot in ours:
+        snapshot.name = snapshot.name or snapshot.id
     return sorted(ours, key=lambda snapshot: (snapshot.created_at.ToNanoseconds(), snapshot.name))
 
 
@@ -130,13 +141,22 @@ def begin_deletion(session: Session, resource: Snapshot | Disk) -> Operation:
 def inventory(session: Session, environment: str) -> Inventory:
     """Return the data disks and the snapshots of the environment."""
     listed = start(partial(data_disks, session, environment))
+    scheduled = start(partial(_expressions, session, environment))
     taken = snapshots(session, environment)
-    disks = listed.result()
+    disks, expressions = listed.result(), scheduled.result()
     names = {disk.id: disk.name for disk in disks}
-    return Inventory(environment, tuple(map(_disk, disks)), tuple(_snapshot(each, names) for each in taken))
+    return Inventory(
+        environment, tuple(_disk(each, expressions) for each in disks), tuple(_snapshot(each, names) for each in taken)
+    )
 
 
-def _disk(disk: Disk) -> DataDisk:
+def _expressions(session: Session, environment: str) -> dict[str, str]:
+    """The cron expression of each disk that has a schedule, by the disk's id."""
+    schedules = list_owned(SnapshotScheduleHandler(), session, environment)
+    return {disk_id: each.message.schedule_policy.expression for each in schedules for disk_id in each.disks}
+
+
+def _disk(disk: Disk, expressions: Mapping[str, str]) -> DataDisk:
     return DataDisk(
         name=disk.name,
         id=disk.id,
@@ -145,6 +165,7 @@ def _disk(disk: Disk) -> DataDisk:
         size=disk.size,
         attached=bool(disk.instance_ids),
         snapshot=disk.source_snapshot_id,
+        schedule=expressions.get(disk.id),
     )
 
 

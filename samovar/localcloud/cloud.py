@@ -25,6 +25,7 @@ from samovar.localcloud.compute.instance_groups.controller import GroupControlle
 from samovar.localcloud.compute.instances.controller import InstanceController
 from samovar.localcloud.compute.instances.metadata_endpoint import MetadataEndpoint
 from samovar.localcloud.compute.instances.model import Instances
+from samovar.localcloud.compute.snapshot_schedules.controller import SnapshotScheduleController
 from samovar.localcloud.compute.snapshots.controller import SnapshotController
 from samovar.localcloud.endpoint.controller import InternalApi
 from samovar.localcloud.endpoint.model import Endpoints
@@ -83,6 +84,7 @@ class Cloud:
         self.snapshots = SnapshotController(
             store, home, self._operations, host.builder, host.driver, self.disks, self.workers
         )
+        self.snapshot_schedules = SnapshotScheduleController(store, home)
         self.machines = InstanceController(
             store, home, instances, host.driver, host.fabric, self.networks, self.disks, self.workers
         )
@@ -190,6 +192,7 @@ class Cloud:
             self.balancers.reconcile,
             self.groups.reconcile,
             self.disks.reconcile,
+            self.snapshot_schedules.reconcile,
             self.snapshots.reconcile,
             self.machines.reconcile,
             self.operations.reconcile,

@@ -34,6 +34,7 @@ PACKAGES = (
     "compute.instances",
     "compute.instance_groups",
     "compute.snapshots",
+    "compute.snapshot_schedules",
     "compute.zones",
     "vpc.addresses",
     "vpc.networks",

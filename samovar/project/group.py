@@ -11,9 +11,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, create_model, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, create_model, model_validator
 from pydantic.fields import FieldInfo
 
+from samovar.core.cron import parse_cron
 from samovar.core.errors import ConfigError
 from samovar.core.json_types import Json, JsonObject
 from samovar.core.platforms import size_problem
@@ -37,6 +38,11 @@ PLATFORM = "standard-v3"
 STEPPED_TYPES = frozenset({"network-ssd-nonreplicated", "network-ssd-io-m3"})
 STEP = 93 * GIB
 """Disks of those types come in multiples of it (Yandex Cloud's documentation, compute/concepts/disk)."""
+
+
+def _cron(expression: str) -> str:
+    parse_cron(expression)
+    return expression
 
 
 class BalancerType(StrEnum):
@@ -92,6 +98,17 @@ class Balancer(Strict):
         return self
 
 
+class SnapshotSchedule(Strict):
+    """The times at which the cloud takes snapshots of a data disk by itself, and how many of them it keeps."""
+
+    expression: Annotated[str, AfterValidator(_cron)] = Field(
+        description="a cron expression in UTC, minute first, such as `0 3 * * *`; or `@hourly`, `@daily`, `@weekly`"
+    )
+    snapshot_count: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="how many snapshots are kept: the oldest goes when one more was taken"
+    )
+
+
 class DataDisk(Strict):
     """A disk that outlives the machines of a group, and the environment unless it is destroyed with `--delete-data`."""
 
@@ -104,6 +121,11 @@ class DataDisk(Strict):
         default=None,
         description="`once`: the image fills an empty disk at its first boot. The tool records that it did, and the "
         "secret `seeded` tells a machine, so that a disk that came back empty is not taken for a new one",
+    )
+
+    snapshot_schedule: SnapshotSchedule | None = Field(
+        default=None,
+        description="when the cloud takes snapshots of the disk; without it only `disk snapshot` does",
     )
 
     @model_validator(mode="after")

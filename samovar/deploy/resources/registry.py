@@ -18,6 +18,7 @@ from samovar.deploy.resources.secret import SecretHandler
 from samovar.deploy.resources.security_group import SecurityGroupHandler
 from samovar.deploy.resources.seed_record import SeedRecordHandler
 from samovar.deploy.resources.service_account import ServiceAccountHandler
+from samovar.deploy.resources.snapshot_schedule import SnapshotScheduleHandler
 
 AnyHandler = Handler[Any, Any]
 """A handler of some kind: its specs and messages are those of that kind, which no type says."""
@@ -33,6 +34,7 @@ _HANDLERS: tuple[AnyHandler, ...] = (
     ServiceAccountHandler(),
     SecretHandler(),
     DiskHandler(),
+    SnapshotScheduleHandler(),
     SeedRecordHandler(),
     InstanceGroupHandler(),
     LoadBalancerHandler(),

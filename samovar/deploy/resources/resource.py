@@ -25,6 +25,7 @@ class Kind(StrEnum):
     SERVICE_ACCOUNT = "service-account"
     SECRET = "secret"  # noqa: S105 - a kind, not a secret  # pragma: allowlist secret
     DISK = "disk"
+    SNAPSHOT_SCHEDULE = "snapshot-schedule"
     SEED_RECORD = "seed-record"
     INSTANCE_GROUP = "instance-group"
     LOAD_BALANCER = "load-balancer"

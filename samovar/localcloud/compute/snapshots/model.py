@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
+from yandex.cloud.compute.v1.snapshot_service_pb2 import CreateSnapshotRequest
 
 from samovar.core.units import GIB
-from samovar.localcloud.api.errors import precondition
+from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.compute.disks.model import BOOT, is_layered
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.resources.model import Repository, fill, stamp
 from samovar.localcloud.store.files import delete_on_commit
 from samovar.localcloud.store.store import NoteKey, Store
 
@@ -36,11 +37,20 @@ class Snapshots(Repository[Snapshot]):
         super().__init__(store)
         self._home = home
 
-    def add(self, snapshot: Snapshot, disk: Disk) -> None:
-        """Stores a new snapshot of a disk; the controller makes its file."""
+    def make(self, request: CreateSnapshotRequest) -> Snapshot:
+        """Returns a new snapshot of a disk, which is CREATING; the controller makes its file."""
+        self.admit(request.folder_id, request.name)
+        disk = self._source(request.disk_id)
+        snapshot = Snapshot(id=self.new_id(), status=Snapshot.CREATING, disk_size=disk.size)
+        fill(snapshot, request)
+        snapshot.source_disk_id = disk.id
+        snapshot.storage_size = self._written(disk)
+        self.check_sizes(snapshot)
+        stamp(snapshot)
         self.put(snapshot)
         if is_layered(self.store, disk):
             self.store.note(snapshot.id, BOOT, value=True)
+        return snapshot
 
     def delete(self, resource_id: str) -> None:
         """Deletes a snapshot, and its file once that is committed.
@@ -54,7 +64,15 @@ class Snapshots(Repository[Snapshot]):
         super().delete(resource_id)
         delete_on_commit(self.store, self._home.snapshot(resource_id))
 
-    def written(self, disk: Disk) -> int:
+    def _source(self, disk_id: str) -> Disk:
+        disk = self.store.get(Disk, disk_id)
+        if disk is None:
+            raise not_found("Disk", disk_id)
+        if disk.status != Disk.READY:
+            raise precondition(f"Disk {disk.id} is {Disk.Status.Name(disk.status)}")
+        return disk
+
+    def _written(self, disk: Disk) -> int:
         """Returns the bytes that a disk holds now."""
         file = self._home.disk(disk.id)
         return file.stat().st_blocks * 512 if file.exists() else 0

@@ -1,0 +1,1 @@
+"""Snapshot schedules: when snapshots of disks are taken, and how many of them are kept."""

@@ -1,0 +1,50 @@
+"""Cron expressions: when the next moment is, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from samovar.core.cron import parse_cron
+
+NOW = datetime(2026, 11, 26, 9, 15, 30, tzinfo=UTC)
+"""A Thursday."""
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("* * * * *", datetime(2026, 11, 26, 9, 16, tzinfo=UTC)),
+        ("15 9 * * *", datetime(2026, 11, 27, 9, 15, tzinfo=UTC)),
+        ("*/20 * * * *", datetime(2026, 11, 26, 9, 20, tzinfo=UTC)),
+        ("0 1,13 * * *", datetime(2026, 11, 26, 13, 0, tzinfo=UTC)),
+        ("0 3 * * sun", datetime(2026, 11, 29, 3, 0, tzinfo=UTC)),
+        ("0 3 * * 7", datetime(2026, 11, 29, 3, 0, tzinfo=UTC)),
+        ("0 0 1 * fri", datetime(2026, 11, 27, 0, 0, tzinfo=UTC)),
+        ("0 0 29 feb *", datetime(2028, 2, 29, 0, 0, tzinfo=UTC)),
+        ("30 2 1-7 1 *", datetime(2027, 1, 1, 2, 30, tzinfo=UTC)),
+        ("@daily", datetime(2026, 11, 27, 0, 0, tzinfo=UTC)),
+        ("@hourly", datetime(2026, 11, 26, 10, 0, tzinfo=UTC)),
+        ("0 0 31 2 *", None),
+    ],
+)
+def test_the_next_moment(expression: str, expected: datetime | None) -> None:
+    assert parse_cron(expression).next_after(NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("", "five fields"),
+        ("0 3 * *", "five fields"),
+        ("@never", "@daily"),
+        ("60 * * * *", "the minute is a number from 0 to 59, not '60'"),
+        ("0 0 * xyz *", "the month"),
+        ("*/0 * * * *", "steps of a whole number"),
+        ("0 0 0 * *", "the day of the month"),
+    ],
+)
+def test_what_is_no_expression_is_refused_with_what_is_right(expression: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse_cron(expression)
