@@ -10,7 +10,7 @@ from samovar.deploy.preconditions import check_distinct
 from samovar.deploy.resources.address import Address, InternalAddress
 from samovar.deploy.resources.disk import Disk, disk_name
 from samovar.deploy.resources.health_check import HealthCheck
-from samovar.deploy.resources.instance_group import Deploy, InstanceGroup
+from samovar.deploy.resources.instance_group import MAX_CHECKING_HEALTH, MAX_SEEDING, Deploy, InstanceGroup
 from samovar.deploy.resources.instance_template import Template
 from samovar.deploy.resources.load_balancer import Listener, LoadBalancer
 from samovar.deploy.resources.network import Network, Subnet, subnet_name
@@ -179,6 +179,7 @@ def _instance_group(environment: Environment, group: Group, image: str, metadata
         service_account=group_service_account(environment.name),
         balanced=group.balancer is not None,
         deploy=ONE_DISK if group.data_disk else Deploy(),
+        max_checking_health=MAX_SEEDING if group.data_disk else MAX_CHECKING_HEALTH,
     )
 
 

@@ -22,12 +22,16 @@ from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, 
 
 MAX_CHECKING_HEALTH = 600
 """Seconds after which a machine that was never healthy is recreated; one that boots slowly must have the time."""
+MAX_SEEDING = 3600
+"""The same where a machine first fills a data disk. Made anew it would begin again, and never end. A network-ssd writes
+15 MB/s for each 32 GB (the documentation's compute/concepts/limits): in an hour 54 GB."""
 
 MASK = {
     "size": "scale_policy",
     "zones": "allocation_policy",
     "template": "instance_template",
     "check": "health_checks_spec",
+    "max_checking_health": "health_checks_spec",
     "service_account": "service_account_id",
     "deploy": "deploy_policy",
     "deletion_protection": "deletion_protection",
@@ -48,7 +52,10 @@ class Deploy:
 
 @dataclass(frozen=True)
 class InstanceGroup(Protectable):
-    """A group of equal machines. With `balanced` it keeps a target group of its own name."""
+    """A group of equal machines. With `balanced` it keeps a target group of its own name.
+
+    `max_checking_health` are the seconds after which a machine that was never healthy is recreated.
+    """
 
     KIND = Kind.INSTANCE_GROUP
     IMMUTABLE = frozenset({"balanced"})
@@ -61,6 +68,7 @@ class InstanceGroup(Protectable):
     service_account: str
     balanced: bool
     deploy: Deploy = field(default_factory=Deploy)
+    max_checking_health: int = MAX_CHECKING_HEALTH
 
     def refs(self) -> Iterator[Ref]:
         yield Ref(Kind.SERVICE_ACCOUNT, self.service_account)
@@ -122,6 +130,7 @@ class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
             service_account=index.name_of(message.service_account_id),
             balanced=message.HasField("load_balancer_spec"),
             deploy=_read_deploy(message.deploy_policy),
+            max_checking_health=message.health_checks_spec.max_checking_health_duration.seconds,
             deletion_protection=message.deletion_protection,
         )
 
@@ -146,7 +155,7 @@ class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
         """Start the change. The API demands all fields of a group, whatever the mask says."""
         request = rpc.UpdateInstanceGroupRequest(
             instance_group_id=existing.id,
-            update_mask=FieldMask(paths=[MASK[name] for name in fields]),
+            update_mask=FieldMask(paths=sorted({MASK[name] for name in fields})),
             **group_fields(context, desired),
         )
         return Started(existing.id, context.session.client(InstanceGroupServiceStub).Update(request))
@@ -165,7 +174,7 @@ def group_fields(context: Context, resource: Resource[InstanceGroup]) -> GroupFi
         "scale_policy": api.ScalePolicy(fixed_scale=api.ScalePolicy.FixedScale(size=spec.size)),
         "deploy_policy": _deploy_policy(spec.deploy),
         "allocation_policy": api.AllocationPolicy(zones=zones),
-        "health_checks_spec": _health_checks(spec.check),
+        "health_checks_spec": _health_checks(spec.check, spec.max_checking_health),
         "service_account_id": context.id(Kind.SERVICE_ACCOUNT, spec.service_account),
         "deletion_protection": spec.deletion_protection,
     }
@@ -175,11 +184,11 @@ def group_fields(context: Context, resource: Resource[InstanceGroup]) -> GroupFi
     return shared
 
 
-def _health_checks(check: HealthCheck) -> api.HealthChecksSpec:
+def _health_checks(check: HealthCheck, max_checking_health: int) -> api.HealthChecksSpec:
     http = api.HealthCheckSpec.HttpOptions(port=check.port, path=check.path)
     return api.HealthChecksSpec(
         health_check_specs=[api.HealthCheckSpec(http_options=http, **check_timing(check))],
-        max_checking_health_duration=Duration(seconds=MAX_CHECKING_HEALTH),
+        max_checking_health_duration=Duration(seconds=max_checking_health),
     )
 
 

@@ -1,4 +1,4 @@
-"""A data disk that the cloud would delete together with its machine stops a rollout."""
+"""Data disks outlive their machines, and are given the time to be filled."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from yandex.cloud.compute.v1.instance_pb2 import AttachedDisk, Instance
 
 from samovar.core.errors import CloudError
 from samovar.deploy.machines import check_disks_outlive_machines
+from samovar.deploy.resources.instance_group import InstanceGroup
+from tests.support.checkout import environment as load_environment
+from tests.support.desired import desired_of
 
 
 def _session(*machines: Instance) -> Any:
@@ -33,3 +36,12 @@ def test_a_disk_that_goes_with_its_machine_stops_the_rollout() -> None:
 
 def test_a_disk_that_outlives_its_machine_is_well() -> None:
     check_disks_outlive_machines(_session(_machine(auto_delete=False)), "dev")
+
+
+def test_a_machine_that_fills_a_disk_is_given_the_time() -> None:
+    """Made anew after ten minutes it would begin again, and never end."""
+    dev = load_environment("dev")
+    images = {group.image: f"samovar-{group.image}-0123456789ab" for group in dev.groups}
+    groups = [each for each in desired_of(dev, images).resources if isinstance(each.spec, InstanceGroup)]
+    given = {each.group: each.spec.max_checking_health for each in groups if isinstance(each.spec, InstanceGroup)}
+    assert given == {"nginx": 600, "bingo": 600, "postgres": 3600}

@@ -80,6 +80,7 @@ groups = st.builds(
     service_account=st.just("dev-groups"),
     balanced=st.booleans(),
     deploy=st.sampled_from([Deploy(), Deploy(max_unavailable=1, max_expansion=0)]),
+    max_checking_health=st.sampled_from([600, 3600]),
 )
 
 
