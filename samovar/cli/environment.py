@@ -60,7 +60,11 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
 @click.command()
 @environment_argument
 @yes_option
-@click.option("--timeout", type=float, help="Seconds until ENV must be healthy.  [default: 600; on Yandex Cloud 1800]")
+@click.option(
+    "--timeout",
+    type=float,
+    help="Seconds without a change after which it gives up.  [default: 600; on Yandex Cloud 1800]",
+)
 @pass_tool
 def rollout(tool: Tool, env: str, timeout: float | None, *, yes: bool) -> None:
     """Carry out the plan of ENV and wait until every machine is healthy."""

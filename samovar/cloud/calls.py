@@ -31,7 +31,7 @@ from samovar.core.waiting import Pending, wait_for
 
 DEADLINE = 60.0
 MAX_PAUSE = 5.0
-"""Seconds between two attempts of a call."""
+"""Seconds between two attempts of a call, or two polls of an operation, at most."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,12 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
     """Gives calls `DEADLINE` seconds, repeats what passes by itself, and turns failures into CallFailed.
 
     A mutating call carries an idempotency key, the same in each attempt, so that it never creates a thing twice.
-    An error of one of `checks` ends a call before it is made.
+    An error of one of `checks` ends a call before it is made. `unreached` are the seconds for which a call that reached
+    no server is repeated.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unreached: float) -> None:
+        self._unreached = unreached
         self.checks: list[Callable[[], None]] = []
         self._bound_at = -math.inf
 
@@ -82,7 +84,10 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
         error = state.outcome and state.outcome.exception()
         if not isinstance(error, CallFailed):
             return True
-        limit = repeat_for(error.method, error.status, time.monotonic() - self._bound_at)
+        since_binding = time.monotonic() - self._bound_at
+        limit = repeat_for(
+            error.method, error.status, error.details, since_binding=since_binding, unreached=self._unreached
+        )
         return (state.seconds_since_start or 0.0) + state.upcoming_sleep > limit
 
 
@@ -103,6 +108,8 @@ def _prepared(given: grpc.ClientCallDetails) -> _Details:
 
 
 TOLERATED = 5
+MIN_POLL, POLL_SHARE = 0.05, 0.2
+"""Seconds between two polls at least, and their share of the time that the operation has taken."""
 TRANSIENT = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE})
 
 
@@ -118,13 +125,14 @@ Poll = Callable[[str], Polled]
 
 
 def wait_for_operation(operation: Operation, poll: Poll, *, what: str, timeout: float) -> Operation:
-    """Return the operation when it has succeeded. Polls at once, then as the cloud asks, or from 0.05 s growing to 1 s.
+    """Return the operation when it has succeeded. Polls at once, then as the cloud asks, or ever less often.
 
     Raises OperationFailed with the status code, or WaitTimeout with the last state. An operation that does not exist
     yet, and a cloud that does not answer, are tolerated `TOLERATED` times in a row.
     """
     latest = operation
     failures = 0
+    began = time.monotonic()
 
     def probe() -> Operation | Pending:
         nonlocal latest, failures
@@ -138,7 +146,10 @@ def wait_for_operation(operation: Operation, poll: Poll, *, what: str, timeout: 
                 raise
             return Pending(error.message)
         latest, failures = polled.operation, 0
-        return latest if latest.done else Pending(_progress(latest), after=polled.interval)
+        return latest if latest.done else Pending(_progress(latest), after=polled.interval or pause())
+
+    def pause() -> float:
+        return min(max((time.monotonic() - began) * POLL_SHARE, MIN_POLL), MAX_PAUSE)
 
     done = wait_for(
         f"{what} (operation {operation.id})",

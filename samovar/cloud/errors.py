@@ -25,7 +25,7 @@ BY_CLIENT = "CLIENT: "
 def _remedy(method: str, status: grpc.StatusCode, details: str) -> str:
     if details.startswith(BY_CLIENT):
         return "this is a limit of the client's own and no quota: ask for less at a time"
-    if status is grpc.StatusCode.RESOURCE_EXHAUSTED and is_read(method):
+    if is_throttled(method, status, details):
         return "the cloud refuses so many calls at a time: run the command again later"
     return REMEDIES.get(status, "")
 
@@ -37,6 +37,7 @@ class CallFailed(CloudError):
         super().__init__(f"{method}: {status.name}: {details}", remedy=_remedy(method, status, details))
         self.method = method
         self.status = status
+        self.details = details
 
 
 class OperationFailed(CloudError):
@@ -63,10 +64,8 @@ def short_name(method: str) -> str:
     return method.rpartition(".")[2].replace("/", ".")
 
 
-UNREACHED = 1.0
-"""Seconds for a call that reached no server."""
 THROTTLED = 30.0
-"""Seconds for a read that was refused because of too many calls. The provider of Terraform repeats these as well."""
+"""Seconds for a call that was refused because of too many calls. The provider of Terraform repeats these as well."""
 CONFLICT = 60.0
 """Seconds for a change that met another one: bindings of one resource are changed one at a time."""
 PROPAGATION = 30.0
@@ -74,6 +73,8 @@ PROPAGATION = 30.0
 
 "It usually takes 5 seconds or less to update access rights" (IAM's documentation, concepts/access-control).
 """
+CONFLICTS = frozenset({grpc.StatusCode.ABORTED, grpc.StatusCode.FAILED_PRECONDITION})
+"""What a deletion meets while the cloud still frees what used the resource, or does something else with it."""
 READING = ("Get", "List")
 BINDING = ("SetAccessBindings", "UpdateAccessBindings")
 
@@ -88,14 +89,24 @@ def binds_roles(method: str) -> bool:
     return method.endswith(BINDING)
 
 
-def repeat_for(method: str, status: grpc.StatusCode, since_binding: float) -> float:
+def is_throttled(method: str, status: grpc.StatusCode, details: str) -> bool:
+    """Return whether a call was refused because of too many calls, and not because a quota is used up.
+
+    A read takes nothing of a quota. That a quota's refusal names a quota or a limit is assumed.
+    """
+    names_a_quota = any(word in details.lower() for word in ("quota", "limit"))
+    return status is grpc.StatusCode.RESOURCE_EXHAUSTED and (is_read(method) or not names_a_quota)
+
+
+def repeat_for(method: str, status: grpc.StatusCode, details: str, *, since_binding: float, unreached: float) -> float:
     """Return for how many seconds after its first attempt a failed call is repeated; 0 for not at all.
 
-    `since_binding` are the seconds since this session last changed access bindings.
+    `since_binding` are the seconds since this session last changed access bindings, `unreached` those for a call that
+    reached no server.
     """
     if status is grpc.StatusCode.UNAVAILABLE:
-        return UNREACHED
-    if status is grpc.StatusCode.RESOURCE_EXHAUSTED and is_read(method):
+        return unreached
+    if is_throttled(method, status, details) or (status is grpc.StatusCode.INTERNAL and is_read(method)):
         return THROTTLED
     if status is grpc.StatusCode.ABORTED:
         return CONFLICT

@@ -22,10 +22,11 @@ from yandexcloud._sdk import SDK  # the package itself does not export it to typ
 from samovar.cloud.api_endpoints import discover
 from samovar.cloud.calls import CallInterceptor, Polled, wait_for_operation
 from samovar.cloud.connection import Access
-from samovar.cloud.errors import CallFailed
+from samovar.cloud.errors import CONFLICT, CONFLICTS, CallFailed, OperationFailed
 from samovar.cloud.iam_token import Identity
 from samovar.cloud.local_admin import Host, ImageStorage, Rest
 from samovar.core.errors import CloudError, SamovarError
+from samovar.core.waiting import Pending, wait_for
 
 LOCAL_CLOUD = "localcloud"
 STORAGE = "storage"
@@ -73,7 +74,7 @@ class Session:
         )
         channels: Any = self._sdk._channels  # noqa: SLF001 - its constructor takes a fixed token alone
         channels._token_requester = self.identity  # noqa: SLF001 - the same
-        self._interceptor = CallInterceptor()
+        self._interceptor = CallInterceptor(self.timeouts.unreached)
         self._clients: dict[type, object] = {}
         self._lock = threading.Lock()
         self._awaited: dict[str, str] = {}
@@ -133,6 +134,27 @@ class Session:
             raise
         del self._awaited[operation.id]
         return done
+
+    def repeat_on_conflict(
+        self, begin: Callable[[], Operation], *, what: str, timeout: float | None = None
+    ) -> Operation:
+        """Wait for an operation, and begin it again while it meets another one or what it deletes is in use.
+
+        For deletions, and for changes that may be made twice. Raises as `finish` does, where that lasts longer than
+        `CONFLICT` seconds.
+        """
+        began = time.monotonic()
+
+        def attempt() -> Operation | Pending:
+            try:
+                return self.finish(begin(), what=what, timeout=timeout)
+            except (CallFailed, OperationFailed) as error:
+                if error.status not in CONFLICTS or time.monotonic() - began > CONFLICT:
+                    raise
+                return Pending(error.message)
+
+        limit = CONFLICT + (timeout or self.timeouts.operation)
+        return wait_for(what, attempt, timeout=limit, interval=0.5, ceiling=5.0)
 
     def cancel_awaited(self) -> dict[str, str]:
         """Cancel the awaited operations, after an interrupt. Returns the outcome of each by its name."""
@@ -198,19 +220,20 @@ class Session:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds after which something is given up, and the longest pause between two looks at it.
+    """Seconds after which something is given up.
 
-    `operation` is a call's; `deletion` that of a resource; `target_group` until a new group has one; `healthy` until an
-    environment is healthy.
+    `unreached` is for a call that reached no server; `operation` for an operation, `deletion` for that of a resource;
+    `target_group` until a new group has one; `healthy` since the last change of an environment that gets healthy.
     """
+
+    unreached: float
 
     operation: float
     deletion: float
     target_group: float
     healthy: float
-    longest_pause: float
 
 
-LOCAL = Timeouts(operation=180.0, deletion=600.0, target_group=60.0, healthy=600.0, longest_pause=0.5)
-REMOTE = Timeouts(operation=600.0, deletion=1800.0, target_group=300.0, healthy=1800.0, longest_pause=5.0)
+LOCAL = Timeouts(unreached=1.0, operation=180.0, deletion=600.0, target_group=60.0, healthy=600.0)
+REMOTE = Timeouts(unreached=10.0, operation=600.0, deletion=1800.0, target_group=300.0, healthy=1800.0)
 """The provider of Terraform gives an instance group 30 minutes, and a balancer or a target group 5."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypedDict, TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
+from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_result, wait_exponential
 from tenacity.retry import retry_base
 from tenacity.stop import stop_base
 
@@ -20,11 +20,12 @@ T = TypeVar("T")
 class Pending:
     """A probe answers this while it must be asked again; `state` ends up in the message of a missed deadline.
 
-    `after` (seconds) is when to ask again, where the other side has said so.
+    `after` (seconds) is when to ask again, where that is known. The deadline counts from when `progress` last changed.
     """
 
     state: str
     after: float | None = None
+    progress: int = 0
 
 
 class _Policy(TypedDict):
@@ -47,7 +48,7 @@ def wait_for(
 ) -> T:
     """Return what `probe` returns as soon as that is no `Pending`.
 
-    `interval` (seconds) doubles up to `ceiling`. Raises WaitTimeout after `timeout` seconds.
+    `interval` (seconds) doubles up to `ceiling`. Raises WaitTimeout after `timeout` seconds without progress.
     """
     retrying = Retrying(**_policy(what, timeout, interval, ceiling, remedy))
     result: T | Pending = retrying(probe)
@@ -83,23 +84,45 @@ async def to_the_end(work: Coroutine[object, None, T]) -> T:
         await asyncio.wait((task,))
 
 
+class _Deadline(stop_base):
+    """The deadline of one wait, in seconds since its last progress."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._progress, self._since = 0, 0.0
+
+    @property
+    def renewed(self) -> bool:
+        return self._since > 0
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return self.left(retry_state) <= 0
+
+    def left(self, call: RetryCallState) -> float:
+        last, elapsed = call.outcome and call.outcome.result(), call.seconds_since_start or 0.0
+        if isinstance(last, Pending) and last.progress != self._progress:
+            self._progress, self._since = last.progress, elapsed
+        return self._timeout - (elapsed - self._since)
+
+
 def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: str) -> _Policy:
     def give_up(call: RetryCallState) -> object:
         last = call.outcome.result() if call.outcome else None
         state = last.state if isinstance(last, Pending) else "nothing"
-        raise WaitTimeout(f"{what}: not after {timeout:g} s; last seen: {state}", remedy=remedy)
+        missed = "nothing new for" if deadline.renewed else "not after"
+        raise WaitTimeout(f"{what}: {missed} {timeout:g} s; last seen: {state}", remedy=remedy)
 
+    deadline = _Deadline(timeout)
     growing = wait_exponential(multiplier=interval, max=ceiling)
 
     def pause(call: RetryCallState) -> float:
         last = call.outcome.result() if call.outcome else None
         requested = last.after if isinstance(last, Pending) else None
-        left = timeout - (call.seconds_since_start or 0.0)
-        return max(0.0, min(growing(call) if requested is None else requested, left))
+        return max(0.0, min(growing(call) if requested is None else requested, deadline.left(call)))
 
     return {
         "retry": retry_if_result(lambda value: isinstance(value, Pending)),
         "wait": pause,
-        "stop": stop_after_delay(timeout),
+        "stop": deadline,
         "retry_error_callback": give_up,
     }

@@ -45,7 +45,10 @@ def _carry_out(context: Context, steps: Iterable[Step], reporter: Reporter) -> d
 
 
 def _run_step(context: Context, step: Step, reporter: Reporter) -> Started | None:
-    """Start the step and wait for it, but for an instance group that is created or updated: that one goes on."""
+    """Start the step and wait for it, but for an instance group that is created or updated: that one goes on.
+
+    A deletion comes seconds after that of what used the resource, which a large cloud frees later: it is repeated.
+    """
     title = f"{step.action} {step.ref}"
     if step.desired and step.ref.kind is Kind.INSTANCE_GROUP:
         return _start_change(context, step)
@@ -68,5 +71,5 @@ def _start_change(context: Context, step: Step) -> Started:
 
 def _delete(context: Context, step: Step, title: str) -> None:
     assert step.existing  # noqa: S101 - what is deleted exists
-    operation = HANDLERS[step.ref.kind].delete(context.session, step.existing)
-    context.session.finish(operation, what=title, timeout=context.session.timeouts.deletion)
+    delete = partial(HANDLERS[step.ref.kind].delete, context.session, step.existing)
+    context.session.repeat_on_conflict(delete, what=title, timeout=context.session.timeouts.deletion)

@@ -161,5 +161,5 @@ def _target_group(context: Context, group: str) -> str:
         probe,
         timeout=context.session.timeouts.target_group,
         interval=0.02,
-        ceiling=context.session.timeouts.longest_pause,
+        ceiling=2.0,
     )

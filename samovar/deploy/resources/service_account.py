@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from yandex.cloud.access.access_pb2 import (
     AccessBinding,
@@ -119,4 +120,6 @@ def _update_roles(session: Session, account_id: str, before: Iterable[str], afte
         for role in sorted(held ^ desired)
     ]
     request = UpdateAccessBindingsRequest(resource_id=session.folder_id, access_binding_deltas=deltas)
-    return session.client(FolderServiceStub).UpdateAccessBindings(request)
+    client = session.client(FolderServiceStub)
+    # Bindings of one folder are changed one at a time: another environment's rollout may be at it.
+    return session.repeat_on_conflict(partial(client.UpdateAccessBindings, request), what="change roles in the folder")

@@ -7,7 +7,7 @@ import math
 import grpc
 import pytest
 
-from samovar.cloud.errors import CONFLICT, PROPAGATION, THROTTLED, UNREACHED, is_read, repeat_for
+from samovar.cloud.errors import CONFLICT, PROPAGATION, THROTTLED, is_read, repeat_for
 
 READ, CHANGE = "/yandex.cloud.compute.v1.InstanceService/List", "/yandex.cloud.compute.v1.InstanceService/Create"
 CODE = grpc.StatusCode
@@ -16,8 +16,10 @@ CODE = grpc.StatusCode
 @pytest.mark.parametrize(
     ("method", "status", "since_binding", "seconds"),
     [
-        (READ, CODE.UNAVAILABLE, math.inf, UNREACHED),
-        (CHANGE, CODE.UNAVAILABLE, math.inf, UNREACHED),
+        (READ, CODE.UNAVAILABLE, math.inf, 1.0),
+        (CHANGE, CODE.UNAVAILABLE, math.inf, 1.0),
+        (READ, CODE.INTERNAL, math.inf, THROTTLED),
+        (CHANGE, CODE.INTERNAL, math.inf, 0),
         (READ, CODE.RESOURCE_EXHAUSTED, math.inf, THROTTLED),
         (CHANGE, CODE.RESOURCE_EXHAUSTED, math.inf, 0),  # a quota, which stays used up
         (CHANGE, CODE.ABORTED, math.inf, CONFLICT),
@@ -31,7 +33,15 @@ CODE = grpc.StatusCode
 def test_only_failures_that_pass_by_themselves_are_repeated(
     method: str, status: grpc.StatusCode, since_binding: float, seconds: float
 ) -> None:
-    assert repeat_for(method, status, since_binding) == seconds
+    found = repeat_for(method, status, "Quota limit exceeded", since_binding=since_binding, unreached=1.0)
+    assert found == seconds
+
+
+def test_a_change_that_was_refused_because_of_too_many_calls_is_repeated() -> None:
+    """Its text names no quota; one that is used up stays so."""
+    code = CODE.RESOURCE_EXHAUSTED
+    found = repeat_for(CHANGE, code, "Too many requests", since_binding=math.inf, unreached=1.0)
+    assert found == THROTTLED
 
 
 def test_methods_that_read_are_known_by_their_full_and_their_short_name() -> None:

@@ -76,7 +76,7 @@ class Server:
         self.heard.append((method, dict(context.invocation_metadata())))
         time.sleep(self.delay)
         if self.refuse:
-            context.abort(self.refuse.pop(0), "as the test wants it")
+            context.abort(self.refuse.pop(0), "as the test wants it: a quota")
 
 
 def handler(service: str, **methods: tuple[Callable[..., Any], Any]) -> Any:
@@ -182,7 +182,7 @@ def test_a_refusal_is_told_once_with_method_status_and_remedy(
     server.refuse = [status]
     with pytest.raises(CallFailed) as error:
         create(session)
-    assert error.value.message == f"NetworkService.Create: {status.name}: as the test wants it"
+    assert error.value.message == f"NetworkService.Create: {status.name}: as the test wants it: a quota"
     assert error.value.remedy
     assert (error.value.status, error.value.code) == (status, ExitCode.CLOUD)
     assert len(server.heard) == 1
@@ -337,3 +337,26 @@ def test_a_limit_of_the_client_is_no_quota() -> None:
     own = CallFailed("Get", grpc.StatusCode.RESOURCE_EXHAUSTED, "CLIENT: Received message larger than max (5 vs. 4)")
     assert "quota is used up" not in str(own)
     assert "quota is used up" in str(CallFailed("Create", grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded"))
+
+
+def test_a_deletion_is_begun_again_while_the_cloud_frees_what_it_needs(session: Session, server: Server) -> None:
+    """As an operation's error and as a call's; another error ends it at once."""
+    in_use = Operation(id="op-1", done=True)
+    in_use.error.code = grpc.StatusCode.FAILED_PRECONDITION.value[0]
+    begun = [in_use, Operation(id="op-2", done=True)]
+    assert session.repeat_on_conflict(lambda: begun.pop(0), what="delete network dev").id == "op-2"
+    assert begun == []
+    refused = Operation(id="op-3", done=True)
+    refused.error.code = grpc.StatusCode.PERMISSION_DENIED.value[0]
+    with pytest.raises(OperationFailed):
+        session.repeat_on_conflict(lambda: refused, what="delete network dev")
+    assert server.polls == 0
+
+
+def test_a_conflict_that_stays_is_an_error(session: Session, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("samovar.cloud.session.CONFLICT", 0.1)
+    in_use = Operation(id="op-1", done=True)
+    in_use.error.code = grpc.StatusCode.ABORTED.value[0]
+    with pytest.raises(OperationFailed, match="ABORTED"):
+        session.repeat_on_conflict(lambda: in_use, what="delete network dev")
+    assert server.polls == 0

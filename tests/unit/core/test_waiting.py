@@ -43,6 +43,14 @@ def test_a_timeout_names_the_goal_and_the_last_state() -> None:
     assert caught.value.code is ExitCode.TIMEOUT
 
 
+def test_the_deadline_counts_from_the_last_progress() -> None:
+    began = time.monotonic()
+    probe = answers(*(Pending(str(number), after=0.1, progress=number) for number in range(8)))
+    with pytest.raises(WaitTimeout, match=r"it: nothing new for 0\.3 s; last seen: 7"):
+        wait_for("it", probe, timeout=0.3)
+    assert 0.95 <= time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize("pending", [Pending("no"), Pending("no", after=30)], ids=["growing", "told"])
 def test_no_pause_is_longer_than_the_time_left(pending: Pending) -> None:
     began = time.monotonic()
