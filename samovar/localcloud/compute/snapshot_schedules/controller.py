@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class SnapshotScheduleController:
-    """What was missed while the cloud was down is made up for once."""
+    """The controller makes up once for what was missed while the cloud was down."""
 
     def __init__(self, store: Store, home: Home) -> None:
         self._store = store
