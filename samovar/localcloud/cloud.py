@@ -13,6 +13,7 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
+from samovar.core.kernel_limits import shortages
 from samovar.core.program import command_line
 from samovar.localcloud.api.audit_log import AuditLog
 from samovar.localcloud.api.pipeline import Api
@@ -127,6 +128,7 @@ class Cloud:
 
     async def take_down(self) -> None:
         """Leaves nothing on the host; the store keeps everything."""
+        self.host.driver.end_starts()
         await self.workers.settle()
         await self.metadata.close()
         await self.balancers.close()
@@ -163,6 +165,7 @@ class Cloud:
         self.notices.report("quarantine", *self._quarantine.warnings())
         self.notices.report("users", *self._host_user_warnings())
         self.notices.report("faults", *_fault_warnings(self.faults.all()))
+        self.notices.report("kernel limits", *self._limit_warnings())
         self.notices.report("unknown machines", *map(_unknown_machine, sorted(self.machines.unknown(observed))))
         return CloudStatus(
             simulated=self.host.simulated,
@@ -173,6 +176,11 @@ class Cloud:
                 for network in self.networks.up()
             ),
         )
+
+    def _limit_warnings(self) -> Iterator[str]:
+        if not self.host.simulated:
+            for shortage in shortages(len(self.store.all(Instance))):
+                yield f"not every machine may start: {shortage}; `doctor` says how to raise it"
 
     def _host_user_warnings(self) -> Iterator[str]:
         reasons = self.host.driver.host_users()

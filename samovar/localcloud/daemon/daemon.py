@@ -36,6 +36,7 @@ from samovar.localcloud.home.backups import Backups, open_store
 from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
 from samovar.localcloud.home.numbers import Claim, claim
 from samovar.localcloud.home.quarantine import adopt_files
+from samovar.localcloud.home.raised_limits import raise_limits
 from samovar.localcloud.iam.user_accounts.rpc import choose_logins
 from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.simulated.settings import NoClaim
@@ -90,6 +91,8 @@ async def take_down(home: Home) -> None:
 async def _claim_number(home: Home, store: Store) -> Claim | NoClaim:
     """Claims the home's number. On a fresh one it clears the host first, and lets run again what ran before."""
     held = NoClaim(home) if home.simulation.exists() else claim(home.root, numbers_in_use(store))
+    if isinstance(held, Claim):
+        raise_limits()
     if held.fresh:
         await sweep(host_of(home, held.number))
         power_on(store)
@@ -108,7 +111,7 @@ async def _serve(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, held: C
         log.info("taking everything down")
         held.mark(fresh=True)
         await cloud.take_down()
-        held.release(keep_number=bool(numbers_in_use(cloud.store)))
+        offline.release(held, keep_number=bool(numbers_in_use(cloud.store)))
 
 
 class _Shutdown:

@@ -12,6 +12,7 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from samovar.localcloud.disks.builder import HostDiskBuilder
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.numbers import Claim, claimed
+from samovar.localcloud.home.raised_limits import give_back_limits
 from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.machines.driver import NspawnDriver
 from samovar.localcloud.network.kernel_fabric import KernelFabric
@@ -46,8 +47,15 @@ async def take_down(home: Home) -> None:
         held = NoClaim(home) if home.simulation.exists() else Claim(number, home.root, fresh=False)
         held.mark(fresh=True)
         await sweep(host_of(home, number))
-        held.release(keep_number=_may_have_addresses(home))
+        release(held, keep_number=_may_have_addresses(home))
     home.endpoint_file.unlink(missing_ok=True)
+
+
+def release(held: Claim | NoClaim, *, keep_number: bool) -> None:
+    """Ends the claim of a cloud that is off the host, and its share in the limits that were raised."""
+    held.release(keep_number=keep_number)
+    if isinstance(held, Claim):
+        give_back_limits()
 
 
 def _number(home: Home) -> int | None:

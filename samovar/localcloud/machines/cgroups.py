@@ -43,6 +43,16 @@ def processes(machine: Path, service: str) -> tuple[int, ...]:
     return ()
 
 
+def processor_seconds(group: Path) -> float:
+    """Returns the processor time that the group has used; 0 once it is gone."""
+    with suppress(OSError):
+        for line in (group / "cpu.stat").read_text().splitlines():
+            key, _, value = line.partition(" ")
+            if key == "usage_usec":
+                return int(value) / 1e6
+    return 0.0
+
+
 def remove(group: Path) -> None:
     """Removes an empty group with all below it; raises OSError (EBUSY) if it does not get empty."""
     for folder, _, _ in os.walk(group, topdown=False):

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from pathlib import Path
 
-from samovar.core import user_namespaces
+from samovar.core import kernel_limits, user_namespaces
 from samovar.core.errors import HostError, WaitTimeout
 from samovar.core.process import run_async
 from samovar.core.units import MIB
@@ -24,6 +24,7 @@ from samovar.localcloud.disks import freeze
 from samovar.localcloud.disks.loop_devices import attached
 from samovar.localcloud.machines import cgroups, console, nspawn, uid_ranges
 from samovar.localcloud.machines.model import BlockDevice, Machine, Observed
+from samovar.localcloud.machines.starts import Starts
 from samovar.localcloud.machines.supervisors import supervisor_of_this_host
 
 START_TIMEOUT = 180.0  # seconds; 0.2 on a host at rest, 100 times that for several machines on an emulated one
@@ -43,12 +44,21 @@ class NspawnDriver:
     def __init__(self, home_machines: Path, prefix: str) -> None:
         self._home = home_machines.resolve()
         self._supervisor = supervisor_of_this_host(prefix)
+        self._starts = Starts(processors=len(nspawn.processors()))
 
     async def start(self, machine: Machine) -> None:
         if cgroups.populated(self._supervisor.unit(machine.id)):
             return
+        async with self._starts.turn(self._supervisor.unit(machine.id)):
+            await self._start(machine)
+
+    def end_starts(self) -> None:
+        self._starts.end()
+
+    async def _start(self, machine: Machine) -> None:
         await self._supervisor.release(machine.id)
         _check_free_space(machine)
+        _check_limits(machine, self._starts.under_way)
         self._prepare(machine)
         await _make_boot_disk(machine)
         try:
@@ -150,7 +160,7 @@ class NspawnDriver:
                 return pid
             last = console.last_lines(folder / "console", CONSOLE_LINES)
             if (folder / "exit").exists():
-                raise HostError(f"machine {machine_id} ended before its init ran: {last}")
+                raise HostError(f"machine {machine_id} ended before its init ran: {last}{_used_up()}")
             return Pending(last)
 
         await wait_for_async(f"init of machine {machine_id}", init, timeout=START_TIMEOUT, interval=0.01, ceiling=0.05)
@@ -187,6 +197,25 @@ def _check_free_space(machine: Machine) -> None:
             f"it takes {MIN_FREE // MIB}",
             remedy="free some, and start it again; a group does so by itself",
         )
+
+
+def _check_limits(machine: Machine, starting: int) -> None:
+    """Raises HostError where the machines that start now would use up a limit of the kernel.
+
+    Such a machine would get an init that dies, or one whose services do, with errors that name no limit.
+    """
+    limit = kernel_limits.exhausted(starting)
+    if limit:
+        raise HostError(
+            f"machine {machine.id} could not start: {limit.name} is used up ({limit.value()}); "
+            f"a machine takes {limit.machine} of it",
+            remedy=f"{kernel_limits.remedy(limit)}, or run fewer machines; a group tries again by itself",
+        )
+
+
+def _used_up() -> str:
+    limit = kernel_limits.exhausted(1)
+    return f"; {limit.name} is used up ({limit.value()})" if limit else ""
 
 
 async def _make_boot_disk(machine: Machine) -> None:

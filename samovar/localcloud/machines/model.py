@@ -65,6 +65,9 @@ class MachineDriver(Protocol):
     async def start(self, machine: Machine) -> None:
         """Returns when the guest's init runs. A machine that was stopped starts again from its boot disk."""
 
+    def end_starts(self) -> None:
+        """Starts nothing any more: a start that has not begun yet is cancelled."""
+
     async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:
         """Asks the guest to power off, gives it `grace` seconds, then cuts the power."""
 

@@ -30,6 +30,8 @@ LOG_LIMIT = 1 << 20
 SIZE_LIMIT = ("env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={8 * LOG_LIMIT}")
 """Bounds dnsmasq's files while the daemon is away, too; it goes on without writing."""
 LEASE_TIME = "12h"
+MAX_LEASES = 65536
+"""Its own bound is 1,000 for all subnets together; each lease belongs to a machine that we know."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def _configuration(network: Network, files: Files) -> Iterator[str]:
     yield from ("except-interface=lo", "bind-interfaces", f"user={DNSMASQ_USER}", f"group={SERVER_GROUP}")
     yield from ("no-resolv", "no-poll", "no-hosts", "address=/#/", f"domain={DOMAIN}")
     yield from ("no-ping", "dhcp-rapid-commit", "dhcp-authoritative", "dhcp-ignore-clid", "dhcp-ignore-names")
+    yield f"dhcp-lease-max={MAX_LEASES}"
     yield f"addn-hosts={FOLDER / files.hosts.name}"
     yield f"dhcp-hostsfile={FOLDER / files.dhcp_hosts.name}"
     yield f"dhcp-leasefile={files.leases}"

@@ -8,8 +8,10 @@ import re
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 from samovar.core.errors import SamovarError
+from samovar.core.kernel_limits import BRIDGE_PORTS, LIMITS, MACHINES, PROC, remedy
 from samovar.core.process import run
 from samovar.core.user_namespaces import unavailable
 from samovar.images.builders.packer.toolchain import find_toolchain
@@ -47,6 +49,7 @@ def _local() -> Iterator[Finding]:
     if os.geteuid():
         yield Finding(AREA, State.WARNING, "not root: the local cloud runs machines", "run its commands as root")
     yield _users()
+    yield from kernel_limits(root=not os.geteuid())
     for program, option in LOCAL.items():
         if shutil.which(program) is None:
             yield Finding(AREA, State.FAILURE, f"{program} is not on this machine", "as root: make setup")
@@ -59,6 +62,20 @@ def _users() -> Finding:
         text = f"machines have the users of this host, for {reason}: root in one could become root on the host"
         return Finding(AREA, State.WARNING, text, "run only what you trust, or a kernel of 5.19 or newer")
     return ok(AREA, "a machine without a data disk has users of its own")
+
+
+def kernel_limits(*, root: bool, proc: Path = PROC) -> Iterator[Finding]:
+    """Yields each of the kernel's limits that is too low for many machines; `root` raises it while a cloud is up."""
+    short = [(limit, value) for limit in LIMITS if (value := limit.value(proc)) is not None]
+    short = [(limit, value) for limit, value in short if value < limit.need(MACHINES)]
+    for limit, value in short:
+        enough = f"{limit.name} is {value}, enough for {limit.machines(value)} machines"
+        if root and os.access(limit.file(proc), os.W_OK):
+            yield ok(AREA, f"{enough}; `cloud up` raises it to {limit.need(MACHINES)}, `cloud down` gives it back")
+        else:
+            yield Finding(AREA, State.WARNING, f"{enough}; {MACHINES} need {limit.need(MACHINES)}", remedy(limit))
+    if not short:
+        yield ok(AREA, f"the kernel's limits are enough for {MACHINES} machines; a subnet holds {BRIDGE_PORTS}")
 
 
 def _version(program: str, option: str) -> str:

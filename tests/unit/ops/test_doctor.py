@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from samovar.core.kernel_limits import INOTIFY
 from samovar.core.units import GIB
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired
@@ -11,6 +14,7 @@ from samovar.images.load import load_images
 from samovar.ops.doctor.capacity import Quota, additional, bake_demand, judge
 from samovar.ops.doctor.finding import State
 from samovar.ops.doctor.iam import covered
+from samovar.ops.doctor.programs import kernel_limits
 from tests.support.checkout import PROJECT, ROOT
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
@@ -80,3 +84,15 @@ def test_a_quota_that_the_api_does_not_show_is_unknown() -> None:
 )
 def test_a_role_includes_lesser_roles(role: str, held: list[str], enough: bool) -> None:  # noqa: FBT001 - a parameter
     assert covered(role, held) is enough
+
+
+def test_a_kernel_limit_that_is_short_is_told_with_figures_and_the_command(tmp_path: Path) -> None:
+    INOTIFY.file(tmp_path).parent.mkdir(parents=True)
+    INOTIFY.file(tmp_path).write_text("128\n")
+    (found,) = kernel_limits(root=False, proc=tmp_path)
+    assert found.state is State.WARNING
+    assert found.message == "fs.inotify.max_user_instances is 128, enough for 8 machines; 1000 need 8064"
+    assert found.remedy == "raise it as root: sysctl -w fs.inotify.max_user_instances=8064"
+    (found,) = kernel_limits(root=True, proc=tmp_path)
+    assert found.state is State.OK
+    assert "`cloud up` raises it to 8064" in found.message

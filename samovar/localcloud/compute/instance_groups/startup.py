@@ -53,7 +53,7 @@ def _advance_startup(plan: Plan, member: Member) -> bool:
         if needed:
             plan.move(member, phase)
             return True
-    plan.move(replace(member, attempts=0), running_status(plan, member))
+    plan.move(member, running_status(plan, member))
     return True
 
 

@@ -154,8 +154,8 @@ class Member:
     """A managed instance: a place in the group, whose instance comes and goes.
 
     since: when `status` began, in seconds. template: the template that the instance was made from.
-    attempts: how often it was created or started since it last served. requested: what its owner asked for
-    (a rolling restart or recreation, a deletion), cleared when it begins. All but `observed` is stored.
+    attempts: how often it was created or started without serving for a while. requested: what its owner asked
+    for (a rolling restart or recreation, a deletion), cleared when it begins. All but `observed` is stored.
     """
 
     id: str

@@ -14,7 +14,10 @@ from samovar.localcloud.compute.instance_groups.actions import (
 )
 from samovar.localcloud.compute.instance_groups.plan import HALTED, Plan, goal_of
 from samovar.localcloud.compute.instance_groups.startup import STEPS_UP, running_status
-from samovar.localcloud.compute.instance_groups.state import TEARDOWN, Compute, Effect, Goal, Member, Status
+from samovar.localcloud.compute.instance_groups.state import RUNNING, TEARDOWN, Compute, Effect, Goal, Member, Status
+
+SERVED = 10.0
+"""Seconds (assumed). A machine that dies earlier is started again ever less often, as one that does not start is."""
 
 
 def _close(plan: Plan, member: Member) -> bool:
@@ -153,7 +156,8 @@ def begin_teardown(plan: Plan, member: Member, goal: Goal, why: str) -> None:
     if member.status not in TEARDOWN and not halted and not plan.may_stop():
         return
     plan.do(Log(member.id, f"{goal.value}: {why}"))
-    member = replace(member, goal=goal, requested=Goal.STAY)
+    attempts = 0 if _has_served(plan, member, halted=halted) else member.attempts
+    member = replace(member, goal=goal, requested=Goal.STAY, attempts=attempts)
     if member.status in TEARDOWN:
         plan.save(member)
     elif member.observed.registered:
@@ -161,3 +165,8 @@ def begin_teardown(plan: Plan, member: Member, goal: Goal, why: str) -> None:
     else:
         plan.move(member, Status.STOPPED if halted else Status.STOPPING_INSTANCE)
     advance(plan, member.id)
+
+
+def _has_served(plan: Plan, member: Member, *, halted: bool) -> bool:
+    """Returns whether a machine ran, and did not die so soon that it counts as one more failed start."""
+    return member.status in RUNNING and not (halted and plan.now - member.since < SERVED)

@@ -105,6 +105,7 @@ def test_a_machine_that_nobody_heals_is_taken_back_when_it_is_started_by_hand() 
 
 def test_a_machine_that_dies_at_every_boot_is_tried_ever_less_often() -> None:
     world = settled(1)
+    world.run(20)
     started = []
     for _ in range(400):
         started += [world.now for action in world.step(0.5) if isinstance(action, StartInstance)]
@@ -113,6 +114,29 @@ def test_a_machine_that_dies_at_every_boot_is_tried_ever_less_often() -> None:
     assert pauses[0] <= 0.5
     assert pauses[1:5] == sorted(pauses[1:5])
     assert 30 <= pauses[-1] <= 31
+
+
+def test_a_machine_that_dies_soon_after_each_boot_is_tried_ever_less_often() -> None:
+    world = settled(1)
+    started = []
+    for step in range(400):
+        started += [world.now for action in world.step(0.5) if isinstance(action, StartInstance)]
+        if step % 4 == 0:
+            world.machines["m1"].compute = Compute.CRASHED
+    pauses = [later - earlier for earlier, later in pairwise(started)]
+    assert pauses[1:5] == sorted(pauses[1:5])
+    assert pauses[-1] >= 30
+
+
+def test_a_machine_that_has_served_for_a_while_is_started_again_at_once() -> None:
+    world = settled(1)
+    for _ in range(4):
+        world.settle(40)
+        world.step(20)
+        world.machines["m1"].compute = Compute.CRASHED
+        died = world.now
+        assert world.settle(40)
+        assert world.now - died <= 2
 
 
 def test_a_template_changed_while_a_machine_waits_for_its_next_attempt_costs_it_nothing() -> None:

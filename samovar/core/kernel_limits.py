@@ -1,0 +1,130 @@
+"""The kernel's limits that many local machines on one host meet, with what a machine takes of each.
+
+What a machine takes was counted on machines at rest, and rounded up: one of the base image has 18 threads and 5
+inotify instances (three of systemd, one each of systemd-resolved and dbus). Instances in a user namespace count against
+the user who made it as well, which is the host's root (kernel/ucount.c of Linux).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+MACHINES = 1000
+"""The number of machines for which limits are raised."""
+BRIDGE_PORTS = 1023
+"""The machines that one subnet holds: a bridge of Linux has 1,024 ports (BR_MAX_PORTS), numbered from 1."""
+
+
+def _threads(proc: Path) -> int:
+    return int((proc / "loadavg").read_text().split()[3].partition("/")[2])
+
+
+def _neighbours(proc: Path) -> int:
+    return int((proc / "net/stat/arp_cache").read_text().splitlines()[1].split()[0], 16)
+
+
+def _terminals(proc: Path) -> int:
+    return int((proc / "sys/kernel/pty/nr").read_text())
+
+
+def _files(proc: Path) -> int:
+    return int((proc / "sys/fs/file-nr").read_text().split()[0])
+
+
+@dataclass(frozen=True)
+class KernelLimit:
+    """A limit by its sysctl name: what a machine takes of it, and what is left to everything else on the host.
+
+    `used` reads how much is used; None where the kernel does not tell.
+    """
+
+    name: str
+    machine: int
+    host: int
+    used: Callable[[Path], int] | None = None
+
+    def file(self, proc: Path = PROC) -> Path:
+        """Return the file of the limit."""
+        return proc / "sys" / self.name.replace(".", "/")
+
+    def value(self, proc: Path = PROC) -> int | None:
+        """Return the limit; None where this kernel has none, or shows it to nobody here."""
+        try:
+            return int(self.file(proc).read_text())
+        except (OSError, ValueError):
+            return None
+
+    def need(self, machines: int) -> int:
+        """Return the limit that so many machines need."""
+        return self.host + self.machine * machines
+
+    def machines(self, value: int) -> int:
+        """Return the number of machines for which a limit is enough."""
+        return max(0, value - self.host) // self.machine
+
+
+INOTIFY = KernelLimit("fs.inotify.max_user_instances", machine=8, host=64)
+LIMITS = (
+    INOTIFY,
+    KernelLimit("fs.inotify.max_user_watches", machine=64, host=8192),
+    KernelLimit("kernel.pid_max", machine=64, host=8192, used=_threads),
+    KernelLimit("kernel.threads-max", machine=64, host=8192, used=_threads),
+    KernelLimit("kernel.pty.max", machine=2, host=1024, used=_terminals),
+    KernelLimit("fs.file-max", machine=1024, host=65536, used=_files),
+    KernelLimit("net.ipv4.neigh.default.gc_thresh1", machine=4, host=128),
+    KernelLimit("net.ipv4.neigh.default.gc_thresh2", machine=8, host=256),
+    KernelLimit("net.ipv4.neigh.default.gc_thresh3", machine=16, host=512, used=_neighbours),
+    KernelLimit("user.max_user_namespaces", machine=2, host=256),
+    KernelLimit("user.max_net_namespaces", machine=3, host=256),
+    KernelLimit("user.max_mnt_namespaces", machine=32, host=256),
+    KernelLimit("kernel.keys.root_maxkeys", machine=64, host=1024),
+)
+"""In the order in which they are met. The table of neighbours is one for all network namespaces of the host."""
+
+
+def shortages(machines: int, proc: Path = PROC) -> Iterator[str]:
+    """Yield each limit that is too low for so many machines, with what there is and what they need."""
+    for limit in LIMITS:
+        value = limit.value(proc)
+        if value is not None and value < limit.need(machines):
+            yield (
+                f"{limit.name} is {value}, enough for {limit.machines(value)} machines; "
+                f"{machines} need {limit.need(machines)}"
+            )
+
+
+def remedy(limit: KernelLimit) -> str:
+    """Return what an operator does about a limit."""
+    return f"raise it as root: sysctl -w {limit.name}={limit.need(MACHINES)}"
+
+
+def exhausted(machines: int, proc: Path = PROC) -> KernelLimit | None:
+    """Return the limit that leaves no room for so many more machines now; None where there is room."""
+    return next((limit for limit in LIMITS if _is_exhausted(limit, machines, proc)), None)
+
+
+def _is_exhausted(limit: KernelLimit, machines: int, proc: Path) -> bool:
+    more = limit.machine * machines
+    if limit is INOTIFY:
+        return inotify_instances(more) < more
+    value = limit.value(proc)
+    return value is not None and limit.used is not None and limit.used(proc) + more > value
+
+
+def inotify_instances(most: int) -> int:
+    """Return how many inotify instances this user can have beside those in use, counted up to `most`.
+
+    The kernel does not tell how many are in use, so they are opened and closed again.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptors: list[int] = []
+    while len(descriptors) < most and (descriptor := libc.inotify_init1(os.O_CLOEXEC)) >= 0:
+        descriptors.append(descriptor)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return len(descriptors)
