@@ -30,7 +30,7 @@ from samovar.deploy.resources.service_account import ServiceAccount, group_servi
 from samovar.deploy.resources.snapshot_schedule import SnapshotSchedule
 from samovar.deploy.security_rules import needs_lockbox, rules
 from samovar.project.environment import Environment, SecretKind
-from samovar.project.group import Balancer, BalancerType, DataDisk, Group
+from samovar.project.group import Balancer, BalancerType, DataDisk, Group, Health
 
 SUBNET_BITS = 4
 """A zone's two subnets are sixteenths of the network's range, by the zone's letter: zones come and go, others stay."""
@@ -45,6 +45,9 @@ GROUP_ROLES = (
     "vpc.user",
 )
 """The roles with which the group service creates machines with accounts, addresses and targets."""
+GROUP_CHECK = {"unhealthy": 5}
+DATA_CHECK = {"interval": 3, "timeout": 2, "unhealthy": 10}
+"""The health checks of a group, in seconds and in answers in a row, where the environment states none."""
 ONE_DISK = Deploy(max_unavailable=1, max_expansion=0)
 """A disk is attached to one machine: the old one goes before the new one comes."""
 
@@ -154,8 +157,8 @@ def _load_balancer(environment: Environment, group: Group, balancer: Balancer) -
     name, zone = group_resource_name(environment.name, group.name), environment.zones[0]
     subnet = subnet_name(environment.name, zone, public=group.public)
     internal = balancer.type is BalancerType.INTERNAL
-    listeners = tuple(Listener(scheme, port, port) for scheme, port in sorted(balancer.listeners.items()))
-    check = HealthCheck(group.balancer_health.port, group.balancer_health.path)
+    listeners = tuple(Listener(key, each.port, each.target) for key, each in sorted(balancer.listeners.items()))
+    check = _check(group.balancer_health)
     yield Resource(name, InternalAddress(subnet) if internal else Address(zone), group.name)
     yield Resource(name, LoadBalancer(name, listeners, name, check, subnet if internal else ""), group.name)
 
@@ -165,8 +168,13 @@ def _health_check(group: Group) -> HealthCheck:
 
     A machine that is merely busy must not be recreated; one that died is known by its status before any check.
     """
-    check = HealthCheck(group.health.port, group.health.path, unhealthy=5)
-    return replace(check, interval=3, timeout=2, unhealthy=10) if group.data_disk else check
+    return _check(group.health, **(DATA_CHECK if group.data_disk else GROUP_CHECK))
+
+
+def _check(health: Health, **defaults: int) -> HealthCheck:
+    given = {name: getattr(health, name) for name in ("interval", "timeout", "healthy", "unhealthy")}
+    values = {**defaults, **{name: value for name, value in given.items() if value is not None}}
+    return HealthCheck(health.port, "" if health.type == "tcp" else health.path, **values)
 
 
 def _instance_group(environment: Environment, group: Group, image: str, metadata: Mapping[str, str]) -> InstanceGroup:
@@ -197,6 +205,8 @@ def _template(
         core_fraction=group.machine.core_fraction,
         memory=group.machine.memory,
         disk=group.machine.disk,
+        disk_type=group.machine.disk_type,
+        preemptible=group.machine.preemptible,
         metadata=tuple(sorted(metadata.items())),
         metadata_refs=find_placeholders(metadata.values()),
         security_group=name,

@@ -6,6 +6,7 @@ another one. In Yandex Cloud an address is the balancer's alone, but this host m
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
@@ -66,9 +67,13 @@ def _text(status: Status) -> str:
 
 def _problem(url: str, routed: frozenset[str] | None) -> str:
     """The problem of an endpoint, or "". `routed` are the addresses that the host sends to this cloud."""
-    if routed is not None and urlsplit(url).hostname not in routed:
+    parts = urlsplit(url)
+    if routed is not None and parts.hostname not in routed:
         return "is not routed to this cloud on this host: another cloud answers there, or none"
     try:
+        if parts.scheme == "tcp":
+            socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT).close()
+            return ""
         # The certificate may be self-signed; the cloud knows whose address it is.
         http.request("GET", f"{url.rstrip('/')}{PATH}", timeout=TIMEOUT, tls=http.without_verification())
     except OSError as error:

@@ -66,4 +66,4 @@ def _machines(group: Group) -> dict[str, object]:
 
 def _balancer_address(environment: Environment, group: Group, balancer: Balancer) -> str:
     address = placeholder(Ref(Kind.INTERNAL_ADDRESS, group_resource_name(environment.name, group.name)))
-    return f"{address}:{min(balancer.listeners.values())}"
+    return f"{address}:{min(listener.port for listener in balancer.listeners.values())}"

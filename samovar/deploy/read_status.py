@@ -150,7 +150,8 @@ def _endpoints(environment: Environment, balancers: Mapping[str, balancers_api.N
         scheme: tuple(_url(scheme, each.address, each.port) for each in listeners if each.name == scheme)
         for scheme in DEFAULT_PORTS
     }
-    return Endpoints(http=urls["http"], https=urls["https"])
+    tcp = tuple(f"tcp://{each.address}:{each.port}" for each in listeners if each.name not in DEFAULT_PORTS)
+    return Endpoints(http=urls["http"], https=urls["https"], tcp=tcp)
 
 
 def _url(scheme: str, address: str, port: int) -> str:

@@ -22,10 +22,16 @@ def rules(environment: Environment, group: Group) -> tuple[Rule, ...]:
     return tuple(sorted({*_inbound(environment, group), *_outbound(environment, group), *_ssh(environment, group)}))
 
 
-def open_ports(group: Group) -> tuple[int, ...]:
+def target_ports(group: Group) -> frozenset[int]:
     """Return the ports at which other groups reach the machines: the balancer's targets, and the group's `ports`."""
     listeners = group.balancer.listeners.values() if group.balancer else ()
-    return tuple(sorted({*listeners, *group.ports}))
+    return frozenset({*(listener.target for listener in listeners), *group.ports})
+
+
+def open_ports(group: Group) -> frozenset[int]:
+    """Return the ports that clients of the group ask at: those of the machines, and those of the balancer's address."""
+    listeners = group.balancer.listeners.values() if group.balancer else ()
+    return target_ports(group) | {listener.port for listener in listeners}
 
 
 def needs_lockbox(group: Group) -> bool:
@@ -45,16 +51,16 @@ def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
         yield Rule(inbound=True, port=group.balancer_health.port, peer=HEALTH_CHECKS)
     if group.balancer and is_edge(group):
         listeners = group.balancer.listeners
-        yield from (Rule(inbound=True, port=port, peer=ANY_IPV4) for port in listeners.values())
+        yield from (Rule(inbound=True, port=each.target, peer=ANY_IPV4) for each in listeners.values())
         if group.public and "https" in listeners:
-            yield Rule(inbound=True, port=listeners["https"], peer=ANY_IPV4, protocol=UDP)
+            yield Rule(inbound=True, port=listeners["https"].target, peer=ANY_IPV4, protocol=UDP)
         # A router on the way to a client says by ICMP that a packet is too large for it.
         yield Rule(inbound=True, port=0, peer=ANY_IPV4, protocol=ICMP)
         yield from (Rule(inbound=True, port=port, peer=SELF) for port in group.ports)
     for client in environment.groups:
         if group.name in client.upstreams.values():
             peer = group_resource_name(environment.name, client.name)
-            yield from (Rule(inbound=True, port=port, peer=peer) for port in open_ports(group))
+            yield from (Rule(inbound=True, port=port, peer=peer) for port in target_ports(group))
 
 
 def _outbound(environment: Environment, group: Group) -> Iterator[Rule]:

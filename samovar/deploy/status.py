@@ -65,14 +65,15 @@ class GroupStatus:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The URLs of the external load balancers' listeners, by scheme."""
+    """The URLs of the external load balancers' listeners, by scheme; `tcp://ADDRESS:PORT` where none is known."""
 
     http: tuple[str, ...] = ()
     https: tuple[str, ...] = ()
+    tcp: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[str, ...]:
-        return (*self.http, *self.https)
+        return (*self.http, *self.https, *self.tcp)
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,10 @@ Host = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9](
 """The name of a server outside, or its IPv4 address."""
 Port = Annotated[int, Field(ge=1, le=32767)]
 """A port of a machine: a target of a balancer is at most 32767."""
+CheckInterval = Annotated[int, Field(ge=2, le=300)]
+CheckTimeout = Annotated[int, Field(ge=1, le=60)]
+"""Seconds of a health check: a balancer's interval is a second longer than its timeout at least."""
+Threshold = Annotated[int, Field(ge=2, le=10)]
 OutsidePort = Annotated[int, Field(ge=1, le=65535)]
 Cores = Annotated[int, AfterValidator(_cores), WithJsonSchema({"enum": sorted(CORES)})]
 CoreFraction = Annotated[int, AfterValidator(_fraction), WithJsonSchema({"enum": [*FRACTIONS]})]

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, create_model, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from samovar.core.cron import parse_cron
@@ -22,6 +22,8 @@ from samovar.core.units import ANY_IPV4, GIB
 from samovar.core.yaml_file import load_mapping, place_of
 from samovar.project.fields import (
     Addresses,
+    CheckInterval,
+    CheckTimeout,
     CoreFraction,
     Cores,
     DiskSize,
@@ -31,6 +33,7 @@ from samovar.project.fields import (
     Port,
     SecretBindings,
     Strict,
+    Threshold,
 )
 
 PLATFORM = "standard-v3"
@@ -43,6 +46,9 @@ STEP = 93 * GIB
 def _cron(expression: str) -> str:
     parse_cron(expression)
     return expression
+
+
+DiskType = Literal["network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3"]
 
 
 class BalancerType(StrEnum):
@@ -62,6 +68,12 @@ class Machine(Strict):
     )
     memory: Memory = Field(description="such as 2G; which sizes there are depends on `cores` and `core_fraction`")
     disk: DiskSize = Field(description="the boot disk, such as 10G, at least as large as the image needs")
+    disk_type: DiskType = Field(default="network-ssd", description="the boot disk's type in the cloud")
+    preemptible: bool = Field(
+        default=False,
+        description="`true`: cheaper, but the cloud stops each machine within a day, whenever it likes; its group "
+        "starts it again",
+    )
 
     @model_validator(mode="after")
     def _size_exists(self) -> Self:
@@ -71,10 +83,47 @@ class Machine(Strict):
 
 
 class Health(Strict):
-    """The page at which a machine reports its health: it is well if the answer is 200."""
+    """The check of a machine: it is well if a page answers 200, or if a port takes connections.
 
-    port: Port = Field(default=80, description="the port of the page")
+    Intervals are in seconds. Without them, and without thresholds, they suit the group: one with a data disk has more
+    time, for it is not to be recreated while it is merely busy.
+    """
+
+    type: Literal["http", "tcp"] = Field(default="http", description="`http`, or `tcp`: a port that takes connections")
+    port: Port = Field(default=80, description="the port")
     path: Annotated[str, Field(pattern="^/")] = Field(default="/-/health", description="the path of the page")
+    interval: CheckInterval | None = Field(default=None, description="seconds between two checks")
+    timeout: CheckTimeout | None = Field(default=None, description="seconds for an answer, fewer than `interval`")
+    healthy: Threshold | None = Field(default=None, description="so many good answers in a row make it healthy")
+    unhealthy: Threshold | None = Field(default=None, description="so many bad ones in a row make it unhealthy")
+
+    @model_validator(mode="after")
+    def _fits_type(self) -> Self:
+        if self.type == "tcp" and "path" in self.model_fields_set:
+            raise ValueError("a check of type tcp has no path")
+        if self.interval and self.timeout and self.interval <= self.timeout:
+            raise ValueError("the interval is longer than the timeout")
+        return self
+
+
+class Listener(Strict):
+    """A port of a balancer."""
+
+    port: Port = Field(description="the port of the balancer's address")
+    target_port: Port | None = Field(default=None, description="the port of the machines, where it is another one")
+
+    @property
+    def target(self) -> int:
+        """Return the port of the machines."""
+        return self.target_port or self.port
+
+
+def _listener(value: object) -> object:
+    return {"port": value} if isinstance(value, int) else value
+
+
+ListenerOrPort = Annotated[Listener, BeforeValidator(_listener, json_schema_input_type=int | Listener)]
+"""A listener, or the number of a port that is the machines' as well."""
 
 
 class Balancer(Strict):
@@ -84,8 +133,11 @@ class Balancer(Strict):
         description="`external`: at a public address, reserved first and kept by `destroy --keep-address`; or "
         "`internal`: at a reserved address of the network's own"
     )
-    listeners: dict[Annotated[str, Field(pattern="^https?$")], Port] = Field(
-        min_length=1, max_length=10, description="the ports, each by the scheme that it speaks"
+    listeners: dict[Name, ListenerOrPort] = Field(
+        min_length=1,
+        max_length=10,
+        description="the ports by name: `http` and `https` speak what they are called, any other is plain TCP. "
+        "Each is a number, or `{port: 80, target_port: 8080}`",
     )
     health: Health | None = Field(
         default=None, description="where a machine says that it may be sent to; without it the group's own `health`"
@@ -93,7 +145,7 @@ class Balancer(Strict):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
-        if len(set(self.listeners.values())) < len(self.listeners):
+        if len({listener.port for listener in self.listeners.values()}) < len(self.listeners):
             raise ValueError("each listener of a balancer has a port of its own")
         return self
 
@@ -114,9 +166,7 @@ class DataDisk(Strict):
 
     name: Name = Field(default="data", description="the name by which a machine finds it: /dev/disk/by-id/virtio-NAME")
     size: DiskSize = Field(description="such as 10G")
-    type: Literal["network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3"] = Field(
-        default="network-ssd", description="the disk's type in the cloud"
-    )
+    type: DiskType = Field(default="network-ssd", description="the disk's type in the cloud")
     seed: Literal["once"] | None = Field(
         default=None,
         description="`once`: the image fills an empty disk at its first boot. The tool records that it did, and the "

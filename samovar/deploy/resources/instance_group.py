@@ -16,7 +16,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.cloud.session import Session
 from samovar.deploy.resources.disk import disk_space_quota
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
-from samovar.deploy.resources.health_check import HealthCheck, check_timing, read_health_check
+from samovar.deploy.resources.health_check import HealthCheck, build_health_check, read_health_check
 from samovar.deploy.resources.instance_template import Template, build_template, read_template
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource
 
@@ -185,9 +185,8 @@ def group_fields(context: Context, resource: Resource[InstanceGroup]) -> GroupFi
 
 
 def _health_checks(check: HealthCheck, max_checking_health: int) -> api.HealthChecksSpec:
-    http = api.HealthCheckSpec.HttpOptions(port=check.port, path=check.path)
     return api.HealthChecksSpec(
-        health_check_specs=[api.HealthCheckSpec(http_options=http, **check_timing(check))],
+        health_check_specs=[build_health_check(api.HealthCheckSpec(), check)],
         max_checking_health_duration=Duration(seconds=max_checking_health),
     )
 

@@ -41,6 +41,7 @@ class Template:
     public: bool = False
     platform: str = PLATFORM
     disk_type: str = "network-ssd"
+    preemptible: bool = False
 
     def refs(self) -> Iterator[Ref]:
         """Yields the resources of its machines beside network and subnets, and those that their metadata name."""
@@ -71,6 +72,7 @@ def build_template(spec: Template, context: Context, labels: Mapping[str, str]) 
         metadata=metadata,
         service_account_id=context.id(Kind.SERVICE_ACCOUNT, spec.service_account) if spec.service_account else "",
         metadata_options=_metadata_options(spec.token_forms),
+        scheduling_policy=api.SchedulingPolicy(preemptible=spec.preemptible),
     )
 
 
@@ -99,6 +101,7 @@ def read_template(message: api.InstanceTemplate, index: IdIndex) -> Template:
         public=nic.primary_v4_address_spec.HasField("one_to_one_nat_spec"),
         platform=message.platform_id,
         disk_type=disk.type_id,
+        preemptible=message.scheduling_policy.preemptible,
     )
 
 

@@ -18,7 +18,7 @@ from samovar.cloud.session import Session
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
-from samovar.deploy.resources.health_check import HealthCheck, check_timing, read_health_check
+from samovar.deploy.resources.health_check import HealthCheck, build_health_check, read_health_check
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource
 
 LISTENERS, TARGETS, PROTECTION = "listener_specs", "attached_target_groups", "deletion_protection"
@@ -144,8 +144,7 @@ def _listener(context: Context, spec: LoadBalancer, listener: Listener) -> rpc.L
 
 def _targets(context: Context, spec: LoadBalancer) -> api.AttachedTargetGroup:
     """Waits for the target group, which the instance group creates soon after its own creation has begun."""
-    http = HealthCheckMessage.HttpOptions(port=spec.check.port, path=spec.check.path)
-    check = HealthCheckMessage(name="health", http_options=http, **check_timing(spec.check))
+    check = build_health_check(HealthCheckMessage(name="health"), spec.check)
     return api.AttachedTargetGroup(target_group_id=_target_group(context, spec.group), health_checks=[check])
 
 

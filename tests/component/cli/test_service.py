@@ -36,6 +36,7 @@ from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
 from samovar.images.publish import FORMER, delete, publish, published, unused
 from samovar.images.store import BakedImage
 from samovar.project.environment import Environment
+from samovar.project.group import Balancer, BalancerType, Health, Listener
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 from tests.support.environments import changed
@@ -93,6 +94,24 @@ def test_a_role_has_an_account_with_no_right_in_the_folder(service: Service, dev
     found = service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
     of_tool = {(binding.role_id, binding.subject.id) for binding in found if binding.subject.id in ids.values()}
     assert of_tool == {(role, ids[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")]) for role in GROUP_ROLES}
+
+
+def test_checks_of_ports_and_other_target_ports_are_no_change_once_they_are_there(
+    service: Service, dev: Environment
+) -> None:
+    balancer = Balancer(
+        type=BalancerType.INTERNAL,
+        listeners={"amqp": Listener(port=5672, target_port=5673)},
+        health=Health(type="tcp", port=5673, interval=7, timeout=3),
+    )
+    machine = changed(dev.group("bingo").machine, preemptible=True, disk_type="network-hdd")
+    health = Health(type="tcp", port=22, unhealthy=7)
+    bingo = changed(dev.group("bingo"), balancer=balancer, health=health, machine=machine)
+    other = changed(dev, groups=tuple(bingo if each.name == "bingo" else each for each in dev.groups))
+    service.roll_out(dev)
+    assert {step.ref.kind for step in service.plan(other).steps} >= {Kind.LOAD_BALANCER, Kind.INSTANCE_GROUP}
+    service.roll_out(other)
+    assert service.plan(other).all_steps == ()
 
 
 def test_the_data_disk_outlives_the_environment_and_is_attached_again(service: Service, dev: Environment) -> None:

@@ -17,12 +17,12 @@ from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Resource, Spec
 from samovar.project.environment import Environment, SecretKind
 from samovar.project.group import Balancer as EnvBalancer
-from samovar.project.group import BalancerType, DataDisk, Group, Health, Machine
+from samovar.project.group import BalancerType, DataDisk, Group, Health, Listener, Machine
 from tests.support.desired import desired_of
 from tests.support.environments import changed, make_environment, make_group
 
 SMALL = Machine.model_validate({"memory": "2G", "disk": "5G"})
-EXTERNAL = EnvBalancer(type=BalancerType.EXTERNAL, listeners={"http": 80})
+EXTERNAL = EnvBalancer(type=BalancerType.EXTERNAL, listeners={"http": Listener(port=80)})
 IMAGES = {"nginx": "samovar-nginx-aaaaaaaaaaaa", "bingo": "samovar-bingo-bbbbbbbbbbbb"}
 NGINX = make_group("nginx", image="nginx", size=2, machine=SMALL, balancer=EXTERNAL)
 
@@ -195,7 +195,13 @@ groups = st.builds(
     health=st.sampled_from([Health(), Health(port=8080, path="/ready")]),
     public=st.booleans(),
     balancer=st.sampled_from(
-        [None, EXTERNAL, EnvBalancer(type=BalancerType.EXTERNAL, listeners={"http": 8080, "https": 443})]
+        [
+            None,
+            EXTERNAL,
+            EnvBalancer(
+                type=BalancerType.EXTERNAL, listeners={"http": Listener(port=8080), "https": Listener(port=443)}
+            ),
+        ]
     ),
     settings=st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 2)),
 )

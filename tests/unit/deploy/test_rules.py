@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import HealthCheckSpec
+from yandex.cloud.loadbalancer.v1.health_check_pb2 import HealthCheck as BalancerCheck
 
 from samovar.core.units import ANY_IPV4
 from samovar.deploy.group_metadata import machine_metadata
 from samovar.deploy.plan import plan, stages
+from samovar.deploy.resources.health_check import HealthCheck, build_health_check, read_health_check
 from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.resources.load_balancer import LoadBalancer
 from samovar.deploy.resources.resource import (
     Kind,
     Observed,
@@ -23,14 +28,14 @@ from samovar.deploy.resources.secret import self_signed
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UDP
 from samovar.deploy.security_rules import rules
 from samovar.project.environment import Environment, ExternalServer, Operator
-from samovar.project.group import Balancer, BalancerType, Egress, Health
+from samovar.project.group import Balancer, BalancerType, Egress, Health, Listener
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 from tests.support.environments import changed
 
 DEV = load_environment("dev")
 IMAGES = {name: f"samovar-{name}-0123456789ab" for name in ("nginx", "bingo", "postgres-small")}
-NONE = Balancer(type=BalancerType.INTERNAL, listeners={"http": 80})
+NONE = Balancer(type=BalancerType.INTERNAL, listeners={"http": Listener(port=80)})
 INSIDE = "10.30.0.0/16"
 
 
@@ -79,6 +84,25 @@ def test_the_balancers_health_check_may_have_its_own_port() -> None:
     balancer = changed(NONE, health=Health(port=8081, path="/-/ready"))
     moved = changed(DEV, groups=(changed(DEV.group("bingo"), balancer=balancer, upstreams={}),))
     assert {(80, HEALTH_CHECKS), (8081, HEALTH_CHECKS)} <= ports("bingo", moved, inbound=True)
+
+
+def test_a_listener_may_lead_to_another_port_of_the_machines() -> None:
+    balancer = Balancer(type=BalancerType.INTERNAL, listeners={"redis": Listener(port=6379, target_port=7000)})
+    groups = [changed(each, balancer=balancer, ports=()) if each.name == "bingo" else each for each in DEV.groups]
+    moved = changed(DEV, groups=tuple(groups))
+    assert (7000, "dev-nginx") in ports("bingo", moved, inbound=True)
+    assert (6379, "dev-nginx") not in ports("bingo", moved, inbound=True)
+    assert {(6379, INSIDE), (7000, INSIDE)} <= ports("nginx", moved, inbound=False)
+    balancers = [each.spec for each in desired_of(moved, IMAGES).resources if isinstance(each.spec, LoadBalancer)]
+    listeners = {(each.name, each.port, each.target_port) for spec in balancers for each in spec.listeners}
+    assert ("redis", 6379, 7000) in listeners
+
+
+@pytest.mark.parametrize("path", ["/healthz", ""])
+def test_a_check_of_a_page_or_of_a_port_is_read_as_it_was_written(path: str) -> None:
+    check = HealthCheck(8080, path, interval=7, timeout=3, unhealthy=4, healthy=3)
+    assert read_health_check(build_health_check(HealthCheckSpec(), check)) == check
+    assert read_health_check(build_health_check(BalancerCheck(), check)) == check
 
 
 def test_ssh_is_open_to_the_bastion_alone_and_only_with_an_operator() -> None:

@@ -29,7 +29,7 @@ def test_the_json_has_the_documented_shape() -> None:
     assert to_plain(status) == {
         "environment": "dev",
         "healthy": True,
-        "endpoints": {"http": ["http://127.66.1.2/"], "https": []},
+        "endpoints": {"http": ["http://127.66.1.2/"], "https": [], "tcp": []},
         "groups": [
             {
                 "name": "nginx",

@@ -40,7 +40,7 @@ def test_config_is_loaded_into_an_environment(tmp_path: Path) -> None:
     assert environment.cidr == IPv4Network("10.30.0.0/16")
     assert (group.size, group.machine.memory, group.machine.disk) == (2, 2**30, 5 * 2**30)
     assert group.balancer is not None
-    assert (group.balancer.type, dict(group.balancer.listeners)) == (BalancerType.EXTERNAL, {"http": 80})
+    assert (group.balancer.type, group.balancer.listeners["http"].target) == (BalancerType.EXTERNAL, 80)
 
 
 def test_the_shipped_environments_load() -> None:
@@ -112,7 +112,7 @@ def test_environment_name_that_the_cloud_would_refuse_is_refused(tmp_path: Path)
         ("memory: 1G", "memory: 1T", 8, "512M to 256G"),
         ("disk: 5G", "disk: 100M", 8, "1G to 4T"),
         ("type: external", "type: outside", 9, "type"),
-        ("http: 80", "ftp: 21", 9, "listeners"),
+        ("http: 80", "http: {target_port: 80}", 9, "listeners"),
         ("http: 80", "http: 80, https: 80", 9, "port of its own"),
         ("http: 80", "http: 70000", 9, "http"),
         ("zones: [ru-central1-a]\n", "", 1, "zones"),
