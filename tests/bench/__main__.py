@@ -14,14 +14,14 @@ from tests.bench.controller import controller
 from tests.bench.database import database
 from tests.bench.figure import Figure
 from tests.bench.packer import packer
-from tests.bench.service import boot, kill_to_whole, rollout, throughput
+from tests.bench.service import boot, kill_recovery, rollout, throughput
 from tests.bench.simulated import simulated
 
 MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "bake": cold_bake,
     "rollout": rollout,
     "boot": boot,
-    "kill": kill_to_whole,
+    "kill": kill_recovery,
     "throughput": throughput,
     "help": help_time,
     "plan": idle_plan,

@@ -90,7 +90,7 @@ def _bake(folder: Path) -> list[Step]:
     """Bakes everything into an empty cache; the steps as they were told."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
     began, open_steps, steps = time.monotonic(), dict[str, float](), list[Step]()
-    said = list[str]()
+    output = list[str]()
     process = subprocess.Popen(
         [sys.executable, "-c", BAKE],
         stderr=subprocess.PIPE,
@@ -100,7 +100,7 @@ def _bake(folder: Path) -> list[Step]:
         cwd=ROOT,
     )
     for line in process.stderr or ():
-        said.append(line)
+        output.append(line)
         if not (told := STEP.fullmatch(line.rstrip())):
             continue
         now, key = time.monotonic() - began, f"{told['image']}: {told['name']}"
@@ -108,7 +108,7 @@ def _bake(folder: Path) -> list[Step]:
             open_steps[key] = now
         elif key in open_steps:
             steps.append(Step(told["name"], open_steps.pop(key), now))
-    assert process.wait() == 0, "".join(said[-20:])
+    assert process.wait() == 0, "".join(output[-20:])
     return steps
 
 

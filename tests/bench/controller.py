@@ -14,7 +14,7 @@ SIMULATE = [sys.executable, "-m", "tests.support.group_simulation", "-o", "json"
 
 
 def controller() -> Iterator[Figure]:
-    said = subprocess.run(SIMULATE, check=True, capture_output=True, text=True, cwd=ROOT).stdout
-    sizes = json.loads(said)["sizes"]
-    shown = ", ".join(f"{found['rolling_ms']:g} ms at {found['machines']}" for found in sizes)
+    output = subprocess.run(SIMULATE, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    sizes = json.loads(output)["sizes"]
+    shown = ", ".join(f"{actual['rolling_ms']:g} ms at {actual['machines']}" for actual in sizes)
     yield Figure("a step of the group controller in a rolling update, by simulated machines", shown, "linear")

@@ -23,10 +23,10 @@ def main() -> None:
     hours = int(sys.argv[1]) if len(sys.argv) > 1 else DAY
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="samovar-long-run-") as folder:
-        seen = run(live(Path(folder) / "home", hours))
-    lines = [f"| {number + 1} | {each.row()} |" for number, each in enumerate(seen[:-1])]
+        observed = run(live(Path(folder) / "home", hours))
+    lines = [f"| {number + 1} | {each.row()} |" for number, each in enumerate(observed[:-1])]
     head = f"| hour | {HEADINGS} |\n|{'---|' * (HEADINGS.count('|') + 2)}"
-    sys.stdout.write("\n".join([head, *lines, f"| days later | {seen[-1].row()} |", ""]))
+    sys.stdout.write("\n".join([head, *lines, f"| days later | {observed[-1].row()} |", ""]))
     sys.stdout.write(f"{hours} simulated hours in {time.monotonic() - began:.0f} s\n")
 
 

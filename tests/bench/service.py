@@ -47,7 +47,7 @@ def boot() -> Iterator[Figure]:
     yield Figure("a machine's boot, from its start to systemd `running`", seconds(times), "under 1.5 s")
 
 
-def kill_to_whole() -> Iterator[Figure]:
+def kill_recovery() -> Iterator[Figure]:
     times, failed, worst, sent = [], 0, 0.0, 0
     with environment() as tool:
         where = address(tool)
@@ -94,10 +94,10 @@ def _public_address(tool: Cli) -> str:
 
 def _wrk(prefix: list[str], where: str) -> float:
     command = [*prefix, *WRK, f"http://{where}/"]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    assert found, said
-    return float(found[1])
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    actual = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    assert actual, output
+    return float(actual[1])
 
 
 def _machine(status: Any, name: str) -> Any:

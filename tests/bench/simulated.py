@@ -36,15 +36,15 @@ def simulated() -> Iterator[Figure]:
     with _cloud() as tool:
         session = tool.session()
         client, request = session.client(InstanceServiceStub), _prepare(session)
-        made: list[str] = []
+        created: list[str] = []
         for size in SIZES:
             rate = 0.0
-            while len(made) < size:
-                count = min(BATCH, size - len(made))
-                rate = count / timed(lambda wanted=count: made.extend(_create(client, request, wanted)))  # type: ignore[misc]
+            while len(created) < size:
+                count = min(BATCH, size - len(created))
+                rate = count / timed(lambda expected=count: created.extend(_create(client, request, expected)))  # type: ignore[misc]
             yield Figure(f"Create a second, up to {size} simulated machines", f"{rate:.0f}")
             _wait(client, session, size)
-            yield Figure(f"Get at {size}", _quantiles(lambda: client.Get(_get(made[0]))), "p50 under 2 ms")
+            yield Figure(f"Get at {size}", _quantiles(lambda: client.Get(_get(created[0]))), "p50 under 2 ms")
             listing = instance_service_pb2.ListInstancesRequest(folder_id=session.folder_id, page_size=1000)
             yield Figure(f"List of {size}", _quantiles(lambda: client.List(listing), calls=30))  # noqa: B023 - at once
         pid = tool.endpoint()["pid"]
@@ -94,8 +94,8 @@ def _create(
     client: InstanceServiceStub, request: instance_service_pb2.CreateInstanceRequest, count: int
 ) -> Iterator[str]:
     for _ in range(count):
-        begun = client.Create(request)
-        yield instance_service_pb2.CreateInstanceMetadata.FromString(begun.metadata.value).instance_id
+        started = client.Create(request)
+        yield instance_service_pb2.CreateInstanceMetadata.FromString(started.metadata.value).instance_id
 
 
 def _get(instance_id: str) -> instance_service_pb2.GetInstanceRequest:

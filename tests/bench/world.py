@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from tests.support.checkout import ENVIRONMENTS
 from tests.support.tool import Cli
 
-WHOLE = ENVIRONMENTS / "dev/config.yaml"
+DEV_CONFIG = ENVIRONMENTS / "dev/config.yaml"
 
 
 @contextmanager
-def cloud(config: Path = WHOLE) -> Iterator[Cli]:
+def cloud(config: Path = DEV_CONFIG) -> Iterator[Cli]:
     """A cloud that runs, with the images of `dev`, which is that file, in it and nothing rolled out."""
     folder = Path(tempfile.mkdtemp(prefix="samovar-bench-"))
     tool = Cli(folder / "home", folder / "envs")
@@ -32,7 +32,7 @@ def cloud(config: Path = WHOLE) -> Iterator[Cli]:
 
 
 @contextmanager
-def environment(config: Path = WHOLE) -> Iterator[Cli]:
+def environment(config: Path = DEV_CONFIG) -> Iterator[Cli]:
     """The same with `dev` rolled out and healthy."""
     with cloud(config) as tool:
         tool.run("rollout", "dev", "--yes")

@@ -37,7 +37,7 @@ from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Ref
 from tests.support.checkout import ROOT
-from tests.support.tool import PATIENCE, Cli, rolled_out
+from tests.support.tool import TIMEOUT, Cli, rolled_out
 from tests.support.wait import wait_until
 
 ROWS = 50_000
@@ -91,7 +91,7 @@ def sql(cli: Cli, source: str, statement: str = WHO, *, user: str = "bingo", tls
     asked = {"host": machine(cli, "dev-postgres-1")["address"], "user": user, "tls": tls, "sql": statement}
     told = json.dumps(asked | {"password": password(cli) + wrong})
     inside = ["nsenter", "--net", "--target", str(cli.pid("dev", source)), sys.executable, "-c", ASK, told]
-    return json.loads(subprocess.check_output(inside, text=True, timeout=PATIENCE))
+    return json.loads(subprocess.check_output(inside, text=True, timeout=TIMEOUT))
 
 
 def test_only_a_bingo_with_the_password_over_tls_gets_in(cli: Cli, address: str) -> None:
@@ -146,7 +146,7 @@ def test_a_power_cut_under_writes_loses_no_row_that_was_acknowledged(cli: Cli, a
         wait_until(
             "a write is acknowledged again",
             lambda: any(when > killed + 2 for writer in writers for when in list(writer.acknowledged.values())),
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
         time.sleep(1)
     finally:
@@ -204,7 +204,7 @@ def test_rows_of_a_snapshot_that_was_taken_under_writes_are_there_again_after_a_
     assert before - there == set()
     assert after & there == set()
     inside = ["nsenter", "--all", "--target", str(cli.pid("dev", "dev-postgres-1"))]
-    subprocess.check_call([*inside, "runuser", "-u", "postgres", "--", *CHECK.split()], timeout=PATIENCE)
+    subprocess.check_call([*inside, "runuser", "-u", "postgres", "--", *CHECK.split()], timeout=TIMEOUT)
     (former,) = (disk["name"] for disk in cli.json("disk", "list", "dev")["disks"] if not disk["attached"])
     assert former.startswith("dev-postgres-data-replaced-")
     cli.run("disk", "delete", "dev", former, name, "--yes")
@@ -298,7 +298,7 @@ def test_rows_that_no_command_saw_are_not_made_up_anew_either(cli: Cli) -> None:
     writer = Writer(address, end)
     writer.start()
     try:
-        wait_until("a write is acknowledged", lambda: writer.acknowledged, timeout=PATIENCE)
+        wait_until("a write is acknowledged", lambda: writer.acknowledged, timeout=TIMEOUT)
     finally:
         end.set()
         writer.join()

@@ -23,7 +23,7 @@ from samovar.images.builders.local import bake_local
 from tests.support.checkout import PROJECT, ROOT, project_in
 from tests.support.https import make_certificate, serving
 from tests.support.other_bingo import FATAL, VERSION, logs, port
-from tests.support.tool import PATIENCE, Cli
+from tests.support.tool import TIMEOUT, Cli
 
 PROGRAM = ROOT / "tests/support/other_bingo.py"
 SHA256 = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()
@@ -84,7 +84,7 @@ def ask(address: str, path: str, method: str = "GET", body: object = None) -> An
 
 
 def answer(address: str, path: str, method: str = "GET", body: object = None) -> Any:
-    return wait_for(path, lambda: ask(address, path, method, body), timeout=PATIENCE, interval=0.2)
+    return wait_for(path, lambda: ask(address, path, method, body), timeout=TIMEOUT, interval=0.2)
 
 
 def test_over_https_it_is_baked_seeded_rolled_out_and_asked(

@@ -43,7 +43,7 @@ from tests.support.image_files import differences, image_files
 from tests.support.packer import toolchain_or_skip
 from tests.support.remote_user import RemoteUser
 from tests.support.repository import empty_project
-from tests.support.tool import PATIENCE, Cli
+from tests.support.tool import TIMEOUT, Cli
 
 PROGRAM = """
 import sys
@@ -205,7 +205,7 @@ def test_a_failed_script_is_reported_and_leaves_nothing(
 
 @contextmanager
 def slow_bake(
-    user: RemoteUser, repository: Path, seconds: int = 313, *, until: str = SCRIPT, patience: float = PATIENCE
+    user: RemoteUser, repository: Path, seconds: int = 313, *, until: str = SCRIPT, patience: float = TIMEOUT
 ) -> Iterator[subprocess.Popen[str]]:
     """A bake whose script takes so long, once it has printed `until`; its output after that can be read."""
     add(repository, "slow", f"sleep {seconds}\n")

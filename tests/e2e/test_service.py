@@ -20,7 +20,7 @@ import pytest
 from tests.support.checkout import ROOT
 from tests.support.http_load import get, http_load
 from tests.support.leftovers import leftovers
-from tests.support.tool import EDGES, PATIENCE, Cli, rolled_out
+from tests.support.tool import EDGES, TIMEOUT, Cli, rolled_out
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_killed_in_the_middle_of_a_rollout_it_carries_on(cli: Cli, address: str)
             time.sleep(pause)
             os.kill(cli.endpoint()["pid"], signal.SIGKILL)
             cli.run("cloud", "up")
-        rollout.wait(PATIENCE)
+        rollout.wait(TIMEOUT)
         cli.run("rollout", "dev", "--yes")
     assert len(cli.instance_ids()) == 3
     assert load.failed == []

@@ -21,7 +21,7 @@ from tests.support.curl import OFFERS, curl, statuses
 from tests.support.firefox import Firefox, Page, firefox
 from tests.support.http_load import Answer, Kind, http_load
 from tests.support.https import make_signed
-from tests.support.tool import PATIENCE, Cli, first_answer, rolled_out
+from tests.support.tool import TIMEOUT, Cli, first_answer, rolled_out
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.long
@@ -88,7 +88,7 @@ def _settled(cli: Cli, address: str) -> list[str]:
         names = sorted(name for name in cli.instance_ids() if name.startswith("dev-nginx-"))
         return names if len(names) > 1 and f"dev-{first_answer(lambda: _edge(address))}" == names[0] else []
 
-    return wait_until("the first edge works", edges, timeout=PATIENCE)
+    return wait_until("the first edge works", edges, timeout=TIMEOUT)
 
 
 def test_http_3_is_offered_and_spoken_at_an_edges_own_address(address: str, base_image: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_browser_that_speaks_http_3_to_an_edge_as_it_dies_goes_on(
 def _spoken_to(cli: Cli, browser: Firefox, url: str) -> str:
     """The edge with which the browser has come to speak HTTP/3, by that one's log."""
     assert browser.visit(url) == Page("h2", "pong")
-    wait_for("HTTP/3", lambda: browser.visit(url).protocol == "h3" or Pending("HTTP/2"), timeout=PATIENCE)
+    wait_for("HTTP/3", lambda: browser.visit(url).protocol == "h3" or Pending("HTTP/2"), timeout=TIMEOUT)
     line = f'"protocol":"HTTP/3.0","method":"GET","uri":"/{url.rpartition("/")[2]}"'
 
     def logged() -> str | Pending:
@@ -150,7 +150,7 @@ def _spoken_to(cli: Cli, browser: Firefox, url: str) -> str:
         logs = {edge["name"]: Path(f"/proc/{edge['pid']}/root/var/log/nginx/access.log").read_text() for edge in edges}
         return next((name for name, log in logs.items() if line in log), Pending(f"not in the logs of {[*logs]}"))
 
-    return wait_for(line, logged, timeout=PATIENCE)
+    return wait_for(line, logged, timeout=TIMEOUT)
 
 
 def test_bingos_share_what_comes_in_any_ten_seconds(cli: Cli, address: str) -> None:

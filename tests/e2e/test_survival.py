@@ -26,7 +26,7 @@ from samovar.core.waiting import Pending, wait_for
 from tests.support.checkout import ROOT
 from tests.support.leftovers import leftovers
 from tests.support.seeds import new_seeds
-from tests.support.tool import EDGES, PATIENCE, Cli
+from tests.support.tool import EDGES, TIMEOUT, Cli
 
 SEEDS = new_seeds(1)
 """It stands in the tests' names; put that of a test that failed here to see the same again."""
@@ -75,7 +75,7 @@ def _under_fire(cli: Cli, chance: random.Random, *arguments: str, deaths: int = 
             time.sleep(pace * chance.uniform(*LIVES))
             _kill_daemon(cli)
             cli.run("cloud", "up")
-        running.wait(PATIENCE)
+        running.wait(TIMEOUT)
     cli.run(*arguments)
 
 
@@ -144,7 +144,7 @@ def test_while_it_is_taken_down_it_comes_back_as_after_a_power_cut_of_the_host(c
         time.sleep(pace * chance.uniform(0.7, 2.5))
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        running.wait(PATIENCE)
+        running.wait(TIMEOUT)
     cli.run("cloud", "up")
     _assert_whole(cli, 3)
     assert _rows(cli, "compute.v1.Instance") == before
@@ -155,7 +155,7 @@ def test_after_sigterm_its_machines_are_shown_and_taken_off_the_host(cli: Cli) -
     pid, number = cli.endpoint()["pid"], cli.endpoint()["number"]
     before = {machine["id"]: machine["name"] for machine in cli.json("cloud", "status")["machines"]}
     os.kill(pid, signal.SIGTERM)
-    wait_for("the end", lambda: not (cli.home / "endpoint.json").exists() or Pending("serves"), timeout=PATIENCE)
+    wait_for("the end", lambda: not (cli.home / "endpoint.json").exists() or Pending("serves"), timeout=TIMEOUT)
     left = cli.json("cloud", "status")
     assert {machine["id"]: machine["name"] for machine in left["machines"]} == before
     assert all(Path(f"/proc/{machine['pid']}").exists() for machine in left["machines"])

@@ -25,7 +25,7 @@ from tests.support.checkout import ENVIRONMENTS
 from tests.support.documentation import drill_project
 from tests.support.http_load import get
 from tests.support.leftovers import leftovers
-from tests.support.tool import PATIENCE, Cli, first_answer, rolled_out
+from tests.support.tool import TIMEOUT, Cli, first_answer, rolled_out
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.long
@@ -119,7 +119,7 @@ def test_prod_beside_dev_interrupted_finished_and_gone_again(cli: Cli, address: 
     refused = cli.run("rollout", "prod", "--yes", check=False)
     assert (refused.code, f"-{rollout.pid} since " in refused.stderr) == (ExitCode.LOCKED, True)
     rollout.send_signal(signal.SIGINT)
-    said = rollout.communicate(timeout=PATIENCE)[1]
+    said = rollout.communicate(timeout=TIMEOUT)[1]
     assert (rollout.returncode, "run the command again" in said) == (ExitCode.INTERRUPTED, True)
     cli.run("rollout", "prod", "--yes")
     beside = cli.address("prod")
@@ -151,7 +151,7 @@ def test_a_bingo_that_cannot_start_costs_its_machine(cli: Cli, address: str) -> 
     subprocess.run(["nsenter", "-a", "-t", str(broken["pid"]), "sh", "-c", spoil], check=True)
     cli.status_when("dev", lambda status: not status["healthy"])
     assert cli.instance_ids()["dev-bingo-2"] == broken["id"], "first the balancer lets go of it"
-    wait_until("the machine is made anew", lambda: broken["id"] not in cli.instance_ids().values(), timeout=PATIENCE)
+    wait_until("the machine is made anew", lambda: broken["id"] not in cli.instance_ids().values(), timeout=TIMEOUT)
     cli.status_when("dev", lambda status: status["healthy"])
     assert first_answer(lambda: get(address, "/db_dummy", timeout=20))
 

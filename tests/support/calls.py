@@ -67,8 +67,8 @@ def code_of(call: Callable[..., object], *args: object, **kwargs: object) -> grp
 
 def new_key(cloud: RunningCloud, account_id: str) -> dict[str, str]:
     """An authorized key of an account, as clients keep it."""
-    made = KeyServiceStub(cloud.channel()).Create(CreateKeyRequest(service_account_id=account_id))
-    return {"id": made.key.id, "service_account_id": account_id, "private_key": made.private_key}
+    created = KeyServiceStub(cloud.channel()).Create(CreateKeyRequest(service_account_id=account_id))
+    return {"id": created.key.id, "service_account_id": account_id, "private_key": created.private_key}
 
 
 def signed_jwt(key: Mapping[str, str], **claims: Any) -> str:

@@ -11,7 +11,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2 import AddVersionRequest, ListSe
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 
 from samovar.core.waiting import Pending, wait_for
-from tests.support.tool import PATIENCE, Cli
+from tests.support.tool import TIMEOUT, Cli
 
 
 def certify(cli: Cli, address: str, certificate: Path, authority: Path) -> None:
@@ -25,14 +25,14 @@ def certify(cli: Cli, address: str, certificate: Path, authority: Path) -> None:
     session.finish(
         service.AddVersion(AddVersionRequest(secret_id=secret_id, payload_entries=entries)), what="a certificate"
     )
-    seen: set[str] = set()
+    observed: set[str] = set()
 
     def both() -> bool | Pending:
         with suppress(ssl.SSLCertVerificationError):
-            seen.add(_offer(address, ssl.create_default_context(cafile=authority)))
-        return len(seen) == 2 or Pending(f"it at {seen}")
+            observed.add(_offer(address, ssl.create_default_context(cafile=authority)))
+        return len(observed) == 2 or Pending(f"it at {observed}")
 
-    wait_for("the edges' own certificate", both, timeout=PATIENCE, ceiling=0.2)
+    wait_for("the edges' own certificate", both, timeout=TIMEOUT, ceiling=0.2)
 
 
 def _offer(address: str, context: ssl.SSLContext) -> str:

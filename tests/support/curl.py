@@ -38,7 +38,7 @@ def latencies(base: Path, address: str, path: str, *options: str, number: int = 
     url = f"https://[1-{number}].edge{path}"
     paced = ("--connect-to", f"::{address}:", "--rate", f"{rate}/s", *options)
     fields = _written(base, ("http_code", "num_connects", "time_total"), (url,), paced)
-    if wrong := [said for *said, _ in fields if said != ["200", "1"]]:
+    if wrong := [output for *output, _ in fields if output != ["200", "1"]]:
         raise RuntimeError(f"{url} at {address}: status and connections {wrong[0]}, {len(wrong)} of {number} such")
     return [float(seconds) for *_, seconds in fields]
 

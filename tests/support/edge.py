@@ -20,7 +20,7 @@ from tests.support.checkout import PROJECT
 from tests.support.failure_logs import add_folder
 
 Scenario = Callable[..., dict[str, Any]]
-PATIENCE = 300.0
+TIMEOUT = 300.0
 """Seconds: what takes a minute here, on a busy machine."""
 HERE = Path(__file__).parent
 _folder = TemporaryDirectory(prefix="edge-")
@@ -56,7 +56,7 @@ def edge_image() -> Path:
 def run_scenario(image: Path, scenario: Scenario, **arguments: Any) -> Any:
     """Run a scenario inside the image and return its result. The proxies' logs are evidence if the test fails."""
     with scenario_process(image, scenario, **arguments) as process:
-        output, errors = process.communicate(timeout=PATIENCE)
+        output, errors = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, output + errors
     return json.loads(output.splitlines()[-1])
 

@@ -90,11 +90,11 @@ def _output_of(pid: int, command: tuple[str, ...], target: Path, end: float) -> 
 
 def _init(machine: Path) -> int | None:
     """The pid on the host of a machine's init: the child of the nspawn that was told that folder."""
-    told = re.compile(re.escape(os.fsencode(f"{machine}/")))
+    output = re.compile(re.escape(os.fsencode(f"{machine}/")))
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (process / "cmdline").read_bytes()
-            if b"systemd-nspawn" in command and told.search(command):
+            if b"systemd-nspawn" in command and output.search(command):
                 children = (process / f"task/{process.name}/children").read_text().split()
                 return int(children[0]) if children else None
     return None

@@ -23,7 +23,7 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.images.builders.local import bake_local
 from tests.support.checkout import ROOT, project_in
 from tests.support.repository import empty_project
-from tests.support.tool import PATIENCE
+from tests.support.tool import TIMEOUT
 
 STAGE = """
 mount -o ro,loop "$1" /mnt
@@ -58,10 +58,10 @@ class Firefox:
     def __init__(self, stream: BufferedRWPair) -> None:
         self._stream = stream
         self._number = 0
-        self._hear()
+        self._receive()
         self._do("WebDriver:NewSession")
 
-    def visit(self, url: str, timeout: float = PATIENCE) -> Page:
+    def visit(self, url: str, timeout: float = TIMEOUT) -> Page:
         """The page once it is loaded; ConnectionError where it is not in time, or the browser shows an error."""
         self._do("WebDriver:SetTimeouts", pageLoad=int(timeout * 1000))
         self._do("WebDriver:Navigate", url=url)
@@ -72,12 +72,12 @@ class Firefox:
         said = json.dumps([0, self._number, command, parameters]).encode()
         self._stream.write(b"%d:%b" % (len(said), said))
         self._stream.flush()
-        _, _, error, result = self._hear()
+        _, _, error, result = self._receive()
         if error:
             raise ConnectionError(f"{command}: {error['error']}: {error['message']}")
         return result
 
-    def _hear(self) -> Any:
+    def _receive(self) -> Any:
         length = b""
         while not length.endswith(b":"):
             if not (more := self._stream.read(1)):
@@ -97,8 +97,8 @@ def firefox(folder: Path, authority: Path) -> Iterator[Firefox]:
     command: list[str | Path] = [*IN_NAMESPACES, "sh", "-euc", STAGE, "sh", _image(folder / "repository"), folder]
     with log.open("w") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
         try:
-            port = wait_for("Firefox", lambda: _port(process, profile, log), timeout=PATIENCE)
-            with socket.create_connection(("127.0.0.1", port), 2 * PATIENCE) as line, line.makefile("rwb") as stream:
+            port = wait_for("Firefox", lambda: _port(process, profile, log), timeout=TIMEOUT)
+            with socket.create_connection(("127.0.0.1", port), 2 * TIMEOUT) as line, line.makefile("rwb") as stream:
                 yield Firefox(stream)
         finally:
             process.kill()

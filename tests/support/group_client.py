@@ -136,16 +136,16 @@ class Groups:
 
     def group(self) -> InstanceGroup:
         folder_id = self.cloud.endpoint.folder_id
-        (found,) = self.groups.List(rpc.ListInstanceGroupsRequest(folder_id=folder_id, view=rpc.FULL)).instance_groups
-        return found
+        (actual,) = self.groups.List(rpc.ListInstanceGroupsRequest(folder_id=folder_id, view=rpc.FULL)).instance_groups
+        return actual
 
     def members(self) -> list[ManagedInstance]:
         return list(self.groups.ListInstances(_by_id(self)).instances)
 
     def machines(self) -> dict[str, str]:
         """Instance ids by name."""
-        found = self.instances.List(ListInstancesRequest(folder_id=self.cloud.endpoint.folder_id)).instances
-        return {instance.name: instance.id for instance in found}
+        actual = self.instances.List(ListInstancesRequest(folder_id=self.cloud.endpoint.folder_id)).instances
+        return {instance.name: instance.id for instance in actual}
 
     def log(self) -> list[str]:
         request = rpc.ListInstanceGroupLogRecordsRequest(instance_group_id=self.group().id)
@@ -157,8 +157,8 @@ class Groups:
         return ended
 
     def _once(self, operation: Operation) -> Operation | None:
-        found = self.operations.Get(GetOperationRequest(operation_id=operation.id))
-        return found if found.done else None
+        actual = self.operations.Get(GetOperationRequest(operation_id=operation.id))
+        return actual if actual.done else None
 
 
 def _by_id(groups: Groups) -> rpc.ListInstanceGroupInstancesRequest:

@@ -129,12 +129,12 @@ class Simulation:
     def settle(self, seconds: float = 600, step: float = 0.5) -> bool:
         """Runs until the group is whole and nothing is left to do, for so many seconds at most."""
         for _ in range(round(seconds / step)):
-            if self.is_whole() and not self.decide():
+            if self.is_settled() and not self.decide():
                 return True
             self.step(step)
         return False
 
-    def is_whole(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether exactly the wanted machines run, all by the current template."""
         group, members = self.group, self.members()
         return group is not None and len(members) == group.size and all(self._is_actual(m) for m in members)
@@ -220,7 +220,7 @@ def _measure(size: int) -> list[float]:
     settled = [_timed_step(world) for _ in range(20)]
     world.group = replace(group, template=TemplateHash(restart="new"), state=GroupState.ACTIVE)
     rolling = [_timed_step(world)]
-    while not world.is_whole():
+    while not world.is_settled():
         rolling.append(_timed_step(world))
     return [size, *(round(1000 * t, 2) for t in (mean(settled), mean(rolling), max(rolling), mean(rolling) / size))]
 

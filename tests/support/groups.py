@@ -44,7 +44,7 @@ def taken(actions: list[Action]) -> list[str]:
     return [action.id for action in actions if isinstance(action, StopInstance)]
 
 
-def made(actions: list[Action]) -> int:
+def created_machines(actions: list[Action]) -> int:
     return sum(isinstance(action, CreateMember) for action in actions)
 
 

@@ -60,7 +60,7 @@ from samovar.localcloud.store.store import Store
 
 ZONE = "ru-central1-a"
 TICK = 0.5
-PATIENCE = 600.0
+TIMEOUT = 600.0
 """Simulated seconds."""
 GROUPS = "compute.v1.instancegroup.InstanceGroupService"
 BALANCERS = "loadbalancer.v1.NetworkLoadBalancerService"
@@ -84,18 +84,18 @@ class InProcess:
 
     async def done(self, method: str, request: Message) -> Operation:
         """The operation once it is done; an error is one of the test."""
-        begun = self.call(method, request)
-        asked = GetOperationRequest(operation_id=begun.id)
+        started = self.call(method, request)
+        asked = GetOperationRequest(operation_id=started.id)
 
         def probe() -> Operation | None:
-            found: Operation = self.call("operation.OperationService/Get", asked)
-            return found if found.done else None
+            actual: Operation = self.call("operation.OperationService/Get", asked)
+            return actual if actual.done else None
 
         ended: Operation = await until(method, probe)
         assert not ended.HasField("error"), f"{method}: {ended.error}"
         return ended
 
-    async def made(self, method: str, request: Message, kind: Any, field: str) -> str:
+    async def create(self, method: str, request: Message, kind: Any, field: str) -> str:
         """The id of what was made."""
         ended = await self.done(method, request)
         return str(getattr(kind.FromString(ended.metadata.value), field))
@@ -117,12 +117,12 @@ async def in_process(home: Home, pace: Pace | None = None) -> AsyncIterator[InPr
 
 
 async def until(what: str, probe: Callable[[], Any]) -> Any:
-    """What the probe finds, within PATIENCE."""
-    ends = asyncio.get_running_loop().time() + PATIENCE
-    while not (found := probe()):
+    """What the probe finds, within TIMEOUT."""
+    ends = asyncio.get_running_loop().time() + TIMEOUT
+    while not (actual := probe()):
         assert asyncio.get_running_loop().time() < ends, f"not in time: {what}"
         await asyncio.sleep(TICK)
-    return found
+    return actual
 
 
 @dataclass(frozen=True)
@@ -164,16 +164,16 @@ class Service:
 async def service(world: InProcess, *, size: int, name: str = "web", cidr: str = "10.9.0.0/20") -> Service:
     """Makes one, with all that belongs to it."""
     folder: Any = {"folder_id": world.folder_id}
-    network = await world.made(
+    network = await world.create(
         "vpc.v1.NetworkService/Create", CreateNetworkRequest(**folder, name=name), CreateNetworkMetadata, "network_id"
     )
-    subnet = await world.made(
+    subnet = await world.create(
         "vpc.v1.SubnetService/Create",
         CreateSubnetRequest(**folder, network_id=network, zone_id=ZONE, v4_cidr_blocks=[cidr]),
         CreateSubnetMetadata,
         "subnet_id",
     )
-    account = await world.made(
+    account = await world.create(
         "iam.v1.ServiceAccountService/Create",
         CreateServiceAccountRequest(**folder, name=name),
         CreateServiceAccountMetadata,
@@ -188,14 +188,14 @@ async def service(world: InProcess, *, size: int, name: str = "web", cidr: str =
     ]
     bindings = UpdateAccessBindingsRequest(resource_id=world.folder_id, access_binding_deltas=deltas)
     await world.done("resourcemanager.v1.FolderService/UpdateAccessBindings", bindings)
-    image = await world.made(
+    image = await world.create(
         "compute.v1.ImageService/Create",
         CreateImageRequest(**folder, name=name, uri="https://storage.example/image.raw"),
         CreateImageMetadata,
         "image_id",
     )
     ids = {"network": network, "subnet": subnet, "account": account, "image": image}
-    ids["group"] = await world.made(
+    ids["group"] = await world.create(
         f"{GROUPS}/Create",
         _group(world, ids, name, size),
         groups.CreateInstanceGroupMetadata,
@@ -203,15 +203,15 @@ async def service(world: InProcess, *, size: int, name: str = "web", cidr: str =
     )
     group: InstanceGroup = world.call(f"{GROUPS}/Get", groups.GetInstanceGroupRequest(instance_group_id=ids["group"]))
     ids["targets"] = group.load_balancer_state.target_group_id
-    ids["balancer"] = await world.made(
+    ids["balancer"] = await world.create(
         f"{BALANCERS}/Create",
         _balancer(world, ids, name),
         balancers.CreateNetworkLoadBalancerMetadata,
         "network_load_balancer_id",
     )
-    found = Service(world, ids)
-    await until("healthy", partial(found.is_healthy, size))
-    return found
+    actual = Service(world, ids)
+    await until("healthy", partial(actual.is_healthy, size))
+    return actual
 
 
 def instances(world: InProcess) -> Iterator[Instance]:

@@ -123,14 +123,14 @@ class LongRun:
     async def _cut_power(self) -> None:
         victim = self._any_machine()
         await self._world.cloud.cut_power(victim)
-        await self._gone(victim)
+        await self._replaced(victim)
 
     async def _loses(self, act: Callable[[str], None]) -> None:
         victim = self._any_machine()
         act(victim)
-        await self._gone(victim)
+        await self._replaced(victim)
 
-    async def _gone(self, victim: str) -> None:
+    async def _replaced(self, victim: str) -> None:
         await until("made anew", lambda: victim not in {member.instance_id for member in self._web.members()})
 
     def _any_machine(self) -> str:
@@ -143,20 +143,20 @@ class LongRun:
     async def _make_and_delete(self) -> None:
         """A secret, as each rollout's lock is one; a disk, and an image made of it."""
         world, folder_id = self._world, self._world.folder_id
-        secret = await world.made(
+        secret = await world.create(
             "lockbox.v1.SecretService/Create",
             CreateSecretRequest(folder_id=folder_id, name="lock"),
             CreateSecretMetadata,
             "secret_id",
         )
         await world.done("lockbox.v1.SecretService/Delete", DeleteSecretRequest(secret_id=secret))
-        disk = await world.made(
+        disk = await world.create(
             "compute.v1.DiskService/Create",
             CreateDiskRequest(folder_id=folder_id, zone_id=ZONE, size=4 << 20),
             CreateDiskMetadata,
             "disk_id",
         )
-        image = await world.made(
+        image = await world.create(
             "compute.v1.ImageService/Create",
             CreateImageRequest(folder_id=folder_id, name="copy", disk_id=disk),
             CreateImageMetadata,
@@ -177,9 +177,9 @@ class LongRun:
 
     def _repeat(self, key: str) -> None:
         request = CreateSecretRequest(folder_id=self._world.folder_id, name="again")
-        made, again = (self._world.call("lockbox.v1.SecretService/Create", request, key=key) for _ in range(2))
-        assert made.id == again.id
-        secret = CreateSecretMetadata.FromString(made.metadata.value).secret_id
+        created, again = (self._world.call("lockbox.v1.SecretService/Create", request, key=key) for _ in range(2))
+        assert created.id == again.id
+        secret = CreateSecretMetadata.FromString(created.metadata.value).secret_id
         self._world.call("lockbox.v1.SecretService/Delete", DeleteSecretRequest(secret_id=secret))
 
     def _call(self, method: str, request: Message, *, token: str | None = None) -> None:
@@ -197,10 +197,10 @@ async def live(folder: Path, hours: int, *, seed: int = 0, length: float = HOUR)
     assert isinstance(loop, SimulatedLoop)
     async with in_process(Home(folder), Pace()) as world:
         run = LongRun(world, await service(world, size=SIZE), seed, length)
-        seen = []
+        observed = []
         for number in range(1 + hours):
             await run.hour(number)
-            seen.append(footprint(world))
+            observed.append(footprint(world))
         loop.set_date_forward(KEPT_FOR)
         await run.hour(1 + hours)
-        return [*seen, footprint(world)]
+        return [*observed, footprint(world)]

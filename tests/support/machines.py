@@ -51,8 +51,8 @@ def machine(
         network_interface_specs=[nic],
     )
     stub = InstanceServiceStub(cloud.channel())
-    made = CreateInstanceMetadata.FromString(stub.Create(request).metadata.value)
-    return reached(cloud, made.instance_id, Instance.RUNNING)
+    created = CreateInstanceMetadata.FromString(stub.Create(request).metadata.value)
+    return reached(cloud, created.instance_id, Instance.RUNNING)
 
 
 def reached(cloud: RunningCloud, instance_id: str, status: Instance.Status.ValueType) -> Instance:

@@ -11,7 +11,7 @@ from samovar.agent.clients import Lookup, Metadata
 from samovar.agent.inputs import Periods
 
 QUICK = Periods(check=0.05, metadata=0.1, peers=0.05, secrets=0.2)
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 def nowhere(_: str) -> str | None:
@@ -42,8 +42,8 @@ class Node:
         return (self.root / name).read_text()
 
     async def step(self) -> str:
-        """Return the next status of the agent. Fails after PATIENCE seconds."""
-        async with asyncio.timeout(PATIENCE):
+        """Return the next status of the agent. Fails after TIMEOUT seconds."""
+        async with asyncio.timeout(TIMEOUT):
             return await asyncio.to_thread(next, self.statuses)
 
     def _run(self, command: Sequence[str]) -> None:

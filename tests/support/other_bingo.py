@@ -101,9 +101,9 @@ class Postgres:
         bare = f"n=,r={secrets.token_hex(12)}"
         self._send(b"p", b"SCRAM-SHA-256\0" + struct.pack("!i", len(bare) + 3) + f"n,,{bare}".encode())
         asked = self._read()[1][4:].decode()
-        found = dict(item.split("=", 1) for item in asked.split(","))
-        final = f"c=biws,r={found['r']}"
-        salted = hashlib.pbkdf2_hmac("sha256", self._password.encode(), base64.b64decode(found["s"]), int(found["i"]))
+        actual = dict(item.split("=", 1) for item in asked.split(","))
+        final = f"c=biws,r={actual['r']}"
+        salted = hashlib.pbkdf2_hmac("sha256", self._password.encode(), base64.b64decode(actual["s"]), int(actual["i"]))
         key = hmac.digest(salted, b"Client Key", "sha256")
         signature = hmac.digest(hashlib.sha256(key).digest(), f"{bare},{asked},{final}".encode(), "sha256")
         proof = base64.b64encode(bytes(a ^ b for a, b in zip(key, signature, strict=True))).decode()
@@ -159,9 +159,9 @@ class Handler(BaseHTTPRequestHandler):
         self.log.write(f"{format % args}\n")
 
     def _get(self) -> Any:
-        if found := re.fullmatch("/api/(movie|customer|session)(?:/([0-9]+))?", self.path):
-            select, key = SELECTS[found[1]]
-            tail = f"WHERE {key} = {found[2]}" if found[2] else ORDER if found[1] == "session" else ""
+        if actual := re.fullmatch("/api/(movie|customer|session)(?:/([0-9]+))?", self.path):
+            select, key = SELECTS[actual[1]]
+            tail = f"WHERE {key} = {actual[2]}" if actual[2] else ORDER if actual[1] == "session" else ""
             return self._sql(f"{select} {tail}")
         if self.path == "/long_dummy":
             time.sleep(2)

@@ -18,7 +18,7 @@ from samovar.images.builders.packer.toolchain import Toolchain, prepare_toolchai
 from tests.support.checkout import ROOT
 
 TEMPLATES = ROOT / "tests" / "packer"
-PATIENCE = 3600.0
+TIMEOUT = 3600.0
 
 
 def toolchain_or_skip() -> Toolchain:
@@ -64,7 +64,7 @@ class Packer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         return Build(ended.returncode, ended.stdout, self.folder)

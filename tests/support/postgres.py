@@ -18,7 +18,7 @@ from samovar.core.waiting import Pending, wait_for
 from tests.support.ports import free_port
 
 PASSWORD = "a password: with 'quotes'"
-PATIENCE = 60.0
+TIMEOUT = 60.0
 # It dies with us, and all of it with it: its mounts, its processes, its shared memory.
 NAMESPACES = (
     *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"),
@@ -59,28 +59,28 @@ class Postgres:
         server = (*AS_POSTGRES, SERVER, "-D", "/media/main", *settings)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(self._inside(*server), stderr=log)
-        wait_for("PostgreSQL", lambda: self._answer("SELECT 1"), timeout=PATIENCE, interval=0.05)
+        wait_for("PostgreSQL", lambda: self._answer("SELECT 1"), timeout=TIMEOUT, interval=0.05)
 
     def stop(self) -> None:
         """As a machine's shutdown does: connections are cut, the cluster is left clean."""
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         run(["kill", f"-{signal.SIGINT.value}", *children])
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
 
     def kill(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT)
 
     def sql(self, statement: str, database: str = "bingo", **values: object) -> list[list[Any]]:
-        with Connection("postgres", "127.0.0.1", database, self.port, ssl_context=False, timeout=PATIENCE) as asked:
+        with Connection("postgres", "127.0.0.1", database, self.port, ssl_context=False, timeout=TIMEOUT) as asked:
             rows: list[list[Any]] = asked.run(statement, **values) or []
             return rows
 
     def unpack(self) -> None:
         seed = ("tar", "--extract", "--zstd", "--file", "/usr/share/samovar/seed.tar.zst", "--directory", "/media")
-        run(self._inside(*seed), timeout=PATIENCE)
+        run(self._inside(*seed), timeout=TIMEOUT)
         (self.folder / "main/pg_hba.conf").write_text(HBA)
         (self.folder / "main/postgresql.conf").touch()
 

@@ -14,7 +14,7 @@ from samovar.cloud.credentials import find_access
 from samovar.cloud.session import Session
 from samovar.core.paths import cache_dir
 from tests.support.checkout import ROOT
-from tests.support.tool import PATIENCE, Cli, Done
+from tests.support.tool import TIMEOUT, Cli, Done
 
 UNPRIVILEGED = 65534
 AS_UNPRIVILEGED = (
@@ -90,7 +90,7 @@ class RemoteUser:
             cwd="/",
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         assert not check or ended.returncode == 0, f"{' '.join(arguments)}: {ended.returncode}\n{ended.stderr}"

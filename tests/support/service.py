@@ -74,19 +74,19 @@ class Service:
 
     def instances(self) -> list[Instance]:
         request = instance_service_pb2.ListInstancesRequest(folder_id=self.session.folder_id)
-        found = self.session.list(self.session.client(InstanceServiceStub).List, request, lambda page: page.instances)
-        return [self._whole(instance.id) for instance in found]
+        actual = self.session.list(self.session.client(InstanceServiceStub).List, request, lambda page: page.instances)
+        return [self._read_full(instance.id) for instance in actual]
 
     def machine(self, name: str) -> Instance:
         def probe() -> Instance | Pending:
-            found = [instance for instance in self.instances() if instance.name == name]
-            return found[0] if found else Pending(f"no {name}")
+            actual = [instance for instance in self.instances() if instance.name == name]
+            return actual[0] if actual else Pending(f"no {name}")
 
         return wait_for(name, probe, timeout=60)
 
-    def _whole(self, instance_id: str) -> Instance:
+    def _read_full(self, instance_id: str) -> Instance:
         request = instance_service_pb2.GetInstanceRequest(
             instance_id=instance_id, view=instance_service_pb2.InstanceView.FULL
         )
-        whole: Instance = self.session.client(InstanceServiceStub).Get(request)
-        return whole
+        instance: Instance = self.session.client(InstanceServiceStub).Get(request)
+        return instance

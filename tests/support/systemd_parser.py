@@ -33,7 +33,7 @@ def _until_null(lines: ctypes._Pointer[ctypes.c_char_p]) -> Iterator[bytes]:
 
 @cache
 def _library() -> ctypes.CDLL:
-    found = [path for pattern in LIBRARIES for path in Path("/").glob(pattern.lstrip("/"))]
-    if not found:
+    actual = [path for pattern in LIBRARIES for path in Path("/").glob(pattern.lstrip("/"))]
+    if not actual:
         pytest.skip("no library of systemd on this host")
-    return ctypes.CDLL(str(found[0]))
+    return ctypes.CDLL(str(actual[0]))

@@ -44,7 +44,7 @@ TOFU = GoTool(
     ldflags="-s -w -X github.com/opentofu/opentofu/version.dev=no",
 )
 CONFIGURATION = ROOT / "tests" / "terraform"
-PATIENCE = 3600.0
+TIMEOUT = 3600.0
 
 
 def program() -> str | None:
@@ -54,13 +54,13 @@ def program() -> str | None:
 
 def program_or_skip() -> str:
     """Skips, saying so, where `make provider` was not run; in CI, which runs it, that is a failure."""
-    found = program()
-    if found is None or not built(PROVIDER):
+    actual = program()
+    if actual is None or not built(PROVIDER):
         missing = "Yandex's provider is not built here: make provider"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
-    return found
+    return actual
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Terraform:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
 

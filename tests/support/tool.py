@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 EDGES = ROOT / "tests/envs/edges/config.yaml"
 """The smallest environment: nginx and nothing behind it."""
-PATIENCE = 600.0
+TIMEOUT = 600.0
 """Seconds for what takes seconds on a machine of today; the slowest machine that counts is 13 times slower."""
 
 
@@ -51,7 +51,7 @@ def rolled_out(folder: Path, config: Path) -> Iterator[Cli]:
 def first_answer(ask: Callable[[], T]) -> T:
     """The first answer of a service, which may be away at first."""
     errors = OSError, http.client.HTTPException, AssertionError
-    return wait_until("an answer", lambda: (ask(),), timeout=PATIENCE, errors=errors)[0]
+    return wait_until("an answer", lambda: (ask(),), timeout=TIMEOUT, errors=errors)[0]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Cli:
     def run(self, *arguments: str, check: bool = True) -> Done:
         program = (*self.prefix, str(self.root / self.program))
         command = [*program, "--home", str(self.home), "--envs", str(self.envs), *arguments]
-        ended = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        ended = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=TIMEOUT, check=False)
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stderr}"
         return Done(ended.returncode, ended.stdout, ended.stderr)
 
@@ -137,7 +137,7 @@ class Cli:
     def pid(self, environment: str, machine: str) -> int:
         """That of a machine's init."""
         groups = self.json("status", environment)["groups"]
-        return next(int(found["pid"]) for group in groups for found in group["machines"] if found["name"] == machine)
+        return next(int(actual["pid"]) for group in groups for actual in group["machines"] if actual["name"] == machine)
 
     def address(self, environment: str) -> str:
         """Where a healthy environment answers over http; waits until it is one."""
@@ -151,4 +151,4 @@ class Cli:
             current = self.json("status", environment)
             return current if holds(current) else Pending(str(current))
 
-        return wait_for(f"the status of {environment}", status, timeout=PATIENCE, ceiling=0.2)
+        return wait_for(f"the status of {environment}", status, timeout=TIMEOUT, ceiling=0.2)

@@ -85,7 +85,7 @@ def test_the_published_schemas_accept_the_shipped_files(name: str) -> None:
     files = [file for pattern in FILES[name] for file in ROOT.glob(pattern)]
     assert files
     errors = {str(file): [*validator.iter_errors(yaml.safe_load(file.read_text()))] for file in files}
-    assert {file: found for file, found in errors.items() if found} == {}
+    assert {file: actual for file, actual in errors.items() if actual} == {}
 
 
 def test_the_published_schema_refuses_what_the_tool_refuses() -> None:

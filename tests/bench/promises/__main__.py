@@ -57,10 +57,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, help="a local cloud that runs")
     parser.add_argument("--envs", type=Path, default=ENVIRONMENTS)
     parser.add_argument("--env", default="prod")
-    found = parser.parse_args()
-    if unknown := set(found.names) - set(MEASURES):
+    actual = parser.parse_args()
+    if unknown := set(actual.names) - set(MEASURES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    return found
+    return actual
 
 
 def _row(text: str) -> None:

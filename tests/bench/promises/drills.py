@@ -21,7 +21,7 @@ def drill(world: World, name: str) -> Iterator[Figure]:
     """Run one drill as often as the world says."""
     stated, reports = load_drill(PROJECT.drills, name), []
     for _ in range(world.runs):
-        world.whole()
+        world.healthy_status()
         time.sleep(REST)
         reports.append(world.ask("drill", world.environment, name, "--yes", "--rate", str(world.rate)))
     yield Figure(f"{stated.description}, at {world.rate:g} a second", _shown(reports), _aim(stated))

@@ -46,15 +46,15 @@ def spread(values: Sequence[float], digits: int = 1) -> str:
 
 
 def _terms(world: World, rate: int, seconds: str) -> Iterator[Figure]:
-    found = [
+    actual = [
         world.ask("load", world.environment, "--profile", "terms", "--rate", str(rate), "--for", seconds)
         for _ in range(world.runs)
     ]
-    kept = sum(report["slo_met"] for report in found)
-    spare = sum(all(map(_to_spare, report["endpoints"])) for report in found)
+    kept = sum(report["slo_met"] for report in actual)
+    spare = sum(all(map(_to_spare, report["endpoints"])) for report in actual)
     what = f"terms at {rate} a second for {seconds}"
     yield Figure(what, f"hold in {kept} of {world.runs} runs, with half to spare in {spare}", f"{world.runs}")
-    for same in zip(*(report["endpoints"] for report in found), strict=True):
+    for same in zip(*(report["endpoints"] for report in actual), strict=True):
         yield Figure(f"{what}: `{same[0]['endpoint']}`", _endpoint(same), _aim(same[0]["slo"]))
 
 

@@ -25,7 +25,7 @@ NUMBER, RATE = 300, 50
 """Of requests by curl, and how many of them in a second."""
 QUIET = 95.0
 """Seconds after which no client's request left an answer: a minute from the end of a fetch, which takes up to 30 s."""
-PATIENCE = ("--max-time", "90")
+TIMEOUT = ("--max-time", "90")
 """Of curl, in seconds: a cold cache takes as long as its first answer."""
 PING, LONG = "/ping", "/long_dummy"
 
@@ -33,8 +33,8 @@ PING, LONG = "/ping", "/long_dummy"
 def protocols(world: World) -> Iterator[Figure]:
     """Every other connection is new, TLS handshake included."""
     for name in PROTOCOLS:
-        found = [_ask(world, name, PING, rate=50, seconds=10) for _ in range(world.runs)]
-        yield Figure(f"`GET {PING}` over {name}", _shown(found))
+        actual = [_ask(world, name, PING, rate=50, seconds=10) for _ in range(world.runs)]
+        yield Figure(f"`GET {PING}` over {name}", _shown(actual))
         warm = [_ask(world, name, LONG, rate=50, seconds=10) for _ in range(world.runs)]
         yield Figure(f"`GET {LONG}` over {name}, cache warm", _shown(warm))
     for name in PROTOCOLS:
@@ -50,14 +50,14 @@ def _by_curl(world: World) -> Iterator[Figure]:
     url = f"https://{world.address()}{PING}"
     _, (_, edge) = curl(image.raw, url, url, options=OFFERS)
     for path in (PING, LONG):
-        latencies(image.raw, edge, path, *PATIENCE)
+        latencies(image.raw, edge, path, *TIMEOUT)
         for name, options in BY_CURL.items():
             runs = [latencies(image.raw, edge, path, *options, number=NUMBER, rate=RATE) for _ in range(world.runs)]
             warm = ", cache warm" if path == LONG else ""
             yield Figure(f"`GET {path}`{warm}, by curl over {name}, each over a new connection", _quantiles(runs))
     for name, options in BY_CURL.items():
         time.sleep(QUIET)
-        (first,) = latencies(image.raw, edge, LONG, *options, *PATIENCE)
+        (first,) = latencies(image.raw, edge, LONG, *options, *TIMEOUT)
         yield Figure(f"`GET {LONG}` after {QUIET:.0f} s without a client, by curl over {name}", f"{first:.1f} s")
 
 

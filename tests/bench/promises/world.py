@@ -39,15 +39,15 @@ class World:
             raise RuntimeError(f"{' '.join(arguments)}: {ended.returncode}\n{ended.stderr}")
         return json.loads(ended.stdout)
 
-    def whole(self) -> Any:
+    def healthy_status(self) -> Any:
         """Its status, once it is healthy."""
         return self.tool.status_when(self.environment, lambda status: status["healthy"])
 
     def machines(self, group: str) -> list[Any]:
-        return next(found["machines"] for found in self.whole()["groups"] if found["name"] == group)
+        return next(actual["machines"] for actual in self.healthy_status()["groups"] if actual["name"] == group)
 
     def address(self) -> str:
-        return str(urlsplit(self.whole()["endpoints"]["http"][0]).netloc)
+        return str(urlsplit(self.healthy_status()["endpoints"]["http"][0]).netloc)
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def test_that_the_disk_got_its_rows_is_known_as_long_as_they_live_and_changes_no
 
 def lose_the_data_disk(service: Service, dev: Environment) -> str:
     """Deletes it by hand, as its group, which holds it; returns its id."""
-    there = {found.ref: found for found in observe(service.session, dev.name).resources}
+    there = {actual.ref: actual for actual in observe(service.session, dev.name).resources}
     for ref in (Ref(Kind.INSTANCE_GROUP, "dev-postgres"), DISK):
         service.session.finish(HANDLERS[ref.kind].delete(service.session, there[ref]), what=f"delete {ref}")
     return there[DISK].id

@@ -52,30 +52,30 @@ def doctor(
         code = main(
             ["--home", str(tmp_path / "none"), "--envs", str(tmp_path / "envs"), "doctor", *arguments, "-o", "json"]
         )
-        found: dict[str, list[dict[str, str]]] = {}
+        actual: dict[str, list[dict[str, str]]] = {}
         for each in json.loads(capsys.readouterr().out)["findings"]:
-            found.setdefault(each["area"], []).append(each)
-        return code, found
+            actual.setdefault(each["area"], []).append(each)
+        return code, actual
 
     return run
 
 
-def states(found: list[dict[str, str]]) -> set[str]:
-    return {each["state"] for each in found}
+def states(actual: list[dict[str, str]]) -> set[str]:
+    return {each["state"] for each in actual}
 
 
 def test_all_of_it_is_told(doctor: Doctor, cloud: RunningCloud) -> None:
     account_id, _ = account(cloud, "deployer")
     grant(cloud, "compute.editor", account_id)
-    _, found = doctor("dev")
-    assert found["credentials"][0]["message"].endswith(": a token (used)")
-    assert cloud.endpoint.grpc in found["endpoint"][0]["message"]
-    assert cloud.endpoint.folder_id in found["folder"][0]["message"]
-    assert "deployer: compute.editor" in [each["message"] for each in found["roles"]]
-    assert states(found["zones"]) == {"ok"}
-    assert any("yandexcloud" in each["message"] for each in found["tools"])
-    assert states(found["quotas"]) <= {"ok", "unknown"}
-    assert {each["message"].partition(":")[0] for each in found["quotas"]} >= {
+    _, actual = doctor("dev")
+    assert actual["credentials"][0]["message"].endswith(": a token (used)")
+    assert cloud.endpoint.grpc in actual["endpoint"][0]["message"]
+    assert cloud.endpoint.folder_id in actual["folder"][0]["message"]
+    assert "deployer: compute.editor" in [each["message"] for each in actual["roles"]]
+    assert states(actual["zones"]) == {"ok"}
+    assert any("yandexcloud" in each["message"] for each in actual["tools"])
+    assert states(actual["quotas"]) <= {"ok", "unknown"}
+    assert {each["message"].partition(":")[0] for each in actual["quotas"]} >= {
         "vpc.networks.count",
         "compute.disks.count",
     }
@@ -86,9 +86,9 @@ def test_a_quota_that_would_be_passed_is_a_failure_with_what_to_ask_for(doctor: 
     from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub  # noqa: PLC0415
 
     NetworkServiceStub(cloud.channel()).Create(CreateNetworkRequest(folder_id=cloud.endpoint.folder_id))
-    code, found = doctor("dev")
+    code, actual = doctor("dev")
     assert code == ExitCode.UNHEALTHY
-    (short,) = [each for each in found["quotas"] if each["state"] == "failure"]
+    (short,) = [each for each in actual["quotas"] if each["state"] == "failure"]
     assert short["message"] == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
     assert "quota-id=vpc.networks.count,value=3" in short["remedy"]
     assert cloud.endpoint.cloud_id in short["remedy"]
@@ -96,14 +96,14 @@ def test_a_quota_that_would_be_passed_is_a_failure_with_what_to_ask_for(doctor: 
 
 def test_an_endpoint_that_does_not_answer_is_a_finding(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YC_ENDPOINT", "127.0.0.1:1")
-    code, found = doctor("dev")
+    code, actual = doctor("dev")
     assert code == ExitCode.UNHEALTHY
-    (endpoint,) = found["endpoint"]
+    (endpoint,) = actual["endpoint"]
     assert (endpoint["state"], endpoint["message"]) == (
         "failure",
         "127.0.0.1:1: nothing listens there: Connection refused",
     )
-    assert "folder" not in found
+    assert "folder" not in actual
 
 
 def test_no_credentials_and_a_folder_without_roles_are_findings(
@@ -111,15 +111,15 @@ def test_no_credentials_and_a_folder_without_roles_are_findings(
 ) -> None:
     _, token = account(cloud, "nobody")
     monkeypatch.setenv("YC_TOKEN", token)
-    code, found = doctor("--cloud", "yandex")
+    code, actual = doctor("--cloud", "yandex")
     assert code == ExitCode.UNHEALTHY
-    assert "PERMISSION_DENIED" in found["folder"][0]["message"]
-    assert states(found["roles"]) == {"unknown"}
+    assert "PERMISSION_DENIED" in actual["folder"][0]["message"]
+    assert states(actual["roles"]) == {"unknown"}
     monkeypatch.delenv("YC_TOKEN")
-    code, found = doctor("--cloud", "yandex")
+    code, actual = doctor("--cloud", "yandex")
     assert code == ExitCode.UNHEALTHY
-    assert found["endpoint"][0]["message"].startswith("no credentials for Yandex Cloud")
-    assert found["endpoint"][0]["remedy"]
+    assert actual["endpoint"][0]["message"].startswith("no credentials for Yandex Cloud")
+    assert actual["endpoint"][0]["remedy"]
 
 
 def test_the_account_of_a_key_is_named_with_what_it_lacks(
@@ -130,19 +130,19 @@ def test_the_account_of_a_key_is_named_with_what_it_lacks(
 
     account_id, _ = account(cloud, "deployer")
     grant(cloud, "viewer", account_id)
-    made = KeyServiceStub(cloud.channel()).Create(CreateKeyRequest(service_account_id=account_id))
-    key: dict[str, Any] = {"id": made.key.id, "service_account_id": account_id, "private_key": made.private_key}
+    created = KeyServiceStub(cloud.channel()).Create(CreateKeyRequest(service_account_id=account_id))
+    key: dict[str, Any] = {"id": created.key.id, "service_account_id": account_id, "private_key": created.private_key}
     (tmp_path / "key.json").write_text(json.dumps(key))
     monkeypatch.delenv("YC_TOKEN")
     monkeypatch.setenv("YC_SERVICE_ACCOUNT_KEY_FILE", str(tmp_path / "key.json"))
-    _, found = doctor("--cloud", "yandex")
-    assert account_id in found["identity"][0]["message"]
-    (lacking,) = [each for each in found["roles"] if each["state"] == "warning"]
+    _, actual = doctor("--cloud", "yandex")
+    assert account_id in actual["identity"][0]["message"]
+    (lacking,) = [each for each in actual["roles"] if each["state"] == "warning"]
     assert "vpc.admin (networks, addresses, security groups)" in lacking["message"]
     assert f"serviceAccount:{account_id}" in lacking["remedy"]
 
 
 def test_a_local_cloud_that_does_not_run_is_not_started(doctor: Doctor, tmp_path: Path) -> None:
-    _, found = doctor("--cloud", "local")
-    assert found["endpoint"][0]["remedy"] == "samovar cloud up"
+    _, actual = doctor("--cloud", "local")
+    assert actual["endpoint"][0]["remedy"] == "samovar cloud up"
     assert not (tmp_path / "none").exists()

@@ -34,8 +34,8 @@ def command(
     def run(lines: str, *arguments: str) -> tuple[int, str, str]:
         (tmp_path / "envs/dev/config.yaml").write_text(f"{lines}{text}")
         code = main(["--home", str(tmp_path / "none"), "--envs", str(tmp_path / "envs"), *arguments])
-        shown, said = capsys.readouterr()
-        return code, said, shown
+        shown, output = capsys.readouterr()
+        return code, output, shown
 
     return run
 
@@ -63,9 +63,9 @@ def test_credentials_that_lead_elsewhere_are_refused_before_anything_is_done(
     ends = cloud.endpoint
     leads_to = {"folder": ends.folder_id, "cloud_id": ends.cloud_id}[key]
     before = changes(cloud)
-    code, said, _ = command(f"{key}: {OTHER}\n", *arguments)
+    code, output, _ = command(f"{key}: {OTHER}\n", *arguments)
     assert code == ExitCode.CONFIG
-    assert f"dev belongs to {key} {OTHER}, but a token leads to {key} {leads_to}: nothing was done" in said
+    assert f"dev belongs to {key} {OTHER}, but a token leads to {key} {leads_to}: nothing was done" in output
     assert changes(cloud) == before
 
 
@@ -73,20 +73,20 @@ def test_a_variable_does_not_vouch_for_the_cloud(
     cloud: RunningCloud, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("YC_CLOUD_ID", OTHER)
-    code, said, _ = command(f"cloud_id: {OTHER}\n", "status", "dev")
-    assert (code, cloud.endpoint.cloud_id in said) == (ExitCode.CONFIG, True)
+    code, output, _ = command(f"cloud_id: {OTHER}\n", "status", "dev")
+    assert (code, cloud.endpoint.cloud_id in output) == (ExitCode.CONFIG, True)
 
 
 def test_without_them_the_lines_to_paste_are_said_and_with_them_nothing(cloud: RunningCloud, command: Command) -> None:
     ends = cloud.endpoint
     lines = f"folder: {ends.folder_id}\ncloud_id: {ends.cloud_id}\n"
-    code, said, _ = command("", "status", "dev")
-    assert (code, lines in said, "warning: " in said) == (ExitCode.OK, True, True)
-    code, said, _ = command(lines, "status", "dev")
-    assert (code, said) == (ExitCode.OK, "")
+    code, output, _ = command("", "status", "dev")
+    assert (code, lines in output, "warning: " in output) == (ExitCode.OK, True, True)
+    code, output, _ = command(lines, "status", "dev")
+    assert (code, output) == (ExitCode.OK, "")
 
 
 @pytest.mark.parametrize(("lines", "states"), [(f"folder: {OTHER}\n", ["ok", "failure"]), ("", ["ok", "warning"])])
 def test_the_doctor_finds_it_as_well(command: Command, lines: str, states: list[str]) -> None:
     _, _, shown = command(lines, "doctor", "dev", "-o", "json")
-    assert [found["state"] for found in json.loads(shown)["findings"] if found["area"] == "folder"] == states
+    assert [actual["state"] for actual in json.loads(shown)["findings"] if actual["area"] == "folder"] == states

@@ -111,7 +111,7 @@ def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: 
 
 def test_a_disk_that_was_lost_comes_back_from_a_snapshot(service: Service, dev: Environment) -> None:
     snapshot = taken(service, dev)
-    there = {found.ref: found for found in observe(service.session, "dev").resources}
+    there = {actual.ref: actual for actual in observe(service.session, "dev").resources}
     for ref in (GROUP, DISK):
         service.session.finish(HANDLERS[ref.kind].delete(service.session, there[ref]), what=f"delete {ref} by hand")
     restored = restore(service.session, dev, snapshot, PlainReporter())
@@ -156,9 +156,9 @@ def test_a_restoration_that_is_interrupted_is_finished_by_the_next(
             with pytest.raises(KeyboardInterrupt):
                 restore(service.session, dev, snapshot, PlainReporter())
     restored = restore(service.session, dev, snapshot, PlainReporter())
-    found = {disk.name: disk.id for disk in data_disks(service.session, "dev")}
-    assert found.pop(DISK.name) == restored
-    assert list(found.values()) == [former]
+    actual = {disk.name: disk.id for disk in data_disks(service.session, "dev")}
+    assert actual.pop(DISK.name) == restored
+    assert list(actual.values()) == [former]
 
 
 def test_what_an_interrupted_restoration_made_from_another_snapshot_is_not_used(
@@ -178,8 +178,8 @@ def test_what_an_interrupted_restoration_made_from_another_snapshot_is_not_used(
     service.session.finish(operation, what=request_name)
     second = find_snapshot(service.session, "dev", request_name)
     restored = restore(service.session, dev, second, PlainReporter())
-    found = {disk.id: disk.source_snapshot_id for disk in data_disks(service.session, "dev")}
-    assert found == {restored: second.id, disk.id: ""}
+    actual = {disk.id: disk.source_snapshot_id for disk in data_disks(service.session, "dev")}
+    assert actual == {restored: second.id, disk.id: ""}
 
 
 def test_a_snapshot_that_is_not_there_or_does_not_fit_is_told(service: Service, dev: Environment) -> None:

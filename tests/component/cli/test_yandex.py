@@ -40,8 +40,8 @@ def variables(cloud: RunningCloud) -> dict[str, str]:
 def by_key(cloud: RunningCloud, variables: dict[str, str], tmp_path: Path) -> Access:
     """A service account's key in a file, as `yc iam key create` writes it; the account has no role."""
     account_id, _ = account(cloud, "deployer")
-    made = KeyServiceStub(cloud.channel()).Create(CreateKeyRequest(service_account_id=account_id))
-    key = {"id": made.key.id, "service_account_id": account_id, "private_key": made.private_key}
+    created = KeyServiceStub(cloud.channel()).Create(CreateKeyRequest(service_account_id=account_id))
+    key = {"id": created.key.id, "service_account_id": account_id, "private_key": created.private_key}
     file = tmp_path / "key.json"
     file.write_text(json.dumps(key))
     return find_access({**variables, "YC_SERVICE_ACCOUNT_KEY_FILE": str(file)}, home=tmp_path)
@@ -104,20 +104,20 @@ def test_a_key_that_was_deleted_is_named(cloud: RunningCloud, by_key: Access) ->
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "output"),
     [
         ("", "not a service account's key"),
         ('{"id": "key-1"}', "'service_account_id'"),
         ('{"id": "k", "service_account_id": "a", "private_key": "PEM"}', "its private_key is no key in PEM"),
     ],
 )
-def test_a_broken_key_file_is_named(by_key: Access, content: str, said: str) -> None:
+def test_a_broken_key_file_is_named(by_key: Access, content: str, output: str) -> None:
     assert by_key.key_file
     by_key.key_file.write_text(content)
     with pytest.raises(ConfigError) as error:
         Session(by_key)
     assert error.value.message.startswith(f"{by_key.key_file}: ")
-    assert said in error.value.message
+    assert output in error.value.message
     assert "yc iam key create" in error.value.remedy
 
 

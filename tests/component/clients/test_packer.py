@@ -52,7 +52,7 @@ from tests.support.tool import Cli
 
 GB = 1024**3
 FAMILY, OWNER = "debian-13", "standard-images"
-PATIENCE = 900.0
+TIMEOUT = 900.0
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def family(place: Place, name: str, folder_id: str) -> Image:
 
 
 def done(place: Place, operation: Operation) -> Operation:
-    return place.session.finish(operation, what="test", timeout=PATIENCE)
+    return place.session.finish(operation, what="test", timeout=TIMEOUT)
 
 
 def test_a_template_bakes_an_image_and_leaves_nothing_else(place: Place, web: Build) -> None:
@@ -209,7 +209,7 @@ def console_of(place: Place, instance_id: str) -> str:
         console: str = stub.GetSerialPortOutput(request).contents
         return console if "look: done" in console else Pending(console)
 
-    return wait_for(f"the console of {instance_id}", finished, timeout=PATIENCE, ceiling=0.5)
+    return wait_for(f"the console of {instance_id}", finished, timeout=TIMEOUT, ceiling=0.5)
 
 
 def test_a_key_an_image_by_its_id_a_subnet_of_ours_and_no_image(place: Place) -> None:

@@ -19,7 +19,7 @@ from tests.support.terraform import Terraform, program_or_skip
 from tests.support.tool import Cli
 from tests.support.wait import wait_until
 
-PATIENCE = 300.0
+TIMEOUT = 300.0
 
 
 @pytest.fixture
@@ -59,4 +59,4 @@ def answers(address: str) -> bool:
             content: bytes = answer.read()
             return content
 
-    return wait_until("an answer", page, timeout=PATIENCE, errors=(OSError,)).startswith(b"13")
+    return wait_until("an answer", page, timeout=TIMEOUT, errors=(OSError,)).startswith(b"13")

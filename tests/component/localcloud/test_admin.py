@@ -1,4 +1,4 @@
-"""The local cloud's own hand: the operator's alone, and clear about what it finds no hold of."""
+"""The local cloud's own host_as: the operator's alone, and clear about what it finds no hold of."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from samovar.core.errors import CloudError
 from tests.support.simulated import RunningCloud
 
 
-def hand(cloud: RunningCloud, token: str | None = None) -> Host:
+def host_as(cloud: RunningCloud, token: str | None = None) -> Host:
     return Host(Rest(cloud.endpoint.rest, ca=Path(cloud.endpoint.ca), token=token or cloud.endpoint.token))
 
 
 def test_a_unit_that_does_not_run_cannot_crash(cloud: RunningCloud) -> None:
-    assert hand(cloud).processes("fhm1", "bingo.service") == ()
+    assert host_as(cloud).processes("fhm1", "bingo.service") == ()
     with pytest.raises(CloudError, match=r"bingo\.service of fhm1"):
-        hand(cloud).crash("fhm1", "bingo.service")
+        host_as(cloud).crash("fhm1", "bingo.service")
 
 
 @pytest.mark.parametrize("unit", ["..", "bingo", "a/../b.service", "*.service"])
 def test_a_unit_is_the_name_of_a_service(cloud: RunningCloud, unit: str) -> None:
     with pytest.raises(CloudError, match="not served"):
-        hand(cloud).processes("fhm1", unit)
+        host_as(cloud).processes("fhm1", unit)
 
 
 def test_nobody_else_may_reach_into_a_machine(cloud: RunningCloud) -> None:
     with pytest.raises(CloudError, match="401"):
-        hand(cloud, "t1.stranger.token").crash("fhm1", "bingo.service")
+        host_as(cloud, "t1.stranger.token").crash("fhm1", "bingo.service")
 
 
 def test_simulated_machines_have_no_addresses_that_could_be_asked(cloud: RunningCloud) -> None:
-    assert hand(cloud).addresses() is None
+    assert host_as(cloud).addresses() is None

@@ -60,8 +60,8 @@ def test_certificates_of_a_home_are_good_after_the_clock_was_set_back(tmp_path: 
     """They are made once, maybe by a clock that was ahead."""
     made = ensure_pki(tmp_path)
     for file in (made.ca, made.certificate):
-        found = x509.load_pem_x509_certificate(file.read_bytes())
-        assert found.not_valid_before_utc.timestamp() < time.time() - 300 * DAY
+        actual = x509.load_pem_x509_certificate(file.read_bytes())
+        assert actual.not_valid_before_utc.timestamp() < time.time() - 300 * DAY
 
 
 def test_a_backup_made_after_the_clock_was_set_back_is_the_newest(

@@ -19,7 +19,7 @@ from samovar.core.errors import CloudError
 from tests.support.rest import Rest as RestClient
 from tests.support.simulated import RunningCloud
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 def host(cloud: RunningCloud, token: str = "") -> Host:
@@ -41,7 +41,7 @@ def followed(cloud: RunningCloud) -> Iterator[Queue[Any]]:
     thread.start()
     yield queue
     cloud.call_soon(cloud.cloud.audit_log.end_following)
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT)
     assert not thread.is_alive()
 
 
@@ -53,31 +53,31 @@ def create(cloud: RunningCloud, name: str, *metadata: tuple[str, str]) -> grpc.C
 
 
 def test_a_follower_gets_the_record_and_then_each_call_as_it_comes(cloud: RunningCloud, followed: Queue[Any]) -> None:
-    assert followed.get(timeout=PATIENCE)["method"] == "yandex.cloud.vpc.v1.NetworkService.Create"
+    assert followed.get(timeout=TIMEOUT)["method"] == "yandex.cloud.vpc.v1.NetworkService.Create"
     sent = create(cloud, "after", ("x-client-request-id", "mine"))
-    event = followed.get(timeout=PATIENCE)
+    event = followed.get(timeout=TIMEOUT)
     assert (event["code"], event["subject"], event["client_request_id"]) == ("OK", "operator", "mine")
     assert dict(sent.initial_metadata())["x-request-id"] == event["request_id"]
     NetworkServiceStub(cloud.channel()).List(ListNetworksRequest(folder_id=cloud.endpoint.folder_id))
-    assert followed.get(timeout=PATIENCE)["method"].endswith("NetworkService.List")
+    assert followed.get(timeout=TIMEOUT)["method"].endswith("NetworkService.List")
 
 
 def test_a_refused_call_has_its_id_in_the_error_and_in_the_event(cloud: RunningCloud, followed: Queue[Any]) -> None:
-    followed.get(timeout=PATIENCE)
+    followed.get(timeout=TIMEOUT)
     request = CreateNetworkRequest(folder_id=cloud.endpoint.folder_id, name="before")
     call = NetworkServiceStub(cloud.channel()).Create.future(request)
     assert call.code() is grpc.StatusCode.ALREADY_EXISTS
-    event = followed.get(timeout=PATIENCE)
+    event = followed.get(timeout=TIMEOUT)
     assert event["code"] == "ALREADY_EXISTS"
     assert event["message"] == "Network with name before already exists"
     assert dict(call.initial_metadata())["x-request-id"] == event["request_id"]
 
 
 def test_the_rest_form_answers_with_the_id_too(cloud: RunningCloud, followed: Queue[Any]) -> None:
-    followed.get(timeout=PATIENCE)
+    followed.get(timeout=TIMEOUT)
     client = RestClient(cloud)
     status, _ = client.call("GET", "/vpc/v1/networks/none")
-    event = followed.get(timeout=PATIENCE)
+    event = followed.get(timeout=TIMEOUT)
     assert (status, event["code"]) == (404, "NOT_FOUND")
     assert client.answered["x-request-id"] == event["request_id"]
 
@@ -91,9 +91,9 @@ def test_the_last_events_of_the_record_are_shown_without_following(cloud: Runnin
 
 
 def test_a_follower_ends_with_the_daemon(cloud: RunningCloud, followed: Queue[Any]) -> None:
-    followed.get(timeout=PATIENCE)
+    followed.get(timeout=TIMEOUT)
     cloud.call_soon(cloud.cloud.audit_log.end_following)
-    assert followed.get(timeout=PATIENCE) is None
+    assert followed.get(timeout=TIMEOUT) is None
 
 
 def test_events_are_for_the_operator_alone(cloud: RunningCloud) -> None:

@@ -39,8 +39,8 @@ def _make_machine(groups: Groups) -> Operation:
 
 
 def _ended(groups: Groups, operation: Operation) -> Operation:
-    found: Operation = until(lambda: groups._once(operation))
-    return found
+    actual: Operation = until(lambda: groups._once(operation))
+    return actual
 
 
 def _image(groups: Groups) -> Path:

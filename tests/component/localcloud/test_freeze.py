@@ -38,8 +38,8 @@ asyncio.run(hold())
 
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
-    with writing_guest(tmp_path_factory.mktemp("guest")) as made:
-        yield made
+    with writing_guest(tmp_path_factory.mktemp("guest")) as created:
+        yield created
 
 
 @asynccontextmanager

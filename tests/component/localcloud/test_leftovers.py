@@ -26,10 +26,10 @@ async def test_leftovers_of_one_cloud_only_are_found(lab: NetworkLab) -> None:
     prefix = f"samovar-{lab.number}"
     assert leftovers(NOWHERE, prefix) == []
     await lab.fabric.apply(network(10, forwards=(lab.balancer(10),)))
-    found = leftovers(NOWHERE, prefix)
-    assert f"link smv{lab.number}h1" in found
-    assert f"network namespace {prefix}-1" in found
-    assert [line for line in found if line.startswith(f"route {lab.public(5)} ")]
+    actual = leftovers(NOWHERE, prefix)
+    assert f"link smv{lab.number}h1" in actual
+    assert f"network namespace {prefix}-1" in actual
+    assert [line for line in actual if line.startswith(f"route {lab.public(5)} ")]
     assert leftovers(NOWHERE, prefix[:-1]) == []
 
 
@@ -134,8 +134,8 @@ def test_each_planted_leftover_is_found(what: str) -> None:
         }
         assert leftovers(home, PREFIX) == []
         planted.enter_context(plants[what]())
-        found = leftovers(home, PREFIX)
-        assert found
-        assert all(line.startswith(what) for line in found), found
+        actual = leftovers(home, PREFIX)
+        assert actual
+        assert all(line.startswith(what) for line in actual), actual
         planted.close()
         assert leftovers(home, PREFIX) == []

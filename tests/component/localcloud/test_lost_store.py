@@ -37,8 +37,8 @@ def make_disk(cli: Cli, rows: bytes) -> Path:
     """A disk with something on it."""
     session = cli.session()
     request = CreateDiskRequest(folder_id=session.folder_id, zone_id="ru-central1-a", size=4 << 20)
-    made = session.client(DiskServiceStub).Create(request)
-    file = cli.home / "disks" / f"{CreateDiskMetadata.FromString(made.metadata.value).disk_id}.raw"
+    created = session.client(DiskServiceStub).Create(request)
+    file = cli.home / "disks" / f"{CreateDiskMetadata.FromString(created.metadata.value).disk_id}.raw"
     with file.open("r+b") as disk:
         disk.write(rows)
     return file
@@ -46,9 +46,9 @@ def make_disk(cli: Cli, rows: bytes) -> Path:
 
 def mend(text: str) -> None:
     """Types the command that a remedy names."""
-    found = re.search(r"in its place: (mv .*cloud-[^ ;]*\.sqlite \S*cloud\.sqlite)", text)
-    assert found, text
-    subprocess.run(["bash", "-ec", found[1]], check=True)
+    actual = re.search(r"in its place: (mv .*cloud-[^ ;]*\.sqlite \S*cloud\.sqlite)", text)
+    assert actual, text
+    subprocess.run(["bash", "-ec", actual[1]], check=True)
 
 
 def test_a_lost_store_is_refused_and_its_backup_brings_everything_back(cli: Cli) -> None:

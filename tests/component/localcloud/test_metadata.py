@@ -71,7 +71,7 @@ class Cloud:
         await self.server.serve(network, sock)
         return port
 
-    def tell(self, **attributes: str) -> None:
+    def set_attributes(self, **attributes: str) -> None:
         self.machines[NETWORK, "127.0.0.1"] = replace(MACHINE, attributes=dict(MACHINE.attributes) | attributes)
 
     @staticmethod
@@ -167,7 +167,7 @@ async def test_the_options_and_the_token_over_http(cloud: Cloud, http: ClientSes
 
 async def test_a_wait_ends_with_the_change(cloud: Cloud, http: ClientSession) -> None:
     params = {"recursive": "true", "wait_for_change": "true", "timeout_sec": "20"}
-    asyncio.get_running_loop().call_later(0.7, lambda: cloud.tell(news="yes"))
+    asyncio.get_running_loop().call_later(0.7, lambda: cloud.set_attributes(news="yes"))
     began = time.monotonic()
     async with http.get(f"{INSTANCE}/attributes/", params=params, headers=GOOGLE) as response:
         assert (await response.json())["news"] == "yes"
@@ -243,7 +243,7 @@ async def test_the_agent_configures_its_machine_and_applies_a_change(cloud: Clou
     assert await node.step() == "role a: configured"
     assert node.read("etc/a.conf") == "port 8080\n"
     assert [command[0] for command in node.ran] == ["grep", "systemctl"]
-    asyncio.get_running_loop().call_later(0.3, lambda: cloud.tell(**{"samovar-settings": "port: 9090\n"}))
+    asyncio.get_running_loop().call_later(0.3, lambda: cloud.set_attributes(**{"samovar-settings": "port: 9090\n"}))
     assert await node.step() == "role a: configured"
     assert node.read("etc/a.conf") == "port 9090\n"
     assert node.ran[-1] == ["systemctl", "--no-block", "try-reload-or-restart", "a.service"]
@@ -258,9 +258,9 @@ async def test_an_agent_that_starts_again_changes_nothing(cloud: Cloud, node: No
 
 async def test_other_metadata_is_no_change_for_the_agent(cloud: Cloud, node: Node) -> None:
     await node.step()
-    cloud.tell(other="news")
+    cloud.set_attributes(other="news")
     loop = asyncio.get_running_loop()
-    loop.call_later(1.0, lambda: cloud.tell(other="news", **{"samovar-settings": "port: 1\n"}))
+    loop.call_later(1.0, lambda: cloud.set_attributes(other="news", **{"samovar-settings": "port: 1\n"}))
     await node.step()
     assert node.read("etc/a.conf") == "port 1\n"
 
@@ -268,7 +268,7 @@ async def test_other_metadata_is_no_change_for_the_agent(cloud: Cloud, node: Nod
 async def test_a_change_that_the_check_refuses_leaves_the_old_file(cloud: Cloud, node: Node) -> None:
     await node.step()
     node.write("usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }} and more\n")
-    cloud.tell(**{"samovar-settings": "port: 9090\n"})
+    cloud.set_attributes(**{"samovar-settings": "port: 9090\n"})
     with pytest.raises(InvalidConfig, match=r"^grep .* ended with 1"):
         await node.step()
     assert node.read("etc/a.conf") == "port 8080\n"
@@ -284,7 +284,7 @@ async def test_a_change_that_the_check_refuses_leaves_the_old_file(cloud: Cloud,
     ],
 )
 async def test_a_wrong_setting_is_named(cloud: Cloud, node: Node, attributes: dict[str, str], what: str) -> None:
-    cloud.tell(**attributes)
+    cloud.set_attributes(**attributes)
     with pytest.raises(InvalidConfig, match=f"^{what}"):
         await node.step()
     assert not (node.root / "etc").exists()
@@ -293,7 +293,7 @@ async def test_a_wrong_setting_is_named(cloud: Cloud, node: Node, attributes: di
 async def test_without_a_role_a_machine_is_bare_and_ready(cloud: Cloud, node: Node) -> None:
     cloud.machines[NETWORK, "127.0.0.1"] = replace(MACHINE, attributes={})
     assert "bare machine" in await node.step()
-    cloud.tell()
+    cloud.set_attributes()
     assert await node.step() == "role a: configured"
 
 
@@ -317,22 +317,22 @@ async def test_the_agent_waits_until_the_service_knows_its_machine(
     first = asyncio.create_task(node.step())
     await asyncio.sleep(1.5)
     assert "it answers 404 not found" in capsys.readouterr().out
-    cloud.tell()
+    cloud.set_attributes()
     assert await first == "role a: configured"
 
 
 def test_the_agent_reports_its_wait_to_systemd(tmp_path: Path) -> None:
     """The package under its name on a node, in a network namespace of its own that has no network at all."""
     shutil.copytree(Path(report.__file__).parent, tmp_path / "samovar_agent")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(str(tmp_path / "notify"))
-        heard.settimeout(20)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as received:
+        received.bind(str(tmp_path / "notify"))
+        received.settimeout(20)
         environment = {"PYTHONPATH": str(tmp_path), "NOTIFY_SOCKET": str(tmp_path / "notify")}
         agent = subprocess.Popen(
             ["unshare", "--net", sys.executable, "-m", "samovar_agent"], env=environment, stdout=subprocess.PIPE
         )
         try:
-            said = heard.recv(1000).decode()
+            said = received.recv(1000).decode()
         finally:
             agent.kill()
             output, _ = agent.communicate()

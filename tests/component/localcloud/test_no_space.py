@@ -148,8 +148,8 @@ def test_calls_and_uploads_fail_without_space_and_recover(cli: Cli) -> None:
         status, text = _put(cli, b"x" * (1 << 20))
         assert status == 507
         assert "no space is left in" in text
-    made = CreateNetworkMetadata.FromString(networks.Create(request).metadata.value).network_id
-    until(lambda: made in {network["id"] for network in cli.json("cloud", "status")["networks"]}, timeout=120)
+    created = CreateNetworkMetadata.FromString(networks.Create(request).metadata.value).network_id
+    until(lambda: created in {network["id"] for network in cli.json("cloud", "status")["networks"]}, timeout=120)
     assert _put(cli, b"x" * (1 << 20))[0] == 201
 
 

@@ -31,10 +31,10 @@ SPEED = "30"
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """One that is nobody's, below folders that everybody may enter."""
-    made = Path(tempfile.mkdtemp(prefix="samovar-simulated-"))
-    shutil.chown(made, "nobody", "nogroup")
-    yield made
-    shutil.rmtree(made)
+    created = Path(tempfile.mkdtemp(prefix="samovar-simulated-"))
+    shutil.chown(created, "nobody", "nogroup")
+    yield created
+    shutil.rmtree(created)
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def test_an_environment_lives_and_heals_on_machines_that_are_states(cli: Cli) ->
     cli.run("cloud", "up")
     cli.status_when("dev", lambda status: status["healthy"])
     assert _machines(cli) == healed
-    found = cli.json("cloud", "status")
-    assert found["simulated"]
-    assert {machine["pid"] for machine in found["machines"]} == {None}
+    actual = cli.json("cloud", "status")
+    assert actual["simulated"]
+    assert {machine["pid"] for machine in actual["machines"]} == {None}
     cli.run("destroy", "dev", "--yes", "--delete-data", "--confirm", "dev")
     assert _machines(cli) == {}
 

@@ -50,46 +50,46 @@ from tests.support.seeds import new_seeds
 
 ZONE = "ru-central1-a"
 DIGEST = "0123456789abcdef"
-PATIENCE = 60.0
+TIMEOUT = 60.0
 TICK = 0.002
-Made = tuple[str, type[Any]]
-Step = tuple[str, Callable[[], Message], Made | None]
+Created = tuple[str, type[Any]]
+Step = tuple[str, Callable[[], Message], Created | None]
 """A method, its request once the ids in it are known, and what it makes: its name and the operation's metadata."""
 GROUPS = "compute.v1.instancegroup.InstanceGroupService"
 
 
 @dataclass
-class Story:
+class Scenario:
     """What a client does, step by step, whatever happens: it repeats a call with its key, and waits for its end."""
 
     world: KillableCloud
     ids: dict[str, str] = field(default_factory=dict)
-    told: int = 0
-    begun: str = ""
+    step: int = 0
+    operation_id: str = ""
     deaths: int = 0
-    lacks: str = "the story's end"
+    lacks: str = "the scenario's end"
 
-    async def tell(self) -> None:
+    async def run(self) -> None:
         steps = self._steps()
-        while self.told < len(steps):
-            await self._step(*steps[self.told])
-            self.told += 1
-            self.begun = ""
+        while self.step < len(steps):
+            await self._step(*steps[self.step])
+            self.step += 1
+            self.operation_id = ""
 
-    async def _step(self, method: str, request: Callable[[], Message], made: Made | None) -> None:
-        if not self.begun:
-            self.begun = self.world.call(method, request(), f"step-{self.told}").id
-        while not (operation := self._operation(self.begun)).done:  # noqa: ASYNC110 - as a client waits
+    async def _step(self, method: str, request: Callable[[], Message], created: Created | None) -> None:
+        if not self.operation_id:
+            self.operation_id = self.world.call(method, request(), f"step-{self.step}").id
+        while not (operation := self._operation(self.operation_id)).done:  # noqa: ASYNC110 - as a client waits
             await asyncio.sleep(TICK)
         assert not operation.HasField("error"), f"{method}: {operation.error}"
-        if made:
-            metadata = made[1].FromString(operation.metadata.value)
-            self.ids[made[0]] = getattr(metadata, f"{made[0]}_id")
+        if created:
+            metadata = created[1].FromString(operation.metadata.value)
+            self.ids[created[0]] = getattr(metadata, f"{created[0]}_id")
 
     def _operation(self, operation_id: str) -> Operation:
-        found = self.world.call("operation.OperationService/Get", GetOperationRequest(operation_id=operation_id))
-        assert isinstance(found, Operation)
-        return found
+        actual = self.world.call("operation.OperationService/Get", GetOperationRequest(operation_id=operation_id))
+        assert isinstance(actual, Operation)
+        return actual
 
     def _steps(self) -> list[Step]:
         folder: Any = {"folder_id": self.world.operator.folder.id}
@@ -189,7 +189,7 @@ def _size(size: int) -> ScalePolicy:
     return ScalePolicy(fixed_scale=ScalePolicy.FixedScale(size=size))
 
 
-def whole(world: KillableCloud) -> str:
+def differences(world: KillableCloud) -> str:
     """What is lost, doubled or left over, or nothing: of two new machines, their disks, targets and files."""
     store = world.cloud.store
     instances = store.all(Instance)
@@ -197,9 +197,9 @@ def whole(world: KillableCloud) -> str:
     (group,) = store.all(TargetGroup)
     ids = {instance.id for instance in instances}
     network = next(iter(world.fabric.networks.values()))
-    found = {
+    actual = {
         "machines": (set(world.driver.machines), ids),
-        "all run": ({seen.running for seen in world.driver.machines.values()}, {True}),
+        "all run": ({observed.running for observed in world.driver.machines.values()}, {True}),
         "members": ({member.instance_id for member in members}, ids),
         "two of them": (len(members), 2),
         "by the new template": ({instance.metadata["key"] for instance in instances}, {"new"}),
@@ -214,32 +214,36 @@ def whole(world: KillableCloud) -> str:
         "operations not done": ([each.description for each in store.all(Operation) if not each.done], []),
         "operations": (len(store.all(Operation)), 15),
     }
-    return "; ".join(f"{what}: {seen} and not {wanted}" for what, (seen, wanted) in found.items() if seen != wanted)
+    return "; ".join(
+        f"{what}: {observed} and not {expected}"
+        for what, (observed, expected) in actual.items()
+        if observed != expected
+    )
 
 
-async def _survive(folder: Path, moments: Callable[[], int]) -> Story:
-    """Daemons live one after the other until the story is told and everything is whole."""
+async def _survive(folder: Path, moments: Callable[[], int]) -> Scenario:
+    """Daemons live one after the other until the scenario has ended and nothing differs."""
     world = KillableCloud(folder)
-    story = Story(world)
+    scenario = Scenario(world)
 
     async def to_the_end() -> None:
-        await story.tell()
-        while lacks := whole(world):
-            story.lacks = lacks
+        await scenario.run()
+        while lacks := differences(world):
+            scenario.lacks = lacks
             await asyncio.sleep(TICK)
 
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not await world.run(to_the_end, moments()):
-                story.deaths += 1
+                scenario.deaths += 1
     except TimeoutError:
-        pytest.fail(f"not whole after {story.deaths} deaths, at step {story.told}: {story.lacks}")
-    return story
+        pytest.fail(f"differences after {scenario.deaths} deaths, at step {scenario.step}: {scenario.lacks}")
+    return scenario
 
 
 @pytest.mark.parametrize("seed", new_seeds(5))
 async def test_daemons_that_die_at_random_moments_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
     """A test that failed bears its seed in its name: put it in the place of the random ones."""
     chance = random.Random(seed)  # noqa: S311 - a sequence that can be repeated, not a secret
-    story = await _survive(tmp_path, lambda: chance.randrange(10, 300))
-    assert story.deaths >= 5
+    scenario = await _survive(tmp_path, lambda: chance.randrange(10, 300))
+    assert scenario.deaths >= 5

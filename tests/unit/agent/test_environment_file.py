@@ -55,8 +55,8 @@ def test_special_characters_arrive_unchanged(tmp_path: Path, value: str) -> None
 
 
 def test_numbers_and_booleans_arrive_as_in_yaml(tmp_path: Path) -> None:
-    found = through_systemd(tmp_path, {"PORT": 80, "DEBUG": True, "QUIET": False})
-    assert (found["PORT"], found["DEBUG"], found["QUIET"]) == ("80", "true", "false")
+    actual = through_systemd(tmp_path, {"PORT": 80, "DEBUG": True, "QUIET": False})
+    assert (actual["PORT"], actual["DEBUG"], actual["QUIET"]) == ("80", "true", "false")
 
 
 @pytest.mark.parametrize("name", ["", "1ST", "A B", "A-B", "A=B", "A\nB", "Ä", "A.B"])

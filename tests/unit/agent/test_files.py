@@ -64,9 +64,9 @@ def test_a_rejected_change_is_undone(files: Files, tmp_path: Path) -> None:
 
 
 def test_the_new_files_are_in_place_while_they_are_confirmed(files: Files, tmp_path: Path) -> None:
-    seen: list[str] = []
-    files.change(NEW, lambda _: seen.append((tmp_path / "etc/a/one").read_text()))
-    assert seen == ["new one"]
+    observed: list[str] = []
+    files.change(NEW, lambda _: observed.append((tmp_path / "etc/a/one").read_text()))
+    assert observed == ["new one"]
 
 
 class Died(BaseException):
@@ -144,9 +144,9 @@ def test_a_secret_is_never_readable_by_others(files: Files, tmp_path: Path) -> N
 
 
 def test_confirm_gets_the_changed_paths(files: Files) -> None:
-    seen: list[list[str]] = []
-    files.change(NEW, seen.append)
-    assert seen == [["/etc/a/one", "/etc/b/two"]]
+    observed: list[list[str]] = []
+    files.change(NEW, observed.append)
+    assert observed == [["/etc/a/one", "/etc/b/two"]]
 
 
 def test_an_unknown_owner_is_named_and_nothing_changes(files: Files, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_read_settings_names_the_key_of_an_error(text: str, key: str) -> None:
         read_settings(text, DEFAULTS)
 
 
-TOLD = """\
+SETTINGS_TEXT = """\
 port: 8080
 email: a@b.c
 peers: {group: web, machines: 2}
@@ -139,13 +139,13 @@ secrets:
 
 
 def test_reserved_keys_are_no_settings() -> None:
-    assert read_settings(TOLD, DEFAULTS) == {**DEFAULTS, "port": 8080, "email": "a@b.c"}
-    assert read_peers(TOLD) == GroupNames("web", 2)
-    assert read_upstreams(TOLD, ["app", "db", "cache"]) == {
+    assert read_settings(SETTINGS_TEXT, DEFAULTS) == {**DEFAULTS, "port": 8080, "email": "a@b.c"}
+    assert read_peers(SETTINGS_TEXT) == GroupNames("web", 2)
+    assert read_upstreams(SETTINGS_TEXT, ["app", "db", "cache"]) == {
         "app": UpstreamSettings("10.0.0.9:80", GroupNames("bingo", 3)),
         "db": UpstreamSettings("db.example.com:6432", None),
     }
-    assert read_secrets(TOLD, ["phrase"]) == {"phrase": "e6q1"}
+    assert read_secrets(SETTINGS_TEXT, ["phrase"]) == {"phrase": "e6q1"}
     assert (read_peers(""), read_upstreams("", ["app"]), read_secrets("", ["phrase"])) == (None, {}, {})
 
 

@@ -47,9 +47,9 @@ def test_requests_are_held_until_a_killed_bingo_is_gone(
     program(tmp_path, "systemctl", SLOW_TO_DIE.format(pid=process.pid))
     program(tmp_path, "nft", NFT.format(port=port, log=tmp_path / "log"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    said: list[str] = []
-    Actions(port, tmp_path, said.append).renew("it ran long enough")
-    assert said == ["bingo ends: it ran long enough"]
+    output: list[str] = []
+    Actions(port, tmp_path, output.append).renew("it ran long enough")
+    assert output == ["bingo ends: it ran long enough"]
     assert (tmp_path / "log").read_text().splitlines() == ["held accepts", "held accepts", "released gone"]
 
 
@@ -59,10 +59,10 @@ def test_a_request_in_flight_puts_a_renewal_off(
     _, port = bingo
     program(tmp_path, "nft", NFT.format(port=port, log=tmp_path / "log"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    said: list[str] = []
+    output: list[str] = []
     with socket.create_connection(("127.0.0.1", port)):
-        Actions(port, tmp_path, said.append).renew("it ran long enough")
-    assert said == []
+        Actions(port, tmp_path, output.append).renew("it ran long enough")
+    assert output == []
     assert (tmp_path / "log").read_text().splitlines() == ["held accepts", "released accepts"]
 
 

@@ -13,25 +13,25 @@ from samovar.images.builders.packer import builder
 from tests.support.checkout import ROOT
 from tests.support.tool import EDGES
 
-SAID = "bake: {ssh_from: 198.51.100.0/24}\n"
+CONFIG_TEXT = "bake: {ssh_from: 198.51.100.0/24}\n"
 
 
 @pytest.mark.parametrize(
-    ("file", "flag", "wanted"),
+    ("file", "flag", "expected"),
     [
         ("", [], None),
-        (SAID, [], "198.51.100.0/24"),
+        (CONFIG_TEXT, [], "198.51.100.0/24"),
         ("", ["--ssh-from", "203.0.113.7/32"], "203.0.113.7/32"),
-        (SAID, ["--ssh-from", "203.0.113.7/32"], "203.0.113.7/32"),
+        (CONFIG_TEXT, ["--ssh-from", "203.0.113.7/32"], "203.0.113.7/32"),
     ],
 )
 def test_the_flag_goes_before_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, flag: list[str], wanted: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, flag: list[str], expected: str | None
 ) -> None:
-    heard: list[str | None] = []
+    received: list[str | None] = []
 
     def bake_packer(*_: object, ssh_from: str | None, **__: object) -> tuple[str, ...]:
-        heard.append(ssh_from)
+        received.append(ssh_from)
         return ("an image",)
 
     monkeypatch.setattr(Tool, "session", lambda *_: SimpleNamespace(image_storage=None, folder_id="", host=True))
@@ -39,7 +39,7 @@ def test_the_flag_goes_before_the_environment(
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/config.yaml").write_text(EDGES.read_text() + file)
     assert main(["--envs", str(tmp_path), "bake", "--env", "dev", *flag]) == 0
-    assert heard == [wanted]
+    assert received == [expected]
 
 
 def test_bake_takes_the_name_of_a_library_image_as_image_yaml_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,13 +86,13 @@ MACHINES = (
 )
 
 
-@pytest.mark.parametrize(("wanted", "found"), [("i1", "i1"), ("dev-nginx-1", "i1"), ("nginx-2", "i3")])
-def test_a_machine_is_picked_by_id_name_or_hostname(wanted: str, found: str) -> None:
-    assert pick(MACHINES, wanted).id == found
+@pytest.mark.parametrize(("expected", "actual"), [("i1", "i1"), ("dev-nginx-1", "i1"), ("nginx-2", "i3")])
+def test_a_machine_is_picked_by_id_name_or_hostname(expected: str, actual: str) -> None:
+    assert pick(MACHINES, expected).id == actual
 
 
-@pytest.mark.parametrize(("wanted", "says"), [("nginx-1", "more than one"), ("i4", "no machine i4")])
-def test_an_ambiguous_machine_name_is_refused(wanted: str, says: str) -> None:
+@pytest.mark.parametrize(("expected", "says"), [("nginx-1", "more than one"), ("i4", "no machine i4")])
+def test_an_ambiguous_machine_name_is_refused(expected: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as error:
-        pick(MACHINES, wanted)
+        pick(MACHINES, expected)
     assert "dev-nginx-1" in error.value.remedy

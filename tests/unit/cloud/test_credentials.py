@@ -64,9 +64,9 @@ def test_credentials_are_searched_in_order(tmp_path: Path, dmi: Path) -> None:
 
 def test_variables_override_a_profile(tmp_path: Path, dmi: Path) -> None:
     profile(tmp_path, "token: y0_work")
-    found = access({}, tmp_path, dmi)
-    assert (found.folder_id, found.cloud_id, found.zone) == ("folder-2", "cloud-2", "ru-central1-b")
-    assert found.endpoint == "api.cloud.yandex.net"
+    actual = access({}, tmp_path, dmi)
+    assert (actual.folder_id, actual.cloud_id, actual.zone) == ("folder-2", "cloud-2", "ru-central1-b")
+    assert actual.endpoint == "api.cloud.yandex.net"
     assert access(FOLDER, tmp_path, dmi).folder_id == "folder-1"
     assert access({"YC_ENDPOINT": "127.0.0.1:1"}, tmp_path, dmi).endpoint == "127.0.0.1:1"
 
@@ -94,13 +94,13 @@ def test_missing_credentials_name_every_place(tmp_path: Path, dmi: Path) -> None
     profile(tmp_path, "federation-id: bpf-1")
     with pytest.raises(ConfigError) as error:
         access(FOLDER, tmp_path, dmi)
-    for said in (
+    for output in (
         "--token or YC_TOKEN: not set",
         "YC_SERVICE_ACCOUNT_KEY_FILE: not set",
         "export YC_TOKEN=$(yc iam create-token)",
         "metadata service: not asked: this is no machine of Yandex Cloud",
     ):
-        assert said in error.value.message
+        assert output in error.value.message
 
 
 def test_the_search_stops_at_the_first_credentials(tmp_path: Path, dmi: Path) -> None:
@@ -142,11 +142,11 @@ class Metadata(http.server.BaseHTTPRequestHandler):
     """The service as Yandex Cloud documents it, in what is asked of it."""
 
     def do_GET(self) -> None:
-        found = ANSWERS.get(self.path.removeprefix("/computeMetadata/v1/instance/"))
-        known = found is not None and self.headers.get("Metadata-Flavor") == "Google"
+        actual = ANSWERS.get(self.path.removeprefix("/computeMetadata/v1/instance/"))
+        known = actual is not None and self.headers.get("Metadata-Flavor") == "Google"
         self.send_response(200 if known else 404)
         self.end_headers()
-        self.wfile.write((found or "").encode())
+        self.wfile.write((actual or "").encode())
 
     def log_message(self, *_: object) -> None:
         """It is no test's subject."""
@@ -163,9 +163,9 @@ def metadata() -> Iterator[str]:
 
 
 def test_the_metadata_service_gives_folder_zone_and_token(tmp_path: Path, dmi: Path, metadata: str) -> None:
-    found = access({"YC_METADATA_ADDR": metadata}, tmp_path, dmi)
-    assert (found.folder_id, found.cloud_id, found.zone) == ("folder-3", "cloud-3", "ru-central1-d")
-    assert found.metadata == metadata
+    actual = access({"YC_METADATA_ADDR": metadata}, tmp_path, dmi)
+    assert (actual.folder_id, actual.cloud_id, actual.zone) == ("folder-3", "cloud-3", "ru-central1-d")
+    assert actual.metadata == metadata
     assert machine_token(metadata) == ("t1.m.x", 4000.0)
 
 

@@ -48,7 +48,7 @@ class Server:
         return ListApiEndpointsResponse(endpoints=found)
 
     def networks(self, request: ListNetworksRequest, context: grpc.ServicerContext) -> ListNetworksResponse:
-        self._hear("List", context)
+        self._record_call("List", context)
         page = int(request.page_token or 0)
         return ListNetworksResponse(
             networks=[Network(id=f"net-{page}")], next_page_token="" if page == 2 else str(page + 1)
@@ -58,21 +58,21 @@ class Server:
         """Makes one thing a key; where it is to lose its answers, only after that."""
         key = dict(context.invocation_metadata()).get("idempotency-key", "")
         self.made.setdefault(str(key), f"op-{len(self.made) + 1}")
-        self._hear("Create", context)
+        self._record_call("Create", context)
         return Operation(id=self.made[str(key)])
 
     def cancel(self, request: CancelOperationRequest, context: grpc.ServicerContext) -> Operation:
-        self._hear("Cancel", context)
+        self._record_call("Cancel", context)
         return Operation(id=request.operation_id, done=True)
 
     def poll(self, _: GetOperationRequest, context: grpc.ServicerContext) -> Operation:
-        self._hear("Get", context)
+        self._record_call("Get", context)
         self.polls += 1
         if self.interval:
             context.send_initial_metadata((("x-operation-poll-interval", self.interval),))
         return self.operation()
 
-    def _hear(self, method: str, context: grpc.ServicerContext) -> None:
+    def _record_call(self, method: str, context: grpc.ServicerContext) -> None:
         self.heard.append((method, dict(context.invocation_metadata())))
         time.sleep(self.delay)
         if self.refuse:

@@ -15,11 +15,11 @@ def test_a_private_file_is_never_open_to_others_whatever_stood_there(
     modes: list[int] = []
     sync = os.fsync
 
-    def seen(descriptor: int) -> None:
+    def observed(descriptor: int) -> None:
         modes.extend(stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir() if file.suffix == ".new")
         sync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", seen)
+    monkeypatch.setattr(os, "fsync", observed)
     file = tmp_path / "token"
     file.write_text("old")
     file.chmod(0o644)

@@ -26,7 +26,7 @@ def other() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def _said(process: subprocess.Popen[str]) -> str:
+def _first_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     return process.stdout.readline().strip()
 
@@ -37,7 +37,7 @@ def test_a_name_has_the_letters_of_a_label_and_fits() -> None:
 
 
 def test_one_that_lives_has_not_ended_and_one_that_died_has(other: subprocess.Popen[str]) -> None:
-    name = _said(other)
+    name = _first_line(other)
     assert not has_ended(process_identity())
     assert not has_ended(name)
     other.kill()

@@ -29,8 +29,8 @@ def blocking_async(argv: list[str], *, stdin: str = "", timeout: float = 60.0) -
 
 @pytest.fixture(params=[run, blocking_async], ids=["run", "run_async"])
 def gateway(request: pytest.FixtureRequest) -> Gateway:
-    found: Gateway = request.param
-    return found
+    actual: Gateway = request.param
+    return actual
 
 
 def runs(pid: int) -> bool:
@@ -117,15 +117,15 @@ def test_a_missed_deadline_names_the_last_line() -> None:
 
 def test_lines_are_heard_as_they_come_and_kept_in_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    heard: list[tuple[str, float]] = []
+    received: list[tuple[str, float]] = []
     with pytest.raises(ProcessFailed) as caught:
         run(
             ["bash", "-c", "echo first; sleep 0.5; echo second >&2; exit 1"],
-            on_line=lambda line: heard.append((line, time.monotonic())),
+            on_line=lambda line: received.append((line, time.monotonic())),
             logfile=log,
         )
-    assert [line for line, _ in heard] == ["first", "second"]
-    assert heard[1][1] - heard[0][1] > 0.3
+    assert [line for line, _ in received] == ["first", "second"]
+    assert received[1][1] - received[0][1] > 0.3
     assert log.read_text() == "first\nsecond\n"
     assert str(log) in caught.value.remedy
 
@@ -143,8 +143,8 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_an_interrupt_leaves_nothing_running(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"from samovar.core.process import run\nrun(['bash', '-c', 'sleep 60 & echo $! $$ >{pids}; sleep 60'])"
-    heard = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
-    argv = [*heard, sys.executable, "-c", script]
+    received = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
+    argv = [*received, sys.executable, "-c", script]
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL) as tool:
         try:
             wait_for("the child", lambda: written(pids), timeout=20)

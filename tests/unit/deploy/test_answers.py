@@ -68,25 +68,25 @@ def test_any_http_answer_counts_as_an_answering_endpoint() -> None:
 
 def test_an_endpoint_routed_to_another_cloud_is_not_healthy() -> None:
     with _edge() as url:
-        found = check_endpoints(_session(frozenset({"127.66.2.1"})), _status(url))
-    assert not found.healthy
-    assert "is not routed to this cloud" in found.unanswered[0].reason
-    assert found.unanswered[0].url == url
+        actual = check_endpoints(_session(frozenset({"127.66.2.1"})), _status(url))
+    assert not actual.healthy
+    assert "is not routed to this cloud" in actual.unanswered[0].reason
+    assert actual.unanswered[0].url == url
 
 
 @pytest.mark.parametrize("session", [_session(frozenset({HERE})), _elsewhere()])
 def test_an_endpoint_without_an_answer_is_not_healthy(session: Any) -> None:
-    found = check_endpoints(session, _status(_shut()))
-    assert not found.healthy
-    assert "Connection refused" in found.unanswered[0].reason
+    actual = check_endpoints(session, _status(_shut()))
+    assert not actual.healthy
+    assert "Connection refused" in actual.unanswered[0].reason
 
 
 def test_a_silent_endpoint_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoints, "TIMEOUT", 0.2)
     with socket.create_server((HERE, 0)) as mute:
         began = time.monotonic()
-        found = check_endpoints(_elsewhere(), _status(f"http://{HERE}:{mute.getsockname()[1]}/"))
-    assert "timed out" in found.unanswered[0].reason
+        actual = check_endpoints(_elsewhere(), _status(f"http://{HERE}:{mute.getsockname()[1]}/"))
+    assert "timed out" in actual.unanswered[0].reason
     assert time.monotonic() - began < 5
 
 

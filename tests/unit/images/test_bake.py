@@ -128,9 +128,9 @@ def test_second_bake_of_the_same_content_replaces_the_first_in_the_store(tmp_pat
     for version in ("1", "2"):
         (tmp_path / "partial").write_text(version)
         store.keep("a", "0" * 64, tmp_path / "partial", {"bash": version})
-    found = store.find("a", "0" * 64)
-    assert found
-    assert (found.raw.read_text(), dict(found.packages)) == ("2", {"bash": "2"})
+    actual = store.find("a", "0" * 64)
+    assert actual
+    assert (actual.raw.read_text(), dict(actual.packages)) == ("2", {"bash": "2"})
 
 
 @pytest.mark.parametrize("torn", ["", "{", None])

@@ -139,10 +139,10 @@ async def test_requests_in_flight_are_limited(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("fresh", [0.0, 0.5, 1.0])
 async def test_fresh_connections_have_the_requested_share(fresh: float) -> None:
-    seen = set()
+    observed = set()
 
     async def look(request: web.Request) -> web.Response:
-        seen.add(request.transport)
+        observed.add(request.transport)
         return web.Response()
 
     async with serving(look) as target:
@@ -150,7 +150,7 @@ async def test_fresh_connections_have_the_requested_share(fresh: float) -> None:
         await send_load(Load(PAGE, (target,), 40, 1.0, fresh=fresh), run)
     assert len(run.outcomes) == 40
     kept = 0 if fresh == 1 else 1
-    assert 40 * fresh + kept <= len(seen) - 1 <= 40 * fresh + kept * 5
+    assert 40 * fresh + kept <= len(observed) - 1 <= 40 * fresh + kept * 5
 
 
 async def test_the_load_ends_with_the_work_that_it_goes_with() -> None:

@@ -79,8 +79,8 @@ async def _pair() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A server on loopback that says what it hears."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while said := await reader.read(1):
-            writer.write(said)
+        while output := await reader.read(1):
+            writer.write(output)
         writer.close()
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)

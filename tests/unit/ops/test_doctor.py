@@ -26,12 +26,12 @@ def edges() -> Desired:
 
 
 def test_quota_demand_includes_the_surplus_machine_of_a_rollout() -> None:
-    found = quota_demand(edges().resources, rolling=True)
-    assert found["compute.instances.count"] == 3
-    assert found["compute.instanceCores.count"] == 6
-    assert found["compute.instanceMemory.size"] == 3 * GIB
-    assert found["compute.ssdDisks.size"] == 15 * GIB
-    assert (found["vpc.networks.count"], found["ylb.networkLoadBalancers.count"]) == (1, 1)
+    actual = quota_demand(edges().resources, rolling=True)
+    assert actual["compute.instances.count"] == 3
+    assert actual["compute.instanceCores.count"] == 6
+    assert actual["compute.instanceMemory.size"] == 3 * GIB
+    assert actual["compute.ssdDisks.size"] == 15 * GIB
+    assert (actual["vpc.networks.count"], actual["ylb.networkLoadBalancers.count"]) == (1, 1)
     assert quota_demand(edges().resources, rolling=False)["compute.instances.count"] == 2
 
 
@@ -43,31 +43,31 @@ def test_existing_resources_are_not_demanded_again() -> None:
 
 def test_a_bake_counts_the_machines_of_its_widest_group() -> None:
     images = load_images(PROJECT)
-    found = bake_demand((("samovar-base",), ("bingo", "nginx", "postgres-server"), ("postgres",)), images)
-    assert (found["compute.instances.count"], found["compute.instanceCores.count"]) == (3, 6)
-    assert found["vpc.externalAddresses.count"] == 3
-    assert found["compute.images.count"] == 5
-    assert found["compute.ssdDisks.size"] == 32 * GIB, "the database's, of which there is one at a time"
+    actual = bake_demand((("samovar-base",), ("bingo", "nginx", "postgres-server"), ("postgres",)), images)
+    assert (actual["compute.instances.count"], actual["compute.instanceCores.count"]) == (3, 6)
+    assert actual["vpc.externalAddresses.count"] == 3
+    assert actual["compute.images.count"] == 5
+    assert actual["compute.ssdDisks.size"] == 32 * GIB, "the database's, of which there is one at a time"
 
 
 def test_the_remedy_requests_the_exact_quota() -> None:
     known = {"vpc.networks.count": Quota("vpc.networks.count", limit=2, usage=1)}
-    (found,) = judge({"vpc.networks.count": 2}, known, "cloud-1")
-    assert found.state is State.FAILURE
-    assert found.message == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
-    assert found.remedy.endswith("--resource-id cloud-1 --desired-limit quota-id=vpc.networks.count,value=3")
+    (actual,) = judge({"vpc.networks.count": 2}, known, "cloud-1")
+    assert actual.state is State.FAILURE
+    assert actual.message == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
+    assert actual.remedy.endswith("--resource-id cloud-1 --desired-limit quota-id=vpc.networks.count,value=3")
 
 
 def test_sizes_are_requested_in_bytes_and_shown_in_gib() -> None:
     known = {"compute.ssdDisks.size": Quota("compute.ssdDisks.size", limit=200 * GIB, usage=190 * GIB)}
-    (found,) = judge({"compute.ssdDisks.size": 15 * GIB}, known, "cloud-1")
-    assert "15 GiB more, 190 GiB of 200 GiB used: short of 5 GiB" in found.message
-    assert f"value={205 * GIB}" in found.remedy
+    (actual,) = judge({"compute.ssdDisks.size": 15 * GIB}, known, "cloud-1")
+    assert "15 GiB more, 190 GiB of 200 GiB used: short of 5 GiB" in actual.message
+    assert f"value={205 * GIB}" in actual.remedy
 
 
 def test_a_quota_that_the_api_does_not_show_is_unknown() -> None:
-    (found,) = judge({"vpc.gateways.count": 1}, {}, "cloud-1")
-    assert found.state is State.UNKNOWN
+    (actual,) = judge({"vpc.gateways.count": 1}, {}, "cloud-1")
+    assert actual.state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -10,22 +10,22 @@ from samovar.ops.ssh import Hop, host_keys, ssh_config
 HOPS = (Hop("dev-nginx-1", "127.66.1.5", "ssh-ed25519 AAAA"), Hop("dev-bingo-1", "10.30.0.7", "ssh-ed25519 BBBB"))
 
 
-def told(folder: Path, host: str) -> dict[str, str]:
+def effective_config(folder: Path, host: str) -> dict[str, str]:
     """How ssh itself understands the configuration."""
     config = folder / "config"
     config.write_text(ssh_config(HOPS, str(folder / "known hosts"), None))
-    said = subprocess.check_output(["ssh", "-G", "-F", config, host], text=True)
-    return dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+    output = subprocess.check_output(["ssh", "-G", "-F", config, host], text=True)
+    return dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
 
 
 def test_ssh_config_jumps_through_the_bastion(tmp_path: Path) -> None:
-    bingo, nginx = told(tmp_path, "dev-bingo-1"), told(tmp_path, "dev-nginx-1")
+    bingo, nginx = effective_config(tmp_path, "dev-bingo-1"), effective_config(tmp_path, "dev-nginx-1")
     assert (bingo["hostname"], bingo["user"], bingo["proxyjump"]) == ("10.30.0.7", "operator", "dev-nginx-1")
     assert (nginx["hostname"], nginx["user"], "proxyjump" in nginx) == ("127.66.1.5", "operator", False)
 
 
 def test_host_keys_come_from_the_consoles_alone(tmp_path: Path) -> None:
-    bingo = told(tmp_path, "dev-bingo-1")
+    bingo = effective_config(tmp_path, "dev-bingo-1")
     assert bingo["stricthostkeychecking"] == "true"
     assert bingo["userknownhostsfile"] == str(tmp_path / "known hosts")
     assert bingo["hostkeyalias"] == "dev-bingo-1"

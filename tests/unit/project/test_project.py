@@ -29,8 +29,8 @@ def test_the_project_is_the_nearest_folder_above_that_has_the_file(tmp_path: Pat
 
 def test_a_project_that_is_named_goes_before_the_one_around(tmp_path: Path) -> None:
     outer, named = project(tmp_path / "a"), project(tmp_path / "b")
-    found = find_project(outer, named=named, envs=tmp_path / "envs")
-    assert (found.folder, found.envs, found.images) == (named, tmp_path / "envs", named / "images")
+    actual = find_project(outer, named=named, envs=tmp_path / "envs")
+    assert (actual.folder, actual.envs, actual.images) == (named, tmp_path / "envs", named / "images")
 
 
 def test_outside_of_any_project_it_is_the_checkout_of_cli_py(tmp_path: Path) -> None:

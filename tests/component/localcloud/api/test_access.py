@@ -38,12 +38,12 @@ def test_bindings_are_added_listed_replaced_and_removed(cloud: RunningCloud) -> 
         (ServiceAccountServiceStub(cloud.channel()), account_id),
     ]
     for stub, resource_id in targets:
-        wanted = [binding("viewer", "a"), binding("editor", "b")]
-        stub.SetAccessBindings(SetAccessBindingsRequest(resource_id=resource_id, access_bindings=wanted))
+        expected = [binding("viewer", "a"), binding("editor", "b")]
+        stub.SetAccessBindings(SetAccessBindingsRequest(resource_id=resource_id, access_bindings=expected))
         deltas = [
             AccessBindingDelta(action=AccessBindingAction.ADD, access_binding=binding("editor", "b")),
             AccessBindingDelta(action=AccessBindingAction.ADD, access_binding=binding("admin", "c")),
-            AccessBindingDelta(action=AccessBindingAction.REMOVE, access_binding=wanted[0]),
+            AccessBindingDelta(action=AccessBindingAction.REMOVE, access_binding=expected[0]),
         ]
         request = UpdateAccessBindingsRequest(resource_id=resource_id, access_binding_deltas=deltas)
         operation = stub.UpdateAccessBindings(request)

@@ -93,9 +93,9 @@ def test_a_public_address_comes_and_goes(cloud: RunningCloud, place: Place) -> N
 def test_a_machine_that_ended_by_itself_shows_how_within_two_seconds(
     cloud: RunningCloud, place: Place, exit_code: int | None, status: Instance.Status.ValueType
 ) -> None:
-    made, began = machine(cloud, place.subnet_id), time.monotonic()
-    cloud.driver.machines[made.id] = Observed(running=False, exit_code=exit_code)
-    reached(cloud, made.id, status)
+    created, began = machine(cloud, place.subnet_id), time.monotonic()
+    cloud.driver.machines[created.id] = Observed(running=False, exit_code=exit_code)
+    reached(cloud, created.id, status)
     assert time.monotonic() - began < 2
 
 
@@ -112,9 +112,9 @@ def test_a_network_that_the_host_cannot_make_holds_nothing_else_up(
     monkeypatch.setattr(cloud.fabric, "apply", apply_others)
     request = CreateNetworkRequest(folder_id=cloud.endpoint.folder_id)
     NetworkServiceStub(cloud.channel()).Create(request)
-    made = machine(cloud, place.subnet_id)
-    cloud.driver.crash(made.id)
-    reached(cloud, made.id, Instance.CRASHED)
+    created = machine(cloud, place.subnet_id)
+    cloud.driver.crash(created.id)
+    reached(cloud, created.id, Instance.CRASHED)
 
 
 def test_a_stopped_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, place: Place) -> None:
@@ -259,8 +259,8 @@ def test_members_leave_for_good_or_for_others(cloud: RunningCloud, place: Place)
     assert code_of(stub.DeleteInstances, shrink) in {grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND}
     _finished(cloud, shrunk)
     assert {member.id for member in _members(cloud, group.id)} == after - {second.id}
-    found = stub.Get(groups.GetInstanceGroupRequest(instance_group_id=group.id))
-    assert found.scale_policy.fixed_scale.size == 1
+    actual = stub.Get(groups.GetInstanceGroupRequest(instance_group_id=group.id))
+    assert actual.scale_policy.fixed_scale.size == 1
     del shrink.managed_instance_ids[:]
     shrink.managed_instance_ids.extend(after - {second.id})
     assert code_of(stub.DeleteInstances, shrink) is PRECONDITION

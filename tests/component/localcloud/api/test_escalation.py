@@ -51,35 +51,35 @@ class Intruder:
 
     def bind(self) -> dict[str, grpc.StatusCode]:
         """Gives himself `admin` wherever bindings are."""
-        cloud, wanted = self.client.cloud, binding("admin", self.own)
-        deltas = [AccessBindingDelta(action=AccessBindingAction.ADD, access_binding=wanted)]
+        cloud, expected = self.client.cloud, binding("admin", self.own)
+        deltas = [AccessBindingDelta(action=AccessBindingAction.ADD, access_binding=expected)]
         targets: dict[str, Any] = {
             cloud.endpoint.folder_id: FolderServiceStub(self.channel),
             cloud.endpoint.cloud_id: CloudServiceStub(self.channel),
             self.own: ServiceAccountServiceStub(self.channel),
             operators_key(cloud)["service_account_id"]: ServiceAccountServiceStub(self.channel),
         }
-        found: dict[str, grpc.StatusCode] = {}
+        actual: dict[str, grpc.StatusCode] = {}
         for resource, stub in targets.items():
-            whole = SetAccessBindingsRequest(resource_id=resource, access_bindings=[wanted])
+            whole = SetAccessBindingsRequest(resource_id=resource, access_bindings=[expected])
             more = UpdateAccessBindingsRequest(resource_id=resource, access_binding_deltas=deltas)
-            found[f"set on {resource}"] = code_of(stub.SetAccessBindings, whole)
-            found[f"added to {resource}"] = code_of(stub.UpdateAccessBindings, more)
-        return found
+            actual[f"set on {resource}"] = code_of(stub.SetAccessBindings, whole)
+            actual[f"added to {resource}"] = code_of(stub.UpdateAccessBindings, more)
+        return actual
 
-    def become(self, wanted: str) -> dict[str, grpc.StatusCode]:
+    def become(self, expected: str) -> dict[str, grpc.StatusCode]:
         """Has a key of that account, a machine, a group and a group's machines that work as it."""
         instances, groups = InstanceServiceStub(self.channel), InstanceGroupServiceStub(self.channel)
         path = FieldMask(paths=["service_account_id"])
-        changed = UpdateInstanceRequest(instance_id=self.machine_id, service_account_id=wanted, update_mask=path)
+        changed = UpdateInstanceRequest(instance_id=self.machine_id, service_account_id=expected, update_mask=path)
         return {
-            "key": code_of(KeyServiceStub(self.channel).Create, CreateKeyRequest(service_account_id=wanted)),
-            "machine": code_of(instances.Create, instance(self.client, wanted)),
+            "key": code_of(KeyServiceStub(self.channel).Create, CreateKeyRequest(service_account_id=expected)),
+            "machine": code_of(instances.Create, instance(self.client, expected)),
             "machine changed": code_of(instances.Update, changed),
-            "group": code_of(groups.Create, self._group("a", wanted, "")),
-            "group's machines": code_of(groups.Create, self._group("b", self.client.account_id, wanted)),
-            "group changed": code_of(groups.Update, self._changed(wanted, "")),
-            "group's machines changed": code_of(groups.Update, self._changed(self.client.account_id, wanted)),
+            "group": code_of(groups.Create, self._group("a", expected, "")),
+            "group's machines": code_of(groups.Create, self._group("b", self.client.account_id, expected)),
+            "group changed": code_of(groups.Update, self._changed(expected, "")),
+            "group's machines changed": code_of(groups.Update, self._changed(self.client.account_id, expected)),
         }
 
     def _group(self, name: str, account_id: str, machines: str) -> groups_rpc.CreateInstanceGroupRequest:

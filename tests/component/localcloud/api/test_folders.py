@@ -31,18 +31,18 @@ NOT_FOUND, PRECONDITION = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PREC
 def test_a_cloud_and_its_folder_come_and_go(cloud: RunningCloud) -> None:
     all_clouds, all_folders = CloudServiceStub(cloud.channel()), FolderServiceStub(cloud.channel())
     request = clouds.CreateCloudRequest(name="second", organization_id="org")
-    made = Cloud.FromString(all_clouds.Create(request).response.value)
-    create = folders.CreateFolderRequest(cloud_id=made.id, name="default")
+    created = Cloud.FromString(all_clouds.Create(request).response.value)
+    create = folders.CreateFolderRequest(cloud_id=created.id, name="default")
     folder = Folder.FromString(all_folders.Create(create).response.value)
     assert code_of(all_folders.Create, create) is grpc.StatusCode.ALREADY_EXISTS
-    assert list(all_folders.List(folders.ListFoldersRequest(cloud_id=made.id, filter='name="default"')).folders) == [
+    assert list(all_folders.List(folders.ListFoldersRequest(cloud_id=created.id, filter='name="default"')).folders) == [
         folder
     ]
-    assert code_of(all_clouds.Delete, clouds.DeleteCloudRequest(cloud_id=made.id)) is PRECONDITION
+    assert code_of(all_clouds.Delete, clouds.DeleteCloudRequest(cloud_id=created.id)) is PRECONDITION
     all_folders.Delete(folders.DeleteFolderRequest(folder_id=folder.id))
-    all_clouds.Delete(clouds.DeleteCloudRequest(cloud_id=made.id))
-    assert code_of(all_clouds.Get, clouds.GetCloudRequest(cloud_id=made.id)) is NOT_FOUND
-    assert code_of(all_folders.List, folders.ListFoldersRequest(cloud_id=made.id)) is NOT_FOUND
+    all_clouds.Delete(clouds.DeleteCloudRequest(cloud_id=created.id))
+    assert code_of(all_clouds.Get, clouds.GetCloudRequest(cloud_id=created.id)) is NOT_FOUND
+    assert code_of(all_folders.List, folders.ListFoldersRequest(cloud_id=created.id)) is NOT_FOUND
 
 
 def test_a_folder_that_is_not_empty_and_the_homes_own_stay(cloud: RunningCloud) -> None:

@@ -60,11 +60,11 @@ def _stateful(groups: Groups, gib: int = 1) -> InstanceTemplate:
 
 def _data_disks(groups: Groups) -> dict[str, str]:
     """The data disk of each member, by the member's id."""
-    found = {}
+    actual = {}
     for member in groups.members():
         (disk,) = groups.instances.Get(GetInstanceRequest(instance_id=member.instance_id)).secondary_disks
-        found[member.id] = disk.disk_id
-    return found
+        actual[member.id] = disk.disk_id
+    return actual
 
 
 def _disk_sizes(groups: Groups) -> dict[str, int]:
@@ -87,11 +87,11 @@ def test_a_live_change_touches_machines_that_go_on(groups: Groups) -> None:
     _policy(groups, minimal_action=DeployPolicy.LIVE_UPDATE)
     template = groups.template()
     template.labels["tier"] = "web"
-    told = len(groups.log())
+    output = len(groups.log())
     groups.finished(groups.update("instance_template", instance_template=template))
     for machine_id in groups.machines().values():
         assert groups.instances.Get(GetInstanceRequest(instance_id=machine_id)).labels == {"tier": "web"}
-    assert len(groups.log()) == told
+    assert len(groups.log()) == output
 
 
 def test_opportunistic_groups_wait_for_a_machine_to_fail(groups: Groups) -> None:

@@ -135,5 +135,5 @@ def test_the_daemon_dies_and_goes_on(tmp_path: Path) -> None:
         channel = cloud.channel()
         stub = OperationServiceStub(channel)
         until(lambda: stub.Get(GetOperationRequest(operation_id=operation.id)).done)
-        found = InstanceServiceStub(channel).List(ListInstancesRequest(folder_id=cloud.endpoint.folder_id)).instances
-        assert sorted(instance.name for instance in found) == ["m-1", "m-2", "m-3"]
+        actual = InstanceServiceStub(channel).List(ListInstancesRequest(folder_id=cloud.endpoint.folder_id)).instances
+        assert sorted(instance.name for instance in actual) == ["m-1", "m-2", "m-3"]

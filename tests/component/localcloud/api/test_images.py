@@ -135,8 +135,8 @@ def test_an_image_is_made_from_a_disk_that_nothing_runs_on(client: Client, subne
     assert code_of(client.images.Create, create) is PRECONDITION
     client.stop(instance)
     client.cloud.home.disk(disk_id).write_text("what the machine wrote")
-    made = client.done(client.image(disk_id, family="mine"))
-    image = Image.FromString(made.response.value)
+    created = client.done(client.image(disk_id, family="mine"))
+    image = Image.FromString(created.response.value)
     assert (image.status, image.min_disk_size, image.family) == (Image.READY, 5 * GIB, "mine")
     assert client.content(image.id).endswith(f"changed by {disk_id}")
 

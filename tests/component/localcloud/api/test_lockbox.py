@@ -70,8 +70,8 @@ def test_what_was_put_is_read(cloud: RunningCloud) -> None:
     assert payload.version_id == secret.current_version.id
     assert [(entry.text_value, entry.binary_value) for entry in payload.entries] == [(TEXT, b""), ("", b"\x00\xff")]
     named = FolderAndName(folder_id=cloud.endpoint.folder_id, secret_name="db")
-    found = PayloadServiceStub(cloud.channel()).GetEx(GetExRequest(folder_and_name=named))
-    assert (found.secret_id, dict(found.entries)) == (secret.id, {"password": TEXT.encode(), "cert": b"\x00\xff"})
+    actual = PayloadServiceStub(cloud.channel()).GetEx(GetExRequest(folder_and_name=named))
+    assert (actual.secret_id, dict(actual.entries)) == (secret.id, {"password": TEXT.encode(), "cert": b"\x00\xff"})
 
 
 def test_a_new_version_changes_what_it_names_and_the_old_one_stays(cloud: RunningCloud) -> None:
@@ -102,8 +102,8 @@ def test_a_password_without_punctuation_has_none(cloud: RunningCloud) -> None:
     specification = PasswordPayloadSpecification(
         password_key="p", length=256, include_punctuation=BoolValue(value=False), include_digits=BoolValue(value=False)
     )
-    made = _texts(_read(cloud, _generated(cloud, specification).id))["p"]
-    assert set(made) <= set(string.ascii_letters)
+    created = _texts(_read(cloud, _generated(cloud, specification).id))["p"]
+    assert set(created) <= set(string.ascii_letters)
     some = PasswordPayloadSpecification(password_key="p", length=4, included_punctuation="-_")
     assert len(set(_texts(_read(cloud, _secret_of(cloud, some).id))["p"]) & set("-_")) == 1
 
@@ -160,8 +160,8 @@ def test_a_viewer_sees_secrets_and_not_what_they_hold(cloud: RunningCloud) -> No
     secret = _create(cloud)
     account_id, token = account(cloud)
     grant(cloud, "viewer", account_id)
-    found = SecretServiceStub(cloud.channel(token)).Get(rpc.GetSecretRequest(secret_id=secret.id))
-    assert found == secret
+    actual = SecretServiceStub(cloud.channel(token)).Get(rpc.GetSecretRequest(secret_id=secret.id))
+    assert actual == secret
     assert code_of(_read, cloud, secret.id, token=token) is grpc.StatusCode.PERMISSION_DENIED
 
 

@@ -96,10 +96,10 @@ def test_public_addresses_alone_count_and_one_that_goes_makes_room(start: Start)
     for _ in range(3):
         addresses.Create(CreateAddressRequest(folder_id=folder_id, internal_ipv4_address_spec=internal))
     external = CreateAddressRequest(folder_id=folder_id, external_ipv4_address_spec=ExternalIpv4AddressSpec())
-    made = [addresses.Create(external) for _ in range(2)]
+    created = [addresses.Create(external) for _ in range(2)]
     with pytest.raises(grpc.RpcError, match=r"vpc\.externalStaticAddresses\.count"):
         addresses.Create(external)
-    address_id = CreateAddressMetadata.FromString(made[0].metadata.value).address_id
+    address_id = CreateAddressMetadata.FromString(created[0].metadata.value).address_id
     addresses.Delete(DeleteAddressRequest(address_id=address_id))
     addresses.Create(external)
 
@@ -109,11 +109,11 @@ def test_disks_are_counted_by_their_size_and_kind_too(start: Start) -> None:
     stub, folder_id = DiskServiceStub(cloud.channel()), cloud.endpoint.folder_id
     fast = CreateDiskRequest(folder_id=folder_id, zone_id="ru-central1-a", type_id="network-ssd", size=150 * GIB)
     slow = CreateDiskRequest(folder_id=folder_id, zone_id="ru-central1-a", type_id="network-hdd", size=500 * GIB)
-    made = CreateDiskMetadata.FromString(stub.Create(fast).metadata.value)
+    created = CreateDiskMetadata.FromString(stub.Create(fast).metadata.value)
     stub.Create(slow)
     with pytest.raises(grpc.RpcError, match=r"Quota limit compute\.ssdDisks\.size exceeded"):
         stub.Create(fast)
-    grow = UpdateDiskRequest(disk_id=made.disk_id, size=201 * GIB, update_mask=FieldMask(paths=["size"]))
+    grow = UpdateDiskRequest(disk_id=created.disk_id, size=201 * GIB, update_mask=FieldMask(paths=["size"]))
     with pytest.raises(grpc.RpcError, match=r"Quota limit compute\.ssdDisks\.size exceeded"):
         stub.Update(grow)
     grow.size = 200 * GIB

@@ -105,16 +105,16 @@ def test_a_token_is_had_without_one(cloud: RunningCloud) -> None:
         "exp": now + timedelta(hours=1),
     }
     signed = jwt.encode(claims, key["private_key"], algorithm="PS256", headers={"kid": key["id"]})
-    status, made = Rest(cloud, "").call("POST", "/iam/v1/tokens", {"jwt": signed})
+    status, created = Rest(cloud, "").call("POST", "/iam/v1/tokens", {"jwt": signed})
     assert status == 200
     path = f"/vpc/v1/networks?folderId={cloud.endpoint.folder_id}"
-    assert Rest(cloud, made["iamToken"]).call("GET", path) == (200, {})
+    assert Rest(cloud, created["iamToken"]).call("GET", path) == (200, {})
     assert Rest(cloud, "").call("GET", "/endpoints")[0] == 200
 
 
 def test_discovery_over_rest_leads_on_over_rest(cloud: RunningCloud) -> None:
-    found = Rest(cloud, "").call("GET", "/endpoints")[1]["endpoints"]
-    addresses = {endpoint["id"]: endpoint["address"] for endpoint in found}
+    actual = Rest(cloud, "").call("GET", "/endpoints")[1]["endpoints"]
+    addresses = {endpoint["id"]: endpoint["address"] for endpoint in actual}
     assert addresses["lockbox"] == addresses["lockbox-payload"] == addresses["storage"] == cloud.endpoint.rest
 
 

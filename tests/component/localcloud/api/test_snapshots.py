@@ -147,8 +147,8 @@ def test_a_snapshot_is_found_renamed_bound_and_told_of(client: Client) -> None:
     request = snapshots.UpdateSnapshotRequest(snapshot_id=snapshot.id, name="two", labels={"a": "b"})
     renamed = client.done(client.snapshots.Update(request), Snapshot)
     assert (renamed.name, dict(renamed.labels), renamed.disk_size) == ("two", {"a": "b"}, snapshot.disk_size)
-    told = client.snapshots.ListOperations(snapshots.ListSnapshotOperationsRequest(snapshot_id=snapshot.id))
-    assert sorted(operation.description for operation in told.operations) == ["Create snapshot", "Update snapshot"]
+    output = client.snapshots.ListOperations(snapshots.ListSnapshotOperationsRequest(snapshot_id=snapshot.id))
+    assert sorted(operation.description for operation in output.operations) == ["Create snapshot", "Update snapshot"]
     account_id, _ = account(client.cloud)
     bind = SetAccessBindingsRequest(resource_id=snapshot.id, access_bindings=[binding("viewer", account_id)])
     client.snapshots.SetAccessBindings(bind)
@@ -186,9 +186,9 @@ def test_a_running_machine_hears_beforehand_how_long_it_stands_still_and_afterwa
 ) -> None:
     instance = machine(client.cloud, subnet_id, name="db")
     client.cloud.home.disk(instance.boot_disk.disk_id).write_bytes(bytes(MIB))
-    begun = client.take(instance.boot_disk.disk_id)
-    assert begun.description == "Create snapshot: db cannot write to the disk for about 0.1 s, at most 20 s"
-    assert client.ended(begun).description == "Create snapshot: nothing was written to the disk for 0.50 s"
+    started = client.take(instance.boot_disk.disk_id)
+    assert started.description == "Create snapshot: db cannot write to the disk for about 0.1 s, at most 20 s"
+    assert client.ended(started).description == "Create snapshot: nothing was written to the disk for 0.50 s"
     assert "for about 0.5 s" in client.take(instance.boot_disk.disk_id).description
 
 
@@ -205,8 +205,8 @@ def test_a_boot_disk_s_snapshot_is_whole_and_machines_boot_from_it(client: Clien
         auto_delete=True,
         disk_spec=instances.AttachedDiskSpec.DiskSpec(snapshot_id=snapshot.id, size=instance_size(client, disk_id)),
     )
-    made = client.instances.Create(client.instance(boot, subnet_id))
-    second = instances.CreateInstanceMetadata.FromString(made.metadata.value).instance_id
+    created = client.instances.Create(client.instance(boot, subnet_id))
+    second = instances.CreateInstanceMetadata.FromString(created.metadata.value).instance_id
     reached(client.cloud, second, Instance.RUNNING)
     delete = snapshots.DeleteSnapshotRequest(snapshot_id=snapshot.id)
     assert code_of(client.snapshots.Delete, delete) is PRECONDITION
@@ -240,8 +240,8 @@ def test_a_machine_gets_a_data_disk_that_is_made_from_a_snapshot_with_it(client:
     request.secondary_disk_specs.add(
         disk_spec=instances.AttachedDiskSpec.DiskSpec(snapshot_id=snapshot.id, size=4 * MIB)
     )
-    made = client.instances.Create(request)
-    instance_id = instances.CreateInstanceMetadata.FromString(made.metadata.value).instance_id
+    created = client.instances.Create(request)
+    instance_id = instances.CreateInstanceMetadata.FromString(created.metadata.value).instance_id
     (attached,) = reached(client.cloud, instance_id, Instance.RUNNING).secondary_disks
     assert client.cloud.home.disk(attached.disk_id).read_bytes()[:4] == b"rows"
 
@@ -272,8 +272,8 @@ def test_a_disk_stays_while_its_snapshot_is_taken(client: Client, monkeypatch: p
         raise HostError("no room")
 
     monkeypatch.setattr(client.cloud.cloud.host.builder, "copy_consistently", waits, raising=True)
-    begun = client.take(disk_id)
-    snapshot_id = snapshots.CreateSnapshotMetadata.FromString(begun.metadata.value).snapshot_id
+    started = client.take(disk_id)
+    snapshot_id = snapshots.CreateSnapshotMetadata.FromString(started.metadata.value).snapshot_id
     try:
         assert code_of(client.disks.Delete, disks.DeleteDiskRequest(disk_id=disk_id)) is PRECONDITION
         delete = snapshots.DeleteSnapshotRequest(snapshot_id=snapshot_id)
@@ -281,7 +281,7 @@ def test_a_disk_stays_while_its_snapshot_is_taken(client: Client, monkeypatch: p
         assert code_of(client.copy, snapshot_id) is PRECONDITION
     finally:
         client.cloud._loop.call_soon_threadsafe(end.set)
-    assert client.ended(begun).error.message == f"Snapshot {snapshot_id} is ERROR. no room"
+    assert client.ended(started).error.message == f"Snapshot {snapshot_id} is ERROR. no room"
     assert client.disks.Delete(disks.DeleteDiskRequest(disk_id=disk_id)).done
 
 

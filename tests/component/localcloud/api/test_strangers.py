@@ -48,9 +48,9 @@ def head(path: str, size: int, authorization: str = "") -> str:
 
 @pytest.mark.parametrize("authorization", ["", "Bearer t1.a.b", "Bearer t1.\xff.\xff", "Bearer \xff"])
 def test_a_body_is_not_waited_for_before_its_sender_is_known(cloud: RunningCloud, authorization: str) -> None:
-    with capture_logs() as said, sent(cloud, head(NETWORKS, LARGE, authorization)) as connection:
+    with capture_logs() as output, sent(cloud, head(NETWORKS, LARGE, authorization)) as connection:
         assert status(connection) == 401
-    assert [line for line in said if line["log_level"] == "error"] == []
+    assert [line for line in output if line["log_level"] == "error"] == []
 
 
 def test_what_anybody_may_send_is_small(cloud: RunningCloud) -> None:
@@ -83,7 +83,7 @@ def test_who_is_known_sends_no_more_than_grpc_takes_and_stops_nobody(cloud: Runn
 def test_the_record_and_the_log_cannot_be_flushed_without_a_token(cloud: RunningCloud) -> None:
     stranger = Rest(cloud, "")
     create = NetworkServiceStub(cloud.channel("t1.a.b")).Create
-    with capture_logs() as said:
+    with capture_logs() as output:
         began = time.monotonic()
         for _ in range(100):
             assert stranger.call("POST", NETWORKS, {})[0] == 401
@@ -92,4 +92,4 @@ def test_the_record_and_the_log_cannot_be_flushed_without_a_token(cloud: Running
                 create(CreateNetworkRequest())
         took = time.monotonic() - began
     assert not cloud.home.calls.exists() or cloud.home.calls.read_text() == ""
-    assert len(said) <= 1 + took // 60
+    assert len(output) <= 1 + took // 60

@@ -49,7 +49,7 @@ HTTP = groups.SecurityGroupRuleSpec(
 )
 
 
-def _made(kind: type[M], operation: Operation) -> M:
+def _created(kind: type[M], operation: Operation) -> M:
     return kind.FromString(operation.response.value)
 
 
@@ -67,21 +67,21 @@ class Vpc:
         self.addresses = AddressServiceStub(channel)
 
     def network(self) -> Network:
-        return _made(Network, self.networks.Create(networks.CreateNetworkRequest(folder_id=self.folder_id)))
+        return _created(Network, self.networks.Create(networks.CreateNetworkRequest(folder_id=self.folder_id)))
 
     def group(self, network: Network, *rules: groups.SecurityGroupRuleSpec) -> SecurityGroup:
         request = groups.CreateSecurityGroupRequest(folder_id=self.folder_id, network_id=network.id, rule_specs=rules)
-        return _made(SecurityGroup, self.groups.Create(request))
+        return _created(SecurityGroup, self.groups.Create(request))
 
     def gateway(self) -> Gateway:
         request = gateways.CreateGatewayRequest(
             folder_id=self.folder_id, shared_egress_gateway_spec=gateways.SharedEgressGatewaySpec()
         )
-        return _made(Gateway, self.gateways.Create(request))
+        return _created(Gateway, self.gateways.Create(request))
 
     def table(self, network: Network, *routes: StaticRoute) -> RouteTable:
         request = tables.CreateRouteTableRequest(folder_id=self.folder_id, network_id=network.id, static_routes=routes)
-        return _made(RouteTable, self.tables.Create(request))
+        return _created(RouteTable, self.tables.Create(request))
 
     def subnet(self, network: Network, table_id: str = "", cidr: str = "10.1.0.0/24") -> Subnet:
         request = subnets.CreateSubnetRequest(
@@ -91,7 +91,7 @@ class Vpc:
             v4_cidr_blocks=[cidr],
             route_table_id=table_id,
         )
-        return _made(Subnet, self.subnets.Create(request))
+        return _created(Subnet, self.subnets.Create(request))
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_rules_are_added_deleted_described_and_replaced(vpc: Vpc) -> None:
     )
     operation = vpc.groups.UpdateRules(request)
     added = groups.UpdateSecurityGroupMetadata.FromString(operation.metadata.value).added_rule_ids
-    assert [rule.id for rule in _made(SecurityGroup, operation).rules] == list(added)
+    assert [rule.id for rule in _created(SecurityGroup, operation).rules] == list(added)
     assert code_of(vpc.groups.UpdateRules, request) is grpc.StatusCode.NOT_FOUND
     described = groups.UpdateSecurityGroupRuleRequest(
         security_group_id=group.id,
@@ -143,16 +143,16 @@ def test_rules_are_added_deleted_described_and_replaced(vpc: Vpc) -> None:
         update_mask=FieldMask(paths=["description"]),
         description="http",
     )
-    rule = _made(SecurityGroupRule, vpc.groups.UpdateRule(described))
+    rule = _created(SecurityGroupRule, vpc.groups.UpdateRule(described))
     assert (rule.description, rule.ports) == ("http", HTTP.ports)
     named = groups.UpdateSecurityGroupRequest(
         security_group_id=group.id, update_mask=FieldMask(paths=["name"]), name="web"
     )
-    assert len(_made(SecurityGroup, vpc.groups.Update(named)).rules) == 2
+    assert len(_created(SecurityGroup, vpc.groups.Update(named)).rules) == 2
     replaced = groups.UpdateSecurityGroupRequest(
         security_group_id=group.id, update_mask=FieldMask(paths=["rule_specs"]), rule_specs=[HTTP]
     )
-    assert len(_made(SecurityGroup, vpc.groups.Update(replaced)).rules) == 1
+    assert len(_created(SecurityGroup, vpc.groups.Update(replaced)).rules) == 1
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_machines_groups_change_while_it_runs(cloud: RunningCloud, vpc: Vpc) -
         update_mask=FieldMask(paths=["security_group_ids"]),
         security_group_ids=[group.id],
     )
-    changed = _made(Instance, stub.UpdateNetworkInterface(request))
+    changed = _created(Instance, stub.UpdateNetworkInterface(request))
     assert list(changed.network_interfaces[0].security_group_ids) == [group.id]
     request.security_group_ids[0] = vpc.group(vpc.network()).id
     assert code_of(stub.UpdateNetworkInterface, request) is INVALID
@@ -227,7 +227,7 @@ def test_a_stopped_machine_moves_to_another_subnet_and_a_running_one_does_not(cl
     assert code_of(stub.UpdateNetworkInterface, request) is PRECONDITION
     stub.Stop(StopInstanceRequest(instance_id=instance.id))
     reached(cloud, instance.id, Instance.STOPPED)
-    moved = _made(Instance, stub.UpdateNetworkInterface(request)).network_interfaces[0]
+    moved = _created(Instance, stub.UpdateNetworkInterface(request)).network_interfaces[0]
     assert (moved.subnet_id, moved.primary_v4_address.address) == (other.id, "10.7.0.3")
 
 
@@ -236,7 +236,7 @@ def test_the_range_of_a_subnet_changes_only_while_it_is_empty(cloud: RunningClou
     request = subnets.UpdateSubnetRequest(
         subnet_id=subnet.id, update_mask=FieldMask(paths=["v4_cidr_blocks"]), v4_cidr_blocks=["10.8.0.0/24"]
     )
-    assert list(_made(Subnet, vpc.subnets.Update(request)).v4_cidr_blocks) == ["10.8.0.0/24"]
+    assert list(_created(Subnet, vpc.subnets.Update(request)).v4_cidr_blocks) == ["10.8.0.0/24"]
     machine(cloud, subnet.id)
     request.v4_cidr_blocks[0] = "10.9.0.0/24"
     assert code_of(vpc.subnets.Update, request) is PRECONDITION
@@ -246,13 +246,13 @@ def test_a_subnet_has_several_ranges_and_gives_back_one_that_is_empty(cloud: Run
     subnet = vpc.subnet(vpc.network())
     first = subnet.v4_cidr_blocks[0]
     add = subnets.AddSubnetCidrBlocksRequest(subnet_id=subnet.id, v4_cidr_blocks=["10.8.0.0/28"])
-    assert list(_made(Subnet, vpc.subnets.AddCidrBlocks(add)).v4_cidr_blocks) == [first, "10.8.0.0/28"]
+    assert list(_created(Subnet, vpc.subnets.AddCidrBlocks(add)).v4_cidr_blocks) == [first, "10.8.0.0/28"]
     assert code_of(vpc.subnets.AddCidrBlocks, add) is PRECONDITION
     machine(cloud, subnet.id)
     remove = subnets.RemoveSubnetCidrBlocksRequest(subnet_id=subnet.id, v4_cidr_blocks=[first])
     assert code_of(vpc.subnets.RemoveCidrBlocks, remove) is PRECONDITION
     remove.v4_cidr_blocks[0] = "10.8.0.0/28"
-    assert list(_made(Subnet, vpc.subnets.RemoveCidrBlocks(remove)).v4_cidr_blocks) == [first]
+    assert list(_created(Subnet, vpc.subnets.RemoveCidrBlocks(remove)).v4_cidr_blocks) == [first]
     assert code_of(vpc.subnets.RemoveCidrBlocks, remove) is INVALID
 
 
@@ -304,8 +304,8 @@ def test_addresses_are_found_by_value_and_by_subnet(vpc: Vpc) -> None:
     internal = addresses.CreateAddressRequest(
         folder_id=vpc.folder_id, internal_ipv4_address_spec=addresses.InternalIpv4AddressSpec(subnet_id=subnet.id)
     )
-    public = _made(Address, vpc.addresses.Create(external))
-    private = _made(Address, vpc.addresses.Create(internal))
+    public = _created(Address, vpc.addresses.Create(external))
+    private = _created(Address, vpc.addresses.Create(internal))
     by_value = addresses.GetAddressByValueRequest(external_ipv4_address=public.external_ipv4_address.address)
     assert vpc.addresses.GetByValue(by_value) == public
     value = private.internal_ipv4_address.address

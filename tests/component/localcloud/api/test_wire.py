@@ -94,8 +94,8 @@ def test_an_operators_file_that_broke_is_made_anew(tmp_path: Path, text: str) ->
 
 
 def test_discovery_needs_no_token_and_names_what_clients_ask_for(cloud: RunningCloud) -> None:
-    found = ApiEndpointServiceStub(cloud.channel("")).List(ListApiEndpointsRequest())
-    addresses = {endpoint.id: endpoint.address for endpoint in found.endpoints}
+    actual = ApiEndpointServiceStub(cloud.channel("")).List(ListApiEndpointsRequest())
+    addresses = {endpoint.id: endpoint.address for endpoint in actual.endpoints}
     assert {"endpoint", "iam", "compute", "vpc", "operation", "load-balancer"} <= addresses.keys()
     assert addresses["compute"] == cloud.endpoint.grpc
 
@@ -216,12 +216,12 @@ def test_the_record_of_calls_is_bounded(tmp_path: Path) -> None:
 def test_lists_page_and_filter_by_name(cloud: RunningCloud) -> None:
     folder_id = cloud.endpoint.folder_id
     made = {_create(cloud, f"net-{number}") for number in range(5)}
-    seen, token = set(), ""
+    observed, token = set(), ""
     for _ in range(3):
         answer = _networks(cloud).List(ListNetworksRequest(folder_id=folder_id, page_size=2, page_token=token))
-        seen |= {network.id for network in answer.networks}
+        observed |= {network.id for network in answer.networks}
         token = answer.next_page_token
-    assert seen == made
+    assert observed == made
     assert not token
     one = _networks(cloud).List(ListNetworksRequest(folder_id=folder_id, filter='name="net-3"')).networks
     assert [network.name for network in one] == ["net-3"]
@@ -246,8 +246,8 @@ def test_a_refused_call_leaves_nothing(cloud: RunningCloud) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         _networks(cloud).Delete(DeleteNetworkRequest(network_id=network_id))
     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    found = subnets.List(ListSubnetsRequest(folder_id=cloud.endpoint.folder_id)).subnets
-    assert [subnet.network_id for subnet in found] == [network_id]
+    actual = subnets.List(ListSubnetsRequest(folder_id=cloud.endpoint.folder_id)).subnets
+    assert [subnet.network_id for subnet in actual] == [network_id]
 
 
 def test_operations_have_the_types_that_the_protos_declare(cloud: RunningCloud) -> None:

@@ -28,8 +28,8 @@ def _reserve(cli: Cli) -> str:
     spec = rpc.ExternalIpv4AddressSpec(zone_id="ru-central1-a")
     request = rpc.CreateAddressRequest(folder_id=session.folder_id, external_ipv4_address_spec=spec)
     operation = session.finish(session.client(AddressServiceStub).Create(request), what="address")
-    found = rpc.CreateAddressMetadata.FromString(operation.metadata.value)
-    address = session.client(AddressServiceStub).Get(rpc.GetAddressRequest(address_id=found.address_id))
+    actual = rpc.CreateAddressMetadata.FromString(operation.metadata.value)
+    address = session.client(AddressServiceStub).Get(rpc.GetAddressRequest(address_id=actual.address_id))
     return str(address.external_ipv4_address.address)
 
 

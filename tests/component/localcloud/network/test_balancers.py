@@ -128,18 +128,18 @@ async def test_health_checks_come_from_their_own_address(lab: NetworkLab) -> Non
     net = network(10)
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
-    seen = ask_bound(lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), str(HEALTH_CHECKS))
-    assert seen == f"m10 {HEALTH_CHECKS}"
-    told: asyncio.Queue[Health] = asyncio.Queue()
-    prober = Prober[str](lab.fabric.probe, lambda _key, now: told.put_nowait(now))
+    observed = ask_bound(lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), str(HEALTH_CHECKS))
+    assert observed == f"m10 {HEALTH_CHECKS}"
+    output: asyncio.Queue[Health] = asyncio.Queue()
+    prober = Prober[str](lab.fabric.probe, lambda _key, now: output.put_nowait(now))
     check = HealthCheck(
         "check", interval=0.1, timeout=1.0, unhealthy_threshold=2, healthy_threshold=2, port=PORT, path="/"
     )
     prober.set_targets({"m10": Target(net.id, machine(10).address, check)})
     async with asyncio.timeout(ANSWER_TIMEOUT):
-        assert (await told.get()).status is Status.HEALTHY
+        assert (await output.get()).status is Status.HEALTHY
         await lab.fabric.unplug(net.id, "m10")
-        assert (await told.get()).status is Status.UNHEALTHY
+        assert (await output.get()).status is Status.UNHEALTHY
     await prober.close()
 
 

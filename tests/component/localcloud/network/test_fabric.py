@@ -79,9 +79,9 @@ async def test_sockets_live_in_the_network_that_was_named_from_any_number_of_thr
 
     def question(count: int) -> bool:
         name, expected = ("net-a", "m10") if count % 2 else ("net-b", "other")
-        made = lab.fabric.socket_in(name, socket.AF_INET, socket.SOCK_STREAM)
-        assert not made.getblocking()
-        answer = ask(made, IPv4Address("10.30.0.10"), PORT)
+        created = lab.fabric.socket_in(name, socket.AF_INET, socket.SOCK_STREAM)
+        assert not created.getblocking()
+        answer = ask(created, IPv4Address("10.30.0.10"), PORT)
         return answer.startswith(expected) and namespace_of_this_thread() == own
 
     with ThreadPoolExecutor(8) as pool:

@@ -50,14 +50,14 @@ async def test_machines_have_names_from_creation_to_deletion(lab: NetworkLab) ->
 
 async def test_a_machine_gets_its_address_by_dhcp_at_once(lab: NetworkLab) -> None:
     await lab.fabric.apply(network(10))
-    heard = await lease(lab, machine(10))
-    assert heard["address"] == bytes((10, 30, 0, 10))
-    assert heard[53] == bytes((5,))
-    assert heard[1] == bytes((255, 255, 255, 0))
-    assert heard[3] == bytes((10, 30, 0, 1))
-    assert heard[6] == bytes((10, 30, 0, 2))
-    assert heard[12] == b"host-10"
-    assert heard[15] == b"internal"
+    received = await lease(lab, machine(10))
+    assert received["address"] == bytes((10, 30, 0, 10))
+    assert received[53] == bytes((5,))
+    assert received[1] == bytes((255, 255, 255, 0))
+    assert received[3] == bytes((10, 30, 0, 1))
+    assert received[6] == bytes((10, 30, 0, 2))
+    assert received[12] == b"host-10"
+    assert received[15] == b"internal"
 
 
 def decline(nic: Nic) -> bytes:

@@ -76,12 +76,12 @@ async def test_a_machine_answers_on_every_port_of_its_public_address(lab: Networ
 
 
 @contextmanager
-def listener(made: socket.socket, address: str) -> Iterator[int]:
+def listener(created: socket.socket, address: str) -> Iterator[int]:
     """Listens on a free port and answers nothing: to connect is enough."""
-    with made:
-        made.bind((address, 0))
-        made.listen()
-        yield made.getsockname()[1]
+    with created:
+        created.bind((address, 0))
+        created.listen()
+        yield created.getsockname()[1]
 
 
 async def test_no_machine_reaches_a_loopback_service(lab: NetworkLab) -> None:
@@ -89,14 +89,14 @@ async def test_no_machine_reaches_a_loopback_service(lab: NetworkLab) -> None:
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
     namespaces.write_sysctls({"ipv4/conf/eth0/route_localnet": "1"}, lab.fabric.netns_of("m10"))
-    made = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
+    created = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
 
     def reach(port: int, timeout: float) -> None:
         with lab.inside("m10") as client:
             client.settimeout(timeout)
             client.connect(("127.0.0.1", port))
 
-    with listener(made, "127.0.0.1") as port:
+    with listener(created, "127.0.0.1") as port:
         assert silent(lambda: reach(port, SILENCE))
         unguarded = ("nsenter", f"--net=/run/netns/samovar-{lab.number}-1", "nft", "flush chain ip samovar guard")
         await run_async(unguarded)
@@ -109,16 +109,16 @@ async def test_a_machine_speaks_with_its_own_addresses_alone(lab: NetworkLab) ->
     await lab.boot(machine(10), machine(11))
     inside = ("nsenter", f"--net=/run/netns/{lab.fabric.netns_of('m10')}", "ip")
     await run_async((*inside, "address", "add", "10.30.0.11/32", "dev", "lo"))
-    made = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_DGRAM)
-    with made, lab.inside("m10", socket.SOCK_DGRAM) as honest, lab.inside("m10", socket.SOCK_DGRAM) as liar:
-        made.bind((str(METADATA), 0))
-        made.settimeout(ANSWER_TIMEOUT)
-        honest.sendto(b"honest", made.getsockname())
-        assert made.recvfrom(10)[0] == b"honest"
-        made.settimeout(SILENCE)
+    created = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_DGRAM)
+    with created, lab.inside("m10", socket.SOCK_DGRAM) as honest, lab.inside("m10", socket.SOCK_DGRAM) as liar:
+        created.bind((str(METADATA), 0))
+        created.settimeout(ANSWER_TIMEOUT)
+        honest.sendto(b"honest", created.getsockname())
+        assert created.recvfrom(10)[0] == b"honest"
+        created.settimeout(SILENCE)
         liar.bind(("10.30.0.11", 0))
-        liar.sendto(b"liar", made.getsockname())
-        assert silent(lambda: made.recv(10))
+        liar.sendto(b"liar", created.getsockname())
+        assert silent(lambda: created.recv(10))
     await run_async((*inside, "link", "set", "eth0", "address", "0e:00:0a:1e:00:0b"))
     assert silent(lambda: ask(lab.inside("m10"), machine(11).address, PORT, timeout=SILENCE))
     assert ask(lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM), machine(11).address, PORT)
@@ -129,10 +129,10 @@ async def test_unreachable_destinations_are_silent(lab: NetworkLab) -> None:
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)
     with listener(socket.socket(), "127.65.0.1") as port:
-        made = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
-        made.settimeout(SILENCE)
-        with made:
-            assert silent(lambda: made.connect(("127.65.0.1", port)))
+        created = lab.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
+        created.settimeout(SILENCE)
+        with created:
+            assert silent(lambda: created.connect(("127.65.0.1", port)))
 
     def reach(address: str) -> None:
         with lab.inside("m10") as client:

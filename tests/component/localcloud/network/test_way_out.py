@@ -58,7 +58,7 @@ from tests.support.privileges import privileges
 from tests.support.wait import wait_until
 
 
-class Nobody:
+class NoTargets:
     def serves(self, _balancer_id: str, _target: Target) -> bool:
         return False
 
@@ -74,7 +74,7 @@ class Inside:
         self.store = Store(folder / "cloud.sqlite")
         self.pki: Pki = ensure_pki(folder)
         self.tokens = Tokens(folder / "token-secret")
-        self.networks = NetworkController(self.store, lab.fabric, Nobody())
+        self.networks = NetworkController(self.store, lab.fabric, NoTargets())
         self.api = InternalApi(self.networks)
         self.store.put(VpcNetwork(id="net-a"))
         self.store.note("net-a", INDEX, 1)
@@ -91,12 +91,12 @@ class Inside:
 
     def instance(self, public: str = "", number: int = 10) -> Instance:
         nic_of = machine(number)
-        made = Instance(id=f"m{number}", fqdn=f"host-{number}.internal", status=Instance.RUNNING)
-        nic = made.network_interfaces.add(subnet_id="subnet-a", mac_address=nic_of.mac)
+        created = Instance(id=f"m{number}", fqdn=f"host-{number}.internal", status=Instance.RUNNING)
+        nic = created.network_interfaces.add(subnet_id="subnet-a", mac_address=nic_of.mac)
         nic.primary_v4_address.address = str(nic_of.address)
         if public:
             nic.primary_v4_address.one_to_one_nat.address = public
-        return made
+        return created
 
     def route(self, destination: str) -> None:
         table = RouteTable(id="table", network_id="net-a")
@@ -137,14 +137,16 @@ def descriptors() -> int:
 async def inside(lab: NetworkLab, tmp_path: Path) -> AsyncIterator[Inside]:
     folder = tmp_path / "home"
     folder.mkdir()
-    made = Inside(lab, folder)
+    created = Inside(lab, folder)
     services = {zone_service_pb2.DESCRIPTOR.services_by_name["ZoneService"]: ZoneService()}
-    server = await make_rest_server(Api(made.store, made.tokens, Authorizer(made.store), services), (), made.pki)
-    made.api.answer_by(server)
-    yield made
-    await made.api.close()
+    server = await make_rest_server(
+        Api(created.store, created.tokens, Authorizer(created.store), services), (), created.pki
+    )
+    created.api.answer_by(server)
+    yield created
+    await created.api.close()
     await server.close()
-    made.store.close()
+    created.store.close()
 
 
 async def test_a_machine_reaches_the_api_by_a_gateway_or_by_its_public_address_and_not_without(inside: Inside) -> None:
@@ -204,8 +206,8 @@ MIRROR = Mirror("mirror.example.com", 80, (IPv4Address(INTERNET[0]),))
 
 @pytest_asyncio.fixture
 async def abroad(tmp_path: Path) -> AsyncIterator[NetworkLab]:
-    async with isolated_host(22, 80), network_lab(tmp_path, MIRROR) as made:
-        yield made
+    async with isolated_host(22, 80), network_lab(tmp_path, MIRROR) as created:
+        yield created
 
 
 def connected(*egress: int) -> Network:
@@ -264,10 +266,10 @@ async def test_egress_opens_no_port_on_the_host(abroad: NetworkLab) -> None:
     assert await greeted(abroad, "m10", INTERNET[0])
     assert listeners() == before
     assert any(line.startswith("tcp 00000000:0050") for line in before)
-    made = abroad.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
-    with made:
-        made.settimeout(SILENCE)
-        assert silent(lambda: made.connect((INTERNET[0], 80)))
+    created = abroad.fabric.socket_in(net.id, socket.AF_INET, socket.SOCK_STREAM)
+    with created:
+        created.settimeout(SILENCE)
+        assert silent(lambda: created.connect((INTERNET[0], 80)))
 
 
 async def test_egress_runs_unprivileged_under_seccomp(abroad: NetworkLab) -> None:

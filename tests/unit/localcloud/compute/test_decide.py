@@ -26,7 +26,18 @@ from samovar.localcloud.compute.instance_groups.state import (
     TemplateHash,
 )
 from tests.support.group_simulation import Pace, Simulation
-from tests.support.groups import ONE_ZONE, QUICK, change, indices, live, made, path, settled, statuses, taken
+from tests.support.groups import (
+    ONE_ZONE,
+    QUICK,
+    change,
+    created_machines,
+    indices,
+    live,
+    path,
+    settled,
+    statuses,
+    taken,
+)
 
 
 def test_a_machine_comes_up_in_the_documented_order() -> None:
@@ -165,14 +176,14 @@ def test_of_ten_failing_machines_three_restart_and_the_recovered_are_left_alone(
     for machine in world.machines.values():
         machine.sick = False
     assert taken(live(world)) == []
-    assert world.is_whole()
+    assert world.is_settled()
 
 
 def test_when_the_failing_recover_the_creation_of_extra_machines_is_cancelled() -> None:
     world = settled(10, DeployPolicy(0, 3), has_checks=True, pace=Pace(boot=3))
     for machine in world.machines.values():
         machine.sick = True
-    assert made(list(world.step(0.5))) == 3
+    assert created_machines(list(world.step(0.5))) == 3
     for machine in world.machines.values():
         machine.sick = False
     assert world.settle()
@@ -195,7 +206,7 @@ def test_growth_and_healing_create_side_by_side() -> None:
     world = settled(4, DeployPolicy(0, 1), has_checks=True)
     world.machines["m1"].sick = world.machines["m2"].sick = True
     change(world, size=6)
-    assert made(list(world.step(0.5))) == 3
+    assert created_machines(list(world.step(0.5))) == 3
 
 
 def test_a_failed_check_goes_before_the_update() -> None:

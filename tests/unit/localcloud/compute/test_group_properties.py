@@ -57,7 +57,7 @@ class Watch:
                 del self.members[member_id]
             case _:
                 pass
-        self._see_whole()
+        self._check_bounds()
 
     def _see_change(self, before: Member, after: Member) -> None:
         assert after.status is before.status or after.status in EDGES[before.status], (before, after)
@@ -69,7 +69,7 @@ class Watch:
                 floor = self.group.size - self.group.deploy.max_unavailable
                 assert not counts(before) or left >= floor, f"takes {before}, {left} are left"
 
-    def _see_whole(self) -> None:
+    def _check_bounds(self) -> None:
         statuses = Counter(member.status for member in self.members.values())
         creating = statuses[Status.CREATING_INSTANCE] + statuses[Status.STARTING_INSTANCE]
         deleting = statuses[Status.STOPPING_INSTANCE] + statuses[Status.DELETING_INSTANCE]
@@ -224,7 +224,7 @@ some = settings(many, max_examples=100)
 def test_promises_are_kept_and_the_group_becomes_whole(group: Group, story: list[Event], seed: int) -> None:
     world = live_through(group, story, seed)
     calm(world)
-    until(world, lambda: world.is_whole() and not world.decide())
+    until(world, lambda: world.is_settled() and not world.decide())
     assert world.group is not None
     assert world.group.state is GroupState.ACTIVE
     assert all(machine.registered_at is not None for machine in world.machines.values()) or not group.has_target_group

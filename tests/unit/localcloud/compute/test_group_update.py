@@ -19,7 +19,7 @@ from samovar.localcloud.compute.instance_groups.state import (
     Zone,
 )
 from tests.support.group_simulation import Pace, Simulation
-from tests.support.groups import change, indices, live, made, path, settled, statuses, taken
+from tests.support.groups import change, created_machines, indices, live, path, settled, statuses, taken
 
 
 def test_a_live_change_reaches_all_at_once_and_stops_nothing() -> None:
@@ -48,14 +48,14 @@ def test_an_update_takes_the_worst_of_change_and_minimal_action(
     world = settled(1, DeployPolicy(1, 0, minimal_action=minimal))
     change(world, template=template)
     assert way in path(live(world), "m1")
-    assert world.is_whole()
+    assert world.is_settled()
 
 
 def test_a_rolling_update_takes_one_after_the_other() -> None:
     world = settled(3, DeployPolicy(1, 0), pace=Pace())
     change(world, template=TemplateHash(restart="new"))
     order = []
-    while not world.is_whole():
+    while not world.is_settled():
         order += taken(list(world.step(0.5)))
         assert sum(s in (Status.RUNNING_ACTUAL, Status.RUNNING_OUTDATED) for s in statuses(world).values()) >= 2
     assert order == ["m1", "m2", "m3"]
@@ -66,7 +66,7 @@ def test_the_documented_example_of_the_deployment_algorithm() -> None:
     world = settled(2, DeployPolicy(0, 1))
     change(world, size=3, template=TemplateHash(restart="new"))
     actions = live(world)
-    assert made(actions) == 2
+    assert created_machines(actions) == 2
     assert path(actions, "m1")[-2:] == ["STARTING_INSTANCE", "RUNNING_ACTUAL"]
     assert Log("m2", "leave: the template changed") in actions
     assert path(actions, "m2")[-1] == "DELETED"
@@ -88,7 +88,7 @@ def test_a_worse_change_in_the_middle_of_an_update_recreates_the_machine() -> No
         world.step(0.1)
     change(world, template=TemplateHash(restart="new", recreate="new"))
     assert "CREATING_INSTANCE" in path(live(world), "m1")
-    assert world.is_whole()
+    assert world.is_settled()
 
 
 def test_a_template_mended_in_the_middle_of_a_broken_update_converges() -> None:
@@ -104,7 +104,7 @@ def test_a_template_mended_in_the_middle_of_a_broken_update_converges() -> None:
         world.step(0.5)
         for machine in world.machines.values():
             machine.sick = machine.template.recreate == "broken"
-    assert world.is_whole()
+    assert world.is_settled()
 
 
 def test_the_opportunistic_strategy_waits_until_a_machine_stops_or_fails() -> None:
@@ -115,8 +115,8 @@ def test_the_opportunistic_strategy_waits_until_a_machine_stops_or_fails() -> No
     world.machines["m1"].compute = Compute.STOPPED
     world.machines["m2"].sick = True
     live(world)
-    wanted = {"m1": Status.RUNNING_ACTUAL, "m2": Status.RUNNING_ACTUAL, "m3": Status.RUNNING_OUTDATED}
-    assert statuses(world) == wanted
+    expected = {"m1": Status.RUNNING_ACTUAL, "m2": Status.RUNNING_ACTUAL, "m3": Status.RUNNING_OUTDATED}
+    assert statuses(world) == expected
 
 
 def request(world: Simulation, member_id: str, goal: Goal) -> None:
@@ -129,7 +129,7 @@ def test_a_rolling_action_reaches_the_named_machines_alone_one_by_one(goal: Goal
     request(world, "m2", goal)
     request(world, "m4", goal)
     actions: list[Action] = []
-    while not world.is_whole() or world.decide():
+    while not world.is_settled() or world.decide():
         actions += world.step(0.5)
         assert sum(status is Status.RUNNING_ACTUAL for status in statuses(world).values()) >= 3
     assert taken(actions) == ["m2", "m4"]
@@ -173,9 +173,9 @@ def test_zones_fill_evenly_in_their_order(size: int, spread: list[int]) -> None:
 def test_zones_stay_even_without_a_move() -> None:
     world = settled(2, DeployPolicy(0, 1), zones=(Zone("a"), Zone("b")), has_checks=True)
     world.machines["m2"].sick = True
-    assert made(live(world)) == 1
+    assert created_machines(live(world)) == 1
     change(world, template=TemplateHash(recreate="new"))
-    assert made(live(world)) == 1
+    assert created_machines(live(world)) == 1
     assert Counter(member.zone for member in world.members()) == {"a": 1, "b": 1}
 
 

@@ -13,7 +13,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import Cre
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.compute.instance_groups.specification_yaml import parse
 
-WHOLE = """
+SPECIFICATION = """
 name: bingo
 service_account_id: aje1
 labels: {tier: web, on: yes}
@@ -41,7 +41,7 @@ def _parsed(text: str) -> CreateInstanceGroupRequest:
 
 
 def test_the_documented_forms_are_understood() -> None:
-    request = _parsed(WHOLE)
+    request = _parsed(SPECIFICATION)
     template = request.instance_template
     assert request.folder_id == "b1g"
     assert template.name == "bingo-{instance.index}"

@@ -23,9 +23,9 @@ from samovar.localcloud.sockets.ports import ports_of
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.make()
-    return made
+    created = Home(tmp_path / "home")
+    created.make()
+    return created
 
 
 def endpoint(pid: int) -> Endpoint:
@@ -122,7 +122,7 @@ def test_a_reused_pid_is_not_the_daemon(home: Home) -> None:
     home.write_endpoint(endpoint(os.getpid()))
     with (home.root / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        found = find(home.root)
-        assert found is not None
-        assert found.pid == os.getpid()
+        actual = find(home.root)
+        assert actual is not None
+        assert actual.pid == os.getpid()
     assert find(home.root) is None

@@ -26,9 +26,9 @@ ROWS = b"all rows of prod"
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home")
-    made.make()
-    return made
+    created = Home(tmp_path / "home")
+    created.make()
+    return created
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def store(home: Home) -> Iterator[Store]:
 
 def disk(home: Home, store: Store) -> Path:
     """A disk that the store knows, and its file."""
-    made = Disk(id=new_id("fhm"))
-    store.put(made)
-    home.disk(made.id).write_bytes(ROWS)
-    return home.disk(made.id)
+    created = Disk(id=new_id("fhm"))
+    store.put(created)
+    home.disk(created.id).write_bytes(ROWS)
+    return home.disk(created.id)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -138,18 +138,18 @@ def test_a_deletion_that_was_not_stored_deletes_nothing(home: Home, store: Store
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_new_file_has_its_name_once_its_row_is_stored(home: Home, store: Store, *, stored: bool) -> None:
-    made = disk(home, store)
-    made.unlink()
+    created = disk(home, store)
+    created.unlink()
     if not stored:
-        store.delete(Disk, made.stem)
+        store.delete(Disk, created.stem)
         disk(home, store)
     with store.transaction():
-        name_on_commit(store, made)
-        partial_of(made).write_bytes(ROWS)
+        name_on_commit(store, created)
+        partial_of(created).write_bytes(ROWS)
         store._after.clear()  # the daemon is killed right after the commit, or before it
     adopt_files(home, store)
-    assert made.exists() == stored
-    assert not partial_of(made).exists()
+    assert created.exists() == stored
+    assert not partial_of(created).exists()
     assert contents(home.quarantine) == {}
 
 

@@ -14,9 +14,9 @@ MIB = 1 << 20
 BOUND = console_log.HEAD + console_log.KEPT * console_log.SEGMENT
 
 
-def say(file: Path, said: bytes) -> None:
+def write_console(file: Path, output: bytes) -> None:
     command = [sys.executable, "-I", "-S", console_log.__file__, str(file)]
-    subprocess.run(command, input=said, check=True, timeout=60)
+    subprocess.run(command, input=output, check=True, timeout=60)
 
 
 def size(file: Path) -> int:
@@ -31,7 +31,7 @@ def lines(count: int) -> bytes:
 def test_a_short_console_is_kept_whole(tmp_path: Path, count: int) -> None:
     file = tmp_path / "console"
     console.clear(file)
-    say(file, lines(count))
+    write_console(file, lines(count))
     assert console.read(file) == lines(count)
 
 
@@ -39,26 +39,26 @@ def test_a_short_console_is_kept_whole(tmp_path: Path, count: int) -> None:
 def test_a_long_console_keeps_its_head_and_its_tail_in_files_of_bounded_size(tmp_path: Path, count: int) -> None:
     file = tmp_path / "console"
     console.clear(file)
-    said = lines(count)
-    say(file, said)
+    output = lines(count)
+    write_console(file, output)
     head, gap, tail = console.read(file).partition(console.GAP)
     assert gap
-    assert head == said[: console_log.HEAD]
-    assert tail == said[-console.TAIL :]
+    assert head == output[: console_log.HEAD]
+    assert tail == output[-console.TAIL :]
     assert size(file) <= BOUND
 
 
 def test_a_console_without_a_bound_that_was_written_before_is_read_within_bounds(tmp_path: Path) -> None:
     file = tmp_path / "console"
     file.write_bytes(lines(1_000_000))
-    said = console.read(file)
-    assert len(said) == console_log.HEAD + len(console.GAP) + console.TAIL
-    assert said.endswith(lines(1_000_000)[-console.TAIL :])
+    output = console.read(file)
+    assert len(output) == console_log.HEAD + len(console.GAP) + console.TAIL
+    assert output.endswith(lines(1_000_000)[-console.TAIL :])
 
 
 def test_a_start_begins_a_console_anew(tmp_path: Path) -> None:
     file = tmp_path / "console"
-    say(file, lines(500_000))
+    write_console(file, lines(500_000))
     console.clear(file)
     assert console.read(file) == b""
     assert [each.name for each in tmp_path.iterdir()] == ["console"]
@@ -66,7 +66,7 @@ def test_a_start_begins_a_console_anew(tmp_path: Path) -> None:
 
 def test_a_console_that_cannot_be_written_stops_no_machine(tmp_path: Path) -> None:
     """The machine's supervisor would die of a pipe that nobody reads."""
-    say(tmp_path / "gone" / "console", lines(500_000))
+    write_console(tmp_path / "gone" / "console", lines(500_000))
 
 
 def test_the_last_lines_hold_nothing_that_a_terminal_acts_on(tmp_path: Path) -> None:

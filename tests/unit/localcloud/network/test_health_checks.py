@@ -104,9 +104,9 @@ def test_the_request_asks_for_no_kept_connection() -> None:
 
 
 def on_loopback(_network: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-    made = socket.socket(family, kind)
-    made.setblocking(False)  # noqa: FBT003 - its only argument
-    return made
+    created = socket.socket(family, kind)
+    created.setblocking(False)  # noqa: FBT003 - its only argument
+    return created
 
 
 @pytest.fixture(autouse=True)
@@ -121,11 +121,11 @@ async def server(answer: Callable[[], bytes | None]) -> AsyncIterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             await reader.readuntil(b"\r\n\r\n")
-            said = answer()
-            if said is None:
+            output = answer()
+            if output is None:
                 await reader.read()
             else:
-                writer.write(said)
+                writer.write(output)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
@@ -265,12 +265,12 @@ class Reports:
 
 
 async def test_the_prober_reports_a_change_once_and_stops_with_its_target() -> None:
-    reports, said, count = Reports(), b"HTTP/1.1 200 OK\r\n\r\n", 0
+    reports, output, count = Reports(), b"HTTP/1.1 200 OK\r\n\r\n", 0
 
     def answer() -> bytes:
         nonlocal count
         count += 1
-        return said
+        return output
 
     prober = Prober[str](partial(probe, on_loopback), reports)
     async with server(answer) as port:
@@ -278,7 +278,7 @@ async def test_the_prober_reports_a_change_once_and_stops_with_its_target() -> N
         prober.set_targets(targets)
         assert await reports.next() == ("a", Status.HEALTHY)
         prober.set_targets(targets)
-        said = b"HTTP/1.1 500 Oops\r\n\r\n"
+        output = b"HTTP/1.1 500 Oops\r\n\r\n"
         assert await reports.next() == ("a", Status.UNHEALTHY)
         assert prober.health("a").detail == "HTTP 500"
         prober.set_targets({})

@@ -81,7 +81,7 @@ def brought_in_line(desired: Links, current: CurrentLinks) -> CurrentLinks:
 
 nics = st.lists(
     st.builds(nic, st.integers(1, 3), st.integers(3, 20), plugged=st.booleans()),
-    unique_by=lambda made: made.address,
+    unique_by=lambda created: created.address,
     max_size=12,
 )
 networks = st.builds(
@@ -155,11 +155,11 @@ def test_an_address_that_a_subnet_no_longer_has_is_taken_off() -> None:
 
 @given(st.text(min_size=1), st.integers(1, 3), st.integers(3, 254))
 def test_port_names_fit_and_are_unique(machine: str, subnet: int, number: int) -> None:
-    made = port(nic(subnet, number, machine=machine))
-    assert len(made) <= INTERFACE_NAME
-    assert made == port(nic(subnet, number, machine=machine))
-    assert made != port(nic(subnet, number - 1, machine=machine))
-    assert made != port(nic(subnet, number, machine=f"{machine}x"))
+    created = port(nic(subnet, number, machine=machine))
+    assert len(created) <= INTERFACE_NAME
+    assert created == port(nic(subnet, number, machine=machine))
+    assert created != port(nic(subnet, number - 1, machine=machine))
+    assert created != port(nic(subnet, number, machine=f"{machine}x"))
 
 
 def test_only_addresses_of_the_clouds_own_range_are_routed_on_the_host() -> None:

@@ -38,13 +38,13 @@ class Judge:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "cloud.sqlite")
-    made.put(VPC)
-    made.note("n", INDEX, 1)
-    made.put(VpcSubnet(id="s", network_id="n", zone_id="zone-a", v4_cidr_blocks=["10.30.0.0/24"]))
-    made.note("s", INDEX, 1)
-    yield made
-    made.close()
+    created = Store(tmp_path / "cloud.sqlite")
+    created.put(VPC)
+    created.note("n", INDEX, 1)
+    created.put(VpcSubnet(id="s", network_id="n", zone_id="zone-a", v4_cidr_blocks=["10.30.0.0/24"]))
+    created.note("s", INDEX, 1)
+    yield created
+    created.close()
 
 
 def put_machine(store: Store, number: int, *groups: str) -> None:
@@ -68,7 +68,7 @@ def rules(store: Store, rule: SecurityGroupRule) -> tuple[Rule, ...]:
     put_machine(store, 2, "both")
     put_group(store, "both")
     put_group(store, "own", rule)
-    return next(made.rules for made in value(store).security_groups if made.rules)
+    return next(created.rules for created in value(store).security_groups if created.rules)
 
 
 def hosts(*numbers: int) -> tuple[IPv4Network, ...]:
@@ -114,15 +114,15 @@ def test_an_interface_without_a_group_is_judged_by_the_networks_default_one(stor
     put_group(store, "own")
     put_machine(store, 1)
     put_machine(store, 2, "own")
-    judged = {made.rules: made.members for made in network_value(store, Judge(), vpc).security_groups}
+    judged = {created.rules: created.members for created in network_value(store, Judge(), vpc).security_groups}
     assert judged[(Rule(Direction.INGRESS, hosts(1), 6),)] == (IPv4Address("10.30.0.1"),)
     assert judged[()] == (IPv4Address("10.30.0.2"),)
 
 
 def test_the_default_group_of_a_new_network_lets_everything_through() -> None:
-    made = default_group(VPC)
+    created = default_group(VPC)
     world = (IPv4Network("0.0.0.0/0"),)
-    assert {_rule(rule, _peers(rule, made.id, {})) for rule in made.rules} == {
+    assert {_rule(rule, _peers(rule, created.id, {})) for rule in created.rules} == {
         Rule(Direction.INGRESS, world),
         Rule(Direction.EGRESS, world),
     }
@@ -147,7 +147,7 @@ def test_a_balancer_names_all_its_targets_the_ports_that_it_probes_and_those_tha
     store.put(NetworkLoadBalancer(id="b", listeners=[listener], attached_target_groups=[attached]))
     one, two = IPv4Address("10.30.0.1"), IPv4Address("10.30.0.2")
     checked = ((one, 81), (two, 81))
-    made = Forward(
+    created = Forward(
         address=IPv4Address("10.30.0.100"),
         port=80,
         transport=Transport.TCP,
@@ -156,5 +156,5 @@ def test_a_balancer_names_all_its_targets_the_ports_that_it_probes_and_those_tha
         registered=(one, two),
         checked=checked,
     )
-    assert value(store).forwards == (made,)
+    assert value(store).forwards == (created,)
     assert value(store).subnets[0].zone == "zone-a"

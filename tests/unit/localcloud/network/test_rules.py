@@ -77,7 +77,7 @@ networks = st.builds(
             st.sampled_from(Transport),
         ),
         max_size=5,
-        unique_by=lambda made: (made.address, made.transport),
+        unique_by=lambda created: (created.address, created.transport),
     ).map(tuple),
 )
 

@@ -31,17 +31,17 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
+    created = Clock()
     for module in (controller, operations, pipeline):
-        monkeypatch.setattr(module, "now", made)
-    return made
+        monkeypatch.setattr(module, "now", created)
+    return created
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "cloud.sqlite")
-    yield made
-    made.close()
+    created = Store(tmp_path / "cloud.sqlite")
+    yield created
+    created.close()
 
 
 def rows(store: Store) -> int:
@@ -49,20 +49,20 @@ def rows(store: Store) -> int:
 
 
 async def test_a_done_operation_goes_after_a_week_and_one_that_is_pending_never(store: Store, clock: Clock) -> None:
-    made, keeping = Operations(store), Retention(store)
+    created, keeping = Operations(store), Retention(store)
     before = rows(store)
     disk = Disk(id="fhm1")
-    done = made.done(CALLER, "d", Empty(), disk)
-    pending = made.waiting(CALLER, "w", Empty(), disk, Goal.READY)
+    done = created.done(CALLER, "d", Empty(), disk)
+    pending = created.waiting(CALLER, "w", Empty(), disk, Goal.READY)
     clock.time += RETENTION - 1
     await keeping.reconcile()
     assert store.get(Operation, done.id)
-    assert len(made.of_resource("fhm1")) == 2
+    assert len(created.of_resource("fhm1")) == 2
     clock.time += 2 + controller.PERIOD
     await keeping.reconcile()
     assert store.get(Operation, done.id) is None
-    assert [found.id for found in made.of_resource("fhm1")] == [pending.id]
-    made.finish(pending.id, disk)
+    assert [actual.id for actual in created.of_resource("fhm1")] == [pending.id]
+    created.finish(pending.id, disk)
     clock.time += RETENTION + controller.PERIOD
     await keeping.reconcile()
     assert rows(store) == before
