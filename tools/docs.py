@@ -79,7 +79,7 @@ variable: `SAMOVAR_`, the command where there is one, and the option's name.
 class OutputSchema(GenerateJsonSchema):
     """The schema of what is written: every field is there, also one that has a default."""
 
-    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: FBT001 - the signature is pydantic's
+    def field_is_required(self, field: Any, total: bool) -> bool:  # noqa: ANN401, FBT001 - the signature is pydantic's
         return field.get("required", total) if field["type"] == "typed-dict-field" else True
 
 

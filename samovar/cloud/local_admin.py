@@ -42,7 +42,7 @@ class Rest:
             raise self._failed(method, path, f"{response.status}: {response.text[:500]}")
         return response
 
-    def json(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Any:
+    def json(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Any:  # noqa: ANN401 - its caller says what it is
         """Return the JSON of the answer. Raises CloudError for any status but 2xx."""
         response = self.call(method, path, timeout=timeout)
         if not response.ok:

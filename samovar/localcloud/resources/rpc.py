@@ -21,10 +21,23 @@ from samovar.localcloud.resources.model import Repository
 from samovar.localcloud.store.store import Stored
 
 R = TypeVar("R", bound=Stored)
-D = TypeVar("D", bound="_Described")
+D = TypeVar("D", bound="Described")
 
 DEFAULT_PAGE = 100
 FILTER = re.compile(r"""\s*(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)')\s*""")
+
+
+class Described(Protocol):
+    """A message of the API."""
+
+    DESCRIPTOR: Descriptor
+
+
+class ListRequest(Described, Protocol):
+    """The request of a List, for one page."""
+
+    page_size: int
+    page_token: str
 
 
 class ResourceService(Generic[R]):
@@ -40,17 +53,17 @@ class ResourceService(Generic[R]):
         """Returns the resource that the request names. Raises Refused with NOT_FOUND."""
         return self.resources.by_id(getattr(request, self.id_field))
 
-    def Get(self, request: Any, _: Caller) -> R:
+    def Get(self, request: Any, _: Caller) -> R:  # noqa: ANN401 - some services narrow it to their own request
         return self.find(request)
 
-    def List(self, request: Any, _: Caller) -> Message:
+    def List(self, request: Any, _: Caller) -> Message:  # noqa: ANN401 - the same
         return page(request, self.resources.in_folder(request.folder_id))
 
 
 class WithOperations(ResourceService[R]):
     """The RPC of services that list what was done with a resource."""
 
-    def ListOperations(self, request: Any, _: Caller) -> Message:
+    def ListOperations(self, request: ListRequest, _: Caller) -> Message:
         return page(request, self.operations.of_resource(self.find(request).id))
 
 
@@ -88,16 +101,7 @@ class WithAccessBindings(ResourceService[R]):
         return rpc.AccessBindingsOperationResult(effective_deltas=deltas) if self.answers_with_deltas else Empty()
 
 
-class _Described(Protocol):
-    DESCRIPTOR: Descriptor
-
-
-class _ListRequest(_Described, Protocol):
-    page_size: int
-    page_token: str
-
-
-def page(request: _ListRequest, items: Iterable[_Described]) -> Message:
+def page(request: ListRequest, items: Iterable[Described]) -> Message:
     """Returns the response to a List request: the page of `items` that it asks for. A page token is an offset."""
     chosen = filtered(items, getattr(request, "filter", ""))
     size = request.page_size or DEFAULT_PAGE
@@ -110,7 +114,7 @@ def page(request: _ListRequest, items: Iterable[_Described]) -> Message:
     return response(**{field: chosen[start : start + size]}, **more)
 
 
-def _response_class(request: _Described) -> type[Message]:
+def _response_class(request: Described) -> type[Message]:
     """Returns the class of the response to a List request; it stands beside the request."""
     descriptor = request.DESCRIPTOR
     name = descriptor.name.removesuffix("Request") + "Response"

@@ -6,7 +6,7 @@ No service of the local cloud takes one of the latter two; clients make and keep
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Protocol
 
 from google.protobuf.message import Message
 from yandex.cloud.iam.v1 import api_key_service_pb2 as api_rpc
@@ -22,13 +22,17 @@ from samovar.localcloud.iam.model import AccessKeys, AccountKeys, ApiKeys, Keys,
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, stamp, update
-from samovar.localcloud.resources.rpc import WithOperations, page
+from samovar.localcloud.resources.rpc import ListRequest, WithOperations, page
 
 API_PREFIX, API_BYTES = "AQVN", 26
 MASKED = 4
 """So many characters of a secret are shown at either end."""
 ACCESS_ID_PREFIX = "YCAJE"
 ACCESS_PREFIX, ACCESS_BYTES = "YC", 28
+
+
+class _ListKeysRequest(ListRequest, Protocol):
+    service_account_id: str
 
 
 class AccountKeyService(WithOperations[KeyT]):
@@ -38,7 +42,7 @@ class AccountKeyService(WithOperations[KeyT]):
         super().__init__(keys, operations)
         self._of_account = keys.of_account
 
-    def List(self, request: Any, _: Caller) -> Message:
+    def List(self, request: _ListKeysRequest, _: Caller) -> Message:
         return page(request, self._of_account(request.service_account_id))
 
     def check_account(self, account_id: str, caller: Caller) -> None:
