@@ -154,13 +154,13 @@ def to_plain(value: object) -> Json:
 
 
 def show(value: object, fmt: Format, table: Iterable[RenderableType] = ()) -> None:
-    """Write `value` to stdout: as JSON or YAML, or as its `table` for people."""
+    """Write `value` to stdout: as JSON or YAML, or as its `table` for people. Whoever reads it has it at once."""
     if fmt is Format.JSON:
-        print(json.dumps(to_plain(value), indent=2, ensure_ascii=False))
+        print(json.dumps(to_plain(value), indent=2, ensure_ascii=False), flush=True)
     elif fmt is Format.YAML:
         import yaml  # noqa: PLC0415 - only here
 
-        print(yaml.safe_dump(to_plain(value), sort_keys=False, allow_unicode=True), end="")
+        print(yaml.safe_dump(to_plain(value), sort_keys=False, allow_unicode=True), end="", flush=True)
     else:
         console = _stdout()
         for part in table:

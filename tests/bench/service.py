@@ -14,7 +14,7 @@ from yandex.cloud.compute.v1.instance_service_pb2 import ListInstancesRequest
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 
 from tests.bench.figure import Figure, seconds, timed
-from tests.bench.world import address, cloud, environment, healthy
+from tests.bench.world import address, cloud, environment, healthy, status_when
 from tests.support.http_load import http_load
 from tests.support.tool import EDGES, Cli
 from tests.support.wait import wait_until
@@ -42,7 +42,7 @@ def boot() -> Iterator[Figure]:
     with environment(EDGES) as tool:
         for _ in range(RUNS):
             tool.run("cloud", "kill", "dev-nginx-1")
-            tool.status_when("dev", lambda status: not status["healthy"])
+            status_when(tool, lambda status: not status["healthy"])
             times.append(_boot_time(_machine(healthy(tool), "dev-nginx-1")["pid"]))
     yield Figure("a machine's boot, from its start to systemd `running`", seconds(times), "under 1.5 s")
 
@@ -56,7 +56,7 @@ def kill_recovery() -> Iterator[Figure]:
                 time.sleep(1)
                 began = time.monotonic()
                 tool.run("cloud", "kill", "dev-bingo-1")
-                tool.status_when("dev", lambda status: not status["healthy"])
+                status_when(tool, lambda status: not status["healthy"])
                 healthy(tool)
                 times.append(time.monotonic() - began)
                 time.sleep(1)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from samovar.core.waiting import Pending, wait_for
 from tests.support.checkout import ENVIRONMENTS
-from tests.support.tool import Cli
+from tests.support.tool import TIMEOUT, Cli
 
 DEV_CONFIG = ENVIRONMENTS / "dev/config.yaml"
 
@@ -44,4 +45,14 @@ def address(tool: Cli) -> str:
 
 
 def healthy(tool: Cli) -> Any:
-    return tool.status_when("dev", lambda status: status["healthy"])
+    return status_when(tool, lambda status: status["healthy"])
+
+
+def status_when(tool: Cli, holds: Callable[[Any], bool]) -> Any:
+    """The first status that holds. Asked for as often as can be, for seconds are counted until then."""
+
+    def status() -> Any:
+        current = tool.json("status", "dev")
+        return current if holds(current) else Pending(str(current))
+
+    return wait_for("the status of dev", status, timeout=TIMEOUT, ceiling=0.2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,25 +77,19 @@ class Cli:
     prefix: tuple[str, ...] = ()
     program: str = "cli.py"
 
-    def run(self, *arguments: str, check: bool = True) -> Done:
+    def command(self, *arguments: str) -> list[str]:
         program = (*self.prefix, str(self.root / self.program))
-        command = [*program, "--home", str(self.home), "--envs", str(self.envs), *arguments]
+        return [*program, "--home", str(self.home), "--envs", str(self.envs), *arguments]
+
+    def run(self, *arguments: str, check: bool = True) -> Done:
+        command = self.command(*arguments)
         ended = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=TIMEOUT, check=False)
         assert not check or ended.returncode == 0, f"{' '.join(command)}: {ended.returncode}\n{ended.stderr}"
         return Done(ended.returncode, ended.stdout, ended.stderr)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """A command that goes on by itself and heeds Ctrl-C, although we may not; its stderr can be read."""
-        command = [
-            "env",
-            "--default-signal=INT",
-            str(self.root / "cli.py"),
-            "--home",
-            str(self.home),
-            "--envs",
-            str(self.envs),
-            *arguments,
-        ]
+        command = ["env", "--default-signal=INT", *self.command(*arguments)]
         return subprocess.Popen(command, cwd=self.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def json(self, *arguments: str) -> Any:
@@ -148,7 +142,28 @@ class Cli:
         """The first status that holds."""
 
         def status() -> Any:
-            current = self.json("status", environment)
-            return current if holds(current) else Pending(str(current))
+            current = None
+            with closing(self._statuses(environment)) as statuses:
+                for current in statuses:
+                    if holds(current):
+                        return current
+            return Pending(str(current))
 
-        return wait_for(f"the status of {environment}", status, timeout=TIMEOUT, ceiling=0.2)
+        return wait_for(f"the status of {environment}", status, timeout=TIMEOUT)
+
+    def _statuses(self, environment: str) -> Generator[Any]:
+        """Each status that `status --watch` shows, until it ends or nobody asks for more."""
+        command = ["timeout", str(TIMEOUT), *self.command("status", environment, "--watch", "-o", "json")]
+        with subprocess.Popen(
+            command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as watch:
+            try:
+                assert watch.stdout
+                text = ""
+                for line in watch.stdout:
+                    text += line
+                    if line == "}\n":
+                        yield json.loads(text)
+                        text = ""
+            finally:
+                watch.terminate()
