@@ -1,10 +1,11 @@
-"""Who reaches what in the whole service, tried on real machines: ports, metadata, tokens, secrets, and logins."""
+"""Who reaches what in the whole service, on real machines in two zones: ports, metadata, tokens, secrets, logins."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.checkout import ROOT
 from tests.support.tool import Cli, rolled_out
@@ -19,6 +21,9 @@ from tests.support.tool import Cli, rolled_out
 METADATA = "http://169.254.169.254"
 GOOGLE = f"-H Metadata-Flavor:Google {METADATA}/computeMetadata/v1/instance"
 SSH, HTTPS = 22, 443
+ZONES = ("ru-central1-a", "ru-central1-b")
+EACH = 2
+"""Machines of a group in a zone, so that none is alone there."""
 ASKED = {("nginx", "bingo"): {8080}, ("bingo", "postgres"): {5432}}
 """The picture. Edges among each other are not judged here; bingo's port 80 is its balancer's alone. An edge's HTTPS is
 the whole world's, of which every machine with a secret may ask for it: the cloud's API is there."""
@@ -84,13 +89,20 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     key = folder / "id"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     public = (folder / "id.pub").read_text().strip()
-    config = (ROOT / "envs/dev/config.yaml").read_text()
-    operator = f"\noperator: {{ssh_keys: ['{public}']}}\ngroups:\n"
-    config = config.replace("\ngroups:\n", operator)
-    assert operator in config
-    (folder / "config.yaml").write_text(config)
+    config = yaml.safe_load((ROOT / "envs/dev/config.yaml").read_text())
+    config |= {"zones": list(ZONES), "operator": {"ssh_keys": [public]}}
+    for group in ("nginx", "bingo"):
+        config["groups"][group]["size"] = EACH * len(ZONES)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     with rolled_out(folder, folder / "config.yaml") as tool:
         yield Service(tool, key)
+
+
+def test_every_bingo_of_either_zone_answers_from_the_database(service: Service) -> None:
+    bingos = {name: found for name, found in service.machines.items() if found["group"] == "bingo"}
+    assert Counter(bingo["zone"] for bingo in bingos.values()) == dict.fromkeys(ZONES, EACH)
+    ask = "curl --silent --fail --max-time 20 http://127.0.0.1:8080/api/movie/1"
+    assert [name for name in bingos if '"id":1' not in service.inside(name, ask).replace(" ", "")] == []
 
 
 def test_every_path_that_is_not_in_the_picture_is_closed(service: Service) -> None:
@@ -170,8 +182,9 @@ def test_a_machine_that_is_not_whom_its_console_said_is_not_talked_to(service: S
 
 def test_without_an_operator_there_is_no_way_in(service: Service) -> None:
     text = (service.cli.envs / "dev/config.yaml").read_text()
-    lines = text.splitlines(keepends=True)
-    service.cli.write("dev", "".join(line for line in lines if not line.startswith("operator:")))
+    without = yaml.safe_load(text)
+    del without["operator"]
+    service.cli.write("dev", yaml.safe_dump(without))
     refused = service.cli.run("ssh", "dev", "bingo-1", check=False)
     changes = service.cli.json("plan", "dev")["steps"]
     service.cli.write("dev", text)
