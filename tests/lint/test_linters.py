@@ -14,7 +14,7 @@ import pytest
 from tests.support.checkout import ROOT
 
 LONGEST_MODULE = 400
-MOST_ANY = 15
+MOST_ANY = 12
 """Annotations with the name Any: where stubs of protobuf, SQLite or an SDK give no type, or a caller states it."""
 BIN = Path(sys.executable).parent
 SHELL = re.compile(r"#!\s*(/usr/bin/env\s+|/bin/|/usr/bin/)(ba|da)?sh\b")
