@@ -5,6 +5,7 @@ Each is polled with a period of its own. While one is unavailable, its last answ
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 MAX_PERIOD = 60.0
 """Seconds at most between two requests to a server that is unavailable."""
+JITTER = 0.1
 SILENT_SECONDS = 1.0
 """Seconds for which a wait is not reported: at boot the network needs some."""
 MIN_PAUSE, MAX_PAUSE = 0.03, 10.0
@@ -119,7 +121,10 @@ def _machines(group: GroupNames, machine: Machine, lookup: Lookup) -> Iterator[P
 
 
 class Poller(Generic[T]):
-    """Polls a server at most every `period` seconds, less and less often while it is unavailable; `report` is told."""
+    """Polls a server every `period` seconds or so, less and less often while it is unavailable; `report` is told.
+
+    Periods differ by up to `JITTER` of them, so that machines that began together do not ask together.
+    """
 
     def __init__(self, name: str, request: Callable[[], T], period: float, report: Callable[[str], None]) -> None:
         self._name = name
@@ -141,7 +146,7 @@ class Poller(Generic[T]):
         if self._pause:
             self._report(f"{self._name}: answers again")
         self._last, self._pause = (answer,), 0.0
-        self._due = time.monotonic() + self._period
+        self._due = time.monotonic() + random.uniform(1 - JITTER, 1 + JITTER) * self._period  # noqa: S311 - no secret
         return answer
 
     def _last_answer(self, error: Unavailable) -> T:
@@ -175,12 +180,15 @@ def retry_until_available(
 
 @dataclass(frozen=True)
 class Periods:
-    """The seconds between two requests to each server, and between two checks for changes."""
+    """The seconds between two requests to each server, and between two checks for changes.
+
+    Lockbox bills each request of a payload, and a secret hardly ever changes.
+    """
 
     check: float = 2.0
     metadata: float = 5.0
     peers: float = 2.0
-    secrets: float = 10.0
+    secrets: float = 300.0
 
 
 class Inputs:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 
 import pytest
 
 from samovar.agent.clients import Unavailable
-from samovar.agent.inputs import MAX_PERIOD, Poller
+from samovar.agent.inputs import JITTER, MAX_PERIOD, Periods, Poller
 
 
 class Server:
@@ -18,6 +19,8 @@ class Server:
         self.requests: list[float] = []
         self.reports: list[str] = []
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        self.share = 1.0
+        monkeypatch.setattr(random, "uniform", lambda low, high: min(max(self.share, low), high))
 
     def request(self) -> str:
         self.requests.append(self.now)
@@ -49,6 +52,23 @@ def test_poller_asks_once_a_period(server: Server) -> None:
     server.pass_seconds(1, poller.value)
     assert poller.value() == "black"
     assert server.requests == [1000, 1010]
+
+
+def test_machines_that_began_together_do_not_ask_together(server: Server) -> None:
+    for server.share in (0.0, 2.0):
+        poller = server.poller()
+        poller.value()
+        server.pass_seconds(30, poller.value)
+    early, late = server.requests[1] - server.requests[0], server.requests[-1] - server.requests[-2]
+    assert (early, late) == (10 * (1 - JITTER), 10 * (1 + JITTER))
+
+
+def test_a_secret_is_asked_for_every_five_minutes(server: Server) -> None:
+    """Lockbox bills each request; while there is none yet, it is asked for at once, as `retry_until_available` does."""
+    assert Periods().secrets == 300
+    poller = Poller("secret", server.request, Periods().secrets, server.reports.append)
+    server.pass_seconds(3600, poller.value)
+    assert len(server.requests) == 12
 
 
 def test_poller_without_an_answer_asks_again_at_once(server: Server) -> None:

@@ -47,7 +47,12 @@ def ports(group: str, environment: Environment = DEV, *, inbound: bool, protocol
 def test_inbound_rules_expose_the_edges_alone() -> None:
     assert ports("nginx", inbound=True) == {(80, ANY_IPV4), (443, ANY_IPV4), (8081, SELF), (80, HEALTH_CHECKS)}
     assert ports("nginx", inbound=True, protocol=UDP) == {(443, ANY_IPV4)}
-    assert ports("bingo", inbound=True) == {(80, "dev-nginx"), (8080, "dev-nginx"), (80, HEALTH_CHECKS)}
+    assert ports("bingo", inbound=True) == {
+        (80, "dev-nginx"),
+        (8080, "dev-nginx"),
+        (80, HEALTH_CHECKS),  # the balancer's, which may ask where its listener leads
+        (8080, HEALTH_CHECKS),  # the group's, which may not
+    }
     assert ports("postgres", inbound=True) == {(5432, "dev-bingo"), (80, HEALTH_CHECKS)}
 
 
@@ -83,7 +88,7 @@ def test_outbound_rules_lead_to_servers_outside_and_to_what_egress_names() -> No
 def test_the_balancers_health_check_may_have_its_own_port() -> None:
     balancer = changed(NONE, health=Health(port=8081, path="/-/ready"))
     moved = changed(DEV, groups=(changed(DEV.group("bingo"), balancer=balancer, upstreams={}),))
-    assert {(80, HEALTH_CHECKS), (8081, HEALTH_CHECKS)} <= ports("bingo", moved, inbound=True)
+    assert {(8080, HEALTH_CHECKS), (8081, HEALTH_CHECKS)} <= ports("bingo", moved, inbound=True)
 
 
 def test_a_listener_may_lead_to_another_port_of_the_machines() -> None:
