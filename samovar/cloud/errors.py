@@ -27,6 +27,8 @@ def _remedy(method: str, status: grpc.StatusCode, details: str) -> str:
         return "this is a limit of the client's own and no quota: ask for less at a time"
     if is_throttled(method, status, details):
         return "the cloud refuses so many calls at a time: run the command again later"
+    if status is grpc.StatusCode.ALREADY_EXISTS and method.startswith("ServiceAccountService."):
+        return "names of service accounts are unique in the whole cloud: look for it in the cloud's other folders"
     return REMEDIES.get(status, "")
 
 

@@ -36,15 +36,13 @@ SUBNET_BITS = 4
 """A zone's two subnets are sixteenths of the network's range, by the zone's letter: zones come and go, others stay."""
 ZONES = 2 ** (SUBNET_BITS - 1)
 
-GROUP_ROLES = (
-    "compute.editor",
-    "iam.serviceAccounts.user",
-    "load-balancer.editor",
-    "vpc.privateAdmin",
-    "vpc.publicAdmin",
-    "vpc.user",
-)
-"""The roles with which the group service creates machines with accounts, addresses and targets."""
+GROUP_ROLES = ("compute.editor", "load-balancer.editor", "vpc.user")
+"""The roles in the folder with which the group service creates machines, puts them into subnets, and balances them.
+
+To give machines an account it has a role on that account alone (`ServiceAccount.users`).
+"""
+PUBLIC_ROLE = "vpc.publicAdmin"
+"""One more, for machines with public addresses."""
 GROUP_CHECK = {"unhealthy": 5}
 DATA_CHECK = {"interval": 3, "timeout": 2, "unhealthy": 10}
 """The health checks of a group, in seconds and in answers in a row, where the environment states none."""
@@ -73,13 +71,14 @@ def shared_resources(environment: Environment) -> Iterator[Resource[Spec]]:
     """Yields all resources that belong to no single group."""
     name = environment.name
     yield Resource(name, Network())
-    yield Resource(group_service_account(name), ServiceAccount(GROUP_ROLES))
+    public = (PUBLIC_ROLE,) if any(group.public for group in environment.groups) else ()
+    yield Resource(group_service_account(name), ServiceAccount(tuple(sorted((*GROUP_ROLES, *public)))))
     if any(not group.public for group in environment.groups):
         yield Resource(name, Gateway())
         yield Resource(name, RouteTable(network=name, gateway=name))
-    for public in sorted({group.public for group in environment.groups}):
+    for is_public in sorted({group.public for group in environment.groups}):
         for zone in environment.zones:
-            yield Resource(subnet_name(name, zone, public=public), _subnet(environment, zone, public=public))
+            yield Resource(subnet_name(name, zone, public=is_public), _subnet(environment, zone, public=is_public))
     yield from _secrets(environment)
 
 
@@ -135,7 +134,7 @@ def _group(environment: Environment, group: Group, image: str, metadata: Mapping
     own = SecurityGroup(network=environment.name, rules=rules(environment, group))
     yield Resource(name, own, group.name)
     if needs_lockbox(group):
-        yield Resource(name, ServiceAccount(), group.name)
+        yield Resource(name, ServiceAccount(users=(group_service_account(environment.name),)), group.name)
     if group.data_disk:
         yield from _data_disk(environment, group, group.data_disk)
     yield Resource(name, _instance_group(environment, group, image, metadata), group.name)

@@ -1,13 +1,16 @@
 """Refuses a rollout or a destruction before it changes anything.
 
 A name may be used twice, or belong to another owner; the credentials may lead to another folder, where the environment
-would be built a second time; `deletion_protection` may forbid a deletion.
+would be built a second time; a zone may not be up; `deletion_protection` may forbid a deletion.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from yandex.cloud.compute.v1.zone_pb2 import Zone
+from yandex.cloud.compute.v1.zone_service_pb2 import ListZonesRequest
+from yandex.cloud.compute.v1.zone_service_pb2_grpc import ZoneServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2 import GetFolderRequest
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
@@ -47,6 +50,22 @@ def check_free(desired: Desired, observed: Observed) -> None:
     others = [f"{ref} belongs to {owner or unknown}" for ref, owner in clashes if _key(ref) not in ours]
     if others:
         raise ConfigError(f"{desired.environment}: the folder has these already: {'; '.join(others)}", remedy=RENAME)
+
+
+def check_zones(session: Session, zones: Iterable[str]) -> None:
+    """Raises ConfigError where a zone does not exist, or is not up; the names of zones alone do not tell."""
+    up = zones_up(session)
+    if missing := sorted(set(zones) - up):
+        raise ConfigError(
+            f"zones: {', '.join(missing)} is not up in this cloud",
+            remedy=f"choose among {', '.join(sorted(up)) or 'none'}",
+        )
+
+
+def zones_up(session: Session) -> frozenset[str]:
+    """Return the zones that are up."""
+    listed = session.list(session.client(ZoneServiceStub).List, ListZonesRequest(), lambda page: page.zones)
+    return frozenset(zone.id for zone in listed if zone.status == Zone.UP)
 
 
 def _key(ref: Ref) -> tuple[Kind, str]:

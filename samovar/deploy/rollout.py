@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,10 +20,10 @@ from samovar.deploy.group_metadata import group_metadata
 from samovar.deploy.machines import check_disks_outlive_machines
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
-from samovar.deploy.preconditions import check_deletions, check_file, check_free
+from samovar.deploy.preconditions import check_deletions, check_file, check_free, check_zones
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.instance_group import InstanceGroup
-from samovar.deploy.resources.resource import Desired, Existing, Observed, Spec
+from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Spec
 from samovar.deploy.resources.seed_record import SeedRecord, record_healthy
 from samovar.deploy.secrets import check_provided
 from samovar.deploy.status import Status
@@ -93,7 +95,8 @@ def check_boot_disks(desired: Desired, observed: Observed) -> None:
 def prepare(session: Session, environment: Environment) -> Prepared:
     """Return the plan of a rollout.
 
-    Raises CloudError where an image is missing, ConfigError where a name is taken or a boot disk is too small.
+    Raises CloudError where an image is missing, ConfigError where a name is taken, a zone is not up, or a boot
+    disk is too small.
 
     Rows on data disks that are not recorded yet are recorded before anything else.
     """
@@ -101,6 +104,7 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     observed = observe(session, environment.name)
     check_free(resources, observed)
     check_provided(environment, observed)
+    check_zones(session, environment.zones)
     require_images(resources, observed)
     check_boot_disks(resources, observed)
     return Prepared(plan(resources, observed), observed, record_if_missing(session, environment, observed))
@@ -145,6 +149,22 @@ def roll_out(
     for text in _record_rows(session, status):
         reporter.info(text)
     return wait_for_endpoints(session, status, reporter)
+
+
+BILLED_IDLE = {
+    Kind.DISK: ("data disk", "data disks"),
+    Kind.ADDRESS: ("idle public address, dearer than one in use", "idle public addresses, dearer than those in use"),
+    Kind.SEED_RECORD: ("secret", "secrets"),
+}
+
+
+def still_billed(kept: Iterable[Existing[Spec]], *, snapshots: int, images: int) -> str:
+    """Return in one line what a destruction leaves that is billed all the same; empty where that is nothing."""
+    counts = Counter(existing.ref.kind for existing in kept)
+    left = [(counts[kind], *names) for kind, names in BILLED_IDLE.items()]
+    left += [(snapshots, "snapshot", "snapshots"), (images, "image", "images")]
+    texts = [f"{count} {one if count == 1 else more}" for count, one, more in left if count]
+    return f"billed all the same: {'; '.join(texts)}" if texts else ""
 
 
 def record_if_missing(session: Session, environment: Environment, observed: Observed) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ from tests.support.wait import wait_until
 T = TypeVar("T")
 
 ZONE = "ru-central1-a"
-ROLES = ("compute.editor", "load-balancer.editor")
+ROLES = ("compute.editor", "load-balancer.editor", "vpc.user")
 DIGEST = "0123456789abcdef"
 PORT = 80
 

@@ -64,7 +64,7 @@ TIMEOUT = 600.0
 """Simulated seconds."""
 GROUPS = "compute.v1.instancegroup.InstanceGroupService"
 BALANCERS = "loadbalancer.v1.NetworkLoadBalancerService"
-ROLES = ("compute.editor", "load-balancer.editor", "iam.serviceAccounts.user")
+ROLES = ("compute.editor", "load-balancer.editor", "iam.serviceAccounts.user", "vpc.user")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Service accounts with their roles in the folder.
+"""Service accounts with their roles in the folder, and with who may use them.
 
 A role that is taken before the group is gone leaves a group that can delete nothing any more (yandex-cloud/docs#183).
 So an account and its roles are one resource, which is deleted after the groups.
@@ -6,7 +6,7 @@ So an account and its roles are one resource, which is deleted after the groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ from yandex.cloud.access.access_pb2 import (
     AccessBindingAction,
     AccessBindingDelta,
     ListAccessBindingsRequest,
+    SetAccessBindingsRequest,
     Subject,
     UpdateAccessBindingsRequest,
 )
@@ -24,28 +25,39 @@ from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountS
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
+from samovar.cloud.labels import is_ours
 from samovar.cloud.session import Session
+from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
-from samovar.deploy.resources.resource import Existing, Kind, Resource, Spec
+from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
 
 SUBJECT = "serviceAccount"
+USE = "iam.serviceAccounts.user"
 ADD, REMOVE = AccessBindingAction.ADD, AccessBindingAction.REMOVE
 
 
 @dataclass(frozen=True)
 class ServiceAccount(Spec):
-    """An account and its roles in the folder: the group service's account, or one of machines, which has none."""
+    """An account and its roles in the folder: the group service's account, or one of machines, which has none.
+
+    `users` are the accounts that may give this one to machines, by a role on it alone.
+    """
 
     KIND = Kind.SERVICE_ACCOUNT
 
     roles: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+
+    def refs(self) -> Iterator[Ref]:
+        yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.users)
 
 
 @dataclass(frozen=True)
 class AccountWithRoles(WithMessage[AccountMessage]):
-    """An account's message, and the roles that it has in the folder."""
+    """An account's message, the roles that it has in the folder, and the ids of the accounts that may use it."""
 
     roles: tuple[str, ...]
+    users: tuple[str, ...]
 
 
 class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
@@ -55,13 +67,10 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
 
     def list(self, session: Session) -> list[AccountWithRoles]:
         bindings = _bindings(session)
-        return [
-            AccountWithRoles(account, tuple(sorted(b.role_id for b in bindings if b.subject.id == account.id)))
-            for account in _accounts(session)
-        ]
+        return run_concurrently(*(partial(_with_roles, session, account, bindings) for account in _accounts(session)))
 
-    def read(self, account: AccountWithRoles, _: IdIndex) -> ServiceAccount:
-        return ServiceAccount(account.roles)
+    def read(self, account: AccountWithRoles, index: IdIndex) -> ServiceAccount:
+        return ServiceAccount(account.roles, tuple(sorted(map(index.name_of, account.users))))
 
     def create(self, context: Context, resource: Resource[ServiceAccount]) -> Started:
         request = rpc.CreateServiceAccountRequest(
@@ -69,10 +78,10 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
         )
         operation = context.session.client(ServiceAccountServiceStub).Create(request)
         account = started(operation, rpc.CreateServiceAccountMetadata(), lambda metadata: metadata.service_account_id)
-        if not resource.spec.roles:
+        if resource.spec == ServiceAccount():
             return account
         context.session.finish(operation, what=f"create {resource.ref}")
-        return Started(account.id, _update_roles(context.session, account.id, (), resource.spec.roles))
+        return Started(account.id, _bind(context, account.id, ServiceAccount(), resource.spec))
 
     def update(
         self,
@@ -81,14 +90,37 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
         desired: Resource[ServiceAccount],
         _: tuple[str, ...],
     ) -> Started:
-        operation = _update_roles(context.session, existing.id, existing.spec.roles, desired.spec.roles)
-        return Started(existing.id, operation)
+        return Started(existing.id, _bind(context, existing.id, existing.spec, desired.spec))
 
     def delete(self, session: Session, existing: Existing[ServiceAccount]) -> Operation:
         if roles := existing.spec.roles:
             session.finish(_update_roles(session, existing.id, roles, ()), what=f"take roles of {existing.ref}")
         request = rpc.DeleteServiceAccountRequest(service_account_id=existing.id)
         return session.client(ServiceAccountServiceStub).Delete(request)
+
+
+def _with_roles(session: Session, account: AccountMessage, bindings: Sequence[AccessBinding]) -> AccountWithRoles:
+    """Asks who may use an account for our own alone."""
+    roles = tuple(sorted(binding.role_id for binding in bindings if binding.subject.id == account.id))
+    if not is_ours(account.labels):
+        return AccountWithRoles(account, roles, ())
+    request = ListAccessBindingsRequest(resource_id=account.id)
+    client = session.client(ServiceAccountServiceStub)
+    users = session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
+    return AccountWithRoles(account, roles, tuple(each.subject.id for each in users if each.role_id == USE))
+
+
+def _bind(context: Context, account_id: str, before: ServiceAccount, after: ServiceAccount) -> Operation:
+    """Makes the roles and the users what they are in `after`; returns the last operation, of which there is one."""
+    session, operation = context.session, Operation(done=True)
+    if before.roles != after.roles:
+        operation = _update_roles(session, account_id, before.roles, after.roles)
+    if before.users != after.users:
+        bindings = [account_binding(USE, context.id(Kind.SERVICE_ACCOUNT, name)) for name in after.users]
+        request = SetAccessBindingsRequest(resource_id=account_id, access_bindings=bindings)
+        client = session.client(ServiceAccountServiceStub)
+        operation = session.repeat_on_conflict(partial(client.SetAccessBindings, request), what="change who may use it")
+    return operation
 
 
 def account_binding(role: str, account_id: str) -> AccessBinding:

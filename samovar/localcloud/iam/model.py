@@ -18,7 +18,7 @@ from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
-from samovar.localcloud.api.errors import denied, not_found
+from samovar.localcloud.api.errors import already_exists, denied, not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR
 from samovar.localcloud.iam.authorization import AccessBindings
@@ -34,6 +34,17 @@ class ServiceAccounts(Repository[ServiceAccount]):
     """The accounts of machines and of groups, and the operator's, which is in no folder."""
 
     kind, id_prefix = ServiceAccount, "aje"
+
+    def claim_name(self, folder_id: str, name: str, own_id: str = "") -> None:
+        """Refuses a name that another account of the cloud has ("unique within the cloud", service_account.proto)."""
+        cloud_id = self._cloud_id(folder_id)
+        named = self.store.all(self.kind, name=name) if name else []
+        if any(other.id != own_id and self._cloud_id(other.folder_id) == cloud_id for other in named):
+            raise already_exists(self.noun, name)
+
+    def _cloud_id(self, folder_id: str) -> str:
+        folder = self.store.get(Folder, folder_id)
+        return folder.cloud_id if folder else ""
 
     def by_id(self, resource_id: str) -> ServiceAccount:
         """Returns an account. Raises Refused with NOT_FOUND, also for the operator's own."""
@@ -116,6 +127,12 @@ class AccessKeys(AccountKeys[AccessKey]):
     """Static access keys."""
 
     kind = AccessKey
+
+
+def may_use(store: Store, caller: Caller, account_id: str) -> bool:
+    """Returns whether the caller may let something work as an account: by a role on it, its folder or its cloud."""
+    account = store.get(ServiceAccount, account_id)
+    return account is not None and bool(USE & _roles_over(store, caller, account))
 
 
 def check_use(store: Store, caller: Caller, account_ids: Iterable[str]) -> None:

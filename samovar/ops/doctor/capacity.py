@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from yandex.cloud.compute.v1.image_service_pb2 import GetImageLatestByFamilyRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
-from yandex.cloud.compute.v1.zone_pb2 import Zone
-from yandex.cloud.compute.v1.zone_service_pb2 import ListZonesRequest
-from yandex.cloud.compute.v1.zone_service_pb2_grpc import ZoneServiceStub
 from yandex.cloud.quotamanager.v1 import quota_limit_service_pb2 as rpc
 from yandex.cloud.quotamanager.v1.quota_limit_service_pb2_grpc import QuotaLimitServiceStub
 from yandex.cloud.quotamanager.v1.resource_pb2 import Resource
@@ -18,6 +15,7 @@ from yandex.cloud.quotamanager.v1.resource_pb2 import Resource
 from samovar.cloud.session import Session
 from samovar.core.units import GIB
 from samovar.deploy.observe import observe
+from samovar.deploy.preconditions import zones_up
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired, Observed
 from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, record_if_missing, require_images
@@ -48,8 +46,7 @@ class Quota:
 
 def zones(session: Session, names: tuple[str, ...]) -> Iterator[Finding]:
     """Yields whether each of these zones is up."""
-    listed = session.list(session.client(ZoneServiceStub).List, ListZonesRequest(), lambda page: page.zones)
-    up = sorted(zone.id for zone in listed if zone.status == Zone.UP)
+    up = sorted(zones_up(session))
     for zone in names:
         if zone in up:
             yield ok(ZONES, f"{zone} is up")

@@ -14,6 +14,7 @@ import pytest
 from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
 from yandex.cloud.compute.v1 import disk_service_pb2
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.lockbox.v1.secret_service_pb2 import (
     AddVersionRequest,
     PayloadEntryChange,
@@ -26,10 +27,10 @@ from samovar.cloud.errors import CallFailed, is_read
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import PlainReporter
-from samovar.deploy.desired import GROUP_ROLES
+from samovar.deploy.desired import GROUP_ROLES, PUBLIC_ROLE
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Action, destruction
-from samovar.deploy.preconditions import Protected, check_deletions, check_free
+from samovar.deploy.preconditions import Protected, check_deletions, check_free, check_zones
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Protectable, Ref
 from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
@@ -93,7 +94,26 @@ def test_a_role_has_an_account_with_no_right_in_the_folder(service: Service, dev
     request = ListAccessBindingsRequest(resource_id=service.session.folder_id)
     found = service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
     of_tool = {(binding.role_id, binding.subject.id) for binding in found if binding.subject.id in ids.values()}
-    assert of_tool == {(role, ids[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")]) for role in GROUP_ROLES}
+    assert of_tool == {(role, ids[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")]) for role in (*GROUP_ROLES, PUBLIC_ROLE)}
+
+
+def test_a_zone_that_is_not_up_is_refused_before_anything_is_made(service: Service, dev: Environment) -> None:
+    with pytest.raises(ConfigError, match="ru-central1-c is not up in this cloud") as caught:
+        check_zones(service.session, ("ru-central1-a", "ru-central1-c"))
+    assert "ru-central1-a" in caught.value.remedy
+    check_zones(service.session, dev.zones)
+
+
+def test_the_group_service_may_use_the_accounts_of_its_own_machines_alone(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    ids = service.ids(dev)
+    groups_account = ids[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")]
+    client = service.session.client(ServiceAccountServiceStub)
+    for name in ("dev-nginx", "dev-bingo", "dev-postgres"):
+        request = ListAccessBindingsRequest(resource_id=ids[Ref(Kind.SERVICE_ACCOUNT, name)])
+        (binding,) = client.ListAccessBindings(request).access_bindings
+        assert (binding.role_id, binding.subject.id) == ("iam.serviceAccounts.user", groups_account)
+    assert service.plan(dev).all_steps == ()
 
 
 def test_checks_of_ports_and_other_target_ports_are_no_change_once_they_are_there(
@@ -217,7 +237,7 @@ def test_roles_are_taken_after_the_groups_that_need_them(service: Service, dev: 
     assert order[-1].startswith("delete service-account")
     groups = [name for name in order if name.startswith("delete instance-group")]
     assert len(groups) == 3
-    assert {watch.roles_at[name] for name in [*groups, "delete service-account dev-groups"]} == {len(GROUP_ROLES)}
+    assert {watch.roles_at[name] for name in [*groups, "delete service-account dev-groups"]} == {len(GROUP_ROLES) + 1}
     request = ListAccessBindingsRequest(resource_id=service.session.folder_id)
     left = service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
     assert [binding for binding in left if binding.subject.id == watch._account_id] == []

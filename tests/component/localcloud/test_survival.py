@@ -154,7 +154,7 @@ class Scenario:
             AccessBindingDelta(
                 action=AccessBindingAction.ADD, access_binding=binding(role, self.ids["service_account"])
             )
-            for role in ("compute.editor", "load-balancer.editor")
+            for role in ("compute.editor", "load-balancer.editor", "vpc.user")
         ]
         return UpdateAccessBindingsRequest(resource_id=self.world.operator.folder.id, access_binding_deltas=deltas)
 

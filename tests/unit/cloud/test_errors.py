@@ -7,7 +7,7 @@ import math
 import grpc
 import pytest
 
-from samovar.cloud.errors import CONFLICT, PROPAGATION, THROTTLED, is_read, repeat_for
+from samovar.cloud.errors import CONFLICT, PROPAGATION, THROTTLED, CallFailed, is_read, repeat_for
 
 READ, CHANGE = "/yandex.cloud.compute.v1.InstanceService/List", "/yandex.cloud.compute.v1.InstanceService/Create"
 CODE = grpc.StatusCode
@@ -42,6 +42,12 @@ def test_a_change_that_was_refused_because_of_too_many_calls_is_repeated() -> No
     code = CODE.RESOURCE_EXHAUSTED
     found = repeat_for(CHANGE, code, "Too many requests", since_binding=math.inf, unreached=1.0)
     assert found == THROTTLED
+
+
+def test_a_taken_name_of_an_account_leads_to_the_clouds_other_folders() -> None:
+    taken = CallFailed("ServiceAccountService.Create", CODE.ALREADY_EXISTS, "dev-groups already exists")
+    assert "cloud's other folders" in taken.remedy
+    assert "in the folder" in CallFailed("DiskService.Create", CODE.ALREADY_EXISTS, "exists").remedy
 
 
 def test_methods_that_read_are_known_by_their_full_and_their_short_name() -> None:

@@ -2,7 +2,7 @@
 
 Sources for the roles, in the documentation of Compute Cloud: concepts/instance-groups/access.md,
 operations/instance-groups/create-from-yaml.md (compute.editor for machines, load-balancer.editor for targets); of VPC
-and IAM, their pages on access (public addresses; machines that have an account).
+and IAM, their pages on access (subnets and security groups; public addresses; machines that have an account).
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.instance_groups.model import target_size
 from samovar.localcloud.compute.instances.model import check_size
 from samovar.localcloud.iam.authorization import AccessBindings
+from samovar.localcloud.iam.model import may_use
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.security_groups.model import check_security_groups
 
 MACHINE_ROLE, TARGET_ROLE = "compute.editor", "load-balancer.editor"
-PUBLIC_ADDRESS_ROLE, ACCOUNT_ROLE = "vpc.publicAdmin", "iam.serviceAccounts.user"
+NETWORK_ROLE, PUBLIC_ADDRESS_ROLE = "vpc.user", "vpc.publicAdmin"
+ACCOUNT_ROLE = "iam.serviceAccounts.user"
 
 
 def check_group(store: Store, group: InstanceGroup) -> None:
@@ -107,6 +109,7 @@ def roles_for_new_machine(group: InstanceGroup) -> Iterator[str]:
     """Yields the roles that it takes to make one of the group's machines."""
     template = group.instance_template
     yield MACHINE_ROLE
+    yield NETWORK_ROLE
     if template.service_account_id:
         yield ACCOUNT_ROLE
     if any(nic.primary_v4_address_spec.HasField("one_to_one_nat_spec") for nic in template.network_interface_specs):
@@ -114,8 +117,14 @@ def roles_for_new_machine(group: InstanceGroup) -> Iterator[str]:
 
 
 def check_rights(store: Store, group: InstanceGroup, roles: Iterable[str]) -> None:
-    """Raises PERMISSION_DENIED unless the group's account has each of the roles, or one that includes it."""
-    held = AccessBindings(store).held(Caller(group.service_account_id))
+    """Raises PERMISSION_DENIED unless the group's account has each of the roles, or one that includes it.
+
+    To use the account of the machines, a role on that account is enough.
+    """
+    caller = Caller(group.service_account_id)
+    held = AccessBindings(store).held(caller)
+    if may_use(store, caller, group.instance_template.service_account_id):
+        held |= {ACCOUNT_ROLE}
     lacking = [role for role in roles if not held & {role, f"{role.split('.')[0]}.admin", "editor", "admin"}]
     if lacking:
         raise denied(f"Permission denied: service account {group.service_account_id} lacks {', '.join(lacking)}")

@@ -8,6 +8,8 @@ import grpc
 import pytest
 from yandex.cloud.iam.v1.role_service_pb2 import GetRoleRequest, ListRolesRequest
 from yandex.cloud.iam.v1.role_service_pb2_grpc import RoleServiceStub
+from yandex.cloud.iam.v1.service_account_service_pb2 import CreateServiceAccountRequest
+from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.iam.v1.yandex_passport_user_account_service_pb2 import GetUserAccountByLoginRequest
 from yandex.cloud.resourcemanager.v1 import cloud_service_pb2 as clouds
 from yandex.cloud.resourcemanager.v1 import folder_service_pb2 as folders
@@ -22,7 +24,7 @@ from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.iam.user_accounts.rpc import YandexPassportUserAccountService, choose_logins
 from samovar.localcloud.store.store import Store
-from tests.support.calls import code_of
+from tests.support.calls import account, code_of
 from tests.support.simulated import RunningCloud
 
 NOT_FOUND, PRECONDITION = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION
@@ -57,6 +59,17 @@ def test_a_folder_that_is_not_empty_and_the_homes_own_stay(cloud: RunningCloud) 
     network_id = CreateNetworkMetadata.FromString(network.metadata.value).network_id
     networks.Delete(DeleteNetworkRequest(network_id=network_id))
     all_folders.Delete(delete)
+
+
+def test_a_service_accounts_name_is_unique_in_the_whole_cloud(cloud: RunningCloud) -> None:
+    stub = FolderServiceStub(cloud.channel())
+    create = folders.CreateFolderRequest(cloud_id=cloud.endpoint.cloud_id, name="other")
+    other = Folder.FromString(stub.Create(create).response.value)
+    account(cloud, "dev-groups")
+    accounts = ServiceAccountServiceStub(cloud.channel())
+    request = CreateServiceAccountRequest(folder_id=other.id, name="dev-groups")
+    assert code_of(accounts.Create, request) is grpc.StatusCode.ALREADY_EXISTS
+    accounts.Create(CreateServiceAccountRequest(folder_id=other.id, name="prod-groups"))
 
 
 def test_roles_are_looked_up_by_their_ids(cloud: RunningCloud) -> None:

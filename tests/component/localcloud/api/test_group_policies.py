@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.access.access_pb2 import SetAccessBindingsRequest
 from yandex.cloud.compute.v1.disk_service_pb2 import ListDisksRequest
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.compute.v1.instance_service_pb2 import GetInstanceRequest, InstanceView
@@ -18,8 +19,9 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
     ManagedInstance,
     ScalePolicy,
 )
+from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 
-from tests.support.calls import account, grant, revoke
+from tests.support.calls import account, binding, grant, revoke
 from tests.support.group_client import ROLES, Groups, until
 from tests.support.simulated import RunningCloud
 
@@ -172,7 +174,7 @@ def test_a_right_that_the_groups_account_lacks_is_named_until_it_is_given(groups
     for role in ROLES:
         revoke(groups.cloud, role, groups.account_id)
     creating = groups.create()
-    lacks = f"Permission denied: service account {groups.account_id} lacks compute.editor"
+    lacks = f"Permission denied: service account {groups.account_id} lacks compute.editor, vpc.user"
     until(lambda: lacks in {member.status_message for member in groups.members()})
     time.sleep(SETTLED)
     assert groups.machines() == {}
@@ -201,3 +203,14 @@ def test_public_addresses_and_machines_with_an_account_take_rights_of_their_own(
     groups.create(template=template)
     lacks = "lacks iam.serviceAccounts.user, vpc.publicAdmin"
     until(lambda: any(lacks in member.status_message for member in groups.members()))
+    use = binding("iam.serviceAccounts.user", groups.account_id)
+    accounts = ServiceAccountServiceStub(groups.cloud.channel())
+    accounts.SetAccessBindings(SetAccessBindingsRequest(resource_id=template.service_account_id, access_bindings=[use]))
+    lacks = f"service account {groups.account_id} lacks vpc.publicAdmin"
+    until(lambda: any(lacks in member.status_message for member in groups.members()))
+
+
+def test_without_vpc_user_no_machine_gets_a_subnet(groups: Groups) -> None:
+    revoke(groups.cloud, "vpc.user", groups.account_id)
+    groups.create()
+    until(lambda: any("lacks vpc.user" in member.status_message for member in groups.members()))
