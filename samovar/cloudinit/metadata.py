@@ -28,6 +28,10 @@ class Api:
     ca: str
 
 
+NO_OS_LOGIN = {"enable-oslogin": "false"}
+"""Where OS Login is on, keys in user-data count for nothing; an organization may switch it on for all new machines."""
+
+
 def user_data(template: Path = LIBRARY_USER_DATA, *, operator_keys: Sequence[str] = ()) -> str:
     """Return the cloud-config of every machine, rendered from `template`.
 
@@ -62,7 +66,11 @@ def instance_metadata(
     Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
     group's variables, settings named as those three, and values that are too long.
     """
-    metadata = {"user-data": user_data(template, operator_keys=operator_keys), "samovar-role": role}
+    metadata = {
+        "user-data": user_data(template, operator_keys=operator_keys),
+        "samovar-role": role,
+        **NO_OS_LOGIN,
+    }
     all_settings = {**settings, **_reserved(settings, peers=peers, upstreams=upstreams, secrets=secrets)}
     if all_settings:
         _refuse_braces("settings", all_settings)

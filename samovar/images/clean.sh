@@ -3,6 +3,7 @@
 set -euo pipefail
 : >/etc/machine-id
 rm -f /etc/hostname /var/lib/dbus/machine-id /etc/ssh/ssh_host_* /root/.bash_history
+rm -f /etc/ssh/sshd_config.d/00-samovar-bake.conf
 rm -rf /root/.ssh /var/lib/cloud /var/lib/systemd/{random-seed,timers} /var/log/journal/*
 ln -sfn ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 find /var/log -type f -delete

@@ -102,6 +102,7 @@ def _hop(session: Session, instance: Instance, address: str) -> Hop:
     if not keys:
         raise CloudError(
             f"{instance.name} has not written its host key to its console",
-            remedy=f"it does so at boot; look there: {command_line(f'logs {instance.labels[ENV]} {instance.name}')}",
+            remedy="it does so at boot and every six hours: "
+            + command_line(f"logs {instance.labels[ENV]} {instance.name}"),
         )
     return Hop(instance.name, address, keys[0])

@@ -56,7 +56,7 @@ def test_setting_with_a_reserved_name_is_refused(key: str) -> None:
 
 
 def test_metadata_omits_empty_values() -> None:
-    assert set(instance_metadata("nginx", {})) == {"user-data", "samovar-role"}
+    assert set(instance_metadata("nginx", {})) == {"user-data", "samovar-role", "enable-oslogin"}
 
 
 def test_settings_are_rendered_in_a_stable_order() -> None:

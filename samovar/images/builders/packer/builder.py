@@ -49,6 +49,11 @@ disable_root: false
 ssh_pwauth: false
 ssh_authorized_keys:
   - {key}
+write_files: # an image may be hardened; the first value that sshd reads counts
+  - path: /etc/ssh/sshd_config.d/00-samovar-bake.conf
+    content: PermitRootLogin prohibit-password
+runcmd:
+  - systemctl try-reload-or-restart ssh.service
 """
 
 
