@@ -100,8 +100,9 @@ def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data
     """
     from samovar.deploy.lock import locked
     from samovar.deploy.preconditions import check_file
-    from samovar.deploy.rollout import prepare_destruction, tear_down
+    from samovar.deploy.rollout import prepare_destruction, still_billed, tear_down
     from samovar.deploy.snapshots import snapshots
+    from samovar.images.publish import published
 
     tool.name_project()
     environment = tool.environment(env)
@@ -115,11 +116,14 @@ def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data
         _report_plan(prepared.plan)
         for kept in prepared.kept:
             stderr_reporter().info(f"keep {kept.ref} ({kept.id})")
-        for taken in snapshots(session, env):
-            stderr_reporter().info(f"keep snapshot {taken.name} ({taken.id})")
+        taken = snapshots(session, env)
+        for each in taken:
+            stderr_reporter().info(f"keep snapshot {each.name} ({each.id})")
         if prepared.plan.all_steps:
             confirm_destruction()
             tear_down(session, prepared, stderr_reporter())
+        if text := still_billed(prepared.kept, snapshots=len(taken), images=len(published(session))):
+            stderr_reporter().info(text)
 
 
 def _consent(env: str, confirm: str | None, *, yes: bool, delete_data: bool) -> Callable[[], None]:

@@ -10,7 +10,11 @@ from yandex.cloud.compute.v1.instance_pb2 import AttachedDisk, Instance
 
 from samovar.core.errors import CloudError
 from samovar.deploy.machines import check_disks_outlive_machines
+from samovar.deploy.resources.address import Address
+from samovar.deploy.resources.disk import Disk
 from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.resources.resource import Existing
+from samovar.deploy.rollout import still_billed
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 
@@ -45,3 +49,14 @@ def test_a_machine_that_fills_a_disk_is_given_the_time() -> None:
     groups = [each for each in desired_of(dev, images).resources if isinstance(each.spec, InstanceGroup)]
     given = {each.group: each.spec.max_checking_health for each in groups if isinstance(each.spec, InstanceGroup)}
     assert given == {"nginx": 600, "bingo": 600, "postgres": 3600}
+
+
+def test_a_destruction_says_what_is_billed_all_the_same() -> None:
+    kept = (
+        Existing("dev-postgres-data", Disk(10 << 30, "network-ssd", "ru-central1-a"), "postgres", "disk-1"),
+        Existing("dev-nginx", Address("ru-central1-a"), "nginx", "address-1"),
+    )
+    assert still_billed(kept, snapshots=2, images=1) == (
+        "billed all the same: 1 data disk; 1 idle public address, dearer than one in use; 2 snapshots; 1 image"
+    )
+    assert still_billed((), snapshots=0, images=0) == ""
