@@ -64,26 +64,26 @@ def bake(
 
     tool.name_project()
     names = tuple(map(library_name, names))
-    session = None
+    session, family = None, None
     if env:
         environment = tool.environment(env)
         names = (*names, *sorted({group.image for group in environment.groups} - {*names}))
-        ssh_from = ssh_from or environment.bake_from
+        ssh_from, family = ssh_from or environment.bake_from, environment.bake_family
         session = tool.session_of(environment) if cloud in {None, environment.cloud} else None
     session = session or tool.session(cloud or CloudKind.LOCAL)
     if print_template:
         _print_template(tool, session, names)
-    elif not _builder(tool, session, builder, ssh_from).bake(names, **again):
+    elif not _builder(tool, session, builder, ssh_from, family).bake(names, **again):
         _nothing_to_do(tool, names)
 
 
-def _builder(tool: Tool, session: Session, name: str | None, ssh_from: str | None) -> Builder:
+def _builder(tool: Tool, session: Session, name: str | None, ssh_from: str | None, family: str | None) -> Builder:
     """Return the builder that was named, else the local one where the cloud takes its images."""
     from samovar.images.builders.local import LocalBuilder
     from samovar.images.builders.packer.builder import PackerBuilder
 
     if (name or ("local" if session.image_storage else "packer")) == "packer":
-        return PackerBuilder(session, tool.project, stderr_reporter(), ssh_from)
+        return PackerBuilder(session, tool.project, stderr_reporter(), ssh_from, family)
     return LocalBuilder(session, tool.project, stderr_reporter())
 
 

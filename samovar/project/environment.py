@@ -21,6 +21,7 @@ from samovar.project.fields import (
     Addresses,
     CloudId,
     Domain,
+    Family,
     Host,
     Name,
     OutsidePort,
@@ -80,8 +81,14 @@ class Operator(Strict):
 class BakeOptions(Strict):
     """The options of a bake on machines of the cloud."""
 
-    ssh_from: Addresses = Field(
-        description="the addresses from which Packer may reach the machines that it bakes on: 198.51.100.7/32"
+    ssh_from: Addresses | None = Field(
+        default=None,
+        description="the addresses from which Packer may reach the machines that it bakes on: 198.51.100.7/32",
+    )
+    family: Family | None = Field(
+        default=None,
+        description="the family of public images that a root image starts from, such as `debian-13`; without it the "
+        "one that Yandex Cloud has for the image's `suite`",
     )
 
 
@@ -179,7 +186,12 @@ class Environment(Strict):
     @property
     def bake_from(self) -> str | None:
         """Return the range of addresses from which its images are baked on machines of the cloud."""
-        return str(self.bake.ssh_from) if self.bake else None
+        return str(self.bake.ssh_from) if self.bake and self.bake.ssh_from else None
+
+    @property
+    def bake_family(self) -> str | None:
+        """Return the family of public images that root images start from there."""
+        return self.bake.family if self.bake else None
 
     def place(self, *location: str) -> str:
         """Return `file:line: key.path` of a value of its file, for a message."""

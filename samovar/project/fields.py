@@ -138,6 +138,8 @@ Zones = Annotated[
     Field(min_length=1),
     AfterValidator(_distinct),
 ]
+Family = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
+"""A family of images, as the API's protos allow it."""
 Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$")]
 """The name of a server outside, or its IPv4 address."""

@@ -54,12 +54,12 @@ def zones(session: Session, names: tuple[str, ...]) -> Iterator[Finding]:
             yield Finding(ZONES, State.FAILURE, f"{zone} is not up", f"choose among {', '.join(up) or 'none'}")
 
 
-def families(session: Session, project: Project) -> Iterator[Finding]:
-    """Yields the image from which Packer bakes each root image."""
+def families(session: Session, project: Project, family: str | None) -> Iterator[Finding]:
+    """Yields the image from which Packer bakes each root image; `family` is what the environment's file says."""
     for name, image in load_images(project).items():
         if image.suite is None:
             continue
-        origin = source_family(image)
+        origin = source_family(image, family)
         request = GetImageLatestByFamilyRequest(folder_id=origin.folder, family=origin.family)
         latest = session.client(ImageServiceStub).GetLatestByFamily(request)
         size = f"needs a disk of {latest.min_disk_size / GIB:g}G"

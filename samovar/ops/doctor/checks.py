@@ -34,7 +34,8 @@ def examine(
     yield from run_check(ROLES, lambda: roles(session), State.UNKNOWN)
     zone_names = environment.zones if environment else (session.access.zone,)
     yield from run_check(ZONES, lambda: zones(session, zone_names))
-    yield from run_check(IMAGES, lambda: families(session, project), State.UNKNOWN if local else State.FAILURE)
+    family = environment.bake_family if environment else None
+    yield from run_check(IMAGES, lambda: families(session, project, family), State.UNKNOWN if local else State.FAILURE)
     if environment:
         yield from run_check(IMAGES, lambda: baked(session, environment), State.WARNING)
         yield from run_check(DATA, lambda: rows(session, environment), State.UNKNOWN)

@@ -131,6 +131,13 @@ def test_invalid_config_names_file_line_and_remedy(tmp_path: Path, old: str, new
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ann@example"
 
 
+def test_a_bake_may_start_from_another_family(tmp_path: Path) -> None:
+    assert load_environment("dev").bake_family is None
+    write(tmp_path, f"{GOOD}bake: {{family: debian-12}}\n")
+    environment = load_environment("dev", tmp_path)
+    assert (environment.bake_family, environment.bake_from) == ("debian-12", None)
+
+
 def test_bake_ssh_from_is_a_range_of_addresses(tmp_path: Path) -> None:
     assert load_environment("dev").bake_from is None
     write(tmp_path, f"{GOOD}bake: {{ssh_from: 198.51.100.0/24}}\n")

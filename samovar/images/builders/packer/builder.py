@@ -59,18 +59,28 @@ runcmd:
 
 @dataclass(frozen=True)
 class PackerBuilder:
-    """The builder that bakes on machines of the cloud; `ssh_from` is the range of addresses that may reach them."""
+    """The builder that bakes on machines of the cloud; `ssh_from` is the range of addresses that may reach them.
+
+    Root images start from the newest image of `family`, or of the one for their suite.
+    """
 
     session: Session
     project: Project
     reporter: Reporter
     ssh_from: str | None = None
+    family: str | None = None
 
     def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> int:
         """Bake and publish what the cloud does not have: see `Builder`."""
-        options = {"force": force, "refresh": refresh}
         published = bake_packer(
-            self.session, self.project, names, reporter=self.reporter, ssh_from=self.ssh_from, **options
+            self.session,
+            self.project,
+            names,
+            reporter=self.reporter,
+            ssh_from=self.ssh_from,
+            family=self.family,
+            force=force,
+            refresh=refresh,
         )
         return len(published)
 
@@ -82,12 +92,14 @@ def bake_packer(
     *,
     reporter: Reporter,
     ssh_from: str | None = None,
+    family: str | None = None,
     force: bool = False,
     refresh: bool = False,
 ) -> tuple[str, ...]:
     """Bake what the cloud does not have of the images `names` (none: all) and of their parents; returns their ids.
 
-    `ssh_from` is the range of addresses that may reach the machines; None is any, with a warning.
+    `ssh_from` is the range of addresses that may reach the machines; None is any, with a warning. `family` is that of
+    the public images that root images start from; None is the one for their suite.
     With `force` the images named are baked anew; with `refresh` their parents too.
     Raises ConfigError, HostError (no Packer that fits), CloudError, or ProcessFailed for a failed step, as the local
     builder does. However it ends, nothing of the bake stays in the cloud but complete images. If the cloud cannot be
@@ -103,7 +115,7 @@ def bake_packer(
         _remove_old_folders(_folder())
         with build_network(session, reporter, ssh_from=ssh_from) as network:
             remove(session, find_abandoned(session), reporter)  # ages are known since the operations above
-            bakes = PackerBakes(session, images, digests(images), toolchain, network, reporter, _folder())
+            bakes = PackerBakes(session, images, digests(images), toolchain, network, reporter, _folder(), family)
             return tuple(image for independent in plan() for image in bake_side_by_side(independent, bakes.bake))
 
 
@@ -130,6 +142,7 @@ class PackerBakes:
     network: BuildNetwork
     reporter: Reporter
     folder: Path
+    family: str | None = None
 
     def bake(self, name: str) -> str:
         """Return the image's id. Raises ProcessFailed with the command that failed, its last lines, the log's path."""
@@ -173,7 +186,7 @@ class PackerBakes:
     def _write_input(self, work: Path, name: str) -> None:
         image, digest = self.images[name], self.digests[name]
         write_bundle(work / BUNDLE, image, digest)
-        source = find_source_image(self.session, self.images, name)
+        source = find_source_image(self.session, self.images, name, self.family)
         (work / TEMPLATE).write_text(template(image, digest, source, self.session.access))
         variables = {
             "image_name": _temporary_name(name, digest),

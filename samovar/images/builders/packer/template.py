@@ -59,8 +59,8 @@ class SourceImage:
     size: int = 0
 
 
-def find_source_image(session: Session, images: Images, name: str) -> SourceImage:
-    """Return the parent by its id if it is published, else the newest image of a family.
+def find_source_image(session: Session, images: Images, name: str, public: str | None = None) -> SourceImage:
+    """Return the parent by its id if it is published, else the newest image of a family: see `source_family`.
 
     Packer's plugin refuses a disk that is smaller than what the image demands (its step_create_instance.go).
     """
@@ -70,7 +70,7 @@ def find_source_image(session: Session, images: Images, name: str) -> SourceImag
         for parent in published(session):
             if parent.name == parent_name:
                 return SourceImage(id=parent.id, name=parent.name, size=parent.min_disk_size)
-    source = source_family(image)
+    source = source_family(image, public)
     request = GetImageLatestByFamilyRequest(folder_id=source.folder or session.folder_id, family=source.family)
     try:
         newest = session.client(ImageServiceStub).GetLatestByFamily(request)
@@ -81,12 +81,12 @@ def find_source_image(session: Session, images: Images, name: str) -> SourceImag
     return replace(source, size=newest.min_disk_size)
 
 
-def source_family(image: ImageDefinition) -> SourceImage:
-    """Return the parent's family, or Debian's for an image without a parent."""
+def source_family(image: ImageDefinition, public: str | None = None) -> SourceImage:
+    """Return the parent's family; for an image without a parent `public`, a family of public images, else Debian's."""
     if image.parent:
         return SourceImage(family=family(image.parent))
     suite = image.suite or ""
-    return SourceImage(family=SUITES.get(suite, suite), folder=STANDARD_IMAGES)
+    return SourceImage(family=public or SUITES.get(suite, suite), folder=STANDARD_IMAGES)
 
 
 def template(image: ImageDefinition, digest: str, source: SourceImage, access: Access) -> str:

@@ -103,6 +103,13 @@ def test_a_root_image_takes_the_size_that_the_newest_of_its_family_needs() -> No
     assert (source.family, source.size) == ("debian-13", 15 * 2**30)
 
 
+def test_a_root_image_starts_from_another_family_where_the_environment_names_one() -> None:
+    root = find_source_image(_session(Image()), IMAGES, "samovar-base", "debian-12")
+    child = source_family(IMAGES["nginx"], "debian-12")
+    assert (root.family, root.folder) == ("debian-12", "standard-images")
+    assert (child.family, child.folder) == (source_family(IMAGES["nginx"]).family, "")
+
+
 def test_a_family_that_has_no_image_yet_can_be_printed() -> None:
     refused = CallFailed("ImageService.GetLatestByFamily", grpc.StatusCode.NOT_FOUND, "no such family")
     assert find_source_image(_session(refused), IMAGES, "samovar-base").size == 0
