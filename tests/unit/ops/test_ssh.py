@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
+from samovar.core.paths import PACKAGE
 from samovar.ops.ssh import Hop, host_keys, ssh_config
 
 HOPS = (Hop("dev-nginx-1", "127.66.1.5", "ssh-ed25519 AAAA"), Hop("dev-bingo-1", "10.30.0.7", "ssh-ed25519 BBBB"))
@@ -30,3 +32,12 @@ def test_host_keys_come_from_the_consoles_alone(tmp_path: Path) -> None:
     assert bingo["userknownhostsfile"] == str(tmp_path / "known hosts")
     assert bingo["hostkeyalias"] == "dev-bingo-1"
     assert host_keys(HOPS) == "dev-nginx-1 ssh-ed25519 AAAA\ndev-bingo-1 ssh-ed25519 BBBB\n"
+
+
+def test_a_machine_writes_its_host_keys_again_as_it_did_at_boot() -> None:
+    """A cloud keeps the tail of a console alone."""
+    units = PACKAGE / "library/images/base/rootfs/etc/systemd/system"
+    files = (units / "ssh.service.d/10-samovar.conf", units / "samovar-host-key.service")
+    first, again = (re.findall("exec sed [^']*", file.read_text()) for file in files)
+    assert first == again != []
+    assert "OnUnitActiveSec=6h" in (units / "samovar-host-key.timer").read_text()

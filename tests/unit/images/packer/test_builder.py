@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+import yaml
 from yandex.cloud.compute.v1.image_pb2 import Image
 
 from samovar.cloud.connection import Access
@@ -79,6 +80,14 @@ def test_template_has_no_secret_and_lists_its_steps() -> None:
     steps = "\n#   ".join(script.name for script in scripts_of(IMAGES["nginx"]))
     assert f"#   {steps}\n#   checks" in rendered
     assert not [line for line in rendered.splitlines() if line != line.rstrip()]
+
+
+def test_a_hardened_image_and_os_login_let_packer_in_and_nothing_of_it_stays() -> None:
+    user_data = yaml.safe_load(builder.USER_DATA.format(key="ssh-ed25519 AAAA"))
+    (drop_in,) = user_data["write_files"]
+    assert drop_in["content"] == "PermitRootLogin prohibit-password"
+    assert f"rm -f {drop_in['path']}" in (ROOT / "samovar/images/clean.sh").read_text()
+    assert 'enable-oslogin    = "false"' in text("nginx")
 
 
 def test_template_escapes_every_text_of_a_definition() -> None:
