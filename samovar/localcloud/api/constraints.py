@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
@@ -180,7 +179,7 @@ def _broken_scalar(value: object, constraint: Constraint) -> Iterator[str]:
 
 def _number(value: object) -> float | None:
     if isinstance(value, Duration):
-        return value.ToTimedelta() / timedelta(seconds=1)
+        return value.seconds + value.nanos / 1e9
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

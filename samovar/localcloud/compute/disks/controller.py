@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from google.protobuf.message import Message
 from yandex.cloud.compute.v1.disk_pb2 import Disk
-from yandex.cloud.compute.v1.image_pb2 import Image
+from yandex.cloud.compute.v1.image_pb2 import Image, Os
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
@@ -91,6 +91,10 @@ class DiskController:
             raise HostError(
                 f"the file of the image {image.name if image else image_id} is gone: {file}",
                 remedy=f"put it back, or make the image anew and roll out: {command_line(f'bake {name} --force')}",
+            )
+        if FAMILIES[image_id].os != Os.LINUX:
+            raise HostError(
+                f"no machine of this host boots {FAMILIES[image_id].title}", remedy="take an image of a Linux"
             )
         return FAMILIES[image_id].suite
 

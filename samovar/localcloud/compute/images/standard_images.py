@@ -1,7 +1,8 @@
 """The public images, in the folder `standard-images` under the names that Yandex Cloud publishes.
 
-Their files are made on first need. All of them are Debian, from the host's mirrors: under the name of another system
-stands the newest Debian, and the image's description names it.
+Their files are made on first need. All of them are Debian, from the host's mirrors: under the name of another Linux
+stands the newest Debian, and the image's description names it. What is no Linux has a name alone: a machine of it does
+not boot, and the operation says why. The names are those of the Marketplace in the documentation's examples.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Family:
     suite: str = NEWEST
     is_itself: bool = False
     min_disk_size: int = MIN_DISK_SIZE
+    os: Os.Type.ValueType = Os.LINUX
 
     @property
     def image_id(self) -> str:
@@ -42,6 +44,8 @@ class Family:
 
     @property
     def description(self) -> str:
+        if self.os != Os.LINUX:
+            return f"{self.title}: a name alone, no machine boots from it here"
         return self.title if self.is_itself else f"Debian 13 in the place of {self.title}, which is not had here"
 
 
@@ -66,6 +70,31 @@ FAMILIES: Mapping[str, Family] = {
         Family("nat-instance-ubuntu", "a NAT instance on Ubuntu"),
         Family("ubuntu-2204-lts-oslogin", "Ubuntu 22.04"),
         Family("ubuntu-2404-lts-oslogin", "Ubuntu 24.04"),
+        Family("almalinux-9-oslogin", "AlmaLinux 9"),
+        Family("astralinux-alse", "Astra Linux"),
+        Family("centos-7-oslogin", "CentOS 7"),
+        Family("centos-stream-9", "CentOS Stream 9"),
+        Family("container-optimized-image", "the image that runs containers of its metadata"),
+        Family("debian-11-oslogin", "Debian 11"),
+        Family("debian-9", "Debian 9"),
+        Family("fedora-37", "Fedora 37"),
+        Family("gitlab", "GitLab on Ubuntu"),
+        Family("lamp", "LAMP on Ubuntu"),
+        Family("lemp", "LEMP on Ubuntu"),
+        Family("nat-instance-ubuntu-1804-lts", "a NAT instance on Ubuntu 18.04"),
+        Family("nat-instance-ubuntu-2204", "a NAT instance on Ubuntu 22.04"),
+        Family("opensuse-leap-15-4", "openSUSE Leap 15.4"),
+        Family("redos-7", "RED OS 7"),
+        Family("rocky-9-oslogin", "Rocky Linux 9"),
+        Family("ubuntu-1804-lts-vgpu", "Ubuntu 18.04"),
+        Family("ubuntu-2004-lts-gpu", "Ubuntu 20.04"),
+        Family("ubuntu-2004-lts-oslogin", "Ubuntu 20.04"),
+        Family("ubuntu-2204-lts-gpu", "Ubuntu 22.04"),
+        Family("ubuntu-2204-lts-vgpu", "Ubuntu 22.04"),
+        Family("wordpress", "WordPress on Ubuntu"),
+        Family("freebsd-13", "FreeBSD 13", os=Os.TYPE_UNSPECIFIED),
+        Family("windows-2019-dc-gvlk", "Windows Server 2019", os=Os.WINDOWS),
+        Family("windows-2022-dc-gvlk", "Windows Server 2022", os=Os.WINDOWS),
     )
 }
 """By image id."""
@@ -89,7 +118,7 @@ def _image(image_id: str, family: Family) -> Image:
         status=Image.READY,
         min_disk_size=family.min_disk_size,
         size=family.min_disk_size,
-        os=Os(type=Os.LINUX),
+        os=Os(type=family.os),
     )
     image.created_at.seconds = int(clock.now())
     return image

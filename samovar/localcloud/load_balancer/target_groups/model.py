@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
+from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
-from samovar.localcloud.api.errors import precondition
+from samovar.localcloud.api.errors import invalid, not_found, precondition
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository
 from samovar.localcloud.store.store import Store
@@ -33,15 +35,28 @@ def attached_to(store: Store, target_group_id: str) -> list[NetworkLoadBalancer]
 
 
 def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
-    """Refuses a target that another group has, in the words of the real API."""
+    """Refuses a target that is no address of its subnet, and one that another group has, in the real API's words."""
     others = [other for other in store.all(TargetGroup) if other.id != group_id]
     for target in targets:
+        _check_address(store, target)
         for other in others:
             if target in other.targets:
                 raise precondition(
                     "One of the targets already a part of the another target group: "
                     f"{target.address}#{target.subnet_id} -> [{other.id}]"
                 )
+
+
+def _check_address(store: Store, target: Target) -> None:
+    subnet = store.get(Subnet, target.subnet_id)
+    if subnet is None:
+        raise not_found("Subnet", target.subnet_id)
+    try:
+        address = IPv4Address(target.address)
+    except AddressValueError as error:
+        raise invalid(f"{target.address!r} is not an IPv4 address", "address") from error
+    if not any(address in IPv4Network(cidr) for cidr in subnet.v4_cidr_blocks):
+        raise invalid(f"{address} is no address of subnet {subnet.id}", "address")
 
 
 def add_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:

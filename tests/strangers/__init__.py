@@ -1,0 +1,1 @@
+"""Terraform that nobody here wrote, run against the local cloud."""
