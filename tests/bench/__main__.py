@@ -14,6 +14,7 @@ from tests.bench.controller import controller
 from tests.bench.database import database
 from tests.bench.figure import Figure
 from tests.bench.packer import packer
+from tests.bench.scale import scale
 from tests.bench.service import boot, kill_recovery, rollout, throughput
 from tests.bench.simulated import simulated
 
@@ -33,6 +34,7 @@ MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
 ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "database": database,
     "packer": packer,
+    "scale": scale,
     "simulated": simulated,
 }
 """What takes minutes: only when it is named."""

@@ -53,6 +53,14 @@ def processor_seconds(group: Path) -> float:
     return 0.0
 
 
+def waited_seconds(group: Path) -> float:
+    """Returns the time in which some process of the group waited for a processor; 0 where the kernel does not tell."""
+    with suppress(OSError):
+        some = (group / "cpu.pressure").read_text().splitlines()[0]
+        return int(some.rpartition("total=")[2]) / 1e6
+    return 0.0
+
+
 def remove(group: Path) -> None:
     """Removes an empty group with all below it; raises OSError (EBUSY) if it does not get empty."""
     for folder, _, _ in os.walk(group, topdown=False):

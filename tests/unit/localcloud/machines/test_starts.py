@@ -24,6 +24,10 @@ def write(unit: Path, seconds: float) -> None:
     (unit / "cpu.stat").write_text(f"usage_usec {seconds * 1e6:.0f}\nuser_usec 0\n")
 
 
+def wait(unit: Path, seconds: float) -> None:
+    (unit / "cpu.pressure").write_text(f"some avg10=9.00 avg60=0.00 avg300=0.00 total={seconds * 1e6:.0f}\n")
+
+
 async def begun(turns: Starts, unit: Path) -> None:
     async with turns.turn(unit):
         pass
@@ -49,14 +53,18 @@ async def test_no_more_machines_boot_at_once_than_there_are_turns(tmp_path: Path
     assert most == LEAST_TURNS
 
 
-async def test_a_turn_lasts_until_the_machine_is_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_turn_lasts_until_the_machine_is_at_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, waits: bool
+) -> None:
     monkeypatch.setattr(starts, "LONGEST_BOOT", 1000)
     turns, used = Starts(processors=1), 0.0
     write(tmp_path / "busy", used)
     await begun(turns, tmp_path / "busy")
     for _ in range(50):
         used += 1
-        write(tmp_path / "busy", used)
+        write(tmp_path / "busy", 0 if waits else used)
+        wait(tmp_path / "busy", used if waits else 0)
         await asyncio.sleep(0.004)
     assert turns.under_way == 1
     await asyncio.sleep(0.1)
