@@ -27,6 +27,7 @@ from samovar.deploy.status import Status
 from samovar.drills.run import DrillReport
 from samovar.images.listing import ImageList
 from samovar.load.report import LoadReport
+from samovar.localcloud.fault_injection.profile import YANDEX, parameters
 from samovar.ops.doctor.finding import Report
 from samovar.project.drill import Drill
 from samovar.project.environment import Environment
@@ -37,6 +38,7 @@ from samovar.project.role import Role
 from tools.api_page import api_page
 
 PROGRAM = "cli.py"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 SCHEMAS: Mapping[str, type] = {
     "plan": Plan,
     "status": Status,
@@ -89,6 +91,7 @@ def write(folder: Path) -> None:
     (folder / "cli.md").write_text("\n".join(_reference()))
     (folder / "reference").mkdir(exist_ok=True)
     (folder / "reference/api.md").write_text(api_page())
+    _fill(folder / "local-cloud.md", "profile", profile_table())
     for name, shape in SCHEMAS.items():
         described = TypeAdapter(shape).json_schema(mode="serialization", schema_generator=OutputSchema)
         _write_schema(folder / "schemas" / f"{name}.json", described)
@@ -96,6 +99,22 @@ def write(folder: Path) -> None:
         _write_schema(folder / "reference" / f"{name}.schema.json", _input_schema(name))
     for name, file in PAGES.items():
         (folder / "reference" / f"{name}.md").write_text("\n".join(_page(file, name)))
+
+
+def profile_table() -> str:
+    """Return the parameters of the profile `yandex` as a table."""
+    rows = [
+        f"| `{name}` | {value} | {parameter.meaning} | {parameter.source} |"
+        for name, value, parameter in parameters(YANDEX)
+    ]
+    return "\n".join(["| parameter | value at pace 1 | what it is | source |", "|---|---|---|---|", *rows])
+
+
+def _fill(page: Path, mark: str, text: str) -> None:
+    """Write a page of docs/ with `text` between its two marks."""
+    before, _, rest = (DOCS / page.name).read_text().partition(f"<!-- {mark} -->\n")
+    _, _, after = rest.partition(f"<!-- /{mark} -->")
+    page.write_text(f"{before}<!-- {mark} -->\n{text}\n<!-- /{mark} -->{after}")
 
 
 def _input_schema(name: str) -> dict[str, Any]:

@@ -11,11 +11,11 @@ import rich_click as click
 
 from samovar.cli.cloud_events import events
 from samovar.cli.cloud_faults import fault
-from samovar.cli.context import Tool, host_of, output_option, pass_tool
+from samovar.cli.context import Tool, examples, host_of, output_option, pass_tool
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
-    from samovar.cloud.local_admin import EndpointStatus, Host, MachineStatus, NetworkStatus
+    from samovar.cloud.local_admin import EndpointStatus, Host, MachineStatus, NetworkStatus, ProfileStatus
     from samovar.cloud.local_daemon import Daemon
 
 ANSWER_TIMEOUT = 10.0
@@ -32,6 +32,7 @@ class _State(TypedDict):
     number: NotRequired[int]
     endpoint: NotRequired[EndpointStatus]
     simulated: NotRequired[bool]
+    profile: NotRequired[ProfileStatus | None]
     warnings: Sequence[str]
     machines: Sequence[MachineStatus]
     networks: Sequence[NetworkStatus]
@@ -46,7 +47,14 @@ cloud.add_command(events)
 cloud.add_command(fault)
 
 
-@cloud.command()
+@cloud.command(
+    epilog=examples(
+        "cloud up",
+        "cloud up --machines simulated",
+        "cloud up --like yandex --pace 0.1",
+        "cloud up --like yandex --pace 0.1 --seed 4711",
+    )
+)
 @click.option(
     "--quotas",
     type=click.Choice(["default", "raised"]),
@@ -67,17 +75,34 @@ cloud.add_command(fault)
     metavar="LOGIN,...",
     help="People who have an account, for what looks one up by login (default: everybody). Stored in the home.",
 )
+@click.option(
+    "--like",
+    type=click.Choice(["yandex", "none"]),
+    help="Be as slow, as late and as unreliable as Yandex Cloud: docs/local-cloud.md lists times, bounds and failures. "
+    "Stored in the home; none ends it.",
+)
+@click.option(
+    "--pace",
+    type=click.FloatRange(min=0.001, max=1),
+    help="With --like: waits take this part of their time (default 1). Stored in the home.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="With --like: seed of the random choices, to repeat a run (default: a random one, shown). Stored in the home.",
+)
 @pass_tool
-def up(tool: Tool, quotas: str | None, machines: str | None, speed: float | None, logins: str | None) -> None:
+def up(tool: Tool, /, **given: str | float | None) -> None:
     """Start the local cloud, unless it runs."""
     from samovar.cloud.local_daemon import find_or_start, start
 
-    chosen = {"--quotas": quotas, "--machines": machines, "--speed": speed, "--logins": logins}
-    options = [text for name, value in chosen.items() if value is not None for text in (name, str(value))]
+    options = [text for name, value in given.items() if value is not None for text in (f"--{name}", str(value))]
     daemon = start(tool.home, options) if options else find_or_start(tool.home)
     stderr_reporter().info(
         f"the local cloud answers at {daemon.grpc} (gRPC) and {daemon.rest} (REST), pid {daemon.pid}"
     )
+    if profile := host_of(daemon).status(timeout=ANSWER_TIMEOUT)["profile"]:
+        stderr_reporter().info(f"like {_profile(profile)}")
 
 
 @cloud.command()
@@ -115,6 +140,8 @@ def status(tool: Tool, fmt: Format) -> None:
     )
     if state.get("simulated"):
         about.append(("machines", SIMULATED))
+    if profile := state.get("profile"):
+        about.append(("like", _profile(profile)))
     about += [("warning", text) for text in state["warnings"]]
     show(state, fmt, [table(("", ""), about), table(("MACHINE", "ID", "PID", "RUNS"), machines)])
 
@@ -182,3 +209,7 @@ def _call(tool: Tool, daemon: Daemon, request: Callable[[Host], T]) -> T:
         if isinstance(error.__cause__, TimeoutError):
             raise unresponsive(daemon, tool.home) from error
         raise
+
+
+def _profile(profile: ProfileStatus) -> str:
+    return f"{profile['name']}, pace {profile['pace']}, seed {profile['seed']}"

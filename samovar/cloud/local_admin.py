@@ -87,6 +87,14 @@ class EndpointStatus(TypedDict):
     rest: str
 
 
+class ProfileStatus(TypedDict):
+    """The profile that calls meet."""
+
+    name: str
+    pace: float
+    seed: int
+
+
 class CloudStatus(TypedDict):
     """The status of the daemon."""
 
@@ -94,6 +102,7 @@ class CloudStatus(TypedDict):
     number: int
     endpoint: EndpointStatus
     simulated: bool
+    profile: ProfileStatus | None
     warnings: Sequence[str]
     machines: Sequence[MachineStatus]
     networks: Sequence[NetworkStatus]

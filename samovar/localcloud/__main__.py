@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from samovar.core.errors import ExitCode, HostError, SamovarError
+from samovar.localcloud.fault_injection.profile import PROFILES
+from samovar.localcloud.fault_injection.profile_choice import NONE, choose_profile
 from samovar.localcloud.home.home import Home, QuotaSet
 from samovar.localcloud.simulated.event_loop import SimulatedLoop
 from samovar.localcloud.simulated.settings import Machines, Simulation, choose, simulation_of
@@ -32,6 +34,9 @@ def main() -> int:
     parser.add_argument("--machines", type=Machines, choices=list(Machines), help="kept in the home (at first: real)")
     parser.add_argument("--speed", type=float, help="of a simulated cloud's clock, kept in the home (at first: 1)")
     parser.add_argument("--logins", default="", help="who has an account, kept in the home (at first: everybody)")
+    parser.add_argument("--like", choices=[*PROFILES, NONE], help="profile of conditions, kept in the home")
+    parser.add_argument("--pace", type=float, help="of the profile's waits, kept in the home (at first: 1)")
+    parser.add_argument("--seed", type=int, help="of the profile's random choices, kept in the home (at first: any)")
     arguments = parser.parse_args()
     home = Home(arguments.home.resolve())
     try:
@@ -47,6 +52,7 @@ def main() -> int:
 
 def _act(home: Home, arguments: argparse.Namespace) -> None:
     simulation = choose(home, arguments.machines, arguments.speed)
+    choose_profile(home, arguments.like, arguments.pace, arguments.seed)
     from samovar.localcloud.daemon import daemon, offline  # noqa: PLC0415 - what they import takes longer than to refuse
 
     if arguments.show:

@@ -30,8 +30,10 @@ from samovar.localcloud.compute.snapshot_schedules.controller import SnapshotSch
 from samovar.localcloud.compute.snapshots.controller import SnapshotController
 from samovar.localcloud.endpoint.controller import InternalApi
 from samovar.localcloud.endpoint.model import Endpoints
+from samovar.localcloud.fault_injection.conditions import Conditions
 from samovar.localcloud.fault_injection.failed_operation import FailedOperations
 from samovar.localcloud.fault_injection.faults import Fault
+from samovar.localcloud.fault_injection.profile_choice import ProfileChoice
 from samovar.localcloud.fault_injection.requested_faults import RequestedFaults
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.quarantine import Quarantine
@@ -55,7 +57,14 @@ class Cloud:
     """The cloud holds all parts, and the loop that steps its controllers in the order in which a change travels."""
 
     def __init__(
-        self, home: Home, store: Store, tokens: Tokens, host: Host, packages: tuple[str, ...] = PACKAGES
+        self,
+        home: Home,
+        store: Store,
+        tokens: Tokens,
+        host: Host,
+        packages: tuple[str, ...] = PACKAGES,
+        *,
+        profile: ProfileChoice | None = None,
     ) -> None:
         services = load_services(packages)
         publish_standard_images(store)
@@ -70,10 +79,28 @@ class Cloud:
         self._loop = Loop("cloud", self._step, period=PERIOD)
         store.on_change(self._wake)
         self._make_controllers(home, tokens)
+        self.profile = profile
+        self._failed_operations = FailedOperations(self._operations, tokens.subject)
+        self._conditions = self._make_conditions(profile, tokens) if profile else None
         self.api = self._make_api(home, tokens, services)
-        self.faults = RequestedFaults(store, FailedOperations(self._operations, tokens.subject))
+        self.faults = RequestedFaults(store, self._failed_operations)
         self.api.interceptors.append(self.faults.intercept)
         self.machines.before_start.append(self.faults.before_start)
+        if self._conditions:
+            self._let_meet(self._conditions)
+
+    def _make_conditions(self, choice: ProfileChoice, tokens: Tokens) -> Conditions:
+        return Conditions(
+            choice.profile, choice.draws, self.store, self._operations, self._failed_operations, tokens.subject
+        )
+
+    def _let_meet(self, conditions: Conditions) -> None:
+        """Lets calls, operations, machines, groups and balancers meet the conditions of a profile."""
+        self.api.interceptors.append(conditions.intercept)
+        self.machines.before_start.append(conditions.before_start)
+        self.groups.has_target_group_by_now = conditions.has_target_group_by_now
+        self.balancers.routing_delay = conditions.routing_delay
+        self._operations.hold = conditions.hold_operation
 
     def _make_controllers(self, home: Home, tokens: Tokens) -> None:
         store, host = self.store, self.host
@@ -111,16 +138,21 @@ class Cloud:
             number=self.host.number,
             endpoints=self.endpoints,
             quotas=quotas(services),
-            read_console=self.host.driver.console,
+            read_console=self._read_console,
             fetch=self.host.builder.fetch,
             target_status=self.balancers.target_status,
             simulated=self.host.simulated,
+            target_groups_come_late=self._conditions is not None,
         )
         exempt = [service.descriptor.full_name for service in services if service.authorizes_itself]
         authorizer = Authorizer(self.store, role_prefixes(services), exempt)
         servicers = {service.descriptor: service.make(context) for service in services}
         public = [service.descriptor.full_name for service in services if service.public]
         return Api(self.store, tokens, authorizer, servicers, public=public, audit_log=self.audit_log)
+
+    def _read_console(self, machine_id: str) -> bytes:
+        console = self.host.driver.console(machine_id)
+        return self._conditions.tail(console) if self._conditions else console
 
     async def run(self) -> None:
         """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""
@@ -169,6 +201,7 @@ class Cloud:
         self.notices.report("unknown machines", *map(_unknown_machine, sorted(self.machines.unknown(observed))))
         return CloudStatus(
             simulated=self.host.simulated,
+            profile=self.profile,
             warnings=self.notices.all(),
             machines=tuple(machine_status(each, observed.get(each.id)) for each in self.store.all(Instance)),
             networks=tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
@@ -29,11 +30,25 @@ class NetworkStatus:
     subnets: tuple[str, ...]
 
 
+class ProfileStatus(Protocol):
+    """The profile that calls meet, by `cloud up --like NAME --pace PACE --seed SEED`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def pace(self) -> float: ...
+
+    @property
+    def seed(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class CloudStatus:
     """The status of the cloud; its fields are those of the admin API's answer."""
 
     simulated: bool
+    profile: ProfileStatus | None
     warnings: tuple[str, ...]
     machines: tuple[MachineStatus, ...]
     networks: tuple[NetworkStatus, ...]

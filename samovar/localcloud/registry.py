@@ -69,6 +69,7 @@ class Context:
     fetch: Callable[[str, Path], bool]
     target_status: Callable[[NetworkLoadBalancer, Target], TargetState.Status.ValueType]
     simulated: bool = False
+    target_groups_come_late: bool = False
 
 
 @dataclass(frozen=True)

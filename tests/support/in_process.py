@@ -53,6 +53,7 @@ from samovar.localcloud.api.pipeline import Call
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, running
 from samovar.localcloud.daemon.bootstrap import ensure_operator
+from samovar.localcloud.fault_injection.profile_choice import ProfileChoice
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.simulated.machines import Pace, SimulatedDriver
 from samovar.localcloud.simulated.settings import simulated_host
@@ -82,9 +83,14 @@ class InProcess:
         descriptor = self.cloud.api.methods[f"/yandex.cloud.{method}"]
         return self.cloud.api.call(Call(descriptor, request, self.token if token is None else token, key))
 
+    async def serve(self, method: str, request: Message, *, token: str | None = None) -> Any:
+        """The same as over a wire: by way of the interceptors."""
+        descriptor = self.cloud.api.methods[f"/yandex.cloud.{method}"]
+        return await self.cloud.api.serve(Call(descriptor, request, self.token if token is None else token))
+
     async def done(self, method: str, request: Message) -> Operation:
         """The operation once it is done; an error is one of the test."""
-        started = self.call(method, request)
+        started = await self.serve(method, request)
         asked = GetOperationRequest(operation_id=started.id)
 
         def probe() -> Operation | None:
@@ -102,12 +108,14 @@ class InProcess:
 
 
 @asynccontextmanager
-async def in_process(home: Home, pace: Pace | None = None) -> AsyncIterator[InProcess]:
+async def in_process(
+    home: Home, pace: Pace | None = None, profile: ProfileChoice | None = None
+) -> AsyncIterator[InProcess]:
     """For as long as it lasts, the cloud runs; afterwards nothing of it is left."""
     home.make()
     store, tokens = Store(home.database), Tokens(home.pki / "token-secret")
     host = simulated_host(home, pace)
-    cloud = Cloud(home, store, tokens, host)
+    cloud = Cloud(home, store, tokens, host, profile=profile)
     operator = ensure_operator(home.pki, store, tokens)
     driver = cast("SimulatedDriver", host.driver)
     async with running(cloud):

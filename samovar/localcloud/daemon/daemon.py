@@ -32,6 +32,7 @@ from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
 from samovar.localcloud.daemon.log_file import log_to_stderr, take_over_stderr
 from samovar.localcloud.daemon.offline import host_of, sweep
 from samovar.localcloud.fault_injection.fault_routes import fault_routes
+from samovar.localcloud.fault_injection.profile_choice import choice_of
 from samovar.localcloud.home.backups import Backups, open_store
 from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
 from samovar.localcloud.home.numbers import Claim, claim
@@ -75,7 +76,7 @@ async def run(home: Home, quotas: QuotaSet | None = None, logins: Sequence[str] 
             if logins:
                 choose_logins(store, logins)
             tokens = Tokens(home.pki / "token-secret")
-            cloud = Cloud(home, store, tokens, host_of(home, held.number))
+            cloud = Cloud(home, store, tokens, host_of(home, held.number), profile=choice_of(home))
             cloud.notices.report("backup", *filter(None, [backup_warning]))
             await _serve(home, ports, cloud, tokens, held)
             home.endpoint_file.unlink(missing_ok=True)

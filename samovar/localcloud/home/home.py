@@ -83,6 +83,11 @@ class Home:
         return self.root / "simulation.json"
 
     @property
+    def profile(self) -> Path:
+        """The profile whose conditions calls meet, in JSON; there is no file where there are none."""
+        return self.root / "profile.json"
+
+    @property
     def uploads(self) -> Path:
         """Files of image storage: `<digest>.raw`."""
         return self.root / "uploads"

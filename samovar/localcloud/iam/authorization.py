@@ -7,6 +7,7 @@ all of them. A service that needs more than that to decide, as who may read a se
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 
 from google.protobuf.descriptor import MethodDescriptor
@@ -15,11 +16,14 @@ from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
+from samovar.localcloud import clock
 from samovar.localcloud.api.errors import denied
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR
 from samovar.localcloud.store.store import NoteKey, Store
 
+POSTPONED = NoteKey[dict[str, float]]("access.postponed")
+"""A note on a resource: bindings that do not count before a date, in seconds since 1970, by their JSON."""
 BINDINGS = NoteKey[list[list[str]]]("access.bindings")
 EVERYONE = frozenset({"allAuthenticatedUsers", "allUsers"})
 OPERATION_SERVICE = "yandex.cloud.operation.OperationService"
@@ -51,8 +55,22 @@ class AccessBindings:
     def roles(self, caller: Caller, resource_ids: Iterable[str]) -> frozenset[str]:
         """Returns the roles that a caller has on any of these resources."""
         subjects = EVERYONE | {caller.subject}
-        bound = (binding for resource_id in resource_ids for binding in self.bindings(resource_id))
+        bound = (binding for resource_id in resource_ids for binding in self._effective(resource_id))
         return frozenset(binding.role_id for binding in bound if binding.subject.id in subjects)
+
+    def postpone(self, resource_id: str, bindings: Iterable[AccessBinding], *, until: float) -> None:
+        """Lets bindings of a resource count from a date on only."""
+        if added := {json.dumps(_plain(binding)): until for binding in bindings}:
+            self._store.note(resource_id, POSTPONED, {**self._postponed(resource_id), **added})
+
+    def _postponed(self, resource_id: str) -> dict[str, float]:
+        """Returns the bindings that do not count yet."""
+        noted = self._store.noted(resource_id, POSTPONED, {})
+        return {binding: until for binding, until in noted.items() if clock.now() < until}
+
+    def _effective(self, resource_id: str) -> list[AccessBinding]:
+        postponed = self._postponed(resource_id)
+        return [each for each in self.bindings(resource_id) if json.dumps(_plain(each)) not in postponed]
 
     def held(self, caller: Caller) -> frozenset[str]:
         """Returns all roles that a caller has on folders and on the cloud."""

@@ -28,6 +28,7 @@ class OperationController:
 
     async def reconcile(self) -> None:
         """Ends what can be ended; this is cheap where nothing is pending."""
+        self._operations.release()
         for operation_id, waits_for in self._operations.pending().items():
             outcome = self._outcomes[waits_for["kind"]](Goal(waits_for["goal"]), waits_for["id"])
             if outcome is not None:

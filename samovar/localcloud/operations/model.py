@@ -6,6 +6,7 @@ again after the daemon was killed. `operations.controller` follows it.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypedDict
@@ -34,12 +35,21 @@ class WaitsFor(TypedDict):
     goal: str
 
 
+class HeldOperation(TypedDict):
+    """An operation as it will be `until` then (seconds since 1970), serialized in base64."""
+
+    until: float
+    ended: str
+
+
 WAITS_FOR = NoteKey[WaitsFor]("operation.waits_for")
 RESOURCE = NoteKey[str]("operation.resource")
 FAILURE_REASON = NoteKey[str]("failure.reason")
 """A note on a resource: why the last work on it failed. The error of an operation that waits for it repeats it."""
 FAILURE_CODE = NoteKey[int]("failure.code")
 """A note beside it: the code of that error, where it is not ABORTED."""
+HELD = NoteKey[HeldOperation]("operation.held")
+"""A note on an operation that is done, and shows it later only."""
 RETENTION = 7 * 86400.0
 """Seconds for which an operation that is done can be asked for."""
 
@@ -77,6 +87,8 @@ class Operations:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.hold: Callable[[], float] = float
+        """Returns the seconds for which an operation that is done is shown as under way: none."""
 
     def done(self, caller: Caller, description: str, metadata: Message, response: Message) -> Operation:
         """Returns an operation that is done in its first answer."""
@@ -106,6 +118,23 @@ class Operations:
     def pending(self) -> dict[str, WaitsFor]:
         """Returns what each operation that is not done waits for, by operation id."""
         return self._store.all_noted(WAITS_FOR)
+
+    def held(self) -> dict[str, HeldOperation]:
+        """Returns the operations that are done, and are shown as under way."""
+        return self._store.all_noted(HELD)
+
+    def unfinished(self) -> frozenset[str]:
+        """Returns the ids of the operations that are not done, as a client sees it."""
+        return frozenset({*self.pending(), *self.held()})
+
+    def release(self) -> None:
+        """Shows those as done whose time has come."""
+        for operation_id, held in self.held().items():
+            if held["until"] <= now():
+                operation = Operation.FromString(base64.b64decode(held["ended"]))
+                clock.set_now(operation.modified_at)
+                self._store.put(operation)
+                self._store.forget(operation_id, HELD)
 
     def finish(self, operation_id: str, outcome: Message) -> None:
         """Ends a pending operation with its response, or with a google.rpc.Status as its error."""
@@ -142,9 +171,19 @@ class Operations:
         return operation
 
     def _put(self, operation: Operation, resource: object) -> Operation:
-        self._store.put(operation)
         if operation.done:
             self._store.expire(operation.id, now() + RETENTION)
+            self._hold(operation)
+        self._store.put(operation)
         if resource_id := getattr(resource, "id", ""):
             self._store.note(operation.id, RESOURCE, resource_id)
         return operation
+
+    def _hold(self, operation: Operation) -> None:
+        """Makes an operation one that is under way, and notes how it will end, where it is to be held."""
+        if seconds := self.hold():
+            ended = base64.b64encode(operation.SerializeToString()).decode()
+            self._store.note(operation.id, HELD, HeldOperation(until=now() + seconds, ended=ended))
+            operation.done = False
+            operation.ClearField("response")
+            operation.ClearField("error")

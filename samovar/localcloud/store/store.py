@@ -94,6 +94,7 @@ class Store:
         self.revision = 0
         """Grows with each transaction that changed something: what was read at the same one is still so."""
         self._listeners: list[Callable[[], None]] = []
+        self._on_delete: list[Callable[[Stored], None]] = []
         self._after: list[Callable[[], None]] = []
         self._undo: list[Callable[[], None]] = []
 
@@ -113,6 +114,10 @@ class Store:
     def on_change(self, listener: Callable[[], None]) -> None:
         """`listener` is called after each transaction that changed something."""
         self._listeners.append(listener)
+
+    def on_delete(self, listener: Callable[[Stored], None]) -> None:
+        """`listener` is called with each resource that is about to be deleted."""
+        self._on_delete.append(listener)
 
     def after_commit(self, act: Callable[[], None]) -> None:
         """Runs `act` once the transaction is stored for good: it cannot be undone, as the deletion of a file."""
@@ -192,6 +197,9 @@ class Store:
 
     def delete(self, kind: type[Stored], resource_id: str) -> None:
         """Deletes a resource and its notes."""
+        if self._on_delete and (resource := self.get(kind, resource_id)) is not None:
+            for listener in self._on_delete:
+                listener(resource)
         self._write("DELETE FROM resource WHERE kind = ? AND id = ?", (kind_of(kind), resource_id))
         self._write("DELETE FROM note WHERE id = ?", (resource_id,))
 

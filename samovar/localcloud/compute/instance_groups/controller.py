@@ -19,7 +19,14 @@ from samovar.localcloud.compute.instance_groups.decide import decide
 from samovar.localcloud.compute.instance_groups.executor import Executor
 from samovar.localcloud.compute.instance_groups.group_mapping import COMPUTE, group_value, member_value
 from samovar.localcloud.compute.instance_groups.member_disks import MemberDisks
-from samovar.localcloud.compute.instance_groups.model import REQUESTED, checks_of, members_of, record_of, target_size
+from samovar.localcloud.compute.instance_groups.model import (
+    REQUESTED,
+    InstanceGroups,
+    checks_of,
+    members_of,
+    record_of,
+    target_size,
+)
 from samovar.localcloud.compute.instance_groups.state import Compute, Group, Member, Observed
 from samovar.localcloud.compute.instances.model import Instances
 from samovar.localcloud.load_balancer.network_load_balancers.controller import LoadBalancerController, health_check
@@ -74,6 +81,8 @@ class GroupController:
         self._wake = wake
         self._prober: Prober[Key] = Prober(fabric.probe, self._on_health)
         self._changes_of_health = 0
+        self.has_target_group_by_now: Callable[[InstanceGroup], bool] = bool
+        """Returns whether it is time for a new group to have its target group: at once."""
         self._at_rest: tuple[int, int] | None = None
 
     async def reconcile(self) -> None:
@@ -112,7 +121,18 @@ class GroupController:
         traffic = _traffic(self._store, group.load_balancer_state.target_group_id)
         return not decide(_value(group, traffic), self._members(group, traffic), self._now())
 
+    def _add_target_group(self, group: InstanceGroup) -> None:
+        """Makes the target group of a group that has none yet, once it is time for it."""
+        missing = group.HasField("load_balancer_spec") and not group.load_balancer_state.target_group_id
+        if missing and group.status != InstanceGroup.DELETING and self.has_target_group_by_now(group):
+            with self._store.transaction():
+                target_group = InstanceGroups(self._store).make_target_group(group)
+                group.load_balancer_state.target_group_id = target_group.id
+                self._store.put(group)
+
     async def _reconcile_group(self, group_id: str) -> None:
+        if (new := self._store.get(InstanceGroup, group_id)) is not None:
+            self._add_target_group(new)
         for _ in range(ROUNDS):
             group = self._store.get(InstanceGroup, group_id)
             if group is None:

@@ -77,7 +77,7 @@ def group_value(group: InstanceGroup, *, opens_traffic: bool) -> Group:
         state=GroupState(group.status),
         has_checks=bool(group.health_checks_spec.health_check_specs),
         max_checking_health=_seconds(group.health_checks_spec.max_checking_health_duration),
-        has_target_group=group.HasField("load_balancer_spec"),
+        has_target_group=bool(group.load_balancer_state.target_group_id),
         opens_traffic=opens_traffic and not group.load_balancer_spec.ignore_health_checks,
         max_opening_traffic=_seconds(group.load_balancer_spec.max_opening_traffic_duration),
         drain=DRAIN if opens_traffic else 0.0,

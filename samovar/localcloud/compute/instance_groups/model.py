@@ -101,6 +101,11 @@ class InstanceGroups(Repository[InstanceGroup]):
     kind, id_prefix = InstanceGroup, ID_PREFIX
     count_quota = Quota("compute.instanceGroups.count", InstanceGroup, 10)
 
+    def __init__(self, store: Store, *, target_groups_come_late: bool = False) -> None:
+        """A group whose target group comes late has none in the answer to its creation: its controller makes it."""
+        super().__init__(store)
+        self.target_groups_come_late = target_groups_come_late
+
     def move(self, group: InstanceGroup, status: InstanceGroup.Status.ValueType) -> None:
         group.status = status
         self.put(group)

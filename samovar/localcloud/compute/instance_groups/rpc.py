@@ -48,7 +48,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         group = InstanceGroup(id=self.resources.new_id(), status=InstanceGroup.STARTING)
         fill(group, request)
         self._complete(group, caller)
-        if group.HasField("load_balancer_spec"):
+        if group.HasField("load_balancer_spec") and not self._groups.target_groups_come_late:
             group.load_balancer_state.target_group_id = self._groups.make_target_group(group).id
         stamp(group)
         self.resources.put(group)
@@ -176,7 +176,9 @@ SERVICES = (
     Service(
         rpc,
         "compute",
-        lambda context: InstanceGroupService(InstanceGroups(context.store), context.operations),
+        lambda context: InstanceGroupService(
+            InstanceGroups(context.store, target_groups_come_late=context.target_groups_come_late), context.operations
+        ),
         InstanceGroups,
     ),
 )

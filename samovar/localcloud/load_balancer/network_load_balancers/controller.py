@@ -6,9 +6,11 @@ sent, and does not wait for its own first probes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from ipaddress import IPv4Address
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import HealthCheckSpec
 from yandex.cloud.loadbalancer.v1.health_check_pb2 import HealthCheck as ApiCheck
@@ -37,6 +39,16 @@ class Key(NamedTuple):
     address: str
 
 
+class RoutingDelay(Protocol):
+    """Returns the seconds until a balancer acts on a change of health; a shift of a zone takes longer."""
+
+    def __call__(self, *, shifts_zone: bool) -> float: ...
+
+
+def _at_once(*, shifts_zone: bool) -> float:  # noqa: ARG001 - the protocol's
+    return 0.0
+
+
 class LoadBalancerController:
     """The controller runs the probes and remembers the targets that passed."""
 
@@ -45,6 +57,10 @@ class LoadBalancerController:
         self._wake = wake
         self._prober: Prober[Key] = Prober(fabric.probe, self._on_change)
         self._revision = -1
+        self._targets_now: frozenset[Key] = frozenset()
+        self._lost_zones: set[tuple[str, str]] = set()
+        self._due: dict[Key, float] = {}
+        self.routing_delay: RoutingDelay = _at_once
         self._healthy = {
             Key(balancer_id, *pair) for balancer_id, pairs in store.all_noted(HEALTHY).items() for pair in pairs
         }
@@ -55,7 +71,8 @@ class LoadBalancerController:
         self._revision = self._store.revision
         balancers = self._store.all(NetworkLoadBalancer)
         targets = {key: target for balancer in balancers for key, target in self._targets(balancer)}
-        self._healthy &= targets.keys()
+        self._targets_now = frozenset(targets)
+        self._healthy &= self._targets_now
         self._prober.set_targets(targets, healthy=self._healthy)
 
     async def close(self) -> None:
@@ -72,9 +89,10 @@ class LoadBalancerController:
 
     def target_status(self, balancer: NetworkLoadBalancer, target: ApiTarget) -> TargetState.Status.ValueType:
         """Returns the status of a target as `GetTargetStates` shows it."""
-        if self.serves(balancer.id, target):
+        status = self._prober.health(Key(balancer.id, target.subnet_id, target.address)).status
+        if status is Status.INITIAL and self.serves(balancer.id, target):
             return TargetState.HEALTHY
-        return STATES[self._prober.health(Key(balancer.id, target.subnet_id, target.address)).status]
+        return STATES[status]
 
     def _targets(self, balancer: NetworkLoadBalancer) -> Iterator[tuple[Key, Target]]:
         for attached in balancer.attached_target_groups:
@@ -87,8 +105,39 @@ class LoadBalancerController:
                     yield key, Target(subnet.network_id, IPv4Address(target.address), check)
 
     def _on_change(self, key: Key, health: Health) -> None:
-        """Stores a change of health before the rules change, so that they can be made again from it."""
-        (self._healthy.add if health.status is Status.HEALTHY else self._healthy.discard)(key)
+        """Lets the balancer act on a change of health, in the order in which the changes came."""
+        healthy = health.status is Status.HEALTHY
+        delay = self.routing_delay(shifts_zone=self._shifts_zone(key, healthy=healthy))
+        loop = asyncio.get_running_loop()
+        self._due[key] = max(loop.time() + delay, self._due.get(key, 0.0))
+        if self._due[key] <= loop.time():
+            self._route(key, healthy=healthy)
+        else:
+            loop.call_at(self._due[key], partial(self._route, key, healthy=healthy))
+
+    def _shifts_zone(self, key: Key, *, healthy: bool) -> bool:
+        """Returns whether a change empties a zone while others have targets, or fills one that was emptied."""
+        zone = (key.balancer_id, self._zone(key))
+        others = [each for each, health in self._prober.healths() if each != key and each.balancer_id == zone[0]]
+        well = [each for each in others if self._prober.health(each).status is Status.HEALTHY]
+        if any(self._zone(each) == zone[1] for each in well):
+            return False
+        if healthy:
+            was_lost = zone in self._lost_zones
+            self._lost_zones.discard(zone)
+            return was_lost
+        self._lost_zones.add(zone)
+        return bool(well)
+
+    def _zone(self, key: Key) -> str:
+        subnet = self._store.get(Subnet, key.subnet_id)
+        return subnet.zone_id if subnet else ""
+
+    def _route(self, key: Key, *, healthy: bool) -> None:
+        """Stores a change before the rules change, so that they can be made again from it."""
+        if healthy and key not in self._targets_now:
+            return
+        (self._healthy.add if healthy else self._healthy.discard)(key)
         if self._store.get(NetworkLoadBalancer, key.balancer_id) is not None:
             self._store.note(key.balancer_id, HEALTHY, _pairs(self._healthy, key.balancer_id))
         self._wake()

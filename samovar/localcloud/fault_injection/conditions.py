@@ -1,0 +1,153 @@
+"""Lets calls, operations, machines and balancers meet the conditions of a profile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from google.protobuf.message import Message
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.operation.operation_pb2 import Operation
+
+from samovar.localcloud import clock
+from samovar.localcloud.api.audit_log import is_read
+from samovar.localcloud.api.errors import Refused, precondition
+from samovar.localcloud.api.pipeline import Call, Proceed
+from samovar.localcloud.fault_injection.call_rules import (
+    FREED_LATE,
+    Bucket,
+    changes_bindings,
+    references,
+    subject_of_change,
+)
+from samovar.localcloud.fault_injection.failed_operation import FailedOperations
+from samovar.localcloud.fault_injection.faults import MESSAGES, NO_CAPACITY, starts_operation
+from samovar.localcloud.fault_injection.profile import Draws, Profile
+from samovar.localcloud.iam.authorization import AccessBindings
+from samovar.localcloud.operations.model import Operations, WorkFailed
+from samovar.localcloud.store.store import Store, Stored, kind_of
+
+COMPUTE = "yandex.cloud.compute.v1."
+GROUPS = "yandex.cloud.compute.v1.instancegroup."
+DELETE = "Delete"
+TOO_MANY_CALLS = "Too many requests"
+"""Assumed."""
+
+
+class Conditions:
+    """The shell around a profile: it draws, looks at the clock and the store, and waits or refuses.
+
+    What it remembers of calls and deletions lasts seconds, and is forgotten with the daemon.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        draws: Draws,
+        store: Store,
+        operations: Operations,
+        failed_operations: FailedOperations,
+        subject_of: Callable[[str], str | None],
+    ) -> None:
+        self._profile = profile
+        self._draws = draws
+        self._store = store
+        self._operations = operations
+        self._failed_operations = failed_operations
+        self._subject_of = subject_of
+        self._bindings = AccessBindings(store)
+        self._buckets: dict[tuple[str, bool], Bucket] = {}
+        self._released: dict[str, float] = {}
+        self._changing: dict[str, str] = {}
+        store.on_delete(self._release)
+
+    async def intercept(self, call: Call, proceed: Proceed) -> Message:
+        """Refuses a call that comes too often or too early, or lets its operation fail; else carries it out."""
+        self._check_rate(call)
+        if is_read(call.method.full_name):
+            return await proceed()
+        self._check_active_operations(call)
+        subject = subject_of_change(call.method, call.request)
+        self._check_conflict(call, subject)
+        if call.method.name == DELETE and clock.now() < self._released.get(subject, 0.0):
+            raise precondition(f"Resource {subject} is in use")
+        if starts_operation(call.method) and self._strikes(call.method.full_name, self._profile.failed_operations):
+            return self._failed_operations.make(call, Status(code=Code.INTERNAL, message=MESSAGES[Code.INTERNAL]))
+        return await self._carry_out(call, proceed, subject)
+
+    async def before_start(self, instance: Instance) -> None:
+        """Waits as long as a machine takes to start. Raises WorkFailed where its zone has no capacity."""
+        await asyncio.sleep(self._profile.boot.at(self._draws.next("boot")))
+        if self._strikes("capacity", self._profile.no_capacity):
+            raise WorkFailed(NO_CAPACITY.format(zone=instance.zone_id), status=Code.RESOURCE_EXHAUSTED)
+
+    def hold_operation(self) -> float:
+        """Returns the seconds until an operation is done that needs no work."""
+        return self._profile.operation.at(self._draws.next("operation"))
+
+    def routing_delay(self, *, shifts_zone: bool) -> float:
+        """Returns the seconds until a balancer acts on a change of health."""
+        if shifts_zone:
+            return self._profile.zonal_shift.at(self._draws.next("zonal shift"))
+        return self._profile.routing.at(self._draws.next("routing"))
+
+    def has_target_group_by_now(self, group: InstanceGroup) -> bool:
+        """Returns whether it is time for a new group to have its target group."""
+        delay = self._profile.target_group.at(self._draws.of(f"target group {group.name}"))
+        return clock.now() >= group.created_at.ToNanoseconds() / 1e9 + delay
+
+    def tail(self, console: bytes) -> bytes:
+        """Returns what is kept of a serial log."""
+        return console[-self._profile.console :]
+
+    def _strikes(self, what: str, share: float) -> bool:
+        return self._draws.next(what) < share
+
+    def _check_rate(self, call: Call) -> None:
+        reads = is_read(call.method.full_name)
+        caller = (self._subject_of(call.token) or "", reads)
+        rate = self._profile.reads_per_second if reads else self._profile.changes_per_second
+        bucket = self._buckets.get(caller) or Bucket.full(rate, clock.now())
+        self._buckets[caller] = bucket.after(clock.now())
+        if self._buckets[caller].refuses:
+            raise Refused(Code.RESOURCE_EXHAUSTED, TOO_MANY_CALLS)
+
+    def _check_active_operations(self, call: Call) -> None:
+        if not _of_compute(call.method.full_name):
+            return
+        active = (self._store.must(Operation, each) for each in self._operations.unfinished())
+        if sum(_of_compute(each.metadata.TypeName()) for each in active) >= self._profile.active_operations:
+            raise Refused(Code.RESOURCE_EXHAUSTED, MESSAGES[Code.RESOURCE_EXHAUSTED])
+
+    def _check_conflict(self, call: Call, subject: str) -> None:
+        """Refuses a change of a resource whose last change is not done; bindings conflict with ABORTED."""
+        if self._changing.get(subject) not in self._operations.held():
+            return
+        if changes_bindings(call.method):
+            raise Refused(Code.ABORTED, f"Access bindings of {subject} are being changed by another operation")
+        raise precondition(f"Resource {subject} is being changed by another operation")
+
+    async def _carry_out(self, call: Call, proceed: Proceed, subject: str) -> Message:
+        bound = self._bindings.bindings(subject)
+        response = await proceed()
+        if subject and isinstance(response, Operation):
+            self._changing[subject] = response.id
+        if changes_bindings(call.method):
+            delay = self._profile.access_binding.at(self._draws.next("access binding"))
+            added = [each for each in self._bindings.bindings(subject) if each not in bound]
+            self._bindings.postpone(subject, added, until=clock.now() + delay)
+        return response
+
+    def _release(self, resource: Stored) -> None:
+        """Keeps what a deleted resource used in use for a while."""
+        if kind_of(type(resource)) in FREED_LATE and isinstance(resource, Message):
+            until = clock.now() + self._profile.release.at(self._draws.next("release"))
+            self._released |= dict.fromkeys(references(resource), until)
+
+
+def _of_compute(name: str) -> bool:
+    """Returns whether a method or a message is Compute Cloud's own, and not of its instance groups."""
+    return name.startswith(COMPUTE) and not name.startswith(GROUPS)
