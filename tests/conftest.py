@@ -12,9 +12,12 @@ import pytest
 import structlog
 
 import samovar.core  # noqa: F401 - before gRPC, which it sets up
+from samovar.core.units import GIB
 from tests.support import failure_logs
 
 FOLDERS = ("e2e", "component", "lint", "unit")
+ENVIRONMENT_MEMORY = 2 * GIB
+"""What a module's machines and their clients take at most."""
 
 # Time says nothing about a property: the machine may be busy.
 hypothesis.settings.register_profile("samovar", deadline=None)
@@ -42,8 +45,9 @@ def _turn(item: pytest.Item) -> int:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Tests of real machines wait more than they compute: two for each processor."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Tests of real machines wait more than they compute: two for each processor, where there is memory for as many."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(2 * len(os.sched_getaffinity(0)), memory // ENVIRONMENT_MEMORY))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
