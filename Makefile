@@ -1,6 +1,6 @@
 # The whole workshop: `make help` lists it. Every target can be run again at any time.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint unit acceptance bench bench-service long-run docs lock clients provider clean
+.PHONY: help setup dev test lint unit acceptance bench bench-service long-run certify-reference docs lock clients provider clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -43,6 +43,9 @@ acceptance: setup ## Run Yandex's own acceptance tests of its provider against t
 
 long-run: setup ## Live through a simulated day of rollouts, kills and load, and print what it takes (a few minutes)
 	$(PYTHON) -m tests.bench.long_run
+
+certify-reference: setup ## Record anew what the local cloud does on the programme of `certify` (some ten minutes)
+	$(PYTHON) -m tests.bench.certify_reference
 
 docs: setup ## Write docs/cli.md and docs/schemas anew, from the code
 	$(PYTHON) tools/docs.py docs

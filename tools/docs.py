@@ -18,6 +18,7 @@ import click
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from samovar.certify.report import Report as CertifyReport
 from samovar.cli.main import cli
 from samovar.core.errors import ExitCode
 from samovar.core.paths import default_home
@@ -47,6 +48,7 @@ SCHEMAS: Mapping[str, type] = {
     "drill": DrillReport,
     "doctor": Report,
     "disk-list": Inventory,
+    "certify": CertifyReport,
 }
 """By the command whose `-o json` has that shape."""
 INPUTS: Mapping[str, type[BaseModel]] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 import rich_click as click
 from click.exceptions import Exit
 
+from samovar.cli.certify import certify
 from samovar.cli.cloud import cloud
 from samovar.cli.context import Choice, Tool
 from samovar.cli.disk import disk
@@ -105,6 +106,7 @@ for command in (
     destroy,
     doctor,
     cloud,
+    certify,
 ):
     cli.add_command(command)
 

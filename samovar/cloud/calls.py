@@ -50,17 +50,28 @@ Outcome: TypeAlias = "grpc.CallFuture[Message]"
 Continuation = Callable[[grpc.ClientCallDetails, Message], Outcome]
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a call, by its full method: the response or the error, and the seconds that it took."""
+
+    method: str
+    response: Message | None
+    error: CallFailed | None
+    seconds: float
+
+
 class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg] # generic for type checkers alone
     """Gives calls `DEADLINE` seconds, repeats what passes by itself, and turns failures into CallFailed.
 
     A mutating call carries an idempotency key, the same in each attempt, so that it never creates a thing twice.
-    An error of one of `checks` ends a call before it is made. `unreached` are the seconds for which a call that reached
-    no server is repeated.
+    An error of one of `checks` ends a call before it is made, and `observers` see every attempt. `unreached` are the
+    seconds for which a call that reached no server is repeated.
     """
 
     def __init__(self, unreached: float) -> None:
         self._unreached = unreached
         self.checks: list[Callable[[], None]] = []
+        self.observers: list[Callable[[Attempt], None]] = []
         self._bound_at = -math.inf
 
     def intercept_unary_unary(
@@ -75,7 +86,7 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
             stop=self._is_final,
             reraise=True,
         )
-        outcome = retrying(_once, continuation, details, request)
+        outcome = retrying(self._once, continuation, details, request)
         if binds_roles(details.method):
             self._bound_at = time.monotonic()
         return outcome
@@ -90,12 +101,25 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
         )
         return (state.seconds_since_start or 0.0) + state.upcoming_sleep > limit
 
+    def _once(self, continuation: Continuation, details: _Details, request: Message) -> Outcome:
+        began = time.monotonic()
+        outcome = continuation(details, request)
+        error = _failure(details.method, outcome)
+        for observe in tuple(self.observers):
+            response = None if error else outcome.result()
+            observe(Attempt(details.method, response, error, time.monotonic() - began))
+        if error:
+            raise error
+        return outcome
 
-def _once(continuation: Continuation, details: _Details, request: Message) -> Outcome:
-    outcome = continuation(details, request)
-    if isinstance(outcome, grpc.RpcError):
-        raise call_failed(short_name(details.method), outcome) from outcome
-    return outcome
+
+def _failure(method: str, outcome: object) -> CallFailed | None:
+    """GRPC's error is a call as well; it is the cause of ours."""
+    if not isinstance(outcome, grpc.RpcError):
+        return None
+    error = call_failed(short_name(method), outcome)
+    error.__cause__ = outcome
+    return error
 
 
 def _prepared(given: grpc.ClientCallDetails) -> _Details:

@@ -20,7 +20,7 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 from yandexcloud._sdk import SDK  # the package itself does not export it to type checkers
 
 from samovar.cloud.api_endpoints import discover
-from samovar.cloud.calls import CallInterceptor, Polled, wait_for_operation
+from samovar.cloud.calls import Attempt, CallInterceptor, Polled, wait_for_operation
 from samovar.cloud.connection import Access
 from samovar.cloud.errors import CONFLICT, CONFLICTS, CallFailed, OperationFailed
 from samovar.cloud.iam_token import Identity
@@ -98,11 +98,24 @@ class Session:
     @contextmanager
     def guarded(self, check: Callable[[], None]) -> Iterator[None]:
         """Call `check` before each call to the cloud, which is not made where it raises."""
-        self._interceptor.checks.append(check)
+        self.add_check(check)
         try:
             yield
         finally:
             self._interceptor.checks.remove(check)
+
+    def add_check(self, check: Callable[[], None]) -> None:
+        """Call `check` before each call to the cloud from now on, as `guarded` does for a while."""
+        self._interceptor.checks.append(check)
+
+    @contextmanager
+    def observed(self, observe: Callable[[Attempt], None]) -> Iterator[None]:
+        """Call `observe` after each attempt of a call to the cloud, in the thread that makes it."""
+        self._interceptor.observers.append(observe)
+        try:
+            yield
+        finally:
+            self._interceptor.observers.remove(observe)
 
     @property
     def time(self) -> float | None:

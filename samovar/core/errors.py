@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
         12,
         "it cannot be undone and was not confirmed, or `deletion_protection` forbids it; nothing was changed",
     )
+    DIFFERENT = 13, "`certify` found a difference from the local cloud, or its programme did not come to its end"
     INTERRUPTED = 130, "Ctrl-C; run the command again, and it goes on from there"
 
     def __new__(cls, value: int, meaning: str) -> Self:

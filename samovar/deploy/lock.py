@@ -41,7 +41,7 @@ WATCHED = 2 / 3
 FREE_AFTER = LIFETIME * (1 + WATCHED)
 REGION = "ru-central1"
 HOLDER, PROCESS, SINCE, UNTIL = "holder", "process", "since", "until"
-__all__ = ["Held", "LockLost", "holder", "locked"]
+__all__ = ["Held", "LockLost", "holder", "lock_name", "locked"]
 
 
 class Held(SamovarError):
@@ -85,8 +85,13 @@ def locked(session: Session, environment: str, *, lifetime: float = LIFETIME) ->
         _delete(session, lock_id)
 
 
+def lock_name(environment: str) -> str:
+    """Return the name of the target group that is the environment's lock."""
+    return f"{environment}-rollout-lock"
+
+
 def _take(session: Session, environment: str, lifetime: float) -> str:
-    name = f"{environment}-rollout-lock"
+    name = lock_name(environment)
     if existing := _find(session, name):
         if not has_ended(existing.process):
             _watch(session, environment, existing, lifetime)
@@ -115,7 +120,7 @@ def _watch(session: Session, environment: str, lock: Lock, lifetime: float) -> N
     began, enough = time.monotonic(), lifetime * WATCHED
 
     def probe() -> bool | Pending:
-        now = _find(session, f"{environment}-rollout-lock")
+        now = _find(session, lock_name(environment))
         if now is not None and now != lock:
             raise _held(environment, now)
         return now is None or time.monotonic() - began >= enough or Pending("not renewed")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from samovar.project.application import Format, Run
 
 
 @dataclass(frozen=True)
@@ -37,19 +34,15 @@ class Script:
 
 @dataclass(frozen=True)
 class Application:
-    """A program and its place in the image, which a .deb has not: its `data`, its file at `path`, or its `url`.
+    """A program and its place in the image: its `data`, or the `url` from which it is fetched.
 
-    It is its sha256, of an OCI image that of its manifest: where it comes from makes no other image of it. `run` is of
-    an OCI image alone: its unit is made when it is baked, while that of any other is among the files of the image.
+    It is its sha256: where it comes from makes no other image of it.
     """
 
     target: str
     sha256: str
-    format: Format = Format.FILE
-    run: Run | None = None
-    url: str = field(default="", compare=False)
-    path: Path | None = field(default=None, compare=False)
-    data: bytes = field(default=b"", repr=False, compare=False)
+    url: str = ""
+    data: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from samovar.project.fields import Mode, Owner, Strict, Target
+from samovar.project.fields import Strict
+from samovar.project.image import Mode, Owner, Target
 
 Need = Literal["required", "optional"]
 """Whether an environment must give what a role asks for."""

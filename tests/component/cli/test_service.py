@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -22,7 +21,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2 import (
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
-from samovar.cloud import calls
+from samovar.cloud.calls import Attempt
 from samovar.cloud.errors import CallFailed, is_read
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, ExitCode
@@ -243,24 +242,20 @@ def test_roles_are_taken_after_the_groups_that_need_them(service: Service, dev: 
     assert [binding for binding in left if binding.subject.id == watch._account_id] == []
 
 
-def test_the_calls_are_the_same_whosever_the_cloud_is(
-    service: Service, dev: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_calls_are_the_same_whosever_the_cloud_is(service: Service, dev: Environment) -> None:
     """A session with the host's admin API changes the cloud by the very calls of one without it."""
     counts: list[Counter[str]] = []
-    once = calls._once
 
-    def counted(continuation: Any, details: Any, request: Any) -> Any:
-        if not is_read(details.method):
-            counts[-1][details.method] += 1
-        return once(continuation, details, request)
+    def count(attempt: Attempt) -> None:
+        if not is_read(attempt.method):
+            counts[-1][attempt.method] += 1
 
-    monkeypatch.setattr(calls, "_once", counted)
     for local in (False, True):
         counts.append(Counter())
         service.session = Session(replace(service.session.access, local=local))
-        service.roll_out(dev)
-        service.destroy(dev, delete_data=True)
+        with service.session.observed(count):
+            service.roll_out(dev)
+            service.destroy(dev, delete_data=True)
     assert counts[0].total() > 40
     assert counts[0] == counts[1]
 

@@ -1,0 +1,98 @@
+"""Makes samovar/certify/reference.json anew: several runs on local clouds of simulated machines, and of others.
+
+`python -m tests.bench.certify_reference [CERTIFY.json]...` takes the reports of other runs as well, such as on
+real machines, and the times from the last of them. It takes some ten minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from google.protobuf.message import Message
+
+from samovar.certify.recording import Recorder
+from samovar.certify.reference import merge, write_reference
+from samovar.certify.report import read
+from samovar.certify.run import Bounds, Run, certify, private_words
+from samovar.cloud.connection import Access, to_environment
+from samovar.cloud.local_daemon import read_endpoint
+from samovar.cloud.session import Session
+from samovar.core.output import PlainReporter
+from samovar.localcloud.store.store import Store, Stored
+from tests.support.checkout import ROOT
+from tests.support.simulated import RunningCloud
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A run: how fast simulated time passes, and the seconds between two looks at all states."""
+
+    speed: float
+    every: float
+
+
+AT_ONCE = 4
+VARIANTS = (
+    *(Variant(1, every) for every in (0.2, 5)),
+    *(Variant(0.1, every) for every in (0.1, 0.3)),
+    *(Variant(0.3, every) for every in (0.1, 0.3, 2)),
+    *(Variant(4, every) for every in (0.1, 0.5)),
+)
+"""States that pass quickly are seen where time is slow; what polls may miss is missed where they are rare."""
+
+
+def record(folder: Path, variant: Variant) -> Path:
+    """Return the report of a run on a cloud of its own, made as a user of another cloud makes it."""
+    home, report = folder / "home", folder / "report"
+    tool = [str(ROOT / "cli.py"), "--home", str(home)]
+    up = ("cloud", "up", "--machines", "simulated", "--speed", str(variant.speed))
+    subprocess.run([*tool, *up], check=True, capture_output=True)
+    try:
+        daemon = read_endpoint(home)
+        assert daemon is not None
+        variables = {**os.environ, **to_environment(daemon.access)}
+        command = [*tool, "certify", "--yes", "--every", f"{variant.every}s", "--report", str(report)]
+        subprocess.run(command, check=False, capture_output=True, env=variables)
+    finally:
+        subprocess.run([*tool, "cloud", "down"], check=True, capture_output=True)
+    return report / "certify.json"
+
+
+def record_every_state(folder: Path) -> Run:
+    """Return a run with every state that the cloud stored, also those that no poll sees."""
+    plain = Store.put
+    with RunningCloud(folder).serving() as cloud:
+        ends = cloud.endpoint
+        session = Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
+        recorder = Recorder(private_words(session))
+
+        def put(store: Store, resource: Stored, *, scope: str = "") -> None:
+            plain(store, resource, scope=scope)
+            if isinstance(resource, Message):
+                recorder.see(resource)
+
+        with patch.object(Store, "put", put):
+            return certify(session, PlainReporter(), Bounds(timeout=3600, interval=0.2), recorder)
+
+
+def main(others: list[Path]) -> None:
+    """Write what the variants and the reports of `others` make."""
+    with tempfile.TemporaryDirectory() as folder:
+        folders = (Path(folder) / str(number) for number in range(len(VARIANTS)))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            runs = [read(file).run for file in (*pool.map(record, folders, VARIANTS), *others)]
+        runs.append(record_every_state(Path(folder) / "home"))
+    for run in runs:
+        assert not run.stopped, run.stopped
+    write_reference(merge(runs, runs[-2] if others else runs[0]))
+
+
+if __name__ == "__main__":
+    main([Path(file) for file in sys.argv[1:]])
