@@ -68,6 +68,10 @@ def short_name(method: str) -> str:
 
 THROTTLED = 30.0
 """Seconds for a call that was refused because of too many calls. The provider of Terraform repeats these as well."""
+ACTIVE_OPERATIONS = "maximum number of active operations"
+"""Compute Cloud runs 15 operations a folder at a time, and refuses others with these words (yc-github-runner#700)."""
+BUSY = 300.0
+"""Seconds for a call that was refused because of them: a machine's operation takes a minute or more."""
 CONFLICT = 60.0
 """Seconds for a change that met another one: bindings of one resource are changed one at a time."""
 PROPAGATION = 30.0
@@ -92,11 +96,11 @@ def binds_roles(method: str) -> bool:
 
 
 def is_throttled(method: str, status: grpc.StatusCode, details: str) -> bool:
-    """Return whether a call was refused because of too many calls, and not because a quota is used up.
+    """Return whether a call was refused because of too many calls or operations, and not because a quota is used up.
 
     A read takes nothing of a quota. That a quota's refusal names a quota or a limit is assumed.
     """
-    names_a_quota = any(word in details.lower() for word in ("quota", "limit"))
+    names_a_quota = any(word in details.lower() for word in ("quota", "limit")) and ACTIVE_OPERATIONS not in details
     return status is grpc.StatusCode.RESOURCE_EXHAUSTED and (is_read(method) or not names_a_quota)
 
 
@@ -108,6 +112,8 @@ def repeat_for(method: str, status: grpc.StatusCode, details: str, *, since_bind
     """
     if status is grpc.StatusCode.UNAVAILABLE:
         return unreached
+    if ACTIVE_OPERATIONS in details:
+        return BUSY
     if is_throttled(method, status, details) or (status is grpc.StatusCode.INTERNAL and is_read(method)):
         return THROTTLED
     if status is grpc.StatusCode.ABORTED:

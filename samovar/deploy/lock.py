@@ -175,10 +175,13 @@ def _renew(session: Session, lock_id: str, since: float, lifetime: float) -> Non
 
 
 def _delete(session: Session, lock_id: str) -> None:
-    """The lock is deleted by its id: one that another holder has created meanwhile has another id."""
+    """The lock is deleted by its id: one that another holder has created meanwhile has another id.
+
+    The operation of its last renewal may be under way still.
+    """
     request = rpc.DeleteTargetGroupRequest(target_group_id=lock_id)
     try:
-        session.finish(session.client(TargetGroupServiceStub).Delete(request), what="unlock")
+        session.repeat_on_conflict(lambda: session.client(TargetGroupServiceStub).Delete(request), what="unlock")
     except CallFailed as error:
         if error.status is not grpc.StatusCode.NOT_FOUND:
             raise

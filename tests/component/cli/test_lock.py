@@ -19,6 +19,7 @@ from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNe
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.cloud.connection import Access
+from samovar.cloud.local_admin import Host, Rest
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import CloudError, ExitCode
@@ -239,3 +240,11 @@ def test_of_many_at_once_one_gets_it(cloud: RunningCloud) -> None:
     sessions = [_session(cloud) for _ in range(6)]
     calls: list[Callable[[], bool]] = [lambda session=session: contend(session) for session in sessions]  # type: ignore[misc]
     assert sum(run_concurrently(*calls)) == 1
+
+
+def test_a_lock_is_given_back_although_its_last_renewal_is_under_way(cloud: RunningCloud, session: Session) -> None:
+    host = Host(Rest(cloud.endpoint.rest, ca=Path(cloud.endpoint.ca), token=cloud.endpoint.token))
+    with locked(session, "dev"):
+        host.add_fault(method="TargetGroupService/Delete", code="FAILED_PRECONDITION", times=2)
+    assert _locks(session) == []
+    assert host.faults() == ()

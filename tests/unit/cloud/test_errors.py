@@ -7,7 +7,7 @@ import math
 import grpc
 import pytest
 
-from samovar.cloud.errors import CONFLICT, PROPAGATION, THROTTLED, CallFailed, is_read, repeat_for
+from samovar.cloud.errors import BUSY, CONFLICT, PROPAGATION, THROTTLED, CallFailed, is_read, repeat_for
 
 READ, CHANGE = "/yandex.cloud.compute.v1.InstanceService/List", "/yandex.cloud.compute.v1.InstanceService/Create"
 CODE = grpc.StatusCode
@@ -55,3 +55,10 @@ def test_methods_that_read_are_known_by_their_full_and_their_short_name() -> Non
     assert is_read("InstanceService.GetSerialPortOutput")
     assert not is_read(CHANGE)
     assert not is_read("SecretService.AddVersion")
+
+
+def test_too_many_operations_at_a_time_are_no_quota() -> None:
+    """The text is Compute Cloud's own; it was seen as a used-up quota, and the call not repeated."""
+    details = "The limit on maximum number of active operations has exceeded."
+    found = repeat_for(CHANGE, CODE.RESOURCE_EXHAUSTED, details, since_binding=math.inf, unreached=1.0)
+    assert found == BUSY
