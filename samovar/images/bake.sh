@@ -10,6 +10,8 @@ umask 022
 : "${WORK:?}" "${OUT:?}" "${APT_CACHE:?}" "${IN_MEMORY:?}" "${PYTHON:?}"
 SPEC=$WORK/spec SPACE=$WORK/space
 TREE=$SPACE/tree
+REPOSITORIES=()
+APT_OPTIONS=(-o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o APT::Get::List-Cleanup=0)
 LISTS_AGE=60 # minutes after which package lists are fetched again
 
 main() {
@@ -50,6 +52,7 @@ layer() {
   mount -o loop,ro "$PARENT" "$SPACE/lower"
   mount -t overlay overlay -o "lowerdir=$SPACE/lower,upperdir=$SPACE/upper,workdir=$SPACE/work" "$TREE"
   enter
+  put_apt_files
   add_packages
 }
 
@@ -64,12 +67,26 @@ here() { # a root image starts from a published one, which may be old, has docum
     touch "$APT_CACHE/lists.stamp"
     apt_get upgrade
   fi
+  put_apt_files
   add_packages
+}
+
+put_apt_files() { # repositories, their keys, pins: packages come after them
+  inside tar --extract --preserve-permissions --file=- <"$SPEC/apt.tar"
+  mapfile -t REPOSITORIES < <(find "$TREE/etc/apt/sources.list.d" -name '*.list' -o -name '*.sources')
+  # What apt derives from its lists is shared by images of the same sources alone.
+  ((${#REPOSITORIES[@]} == 0)) || APT_OPTIONS+=(-o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=)
 }
 
 add_packages() {
   local packages
   mapfile -t packages <"$SPEC/packages"
+  if [[ -e $SPEC/application.deb ]]; then
+    step "application"
+    fits application.deb
+    cp "$SPEC/application.deb" "$TREE/tmp"
+    packages+=(/tmp/application.deb)
+  fi
   ((${#packages[@]})) || return 0
   step "download"
   exec 9>"$APT_CACHE/lock"
@@ -78,14 +95,36 @@ add_packages() {
     apt_get update
     touch "$APT_CACHE/lists.stamp"
   fi
+  update_repositories
   apt_get install --download-only "${packages[@]}"
   flock -u 9
   step "packages"
   apt_get -o Debug::NoLocking=true install "${packages[@]}" # another layer may hold apt's lock on the shared cache
 }
 
+fits() { # whether a package is for the image's architecture
+  local own its
+  own=$(inside dpkg --print-architecture | tail -n 1)
+  echo "::run dpkg-deb --field $1 Architecture"
+  its=$(dpkg-deb --field "$SPEC/$1" Architecture)
+  [[ $its == "$own" || $its == all ]] || {
+    echo "the .deb of application is for $its, the image for $own: give one that was built for $own"
+    return 1
+  }
+}
+
+update_repositories() { # lists of repositories beside Debian's: other images, which share the cache, know nothing of them
+  local source
+  for source in "${REPOSITORIES[@]}"; do
+    apt_get --error-on=any -o Dir::Etc::sourcelist="${source#"$TREE"}" -o Dir::Etc::sourceparts=- update
+  done
+}
+
 put_files() {
   step "files"
+  if [[ -e $SPEC/application.tar ]]; then
+    inside tar --extract --preserve-permissions --numeric-owner --file=- <"$SPEC/application.tar"
+  fi
   inside tar --extract --preserve-permissions --file=- <"$SPEC/files.tar"
   local services
   mapfile -t services <"$SPEC/services"
@@ -179,7 +218,7 @@ inside() {
 }
 
 apt_get() {
-  inside apt-get --quiet --yes --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold "$@" </dev/null
+  inside apt-get --quiet --yes --no-install-recommends "${APT_OPTIONS[@]}" "$@" </dev/null
 }
 
 stale() { [[ -z $(find "$APT_CACHE/lists.stamp" -mmin "-$LISTS_AGE" 2>/dev/null) ]]; }

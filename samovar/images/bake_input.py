@@ -7,19 +7,27 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from samovar.images.artifact import put_application
 from samovar.images.checks import Expected, ExpectedFile, to_json
 from samovar.images.definition import ImageDefinition, InputFile, InputLink, Script
 
 CLEAN = "clean.sh"
+APT = "/etc/apt/"
+"""What is put in place before packages are installed: repositories, keys, pins."""
 PASSING = "/tmp/"  # noqa: S108 - the bake's own
 
 
 def write_spec(folder: Path, image: ImageDefinition, sources: Sequence[str]) -> None:
-    """Write what `bake.sh` reads below `folder`. `sources` are lines of apt's sources.list, for a root image."""
+    """Write what `bake.sh` reads below `folder`. `sources` are lines of apt's sources.list, for a root image.
+
+    Raises ConfigError if the image's application cannot be fetched, or does not fit.
+    """
     (folder / "scripts").mkdir(parents=True)
+    image = put_application(image, folder)
     _lines(folder / "packages", image.packages)
     _lines(folder / "services", image.services)
     _lines(folder / "sources.list", sources)
+    (folder / "apt.tar").write_bytes(archive(file for file in image.files if file.target.startswith(APT)))
     (folder / "files.tar").write_bytes(archive(image.files, image.links))
     for number, script in enumerate(scripts_of(image)):
         (folder / "scripts" / f"{number:02}-{Path(script.name).name}").write_bytes(script.data)

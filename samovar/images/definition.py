@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from samovar.project.application import Format, Run
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,19 @@ class Script:
 
 @dataclass(frozen=True)
 class Application:
-    """A program and its place in the image: its `data`, or the `url` from which it is fetched.
+    """A program and its place in the image, which a .deb has not: its `data`, its file at `path`, or its `url`.
 
-    It is its sha256: where it comes from makes no other image of it.
+    It is its sha256, of an OCI image that of its manifest: where it comes from makes no other image of it. `run` is of
+    an OCI image alone: its unit is made when it is baked, while that of any other is among the files of the image.
     """
 
     target: str
     sha256: str
-    url: str = ""
-    data: bytes = field(default=b"", repr=False)
+    format: Format = Format.FILE
+    run: Run | None = None
+    url: str = field(default="", compare=False)
+    path: Path | None = field(default=None, compare=False)
+    data: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
-from samovar.images.definition import Application, ImageDefinition, Images
+from pydantic import BaseModel
+
+from samovar.images.definition import ImageDefinition, Images
 
 SHORT = 12
 
@@ -37,10 +39,10 @@ def family(name: str) -> str:
 
 
 def _canonical(value: object) -> object:
-    if isinstance(value, Application):
-        return [value.target, value.sha256]
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _canonical(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _canonical(getattr(value, field.name)) for field in fields(value) if field.compare}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     if isinstance(value, tuple):
         return [_canonical(item) for item in value]
     return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value

@@ -19,10 +19,13 @@ from typing import TypeVar
 from samovar.core.errors import ConfigError
 from samovar.core.paths import PACKAGE
 from samovar.core.yaml_file import Location, load_model, place_of
+from samovar.images.apt_repository import apt_files, is_public_key
 from samovar.images.artifact import BORROWED, application_of
 from samovar.images.definition import Application, ImageDefinition, Images, InputFile, InputLink, Script
 from samovar.images.rootfs import read_folder, read_input, read_rootfs
-from samovar.project.image import File, Image
+from samovar.images.unit import with_service
+from samovar.project.application import Format, Run
+from samovar.project.image import File, Image, Repository
 from samovar.project.project import Project
 
 LIBRARY = PACKAGE / "library"
@@ -71,6 +74,12 @@ class _Folder:
             )
         return path
 
+    def present(self, source: str, at: Location) -> Path:
+        """Return the path of a source. Raises ConfigError that names the line, where nothing is there."""
+        path = self.locate(source, at)
+        self.attempt(source, at, path.stat)
+        return path
+
     def missing(self, source: str, at: Location, why: str) -> ConfigError:
         return ConfigError(f"{place_of(self.file, at)}: {source}: {why}", remedy=f"add {source}, seen from {self.path}")
 
@@ -111,7 +120,8 @@ def _parse(path: Path, root: Path) -> _Folder:
 def _load(name: str, folders: Mapping[str, _Folder], steps: tuple[Script, ...]) -> ImageDefinition:
     folder = folders[name]
     image = folder.image
-    return ImageDefinition(
+    application = _application(folder)
+    definition = ImageDefinition(
         name=name,
         description=image.description,
         parent=folder.parent,
@@ -124,27 +134,45 @@ def _load(name: str, folders: Mapping[str, _Folder], steps: tuple[Script, ...]) 
         commands=image.checks.commands,
         absent=image.checks.absent,
         steps=steps,
-        application=_application(folder),
+        application=application,
         borrowed=_borrowed(folder, folders),
     )
+    run = _run(folder, application)
+    return with_service(definition, application, run) if application and run else definition
 
 
 def _application(folder: _Folder) -> Application | None:
     entry = folder.image.application
     if entry is None:
         return None
-    at = ("application", "zipapp", "source")
-    return application_of(entry, folder.locate(entry.zipapp.source, at) if entry.zipapp else None)
+
+    def locate(source: str, key: str) -> Path:
+        place = ("application", *key.split("."))
+        return folder.present(source, place)
+
+    return application_of(entry, locate)
+
+
+def _run(folder: _Folder, application: Application | None) -> Run | None:
+    """Return what image.yaml says of the unit. Raises ConfigError where it does not say what is started."""
+    entry = folder.image.application
+    run = entry.run if entry else None
+    if run and application and not run.command and application.format in {Format.TARBALL, Format.DEB}:
+        place = place_of(folder.file, ("application", "run"))
+        raise ConfigError(f"{place}: command is missing", remedy="state the program that is started, and its arguments")
+    return run
 
 
 def _borrowed(folder: _Folder, folders: Mapping[str, _Folder]) -> Application | None:
     lender = folder.image.borrow
     if lender is None:
         return None
-    if lender not in folders or (application := _application(folders[lender])) is None:
-        shipping = ", ".join(name for name, other in folders.items() if other.image.application) or "none"
+    application = _application(folders[lender]) if lender in folders else None
+    if application is None or application.format is not Format.FILE:
         place = place_of(folder.file, ("borrow",))
-        raise ConfigError(f"{place}: {lender} ships no application", remedy=f"images that do: {shipping}")
+        raise ConfigError(
+            f"{place}: {lender} ships no application that is one file", remedy="name an image whose application is"
+        )
     return replace(application, target=BORROWED)
 
 
@@ -156,6 +184,11 @@ def _files(name: str, folders: Mapping[str, _Folder]) -> tuple[InputFile, ...]:
         *_with_modes(folder, read_rootfs(folder.path / "rootfs")),
         *(InputFile(f"{TEMPLATES}{file.target}", 0o644, file.owner, file.data) for file in _templates(folder)),
         *_role(name, folders),
+        *(
+            file
+            for entry, at in _numbered("repositories", folder.image.repositories)
+            for file in _apt(folder, entry, at)
+        ),
     ]
     targets = [*(file.target for file in files), *folder.image.links]
     doubled = sorted({target for target in targets if targets.count(target) > 1})
@@ -189,6 +222,16 @@ def _with_modes(folder: _Folder, files: Iterable[InputFile]) -> Iterator[InputFi
 
 def _templates(folder: _Folder) -> tuple[InputFile, ...]:
     return read_folder(folder.path / "templates")
+
+
+def _apt(folder: _Folder, entry: Repository, at: Location) -> tuple[InputFile, ...]:
+    key = folder.read(entry.key, (*at, "key"))
+    if not is_public_key(key):
+        place = place_of(folder.file, (*at, "key"))
+        raise ConfigError(
+            f"{place}: {entry.key} is no public key of OpenPGP", remedy="gpg --export --armor KEY makes one"
+        )
+    return apt_files(f"{OF_LIBRARY}{folder.path.name}-{at[-1]}", entry, key)
 
 
 def _role(name: str, folders: Mapping[str, _Folder]) -> Iterator[InputFile]:

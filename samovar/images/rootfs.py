@@ -33,7 +33,7 @@ def read_input(source: Path) -> list[tuple[str, InputFile]]:
     """Return a file, with the path "", or the files of a folder but for byte code, each with its path in the folder."""
     if not source.is_dir():
         return [("", _read(source.parent, source))]
-    inner = sorted(path for path in source.rglob("*") if path.is_file() and not _is_byte_code(path))
+    inner = sorted(path for path in source.rglob("*") if path.is_file() and not is_byte_code(path))
     files = [_read(source, path) for path in inner]
     return [(file.target, file) for file in files]
 
@@ -49,7 +49,7 @@ def _regular(folder: Path) -> Iterator[Path]:
             raise ConfigError(
                 f"{path}: a symbolic link", remedy=f"state it in image.yaml, links: {{{_target(folder, path)}: ...}}"
             )
-        if _is_byte_code(path):
+        if is_byte_code(path):
             raise ConfigError(f"{path}: byte code of Python goes into no image", remedy=f"remove it: rm -r {path}")
         if path.is_dir():
             _require_content(path)
@@ -70,5 +70,6 @@ def _require_content(path: Path) -> None:
         )
 
 
-def _is_byte_code(path: Path) -> bool:
+def is_byte_code(path: Path) -> bool:
+    """Return whether it is byte code of Python, or the folder of it: it goes into no image."""
     return "__pycache__" in path.parts or path.suffix == ".pyc"

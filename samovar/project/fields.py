@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from samovar.core.units import GIB
 
@@ -103,6 +103,24 @@ def _sizes(low: int, high: int, rule: str) -> tuple[BeforeValidator, AfterValida
     return BeforeValidator(_size), AfterValidator(_between(low, high, rule)), schema
 
 
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path} is not an absolute path in the image")
+    return path
+
+
+def _relative(path: str) -> str:
+    if path.startswith("/"):
+        raise ValueError(f"{path} is not a path in this project")
+    return path
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"one line of printable characters; not {text!r}")
+    return text
+
+
 Name = Annotated[str, Field(pattern=NAME), AfterValidator(_not_reserved)]
 SecretName = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_not_reserved), AfterValidator(_not_seeded)
@@ -140,3 +158,12 @@ DiskSize = Annotated[int, *_sizes(GIB, 4096 * GIB, "a disk is 1G to 4T")]
 """Bytes; written as 10G."""
 PrivateNetwork = Annotated[IPv4Network, BeforeValidator(_network), WithJsonSchema(TEXT)]
 Addresses = Annotated[IPv4Network, BeforeValidator(_addresses), WithJsonSchema(TEXT)]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+:@_-]*$")]
+ImageName = Annotated[str, StringConstraints(pattern=r"^(samovar/)?[a-z][a-z0-9-]{0,40}$")]
+Line = Annotated[str, AfterValidator(_one_line)]
+Target = Annotated[Line, AfterValidator(_absolute)]
+"""An absolute path in the image."""
+Source = Annotated[Line, AfterValidator(_relative)]
+"""A path in the project, seen from the folder of the image."""
+Mode = Annotated[str, StringConstraints(pattern="^0[0-7]{3}$")]
+Owner = Annotated[str, StringConstraints(pattern="^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")]

@@ -4,38 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from samovar.project.fields import Strict
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise ValueError(f"{path} is not an absolute path in the image")
-    return path
-
-
-def _relative(path: str) -> str:
-    if path.startswith("/"):
-        raise ValueError(f"{path} is not a path in this project")
-    return path
-
-
-def _one_line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError(f"one line of printable characters; not {text!r}")
-    return text
-
-
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+:@_-]*$")]
-ImageName = Annotated[str, StringConstraints(pattern=r"^(samovar/)?[a-z][a-z0-9-]{0,40}$")]
-Line = Annotated[str, AfterValidator(_one_line)]
-Target = Annotated[Line, AfterValidator(_absolute)]
-"""An absolute path in the image."""
-Source = Annotated[Line, AfterValidator(_relative)]
-"""A path in the project, seen from the folder of the image."""
-Mode = Annotated[str, StringConstraints(pattern="^0[0-7]{3}$")]
-Owner = Annotated[str, StringConstraints(pattern="^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")]
+from samovar.project.application import Application
+from samovar.project.fields import ImageName, Line, Mode, Owner, Source, Strict, Target, Word
 
 
 class File(Strict):
@@ -47,37 +19,17 @@ class File(Strict):
     owner: Owner = Field(default="root:root", description="user and group, by names that the image knows")
 
 
-class Zipapp(Strict):
-    """A program in Python that is built into one executable file, as the module `zipapp` does."""
+class Repository(Strict):
+    """A repository of packages beside Debian's, known to this image and to those that build on it."""
 
-    source: Source = Field(description="the folder of its package, seen from the folder of the image")
-    main: Annotated[str, StringConstraints(pattern=r"^[a-z_][\w.]*:[a-z_]\w*$")] = Field(
-        description="`package.module:function`: called with the arguments, it returns the exit code"
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")] = Field(
+        description="its address: https:// or http://"
     )
-    libraries: tuple[Word, ...] = Field(
-        default=(), description="distributions of pure Python that go into it, as they are installed beside samovar"
+    suite: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9./_-]+$")] = Field(
+        description="the suite, such as `trixie`; one that ends with / is the path of a flat repository"
     )
-
-
-class Application(Strict):
-    """The program that an image ships: fetched by `url` and known by its `sha256`, or built as a `zipapp`."""
-
-    target: Target = Field(description="its path in the image")
-    url: Annotated[str, StringConstraints(pattern=r"^(https|file)://[^\s]+$")] | None = Field(
-        default=None, description="where it is fetched from: https:// or file://"
-    )
-    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
-        default=None, description="the digest of what the url leads to"
-    )
-    zipapp: Zipapp | None = Field(default=None, description="a program of this project that is shipped instead")
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if (self.url is None) != (self.sha256 is None):
-            raise ValueError("url and sha256 go together")
-        if (self.url is None) == (self.zipapp is None):
-            raise ValueError("an application has either url and sha256, or a zipapp")
-        return self
+    components: tuple[Word, ...] = Field(default=("main",), description="its components; a flat repository has none")
+    key: Source = Field(description="the file of the public key that signs it, seen from the folder of the image")
 
 
 class Checks(Strict):
@@ -98,6 +50,10 @@ class Image(Strict):
     )
     suite: Word | None = Field(default=None, description="instead of a parent: the suite of Debian of a root image")
     packages: tuple[Word, ...] = Field(default=(), description="Debian packages, installed first")
+    repositories: tuple[Repository, ...] = Field(
+        default=(),
+        description="repositories of packages beside Debian's; packages and a .deb's needs come from them too",
+    )
     files: tuple[File, ...] = Field(default=(), description="files that do not lie in rootfs/, or that are not root's")
     links: dict[Target, Line] = Field(default={}, description="symbolic links: their paths, and what they point to")
     modes: dict[Target, Mode] = Field(default={}, description="modes of files of rootfs/ other than 0755 and 0644")
@@ -105,7 +61,7 @@ class Image(Strict):
     scripts: tuple[Source, ...] = Field(
         default=(), description="scripts of elsewhere that run before those of scripts/, inside the image"
     )
-    application: Application | None = Field(default=None, description="a program that is not a file of this folder")
+    application: Application | None = Field(default=None, description="the program that it ships, and how it is run")
     borrow: Word | None = Field(
         default=None, description="the image whose application is at /tmp/application while this one is baked"
     )
@@ -115,4 +71,6 @@ class Image(Strict):
     def _root_or_child(self) -> Self:
         if (self.parent is None) == (self.suite is None):
             raise ValueError("an image has either a parent or, as a root, a suite of Debian")
+        if self.suite and self.repositories:
+            raise ValueError("a root image is Debian's alone: name the repositories in an image that builds on it")
         return self

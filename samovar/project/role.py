@@ -10,8 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from samovar.project.fields import Strict
-from samovar.project.image import Mode, Owner, Target
+from samovar.project.fields import Mode, Owner, Strict, Target
 
 Need = Literal["required", "optional"]
 """Whether an environment must give what a role asks for."""

@@ -24,6 +24,7 @@ from samovar.images.bake_input import write_spec
 from samovar.images.builders import local
 from samovar.images.builders.local import bake_local
 from samovar.images.store import BakedImage
+from tests.support.baked_image import inside
 from tests.support.checkout import PROJECT, ROOT, project_in
 from tests.support.ports import free_port
 from tests.support.repository import empty_project
@@ -34,6 +35,7 @@ import sys
 from pathlib import Path
 from samovar.images.builders.local import bake_local
 from samovar.core.output import PlainReporter
+from tests.support.baked_image import inside
 from tests.support.checkout import project_in
 bake_local(project_in(Path(sys.argv[1])), sys.argv[2:], reporter=PlainReporter())
 """
@@ -125,13 +127,6 @@ def add_image(root: Path, name: str, text: str, script: str | None = None) -> No
     (folder / "image.yaml").write_text(f"description: a test\nparent: samovar/base\n{text}")
     if script is not None:
         (folder / "step.sh").write_text(script)
-
-
-def inside(image: BakedImage, command: str) -> str:
-    """What a shell command says in the image, which is mounted for it alone."""
-    mount = 'mount -o ro,loop "$1" /mnt && exec chroot /mnt sh -c "$2"'
-    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh", str(image.raw), command]
-    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def test_the_shipped_images_are_baked_once(base: BakedImage) -> None:

@@ -24,7 +24,6 @@ from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.output import Reporter
 from samovar.core.paths import PACKAGE, cache_dir, require_own
 from samovar.core.process import IN_NAMESPACES, run
-from samovar.images.artifact import with_programs
 from samovar.images.bake_input import write_spec
 from samovar.images.builders.base import Progress, bake_lock, bake_side_by_side
 from samovar.images.definition import ImageDefinition, Images
@@ -142,7 +141,7 @@ class Bake:
         work, log = self._folders(f"{name}-{digest[:SHORT]}")
         try:
             (work / "spec").mkdir(parents=True)
-            write_spec(work / "spec", with_programs(image), sources_for(image.suite) if image.suite else ())
+            write_spec(work / "spec", image, sources_for(image.suite) if image.suite else ())
             self._run(image, work, log)
             packages = parse_packages((work / "raw.packages").read_text())
             return self.store.keep(name, digest, work / "raw", packages)

@@ -13,7 +13,7 @@ import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.images import artifact
-from samovar.images.artifact import BORROWED, obtain, with_programs
+from samovar.images.artifact import BORROWED, obtain, put_application
 from samovar.images.bake_input import expected_of
 from samovar.images.definition import Application, Images
 from samovar.images.digest import digests
@@ -56,7 +56,7 @@ def images(root: Path, entry: str = ZIPAPP, more: str = "") -> Images:
 
 
 def test_zipapp_is_one_executable_file_with_its_libraries(tmp_path: Path) -> None:
-    (file,) = with_programs(images(tmp_path)["app"]).files
+    (file,) = put_application(images(tmp_path)["app"], tmp_path).files
     assert (file.target, file.mode, file.owner) == (TARGET, 0o755, "root:root")
     program = tmp_path / "app.pyz"
     program.write_bytes(file.data)
@@ -68,33 +68,33 @@ def test_zipapp_is_one_executable_file_with_its_libraries(tmp_path: Path) -> Non
 
 def test_a_file_is_taken_by_url_and_sha256(tmp_path: Path, program: Path) -> None:
     found = images(tmp_path, f", url: 'file://{program}', sha256: {SHA256}")
-    (file,) = with_programs(found["app"]).files
+    (file,) = put_application(found["app"], tmp_path).files
     assert file.data == PROGRAM
 
 
 def test_borrowed_application_is_there_only_during_the_bake(tmp_path: Path, program: Path) -> None:
-    borrower = with_programs(images(tmp_path, f", url: 'file://{program}', sha256: {SHA256}")["data"])
+    borrower = put_application(images(tmp_path, f", url: 'file://{program}', sha256: {SHA256}")["data"], tmp_path)
     assert [(file.target, file.data) for file in borrower.files] == [(BORROWED, PROGRAM)]
     assert expected_of(borrower).files == ()
 
 
 def test_wrong_sha256_is_refused_and_both_sums_are_named(program: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        obtain(Application(TARGET, "0" * 64, program.as_uri()))
+        obtain(Application(TARGET, "0" * 64, url=program.as_uri()))
     assert SHA256 in caught.value.message
     assert "0" * 64 in caught.value.message
 
 
 def test_missing_url_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"file:///.*none: .*No such file"):
-        obtain(Application(TARGET, SHA256, (tmp_path / "none").as_uri()))
+        obtain(Application(TARGET, SHA256, url=(tmp_path / "none").as_uri()))
 
 
 def test_fetched_application_is_cached_and_the_cache_is_checked(program: Path, tmp_path: Path) -> None:
-    wanted = Application(TARGET, SHA256, program.as_uri())
-    assert obtain(wanted) == PROGRAM
+    wanted = Application(TARGET, SHA256, url=program.as_uri())
+    assert obtain(wanted).read_bytes() == PROGRAM
     program.unlink()
-    assert obtain(wanted) == PROGRAM
+    assert obtain(wanted).read_bytes() == PROGRAM
     (tmp_path / "cache/samovar/applications" / SHA256).write_bytes(b"spoiled")
     with pytest.raises(ConfigError, match="No such file"):
         obtain(wanted)
@@ -102,19 +102,19 @@ def test_fetched_application_is_cached_and_the_cache_is_checked(program: Path, t
 
 def test_concurrent_bakes_fetch_an_application_once(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
-    fetch = artifact._fetch
+    download = artifact._download
 
-    def counted(url: str) -> bytes:
+    def counted(url: str, file: Path) -> None:
         fetched.append(url)
-        return fetch(url)
+        download(url, file)
 
-    monkeypatch.setattr(artifact, "_fetch", counted)
+    monkeypatch.setattr(artifact, "_download", counted)
     for round_ in range(20):
         content = PROGRAM + bytes([round_])
         program.write_bytes(content)
-        wanted = Application(TARGET, hashlib.sha256(content).hexdigest(), program.as_uri())
+        wanted = Application(TARGET, hashlib.sha256(content).hexdigest(), url=program.as_uri())
         with ThreadPoolExecutor(8) as pool:
-            assert set(pool.map(obtain, [wanted] * 8)) == {content}
+            assert {file.read_bytes() for file in pool.map(obtain, [wanted] * 8)} == {content}
     assert len(fetched) == 20
 
 
@@ -123,11 +123,11 @@ def test_application_is_fetched_by_https_from_a_trusted_server_only(
 ) -> None:
     certificate = make_certificate(tmp_path)
     with serving(program.parent, certificate) as port:
-        wanted = Application(TARGET, SHA256, f"https://127.0.0.1:{port}/program")
+        wanted = Application(TARGET, SHA256, url=f"https://127.0.0.1:{port}/program")
         with pytest.raises(ConfigError, match="certificate verify failed"):
             obtain(wanted)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert obtain(wanted) == PROGRAM
+        assert obtain(wanted).read_bytes() == PROGRAM
 
 
 def test_digest_covers_the_sha256_of_the_application_and_not_its_url(tmp_path: Path) -> None:
@@ -157,9 +157,27 @@ def test_zipapp_is_reproducible_and_changes_with_its_source(tmp_path: Path) -> N
         (f", url: 'http://x/', sha256: {SHA256}", "", ":3: application.url: String should match"),
         (", url: 'file:///x', sha256: abc", "", ":3: application.sha256: String should match"),
         (ZIPAPP, "borrow: none\n", "borrow: the key stands twice"),
-        ("", "", ":3: application: an application has either url and sha256, or a zipapp"),
+        ("", "", ":3: application: an application has one of source, url with sha256, zipapp, and oci"),
+        (
+            ", source: stub, zipapp: {source: stub, main: 'stub.cli:main'}",
+            "",
+            ":3: application: an application has one of",
+        ),
+        (", source: none", "", ":3: application.source: none: No such file"),
+        (", source: ../../../x", "", ":3: application.source: ../../../x is not a path in this project"),
+        (", source: a.zip", "", ":3: application: a.zip is no tarball that is unpacked here: pack it as .tar.gz"),
+        (", source: a.tar.zst", "", "pack it as .tar.gz or .tar.xz"),
+        (", source: a.deb", "", ":3: application: a .deb has no target"),
+        (", source: stub, run: {command: []}", "", ":3: application.run: command is missing"),
+        (
+            ", oci: 'registry.example/shop/api:1.2'",
+            "",
+            "skopeo inspect --format '{{.Digest}}' docker://registry.example/shop/api:1.2",
+        ),
+        (", oci: 'registry.example:5000/shop/api:1.2'", "", "write registry.example:5000/shop/api@sha256:..."),
+        (", oci: ./api.tar", "", "./api.tar names no digest"),
         (ZIPAPP.replace("[h11]", "[no-such-library]"), "", "the library no-such-library is not installed"),
-        (ZIPAPP.replace("source: stub", "source: none"), "", "none: has no module of Python"),
+        (ZIPAPP.replace("source: stub", "source: none"), "", ":3: application.zipapp.source: none: No such file"),
         (ZIPAPP.replace("stub.cli:main", "stub.cli"), "", ":3: application.zipapp.main: String should match"),
     ],
 )
@@ -172,5 +190,10 @@ def test_invalid_application_names_its_line(tmp_path: Path, entry: str, more: st
 def test_borrowing_from_an_image_without_application_is_refused(tmp_path: Path) -> None:
     images(tmp_path)
     (tmp_path / "images/app/image.yaml").write_text("description: x\nsuite: trixie\n")
-    with pytest.raises(ConfigError, match=":3: borrow: app ships no application"):
+    with pytest.raises(ConfigError, match=":3: borrow: app ships no application that is one file"):
         load_images(project_in(tmp_path))
+
+
+def test_borrowing_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="app ships no application that is one file"):
+        images(tmp_path, ", source: stub")

@@ -23,7 +23,6 @@ from samovar.cloud.labels import of_image
 from samovar.cloud.session import Session
 from samovar.core.paths import PACKAGE
 from samovar.core.units import GIB
-from samovar.images.artifact import with_programs
 from samovar.images.bake_input import scripts_of, write_spec
 from samovar.images.definition import ImageDefinition, Images
 from samovar.images.digest import SHORT, digests, family, image_name
@@ -119,7 +118,7 @@ def write_bundle(file: Path, image: ImageDefinition, digest: str) -> None:
     `digest` is the full one. Raises ConfigError if the image's program cannot be fetched.
     """
     with tempfile.TemporaryDirectory(prefix="samovar-") as folder, tarfile.open(file, "w") as tar:
-        write_spec(Path(folder) / "spec", with_programs(image), ())
+        write_spec(Path(folder) / "spec", image, ())
         tar.add(Path(folder) / "spec", "spec")
         for name, data in _bundled_files(image, digest):
             entry = tarfile.TarInfo(name)

@@ -1,0 +1,165 @@
+"""The unit of an application, made from the few keys of `run`: enabled, hardened, and checked when it is baked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from samovar.core.errors import ConfigError
+from samovar.images.definition import Application, ImageDefinition, InputFile, InputLink, Script
+from samovar.project.application import Format, Run
+
+HARDENING = "/usr/lib/samovar/hardening.conf"
+UNITS = "/etc/systemd/system"
+STOP_SECONDS = 30
+"""After which what did not stop is killed; the default of Kubernetes, terminationGracePeriodSeconds."""
+LOOSEST = 30
+"""The exposure, of 100, that `systemd-analyze security` may find at the most."""
+BIND_PORTS = "CAP_NET_BIND_SERVICE"
+"""What every application may do: listen on ports below 1024, as it may in a container."""
+PLAIN = re.compile(r"[A-Za-z0-9_./:=@,+-]+")
+ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A unit of an application. An empty `directory` or `stop_signal` is systemd's default.
+
+    `more` are lines of [Service] for what this kind of application needs.
+    """
+
+    name: str
+    description: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    user: str
+    directory: str = ""
+    stop_signal: str = ""
+    more: tuple[str, ...] = ()
+
+
+def unit_text(service: Service) -> str:
+    """Return the unit. It starts once the agent has written its files, and again whenever it ends.
+
+    It may listen on any port and owns /var/lib/NAME; the drop-in of hardening takes the rest.
+    """
+    return "\n".join((*_unit(service), *_service(service), "", "[Install]", "WantedBy=multi-user.target", ""))
+
+
+def with_service(image: ImageDefinition, application: Application, run: Run) -> ImageDefinition:
+    """Return the image with the service of its application. Raises ConfigError where a file of it is that unit.
+
+    The unit of an OCI image depends on what that says, and is added when it is baked.
+    """
+    unit = f"{image.name}.service"
+    if any(file.target == f"{UNITS}/{unit}" for file in image.files):
+        raise ConfigError(
+            f"image {image.name}: both application.run and a file make {unit}",
+            remedy="keep the file, or application.run",
+        )
+    extended = image if application.format is Format.OCI else _with_unit(image, application, run)
+    return replace(
+        extended,
+        links=(*extended.links, InputLink(f"{UNITS}/{unit}.d/05-hardening.conf", HARDENING)),
+        services=(*extended.services, unit),
+        commands=(*extended.commands, *checks(unit)),
+    )
+
+
+def checks(unit: str) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that check the unit in the finished image."""
+    security = ("systemd-analyze", "security", "--offline=true", f"--threshold={LOOSEST}", unit)
+    return (("systemd-analyze", "verify", "--man=no", unit), security)
+
+
+def unit_file(service: Service) -> InputFile:
+    """Return the unit as a file of the image."""
+    return InputFile(f"{UNITS}/{service.name}.service", 0o644, "root:root", unit_text(service).encode())
+
+
+def _with_unit(image: ImageDefinition, application: Application, run: Run) -> ImageDefinition:
+    user = run.user or image.name
+    service = Service(
+        name=image.name,
+        description=image.description,
+        command=run.command or (application.target,),
+        environment=run.environment,
+        user=user,
+        directory=run.directory or _home(application),
+        stop_signal=run.stop_signal or "",
+    )
+    return replace(
+        image, files=(*image.files, unit_file(service), *_user_files(user, image)), scripts=_scripts(user, image)
+    )
+
+
+def _home(application: Application) -> str:
+    """Return where the application is: the folder that was unpacked, or that of the one file; "" for a .deb."""
+    if application.format is Format.FILE:
+        return str(PurePosixPath(application.target).parent)
+    return application.target
+
+
+def _user_files(user: str, image: ImageDefinition) -> Iterator[InputFile]:
+    """Yield the user's definition, https://www.freedesktop.org/software/systemd/man/sysusers.d.html; root has none."""
+    if _is_created(user):
+        yield InputFile(_sysusers(image), 0o644, "root:root", f'u {user} - "{image.name}"\n'.encode())
+
+
+def _scripts(user: str, image: ImageDefinition) -> tuple[Script, ...]:
+    """Return the image's scripts, before which the user is made: they may give files to it."""
+    creation = Script("application-user", f"systemd-sysusers {_sysusers(image)}\n".encode())
+    return (creation, *image.scripts) if _is_created(user) else image.scripts
+
+
+def _is_created(user: str) -> bool:
+    return user != "root" and not user[0].isdigit()
+
+
+def _sysusers(image: ImageDefinition) -> str:
+    return f"/usr/lib/sysusers.d/{image.name}.conf"
+
+
+def _unit(service: Service) -> Iterator[str]:
+    yield "# Made from application.run of image.yaml."
+    yield "[Unit]"
+    yield f"Description={_specifiers(service.description)}"
+    yield "Wants=samovar-agent.service"
+    yield "After=samovar-agent.service network.target"
+    yield "StartLimitIntervalSec=0"
+    yield ""
+
+
+def _service(service: Service) -> Iterator[str]:
+    user, _, group = service.user.partition(":")
+    yield from ("[Service]", "Type=exec", f"User={user}", *([f"Group={group}"] if group else []))
+    if service.directory:
+        yield f"WorkingDirectory={_specifiers(service.directory)}"
+    yield from (f"Environment={_quoted(f'{name}={value}')}" for name, value in service.environment.items())
+    yield f"EnvironmentFile=-/etc/{service.name}/environment"
+    yield f"ExecStart={' '.join(_argument(word) for word in service.command)}"
+    yield from ("Restart=always", "RestartSec=1")
+    yield from ("KillMode=mixed", f"TimeoutStopSec={STOP_SECONDS}")
+    if service.stop_signal:
+        yield f"KillSignal={service.stop_signal}"
+    yield f"StateDirectory={service.name}"
+    yield "PrivateTmp=yes"
+    yield "RestrictAddressFamilies=AF_NETLINK"
+    yield from service.more or (f"CapabilityBoundingSet={BIND_PORTS}", f"AmbientCapabilities={BIND_PORTS}")
+
+
+def _argument(word: str) -> str:
+    """Return a word of a command line: no specifier, no variable, no quotation mark of it means anything."""
+    return word if PLAIN.fullmatch(word) else _quoted(word).replace("$", "$$")
+
+
+def _quoted(text: str) -> str:
+    """Return the text in quotation marks, as systemd.syntax(7) reads it."""
+    escaped = "".join(ESCAPES.get(letter, letter if letter >= " " else f"\\x{ord(letter):02x}") for letter in text)
+    return f'"{_specifiers(escaped)}"'
+
+
+def _specifiers(text: str) -> str:
+    return text.replace("%", "%%")
