@@ -4,10 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# What the local cloud and the local image builder start. Everything else is Python and stands in the locks.
+# What the local cloud and the image builders start, and what the tests make packages and OCI images with. Everything
+# else is Python and stands in the locks.
 PACKAGES=(
-  ca-certificates conntrack curl debian-archive-keyring dnsmasq-base e2fsprogs iproute2 mmdebstrap mount nftables passt
-  python3-venv systemd-container util-linux
+  ca-certificates conntrack curl debian-archive-keyring dnsmasq-base e2fsprogs gnupg iproute2 mmdebstrap mount nftables
+  passt python3-venv skopeo systemd-container umoci util-linux
 )
 VENV=.venv
 

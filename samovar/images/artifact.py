@@ -14,10 +14,15 @@ from samovar.core.errors import ConfigError
 from samovar.core.locking import exclusive
 from samovar.core.paths import cache_dir
 from samovar.images.definition import Application, ImageDefinition, InputFile
+from samovar.images.oci.fetch import opened
+from samovar.images.oci.flatten import read_tree, write_tree
+from samovar.images.oci.image import read_image
+from samovar.images.oci.service import drop_in, service_of
 from samovar.images.tarball import folder_sha256, pack, repack
+from samovar.images.unit import unit_file, with_accounts
 from samovar.images.zipapp import build_zipapp
 from samovar.project.application import Application as ApplicationEntry
-from samovar.project.application import Format
+from samovar.project.application import Format, Run, is_path, untagged
 
 BORROWED = "/tmp/application"  # noqa: S108 - in the bake's own namespace, where it is gone with the bake
 FETCH_TIMEOUT = 60.0
@@ -27,8 +32,8 @@ TAR, DEB = "application.tar", "application.deb"
 """The names by which `bake.sh` finds what an application holds, and a package."""
 
 
-def application_of(entry: ApplicationEntry, locate: Callable[[str, str], Path]) -> Application:
-    """Return the application that image.yaml states. Raises ConfigError.
+def application_of(name: str, entry: ApplicationEntry, locate: Callable[[str, str], Path]) -> Application:
+    """Return the application that image.yaml of the image `name` states. Raises ConfigError.
 
     `locate` returns the path of a source, given that and its key.
     """
@@ -36,6 +41,8 @@ def application_of(entry: ApplicationEntry, locate: Callable[[str, str], Path]) 
     if entry.zipapp:
         data = build_zipapp(locate(entry.zipapp.source, "zipapp.source"), entry.zipapp)
         return Application(target, hashlib.sha256(data).hexdigest(), data=data)
+    if entry.oci:
+        return _of_oci(target or f"/opt/{name}", entry.oci, entry.run or Run(), locate)
     if entry.source:
         return _of_project(target, entry.format, locate(entry.source, "source"))
     return Application(target, entry.sha256 or "", entry.format, url=entry.url or "")
@@ -47,14 +54,17 @@ def put_application(image: ImageDefinition, folder: Path) -> ImageDefinition:
     The application that it borrows is one of them. Raises ConfigError where one cannot be had, or does not fit.
     """
     programs = [program for program in (image.application, image.borrowed) if program]
-    files = [file for program in programs for file in _put(program, folder)]
-    return replace(image, files=(*image.files, *files))
+    for program in programs:
+        image = _put(image, program, folder)
+    return image
 
 
-def _put(application: Application, folder: Path) -> tuple[InputFile, ...]:
+def _put(image: ImageDefinition, application: Application, folder: Path) -> ImageDefinition:
+    if application.format is Format.OCI:
+        return _put_oci(image, application, folder / TAR)
     if application.format is Format.FILE:
         data = application.data or obtain(application).read_bytes()
-        return (InputFile(application.target, EXECUTABLE, OWNER, data),)
+        return replace(image, files=(*image.files, InputFile(application.target, EXECUTABLE, OWNER, data)))
     if application.format is Format.DEB:
         shutil.copyfile(obtain(application), folder / DEB)
     elif application.path and application.path.is_dir():
@@ -62,7 +72,18 @@ def _put(application: Application, folder: Path) -> tuple[InputFile, ...]:
             pack(application.path, application.target, out)
     else:
         repack(obtain(application), application.target, folder / TAR, name=_name(application))
-    return ()
+    return image
+
+
+def _put_oci(image: ImageDefinition, application: Application, out: Path) -> ImageDefinition:
+    """Write the tree of an OCI image to `out`; return the image with its unit and what belongs to that."""
+    with opened(application, _name(application)) as open_blob:
+        oci = read_image(application.sha256, open_blob, _name(application))
+        tree = read_tree(oci)
+        service = service_of(image, application.run or Run(), oci, tree, application.target)
+        write_tree(oci, tree, out, root=application.target, folders=[service.directory])
+    with_unit = replace(image, files=(*image.files, unit_file(service), drop_in(image.name)))
+    return with_accounts(with_unit, service)
 
 
 def obtain(application: Application) -> Path:
@@ -84,6 +105,13 @@ def file_sha256(file: Path) -> str:
     """Return the sha256 of a file, in hex."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _of_oci(target: str, reference: str, run: Run, locate: Callable[[str, str], Path]) -> Application:
+    place, _, digest = reference.partition("@sha256:")
+    if is_path(place):
+        return Application(target, digest, Format.OCI, run, path=locate(place, "oci"))
+    return Application(target, digest, Format.OCI, run, url=f"docker://{untagged(place)}@sha256:{digest}")
 
 
 def _of_project(target: str, format_: Format, path: Path) -> Application:

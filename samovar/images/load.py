@@ -29,7 +29,10 @@ from samovar.project.image import File, Image, Repository
 from samovar.project.project import Project
 
 LIBRARY = PACKAGE / "library"
-STEPS = (Path(__file__).parent / "bake.sh", Path(__file__).parent / "clean.sh")
+ENGINE = Path(__file__).parent
+STEPS = (ENGINE / "bake.sh", ENGINE / "clean.sh")
+STEPS_OF_OCI = (ENGINE / "unit.py", *sorted((ENGINE / "oci").glob("*.py")))
+"""What makes a tree and a unit of an OCI image when it is baked: a change of it makes another image."""
 ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"
 OF_LIBRARY = "samovar-"
@@ -100,7 +103,7 @@ def load_images(project: Project) -> Images:
             )
     shared = {f"{OF_LIBRARY}{path.name}": _parse(path, PACKAGE) for path in _folders(LIBRARY / "images")}
     folders = {**shared, **own}
-    steps = tuple(Script(path.name, path.read_bytes()) for path in STEPS)
+    steps = _steps(STEPS)
     return {name: _load(name, folders, steps) for name in _parents_first(folders)}
 
 
@@ -133,12 +136,16 @@ def _load(name: str, folders: Mapping[str, _Folder], steps: tuple[Script, ...]) 
         scripts=tuple(_scripts(folder)),
         commands=image.checks.commands,
         absent=image.checks.absent,
-        steps=steps,
+        steps=(*steps, *(_steps(STEPS_OF_OCI) if application and application.format is Format.OCI else ())),
         application=application,
         borrowed=_borrowed(folder, folders),
     )
     run = _run(folder, application)
     return with_service(definition, application, run) if application and run else definition
+
+
+def _steps(paths: Iterable[Path]) -> tuple[Script, ...]:
+    return tuple(Script(path.name, path.read_bytes()) for path in paths)
 
 
 def _application(folder: _Folder) -> Application | None:
@@ -150,13 +157,13 @@ def _application(folder: _Folder) -> Application | None:
         place = ("application", *key.split("."))
         return folder.present(source, place)
 
-    return application_of(entry, locate)
+    return application_of(folder.path.name, entry, locate)
 
 
 def _run(folder: _Folder, application: Application | None) -> Run | None:
     """Return what image.yaml says of the unit. Raises ConfigError where it does not say what is started."""
     entry = folder.image.application
-    run = entry.run if entry else None
+    run = application.run if application and application.run else entry.run if entry else None
     if run and application and not run.command and application.format in {Format.TARBALL, Format.DEB}:
         place = place_of(folder.file, ("application", "run"))
         raise ConfigError(f"{place}: command is missing", remedy="state the program that is started, and its arguments")

@@ -15,8 +15,9 @@ HARDENING = "/usr/lib/samovar/hardening.conf"
 UNITS = "/etc/systemd/system"
 STOP_SECONDS = 30
 """After which what did not stop is killed; the default of Kubernetes, terminationGracePeriodSeconds."""
-LOOSEST = 30
-"""The exposure, of 100, that `systemd-analyze security` may find at the most."""
+EXPOSURE, EXPOSURE_OF_OCI = 30, 45
+"""What `systemd-analyze security` may find, of 100; more of a service that writes to a file tree of its own."""
+ROOT = "0"
 BIND_PORTS = "CAP_NET_BIND_SERVICE"
 """What every application may do: listen on ports below 1024, as it may in a container."""
 PLAIN = re.compile(r"[A-Za-z0-9_./:=@,+-]+")
@@ -27,7 +28,8 @@ ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n", "\t": r"\t"}
 class Service:
     """A unit of an application. An empty `directory` or `stop_signal` is systemd's default.
 
-    `more` are lines of [Service] for what this kind of application needs.
+    `user` is a name, a number, or `number:number` with its group; `groups` are more of these. `more` are lines of
+    [Service] for what this kind of application needs.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Service:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     user: str
+    groups: tuple[int, ...] = ()
     directory: str = ""
     stop_signal: str = ""
     more: tuple[str, ...] = ()
@@ -64,14 +67,8 @@ def with_service(image: ImageDefinition, application: Application, run: Run) -> 
         extended,
         links=(*extended.links, InputLink(f"{UNITS}/{unit}.d/05-hardening.conf", HARDENING)),
         services=(*extended.services, unit),
-        commands=(*extended.commands, *checks(unit)),
+        commands=(*extended.commands, *_checks(unit, application.format)),
     )
-
-
-def checks(unit: str) -> tuple[tuple[str, ...], ...]:
-    """Return the commands that check the unit in the finished image."""
-    security = ("systemd-analyze", "security", "--offline=true", f"--threshold={LOOSEST}", unit)
-    return (("systemd-analyze", "verify", "--man=no", unit), security)
 
 
 def unit_file(service: Service) -> InputFile:
@@ -79,20 +76,52 @@ def unit_file(service: Service) -> InputFile:
     return InputFile(f"{UNITS}/{service.name}.service", 0o644, "root:root", unit_text(service).encode())
 
 
+def _checks(unit: str, format_: Format) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that check the unit in the finished image. `verify` looks for programs outside of a tree."""
+    security = ("systemd-analyze", "security", "--offline=true")
+    if format_ is Format.OCI:
+        return ((*security, f"--threshold={EXPOSURE_OF_OCI}", unit),)
+    return (("systemd-analyze", "verify", "--man=no", unit), (*security, f"--threshold={EXPOSURE}", unit))
+
+
+def with_accounts(image: ImageDefinition, service: Service) -> ImageDefinition:
+    """Return the image with the service's user and groups, made before its scripts run: these may give files to them.
+
+    systemd starts nothing as a number that the machine has no account for. Root and what is there are left as they are.
+    """
+    user, _, group = service.user.partition(":")
+    lines = [_add_group(number) for number in (group, *map(str, service.groups)) if number not in {"", ROOT}]
+    lines += [_add_user(user, group)] if user not in {"root", ROOT} else []
+    script = Script("accounts", "\n".join((*lines, "")).encode())
+    return replace(image, scripts=(script, *image.scripts)) if lines else image
+
+
+def _add_group(number: str) -> str:
+    return f"getent group {number} >/dev/null || groupadd --system --gid {number} {_account(number)}"
+
+
+def _add_user(user: str, group: str) -> str:
+    number = f"--uid {user} " if user.isdigit() else ""
+    own = f"--gid {group or ROOT}" if user.isdigit() else "--user-group"
+    options = f"--system {number}{own} --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin"
+    return f"getent passwd {user} >/dev/null || useradd {options} {_account(user)}"
+
+
+def _account(name: str) -> str:
+    return f"account-{name}" if name.isdigit() else name
+
+
 def _with_unit(image: ImageDefinition, application: Application, run: Run) -> ImageDefinition:
-    user = run.user or image.name
     service = Service(
         name=image.name,
         description=image.description,
         command=run.command or (application.target,),
         environment=run.environment,
-        user=user,
+        user=run.user or image.name,
         directory=run.directory or _home(application),
         stop_signal=run.stop_signal or "",
     )
-    return replace(
-        image, files=(*image.files, unit_file(service), *_user_files(user, image)), scripts=_scripts(user, image)
-    )
+    return with_accounts(replace(image, files=(*image.files, unit_file(service))), service)
 
 
 def _home(application: Application) -> str:
@@ -100,26 +129,6 @@ def _home(application: Application) -> str:
     if application.format is Format.FILE:
         return str(PurePosixPath(application.target).parent)
     return application.target
-
-
-def _user_files(user: str, image: ImageDefinition) -> Iterator[InputFile]:
-    """Yield the user's definition, https://www.freedesktop.org/software/systemd/man/sysusers.d.html; root has none."""
-    if _is_created(user):
-        yield InputFile(_sysusers(image), 0o644, "root:root", f'u {user} - "{image.name}"\n'.encode())
-
-
-def _scripts(user: str, image: ImageDefinition) -> tuple[Script, ...]:
-    """Return the image's scripts, before which the user is made: they may give files to it."""
-    creation = Script("application-user", f"systemd-sysusers {_sysusers(image)}\n".encode())
-    return (creation, *image.scripts) if _is_created(user) else image.scripts
-
-
-def _is_created(user: str) -> bool:
-    return user != "root" and not user[0].isdigit()
-
-
-def _sysusers(image: ImageDefinition) -> str:
-    return f"/usr/lib/sysusers.d/{image.name}.conf"
 
 
 def _unit(service: Service) -> Iterator[str]:
@@ -135,6 +144,8 @@ def _unit(service: Service) -> Iterator[str]:
 def _service(service: Service) -> Iterator[str]:
     user, _, group = service.user.partition(":")
     yield from ("[Service]", "Type=exec", f"User={user}", *([f"Group={group}"] if group else []))
+    if service.groups:
+        yield f"SupplementaryGroups={' '.join(map(str, service.groups))}"
     if service.directory:
         yield f"WorkingDirectory={_specifiers(service.directory)}"
     yield from (f"Environment={_quoted(f'{name}={value}')}" for name, value in service.environment.items())

@@ -40,6 +40,7 @@ from samovar.images.publish import Published, published
 from samovar.images.store import Store, default_store, manifest_digest, parse_packages
 from tests.support.checkout import PROJECT, ROOT, project_in
 from tests.support.image_files import differences, image_files
+from tests.support.oci import new_layout
 from tests.support.packer import toolchain_or_skip
 from tests.support.remote_user import RemoteUser
 from tests.support.repository import empty_project
@@ -188,6 +189,28 @@ def test_an_environment_becomes_healthy_and_is_removed(user: RemoteUser) -> None
     assert set(re.findall(r"'pid': (\w+)", str(status["groups"]))) == {"None"}  # the host knows them
     user.run("destroy", "dev", "--yes")
     assert everything(user) == before
+
+
+def test_an_oci_image_is_unpacked_on_the_machine(user: RemoteUser, repository: Path, tmp_path: Path) -> None:
+    layout = new_layout(tmp_path / "layout")
+    layout.add_layer(add_program)
+    layout.configure("--config.entrypoint", "app", "--config.user", "4321:4322")
+    folder = repository / "images/shop"
+    folder.mkdir()
+    layout.archive(folder / "shop.tar")
+    reference = f"./shop.tar@sha256:{layout.digest}"
+    (folder / "image.yaml").write_text(
+        f"description: a test\nparent: samovar/base\napplication: {{oci: '{reference}'}}\n"
+    )
+    bake_packer(user.session(), project_in(repository), ["shop"], reporter=PlainReporter())
+    files = image_files(raw(user, "shop"))
+    assert {"opt/shop/usr/bin/app", "etc/systemd/system/shop.service"} <= {path.lstrip("/") for path in files}
+
+
+def add_program(root: Path) -> None:
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "usr/bin/app").write_text("#!/bin/sh\n")
+    (root / "usr/bin/app").chmod(0o755)
 
 
 def test_a_failed_script_is_reported_and_leaves_nothing(

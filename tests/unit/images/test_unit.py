@@ -70,16 +70,29 @@ def test_program_alone_is_run_as_a_user_of_its_own_and_checked(tmp_path: Path) -
     assert InputLink("/etc/systemd/system/shop.service.d/05-hardening.conf", HARDENING) in image.links
     assert image.services == ("shop.service",)
     assert [command[1] for command in image.commands] == ["verify", "security"]
-    (user,) = [file for file in image.files if file.target == "/usr/lib/sysusers.d/shop.conf"]
-    assert user.data == b'u shop - "shop"\n'
-    assert image.scripts[0].data == b"systemd-sysusers /usr/lib/sysusers.d/shop.conf\n"
+    assert image.scripts[0].data.startswith(b"getent passwd shop >/dev/null || useradd --system --user-group ")
 
 
-@pytest.mark.parametrize("user", ["root", "'1000'", "'1000:1000'"])
-def test_user_that_is_there_or_a_number_is_not_made(tmp_path: Path, user: str) -> None:
+@pytest.mark.parametrize(
+    ("user", "accounts"),
+    [
+        ("root", []),
+        ("'0:0'", []),
+        ("'1000'", ["getent passwd 1000 >/dev/null || useradd --system --uid 1000 --gid 0 "]),
+        (
+            "'1000:1001'",
+            [
+                "getent group 1001 >/dev/null || groupadd --system --gid 1001 account-1001",
+                "getent passwd 1000 >/dev/null || useradd --system --uid 1000 --gid 1001 ",
+            ],
+        ),
+    ],
+)
+def test_account_is_made_for_a_number_and_none_for_root(tmp_path: Path, user: str, accounts: list[str]) -> None:
     image = load(tmp_path, f"application: {{target: /api, source: api, run: {{user: {user}}}}}\n", files={"api": ""})
-    assert image.scripts == ()
-    assert not [file for file in image.files if "sysusers" in file.target]
+    lines = [line for script in image.scripts for line in script.data.decode().splitlines()]
+    assert len(lines) == len(accounts)
+    assert all(line.startswith(start) for line, start in zip(lines, accounts, strict=True))
 
 
 def test_without_run_there_is_no_unit(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from samovar.images.bake_input import scripts_of, write_spec
 from samovar.images.definition import ImageDefinition, Images
 from samovar.images.digest import SHORT, digests, family, image_name
 from samovar.images.publish import published
+from samovar.project.application import Format
 
 SOURCE = Path(__file__).parent / "image.pkr.hcl.j2"
 DISK_GB = 10
@@ -137,8 +138,9 @@ def disk_gb(image: ImageDefinition, source: SourceImage) -> int:
 
 
 def memory_gb(image: ImageDefinition) -> int:
-    """Return the gigabytes of memory of the machine that bakes an image."""
-    return LARGE_MEMORY_GB if image.borrowed else MEMORY_GB
+    """Return the gigabytes of memory of the machine that bakes an image: what is unpacked there comes through /run."""
+    unpacked = image.application and image.application.format is not Format.FILE
+    return LARGE_MEMORY_GB if image.borrowed or unpacked else MEMORY_GB
 
 
 def hcl_string(value: str) -> str:

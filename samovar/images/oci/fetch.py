@@ -1,0 +1,94 @@
+"""Gets at the blobs of an OCI image: in an archive or layout of the project, or fetched from a registry by skopeo."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from samovar.core.errors import ConfigError, ProcessFailed
+from samovar.core.locking import exclusive
+from samovar.core.paths import cache_dir
+from samovar.core.process import run
+from samovar.images.definition import Application
+from samovar.images.oci.image import OpenBlob, find_manifest
+
+TIMEOUT = 1800.0
+BLOBS = "blobs/sha256"
+"""Where a layout has its blobs: https://github.com/opencontainers/image-spec/blob/main/image-layout.md."""
+
+
+@contextmanager
+def opened(application: Application, name: str) -> Iterator[OpenBlob]:
+    """Give what opens the image's blobs; `name` stands in errors. Raises ConfigError, or HostError without skopeo.
+
+    What comes from a registry is kept in this user's cache. Images baked side by side fetch it once.
+    """
+    if application.path is None:
+        yield partial(_in_folder, _fetched(application, name))
+    elif application.path.is_dir():
+        yield partial(_in_folder, application.path / BLOBS)
+    else:
+        with _archive(application.path, name) as tar:
+            yield partial(_in_archive, tar)
+
+
+def _in_folder(folder: Path, sha256: str) -> IO[bytes]:
+    return (folder / sha256).open("rb")
+
+
+def _in_archive(tar: tarfile.TarFile, sha256: str) -> IO[bytes]:
+    for name in (f"{BLOBS}/{sha256}", f"./{BLOBS}/{sha256}"):
+        if name in tar.getnames() and (blob := tar.extractfile(name)):
+            return blob
+    raise FileNotFoundError(sha256)
+
+
+def _archive(path: Path, name: str) -> tarfile.TarFile:
+    try:
+        return tarfile.open(path)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ConfigError(
+            f"{name}: neither an OCI archive nor a folder with a layout: {error}",
+            remedy="make one: skopeo copy docker-daemon:IMAGE oci-archive:FILE",
+        ) from error
+
+
+def _fetched(application: Application, name: str) -> Path:
+    """Return the folder of the cache with the image's blobs, each under its digest."""
+    folder = cache_dir() / "oci" / application.sha256
+    with exclusive(folder.with_suffix(".lock"), timeout=TIMEOUT):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as new:
+                find_manifest(application.sha256, partial(_copied, Path(new), application.url, name), name)
+                Path(new).rename(folder)
+                Path(new).mkdir()  # to be removed
+    return folder
+
+
+def _copied(folder: Path, url: str, name: str, sha256: str) -> IO[bytes]:
+    """Open a manifest of a registry, after it was copied to the folder; an image's comes with its blobs."""
+    repository, _, _ = url.partition("@")
+    copy = ("skopeo", "copy", "--quiet", "--preserve-digests", "--multi-arch", "index-only")
+    with tempfile.TemporaryDirectory(dir=folder) as copied:
+        try:
+            run((*copy, f"{repository}@sha256:{sha256}", f"dir:{copied}"), timeout=TIMEOUT)
+        except ProcessFailed as error:
+            raise _not_fetched(name, error) from error
+        (Path(copied) / "manifest.json").rename(folder / sha256)
+        for blob in Path(copied).glob("[0-9a-f]" * 64):
+            shutil.move(blob, folder)
+    return _in_folder(folder, sha256)
+
+
+def _not_fetched(name: str, error: ProcessFailed) -> ConfigError:
+    why = error.output.splitlines()[-1:] or [error.message]
+    return ConfigError(
+        f"{name}: cannot be fetched: {why[0]}",
+        remedy="check the reference; to log in: skopeo login REGISTRY, for a registry's own authority: SSL_CERT_FILE",
+    )

@@ -1,0 +1,156 @@
+"""The layers of an OCI image as one tree, and its process as a service: whatever an image may say."""
+
+from __future__ import annotations
+
+import tarfile
+
+import pytest
+
+from samovar.core.errors import ConfigError
+from samovar.images.definition import ImageDefinition
+from samovar.images.oci.image import OciImage, Process
+from samovar.images.oci.layers import Tree
+from samovar.images.oci.service import PATH, Identity, identify, service_of
+from samovar.images.unit import unit_text
+from samovar.project.application import Run
+
+PASSWD = b"root:x:0:0::/root:/bin/sh\nbroken\napp:x:1000:1001::/home/app:/bin/sh\n"
+GROUP = b"root:x:0:\napp:x:1001:\nlogs:x:1002:other,app\n"
+
+
+def entry(name: str, link: str = "", kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.linkname, made.type = link, tarfile.SYMTYPE if link and kind == tarfile.REGTYPE else kind
+    return made
+
+
+def tree(*layers: list[tarfile.TarInfo | str]) -> Tree:
+    """A tree of layers; a text is a file of that name, one that ends with / a folder."""
+    made = Tree()
+    for number, names in enumerate(layers):
+        entries = [
+            entry(name.rstrip("/"), kind=tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE)
+            if isinstance(name, str)
+            else name
+            for name in names
+        ]
+        contents = {"etc/passwd": PASSWD, "etc/group": GROUP}
+        made.apply(number, iter([(each, contents.get(each.name, b"")) for each in entries]), "image")
+    return made
+
+
+def files(made: Tree) -> set[str]:
+    return {path for path, node in made.nodes.items() if not node.entry.isdir()}
+
+
+@pytest.mark.parametrize(
+    ("layers", "left"),
+    [
+        ([["a", "b"], [".wh.a"]], {"b"}),
+        ([["d/a", "d/b", "d-e"], ["d/.wh.a"]], {"d/b", "d-e"}),
+        ([["d/", "d/a", "d/e/f"], [".wh.d"]], set()),
+        ([["d/a", "c"], ["d/.wh..wh..opq", "d/new"]], {"d/new", "c"}),
+        ([["d/a"], ["d/new", "d/.wh..wh..opq"]], {"d/new"}),
+        ([["a"], [".wh.a", "a"]], {"a"}),
+        ([["a"], [".wh.a"], ["a"]], {"a"}),
+        ([["d/a", "d/b"], ["d"]], {"d"}),
+        ([["d"], ["d/a"]], {"d/a"}),
+        ([["./a", "/b"]], {"a", "b"}),
+    ],
+)
+def test_upper_layers_hide_what_they_say(layers: list[list[tarfile.TarInfo | str]], left: set[str]) -> None:
+    assert files(tree(*layers)) == left
+
+
+@pytest.mark.parametrize("name", ["../a", "a/../../b", "/../b"])
+def test_name_that_leads_out_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="leads out of the image"):
+        tree([name])
+
+
+@pytest.mark.parametrize("link", ["/usr/lib", "usr/lib", "../../usr/lib", "./usr/lib/."])
+def test_entry_behind_a_link_is_where_the_link_leads_within_the_tree(link: str) -> None:
+    made = tree(["usr/lib/", entry("lib", link)], ["lib/file"])
+    assert files(made) == {"lib", "usr/lib/file"}
+    assert made.find("lib/file") is made.find("/usr/lib/file")
+
+
+def test_links_that_lead_to_each_other_end() -> None:
+    made = tree([entry("a", "b"), entry("b", "a"), "a/file"])
+    assert made.find("a/other") is None
+
+
+def test_hard_link_shares_its_file_and_to_nothing_is_refused() -> None:
+    made = tree(["a", entry("b", "a", tarfile.LNKTYPE)], [".wh.a"])
+    assert files(made) == {"b"}
+    with pytest.raises(ConfigError, match="b is a hard link to nothing"):
+        tree([entry("b", "a", tarfile.LNKTYPE)])
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ("", Identity(0, 0, (), "/root")),
+        ("app", Identity(1000, 1001, (1002,), "/home/app")),
+        ("1000", Identity(1000, 1001, (1002,), "/home/app")),
+        ("app:logs", Identity(1000, 1002, (), "/home/app")),
+        ("app:5", Identity(1000, 5, (), "/home/app")),
+        ("4000", Identity(4000, 0, (), "/")),
+        ("4000:4001", Identity(4000, 4001, (), "/")),
+    ],
+)
+def test_user_is_that_of_the_image(user: str, expected: Identity) -> None:
+    assert identify(user, tree(["etc/passwd", "etc/group"]), "image") == expected
+
+
+def test_image_without_passwd_runs_as_root_and_as_numbers() -> None:
+    assert identify("", tree([]), "image") == Identity(0, 0)
+    with pytest.raises(ConfigError, match="its user app is not in its /etc/passwd"):
+        identify("app", tree([]), "image")
+
+
+def unit(process: Process, run: Run | None = None) -> list[str]:
+    made = tree(
+        ["etc/passwd", "etc/group", "usr/bin/app", "srv/app", entry("bin", "usr/bin"), entry("app", "/bin/app")]
+    )
+    image = ImageDefinition("shop", "a shop", "samovar-base", None, (), (), (), (), (), (), ())
+    oci = OciImage("image", process, (), lambda _: open("/dev/null", "rb"))  # noqa: SIM115, PTH123 - never called
+    return unit_text(service_of(image, run or Run(), oci, made, "/opt/shop")).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("program", "path"),
+    [
+        ("app", "/usr/bin/app"),
+        ("/bin/app", "/bin/app"),
+        ("/app", "/app"),
+        ("./app", "/srv/app"),
+    ],
+)
+def test_program_is_found_as_the_kernel_would(program: str, path: str) -> None:
+    assert f"ExecStart={path} x" in unit(Process(entrypoint=(program,), cmd=("x",), working_dir="/srv"))
+
+
+@pytest.mark.parametrize("program", ["none", "/srv", "bin/app/x", "/etc"])
+def test_program_that_is_not_there_is_refused(program: str) -> None:
+    with pytest.raises(ConfigError, match=f"{program}, which it runs, is not in it"):
+        unit(Process(cmd=(program,)))
+
+
+def test_process_that_says_nothing_more_is_root_with_few_capabilities() -> None:
+    said = unit(Process(cmd=("app",)))
+    assert {"User=0", "Group=0", "WorkingDirectory=/", f'Environment="PATH={PATH}"', "RootDirectory=/opt/shop"} <= {
+        *said
+    }
+    (capabilities,) = [line for line in said if line.startswith("CapabilityBoundingSet=")]
+    assert "CAP_SETUID" in capabilities
+    assert "CAP_SYS_ADMIN" not in capabilities
+    assert not [line for line in said if line.startswith(("AmbientCapabilities", "KillSignal"))]
+
+
+def test_own_path_and_home_go_before_the_defaults() -> None:
+    said = unit(Process(cmd=("app",), env=("PATH=/usr/bin", "HOME=/srv", "EMPTY="), user="app", stop_signal="SIGQUIT"))
+    assert {'Environment="PATH=/usr/bin"', 'Environment="HOME=/srv"', 'Environment="EMPTY="', "KillSignal=SIGQUIT"} <= {
+        *said
+    }
+    assert len([line for line in said if line.startswith('Environment="HOME=')]) == 1
