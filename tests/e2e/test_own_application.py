@@ -17,7 +17,7 @@ from samovar.core.waiting import Pending, wait_for
 from tests.support.http_load import get
 from tests.support.oci import Layout, busybox, new_layout
 from tests.support.repository import empty_project
-from tests.support.tool import PATIENCE, Cli
+from tests.support.tool import TIMEOUT, Cli
 
 CONFIG = """\
 cloud: local
@@ -104,7 +104,7 @@ def facts(address: str) -> list[str]:
         except (OSError, HTTPException, AssertionError) as error:
             return Pending(repr(error))
 
-    return wait_for("the facts", ask, timeout=PATIENCE, interval=0.2)
+    return wait_for("the facts", ask, timeout=TIMEOUT, interval=0.2)
 
 
 def test_oci_image_answers_from_a_machine(cli: Cli) -> None:

@@ -64,11 +64,12 @@ def drop_in(image: str) -> InputFile:
 
 
 def identify(user: str, tree: Tree, name: str) -> Identity:
-    """Return the user that `user` or `user:group` means in the image; "" is root. Raises ConfigError for no such one.
+    """Return the user that `user` or `user:group` means in the image, "" is root. Raises ConfigError for no such one.
 
     A number need not be known there, and has group 0 then, as in Docker.
     """
-    who, _, group = (user or "0").partition(":")
+    who, _, group = user.partition(":")
+    who = "0" if who in {"", "root"} else who
     column = 2 if who.isdigit() else 0
     row = next((row for row in _rows(tree, "etc/passwd") if row[column] == who), None)
     if row is None and not who.isdigit():

@@ -33,7 +33,7 @@ def write(path: Path, text: str, mode: int = 0o644, owner: int = 0) -> None:
 
 def first(root: Path) -> None:
     write(root / "bin/app", "#!/bin/sh\n", 0o755)
-    write(root / "etc/passwd", "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n")
+    write(root / "etc/passwd", "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/srv/app:/bin/sh\n")
     write(root / "etc/group", "root:x:0:\napp:x:1001:\nlogs:x:1002:app\n")
     write(root / "srv/kept", "1", owner=1000)
     write(root / "srv/removed", "1")
@@ -115,7 +115,7 @@ def test_unit_is_what_the_image_says(layout: Layout, tmp_path: Path) -> None:
     unit, _ = put(tmp_path, image(layout.folder, layout.digest))
     lines = unit.splitlines()
     said = ["User=1000", "Group=1001", "SupplementaryGroups=1002", "WorkingDirectory=/srv/work", "KillSignal=SIGQUIT"]
-    said += ["ExecStart=/bin/app serve", 'Environment="HOME=/home/app"', 'Environment="PRICE=5$"']
+    said += ["ExecStart=/bin/app serve", 'Environment="HOME=/srv/app"', 'Environment="PRICE=5$"']
     said += ["RootDirectory=/opt/shop", "MountAPIVFS=yes"]
     assert [line for line in said if line not in lines] == []
 

@@ -14,7 +14,7 @@ from samovar.images.oci.service import PATH, Identity, identify, service_of
 from samovar.images.unit import unit_text
 from samovar.project.application import Run
 
-PASSWD = b"root:x:0:0::/root:/bin/sh\nbroken\napp:x:1000:1001::/home/app:/bin/sh\n"
+PASSWD = b"root:x:0:0::/root:/bin/sh\nbroken\napp:x:1000:1001::/srv/app:/bin/sh\n"
 GROUP = b"root:x:0:\napp:x:1001:\nlogs:x:1002:other,app\n"
 
 
@@ -91,10 +91,10 @@ def test_hard_link_shares_its_file_and_to_nothing_is_refused() -> None:
     ("user", "expected"),
     [
         ("", Identity(0, 0, (), "/root")),
-        ("app", Identity(1000, 1001, (1002,), "/home/app")),
-        ("1000", Identity(1000, 1001, (1002,), "/home/app")),
-        ("app:logs", Identity(1000, 1002, (), "/home/app")),
-        ("app:5", Identity(1000, 5, (), "/home/app")),
+        ("app", Identity(1000, 1001, (1002,), "/srv/app")),
+        ("1000", Identity(1000, 1001, (1002,), "/srv/app")),
+        ("app:logs", Identity(1000, 1002, (), "/srv/app")),
+        ("app:5", Identity(1000, 5, (), "/srv/app")),
         ("4000", Identity(4000, 0, (), "/")),
         ("4000:4001", Identity(4000, 4001, (), "/")),
     ],
@@ -104,7 +104,7 @@ def test_user_is_that_of_the_image(user: str, expected: Identity) -> None:
 
 
 def test_image_without_passwd_runs_as_root_and_as_numbers() -> None:
-    assert identify("", tree([]), "image") == Identity(0, 0)
+    assert [identify(user, tree([]), "image") for user in ("", "root", "0")] == [Identity(0, 0)] * 3
     with pytest.raises(ConfigError, match="its user app is not in its /etc/passwd"):
         identify("app", tree([]), "image")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,8 +36,10 @@ from samovar.images.builders.packer.template import (
     write_bundle,
 )
 from samovar.images.checks import from_json, to_json
+from samovar.images.definition import Application
 from samovar.images.digest import digests, image_name
 from samovar.images.load import load_images
+from samovar.project.application import Format
 from tests.support.checkout import PROJECT, ROOT
 from tests.support.process import ended_process
 
@@ -148,6 +151,17 @@ def test_bundle_has_the_bytes_of_the_definition(tmp_path: Path) -> None:
     scripts = [file.read_bytes() for file in sorted((there / "spec/scripts").iterdir())]
     assert scripts == [script.data for script in scripts_of(IMAGES["nginx"])]
     assert (there / "environment").read_text() == f"DIGEST={DIGESTS['nginx']}\nSUITE=\n"
+
+
+def test_bundle_has_what_a_folder_of_the_application_holds(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/run").write_text("#!/bin/sh\n")
+    application = Application("/opt/shop", "0" * 64, Format.TARBALL, path=tmp_path / "app")
+    image = replace(IMAGES["nginx"], application=application)
+    write_bundle(tmp_path / "bundle.tar", image, DIGESTS["nginx"])
+    with tarfile.open(unpacked(tmp_path) / "spec/application.tar") as tar:
+        assert tar.getnames() == ["opt/shop/run"]
+    assert memory_gb(image) == 4
 
 
 def test_bundled_checks_need_the_standard_library_alone(tmp_path: Path) -> None:
