@@ -13,8 +13,7 @@ setup: ## Install what is missing: Debian's packages (as root) and .venv
 	@bash scripts/setup.sh
 
 dev: setup ## Bake the images, roll out dev on the local cloud, show its addresses
-	@./cli.py bake --env dev
-	@./cli.py rollout dev --yes
+	@./cli.py up dev --yes
 	@./cli.py status dev
 
 test: setup ## Run every test: linters, unit, component, end to end (needs root)

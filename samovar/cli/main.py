@@ -22,6 +22,7 @@ from samovar.cli.load import load
 from samovar.cli.secret import secret
 from samovar.cli.ssh import ssh
 from samovar.cli.status import logs, status
+from samovar.cli.up import up
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import printable
 from samovar.core.paths import default_home
@@ -81,8 +82,8 @@ def cli(
 ) -> None:
     """Bake machine images, and deploy them as self-healing instance groups.
 
-    The same API calls go to Yandex Cloud, or to the bundled local cloud, whose machines are real. Start with `bake`,
-    `rollout dev`, `status dev`; clean up with `destroy dev`, `cloud down`.
+    The same API calls go to Yandex Cloud, or to the bundled local cloud, whose machines are real. Start with `up dev`
+    and `status dev`; clean up with `destroy dev`, `cloud down`.
 
     Completion: `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`, or `zsh_source`, `fish_source`.
     """
@@ -91,6 +92,7 @@ def cli(
 
 
 for command in (
+    up,
     bake,
     images,
     render,
