@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, output_option, pass_tool
+from samovar.cli.context import Tool, environment_argument, examples, output_option, pass_tool
 from samovar.core.errors import ConfigError
 from samovar.core.output import Format, show, stderr_reporter, table
 from samovar.core.program import command_line
@@ -37,7 +37,12 @@ def list_secrets(tool: Tool, env: str, fmt: Format) -> None:
     show(secrets, fmt, [_table(secrets)])
 
 
-@secret.command("set")
+@secret.command(
+    "set",
+    epilog=examples(
+        "secret set dev api_key < key.txt", "secret set dev certificate --entry cert=cert.pem --entry key=key.pem"
+    ),
+)
 @environment_argument
 @click.argument("name")
 @click.option(
@@ -49,15 +54,10 @@ def list_secrets(tool: Tool, env: str, fmt: Format) -> None:
 )
 @pass_tool
 def set_secret(tool: Tool, env: str, name: str, entries: tuple[str, ...]) -> None:
-    r"""Give the secret NAME of ENV a value: from stdin, or its entries from files.
+    """Give the secret NAME of ENV a value: from stdin, or its entries from files.
 
     Of what is read from stdin, the line break at the end is left out. Machines take the new value without a reboot,
     within some minutes; what has to restart for it restarts.
-
-    \b
-    Examples:
-      samovar secret set dev api_key < key.txt
-      samovar secret set dev certificate --entry cert=cert.pem --entry key=key.pem
     """
     from samovar.deploy.lock import locked
     from samovar.deploy.secrets import ONE_ENTRY, set_value
@@ -70,17 +70,12 @@ def set_secret(tool: Tool, env: str, name: str, entries: tuple[str, ...]) -> Non
     stderr_reporter().info(f"secret {name} of {env}: new version")
 
 
-@secret.command()
+@secret.command(epilog=examples("secret rotate dev postgres_password"))
 @environment_argument
 @click.argument("name")
 @pass_tool
 def rotate(tool: Tool, env: str, name: str) -> None:
-    r"""Have Lockbox make up the password NAME of ENV anew. Machines take it without a reboot, within some minutes.
-
-    \b
-    Example:
-      samovar secret rotate dev postgres_password
-    """
+    """Have Lockbox make up the password NAME of ENV anew. Machines take it without a reboot, within some minutes."""
     from samovar.deploy.secrets import rotate as make_anew
 
     tool.name_project()

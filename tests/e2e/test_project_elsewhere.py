@@ -58,7 +58,7 @@ def _machines(status: Any) -> dict[str, Any]:
 def test_a_project_lives_in_a_folder_of_its_own(cli: Cli, project: Path) -> None:
     done = cli.run("up", "small", "--yes")
     assert f"project: {project}" in done.stderr
-    assert done.stdout.split() == [cli.address("small")]
+    assert done.stdout.split() == [f"http://{cli.address('small')}/"]
     assert get(cli.address("small"))
     before = _machines(cli.json("status", "small"))
     cli.run("cloud", "kill", "small-nginx-1")
