@@ -78,6 +78,7 @@ def user() -> Iterator[RemoteUser]:
     try:
         user.set_up()
         config = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
+        config = config.replace("disk: 5G", "disk: 10G")  # what Packer bakes is as large as its source image
         (user.folder / "envs/dev").mkdir()
         (user.folder / "envs/dev/config.yaml").write_text(config)
         assert everything(user) == []
