@@ -193,7 +193,7 @@ def test_an_edge_that_is_stopped_takes_leave(cli: Cli, address: str, place: int)
         time.sleep(1)
         before = cli.instance_ids()
         cli.stop(name)
-        cli.status_when("dev", lambda _: before[name] not in cli.instance_ids().values())
+        wait_until("it is gone", lambda: before[name] not in cli.instance_ids().values(), timeout=TIMEOUT)
         cli.status_when("dev", lambda status: status["healthy"])
         _settled(cli, address)
     assert not load.failed

@@ -139,7 +139,7 @@ class Cli:
         return str(urlsplit(status["endpoints"]["http"][0]).netloc)
 
     def status_when(self, environment: str, holds: Callable[[Any], bool]) -> Any:
-        """The first status that holds."""
+        """The first status that holds, by what is in the status alone: it is judged again when it changes."""
 
         def status() -> Any:
             current = None

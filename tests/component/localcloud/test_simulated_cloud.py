@@ -54,7 +54,8 @@ def test_an_environment_lives_and_heals_on_machines_that_are_states(cli: Cli) ->
     before = _machines(cli)
     assert len(before) == 5
     cli.run("cloud", "kill", "dev-bingo-1")
-    cli.status_when("dev", lambda status: status["healthy"] and _machines(cli) != before)
+    wait_until("another machine", lambda: _machines(cli).keys() == before.keys() and _machines(cli) != before)
+    cli.status_when("dev", lambda status: status["healthy"])
     healed = _machines(cli)
     assert {name for name, machine_id in healed.items() if before[name] != machine_id} == {"dev-bingo-1"}
 
