@@ -18,6 +18,8 @@ import yaml
 from tests.support.checkout import ROOT
 from tests.support.tool import Cli, rolled_out
 
+pytestmark = pytest.mark.long
+
 METADATA = "http://169.254.169.254"
 GOOGLE = f"-H Metadata-Flavor:Google {METADATA}/computeMetadata/v1/instance"
 SSH, HTTPS = 22, 443

@@ -13,6 +13,8 @@ from tests.acceptance.environment import acceptance_cloud
 from tests.acceptance.suite import core_cases, passing_cases, sample
 from tests.support.terraform import PROVIDER_TESTS
 
+pytestmark = pytest.mark.long
+
 COUNT = 30
 JOBS = 2
 
