@@ -46,6 +46,7 @@ root() {
   flock -u 9
   umount -R "$TREE/var/lib/apt/lists" "$TREE/var/cache/apt" 2>/dev/null || : # bound where mmdebstrap unshares nothing
   enter
+  [[ ! -e $SPEC/application.deb ]] || add_packages
 }
 
 layer() {

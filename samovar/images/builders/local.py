@@ -14,6 +14,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -141,7 +142,8 @@ class Bake:
         work, log = self._folders(f"{name}-{digest[:SHORT]}")
         try:
             (work / "spec").mkdir(parents=True)
-            write_spec(work / "spec", image, sources_for(image.suite) if image.suite else ())
+            with self._fetching(image):
+                write_spec(work / "spec", image, sources_for(image.suite) if image.suite else ())
             self._run(image, work, log)
             packages = parse_packages((work / "raw.packages").read_text())
             return self.store.keep(name, digest, work / "raw", packages)
@@ -150,6 +152,11 @@ class Bake:
             raise HostError(f"image {name}: {error}", remedy=remedy) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _fetching(self, image: ImageDefinition) -> AbstractContextManager[None]:
+        """Show that an application is fetched, which may take long."""
+        fetched = image.application and image.application.url
+        return self.reporter.step(f"{image.name}: application") if fetched else nullcontext()
 
     def _folders(self, label: str) -> tuple[Path, Path]:
         work, log = cache_dir() / "bake" / label, cache_dir() / "logs" / f"bake-{label}.log"

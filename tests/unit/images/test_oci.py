@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.images.definition import ImageDefinition
+from samovar.images.digest import digest_of
+from samovar.images.load import load_images
 from samovar.images.oci.image import OciImage, Process
 from samovar.images.oci.layers import Tree
 from samovar.images.oci.service import PATH, Identity, identify, service_of
 from samovar.images.unit import unit_text
 from samovar.project.application import Run
+from tests.support.checkout import project_in
 
 PASSWD = b"root:x:0:0::/root:/bin/sh\nbroken\napp:x:1000:1001::/srv/app:/bin/sh\n"
 GROUP = b"root:x:0:\napp:x:1001:\nlogs:x:1002:other,app\n"
@@ -154,3 +158,51 @@ def test_own_path_and_home_go_before_the_defaults() -> None:
         *said
     }
     assert len([line for line in said if line.startswith('Environment="HOME=')]) == 1
+
+
+SHA256 = "5" * 64
+
+
+def load(root: Path, entry: str) -> ImageDefinition:
+    folder = root / "images/shop"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "api.tar").touch()
+    (folder / "image.yaml").write_text(f"description: a\nparent: samovar/base\napplication: {{{entry}}}\n")
+    return load_images(project_in(root))["shop"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "url"),
+    [
+        ("registry.example/shop/api", "docker://registry.example/shop/api"),
+        ("registry.example/shop/api:1.2", "docker://registry.example/shop/api"),
+        ("registry.example:5000/api:1.2", "docker://registry.example:5000/api"),
+        ("registry.example:5000/api", "docker://registry.example:5000/api"),
+        ("nginx:1.27", "docker://nginx"),
+    ],
+)
+def test_reference_of_a_registry_is_its_digest_and_no_tag(tmp_path: Path, reference: str, url: str) -> None:
+    application = load(tmp_path, f"oci: '{reference}@sha256:{SHA256}'").application
+    assert application
+    assert (application.url, application.sha256, application.target) == (f"{url}@sha256:{SHA256}", SHA256, "/opt/shop")
+
+
+def test_service_of_an_oci_image_is_enabled_and_hardened_before_it_is_fetched(tmp_path: Path) -> None:
+    image = load(tmp_path, f"oci: './api.tar@sha256:{SHA256}'")
+    assert image.services == ("shop.service",)
+    assert [link.target for link in image.links] == ["/etc/systemd/system/shop.service.d/05-hardening.conf"]
+    assert {"bake.sh", "unit.py", "layers.py", "service.py"} <= {step.name for step in image.steps}
+
+
+def test_digest_covers_the_manifest_and_run_and_not_the_place(tmp_path: Path) -> None:
+    entries = {
+        "registry": f"oci: 'registry.example/api@sha256:{SHA256}'",
+        "other registry": f"oci: 'mirror.example/shop/api@sha256:{SHA256}'",
+        "archive": f"oci: './api.tar@sha256:{SHA256}'",
+        "other digest": f"oci: './api.tar@sha256:{'6' * 64}'",
+        "other command": f"oci: './api.tar@sha256:{SHA256}', run: {{command: [/serve]}}",
+        "other root": f"oci: './api.tar@sha256:{SHA256}', target: /srv/shop",
+    }
+    found = {name: digest_of(load(tmp_path, entry), "") for name, entry in entries.items()}
+    assert found["registry"] == found["other registry"] == found["archive"]
+    assert len(set(found.values())) == 4
