@@ -46,8 +46,6 @@ PUBLIC_ROLE = "vpc.publicAdmin"
 GROUP_CHECK = {"unhealthy": 5}
 DATA_CHECK = {"interval": 3, "timeout": 2, "unhealthy": 10}
 """The health checks of a group, in seconds and in answers in a row, where the environment states none."""
-ONE_DISK = Deploy(max_unavailable=1, max_expansion=0)
-"""A disk is attached to one machine: the old one goes before the new one comes."""
 
 
 def desired(environment: Environment, images: Mapping[str, str], metadata: Mapping[str, Mapping[str, str]]) -> Desired:
@@ -185,9 +183,22 @@ def _instance_group(environment: Environment, group: Group, image: str, metadata
         check=_health_check(group),
         service_account=group_service_account(environment.name),
         balanced=group.balancer is not None,
-        deploy=ONE_DISK if group.data_disk else Deploy(),
+        deploy=_deploy(group),
+        healing=group.policy.healing.upper(),
         max_checking_health=MAX_SEEDING if group.data_disk else MAX_CHECKING_HEALTH,
     )
+
+
+def _deploy(group: Group) -> Deploy:
+    """A data disk is attached to one machine: the old one goes before the new one comes."""
+    policy = group.policy
+    deploy = Deploy(
+        max_unavailable=policy.max_unavailable,
+        max_expansion=policy.max_expansion,
+        max_creating=policy.max_creating,
+        startup_seconds=policy.startup,
+    )
+    return replace(deploy, max_unavailable=1, max_expansion=0) if group.data_disk else deploy
 
 
 def _template(

@@ -187,6 +187,32 @@ class DataDisk(Strict):
         return self
 
 
+class Policy(Strict):
+    """The way a group replaces its machines, and heals them."""
+
+    max_unavailable: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=0, description="how many machines may be missing while others are replaced"
+    )
+    max_expansion: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=1, description="how many machines may be there beyond `size` meanwhile; a data disk allows none"
+    )
+    max_creating: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=0, description="how many machines are created at a time; 0 for as many as are needed"
+    )
+    startup: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=0, description="seconds that a new machine must be healthy before the next one is replaced"
+    )
+    healing: Literal["recreate", "restart"] = Field(
+        default="recreate", description="what becomes of a machine that lost its health: a new one, or a restart"
+    )
+
+    @model_validator(mode="after")
+    def _can_proceed(self) -> Self:
+        if not self.max_unavailable and not self.max_expansion:
+            raise ValueError("max_unavailable and max_expansion are both 0: no machine could ever be replaced")
+        return self
+
+
 class Egress(Strict):
     """A way out of the network for the machines of a group."""
 
@@ -210,6 +236,7 @@ class Group(Strict):
         default=Health(),
         description="the page at which a machine says that it lives; its group replaces one that does not",
     )
+    policy: Policy = Field(default=Policy(), description="how machines are replaced and healed")
     public: bool = Field(
         default=False,
         description="`true` gives each machine a public address of its own; edges then answer there over HTTP/3",

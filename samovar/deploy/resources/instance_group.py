@@ -34,27 +34,38 @@ MASK = {
     "max_checking_health": "health_checks_spec",
     "service_account": "service_account_id",
     "deploy": "deploy_policy",
+    "healing": "auto_healing_policy",
     "deletion_protection": "deletion_protection",
 }
 """The API's field for each field that can change."""
 
 
+HealingAction = api.AutoHealingPolicy.AutoHealingAction
+
+
 @dataclass(frozen=True)
 class Deploy:
-    """The way machines are replaced: by default one is added first, so that none is missing meanwhile."""
+    """The way machines are replaced: by default one is added first, so that none is missing meanwhile.
+
+    `strategy` and `minimal_action` are the API's words; the tool knows no others than these, and mends a group that
+    has others.
+    """
 
     max_unavailable: int = 0
     max_expansion: int = 1
     max_creating: int = 0
     max_deleting: int = 0
     startup_seconds: int = 0
+    strategy: str = "PROACTIVE"
+    minimal_action: str = "RECREATE"
 
 
 @dataclass(frozen=True)
 class InstanceGroup(Protectable):
     """A group of equal machines. With `balanced` it keeps a target group of its own name.
 
-    `max_checking_health` are the seconds after which a machine that was never healthy is recreated.
+    `max_checking_health` are the seconds after which a machine that was never healthy is recreated; `healing` is what
+    becomes of one that lost its health: RECREATE or RESTART.
     """
 
     KIND = Kind.INSTANCE_GROUP
@@ -69,6 +80,7 @@ class InstanceGroup(Protectable):
     balanced: bool
     deploy: Deploy = field(default_factory=Deploy)
     max_checking_health: int = MAX_CHECKING_HEALTH
+    healing: str = "RECREATE"
 
     def refs(self) -> Iterator[Ref]:
         yield Ref(Kind.SERVICE_ACCOUNT, self.service_account)
@@ -102,6 +114,7 @@ class GroupFields(TypedDict, total=False):
     deploy_policy: api.DeployPolicy
     allocation_policy: api.AllocationPolicy
     health_checks_spec: api.HealthChecksSpec
+    auto_healing_policy: api.AutoHealingPolicy
     service_account_id: str
     deletion_protection: bool
     load_balancer_spec: api.LoadBalancerSpec
@@ -131,6 +144,7 @@ class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
             balanced=message.HasField("load_balancer_spec"),
             deploy=_read_deploy(message.deploy_policy),
             max_checking_health=message.health_checks_spec.max_checking_health_duration.seconds,
+            healing=HealingAction.Name(message.auto_healing_policy.auto_healing_action),
             deletion_protection=message.deletion_protection,
         )
 
@@ -139,7 +153,6 @@ class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
             folder_id=context.session.folder_id,
             name=resource.name,
             labels=context.labels(resource),
-            auto_healing_policy=api.AutoHealingPolicy(auto_healing_action=api.AutoHealingPolicy.RECREATE),
             **group_fields(context, resource),
         )
         operation = context.session.client(InstanceGroupServiceStub).Create(request)
@@ -175,6 +188,7 @@ def group_fields(context: Context, resource: Resource[InstanceGroup]) -> GroupFi
         "deploy_policy": _deploy_policy(spec.deploy),
         "allocation_policy": api.AllocationPolicy(zones=zones),
         "health_checks_spec": _health_checks(spec.check, spec.max_checking_health),
+        "auto_healing_policy": api.AutoHealingPolicy(auto_healing_action=HealingAction.Value(spec.healing)),
         "service_account_id": context.id(Kind.SERVICE_ACCOUNT, spec.service_account),
         "deletion_protection": spec.deletion_protection,
     }
@@ -198,8 +212,8 @@ def _deploy_policy(deploy: Deploy) -> api.DeployPolicy:
         max_creating=deploy.max_creating,
         max_deleting=deploy.max_deleting,
         startup_duration=Duration(seconds=deploy.startup_seconds),
-        strategy=api.DeployPolicy.PROACTIVE,
-        minimal_action=api.DeployPolicy.RECREATE,
+        strategy=api.DeployPolicy.Strategy.Value(deploy.strategy),
+        minimal_action=api.DeployPolicy.MinimalAction.Value(deploy.minimal_action),
     )
 
 
@@ -210,4 +224,6 @@ def _read_deploy(message: api.DeployPolicy) -> Deploy:
         max_creating=message.max_creating,
         max_deleting=message.max_deleting,
         startup_seconds=message.startup_duration.seconds,
+        strategy=api.DeployPolicy.Strategy.Name(message.strategy),
+        minimal_action=api.DeployPolicy.MinimalAction.Name(message.minimal_action),
     )

@@ -10,9 +10,16 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
 from yandex.cloud.compute.v1 import disk_service_pb2
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import AutoHealingPolicy
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import (
+    GetInstanceGroupRequest,
+    UpdateInstanceGroupRequest,
+)
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.lockbox.v1.secret_service_pb2 import (
     AddVersionRequest,
@@ -36,7 +43,7 @@ from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
 from samovar.images.publish import FORMER, delete, publish, published, unused
 from samovar.images.store import BakedImage
 from samovar.project.environment import Environment
-from samovar.project.group import Balancer, BalancerType, Health, Listener
+from samovar.project.group import Balancer, BalancerType, Health, Listener, Policy
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 from tests.support.environments import changed
@@ -125,12 +132,36 @@ def test_checks_of_ports_and_other_target_ports_are_no_change_once_they_are_ther
     )
     machine = changed(dev.group("bingo").machine, preemptible=True, disk_type="network-hdd")
     health = Health(type="tcp", port=22, unhealthy=7)
-    bingo = changed(dev.group("bingo"), balancer=balancer, health=health, machine=machine)
+    policy = Policy(max_unavailable=1, max_expansion=0, startup=5, healing="restart")
+    bingo = changed(dev.group("bingo"), balancer=balancer, health=health, machine=machine, policy=policy)
     other = changed(dev, groups=tuple(bingo if each.name == "bingo" else each for each in dev.groups))
     service.roll_out(dev)
     assert {step.ref.kind for step in service.plan(other).steps} >= {Kind.LOAD_BALANCER, Kind.INSTANCE_GROUP}
     service.roll_out(other)
     assert service.plan(other).all_steps == ()
+    service.roll_out(dev)
+    assert service.plan(dev).all_steps == ()
+
+
+def test_a_healing_policy_that_was_changed_by_hand_is_seen_and_mended(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    group = Ref(Kind.INSTANCE_GROUP, "dev-bingo")
+    client = service.session.client(InstanceGroupServiceStub)
+    whole = client.Get(GetInstanceGroupRequest(instance_group_id=service.ids(dev)[group], view="FULL"))
+    request = UpdateInstanceGroupRequest(
+        instance_group_id=whole.id,
+        update_mask=FieldMask(paths=["auto_healing_policy"]),
+        instance_template=whole.instance_template,
+        scale_policy=whole.scale_policy,
+        deploy_policy=whole.deploy_policy,
+        allocation_policy=whole.allocation_policy,
+        service_account_id=whole.service_account_id,
+        auto_healing_policy=AutoHealingPolicy(auto_healing_action=AutoHealingPolicy.RESTART),
+    )
+    service.session.finish(client.Update(request), what="healing")
+    assert [(step.ref, step.fields) for step in service.plan(dev).steps] == [(group, ("healing",))]
+    service.roll_out(dev)
+    assert service.plan(dev).all_steps == ()
 
 
 def test_the_data_disk_outlives_the_environment_and_is_attached_again(service: Service, dev: Environment) -> None:
