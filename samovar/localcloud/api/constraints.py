@@ -16,12 +16,18 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldOptions, FileDescriptorSet
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.code_pb2 import Code
 from yandex.cloud import validation_pb2
 
 from samovar.localcloud.api.errors import Refused, Violation
 
 DESCRIPTIONS = Path(__file__).with_name("constraints.binpb")
+BILLION = 10**9
+EARLIEST, LATEST = -62_135_596_800, 253_402_300_799
+"""Seconds since 1970 of the years 1 and 9999."""
+LONGEST = 315_576_000_000
+"""Seconds in ten thousand years."""
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -130,7 +136,17 @@ def _nested(request: Message, field: FieldDescriptor, where: str) -> Iterator[Vi
         for index, item in enumerate(value):
             yield from violations(item, f"{where}[{index}].")
     elif request.HasField(field.name):
+        if isinstance(value, Timestamp | Duration) and not _is_time(value):
+            yield Violation(where, f"is no valid {field.message_type.name.lower()}")
         yield from violations(value, f"{where}.")
+
+
+def _is_time(value: Timestamp | Duration) -> bool:
+    """Returns whether a moment or a period is in the bounds that its proto states (timestamp.proto, duration.proto)."""
+    if isinstance(value, Timestamp):
+        return EARLIEST <= value.seconds <= LATEST and 0 <= value.nanos < BILLION
+    same_sign = value.seconds * value.nanos >= 0
+    return abs(value.seconds) <= LONGEST and abs(value.nanos) < BILLION and same_sign
 
 
 def _broken(request: Message, field: FieldDescriptor, constraint: Constraint) -> Iterator[str]:

@@ -46,6 +46,11 @@ def test_durations_carry_units() -> None:
     assert {"interval", "timeout"} <= _fields(bad)
 
 
+def test_a_period_is_one_that_its_proto_allows() -> None:
+    for period in (Duration(seconds=2**60), Duration(seconds=2, nanos=-1)):
+        assert "interval" in _fields(HealthCheckSpec(interval=period))
+
+
 def test_exactly_one_of_a_oneof() -> None:
     request = CreateNetworkLoadBalancerRequest(folder_id="f")
     request.listener_specs.add(port=80)
