@@ -40,6 +40,7 @@ groups:
     image: small
     size: {MACHINES}
     machine: {{cores: 2, core_fraction: 20, memory: 1G, disk: 10G}}
+    health: {{type: tcp, port: 22}}
 """,
 }
 
