@@ -40,7 +40,7 @@ groups:
     image: small
     size: {MACHINES}
     machine: {{cores: 2, core_fraction: 20, memory: 1G, disk: 10G}}
-    health: {{type: tcp, port: 22}}
+    health: {{type: tcp, port: 22, interval: 10}}
 """,
 }
 
@@ -66,7 +66,8 @@ def _roll_out(tool: Cli) -> tuple[set[str], list[str]]:
     """Returns the ids of all machines that there were meanwhile, and what the cloud warned of."""
     ids: set[str] = set()
     warnings: list[str] = []
-    rollout = tool.start("rollout", "fleet", "--yes")
+    command = tool.command("rollout", "fleet", "--yes")
+    rollout = subprocess.Popen(command, cwd=tool.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while rollout.poll() is None:
         try:
             rollout.wait(PERIOD)
