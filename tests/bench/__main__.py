@@ -13,6 +13,7 @@ from tests.bench.commands import daemon_memory, daemon_start, help_time, idle_ba
 from tests.bench.controller import controller
 from tests.bench.database import database
 from tests.bench.figure import Figure
+from tests.bench.like_yandex import like_yandex
 from tests.bench.packer import packer
 from tests.bench.scale import scale
 from tests.bench.service import boot, kill_recovery, rollout, throughput
@@ -33,6 +34,7 @@ MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
 }
 ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "database": database,
+    "like-yandex": like_yandex,
     "packer": packer,
     "scale": scale,
     "simulated": simulated,
