@@ -112,7 +112,7 @@ class Recorder:
         if attempt.response is None:
             return
         with self._lock:
-            self._fields.setdefault(short_name(attempt.method), set()).update(fields_of(attempt.response))
+            self._fields.setdefault(self._asked(attempt), set()).update(fields_of(attempt.response))
             self._see_states(attempt.response)
 
     def see(self, message: Message) -> None:
@@ -129,6 +129,12 @@ class Recorder:
                 self._sequences(),
                 {method: tuple(sorted(paths)) for method, paths in sorted(self._fields.items())},
             )
+
+    def _asked(self, attempt: Attempt) -> str:
+        """The method whose answer it is: a poll's is that of the method that started the operation."""
+        operation = attempt.response if isinstance(attempt.response, Operation) else None
+        record = self._operations.get(operation.id) if operation else None
+        return record.method if record else short_name(attempt.method)
 
     def _operation(self, method: str, operation: Operation) -> None:
         before = self._operations.get(operation.id)

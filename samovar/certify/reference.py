@@ -37,17 +37,18 @@ def facts_of(run: Run) -> Facts:
     return facts(run.recording, {step.name: step.outcome for step in run.steps})
 
 
-def merge(runs: Sequence[Run], timed: Run) -> Reference:
+def merge(runs: Sequence[Run], timed: Run, *, possible: Facts = frozenset()) -> Reference:
     """Return the reference that several runs of the same programme make, with the times of the run `timed`.
 
-    The times of the others say nothing where simulated time passes slowly or quickly.
+    The times of the others say nothing where simulated time passes slowly or quickly. `possible` are facts that may be
+    true, such as states that no poll sees.
     """
     all_facts = [facts_of(run) for run in (timed, *runs)]
     seconds: dict[str, list[int]] = {}
     for operation in timed.recording.operations:
         seconds.setdefault(operation.method, []).append(operation.seconds)
     return Reference(
-        frozenset().union(*all_facts),
+        possible.union(*all_facts),
         all_facts[0].intersection(*all_facts),
         {step.name: step.seconds for step in timed.steps},
         {method: median(each) for method, each in sorted(seconds.items())},

@@ -14,28 +14,38 @@ from pathlib import Path
 import pytest
 
 from samovar.certify.cleanup import leftovers
+from samovar.certify.comparison import HERE, Aspect, Difference
+from samovar.certify.report import Report, read
 from samovar.core.errors import ExitCode
 from samovar.core.waiting import Pending, wait_for
 from tests.support.remote_user import RemoteUser
 from tests.support.tool import TIMEOUT, Cli
 
 SPEED = "4"
+ATTEMPTS = 4
 HEEDING_CTRL_C = ("env", "--default-signal=INT")
 """A test may run where Ctrl-C is ignored."""
 
 
-@pytest.fixture
-def user() -> Iterator[RemoteUser]:
+@contextmanager
+def second_cloud(*options: str) -> Iterator[RemoteUser]:
+    """Yields a user of a cloud with those options."""
     folder = Path(tempfile.mkdtemp(prefix="samovar-certify-"))
     folder.chmod(0o755)
     remote = RemoteUser(Cli(folder / "home", folder / "none"), folder / "user")
-    remote.owner.run("cloud", "up", "--machines", "simulated", "--speed", SPEED)
+    remote.owner.run("cloud", "up", "--machines", "simulated", *options)
     try:
         remote.set_up()
         yield remote
     finally:
         remote.owner.run("cloud", "down", check=False)
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def user() -> Iterator[RemoteUser]:
+    with second_cloud("--speed", SPEED) as remote:
+        yield remote
 
 
 @contextmanager
@@ -79,6 +89,25 @@ def test_a_user_without_root_gets_a_report_that_he_can_send(user: RemoteUser) ->
         text = file.read_text()
         for private in (key["id"], key["service_account_id"], user.session().folder_id, "10.66."):
             assert private not in text
+
+
+def test_a_cloud_like_yandex_differs_in_its_failures_alone() -> None:
+    """A failure on request is found among them. Where an operation failed by chance, the programme is run again."""
+    with second_cloud("--like", "yandex", "--pace", "0.05") as user:
+        runs = (_run_with_a_fault(user) for _ in range(ATTEMPTS))
+        report = next(report for report in runs if not report.run.stopped)
+    fault = Difference(Aspect.ERROR, HERE, ("InstanceService.GetSerialPortOutput", "INTERNAL"))
+    assert fault in report.differences
+    assert [str(each) for each in report.differences if each.aspect is not Aspect.ERROR] == []
+
+
+def _run_with_a_fault(user: RemoteUser) -> Report:
+    fault = ("--method", "InstanceService/GetSerialPortOutput", "--code", "INTERNAL", "--times", "1")
+    user.owner.run("cloud", "fault", "add", *fault)
+    done = user.run("certify", "--yes", "--every", "0.3s", "--report", str(user.folder / "report"), check=False)
+    assert done.code == ExitCode.DIFFERENT
+    assert leftovers(user.session()) == ()
+    return read(user.folder / "report/certify.json")
 
 
 def test_off_a_terminal_nothing_is_created_without_confirmation(user: RemoteUser) -> None:
