@@ -16,6 +16,7 @@ from yandex.cloud.compute.v1 import disk_service_pb2
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import AutoHealingPolicy
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import (
+    FULL,
     GetInstanceGroupRequest,
     UpdateInstanceGroupRequest,
 )
@@ -147,7 +148,7 @@ def test_a_healing_policy_that_was_changed_by_hand_is_seen_and_mended(service: S
     service.roll_out(dev)
     group = Ref(Kind.INSTANCE_GROUP, "dev-bingo")
     client = service.session.client(InstanceGroupServiceStub)
-    whole = client.Get(GetInstanceGroupRequest(instance_group_id=service.ids(dev)[group], view="FULL"))
+    whole = client.Get(GetInstanceGroupRequest(instance_group_id=service.ids(dev)[group], view=FULL))
     request = UpdateInstanceGroupRequest(
         instance_group_id=whole.id,
         update_mask=FieldMask(paths=["auto_healing_policy"]),
