@@ -108,6 +108,7 @@ def template(image: ImageDefinition, digest: str, source: SourceImage, access: A
         disk_size_gb=disk_gb(image, source),
         cores=CORES,
         memory_gb=memory_gb(image),
+        large_run=_unpacks(image),
         bundle=BUNDLE,
         steps=tuple(_steps(image)),
     )
@@ -138,9 +139,13 @@ def disk_gb(image: ImageDefinition, source: SourceImage) -> int:
 
 
 def memory_gb(image: ImageDefinition) -> int:
-    """Return the gigabytes of memory of the machine that bakes an image: what is unpacked there comes through /run."""
-    unpacked = image.application and image.application.format is not Format.FILE
-    return LARGE_MEMORY_GB if image.borrowed or unpacked else MEMORY_GB
+    """Return the gigabytes of memory of the machine that bakes an image."""
+    return LARGE_MEMORY_GB if image.borrowed or _unpacks(image) else MEMORY_GB
+
+
+def _unpacks(image: ImageDefinition) -> bool:
+    """Return whether the application may be large: it comes to the machine in /run, which is memory."""
+    return image.application is not None and image.application.format is not Format.FILE
 
 
 def hcl_string(value: str) -> str:

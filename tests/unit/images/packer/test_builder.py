@@ -161,7 +161,13 @@ def test_bundle_has_what_a_folder_of_the_application_holds(tmp_path: Path) -> No
     write_bundle(tmp_path / "bundle.tar", image, DIGESTS["nginx"])
     with tarfile.open(unpacked(tmp_path) / "spec/application.tar") as tar:
         assert tar.getnames() == ["opt/shop/run"]
-    assert memory_gb(image) == 4
+
+
+def test_machine_has_memory_for_what_is_unpacked_and_for_nothing_else() -> None:
+    image = replace(IMAGES["nginx"], application=Application("/opt/shop", "0" * 64, Format.OCI, url="docker://x"))
+    large = template(image, DIGESTS["nginx"], source_family(image), ACCESS)
+    assert (memory_gb(image), "remount,size=80% /run" in large) == (4, True)
+    assert (memory_gb(IMAGES["nginx"]), "remount" in text("nginx")) == (2, False)
 
 
 def test_bundled_checks_need_the_standard_library_alone(tmp_path: Path) -> None:
