@@ -46,6 +46,8 @@ from tests.support.remote_user import RemoteUser
 from tests.support.repository import empty_project
 from tests.support.tool import TIMEOUT, Cli
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -57,7 +59,6 @@ from samovar.core.output import PlainReporter
 from tests.support.checkout import project_in
 import os
 
-pytestmark = pytest.mark.long
 cleanup.RECONNECT_TIMEOUT = float(sys.argv[2])
 session = Session(find_access(os.environ, home=Path("/nonexistent")))
 bake_packer(session, project_in(Path(sys.argv[1])), ["slow"], reporter=PlainReporter())
