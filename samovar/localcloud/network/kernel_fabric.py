@@ -23,7 +23,7 @@ from samovar.localcloud.network.dnsmasq import Files, Records, records, release,
 from samovar.localcloud.network.egress import Mirrors
 from samovar.localcloud.network.health_checks import Result, Target
 from samovar.localcloud.network.links import Links, Port, changes, forwarding, links, missing, raising, sysctls
-from samovar.localcloud.network.model import Network
+from samovar.localcloud.network.model import Mirror, Network
 from samovar.localcloud.network.names import INTERFACE, Names, bridge, gateway, name_server, port
 from samovar.localcloud.network.nftables import ruleset
 from samovar.localcloud.network.probes import LoopThread, probe
@@ -81,6 +81,7 @@ class KernelFabric:
         self._mirrors = mirrors or Mirrors()
         self._probes = LoopThread("probes")
         self._applied: dict[str, Desired] = {}
+        self._computed: dict[str, tuple[Network, tuple[Mirror, ...], Desired]] = {}
         self._cut: set[str] = set()
         self._footprints: dict[str, Footprint] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -102,6 +103,7 @@ class KernelFabric:
     async def remove(self, network_id: str) -> None:
         async with self._locks[network_id]:
             self._applied.pop(network_id, None)
+            self._computed.pop(network_id, None)
             if footprint := self._footprint(network_id):
                 await self._delete(footprint.index, {self._names.machine(machine) for machine in footprint.ports})
                 shutil.rmtree(self._folder / network_id)
@@ -139,7 +141,15 @@ class KernelFabric:
         await iproute.batch("ip", [f"netns del {name}" for name in namespaces.existing(self._names.prefix)])
 
     def _desired(self, network: Network, files: Files) -> Desired:
+        """Returns what was computed before where the network is the same value: it is asked for four times a second."""
         mirrors = self._mirrors.current() if any(nic.egress for nic in network.nics) else ()
+        before = self._computed.get(network.id)
+        if before is None or before[0] is not network or before[1] != mirrors:
+            before = network, mirrors, self._compute(network, files, mirrors)
+            self._computed[network.id] = before
+        return before[2]
+
+    def _compute(self, network: Network, files: Files, mirrors: tuple[Mirror, ...]) -> Desired:
         return Desired(
             rules=ruleset(network, mirrors),
             links=links(network, self._names),
