@@ -14,7 +14,7 @@ import pytest
 
 from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.process import run, run_async
-from samovar.core.units import MIB
+from samovar.core.units import GIB, MIB
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from samovar.localcloud.machines import console_log
 from samovar.localcloud.machines.model import Observed
@@ -291,3 +291,14 @@ async def test_removing_leaves_the_disks_and_nothing_else(lab: MachineLab) -> No
     assert lab.driver.observe() == {}
     assert [path.name for path in lab.home.rglob("*") if path.is_file()] == ["a.raw"]
     assert [line for line in leftovers(lab.home, lab.prefix) if "network namespace" not in line] == []
+
+
+async def test_a_boot_disk_that_was_enlarged_grows_at_the_next_start(lab: MachineLab) -> None:
+    machine = lab.machine("grown")
+    await lab.boot(machine)
+    lab.inside(machine, "echo kept >/root/kept && sync")
+    await lab.driver.stop(machine.id)
+    os.truncate(machine.boot_disk, 6 * GIB)  # as `DiskService.Update` does
+    await lab.boot(replace(machine, boot_disk_size=6 * GIB))
+    assert int(lab.inside(machine, "df --output=size -B1 / | tail -1")) > 5 * GIB
+    assert lab.inside(machine, "cat /root/kept") == "kept"

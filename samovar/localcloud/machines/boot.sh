@@ -43,8 +43,12 @@ cd "$folder"
 exec > >(exec python3 -I -S "$here/console_log.py" console) 2>&1
 console=$!
 mount -t ext4 -o ro,noatime "$image" image
+blocks=$(dumpe2fs -h "$disk" 2>/dev/null | sed -n 's/^Block count: *//p')
+if ((blocks < $(blockdev --getsz "$disk") / 8)); then # it was enlarged; after a power cut it is mended first
+  e2fsck -f -p "$disk" >/dev/null || [ $? = 1 ]
+  resize2fs "$disk" >/dev/null
+fi
 mount -t ext4 -o noatime,noinit_itable "$disk" disk
-resize2fs "$disk" >/dev/null 2>&1 # one that was enlarged since its last boot; of any other it changes nothing
 mkdir -p disk/upper disk/work
 if [ "$first_uid" = - ]; then
   mount -t overlay -o lowerdir=image,upperdir=disk/upper,workdir=disk/work overlay root
