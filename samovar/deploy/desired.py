@@ -29,8 +29,10 @@ from samovar.deploy.resources.seed_record import SeedRecord, seed_record_name
 from samovar.deploy.resources.service_account import ServiceAccount, group_service_account
 from samovar.deploy.resources.snapshot_schedule import SnapshotSchedule
 from samovar.deploy.security_rules import needs_lockbox, rules
+from samovar.project.balancer import Balancer, BalancerType, Health
 from samovar.project.environment import Environment, SecretKind
-from samovar.project.group import Balancer, BalancerType, DataDisk, Group, Health
+from samovar.project.group import Group
+from samovar.project.machine import DataDisk
 
 SUBNET_BITS = 4
 """A zone's two subnets are sixteenths of the network's range, by the zone's letter: zones come and go, others stay."""

@@ -7,8 +7,9 @@ from samovar.deploy.resources.resource import Kind, Ref, group_resource_name, pl
 from samovar.deploy.resources.secret import secret_name
 from samovar.deploy.resources.seed_record import seed_record_name
 from samovar.deploy.security_rules import is_edge
+from samovar.project.balancer import Balancer, BalancerType
 from samovar.project.environment import Environment
-from samovar.project.group import Balancer, BalancerType, Group
+from samovar.project.group import Group
 
 PEERS = 8
 """Peers are counted in steps of so many, so that a group that grows by one does not replace its clients."""

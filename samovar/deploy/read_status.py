@@ -25,8 +25,8 @@ from samovar.deploy.resources.load_balancer import LoadBalancerHandler
 from samovar.deploy.resources.seed_record import record_healthy
 from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status
 from samovar.images.publish import published
+from samovar.project.balancer import BalancerType
 from samovar.project.environment import Environment
-from samovar.project.group import BalancerType
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 Member = groups_api.ManagedInstance

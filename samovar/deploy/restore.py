@@ -27,7 +27,7 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.resources.disk import disk_name, replaced_disk_name, restored_disk_name
 from samovar.deploy.snapshots import data_disks
 from samovar.project.environment import Environment
-from samovar.project.group import DataDisk
+from samovar.project.machine import DataDisk
 
 TIMEOUT = 3600.0
 

@@ -8,8 +8,9 @@ from ipaddress import IPv4Network
 from samovar.core.units import ANY_IPV4
 from samovar.deploy.resources.resource import group_resource_name
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, ICMP, SELF, UDP, Rule
+from samovar.project.balancer import BalancerType
 from samovar.project.environment import Environment
-from samovar.project.group import BalancerType, Group
+from samovar.project.group import Group
 
 HTTPS = 443
 """The port of the cloud's API: machines ask Lockbox there."""

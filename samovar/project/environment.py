@@ -16,6 +16,7 @@ from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
 from samovar.core.paths import PACKAGE
 from samovar.core.yaml_file import load_model, place_of
+from samovar.project.balancer import BalancerType
 from samovar.project.fields import (
     NAME,
     Addresses,
@@ -31,7 +32,7 @@ from samovar.project.fields import (
     Strict,
     Zones,
 )
-from samovar.project.group import BalancerType, Group, complete_groups
+from samovar.project.group import Group, complete_groups
 from samovar.project.project import Project
 
 FILE = "config.yaml"

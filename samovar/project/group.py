@@ -6,185 +6,27 @@ A kind, `groups/<kind>.yaml`, holds what its groups have in common, an environme
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, create_model, model_validator
+from pydantic import Field, PrivateAttr, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from samovar.core.cron import parse_cron
 from samovar.core.errors import ConfigError
 from samovar.core.json_types import Json, JsonObject
-from samovar.core.platforms import size_problem
-from samovar.core.units import ANY_IPV4, GIB
+from samovar.core.units import ANY_IPV4
 from samovar.core.yaml_file import load_mapping, place_of
+from samovar.project.balancer import Balancer, Health
 from samovar.project.fields import (
     Addresses,
-    CheckInterval,
-    CheckTimeout,
-    CoreFraction,
-    Cores,
-    DiskSize,
-    Memory,
     Name,
     OutsidePort,
     Port,
     SecretBindings,
     Strict,
-    Threshold,
 )
-
-PLATFORM = "standard-v3"
-"""The platform of all machines."""
-STEPPED_TYPES = frozenset({"network-ssd-nonreplicated", "network-ssd-io-m3"})
-STEP = 93 * GIB
-"""Disks of those types come in multiples of it (Yandex Cloud's documentation, compute/concepts/disk)."""
-
-
-def _cron(expression: str) -> str:
-    parse_cron(expression)
-    return expression
-
-
-DiskType = Literal["network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3"]
-
-
-class BalancerType(StrEnum):
-    """The kind of a balancer's address: a public one, or one of the network's own."""
-
-    EXTERNAL = "external"
-    INTERNAL = "internal"
-
-
-class Machine(Strict):
-    """The size of each machine of a group, as the API's own constraints allow it."""
-
-    cores: Cores = Field(default=2, description="processors of each machine")
-    core_fraction: CoreFraction = Field(
-        default=100,
-        description="the guaranteed share of each core, in per cent; a machine may use more while there is more",
-    )
-    memory: Memory = Field(description="such as 2G; which sizes there are depends on `cores` and `core_fraction`")
-    disk: DiskSize = Field(description="the boot disk, such as 10G, at least as large as the image needs")
-    disk_type: DiskType = Field(default="network-ssd", description="the boot disk's type in the cloud")
-    preemptible: bool = Field(
-        default=False,
-        description="`true`: cheaper, but the cloud stops each machine within a day, whenever it likes; its group "
-        "starts it again",
-    )
-
-    @model_validator(mode="after")
-    def _size_exists(self) -> Self:
-        if problem := size_problem(PLATFORM, self.cores, self.core_fraction, self.memory):
-            raise ValueError(problem)
-        return self
-
-
-class Health(Strict):
-    """The check of a machine: it is well if a page answers 200, or if a port takes connections.
-
-    Intervals are in seconds. Without them, and without thresholds, they suit the group: one with a data disk has more
-    time, for it is not to be recreated while it is merely busy.
-    """
-
-    type: Literal["http", "tcp"] = Field(default="http", description="`http`, or `tcp`: a port that takes connections")
-    port: Port = Field(default=80, description="the port")
-    path: Annotated[str, Field(pattern="^/")] = Field(default="/-/health", description="the path of the page")
-    interval: CheckInterval | None = Field(default=None, description="seconds between two checks")
-    timeout: CheckTimeout | None = Field(default=None, description="seconds for an answer, fewer than `interval`")
-    healthy: Threshold | None = Field(default=None, description="so many good answers in a row make it healthy")
-    unhealthy: Threshold | None = Field(default=None, description="so many bad ones in a row make it unhealthy")
-
-    @model_validator(mode="after")
-    def _fits_type(self) -> Self:
-        if self.type == "tcp" and "path" in self.model_fields_set:
-            raise ValueError("a check of type tcp has no path")
-        if self.interval and self.timeout and self.interval <= self.timeout:
-            raise ValueError("the interval is longer than the timeout")
-        return self
-
-
-class Listener(Strict):
-    """A port of a balancer."""
-
-    port: Port = Field(description="the port of the balancer's address")
-    target_port: Port | None = Field(default=None, description="the port of the machines, where it is another one")
-
-    @property
-    def target(self) -> int:
-        """Return the port of the machines."""
-        return self.target_port or self.port
-
-
-def _listener(value: object) -> object:
-    return {"port": value} if isinstance(value, int) else value
-
-
-ListenerOrPort = Annotated[Listener, BeforeValidator(_listener, json_schema_input_type=int | Listener)]
-"""A listener, or the number of a port that is the machines' as well."""
-
-
-class Balancer(Strict):
-    """The network load balancer before a group."""
-
-    type: BalancerType = Field(
-        description="`external`: at a public address, reserved first and kept by `destroy --keep-address`; or "
-        "`internal`: at a reserved address of the network's own"
-    )
-    listeners: dict[Name, ListenerOrPort] = Field(
-        min_length=1,
-        max_length=10,
-        description="the ports by name: `http` and `https` speak what they are called, any other is plain TCP. "
-        "Each is a number, or `{port: 80, target_port: 8080}`",
-    )
-    health: Health | None = Field(
-        default=None, description="where a machine says that it may be sent to; without it the group's own `health`"
-    )
-
-    @model_validator(mode="after")
-    def _ports_differ(self) -> Self:
-        if len({listener.port for listener in self.listeners.values()}) < len(self.listeners):
-            raise ValueError("each listener of a balancer has a port of its own")
-        return self
-
-
-class SnapshotSchedule(Strict):
-    """The times at which the cloud takes snapshots of a data disk by itself, and how many of them it keeps."""
-
-    expression: Annotated[str, AfterValidator(_cron)] = Field(
-        description="a cron expression in UTC, minute first, such as `0 3 * * *`; or `@hourly`, `@daily`, `@weekly`"
-    )
-    snapshot_count: Annotated[int, Field(ge=1, le=1000)] = Field(
-        description="how many snapshots are kept: the oldest goes when one more was taken"
-    )
-
-
-class DataDisk(Strict):
-    """A disk that outlives the machines of a group, and the environment unless it is destroyed with `--delete-data`."""
-
-    name: Name = Field(default="data", description="the name by which a machine finds it: /dev/disk/by-id/virtio-NAME")
-    size: DiskSize = Field(description="such as 10G")
-    type: DiskType = Field(default="network-ssd", description="the disk's type in the cloud")
-    seed: Literal["once"] | None = Field(
-        default=None,
-        description="`once`: the image fills an empty disk at its first boot. The tool records that it did, and the "
-        "secret `seeded` tells a machine, so that a disk that came back empty is not taken for a new one",
-    )
-
-    snapshot_schedule: SnapshotSchedule | None = Field(
-        default=None,
-        description="when the cloud takes snapshots of the disk; without it only `disk snapshot` does",
-    )
-
-    @model_validator(mode="after")
-    def _size_fits_type(self) -> Self:
-        if self.type in STEPPED_TYPES and self.size % STEP:
-            low, high = self.size // STEP * STEP, (self.size // STEP + 1) * STEP
-            sizes = " or ".join(f"{size // GIB}G" for size in (low, high) if size)
-            raise ValueError(f"a disk of type {self.type} has a size in steps of {STEP // GIB}G: {sizes}")
-        return self
+from samovar.project.machine import DataDisk, Machine
 
 
 class Policy(Strict):

@@ -10,7 +10,7 @@ from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
 from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, IdIndex
 from samovar.deploy.resources.resource import Kind, Ref, find_placeholders, resolve_placeholders, restore_placeholders
-from samovar.project.group import PLATFORM
+from samovar.project.machine import PLATFORM
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,9 @@ from samovar.deploy.resources.resource import Kind, Protectable, Ref
 from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
 from samovar.images.publish import FORMER, delete, publish, published, unused
 from samovar.images.store import BakedImage
+from samovar.project.balancer import Balancer, BalancerType, Health, Listener
 from samovar.project.environment import Environment
-from samovar.project.group import Balancer, BalancerType, Health, Listener, Policy
+from samovar.project.group import Policy
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 from tests.support.environments import changed

@@ -12,7 +12,7 @@ from samovar.deploy.restore import restore
 from samovar.deploy.snapshots import begin_snapshot, data_disks, find_snapshot, inventory, snapshots
 from samovar.localcloud import clock
 from samovar.project.environment import Environment
-from samovar.project.group import SnapshotSchedule
+from samovar.project.machine import SnapshotSchedule
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed
 from tests.support.service import DISK, Service

@@ -15,9 +15,11 @@ from samovar.deploy.plan import Action, Plan, Step, destruction, plan, stages
 from samovar.deploy.preconditions import check_free, irreplaceable
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Resource, Spec
+from samovar.project.balancer import Balancer as EnvBalancer
+from samovar.project.balancer import BalancerType, Health, Listener
 from samovar.project.environment import Environment, SecretKind
-from samovar.project.group import Balancer as EnvBalancer
-from samovar.project.group import BalancerType, DataDisk, Group, Health, Listener, Machine
+from samovar.project.group import Group
+from samovar.project.machine import DataDisk, Machine
 from tests.support.desired import desired_of
 from tests.support.environments import changed, make_environment, make_group
 

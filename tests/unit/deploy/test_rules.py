@@ -27,8 +27,9 @@ from samovar.deploy.resources.resource import (
 from samovar.deploy.resources.secret import self_signed
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UDP
 from samovar.deploy.security_rules import rules
+from samovar.project.balancer import Balancer, BalancerType, Health, Listener
 from samovar.project.environment import Environment, ExternalServer, Operator
-from samovar.project.group import Balancer, BalancerType, Egress, Health, Listener
+from samovar.project.group import Egress
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 from tests.support.environments import changed

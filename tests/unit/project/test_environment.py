@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ConfigError
+from samovar.project.balancer import BalancerType, Health
 from samovar.project.environment import Environment, Operator, environment_names
-from samovar.project.group import BalancerType, Group, Health
+from samovar.project.group import Group
 from tests.support.checkout import ENVIRONMENTS, ROOT
 from tests.support.checkout import environment as load_environment
 
