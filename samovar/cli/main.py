@@ -18,6 +18,7 @@ from samovar.cli.doctor import doctor
 from samovar.cli.drill import drill
 from samovar.cli.environment import destroy, plan, render, rollout
 from samovar.cli.images import bake, images
+from samovar.cli.init import init
 from samovar.cli.load import load
 from samovar.cli.secret import secret
 from samovar.cli.ssh import ssh
@@ -92,6 +93,7 @@ def cli(
 
 
 for command in (
+    init,
     up,
     bake,
     images,

@@ -17,6 +17,7 @@ from samovar.core.paths import cache_dir
 from samovar.core.process import run
 from samovar.images.definition import Application
 from samovar.images.oci.image import OpenBlob, find_manifest
+from samovar.project.application import untagged
 
 TIMEOUT = 1800.0
 BLOBS = "blobs/sha256"
@@ -57,6 +58,20 @@ def _archive(path: Path, name: str) -> tarfile.TarFile:
             f"{name}: neither an OCI archive nor a folder with a layout: {error}",
             remedy="make one: skopeo copy docker-daemon:IMAGE oci-archive:FILE",
         ) from error
+
+
+def resolve_tag(reference: str) -> str:
+    """Return the reference of a registry's image with the digest that its tag has now; one with a digest stays.
+
+    Raises ConfigError where the registry does not answer or has no such image, HostError without skopeo.
+    """
+    if "@" in reference:
+        return reference
+    try:
+        done = run(("skopeo", "inspect", "--format", "{{.Digest}}", f"docker://{reference}"), timeout=TIMEOUT)
+    except ProcessFailed as error:
+        raise _not_fetched(reference, error) from error
+    return f"{untagged(reference)}@{done.stdout.strip()}"
 
 
 def _fetched(application: Application, name: str) -> Path:
