@@ -22,7 +22,8 @@ class NewProject:
     """A project to be written. `name` is that of the project, its image and its group.
 
     The application is an OCI image (`oci`, by its digest), or a file or folder beside image.yaml (`source`) that goes
-    to `target`; a .deb has none. Without `health`, the path of a page, a machine is well while `port` takes connections.
+    to `target`; a .deb has none. Without `health`, the path of a page, a machine is well while `port` takes
+    connections.
     """
 
     name: str
