@@ -40,6 +40,7 @@ from tests.support.checkout import ROOT
 from tests.support.tool import TIMEOUT, Cli, rolled_out
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.long
 ROWS = 50_000
 """Sessions of postgres-small."""
 WRITERS = 4
@@ -48,7 +49,6 @@ ASK = """
 import json, socket, ssl, sys
 from pg8000.native import Connection
 
-pytestmark = pytest.mark.long
 asked = json.loads(sys.argv[1])
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
