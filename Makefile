@@ -17,7 +17,10 @@ dev: setup ## Bake the images, roll out dev on the local cloud, show its address
 	@./cli.py status dev
 
 test: setup ## Run every test: linters, unit, component, end to end (needs root)
-	$(PYTEST) $(SIDE_BY_SIDE) loadfile --durations=20
+	@status=0; \
+	$(PYTEST) $(SIDE_BY_SIDE) loadfile --durations=10 -m "not alone" || status=$$?; \
+	$(PYTEST) --durations=10 -m alone || status=$$?; \
+	exit $$status
 
 lint: setup ## Run the linters alone
 	$(PYTEST) $(SIDE_BY_SIDE) load tests/lint

@@ -23,7 +23,7 @@ from tests.support.failure_logs import collect
 from tests.support.http_load import HttpLoad, Kind, http_load
 from tests.support.machine_lab import CHECKER, SLOW, BridgedLab, bridged_lab
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.alone
 
 EMAIL = "node@example.com"
 BINGO = "10.0.0.9"

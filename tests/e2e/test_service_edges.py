@@ -24,7 +24,7 @@ from tests.support.https import make_signed
 from tests.support.tool import TIMEOUT, Cli, first_answer, rolled_out
 from tests.support.wait import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.alone
 
 SLEEP = 0.1
 """Seconds that the database sleeps for `/db_dummy`."""

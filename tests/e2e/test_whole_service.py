@@ -28,7 +28,7 @@ from tests.support.leftovers import leftovers
 from tests.support.tool import TIMEOUT, Cli, first_answer, rolled_out
 from tests.support.wait import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.alone
 
 PAGE = "  page: {image: nginx, size: 1, machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 1G}}\n"
 

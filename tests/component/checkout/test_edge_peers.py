@@ -10,6 +10,8 @@ import pytest
 from tests.support.edge import edge_image, run_scenario
 from tests.support.edge_scenarios import peers
 
+pytestmark = pytest.mark.alone
+
 NOTICED = 2.0
 """Seconds within which a dead peer is given up."""
 BUSY = 3.0

@@ -13,7 +13,7 @@ from tests.support.edge import edge_image, run_scenario
 from tests.support.edge_lab import SETTINGS
 from tests.support.edge_scenarios import role
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.alone
 
 LAST = 57
 """Seconds after which an answer of /long_dummy is served no more."""
