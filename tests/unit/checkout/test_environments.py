@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from samovar.core.errors import ConfigError
+from samovar.deploy.group_metadata import machine_metadata
+from samovar.deploy.rollout import load_desired
 from samovar.project.environment import SecretKind
 from tests.support.checkout import ENVIRONMENTS
 from tests.support.checkout import environment as load_environment
@@ -58,3 +62,26 @@ def test_inconsistent_groups_are_refused(tmp_path: Path, old: str, new: str, say
         load_environment("dev", changed(tmp_path, old, new))
     assert says in str(error.value)
     assert str(tmp_path / "dev/config.yaml") in error.value.message
+
+
+def test_names_of_groups_mean_nothing(tmp_path: Path) -> None:
+    """An edge finds its peers and its application, and that one its database, whatever the groups are called."""
+    names = {"nginx": "front", "bingo": "shop", "postgres": "rows"}
+    text = (ENVIRONMENTS / "dev/config.yaml").read_text()
+    for old, new in names.items():
+        text = re.sub(rf"^  {old}:$", f"  {new}:", text, flags=re.MULTILINE)
+        text = re.sub(rf"(upstreams: {{\w+: ){old}}}", rf"\g<1>{new}}}", text)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/config.yaml").write_text(text)
+    dev, renamed = load_environment("dev"), load_environment("dev", tmp_path)
+    assert [group.name for group in renamed.groups] == [*names.values()]
+    assert load_desired(renamed).resources
+    for old, new in names.items():
+        was = yaml.safe_load(machine_metadata(dev, dev.group(old))["samovar-settings"])
+        now = yaml.safe_load(machine_metadata(renamed, renamed.group(new))["samovar-settings"])
+        assert now.keys() == was.keys()
+        assert now.get("upstreams", {}).keys() == was.get("upstreams", {}).keys()
+        assert [each["group"] for each in now.get("upstreams", {}).values()] == [
+            names[each["group"]] for each in was.get("upstreams", {}).values()
+        ]
+        assert now.get("peers", {}).get("group", new) == new
