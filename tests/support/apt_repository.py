@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ def _keys(folder: Path) -> tuple[Path, Path]:
     head = f"Suite: {SUITE}\nCodename: {SUITE}\nComponents: main\nArchitectures: amd64\n"
     head += "Date: Thu, 01 Jan 2026 00:00:00 UTC\n"
     release.write_text(f"{head}SHA256:\n {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n")
-    with _keyring(folder.parent / "other") as other, _keyring(folder.parent / "archive") as own:
+    with _keyring() as other, _keyring() as own:
         own("--clearsign", "--output", str(release.with_name("InRelease")), str(release))
         for gpg, name in ((own, "archive.asc"), (other, "other.asc")):
             gpg("--export", "--armor", "--output", str(folder.parent / name))
@@ -97,14 +98,15 @@ def _keys(folder: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def _keyring(home: Path) -> Iterator[_Gpg]:
-    home.mkdir(mode=0o700)
-    gpg = _Gpg(home)
-    gpg("--quick-generate-key", ADDRESS, "ed25519", "sign", "never")
-    try:
-        yield gpg
-    finally:
-        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
+def _keyring() -> Iterator[_Gpg]:
+    """Its folder has a short path: the agent's socket is in it, whose path may have 107 characters."""
+    with tempfile.TemporaryDirectory() as home:
+        gpg = _Gpg(Path(home))
+        gpg("--quick-generate-key", ADDRESS, "ed25519", "sign", "never")
+        try:
+            yield gpg
+        finally:
+            subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
 
 
 @dataclass(frozen=True)
