@@ -91,7 +91,11 @@ with contextlib.ExitStack() as steps:
 def test_the_terminal_reporter_keeps_to_one_line() -> None:
     terminal, its_end = os.openpty()
     termios.tcsetwinsize(its_end, (24, 40))
-    subprocess.run([sys.executable, "-c", SIDE_BY_SIDE], stderr=its_end, env=os.environ | {"TERM": "xterm"}, check=True)
+    # pytest-xdist sets COLUMNS in its processes, which would count more than the terminal's size.
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    subprocess.run(
+        [sys.executable, "-c", SIDE_BY_SIDE], stderr=its_end, env=environment | {"TERM": "xterm"}, check=True
+    )
     os.close(its_end)
     said = os.read(terminal, 1 << 16).decode()
     os.close(terminal)

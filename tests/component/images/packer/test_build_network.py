@@ -134,7 +134,7 @@ def test_leftovers_of_a_killed_bake_are_removed_by_their_labels(
 
 def test_leftovers_are_removed_even_with_nothing_to_bake(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     make_disk(session, ended_process())
-    monkeypatch.setattr(builder, "_missing", lambda *_, **__: ())
+    monkeypatch.setattr(builder, "missing_images", lambda *_, **__: ())
     assert builder.bake_packer(session, PROJECT, ["samovar-base"], reporter=PlainReporter()) == ()
     assert listed(session) == []
 

@@ -215,7 +215,8 @@ def _yaml(cloud: RunningCloud, place: Place, size: int, account_id: str = "") ->
 
 def _group_account(cloud: RunningCloud) -> str:
     account_id, _ = account(cloud, "groups")
-    grant(cloud, "compute.editor", account_id)
+    for role in ("compute.editor", "vpc.user"):
+        grant(cloud, role, account_id)
     return account_id
 
 

@@ -157,6 +157,7 @@ def test_the_documented_quotas_are_the_default_ones() -> None:
         "compute.disks.count": 32,
         "compute.images.count": 32,
         "compute.snapshots.count": 32,
+        "compute.snapshotSchedules.count": 32,
         "ylb.networkLoadBalancers.count": 2,
         "ylb.targetGroups.count": 100,
     }

@@ -133,9 +133,7 @@ def test_it_answers_at_another_socket_by_the_name_that_machines_know(cloud: Runn
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"id": "lockbox", "address": "api.internal"}
 
 
-@pytest.mark.parametrize(
-    "path", ["/compute/v1/snapshotSchedules", "/nothing/v1/of-the-kind", "/", "/vpc/v1/networks/x:fly"]
-)
+@pytest.mark.parametrize("path", ["/compute/v1/hostGroups", "/nothing/v1/of-the-kind", "/", "/vpc/v1/networks/x:fly"])
 def test_what_is_not_served_says_so(rest: Rest, path: str) -> None:
     status, error = rest.call("GET", path)
     assert (status, error["code"]) == (501, 12)

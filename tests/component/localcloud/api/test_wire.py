@@ -17,10 +17,10 @@ from google.rpc.status_pb2 import Status
 from yandex.cloud.api import operation_pb2
 from yandex.cloud.compute.v1.disk_service_pb2 import MoveDiskRequest
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
+from yandex.cloud.compute.v1.host_group_service_pb2 import ListHostGroupsRequest
+from yandex.cloud.compute.v1.host_group_service_pb2_grpc import HostGroupServiceStub
 from yandex.cloud.compute.v1.image_service_pb2 import GetImageLatestByFamilyRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
-from yandex.cloud.compute.v1.snapshot_schedule_service_pb2 import ListSnapshotSchedulesRequest
-from yandex.cloud.compute.v1.snapshot_schedule_service_pb2_grpc import SnapshotScheduleServiceStub
 from yandex.cloud.endpoint.api_endpoint_service_pb2 import ListApiEndpointsRequest
 from yandex.cloud.endpoint.api_endpoint_service_pb2_grpc import ApiEndpointServiceStub
 from yandex.cloud.iam.v1.iam_token_service_pb2 import CreateIamTokenRequest
@@ -51,6 +51,16 @@ WITHOUT_CONSTRAINTS = {
     "yandex.cloud.compute.v1.UpdateInstanceMetadataRequest",
     "yandex.cloud.endpoint.GetApiEndpointRequest",
     "yandex.cloud.endpoint.ListApiEndpointsRequest",
+    "yandex.cloud.compute.v1.CreateSnapshotScheduleRequest",
+    "yandex.cloud.compute.v1.DeleteSnapshotScheduleRequest",
+    "yandex.cloud.compute.v1.DisableSnapshotScheduleRequest",
+    "yandex.cloud.compute.v1.EnableSnapshotScheduleRequest",
+    "yandex.cloud.compute.v1.GetSnapshotScheduleRequest",
+    "yandex.cloud.compute.v1.ListSnapshotScheduleDisksRequest",
+    "yandex.cloud.compute.v1.ListSnapshotScheduleOperationsRequest",
+    "yandex.cloud.compute.v1.ListSnapshotScheduleSnapshotsRequest",
+    "yandex.cloud.compute.v1.UpdateSnapshotScheduleDisksRequest",
+    "yandex.cloud.compute.v1.UpdateSnapshotScheduleRequest",
 }
 
 
@@ -150,9 +160,9 @@ def test_a_broken_constraint_names_its_field(cloud: RunningCloud) -> None:
 
 def test_what_is_not_served_says_so(cloud: RunningCloud) -> None:
     with pytest.raises(grpc.RpcError) as refused:
-        SnapshotScheduleServiceStub(cloud.channel()).List(ListSnapshotSchedulesRequest(folder_id="x"))
+        HostGroupServiceStub(cloud.channel()).List(ListHostGroupsRequest(folder_id="x"))
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert "SnapshotScheduleService/List is not served by the local cloud" in str(refused.value.details())
+    assert "HostGroupService/List is not served by the local cloud" in str(refused.value.details())
 
 
 def test_a_method_that_a_served_service_lacks_says_so(cloud: RunningCloud) -> None:
