@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -82,6 +83,9 @@ class PlacementGroups:
 
     def finish(self, operation: Operation, **_: object) -> Operation:
         return operation
+
+    def repeat_on_conflict(self, begin: Callable[[], Operation], **_: object) -> Operation:
+        return begin()
 
     def List(self, _: object) -> rpc.ListPlacementGroupsResponse:  # noqa: N802 - an RPC bears its name in the API
         return rpc.ListPlacementGroupsResponse(placement_groups=self.messages.values())
