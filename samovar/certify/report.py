@@ -17,6 +17,7 @@ from samovar.certify.recording import OK, RUNNING, Call, OperationRecord
 from samovar.certify.reference import Reference
 from samovar.certify.run import Run
 from samovar.core.output import to_plain
+from samovar.core.templates import load_page
 
 RecordT = TypeVar("RecordT", Call, OperationRecord)
 PROGRAMME = 1
@@ -66,10 +67,7 @@ class Row:
 
 def write(report: Report, reference: Reference, folder: Path) -> tuple[Path, Path]:
     """Write the page and the JSON into the folder, which is created if need be; returns their paths."""
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - most commands show no page
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = environment.from_string(TEMPLATE.read_text()).render(
+    text = load_page(TEMPLATE).render(
         report=report,
         reference=reference,
         differences=[(aspect, EXPLAINED[aspect], each) for aspect, each in _by_aspect(report)],

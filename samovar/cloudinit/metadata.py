@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from samovar.core.errors import ConfigError
+from samovar.core.templates import load_text
 from samovar.project.environment import LIBRARY_USER_DATA
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -37,15 +37,7 @@ def user_data(template: Path = LIBRARY_USER_DATA, *, operator_keys: Sequence[str
 
     With public keys of SSH it has a user `operator` who may log in with any of them.
     """
-    # YAML, not HTML: nothing is to be escaped, and what is inserted is JSON, which is YAML.
-    environment = Environment(  # noqa: S701
-        loader=FileSystemLoader(template.parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template.name).render(operator_keys=operator_keys)
+    return load_text(template).render(operator_keys=operator_keys)
 
 
 def instance_metadata(

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import computed_field
 
 from samovar.core.output import Reporter
+from samovar.core.templates import load_page
 from samovar.load.generator import Load, Run, Work, send_load
 from samovar.load.results import Figures, Outcome, Seconds, figures, lateness, quantile
 
@@ -132,12 +133,7 @@ class Plot:
 
 def write_page(report: LoadReport, outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Write the page into the folder, which is created if need be; returns its path."""
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - most commands show no page
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = environment.from_string(TEMPLATE.read_text()).render(
-        report=report, plots=tuple(plots(report, outcomes)), width=WIDTH, height=HEIGHT
-    )
+    text = load_page(TEMPLATE).render(report=report, plots=tuple(plots(report, outcomes)), width=WIDTH, height=HEIGHT)
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"load-{report.environment}-{report.profile}.html"
     page.write_text(text)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from samovar.core.paths import PACKAGE
+from samovar.core.templates import load_text
 from samovar.project.environment import FILE
 from samovar.project.project import MARKER
 
@@ -59,21 +58,4 @@ def scaffold(project: NewProject) -> dict[str, str]:
 
 
 def _rendered(template: str, project: NewProject) -> str:
-    # YAML, not HTML: nothing is to be escaped.
-    environment = Environment(  # noqa: S701
-        loader=FileSystemLoader(SCAFFOLD),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template).render(
-        name=project.name,
-        port=project.port,
-        oci=project.oci,
-        source=project.source,
-        target=project.target,
-        command=[*project.command],
-        health=project.check,
-        listener=project.listener,
-    )
+    return load_text(SCAFFOLD / template).render(project=project)

@@ -13,7 +13,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import grpc
-import jinja2
+from jinja2 import Template
 from yandex.cloud.compute.v1.image_service_pb2 import GetImageLatestByFamilyRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
@@ -22,6 +22,7 @@ from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import of_image
 from samovar.cloud.session import Session
 from samovar.core.paths import PACKAGE
+from samovar.core.templates import load_text
 from samovar.core.units import GIB
 from samovar.images.bake_input import scripts_of, write_spec
 from samovar.images.definition import ImageDefinition, Images
@@ -180,13 +181,5 @@ def _bundled_files(image: ImageDefinition, digest: str) -> Iterator[tuple[str, b
 
 
 @functools.cache
-def _source() -> jinja2.Template:
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - HCL, whose strings and comments the filters below make
-    )
-    environment.filters.update(hcl=hcl_string, comment=comment)
-    return environment.from_string(SOURCE.read_text())
+def _source() -> Template:
+    return load_text(SOURCE, {"hcl": hcl_string, "comment": comment})
