@@ -14,12 +14,10 @@ from samovar.cli.context import examples
 from samovar.core.errors import ConfigError
 from samovar.core.output import stderr_reporter
 from samovar.core.program import command_line
+from samovar.core.units import MAX_PORT
 
 if TYPE_CHECKING:
     from samovar.project.scaffold import NewProject
-
-MAX_PORT = 32767
-"""The highest port of a balancer's target."""
 
 
 @click.command(
@@ -64,32 +62,31 @@ def init(folder: Path, app: str, command: str, port: int, health: str) -> None:
 
 
 def _name(folder: Path) -> str:
+    from samovar.project.fields import NAME
+
     name = folder.absolute().name
-    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?", name):
+    if not re.match(NAME, name):
         raise ConfigError(
             f"{name} cannot be the name of an image and a group",
-            remedy="name the folder with up to 30 small letters, digits and hyphens, a letter first",
+            remedy="name the folder with up to 31 small letters, digits and hyphens, a letter first",
         )
     return name
 
 
 def _project(name: str, app: str, command: str, port: int, health: str) -> NewProject:
-    from samovar.project.application import Application, Format
+    from samovar.project.application import Format, format_of
     from samovar.project.scaffold import NewProject
 
     if health and not health.startswith("/"):
         raise ConfigError(f"--health {health} is no path", remedy="write it as /healthz")
-    words = tuple(shlex.split(command))
-    path = Path(app)
+    words, path = tuple(shlex.split(command)), Path(app)
     if not path.exists():
         return NewProject(name, port, health, oci=_resolved(app), command=words)
-    form = Application(source=path.name, target=f"/opt/{name}").format if not path.name.endswith(".deb") else Format.DEB
-    if not words and (path.is_dir() or form is not Format.FILE):
+    form = Format.TARBALL if path.is_dir() else format_of(path.name)
+    if not words and form is not Format.FILE:
         raise ConfigError(f"{app} is not an executable itself", remedy=f"say what is run: --command /opt/{name}/...")
-    target = {Format.DEB: "", Format.TARBALL: f"/opt/{name}"}.get(form, f"/opt/{name}/{path.name}")
-    return NewProject(
-        name, port, health, source=path.name, target=f"/opt/{name}" if path.is_dir() else target, command=words
-    )
+    targets = {Format.DEB: "", Format.TARBALL: f"/opt/{name}", Format.FILE: f"/opt/{name}/{path.name}"}
+    return NewProject(name, port, health, source=path.name, target=targets[form], command=words)
 
 
 def _resolved(app: str) -> str:

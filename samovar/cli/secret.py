@@ -75,7 +75,11 @@ def set_secret(tool: Tool, env: str, name: str, entries: tuple[str, ...]) -> Non
 @click.argument("name")
 @pass_tool
 def rotate(tool: Tool, env: str, name: str) -> None:
-    """Have Lockbox make up the password NAME of ENV anew. Machines take it without a reboot, within some minutes."""
+    """Have Lockbox make up the password NAME of ENV anew. Machines take it without a reboot.
+
+    Each takes it within some five minutes, at a time of its own. Until the last one has it, a machine with the new
+    password and one with the former one do not let each other in.
+    """
     from samovar.deploy.secrets import rotate as make_anew
 
     tool.name_project()

@@ -1,7 +1,9 @@
-"""Units and addresses that several layers use."""
+"""Units, addresses and bounds that several layers use."""
 
 from __future__ import annotations
 
 MIB, GIB = 2**20, 2**30
 ANY_IPV4 = "0.0.0.0/0"
 """The range of all IPv4 addresses."""
+MAX_PORT = 32767
+"""The highest port of a balancer, and of its targets (network_load_balancer.proto)."""

@@ -26,6 +26,12 @@ class Format(StrEnum):
     OCI = "oci"
 
 
+def format_of(path: str) -> Format:
+    """Return the form of a file by its name."""
+    name = PurePosixPath(path).name.lower()
+    return Format.DEB if name.endswith(".deb") else Format.TARBALL if name.endswith(TARBALLS) else Format.FILE
+
+
 def _by_digest(reference: str) -> str:
     if re.search(f"{DIGEST}$", reference):
         return reference
@@ -123,10 +129,7 @@ class Application(Strict):
     @property
     def format(self) -> Format:
         """Return its form, by its name; a `source` that is a folder is told by who sees it."""
-        if self.oci:
-            return Format.OCI
-        name = PurePosixPath(self.source or urlsplit(self.url or "").path).name.lower()
-        return Format.DEB if name.endswith(".deb") else Format.TARBALL if name.endswith(TARBALLS) else Format.FILE
+        return Format.OCI if self.oci else format_of(self.source or urlsplit(self.url or "").path)
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

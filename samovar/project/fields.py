@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from samovar.core.units import GIB
+from samovar.core.units import GIB, MAX_PORT
 
 
 class Strict(BaseModel):
@@ -143,7 +143,7 @@ Family = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
 Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")]
 Host = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$")]
 """The name of a server outside, or its IPv4 address."""
-Port = Annotated[int, Field(ge=1, le=32767)]
+Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 """A port of a machine: a target of a balancer is at most 32767."""
 CheckInterval = Annotated[int, Field(ge=2, le=300)]
 CheckTimeout = Annotated[int, Field(ge=1, le=60)]
