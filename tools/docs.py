@@ -32,7 +32,7 @@ from samovar.localcloud.fault_injection.profile import YANDEX, parameters
 from samovar.ops.doctor.finding import Report
 from samovar.project.drill import Drill
 from samovar.project.environment import Environment
-from samovar.project.group import GroupKind
+from samovar.project.group_kind import GroupKind
 from samovar.project.image import Image
 from samovar.project.load_profile import LoadProfile
 from samovar.project.role import Role

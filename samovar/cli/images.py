@@ -60,7 +60,7 @@ def bake(
 
     An image whose content did not change is neither baked nor published again.
     """
-    from samovar.images.load import library_name
+    from samovar.project.fields import library_name
 
     tool.name_project()
     names = tuple(map(library_name, names))

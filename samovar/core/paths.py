@@ -10,6 +10,8 @@ from samovar.core.errors import HostError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 """The folder of the package `samovar`. What it is in goes on the PYTHONPATH of a process that imports it."""
+LIBRARY = PACKAGE / "library"
+"""What every project shares: images, kinds of group, load profiles, and the template of user-data."""
 
 
 def cache_dir() -> Path:

@@ -13,6 +13,7 @@ from samovar.core.errors import ConfigError
 from samovar.deploy.group_metadata import SEEDED
 from samovar.images.definition import Images, lineage
 from samovar.project.environment import Environment, SecretKind
+from samovar.project.fields import written_name
 from samovar.project.group import Group
 
 ROLES = "/usr/lib/samovar/roles"
@@ -50,8 +51,8 @@ def validate(environment: Environment, images: Images, metadata: Mapping[str, Ma
     for group in environment.groups:
         where = f"group {group.name} of {environment.name}"
         if group.image not in images:
-            names = ", ".join(sorted(images)) or "none"
-            raise ConfigError(f"{where}: no image {group.image} in images/", remedy=f"images: {names}")
+            names = ", ".join(map(written_name, sorted(images)))
+            raise ConfigError(f"{where}: no image {written_name(group.image)} in images/", remedy=f"images: {names}")
         _check_settings(environment, group, images, metadata[group.name].get("samovar-settings", ""))
 
 

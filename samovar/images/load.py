@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from samovar.core.errors import ConfigError
-from samovar.core.paths import PACKAGE
+from samovar.core.paths import LIBRARY, PACKAGE
 from samovar.core.yaml_file import Location, load_model, place_of
 from samovar.images.apt_repository import apt_files, is_public_key
 from samovar.images.artifact import BORROWED, application_of
@@ -25,18 +25,16 @@ from samovar.images.definition import Application, ImageDefinition, Images, Inpu
 from samovar.images.rootfs import read_folder, read_input, read_rootfs
 from samovar.images.unit import with_service
 from samovar.project.application import Format, Run
+from samovar.project.fields import OF_LIBRARY, library_name, written_name
 from samovar.project.image import File, Image, Repository
 from samovar.project.project import Project
 
-LIBRARY = PACKAGE / "library"
 ENGINE = Path(__file__).parent
 STEPS = (ENGINE / "bake.sh", ENGINE / "clean.sh")
 STEPS_OF_OCI = (ENGINE / "unit.py", *sorted((ENGINE / "oci").glob("*.py")))
 """What makes a tree and a unit of an OCI image when it is baked: a change of it makes another image."""
 ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"
-OF_LIBRARY = "samovar-"
-"""The beginning of the names of the library's images: `samovar/base` is `samovar-base` in the cloud."""
 
 T = TypeVar("T")
 
@@ -85,11 +83,6 @@ class _Folder:
 
     def missing(self, source: str, at: Location, why: str) -> ConfigError:
         return ConfigError(f"{place_of(self.file, at)}: {source}: {why}", remedy=f"add {source}, seen from {self.path}")
-
-
-def library_name(name: str) -> str:
-    """Return the name of an image in the cloud: `samovar-base` for `samovar/base`, and a project's own as it is."""
-    return name.replace("samovar/", OF_LIBRARY)
 
 
 def load_images(project: Project) -> Images:
@@ -281,7 +274,7 @@ def _visit(folders: Mapping[str, _Folder], name: str, order: list[str], children
     parent = folders[name].parent
     if parent is not None and parent not in folders:
         place = place_of(folders[name].file, ("parent",))
-        images = ", ".join(each.replace(OF_LIBRARY, "samovar/") for each in sorted(folders))
+        images = ", ".join(map(written_name, sorted(folders)))
         raise ConfigError(f"{place}: no image {folders[name].image.parent}", remedy=f"known images: {images}")
     if parent is not None:
         _visit(folders, parent, order, (*children, name))

@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
-from samovar.core.paths import PACKAGE
+from samovar.core.paths import LIBRARY
 from samovar.core.yaml_file import load_model, place_of
 from samovar.project.balancer import BalancerType
 from samovar.project.fields import (
@@ -32,14 +32,15 @@ from samovar.project.fields import (
     Strict,
     Zones,
 )
-from samovar.project.group import Group, complete_groups
+from samovar.project.group import Group
+from samovar.project.group_kind import complete_groups
 from samovar.project.project import Project
 
 FILE = "config.yaml"
 MACHINES_A_ZONE = 2
 MAX_NAMES = 54
 """Names in the cloud have at most 63 characters; of these a hyphen and the longest suffix take nine."""
-LIBRARY_USER_DATA = PACKAGE / "library" / "cloudinit" / "user-data.yaml.j2"
+LIBRARY_USER_DATA = LIBRARY / "cloudinit" / "user-data.yaml.j2"
 """The template of user-data of a project that has none."""
 
 

@@ -29,6 +29,20 @@ RESERVED = frozenset({"rollout-lock"})
 NAME = r"^[a-z]([-a-z0-9]{0,29}[a-z0-9])?$"
 PUBLIC_KEY = r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+|sk-\S+@openssh\.com) [A-Za-z0-9+/]+={0,3}( [^\n]*)?$"
 TEXT = {"type": "string"}
+IN_LIBRARY = "samovar/"
+"""The beginning of what an operator writes for what the library has, such as the image `samovar/base`."""
+OF_LIBRARY = "samovar-"
+"""The beginning of the names that images of the library have in the cloud."""
+
+
+def library_name(image: str) -> str:
+    """Return the name of an image in the cloud: `samovar-base` for `samovar/base`, and a project's own as it is."""
+    return image.replace(IN_LIBRARY, OF_LIBRARY)
+
+
+def written_name(image: str) -> str:
+    """Return the name of an image as an operator writes it: the inverse of `library_name`."""
+    return image.replace(OF_LIBRARY, IN_LIBRARY, 1) if image.startswith(OF_LIBRARY) else image
 
 
 def _size(value: object) -> int:
@@ -160,6 +174,9 @@ PrivateNetwork = Annotated[IPv4Network, BeforeValidator(_network), WithJsonSchem
 Addresses = Annotated[IPv4Network, BeforeValidator(_addresses), WithJsonSchema(TEXT)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+:@_-]*$")]
 ImageName = Annotated[str, StringConstraints(pattern=r"^(samovar/)?[a-z][a-z0-9-]{0,40}$")]
+MachineImage = Annotated[ImageName, AfterValidator(library_name)]
+"""The name that an image has in the cloud; written as `samovar/edge` where it is one of the library."""
+KindName = Annotated[str, StringConstraints(pattern=r"^(samovar/)?[a-z]([-a-z0-9]{0,29}[a-z0-9])?$")]
 Line = Annotated[str, AfterValidator(_one_line)]
 Target = Annotated[Line, AfterValidator(_absolute)]
 """An absolute path in the image."""

@@ -1,25 +1,21 @@
 """A group of equal machines, as an environment states it with a kind of group. Sizes are in bytes.
 
-A kind, `groups/<kind>.yaml`, holds what its groups have in common, an environment the rest.
+A kind (`samovar.project.group_kind`) holds what its groups have in common, an environment the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from ipaddress import IPv4Network
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PrivateAttr, create_model, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, PrivateAttr, model_validator
 
-from samovar.core.errors import ConfigError
-from samovar.core.json_types import Json, JsonObject
 from samovar.core.units import ANY_IPV4
-from samovar.core.yaml_file import load_mapping, place_of
 from samovar.project.balancer import Balancer, Health
 from samovar.project.fields import (
     Addresses,
+    KindName,
+    MachineImage,
     Name,
     OutsidePort,
     Port,
@@ -66,12 +62,15 @@ class Egress(Strict):
 class Group(Strict):
     """A group of equal machines. An environment's group has the keys of its kind, and its own go before these."""
 
-    kind: Name | None = Field(
+    kind: KindName | None = Field(
         default=None,
-        description="a file of groups/: its values hold where none stands here; a mapping such as `machine` is laid "
-        "over the kind's key by key",
+        description="a file of groups/, or `samovar/NAME` of the library: its values hold where none stands here; a "
+        "mapping such as `machine` is laid over the kind's key by key",
     )
-    image: Name = Field(description="a folder of images/; its role says which settings and secrets it knows")
+    image: MachineImage = Field(
+        description="a folder of images/, or `samovar/NAME` of the library; its role says which settings and secrets "
+        "it knows"
+    )
     size: Annotated[int, Field(ge=1, le=100)] = Field(description="how many machines; whichever dies is replaced")
     machine: Machine = Field(description="the size of each machine")
     health: Health = Field(
@@ -125,53 +124,3 @@ class Group(Strict):
         if self.data_disk and self.size != 1:
             raise ValueError(f"a data disk is attached to one machine: its group has size 1, not {self.size}")
         return self
-
-
-def _optional(field: FieldInfo) -> tuple[object, FieldInfo]:
-    value: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-    return value | None, FieldInfo(default=None, description=field.description)
-
-
-_FIELDS: dict[str, Any] = {name: _optional(field) for name, field in Group.model_fields.items() if name != "kind"}
-GroupKind = create_model("GroupKind", __base__=Strict, __doc__="The keys of a group, each of them optional.", **_FIELDS)
-
-
-def kind_names(kinds: Path) -> list[str]:
-    """Return the names of the kinds that the folder `kinds` has."""
-    return sorted(path.stem for path in kinds.glob("*.yaml"))
-
-
-def complete_groups(path: Path, kinds: Path, value: Json) -> Json:
-    """Give each group of an environment's plain `value` what its kind says. Raises ConfigError for an unknown kind.
-
-    A mapping of the group (`machine`, `settings`, ...) is laid over the kind's, key by key; any other value replaces
-    the kind's. `path` is the environment's file.
-    """
-    if not isinstance(value, Mapping):
-        return value
-    groups = value.get("groups")
-    if not isinstance(groups, Mapping):
-        return value
-    completed = {name: _completed(path, kinds, name, group) for name, group in groups.items()}
-    return {**value, "groups": completed}
-
-
-def _completed(path: Path, kinds: Path, name: str, group: Json) -> Json:
-    if not isinstance(group, Mapping) or group.get("kind") is None:
-        return group
-    kind = group["kind"]
-    names = kind_names(kinds)
-    if kind not in names:
-        raise ConfigError(
-            f"{place_of(path, ('groups', name, 'kind'))}: no kind {kind}: {kinds / f'{kind}.yaml'} is not there",
-            remedy=f"kinds: {', '.join(names) or 'none'}",
-        )
-    return _merged(load_mapping(kinds / f"{kind}.yaml", GroupKind), group)
-
-
-def _merged(defaults: JsonObject, own: JsonObject) -> JsonObject:
-    return {**defaults, **{key: _laid_over(defaults.get(key), value) for key, value in own.items()}}
-
-
-def _laid_over(default: Json, own: Json) -> Json:
-    return {**default, **own} if isinstance(default, Mapping) and isinstance(own, Mapping) else own

@@ -14,11 +14,11 @@ from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, mo
 from pydantic.json_schema import SkipJsonSchema
 
 from samovar.core.errors import ConfigError
-from samovar.core.paths import PACKAGE
+from samovar.core.paths import LIBRARY
 from samovar.core.yaml_file import load_model
 from samovar.project.fields import Strict
 
-LIBRARY = PACKAGE / "library" / "loads"
+LIBRARY_LOADS = LIBRARY / "loads"
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 PATH = "path"
 """The placeholder for the path of `--url`."""
@@ -203,12 +203,12 @@ class LoadProfile(Strict):
 
 def profile_names(folder: Path) -> list[str]:
     """Return the names of the profiles in `folder`, loads/ of a project, and of those in the library."""
-    return sorted({path.stem for source in (folder, LIBRARY) for path in source.glob("*.yaml")})
+    return sorted({path.stem for source in (folder, LIBRARY_LOADS) for path in source.glob("*.yaml")})
 
 
 def load_profile(folder: Path, name: str) -> LoadProfile:
     """Read a profile from `folder`, else from the library. Raises ConfigError that names file, line and key."""
-    paths = [source / f"{name}.yaml" for source in (folder, LIBRARY)]
+    paths = [source / f"{name}.yaml" for source in (folder, LIBRARY_LOADS)]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         raise ConfigError(f"{paths[0]}: no such file", remedy=f"load profiles: {', '.join(profile_names(folder))}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from samovar.core.paths import PACKAGE
+from samovar.core.paths import LIBRARY
 from samovar.core.templates import load_text
 from samovar.project.environment import FILE
 from samovar.project.project import MARKER
 
-SCAFFOLD = PACKAGE / "library" / "scaffold"
+SCAFFOLD = LIBRARY / "scaffold"
 MARKER_TEXT = (
     "# This file marks the folder that it is in as a Samovar project: images/, groups/, envs/, loads/ and drills/.\n"
 )
