@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from samovar.deploy.plan import Plan
 
+USED = "exists already, and is never changed or deleted"
+
 
 @click.command()
 @environment_argument
@@ -142,12 +144,15 @@ def _question(the_plan: Plan) -> str:
 
 def _report_plan(the_plan: Plan) -> None:
     """These commands show the plan on stderr: it is not their output."""
+    for used in the_plan.used:
+        stderr_reporter().info(f"use {used}: {USED}")
     for step in the_plan.all_steps:
         stderr_reporter().info(f"{step.action} {step.ref}: {step.reason}")
     stderr_reporter().info(the_plan.summary())
 
 
 def _plan_table(the_plan: Plan) -> list[RenderableType]:
-    rows = [(step.action.value, step.ref.kind.value, step.ref.name, step.reason) for step in the_plan.all_steps]
+    rows = [("use", used.kind.value, used.name, f"{used.id}: {USED}") for used in the_plan.used]
+    rows += [(step.action.value, step.ref.kind.value, step.ref.name, step.reason) for step in the_plan.all_steps]
     tables = [table(("ACTION", "KIND", "NAME", "REASON"), rows)] if rows else []
     return [*tables, the_plan.summary()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
 
@@ -13,7 +13,7 @@ from samovar.deploy.resources.health_check import HealthCheck
 from samovar.deploy.resources.instance_group import MAX_CHECKING_HEALTH, MAX_SEEDING, Deploy, InstanceGroup
 from samovar.deploy.resources.instance_template import Template
 from samovar.deploy.resources.load_balancer import Listener, LoadBalancer
-from samovar.deploy.resources.network import Network, Subnet, subnet_name
+from samovar.deploy.resources.network import Network, Subnet, network_name, subnet_name, subnet_of
 from samovar.deploy.resources.resource import (
     Desired,
     Protectable,
@@ -50,16 +50,23 @@ DATA_CHECK = {"interval": 3, "timeout": 2, "unhealthy": 10}
 """The health checks of a group, in seconds and in answers in a row, where the environment states none."""
 
 
-def desired(environment: Environment, images: Mapping[str, str], metadata: Mapping[str, Mapping[str, str]]) -> Desired:
+def desired(
+    environment: Environment,
+    images: Mapping[str, str],
+    metadata: Mapping[str, Mapping[str, str]],
+    ranges: Sequence[str] = (),
+) -> Desired:
     """Return the environment's resources. Raises ConfigError where two of them would have one name.
 
     `images` gives the full name (`samovar-nginx-<12 hex>`) of each image that a group is made from, `metadata` those
-    of each group's machines, by the group's name.
+    of each group's machines, by the group's name. `ranges` are those of the machines' addresses where the subnets
+    exist already.
     """
+    where = [str(environment.cidr)] if environment.cidr else [*ranges]
     groups = [
         resource
         for group in environment.groups
-        for resource in _group(environment, group, images[group.image], metadata[group.name])
+        for resource in _group(environment, group, images[group.image], metadata[group.name], where)
     ]
     resources = (*shared_resources(environment), *groups)
     check_distinct(resources)
@@ -70,15 +77,12 @@ def desired(environment: Environment, images: Mapping[str, str], metadata: Mappi
 def shared_resources(environment: Environment) -> Iterator[Resource[Spec]]:
     """Yields all resources that belong to no single group."""
     name = environment.name
-    yield Resource(name, Network())
+    if not environment.network.id:
+        yield Resource(name, Network())
     public = (PUBLIC_ROLE,) if any(group.public for group in environment.groups) else ()
     yield Resource(group_service_account(name), ServiceAccount(tuple(sorted((*GROUP_ROLES, *public)))))
-    if any(not group.public for group in environment.groups):
-        yield Resource(name, Gateway())
-        yield Resource(name, RouteTable(network=name, gateway=name))
-    for is_public in sorted({group.public for group in environment.groups}):
-        for zone in environment.zones:
-            yield Resource(subnet_name(name, zone, public=is_public), _subnet(environment, zone, public=is_public))
+    if environment.cidr:
+        yield from _subnets(environment, environment.cidr)
     yield from _secrets(environment)
 
 
@@ -88,13 +92,17 @@ def subnet_cidr(network: IPv4Network, zone: str, *, public: bool = False) -> IPv
     return [*network.subnets(prefixlen_diff=SUBNET_BITS)][number]
 
 
-def _subnet(environment: Environment, zone: str, *, public: bool) -> Subnet:
-    return Subnet(
-        network=environment.name,
-        zone=zone,
-        cidr=str(subnet_cidr(environment.cidr, zone, public=public)),
-        route_table="" if public else environment.name,
-    )
+def _subnets(environment: Environment, cidr: IPv4Network) -> Iterator[Resource[Spec]]:
+    """A subnet a zone, and one more for machines with public addresses, which need no way out by a gateway."""
+    name, network = environment.name, network_name(environment)
+    if any(not group.public for group in environment.groups):
+        yield Resource(name, Gateway())
+        yield Resource(name, RouteTable(network=network, gateway=name))
+    for public in sorted({group.public for group in environment.groups}):
+        for zone in environment.zones:
+            part = str(subnet_cidr(cidr, zone, public=public))
+            subnet = Subnet(network=network, zone=zone, cidr=part, route_table="" if public else name)
+            yield Resource(subnet_name(name, zone, public=public), subnet)
 
 
 def _secrets(environment: Environment) -> Iterator[Resource[Spec]]:
@@ -129,9 +137,11 @@ def _protected(resource: Resource[Spec], *, on: bool) -> Resource[Spec]:
     return replace(resource, spec=replace(resource.spec, deletion_protection=on))
 
 
-def _group(environment: Environment, group: Group, image: str, metadata: Mapping[str, str]) -> Iterator[Resource[Spec]]:
+def _group(
+    environment: Environment, group: Group, image: str, metadata: Mapping[str, str], ranges: Sequence[str]
+) -> Iterator[Resource[Spec]]:
     name = group_resource_name(environment.name, group.name)
-    own = SecurityGroup(network=environment.name, rules=rules(environment, group))
+    own = SecurityGroup(network=network_name(environment), rules=rules(environment, group, ranges))
     yield Resource(name, own, group.name)
     if needs_lockbox(group):
         yield Resource(name, ServiceAccount(users=(group_service_account(environment.name),)), group.name)
@@ -154,7 +164,7 @@ def _data_disk(environment: Environment, group: Group, data_disk: DataDisk) -> I
 
 def _load_balancer(environment: Environment, group: Group, balancer: Balancer) -> Iterator[Resource[Spec]]:
     name, zone = group_resource_name(environment.name, group.name), environment.zones[0]
-    subnet = subnet_name(environment.name, zone, public=group.public)
+    subnet = subnet_of(environment, zone, public=group.public)
     internal = balancer.type is BalancerType.INTERNAL
     listeners = tuple(Listener(key, each.port, each.target) for key, each in sorted(balancer.listeners.items()))
     check = _check(group.balancer_health)
@@ -211,8 +221,8 @@ def _template(
         name=f"{name}-{{instance.index}}",
         hostname=f"{group.name}-{{instance.index}}",
         image=image,
-        network=environment.name,
-        subnets=tuple(sorted(subnet_name(environment.name, zone, public=group.public) for zone in zones)),
+        network=network_name(environment),
+        subnets=tuple(sorted(subnet_of(environment, zone, public=group.public) for zone in zones)),
         cores=group.machine.cores,
         core_fraction=group.machine.core_fraction,
         memory=group.machine.memory,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from samovar.cloud.labels import ENV, GROUP, is_of
@@ -9,18 +10,22 @@ from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.handler import Handler, IdIndex, Labelled, MessageT, SpecT
 from samovar.deploy.resources.registry import HANDLERS
-from samovar.deploy.resources.resource import PLACEHOLDER_KINDS, Existing, Kind, Observed, Ref, Spec
+from samovar.deploy.resources.resource import PLACEHOLDER_KINDS, Existing, Kind, Observed, Ref, Spec, Used
 from samovar.images.publish import published
 
 
-def observe(session: Session, environment: str) -> Observed:
-    """Return the resources of the environment, and the images that the tool published."""
+def observe(session: Session, environment: str, used: Collection[Ref] = ()) -> Observed:
+    """Return the resources of the environment, and the images that the tool published.
+
+    `used` are resources that the environment names by id: they are not its own, whatever their labels say.
+    """
     images, *listed = run_concurrently(
         lambda: list(published(session)), *(partial(handler.list, session) for handler in HANDLERS.values())
     )
     messages = [(kind, message) for kind, page in zip(HANDLERS, listed, strict=True) for message in page]
-    ours = [(kind, message) for kind, message in messages if is_of(message.labels, environment)]
-    others = [(kind, message) for kind, message in messages if not is_of(message.labels, environment)]
+    own = partial(_is_own, environment, frozenset(used))
+    ours, others = [each for each in messages if own(*each)], [each for each in messages if not own(*each)]
+    names = {Ref(kind, message.id): message.name for kind, message in others}
     index = IdIndex({image.id: image.name for image in images})
     for kind, message in ours:
         _add_to_index(kind, message, index)
@@ -30,12 +35,17 @@ def observe(session: Session, environment: str) -> Observed:
         images=tuple((image.name, image.id) for image in images),
         min_disk_sizes=tuple((image.name, image.min_disk_size) for image in images),
         others=tuple((Ref(kind, message.name), message.labels.get(ENV, "")) for kind, message in others),
+        used=tuple(Used(ref.kind, names.get(ref, ref.name), ref.name) for ref in used),
     )
 
 
 def list_owned(handler: Handler[SpecT, MessageT], session: Session, environment: str) -> list[MessageT]:
     """Return the messages of one kind that belong to the environment."""
     return [message for message in handler.list(session) if is_of(message.labels, environment)]
+
+
+def _is_own(environment: str, used: frozenset[Ref], kind: Kind, message: Labelled) -> bool:
+    return is_of(message.labels, environment) and Ref(kind, message.id) not in used
 
 
 def _add_to_index(kind: Kind, message: Labelled, index: IdIndex) -> None:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.instance_template import Template
-from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec
+from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec, Used
 
 KINDS = tuple(Kind)
 METADATA = frozenset({"metadata", "metadata_refs"})
@@ -60,12 +60,14 @@ class Step:
 class Plan:
     """The steps of a rollout; none where there is nothing to do.
 
-    `cleanup` comes after the rollout has waited for health: it deletes what nothing refers to any more.
+    `cleanup` comes after the rollout has waited for health: it deletes what nothing refers to any more. `used` are
+    resources that the environment names by id, which no step touches.
     """
 
     environment: str
     steps: tuple[Step, ...] = ()
     cleanup: tuple[Step, ...] = ()
+    used: tuple[Used, ...] = ()
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
@@ -108,7 +110,7 @@ def plan(desired: Desired, observed: Observed, *, delete_data: bool = False) -> 
     changes = tuple(_changes(after, before, replaced, first=_next_stage(deletions)))
     late = [before[ref] for ref in removed if ref not in early]
     cleanup = tuple(_deletions(late, replaced, first=_next_stage((*deletions, *changes))))
-    return Plan(desired.environment, (*deletions, *changes), cleanup)
+    return Plan(desired.environment, (*deletions, *changes), cleanup, observed.used)
 
 
 def destruction(observed: Observed, *, delete_data: bool = False, keep_addresses: bool = False) -> Plan:

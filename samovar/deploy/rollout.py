@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from samovar.core.units import GIB
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.desired import desired
 from samovar.deploy.endpoints import wait_for_endpoints
+from samovar.deploy.existing import existing_ranges, used_refs
 from samovar.deploy.group_metadata import group_metadata
 from samovar.deploy.machines import check_disks_outlive_machines
 from samovar.deploy.observe import observe
@@ -49,17 +50,18 @@ class Prepared:
         return tuple(existing for existing in self.observed.resources if existing.ref not in changed)
 
 
-def load_desired(environment: Environment, api: Api | None = None) -> Desired:
+def load_desired(environment: Environment, api: Api | None = None, ranges: Sequence[str] = ()) -> Desired:
     """Validate the environment and return the resources that it asks for, with images by the repository's content.
 
-    `api` is where machines reach the cloud's API, where they do not know it by themselves. Raises ConfigError.
+    `api` is where machines reach the cloud's API, where they do not know it by themselves; `ranges` are those of
+    subnets that exist already. Raises ConfigError.
     """
     images = load_images(environment.project)
     metadata = group_metadata(environment, api)
     validate(environment, images, metadata)
     by_image = digests(images)
     names = {group.image: image_name(group.image, by_image[group.image]) for group in environment.groups}
-    return desired(environment, names, metadata)
+    return desired(environment, names, metadata, ranges)
 
 
 def image_names(desired: Desired) -> frozenset[str]:
@@ -95,13 +97,14 @@ def check_boot_disks(desired: Desired, observed: Observed) -> None:
 def prepare(session: Session, environment: Environment) -> Prepared:
     """Return the plan of a rollout.
 
-    Raises CloudError where an image is missing, ConfigError where a name is taken, a zone is not up, or a boot
-    disk is too small.
+    Raises CloudError where an image is missing, ConfigError where a name is taken, a zone is not up, a boot disk is
+    too small, or what the file names by id is not there.
 
     Rows on data disks that are not recorded yet are recorded before anything else.
     """
-    resources = load_desired(environment, _machines_api(session))
-    observed = observe(session, environment.name)
+    ranges = existing_ranges(session, environment)
+    resources = load_desired(environment, _machines_api(session), ranges)
+    observed = observe(session, environment.name, used_refs(environment))
     check_free(resources, observed)
     check_provided(environment, observed)
     check_zones(session, environment.zones)
@@ -117,7 +120,7 @@ def prepare_destruction(
 
     Raises Protected where `deletion_protection` forbids it, in the file or still in the cloud.
     """
-    observed = observe(session, environment.name)
+    observed = observe(session, environment.name, used_refs(environment))
     check_file(environment)
     steps = destruction(observed, delete_data=delete_data, keep_addresses=keep_address)
     check_deletions(steps)

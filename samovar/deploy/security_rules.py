@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
 from samovar.core.units import ANY_IPV4
@@ -18,9 +18,10 @@ SSH = 22
 NTP = 123
 
 
-def rules(environment: Environment, group: Group) -> tuple[Rule, ...]:
-    """Return the rules of the group's security group, sorted, each once."""
-    return tuple(sorted({*_inbound(environment, group), *_outbound(environment, group), *_ssh(environment, group)}))
+def rules(environment: Environment, group: Group, ranges: Sequence[str]) -> tuple[Rule, ...]:
+    """Return the rules of the group's security group, sorted, each once. `ranges` are those of all machines."""
+    outbound = _outbound(environment, group, ranges)
+    return tuple(sorted({*_inbound(environment, group), *outbound, *_ssh(environment, group, ranges)}))
 
 
 def target_ports(group: Group) -> frozenset[int]:
@@ -64,10 +65,10 @@ def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
             yield from (Rule(inbound=True, port=port, peer=peer) for port in target_ports(group))
 
 
-def _outbound(environment: Environment, group: Group) -> Iterator[Rule]:
+def _outbound(environment: Environment, group: Group, ranges: Sequence[str]) -> Iterator[Rule]:
     """A rule names a range, not a group: a balancer's address belongs to no machine of a group."""
     for upstream in environment.upstream_groups(group):
-        yield from (Rule(inbound=False, port=port, peer=str(environment.cidr)) for port in open_ports(upstream))
+        yield from (Rule(inbound=False, port=port, peer=peer) for port in open_ports(upstream) for peer in ranges)
     for server in (environment.external[name] for name in group.upstreams.values() if name in environment.external):
         yield Rule(inbound=False, port=server.port, peer=_range(server.host))
     for way in group.egress:
@@ -87,13 +88,13 @@ def _range(host: str) -> str:
         return ANY_IPV4
 
 
-def _ssh(environment: Environment, group: Group) -> Iterator[Rule]:
+def _ssh(environment: Environment, group: Group, ranges: Sequence[str]) -> Iterator[Rule]:
     """SSH leads to the bastion, and from there to every other machine; without an operator it is closed."""
     bastion = environment.bastion
     if environment.operator is None or bastion is None:
         return
     if group.name == bastion:
         yield Rule(inbound=True, port=SSH, peer=ANY_IPV4)
-        yield Rule(inbound=False, port=SSH, peer=str(environment.cidr))
+        yield from (Rule(inbound=False, port=SSH, peer=peer) for peer in ranges)
     else:
         yield Rule(inbound=True, port=SSH, peer=group_resource_name(environment.name, bastion))

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Self, TypedDict
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
@@ -26,14 +26,15 @@ from samovar.project.fields import (
     Host,
     Name,
     OutsidePort,
-    PrivateNetwork,
     PublicKey,
     SecretName,
     Strict,
+    Zone,
     Zones,
 )
 from samovar.project.group import Group
 from samovar.project.group_kind import complete_groups
+from samovar.project.network import Network, check_subnets
 from samovar.project.project import Project
 
 FILE = "config.yaml"
@@ -53,14 +54,6 @@ class SecretKind(StrEnum):
     PASSWORD = "password"  # noqa: S105 - a kind, not a password  # pragma: allowlist secret
     CERTIFICATE = "certificate"
     PROVIDED = "provided"
-
-
-class Network(Strict):
-    """The network of an environment."""
-
-    cidr: PrivateNetwork = Field(
-        description="a private range of /16 to /24 that no other environment has; each zone gets a part"
-    )
 
 
 class ExternalServer(Strict):
@@ -121,7 +114,13 @@ class Environment(Strict):
         description="where machines stand; an internal balancer needs two machines in each, for it stays in the zone "
         "of who asks"
     )
-    network: Network = Field(description="the network")
+    network: Network = Field(description="the network, made for the environment or there already")
+    subnets: dict[Zone, CloudId] = Field(
+        default={},
+        validate_default=True,
+        description="by zone: the subnets of an existing network in which machines stand. They are used, and never "
+        "changed or deleted. Without a public address a machine reaches the API where their routes lead to a NAT",
+    )
     domain: Domain | None = Field(
         default=None,
         description="a name that points to the external balancer's address; the certificate is made for both",
@@ -174,8 +173,8 @@ class Environment(Strict):
         return tuple(self.group_by_name.values())
 
     @property
-    def cidr(self) -> IPv4Network:
-        """Return the range of the network."""
+    def cidr(self) -> IPv4Network | None:
+        """Return the range from which subnets are made; None where they exist already."""
         return self.network.cidr
 
     @property
@@ -211,6 +210,13 @@ class Environment(Strict):
             names = ", ".join(self.group_by_name) or "none"
             raise ConfigError(f"{self.name} has no group {name}", remedy=f"groups of {self.name}: {names}")
         return group
+
+    @field_validator("subnets")
+    @classmethod
+    def _subnets_fit(cls, subnets: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if {"network", "zones"} <= info.data.keys():
+            check_subnets(subnets, info.data["network"], info.data["zones"])
+        return subnets
 
     @model_validator(mode="after")
     def _has_a_bastion(self) -> Self:

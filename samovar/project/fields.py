@@ -147,8 +147,9 @@ SecretBindings = Annotated[
 """Secrets of an environment by the names that a role gives them; written as a list where the names are the same."""
 PublicKey = Annotated[str, Field(pattern=PUBLIC_KEY)]
 CloudId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,49}$")]
+Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")]
 Zones = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")], ...],
+    tuple[Zone, ...],
     Field(min_length=1),
     AfterValidator(_distinct),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from samovar.cloudinit.metadata import Api
 from samovar.deploy.desired import desired
@@ -11,5 +11,7 @@ from samovar.deploy.resources.resource import Desired
 from samovar.project.environment import Environment
 
 
-def desired_of(environment: Environment, images: Mapping[str, str], api: Api | None = None) -> Desired:
-    return desired(environment, images, group_metadata(environment, api))
+def desired_of(
+    environment: Environment, images: Mapping[str, str], api: Api | None = None, ranges: Sequence[str] = ()
+) -> Desired:
+    return desired(environment, images, group_metadata(environment, api), ranges)

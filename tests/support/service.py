@@ -19,9 +19,10 @@ from samovar.cloudinit.metadata import Api
 from samovar.core.output import PlainReporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.apply import apply
+from samovar.deploy.existing import existing_ranges, used_refs
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
-from samovar.deploy.resources.resource import Kind, Ref
+from samovar.deploy.resources.resource import Kind, Observed, Ref
 from samovar.deploy.rollout import Prepared, tear_down
 from samovar.project.environment import Environment
 from tests.support.desired import desired_of
@@ -53,18 +54,22 @@ class Service:
             self.session.finish(self.session.client(ImageServiceStub).Create(request), what=full)
 
     def plan(self, environment: Environment) -> Plan:
-        return plan(desired_of(environment, self.names, API), observe(self.session, environment.name))
+        ranges = existing_ranges(self.session, environment)
+        return plan(desired_of(environment, self.names, API, ranges), self.observed(environment))
+
+    def observed(self, environment: Environment) -> Observed:
+        return observe(self.session, environment.name, used_refs(environment))
 
     def roll_out(self, environment: Environment) -> None:
-        apply(self.session, self.plan(environment), observe(self.session, environment.name), PlainReporter())
+        apply(self.session, self.plan(environment), self.observed(environment), PlainReporter())
 
     def destroy(self, environment: Environment, *, delete_data: bool = False, keep_addresses: bool = False) -> None:
-        observed = observe(self.session, environment.name)
+        observed = self.observed(environment)
         steps = destruction(observed, delete_data=delete_data, keep_addresses=keep_addresses)
         tear_down(self.session, Prepared(steps, observed), PlainReporter())
 
     def ids(self, environment: Environment) -> dict[Ref, str]:
-        return observe(self.session, environment.name).ids()
+        return self.observed(environment).ids()
 
     def payload(self, secret_id: str) -> str:
         """The text of its one entry."""

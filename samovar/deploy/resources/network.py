@@ -17,6 +17,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from samovar.cloud.session import Session
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
 from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
+from samovar.project.environment import Environment
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,16 @@ class SubnetHandler(Handler[Subnet, SubnetMessage]):
 
 def _route_table_id(context: Context, spec: Subnet) -> str:
     return context.id(Kind.ROUTE_TABLE, spec.route_table) if spec.route_table else ""
+
+
+def network_name(environment: Environment) -> str:
+    """Return the name by which resources refer to the network: the environment's, or the id of one that exists."""
+    return environment.network.id or environment.name
+
+
+def subnet_of(environment: Environment, zone: str, *, public: bool) -> str:
+    """Return the name by which resources refer to a zone's subnet, or the id of one that exists."""
+    return environment.subnets.get(zone) or subnet_name(environment.name, zone, public=public)
 
 
 def subnet_name(environment: str, zone: str, *, public: bool = False) -> str:

@@ -103,6 +103,18 @@ class Existing(Resource[SpecT_co]):
 
 
 @dataclass(frozen=True)
+class Used:
+    """A resource that the environment's file names by id: it is used, and never changed or deleted."""
+
+    kind: Kind
+    name: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}" if self.name == self.id else f"{self.kind} {self.name} ({self.id})"
+
+
+@dataclass(frozen=True)
 class Desired:
     """The resources that an environment's file asks for."""
 
@@ -115,7 +127,8 @@ class Observed:
     """The resources that the cloud has of an environment, and ids of the images for its machines, by name.
 
     `min_disk_sizes` are the bytes that a boot disk of each image has at least, by the image's name. `others` are
-    resources that are not the environment's, each with the environment that it belongs to, or "".
+    resources that are not the environment's, each with the environment that it belongs to, or "". `used` are those of
+    others that the environment names by id.
     """
 
     environment: str
@@ -123,9 +136,12 @@ class Observed:
     images: tuple[tuple[str, str], ...] = ()
     min_disk_sizes: tuple[tuple[str, int], ...] = ()
     others: tuple[tuple[Ref, str], ...] = ()
+    used: tuple[Used, ...] = ()
 
     def ids(self) -> dict[Ref, str]:
-        return {existing.ref: existing.id for existing in self.resources}
+        """Return the ids of all that can be referred to; what is used from elsewhere is referred to by its id."""
+        ids = {existing.ref: existing.id for existing in self.resources}
+        return ids | {Ref(each.kind, each.id): each.id for each in self.used}
 
 
 def group_resource_name(environment: str, group: str) -> str:

@@ -14,6 +14,7 @@ from yandex.cloud.quotamanager.v1.resource_pb2 import Resource
 
 from samovar.cloud.session import Session
 from samovar.core.units import GIB
+from samovar.deploy.existing import used_refs
 from samovar.deploy.observe import observe
 from samovar.deploy.preconditions import zones_up
 from samovar.deploy.resources.registry import quota_demand
@@ -68,7 +69,7 @@ def families(session: Session, project: Project, family: str | None) -> Iterator
 
 def baked(session: Session, environment: Environment) -> Iterator[Finding]:
     """Yields the images of the environment's machines. CloudError where the cloud lacks one."""
-    desired, observed = load_desired(environment), observe(session, environment.name)
+    desired, observed = load_desired(environment), observe(session, environment.name, used_refs(environment))
     require_images(desired, observed)
     yield ok(IMAGES, f"baked and published: {', '.join(sorted(image_names(desired)))}")
     yield from run_check(IMAGES, lambda: _boot_disks(desired, observed))
@@ -81,7 +82,7 @@ def _boot_disks(desired: Desired, observed: Observed) -> Iterator[Finding]:
 
 def rows(session: Session, environment: Environment) -> Iterator[Finding]:
     """Yields whether the rows of data disks are recorded, and records those of healthy groups."""
-    missing = record_if_missing(session, environment, observe(session, environment.name))
+    missing = record_if_missing(session, environment, observe(session, environment.name, used_refs(environment)))
     for text in missing:
         yield Finding(DATA, State.WARNING, text)
     if not missing:
@@ -91,7 +92,9 @@ def rows(session: Session, environment: Environment) -> Iterator[Finding]:
 def capacity(session: Session, environment: Environment) -> Iterator[Finding]:
     """Yields every quota that the environment uses, with the request to make where it would be exceeded."""
     demand = quota_demand(load_desired(environment).resources, rolling=True)
-    more = additional(demand, quota_demand(observe(session, environment.name).resources, rolling=False))
+    more = additional(
+        demand, quota_demand(observe(session, environment.name, used_refs(environment)).resources, rolling=False)
+    )
     images = load_images(environment.project)
     missing = missing_images(session, sorted({group.image for group in environment.groups}), images)
     peak = (Counter(more) | bake_demand(missing, images)) + Counter(BAKE_QUOTAS)

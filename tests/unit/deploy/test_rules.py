@@ -41,7 +41,7 @@ INSIDE = "10.30.0.0/16"
 
 
 def ports(group: str, environment: Environment = DEV, *, inbound: bool, protocol: str = TCP) -> set[tuple[int, str]]:
-    found = rules(environment, environment.group(group))
+    found = rules(environment, environment.group(group), [INSIDE])
     return {(rule.port, rule.peer) for rule in found if rule.inbound is inbound and rule.protocol == protocol}
 
 

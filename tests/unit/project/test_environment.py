@@ -205,3 +205,31 @@ def test_disks_of_some_types_come_in_steps(tmp_path: Path, size: str, sizes: str
     write(tmp_path, GOOD.replace("size: 2", "size: 1") + disk)
     with pytest.raises(ConfigError, match=sizes):
         load_environment("dev", tmp_path)
+
+
+def test_a_network_and_subnets_that_exist_are_named_by_id(tmp_path: Path) -> None:
+    named = "{id: enp1}\nsubnets: {ru-central1-a: e9b1}"
+    write(tmp_path, GOOD.replace("{cidr: 10.30.0.0/16}", named))
+    environment = load_environment("dev", tmp_path)
+    assert (environment.network.id, environment.cidr, environment.subnets) == ("enp1", None, {"ru-central1-a": "e9b1"})
+    write(tmp_path, GOOD.replace("{cidr:", "{id: enp1, cidr:"), "mixed")
+    assert load_environment("mixed", tmp_path).cidr == IPv4Network("10.30.0.0/16")
+
+
+@pytest.mark.parametrize(
+    ("network", "line", "says"),
+    [
+        ("{}", 3, "network: a network has a cidr, or the id of one that exists already"),
+        ("{id: enp1}", 1, "subnets: ru-central1-a has no subnet: name one a zone, or write network.cidr"),
+        ("{id: enp1}\nsubnets: {ru-central1-b: e9b1}", 4, "subnets: ru-central1-a has no subnet"),
+        ("{id: enp1}\nsubnets: {ru-central1-a: e9b1, ru-central1-b: e2l1}", 4, "ru-central1-b does not stand in zones"),
+        ("{cidr: 10.30.0.0/16}\nsubnets: {ru-central1-a: e9b1}", 4, "write network: {id: ID}"),
+        ("{id: enp1, cidr: 10.30.0.0/16}\nsubnets: {ru-central1-a: e9b1}", 4, "leave one of both out"),
+        ("{id: Enp_1}", 3, "network.id"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused(tmp_path: Path, network: str, line: int, says: str) -> None:
+    path = write(tmp_path, GOOD.replace("{cidr: 10.30.0.0/16}", network))
+    with pytest.raises(ConfigError, match=re.escape(says)) as error:
+        load_environment("dev", tmp_path)
+    assert f"{path}:{line}: " in error.value.message
