@@ -60,7 +60,8 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
     """The node agent's own checks, on the role's files that go into the image."""
     where = f"group {group.name} of {environment.name}"
     target = f"{ROLES}/{group.image}.yaml"
-    files = {file.target: file.data for image in lineage(group.image, images) for file in image.files}
+    parents_first = reversed([*lineage(group.image, images)])
+    files = {file.target: file.data for image in parents_first for file in image.files}
     if target not in files:
         raise ConfigError(
             f"{where}: image {group.image} holds no role for its machines",

@@ -1,7 +1,7 @@
 """Loads images: those of the project and those of the library. An image is one folder.
 
 image.yaml  what is no file: packages, services, checks (`samovar.project.image`)
-role.yaml   the role of its machines, which children inherit
+role.yaml   the role of its machines, which children inherit and extend
 rootfs/     copied as it lies: root's, 0755 where executable, else 0644
 templates/  what the node agent renders for the role
 scripts/    run inside the image, in the order of their names
@@ -22,6 +22,7 @@ from samovar.core.yaml_file import Location, load_model, place_of
 from samovar.images.apt_repository import apt_files, is_public_key
 from samovar.images.artifact import BORROWED, application_of
 from samovar.images.definition import Application, ImageDefinition, Images, InputFile, InputLink, Script
+from samovar.images.role import read_roles
 from samovar.images.rootfs import read_folder, read_input, read_rootfs
 from samovar.images.unit import with_service
 from samovar.project.application import Format, Run
@@ -235,13 +236,17 @@ def _apt(folder: _Folder, entry: Repository, at: Location) -> tuple[InputFile, .
 
 
 def _role(name: str, folders: Mapping[str, _Folder]) -> Iterator[InputFile]:
-    """Yield the role of the image's machines: its own role.yaml, or that of its nearest parent that has one."""
+    """Yield the role of the image's machines: its own role.yaml over those of its parents, as far as there are any."""
+    files = [folder.path / "role.yaml" for folder in _ancestry(name, folders)]
+    if present := [file for file in files if file.is_file()]:
+        yield InputFile(f"{ROLES}/{name}.yaml", 0o644, "root:root", read_roles(present))
+
+
+def _ancestry(name: str, folders: Mapping[str, _Folder]) -> Iterator[_Folder]:
+    """Yield the folder of the image, of its parent, and so on to the root."""
     ancestor: str | None = name
     while ancestor is not None:
-        file = folders[ancestor].path / "role.yaml"
-        if file.is_file():
-            yield InputFile(f"{ROLES}/{name}.yaml", 0o644, "root:root", file.read_bytes())
-            return
+        yield folders[ancestor]
         ancestor = folders[ancestor].parent
 
 

@@ -13,6 +13,8 @@ from samovar.project.application import Format, Run
 
 HARDENING = "/usr/lib/samovar/hardening.conf"
 UNITS = "/etc/systemd/system"
+ALIAS = f"{UNITS}/application.service"
+"""The name by which what stands beside an application knows its unit, whatever the image is called."""
 STOP_SECONDS = 30
 """After which what did not stop is killed; the default of Kubernetes, terminationGracePeriodSeconds."""
 EXPOSURE, EXPOSURE_OF_OCI = 30, 45
@@ -65,7 +67,7 @@ def with_service(image: ImageDefinition, application: Application, run: Run) -> 
     extended = image if application.format is Format.OCI else _with_unit(image, application, run)
     return replace(
         extended,
-        links=(*extended.links, InputLink(f"{UNITS}/{unit}.d/05-hardening.conf", HARDENING)),
+        links=(*extended.links, InputLink(f"{UNITS}/{unit}.d/05-hardening.conf", HARDENING), InputLink(ALIAS, unit)),
         services=(*extended.services, unit),
         commands=(*extended.commands, *_checks(unit, application.format)),
     )

@@ -14,7 +14,7 @@ from samovar.images.load import load_images
 from samovar.images.oci.image import OciImage, Process
 from samovar.images.oci.layers import Tree
 from samovar.images.oci.service import PATH, Identity, identify, service_of
-from samovar.images.unit import unit_text
+from samovar.images.unit import ALIAS, unit_text
 from samovar.project.application import Run
 from tests.support.checkout import project_in
 
@@ -190,7 +190,7 @@ def test_reference_of_a_registry_is_its_digest_and_no_tag(tmp_path: Path, refere
 def test_service_of_an_oci_image_is_enabled_and_hardened_before_it_is_fetched(tmp_path: Path) -> None:
     image = load(tmp_path, f"oci: './api.tar@sha256:{SHA256}'")
     assert image.services == ("shop.service",)
-    assert [link.target for link in image.links] == ["/etc/systemd/system/shop.service.d/05-hardening.conf"]
+    assert [link.target for link in image.links] == ["/etc/systemd/system/shop.service.d/05-hardening.conf", ALIAS]
     assert {"bake.sh", "unit.py", "layers.py", "service.py"} <= {step.name for step in image.steps}
 
 

@@ -9,7 +9,7 @@ import pytest
 from samovar.core.errors import ConfigError
 from samovar.images.definition import ImageDefinition, InputLink
 from samovar.images.load import load_images
-from samovar.images.unit import HARDENING, Service, unit_text
+from samovar.images.unit import ALIAS, HARDENING, Service, unit_text
 from tests.support.checkout import project_in
 
 HOSTILE = [
@@ -68,6 +68,7 @@ def test_program_alone_is_run_as_a_user_of_its_own_and_checked(tmp_path: Path) -
     assert {"Description=100%% shop", "User=shop", "WorkingDirectory=/opt/shop", "ExecStart=/opt/shop/api"} <= {*unit}
     assert {"EnvironmentFile=-/etc/shop/environment", "StateDirectory=shop", "Restart=always"} <= {*unit}
     assert InputLink("/etc/systemd/system/shop.service.d/05-hardening.conf", HARDENING) in image.links
+    assert InputLink(ALIAS, "shop.service") in image.links
     assert image.services == ("shop.service",)
     assert [command[1] for command in image.commands] == ["verify", "security"]
     assert image.scripts[0].data.startswith(b"getent passwd shop >/dev/null || useradd --system --user-group ")
