@@ -10,6 +10,15 @@ from samovar.core.kernel_limits import INOTIFY, LIMITS, KernelLimit, exhausted, 
 
 PIDS = next(limit for limit in LIMITS if limit.name == "kernel.pid_max")
 
+STOCK = {
+    "fs.inotify.max_user_instances": 128,
+    "kernel.pid_max": 32768,
+    "kernel.pty.max": 4096,
+    "net.ipv4.neigh.default.gc_thresh1": 128,
+    "net.ipv4.neigh.default.gc_thresh2": 512,
+    "net.ipv4.neigh.default.gc_thresh3": 1024,
+}
+
 
 def put(proc: Path, limit: KernelLimit, value: int) -> None:
     limit.file(proc).parent.mkdir(parents=True, exist_ok=True)
@@ -25,6 +34,13 @@ def test_each_limit_that_is_too_low_is_named_with_figures(tmp_path: Path) -> Non
     put(tmp_path, INOTIFY, 128)
     put(tmp_path, PIDS, 4194304)
     assert list(shortages(60, tmp_path)) == ["fs.inotify.max_user_instances is 128, enough for 8 machines; 60 need 544"]
+    assert not list(shortages(8, tmp_path))
+
+
+def test_a_kernel_as_it_comes_is_enough_for_eight_machines(tmp_path: Path) -> None:
+    """The values of Linux 6.1 on Debian 12."""
+    for name, value in STOCK.items():
+        put(tmp_path, next(limit for limit in LIMITS if limit.name == name), value)
     assert not list(shortages(8, tmp_path))
 
 
