@@ -41,13 +41,14 @@ def dry_run(name: str, settings: str, root: Path) -> None:
     rendered = render(
         role,
         read_settings(settings, role.defaults),
-        _example_facts(name, role, settings),
+        example_facts(name, role, settings),
         lambda template: files.path(f"/usr/share/samovar/templates/{template}").read_text(),
     )
     files.change(rendered, lambda _: run(role.check) if role.check else None)
 
 
-def _example_facts(name: str, role: Role, settings: str) -> Facts:
+def example_facts(name: str, role: Role, settings: str) -> Facts:
+    """Return the facts of a machine with these settings, with made-up addresses of machines. Raises InvalidConfig."""
     given = read_upstreams(settings, role.upstreams)
     upstreams = {key: Upstream(each.address, _example_machines(each.group)) for key, each in given.items()}
     secrets = mapping_of(read_mapping(settings, "SETTINGS").get("secrets"))
@@ -56,7 +57,7 @@ def _example_facts(name: str, role: Role, settings: str) -> Facts:
         name,
         settings,
         peers=_example_machines(read_peers(settings) if role.peers else None),
-        upstreams={key: upstreams.get(key, Upstream()) for key in role.upstreams},
+        upstreams={key: upstreams.get(key, Upstream()) for key in role.upstream_names(given)},
         secrets={name: _secret(value) for name, value in secrets.items()},
     )
 

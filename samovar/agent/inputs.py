@@ -65,7 +65,8 @@ class Facts:
     """The inputs of one configuration. Without a `role` the machine is bare. `settings` and `api` are YAML.
 
     `peers` are the machines of the machine's own group, itself among them. `upstreams` has each of the role's,
-    an empty one where the environment has none; `secrets` those of the role's secrets that the environment has.
+    an empty one where the environment has none, and all that are given to a role that takes any; `secrets` those of
+    the role's secrets that the environment has.
     """
 
     machine: Machine
@@ -219,7 +220,7 @@ class Inputs:
 
     def _upstreams_of(self, role: Role, facts: Facts) -> Mapping[str, Upstream]:
         given = read_upstreams(facts.settings, role.upstreams)
-        return {name: self._upstream(facts.machine, given.get(name)) for name in role.upstreams}
+        return {name: self._upstream(facts.machine, given.get(name)) for name in role.upstream_names(given)}
 
     def _upstream(self, machine: Machine, given: UpstreamSettings | None) -> Upstream:
         return Upstream(given.address, self._machines_of(machine, given.group)) if given else Upstream()

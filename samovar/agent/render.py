@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 
@@ -35,7 +36,8 @@ def render(
     """Return the files of the role; `load` returns the text of a template.
 
     Templates see `settings`, `machine`, `peers`, `upstreams` and `secrets`; one that can do without a secret tests
-    whether it is defined. The filter `environment_file` turns a mapping into a file for systemd's `EnvironmentFile=`.
+    whether it is defined. The filter `environment_file` turns a mapping into a file for systemd's `EnvironmentFile=`;
+    `fail("...")` refuses what does not fit together, with that message.
     Raises InvalidConfig with the template and the name that is missing.
     """
     # Configuration files, not HTML: nothing is to be escaped.
@@ -47,6 +49,7 @@ def render(
         keep_trailing_newline=True,
     )
     environment.filters["environment_file"] = environment_file
+    environment.globals["fail"] = _fail
     environment.globals.update(
         settings=settings,
         machine=facts.machine,
@@ -65,6 +68,10 @@ def environment_file(variables: Mapping[str, Value]) -> str:
     Raises ValueError for a variable that systemd would ignore.
     """
     return "".join(f"{_variable(name)}={_quoted(name, value)}\n" for name, value in sorted(variables.items()))
+
+
+def _fail(message: str) -> NoReturn:
+    raise InvalidConfig(message)
 
 
 def _render(environment: Environment, template: Template) -> File:

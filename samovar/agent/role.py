@@ -17,6 +17,7 @@ KEYS: Mapping[str, type] = {
     "units": list,
     "on_change": str,
     "defaults": dict,
+    "settings": dict,
     "peers": bool,
     "upstreams": dict,
     "secrets": dict,
@@ -27,6 +28,8 @@ RESERVED = frozenset({"peers", "upstreams", "secrets"})
 """Keys of samovar-settings that are no settings: the machine's own group, its upstreams and the ids of its secrets."""
 NEEDS = {"required": True, "optional": False}
 """The words by which a role says whether an environment must give it an upstream or a secret."""
+ANY = "*"
+"""The name that stands for every other one among the upstreams of a role."""
 
 
 class InvalidConfig(Exception):
@@ -51,6 +54,7 @@ class Template:
 class Role:
     """The content of /usr/lib/samovar/roles/<role>.yaml. If a default is null, the environment must give a value.
 
+    `schemas` are JSON Schemas of settings, by their names; the tool checks them before a machine is made.
     With `peers` the templates need the other machines of the group. `upstreams` and `secrets` are the names of what
     they need besides, and whether an environment must give it.
     """
@@ -60,9 +64,14 @@ class Role:
     units: tuple[str, ...]
     on_change: str
     defaults: Mapping[str, Value]
+    schemas: Mapping[str, Value]
     peers: bool
     upstreams: Mapping[str, bool]
     secrets: Mapping[str, bool]
+
+    def upstream_names(self, given: Iterable[str]) -> list[str]:
+        """Return the names that templates see: those of the role, and those that are given besides."""
+        return [name for name in dict.fromkeys((*self.upstreams, *given)) if name != ANY]
 
     def reload_command(self, changed: Iterable[str]) -> list[str]:
         """Return the command that reloads the units of the changed targets; empty if there are none.
@@ -89,6 +98,9 @@ def read_role(text: str, where: str) -> Role:
     defaults = mapping_of(document.get("defaults"))
     for key in RESERVED & defaults.keys():
         raise InvalidConfig(f"{where}: defaults: {key}: is no setting's name")
+    schemas = mapping_of(document.get("settings"))
+    for key in schemas.keys() - defaults.keys():
+        raise InvalidConfig(f"{where}: settings: {key}: stands not in defaults")
     units = _texts(document.get("units", []))
     return Role(
         templates=tuple(_read_template(item, units, where) for item in _list(document.get("templates", []))),
@@ -96,6 +108,7 @@ def read_role(text: str, where: str) -> Role:
         units=units,
         on_change=on_change,
         defaults=defaults,
+        schemas=schemas,
         peers=document.get("peers") is True,
         upstreams=_read_needs(document, "upstreams", where),
         secrets=_read_needs(document, "secrets", where),
@@ -141,9 +154,13 @@ def read_peers(text: str) -> GroupNames | None:
 
 
 def read_upstreams(text: str, names: Iterable[str]) -> Mapping[str, UpstreamSettings]:
-    """Return those of `names` that samovar-settings states. Raises InvalidConfig."""
-    given = _reserved(text, "upstreams")
-    return {name: _upstream(given[name], f"samovar-settings: upstreams: {name}") for name in names if name in given}
+    """Return those of `names` that samovar-settings states, with `ANY` all of them. Raises InvalidConfig."""
+    given, taken = _reserved(text, "upstreams"), {*names}
+    return {
+        name: _upstream(value, f"samovar-settings: upstreams: {name}")
+        for name, value in given.items()
+        if name in taken or ANY in taken
+    }
 
 
 def read_secrets(text: str, names: Iterable[str]) -> Mapping[str, str]:

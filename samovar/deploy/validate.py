@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from samovar.agent.clients import Secret
-from samovar.agent.dry_run import EXAMPLE_MACHINE
-from samovar.agent.inputs import Facts, Upstream
+from samovar.agent.dry_run import example_facts
+from samovar.agent.inputs import Facts
 from samovar.agent.render import render
-from samovar.agent.role import InvalidConfig, Role, read_role, read_settings
+from samovar.agent.role import ANY, InvalidConfig, Role, read_role, read_settings
 from samovar.core.errors import ConfigError
 from samovar.deploy.group_metadata import SEEDED
+from samovar.deploy.settings import check_settings
 from samovar.images.definition import Images, lineage
 from samovar.project.environment import Environment, SecretKind
 from samovar.project.fields import written_name
@@ -73,7 +75,8 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
     except InvalidConfig as error:
         raise ConfigError(f"{where}: {error}", remedy="correct `settings:` of the group") from error
     _check_bindings(environment, group, role)
-    facts = _example_facts(environment, group, role)
+    check_settings(environment, group, settings, role.schemas)
+    facts = _example_facts(environment, group, role, settings_text)
     try:
         render(role, settings, facts, lambda name: _decoded(files, f"{TEMPLATES}/{name}"))
     except InvalidConfig as error:
@@ -82,10 +85,10 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
         ) from error
 
 
-def _example_facts(environment: Environment, group: Group, role: Role) -> Facts:
+def _example_facts(environment: Environment, group: Group, role: Role, settings_text: str) -> Facts:
     """The facts of a machine of the group, with examples of what only the cloud knows."""
     secrets = {name: EXAMPLE_SECRETS[environment.secrets[secret]] for name, secret in group.secrets.items()}
-    return Facts(EXAMPLE_MACHINE, group.image, "", upstreams=dict.fromkeys(role.upstreams, Upstream()), secrets=secrets)
+    return replace(example_facts(group.image, role, settings_text), secrets=secrets)
 
 
 def _decoded(files: Mapping[str, bytes], target: str) -> str | None:
@@ -102,8 +105,8 @@ def _check_bindings(environment: Environment, group: Group, role: Role) -> None:
 def _check_names(
     environment: Environment, group: Group, key: str, names: Mapping[str, bool], given: Collection[str]
 ) -> None:
-    unknown = [name for name in given if name not in names]
-    missing = [name for name, required in names.items() if required and name not in given]
+    unknown = [name for name in given if name not in names and ANY not in names]
+    missing = [name for name, required in names.items() if required and name not in given and name != ANY]
     if not unknown and not missing:
         return
     where = f"{environment.place('groups', group.name, key)}: group {group.name}: {key}"

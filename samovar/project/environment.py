@@ -194,7 +194,7 @@ class Environment(Strict):
         """Return the family of public images that root images start from there."""
         return self.bake.family if self.bake else None
 
-    def place(self, *location: str) -> str:
+    def place(self, *location: int | str) -> str:
         """Return `file:line: key.path` of a value of its file, for a message."""
         return place_of(self.project.envs / self.name / FILE, location)
 

@@ -40,11 +40,16 @@ class Role(Strict):
     defaults: dict[str, object] = Field(
         default={}, description="the settings and their defaults; null where the environment must give a value"
     )
+    settings: dict[str, dict[str, object]] = Field(
+        default={},
+        description="a JSON Schema of each setting whose form its default does not show; `plan` checks it, and a fault "
+        "is shown with the `description` there",
+    )
     peers: bool = Field(default=False, description="`true` if the templates need the other machines of the group")
     upstreams: dict[str, Need] = Field(
         default={},
         description="the services that the machines ask, by the names that the templates use; an environment binds "
-        "each to a group or to a server outside. `required`, or `optional`",
+        'each to a group or to a server outside. `required`, or `optional`; `"*": optional` for any other name',
     )
     secrets: dict[str, Need] = Field(
         default={}, description="the secrets that the templates use, each `required` or `optional`"

@@ -73,6 +73,11 @@ def test_an_error_names_template_and_missing_name(text: str, what: str) -> None:
         rendered(text)
 
 
+def test_a_template_refuses_what_does_not_fit_together() -> None:
+    with pytest.raises(InvalidConfig, match=r"^port: 80 is taken$"):
+        rendered('{% if settings.port == 80 %}{{ fail("port: 80 is taken") }}{% endif %}')
+
+
 def test_a_missing_template_is_named() -> None:
     with pytest.raises(InvalidConfig, match=r"^a.j2: TemplateNotFound"):
         render(ROLE, {}, FACTS, lambda _: None)

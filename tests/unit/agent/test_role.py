@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from samovar.agent.role import (
     KEYS,
@@ -38,6 +39,7 @@ upstreams: {app: required, cache: optional}
 secrets: {certificate: optional}
 on_change: reload
 defaults: {port: 80, ratio: 0.5, https: false, email: null}
+settings: {port: {type: integer, maximum: 65535}}
 """
 DEFAULTS = {"port": 80, "ratio": 0.5, "https": False, "email": None}
 
@@ -54,6 +56,7 @@ def test_read_role_reads_every_key() -> None:
     assert role.upstreams == {"app": True, "cache": False}
     assert role.check == ("nginx", "-t")
     assert role.defaults == DEFAULTS
+    assert role.schemas == {"port": {"type": "integer", "maximum": 65535}}
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,7 @@ def test_an_empty_role_is_valid() -> None:
         ("templates: [{source: a, target: /b, mod: x}]", "templates: .*mod: unknown"),
         ("templates: [{source: a, target: /b, units: [c.service]}]", "templates: .*c.service: none of"),
         ("defaults: {peers: 1}", "defaults: peers"),
+        ("settings: {port: {}}", "settings: port"),
         ("peers: bingo", "peers: must be a bool"),
         ("secrets: [phrase]", "secrets: must be a dict"),
         ("upstreams: {app: maybe}", "upstreams: app: 'maybe' is none of required, optional"),
@@ -149,6 +153,14 @@ def test_reserved_keys_are_no_settings() -> None:
     assert (read_peers(""), read_upstreams("", ["app"]), read_secrets("", ["phrase"])) == (None, {}, {})
 
 
+def test_a_role_may_take_upstreams_of_any_name() -> None:
+    role = read_role("upstreams: {app: optional, '*': optional}", "edge.yaml")
+    given = read_upstreams(SETTINGS_TEXT, role.upstreams)
+    assert [*given] == ["app", "db"]
+    assert role.upstream_names(given) == ["app", "db"]
+    assert role.upstream_names([]) == ["app"]
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
@@ -184,6 +196,10 @@ def test_the_reference_of_a_role_has_the_keys_that_the_agent_reads() -> None:
     assert {field.default for field in [RoleFile.model_fields["on_change"]]} <= set(SYSTEMCTL)
 
 
-@pytest.mark.parametrize("file", sorted(ROOT.glob("images/*/role.yaml")), ids=lambda file: file.parent.name)
+@pytest.mark.parametrize("file", sorted(ROOT.glob("**/images/*/role.yaml")), ids=lambda file: file.parent.name)
 def test_the_shipped_roles_fit_their_reference(file: Path) -> None:
-    assert RoleFile.model_validate(yaml.safe_load(file.read_text())).templates
+    role = RoleFile.model_validate(yaml.safe_load(file.read_text()))
+    assert role.templates
+    schema = {"properties": role.settings}
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(role.defaults)

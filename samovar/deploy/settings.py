@@ -1,0 +1,42 @@
+"""Checks the settings of a group against the JSON Schemas that its role states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from samovar.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+    from samovar.project.environment import Environment
+    from samovar.project.group import Group
+
+
+def check_settings(
+    environment: Environment, group: Group, settings: Mapping[str, object], schemas: Mapping[str, object]
+) -> None:
+    """Raises ConfigError with `file:line: key.path` of each setting that its schema refuses."""
+    faults = [
+        f"{environment.place('groups', group.name, 'settings', *path)}: {what}"
+        for path, what in _faults(settings, schemas)
+    ]
+    if faults:
+        raise ConfigError("\n".join(faults), remedy=f"correct `settings:` of group {group.name}, or of its kind")
+
+
+def _faults(settings: Mapping[str, object], schemas: Mapping[str, object]) -> Iterator[tuple[Sequence[str | int], str]]:
+    """Yields the path of each wrong value and what is wrong with it, with what its schema says that it is."""
+    for error in Draft202012Validator({"properties": schemas}).iter_errors(settings):
+        deepest = best_match([error]) or error
+        yield [*deepest.absolute_path], _message(deepest)
+
+
+def _message(error: ValidationError) -> str:
+    schema = error.schema
+    description = schema.get("description") if isinstance(schema, Mapping) else None
+    return f"{error.message}; it is {description}" if description else error.message
