@@ -90,6 +90,7 @@ class Tool:
         from samovar.project.environment import FILE
 
         session = self.session(environment.cloud)
+        session.images_folder_id = environment.images_folder_id or session.folder_id
         if lines := check_folder(session, environment):
             file = self.project.envs / environment.name / FILE
             stderr_reporter().info(

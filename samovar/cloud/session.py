@@ -64,6 +64,8 @@ class Session:
         self.access = access
         self.timeouts = LOCAL if access.local else REMOTE
         self.folder_id = access.folder_id
+        self.images_folder_id = access.folder_id
+        """The folder in which images are published and looked up."""
         self._addresses = discover(access)
         self.identity = Identity(access, self._addresses["iam"])
         self._sdk = SDK(

@@ -80,7 +80,9 @@ def shared_resources(environment: Environment) -> Iterator[Resource[Spec]]:
     if not environment.network.id:
         yield Resource(name, Network())
     public = (PUBLIC_ROLE,) if any(group.public for group in environment.groups) else ()
-    yield Resource(group_service_account(name), ServiceAccount(tuple(sorted((*GROUP_ROLES, *public)))))
+    roles = tuple(sorted((*GROUP_ROLES, *public)))
+    account = ServiceAccount(roles, images_folder=environment.images_folder_id or "")
+    yield Resource(group_service_account(name), account)
     if environment.cidr:
         yield from _subnets(environment, environment.cidr)
     yield from _secrets(environment)

@@ -83,6 +83,9 @@ def check_folder(session: Session, environment: Environment) -> tuple[str, ...]:
     Returns the lines that the file lacks; none for a cloud on a host of ours, whose ids differ by home.
     """
     _compare(session, environment.name, "folder", environment.folder_id, session.folder_id)
+    if environment.images_folder_id == session.folder_id:
+        place = environment.place("images", "folder_id")
+        raise ConfigError(f"{place}: this is the environment's own folder", remedy="leave `images` out")
     if environment.cloud_id:
         _compare(session, environment.name, "cloud_id", environment.cloud_id, _cloud_of_folder(session))
     if session.host:

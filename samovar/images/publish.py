@@ -18,6 +18,8 @@ from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
+from yandex.cloud.resourcemanager.v1.folder_service_pb2 import ListFoldersRequest
+from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
 from samovar.cloud.labels import DIGEST, IMAGE, MANIFEST, is_ours, is_passing, of_image
 from samovar.cloud.local_admin import ImageStorage
@@ -69,7 +71,7 @@ def publish(session: Session, image: BakedImage) -> Published:
         if message.name == name:
             _make_room(session, message)
     request = rpc.CreateImageRequest(
-        folder_id=session.folder_id,
+        folder_id=session.images_folder_id,
         name=name,
         description=image.digest,
         labels=of_image(image.name, image.digest[:SHORT], image.manifest_digest[:SHORT]),
@@ -106,8 +108,12 @@ def adopt(session: Session, image_id: str, name: str, labels: Mapping[str, str])
 
 
 def unused(session: Session, current: Collection[str]) -> tuple[Published, ...]:
-    """Return the published images that no disk and no instance group uses, but for those with a `current` name."""
-    used = frozenset().union(*run_concurrently(partial(_of_disks, session), partial(_of_groups, session)))
+    """Return the published images that no disk and no instance group uses, but for those with a `current` name.
+
+    Machines of every folder of the cloud count that the caller may see: they may share the images.
+    """
+    folders = _folders(session)
+    used = frozenset().union(*run_concurrently(*(partial(_used_in, session, folder) for folder in folders)))
     return tuple(image for image in published(session) if image.name not in current and image.id not in used)
 
 
@@ -117,14 +123,24 @@ def delete(session: Session, image: Published) -> None:
     session.finish(session.client(ImageServiceStub).Delete(request), what=f"delete {image.name}")
 
 
-def _of_disks(session: Session) -> frozenset[str]:
-    request = disks.ListDisksRequest(folder_id=session.folder_id)
+def _folders(session: Session) -> list[str]:
+    request = ListFoldersRequest(cloud_id=session.cloud_id)
+    listed = session.list(session.client(FolderServiceStub).List, request, lambda page: page.folders)
+    return [folder.id for folder in listed]
+
+
+def _used_in(session: Session, folder_id: str) -> frozenset[str]:
+    return _of_disks(session, folder_id) | _of_groups(session, folder_id)
+
+
+def _of_disks(session: Session, folder_id: str) -> frozenset[str]:
+    request = disks.ListDisksRequest(folder_id=folder_id)
     items = session.list(session.client(DiskServiceStub).List, request, lambda page: page.disks)
     return frozenset(disk.source_image_id for disk in items)
 
 
-def _of_groups(session: Session) -> frozenset[str]:
-    request = groups.ListInstanceGroupsRequest(folder_id=session.folder_id, view=groups.FULL)
+def _of_groups(session: Session, folder_id: str) -> frozenset[str]:
+    request = groups.ListInstanceGroupsRequest(folder_id=folder_id, view=groups.FULL)
     items = session.list(session.client(InstanceGroupServiceStub).List, request, lambda page: page.instance_groups)
     return frozenset(image_id for group in items for image_id in _named(group))
 
@@ -151,7 +167,7 @@ def _sha256(file: Path) -> str:
 
 
 def _list(session: Session) -> list[Image]:
-    request = rpc.ListImagesRequest(folder_id=session.folder_id)
+    request = rpc.ListImagesRequest(folder_id=session.images_folder_id)
     return [
         message
         for message in session.list(_client(session).List, request, lambda page: page.images)

@@ -87,6 +87,15 @@ class BakeOptions(Strict):
     )
 
 
+class ImageOptions(Strict):
+    """The images of an environment."""
+
+    folder_id: CloudId = Field(
+        description="the id of the folder in which images are published and looked up, for several environments to "
+        "share; the account of the group service gets the role `compute.images.user` there"
+    )
+
+
 class _Context(TypedDict):
     """The context of a validation: the name of the environment, and the project that it stands in."""
 
@@ -137,6 +146,9 @@ class Environment(Strict):
     operator: Operator | None = Field(
         default=None, description="who may log in by ssh. Without it no machine listens for SSH"
     )
+    images: ImageOptions | None = Field(
+        default=None, description="where the images are; without it in the environment's own folder"
+    )
     bake: BakeOptions | None = Field(default=None, description="how images are baked on machines of the cloud")
     group_by_name: dict[Name, Group] = Field(
         alias="groups", min_length=1, description="the groups by name; adding or removing one is editing this list"
@@ -183,6 +195,11 @@ class Environment(Strict):
         public = [group.name for group in self.groups if group.public]
         named = self.operator and self.operator.bastion
         return named if named in public else None if named else next(iter(public), None)
+
+    @property
+    def images_folder_id(self) -> str | None:
+        """Return the folder of its images; None for its own."""
+        return self.images.folder_id if self.images else None
 
     @property
     def bake_from(self) -> str | None:

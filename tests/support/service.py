@@ -37,16 +37,17 @@ API = Api("https://api.internal", "-----BEGIN CERTIFICATE-----\n")
 class Service:
     """Environments of the whole service in one cloud."""
 
-    def __init__(self, cloud: RunningCloud) -> None:
+    def __init__(self, cloud: RunningCloud, images_folder: str = "") -> None:
         ends, self.home = cloud.endpoint, cloud.home
         self.session = Session(
             Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token, local=True)
         )
+        self.session.images_folder_id = images_folder or ends.folder_id
         self.names = {name: f"samovar-{name}-{DIGEST}" for name in ("nginx", "bingo", "postgres", "postgres-small")}
         for name, full in self.names.items():
             (cloud.home.uploads / f"{DIGEST}.raw").write_bytes(b"\0" * (4 << 20))
             request = CreateImageRequest(
-                folder_id=ends.folder_id,
+                folder_id=self.session.images_folder_id,
                 name=full,
                 labels=of_image(name, DIGEST, DIGEST),
                 uri=f"https://{ends.rest}/storage/images/{DIGEST}.raw",

@@ -6,7 +6,7 @@ So an account and its roles are one resource, which is deleted after the groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,6 +33,8 @@ from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spe
 
 SUBJECT = "serviceAccount"
 USE = "iam.serviceAccounts.user"
+IMAGES_USER = "compute.images.user"
+"""The role in a folder with which machines of other folders are made from its images."""
 ADD, REMOVE = AccessBindingAction.ADD, AccessBindingAction.REMOVE
 
 
@@ -40,13 +42,15 @@ ADD, REMOVE = AccessBindingAction.ADD, AccessBindingAction.REMOVE
 class ServiceAccount(Spec):
     """An account and its roles in the folder: the group service's account, or one of machines, which has none.
 
-    `users` are the accounts that may give this one to machines, by a role on it alone.
+    `users` are the accounts that may give this one to machines, by a role on it alone. `images_folder` is another
+    folder from whose images it may make machines.
     """
 
     KIND = Kind.SERVICE_ACCOUNT
 
     roles: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+    images_folder: str = ""
 
     def refs(self) -> Iterator[Ref]:
         yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.users)
@@ -54,10 +58,14 @@ class ServiceAccount(Spec):
 
 @dataclass(frozen=True)
 class AccountWithRoles(WithMessage[AccountMessage]):
-    """An account's message, the roles that it has in the folder, and the ids of the accounts that may use it."""
+    """An account's message, the roles that it has in the folder, and the ids of the accounts that may use it.
+
+    `images_folder` is the folder of the session's images where it may use them and that is another one.
+    """
 
     roles: tuple[str, ...]
     users: tuple[str, ...]
+    images_folder: str
 
 
 class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
@@ -66,11 +74,12 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
     KIND = Kind.SERVICE_ACCOUNT
 
     def list(self, session: Session) -> list[AccountWithRoles]:
-        bindings = _bindings(session)
-        return run_concurrently(*(partial(_with_roles, session, account, bindings) for account in _accounts(session)))
+        bindings, users = _bindings(session, session.folder_id), _image_users(session)
+        accounts = _accounts(session)
+        return run_concurrently(*(partial(_with_roles, session, each, bindings, users) for each in accounts))
 
     def read(self, account: AccountWithRoles, index: IdIndex) -> ServiceAccount:
-        return ServiceAccount(account.roles, tuple(sorted(map(index.name_of, account.users))))
+        return ServiceAccount(account.roles, tuple(sorted(map(index.name_of, account.users))), account.images_folder)
 
     def create(self, context: Context, resource: Resource[ServiceAccount]) -> Started:
         request = rpc.CreateServiceAccountRequest(
@@ -93,28 +102,50 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
         return Started(existing.id, _bind(context, existing.id, existing.spec, desired.spec))
 
     def delete(self, session: Session, existing: Existing[ServiceAccount]) -> Operation:
-        if roles := existing.spec.roles:
-            session.finish(_update_roles(session, existing.id, roles, ()), what=f"take roles of {existing.ref}")
+        for folder_id, roles in _roles_by_folder(session, existing.spec):
+            operation = _update_roles(session, folder_id, existing.id, roles, ())
+            session.finish(operation, what=f"take roles of {existing.ref}")
         request = rpc.DeleteServiceAccountRequest(service_account_id=existing.id)
         return session.client(ServiceAccountServiceStub).Delete(request)
 
 
-def _with_roles(session: Session, account: AccountMessage, bindings: Sequence[AccessBinding]) -> AccountWithRoles:
+def _with_roles(
+    session: Session, account: AccountMessage, bindings: Sequence[AccessBinding], image_users: Collection[str]
+) -> AccountWithRoles:
     """Asks who may use an account for our own alone."""
+    images_folder = session.images_folder_id if account.id in image_users else ""
     roles = tuple(sorted(binding.role_id for binding in bindings if binding.subject.id == account.id))
     if not is_ours(account.labels):
-        return AccountWithRoles(account, roles, ())
+        return AccountWithRoles(account, roles, (), images_folder)
     request = ListAccessBindingsRequest(resource_id=account.id)
     client = session.client(ServiceAccountServiceStub)
     users = session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
-    return AccountWithRoles(account, roles, tuple(each.subject.id for each in users if each.role_id == USE))
+    user_ids = tuple(each.subject.id for each in users if each.role_id == USE)
+    return AccountWithRoles(account, roles, user_ids, images_folder)
+
+
+def _image_users(session: Session) -> frozenset[str]:
+    """The accounts that may use the session's images where these are in another folder."""
+    if session.images_folder_id == session.folder_id:
+        return frozenset()
+    bindings = _bindings(session, session.images_folder_id)
+    return frozenset(each.subject.id for each in bindings if each.role_id == IMAGES_USER)
+
+
+def _roles_by_folder(session: Session, spec: ServiceAccount) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if spec.images_folder:
+        yield spec.images_folder, (IMAGES_USER,)
+    if spec.roles:
+        yield session.folder_id, spec.roles
 
 
 def _bind(context: Context, account_id: str, before: ServiceAccount, after: ServiceAccount) -> Operation:
     """Makes the roles and the users what they are in `after`; returns the last operation, of which there is one."""
     session, operation = context.session, Operation(done=True)
-    if before.roles != after.roles:
-        operation = _update_roles(session, account_id, before.roles, after.roles)
+    old, new = dict(_roles_by_folder(session, before)), dict(_roles_by_folder(session, after))
+    for folder_id in dict.fromkeys([*old, *new]):
+        if old.get(folder_id) != new.get(folder_id):
+            operation = _update_roles(session, folder_id, account_id, old.get(folder_id, ()), new.get(folder_id, ()))
     if before.users != after.users:
         bindings = [account_binding(USE, context.id(Kind.SERVICE_ACCOUNT, name)) for name in after.users]
         request = SetAccessBindingsRequest(resource_id=account_id, access_bindings=bindings)
@@ -138,20 +169,22 @@ def _accounts(session: Session) -> list[AccountMessage]:
     return session.list(session.client(ServiceAccountServiceStub).List, request, lambda page: page.service_accounts)
 
 
-def _bindings(session: Session) -> list[AccessBinding]:
-    request = ListAccessBindingsRequest(resource_id=session.folder_id)
+def _bindings(session: Session, folder_id: str) -> list[AccessBinding]:
+    request = ListAccessBindingsRequest(resource_id=folder_id)
     return session.list(
         session.client(FolderServiceStub).ListAccessBindings, request, lambda page: page.access_bindings
     )
 
 
-def _update_roles(session: Session, account_id: str, before: Iterable[str], after: Iterable[str]) -> Operation:
+def _update_roles(
+    session: Session, folder_id: str, account_id: str, before: Iterable[str], after: Iterable[str]
+) -> Operation:
     held, desired = set(before), set(after)
     deltas = [
         AccessBindingDelta(action=ADD if role in desired else REMOVE, access_binding=account_binding(role, account_id))
         for role in sorted(held ^ desired)
     ]
-    request = UpdateAccessBindingsRequest(resource_id=session.folder_id, access_binding_deltas=deltas)
+    request = UpdateAccessBindingsRequest(resource_id=folder_id, access_binding_deltas=deltas)
     client = session.client(FolderServiceStub)
     # Bindings of one folder are changed one at a time: another environment's rollout may be at it.
     return session.repeat_on_conflict(partial(client.UpdateAccessBindings, request), what="change roles in the folder")

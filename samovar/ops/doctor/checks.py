@@ -30,6 +30,7 @@ def examine(
     yield from run_check(WHO, lambda: identity(session))
     yield from run_check(FOLDER, lambda: folder(session))
     if environment:
+        session.images_folder_id = environment.images_folder_id or session.folder_id
         yield from run_check(FOLDER, lambda: belonging(session, environment))
     yield from run_check(ROLES, lambda: roles(session), State.UNKNOWN)
     zone_names = environment.zones if environment else (session.access.zone,)

@@ -127,7 +127,9 @@ def print_template(session: Session, project: Project, name: str) -> str:
     folder = _folder() / PRINTED_TEMPLATES / f"{name}-{digest[:SHORT]}"
     folder.mkdir(parents=True, exist_ok=True)
     write_bundle(folder / BUNDLE, images[name], digest)
-    text = template(images[name], digest, find_source_image(session, images, name), session.access)
+    text = template(
+        images[name], digest, find_source_image(session, images, name), session.access, session.images_folder_id
+    )
     return text.replace("${path.root}", str(folder))
 
 
@@ -187,7 +189,9 @@ class PackerBakes:
         image, digest = self.images[name], self.digests[name]
         write_bundle(work / BUNDLE, image, digest)
         source = find_source_image(self.session, self.images, name, self.family)
-        (work / TEMPLATE).write_text(template(image, digest, source, self.session.access))
+        (work / TEMPLATE).write_text(
+            template(image, digest, source, self.session.access, self.session.images_folder_id)
+        )
         variables = {
             "image_name": _temporary_name(name, digest),
             "subnet_id": self.network.subnet,

@@ -146,5 +146,7 @@ def _listed(session: Session) -> Iterator[tuple[str, Instance | Disk | Image]]:
         yield "machine", machine
     for disk in session.list(list_disks, disks.ListDisksRequest(folder_id=folder), lambda page: page.disks):
         yield "disk", disk
-    for image in session.list(list_images, images.ListImagesRequest(folder_id=folder), lambda page: page.images):
+    for image in session.list(
+        list_images, images.ListImagesRequest(folder_id=session.images_folder_id), lambda page: page.images
+    ):
         yield "image", image

@@ -73,7 +73,7 @@ def find_source_image(session: Session, images: Images, name: str, public: str |
             if parent.name == parent_name:
                 return SourceImage(id=parent.id, name=parent.name, size=parent.min_disk_size)
     source = source_family(image, public)
-    request = GetImageLatestByFamilyRequest(folder_id=source.folder or session.folder_id, family=source.family)
+    request = GetImageLatestByFamilyRequest(folder_id=source.folder or session.images_folder_id, family=source.family)
     try:
         newest = session.client(ImageServiceStub).GetLatestByFamily(request)
     except CallFailed as error:
@@ -91,8 +91,10 @@ def source_family(image: ImageDefinition, public: str | None = None) -> SourceIm
     return SourceImage(family=public or SUITES.get(suite, suite), folder=STANDARD_IMAGES)
 
 
-def template(image: ImageDefinition, digest: str, source: SourceImage, access: Access) -> str:
+def template(image: ImageDefinition, digest: str, source: SourceImage, access: Access, images_folder: str = "") -> str:
     """Return the template in HCL2, from the definition that the local builder bakes. `digest` is the full one.
+
+    `images_folder` is the folder that gets the image, where it is not that of `access`.
 
     It holds no secret; what belongs to one bake alone are its variables.
     """
@@ -104,7 +106,8 @@ def template(image: ImageDefinition, digest: str, source: SourceImage, access: A
         labels={key: value for key, value in of_image(image.name, digest[:SHORT], "").items() if value},
         machine=machine_name(image.name, digest),
         source=source,
-        folder=source.folder or access.folder_id,
+        folder=source.folder or images_folder or access.folder_id,
+        images_folder=images_folder or access.folder_id,
         access=access,
         disk_size_gb=disk_gb(image, source),
         cores=CORES,

@@ -31,6 +31,7 @@ from samovar.localcloud.compute.instance_groups.state import RUNNING, Goal, Grou
 from samovar.localcloud.compute.instance_groups.validate import (
     MACHINE_ROLE,
     TARGET_ROLE,
+    check_image_rights,
     check_rights,
     roles_for_new_machine,
 )
@@ -164,6 +165,7 @@ class Executor:
 
     def _create_instance(self, managed: ManagedInstance) -> None:
         """Makes an instance. Raises Refused where the cloud does; that is tried again, ever less often."""
+        check_image_rights(self._store, self._group)
         request = self._request(managed)
         self._disks.fill(request, managed.id)
         instance = self._instances.make(request)

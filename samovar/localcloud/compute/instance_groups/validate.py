@@ -13,10 +13,12 @@ from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
+from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import denied, invalid, not_found
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.compute.images.standard_images import FOLDER as PUBLIC_IMAGES
 from samovar.localcloud.compute.instance_groups.model import target_size
 from samovar.localcloud.compute.instances.model import check_size
 from samovar.localcloud.iam.authorization import AccessBindings
@@ -27,6 +29,8 @@ from samovar.localcloud.vpc.security_groups.model import check_security_groups
 MACHINE_ROLE, TARGET_ROLE = "compute.editor", "load-balancer.editor"
 NETWORK_ROLE, PUBLIC_ADDRESS_ROLE = "vpc.user", "vpc.publicAdmin"
 ACCOUNT_ROLE = "iam.serviceAccounts.user"
+IMAGE_ROLES = frozenset({"compute.images.user", "compute.editor", "compute.admin", "editor", "admin"})
+"""The roles with which a machine is made from an image of another folder."""
 
 
 def check_group(store: Store, group: InstanceGroup) -> None:
@@ -114,6 +118,19 @@ def roles_for_new_machine(group: InstanceGroup) -> Iterator[str]:
         yield ACCOUNT_ROLE
     if any(nic.primary_v4_address_spec.HasField("one_to_one_nat_spec") for nic in template.network_interface_specs):
         yield PUBLIC_ADDRESS_ROLE
+
+
+def check_image_rights(store: Store, group: InstanceGroup) -> None:
+    """Raises PERMISSION_DENIED unless the group's account may use the image, where that is another folder's."""
+    image = store.get(Image, group.instance_template.boot_disk_spec.disk_spec.image_id)
+    if image is None or image.folder_id in {group.folder_id, PUBLIC_IMAGES}:
+        return
+    places = [image.id, image.folder_id, *(cloud.id for cloud in store.all(Cloud))]
+    if not AccessBindings(store).roles(Caller(group.service_account_id), places) & IMAGE_ROLES:
+        raise denied(
+            f"Permission denied: service account {group.service_account_id} lacks compute.images.user on Folder "
+            f"{image.folder_id} of Image {image.id}"
+        )
 
 
 def check_rights(store: Store, group: InstanceGroup, roles: Iterable[str]) -> None:

@@ -76,6 +76,15 @@ def test_source_image_is_debians_family_or_the_parent_by_id() -> None:
     assert "source_image_family" not in layer
 
 
+def test_the_image_of_another_folder_goes_there_and_its_parent_comes_from_there() -> None:
+    assert "target_image_folder_id" not in text("nginx")
+    image = IMAGES["nginx"]
+    shared = template(image, DIGESTS["nginx"], source_family(image), ACCESS, "folder-2")
+    assert 'target_image_folder_id = "folder-2"' in shared
+    assert 'source_image_folder_id = "folder-2"' in shared
+    assert 'folder_id   = "folder-1"' in shared
+
+
 def test_template_has_no_secret_and_lists_its_steps() -> None:
     rendered = text("nginx")
     assert "t1.secret.token" not in rendered
