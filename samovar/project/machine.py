@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from samovar.core.cron import parse_cron
+from samovar.core.cron import check_cron
 from samovar.core.platforms import size_problem
 from samovar.core.units import GIB
 from samovar.project.fields import CoreFraction, Cores, DiskSize, Memory, Name, Strict
@@ -19,7 +19,7 @@ STEP = 93 * GIB
 
 
 def _cron(expression: str) -> str:
-    parse_cron(expression)
+    check_cron(expression)
     return expression
 
 

@@ -8,7 +8,7 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.compute.v1.snapshot_schedule_pb2 import SchedulePolicy, SnapshotSchedule
 
-from samovar.core.cron import parse_cron
+from samovar.core.cron import check_cron, next_match
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import invalid, not_found
 from samovar.localcloud.quota_manager.model import Quota
@@ -59,7 +59,7 @@ def check_policy(policy: SchedulePolicy) -> None:
     """Refuses an expression that is no cron expression. The text is assumed."""
     if policy.expression:
         try:
-            parse_cron(policy.expression)
+            check_cron(policy.expression)
         except ValueError as error:
             raise invalid(str(error), "schedule_policy.expression") from error
 
@@ -69,7 +69,7 @@ def next_due(policy: SchedulePolicy, now: datetime) -> datetime | None:
     start = policy.start_at.ToDatetime(tzinfo=UTC)
     if policy.HasField("start_at") and start > now:
         return start
-    return parse_cron(policy.expression).next_after(now) if policy.expression else None
+    return next_match(policy.expression, now) if policy.expression else None
 
 
 def expired(schedule: SnapshotSchedule, snapshots: list[Snapshot], now: float) -> list[Snapshot]:
