@@ -1,4 +1,4 @@
-"""Writes the pages that are read off the code: the reference of the command line, and the schemas of `-o json`.
+"""Writes the pages that are read off the code: the reference of the command line, the man page, and the schemas of `-o json`.
 
 `python tools/docs.py FOLDER`. A test holds docs/ to what this writes.
 """
@@ -37,6 +37,7 @@ from samovar.project.image import Image
 from samovar.project.load_profile import LoadProfile
 from samovar.project.role import Role
 from tools.api_page import api_page
+from tools.man_page import man_page
 
 PROGRAM = "cli.py"
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -91,6 +92,7 @@ def write(folder: Path) -> None:
     """Makes the pages anew below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cli.md").write_text("\n".join(_reference()))
+    (folder / "samovar.1").write_text(man_page(_record))
     (folder / "reference").mkdir(exist_ok=True)
     (folder / "reference/api.md").write_text(api_page())
     _fill(folder / "local-cloud.md", "profile", profile_table())

@@ -86,7 +86,8 @@ def cli(
     The same API calls go to Yandex Cloud, or to the bundled local cloud, whose machines are real. Start with `up dev`
     and `status dev`; clean up with `destroy dev`, `cloud down`.
 
-    Completion: `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`, or `zsh_source`, `fish_source`.
+    Completion: `eval "$(_SAMOVAR_COMPLETE=bash_source samovar)"`, in a checkout
+    `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`; or `zsh_source`, `fish_source`.
     """
     context.obj = Tool(home.absolute(), token, Choice(project, envs, context.obj))
     _configure_log(debug=debug)

@@ -69,3 +69,13 @@ def test_the_installed_program_asks_for_a_project_where_there_is_none(programs: 
     )
     assert ended.returncode == 3, ended.stderr
     assert "--project" in ended.stderr
+
+
+def test_the_installed_program_has_a_man_page_and_completion(programs: Path, tmp_path: Path) -> None:
+    page = (programs.parent / "share/man/man1/samovar.1").read_text()
+    assert ".SS samovar rollout" in page
+    completion = {"_SAMOVAR_COMPLETE": "bash_source", "PATH": "/usr/bin:/bin"}
+    ended = subprocess.run(
+        [programs / "samovar"], cwd=tmp_path, env=completion, capture_output=True, text=True, check=True
+    )
+    assert "complete -o nosort -F _samovar_completion samovar" in ended.stdout
