@@ -1,4 +1,4 @@
-"""Writes the pages that are read off the code: the reference of the command line, the man page, and the schemas of `-o json`.
+"""Writes the pages that are read off the code: the commands, the man page, and the schemas of `-o json`.
 
 `python tools/docs.py FOLDER`. A test holds docs/ to what this writes.
 """

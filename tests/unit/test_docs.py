@@ -16,7 +16,7 @@ from samovar.cli.main import cli
 from tests.support.checkout import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
 
 
 def test_generated_pages_are_fresh(tmp_path: Path) -> None:
