@@ -57,7 +57,7 @@ def cli(checkout: Path) -> Iterator[Cli]:
     try:
         yield tool
     finally:
-        tool.run("cloud", "down", check=False)
+        tool.discard()
 
 
 def ship(checkout: Path, url: str) -> None:

@@ -48,7 +48,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         tool.run("bake", "--env", "dev")
         yield tool
     finally:
-        tool.run("cloud", "down", check=False)
+        tool.discard()
 
 
 def _kill_daemon(cli: Cli) -> None:
