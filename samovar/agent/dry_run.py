@@ -50,7 +50,9 @@ def dry_run(name: str, settings: str, root: Path) -> None:
 def example_facts(name: str, role: Role, settings: str) -> Facts:
     """Return the facts of a machine with these settings, with made-up addresses of machines. Raises InvalidConfig."""
     given = read_upstreams(settings, role.upstreams)
-    upstreams = {key: Upstream(each.address, _example_machines(each.group)) for key, each in given.items()}
+    upstreams = {
+        key: Upstream(each.address, _example_machines(each.group), each.group_name) for key, each in given.items()
+    }
     secrets = mapping_of(read_mapping(settings, "SETTINGS").get("secrets"))
     return Facts(
         EXAMPLE_MACHINE,

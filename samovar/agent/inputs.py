@@ -53,11 +53,12 @@ class Upstream:
     """A service that the machine asks, as templates see it.
 
     `address` is `host:port` of its balancer, or of a server outside of the environment; empty where there is neither.
-    `machines` are those of the group behind it.
+    `machines` are those of the `group` behind it, as far as DNS knows them; a server outside has no group.
     """
 
     address: str = ""
     machines: tuple[Peer, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,9 @@ class Inputs:
         return {name: self._upstream(facts.machine, given.get(name)) for name in role.upstream_names(given)}
 
     def _upstream(self, machine: Machine, given: UpstreamSettings | None) -> Upstream:
-        return Upstream(given.address, self._machines_of(machine, given.group)) if given else Upstream()
+        if given is None:
+            return Upstream()
+        return Upstream(given.address, self._machines_of(machine, given.group), given.group_name)
 
     def _machines_of(self, machine: Machine, group: GroupNames | None) -> tuple[Peer, ...]:
         if group is None:

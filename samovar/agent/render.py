@@ -37,7 +37,8 @@ def render(
 
     Templates see `settings`, `machine`, `peers`, `upstreams` and `secrets`; one that can do without a secret tests
     whether it is defined. The filter `environment_file` turns a mapping into a file for systemd's `EnvironmentFile=`;
-    `fail("...")` refuses what does not fit together, with that message.
+    `fail("...")` refuses what does not fit together, with that message, and `text is match(pattern)` tests whether a
+    regular expression matches at the beginning of a text.
     Raises InvalidConfig with the template and the name that is missing.
     """
     # Configuration files, not HTML: nothing is to be escaped.
@@ -49,6 +50,7 @@ def render(
         keep_trailing_newline=True,
     )
     environment.filters["environment_file"] = environment_file
+    environment.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
     environment.globals["fail"] = _fail
     environment.globals.update(
         settings=settings,

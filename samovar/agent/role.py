@@ -146,6 +146,11 @@ class UpstreamSettings:
     address: str
     group: GroupNames | None
 
+    @property
+    def group_name(self) -> str:
+        """Return the name of the group; empty for a server outside."""
+        return self.group.group if self.group else ""
+
 
 def read_peers(text: str) -> GroupNames | None:
     """Return the machine's own group, None where samovar-settings does not state it. Raises InvalidConfig."""

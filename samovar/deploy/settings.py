@@ -31,7 +31,8 @@ def check_settings(
 
 def _faults(settings: Mapping[str, object], schemas: Mapping[str, object]) -> Iterator[tuple[Sequence[str | int], str]]:
     """Yields the path of each wrong value and what is wrong with it, with what its schema says that it is."""
-    for error in Draft202012Validator({"properties": schemas}).iter_errors(settings):
+    validator = Draft202012Validator({"properties": schemas}, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    for error in validator.iter_errors(settings):
         deepest = best_match([error]) or error
         yield [*deepest.absolute_path], _message(deepest)
 

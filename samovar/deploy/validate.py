@@ -66,7 +66,7 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
     files = {file.target: file.data for image in parents_first for file in image.files}
     if target not in files:
         raise ConfigError(
-            f"{where}: image {group.image} holds no role for its machines",
+            f"{where}: image {written_name(group.image)} holds no role for its machines",
             remedy=f"add images/{group.image}/role.yaml, or choose another image",
         )
     try:
@@ -81,7 +81,7 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
         render(role, settings, facts, lambda name: _decoded(files, f"{TEMPLATES}/{name}"))
     except InvalidConfig as error:
         raise ConfigError(
-            f"{where}: {error}", remedy=f"correct `settings:` of the group, or the templates of images/{group.image}"
+            f"{where}: {error}", remedy="correct `settings:` of the group or its kind, or the templates of its image"
         ) from error
 
 
@@ -110,12 +110,13 @@ def _check_names(
     if not unknown and not missing:
         return
     where = f"{environment.place('groups', group.name, key)}: group {group.name}: {key}"
+    image = written_name(group.image)
     if unknown:
         raise ConfigError(
             f"{where}: {unknown[0]}: its role asks for no such thing",
-            remedy=f"the role of image {group.image} knows: {', '.join(names) or 'none'}",
+            remedy=f"the role of image {image} knows: {', '.join(names) or 'none'}",
         )
     raise ConfigError(
-        f"{where}: {missing[0]} is missing, which the role of image {group.image} requires",
+        f"{where}: {missing[0]} is missing, which the role of image {image} requires",
         remedy=EXAMPLES[key].format(name=missing[0]),
     )

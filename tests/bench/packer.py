@@ -20,7 +20,7 @@ from tests.support.checkout import PROJECT
 from tests.support.tool import Cli
 
 RUNS = 3
-IMAGE = "nginx"
+IMAGE = "samovar-edge"
 UNAVOIDABLE = ("disk", "machine", "ssh", "stop", "delete machine", "image")
 """What baking on a machine takes, whoever drives it."""
 
@@ -45,7 +45,7 @@ class Stopwatch:
 
 
 def packer() -> Iterator[Figure]:
-    """`nginx` on a published `base`; the local builder has packages in its cache, the machine fetches them."""
+    """`samovar/edge` on a published `base`; the local builder has packages in its cache, the machine fetches them."""
     folder = Path(tempfile.mkdtemp(prefix="samovar-bench-"))
     tool = Cli(folder / "home", folder / "envs")
     try:

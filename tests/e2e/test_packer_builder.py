@@ -129,16 +129,16 @@ def add(root: Path, name: str, script: str) -> None:
 
 
 def test_images_have_names_and_labels_of_the_local_builder(user: RemoteUser) -> None:
-    found = image(user, "nginx")
-    assert found.name == f"samovar-nginx-{found.digest}"
-    packages = tree_packages(raw(user, "nginx"))
+    found = image(user, "samovar-edge")
+    assert found.name == f"samovar-edge-{found.digest}"
+    packages = tree_packages(raw(user, "samovar-edge"))
     assert found.manifest == manifest_digest(packages)[:SHORT]
     assert sorted(everything(user)) == sorted(each.name for each in published(user.session()))
 
 
 def test_a_printed_template_passes_packer_validate(user: RemoteUser, tmp_path: Path) -> None:
-    file = tmp_path / "nginx.pkr.hcl"
-    file.write_text(user.run("bake", "--cloud", "yandex", "--print-template", "nginx").stdout)
+    file = tmp_path / "edge.pkr.hcl"
+    file.write_text(user.run("bake", "--cloud", "yandex", "--print-template", "samovar/edge").stdout)
     clients = toolchain_or_skip()
     known = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **user.variables, **clients.environment()}
     argv = [str(clients.packer), "validate", str(file)]
@@ -165,7 +165,7 @@ def test_the_local_builder_is_rejected(user: RemoteUser) -> None:
 
 def test_both_builders_make_the_same_image(user: RemoteUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They have the same packages and versions, files with mode, owner and digest, enabled units, and users."""
-    parent, theirs = image(user, "samovar-base"), raw(user, "nginx")
+    parent, theirs = image(user, "samovar-base"), raw(user, "samovar-edge")
     by_packer = raw(user, "samovar-base")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     store: Store = default_store()
@@ -173,14 +173,14 @@ def test_both_builders_make_the_same_image(user: RemoteUser, tmp_path: Path, mon
     shutil.copy(by_packer, store.raw("samovar-base", parent.digest))
     store.raw("samovar-base", parent.digest).with_suffix(".json").write_text("{}")
     monkeypatch.setattr(local, "default_store", lambda: store)
-    (ours,) = bake_local(PROJECT, ["nginx"], reporter=PlainReporter())
+    (ours,) = bake_local(PROJECT, ["samovar-edge"], reporter=PlainReporter())
     found = {
         path: pair
         for path, pair in differences(image_files(ours.raw), image_files(theirs)).items()
         if path not in ALLOWED
     }
     assert found == {}
-    assert ours.manifest_digest[:SHORT] == image(user, "nginx").manifest
+    assert ours.manifest_digest[:SHORT] == image(user, "samovar-edge").manifest
 
 
 def test_an_environment_becomes_healthy_and_is_removed(user: RemoteUser) -> None:

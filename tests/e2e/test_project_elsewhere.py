@@ -30,10 +30,10 @@ def project(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "samovar.yaml", folder)
     (folder / "images/web/rootfs/etc").mkdir(parents=True)
-    (folder / "images/web/image.yaml").write_text("description: an edge of another project\nparent: nginx\n")
+    (folder / "images/web/image.yaml").write_text("description: an edge of another project\nparent: samovar/edge\n")
     (folder / "images/web/rootfs/etc/project").write_text("another\n")
     (folder / "envs/small").mkdir()
-    config = EDGES.read_text().replace("image: nginx", "image: web") + "  cache: {kind: redis, size: 1}\n"
+    config = EDGES.read_text().replace("image: samovar/edge", "image: web") + "  cache: {kind: redis, size: 1}\n"
     (folder / "envs/small/config.yaml").write_text(config)
     for name, text in files("An image").items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.alone
 
-PAGE = "  page: {image: nginx, size: 1, machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 1G}}\n"
+PAGE = "  page: {image: samovar/edge, size: 1, machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 1G}}\n"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md, which tests follow."""
+"""The examples of docs/extending.md and of other pages, which tests follow."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from tests.support.checkout import ROOT
 
 
-def yaml_blocks(heading: str) -> list[str]:
-    """Return the YAML examples of a section, in their order."""
-    return _blocks(heading, "yaml")
+def yaml_blocks(heading: str, page: str = "extending") -> list[str]:
+    """Return the YAML examples of a section of docs/PAGE.md, in their order."""
+    return _blocks(heading, "yaml", page)
 
 
 def python_blocks(heading: str) -> list[str]:
@@ -20,8 +20,8 @@ def python_blocks(heading: str) -> list[str]:
     return _blocks(heading, "python")
 
 
-def _blocks(heading: str, language: str) -> list[str]:
-    section = _section(heading)
+def _blocks(heading: str, language: str, page: str = "extending") -> list[str]:
+    section = _section(heading, page)
     blocks = re.findall(rf"^ *```{language}\n(.*?)^ *```", section, re.DOTALL | re.MULTILINE)
     return [textwrap.dedent(block) for block in blocks]
 
@@ -32,8 +32,8 @@ def files(heading: str) -> dict[str, str]:
     return dict(re.findall(r"^`([\w./@-]+)`[^\n]*:\n\n```\w+\n(.*?)^```", section, re.DOTALL | re.MULTILINE))
 
 
-def _section(heading: str) -> str:
-    text = (ROOT / "docs/extending.md").read_text()
+def _section(heading: str, page: str = "extending") -> str:
+    text = (ROOT / f"docs/{page}.md").read_text()
     return text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
 
 

@@ -16,13 +16,12 @@ from typing import Any
 
 from samovar.core.output import PlainReporter
 from samovar.images.builders.local import bake_local
-from tests.support.checkout import PROJECT
+from tests.support.checkout import PROJECT, ROOT
 from tests.support.failure_logs import add_folder
 
 Scenario = Callable[..., dict[str, Any]]
 TIMEOUT = 300.0
 """Seconds: what takes a minute here, on a busy machine."""
-HERE = Path(__file__).parent
 _folder = TemporaryDirectory(prefix="edge-")
 
 STAGE = r"""
@@ -37,8 +36,9 @@ mkdir -p /mnt/root/run/haproxy
 ip link set lo up
 ip address add 10.0.0.9/32 dev lo
 ip address add 198.18.235.2/32 dev lo
-mkdir -p /mnt/root/run/tests/tests/support
-mount --bind "$2" /mnt/root/run/tests/tests/support
+mkdir -p /mnt/root/run/tests/tests/support /mnt/root/run/tests/groups
+mount --bind "$2/tests/support" /mnt/root/run/tests/tests/support
+mount --bind "$2/groups" /mnt/root/run/tests/groups
 mount --bind "$3" /mnt/root/var/log/nginx
 ulimit -n "$(ulimit -Hn)"
 shift 3
@@ -49,7 +49,7 @@ exec chroot /mnt/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/usr/
 
 def edge_image() -> Path:
     """Bake the image if need be; returns its RAW file."""
-    (image,) = bake_local(PROJECT, ("nginx",), reporter=PlainReporter())
+    (image,) = bake_local(PROJECT, ("samovar-edge",), reporter=PlainReporter())
     return image.raw
 
 
@@ -69,7 +69,7 @@ def scenario_process(image: Path, scenario: Scenario, **arguments: Any) -> Itera
     add_folder(logs)
     namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--propagation", "private"]
     call = (scenario.__module__, scenario.__name__, json.dumps(arguments))
-    command: list[str | Path] = [*namespaces, "sh", "-euc", STAGE, "sh", image, HERE, logs, *call]
+    command: list[str | Path] = [*namespaces, "sh", "-euc", STAGE, "sh", image, ROOT, logs, *call]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:

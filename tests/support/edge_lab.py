@@ -1,4 +1,4 @@
-"""The tools of scenarios that run inside the edge's image, by its own Python: the standard library alone.
+"""The tools of scenarios that run inside the edge's image, by its own Python, with PyYAML.
 
 `python3 -m tests.support.edge_lab MODULE FUNCTION ARGUMENTS` runs a function of `edge_scenarios` and prints its result.
 """
@@ -20,12 +20,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 OWN = "10.0.0.9"
 BINGO = {"group": "bingo", "machines": 2}
-SETTINGS: dict[str, Any] = {
-    "fallback_port": 8080,
-    "upstreams": {"app": {"address": "127.0.0.2:81", **BINGO}},
-}
+KIND: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "groups/edge.yaml").read_text())
+SETTINGS: dict[str, Any] = {**KIND["settings"], "upstreams": {"app": {"address": "127.0.0.2:81", **BINGO}}}
+"""Those of the edges of this checkout, before a balancer at 127.0.0.2:81."""
 Result = dict[str, Any]
 
 
@@ -95,7 +96,7 @@ def run(command: str) -> None:
 
 def render(settings: Mapping[str, Any]) -> None:
     """Write the configuration as the agent does."""
-    subprocess.run([sys.executable, "-m", "samovar_agent.dry_run", "nginx", json.dumps(settings)], check=True)
+    subprocess.run([sys.executable, "-m", "samovar_agent.dry_run", "samovar-edge", json.dumps(settings)], check=True)
 
 
 def configure(settings: Mapping[str, Any], *, rendered: bool = False) -> None:

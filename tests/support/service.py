@@ -24,11 +24,13 @@ from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
 from samovar.deploy.resources.resource import Kind, Observed, Ref
 from samovar.deploy.rollout import Prepared, tear_down
+from samovar.images.digest import family
 from samovar.project.environment import Environment
 from tests.support.desired import desired_of
 from tests.support.simulated import RunningCloud
 
 DIGEST = "0123456789ab"
+IMAGES = ("samovar-edge", "bingo", "postgres", "postgres-small")
 RECORD = Ref(Kind.SEED_RECORD, "dev-postgres-seeded")
 DISK = Ref(Kind.DISK, "dev-postgres-data")
 API = Api("https://api.internal", "-----BEGIN CERTIFICATE-----\n")
@@ -43,7 +45,7 @@ class Service:
             Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token, local=True)
         )
         self.session.images_folder_id = images_folder or ends.folder_id
-        self.names = {name: f"samovar-{name}-{DIGEST}" for name in ("nginx", "bingo", "postgres", "postgres-small")}
+        self.names = {name: f"{family(name)}-{DIGEST}" for name in IMAGES}
         for name, full in self.names.items():
             (cloud.home.uploads / f"{DIGEST}.raw").write_bytes(b"\0" * (4 << 20))
             request = CreateImageRequest(

@@ -197,8 +197,8 @@ def test_an_image_that_is_baked_anew_replaces_the_machines_of_the_former(
 ) -> None:
     service.roll_out(dev)
     (tmp_path / "raw").write_bytes(b"\0" * (4 << 20) + b"new")
-    anew = BakedImage("nginx", DIGEST.ljust(64, "0"), tmp_path / "raw", 4 << 20, {"bash": "6"})
-    assert publish(service.session, anew).name == service.names["nginx"]
+    anew = BakedImage("samovar-edge", DIGEST.ljust(64, "0"), tmp_path / "raw", 4 << 20, {"bash": "6"})
+    assert publish(service.session, anew).name == service.names["samovar-edge"]
     (change,) = service.plan(dev).all_steps
     assert (change.action, change.ref) == (Action.UPDATE, Ref(Kind.INSTANCE_GROUP, "dev-nginx"))
     assert "image: samovar-former-" in change.reason
@@ -212,17 +212,17 @@ def test_only_images_that_are_neither_current_nor_used_are_pruned(
     """A stale one with a disk of it stays until that is gone."""
     service.roll_out(dev)
     (tmp_path / "raw").write_bytes(b"\0" * (4 << 20) + b"new")
-    anew = BakedImage("nginx", DIGEST.ljust(64, "0"), tmp_path / "raw", 4 << 20, {"bash": "6"})
+    anew = BakedImage("samovar-edge", DIGEST.ljust(64, "0"), tmp_path / "raw", 4 << 20, {"bash": "6"})
     publish(service.session, anew)
-    current = [service.names["nginx"]]
+    current = [service.names["samovar-edge"]]
     assert {image.image for image in unused(service.session, current)} == {"postgres"}, (
-        "no group of dev is made of it; the former image of nginx has machines"
+        "no group of dev is made of it; the former image of the edges has machines"
     )
     service.destroy(dev, delete_data=True)
     assert FORMER in "".join(image.name for image in unused(service.session, current))
     for image in unused(service.session, current):
         delete(service.session, image)
-    assert [image.name for image in published(service.session)] == [service.names["nginx"]]
+    assert [image.name for image in published(service.session)] == [service.names["samovar-edge"]]
 
 
 def test_a_certificate_of_the_operators_own_stays(service: Service, dev: Environment) -> None:

@@ -141,7 +141,7 @@ def test_render_shows_what_a_machine_is_born_with(capsys: pytest.CaptureFixture[
     assert main(["render", "dev", "nginx", "-o", "json"]) == ExitCode.OK
     metadata = json.loads(capsys.readouterr().out)
     assert metadata["user-data"].startswith("#cloud-config\n")
-    assert metadata["samovar-role"] == "nginx"
+    assert metadata["samovar-role"] == "samovar-edge"
 
 
 def test_a_cloud_that_does_not_run_is_told_and_not_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,15 +30,15 @@ def without_secrets(whole: Environment, name: str) -> Environment:
 
 def test_image_names_follow_the_projects_content(dev: Environment) -> None:
     (name,) = image_names(load_desired(dev))
-    assert name.startswith("samovar-nginx-")
-    assert len(name) == len("samovar-nginx-") + 12
+    assert name.startswith("samovar-edge-")
+    assert len(name) == len("samovar-edge-") + 12
 
 
 def test_a_missing_image_names_the_command_that_bakes_it(dev: Environment) -> None:
     desired = load_desired(dev)
     (name,) = image_names(desired)
     with pytest.raises(CloudError) as error:
-        require_images(desired, Observed("dev", images=(("samovar-nginx-000000000000", "img-1"),)))
+        require_images(desired, Observed("dev", images=(("samovar-edge-000000000000", "img-1"),)))
     assert name in error.value.message
     assert error.value.remedy == "samovar bake --env dev"
     require_images(desired, Observed("dev", images=((name, "img-1"),)))
@@ -57,7 +57,7 @@ def test_an_unknown_image_lists_the_existing_ones(dev: Environment) -> None:
     with pytest.raises(ConfigError) as error:
         load_desired(with_nginx(dev, image="apache"))
     assert "no image apache" in error.value.message
-    assert "nginx" in error.value.remedy
+    assert "samovar/edge" in error.value.remedy
 
 
 @pytest.mark.parametrize(("settings", "says"), [({"titel": "tea"}, "titel: unknown"), ({"port": "http"}, "port")])
@@ -89,14 +89,20 @@ def test_validate_refuses_a_group_without_a_required_upstream() -> None:
     assert "add upstreams: {database: GROUP} to the group" in error.value.remedy
 
 
-@pytest.mark.parametrize(("key", "knows"), [("upstreams", "app"), ("secrets", "certificate")])
-def test_validate_refuses_names_that_the_role_does_not_know(key: str, knows: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "key", "knows"),
+    [
+        ("bingo", "upstreams", "bingo knows: database"),
+        ("nginx", "secrets", "samovar/edge knows: certificate"),
+    ],
+)
+def test_validate_refuses_names_that_the_role_does_not_know(name: str, key: str, knows: str) -> None:
     whole = load_environment("dev")
-    groups = (changed(each, **{key: {"other": "postgres"}}) if each.name == "nginx" else each for each in whole.groups)
+    groups = (changed(each, **{key: {"other": "postgres"}}) if each.name == name else each for each in whole.groups)
     whole = changed(whole, groups=tuple(groups), secrets={**whole.secrets, "postgres": SecretKind.PASSWORD})
-    with pytest.raises(ConfigError, match=rf"config.yaml:\d+: .*group nginx: {key}: other: its role asks") as error:
+    with pytest.raises(ConfigError, match=rf"config.yaml:\d+: .*group {name}: {key}: other: its role asks") as error:
         load_desired(whole)
-    assert error.value.remedy == f"the role of image nginx knows: {knows}"
+    assert error.value.remedy == f"the role of image {knows}"
 
 
 def test_validate_accepts_edges_without_a_certificate() -> None:

@@ -147,7 +147,7 @@ def test_every_field_of_a_group_can_be_updated() -> None:
 
 
 def test_the_shipped_environment_replaces_machines_without_a_gap() -> None:
-    resources = desired_of(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
+    resources = desired_of(DEV, {"samovar-edge": "samovar-nginx-0123456789ab"}).resources
     (spec,) = [resource.spec for resource in resources if isinstance(resource.spec, InstanceGroup)]
     deploy = group_fields(context(), Resource("dev-nginx", spec, "nginx"))["deploy_policy"]
     assert (deploy.max_unavailable, deploy.max_expansion) == (0, 1)
@@ -155,7 +155,7 @@ def test_the_shipped_environment_replaces_machines_without_a_gap() -> None:
 
 
 def test_an_unknown_reference_is_an_error() -> None:
-    resources = desired_of(DEV, {"nginx": "samovar-nginx-0123456789ab"}).resources
+    resources = desired_of(DEV, {"samovar-edge": "samovar-nginx-0123456789ab"}).resources
     (spec,) = [resource.spec for resource in resources if isinstance(resource.spec, InstanceGroup)]
     lost = replace(spec, service_account="nobody")
     with pytest.raises(KeyError):

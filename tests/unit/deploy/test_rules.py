@@ -27,6 +27,7 @@ from samovar.deploy.resources.resource import (
 from samovar.deploy.resources.secret import self_signed
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UDP
 from samovar.deploy.security_rules import rules
+from samovar.images.digest import family
 from samovar.project.balancer import Balancer, BalancerType, Health, Listener
 from samovar.project.environment import Environment, ExternalServer, Operator
 from samovar.project.group import Egress
@@ -35,7 +36,7 @@ from tests.support.desired import desired_of
 from tests.support.environments import changed
 
 DEV = load_environment("dev")
-IMAGES = {name: f"samovar-{name}-0123456789ab" for name in ("nginx", "bingo", "postgres-small")}
+IMAGES = {name: f"{family(name)}-0123456789ab" for name in ("samovar-edge", "bingo", "postgres-small")}
 NONE = Balancer(type=BalancerType.INTERNAL, listeners={"http": Listener(port=80)})
 INSIDE = "10.30.0.0/16"
 

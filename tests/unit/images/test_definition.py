@@ -30,7 +30,7 @@ def refusal(root: Path) -> ConfigError:
 
 def test_images_of_the_checkout_load() -> None:
     images = load_images(PROJECT)
-    assert images["nginx"].parent == "samovar-base"
+    assert images["samovar-edge"].parent == "samovar-base"
     assert any(file.target == "/usr/lib/samovar/samovar_agent/__main__.py" for file in images["samovar-base"].files)
     assert [script.name for script in images["samovar-base"].steps] == ["bake.sh", "clean.sh"]
 

@@ -11,7 +11,7 @@ DROP_IN = "/usr/lib/samovar/hardening.conf"
 UNITS = {
     "samovar-base": {"samovar-agent.service"},
     "bingo": {"bingo.service", "bingo-watchdog.service", "bingo-rotate.service", "haproxy.service"},
-    "nginx": {"nginx.service", "haproxy.service", "edge.service", "warm.service"},
+    "samovar-edge": {"nginx.service", "haproxy.service", "edge.service", "warm.service"},
     "postgres-server": {"postgres.service", "health.service"},
 }
 THRESHOLDS = {"samovar-base": 35}

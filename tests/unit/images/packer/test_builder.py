@@ -53,15 +53,15 @@ def text(name: str, source: SourceImage | None = None) -> str:
 
 
 def test_template_has_the_names_and_labels_of_the_local_builder() -> None:
-    rendered = " ".join(text("nginx").split())
-    digest = DIGESTS["nginx"]
+    rendered = " ".join(text("samovar-edge").split())
+    digest = DIGESTS["samovar-edge"]
     for line in (
-        f'default = "{image_name("nginx", digest)}"',
+        f'default = "{image_name("samovar-edge", digest)}"',
         "image_name = var.image_name",
-        'image_family = "samovar-nginx"',
+        'image_family = "samovar-edge"',
         f'image_description = "{digest}"',
         'managed-by = "samovar"',
-        'image = "nginx"',
+        'image = "samovar-edge"',
         f'digest = "{digest[:12]}"',
     ):
         assert line in rendered
@@ -70,26 +70,27 @@ def test_template_has_the_names_and_labels_of_the_local_builder() -> None:
 def test_source_image_is_debians_family_or_the_parent_by_id() -> None:
     base = " ".join(text("samovar-base").split())
     assert 'source_image_family = "debian-13" source_image_folder_id = "standard-images"' in base
-    assert 'source_image_family = "samovar-base" source_image_folder_id = "folder-1"' in " ".join(text("nginx").split())
-    layer = text("nginx", SourceImage(id="fd8parent", name="samovar-base-1"))
+    edge = " ".join(text("samovar-edge").split())
+    assert 'source_image_family = "samovar-base" source_image_folder_id = "folder-1"' in edge
+    layer = text("samovar-edge", SourceImage(id="fd8parent", name="samovar-base-1"))
     assert 'source_image_id = "fd8parent" # samovar-base-1' in layer
     assert "source_image_family" not in layer
 
 
 def test_the_image_of_another_folder_goes_there_and_its_parent_comes_from_there() -> None:
-    assert "target_image_folder_id" not in text("nginx")
-    image = IMAGES["nginx"]
-    shared = template(image, DIGESTS["nginx"], source_family(image), ACCESS, "folder-2")
+    assert "target_image_folder_id" not in text("samovar-edge")
+    image = IMAGES["samovar-edge"]
+    shared = template(image, DIGESTS["samovar-edge"], source_family(image), ACCESS, "folder-2")
     assert 'target_image_folder_id = "folder-2"' in shared
     assert 'source_image_folder_id = "folder-2"' in shared
     assert 'folder_id   = "folder-1"' in shared
 
 
 def test_template_has_no_secret_and_lists_its_steps() -> None:
-    rendered = text("nginx")
+    rendered = text("samovar-edge")
     assert "t1.secret.token" not in rendered
-    assert f"packages: {', '.join(IMAGES['nginx'].packages)}" in rendered
-    steps = "\n#   ".join(script.name for script in scripts_of(IMAGES["nginx"]))
+    assert f"packages: {', '.join(IMAGES['samovar-edge'].packages)}" in rendered
+    steps = "\n#   ".join(script.name for script in scripts_of(IMAGES["samovar-edge"]))
     assert f"#   {steps}\n#   checks" in rendered
     assert not [line for line in rendered.splitlines() if line != line.rstrip()]
 
@@ -99,24 +100,24 @@ def test_a_hardened_image_and_os_login_let_packer_in_and_nothing_of_it_stays() -
     (drop_in,) = user_data["write_files"]
     assert drop_in["content"] == "PermitRootLogin prohibit-password"
     assert f"rm -f {drop_in['path']}" in (ROOT / "samovar/images/clean.sh").read_text()
-    assert 'enable-oslogin    = "false"' in text("nginx")
+    assert 'enable-oslogin    = "false"' in text("samovar-edge")
 
 
 def test_template_escapes_every_text_of_a_definition() -> None:
     evil = 'x\nlocals { evil = file("/etc/shadow") }'
-    image = replace(IMAGES["nginx"], description=evil, commands=((evil,),), packages=(evil,), services=(evil,))
+    image = replace(IMAGES["samovar-edge"], description=evil, commands=((evil,),), packages=(evil,), services=(evil,))
     access = replace(ACCESS, zone='${file("/etc/shadow")}', endpoint="%{ if true }")
-    rendered = template(image, DIGESTS["nginx"], SourceImage(id="fd8", name=evil), access)
+    rendered = template(image, DIGESTS["samovar-edge"], SourceImage(id="fd8", name=evil), access)
     assert not [line for line in rendered.splitlines() if line.startswith("locals { evil")]
     assert '= "$${file(\\"/etc/shadow\\")}"' in rendered
     assert '= "%%{ if true }"' in rendered
 
 
 def test_the_disk_holds_the_source_image_and_the_machine_of_a_database_is_larger() -> None:
-    assert disk_gb(IMAGES["nginx"], SourceImage()) == 10
-    assert disk_gb(IMAGES["nginx"], SourceImage(size=10 * 2**30 + 1)) == 11
+    assert disk_gb(IMAGES["samovar-edge"], SourceImage()) == 10
+    assert disk_gb(IMAGES["samovar-edge"], SourceImage(size=10 * 2**30 + 1)) == 11
     assert disk_gb(IMAGES["postgres"], SourceImage(size=10 * 2**30)) == 32
-    assert [memory_gb(IMAGES[name]) for name in ("nginx", "postgres")] == [2, 4]
+    assert [memory_gb(IMAGES[name]) for name in ("samovar-edge", "postgres")] == [2, 4]
 
 
 def test_a_root_image_takes_the_size_that_the_newest_of_its_family_needs() -> None:
@@ -126,9 +127,9 @@ def test_a_root_image_takes_the_size_that_the_newest_of_its_family_needs() -> No
 
 def test_a_root_image_starts_from_another_family_where_the_environment_names_one() -> None:
     root = find_source_image(_session(Image()), IMAGES, "samovar-base", "debian-12")
-    child = source_family(IMAGES["nginx"], "debian-12")
+    child = source_family(IMAGES["samovar-edge"], "debian-12")
     assert (root.family, root.folder) == ("debian-12", "standard-images")
-    assert (child.family, child.folder) == (source_family(IMAGES["nginx"]).family, "")
+    assert (child.family, child.folder) == (source_family(IMAGES["samovar-edge"]).family, "")
 
 
 def test_a_family_that_has_no_image_yet_can_be_printed() -> None:
@@ -154,33 +155,35 @@ def unpacked(folder: Path) -> Path:
 
 
 def test_bundle_has_the_bytes_of_the_definition(tmp_path: Path) -> None:
-    write_bundle(tmp_path / "bundle.tar", IMAGES["nginx"], DIGESTS["nginx"])
+    write_bundle(tmp_path / "bundle.tar", IMAGES["samovar-edge"], DIGESTS["samovar-edge"])
     there = unpacked(tmp_path)
     assert (there / "bake.sh").read_bytes() == (ROOT / "samovar/images/bake.sh").read_bytes()
     scripts = [file.read_bytes() for file in sorted((there / "spec/scripts").iterdir())]
-    assert scripts == [script.data for script in scripts_of(IMAGES["nginx"])]
-    assert (there / "environment").read_text() == f"DIGEST={DIGESTS['nginx']}\nSUITE=\n"
+    assert scripts == [script.data for script in scripts_of(IMAGES["samovar-edge"])]
+    assert (there / "environment").read_text() == f"DIGEST={DIGESTS['samovar-edge']}\nSUITE=\n"
 
 
 def test_bundle_has_what_a_folder_of_the_application_holds(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app/run").write_text("#!/bin/sh\n")
     application = Application("/opt/shop", "0" * 64, Format.TARBALL, path=tmp_path / "app")
-    image = replace(IMAGES["nginx"], application=application)
-    write_bundle(tmp_path / "bundle.tar", image, DIGESTS["nginx"])
+    image = replace(IMAGES["samovar-edge"], application=application)
+    write_bundle(tmp_path / "bundle.tar", image, DIGESTS["samovar-edge"])
     with tarfile.open(unpacked(tmp_path) / "spec/application.tar") as tar:
         assert tar.getnames() == ["opt/shop/run"]
 
 
 def test_machine_has_memory_for_what_is_unpacked_and_for_nothing_else() -> None:
-    image = replace(IMAGES["nginx"], application=Application("/opt/shop", "0" * 64, Format.OCI, url="docker://x"))
-    large = template(image, DIGESTS["nginx"], source_family(image), ACCESS)
+    image = replace(
+        IMAGES["samovar-edge"], application=Application("/opt/shop", "0" * 64, Format.OCI, url="docker://x")
+    )
+    large = template(image, DIGESTS["samovar-edge"], source_family(image), ACCESS)
     assert (memory_gb(image), "remount,size=80% /run" in large) == (4, True)
-    assert (memory_gb(IMAGES["nginx"]), "remount" in text("nginx")) == (2, False)
+    assert (memory_gb(IMAGES["samovar-edge"]), "remount" in text("samovar-edge")) == (2, False)
 
 
 def test_bundled_checks_need_the_standard_library_alone(tmp_path: Path) -> None:
-    write_bundle(tmp_path / "bundle.tar", replace(IMAGES["nginx"], commands=()), DIGESTS["nginx"])
+    write_bundle(tmp_path / "bundle.tar", replace(IMAGES["samovar-edge"], commands=()), DIGESTS["samovar-edge"])
     there = unpacked(tmp_path)
     argv = ["/usr/bin/python3", "-I", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import samovar.images.checks"]
     subprocess.run([*argv, str(there / "lib")], check=True, cwd=there)
@@ -238,9 +241,9 @@ def test_is_over_after_the_lifetime() -> None:
 
 
 def test_expectations_survive_json() -> None:
-    expected = expected_of(IMAGES["nginx"])
+    expected = expected_of(IMAGES["samovar-edge"])
     assert from_json(to_json(expected)) == expected
-    assert json.loads(to_json(expected))["packages"] == list(IMAGES["nginx"].packages)
+    assert json.loads(to_json(expected))["packages"] == list(IMAGES["samovar-edge"].packages)
 
 
 def test_folders_of_a_killed_bake_are_removed_with_their_key(tmp_path: Path) -> None:
