@@ -178,6 +178,16 @@ def kill(tool: Tool, machine: str) -> None:
     stderr_reporter().info(f"{killed.name} ({killed.id}): power cut")
 
 
+@cloud.command()
+@click.argument("group")
+@click.argument("percent", type=click.IntRange(min=0))
+@pass_tool
+def load(tool: Tool, group: str, percent: int) -> None:
+    """Let GROUP (dev-nginx) of simulated machines have a load of PERCENT of one machine, which its machines share."""
+    tool.host().set_load(group, percent)
+    stderr_reporter().info(f"{group}: {percent}% of one machine")
+
+
 def _running(tool: Tool, daemon: Daemon) -> _State:
     shown = _call(tool, daemon, lambda host: host.status(timeout=ANSWER_TIMEOUT))
     return {"running": True, **shown, "endpoint": {"grpc": daemon.grpc, "rest": daemon.rest}}

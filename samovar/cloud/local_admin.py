@@ -177,6 +177,10 @@ class Host:
         self._rest.json("POST", f"/localcloud/machines/{machine.id}:kill")
         return machine
 
+    def set_load(self, group: str, percent: int) -> None:
+        """Give a group of simulated machines a load in per cent of one machine. CloudError where there is none."""
+        self._rest.json("POST", f"/localcloud/groups/{group}/load/{percent}")
+
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
         """The pids of a systemd unit (nginx.service) inside a machine; none where it does not run."""
         return tuple(self._rest.json("GET", f"/localcloud/machines/{machine_id}/units/{unit}")["pids"])

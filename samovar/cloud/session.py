@@ -97,6 +97,10 @@ class Session:
         except (KeyError, RuntimeError) as error:  # whichever comes first in the SDK
             raise CloudError(f"this cloud names no endpoint for {stub.__name__.removesuffix('Stub')}") from error
 
+    def serves(self, service: str) -> bool:
+        """Return whether the cloud lists an endpoint for a service, by its id there."""
+        return service in self._addresses
+
     @contextmanager
     def guarded(self, check: Callable[[], None]) -> Iterator[None]:
         """Call `check` before each call to the cloud, which is not made where it raises."""

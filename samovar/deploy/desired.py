@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
 
-from samovar.deploy.preconditions import check_distinct
+from samovar.deploy.preconditions import check_distinct, custom_metrics
 from samovar.deploy.resources.address import Address, InternalAddress
+from samovar.deploy.resources.autoscale import AutoScale
 from samovar.deploy.resources.disk import Disk, disk_name
 from samovar.deploy.resources.health_check import HealthCheck
 from samovar.deploy.resources.instance_group import MAX_CHECKING_HEALTH, MAX_SEEDING, Deploy, InstanceGroup
@@ -45,6 +46,8 @@ To give machines an account it has a role on that account alone (`ServiceAccount
 """
 PUBLIC_ROLE = "vpc.publicAdmin"
 """One more, for machines with public addresses."""
+METRICS_ROLE = "monitoring.viewer"
+"""And one for groups that are scaled by metrics of Monitoring."""
 GROUP_CHECK = {"unhealthy": 5}
 DATA_CHECK = {"interval": 3, "timeout": 2, "unhealthy": 10}
 """The health checks of a group, in seconds and in answers in a row, where the environment states none."""
@@ -80,7 +83,8 @@ def shared_resources(environment: Environment) -> Iterator[Resource[Spec]]:
     if not environment.network.id:
         yield Resource(name, Network())
     public = (PUBLIC_ROLE,) if any(group.public for group in environment.groups) else ()
-    roles = tuple(sorted((*GROUP_ROLES, *public)))
+    metrics = (METRICS_ROLE,) if any(custom_metrics(environment)) else ()
+    roles = tuple(sorted((*GROUP_ROLES, *public, *metrics)))
     account = ServiceAccount(roles, images_folder=environment.images_folder_id or "")
     yield Resource(group_service_account(name), account)
     if environment.cidr:
@@ -192,6 +196,7 @@ def _instance_group(environment: Environment, group: Group, image: str, metadata
     zones = environment.zones[:1] if group.data_disk else environment.zones
     return InstanceGroup(
         size=group.size,
+        autoscale=AutoScale.of(group.autoscale) if group.autoscale else None,
         zones=tuple(sorted(zones)),
         template=_template(environment, group, image, zones, metadata),
         check=_health_check(group),

@@ -62,7 +62,7 @@ def _secrets(environment: Environment, group: Group) -> dict[str, str]:
 
 def _machines(group: Group) -> dict[str, object]:
     """The group can grow to so many machines before its clients get new metadata."""
-    return {"group": group.name, "machines": (group.size // PEERS + 1) * PEERS}
+    return {"group": group.name, "machines": (group.largest_size // PEERS + 1) * PEERS}
 
 
 def _balancer_address(environment: Environment, group: Group, balancer: Balancer) -> str:

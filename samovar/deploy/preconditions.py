@@ -6,7 +6,7 @@ would be built a second time; a zone may not be up; `deletion_protection` may fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from yandex.cloud.compute.v1.zone_pb2 import Zone
 from yandex.cloud.compute.v1.zone_service_pb2 import ListZonesRequest
@@ -21,6 +21,8 @@ from samovar.deploy.resources.registry import namespace
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Protectable, Ref, Resource, Spec
 from samovar.project.environment import Environment
 
+MONITORING = "monitoring"
+"""The id of Yandex Monitoring in the list of API endpoints."""
 RENAME = "give the group, the secret or the environment another name"
 UNPROTECT = "write deletion_protection: false in config.yaml and roll that out, and nothing else; then run this again"
 
@@ -60,6 +62,24 @@ def check_zones(session: Session, zones: Iterable[str]) -> None:
             f"zones: {', '.join(missing)} is not up in this cloud",
             remedy=f"choose among {', '.join(sorted(up)) or 'none'}",
         )
+
+
+def check_metrics(session: Session, environment: Environment) -> None:
+    """Raises ConfigError where a group is scaled by a metric and the cloud has no Monitoring that could have it."""
+    for group, metric in custom_metrics(environment):
+        if not session.serves(MONITORING):
+            place = environment.place("groups", group, "autoscale", "custom_rules")
+            raise ConfigError(
+                f"{place}: group {group}: this cloud has no Monitoring, and so no metric {metric}",
+                remedy="scale by cpu_utilization here: metrics are for Yandex Cloud",
+            )
+
+
+def custom_metrics(environment: Environment) -> Iterator[tuple[str, str]]:
+    """Yields each group that is scaled by a metric, with the name of the metric."""
+    for group in environment.groups:
+        for rule in group.autoscale.custom_rules if group.autoscale else ():
+            yield group.name, rule.metric_name
 
 
 def zones_up(session: Session) -> frozenset[str]:

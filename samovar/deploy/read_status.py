@@ -103,10 +103,16 @@ def _read_group(
     statuses = run_concurrently(*(partial(_read_machine, session, member, states, machines) for member in members))
     return GroupStatus(
         name,
-        group.scale_policy.fixed_scale.size,
+        _target_size(group),
         machines.image_name(group.instance_template.boot_disk_spec.disk_spec.image_id),
         tuple(sorted(statuses, key=lambda machine: machine.name)),
     )
+
+
+def _target_size(group: groups_api.InstanceGroup) -> int:
+    """The present size of a group that is scaled by load is the cloud's business."""
+    autoscaled = group.scale_policy.WhichOneof("scale_type") == "auto_scale"
+    return group.managed_instances_state.target_size if autoscaled else group.scale_policy.fixed_scale.size
 
 
 def _target_states(

@@ -21,7 +21,7 @@ from samovar.deploy.group_metadata import group_metadata
 from samovar.deploy.machines import check_disks_outlive_machines
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
-from samovar.deploy.preconditions import check_deletions, check_file, check_free, check_zones
+from samovar.deploy.preconditions import check_deletions, check_file, check_free, check_metrics, check_zones
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Spec
@@ -108,6 +108,7 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     check_free(resources, observed)
     check_provided(environment, observed)
     check_zones(session, environment.zones)
+    check_metrics(session, environment)
     require_images(resources, observed)
     check_boot_disks(resources, observed)
     return Prepared(plan(resources, observed), observed, record_if_missing(session, environment, observed))

@@ -22,6 +22,7 @@ from samovar.localcloud.cloud_status import CloudStatus, NetworkStatus, Notices,
 from samovar.localcloud.compute.disks.controller import DiskController
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.images.standard_images import publish_standard_images
+from samovar.localcloud.compute.instance_groups.autoscale_controller import GIVEN, AutoscaleController
 from samovar.localcloud.compute.instance_groups.controller import GroupController
 from samovar.localcloud.compute.instances.controller import InstanceController
 from samovar.localcloud.compute.instances.metadata_endpoint import MetadataEndpoint
@@ -117,6 +118,7 @@ class Cloud:
             store, home, instances, host.driver, host.fabric, self.networks, self.disks, self.workers
         )
         self.groups = GroupController(store, instances, self.balancers, host.fabric, self._wake, host.now)
+        self.autoscaling = AutoscaleController(store, host.driver.cpu_seconds, host.now)
         self.metadata = MetadataEndpoint(store, tokens, self.networks)
         self.internal_api = InternalApi(self.networks)
         outcomes: Mapping[type[Stored], Outcome] = {
@@ -186,6 +188,13 @@ class Cloud:
         self.host.driver.kill_processes(machine_id, unit)
         return True
 
+    def set_load(self, group: str, percent: float) -> bool:
+        """Gives the groups of that id or name a load; returns False where there are none, or machines are measured."""
+        named = [each.id for each in self.store.all(InstanceGroup) if group in {each.id, each.name}]
+        for group_id in named if self.host.simulated else ():
+            self.store.note(group_id, GIVEN, percent)
+        return self.host.simulated and bool(named)
+
     async def addresses(self) -> frozenset[IPv4Address] | None:
         """Returns the public addresses that the host's own routes send to this cloud; None where it is simulated."""
         return await self.host.fabric.routed()
@@ -231,6 +240,7 @@ class Cloud:
             self.metadata.reconcile,
             self.internal_api.reconcile,
             self.balancers.reconcile,
+            self.autoscaling.reconcile,
             self.groups.reconcile,
             self.disks.reconcile,
             self.snapshot_schedules.reconcile,

@@ -293,11 +293,15 @@ class Environment(Strict):
         """Yield what is wrong with the group's zones: an internal balancer stays in the zone of who asks."""
         internal = group.balancer and group.balancer.type is BalancerType.INTERNAL
         least = MACHINES_A_ZONE * len(self.zones)
-        if internal and group.size < least:
+        kept = group.smallest_size(len(self.zones))
+        if internal and kept < least:
+            remedy = "let autoscale.min_zone_size be 2" if group.autoscale else f"let size be {least}"
             yield (
-                f"an internal balancer prefers the zone of who asks: {group.size} machines in {len(self.zones)} "
-                f"zone(s) leave a zone with one or none, whose loss is an outage; let size be {least} or more"
+                f"an internal balancer prefers the zone of who asks: {kept} machines in {len(self.zones)} "
+                f"zone(s) leave a zone with one or none, whose loss is an outage; {remedy} or more"
             )
+        if group.autoscale and kept > group.largest_size:
+            yield f"autoscale: {len(self.zones)} zone(s) keep {kept} machines, and max_size is {group.largest_size}"
 
 
 def environment_names(folder: Path) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from samovar.core.units import ANY_IPV4
+from samovar.project.autoscale import Autoscale
 from samovar.project.balancer import Balancer, Health
 from samovar.project.fields import (
     Addresses,
@@ -71,7 +72,12 @@ class Group(Strict):
         description="a folder of images/, or `samovar/NAME` of the library; its role says which settings and secrets "
         "it knows"
     )
-    size: Annotated[int, Field(ge=1, le=100)] = Field(description="how many machines; whichever dies is replaced")
+    size: Annotated[int, Field(ge=1, le=100)] = Field(
+        description="how many machines; whichever dies is replaced. With `autoscale` how many it begins with"
+    )
+    autoscale: Autoscale | None = Field(
+        default=None, description="the rules by which the cloud changes the number of machines; without it `size` stays"
+    )
     machine: Machine = Field(description="the size of each machine")
     health: Health = Field(
         default=Health(),
@@ -118,6 +124,23 @@ class Group(Strict):
     def balancer_health(self) -> Health:
         """Return the page that the balancer asks."""
         return (self.balancer and self.balancer.health) or self.health
+
+    @property
+    def largest_size(self) -> int:
+        """Return how many machines it has at most."""
+        return self.autoscale.max_size if self.autoscale else self.size
+
+    def smallest_size(self, zones: int) -> int:
+        """Return how many machines it keeps in so many zones."""
+        return self.autoscale.min_zone_size * zones if self.autoscale else self.size
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.autoscale and self.data_disk:
+            raise ValueError("autoscale: a data disk is attached to one machine: its group is not scaled")
+        if self.size > self.largest_size:
+            raise ValueError(f"autoscale: the group begins with {self.size} machines, and max_size is less")
+        return self
 
     @model_validator(mode="after")
     def _one_disk_one_machine(self) -> Self:

@@ -14,6 +14,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc impor
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
+from samovar.deploy.resources.autoscale import AutoScale, build_scale_policy, read_scale_policy
 from samovar.deploy.resources.disk import disk_space_quota
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
 from samovar.deploy.resources.health_check import HealthCheck, build_health_check, read_health_check
@@ -28,6 +29,7 @@ MAX_SEEDING = 3600
 
 MASK = {
     "size": "scale_policy",
+    "autoscale": "scale_policy",
     "zones": "allocation_policy",
     "template": "instance_template",
     "check": "health_checks_spec",
@@ -64,8 +66,9 @@ class Deploy:
 class InstanceGroup(Protectable):
     """A group of equal machines. With `balanced` it keeps a target group of its own name.
 
-    `max_checking_health` are the seconds after which a machine that was never healthy is recreated; `healing` is what
-    becomes of one that lost its health: RECREATE or RESTART.
+    With `autoscale` the cloud changes the number of machines: `size` is what it begins with, and the present number is
+    no difference. `max_checking_health` are the seconds after which a machine that was never healthy is recreated;
+    `healing` is what becomes of one that lost its health: RECREATE or RESTART.
     """
 
     KIND = Kind.INSTANCE_GROUP
@@ -81,6 +84,7 @@ class InstanceGroup(Protectable):
     deploy: Deploy = field(default_factory=Deploy)
     max_checking_health: int = MAX_CHECKING_HEALTH
     healing: str = "RECREATE"
+    autoscale: AutoScale | None = None
 
     def refs(self) -> Iterator[Ref]:
         yield Ref(Kind.SERVICE_ACCOUNT, self.service_account)
@@ -89,7 +93,8 @@ class InstanceGroup(Protectable):
         yield from self.template.refs()
 
     def quota_demand(self, *, rolling: bool) -> Mapping[str, int]:
-        machines = self.size + (self.deploy.max_expansion if rolling else 0)
+        most = self.autoscale.max_size if self.autoscale else self.size
+        machines = most + (self.deploy.max_expansion if rolling else 0)
         template = self.template
         demand = {
             self.QUOTA: 1,
@@ -135,8 +140,10 @@ class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
 
     def read(self, message: api.InstanceGroup, index: IdIndex) -> InstanceGroup:
         checks = message.health_checks_spec.health_check_specs
+        size, autoscale = read_scale_policy(message.scale_policy)
         return InstanceGroup(
-            size=message.scale_policy.fixed_scale.size,
+            size=size,
+            autoscale=autoscale,
             zones=tuple(sorted(zone.zone_id for zone in message.allocation_policy.zones)),
             template=read_template(message.instance_template, index),
             check=read_health_check(checks[0] if checks else api.HealthCheckSpec()),
@@ -184,7 +191,7 @@ def group_fields(context: Context, resource: Resource[InstanceGroup]) -> GroupFi
     zones = [api.AllocationPolicy.Zone(zone_id=zone) for zone in spec.zones]
     shared: GroupFields = {
         "instance_template": build_template(spec.template, context, context.labels(resource)),
-        "scale_policy": api.ScalePolicy(fixed_scale=api.ScalePolicy.FixedScale(size=spec.size)),
+        "scale_policy": build_scale_policy(spec.size, spec.autoscale),
         "deploy_policy": _deploy_policy(spec.deploy),
         "allocation_policy": api.AllocationPolicy(zones=zones),
         "health_checks_spec": _health_checks(spec.check, spec.max_checking_health),

@@ -34,6 +34,9 @@ class AdministeredCloud(Protocol):
     async def cut_power(self, machine_id: str) -> bool:
         """Returns False where no such machine runs."""
 
+    def set_load(self, group: str, percent: float) -> bool:
+        """Gives a group of simulated machines, by id or name, its load; returns False where there is none."""
+
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
         """Returns the pids of a systemd unit of that machine; none where it does not run."""
 
@@ -83,8 +86,19 @@ def admin_routes(
         web.get("/localcloud/events", events),
         web.get(UNIT, processes),
         web.post(f"{UNIT}:kill", crash),
+        _load_route(cloud),
         web.post("/localcloud/shutdown", shutdown),
     ]
+
+
+def _load_route(cloud: AdministeredCloud) -> web.RouteDef:
+    async def load(request: web.Request) -> web.Response:
+        group, percent = request.match_info["group"], float(request.match_info["percent"])
+        if not cloud.set_load(group, percent):
+            return refusal(not_found("Group of simulated machines", group))
+        return web.json_response({"group": group, "percent": percent})
+
+    return web.post("/localcloud/groups/{group:[a-z0-9-]+}/load/{percent:[0-9]+}", load)
 
 
 async def _stream(request: web.Request, audit_log: AuditLog, last: int, *, follow: bool) -> web.StreamResponse:

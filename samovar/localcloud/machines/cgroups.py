@@ -35,6 +35,14 @@ def init_pid(unit: Path) -> int | None:
     return None
 
 
+def cpu_seconds(group: Path) -> float:
+    """Returns the processor time of the group and all below it; 0 where there is none."""
+    with suppress(OSError, ValueError):
+        fields = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+        return int(fields.get("usage_usec", "0")) / 1e6
+    return 0.0
+
+
 def processes(machine: Path, service: str) -> tuple[int, ...]:
     """Returns the pids of a service of the guest's systemd, as the host numbers them."""
     with suppress(OSError):

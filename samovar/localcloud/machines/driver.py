@@ -103,6 +103,9 @@ class NspawnDriver:
             if reason and cgroups.populated(self._supervisor.unit(machine_id))
         }
 
+    def cpu_seconds(self, machine_id: str) -> float | None:
+        return cgroups.cpu_seconds(self._supervisor.unit(machine_id))
+
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
         return cgroups.processes(self._supervisor.unit(machine_id), unit)
 

@@ -83,6 +83,9 @@ class MachineDriver(Protocol):
     def host_users(self) -> Mapping[str, str]:
         """Returns why a machine runs with the host's users instead of its own, by id of each that does."""
 
+    def cpu_seconds(self, machine_id: str) -> float | None:
+        """Returns the processor time of a machine since it started; None where the host measures none."""
+
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
         """Returns the pids, as the host has them, of a systemd unit of the guest; none where it does not run."""
 

@@ -107,6 +107,9 @@ class SimulatedDriver:
     def host_users(self) -> Mapping[str, str]:
         return {}
 
+    def cpu_seconds(self, machine_id: str) -> float | None:  # noqa: ARG002 - the contract's
+        return None
+
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:  # noqa: ARG002 - the contract's
         return ()
 

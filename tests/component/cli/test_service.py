@@ -34,18 +34,20 @@ from samovar.cloud.errors import CallFailed, is_read
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import PlainReporter
-from samovar.deploy.desired import GROUP_ROLES, PUBLIC_ROLE
+from samovar.deploy.desired import GROUP_ROLES, METRICS_ROLE, PUBLIC_ROLE
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Action, destruction
-from samovar.deploy.preconditions import Protected, check_deletions, check_free, check_zones
+from samovar.deploy.preconditions import Protected, check_deletions, check_free, check_metrics, check_zones
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Protectable, Ref
+from samovar.deploy.resources.service_account import ServiceAccount
 from samovar.deploy.rollout import Prepared, prepare_destruction, tear_down
 from samovar.images.publish import FORMER, delete, publish, published, unused
 from samovar.images.store import BakedImage
 from samovar.project.balancer import Balancer, BalancerType, Health, Listener
 from samovar.project.environment import Environment
 from samovar.project.group import Policy
+from tests.support.checkout import ENVIRONMENTS
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of
 from tests.support.environments import changed
@@ -333,6 +335,22 @@ def test_born_protected_it_is_protected_at_once(service: Service, dev: Environme
     service.roll_out(protected)
     assert service.plan(protected).all_steps == ()
     service.roll_out(dev)
+
+
+def test_a_metric_is_refused_by_name_where_the_cloud_has_no_monitoring(service: Service, tmp_path: Path) -> None:
+    text = (ENVIRONMENTS / "dev/config.yaml").read_text()
+    rule = "{metric_name: queue.messages, rule_type: workload, target: 5}"
+    scaled = f"kind: app\n    autoscale: {{min_zone_size: 2, max_size: 5, custom_rules: [{rule}]}}\n"
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/config.yaml").write_text(text.replace("kind: app\n", scaled))
+    dev = load_environment("dev", tmp_path)
+    with pytest.raises(ConfigError, match=r"has no Monitoring, and so no metric queue\.messages") as error:
+        check_metrics(service.session, dev)
+    line = next(number for number, each in enumerate(text.splitlines(), 1) if "kind: app" in each) + 1
+    assert error.value.message.startswith(f"{tmp_path / 'dev/config.yaml'}:{line}: groups.bingo.autoscale.custom_rules")
+    account = next(each.spec for each in desired_of(dev, service.names, API).resources if each.name == "dev-groups")
+    assert isinstance(account, ServiceAccount)
+    assert METRICS_ROLE in account.roles
 
 
 def test_two_environments_whose_names_meet_are_told_apart_before_anything_is_made(

@@ -9,7 +9,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from yandex.cloud.compute.v1.image_pb2 import Image
@@ -75,6 +77,20 @@ def test_an_environment_lives_and_heals_on_machines_that_are_states(cli: Cli) ->
     assert _machines(cli) == {}
 
 
+def test_a_group_follows_its_load_and_its_size_is_no_drift(cli: Cli) -> None:
+    text = (ENVIRONMENTS / "dev/config.yaml").read_text()
+    rules = "{min_zone_size: 2, max_size: 5, cpu_utilization: 50, warmup_duration: 0, stabilization_duration: 60}"
+    cli.write("dev", text.replace("kind: app\n", f"kind: app\n    autoscale: {rules}\n"))
+    cli.run("cloud", "up", "--machines", "simulated", "--speed", "60")
+    publish_empty(cli.session(), load_environment("dev", cli.envs))
+    cli.run("rollout", "dev", "--yes")
+    for load, size in (("190", 4), ("10", 2)):
+        cli.run("cloud", "load", "dev-bingo", load)
+        cli.status_when("dev", partial(_has_size, size))
+        assert cli.run("plan", "dev").stdout.strip() == "dev: nothing to do"
+    assert "Group of simulated machines dev-nobody" in cli.run("cloud", "load", "dev-nobody", "10", check=False).stderr
+
+
 def test_the_kind_of_a_homes_machines_is_for_life(cli: Cli, tmp_path: Path) -> None:
     cli.run("cloud", "up", "--machines", "simulated")
     assert "the local cloud runs already" in cli.run("cloud", "up", "--machines", "simulated", check=False).stderr
@@ -94,6 +110,11 @@ def test_dates_go_as_fast_as_the_clock_was_told(cli: Cli) -> None:
     request = CreateImageRequest(folder_id=session.folder_id, name="later", uri=URI)
     later = Image.FromString(session.client(ImageServiceStub).Create(request).response.value)
     assert later.created_at.ToDatetime() - earlier > timedelta(seconds=400)
+
+
+def _has_size(size: int, status: Any) -> bool:
+    (bingo,) = (group for group in status["groups"] if group["name"] == "bingo")
+    return bool(status["healthy"]) and bingo["size"] == size
 
 
 def _machines(cli: Cli) -> dict[str, str]:

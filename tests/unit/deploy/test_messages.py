@@ -15,6 +15,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc impor
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
+from samovar.deploy.resources.autoscale import AutoScale, CustomRule, read_scale_policy
 from samovar.deploy.resources.handler import Context, IdIndex
 from samovar.deploy.resources.health_check import HealthCheck
 from samovar.deploy.resources.instance_group import MASK, Deploy, InstanceGroup, InstanceGroupHandler, group_fields
@@ -71,8 +72,33 @@ templates |= templates.map(
     )
 )
 
+rules = st.builds(
+    AutoScale,
+    type=st.sampled_from(["REGIONAL", "ZONAL"]),
+    min_zone_size=st.integers(1, 100),
+    max_size=st.integers(1, 100),
+    cpu_utilization=st.sampled_from([0, 10, 75]),
+    measurement_duration=st.integers(60, 600),
+    warmup_duration=st.integers(0, 600),
+    stabilization_duration=st.integers(60, 1800),
+    custom_rules=st.lists(
+        st.builds(
+            CustomRule,
+            metric_name=st.just("queue.messages"),
+            rule_type=st.sampled_from(["UTILIZATION", "WORKLOAD"]),
+            metric_type=st.sampled_from(["GAUGE", "COUNTER"]),
+            target=st.sampled_from([0.5, 200]),
+            labels=st.sampled_from([(), (("queue", "dj600"),)]),
+            service=st.sampled_from(["", "compute"]),
+            folder_id=st.sampled_from(["", "b1g1"]),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
 groups = st.builds(
     InstanceGroup,
+    autoscale=st.none() | rules,
     size=st.integers(1, 100),
     zones=st.sampled_from([("ru-central1-a",), ("ru-central1-a", "ru-central1-b")]),
     template=templates,
@@ -139,7 +165,7 @@ def test_the_update_mask_names_exactly_the_differing_fields(before: InstanceGrou
     request = cast("groups_rpc.UpdateInstanceGroupRequest", recorder.requests[0])
     assert set(request.update_mask.paths) == {MASK[name] for name in fields}
     assert list(violations(request)) == []
-    assert request.scale_policy.fixed_scale.size == after.size
+    assert read_scale_policy(request.scale_policy) == (after.size, after.autoscale)
 
 
 def test_every_field_of_a_group_can_be_updated() -> None:

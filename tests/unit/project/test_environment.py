@@ -233,3 +233,47 @@ def test_a_network_that_does_not_fit_is_refused(tmp_path: Path, network: str, li
     with pytest.raises(ConfigError, match=re.escape(says)) as error:
         load_environment("dev", tmp_path)
     assert f"{path}:{line}: " in error.value.message
+
+
+SCALED = "    autoscale: {max_size: 6, cpu_utilization: 75}\n"
+
+
+def test_a_group_may_be_scaled_by_its_load(tmp_path: Path) -> None:
+    write(tmp_path, GOOD + SCALED)
+    group = load_environment("dev", tmp_path).group("nginx")
+    assert group.autoscale
+    assert (group.size, group.largest_size, group.smallest_size(3)) == (2, 6, 3)
+    assert (group.autoscale.measurement_duration, group.autoscale.stabilization_duration) == (60, 300)
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ("{max_size: 6}", "a group is scaled by cpu_utilization, custom_rules, or both"),
+        ("{cpu_utilization: 75}", "autoscale.max_size: the key is missing"),
+        ("{max_size: 1, cpu_utilization: 75}", "the group begins with 2 machines, and max_size is less"),
+        ("{max_size: 101, cpu_utilization: 75}", "autoscale.max_size"),
+        ("{max_size: 6, cpu_utilization: 5}", "autoscale.cpu_utilization"),
+        ("{max_size: 6, cpu_utilization: 75, measurement_duration: 30}", "autoscale.measurement_duration"),
+        ("{max_size: 6, cpu_utilization: 75, min_zone_size: 7}", "1 zone(s) keep 7 machines, and max_size is 6"),
+        ("{max_size: 6, custom_rules: [{metric_name: a, rule_type: sum, target: 1}]}", "rule_type"),
+        ("{max_size: 6, custom_rules: [{metric_name: '{', rule_type: workload, target: 1}]}", "metric_name"),
+    ],
+)
+def test_rules_of_scaling_that_do_not_fit_are_refused(tmp_path: Path, rules: str, says: str) -> None:
+    path = write(tmp_path, f"{GOOD}    autoscale: {rules}\n")
+    with pytest.raises(ConfigError, match=re.escape(says)) as error:
+        load_environment("dev", tmp_path)
+    assert re.match(rf"{path}:\d+: ", error.value.message)
+
+
+def test_a_group_with_a_data_disk_is_not_scaled(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("size: 2", "size: 1") + SCALED + "    data_disk: {size: 1G}\n")
+    with pytest.raises(ConfigError, match="its group is not scaled"):
+        load_environment("dev", tmp_path)
+
+
+def test_machines_before_an_internal_balancer_stay_two_a_zone_however_small_the_load(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("external", "internal") + SCALED)
+    with pytest.raises(ConfigError, match=re.escape("let autoscale.min_zone_size be 2 or more")):
+        load_environment("dev", tmp_path)

@@ -69,17 +69,17 @@ def group_value(group: InstanceGroup, *, opens_traffic: bool) -> Group:
             max_expansion=policy.max_expansion,
             max_creating=policy.max_creating,
             max_deleting=policy.max_deleting,
-            startup_duration=_seconds(policy.startup_duration),
+            startup_duration=seconds(policy.startup_duration),
             opportunistic=policy.strategy == ApiDeployPolicy.OPPORTUNISTIC,
             minimal_action=EFFECTS[policy.minimal_action],
         ),
         healing=Healing(group.auto_healing_policy.auto_healing_action),
         state=GroupState(group.status),
         has_checks=bool(group.health_checks_spec.health_check_specs),
-        max_checking_health=_seconds(group.health_checks_spec.max_checking_health_duration),
+        max_checking_health=seconds(group.health_checks_spec.max_checking_health_duration),
         has_target_group=bool(group.load_balancer_state.target_group_id),
         opens_traffic=opens_traffic and not group.load_balancer_spec.ignore_health_checks,
-        max_opening_traffic=_seconds(group.load_balancer_spec.max_opening_traffic_duration),
+        max_opening_traffic=seconds(group.load_balancer_spec.max_opening_traffic_duration),
         drain=DRAIN if opens_traffic else 0.0,
     )
 
@@ -126,5 +126,6 @@ def _digest(template: InstanceTemplate, fields: Collection[str], *variables: Var
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-def _seconds(duration: Duration) -> float:
+def seconds(duration: Duration) -> float:
+    """Returns a duration in seconds."""
     return duration.ToTimedelta().total_seconds()

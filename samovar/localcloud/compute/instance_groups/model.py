@@ -57,6 +57,8 @@ FAILURE = NoteKey[str]("member.failure")
 LOG = NoteKey[list[tuple[float, str]]]("group.log")
 """A note on a group: the seconds and the text of each record; JSON has a pair as a list of two."""
 LOG_LENGTH = 1000
+LARGEST = 100
+"""The machines of a group that is scaled by load without a bound of its own, as the API's description says."""
 RUNNING = frozenset({ManagedInstance.RUNNING_ACTUAL, ManagedInstance.RUNNING_OUTDATED})
 
 
@@ -182,13 +184,33 @@ def checks_of(group: InstanceGroup) -> Iterable[HealthCheckSpec]:
     return group.health_checks_spec.health_check_specs
 
 
+def is_autoscaled(group: InstanceGroup) -> bool:
+    """Returns whether a group is scaled by load."""
+    return group.scale_policy.WhichOneof("scale_type") == "auto_scale"
+
+
 def target_size(group: InstanceGroup) -> int:
-    """Returns how many machines a group is to have. One that scales by load keeps the size that it begins with."""
+    """Returns how many machines a group is to have now."""
+    if not is_autoscaled(group):
+        return group.scale_policy.fixed_scale.size
+    present = group.managed_instances_state.target_size
+    return min(max(present, smallest_size(group)), largest_size(group)) if present else initial_size(group)
+
+
+def initial_size(group: InstanceGroup) -> int:
+    """Returns how many machines a group that is scaled by load begins with."""
+    return max(group.scale_policy.auto_scale.initial_size, smallest_size(group))
+
+
+def smallest_size(group: InstanceGroup) -> int:
+    """Returns how many machines a group that is scaled by load keeps."""
+    return max(group.scale_policy.auto_scale.min_zone_size * len(group.allocation_policy.zones), 1)
+
+
+def largest_size(group: InstanceGroup) -> int:
+    """Returns how many machines a group has at most."""
     policy = group.scale_policy
-    if policy.WhichOneof("scale_type") != "auto_scale":
-        return policy.fixed_scale.size
-    smallest = policy.auto_scale.min_zone_size * len(group.allocation_policy.zones)
-    return max(policy.auto_scale.initial_size, smallest)
+    return (policy.auto_scale.max_size or LARGEST) if is_autoscaled(group) else policy.fixed_scale.size
 
 
 def fill_counts(store: Store, group: InstanceGroup) -> None:

@@ -19,7 +19,7 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 from samovar.localcloud.api.errors import denied, invalid, not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.images.standard_images import FOLDER as PUBLIC_IMAGES
-from samovar.localcloud.compute.instance_groups.model import target_size
+from samovar.localcloud.compute.instance_groups.model import initial_size, is_autoscaled, largest_size
 from samovar.localcloud.compute.instances.model import check_size
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.iam.model import may_use
@@ -51,10 +51,9 @@ def check_group(store: Store, group: InstanceGroup) -> None:
 
 def _check_scale(group: InstanceGroup) -> None:
     """A group that scales by load may not begin with more machines than it may ever have."""
-    scale = group.scale_policy.auto_scale
-    if group.scale_policy.WhichOneof("scale_type") == "auto_scale" and target_size(group) > scale.max_size:
+    if is_autoscaled(group) and initial_size(group) > largest_size(group):
         raise invalid(
-            f"the group begins with {target_size(group)} machines, and has at most {scale.max_size}", "max_size"
+            f"the group begins with {initial_size(group)} machines, and has at most {largest_size(group)}", "max_size"
         )
 
 
@@ -104,7 +103,7 @@ def _check_tags(group: InstanceGroup) -> None:
     tags = [tag for zone in group.allocation_policy.zones for tag in zone.instance_tags_pool]
     if len(set(tags)) != len(tags):
         raise invalid("instance_tags_pool: a tag is unique in the whole group", "allocation_policy")
-    most = target_size(group) + group.deploy_policy.max_expansion
+    most = largest_size(group) + group.deploy_policy.max_expansion
     if tags and len(tags) < most:
         raise invalid(f"instance_tags_pool: {len(tags)} tags for up to {most} machines", "allocation_policy")
 
