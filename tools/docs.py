@@ -30,6 +30,7 @@ from samovar.images.listing import ImageList
 from samovar.load.report import LoadReport
 from samovar.localcloud.fault_injection.profile import YANDEX, parameters
 from samovar.ops.doctor.finding import Report
+from samovar.ops.events import Event
 from samovar.project.drill import Drill
 from samovar.project.environment import Environment
 from samovar.project.group_kind import GroupKind
@@ -44,6 +45,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 SCHEMAS: Mapping[str, type] = {
     "plan": Plan,
     "status": Status,
+    "events": Event,
     "images": ImageList,
     "load": LoadReport,
     "drill": DrillReport,

@@ -17,6 +17,7 @@ from samovar.cli.disk import disk
 from samovar.cli.doctor import doctor
 from samovar.cli.drill import drill
 from samovar.cli.environment import destroy, plan, render, rollout
+from samovar.cli.events import events
 from samovar.cli.images import bake, images
 from samovar.cli.init import init
 from samovar.cli.load import load
@@ -102,6 +103,7 @@ for command in (
     plan,
     rollout,
     status,
+    events,
     logs,
     ssh,
     disk,

@@ -41,7 +41,7 @@ WATCHED = 2 / 3
 FREE_AFTER = LIFETIME * (1 + WATCHED)
 REGION = "ru-central1"
 HOLDER, PROCESS, SINCE, UNTIL = "holder", "process", "since", "until"
-__all__ = ["Held", "LockLost", "holder", "lock_name", "locked"]
+__all__ = ["Held", "Lock", "LockLost", "find_lock", "holder", "lock_name", "locked"]
 
 
 class Held(SamovarError):
@@ -88,6 +88,11 @@ def locked(session: Session, environment: str, *, lifetime: float = LIFETIME) ->
 def lock_name(environment: str) -> str:
     """Return the name of the target group that is the environment's lock."""
     return f"{environment}-rollout-lock"
+
+
+def find_lock(session: Session, environment: str) -> Lock | None:
+    """Return the environment's lock; None where no rollout holds it."""
+    return _find(session, lock_name(environment))
 
 
 def _take(session: Session, environment: str, lifetime: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -32,6 +32,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 Member = groups_api.ManagedInstance
 RUNNING = frozenset({Member.CHECKING_HEALTH, Member.OPENING_TRAFFIC, Member.RUNNING_ACTUAL, Member.RUNNING_OUTDATED})
 """The states in which a machine is up, so that its console is current."""
+CONSOLES = 20
+"""The most consoles of a group that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Machines:
 
     image_names: Mapping[str, str]
     image_of_instance: Mapping[str, str]
+    created_at: Mapping[str, str]
     pids: Mapping[str, int | None]
     simulated: bool
 
@@ -83,6 +86,7 @@ def _read_machines(session: Session) -> Machines:
     return Machines(
         image_names={image.id: image.name for image in images.result()},
         image_of_instance={each.id: image_of_disk.get(each.boot_disk.disk_id, "") for each in instances.result()},
+        created_at={each.id: each.created_at.ToJsonString() for each in instances.result()},
         pids={machine.id: machine.pid for machine in machines_of(host)} if host else {},
         simulated=bool(host and host["simulated"]),
     )
@@ -100,12 +104,13 @@ def _read_group(
     targets = start(partial(_target_states, session, balancer, group.load_balancer_state.target_group_id))
     members = session.list(client.ListInstances, request, lambda page: page.instances)
     states = targets.result() if group.HasField("load_balancer_spec") else None
-    statuses = run_concurrently(*(partial(_read_machine, session, member, states, machines) for member in members))
+    statuses = [_read_machine(member, states, machines) for member in members]
     return GroupStatus(
         name,
         _target_size(group),
         machines.image_name(group.instance_template.boot_disk_spec.disk_spec.image_id),
-        tuple(sorted(statuses, key=lambda machine: machine.name)),
+        tuple(sorted(_with_messages(session, statuses), key=lambda machine: machine.name)),
+        group.id,
     )
 
 
@@ -127,22 +132,29 @@ def _target_states(
 
 
 def _read_machine(
-    session: Session, member: groups_api.ManagedInstance, targets: Mapping[str, str] | None, machines: Machines
+    member: groups_api.ManagedInstance, targets: Mapping[str, str] | None, machines: Machines
 ) -> MachineStatus:
     address = next((nic.primary_v4_address.address for nic in member.network_interfaces), "")
     machine = MachineStatus(
         name=member.name,
         zone=member.zone_id,
         address=address,
-        status=groups_api.ManagedInstance.Status.Name(member.status),
+        status=Member.Status.Name(member.status),
         image=machines.image(member.instance_id),
         balancer=None if targets is None else targets.get(address, "ABSENT"),
         pid=machines.pids.get(member.instance_id),
+        id=member.instance_id,
+        created_at=machines.created_at.get(member.instance_id),
     )
-    if machine.healthy:
-        return machine
-    message = last_message(session, member.instance_id) if member.status in RUNNING else None
-    return replace(machine, message=message or member.status_message or None)
+    return machine if machine.healthy else replace(machine, message=member.status_message or None)
+
+
+def _with_messages(session: Session, machines: Sequence[MachineStatus]) -> list[MachineStatus]:
+    """Tell of the first machines that are up and not healthy what is on their consoles: each is a call of its own."""
+    asked = [each for each in machines if not each.healthy and Member.Status.Value(each.status) in RUNNING][:CONSOLES]
+    messages = run_concurrently(*(partial(last_message, session, machine.id) for machine in asked))
+    shown = {machine.id: message for machine, message in zip(asked, messages, strict=True) if message}
+    return [replace(machine, message=shown.get(machine.id, machine.message)) for machine in machines]
 
 
 def _endpoints(environment: Environment, balancers: Mapping[str, balancers_api.NetworkLoadBalancer]) -> Endpoints:

@@ -18,7 +18,8 @@ class MachineStatus:
     """A machine. `status` is the group's, in the words of the API; `balancer` the target's (null: no balancer).
 
     `pid` is that of its init on this host, where the cloud is the local one and the machine runs. `message` is there
-    for a machine that is not healthy: the last one on its console, else the cloud's.
+    for a machine that is not healthy: the last one on its console, else the cloud's. `id` is that of the instance, and
+    `created_at` its time in RFC 3339; another machine of the same name has others.
     """
 
     name: str
@@ -29,6 +30,8 @@ class MachineStatus:
     balancer: str | None
     pid: int | None = None
     message: str | None = None
+    id: str = ""
+    created_at: str | None = None
 
     @property
     def healthy(self) -> bool:
@@ -43,12 +46,16 @@ class MachineStatus:
 
 @dataclass(frozen=True)
 class GroupStatus:
-    """A group. `size` is the desired number of machines, `image` that of new machines (null: not rolled out)."""
+    """A group. `size` is the desired number of machines, `image` that of new machines, `id` the cloud's for the group.
+
+    The last two are null where it was not rolled out.
+    """
 
     name: str
     size: int
     image: str | None
     machines: tuple[MachineStatus, ...] = ()
+    id: str | None = None
 
     @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
     @property

@@ -58,6 +58,7 @@ def test_an_environment_lives_and_heals_on_machines_that_are_states(cli: Cli) ->
     cli.run("cloud", "kill", "dev-bingo-1")
     wait_until("another machine", lambda: _machines(cli).keys() == before.keys() and _machines(cli) != before)
     cli.status_when("dev", lambda status: status["healthy"])
+    assert "dev-bingo-1: recreate: " in cli.run("events", "dev").stdout
     healed = _machines(cli)
     assert {name for name, machine_id in healed.items() if before[name] != machine_id} == {"dev-bingo-1"}
 

@@ -46,6 +46,8 @@ def test_the_json_has_the_documented_shape() -> None:
                         "balancer": "HEALTHY",
                         "pid": 4711,
                         "message": None,
+                        "id": "",
+                        "created_at": None,
                     },
                     {
                         "name": "dev-nginx-2",
@@ -56,8 +58,11 @@ def test_the_json_has_the_documented_shape() -> None:
                         "balancer": "HEALTHY",
                         "pid": 4712,
                         "message": None,
+                        "id": "",
+                        "created_at": None,
                     },
                 ],
+                "id": None,
             }
         ],
         "unanswered": [],

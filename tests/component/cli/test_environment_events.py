@@ -1,0 +1,47 @@
+"""The events of an environment, from a rollout to a machine that its group replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, pairwise
+
+from samovar.core.waiting import Pending, wait_for
+from samovar.deploy.lock import holder, locked
+from samovar.ops.events import Event, changes
+from samovar.ops.watch import follow
+from tests.support.checkout import environment
+from tests.support.service import Service
+from tests.support.simulated import RunningCloud
+
+TIMEOUT = 120.0
+
+
+def until(events: Iterator[tuple[Event, ...]], last: str) -> list[str]:
+    """The words of the events of all readings up to the one with the last."""
+    seen: list[str] = []
+
+    def probe() -> list[str] | Pending:
+        seen.extend(event.text for event in next(events))
+        return seen if last in seen else Pending(str(seen[-5:]))
+
+    return wait_for(last, probe, timeout=TIMEOUT, interval=0.0, ceiling=0.0)
+
+
+def test_a_rollout_and_the_replacement_of_a_machine_are_seen_as_they_happen(cloud: RunningCloud) -> None:
+    service, dev = Service(cloud), environment("dev")
+    readings = follow(service.session, dev, interval=0.1)
+    first = next(readings)
+    events = (changes(*pair) for pair in pairwise(chain((first,), readings)))
+    with locked(service.session, "dev"):
+        assert until(events, f"dev: rollout began, of {holder()}")
+        service.roll_out(dev)
+    seen = until(events, "dev: is not healthy -> healthy")
+    assert "bingo: create 2: 2 of 2 machines" in seen
+    assert "dev-bingo-1: for the balancer INITIAL -> HEALTHY" in seen
+
+    service.session.cut_power(service.machine("dev-bingo-1").id)
+    seen = until(events, "dev: is not healthy -> healthy")
+    image = service.names["bingo"]
+    assert {f"dev-bingo-1: gone, of image {image}", "bingo: is healthy -> not healthy"} <= set(seen)
+    assert any(text.startswith("bingo: dev-bingo-1: recreate: ") for text in seen)
+    assert not any("nginx" in text for text in seen)

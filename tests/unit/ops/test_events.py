@@ -1,0 +1,119 @@
+"""What differs between two readings is an event, and what does not is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from samovar.core.output import to_plain
+from samovar.deploy.lock import Lock
+from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.ops.events import Event, LogRecord, Reading, Subject, changes, history
+
+FIRST = MachineStatus("dev-web-1", "ru-central1-a", "10.0.0.3", "RUNNING_ACTUAL", "one", "HEALTHY", id="a")
+SECOND = replace(FIRST, name="dev-web-2", id="b")
+GROUP = GroupStatus("web", 2, "one", (FIRST, SECOND), "group")
+BEFORE = Reading(1.0, Status("dev", (GROUP,)))
+LOCK = Lock("lock", "ann-desk-7", "", 0, 60)
+
+
+def after(*machines: MachineStatus, **group: object) -> Reading:
+    return Reading(2.0, Status("dev", (replace(GROUP, machines=machines, **group),)))  # type: ignore[arg-type]
+
+
+def texts(old: Reading, new: Reading) -> list[str]:
+    return [event.text for event in changes(old, new)]
+
+
+def test_nothing_happens_where_two_readings_are_the_same() -> None:
+    assert changes(BEFORE, replace(BEFORE, time=2.0)) == ()
+
+
+def test_a_machine_that_loses_its_health_makes_events_of_itself_its_target_group_and_environment() -> None:
+    ill = replace(SECOND, status="CHECKING_HEALTH", balancer="UNHEALTHY", message="no answer")
+    assert texts(BEFORE, after(FIRST, ill)) == [
+        "dev-web-2: status RUNNING_ACTUAL -> CHECKING_HEALTH",
+        "dev-web-2: for the balancer HEALTHY -> UNHEALTHY",
+        "dev-web-2: says no answer",
+        "web: is healthy -> not healthy",
+        "dev: is healthy -> not healthy",
+    ]
+
+
+def test_another_machine_of_the_same_name_is_a_new_one() -> None:
+    new = replace(SECOND, id="c", image="two", status="CREATING_INSTANCE")
+    assert texts(BEFORE, after(FIRST, new))[:2] == [
+        "dev-web-2: gone, of image one",
+        "dev-web-2: new, CREATING_INSTANCE, of image two",
+    ]
+
+
+def test_an_instance_that_gets_its_id_is_the_same_machine() -> None:
+    """A group names a machine before the instance is there."""
+    unborn = after(FIRST, replace(SECOND, id="", image="", status="CREATING_INSTANCE"))
+    born = after(FIRST, replace(SECOND, status="STARTING_INSTANCE"))
+    assert texts(unborn, born) == [
+        "dev-web-2: status CREATING_INSTANCE -> STARTING_INSTANCE",
+    ]
+
+
+def test_a_rollout_is_seen_by_its_lock_and_by_the_image_of_the_group() -> None:
+    rolling = replace(after(FIRST, SECOND, image="two", size=3), lock=LOCK)
+    assert texts(BEFORE, rolling)[:3] == [
+        "dev: rollout began, of ann-desk-7",
+        "web: size 2 -> 3",
+        "web: image one -> two",
+    ]
+    assert "dev: rollout ended, of ann-desk-7" in texts(rolling, BEFORE)
+    assert texts(rolling, replace(rolling, lock=replace(LOCK, until=90))) == []
+
+
+def test_a_lock_that_changed_hands_ends_one_rollout_and_begins_another() -> None:
+    taken = replace(BEFORE, lock=replace(LOCK, id="other", holder="bob-desk-8"))
+    assert texts(replace(BEFORE, lock=LOCK), taken) == [
+        "dev: rollout ended, of ann-desk-7",
+        "dev: rollout began, of bob-desk-8",
+    ]
+
+
+def test_a_group_comes_and_goes() -> None:
+    nothing = Reading(0.0, Status("dev", (GroupStatus("web", 2, None),)))
+    assert texts(nothing, BEFORE)[:2] == ["web: created, of image one", "dev-web-1: new, RUNNING_ACTUAL, of image one"]
+    assert texts(BEFORE, nothing)[:2] == ["web: deleted", "dev-web-1: gone, of image one"]
+
+
+def test_records_of_the_log_come_at_their_own_time_and_once() -> None:
+    record = LogRecord(1.5, "web", "dev-web-2: recreate: unhealthy")
+    told = replace(after(FIRST), records=frozenset({record}))
+    assert changes(BEFORE, told)[0] == Event(1.5, Subject.LOG, "web", "log", None, record.text)
+    assert changes(told, told) == ()
+
+
+def test_a_cloud_that_does_not_answer_is_one_event_and_its_return_another() -> None:
+    away = replace(BEFORE, failure="no route")
+    assert texts(BEFORE, away) == ["the cloud: does not answer: no route"]
+    assert texts(away, away) == []
+    assert texts(away, BEFORE) == ["the cloud: answers again"]
+
+
+def test_alerts_fire_and_end() -> None:
+    firing = replace(BEFORE, alerts=frozenset({"EdgeErrors"}))
+    assert texts(BEFORE, firing) == ["dev: fires EdgeErrors"]
+    assert texts(firing, BEFORE) == ["dev: ended EdgeErrors"]
+
+
+def test_history_is_the_newest_records_and_what_goes_on() -> None:
+    records = frozenset(LogRecord(float(at), "web", str(at)) for at in range(5))
+    now = replace(BEFORE, records=records, lock=LOCK)
+    assert [event.text for event in history(now, 2)] == ["web: 3", "web: 4", "dev: rollout began, of ann-desk-7"]
+    assert [event.text for event in history(now, 0)] == ["dev: rollout began, of ann-desk-7"]
+
+
+def test_an_event_as_json() -> None:
+    assert to_plain(Event(1.5, Subject.GROUP, "web", "size", "2", "3")) == {
+        "time": 1.5,
+        "subject": "group",
+        "name": "web",
+        "change": "size",
+        "before": "2",
+        "after": "3",
+    }
