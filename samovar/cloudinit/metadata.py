@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import yaml
 
+from samovar.cloudinit.fragment import load_fragment, merge
 from samovar.core.errors import ConfigError
 from samovar.core.templates import load_text
 from samovar.project.environment import LIBRARY_USER_DATA
@@ -32,12 +33,21 @@ NO_OS_LOGIN = {"enable-oslogin": "false"}
 """Where OS Login is on, keys in user-data count for nothing; an organization may switch it on for all new machines."""
 
 
-def user_data(template: Path = LIBRARY_USER_DATA, *, operator_keys: Sequence[str] = ()) -> str:
-    """Return the cloud-config of every machine, rendered from `template`.
+def user_data(
+    template: Path = LIBRARY_USER_DATA, *, operator_keys: Sequence[str] = (), fragments: Sequence[Path] = ()
+) -> str:
+    """Return the cloud-config of every machine, rendered from `template`, with the `fragments`.
 
-    With public keys of SSH it has a user `operator` who may log in with any of them.
+    With public keys of SSH it has a user `operator` who may log in with any of them. Raises ConfigError for a fragment
+    that is no cloud-config, that has braces, or that contradicts the rest.
     """
-    return load_text(template).render(operator_keys=operator_keys)
+    rendered = load_text(template).render(operator_keys=operator_keys)
+    if not fragments:
+        return rendered
+    loaded = [(path, load_fragment(path)) for path in fragments]
+    for path, fragment in loaded:
+        _refuse_braces(str(path), fragment)
+    return merge(rendered, loaded)
 
 
 def instance_metadata(
@@ -48,18 +58,17 @@ def instance_metadata(
     peers: Mapping[str, object] = NOTHING,
     upstreams: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
     secrets: Mapping[str, object] = NOTHING,
-    operator_keys: Sequence[str] = (),
-    template: Path = LIBRARY_USER_DATA,
+    cloud_config: str | None = None,
 ) -> dict[str, str]:
     """Return the metadata of an instance template: user-data, and what the node agent reads, each where there is one.
 
     `peers` names the machine's group and says how many machines it can have, `upstreams` has the address, the group
-    and the machines of each, `secrets` the id of each secret; `template` is the file from which user-data is rendered.
+    and the machines of each, `secrets` the id of each secret; `cloud_config` is the user-data, if not the library's.
     Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
     group's variables, settings named as those three, and values that are too long.
     """
     metadata = {
-        "user-data": user_data(template, operator_keys=operator_keys),
+        "user-data": user_data() if cloud_config is None else cloud_config,
         "samovar-role": role,
         **NO_OS_LOGIN,
     }

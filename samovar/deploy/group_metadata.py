@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from samovar.cloudinit.metadata import Api, instance_metadata
+from pathlib import Path
+
+from samovar.cloudinit.metadata import Api, instance_metadata, user_data
+from samovar.core.errors import ConfigError
 from samovar.deploy.resources.resource import Kind, Ref, group_resource_name, placeholder
 from samovar.deploy.resources.secret import secret_name
 from samovar.deploy.resources.seed_record import seed_record_name
@@ -29,6 +32,7 @@ def machine_metadata(environment: Environment, group: Group, api: Api | None = N
     """Return the metadata of one group's machines."""
     secrets = _secrets(environment, group)
     keys = environment.operator.ssh_keys if environment.operator else ()
+    fragments = [_fragment(environment, group, name) for name in group.cloudinit]
     return instance_metadata(
         group.image,
         group.settings,
@@ -36,9 +40,18 @@ def machine_metadata(environment: Environment, group: Group, api: Api | None = N
         peers=_machines(group) if is_edge(group) and group.ports else {},
         upstreams={name: _upstream(environment, upstream) for name, upstream in group.upstreams.items()},
         secrets=secrets,
-        operator_keys=keys,
-        template=environment.user_data,
+        cloud_config=user_data(environment.user_data, operator_keys=keys, fragments=fragments),
     )
+
+
+def _fragment(environment: Environment, group: Group, name: str) -> Path:
+    folder = environment.project.cloudinit
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        there = ", ".join(sorted(each.stem for each in folder.glob("*.yaml"))) or "none"
+        place = environment.place("groups", group.name, "cloudinit")
+        raise ConfigError(f"{place}: no fragment {name}: {path} is not there", remedy=f"fragments: {there}")
+    return path
 
 
 def _upstream(environment: Environment, upstream: str) -> dict[str, object]:

@@ -110,6 +110,11 @@ class Group(Strict):
         description="the secrets that these machines may read, by the names that their role gives them: "
         "`{password: postgres_password}`; as a list where both names are the same",
     )
+    cloudinit: tuple[Name, ...] = Field(
+        default=(),
+        description="fragments of cloud-config, each a file `cloudinit/NAME.yaml`, that are merged into the machines' "
+        "user-data: lists are joined, mappings merged",
+    )
     data_disk: DataDisk | None = Field(
         default=None, description="a disk that outlives machines and environment; the group has one machine then"
     )

@@ -39,9 +39,14 @@ class Project:
         return self.folder / "drills"
 
     @property
+    def cloudinit(self) -> Path:
+        """Return the folder of the template of user-data and of its fragments."""
+        return self.folder / "cloudinit"
+
+    @property
     def user_data(self) -> Path:
         """Return the template of user-data, which need not be there."""
-        return self.folder / "cloudinit" / "user-data.yaml.j2"
+        return self.cloudinit / "user-data.yaml.j2"
 
 
 def find_project(

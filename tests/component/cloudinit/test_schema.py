@@ -7,11 +7,24 @@ from pathlib import Path
 
 import pytest
 
+from samovar.cloudinit.fragment import TYPES
 from samovar.cloudinit.metadata import user_data
 from samovar.core.output import PlainReporter
 from samovar.images.builders.local import bake_local
 from tests.support.checkout import PROJECT
 
+FRAGMENT = """\
+#cloud-config
+timezone: Etc/UTC
+package_update: false
+swap: {filename: /swap, size: 512M}
+write_files:
+  - {path: /etc/sysctl.d/90-app.conf, content: vm.swappiness=1, permissions: "0644"}
+runcmd:
+  - [sysctl, --system]
+  - systemctl restart app
+bootcmd: [sync]
+"""
 ASK = """
 mount -o ro,loop "$1" /mnt
 mount -t tmpfs tmpfs /mnt/tmp
@@ -36,6 +49,20 @@ def schema(image: Path, text: str) -> subprocess.CompletedProcess[str]:
 def test_user_data_is_valid(base: Path, keys: tuple[str, ...]) -> None:
     done = schema(base, user_data(operator_keys=keys))
     assert (done.returncode, done.stdout.strip()) == (0, "Valid schema /tmp/user-data"), done.stderr
+
+
+def test_user_data_with_fragments_is_valid(base: Path, tmp_path: Path) -> None:
+    """With a value of each type that the tool lets pass, for keys that its own check names."""
+    path = tmp_path / "fragment.yaml"
+    path.write_text(FRAGMENT)
+    done = schema(base, user_data(fragments=[path]))
+    assert (done.returncode, done.stdout.strip()) == (0, "Valid schema /tmp/user-data"), done.stderr
+
+
+def test_every_key_that_a_fragment_may_have_is_one_of_cloud_init(base: Path) -> None:
+    done = schema(base, "#cloud-config\n" + "".join(f"{key}: null\n" for key in TYPES))
+    unknown = [line for line in done.stderr.splitlines() if "Additional properties" in line or "unexpected" in line]
+    assert unknown == []
 
 
 def test_what_is_not_valid_is_told(base: Path) -> None:

@@ -81,7 +81,7 @@ def test_braces_in_settings_are_refused_with_their_place(settings: dict[str, Any
 
 def test_braces_in_an_operators_key_are_refused() -> None:
     with pytest.raises(ConfigError, match="user-data"):
-        instance_metadata("nginx", {}, operator_keys=["ssh-ed25519 AAAA {instance.tag}"])
+        instance_metadata("nginx", {}, cloud_config=user_data(operator_keys=["ssh-ed25519 AAAA {instance.tag}"]))
 
 
 def test_too_long_metadata_value_is_refused() -> None:
