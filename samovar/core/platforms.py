@@ -30,7 +30,13 @@ class Level:
 
 FEW = Level(frozenset({2, 4}), HALF, 4 * GIB, HALF)
 ALL = Level(frozenset({*range(2, 17, 2), *range(20, 97, 4)}), GIB, 16 * GIB, GIB)
-PLATFORMS: Mapping[str, Mapping[int, Level]] = {"standard-v3": {20: FEW, 50: FEW, 100: ALL}}
+LEAST = Level(frozenset({2, 4}), HALF, 2 * GIB, HALF)
+PLATFORMS: Mapping[str, Mapping[int, Level]] = {
+    "standard-v1": {5: LEAST, 20: FEW, 100: Level(frozenset({*range(2, 17, 2), *range(20, 33, 4)}), GIB, 8 * GIB, GIB)},
+    "standard-v2": {5: LEAST, 20: FEW, 50: FEW, 100: Level(ALL.cores - set(range(84, 97, 4)), GIB, 16 * GIB, GIB)},
+    "standard-v3": {20: FEW, 50: FEW, 100: ALL},
+    "highfreq-v3": {100: Level(ALL.cores - set(range(60, 97, 4)), GIB, 16 * GIB, GIB)},
+}
 """By platform, and by the share of the cores in per cent."""
 
 

@@ -118,7 +118,7 @@ def _secrets(environment: Environment) -> Iterator[Resource[Spec]]:
         for group in environment.groups
         if group.balancer and group.balancer.type is BalancerType.EXTERNAL
     ]
-    for secret, kind in environment.secrets.items():
+    for secret, kind in environment.own_secrets.items():
         readers = [
             group_resource_name(environment.name, group.name)
             for group in environment.groups
@@ -150,7 +150,9 @@ def _group(
     own = SecurityGroup(network=network_name(environment), rules=rules(environment, group, ranges))
     yield Resource(name, own, group.name)
     if needs_lockbox(group):
-        yield Resource(name, ServiceAccount(users=(group_service_account(environment.name),)), group.name)
+        ids = [each for secret, each in environment.existing_secrets.items() if secret in group.secrets.values()]
+        account = ServiceAccount(users=(group_service_account(environment.name),), secrets=tuple(sorted({*ids})))
+        yield Resource(name, account, group.name)
     if group.data_disk:
         yield from _data_disk(environment, group, group.data_disk)
     yield Resource(name, _instance_group(environment, group, image, metadata), group.name)
@@ -236,6 +238,7 @@ def _template(
         disk=group.machine.disk,
         disk_type=group.machine.disk_type,
         preemptible=group.machine.preemptible,
+        platform=group.machine.platform,
         metadata=tuple(sorted(metadata.items())),
         metadata_refs=find_placeholders(metadata.values()),
         security_group=name,

@@ -1,4 +1,4 @@
-"""The network and the subnets that an environment names by id: they exist already, and are never changed or deleted."""
+"""Checks what an environment names by id: a network, subnets, secrets. These exist already, and are never changed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from functools import partial
 from typing import TypeVar
 
 import grpc
+from yandex.cloud.lockbox.v1.secret_pb2 import Secret
+from yandex.cloud.lockbox.v1.secret_service_pb2 import GetSecretRequest
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import GetNetworkRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
@@ -23,11 +26,21 @@ from samovar.project.environment import Environment
 T = TypeVar("T")
 
 
+def use_existing(session: Session, environment: Environment) -> None:
+    """Tell the session where the environment's images are, and which secrets of others its machines read."""
+    session.images_folder_id = environment.images_folder_id or session.folder_id
+    session.existing_secrets = frozenset(environment.existing_secrets.values())
+
+
 def used_refs(environment: Environment) -> tuple[Ref, ...]:
     """Return what the environment's file names by id; the id stands for the name."""
     networks = [environment.network.id] if environment.network.id else []
-    subnets = (Ref(Kind.SUBNET, each) for each in environment.subnets.values())
-    return (*(Ref(Kind.NETWORK, each) for each in networks), *subnets)
+    by_kind = {
+        Kind.NETWORK: networks,
+        Kind.SUBNET: environment.subnets.values(),
+        Kind.SECRET: environment.existing_secrets.values(),
+    }
+    return tuple(dict.fromkeys(Ref(kind, each) for kind, ids in by_kind.items() for each in ids))
 
 
 def existing_ranges(session: Session, environment: Environment) -> tuple[str, ...]:
@@ -39,6 +52,22 @@ def existing_ranges(session: Session, environment: Environment) -> tuple[str, ..
         _check_network(session, environment, environment.network.id)
     subnets = run_concurrently(*(partial(_subnet, session, environment, zone) for zone in environment.subnets))
     return tuple(sorted(cidr for subnet in subnets for cidr in subnet.v4_cidr_blocks))
+
+
+def check_existing_secrets(session: Session, environment: Environment) -> None:
+    """Raises ConfigError with the line of a secret that is not there, or that has no value: machines would wait."""
+    run_concurrently(*(partial(_check_secret, session, environment, name) for name in environment.existing_secrets))
+
+
+def _check_secret(session: Session, environment: Environment, name: str) -> None:
+    secret_id = environment.existing_secrets[name]
+    client, request = session.client(SecretServiceStub), GetSecretRequest(secret_id=secret_id)
+    remedy = "correct the id, or let the account have the role lockbox.admin in the folder of the secret"
+    secret = _read(lambda: client.Get(request), environment, ("secrets", name), f"secret {secret_id}", remedy)
+    if secret.status != Secret.ACTIVE or not secret.HasField("current_version"):
+        state = Secret.Status.Name(secret.status) if secret.status != Secret.ACTIVE else "without a value"
+        place = environment.place("secrets", name)
+        raise ConfigError(f"{place}: secret {secret_id} ({secret.name}) is {state}", remedy="give it a value")
 
 
 def _check_network(session: Session, environment: Environment, network_id: str) -> None:
@@ -59,7 +88,12 @@ def _subnet(session: Session, environment: Environment, zone: str) -> Subnet:
     return subnet
 
 
-def _read(get: Callable[[], T], environment: Environment, key: tuple[str, ...], what: str) -> T:
+NETWORK_REMEDY = "correct the id, or let the account have the role vpc.user in the folder of the network"
+
+
+def _read(
+    get: Callable[[], T], environment: Environment, key: tuple[str, ...], what: str, remedy: str = NETWORK_REMEDY
+) -> T:
     """The answer of a Get; ids of what may not be read are unknown as well."""
     try:
         return get()
@@ -68,5 +102,5 @@ def _read(get: Callable[[], T], environment: Environment, key: tuple[str, ...], 
             raise
         raise ConfigError(
             f"{environment.place(*key)}: {what} is not there, or may not be read: {error.details}",
-            remedy="correct the id, or let the account have the role vpc.user in the folder of the network",
+            remedy=remedy,
         ) from error

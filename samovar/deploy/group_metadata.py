@@ -64,8 +64,9 @@ def _upstream(environment: Environment, upstream: str) -> dict[str, object]:
 
 
 def _secrets(environment: Environment, group: Group) -> dict[str, str]:
+    ids = environment.existing_secrets
     secrets = {
-        name: placeholder(Ref(Kind.SECRET, secret_name(environment.name, secret)))
+        name: ids.get(secret) or placeholder(Ref(Kind.SECRET, secret_name(environment.name, secret)))
         for name, secret in group.secrets.items()
     }
     if group.data_disk and group.data_disk.seed:

@@ -16,7 +16,7 @@ from samovar.core.units import GIB
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.desired import desired
 from samovar.deploy.endpoints import wait_for_endpoints
-from samovar.deploy.existing import existing_ranges, used_refs
+from samovar.deploy.existing import check_existing_secrets, existing_ranges, used_refs
 from samovar.deploy.group_metadata import group_metadata
 from samovar.deploy.machines import check_disks_outlive_machines
 from samovar.deploy.observe import observe
@@ -109,6 +109,7 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     check_provided(environment, observed)
     check_zones(session, environment.zones)
     check_metrics(session, environment)
+    check_existing_secrets(session, environment)
     require_images(resources, observed)
     check_boot_disks(resources, observed)
     return Prepared(plan(resources, observed), observed, record_if_missing(session, environment, observed))

@@ -44,11 +44,11 @@ class SecretStatus:
 
 
 def secret_statuses(session: Session, environment: Environment) -> tuple[SecretStatus, ...]:
-    """Return the secrets that the environment's file names, in its order."""
+    """Return the secrets that are made for the environment, in the order of its file."""
     messages = _messages(session, environment)
     return tuple(
         _status(environment, name, kind, messages.get(name, SecretMessage()))
-        for name, kind in environment.secrets.items()
+        for name, kind in environment.own_secrets.items()
     )
 
 
@@ -89,7 +89,7 @@ def rotate(session: Session, environment: Environment, name: str) -> Operation:
 def check_provided(environment: Environment, observed: Observed) -> None:
     """Raises ConfigError where a secret that the operator has to provide has no value: machines would wait for it."""
     filled = {each.ref for each in observed.resources if isinstance(each.spec, Secret) and not each.spec.empty}
-    for name, kind in environment.secrets.items():
+    for name, kind in environment.own_secrets.items():
         if kind is SecretKind.PROVIDED and Ref(Kind.SECRET, secret_name(environment.name, name)) not in filled:
             raise ConfigError(
                 f"{environment.place('secrets', name)}: secret {name} has no value yet, its machines would wait for it",
@@ -113,7 +113,7 @@ def _messages(session: Session, environment: Environment) -> dict[str, SecretMes
     """The environment's secrets in the cloud, by the names that its file gives them."""
     listed = list_secrets(session, lambda labels: RECORD not in labels and is_of(labels, environment.name))
     messages = {each.message.name: each.message for each in listed}
-    names = {name: messages.get(secret_name(environment.name, name)) for name in environment.secrets}
+    names = {name: messages.get(secret_name(environment.name, name)) for name in environment.own_secrets}
     return {name: message for name, message in names.items() if message is not None}
 
 
@@ -123,7 +123,12 @@ def _kind(environment: Environment, name: str) -> SecretKind:
             f"{environment.name} has no secret {name}",
             remedy=f"name it in `secrets` of its config.yaml; there: {', '.join(environment.secrets) or 'none'}",
         )
-    return environment.secrets[name]
+    if name in environment.existing_secrets:
+        raise ConfigError(
+            f"secret {name} of {environment.name} exists already, and is not the environment's to change",
+            remedy=f"yc lockbox secret add-version {environment.existing_secrets[name]}",
+        )
+    return environment.own_secrets[name]
 
 
 def _check_entries(environment: Environment, name: str, kind: SecretKind, entries: Mapping[str, bytes]) -> None:
@@ -147,7 +152,7 @@ def _create(session: Session, environment: Environment, name: str, entries: Mapp
     request = rpc.CreateSecretRequest(
         folder_id=session.folder_id,
         name=secret_name(environment.name, name),
-        labels={**of_environment(environment.name), **type_label(environment.secrets[name])},
+        labels={**of_environment(environment.name), **type_label(environment.own_secrets[name])},
         version_payload_entries=_changes(entries),
         deletion_protection=environment.deletion_protection,
     )

@@ -87,7 +87,8 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
 
 def _example_facts(environment: Environment, group: Group, role: Role, settings_text: str) -> Facts:
     """The facts of a machine of the group, with examples of what only the cloud knows."""
-    secrets = {name: EXAMPLE_SECRETS[environment.secrets[secret]] for name, secret in group.secrets.items()}
+    kinds = environment.own_secrets
+    secrets = {name: EXAMPLE_SECRETS[kinds.get(each, SecretKind.PROVIDED)] for name, each in group.secrets.items()}
     return replace(example_facts(group.image, role, settings_text), secrets=secrets)
 
 

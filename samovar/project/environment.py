@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Self, TypedDict
+from typing import Annotated, Self, TypedDict
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationInfo, field_validator, model_validator
 
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
@@ -54,6 +54,21 @@ class SecretKind(StrEnum):
     PASSWORD = "password"  # noqa: S105 - a kind, not a password  # pragma: allowlist secret
     CERTIFICATE = "certificate"
     PROVIDED = "provided"
+
+
+class ExistingSecret(Strict):
+    """A secret that exists already, whoever made it."""
+
+    id: CloudId = Field(description="its id in Lockbox")
+
+
+def _form_of_secret(value: object) -> str:
+    return "existing" if isinstance(value, Mapping | ExistingSecret) else "kind"
+
+
+AnySecret = Annotated[
+    Annotated[SecretKind, Tag("kind")] | Annotated[ExistingSecret, Tag("existing")], Discriminator(_form_of_secret)
+]
 
 
 class ExternalServer(Strict):
@@ -134,10 +149,11 @@ class Environment(Strict):
         default=None,
         description="a name that points to the external balancer's address; the certificate is made for both",
     )
-    secrets: dict[SecretName, SecretKind] = Field(
+    secrets: dict[SecretName, AnySecret] = Field(
         default={},
         description="by name: `password` is made up in Lockbox and seen by nobody, `certificate` signs itself, "
-        "`provided` is what `samovar secret set` was given",
+        "`provided` is what `samovar secret set` was given, and `{id: ID}` is a secret that exists already: machines "
+        "get the right to read it, and it is never changed or deleted",
     )
     external: dict[Name, ExternalServer] = Field(
         default={},
@@ -188,6 +204,16 @@ class Environment(Strict):
     def cidr(self) -> IPv4Network | None:
         """Return the range from which subnets are made; None where they exist already."""
         return self.network.cidr
+
+    @property
+    def own_secrets(self) -> dict[str, SecretKind]:
+        """Return the secrets that are made for the environment."""
+        return {name: secret for name, secret in self.secrets.items() if isinstance(secret, SecretKind)}
+
+    @property
+    def existing_secrets(self) -> dict[str, str]:
+        """Return the ids of the secrets that exist already, by name."""
+        return {name: secret.id for name, secret in self.secrets.items() if isinstance(secret, ExistingSecret)}
 
     @property
     def bastion(self) -> str | None:

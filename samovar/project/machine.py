@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -11,8 +11,8 @@ from samovar.core.platforms import size_problem
 from samovar.core.units import GIB
 from samovar.project.fields import CoreFraction, Cores, DiskSize, Memory, Name, Strict
 
-PLATFORM = "standard-v3"
-"""The platform of all machines."""
+PLATFORM: Final = "standard-v3"
+"""The platform of machines of which the environment says nothing else."""
 STEPPED_TYPES = frozenset({"network-ssd-nonreplicated", "network-ssd-io-m3"})
 STEP = 93 * GIB
 """Disks of those types come in multiples of it (Yandex Cloud's documentation, compute/concepts/disk)."""
@@ -26,9 +26,14 @@ def _cron(expression: str) -> str:
 DiskType = Literal["network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3"]
 
 
+Platform = Literal["standard-v1", "standard-v2", "standard-v3", "highfreq-v3", "amd-v1", "standard-v4a", "highfreq-v4a"]
+"""The platforms of machines without graphics cards (compute/concepts/performance-levels)."""
+
+
 class Machine(Strict):
     """The size of each machine of a group, as the API's own constraints allow it."""
 
+    platform: Platform = Field(default=PLATFORM, description="the kind of processor; not every zone has each")
     cores: Cores = Field(default=2, description="processors of each machine")
     core_fraction: CoreFraction = Field(
         default=100,
@@ -45,7 +50,7 @@ class Machine(Strict):
 
     @model_validator(mode="after")
     def _size_exists(self) -> Self:
-        if problem := size_problem(PLATFORM, self.cores, self.core_fraction, self.memory):
+        if problem := size_problem(self.platform, self.cores, self.core_fraction, self.memory):
             raise ValueError(problem)
         return self
 

@@ -25,13 +25,12 @@ from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource, Spec
-from samovar.deploy.resources.service_account import account_binding
+from samovar.deploy.resources.service_account import SECRET_READER, account_binding
 from samovar.project.environment import Environment, SecretKind
 
 if TYPE_CHECKING:
     from samovar.core.certificates import Certificate
 
-READER = "lockbox.payloadViewer"
 PASSWORD, CERTIFICATE, PROVIDED = map(str, (SecretKind.PASSWORD, SecretKind.CERTIFICATE, SecretKind.PROVIDED))
 PASSWORD_LENGTH = 32
 CLOCK_SKEW = timedelta(days=7)
@@ -152,7 +151,7 @@ def _with_readers(session: Session, message: SecretMessage) -> SecretWithReaders
     request = ListAccessBindingsRequest(resource_id=message.id)
     client = session.client(SecretServiceStub)
     bindings = session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
-    return SecretWithReaders(message, tuple(each.subject.id for each in bindings if each.role_id == READER))
+    return SecretWithReaders(message, tuple(each.subject.id for each in bindings if each.role_id == SECRET_READER))
 
 
 def create_secret(
@@ -167,7 +166,7 @@ def create_secret(
 
 def set_readers(context: Context, secret_id: str, readers: Iterable[str]) -> Operation:
     """Let the accounts of these names, and no other, read the secret's payload."""
-    bindings = [account_binding(READER, context.id(Kind.SERVICE_ACCOUNT, name)) for name in readers]
+    bindings = [account_binding(SECRET_READER, context.id(Kind.SERVICE_ACCOUNT, name)) for name in readers]
     request = SetAccessBindingsRequest(resource_id=secret_id, access_bindings=bindings)
     return context.session.client(SecretServiceStub).SetAccessBindings(request)
 
@@ -217,7 +216,7 @@ def self_signed(addresses: Iterable[str], domain: str = "") -> Certificate:
 
 def read_certificates(session: Session, environment: Environment) -> tuple[str, ...]:
     """Return the environment's certificates as PEM, without keys. CloudError where the caller may not read them."""
-    names = [name for name, kind in environment.secrets.items() if kind is SecretKind.CERTIFICATE]
+    names = [name for name, kind in environment.own_secrets.items() if kind is SecretKind.CERTIFICATE]
     return tuple(_read_certificate(session, secret_name(environment.name, name)) for name in names)
 
 

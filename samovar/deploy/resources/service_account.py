@@ -6,10 +6,11 @@ So an account and its roles are one resource, which is deleted after the groups.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import grpc
 from yandex.cloud.access.access_pb2 import (
     AccessBinding,
     AccessBindingAction,
@@ -22,9 +23,11 @@ from yandex.cloud.access.access_pb2 import (
 from yandex.cloud.iam.v1 import service_account_service_pb2 as rpc
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount as AccountMessage
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
+from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import is_ours
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
@@ -33,6 +36,7 @@ from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spe
 
 SUBJECT = "serviceAccount"
 USE = "iam.serviceAccounts.user"
+SECRET_READER = "lockbox.payloadViewer"  # noqa: S105 - a role  # pragma: allowlist secret
 IMAGES_USER = "compute.images.user"
 """The role in a folder with which machines of other folders are made from its images."""
 ADD, REMOVE = AccessBindingAction.ADD, AccessBindingAction.REMOVE
@@ -43,7 +47,7 @@ class ServiceAccount(Spec):
     """An account and its roles in the folder: the group service's account, or one of machines, which has none.
 
     `users` are the accounts that may give this one to machines, by a role on it alone. `images_folder` is another
-    folder from whose images it may make machines.
+    folder from whose images it may make machines, `secrets` are the ids of secrets of others that it may read.
     """
 
     KIND = Kind.SERVICE_ACCOUNT
@@ -51,6 +55,7 @@ class ServiceAccount(Spec):
     roles: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     images_folder: str = ""
+    secrets: tuple[str, ...] = ()
 
     def refs(self) -> Iterator[Ref]:
         yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.users)
@@ -60,12 +65,14 @@ class ServiceAccount(Spec):
 class AccountWithRoles(WithMessage[AccountMessage]):
     """An account's message, the roles that it has in the folder, and the ids of the accounts that may use it.
 
-    `images_folder` is the folder of the session's images where it may use them and that is another one.
+    `images_folder` is the folder of the session's images where it may use them and that is another one, `secrets` are
+    those of the session's existing secrets that it may read.
     """
 
     roles: tuple[str, ...]
     users: tuple[str, ...]
     images_folder: str
+    secrets: tuple[str, ...]
 
 
 class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
@@ -74,12 +81,13 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
     KIND = Kind.SERVICE_ACCOUNT
 
     def list(self, session: Session) -> list[AccountWithRoles]:
-        bindings, users = _bindings(session, session.folder_id), _image_users(session)
+        bindings, elsewhere = _bindings(session, session.folder_id), _elsewhere(session)
         accounts = _accounts(session)
-        return run_concurrently(*(partial(_with_roles, session, each, bindings, users) for each in accounts))
+        return run_concurrently(*(partial(_with_roles, session, each, bindings, elsewhere) for each in accounts))
 
     def read(self, account: AccountWithRoles, index: IdIndex) -> ServiceAccount:
-        return ServiceAccount(account.roles, tuple(sorted(map(index.name_of, account.users))), account.images_folder)
+        users = tuple(sorted(map(index.name_of, account.users)))
+        return ServiceAccount(account.roles, users, account.images_folder, account.secrets)
 
     def create(self, context: Context, resource: Resource[ServiceAccount]) -> Started:
         request = rpc.CreateServiceAccountRequest(
@@ -102,50 +110,72 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
         return Started(existing.id, _bind(context, existing.id, existing.spec, desired.spec))
 
     def delete(self, session: Session, existing: Existing[ServiceAccount]) -> Operation:
-        for folder_id, roles in _roles_by_folder(session, existing.spec):
-            operation = _update_roles(session, folder_id, existing.id, roles, ())
+        for operation in _change_roles(session, existing.id, existing.spec, ServiceAccount()):
             session.finish(operation, what=f"take roles of {existing.ref}")
         request = rpc.DeleteServiceAccountRequest(service_account_id=existing.id)
         return session.client(ServiceAccountServiceStub).Delete(request)
 
 
 def _with_roles(
-    session: Session, account: AccountMessage, bindings: Sequence[AccessBinding], image_users: Collection[str]
+    session: Session,
+    account: AccountMessage,
+    bindings: Sequence[AccessBinding],
+    elsewhere: Mapping[str, frozenset[str]],
 ) -> AccountWithRoles:
     """Asks who may use an account for our own alone."""
-    images_folder = session.images_folder_id if account.id in image_users else ""
+    places = {place for place, accounts in elsewhere.items() if account.id in accounts}
+    images_folder = session.images_folder_id if session.images_folder_id in places else ""
+    secrets = tuple(sorted(places & session.existing_secrets))
     roles = tuple(sorted(binding.role_id for binding in bindings if binding.subject.id == account.id))
     if not is_ours(account.labels):
-        return AccountWithRoles(account, roles, (), images_folder)
+        return AccountWithRoles(account, roles, (), images_folder, secrets)
     request = ListAccessBindingsRequest(resource_id=account.id)
     client = session.client(ServiceAccountServiceStub)
     users = session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
     user_ids = tuple(each.subject.id for each in users if each.role_id == USE)
-    return AccountWithRoles(account, roles, user_ids, images_folder)
+    return AccountWithRoles(account, roles, user_ids, images_folder, secrets)
 
 
-def _image_users(session: Session) -> frozenset[str]:
-    """The accounts that may use the session's images where these are in another folder."""
-    if session.images_folder_id == session.folder_id:
+def _elsewhere(session: Session) -> dict[str, frozenset[str]]:
+    """The accounts that may use the folder of images, where that is another one, and the existing secrets, by id."""
+    places = {} if session.images_folder_id == session.folder_id else {session.images_folder_id: IMAGES_USER}
+    places |= dict.fromkeys(session.existing_secrets, SECRET_READER)
+    return {place: _holders(session, place, role) for place, role in places.items()}
+
+
+def _holders(session: Session, resource_id: str, role: str) -> frozenset[str]:
+    """None of what is not there any more: a destruction must not depend on it."""
+    try:
+        bindings = _bindings(session, resource_id)
+    except CallFailed as error:
+        if error.status is not grpc.StatusCode.NOT_FOUND:
+            raise
         return frozenset()
-    bindings = _bindings(session, session.images_folder_id)
-    return frozenset(each.subject.id for each in bindings if each.role_id == IMAGES_USER)
+    return frozenset(each.subject.id for each in bindings if each.role_id == role)
 
 
-def _roles_by_folder(session: Session, spec: ServiceAccount) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _places(session: Session, spec: ServiceAccount) -> dict[str, tuple[str, ...]]:
+    """The roles of an account by the folder or the secret on which it has them; those in its own folder go last."""
+    places: dict[str, tuple[str, ...]] = dict.fromkeys(spec.secrets, (SECRET_READER,))
     if spec.images_folder:
-        yield spec.images_folder, (IMAGES_USER,)
-    if spec.roles:
-        yield session.folder_id, spec.roles
+        places[spec.images_folder] = (IMAGES_USER,)
+    return {**places, session.folder_id: spec.roles}
+
+
+def _change_roles(
+    session: Session, account_id: str, before: ServiceAccount, after: ServiceAccount
+) -> Iterator[Operation]:
+    """Makes the roles on folders and secrets what they are in `after`; yields each change, once it is done."""
+    old, new = _places(session, before), _places(session, after)
+    for place in dict.fromkeys([*old, *new]):
+        if old.get(place, ()) != new.get(place, ()):
+            yield _update_roles(session, place, account_id, old.get(place, ()), new.get(place, ()))
 
 
 def _bind(context: Context, account_id: str, before: ServiceAccount, after: ServiceAccount) -> Operation:
     """Makes the roles and the users what they are in `after`; returns the last operation, of which there is one."""
-    session, operation = context.session, Operation(done=True)
-    old, new = dict(_roles_by_folder(session, before)), dict(_roles_by_folder(session, after))
-    for folder_id in dict.fromkeys([*old, *new]):
-        if old.get(folder_id) != new.get(folder_id):
-            operation = _update_roles(session, folder_id, account_id, old.get(folder_id, ()), new.get(folder_id, ()))
+    session = context.session
+    *_, operation = Operation(done=True), *_change_roles(session, account_id, before, after)
     if before.users != after.users:
         bindings = [account_binding(USE, context.id(Kind.SERVICE_ACCOUNT, name)) for name in after.users]
         request = SetAccessBindingsRequest(resource_id=account_id, access_bindings=bindings)
@@ -169,22 +199,27 @@ def _accounts(session: Session) -> list[AccountMessage]:
     return session.list(session.client(ServiceAccountServiceStub).List, request, lambda page: page.service_accounts)
 
 
-def _bindings(session: Session, folder_id: str) -> list[AccessBinding]:
-    request = ListAccessBindingsRequest(resource_id=folder_id)
-    return session.list(
-        session.client(FolderServiceStub).ListAccessBindings, request, lambda page: page.access_bindings
-    )
+def _bindings(session: Session, resource_id: str) -> list[AccessBinding]:
+    request = ListAccessBindingsRequest(resource_id=resource_id)
+    client = _binder(session, resource_id)
+    return session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
+
+
+def _binder(session: Session, resource_id: str) -> FolderServiceStub | SecretServiceStub:
+    """The service that keeps the bindings of a folder or of an existing secret."""
+    of_secret = resource_id in session.existing_secrets
+    return session.client(SecretServiceStub) if of_secret else session.client(FolderServiceStub)
 
 
 def _update_roles(
-    session: Session, folder_id: str, account_id: str, before: Iterable[str], after: Iterable[str]
+    session: Session, resource_id: str, account_id: str, before: Iterable[str], after: Iterable[str]
 ) -> Operation:
     held, desired = set(before), set(after)
     deltas = [
         AccessBindingDelta(action=ADD if role in desired else REMOVE, access_binding=account_binding(role, account_id))
         for role in sorted(held ^ desired)
     ]
-    request = UpdateAccessBindingsRequest(resource_id=folder_id, access_binding_deltas=deltas)
-    client = session.client(FolderServiceStub)
+    request = UpdateAccessBindingsRequest(resource_id=resource_id, access_binding_deltas=deltas)
+    client = _binder(session, resource_id)
     # Bindings of one folder are changed one at a time: another environment's rollout may be at it.
     return session.repeat_on_conflict(partial(client.UpdateAccessBindings, request), what="change roles in the folder")

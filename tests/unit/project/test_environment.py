@@ -277,3 +277,29 @@ def test_machines_before_an_internal_balancer_stay_two_a_zone_however_small_the_
     write(tmp_path, GOOD.replace("external", "internal") + SCALED)
     with pytest.raises(ConfigError, match=re.escape("let autoscale.min_zone_size be 2 or more")):
         load_environment("dev", tmp_path)
+
+
+def test_a_secret_may_be_one_that_exists(tmp_path: Path) -> None:
+    secrets = "secrets: {api_key: {id: e6q1}, word: password}\n"  # pragma: allowlist secret
+    write(tmp_path, secrets + GOOD + "    secrets: [api_key, word]\n")
+    environment = load_environment("dev", tmp_path)
+    assert environment.existing_secrets == {"api_key": "e6q1"}  # pragma: allowlist secret
+    assert set(environment.own_secrets) == {"word"}
+
+
+@pytest.mark.parametrize("secret", ["{id: E6Q}", "{}", "{id: e6q1, kind: password}", "passwort", "[password]"])
+def test_a_secret_is_of_a_kind_or_has_an_id(tmp_path: Path, secret: str) -> None:
+    path = write(tmp_path, GOOD + f"secrets:\n  api_key: {secret}\n")
+    with pytest.raises(ConfigError, match=f"{path}:11: secrets.api_key"):
+        load_environment("dev", tmp_path)
+
+
+def test_a_machine_has_a_platform_with_sizes_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("{cores: 2, core_fraction: 20,", "{platform: standard-v2, core_fraction: 5,"))
+    assert load_environment("dev", tmp_path).group("nginx").machine.platform == "standard-v2"
+    write(tmp_path, GOOD.replace("{cores: 2,", "{platform: highfreq-v3, cores: 2,"), "fast")
+    with pytest.raises(ConfigError, match="highfreq-v3 has cores at 100 per cent, and not at 20"):
+        load_environment("fast", tmp_path)
+    write(tmp_path, GOOD.replace("{cores: 2,", "{platform: standard-v9, cores: 2,"), "new")
+    with pytest.raises(ConfigError, match=re.escape("groups.nginx.machine.platform")):
+        load_environment("new", tmp_path)

@@ -1,0 +1,139 @@
+"""Secrets that exist already: machines get the right to read them, and they are never changed or deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest, SetAccessBindingsRequest
+from yandex.cloud.lockbox.v1.secret_service_pb2 import (
+    CreateSecretMetadata,
+    CreateSecretRequest,
+    DeactivateSecretRequest,
+    DeleteSecretRequest,
+    GetSecretRequest,
+    PayloadEntryChange,
+)
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+
+from samovar.core.errors import ConfigError
+from samovar.deploy.existing import check_existing_secrets
+from samovar.deploy.plan import Action
+from samovar.deploy.resources.resource import Kind, Ref, Used
+from samovar.deploy.secrets import secret_statuses, set_value
+from samovar.project.environment import Environment
+from tests.support.checkout import ROOT, environment
+from tests.support.service import Service
+from tests.support.simulated import RunningCloud
+
+LINE = "postgres_password: password"  # pragma: allowlist secret - a kind
+
+
+@pytest.fixture
+def service(cloud: RunningCloud) -> Service:
+    return Service(cloud)
+
+
+@pytest.fixture
+def secret(service: Service) -> str:
+    """With two entries, and a reader of somebody else's."""
+    entries = [PayloadEntryChange(key=key, text_value="quiet") for key in ("user", "password")]
+    return make_secret(service, "corporate", entries)
+
+
+def make_secret(service: Service, name: str, entries: list[PayloadEntryChange]) -> str:
+    client, folder = service.session.client(SecretServiceStub), service.session.folder_id
+    request = CreateSecretRequest(folder_id=folder, name=name, version_payload_entries=entries)
+    operation = client.Create(request)
+    service.session.finish(operation, what=name)
+    metadata = CreateSecretMetadata()
+    operation.metadata.Unpack(metadata)
+    return metadata.secret_id
+
+
+def write(folder: Path, secret_id: str) -> Environment:
+    """`dev`, whose database has the password that is in that secret."""
+    text = (ROOT / "envs/dev/config.yaml").read_text()
+    (folder / "dev").mkdir(exist_ok=True)
+    (folder / "dev/config.yaml").write_text(text.replace(LINE, f"postgres_password: {{id: {secret_id}}}"))
+    return environment("dev", folder)
+
+
+@pytest.fixture
+def dev(tmp_path: Path, secret: str) -> Environment:
+    return write(tmp_path, secret)
+
+
+def readers(service: Service, secret: str) -> set[str]:
+    request = ListAccessBindingsRequest(resource_id=secret)
+    bindings = service.session.client(SecretServiceStub).ListAccessBindings(request).access_bindings
+    return {binding.subject.id for binding in bindings if binding.role_id == "lockbox.payloadViewer"}
+
+
+def test_machines_may_read_an_existing_secret_for_as_long_as_the_environment_is_there(
+    service: Service, dev: Environment, secret: str
+) -> None:
+    client = service.session.client(SecretServiceStub)
+    before = client.Get(GetSecretRequest(secret_id=secret))
+    check_existing_secrets(service.session, dev)
+    plan = service.plan(dev)
+    assert plan.used == (Used(Kind.SECRET, secret, secret),)
+    assert "dev-postgres-password" not in {step.ref.name for step in plan.all_steps if step.ref.kind is Kind.SECRET}
+    service.roll_out(dev)
+    assert service.plan(dev).all_steps == ()
+    ids = service.ids(dev)
+    accounts = {ids[Ref(Kind.SERVICE_ACCOUNT, f"dev-{group}")] for group in ("bingo", "postgres")}
+    assert readers(service, secret) == accounts
+    settings = yaml.safe_load(service.machine("dev-bingo-1").metadata["samovar-settings"])
+    assert settings["secrets"] == {"postgres_password": secret}
+    service.destroy(dev, delete_data=True)
+    assert readers(service, secret) == set()
+    assert client.Get(GetSecretRequest(secret_id=secret)) == before
+
+
+def test_an_environment_whose_secret_is_gone_can_be_destroyed(service: Service, dev: Environment, secret: str) -> None:
+    service.roll_out(dev)
+    client = service.session.client(SecretServiceStub)
+    service.session.finish(client.Delete(DeleteSecretRequest(secret_id=secret)), what="delete")
+    service.destroy(dev, delete_data=True)
+    assert service.ids(dev).keys() == {Ref(Kind.SECRET, secret)}
+
+
+def test_a_right_that_was_taken_is_given_back_by_the_next_rollout(
+    service: Service, dev: Environment, secret: str
+) -> None:
+    service.roll_out(dev)
+    given = readers(service, secret)
+    nobody = SetAccessBindingsRequest(resource_id=secret, access_bindings=[])
+    service.session.finish(service.session.client(SecretServiceStub).SetAccessBindings(nobody), what="take all")
+    steps = service.plan(dev).all_steps
+    assert {(step.action, step.ref.kind, step.reason) for step in steps} == {
+        (Action.UPDATE, Kind.SERVICE_ACCOUNT, f"secrets: none -> {secret}")
+    }
+    service.roll_out(dev)
+    assert readers(service, secret) == given
+
+
+def test_an_existing_secret_is_not_the_environments_to_change(service: Service, dev: Environment) -> None:
+    with pytest.raises(ConfigError, match="exists already, and is not the environment's to change"):
+        set_value(service.session, dev, "postgres_password", {"value": b"loud"})
+    assert {each.name for each in secret_statuses(service.session, dev)} == {"certificate"}
+
+
+def test_a_secret_that_is_not_there_or_has_no_value_is_an_error_with_its_line(
+    service: Service, tmp_path: Path, secret: str
+) -> None:
+    empty = make_secret(service, "empty", [])
+    off = make_secret(service, "off", [PayloadEntryChange(key="a", text_value="b")])
+    deactivate = DeactivateSecretRequest(secret_id=off)
+    service.session.finish(service.session.client(SecretServiceStub).Deactivate(deactivate), what="off")
+    for secret_id, says in (("e6qnothere", "not there"), (empty, "(empty) is without a value"), (off, "is INACTIVE")):
+        dev = write(tmp_path, secret_id)
+        with pytest.raises(ConfigError) as error:
+            check_existing_secrets(service.session, dev)
+        text = (tmp_path / "dev/config.yaml").read_text().splitlines()
+        line = next(number for number, each in enumerate(text, 1) if secret_id in each)
+        assert error.value.message.startswith(f"{tmp_path / 'dev/config.yaml'}:{line}: secrets.postgres_password: ")
+        assert says in error.value.message
+    check_existing_secrets(service.session, write(tmp_path, secret))
