@@ -161,7 +161,8 @@ def test_a_layer_holds_what_its_definition_says(
 
 
 def test_a_failing_script_shows_its_command_and_last_lines_and_leaves_nothing(repository: Path) -> None:
-    script = "set -eu\nsleep 300 &\ntouch /half\necho last words >&2\nfalse because of this\necho never\n"
+    # What starts in the background has a second to show itself, or it would be the last command that was seen.
+    script = "set -eu\nsleep 300 &\nsleep 1\ntouch /half\necho last words >&2\nfalse because of this\necho never\n"
     add_image(repository, "broken", "scripts: [step.sh]\n", script)
     with pytest.raises(ProcessFailed) as caught:
         bake_local(project_in(repository), ["broken"], reporter=PlainReporter())
