@@ -17,7 +17,7 @@ from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
 from samovar.core.errors import HostError
 from samovar.core.locking import exclusive
-from samovar.core.paths import PACKAGE, cache_dir, require_own
+from samovar.core.paths import PACKAGE, cache_dir, require_linux, require_own
 from samovar.core.process import run
 from samovar.core.program import VARIABLE, program
 from samovar.core.spawn import exit_of, start_detached
@@ -180,6 +180,7 @@ def _command(home: Path) -> list[str | Path]:
 
 
 def _start(home: Path, *options: str) -> Daemon:
+    require_linux("the local cloud", "run it in a Linux machine, such as one of Lima; or set `cloud: yandex`")
     log = home / LOG
     pid = start_detached([*_command(home), *options], logfile=log, env=_environment())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from pathlib import Path
 
 from samovar.core.errors import HostError
@@ -22,6 +23,12 @@ def cache_dir() -> Path:
 def default_home() -> Path:
     """Return the home folder of the local cloud that a person uses; tests make others beside it."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "samovar" / "cloud"
+
+
+def require_linux(what: str, remedy: str) -> None:
+    """Raises HostError on any other system: `what` is made of Linux's namespaces and control groups."""
+    if sys.platform != "linux":
+        raise HostError(f"{what} takes Linux, and this is {sys.platform}", remedy=remedy)
 
 
 def require_own(folder: Path) -> None:

@@ -86,7 +86,7 @@ def process_identity() -> str:
     number, and when the process started, for numbers are given out again. Host names say nothing: containers share
     them. The machine id may be missing, or equal in clones, and the boot id is that of the host in all of its
     containers; only where all three are equal is a number looked up here. A process of any other place is never taken
-    for dead. The name has at most 48 of the characters that a label may have.
+    for dead, and without /proc, as on macOS, none is. The name has at most 48 of the characters that a label may have.
     """
     return f"{_place()}-{os.getpid()}-{start_time(os.getpid()) or 0}"
 
@@ -103,13 +103,20 @@ def has_ended(identity: str) -> bool:
 
 @cache
 def _place() -> str:
-    parts = (_boot_id(), str((PROC / "self/ns/pid").readlink()), _text(MACHINE_ID))
+    parts = (_boot_id(), _pid_namespace(), _text(MACHINE_ID))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _boot_id() -> str:
     """The boot id; a kernel without one gives every process a place of its own."""
     return _text(PROC / "sys/kernel/random/boot_id") or secrets.token_hex(16)
+
+
+def _pid_namespace() -> str:
+    try:
+        return str((PROC / "self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _text(file: Path) -> str:

@@ -23,7 +23,7 @@ from samovar.cloud.session import Session
 from samovar.core.apt_mirrors import sources_for
 from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.output import Reporter
-from samovar.core.paths import PACKAGE, cache_dir, require_own
+from samovar.core.paths import PACKAGE, cache_dir, require_linux, require_own
 from samovar.core.process import IN_NAMESPACES, run
 from samovar.images.bake_input import write_spec
 from samovar.images.builders.base import Progress, bake_lock, bake_side_by_side
@@ -115,6 +115,7 @@ def _clean(folder: Path) -> None:
 
 
 def _require_host() -> None:
+    require_linux("baking on this machine", "bake on machines of the cloud: --builder packer")
     if os.geteuid() != 0:
         raise HostError("baking on this machine takes root", remedy="run it as root")
     require_own(cache_dir())

@@ -56,6 +56,21 @@ def test_a_process_of_another_place_is_never_taken_for_dead() -> None:
     assert not has_ended(f"{'0' * 16}-{2**22}-1")
 
 
+def test_on_a_host_without_proc_a_process_has_a_name_and_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = process_identity()
+    monkeypatch.setattr(proc, "PROC", tmp_path / "none")
+    monkeypatch.setattr(proc, "MACHINE_ID", tmp_path / "none")
+    proc._place.cache_clear()
+    try:
+        assert IDENTITY.fullmatch(process_identity())
+        assert not has_ended(process_identity())
+        assert not has_ended(elsewhere)
+    finally:
+        proc._place.cache_clear()
+
+
 @pytest.mark.parametrize("name", ["", "root-debian-4711", "a-b-c", "somebody"])
 def test_what_is_no_name_of_ours_is_never_taken_for_dead(name: str) -> None:
     assert not has_ended(name)
