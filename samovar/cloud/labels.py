@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 MANAGED_BY = "managed-by"
 SAMOVAR = "samovar"
@@ -24,6 +24,16 @@ def of_environment(env: str, group: str = "") -> dict[str, str]:
     """Return the labels of a resource of an environment, and of one group of it where it is that group's own."""
     labels = {MANAGED_BY: SAMOVAR, ENV: env}
     return {**labels, GROUP: group} if group else labels
+
+
+def to_texts(labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return labels as `key=value`, sorted, to be compared and shown."""
+    return tuple(sorted(f"{key}={value}" for key, value in labels.items()))
+
+
+def from_texts(texts: Iterable[str]) -> dict[str, str]:
+    """Return the labels of `to_texts`."""
+    return {key: value for key, _, value in (text.partition("=") for text in texts)}
 
 
 def of_image(image: str, digest: str, manifest: str) -> dict[str, str]:

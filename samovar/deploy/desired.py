@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
 
+from samovar.cloud.labels import of_environment, to_texts
 from samovar.deploy.preconditions import check_distinct, custom_metrics
 from samovar.deploy.resources.address import Address, InternalAddress
 from samovar.deploy.resources.autoscale import AutoScale
@@ -198,6 +199,7 @@ def _instance_group(environment: Environment, group: Group, image: str, metadata
     zones = environment.zones[:1] if group.data_disk else environment.zones
     return InstanceGroup(
         size=group.size,
+        labels=to_texts(of_environment(environment.name, group.name)),
         autoscale=AutoScale.of(group.autoscale) if group.autoscale else None,
         zones=tuple(sorted(zones)),
         template=_template(environment, group, image, zones, metadata),
@@ -239,6 +241,7 @@ def _template(
         disk_type=group.machine.disk_type,
         preemptible=group.machine.preemptible,
         platform=group.machine.platform,
+        labels=to_texts(of_environment(environment.name, group.name)),
         metadata=tuple(sorted(metadata.items())),
         metadata_refs=find_placeholders(metadata.values()),
         security_group=name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -13,6 +13,7 @@ from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as 
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
+from samovar.cloud.labels import from_texts, to_texts
 from samovar.cloud.session import Session
 from samovar.deploy.resources.autoscale import AutoScale, build_scale_policy, read_scale_policy
 from samovar.deploy.resources.disk import disk_space_quota
@@ -30,6 +31,10 @@ MAX_SEEDING = 3600
 MASK = {
     "size": "scale_policy",
     "autoscale": "scale_policy",
+    "labels": "labels",
+    "other_checks": "health_checks_spec",
+    "variables": "variables",
+    "balancing": "load_balancer_spec",
     "zones": "allocation_policy",
     "template": "instance_template",
     "check": "health_checks_spec",
@@ -63,12 +68,21 @@ class Deploy:
 
 
 @dataclass(frozen=True)
+class Balancing:
+    """The way a group waits for its balancer; the tool leaves what the API has by default, and mends all else."""
+
+    max_opening_seconds: int = 0
+    ignore_health_checks: bool = False
+
+
+@dataclass(frozen=True)
 class InstanceGroup(Protectable):
     """A group of equal machines. With `balanced` it keeps a target group of its own name.
 
     With `autoscale` the cloud changes the number of machines: `size` is what it begins with, and the present number is
     no difference. `max_checking_health` are the seconds after which a machine that was never healthy is recreated;
-    `healing` is what becomes of one that lost its health: RECREATE or RESTART.
+    `healing` is what becomes of one that lost its health: RECREATE or RESTART. `labels` and `variables` are texts
+    `key=value`. The tool gives a group neither `other_checks` nor `variables`, and takes them away.
     """
 
     KIND = Kind.INSTANCE_GROUP
@@ -85,6 +99,10 @@ class InstanceGroup(Protectable):
     max_checking_health: int = MAX_CHECKING_HEALTH
     healing: str = "RECREATE"
     autoscale: AutoScale | None = None
+    labels: tuple[str, ...] = ()
+    other_checks: tuple[HealthCheck, ...] = ()
+    variables: tuple[str, ...] = ()
+    balancing: Balancing = field(default_factory=Balancing)
 
     def refs(self) -> Iterator[Ref]:
         yield Ref(Kind.SERVICE_ACCOUNT, self.service_account)
@@ -114,6 +132,8 @@ class InstanceGroup(Protectable):
 class GroupFields(TypedDict, total=False):
     """The fields that the requests of Create and Update share."""
 
+    labels: Mapping[str, str]
+    variables: Sequence[api.Variable]
     instance_template: api.InstanceTemplate
     scale_policy: api.ScalePolicy
     deploy_policy: api.DeployPolicy
@@ -139,14 +159,20 @@ class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
         return {target_group: message.name} if target_group else {}
 
     def read(self, message: api.InstanceGroup, index: IdIndex) -> InstanceGroup:
-        checks = message.health_checks_spec.health_check_specs
+        check, *others = map(
+            read_health_check, message.health_checks_spec.health_check_specs or [api.HealthCheckSpec()]
+        )
         size, autoscale = read_scale_policy(message.scale_policy)
         return InstanceGroup(
             size=size,
             autoscale=autoscale,
             zones=tuple(sorted(zone.zone_id for zone in message.allocation_policy.zones)),
             template=read_template(message.instance_template, index),
-            check=read_health_check(checks[0] if checks else api.HealthCheckSpec()),
+            check=check,
+            other_checks=tuple(others),
+            labels=to_texts(message.labels),
+            variables=to_texts({each.key: each.value for each in message.variables}),
+            balancing=_read_balancing(message.load_balancer_spec),
             service_account=index.name_of(message.service_account_id),
             balanced=message.HasField("load_balancer_spec"),
             deploy=_read_deploy(message.deploy_policy),
@@ -159,7 +185,6 @@ class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
         request = rpc.CreateInstanceGroupRequest(
             folder_id=context.session.folder_id,
             name=resource.name,
-            labels=context.labels(resource),
             **group_fields(context, resource),
         )
         operation = context.session.client(InstanceGroupServiceStub).Create(request)
@@ -190,24 +215,35 @@ def group_fields(context: Context, resource: Resource[InstanceGroup]) -> GroupFi
     spec = resource.spec
     zones = [api.AllocationPolicy.Zone(zone_id=zone) for zone in spec.zones]
     shared: GroupFields = {
-        "instance_template": build_template(spec.template, context, context.labels(resource)),
+        "labels": from_texts(spec.labels),
+        "variables": [api.Variable(key=key, value=value) for key, value in from_texts(spec.variables).items()],
+        "instance_template": build_template(spec.template, context),
         "scale_policy": build_scale_policy(spec.size, spec.autoscale),
         "deploy_policy": _deploy_policy(spec.deploy),
         "allocation_policy": api.AllocationPolicy(zones=zones),
-        "health_checks_spec": _health_checks(spec.check, spec.max_checking_health),
+        "health_checks_spec": _health_checks((spec.check, *spec.other_checks), spec.max_checking_health),
         "auto_healing_policy": api.AutoHealingPolicy(auto_healing_action=HealingAction.Value(spec.healing)),
         "service_account_id": context.id(Kind.SERVICE_ACCOUNT, spec.service_account),
         "deletion_protection": spec.deletion_protection,
     }
     if spec.balanced:
+        opening = spec.balancing.max_opening_seconds
         target_group = api.TargetGroupSpec(name=resource.name, labels=context.labels(resource))
-        shared["load_balancer_spec"] = api.LoadBalancerSpec(target_group_spec=target_group)
+        shared["load_balancer_spec"] = api.LoadBalancerSpec(
+            target_group_spec=target_group,
+            max_opening_traffic_duration=Duration(seconds=opening) if opening else None,
+            ignore_health_checks=spec.balancing.ignore_health_checks,
+        )
     return shared
 
 
-def _health_checks(check: HealthCheck, max_checking_health: int) -> api.HealthChecksSpec:
+def _read_balancing(message: api.LoadBalancerSpec) -> Balancing:
+    return Balancing(message.max_opening_traffic_duration.seconds, message.ignore_health_checks)
+
+
+def _health_checks(checks: Sequence[HealthCheck], max_checking_health: int) -> api.HealthChecksSpec:
     return api.HealthChecksSpec(
-        health_check_specs=[build_health_check(api.HealthCheckSpec(), check)],
+        health_check_specs=[build_health_check(api.HealthCheckSpec(), check) for check in checks],
         max_checking_health_duration=Duration(seconds=max_checking_health),
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
 
+from samovar.cloud.labels import from_texts, to_texts
 from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, IdIndex
 from samovar.deploy.resources.resource import Kind, Ref, find_placeholders, resolve_placeholders, restore_placeholders
@@ -18,7 +19,8 @@ class Template:
     """The machine that a group creates; a change replaces machines. Sizes are in bytes.
 
     `metadata_refs` are the resources that stand as placeholders in the metadata; `token_forms` are the forms of the
-    metadata service (gce, aws) in which a machine gets its account's IAM token. `data_device` is the name by which a
+    metadata service (gce, aws) in which a machine gets its account's IAM token, `metadata_forms` those in which it gets
+    anything at all. `labels` are texts `key=value`. `data_device` is the name by which a
     machine finds its data disk: /dev/disk/by-id/virtio-NAME.
     """
 
@@ -42,6 +44,8 @@ class Template:
     platform: str = PLATFORM
     disk_type: str = "network-ssd"
     preemptible: bool = False
+    labels: tuple[str, ...] = ()
+    metadata_forms: tuple[str, ...] = ("gce", "aws")
 
     def refs(self) -> Iterator[Ref]:
         """Yields the resources of its machines beside network and subnets, and those that their metadata name."""
@@ -54,7 +58,7 @@ class Template:
         yield from self.metadata_refs
 
 
-def build_template(spec: Template, context: Context, labels: Mapping[str, str]) -> api.InstanceTemplate:
+def build_template(spec: Template, context: Context) -> api.InstanceTemplate:
     """Return the API's message of a template."""
     disk = api.AttachedDiskSpec.DiskSpec(type_id=spec.disk_type, size=spec.disk, image_id=context.images[spec.image])
     metadata = {
@@ -63,7 +67,7 @@ def build_template(spec: Template, context: Context, labels: Mapping[str, str]) 
     return api.InstanceTemplate(
         name=spec.name,
         hostname=spec.hostname,
-        labels=labels,
+        labels=from_texts(spec.labels),
         platform_id=spec.platform,
         resources_spec=api.ResourcesSpec(memory=spec.memory, cores=spec.cores, core_fraction=spec.core_fraction),
         boot_disk_spec=api.AttachedDiskSpec(mode=api.AttachedDiskSpec.READ_WRITE, disk_spec=disk),
@@ -71,7 +75,7 @@ def build_template(spec: Template, context: Context, labels: Mapping[str, str]) 
         network_interface_specs=[_network_interface(spec, context)],
         metadata=metadata,
         service_account_id=context.id(Kind.SERVICE_ACCOUNT, spec.service_account) if spec.service_account else "",
-        metadata_options=_metadata_options(spec.token_forms),
+        metadata_options=_metadata_options(spec.metadata_forms, spec.token_forms),
         scheduling_policy=api.SchedulingPolicy(preemptible=spec.preemptible),
     )
 
@@ -102,6 +106,8 @@ def read_template(message: api.InstanceTemplate, index: IdIndex) -> Template:
         platform=message.platform_id,
         disk_type=disk.type_id,
         preemptible=message.scheduling_policy.preemptible,
+        labels=to_texts(message.labels),
+        metadata_forms=_read_metadata_forms(message.metadata_options),
     )
 
 
@@ -128,15 +134,20 @@ def _placeholder_value(context: Context, ref: Ref) -> str:
     return reserved_address(context, ref) if ref.kind is Kind.INTERNAL_ADDRESS else context.ids[ref]
 
 
-def _metadata_options(token_forms: tuple[str, ...]) -> api.MetadataOptions:
+def _metadata_options(forms: tuple[str, ...], token_forms: tuple[str, ...]) -> api.MetadataOptions:
     """The agent asks in Google's form, cloud-init in Amazon's first; Amazon's second form is not needed."""
     option = {True: api.MetadataOption.ENABLED, False: api.MetadataOption.DISABLED}
     return api.MetadataOptions(
-        gce_http_endpoint=option[True],
-        aws_v1_http_endpoint=option[True],
+        gce_http_endpoint=option["gce" in forms],
+        aws_v1_http_endpoint=option["aws" in forms],
         gce_http_token=option["gce" in token_forms],
         aws_v1_http_token=option["aws" in token_forms],
     )
+
+
+def _read_metadata_forms(options: api.MetadataOptions) -> tuple[str, ...]:
+    forms = {"gce": options.gce_http_endpoint, "aws": options.aws_v1_http_endpoint}
+    return tuple(name for name, option in forms.items() if option != api.MetadataOption.DISABLED)
 
 
 def _read_token_forms(options: api.MetadataOptions) -> tuple[str, ...]:

@@ -77,11 +77,12 @@ class LoadBalancerHandler(Handler[LoadBalancer, api.NetworkLoadBalancer]):
 
     def read(self, message: api.NetworkLoadBalancer, index: IdIndex) -> LoadBalancer:
         listeners = [Listener(each.name, each.port, each.target_port) for each in message.listeners]
-        attached = next(iter(message.attached_target_groups), api.AttachedTargetGroup())
+        attached, *others = message.attached_target_groups or [api.AttachedTargetGroup()]
+        groups = [index.name_of(each.target_group_id) for each in (attached, *others)]
         return LoadBalancer(
             address=", ".join(sorted({index.name_of(each.address) for each in message.listeners})),
             listeners=tuple(sorted(listeners, key=lambda listener: listener.name)),
-            group=index.name_of(attached.target_group_id),
+            group=", ".join(groups),
             check=read_health_check(next(iter(attached.health_checks), HealthCheckMessage())),
             subnet=", ".join(sorted({index.name_of(each.subnet_id) for each in message.listeners if each.subnet_id})),
             deletion_protection=message.deletion_protection,

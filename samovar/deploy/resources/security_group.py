@@ -20,19 +20,25 @@ INGRESS, EGRESS = SecurityGroupRule.INGRESS, SecurityGroupRule.EGRESS
 HEALTH_CHECKS, SELF = "loadbalancer_healthchecks", "self_security_group"
 """The API's names for the addresses that health checks come from, and for the machines of the same group."""
 TCP, UDP, ICMP = "TCP", "UDP", "ICMP"
+ANY_PORT = (0, 65535)
 
 
 @dataclass(frozen=True, order=True)
 class Rule:
-    """An allowed connection. `port` 0 is any; `peer` is a range, a security group's name, HEALTH_CHECKS or SELF."""
+    """An allowed connection. `port` 0 is any; `peer` is a range, a security group's name, HEALTH_CHECKS or SELF.
+
+    `last_port` is that of several ports; the tool makes no such rule, and mends one that somebody widened.
+    """
 
     inbound: bool
     port: int
     peer: str
     protocol: str = TCP
+    last_port: int = 0
 
     def __str__(self) -> str:
-        port = f"{self.port or 'any'}{'' if self.protocol == TCP else f' ({self.protocol})'}"
+        ports = f"{self.port}-{self.last_port}" if self.last_port else str(self.port or "any")
+        port = f"{ports}{'' if self.protocol == TCP else f' ({self.protocol})'}"
         return f"{'from' if self.inbound else 'to'} {self.peer} port {port}"
 
 
@@ -107,6 +113,13 @@ def _rule_spec(context: Context, rule: Rule) -> rpc.SecurityGroupRuleSpec:
 
 
 def _read_rule(rule: SecurityGroupRule, index: IdIndex) -> Rule:
-    blocks = ", ".join(rule.cidr_blocks.v4_cidr_blocks)
+    blocks = ", ".join([*rule.cidr_blocks.v4_cidr_blocks, *rule.cidr_blocks.v6_cidr_blocks])
+    first, last = rule.ports.from_port, rule.ports.to_port
     peer = rule.predefined_target or blocks or index.name_of(rule.security_group_id)
-    return Rule(inbound=rule.direction == INGRESS, port=rule.ports.from_port, peer=peer, protocol=rule.protocol_name)
+    return Rule(
+        inbound=rule.direction == INGRESS,
+        port=first,
+        peer=peer,
+        protocol=rule.protocol_name,
+        last_port=0 if last == first or (first, last) == ANY_PORT else last,
+    )

@@ -44,8 +44,11 @@ NAMES = IdIndex(
     {"lock1": Ref(Kind.SECRET, "dev-certificate")},
 )
 
+LABELS = st.sampled_from([(), ("env=dev", "group=nginx", "managed-by=samovar")])
 templates = st.builds(
     Template,
+    labels=LABELS,
+    metadata_forms=st.sampled_from([("gce", "aws"), ("gce",), ()]),
     name=st.just("dev-nginx-{instance.index}"),
     hostname=st.just("nginx-{instance.index}"),
     image=st.just("samovar-nginx-0123456789ab"),
@@ -107,6 +110,9 @@ groups = st.builds(
     balanced=st.booleans(),
     deploy=st.sampled_from([Deploy(), Deploy(max_unavailable=1, max_expansion=0)]),
     max_checking_health=st.sampled_from([600, 3600]),
+    labels=LABELS,
+    variables=st.sampled_from([(), ("color=blue",)]),
+    other_checks=st.sampled_from([(), (HealthCheck(443, ""),)]),
 )
 
 
@@ -135,9 +141,7 @@ def context(session: Recorder | None = None) -> Context:
 
 @given(groups)
 def test_a_group_message_is_read_as_the_spec_it_was_made_from(spec: InstanceGroup) -> None:
-    message = groups_api.InstanceGroup(
-        labels={"group": "nginx"}, **group_fields(context(), Resource("dev-nginx", spec, "nginx"))
-    )
+    message = groups_api.InstanceGroup(**group_fields(context(), Resource("dev-nginx", spec, "nginx")))
     assert InstanceGroupHandler().read(message, NAMES) == spec
 
 

@@ -1,0 +1,145 @@
+"""What somebody changed by hand shows in the plan, and the next rollout mends it; on the real API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import (
+    FULL,
+    GetInstanceGroupRequest,
+    UpdateInstanceGroupRequest,
+)
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
+from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroupRule
+from yandex.cloud.vpc.v1.security_group_service_pb2 import (
+    SecurityGroupRuleSpec,
+    UpdateSecurityGroupRequest,
+)
+from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
+
+from samovar.deploy.resources.resource import Kind, Ref
+from samovar.project.environment import Environment
+from tests.support.checkout import environment
+from tests.support.service import Service
+from tests.support.simulated import RunningCloud
+
+GROUP, FIREWALL = Ref(Kind.INSTANCE_GROUP, "dev-bingo"), Ref(Kind.SECURITY_GROUP, "dev-bingo")
+REQUIRED = ("instance_template", "scale_policy", "deploy_policy", "allocation_policy", "service_account_id")
+"""The API demands these fields of a group, whatever the mask says."""
+
+
+@pytest.fixture
+def service(cloud: RunningCloud) -> Service:
+    return Service(cloud)
+
+
+@pytest.fixture
+def dev() -> Environment:
+    return environment("dev")
+
+
+def healing(group: api.InstanceGroup) -> None:
+    group.auto_healing_policy.auto_healing_action = api.AutoHealingPolicy.RESTART
+
+
+def strategy(group: api.InstanceGroup) -> None:
+    group.deploy_policy.strategy = api.DeployPolicy.OPPORTUNISTIC
+
+
+def minimal_action(group: api.InstanceGroup) -> None:
+    group.deploy_policy.minimal_action = api.DeployPolicy.LIVE_UPDATE
+
+
+def labels(group: api.InstanceGroup) -> None:
+    group.labels["group"] = "nginx"
+    group.labels["owner"] = "somebody"
+
+
+def protection(group: api.InstanceGroup) -> None:
+    group.deletion_protection = True
+
+
+def other_check(group: api.InstanceGroup) -> None:
+    check = group.health_checks_spec.health_check_specs.add()
+    check.CopyFrom(group.health_checks_spec.health_check_specs[0])
+    check.tcp_options.port = 22
+
+
+def variable(group: api.InstanceGroup) -> None:
+    group.variables.add(key="color", value="blue")
+
+
+def balancing(group: api.InstanceGroup) -> None:
+    group.load_balancer_spec.ignore_health_checks = True
+
+
+def machines_labels(group: api.InstanceGroup) -> None:
+    group.instance_template.labels["env"] = "prod"
+
+
+def metadata_form(group: api.InstanceGroup) -> None:
+    group.instance_template.metadata_options.gce_http_endpoint = api.MetadataOption.DISABLED
+
+
+CHANGES: list[tuple[Callable[[api.InstanceGroup], None], str, str, str]] = [
+    (healing, "auto_healing_policy", "healing", "RESTART -> RECREATE"),
+    (strategy, "deploy_policy", "deploy", "OPPORTUNISTIC"),
+    (minimal_action, "deploy_policy", "deploy", "LIVE_UPDATE"),
+    (labels, "labels", "labels", "owner=somebody"),
+    (protection, "deletion_protection", "deletion_protection", "True -> False"),
+    (other_check, "health_checks_spec", "other_checks", "port=22"),
+    (variable, "variables", "variables", "color=blue -> none"),
+    (balancing, "load_balancer_spec", "balancing", "ignore_health_checks=True"),
+    (machines_labels, "instance_template", "template", "env=prod"),
+    (metadata_form, "instance_template", "template", "metadata_forms: aws -> gce, aws"),
+]
+
+
+def test_each_property_of_a_group_that_was_changed_by_hand_is_seen_and_mended(
+    service: Service, dev: Environment
+) -> None:
+    service.roll_out(dev)
+    client = service.session.client(InstanceGroupServiceStub)
+    group_id = service.ids(dev)[GROUP]
+    for change, path, name, shown in CHANGES:
+        group = client.Get(GetInstanceGroupRequest(instance_group_id=group_id, view=FULL))
+        change(group)
+        request = UpdateInstanceGroupRequest(instance_group_id=group_id, update_mask=FieldMask(paths=[path]))
+        for each in {*REQUIRED, path}:
+            _copy(group, request, each)
+        client.Update(request)
+        (step,) = service.plan(dev).steps
+        assert (step.ref, step.fields) == (GROUP, (name,))
+        assert shown in step.reason, step.reason
+        service.roll_out(dev)
+        assert service.plan(dev).all_steps == (), name
+
+
+def _copy(group: api.InstanceGroup, request: UpdateInstanceGroupRequest, name: str) -> None:
+    field, value = request.DESCRIPTOR.fields_by_name[name], getattr(group, name)
+    if field.message_type is None:
+        setattr(request, name, value)
+    elif field.is_repeated:
+        getattr(request, name).MergeFrom(value)
+    else:
+        getattr(request, name).CopyFrom(value)
+
+
+def test_a_firewall_that_was_widened_by_hand_is_seen_and_mended(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    wide = SecurityGroupRuleSpec(
+        direction=SecurityGroupRule.INGRESS, protocol_name="TCP", predefined_target="loadbalancer_healthchecks"
+    )
+    wide.ports.from_port, wide.ports.to_port = 80, 9000
+    request = UpdateSecurityGroupRequest(
+        security_group_id=service.ids(dev)[FIREWALL], update_mask=FieldMask(paths=["rule_specs"]), rule_specs=[wide]
+    )
+    service.session.finish(service.session.client(SecurityGroupServiceStub).Update(request), what="widen")
+    (step,) = service.plan(dev).steps
+    assert (step.ref, step.fields) == (FIREWALL, ("rules",))
+    assert "from loadbalancer_healthchecks port 80-9000 -> " in step.reason
+    service.roll_out(dev)
+    assert service.plan(dev).all_steps == ()
