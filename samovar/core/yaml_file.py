@@ -73,6 +73,17 @@ def place_of(path: Path, location: Location) -> str:
     return f"{path}:{_line(document, location) if document else 1}: {'.'.join(map(str, location))}"
 
 
+def has_value(path: Path, location: Location) -> bool:
+    """Return whether the file has a value at that place."""
+    node, _ = _parse(path, _read(path, ""))
+    for step in location:
+        entry = _step(node, step) if node else None
+        if entry is None:
+            return False
+        _, node = entry
+    return True
+
+
 def _read(path: Path, remedy: str) -> str:
     try:
         with path.open("rb") as file:

@@ -21,10 +21,7 @@ def check_settings(
     environment: Environment, group: Group, settings: Mapping[str, object], schemas: Mapping[str, object]
 ) -> None:
     """Raises ConfigError with `file:line: key.path` of each setting that its schema refuses."""
-    faults = [
-        f"{environment.place('groups', group.name, 'settings', *path)}: {what}"
-        for path, what in _faults(settings, schemas)
-    ]
+    faults = [f"{environment.place_of_setting(group, *path)}: {what}" for path, what in _faults(settings, schemas)]
     if faults:
         raise ConfigError("\n".join(faults), remedy=f"correct `settings:` of group {group.name}, or of its kind")
 

@@ -15,7 +15,7 @@ from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationInfo, fie
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
 from samovar.core.paths import LIBRARY
-from samovar.core.yaml_file import load_model, place_of
+from samovar.core.yaml_file import has_value, load_model, place_of
 from samovar.project.balancer import BalancerType
 from samovar.project.fields import (
     NAME,
@@ -33,7 +33,7 @@ from samovar.project.fields import (
     Zones,
 )
 from samovar.project.group import Group
-from samovar.project.group_kind import complete_groups
+from samovar.project.group_kind import complete_groups, place_in_kind
 from samovar.project.network import Network, check_subnets
 from samovar.project.project import Project
 
@@ -240,6 +240,13 @@ class Environment(Strict):
     def place(self, *location: int | str) -> str:
         """Return `file:line: key.path` of a value of its file, for a message."""
         return place_of(self.project.envs / self.name / FILE, location)
+
+    def place_of_setting(self, group: Group, *location: int | str) -> str:
+        """Return `file:line: key.path` of a setting of a group: in its own file, or in that of its kind."""
+        own = ("groups", group.name, "settings", *location)
+        if group.kind is None or has_value(self.project.envs / self.name / FILE, own[:4]):
+            return self.place(*own)
+        return place_in_kind(self.project.groups, group.kind, own[2:]) or self.place(*own)
 
     def upstream_groups(self, group: Group) -> tuple[Group, ...]:
         """Return the groups that a group asks, each once."""

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from samovar.core.errors import ConfigError
 from samovar.core.json_types import Json, JsonObject
 from samovar.core.paths import LIBRARY
-from samovar.core.yaml_file import load_mapping, place_of
+from samovar.core.yaml_file import Location, has_value, load_mapping, place_of
 from samovar.project.fields import IN_LIBRARY, KindName, Strict
 from samovar.project.group import Group
 
@@ -62,6 +62,17 @@ def _completed(path: Path, kinds: Path, name: str, group: Json) -> Json:
     if not isinstance(group, Mapping) or group.get("kind") is None:
         return group
     return _merged(_load_kind(kinds, group["kind"], place_of(path, ("groups", name, "kind"))), group)
+
+
+def place_in_kind(kinds: Path, kind: str, location: Location) -> str | None:
+    """Return `file:line: key.path` of a key of a kind, in the file that states it, None where none does."""
+    name: Json = kind
+    while name is not None:
+        file = _file(kinds, name, kind)
+        if has_value(file, location[:2]):
+            return place_of(file, location)
+        name = load_mapping(file, GroupKind).get("parent")
+    return None
 
 
 def _load_kind(kinds: Path, name: Json, place: str, children: tuple[Path, ...] = ()) -> JsonObject:

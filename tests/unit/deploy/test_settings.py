@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.deploy.settings import check_settings
-from tests.support.checkout import environment
+from tests.support.checkout import ROOT, environment
 
 PATH = {"type": "string", "pattern": "^/", "description": "a path that begins with /"}
 CACHE = {"type": "object", "properties": {"fresh": {"type": "integer"}}, "required": ["fresh"]}
@@ -19,27 +20,37 @@ SCHEMAS: dict[str, Any] = {"routes": {"type": "array", "items": ROUTE}}
 @pytest.mark.parametrize(
     ("route", "says"),
     [
-        ({"path": "api"}, r"groups.nginx.settings.routes.1.path: 'api' does not .*; it is a path that begins with /"),
-        ({"path": "/", "cache": {}}, "groups.nginx.settings.routes.1.cache: 'fresh' is a required property"),
-        ({"pth": "/"}, r"groups.nginx.settings.routes.1: Additional properties .*'pth' was unexpected"),
-        ("/", "groups.nginx.settings.routes.1: '/' is not of type 'object'"),
+        ({"path": "api"}, r"groups.bingo.settings.routes.1.path: 'api' does not .*; it is a path that begins with /"),
+        ({"path": "/", "cache": {}}, "groups.bingo.settings.routes.1.cache: 'fresh' is a required property"),
+        ({"pth": "/"}, r"groups.bingo.settings.routes.1: Additional properties .*'pth' was unexpected"),
+        ("/", "groups.bingo.settings.routes.1: '/' is not of type 'object'"),
     ],
 )
 def test_a_setting_that_its_schema_refuses_is_named_with_its_place(route: object, says: str) -> None:
     dev = environment("dev")
     with pytest.raises(ConfigError, match=rf"envs/dev/config.yaml:\d+: {says}") as error:
-        check_settings(dev, dev.group("nginx"), {"routes": [{"path": "/"}, route]}, SCHEMAS)
-    assert "group nginx" in error.value.remedy
+        check_settings(dev, dev.group("bingo"), {"routes": [{"path": "/"}, route]}, SCHEMAS)
+    assert "group bingo" in error.value.remedy
+
+
+def test_a_setting_of_the_kind_is_named_in_its_file() -> None:
+    dev = environment("dev")
+    lines = (ROOT / "groups/edge.yaml").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if "path: /api/movie," in text)
+    with pytest.raises(
+        ConfigError, match=rf"^{re.escape(str(ROOT))}/groups/edge.yaml:{line}: settings.routes.1.path: 'api'"
+    ):
+        check_settings(dev, dev.group("nginx"), {"routes": [{"path": "/"}, {"path": "api"}]}, SCHEMAS)
 
 
 def test_each_fault_has_a_line() -> None:
     dev = environment("dev")
     with pytest.raises(ConfigError) as error:
-        check_settings(dev, dev.group("nginx"), {"routes": [{"path": "a"}, {"path": "b"}]}, SCHEMAS)
+        check_settings(dev, dev.group("bingo"), {"routes": [{"path": "a"}, {"path": "b"}]}, SCHEMAS)
     assert len(error.value.message.splitlines()) == 2
 
 
 def test_settings_without_a_schema_are_free() -> None:
     dev = environment("dev")
-    check_settings(dev, dev.group("nginx"), {"routes": [{"path": "/"}], "drain": "?"}, SCHEMAS)
-    check_settings(dev, dev.group("nginx"), {"routes": "?"}, {})
+    check_settings(dev, dev.group("bingo"), {"routes": [{"path": "/"}], "drain": "?"}, SCHEMAS)
+    check_settings(dev, dev.group("bingo"), {"routes": "?"}, {})
