@@ -1,7 +1,8 @@
 """An application of somebody else's: an OCI image in a tree of its own, from an archive to machines that answer.
 
 It is made of a package of Debian, runs as a user whom the machine does not know, listens on port 80, writes to its own
-tree and to /run, and takes a setting from the environment file of its role.
+tree and to /run, and takes a setting from the environment file of its role. An edge of the library stands before it,
+which asks its machine without a balancer between them.
 """
 
 from __future__ import annotations
@@ -23,14 +24,20 @@ CONFIG = """\
 cloud: local
 zones: [ru-central1-a]
 network: {cidr: 10.30.0.0/16}
+secrets: {certificate: certificate}
 groups:
+  front:
+    kind: samovar/edge
+    size: 1
+    upstreams: {app: web}
+    settings: {fallback_port: 80, routes: [{path: /health, cache: {fresh: 60}}, {path: /}]}
   web:
     image: shop
     size: 1
     machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 5G}
     settings: {greeting: hello}
     health: {path: /health}
-    balancer: {type: external, listeners: {http: 80}, health: {path: /health}}
+    ports: [80]
 """
 ROLE = """\
 templates: [{source: environment.j2, target: /etc/shop/environment}]
@@ -111,6 +118,7 @@ def test_oci_image_answers_from_a_machine(cli: Cli) -> None:
     cli.run("bake", "--env", "dev")
     cli.run("rollout", "dev", "--yes")
     said, root = facts(cli.address("dev")), Path(f"/proc/{cli.pid('dev', 'dev-web-1')}/root")
+    assert get(cli.address("dev"), "/health").strip() == "ok"
     assert said[0] == "hello 100% of $5 /srv 4321:4322 /srv/www/cgi-bin"
     assert {"bin", "srv", "nameserver 127.0.0.53"} <= {*said}
     assert not {"opt", "lib64", "usr/lib/samovar"} & {*said}, "it sees the machine's own files"
