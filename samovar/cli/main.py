@@ -13,6 +13,7 @@ from click.exceptions import Exit
 from samovar.cli.certify import certify
 from samovar.cli.cloud import cloud
 from samovar.cli.context import Choice, Tool
+from samovar.cli.dashboard import dashboard
 from samovar.cli.disk import disk
 from samovar.cli.doctor import doctor
 from samovar.cli.drill import drill
@@ -104,6 +105,7 @@ for command in (
     rollout,
     status,
     events,
+    dashboard,
     logs,
     ssh,
     disk,

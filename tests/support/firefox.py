@@ -6,6 +6,7 @@ server, so it reaches addresses alone, and nothing that it would ask of its make
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import socket
@@ -32,7 +33,8 @@ mount -t proc proc /mnt/proc
 mount --rbind /dev /mnt/dev
 mount -t tmpfs tmpfs /mnt/dev/shm
 mount --bind "$2" /mnt/srv
-exec chroot /mnt env -i PATH=/usr/bin:/bin HOME=/tmp firefox-esr --headless --marionette --profile /srv/profile
+exec chroot /mnt env -i PATH=/usr/bin:/bin HOME=/tmp \\
+  firefox-esr --headless --marionette --remote-allow-system-access --profile /srv/profile
 """
 PREFERENCES = {
     "marionette.port": 0,
@@ -67,6 +69,27 @@ class Firefox:
         self._do("WebDriver:Navigate", url=url)
         return Page(*self._do("WebDriver:ExecuteScript", script=LOOK, args=[])["value"])
 
+    def run(self, script: str) -> Any:
+        """What the body of a function returns, run in the page."""
+        return self._do("WebDriver:ExecuteScript", script=script, args=[])["value"]
+
+    def resize(self, width: int, height: int) -> None:
+        """The window without its bars: the page has these pixels. A phone's are fewer than the bars want."""
+        self._do("Marionette:SetContext", value="chrome")
+        self.run("document.documentElement.style.setProperty('min-width', '0', 'important')")
+        self._do("Marionette:SetContext", value="content")
+        bars = self.run("return [outerWidth - innerWidth, outerHeight - innerHeight]")
+        self._do("WebDriver:SetWindowRect", width=width + bars[0], height=height + bars[1])
+
+    def press(self, key: str) -> None:
+        """A key, by its value in WebDriver's own list."""
+        keys = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
+        self._do("WebDriver:PerformActions", actions=[{"type": "key", "id": "keyboard", "actions": keys}])
+
+    def screenshot(self) -> bytes:
+        """The whole page, as PNG."""
+        return base64.b64decode(self._do("WebDriver:TakeScreenshot", full=True, hash=False)["value"])
+
     def _do(self, command: str, **parameters: Any) -> Any:
         self._number += 1
         said = json.dumps([0, self._number, command, parameters]).encode()
@@ -87,13 +110,15 @@ class Firefox:
 
 
 @contextmanager
-def firefox(folder: Path, authority: Path) -> Iterator[Firefox]:
+def firefox(folder: Path, authority: Path | None = None, *, dark: bool = False) -> Iterator[Firefox]:
     """It runs while the context lasts; what it says is in `folder`."""
     profile, log = folder / "profile", folder / "firefox.log"
     profile.mkdir(parents=True)
-    lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items())
+    preferences = PREFERENCES | {"ui.systemUsesDarkTheme": int(dark)}
+    lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items())
     (profile / "user.js").write_text("".join(lines))
-    shutil.copy(authority, folder / "authority.pem")
+    if authority:
+        shutil.copy(authority, folder / "authority.pem")
     command: list[str | Path] = [*IN_NAMESPACES, "sh", "-euc", STAGE, "sh", _image(folder / "repository"), folder]
     with log.open("w") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
         try:

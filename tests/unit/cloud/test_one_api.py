@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.checkout import ROOT
 
-LAYERS = ("certify", "deploy", "ops", "load", "drills", "images", "cloudinit")
+LAYERS = ("certify", "dashboard", "deploy", "ops", "load", "drills", "images", "cloudinit")
 TELLING = re.compile(
     r"CloudKind|environment\.cloud\b|cloud\.(?:local_daemon|connect|credentials)\b"
     r"|[\"'](?:yandex|local|localcloud)[\"']|api\.cloud\.yandex\.net|endpoint\.json|access\.(?:local|source|metadata)\b"

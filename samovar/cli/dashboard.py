@@ -1,0 +1,39 @@
+"""The command `dashboard`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import rich_click as click
+
+from samovar.cli.context import Tool, environment_argument, pass_tool
+from samovar.core.output import stderr_reporter
+
+MEASURED_EVERY = 10.0
+"""Seconds between two looks at the metrics."""
+
+
+@click.command()
+@environment_argument
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default="a free one", help="The port of the page."
+)
+@pass_tool
+def dashboard(tool: Tool, env: str, port: int) -> None:
+    """Serve a page that shows ENV as it is and what happens in it, until Ctrl-C; print its address.
+
+    The page is read-only and answers on this host's loopback alone. Whoever has the address may look.
+    """
+    from samovar.dashboard.feed import Feed
+    from samovar.dashboard.graphs import Graphs
+    from samovar.dashboard.server import serve
+    from samovar.ops.watch import follow
+
+    environment, session = tool.open(env)
+    feed = Feed(environment, follow(session, environment), Graphs)
+    asyncio.run(serve(env, feed, port, MEASURED_EVERY, _opened))
+
+
+def _opened(url: str) -> None:
+    click.echo(url)
+    stderr_reporter().info("open it in a browser; Ctrl-C ends it")
