@@ -1,6 +1,6 @@
 # The whole workshop: `make help` lists it. Every target can be run again at any time.
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint unit acceptance bench bench-service long-run certify-reference docs lock clients provider clean
+.PHONY: help setup dev test lint unit acceptance bench bench-service drills long-run certify-reference docs lock clients provider clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -33,6 +33,9 @@ bench: setup ## Measure, and print the table of the README
 
 bench-service: setup ## Hold the whole service against its terms: the table of docs/load.md (over an hour)
 	$(PYTHON) -m tests.bench.promises
+
+drills: setup ## Run every drill on dev, which is rolled out if need be: the table of docs/drills.md (some twenty minutes)
+	$(PYTHON) tools/drills.py
 
 clients: setup ## Build Packer and its yandex plugin into the cache, where this machine has none (needs Go)
 	@$(PYTHON) -m samovar.images.builders.packer.toolchain

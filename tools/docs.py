@@ -25,14 +25,16 @@ from samovar.core.paths import default_home
 from samovar.deploy.plan import Plan
 from samovar.deploy.snapshots import Inventory
 from samovar.deploy.status import Status
-from samovar.drills.run import DrillReport
+from samovar.drills.catalogue import Catalogue
+from samovar.drills.report import DrillReport, DrillReports
 from samovar.images.listing import ImageList
 from samovar.load.report import LoadReport
 from samovar.localcloud.fault_injection.profile import YANDEX, parameters
 from samovar.ops.doctor.finding import Report
 from samovar.ops.events import Event
-from samovar.project.drill import Drill
+from samovar.project.drill import Drill, drill_names, load_drill
 from samovar.project.environment import Environment
+from samovar.project.fault import BY_THE_API, MEANINGS, NEEDS
 from samovar.project.group_kind import GroupKind
 from samovar.project.image import Image
 from samovar.project.load_profile import LoadProfile
@@ -49,6 +51,8 @@ SCHEMAS: Mapping[str, type] = {
     "images": ImageList,
     "load": LoadReport,
     "drill": DrillReport,
+    "drills": DrillReports,
+    "drill-list": Catalogue,
     "doctor": Report,
     "disk-list": Inventory,
     "certify": CertifyReport,
@@ -98,6 +102,7 @@ def write(folder: Path) -> None:
     (folder / "reference").mkdir(exist_ok=True)
     (folder / "reference/api.md").write_text(api_page())
     _fill(folder / "local-cloud.md", "profile", profile_table())
+    write_catalogue(folder / "drills.md")
     for name, shape in SCHEMAS.items():
         described = TypeAdapter(shape).json_schema(mode="serialization", schema_generator=OutputSchema)
         _write_schema(folder / "schemas" / f"{name}.json", described)
@@ -116,9 +121,26 @@ def profile_table() -> str:
     return "\n".join(["| parameter | value at pace 1 | what it is | source |", "|---|---|---|---|", *rows])
 
 
-def _fill(page: Path, mark: str, text: str) -> None:
+def write_catalogue(page: Path) -> None:
+    """Write the page of drills with the table of faults, and that of the drills of the checkout and the library."""
+    faults = [
+        f"| `{kind}` | {meaning} | {f'`{NEEDS[kind]}`' if kind in NEEDS else ''} | "
+        f"{'any' if kind in BY_THE_API else 'local'} |"
+        for kind, meaning in MEANINGS.items()
+    ]
+    _fill(page, "faults", "\n".join(["| `fault` | it | needs | cloud |", "|---|---|---|---|", *faults]))
+    folder = DOCS.parent / "drills"
+    drills = [load_drill(folder, name) for name in drill_names(folder)]
+    rows = [
+        f"| `{' '.join((each.name, *map(str.upper, each.arguments)))}` | {each.description} | {each.expectation} |"
+        for each in drills
+    ]
+    _fill(page, "catalogue", "\n".join(["| drill | it | what should happen |", "|---|---|---|", *rows]), page)
+
+
+def _fill(page: Path, mark: str, text: str, source: Path | None = None) -> None:
     """Write a page of docs/ with `text` between its two marks."""
-    before, _, rest = (DOCS / page.name).read_text().partition(f"<!-- {mark} -->\n")
+    before, _, rest = (source or DOCS / page.name).read_text().partition(f"<!-- {mark} -->\n")
     _, _, after = rest.partition(f"<!-- /{mark} -->")
     page.write_text(f"{before}<!-- {mark} -->\n{text}\n<!-- /{mark} -->{after}")
 

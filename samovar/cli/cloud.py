@@ -30,6 +30,7 @@ class _State(TypedDict):
     running: bool
     pid: int | None
     number: NotRequired[int]
+    home: NotRequired[str]
     endpoint: NotRequired[EndpointStatus]
     simulated: NotRequired[bool]
     profile: NotRequired[ProfileStatus | None]

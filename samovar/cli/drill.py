@@ -1,206 +1,274 @@
-"""The command `drill`: it breaks an environment on purpose, under load, and measures its recovery."""
+"""The command `drill`: it breaks an environment on purpose, under load, and judges its recovery."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 import rich_click as click
 
-from samovar.cli.context import Tool, agree, environment_argument, output_option, pass_tool, yes_option
+from samovar.cli.context import (
+    Tool,
+    agree,
+    agree_by_name,
+    environment_argument,
+    examples,
+    output_option,
+    pass_tool,
+    yes_option,
+)
 from samovar.cli.load import MAX_RATE, ProfileName, planned
-from samovar.core.errors import ConfigError, ExitCode
+from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from rich.console import RenderableType
 
-    from samovar.drills.run import DrillReport
+    from samovar.cloud.session import Session
+    from samovar.drills.breakage import Journal
+    from samovar.drills.report import DrillReport, DrillReports, NotRun
+    from samovar.drills.run import Drilled
     from samovar.project.drill import Drill
+    from samovar.project.environment import Environment
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class DrillOptions(TypedDict):
-    """The options of every drill."""
+class LoadOptions(TypedDict):
+    """The options that say how a drill is run."""
 
     profile: str | None
     rate: float | None
     timeout: float | None
     urls: Sequence[str]
     insecure: bool
+
+
+class DrillOptions(LoadOptions):
+    """The options of the command; what is not given is the drill's own."""
+
+    listing: bool
+    everything: bool
+    restore: bool
+    all_machines: bool
+    unit: str | None
+    times: int | None
+    folder: Path | None
+    confirm: str | None
     yes: bool
     fmt: Format
 
 
-class DrillGroup(click.RichGroup):
-    """The drills: one command for each fault on a target of one's choice, and one for each file of drills/."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(dict.fromkeys((*super().list_commands(ctx), *_files(ctx))))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        command = super().get_command(ctx, cmd_name)
-        if command is None and cmd_name in self.list_commands(ctx):
-            return _file_command(cmd_name)
-        return command
-
-
-@click.group(cls=DrillGroup)
-@environment_argument
-def drill(env: str) -> None:
-    """Break ENV on purpose, under load, and measure its recovery.
-
-    TARGET is a group (its first machine is broken) or a machine, such as nginx-2.
-    Each file of drills/ is a command as well.
-    """
-
-
 def drill_options(function: F) -> F:
-    """Add the options of every drill. What is not given is the drill's own."""
+    """Add the options of a drill. What is not given is the drill's own."""
     for option in reversed(
         (
+            click.option("--all-machines", is_flag=True, help="Break all machines of the target's group at once."),
+            click.option("--unit", help="The unit whose new process shows the recovery (local cloud)."),
+            click.option("--times", type=click.IntRange(1, 20), help="How often a request is sent, at once."),
             click.option("--profile", type=ProfileName(), help="The load profile.  [default: the drill's, or stable]"),
             click.option("--rate", type=click.FloatRange(0.1, MAX_RATE), help="  [default: the profile's]"),
-            click.option("--timeout", type=float, help="Seconds in which ENV must recover.  [default: 120]"),
+            click.option("--timeout", type=float, help="Seconds in which ENV must recover.  [default: the drill's]"),
             click.option("--url", "urls", multiple=True, help="One of ENV's own addresses.  [default: all, in turn]"),
             click.option("--insecure", is_flag=True, help="Accept any certificate."),
-            yes_option,
-            output_option,
-            click.pass_context,
-            pass_tool,
         )
     ):
         function = option(function)
     return function
 
 
-all_option = click.option("--all", "all_machines", is_flag=True, help="Break all machines of the group at once.")
-
-
-@drill.command()
-@click.argument("target")
-@all_option
+@click.command(
+    epilog=examples(
+        "drill dev --list",
+        "drill dev kill GROUP",
+        "drill dev crash GROUP UNIT --all-machines",
+        "drill dev front-freeze inner-drain --report /tmp/drills",
+        "drill dev --restore",
+    )
+)
+@environment_argument
+@click.argument("words", nargs=-1, metavar="[NAME [ARGUMENT]...]...")
+@click.option("--list", "listing", is_flag=True, help="List the drills, and say which of them ENV allows.")
+@click.option("--all", "everything", is_flag=True, help="Run every drill that ENV allows and that takes no arguments.")
+@click.option("--restore", is_flag=True, help="Put back what an interrupted drill has broken, and do nothing else.")
 @drill_options
-def kill(
-    tool: Tool, context: click.Context, /, target: str, *, all_machines: bool, **options: Unpack[DrillOptions]
-) -> int:
-    """Cut the power of TARGET."""
-    return _run(tool, context, _drill("kill", target=target, all_machines=all_machines), **options)
+@click.option("--report", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write pictures there.")
+@click.option("--confirm", metavar="ENV", help="The name of an environment with `production: true`.")
+@yes_option
+@output_option
+@pass_tool
+def drill(tool: Tool, /, env: str, words: tuple[str, ...], **options: Unpack[DrillOptions]) -> int:
+    """Break ENV on purpose, under load, and judge its recovery: held, degraded or broke.
+
+    NAME is a drill, a file of drills/ or of the library; several are run one after another. What a drill broke is put
+    back, whatever ends it.
+    """
+    from samovar.drills.breakage import Journal
+    from samovar.drills.catalogue import runnable
+
+    named = tuple(_chosen(tool.project.drills, words))
+    environment = tool.environment(env)
+    if options["listing"]:
+        return _list(environment, options["fmt"])
+    chosen = runnable(environment) if options["everything"] else named
+    drills = [_changed(each, options) for each in chosen]
+    if not drills and not options["restore"]:
+        raise click.UsageError("name a drill, or give --all; --list shows them")
+    tool.name_project()
+    session = tool.session_of(environment)
+    journal = Journal(session.folder_id, environment.name)
+    with journal.locked():
+        _restore(session, journal)
+        if options["restore"]:
+            return ExitCode.OK
+        _agree(environment, drills, options)
+        done = _Run(session, environment, journal, options)
+        return done.one(drills[0]) if len(drills) == 1 and words else done.all(drills)
 
 
-@drill.command()
-@click.argument("target")
-@all_option
-@drill_options
-def stop(
-    tool: Tool, context: click.Context, /, target: str, *, all_machines: bool, **options: Unpack[DrillOptions]
-) -> int:
-    """Shut TARGET down, as an operator does; its group brings it back."""
-    return _run(tool, context, _drill("stop", target=target, all_machines=all_machines), **options)
+def _chosen(folder: Path, words: Sequence[str]) -> Iterator[Drill]:
+    """Yield the drills that the words name, each followed by its arguments."""
+    from samovar.project.drill import drill_names, load_drill
+
+    left = list(words)
+    while left:
+        name = left.pop(0)
+        if name not in (names := drill_names(folder)):
+            raise click.UsageError(f"no drill {name}; there are {', '.join(names)}")
+        stated = load_drill(folder, name)
+        arguments, left = left[: len(stated.arguments)], left[len(stated.arguments) :]
+        if len(arguments) < len(stated.arguments):
+            expected = " ".join(argument.upper() for argument in stated.arguments)
+            raise click.UsageError(f"{name} takes {expected}: {stated.description}")
+        yield stated.with_arguments(arguments)
 
 
-@drill.command()
-@click.argument("target")
-@click.argument("unit")
-@all_option
-@drill_options
-def crash(
-    tool: Tool,
-    context: click.Context,
-    /,
-    target: str,
-    unit: str,
-    *,
-    all_machines: bool,
-    **options: Unpack[DrillOptions],
-) -> int:
-    """Kill the processes of UNIT (nginx.service) inside TARGET; on the local cloud alone."""
-    return _run(tool, context, _drill("crash", target=target, unit=unit, all_machines=all_machines), **options)
+def _changed(drill: Drill, options: DrillOptions) -> Drill:
+    changed = drill.with_overrides(unit=options["unit"], times=options["times"])
+    return changed.model_copy(update={"all_machines": True}) if options["all_machines"] else changed
 
 
-def _drill(fault: str, *, target: str, all_machines: bool, unit: str = "") -> Drill:
-    from samovar.project.drill import Drill
-
-    stated = {"name": fault, "fault": fault, "target": target, "all_machines": all_machines, "unit": unit}
-    return Drill.model_validate(stated)
-
-
-def _files(context: click.Context) -> list[str]:
-    """Return the names of the project's drills; none where there is no project."""
-    tool = context.find_object(Tool)
-    try:
-        return sorted(path.stem for path in tool.project.drills.glob("*.yaml")) if tool else []
-    except ConfigError:
-        return []
+def _agree(environment: Environment, drills: Sequence[Drill], options: DrillOptions) -> None:
+    question = f"{', '.join(each.name for each in drills)} of {environment.name}?"
+    if environment.production:
+        agree_by_name(question, environment.name, options["confirm"], yes=options["yes"])
+    else:
+        agree(question, yes=options["yes"])
 
 
-def _file_command(name: str) -> click.Command:
-    """Return the command that runs drills/NAME.yaml. The file is read when the command runs."""
+def _restore(session: Session, journal: Journal) -> None:
+    from samovar.drills.actions import restore_all
 
-    @click.command(name, help=f"Run drills/{name}.yaml.")
-    @click.argument("arguments", nargs=-1, metavar="[ARGUMENT]...")
-    @click.option("--times", type=click.IntRange(1, 20), help="How often a request is sent, at once.")
-    @click.option("--unit", help="The unit whose new process shows the recovery (local cloud).")
-    @drill_options
-    def command(
-        tool: Tool,
-        context: click.Context,
-        /,
-        arguments: tuple[str, ...],
-        *,
-        times: int | None,
-        unit: str | None,
-        **options: Unpack[DrillOptions],
-    ) -> int:
-        from samovar.project.drill import load_drill
-
-        stated = load_drill(tool.project.drills, name)
-        if len(arguments) != len(stated.arguments):
-            names = " ".join(argument.upper() for argument in stated.arguments) or "no arguments"
-            raise click.UsageError(f"{name} takes {names}: {stated.description}", context)
-        changed = stated.with_arguments(arguments).with_overrides(unit=unit, times=times)
-        return _run(tool, context, changed, **options)
-
-    return command
+    for breakage in restore_all(session, journal):
+        stderr_reporter().info(f"{breakage.name}: put back ({breakage.fault}), which an interrupted drill had broken")
 
 
-def _run(tool: Tool, context: click.Context, drill: Drill, **options: Unpack[DrillOptions]) -> int:
+class _Run:
+    """Runs drills of one environment, one after another."""
+
+    def __init__(self, session: Session, environment: Environment, journal: Journal, options: DrillOptions) -> None:
+        self._session = session
+        self._environment = environment
+        self._journal = journal
+        self._options = options
+        self._drilled: list[Drilled] = []
+        self._not_run: list[NotRun] = []
+
+    def one(self, drill: Drill) -> int:
+        """Run one drill and show its report."""
+        self._run(drill)
+        report = self._drilled[0].report
+        show(report, self._options["fmt"], _details(report))
+        return self._exit_code()
+
+    def all(self, drills: Sequence[Drill]) -> int:
+        """Run the drills and show a table; one that cannot be run does not keep the others from it."""
+        from samovar.drills.report import DrillReports, NotRun
+
+        for drill in drills:
+            try:
+                self._run(drill)
+            except SamovarError as error:
+                stderr_reporter().info(f"{drill.name} was not run: {error.message}")
+                self._not_run.append(NotRun(drill.name, error.message))
+        reports = tuple(each.report for each in self._drilled)
+        result = DrillReports(self._environment.name, reports, tuple(self._not_run))
+        show(result, self._options["fmt"], _tables(result))
+        return self._exit_code()
+
+    def _run(self, drill: Drill) -> None:
+        from samovar.drills.pictures import write_report
+
+        self._drilled.append(_run_one(self._session, self._environment, self._journal, drill, self._options))
+        if folder := self._options["folder"]:
+            page = write_report(self._environment.name, self._drilled, self._not_run, folder)
+            stderr_reporter().info(f"report: {page}")
+
+    def _exit_code(self) -> int:
+        from samovar.drills.report import Verdict
+
+        broke = any(each.report.verdict is Verdict.BROKE for each in self._drilled)
+        return ExitCode.SLO_VIOLATED if broke else ExitCode.OK
+
+
+def _run_one(
+    session: Session, environment: Environment, journal: Journal, drill: Drill, options: LoadOptions
+) -> Drilled:
     from samovar.deploy.read_status import read_status
     from samovar.drills.faults import fault_of
-    from samovar.drills.run import MAX_SECONDS, run_drill
+    from samovar.drills.run import MAX_SECONDS, prove_steady, run_drill
     from samovar.project.load_profile import load_profile
 
-    assert context.parent  # noqa: S101 - it is a command of the group above
-    tool.name_project()
-    environment, session = tool.open(context.parent.params["env"])
+    prove_steady(session, environment)
     status = read_status(session, environment)
     load = planned(
         session,
         environment,
         status,
-        profile=load_profile(tool.project.loads, options["profile"] or drill.load.profile),
+        profile=load_profile(environment.project.loads, options["profile"] or drill.load.profile),
         rate=options["rate"] or drill.load.rate,
         seconds=MAX_SECONDS,
         urls=options["urls"],
         insecure=options["insecure"],
     )
     fault = fault_of(drill, session, environment, status, load.targets[0])
-    agree(f"{drill.name} {', '.join(fault.machines)} of {environment.name}?", yes=options["yes"])
-    seconds = options["timeout"] or drill.timeout
-    report = run_drill(session, environment, load, fault, stderr_reporter(), timeout=seconds, expected=drill.expect)
-    show(report, options["fmt"], _tables(report))
-    return ExitCode.SLO_VIOLATED if report.violations else ExitCode.OK
+    limited = drill.model_copy(update={"timeout": options["timeout"] or drill.timeout})
+    return run_drill(session, environment, load, limited, fault, journal, stderr_reporter())
 
 
-def _tables(report: DrillReport) -> list[RenderableType]:
+def _list(environment: Environment, fmt: Format) -> int:
+    from samovar.drills.catalogue import catalogue
+
+    listed = catalogue(environment)
     rows = [
+        (
+            " ".join((entry.drill, *(argument.upper() for argument in entry.arguments))),
+            entry.not_here or ("local cloud" if entry.local_only else "any cloud"),
+            entry.description,
+        )
+        for entry in listed.drills
+    ]
+    show(listed, fmt, [table(("DRILL", "WHERE", "WHAT IT DOES"), rows)])
+    return ExitCode.OK
+
+
+def _tables(result: DrillReports) -> list[RenderableType]:
+    from samovar.drills.pictures import COLUMNS, row
+
+    skipped = [(each.drill, each.reason) for each in result.not_run]
+    tables = [table(tuple(map(str.upper, COLUMNS)), map(row, result.drills))]
+    return [*tables, *([table(("NOT RUN", "WHY"), skipped)] if skipped else [])]
+
+
+def _details(report: DrillReport) -> list[RenderableType]:
+    rows = [
+        ("verdict", report.verdict.value),
         ("fault", report.fault),
-        ("detected after", f"{report.seconds_to_detect} s"),
-        ("recovered after", f"{report.seconds_to_recover} s"),
-        ("answers well after", _seconds(report.seconds_to_answer)),
+        ("detected after", _seconds(report.seconds_to_detect, "not at all")),
+        ("recovered after", _seconds(report.seconds_to_recover, "not before the end")),
+        ("healed by", ", ".join(report.healed_by) or "nothing"),
+        ("answers well after", _seconds(report.seconds_to_answer, "not before the end")),
         ("requests", f"{report.requests} at {report.rate:g} a second to {', '.join(report.addresses)}"),
         ("failed", f"{report.failed}{_by_kind(report.failures)}"),
         ("  in flight", str(report.failed_in_flight)),
@@ -218,5 +286,5 @@ def _by_kind(failures: Mapping[str, int]) -> str:
     return f" ({kinds})" if kinds else ""
 
 
-def _seconds(value: float | None) -> str:
-    return "not before the end" if value is None else f"{value} s"
+def _seconds(value: float | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value} s"

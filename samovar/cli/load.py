@@ -182,7 +182,7 @@ def _row(figures: Figures) -> tuple[str, ...]:
         *map(_ms, (figures.p50_seconds, figures.p90_seconds, figures.p99_seconds)),
         _ms(figures.max_seconds),
         _objective(figures),
-        "yes" if figures.slo_met else "no",
+        {True: "yes", False: "no", None: "not judged"}[figures.slo_met],
         ", ".join(f"{count} {reason}" for reason, count in figures.errors.items()),
     )
 

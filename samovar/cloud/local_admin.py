@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TypedDict
 
 from samovar.core import http
 from samovar.core.errors import CloudError, ConfigError
+from samovar.core.json_types import JsonObject
 from samovar.core.program import command_line
 
 TIMEOUT = 60.0
@@ -100,6 +101,7 @@ class CloudStatus(TypedDict):
 
     pid: int
     number: int
+    home: str
     endpoint: EndpointStatus
     simulated: bool
     profile: ProfileStatus | None
@@ -188,6 +190,24 @@ class Host:
     def crash(self, machine_id: str, unit: str) -> None:
         """SIGKILL to the processes of a systemd unit inside a machine. CloudError where it does not run."""
         self._rest.json("POST", f"/localcloud/machines/{machine_id}/units/{unit}:kill")
+
+    def cause(self, machine_id: str, fault: JsonObject) -> None:
+        """Cause a fault in a machine, such as `{"fault": "hang", "unit": "nginx.service"}`.
+
+        Raises CloudError with the reason if that is not possible on this host, or the machine does not run.
+        """
+        self._post_fault(machine_id, "cause", fault)
+
+    def end(self, machine_id: str, fault: JsonObject) -> None:
+        """End a fault that was caused; nothing is left to end in a machine that does not run any more."""
+        if any(machine.running for machine in self.machines() if machine.id == machine_id):
+            self._post_fault(machine_id, "end", fault)
+
+    def _post_fault(self, machine_id: str, verb: str, fault: JsonObject) -> None:
+        path = f"/localcloud/machines/{machine_id}/faults:{verb}"
+        response = self._rest.call("POST", path, io.BytesIO(json.dumps(fault).encode()))
+        if not response.ok:
+            raise CloudError(json.loads(response.text)["message"])
 
     def events(self, *, last: int, follow: bool) -> Iterator[Event]:
         """Yield the calls of the API: the last ones that changed something, then each call as it comes."""

@@ -29,10 +29,15 @@ class Certificate:
     key: str = field(repr=False)
 
 
-def self_signed(common_name: str, names: Iterable[str], *, skew: timedelta) -> Certificate:
-    """Returns a certificate that signs itself, valid for `names`; `skew` is how far a client's clock may be behind."""
+def self_signed(
+    common_name: str, names: Iterable[str], *, skew: timedelta, lifetime: timedelta = LIFETIME
+) -> Certificate:
+    """Returns a certificate that signs itself, valid for `names`; `skew` is how far a client's clock may be behind.
+
+    With a negative `lifetime`, shorter than `skew`, it has expired.
+    """
     key, subject = _new_key(), _name(common_name)
-    builder = _builder(subject, subject, key, skew).add_extension(_alternatives(names), critical=False)
+    builder = _builder(subject, subject, key, skew, lifetime).add_extension(_alternatives(names), critical=False)
     return _certificate(builder.sign(key, hashes.SHA256()), key)
 
 
@@ -100,11 +105,15 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, skew: timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    skew: timedelta,
+    lifetime: timedelta = LIFETIME,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
-    return builder.not_valid_before(now - skew).not_valid_after(now + LIFETIME)
+    return builder.not_valid_before(now - skew).not_valid_after(now + lifetime)
 
 
 def _alternatives(names: Iterable[str]) -> x509.SubjectAlternativeName:

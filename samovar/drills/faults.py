@@ -1,84 +1,209 @@
-"""Injects faults: a power cut, a shutdown, a SIGKILL to a unit, or a request that makes a machine fail."""
+"""Turns a drill into what is to be broken in one environment, which is looked up now."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
-from samovar.cloud.local_admin import Host
+from google.protobuf.json_format import MessageToDict
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.loadbalancer.v1 import target_group_service_pb2 as targets_rpc
+from yandex.cloud.loadbalancer.v1.target_group_service_pb2_grpc import TargetGroupServiceStub
+from yandex.cloud.vpc.v1.security_group_service_pb2 import GetSecurityGroupRequest
+from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
+
+from samovar.cloud.labels import GROUP
 from samovar.cloud.session import Session
-from samovar.core.concurrency import run_concurrently
-from samovar.core.errors import ConfigError
+from samovar.core.json_types import JsonObject
 from samovar.deploy.machines import find_machine
-from samovar.deploy.resources.resource import group_resource_name
+from samovar.deploy.observe import list_owned
+from samovar.deploy.resources.instance_group import InstanceGroupHandler
+from samovar.deploy.resources.load_balancer import LoadBalancerHandler
+from samovar.deploy.resources.secret import SecretHandler, secret_name
 from samovar.deploy.status import Status
+from samovar.drills.actions import cause_all, local_host
+from samovar.drills.breakage import Breakage
+from samovar.drills.targets import NoTarget, group_name, group_of_machine, machines_of_status, select_machines
 from samovar.load.client import Http1, Request, Target, Unanswered
-from samovar.project.drill import Drill, FaultKind, FaultRequest
-from samovar.project.environment import Environment
+from samovar.project.drill import Drill, FaultRequest
+from samovar.project.environment import Environment, SecretKind
+from samovar.project.fault import FaultKind
+
+ENDS: dict[str, JsonObject] = {
+    "dns": {"addresses": ["0.0.0.0/0"], "port": 53},
+    "metadata": {"addresses": ["169.254.169.254"]},
+    "everything": {"addresses": ["0.0.0.0/0"]},
+}
+"""The peers that are no groups (`SERVICES` of a drill): where their packets go to and come from."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault that `inject` causes and `summary` describes afterwards.
+    """A fault that is ready to be caused: on `breakages`, or by a request to `service`.
 
     `machines` may be hit. If a `unit` is named, a new process of it shows the recovery, else a new machine does.
+    `hold` is None for a fault that the environment heals by itself, else the seconds until it is put back.
     """
 
+    kind: FaultKind
     summary: str
     machines: tuple[str, ...]
-    inject: Callable[[], Awaitable[None]]
+    breakages: tuple[Breakage, ...]
     unit: str = ""
+    hold: float | None = None
+    request: FaultRequest | None = None
+    service: Target | None = None
 
-
-def select_machines(status: Status, target: str, *, all_machines: bool = False) -> tuple[str, ...]:
-    """Return the first machine of the group `target`, or all of them; or the machine `target`, with or without ENV-.
-
-    Raises ConfigError that lists groups and machines.
-    """
-    for group in status.groups:
-        names = tuple(machine.name for machine in group.machines)
-        if target == group.name and names:
-            return names if all_machines else names[:1]
-        if matching := {target, group_resource_name(status.environment, target)} & set(names):
-            return tuple(matching)
-    targets = [group.name for group in status.groups] + [m.name for group in status.groups for m in group.machines]
-    raise ConfigError(
-        f"{status.environment} has no group or machine {target}", remedy=f"there are {', '.join(targets)}"
-    )
+    async def cause(self, session: Session) -> None:
+        """Break what is to be broken, all at once."""
+        if self.request and self.service:
+            await _send(self.service, self.request)
+        await asyncio.to_thread(cause_all, session, self.breakages)
 
 
 def fault_of(drill: Drill, session: Session, environment: Environment, status: Status, service: Target) -> Fault:
-    """Return the fault of a drill. Machine ids are looked up now; `service` is where a request is sent.
+    """Return the fault of a drill; `service` is where a request is sent.
 
-    Raises ConfigError for an unknown target, or for a fault that this cloud cannot inject.
+    Raises NoTarget for an unknown target, ConfigError for a fault that this cloud cannot inject.
     """
-    machines = select_machines(status, drill.target, all_machines=drill.all_machines)
-    names = ", ".join(machines)
+    if drill.local_only:
+        local_host(session)
+    machines = select_machines(status, group_name(environment, drill.target), all_machines=drill.all_machines)
+    return Fault(
+        kind=drill.fault,
+        summary=f"{', '.join(machines)}: {_summary(drill)}",
+        machines=machines,
+        breakages=tuple(_breakages(drill, session, environment, status, machines)),
+        unit=drill.unit,
+        hold=drill.hold if drill.restores else None,
+        request=drill.request,
+        service=service,
+    )
+
+
+def _summary(drill: Drill) -> str:
     match drill.fault:
         case FaultKind.KILL:
-            return Fault(
-                f"{names} lost power", machines, _on_each(session, environment, machines, session.cut_power), drill.unit
-            )
+            return "power cut"
         case FaultKind.STOP:
-            return Fault(
-                f"{names} told to stop", machines, _on_each(session, environment, machines, session.stop), drill.unit
-            )
-        case FaultKind.CRASH:
-            crash = partial(_crash, _local_host(session), drill.unit)
-            inject = _on_each(session, environment, machines, crash)
-            return Fault(f"{drill.unit} of {names} killed", machines, inject, drill.unit)
-        case FaultKind.REQUEST:
-            return _request_fault(drill, service, machines)
+            return "shut down"
+        case FaultKind.REQUEST if drill.request:
+            values = " ".join(map(str, (drill.request.body or {}).values()))
+            return f"{drill.request.request} {values}".strip()
+        case FaultKind.CUT:
+            lost = "cut off from" if drill.share == 1 else f"{drill.share:.0%} of the packets lost to"
+            return f"{lost} {', '.join(drill.peers)}"
+        case FaultKind.DELAY:
+            return f"all that is sent {drill.delay:g} s late"
+        case _:
+            what = drill.unit or drill.path or drill.method or (f"port {drill.port}" if drill.port else "")
+            return f"{drill.fault} {what}".strip()
 
 
-def _request_fault(drill: Drill, service: Target, machines: tuple[str, ...]) -> Fault:
-    assert drill.request  # noqa: S101 - the drill's own validation
-    request = drill.request
-    values = " ".join(map(str, (request.body or {}).values()))
-    return Fault(f"{request.request} {values} sent", machines, partial(_send, service, request), drill.unit)
+def _breakages(
+    drill: Drill, session: Session, environment: Environment, status: Status, machines: Sequence[str]
+) -> Iterator[Breakage]:
+    if drill.fault is FaultKind.REQUEST:
+        return
+    if drill.fault is FaultKind.CALLS:
+        yield Breakage(drill.fault, "", drill.method)
+        return
+    if drill.fault is FaultKind.DAEMON:
+        yield Breakage(drill.fault, "", "the local cloud", {"home": local_host(session).status()["home"]})
+        return
+    if drill.fault is FaultKind.EXPIRE:
+        yield from _certificates(session, environment)
+        return
+    for machine in machines:
+        instance = find_machine(session, environment.name, machine)
+        match drill.fault:
+            case FaultKind.RULES:
+                yield _rules(session, instance, drill.port)
+            case FaultKind.DRAIN:
+                yield _target(session, environment, status, instance)
+            case FaultKind.TEMPLATE | FaultKind.UPDATE:
+                yield _template(drill.fault, session, environment, status, instance)
+            case FaultKind.CUT:
+                ends = _ends(drill, session, environment, status)
+                yield Breakage(drill.fault, instance.id, machine, {**ends, "share": drill.share})
+            case _:
+                yield Breakage(drill.fault, instance.id, machine, _parameters(drill))
+
+
+def _parameters(drill: Drill) -> JsonObject:
+    """Return what the machine has to be told."""
+    stated: dict[str, str | float] = {"unit": drill.unit, "path": drill.path, "port": drill.port, "delay": drill.delay}
+    return {key: value for key, value in stated.items() if value}
+
+
+def _ends(drill: Drill, session: Session, environment: Environment, status: Status) -> JsonObject:
+    """Return the other ends of the packets. A group is asked at its balancer too, so its address is one of its own."""
+    if drill.peers[0] in ENDS:
+        return ENDS[drill.peers[0]]
+    addresses = {address for peer in drill.peers for address in _addresses(peer, session, environment, status)}
+    return {"addresses": sorted(addresses)}
+
+
+def _addresses(peer: str, session: Session, environment: Environment, status: Status) -> Iterator[str]:
+    name = group_name(environment, peer)
+    machines = select_machines(status, name, all_machines=True)
+    yield from (machine.address for machine in machines_of_status(status) if machine.name in machines)
+    for balancer in list_owned(LoadBalancerHandler(), session, environment.name):
+        if balancer.labels[GROUP] == name:
+            yield from (listener.address for listener in balancer.listeners)
+
+
+def _rules(session: Session, instance: Instance, port: int) -> Breakage:
+    group_id = instance.network_interfaces[0].security_group_ids[0]
+    group = session.client(SecurityGroupServiceStub).Get(GetSecurityGroupRequest(security_group_id=group_id))
+    if not any(rule.ports.from_port == port for rule in group.rules):
+        raise NoTarget(f"{group.name} has no rule for port {port}")
+    rules = [MessageToDict(rule) for rule in group.rules]
+    return Breakage(FaultKind.RULES, group_id, group.name, {"port": port, "rules": rules})
+
+
+def _template(
+    fault: FaultKind, session: Session, environment: Environment, status: Status, instance: Instance
+) -> Breakage:
+    group = _instance_group(session, environment, status, instance)
+    parameters: JsonObject = {"template": MessageToDict(group.instance_template), "instance": instance.id}
+    return Breakage(fault, group.id, group.name, parameters)
+
+
+def _certificates(session: Session, environment: Environment) -> Iterator[Breakage]:
+    kinds = environment.secrets.items()
+    names = {secret_name(environment.name, name) for name, kind in kinds if kind is SecretKind.CERTIFICATE}
+    if not names:
+        raise NoTarget(f"{environment.name} has no certificate")
+    for secret in (each.message for each in SecretHandler().list(session)):
+        if secret.name in names:
+            version = secret.current_version
+            parameters: JsonObject = {"version": version.id, "description": version.description}
+            yield Breakage(FaultKind.EXPIRE, secret.id, secret.name, parameters)
+
+
+def _instance_group(session: Session, environment: Environment, status: Status, instance: Instance) -> InstanceGroup:
+    name = group_of_machine(status, instance.name)
+    groups = list_owned(InstanceGroupHandler(), session, environment.name)
+    return next(group for group in groups if group.labels[GROUP] == name)
+
+
+def _target(session: Session, environment: Environment, status: Status, instance: Instance) -> Breakage:
+    group = _instance_group(session, environment, status, instance)
+    target_group_id = group.load_balancer_state.target_group_id
+    if not target_group_id:
+        raise NoTarget(f"{group.name} has no balancer, so {instance.name} cannot be drained")
+    targets = session.client(TargetGroupServiceStub).Get(
+        targets_rpc.GetTargetGroupRequest(target_group_id=target_group_id)
+    )
+    address = instance.network_interfaces[0].primary_v4_address.address
+    target = next((each for each in targets.targets if each.address == address), None)
+    if target is None:
+        raise NoTarget(f"{instance.name} is no target of its balancer now", remedy="wait until it is healthy")
+    return Breakage(FaultKind.DRAIN, target_group_id, instance.name, {"target": MessageToDict(target)})
 
 
 async def _send(service: Target, fault: FaultRequest) -> None:
@@ -92,29 +217,3 @@ async def _send(service: Target, fault: FaultRequest) -> None:
 
     async with Http1(service) as client:
         await asyncio.gather(*(send(client) for _ in range(fault.times)))
-
-
-def _local_host(session: Session) -> Host:
-    """Return the local cloud's admin API. Raises ConfigError in any other cloud."""
-    if session.host is None:
-        raise ConfigError(
-            "this cloud cannot inject faults into machines",
-            remedy="make the service fail by itself: a drill with the fault `request`",
-        )
-    return session.host
-
-
-def _crash(host: Host, unit: str, instance: str) -> None:
-    host.crash(instance, unit)
-
-
-def _on_each(
-    session: Session, environment: Environment, machines: Sequence[str], act: Callable[[str], None]
-) -> Callable[[], Awaitable[None]]:
-    """Return a function that acts on all machines at once; their ids are looked up now."""
-    ids = [find_machine(session, environment.name, machine).id for machine in machines]
-
-    async def inject() -> None:
-        await asyncio.to_thread(run_concurrently, *(partial(act, instance) for instance in ids))
-
-    return inject

@@ -1,94 +1,166 @@
-"""Watches an environment with a fault: when the loss is detected, and when the environment has recovered."""
+"""Watches an environment with a fault: when the loss is noticed, what heals it, and when the environment is whole."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from samovar.cloud.local_admin import Host
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
-from samovar.core.output import Reporter
-from samovar.core.waiting import Pending, wait_for
+from samovar.core.errors import CloudError
+from samovar.core.waiting import Pending
+from samovar.deploy.machines import list_machines
 from samovar.deploy.read_status import read_status
+from samovar.deploy.status import HEALTHY
 from samovar.drills.faults import Fault
+from samovar.drills.targets import machines_of_status
 from samovar.project.environment import Environment
 
 STABLE_SECONDS = 2.0
 """Seconds for which an environment must be healthy, with the same processes: a process that starts may end at once."""
+PERIOD = 0.1
+"""Seconds between two looks at the environment."""
+GROUP, BALANCER, SYSTEMD, WATCHDOG, DRILL = "group", "balancer", "systemd", "watchdog", "drill"
+"""What heals: the drill itself, where it put back what it broke."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The environment at one moment: `healthy` for the cloud and with every process, each a machine and a pid."""
+    """The environment at one moment: `healthy` for the cloud and with every process, each a machine and a pid.
+
+    `instances` are the ids of the machines that may be hit; `drained` is true if a balancer sends nothing to one.
+    """
 
     healthy: bool
-    processes: frozenset[tuple[str, int]]
-    summary: str
+    processes: frozenset[tuple[str, int]] = frozenset()
+    summary: str = ""
+    instances: frozenset[str] = frozenset()
+    drained: bool = False
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """The seconds from the fault until it was detected, and until the environment had recovered."""
+    """The seconds from the fault until it was noticed, put back and healed: None for what did not happen."""
 
-    time_to_detect: float
-    time_to_recover: float
+    time_to_detect: float | None
+    time_to_recover: float | None
+    time_to_put_back: float | None = None
+    healed_by: tuple[str, ...] = ()
+    last_state: str = ""
 
 
-def measure_recovery(
-    snapshot: Callable[[], Snapshot], before: Snapshot, began: float, timeout: float, reporter: Reporter
-) -> Recovery:
-    """Take snapshots until the loss is detected, then until the environment has recovered.
+@dataclass
+class Watch:
+    """Judges snapshots as they come, by their moments in seconds since the fault. Pure.
 
-    Raises WaitTimeout if either takes longer than `timeout` seconds. `began` is the monotonic time of the fault.
+    A fault that is `put_back` need not be noticed by the cloud; any other must be before the environment can be whole.
     """
 
-    def detected() -> bool | Pending:
-        now = snapshot()
-        return True if not now.healthy or before.processes - now.processes else Pending(now.summary)
+    before: Snapshot
+    put_back: bool = False
+    restored_at: float | None = None
+    noticed_at: float | None = None
+    recovered_at: float | None = None
+    healers: set[str] = field(default_factory=set)
+    _last: Snapshot | None = None
+    _first_lost: str = ""
 
-    wait_for("the loss is detected", detected, timeout=timeout, interval=0.1, ceiling=0.25)
-    time_to_detect = time.monotonic() - began
-    with reporter.step("recovery"):
-        stability = Stability(before)
-        since = wait_for(
-            "the environment has recovered",
-            lambda: stability.check(snapshot(), time.monotonic()),
-            timeout=timeout,
-            ceiling=0.25,
-        )
-    return Recovery(time_to_detect, since - began)
+    def see(self, now: Snapshot, moment: float) -> None:
+        """Take in one snapshot."""
+        lost = self.before.processes - now.processes
+        if (lost or not now.healthy) and self.noticed_at is None:
+            self.noticed_at, self._first_lost = moment, "process" if lost else "health"
+        self._find_healers(now, processes_lost=bool(lost))
+        if not now.healthy or not self._may_be_recovered(processes_lost=bool(lost)):
+            self.recovered_at = None
+        elif self.recovered_at is None or self._last is None or now.processes != self._last.processes:
+            self.recovered_at = moment
+        self._last = now
+
+    def stable(self, moment: float) -> bool:
+        """Return whether the environment has been whole for long enough."""
+        return self.recovered_at is not None and moment - self.recovered_at >= STABLE_SECONDS
+
+    def recovery(self) -> Recovery:
+        """Return what was seen."""
+        order = (BALANCER, SYSTEMD, WATCHDOG, GROUP, DRILL)
+        healers = tuple(healer for healer in order if healer in self.healers)
+        last = self._last.summary if self._last else ""
+        return Recovery(self.noticed_at, self.recovered_at, self.restored_at, healers, last)
+
+    def _may_be_recovered(self, *, processes_lost: bool) -> bool:
+        if self.put_back:
+            return self.restored_at is not None or processes_lost or GROUP in self.healers
+        return processes_lost if self.before.processes else self.noticed_at is not None
+
+    def _find_healers(self, now: Snapshot, *, processes_lost: bool) -> None:
+        if now.drained:
+            self.healers.add(BALANCER)
+        if now.instances and self.before.instances - now.instances:
+            self.healers.add(GROUP)
+        elif processes_lost and now.processes - self.before.processes:
+            self.healers.add(SYSTEMD if self._first_lost == "process" else WATCHDOG)
 
 
-class Stability:
-    """Decides when an environment has been healthy, with new processes that stay the same, for STABLE_SECONDS."""
+def watch_recovery(
+    snapshot: Callable[[], Snapshot],
+    watch: Watch,
+    began: float,
+    timeout: float,
+    *,
+    hold: float | None,
+    restore: Callable[[], None],
+    stopped: Callable[[], bool],
+) -> Recovery:
+    """Take snapshots until the environment has recovered, or `timeout` seconds are over; return what was seen.
 
-    def __init__(self, before: Snapshot) -> None:
-        self._before = before.processes
-        self._last: frozenset[tuple[str, int]] = frozenset()
-        self._since: float | None = None
+    It ends early when `stopped` returns true. What is broken is put back after `hold` seconds, unless it healed before.
+    `began` is the monotonic time of the fault.
+    """
+    while not stopped() and (moment := time.monotonic() - began) < timeout:
+        if hold is not None and watch.restored_at is None and moment >= hold:
+            restore()
+            watch.restored_at = time.monotonic() - began
+            watch.healers.add(DRILL)
+        watch.see(snapshot(), time.monotonic() - began)
+        if watch.stable(time.monotonic() - began):
+            break
+        time.sleep(PERIOD)
+    return watch.recovery()
 
-    def check(self, now: Snapshot, moment: float) -> float | Pending:
-        """Return the moment since which it is healthy, once that is long enough."""
-        replaced = not self._before or self._before - now.processes
-        if not now.healthy or not replaced:
-            self._since = None
-        elif self._since is None or now.processes != self._last:
-            self._since, self._last = moment, now.processes
-        if self._since is None or moment - self._since < STABLE_SECONDS:
-            return Pending(now.summary)
-        return self._since
+
+def steady(session: Session, environment: Environment) -> bool | Pending:
+    """Return True if the environment is healthy, else what is not."""
+    status = read_status(session, environment)
+    return status.healthy or Pending("; ".join(group.summary() for group in status.groups))
 
 
 def take_snapshot(session: Session, environment: Environment, fault: Fault) -> Snapshot:
     """Read the state of the environment and the processes of the fault's unit."""
+    try:
+        return _snapshot(session, environment, fault)
+    except CloudError as error:
+        return Snapshot(healthy=False, summary=error.message)
+
+
+def _snapshot(session: Session, environment: Environment, fault: Fault) -> Snapshot:
     status = read_status(session, environment)
     processes = _processes(session.host, fault) if fault.unit and session.host else None
     missing = [] if processes is None else sorted(set(fault.machines) - {machine for machine, _ in processes})
     summary = [group.summary() for group in status.groups] + [f"{fault.unit} of {name} is down" for name in missing]
-    return Snapshot(status.healthy and not missing, processes or frozenset(), "; ".join(summary))
+    hit = [machine for machine in machines_of_status(status) if machine.name in fault.machines]
+    return Snapshot(
+        healthy=status.healthy and not missing,
+        processes=processes or frozenset(),
+        summary="; ".join(summary),
+        instances=frozenset(
+            machine.id for machine in list_machines(session, environment.name) if machine.name in fault.machines
+        ),
+        drained=any(machine.balancer not in {None, HEALTHY} for machine in hit),
+    )
 
 
 def _processes(host: Host, fault: Fault) -> frozenset[tuple[str, int]]:

@@ -9,7 +9,8 @@ from random import Random
 from samovar.core.errors import CloudError
 from samovar.core.program import command_line
 from samovar.load.client import Client, Request, Unanswered
-from samovar.project.load_profile import NOT_THERE, OK, PLACEHOLDER, Endpoint, IdRange, Scalar
+from samovar.load.slo import is_absent, succeeded
+from samovar.project.load_profile import PLACEHOLDER, Endpoint, IdRange, Scalar
 
 ATTEMPTS = 5
 PROBE_TIMEOUT = 4.0
@@ -74,8 +75,8 @@ async def _exists(client: Client, path: str) -> bool:
         except Unanswered as error:
             last = str(error)
             continue
-        if answer.status in (OK, NOT_THERE):
-            return answer.status == OK
+        if is_absent(answer) or succeeded(answer):
+            return not is_absent(answer)
         last = f"HTTP {answer.status}"
     raise CloudError(
         f"GET {path}: {last}, {ATTEMPTS} times in a row",

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count, cycle
 
-from samovar.core.errors import CloudError, ConfigError
+from samovar.core.errors import ConfigError
 from samovar.load.arrivals import evenly, mixed, poisson, portion
 from samovar.load.client import Answer, Client, Http1, Http2, Request, Target, Unanswered, Untrusted
 from samovar.load.dataset import Dataset, find_dataset
 from samovar.load.results import Outcome
-from samovar.load.slo import failure
-from samovar.project.load_profile import NOT_THERE, OK, Flow, LoadProfile, Step
+from samovar.load.slo import failure, is_absent, succeeded
+from samovar.project.load_profile import Flow, LoadProfile, Step
 
 MAX_IN_FLIGHT = 2000
 NOT_SENT = "not sent"
@@ -130,7 +130,7 @@ class _Sender:
         request = self._dataset.request(self._endpoints[created.cleanup], {created.placeholder: created.value})
         with suppress(Unanswered):
             answer = await self._cleaner.send(request, fresh=True)
-            if answer.status in (OK, NOT_THERE):
+            if is_absent(answer) or succeeded(answer):
                 self._run.created.discard(created)
 
     async def _send_flows(self, group: asyncio.TaskGroup) -> None:
@@ -156,8 +156,8 @@ class _Sender:
         for step in flow.steps:
             answer = await self._send_step(step, due, client, created)
             due = self._now() - self._run.began
-            if answer and step.capture:
-                created = Created(flow.cleanup or "", step.capture, _captured(step, answer))
+            if answer and step.capture and (value := captured(step, answer)) is not None:
+                created = Created(flow.cleanup or "", step.capture, value)
                 if flow.cleanup:
                     self._run.created.add(created)
             elif answer and created and step.request == flow.cleanup:
@@ -177,7 +177,7 @@ class _Sender:
         try:
             answer = await client.send(self._dataset.request(endpoint, values), fresh=next(self._fresh))
             seconds = self._now() - self._run.began - sent
-            reason = failure(endpoint, step.status, answer, seconds, datetime.now(UTC))
+            reason = failure(endpoint, step, answer, seconds, datetime.now(UTC)) or _lacks(step, answer)
         except Unanswered as error:
             reason = str(error)
         finally:
@@ -200,12 +200,15 @@ async def _check_certificate(client: Client) -> None:
             ) from error
 
 
-def _captured(step: Step, answer: Answer) -> int | str:
-    """Return the field of the answer's JSON that the step captures."""
+def _lacks(step: Step, answer: Answer) -> str:
+    """Return why the answer lacks what the step captures; empty if it does not."""
+    return f"without {step.capture}" if step.capture and captured(step, answer) is None else ""
+
+
+def captured(step: Step, answer: Answer) -> int | str | None:
+    """Return the field of the answer's JSON that the step captures; None if that is neither a number nor text."""
     try:
         value = json.loads(answer.body)[step.capture]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CloudError(f"{step.request} answers without {step.capture}: {answer.body[:100]!r}") from error
-    if not isinstance(value, int | str):
-        raise CloudError(f"{step.request}: {step.capture} is neither a number nor text: {answer.body[:100]!r}")
-    return value
+    except (ValueError, KeyError, TypeError):
+        return None
+    return value if isinstance(value, int | str) else None

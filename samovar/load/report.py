@@ -1,4 +1,4 @@
-"""Reports a load: one line a second while it runs, then JSON, and an HTML page with plots that needs nothing else."""
+"""Reports a load: one line a second while it runs, then JSON, and an HTML page with charts that needs nothing else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import computed_field
 
 from samovar.core.output import Reporter
 from samovar.core.templates import load_page
+from samovar.load.charts import Chart, Line, Mark, draw
 from samovar.load.generator import Load, Run, Work, send_load
 from samovar.load.results import Figures, Outcome, Seconds, figures, lateness, quantile
 
@@ -20,15 +21,15 @@ RECENT = 5.0
 LATE = 0.05
 """Seconds; a generator that is later than this measures itself."""
 TEMPLATE = Path(__file__).parent / "page.html.j2"
-WIDTH, HEIGHT = 900, 160
 MAX_INTERVALS = 120
 """The intervals of a plot at most."""
 PLOTTED_QUANTILES = (0.5, 0.9, 0.99)
+COLOURS = ("#2f6fab", "#d08030", "#b03030")
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """The report of a load; `slo_met` if every endpoint meets its objective.
+    """The report of a load; `slo_met` if every endpoint that was asked meets its objective, and one was asked.
 
     `generator_late_seconds` is what the generator itself added to 99 of 100 latencies at most; `not_removed` are the
     requests of the cleanup that failed.
@@ -51,7 +52,8 @@ class LoadReport:
     @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
     @property
     def slo_met(self) -> bool:
-        return all(endpoint.slo_met for endpoint in self.endpoints)
+        judged = [endpoint.slo_met for endpoint in self.endpoints if endpoint.slo_met is not None]
+        return bool(judged) and all(judged)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -114,73 +116,66 @@ def _progress_line(run: Run, now: float) -> str:
 
 @dataclass(frozen=True)
 class Interval:
-    """The requests that were due in one interval: how many, how many failed, and quantiles of seconds."""
+    """The requests that were due in one interval of `length` seconds: how many, how many failed, and quantiles."""
 
     begin: float
+    length: float
     sent: int
     failed: int
     latencies: tuple[float | None, ...]
 
 
-@dataclass(frozen=True)
-class Plot:
-    """The content of an SVG: `lines` are names with the points of a polyline, `top` is the value of its upper edge."""
-
-    title: str
-    top: str
-    lines: Sequence[tuple[str, str]]
-
-
 def write_page(report: LoadReport, outcomes: Sequence[Outcome], folder: Path) -> Path:
     """Write the page into the folder, which is created if need be; returns its path."""
-    text = load_page(TEMPLATE).render(report=report, plots=tuple(plots(report, outcomes)), width=WIDTH, height=HEIGHT)
+    drawn = tuple(map(draw, charts(report, outcomes)))
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"load-{report.environment}-{report.profile}.html"
-    page.write_text(text)
+    page.write_text(load_page(TEMPLATE).render(report=report, charts=drawn))
     return page
 
 
-def plots(report: LoadReport, outcomes: Sequence[Outcome]) -> Iterator[Plot]:
-    """Yields the plots of all requests, then of each endpoint."""
-    yield from _plots("all requests", outcomes, report.seconds)
+def charts(report: LoadReport, outcomes: Sequence[Outcome]) -> Iterator[Chart]:
+    """Yields the charts of all requests, then of each endpoint that was asked."""
+    yield from charts_of("all requests", outcomes, report.seconds)
     for endpoint in report.endpoints:
         own = [outcome for outcome in outcomes if outcome.endpoint == endpoint.endpoint]
-        yield from _plots(endpoint.endpoint, own, report.seconds)
+        if own:
+            yield from charts_of(endpoint.endpoint, own, report.seconds)
+
+
+def charts_of(name: str, outcomes: Sequence[Outcome], seconds: float, marks: Sequence[Mark] = ()) -> Iterator[Chart]:
+    """Yields two charts: the latency, and the requests a second with those that failed."""
+    parts = intervals(outcomes, seconds)
+    latencies = tuple(
+        Line(f"p{share * 100:g}", colour, [(part.begin, _ms(part.latencies[index])) for part in parts])
+        for index, (share, colour) in enumerate(zip(PLOTTED_QUANTILES, COLOURS, strict=True))
+    )
+    yield Chart(f"{name}: latency", "milliseconds", latencies, marks)
+    sent = Line("sent", COLOURS[0], [(part.begin, part.sent / part.length) for part in parts])
+    failed = Line("failed", COLOURS[2], [(part.begin, part.failed / part.length) for part in parts])
+    yield Chart(f"{name}: requests", "requests/s", (sent, failed), marks)
 
 
 def intervals(outcomes: Iterable[Outcome], seconds: float) -> list[Interval]:
-    """Return the time of the load in equal intervals of a second or more; the last one is complete."""
-    length = max(1.0, seconds / MAX_INTERVALS)
-    parts: list[list[Outcome]] = [[] for _ in range(int(seconds / length) + 1)]
+    """Return the time of the load in equal intervals of a second or more. What fills none at the end is left out.
+
+    A load shorter than an interval is one of its own length.
+    """
+    length = min(max(1.0, seconds / MAX_INTERVALS), seconds or 1.0)
+    parts: list[list[Outcome]] = [[] for _ in range(max(1, int(round(seconds / length, 6))))]
     for outcome in outcomes:
-        parts[min(int(outcome.due / length), len(parts) - 1)].append(outcome)
-    return [_interval(index * length, part) for index, part in enumerate(parts)]
+        index = int(outcome.due / length)
+        if index < len(parts):
+            parts[index].append(outcome)
+    return [_interval(index * length, length, part) for index, part in enumerate(parts)]
 
 
-def _interval(begin: float, part: Sequence[Outcome]) -> Interval:
+def _interval(begin: float, length: float, part: Sequence[Outcome]) -> Interval:
     latencies = sorted(outcome.seconds for outcome in part if not outcome.failure)
     failed = len(part) - len(latencies)
-    return Interval(begin, len(part), failed, tuple(quantile(latencies, failed, share) for share in PLOTTED_QUANTILES))
+    quantiles = tuple(quantile(latencies, failed, share) for share in PLOTTED_QUANTILES)
+    return Interval(begin, length, len(part), failed, quantiles)
 
 
-def _plots(name: str, outcomes: Sequence[Outcome], seconds: float) -> Iterator[Plot]:
-    parts = intervals(outcomes, seconds)
-    highest = max((value for part in parts for value in part.latencies if value is not None), default=0.0)
-    latencies = [
-        (f"p{share * 100:g}", _points([part.latencies[index] for part in parts], highest))
-        for index, share in enumerate(PLOTTED_QUANTILES)
-    ]
-    yield Plot(f"{name}: latency", f"{highest * 1000:.0f} ms", latencies)
-    most = max((part.sent for part in parts), default=0)
-    counts = [
-        ("sent", _points([float(part.sent) for part in parts], most)),
-        ("failed", _points([float(part.failed) for part in parts], most)),
-    ]
-    yield Plot(f"{name}: requests", str(most), counts)
-
-
-def _points(values: Sequence[float | None], highest: float) -> str:
-    """Return the points of a polyline. It goes straight on over an interval without a value."""
-    step, scale = WIDTH / max(1, len(values) - 1), HEIGHT / (highest or 1.0)
-    drawn = ((index * step, HEIGHT - value * scale) for index, value in enumerate(values) if value is not None)
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000

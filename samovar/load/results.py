@@ -74,8 +74,9 @@ class Figures:
 
     @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation has it
     @property
-    def slo_met(self) -> bool:
-        return self.meets_slo()
+    def slo_met(self) -> bool | None:
+        """Return whether the objective is met: None, not judged, if nothing was sent."""
+        return self.meets_slo() if self.sent else None
 
     def meets_slo(self, margin: float = 1.0) -> bool:
         """Return whether the objective is met, or with 0.5 half of it. Without a request it is not."""

@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from samovar.load.client import Answer
 from samovar.load.results import Outcome
-from samovar.project.load_profile import NOT_THERE, OK, SLOW_ANSWER, Endpoint
+from samovar.project.load_profile import ABSENT, OK, SLOW_ANSWER, Endpoint, Step
 
 CACHED, STALE, AGELESS = "from a cache", "too old", "of unknown age"
+STILL_THERE = "still there"
+REDIRECTS = 300
 CACHE_STATES = frozenset({"HIT", "STALE", "UPDATING", "REVALIDATED"})
 CLOCK_TOLERANCE = 0.001
 """Seconds by which clocks and timers may differ."""
 
 
-def failure(endpoint: Endpoint, expected: int, answer: Answer, seconds: float, now: datetime) -> str:
-    """Return why the answer is a failure, empty if it is none.
+def failure(endpoint: Endpoint, step: Step, answer: Answer, seconds: float, now: datetime) -> str:
+    """Return why the answer to a step is a failure, empty if it is none.
 
-    `expected` is the status that it must have, `seconds` what it took from when it was sent.
+    `seconds` is what it took from when it was sent.
     """
-    if expected == NOT_THERE and answer.status == OK:
-        return CACHED
-    if answer.status != expected:
+    if step.absent and succeeded(answer) and not holds_nothing(answer):
+        return STILL_THERE
+    if not (is_absent(answer) if step.absent else _has_status(step, answer)):
         return f"HTTP {answer.status}"
     if endpoint.max_age == 0 and (from_cache(answer.headers) or seconds < endpoint.min_seconds - CLOCK_TOLERANCE):
         return CACHED
     return _too_old(endpoint.max_age, answer, now) if endpoint.max_age else ""
+
+
+def succeeded(answer: Answer) -> bool:
+    """Return whether the status is one of success."""
+    return OK <= answer.status < REDIRECTS
+
+
+def is_absent(answer: Answer) -> bool:
+    """Return whether the answer says that a thing is not there: by its status, or by JSON that holds nothing."""
+    return answer.status in ABSENT or (succeeded(answer) and holds_nothing(answer))
+
+
+def holds_nothing(answer: Answer) -> bool:
+    """Return whether the body is empty, or JSON without any content."""
+    try:
+        return not json.loads(answer.body or b"null")
+    except ValueError:
+        return False
+
+
+def _has_status(step: Step, answer: Answer) -> bool:
+    return succeeded(answer) if step.status is None else answer.status == step.status
 
 
 def from_cache(headers: Mapping[str, str]) -> bool:

@@ -1,27 +1,29 @@
-"""Reads drills: `drills/NAME.yaml` states what is broken, under which load, and what recovery is expected."""
+"""Reads drills: `drills/NAME.yaml` states what is broken, under which load, and what recovery is expected.
+
+The drills of the library are there in every project that has none of that name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from samovar.core.errors import ConfigError
+from samovar.core.paths import PACKAGE
 from samovar.core.yaml_file import load_model
+from samovar.project.fault import BY_THE_API, ENDS_BY_ITSELF, MEANINGS, NEEDS, FaultKind
 from samovar.project.fields import Strict
 from samovar.project.load_profile import MAX_RATE, PLACEHOLDER, Request, Scalar
 
-
-class FaultKind(StrEnum):
-    """The kinds of fault: power cut, shutdown, SIGKILL to a unit, or a request through the service."""
-
-    KILL = "kill"
-    STOP = "stop"
-    CRASH = "crash"
-    REQUEST = "request"
+LIBRARY = PACKAGE / "library" / "drills"
+SERVICES = frozenset({"dns", "metadata", "everything"})
+"""The peers that are no groups."""
+MAX_HOLD = 300.0
+"""Seconds for which a fault may last that a drill puts back."""
 
 
 class FaultRequest(Strict):
@@ -53,31 +55,67 @@ class Expectation(Strict):
 
 
 class Drill(Strict):
-    """A drill: it breaks `target`, a group's first machine, all its machines (`all_machines`) or one machine.
-
-    `unit` is the systemd unit that is killed, or whose new process shows the recovery. `arguments` name the words that
-    follow the drill's name on the command line; `{name}` in `target`, `unit` and the body of the request stands for
-    them. `timeout` is the seconds in which the environment must recover.
-    """
+    """A drill. `{name}` in `target`, `unit` and the body of the request stands for one of its `arguments`."""
 
     name: SkipJsonSchema[str] = ""
-    description: str = ""
-    arguments: tuple[str, ...] = ()
-    fault: FaultKind
-    target: str
-    all_machines: bool = False
-    unit: str = ""
-    request: FaultRequest | None = None
-    load: DrillLoad = DrillLoad()
-    timeout: PositiveFloat = 120.0
-    expect: Expectation = Expectation()
+    description: str = Field(default="", description="what it does, in a sentence without a subject")
+    expectation: str = Field(default="", description="what should happen, and why: a sentence for docs/drills.md")
+    arguments: tuple[str, ...] = Field(
+        default=(), description="the words that follow the drill's name on the command line"
+    )
+    fault: FaultKind = Field(description="; ".join(f"`{kind}` {meaning}" for kind, meaning in MEANINGS.items()))
+    target: str = Field(
+        description="a group, whose first machine is broken; a machine; `role:front` (the group behind the external "
+        "balancer), `role:inner` (behind an internal one), `role:data` (with a data disk), or `kind:KIND`"
+    )
+    all_machines: bool = Field(default=False, description="`true` breaks all machines of the group at once")
+    unit: str = Field(
+        default="", description="the systemd unit that is broken, or whose new process shows the recovery"
+    )
+    request: FaultRequest | None = Field(default=None, description="the request that makes a machine fail")
+    peers: tuple[str, ...] = Field(
+        default=(),
+        description="groups, machines or roles as in `target`; or one of `dns`, `metadata` and `everything`",
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="the share of packets that are lost in each direction"
+    )
+    delay: NonNegativeFloat = Field(default=0.0, description="seconds by which packets are delayed")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="a port")
+    path: str = Field(default="", pattern=r"^(/[\w./-]*)?$", description="a folder in the file system that is filled")
+    method: str = Field(default="", description="a pattern over methods, such as `PayloadService/Get`")
+    hold: Annotated[float, Field(gt=0, le=MAX_HOLD)] = Field(
+        default=10.0, description="seconds after which the drill puts back what it broke"
+    )
+    load: DrillLoad = Field(default=DrillLoad(), description="the load meanwhile")
+    timeout: PositiveFloat = Field(default=120.0, description="seconds in which the environment must recover")
+    expect: Expectation = Field(default=Expectation(), description="the bounds by which the verdict is found")
+
+    @property
+    def local_only(self) -> bool:
+        """Return whether the local cloud alone allows the fault, for it can reach into machines."""
+        return self.fault not in BY_THE_API
+
+    @property
+    def restores(self) -> bool:
+        """Return whether the drill has to put back what it broke."""
+        return self.fault not in ENDS_BY_ITSELF
 
     @model_validator(mode="after")
     def _has_what_its_fault_needs(self) -> Self:
-        if self.fault is FaultKind.CRASH and not self.unit:
-            raise ValueError("the fault crash needs a unit, such as nginx.service")
-        if (self.fault is FaultKind.REQUEST) != (self.request is not None):
-            raise ValueError("`request` stands with the fault request, and with no other")
+        needed = NEEDS.get(self.fault)
+        if needed and not getattr(self, needed):
+            raise ValueError(f"the fault {self.fault} needs `{needed}`")
+        for key in sorted({*NEEDS.values()} - {"unit", needed}):
+            if getattr(self, key):
+                kinds = " or ".join(kind for kind, need in NEEDS.items() if need == key)
+                raise ValueError(f"`{key}` stands with the fault {kinds}, and with no other")
+        return self
+
+    @model_validator(mode="after")
+    def _has_peers_of_a_kind(self) -> Self:
+        if (service := next(iter(SERVICES & {*self.peers}), None)) and len(self.peers) > 1:
+            raise ValueError(f"the peer {service} stands alone")
         return self
 
     @model_validator(mode="after")
@@ -117,7 +155,14 @@ def _scalar(value: Scalar, fill: Callable[[str], str]) -> Scalar:
     return int(text) if text.isdecimal() and PLACEHOLDER.fullmatch(value) else text
 
 
+def drill_names(folder: Path) -> list[str]:
+    """Return the names of the drills in `folder`, drills/ of a project, and of those in the library."""
+    return sorted({path.stem for source in (folder, LIBRARY) for path in source.glob("*.yaml")})
+
+
 def load_drill(folder: Path, name: str) -> Drill:
-    """Read the drill `name` from `folder`, drills/ of a project. Raises ConfigError that names file, line and key."""
-    path = folder / f"{name}.yaml"
+    """Read a drill from `folder`, else from the library. Raises ConfigError that names file, line and key."""
+    path = next((file for source in (folder, LIBRARY) if (file := source / f"{name}.yaml").is_file()), None)
+    if path is None:
+        raise ConfigError(f"no drill {name}", remedy=f"drills: {', '.join(drill_names(folder))}")
     return load_model(path, Drill, complete=lambda value: {**value, "name": name} if isinstance(value, dict) else value)

@@ -134,6 +134,9 @@ class Environment(Strict):
         description="`true`: no `destroy`, and the API's own protection on all that has it. Lifted by `false` and a "
         "rollout of that alone",
     )
+    production: bool = Field(
+        default=False, description="`true`: `drill` breaks it only if its name is typed, or given by `--confirm`"
+    )
     zones: Zones = Field(
         description="where machines stand; an internal balancer needs two machines in each, for it stays in the zone "
         "of who asks"

@@ -23,6 +23,8 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 PATH = "path"
 """The placeholder for the path of `--url`."""
 OK, NOT_THERE = 200, 404
+ABSENT = frozenset({NOT_THERE, 410})
+"""The statuses that say that a thing is not there."""
 SLOW_ANSWER = 1.0
 """Seconds; a drill counts a slower answer as trouble for the users."""
 MAX_RATE = 500.0
@@ -94,11 +96,22 @@ class Endpoint(Strict):
 
 
 class Step(Strict):
-    """One request of a flow. Its answer must have `status`; the field `capture` of its JSON fills placeholders."""
+    """One request of a flow. Its answer must have `status`; the field `capture` of its JSON fills placeholders.
+
+    With `absent` the thing must not be there any more, however the application says so: 404, 410, or nothing in the
+    JSON of its answer (`[]`, `{}`, `null`).
+    """
 
     request: Request
-    status: int = Field(default=OK, ge=100, le=599)
+    status: int | None = Field(default=None, ge=100, le=599, description="without it, any from 200 to 299")
     capture: str = ""
+    absent: bool = False
+
+    @model_validator(mode="after")
+    def _expects_one_thing(self) -> Self:
+        if self.absent and self.status is not None:
+            raise ValueError("`absent` and `status` do not stand together")
+        return self
 
 
 def _step(value: object) -> object:

@@ -32,6 +32,7 @@ from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
 from samovar.localcloud.daemon.log_file import log_to_stderr, take_over_stderr
 from samovar.localcloud.daemon.offline import host_of, sweep
 from samovar.localcloud.fault_injection.fault_routes import fault_routes
+from samovar.localcloud.fault_injection.machine_fault_routes import machine_fault_routes
 from samovar.localcloud.fault_injection.profile_choice import choice_of
 from samovar.localcloud.home.backups import Backups, open_store
 from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
@@ -140,8 +141,9 @@ async def _serving(
     pki = ensure_pki(home.pki)
     endpoint = _endpoint(pki, ports, cloud, tokens, ensure_operator(home.pki, cloud.store, tokens))
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
-    admin = admin_routes(cloud, partial(_report, endpoint, cloud), shutdown.shut_down)
+    admin = admin_routes(cloud, partial(_report, home, endpoint, cloud), shutdown.shut_down)
     admin += fault_routes(cloud.faults, cloud.api.methods.values())
+    admin += machine_fault_routes(cloud.host.driver)
     async with contextlib.AsyncExitStack() as stack:
         cloud.internal_api.answer_by(await make_rest_server(cloud.api, (), pki))
         stack.push_async_callback(cloud.internal_api.close)
@@ -172,9 +174,9 @@ def _endpoint(pki: Pki, ports: Ports, cloud: Cloud, tokens: Tokens, operator: Op
     )
 
 
-def _report(endpoint: Endpoint, cloud: Cloud) -> JsonObject:
-    endpoints = {"grpc": endpoint.grpc, "rest": endpoint.rest}
-    return {"pid": endpoint.pid, "number": endpoint.number, "endpoint": endpoints, **asdict(cloud.status())}
+def _report(home: Home, endpoint: Endpoint, cloud: Cloud) -> JsonObject:
+    served = {"pid": endpoint.pid, "number": endpoint.number, "home": str(home.root.absolute())}
+    return {**served, "endpoint": {"grpc": endpoint.grpc, "rest": endpoint.rest}, **asdict(cloud.status())}
 
 
 @contextlib.contextmanager

@@ -25,6 +25,12 @@ def kill(group: Path) -> None:
         (group / "cgroup.kill").write_text("1")
 
 
+def freeze(group: Path, *, frozen: bool) -> None:
+    """Freezes every process in the group and below, or lets them go on. A frozen process can still be killed."""
+    with suppress(FileNotFoundError):
+        (group / "cgroup.freeze").write_text("1" if frozen else "0")
+
+
 def init_pid(unit: Path) -> int | None:
     """Returns the guest's pid 1 as the host numbers it, once it manages the guest and handles signals."""
     with suppress(OSError):

@@ -16,19 +16,23 @@ from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from pathlib import Path
 
 from samovar.core import kernel_limits, user_namespaces
-from samovar.core.errors import HostError, WaitTimeout
+from samovar.core.errors import HostError, ProcessFailed, WaitTimeout
 from samovar.core.process import run_async
 from samovar.core.units import MIB
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.disks import freeze
 from samovar.localcloud.disks.loop_devices import attached
-from samovar.localcloud.machines import cgroups, console, nspawn, uid_ranges
+from samovar.localcloud.machines import cgroups, console, machine_faults, nspawn, uid_ranges
+from samovar.localcloud.machines.machine_faults import Command
 from samovar.localcloud.machines.model import BlockDevice, Machine, Observed
 from samovar.localcloud.machines.starts import Starts
 from samovar.localcloud.machines.supervisors import supervisor_of_this_host
 
 START_TIMEOUT = 180.0  # seconds; 0.2 on a host at rest, 100 times that for several machines on an emulated one
 KILL_TIMEOUT = 30.0
+FAULT_TIMEOUT = 20.0
+NO_NETEM = "qdisc kind is unknown"
+"""The words of tc(8) where the kernel does not have what it is asked for."""
 POWER_OFF = signal.SIGRTMIN + 4  # systemd(1)
 JOURNAL_MB = 16  # small, so that a boot disk is made in 20 ms
 CONSOLE_LINES = 5
@@ -113,6 +117,30 @@ class NspawnDriver:
         for pid in self.processes(machine_id, unit):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    async def cause(self, machine_id: str, fault: machine_faults.MachineFault) -> None:
+        await self._apply(machine_id, fault, machine_faults.cause(fault), freeze=True)
+
+    async def end(self, machine_id: str, fault: machine_faults.MachineFault) -> None:
+        await self._apply(machine_id, fault, machine_faults.end(fault), freeze=False)
+
+    async def _apply(
+        self, machine_id: str, fault: machine_faults.MachineFault, command: Command | None, *, freeze: bool
+    ) -> None:
+        unit = self._supervisor.unit(machine_id)
+        init = cgroups.init_pid(unit)
+        if init is None:
+            raise HostError(f"{fault.fault}: machine {machine_id} does not run")
+        if command is None:
+            cgroups.freeze(unit, frozen=freeze)
+            return
+        inside = ("nsenter", f"--target={init}", command.within)
+        try:
+            await run_async((*inside, *command.argv), stdin=command.stdin, timeout=FAULT_TIMEOUT)
+        except ProcessFailed as error:
+            if NO_NETEM in error.output:
+                raise HostError("the kernel of this host cannot delay packets: it has no sch_netem") from error
+            raise
 
     def frozen(self, machine_id: str, disk: Path) -> AbstractAsyncContextManager[freeze.Freeze]:
         return freeze.frozen(disk, self._supervisor.unit(machine_id))

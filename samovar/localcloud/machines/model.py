@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from samovar.localcloud.disks.freeze import Freeze
+from samovar.localcloud.machines.machine_faults import MachineFault
 
 MAX_TASKS = 2048
 """Processes and threads that a machine may have at once; the kernel's own bound for a whole host is 32,768."""
@@ -91,6 +92,12 @@ class MachineDriver(Protocol):
 
     def kill_processes(self, machine_id: str, unit: str) -> None:
         """Sends SIGKILL to all of them, as if they had died by themselves."""
+
+    async def cause(self, machine_id: str, fault: MachineFault) -> None:
+        """Causes a fault in a machine that runs. Raises HostError or ProcessFailed where that is not possible."""
+
+    async def end(self, machine_id: str, fault: MachineFault) -> None:
+        """Ends a fault that `cause` began; may be repeated."""
 
     def frozen(self, machine_id: str, disk: Path) -> AbstractAsyncContextManager[Freeze]:
         """Keeps a disk of that machine unwritten while the context lasts, as `freeze.frozen` does."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from samovar.localcloud import clock
 from samovar.localcloud.disks.freeze import Freeze
 from samovar.localcloud.disks.sparse import refresh
+from samovar.localcloud.machines.machine_faults import MachineFault
 from samovar.localcloud.machines.model import Machine, Observed
 
 
@@ -115,6 +116,12 @@ class SimulatedDriver:
 
     def kill_processes(self, machine_id: str, unit: str) -> None:
         """Does nothing: there are none."""
+
+    async def cause(self, machine_id: str, fault: MachineFault) -> None:  # noqa: ARG002 - whatever it is, it is sick
+        self.failing.add(machine_id)
+
+    async def end(self, machine_id: str, fault: MachineFault) -> None:  # noqa: ARG002 - the contract's
+        self.failing.discard(machine_id)
 
     @asynccontextmanager
     async def frozen(self, machine_id: str, disk: Path) -> AsyncIterator[Freeze]:  # noqa: ARG002 - the contract's

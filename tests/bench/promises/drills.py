@@ -14,7 +14,12 @@ from tests.support.checkout import PROJECT
 
 REST = 5.0
 """Seconds between two drills, so that one does not measure the effects of another."""
-DRILLS = tuple(path.stem for path in sorted(PROJECT.drills.glob("*.yaml")) if path.stem != "operation")
+DRILLS = (
+    *("bingo-500", "bingo-power", "bingo-process", "bingo-processes", "bingo-shutdown"),
+    *("database-power", "database-shutdown"),
+    *("edge-power", "edge-shutdown", "passive-edge-power", "passive-edge-shutdown"),
+)
+"""Those that are measured several times, for docs/load.md; `make drills` runs all of them once."""
 
 
 def drill(world: World, name: str) -> Iterator[Figure]:
@@ -39,13 +44,13 @@ def _shown(runs: Sequence[Any]) -> str:
         f"failed {_counts(runs, 'failed')} of {_counts(runs, 'requests')}{f' ({kinds})' if kinds else ''}: in flight "
         f"{_counts(runs, 'failed_in_flight')}, until noticed {_counts(runs, 'failed_before_detection')}, later "
         f"{_counts(runs, 'failed_after_detection')}; longest stall {spread(stall)} s; noticed after "
-        f"{spread([run['seconds_to_detect'] for run in runs])} s, whole after "
-        f"{spread([run['seconds_to_recover'] for run in runs])} s, answers well after {_answered(runs)}"
+        f"{_known(runs, 'seconds_to_detect')}, whole after {_known(runs, 'seconds_to_recover')}, answers well after "
+        f"{_known(runs, 'seconds_to_answer')}"
     )
 
 
-def _answered(runs: Sequence[Any]) -> str:
-    known = [run["seconds_to_answer"] for run in runs if run["seconds_to_answer"] is not None]
+def _known(runs: Sequence[Any], name: str) -> str:
+    known = [run[name] for run in runs if run[name] is not None]
     never = f", not to the end in {len(runs) - len(known)}" if len(known) < len(runs) else ""
     return f"{spread(known)} s{never}" if known else "never"
 

@@ -268,6 +268,27 @@ async def test_created_rows_are_removed_later_or_reported() -> None:
             assert bool(run.created) is not repaired
 
 
+async def test_an_application_that_answers_for_a_deleted_row_with_an_empty_list_meets_the_terms() -> None:
+    cinema = Cinema()
+
+    async def answer(request: web.Request) -> web.Response:
+        given = await cinema.answer(request)
+        return web.json_response([]) if given.status == 404 else given
+
+    run = await sent(answer, OFTEN, rate=60, seconds=1.0)
+    assert {o.failure for o in run.outcomes} == {""}
+
+
+async def test_an_answer_without_what_the_flow_needs_is_a_failure() -> None:
+    cinema = Cinema()
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({}) if request.method == "POST" else await cinema.answer(request)
+
+    run = await sent(answer, OFTEN, rate=60, seconds=1.0)
+    assert {o.failure for o in run.outcomes if o.endpoint == "POST /api/session"} == {"without id"}
+
+
 async def test_a_database_without_rows_is_an_error() -> None:
     async def empty(_: web.Request) -> web.Response:
         return web.Response(status=404)

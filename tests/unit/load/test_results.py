@@ -16,8 +16,8 @@ from samovar.load.arrivals import evenly, mixed, poisson, portion
 from samovar.load.client import Answer, Target
 from samovar.load.generator import Load
 from samovar.load.results import Outcome, figures, longest_gap, quantile
-from samovar.load.slo import AGELESS, CACHED, STALE, age, failure, from_cache
-from samovar.project.load_profile import load_profile
+from samovar.load.slo import AGELESS, CACHED, STALE, STILL_THERE, age, failure, from_cache
+from samovar.project.load_profile import Step, load_profile
 from tests.support.checkout import ROOT
 
 LOADS = ROOT / "loads"
@@ -26,6 +26,7 @@ DATABASE, MOVIE, LONG, CREATE, SESSIONS = map(
     TERMS.endpoint,
     ("GET /db_dummy", "GET /api/movie/{id}", "GET /long_dummy", "POST /api/session", "GET /api/session"),
 )
+FOUND = Step(request=MOVIE.request)
 RATES = st.floats(0.5, 500)
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -97,8 +98,8 @@ def test_one_request_of_a_hundred_may_fail() -> None:
     assert figures(SESSIONS, [of(SESSIONS.request, 19.0)] * 19 + [of(SESSIONS.request, 20.0, "timeout")]).meets_slo()
 
 
-def test_an_objective_is_not_met_without_requests() -> None:
-    assert not figures(MOVIE, [of(CREATE.request, 0.1)]).meets_slo()
+def test_an_objective_is_not_judged_without_requests() -> None:
+    assert figures(MOVIE, [of(CREATE.request, 0.1)]).slo_met is None
 
 
 def test_figures_are_the_endpoints_own_and_have_a_documented_shape() -> None:
@@ -140,7 +141,7 @@ def test_a_profile_sends_as_many_requests_as_its_rate_says(name: str, rate: floa
 )
 def test_from_cache_reads_the_headers_of_caches(headers: dict[str, str], cached: bool) -> None:  # noqa: FBT001
     assert from_cache(headers) is cached
-    assert failure(MOVIE, 200, Answer(200, headers), 0.1, NOW) == (CACHED if cached else "")
+    assert failure(MOVIE, FOUND, Answer(200, headers), 0.1, NOW) == (CACHED if cached else "")
 
 
 @pytest.mark.parametrize(
@@ -158,18 +159,33 @@ def test_an_answers_age_is_the_greatest_that_its_headers_give(headers: dict[str,
 
 
 def test_a_cached_answer_has_an_age_and_is_at_most_a_minute_old() -> None:
-    assert failure(LONG, 200, Answer(200, {"age": "60", "x-cache": "HIT"}), 0.1, NOW) == ""
-    assert failure(LONG, 200, Answer(200, {"age": "62"}), 0.1, NOW) == STALE
-    assert failure(LONG, 200, Answer(200, {}), 0.1, NOW) == AGELESS
-    assert failure(LONG, 200, Answer(503, {}), 0.1, NOW) == "HTTP 503"
+    assert failure(LONG, FOUND, Answer(200, {"age": "60", "x-cache": "HIT"}), 0.1, NOW) == ""
+    assert failure(LONG, FOUND, Answer(200, {"age": "62"}), 0.1, NOW) == STALE
+    assert failure(LONG, FOUND, Answer(200, {}), 0.1, NOW) == AGELESS
+    assert failure(LONG, FOUND, Answer(503, {}), 0.1, NOW) == "HTTP 503"
 
 
 def test_an_answer_faster_than_min_seconds_came_from_a_cache() -> None:
-    assert failure(DATABASE, 200, Answer(200), 0.02, NOW) == CACHED
-    assert failure(DATABASE, 200, Answer(200), 0.11, NOW) == ""
+    assert failure(DATABASE, FOUND, Answer(200), 0.02, NOW) == CACHED
+    assert failure(DATABASE, FOUND, Answer(200), 0.11, NOW) == ""
 
 
-def test_a_deleted_row_that_is_answered_came_from_a_cache() -> None:
-    assert failure(MOVIE, 404, Answer(404), 0.1, NOW) == ""
-    assert failure(MOVIE, 404, Answer(200), 0.1, NOW) == CACHED
-    assert failure(MOVIE, 200, Answer(404), 0.1, NOW) == "HTTP 404"
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Answer(404), ""),
+        (Answer(410), ""),
+        (Answer(200, body=b"[]"), ""),
+        (Answer(200, body=b'{"id": 1}'), STILL_THERE),
+        (Answer(200, body=b"a page"), STILL_THERE),
+        (Answer(500), "HTTP 500"),
+    ],
+)
+def test_a_deleted_row_is_gone_however_the_application_says_so(answer: Answer, why: str) -> None:
+    assert failure(MOVIE, Step(request=MOVIE.request, absent=True), answer, 0.1, NOW) == why
+
+
+def test_a_step_without_a_status_takes_every_success() -> None:
+    assert failure(MOVIE, FOUND, Answer(204), 0.1, NOW) == ""
+    assert failure(MOVIE, FOUND, Answer(404), 0.1, NOW) == "HTTP 404"
+    assert failure(MOVIE, Step(request=MOVIE.request, status=200), Answer(204), 0.1, NOW) == "HTTP 204"

@@ -8,7 +8,8 @@ import pytest
 
 from samovar.cli.main import main
 from samovar.core.errors import ConfigError, ExitCode
-from samovar.project.drill import FaultKind, load_drill
+from samovar.project.drill import LIBRARY, load_drill
+from samovar.project.fault import FaultKind
 from samovar.project.load_profile import profile_names
 from tests.support.checkout import ROOT
 from tests.support.documentation import yaml_blocks
@@ -22,10 +23,11 @@ def test_the_drill_of_the_documentation_loads(tmp_path: Path) -> None:
     assert (drill.fault, drill.target, drill.unit) == (FaultKind.CRASH, "nginx", "nginx.service")
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in DRILLS.glob("*.yaml")))
-def test_each_drill_of_the_project_loads_and_names_a_load_profile(name: str) -> None:
-    drill = load_drill(DRILLS, name)
+@pytest.mark.parametrize("file", sorted([*DRILLS.glob("*.yaml"), *LIBRARY.glob("*.yaml")]), ids=lambda file: file.stem)
+def test_each_drill_says_what_should_happen_and_names_a_load_profile(file: Path) -> None:
+    drill = load_drill(file.parent, file.stem)
     assert drill.description
+    assert drill.expectation.endswith(".")
     assert drill.load.profile in profile_names(ROOT / "loads")
 
 
@@ -42,11 +44,13 @@ def test_arguments_fill_placeholders_and_options_override() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fault: burn\ntarget: a", "mine.yaml:1: fault: Input should be 'kill', 'stop', 'crash' or 'request'"),
+        ("fault: burn\ntarget: a", "mine.yaml:1: fault: Input should be 'kill', 'stop', 'crash', 'request', 'hang'"),
         ("fault: kill", "mine.yaml:1: target: the key is missing"),
         ("fault: kill\ntarget: a\nexpect: {seconds: 1}", "mine.yaml:3: expect.seconds: unknown key"),
-        ("fault: crash\ntarget: a", "the fault crash needs a unit"),
-        ("fault: request\ntarget: a", "`request` stands with the fault request"),
+        ("fault: crash\ntarget: a", "the fault crash needs `unit`"),
+        ("fault: request\ntarget: a", "the fault request needs `request`"),
+        ("fault: kill\ntarget: a\npeers: [b]", "`peers` stands with the fault cut, and with no other"),
+        ("fault: cut\ntarget: a\npeers: [b, dns]", "the peer dns stands alone"),
         ('fault: kill\ntarget: "{group}"', "nothing fills {group}: add group to arguments"),
     ],
 )
@@ -57,10 +61,12 @@ def test_an_invalid_drill_names_what_is_wrong(tmp_path: Path, text: str, message
     assert message in str(error.value)
 
 
-def test_each_drill_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--project", str(ROOT), "drill", "dev", "--help"]) == ExitCode.OK
-    shown = capsys.readouterr().out
-    assert all(f" {name} " in shown for name in ("kill", "stop", "crash", "operation", "database-power"))
+def test_a_drill_of_the_project_goes_before_one_of_the_library(tmp_path: Path) -> None:
+    assert load_drill(tmp_path, "kill").arguments == ("target",)
+    (tmp_path / "kill.yaml").write_text("fault: kill\ntarget: role:front\n")
+    assert load_drill(tmp_path, "kill").target == "role:front"
+    with pytest.raises(ConfigError, match="no drill other"):
+        load_drill(tmp_path, "other")
 
 
 def test_a_drill_rejects_a_wrong_number_of_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,131 @@
+"""Faults by the API on the real API over a simulated host: each is caused, seen in the cloud, and put back exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from samovar.core.waiting import Pending, wait_for
+from samovar.deploy.read_status import read_status
+from samovar.deploy.resources.secret import read_certificates
+from samovar.drills.actions import cause_all, restore_all
+from samovar.drills.breakage import Journal
+from samovar.drills.faults import Fault, fault_of
+from samovar.drills.targets import NoTarget
+from samovar.load.client import Target
+from samovar.project.drill import Drill
+from samovar.project.environment import Environment
+from tests.support.checkout import environment as load_environment
+from tests.support.service import Service
+from tests.support.simulated import RunningCloud
+
+NOWHERE = Target("http://127.66.1.1")
+
+
+@pytest.fixture(scope="module")
+def dev() -> Environment:
+    return load_environment("dev")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, dev: Environment) -> Iterator[Service]:
+    """The whole service, which each test leaves as it was: that is what they are about."""
+    with RunningCloud(tmp_path_factory.mktemp("drills") / "home").serving() as cloud:
+        rolled_out = Service(cloud)
+        rolled_out.roll_out(dev)
+        _becomes_healthy(rolled_out, dev)
+        yield rolled_out
+
+
+def fault(service: Service, dev: Environment, kind: str, target: str = "role:inner", **keys: object) -> Fault:
+    drill = Drill.model_validate({"name": "mine", "fault": kind, "target": target, **keys})
+    return fault_of(drill, service.session, dev, read_status(service.session, dev), NOWHERE)
+
+
+@pytest.mark.parametrize(("kind", "keys"), [("rules", {"port": 8080}), ("template", {}), ("update", {})])
+def test_what_differs_from_the_plan_is_put_back_as_it_was(
+    service: Service, dev: Environment, tmp_path: Path, kind: str, keys: dict[str, int]
+) -> None:
+    broken, journal = fault(service, dev, kind, "role:inner", **keys).breakages, Journal("b1g", "dev", tmp_path)
+    journal.write(broken)
+    cause_all(service.session, broken)
+    assert service.plan(dev).all_steps != ()
+    assert restore_all(service.session, journal) == broken
+    assert restore_all(service.session, journal) == (), "nothing is broken any more"
+    assert service.plan(dev).all_steps == ()
+    _becomes_healthy(service, dev)
+
+
+def test_a_drained_machine_is_a_target_again(service: Service, dev: Environment, tmp_path: Path) -> None:
+    broken, journal = fault(service, dev, "drain").breakages, Journal("b1g", "dev", tmp_path)
+    journal.write(broken)
+    cause_all(service.session, broken)
+    restore_all(service.session, journal)
+    _becomes_healthy(service, dev)
+
+
+def test_a_certificate_that_expired_is_replaced_by_the_one_before(
+    service: Service, dev: Environment, tmp_path: Path
+) -> None:
+    valid = read_certificates(service.session, dev)
+    broken, journal = fault(service, dev, "expire", "role:front").breakages, Journal("b1g", "dev", tmp_path)
+    journal.write(broken)
+    cause_all(service.session, broken)
+    assert read_certificates(service.session, dev) != valid
+    assert "PRIVATE" not in journal.path.read_text()
+    restore_all(service.session, journal)
+    assert read_certificates(service.session, dev) == valid
+    assert service.plan(dev).all_steps == ()
+
+
+def test_calls_fail_until_the_drill_ends_and_other_faults_stay(
+    service: Service, dev: Environment, tmp_path: Path
+) -> None:
+    host = service.session.host
+    assert host
+    others = host.add_fault(method="ImageService/Create", code="INTERNAL")
+    broken, journal = (
+        fault(service, dev, "calls", method="PayloadService/Get").breakages,
+        Journal("b1g", "dev", tmp_path),
+    )
+    journal.write(broken)
+    cause_all(service.session, broken)
+    assert {each.method for each in host.faults()} == {"ImageService/Create", "PayloadService/Get"}
+    restore_all(service.session, journal)
+    assert host.faults() == (others,)
+    host.clear_faults()
+
+
+def test_no_machine_starts_until_the_drill_ends(service: Service, dev: Environment, tmp_path: Path) -> None:
+    broken, journal = fault(service, dev, "no-start").breakages, Journal("b1g", "dev", tmp_path)
+    journal.write(broken)
+    cause_all(service.session, broken)
+    assert not read_status(service.session, dev).healthy
+    restore_all(service.session, journal)
+    _becomes_healthy(service, dev)
+
+
+def test_a_role_names_the_addresses_of_machines_and_of_their_balancer(service: Service, dev: Environment) -> None:
+    (broken,) = fault(service, dev, "cut", "role:front", peers=("role:inner",)).breakages
+    machines = [m.address for group in read_status(service.session, dev).groups for m in group.machines]
+    addresses = broken.parameters["addresses"]
+    assert isinstance(addresses, list)
+    assert len([address for address in addresses if address in machines]) == 2
+    assert len(addresses) == 3, "and the balancer's own"
+
+
+def test_what_the_environment_does_not_have_is_no_target(service: Service, dev: Environment) -> None:
+    with pytest.raises(NoTarget, match="dev-bingo has no rule for port 4711"):
+        fault(service, dev, "rules", port=4711)
+    with pytest.raises(NoTarget, match="dev-postgres has no balancer"):
+        fault(service, dev, "drain", "role:data")
+
+
+def _becomes_healthy(service: Service, dev: Environment) -> None:
+    def healthy() -> bool | Pending:
+        status = read_status(service.session, dev)
+        return status.healthy or Pending("; ".join(group.summary() for group in status.groups))
+
+    wait_for("dev is healthy", healthy, timeout=60)

@@ -1,0 +1,50 @@
+"""Which drills an environment allows: by its cloud, its groups and their roles."""
+
+from __future__ import annotations
+
+import pytest
+
+from samovar.core.cloud_kind import CloudKind
+from samovar.drills.catalogue import catalogue, runnable, why_not
+from samovar.project.drill import Drill
+from samovar.project.environment import load_environment
+from tests.support.checkout import PROJECT
+
+DEV = load_environment("dev", PROJECT)
+ELSEWHERE = DEV.model_copy(update={"cloud": CloudKind.YANDEX})
+
+
+def stated(fault: str, target: str = "bingo", **keys: object) -> Drill:
+    return Drill.model_validate({"name": "mine", "fault": fault, "target": target, **keys})
+
+
+@pytest.mark.parametrize(
+    ("drill", "reason"),
+    [
+        (stated("kill", "bingo-2"), None),
+        (stated("kill", "dev-bingo-2"), None),
+        (stated("kill", "bingo-3"), "dev has no group or machine bingo-3"),
+        (stated("kill", "role:front"), None),
+        (stated("kill", "kind:monitoring"), "dev has no group of kind:monitoring"),
+        (stated("cut", peers=("postgres",)), None),
+        (stated("cut", peers=("dns",)), None),
+        (stated("cut", peers=("redis",)), "dev has no group or machine redis"),
+    ],
+)
+def test_a_drill_needs_the_groups_that_it_names(drill: Drill, reason: str | None) -> None:
+    assert why_not(drill, DEV) == reason
+
+
+def test_what_reaches_into_machines_needs_the_local_cloud() -> None:
+    hang = stated("hang", unit="bingo.service")
+    assert (why_not(hang, DEV), why_not(hang, ELSEWHERE)) == (None, "only on the local cloud")
+    assert why_not(stated("drain"), ELSEWHERE) is None
+
+
+def test_all_are_those_without_arguments_that_the_environment_allows() -> None:
+    names = {drill.name for drill in runnable(DEV)}
+    assert "edge-power" in names
+    assert "kill" not in names, "it takes an argument"
+    listed = {entry.drill: entry for entry in catalogue(ELSEWHERE).drills}
+    assert listed["kill"].arguments == ("target",)
+    assert {name for name, entry in listed.items() if entry.not_here} >= {"bingo-process", "crash"}
