@@ -96,7 +96,10 @@ function options(panel, width) {
     width, height: 190,
     cursor: {sync: {key: "time"}, points: {size: 6}},
     scales: {x: {range: (_, first, last) => [Math.min(first, last - LEAST_SPAN), last]}, y: {range: (_, least, most) => [0, Math.max(1, most * 1.1)]}},
-    axes: [{...axis, size: 32, space: 70, incrs: [60, 120, 300, 600], values: "{HH}:{mm}"}, {...axis, size: 46}],
+    axes: [
+      {...axis, size: 32, space: 70, incrs: [60, 120, 300, 600], values: "{HH}:{mm}"},
+      {...axis, size: 46, incrs: panel.stepped ? [1, 2, 5, 10, 20, 50] : undefined},
+    ],
     series: [{value: (_, time) => time == null ? "" : uPlot.fmtDate("{HH}:{mm}:{ss}")(new Date(time * 1000))},
       ...panel.series.map((series, number) => ({
         label: series.name, value, paths, spanGaps: false,
