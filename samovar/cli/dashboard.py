@@ -27,10 +27,12 @@ def dashboard(tool: Tool, env: str, port: int) -> None:
     from samovar.dashboard.feed import Feed
     from samovar.dashboard.graphs import Graphs
     from samovar.dashboard.server import serve
+    from samovar.drills.breakage import Journal
     from samovar.ops.watch import follow
 
     environment, session = tool.open(env)
-    feed = Feed(environment, follow(session, environment), Graphs)
+    readings = follow(session, environment, broken=Journal(session.folder_id, env).in_words)
+    feed = Feed(environment, readings, Graphs)
     asyncio.run(serve(env, feed, port, MEASURED_EVERY, _opened))
 
 

@@ -42,11 +42,12 @@ def events(tool: Tool, env: str, last: int, fmt: str, *, followed: bool) -> None
     The environment is read every two seconds, as `status` reads it, and what differs is an event. `cloud events` shows
     the calls of the local cloud's API instead.
     """
+    from samovar.drills.breakage import Journal
     from samovar.ops.events import changes, history
     from samovar.ops.watch import follow
 
     environment, session = tool.open(env)
-    readings = follow(session, environment)
+    readings = follow(session, environment, broken=Journal(session.folder_id, env).in_words)
     first = next(readings)
     for event in history(first, last):
         _show(event, fmt)

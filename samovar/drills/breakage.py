@@ -71,6 +71,10 @@ class Journal:
             return ()
         return tuple(Breakage(**{**each, "fault": FaultKind(each["fault"])}) for each in recorded)
 
+    def in_words(self) -> frozenset[str]:
+        """Return what is broken, for people."""
+        return frozenset(f"{breakage.fault} {breakage.name}" for breakage in self.read())
+
     def write(self, breakages: Sequence[Breakage]) -> None:
         """Record what is about to be broken, or what is left; without any the file goes."""
         if not breakages:

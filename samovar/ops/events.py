@@ -21,6 +21,7 @@ class Subject(StrEnum):
     TARGET = "target"
     LOG = "log"
     ROLLOUT = "rollout"
+    DRILL = "drill"
     ALERT = "alert"
     CLOUD = "cloud"
 
@@ -64,6 +65,7 @@ class LogRecord:
 class Reading:
     """An environment at a `time`: its status, the lock of a rollout, the groups' logs, and alerts that fire.
 
+    `broken` is what drills of this user broke and have not put back.
     `failure` says why it could not be read; the rest is then that of the last time.
     """
 
@@ -72,6 +74,7 @@ class Reading:
     lock: Lock | None = None
     records: frozenset[LogRecord] = frozenset()
     alerts: frozenset[str] = frozenset()
+    broken: frozenset[str] = frozenset()
     failure: str | None = None
 
 
@@ -95,6 +98,10 @@ def _changes(before: Reading, after: Reading) -> Iterator[Event]:
         yield Event(at, Subject.CLOUD, "the cloud", answers, None, after.failure)
     yield from _of_lock(before, after)
     yield from _of_status(at, before.status, after.status)
+    for what in sorted(before.broken - after.broken):
+        yield Event(at, Subject.DRILL, name, "drill ended:", what, None)
+    for what in sorted(after.broken - before.broken):
+        yield Event(at, Subject.DRILL, name, "drill began:", None, what)
     for alert in sorted(after.alerts - before.alerts):
         yield Event(at, Subject.ALERT, name, "fires", None, alert)
     for alert in sorted(before.alerts - after.alerts):

@@ -4,7 +4,7 @@
 const COLOURS = ["#3b82f6", "#f08c2e", "#20a36b", "#d0487e", "#8b6ff0", "#16a3b8", "#b58900", "#e05252"];
 const MOST_EVENTS = 500;
 const LEAST_SPAN = 300; // seconds that a graph shows at least
-const WORTH_A_MARK = new Set(["rollout", "group", "alert", "cloud"]);
+const WORTH_A_MARK = new Set(["rollout", "drill", "group", "alert", "cloud"]);
 const tall = matchMedia("(max-width: 800px)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const at = (id) => document.getElementById(id);
@@ -41,6 +41,7 @@ function showView(view) {
 
 function colour(event) {
   if (event.subject === "rollout") return "changing";
+  if (event.subject === "drill") return event.after ? "changing" : "ok";
   if (event.subject === "alert") return event.after ? "failed" : "ok";
   if (event.subject === "cloud") return event.after ? "failed" : "ok";
   return {"healthy": "ok", "HEALTHY": "ok", "not healthy": "failed", "UNHEALTHY": "failed"}[event.after] ?? "";

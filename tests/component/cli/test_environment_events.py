@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, pairwise
+from pathlib import Path
 
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lock import holder, locked
+from samovar.drills.breakage import Breakage, Journal
 from samovar.ops.events import Event, changes
 from samovar.ops.watch import follow
+from samovar.project.fault import FaultKind
 from tests.support.checkout import environment
 from tests.support.service import Service
 from tests.support.simulated import RunningCloud
@@ -27,9 +30,11 @@ def until(events: Iterator[tuple[Event, ...]], last: str) -> list[str]:
     return wait_for(last, probe, timeout=TIMEOUT, interval=0.0, ceiling=0.0)
 
 
-def test_a_rollout_and_the_replacement_of_a_machine_are_seen_as_they_happen(cloud: RunningCloud) -> None:
-    service, dev = Service(cloud), environment("dev")
-    readings = follow(service.session, dev, interval=0.1)
+def test_a_rollout_a_drill_and_the_replacement_of_a_machine_are_seen_as_they_happen(
+    cloud: RunningCloud, tmp_path: Path
+) -> None:
+    service, dev, journal = Service(cloud), environment("dev"), Journal("folder", "dev", tmp_path)
+    readings = follow(service.session, dev, interval=0.1, broken=journal.in_words)
     first = next(readings)
     events = (changes(*pair) for pair in pairwise(chain((first,), readings)))
     with locked(service.session, "dev"):
@@ -39,9 +44,13 @@ def test_a_rollout_and_the_replacement_of_a_machine_are_seen_as_they_happen(clou
     assert "bingo: create 2: 2 of 2 machines" in seen
     assert "dev-bingo-1: for the balancer INITIAL -> HEALTHY" in seen
 
+    journal.write([Breakage(FaultKind.KILL, "id", "dev-bingo-1")])
+    assert until(events, "dev: drill began: kill dev-bingo-1")
+    journal.write([])
     service.session.cut_power(service.machine("dev-bingo-1").id)
     seen = until(events, "dev: is not healthy -> healthy")
     image = service.names["bingo"]
     assert {f"dev-bingo-1: gone, of image {image}", "bingo: is healthy -> not healthy"} <= set(seen)
     assert any(text.startswith("bingo: dev-bingo-1: recreate: ") for text in seen)
+    assert "dev: drill ended: kill dev-bingo-1" in seen
     assert not any("nginx" in text for text in seen)

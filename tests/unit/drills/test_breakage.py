@@ -18,6 +18,7 @@ def test_a_journal_keeps_what_is_broken_until_nothing_is(tmp_path: Path) -> None
     assert journal.read() == ()
     journal.write([HUNG, RULES])
     assert Journal("b1g", "dev", tmp_path / "drills").read() == (HUNG, RULES)
+    assert journal.in_words() == {"hang dev-bingo-1", "rules dev-bingo"}
     assert Journal("b1g", "prod", tmp_path / "drills").read() == ()
     journal.write([])
     assert journal.read() == ()

@@ -101,6 +101,12 @@ def test_alerts_fire_and_end() -> None:
     assert texts(firing, BEFORE) == ["dev: ended EdgeErrors"]
 
 
+def test_a_drill_is_what_it_broke_until_it_is_put_back() -> None:
+    broken = replace(BEFORE, broken=frozenset({"kill dev-web-1"}))
+    assert texts(BEFORE, broken) == ["dev: drill began: kill dev-web-1"]
+    assert texts(broken, BEFORE) == ["dev: drill ended: kill dev-web-1"]
+
+
 def test_history_is_the_newest_records_and_what_goes_on() -> None:
     records = frozenset(LogRecord(float(at), "web", str(at)) for at in range(5))
     now = replace(BEFORE, records=records, lock=LOCK)
