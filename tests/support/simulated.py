@@ -22,6 +22,7 @@ from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, running
 from samovar.localcloud.daemon.bootstrap import ensure_operator
 from samovar.localcloud.fault_injection.fault_routes import fault_routes
+from samovar.localcloud.fault_injection.machine_fault_routes import machine_fault_routes
 from samovar.localcloud.home.home import Endpoint, Home
 from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.simulated.machines import SimulatedDiskBuilder, SimulatedDriver
@@ -105,6 +106,7 @@ class RunningCloud:
             server = await serve_grpc(self.cloud.api, pki, address)
             admin = admin_routes(self.cloud, lambda: asdict(self.cloud.status()), self._end.set)
             admin += fault_routes(self.cloud.faults, self.cloud.api.methods.values())
+            admin += machine_fault_routes(self.driver)
             routes = (*Storage(self.home.uploads).routes(), *admin)
             self._rest = await make_rest_server(self.cloud.api, routes, pki)
             await self._rest.answer_at(rest_socket)

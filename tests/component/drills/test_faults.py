@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from samovar.core.errors import CloudError
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.secret import read_certificates
@@ -17,9 +19,11 @@ from samovar.drills.targets import NoTarget
 from samovar.load.client import Target
 from samovar.project.drill import Drill
 from samovar.project.environment import Environment
+from samovar.project.fault import FaultKind
 from tests.support.checkout import environment as load_environment
 from tests.support.service import Service
 from tests.support.simulated import RunningCloud
+from tests.support.wait import wait_until
 
 NOWHERE = Target("http://127.66.1.1")
 
@@ -105,6 +109,36 @@ def test_no_machine_starts_until_the_drill_ends(service: Service, dev: Environme
     assert not read_status(service.session, dev).healthy
     restore_all(service.session, journal)
     _becomes_healthy(service, dev)
+
+
+def test_a_machine_that_hangs_is_healed_by_its_group_or_goes_on(
+    service: Service, dev: Environment, tmp_path: Path
+) -> None:
+    broken, journal = fault(service, dev, "hang", unit="bingo.service").breakages, Journal("b1g", "dev", tmp_path)
+    journal.write(broken)
+    cause_all(service.session, broken)
+    wait_until("the loss is noticed", lambda: not read_status(service.session, dev).healthy, timeout=60)
+    restore_all(service.session, journal)
+    _becomes_healthy(service, dev)
+    restore_all(service.session, journal)
+
+
+def test_what_cannot_be_put_back_stays_in_the_journal(service: Service, dev: Environment, tmp_path: Path) -> None:
+    (machine,) = fault(service, dev, "freeze").breakages
+    refused = replace(machine, fault=FaultKind.HANG, parameters={"unit": "no unit; at all"})
+    journal = Journal("b1g", "dev", tmp_path)
+    journal.write([refused, machine])
+    with pytest.raises(CloudError, match="this is no fault of a machine"):
+        restore_all(service.session, journal)
+    assert journal.read() == (refused,)
+
+
+def test_a_machine_that_is_no_more_has_nothing_to_put_back(service: Service, dev: Environment, tmp_path: Path) -> None:
+    (machine,) = fault(service, dev, "freeze").breakages
+    journal = Journal("b1g", "dev", tmp_path)
+    journal.write([replace(machine, subject="fhmgone")])
+    restore_all(service.session, journal)
+    assert journal.read() == ()
 
 
 def test_a_role_names_the_addresses_of_machines_and_of_their_balancer(service: Service, dev: Environment) -> None:
