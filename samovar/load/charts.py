@@ -80,6 +80,7 @@ def draw(chart: Chart) -> str:
         x_title="seconds of the load",
         y_title=chart.unit,
         show_dots=False,
+        allow_interruptions=True,
         legend_at_bottom=True,
         legend_at_bottom_columns=len(colours),
         range=(0, chart.top),
