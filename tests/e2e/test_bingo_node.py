@@ -203,9 +203,9 @@ async def test_ready_fails_before_health(lab: BridgedLab, image: Path) -> None:
 async def test_health_fails_without_the_watchdog(lab: BridgedLab, image: Path) -> None:
     machine = await boot(lab, image)
     await lab.wait_until(machine, PING)
-    lab.inside(machine, "systemctl kill -s KILL bingo-watchdog")
+    lab.inside(machine, "systemctl kill -s KILL samovar-watchdog")
     assert await health_is(lab, "/-/ready", 200)
-    lab.inside(machine, "systemctl stop bingo-watchdog")
+    lab.inside(machine, "systemctl stop samovar-watchdog")
     assert health(lab).endswith(" 503")
 
 

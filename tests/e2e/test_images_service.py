@@ -211,12 +211,12 @@ async def test_bingo_is_a_user_without_rights_and_its_log_is_rotated(lab: Bridge
     as_bingo = "setpriv --reuid=bingo --regid=bingo --clear-groups bash -c %r 2>&1 || true"
     assert "denied" in lab.inside(machine, as_bingo % "echo x >>/opt/bingo/config.yaml")
     assert "denied" in lab.inside(machine, as_bingo % "echo x >>/opt/bingo/bingo")
-    lab.inside(machine, f"head -c 20M /dev/zero >>{log}; systemctl start bingo-rotate")
+    lab.inside(machine, f"head -c 20M /dev/zero >>{log}; systemctl start samovar-rotate")
     assert int(lab.inside(machine, f"stat -c %s {log}")) < MIB
     lab.inside(machine, PING)
     assert "/ping" in lab.inside(machine, f"tail -n 1 {log}")
     assert lab.inside(machine, f"ls {log.parent}").split() == ["main.log", "main.log.1.gz"]
-    assert lab.inside(machine, "systemctl is-active bingo-rotate.timer") == "active"
+    assert lab.inside(machine, "systemctl is-active samovar-rotate.timer") == "active"
 
 
 async def test_bingo_starts_at_once_where_packets_vanish(lab: BridgedLab, baked: dict[str, Path]) -> None:

@@ -28,9 +28,9 @@ from tests.support.tool import TIMEOUT, Cli
 PROGRAM = ROOT / "tests/support/other_bingo.py"
 SHA256 = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()
 EMAIL = "other@example.com"
-SHIPPED = re.compile(r"^application:\n(  .*\n)+", re.MULTILINE)
+SHIPPED = re.compile(r"^  zipapp:\n(    .*\n)+", re.MULTILINE)
 SETTINGS = 'settings: {email: dev@samovar.example, port: 12271, logs: "68ce701e6d"}'
-BELOW = ("samovar-base", "samovar-edge", "postgres-server")
+BELOW = ("samovar-base", "samovar-app", "samovar-edge", "postgres-server")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def cli(checkout: Path) -> Iterator[Cli]:
 def ship(checkout: Path, url: str) -> None:
     """Writes down url and sha256, and nothing else."""
     definition = checkout / "images/bingo/image.yaml"
-    by_url = f"application: {{target: /opt/bingo/bingo, url: '{url}', sha256: {SHA256}}}\n"
+    by_url = f"  url: {url}\n  sha256: {SHA256}\n"
     text, replaced = SHIPPED.subn(by_url, (ROOT / "images/bingo/image.yaml").read_text())
     assert replaced == 1
     definition.write_text(text)

@@ -77,7 +77,7 @@ OVERRIDES = ("x-http-method", "x-method-override", "x-original-url", "x-rewrite-
 REPEATED = {"GET", "HEAD"}
 OWN = "10.0.0.9"
 LIST = re.compile(r"^/(api/[a-z]+|long_dummy)/?$")
-"""By which a node of bingo tells its kinds of requests apart: images/bingo/templates/haproxy.cfg.j2."""
+"""By which a node of bingo tells its kinds of requests apart: images/bingo/role.yaml."""
 
 
 @dataclass(frozen=True)

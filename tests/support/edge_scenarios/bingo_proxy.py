@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.support.edge_lab import Result, Server, StubBingo, is_open, run, wait_until
 
 PAGES = ("/-/health", "/-/ready")
+WORLD = "203.0.113.9"
 FORWARDED = ("--header", "X-Forwarded-For: 203.0.113.7")
 
 
@@ -25,10 +26,12 @@ def health_pages(configuration: str) -> Result:
     Path("/run/bingo.cfg").write_text(configuration)
     run("mkdir -p /run/haproxy; haproxy -W -f /run/bingo.cfg >/var/log/nginx/haproxy.log 2>&1 &")
     wait_until(lambda: is_open(80))
+    run(f"ip address add {WORLD}/32 dev lo")
     others, methods = ("/-/", "/-/health/", "/-/x", "/-/healthy"), (("--data", "x"), ("--head",))
     return {
         "allowed": [_status(client, path) for client in ("198.18.235.2", "10.0.0.9") for path in PAGES],
         "client": [_status("10.0.0.9", path, *FORWARDED) for path in PAGES],
+        "world": [_status(WORLD, path) for path in PAGES],
         "others": [_status("198.18.235.2", path) for path in others],
         "methods": [_status("198.18.235.2", "/-/health", *options) for options in methods],
     }

@@ -70,7 +70,7 @@ def test_listed_file_has_the_stated_mode_and_owner(tmp_path: Path) -> None:
         ("suite: trixie\n", ":1: description: the key is missing", "correct"),
         ("description: x\n", ":1: an image has either a parent or, as a root, a suite", "correct"),
         ("description: x\nsuite: trixie\nparent: a\n", ":1: an image has either", "correct"),
-        ("description: x\nparent: none\n", ":2: parent: no image none", "known images: a, samovar/base"),
+        ("description: x\nparent: none\n", ":2: parent: no image none", "known images: a, samovar/app, "),
         (f"{ROOT_IMAGE}scripts:\n  - scripts/none.sh\n", ":4: scripts.0: scripts/none.sh: No such file", "add "),
         (
             f"{ROOT_IMAGE}scripts: [../../../etc/passwd]\n",

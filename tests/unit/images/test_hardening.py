@@ -10,7 +10,13 @@ from tests.support.checkout import PROJECT
 DROP_IN = "/usr/lib/samovar/hardening.conf"
 UNITS = {
     "samovar-base": {"samovar-agent.service"},
-    "bingo": {"bingo.service", "bingo-watchdog.service", "bingo-rotate.service", "haproxy.service"},
+    "samovar-app": {
+        "haproxy.service",
+        "samovar-watchdog.service",
+        "samovar-rotate.service",
+        "samovar-schedule.service",
+    },
+    "bingo": {"bingo.service"},
     "samovar-edge": {"nginx.service", "haproxy.service", "edge.service", "warm.service"},
     "postgres-server": {"postgres.service", "health.service"},
 }

@@ -1,0 +1,96 @@
+"""`python3 -m samovar_watchdog` observes, decides and acts, twice a second, for ever."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from .actions import Actions
+from .config import ALIAS, Config, read_config
+from .last_words import last_words
+from .policy import Limits, Observation, Ping, Verdict, decide, initial_state
+from .probes import machine_memory, observe
+from .server import HealthServer
+
+CONFIG = Path("/etc/application/watchdog.json")
+RAN = Path("/var/lib/samovar-watchdog/ran")
+"""It exists once the application was up on this machine."""
+PERIOD, PERIOD_WITHOUT_PORT = 0.5, 2.0
+HEALTH_PORT = 8101
+EXPLAINED = 10.0, 600.0
+"""The least and the most seconds between two lines that tell why the application is not well."""
+
+
+def main() -> None:
+    """Run for ever."""
+    config = read_config(CONFIG.read_text(), ALIAS.resolve().name, machine_memory())
+    health, actions, explain = HealthServer(HEALTH_PORT), Actions(config, log), Explanation(config)
+    state = initial_state(time.monotonic(), config.limits, ran=RAN.exists(), jitter=random.random())  # noqa: S311 - no secret
+    while True:
+        observation = observe(config)
+        state, verdict = decide(state, observation, config.limits)
+        if state.ran and not RAN.exists():
+            RAN.touch()
+        _log_changes(health.verdict, verdict)
+        health.verdict = verdict
+        _act(actions, verdict, config.limits)
+        explain.see(_problem(config, observation, verdict))
+        time.sleep(PERIOD if config.port else PERIOD_WITHOUT_PORT)
+
+
+class Explanation:
+    """Tells again and again, less and less often, what is known of an application that is not well."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._pause = 0.0
+        self._due = time.monotonic() + config.limits.hold
+
+    def see(self, problem: str) -> None:
+        """Take what is wrong at present, "" for nothing, and log what there is to say about it, if that is due."""
+        now = time.monotonic()
+        if not problem:
+            self._due, self._pause = now, 0.0
+        elif now >= self._due:
+            self._pause = min(max(2 * self._pause, EXPLAINED[0]), EXPLAINED[1])
+            self._due = now + self._pause
+            log(f"{problem}: {last_words(self._config, log)}")
+
+
+def _problem(config: Config, observation: Observation, verdict: Verdict) -> str:
+    """Return what is wrong: of what runs by a schedule, a run that failed, and else that it is not ready."""
+    failed = config.scheduled and observation.ping is not Ping.OK
+    return verdict.unready or (f"{config.name} failed" if failed else "")
+
+
+def _act(actions: Actions, verdict: Verdict, limits: Limits) -> None:
+    if verdict.tidy:
+        actions.tidy(limits.low)
+    if verdict.kill:
+        actions.kill(verdict.kill)
+    elif verdict.stop:
+        actions.stop(verdict.stop)
+    elif verdict.renew:
+        actions.renew(verdict.renew)
+    elif verdict.hold:
+        actions.hold()
+    else:
+        actions.release()
+
+
+def _log_changes(before: Verdict, after: Verdict) -> None:
+    """Log what changed for the group and for the balancer."""
+    if bool(before.dead) != bool(after.dead):
+        log(f"for the group this machine is {f'dead: {after.dead}' if after.dead else 'alive'}")
+    elif bool(before.unready) != bool(after.unready):
+        log(f"for the balancer this machine is {f'not ready: {after.unready}' if after.unready else 'ready'}")
+
+
+def log(message: str) -> None:
+    """Print a line; the unit sends it to journal and console."""
+    print(f"samovar: {message}", flush=True)  # noqa: T201 - the one place that prints
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The configuration of the watchdog: what the role renders, and what the image says about the application."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from .policy import Limits, Range
+
+ALIAS = Path("/etc/systemd/system/application.service")
+"""The link to the application's unit; systemd knows the unit by this name too."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The configuration names the unit that is watched, its port, and its logs.
+
+    `health` is the path of a page at the port, "" where a connection is enough. What has port 0 takes no requests, and
+    what is `scheduled` runs by a timer. `log_files` are patterns of files. `stop` are the seconds that the application
+    has to stop by itself.
+    """
+
+    unit: str
+    port: int
+    health: str
+    scheduled: bool
+    log_files: tuple[str, ...]
+    stop: float
+    limits: Limits
+
+    @property
+    def name(self) -> str:
+        """Return the name of the application, for messages."""
+        return self.unit.removesuffix(".service")
+
+
+def read_config(text: str, unit: str, memory: int) -> Config:
+    """Read the file, whose keys are settings of the role. `memory` is the machine's, in bytes; it may take a share."""
+    given = json.loads(text)
+    port, scheduled = given["port"], given["scheduled"]
+    name = unit.removesuffix(".service")
+    limits = Limits(
+        symptom=f"{name} {_symptom(port, scheduled=scheduled)}",
+        memory=int(memory * given["memory"]),
+        errors=_range(given["errors"]),
+        lifetime=_range(given["lifetime"]) if given["lifetime"] else None,
+        dead_after=given["gone"],
+        never_well=given["never"],
+        **{key: given[key] for key in ("hold", "silent", "start")},
+    )
+    return Config(unit, port, given["health"], scheduled, tuple(given["log_files"]), given["stop"], limits)
+
+
+def _symptom(port: int, *, scheduled: bool) -> str:
+    if port:
+        return "has not answered"
+    return "has not succeeded" if scheduled else "has not stayed up"
+
+
+def _range(numbers: list[float]) -> Range:
+    return numbers[0], numbers[-1]

@@ -1,0 +1,152 @@
+"""Probes an application and its machine: its answer, its processes, the free disk, the requests in flight."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from glob import glob
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from .config import ALIAS, Config
+from .policy import Observation, Ping
+
+TIMEOUT = 2.0
+SETTLED = 15.0
+"""Seconds for which a process without a port must have lived: one that fails ends sooner, and is started again."""
+ESTABLISHED, SYN_SENT, LISTEN = "01", "02", "0A"
+PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+SOCKETS = Path("/proc/net")
+
+
+def observe(config: Config) -> Observation:
+    """Run all probes. The ping may take TIMEOUT seconds; the time is taken after it."""
+    pids = processes(config.unit)
+    answer = _ping(config, pids)
+    return Observation(
+        at=time.monotonic(),
+        ping=answer,
+        run=min(pids, default=0),
+        memory=sum(map(_resident, pids)),
+        free=free(config.log_files),
+        jitter=random.random(),  # noqa: S311 - no secret
+    )
+
+
+def _ping(config: Config, pids: Sequence[int]) -> Ping:
+    if config.port:
+        return ask(config.port, config.health)
+    well = _has_not_failed() if config.scheduled else any(age(pid) >= SETTLED for pid in pids)
+    return Ping.OK if well else Ping.UNREACHABLE
+
+
+def ask(port: int, path: str) -> Ping:
+    """Ask the application itself: the proxy would hide a failure. Without a path a connection is a good answer."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+    try:
+        connection.connect()
+        return _answer(connection, path) if path else Ping.OK
+    except TimeoutError:
+        return Ping.TIMEOUT
+    except (OSError, HTTPException):
+        return Ping.UNREACHABLE
+    finally:
+        connection.close()
+
+
+def _answer(connection: HTTPConnection, path: str) -> Ping:
+    connection.request("GET", path)
+    response = connection.getresponse()
+    response.read()
+    return Ping.OK if response.status < HTTPStatus.BAD_REQUEST else Ping.ERROR
+
+
+def _has_not_failed() -> bool:
+    command = ("systemctl", "is-failed", "--quiet", ALIAS.name)
+    return subprocess.run(command, check=False).returncode != 0  # noqa: S603 - a constant
+
+
+def processes(unit: str) -> list[int]:
+    """Return the ids of all processes of the unit."""
+    return [int(process.name) for process in Path("/proc").iterdir() if _belongs(process, f"/{unit}")]
+
+
+def age(pid: int) -> float:
+    """Return the seconds since the process began; 0 if it has just ended."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / TICKS
+    return 0.0
+
+
+def machine_memory() -> int:
+    """Return the bytes of the machine. In a container the system calls would return those of the host."""
+    total = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
+    return int(total.split()[1]) << 10
+
+
+def free(log_files: Sequence[str]) -> float:
+    """Return the share that is free for users of the fullest disk: that of the machine, or one that holds logs."""
+    folders = {str(Path(file).parent) for pattern in log_files for file in glob(pattern)}  # noqa: PTH207 - absolute
+    return min(map(_free, {"/", *folders}))
+
+
+def _free(folder: str) -> float:
+    """Return the share of the folder's disk that is free; that of inodes if it is smaller."""
+    disk = os.statvfs(folder)
+    inodes = disk.f_favail / disk.f_files if disk.f_files else 1.0
+    return min(disk.f_bavail / disk.f_blocks, inodes)
+
+
+def in_flight(port: int) -> int:
+    """Return how many requests the application serves or will get: the proxy opens a connection for each, over IPv4."""
+    return sum(line[2].endswith(f":{port:04X}") and line[3] in {ESTABLISHED, SYN_SENT} for line in _sockets("tcp"))
+
+
+def listener(port: int) -> str | None:
+    """Return the inode of the socket on which the application takes connections; it is another one in each run."""
+    return next((line[9] for line in _listening() if line[1].endswith(f":{port:04X}")), None)
+
+
+def ports(pids: Sequence[int]) -> list[int]:
+    """Return the ports on which processes take connections."""
+    own = {inode for pid in pids for inode in _inodes(pid)}
+    return sorted({int(line[1].rpartition(":")[2], 16) for line in _listening() if line[9] in own})
+
+
+def _listening() -> list[list[str]]:
+    return [line for line in (*_sockets("tcp"), *_sockets("tcp6")) if line[3] == LISTEN]
+
+
+def _inodes(pid: int) -> Iterator[str]:
+    """Yield the inodes of the sockets that a process has open."""
+    with suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                yield str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]")
+
+
+def _sockets(family: str) -> list[list[str]]:
+    """Return the lines of proc(5)'s table: local and remote address, state and inode are at 1, 2, 3 and 9."""
+    file = SOCKETS / family
+    return [line.split() for line in file.read_text().splitlines()[1:]] if file.exists() else []
+
+
+def _belongs(process: Path, group: str) -> bool:
+    """Return whether a process is in that control group or in one below it."""
+    with suppress(OSError):
+        if process.name.isdigit():
+            return f"{group}/" in (process / "cgroup").read_text().replace("\n", "/")
+    return False
+
+
+def _resident(pid: int) -> int:
+    """Return the resident bytes of a process; 0 if it has just ended."""
+    with suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    return 0

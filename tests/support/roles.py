@@ -1,0 +1,41 @@
+"""What the agent writes on a machine of an image of this project or of the library, for given settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from samovar.agent.clients import Secret
+from samovar.agent.inputs import Facts, Machine, Upstream
+from samovar.agent.render import render
+from samovar.agent.role import Role, read_role, read_settings
+from samovar.deploy.validate import ROLES, TEMPLATES
+from samovar.images.definition import Images, lineage
+from samovar.images.load import load_images
+from tests.support.checkout import PROJECT
+
+MACHINE = Machine(id="one", name="a-1", hostname="a-1.internal", address="10.0.0.9", zone="ru-central1-a")
+
+
+@cache
+def images() -> Images:
+    return load_images(PROJECT)
+
+
+def role_files(image: str) -> Mapping[str, str]:
+    """Return the role and the templates in the image, by their paths there."""
+    parents_first = reversed([*lineage(image, images())])
+    files = (file for each in parents_first for file in each.files)
+    return {file.target: file.data.decode() for file in files if file.target.startswith((ROLES, TEMPLATES))}
+
+
+def role_of(image: str) -> Role:
+    return read_role(role_files(image)[f"{ROLES}/{image}.yaml"], image)
+
+
+def rendered(image: str, settings: str, secrets: Mapping[str, Secret] | None = None) -> Mapping[str, str]:
+    """Return the files that the agent writes, by their paths."""
+    role, files = role_of(image), role_files(image)
+    facts = Facts(MACHINE, image, settings, upstreams=dict.fromkeys(role.upstreams, Upstream()), secrets=secrets or {})
+    written = render(role, read_settings(settings, role.defaults), facts, lambda name: files.get(f"{TEMPLATES}/{name}"))
+    return {file.path: file.content for file in written}

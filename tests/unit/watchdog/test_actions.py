@@ -1,0 +1,107 @@
+"""The watchdog ends an application: no request reaches a process that is about to be gone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from samovar.watchdog.actions import Actions
+from samovar.watchdog.probes import in_flight, listener
+from tests.support.wait import wait_until
+from tests.support.watchdog import config
+
+SERVE = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+SLOW_TO_DIE = "#!/bin/sh\n(sleep 0.3; kill -KILL {pid}) >/dev/null 2>&1 &\n"
+SYSTEMCTL = """\
+#!/bin/sh
+case "$*" in *restart*) echo restart; [ {ends} = no ] || kill {pid} ;; *) echo kill; kill -KILL {pid} ;; esac >>{log}
+"""
+NFT = """\
+#!/bin/bash
+if (: </dev/tcp/127.0.0.1/{port}) 2>/dev/null; then there=accepts; else there=gone; fi
+case "$*" in *add*) echo "held $there" ;; *) echo "released $there" ;; esac >>{log}
+"""
+
+
+@pytest.fixture
+def shop() -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A process that accepts connections, and its port."""
+    command = [sys.executable, "-c", SERVE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process, int(process.stdout.readline())
+        process.kill()
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+    (folder / name).chmod(0o755)
+
+
+def test_requests_are_held_until_a_killed_application_is_gone(
+    shop: tuple[subprocess.Popen[str], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy host a killed process lives on for a while, and the kernel accepts connections for it."""
+    process, port = shop
+    program(tmp_path, "systemctl", SLOW_TO_DIE.format(pid=process.pid))
+    program(tmp_path, "nft", NFT.format(port=port, log=tmp_path / "log"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    output: list[str] = []
+    Actions(config(port), output.append).renew("it ran long enough")
+    assert output == ["shop ends: it ran long enough"]
+    assert (tmp_path / "log").read_text().splitlines() == ["held accepts", "held accepts", "released gone"]
+
+
+@pytest.mark.parametrize(("ends", "commands"), [("yes", ["restart"]), ("no", ["restart", "kill"])])
+def test_a_healthy_application_may_stop_by_itself_and_is_killed_where_it_does_not(
+    shop: tuple[subprocess.Popen[str], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: str,
+    commands: list[str],
+) -> None:
+    process, port = shop
+    program(tmp_path, "systemctl", SYSTEMCTL.format(log=tmp_path / "log", pid=process.pid, ends=ends))
+    program(tmp_path, "nft", "#!/bin/sh\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    Actions(config(port, stop=1), print).stop("it has too much memory")
+    assert (tmp_path / "log").read_text().split() == commands
+
+
+def test_a_request_in_flight_puts_a_renewal_off(
+    shop: tuple[subprocess.Popen[str], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, port = shop
+    program(tmp_path, "nft", NFT.format(port=port, log=tmp_path / "log"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    output: list[str] = []
+    with socket.create_connection(("127.0.0.1", port)):
+        Actions(config(port), output.append).renew("it ran long enough")
+    assert output == []
+    assert (tmp_path / "log").read_text().splitlines() == ["held accepts", "released accepts"]
+
+
+def test_a_connection_that_is_not_there_yet_is_in_flight() -> None:
+    """Its first packet passed before requests were held; the answer to it is on the way."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as late:
+        address = full.getsockname()
+        with socket.create_connection(address):
+            assert in_flight(address[1]) == 1
+            late.settimeout(0)
+            late.connect_ex(address)
+            wait_until("the second one", lambda: in_flight(address[1]) == 2)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_each_run_has_another_listener(family: socket.AddressFamily) -> None:
+    with socket.create_server(("", 0), family=family) as server:
+        port: int = server.getsockname()[1]
+        first = listener(port)
+    assert first
+    assert listener(port) is None

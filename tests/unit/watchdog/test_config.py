@@ -1,0 +1,31 @@
+"""The watchdog reads what the role of the library renders."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.watchdog import config
+
+
+def test_by_default_nothing_is_renewed_and_no_logs_are_rotated() -> None:
+    read = config(8080)
+    assert (read.port, read.health, read.scheduled, read.log_files) == (8080, "", False, ())
+    assert (read.name, read.limits.lifetime, read.limits.memory) == ("shop", None, 700)
+
+
+def test_settings_are_read() -> None:
+    read = config(3000, health="/ok", lifetime=[2, 4], errors=[3], log_files=["/var/log/a"], memory=0.5)
+    assert (read.health, read.log_files) == ("/ok", ("/var/log/a",))
+    assert (read.limits.lifetime, read.limits.errors, read.limits.memory) == ((2, 4), (3, 3), 500)
+
+
+@pytest.mark.parametrize(
+    ("port", "schedule", "says"),
+    [
+        (8080, "", "shop has not answered"),
+        (0, "", "shop has not stayed up"),
+        (0, "hourly", "shop has not succeeded"),
+    ],
+)
+def test_what_is_not_well_is_called_by_what_it_is(port: int, schedule: str, says: str) -> None:
+    assert config(port, schedule=schedule).limits.symptom == says

@@ -1,0 +1,168 @@
+"""The decisions of the watchdog of an application."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from samovar.watchdog.policy import Limits, Observation, Ping, State, Verdict, decide, initial_state
+
+LIMITS = Limits(
+    symptom="shop has not answered",
+    memory=100 << 20,
+    hold=8,
+    errors=(1, 2),
+    silent=10,
+    start=0,
+    lifetime=(480, 1200),
+    dead_after=30,
+    never_well=300,
+)
+PATIENT = replace(LIMITS, start=60)
+OK, ERROR, UNREACHABLE, TIMEOUT = Ping.OK, Ping.ERROR, Ping.UNREACHABLE, Ping.TIMEOUT
+
+
+def last_verdict(
+    *pings: tuple[float, Ping], state: State | None = None, limits: Limits = LIMITS, jitter: float = 0.5
+) -> Verdict:
+    """Return the last verdict on pings at those times."""
+    state = state or initial_state(0, limits, ran=False, jitter=jitter)
+    verdict = Verdict()
+    for at, ping in pings:
+        state, verdict = decide(state, Observation(at, ping, jitter=jitter), limits)
+    return verdict
+
+
+def test_a_healthy_application_is_left_alone() -> None:
+    assert last_verdict((1, OK), (2, OK)) == Verdict()
+
+
+def test_a_application_that_was_never_up_is_alive_and_not_ready() -> None:
+    verdict = last_verdict((1, UNREACHABLE), (60, UNREACHABLE))
+    assert verdict.unready == "shop has not answered for 60 s"
+    assert verdict == Verdict(unready=verdict.unready)
+
+
+@pytest.mark.parametrize(("ping", "unready"), [(UNREACHABLE, True), (ERROR, True), (TIMEOUT, True), (OK, False)])
+def test_unready_after_requests_can_no_longer_be_held(ping: Ping, *, unready: bool) -> None:
+    assert last_verdict((1, OK), (8.9, ping)).unready == ""
+    assert bool(last_verdict((1, OK), (9.5, ping)).unready) is unready
+
+
+def test_errors_hold_requests_at_once_and_end_application_later() -> None:
+    first = last_verdict((1, OK), (2, ERROR))
+    assert first.hold
+    assert not first.kill
+    assert not last_verdict((1, OK), (2, ERROR), (3.4, ERROR)).kill
+    assert last_verdict((1, OK), (2, ERROR), (3.5, ERROR)).kill == "it answers errors"
+    assert last_verdict((2, ERROR), (3, ERROR), jitter=0).kill
+    assert not last_verdict((2, ERROR), (3.9, ERROR), jitter=1).kill
+
+
+def test_a_short_error_is_forgotten() -> None:
+    assert not last_verdict((1, OK), (2, ERROR), (3, OK), (4, ERROR)).kill
+    assert not last_verdict((1, OK), (2, ERROR), (3, UNREACHABLE), (4, ERROR)).kill
+
+
+def test_a_timeout_ends_application_after_ten_seconds() -> None:
+    assert not last_verdict((1, OK), (2, TIMEOUT), (11, TIMEOUT)).kill
+    assert last_verdict((1, OK), (2, TIMEOUT), (12, TIMEOUT)).kill == "it has not answered for 10 s"
+
+
+def test_a_run_that_was_not_well_yet_may_answer_errors_or_nothing_for_a_while() -> None:
+    for ping in (ERROR, TIMEOUT):
+        assert last_verdict((1, ping), (59, ping), limits=PATIENT).kill == ""
+        assert last_verdict((1, ping), (61, ping), (72, ping), limits=PATIENT).kill
+        assert last_verdict((1, OK), (2, ping), (13, ping), limits=PATIENT).kill
+    assert last_verdict((1, ERROR), limits=PATIENT).hold
+
+
+def test_each_run_may_take_its_time_to_start() -> None:
+    state = initial_state(0, PATIENT, ran=True, jitter=0)
+    for at, ping, run, kills in (
+        (1, OK, 7, False),
+        (2, ERROR, 8, False),
+        (50, ERROR, 8, False),
+        (63, ERROR, 8, False),
+        (66, ERROR, 8, True),
+    ):
+        state, verdict = decide(state, Observation(at, ping, run=run), PATIENT)
+        assert bool(verdict.kill) is kills, at
+
+
+def test_another_run_is_renewed_at_a_time_of_its_own() -> None:
+    state = initial_state(0, LIMITS, ran=True, jitter=0)
+    state, _ = decide(state, Observation(10, OK, run=7), LIMITS)
+    state, _ = decide(state, Observation(11, OK, run=8, jitter=0), LIMITS)
+    assert state.due == 11 + 480
+
+
+def test_too_much_memory_stops_application_before_the_kernel_does() -> None:
+    state = initial_state(0, LIMITS, ran=True, jitter=0)
+    assert decide(state, Observation(1, OK, memory=101 << 20), LIMITS)[1].stop == "it has 101 MiB of memory, over 100"
+    assert not decide(state, Observation(1, OK, memory=100 << 20), LIMITS)[1].stop
+
+
+def test_each_run_is_renewed_at_a_random_time_and_postponed_while_busy() -> None:
+    state = initial_state(0, LIMITS, ran=False, jitter=0)
+    state, _ = decide(state, Observation(10, OK, jitter=0.5), LIMITS)
+    assert not decide(state, Observation(849, OK), LIMITS)[1].renew
+    state, verdict = decide(state, Observation(850, OK), LIMITS)
+    assert verdict.renew
+    assert not verdict.kill
+    state, verdict = decide(state, Observation(851, OK), LIMITS)
+    assert not verdict.renew
+    state, verdict = decide(state, Observation(855, OK), LIMITS)
+    assert verdict.renew
+    state, _ = decide(state, Observation(856, UNREACHABLE), LIMITS)
+    state, _ = decide(state, Observation(860, OK, jitter=0), LIMITS)
+    assert state.due == 860 + 480
+
+
+def test_jitter_keeps_machines_apart() -> None:
+    due = {
+        decide(initial_state(0, LIMITS, ran=False, jitter=0), Observation(1, OK, jitter=jitter), LIMITS)[0].due
+        for jitter in (0.2, 0.3)
+    }
+    assert max(filter(None, due)) - min(filter(None, due)) > 60
+
+
+def test_without_a_lifetime_application_runs_until_it_fails() -> None:
+    limits = replace(LIMITS, lifetime=None)
+    assert last_verdict((1, OK), (1e6, OK), limits=limits) == Verdict()
+
+
+def test_dead_after_application_does_not_come_back() -> None:
+    assert not last_verdict((1, OK), (30, UNREACHABLE)).dead
+    assert last_verdict((1, OK), (32, UNREACHABLE)).dead == "shop has not answered for 31 s"
+    assert last_verdict((1, OK), (32, UNREACHABLE), (33, OK)).dead == ""
+
+
+def test_dead_much_later_where_application_never_was_up() -> None:
+    """Where it never was up another machine would hardly help: it waits for minutes, each machine for others."""
+    assert not last_verdict((1, UNREACHABLE), (300, UNREACHABLE), jitter=0).dead
+    assert last_verdict((1, UNREACHABLE), (301, UNREACHABLE), jitter=0).dead
+    assert not last_verdict((1, UNREACHABLE), (599, UNREACHABLE), jitter=1).dead
+    assert last_verdict((1, UNREACHABLE), (601, UNREACHABLE), jitter=1).dead
+
+
+def test_a_restarted_watchdog_knows_that_application_was_up() -> None:
+    state = initial_state(0, LIMITS, ran=True, jitter=0.5)
+    assert last_verdict((31, UNREACHABLE), state=state).dead
+    assert last_verdict((1, UNREACHABLE), state=state).unready
+
+
+def test_a_full_disk_removes_logs_first_and_is_dead_last() -> None:
+    state = initial_state(0, LIMITS, ran=True, jitter=0)
+    for at, free, tidy, dead in (
+        (1, 0.14, True, False),
+        (2, 0.04, True, False),
+        (6, 0.04, True, False),
+        (7, 0.04, True, True),
+        (8, 0.5, False, False),
+        (9, 0.04, True, False),
+    ):
+        state, verdict = decide(state, Observation(at, OK, free=free), LIMITS)
+        assert (verdict.tidy, bool(verdict.dead)) == (tidy, dead), at
+        assert not verdict.unready

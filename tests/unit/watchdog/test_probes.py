@@ -1,0 +1,88 @@
+"""What the watchdog finds out about an application."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from samovar.watchdog.last_words import describe
+from samovar.watchdog.policy import Ping
+from samovar.watchdog.probes import age, ask, ports
+from tests.support.ports import free_port
+
+
+class Pages(BaseHTTPRequestHandler):
+    """Answers with the status that the path names."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path[1:]))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Log nothing."""
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("path", "ping"),
+    [
+        ("/200", Ping.OK),
+        ("/204", Ping.OK),
+        ("/302", Ping.OK),
+        ("/404", Ping.ERROR),
+        ("/500", Ping.ERROR),
+        ("/503", Ping.ERROR),
+        ("", Ping.OK),
+    ],
+)
+def test_a_good_answer_is_below_400_and_a_connection_where_no_page_is_named(port: int, path: str, ping: Ping) -> None:
+    assert ask(port, path) is ping
+
+
+@pytest.mark.parametrize("path", ["", "/200"])
+def test_nobody_at_the_port_is_unreachable(path: str) -> None:
+    assert ask(free_port(), path) is Ping.UNREACHABLE
+
+
+def test_what_does_not_answer_is_silent_unless_no_page_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        assert ask(deaf.getsockname()[1], "/") is Ping.TIMEOUT
+        assert ask(deaf.getsockname()[1], "") is Ping.OK
+
+
+def test_the_ports_of_processes_are_those_on_which_they_listen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        mine = ports([os.getpid()])
+        assert server.getsockname()[1] in mine
+        assert client.getsockname()[1] not in mine
+    assert ports([]) == []
+
+
+def test_a_process_has_an_age_and_one_that_is_gone_has_none() -> None:
+    assert 0 < age(os.getpid()) < age(1)
+    assert age(1 << 30) == 0
+
+
+@pytest.mark.parametrize(
+    ("port", "restarts", "listens", "printed", "says"),
+    [
+        (8080, 0, [3000, 3001], "ready\n", "it listens at 3000, 3001, and not at 8080; it printed last: ready"),
+        (8080, 7, [], "a\n\n b \na\n", "it was started again 7 times; it listens not at 8080; it printed last: a | b"),
+        (8080, 0, [8080], "", "it printed nothing"),
+        (0, 2, [9], "x" * 700, f"it was started again 2 times; it printed last: {'x' * 600}"),
+    ],
+)
+def test_last_words_are_one_line(port: int, restarts: int, listens: list[int], printed: str, says: str) -> None:
+    assert describe(port, restarts, listens, printed) == says
