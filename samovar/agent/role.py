@@ -29,7 +29,7 @@ RESERVED = frozenset({"peers", "upstreams", "secrets"})
 NEEDS = {"required": True, "optional": False}
 """The words by which a role says whether an environment must give it an upstream or a secret."""
 ANY = "*"
-"""The name that stands for every other one among the upstreams of a role."""
+"""The name that stands for every other one among the upstreams or the secrets of a role."""
 
 
 class InvalidConfig(Exception):
@@ -169,12 +169,12 @@ def read_upstreams(text: str, names: Iterable[str]) -> Mapping[str, UpstreamSett
 
 
 def read_secrets(text: str, names: Iterable[str]) -> Mapping[str, str]:
-    """Return the ids of those of `names` that samovar-settings states. Raises InvalidConfig."""
-    given = _reserved(text, "secrets")
+    """Return the ids of those of `names` that samovar-settings states, with `ANY` all of them. Raises InvalidConfig."""
+    given, taken = _reserved(text, "secrets"), {*names}
     for name, value in given.items():
         if not isinstance(value, str):
             raise InvalidConfig(f"samovar-settings: secrets: {name}: {value!r} must be the id of a secret")
-    return {name: str(given[name]) for name in names if name in given}
+    return {name: str(value) for name, value in given.items() if name in taken or ANY in taken}
 
 
 def _reserved(text: str, key: str) -> Mapping[str, Value]:

@@ -52,5 +52,7 @@ class Role(Strict):
         'each to a group or to a server outside. `required`, or `optional`; `"*": optional` for any other name',
     )
     secrets: dict[str, Need] = Field(
-        default={}, description="the secrets that the templates use, each `required` or `optional`"
+        default={},
+        description="the secrets that the templates use, each `required` or `optional`; "
+        '`"*": optional` for any other name',
     )

@@ -4,7 +4,7 @@ set -euo pipefail
 BIN=/usr/lib/postgresql/current/bin
 PLACE=/var/tmp/seed # in the image's own tree, for as long as the bake lasts; tmpfs may be too small
 DATA=$PLACE/main
-SEED=/usr/share/samovar/seed.tar.zst
+SEED=/usr/share/samovar/seed/cluster.tar.zst
 FAST=(
   fsync=off full_page_writes=off synchronous_commit=off wal_level=minimal max_wal_senders=0 max_wal_size=8GB
   min_wal_size=32MB autovacuum=off jit=off shared_buffers=256MB maintenance_work_mem=256MB
@@ -16,8 +16,7 @@ main() {
   install -d -o postgres -g postgres -m 0700 "$PLACE"
   trap 'rm -rf "$PLACE" /opt/bingo' EXIT
   step "empty cluster"
-  as_postgres "$BIN/initdb" --pgdata="$DATA" --auth=trust --data-checksums --encoding=UTF8 --no-sync --no-instructions \
-    --locale-provider=builtin --builtin-locale=C.UTF-8 --locale=C.UTF-8 --wal-segsize=16
+  as_postgres /usr/lib/samovar/postgres-initdb "$DATA"
   local options=()
   for each in "${FAST[@]}"; do options+=(-c "$each"); done
   as_postgres "$BIN/pg_ctl" start --silent --wait --pgdata="$DATA" --log="$PLACE/log" --options="${options[*]}"
@@ -32,6 +31,7 @@ main() {
   as_postgres "$BIN/pg_ctl" stop --silent --wait --pgdata="$DATA"
   step "seed"
   rm -f "$DATA"/{postgresql.conf,pg_hba.conf,postmaster.opts}
+  mkdir --parents "${SEED%/*}"
   tar --create --file=- --directory="$PLACE" main | zstd --quiet -3 --threads=0 -o "$SEED"
 }
 

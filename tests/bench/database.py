@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from samovar.core.output import PlainReporter
 from samovar.core.units import MIB
 from samovar.images.builders.local import bake_local
@@ -31,8 +33,13 @@ OF_MEMORY = ("shared_buffers", "effective_cache_size", "work_mem", "maintenance_
 OF_THE_DISK = ("random_page_cost", "effective_io_concurrency")
 OF_THE_PLANNER = ("enable_memoize", "jit")
 OURS = (*OF_MEMORY, *OF_THE_DISK, *OF_THE_PLANNER)
-INDEXES = ROOT / "images/postgres-server/seed/indexes.sql"
-SETTINGS = "secrets: {postgres_password: 'a bench'}\n"  # pragma: allowlist secret - made up
+INDEXES = ROOT / "images/postgres/indexes.sql"
+SETTINGS = yaml.safe_dump(
+    {
+        **yaml.safe_load((ROOT / "groups/postgres.yaml").read_text())["settings"],
+        "secrets": {"postgres_password": "a bench"},  # pragma: allowlist secret - made up
+    }
+)
 
 
 def database() -> Iterator[Figure]:

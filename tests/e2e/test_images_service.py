@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from images.bingo.stub.identity import log_folder, port
 from samovar.core.output import PlainReporter
@@ -16,14 +17,15 @@ from samovar.core.process import run
 from samovar.core.units import GIB, MIB
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import DataDisk, Machine
-from tests.support.checkout import PROJECT
+from tests.support.checkout import PROJECT, ROOT
 from tests.support.http_load import Kind, http_load
 from tests.support.machine_lab import CHECKER, SLOW, BridgedLab, bridged_lab
 
 EMAIL = "images@example.com"
 BINGO, POSTGRES = "10.0.0.9", "10.0.0.11"
 SECRET = "secrets: {postgres_password: 'it is a trial'}\n"  # pragma: allowlist secret
-SEEDED = SECRET.replace("}", ", seeded: 'yes'}")
+DATABASE = yaml.safe_dump(yaml.safe_load((ROOT / "groups/postgres.yaml").read_text())["settings"])
+BLANK, SEEDED = DATABASE + SECRET, DATABASE + SECRET.replace("}", ", seeded: 'yes'}")
 SETTINGS = f"""\
 email: {EMAIL}
 port: {port(EMAIL)}
@@ -31,6 +33,28 @@ logs: "{log_folder(EMAIL).name}"
 environment: {{BINGO_LIFETIME: "off", BINGO_LONG_DUMMY: "0.2"}}
 upstreams: {{database: {{group: postgres, machines: 1}}}}
 {SECRET}"""
+SHOP = """\
+databases: [{name: shop, owner: shop, extensions: [pg_trgm]}]
+users: [{name: shop, secret: word}]
+parameters: {work_mem: 16MB}
+secrets: {word: first}
+"""
+CHANGED = """\
+databases: [{name: shop, owner: shop}, {name: rows, owner: keeper}]
+users: [{name: shop, secret: word}, {name: keeper, secret: other}]
+parameters: {work_mem: 32MB, max_connections: 50}
+secrets: {word: second, other: "it's another"}
+"""
+WRONG = {
+    SHOP.replace("16MB", "lots"): 'invalid value for parameter "work_mem": "lots"',
+    SHOP.replace("work_mem", "work_memm"): 'unrecognized configuration parameter "work_memm"',
+    SHOP.replace("pg_trgm", "postgis"): "this image has no extension postgis",
+}
+WITH_SEED = """\
+mkdir usr/share/samovar/seed
+write {folder}/10-tables.sql usr/share/samovar/seed/10-tables.sql
+write {folder}/20-rows.sh usr/share/samovar/seed/20-rows.sh
+"""
 COUNTS = "SELECT (SELECT count(*) FROM movies), (SELECT count(*) FROM customers), (SELECT count(*) FROM sessions)"
 PING = "curl -sf localhost/ping"
 KILLER = "curl -s -X POST localhost/operation -d '{\"operation\": 1000002}' -o /dev/null -w '%{http_code}'"
@@ -39,7 +63,8 @@ KILLER = "curl -s -X POST localhost/operation -d '{\"operation\": 1000002}' -o /
 @pytest.fixture(scope="module")
 def baked() -> dict[str, Path]:
     return {
-        image.name: image.raw for image in bake_local(PROJECT, ["bingo", "postgres-small"], reporter=PlainReporter())
+        image.name: image.raw
+        for image in bake_local(PROJECT, ["bingo", "postgres-small", "samovar-postgres"], reporter=PlainReporter())
     }
 
 
@@ -55,7 +80,7 @@ async def boot_postgres(
     disk: DataDisk,
     *,
     name: str = "pg",
-    settings: str = SECRET,
+    settings: str = BLANK,
     memory: int = 1024,
 ) -> Machine:
     image = lab.with_role(baked["postgres-small"], "postgres-small", POSTGRES, settings)
@@ -71,8 +96,30 @@ async def boot_bingo(lab: BridgedLab, baked: dict[str, Path]) -> Machine:
     return machine
 
 
-def sql(lab: BridgedLab, machine: Machine, statement: str) -> str:
-    return lab.inside(machine, f'runuser -u postgres -- psql -XAtq bingo -c "{statement}"')
+def with_seed(image: Path, rows: str) -> Path:
+    """Put a seed into an image: a table, and what a script does with it."""
+    folder = image.parent
+    (folder / "10-tables.sql").write_text("CREATE TABLE kept (number int); SET ROLE NONE; CREATE SCHEMA ours;\n")
+    (folder / "20-rows.sh").write_text(rows)
+    (folder / "seed").write_text(WITH_SEED.format(folder=folder))
+    run(["debugfs", "-w", "-f", folder / "seed", image])
+    return image
+
+
+def sql(lab: BridgedLab, machine: Machine, statement: str, database: str = "bingo") -> str:
+    return lab.inside(machine, f'runuser -u postgres -- psql -XAtq {database} -c "{statement}"')
+
+
+def configure(lab: BridgedLab, machine: Machine, settings: str) -> str:
+    """Let the machine's agent take other settings, and return what it says."""
+    command = f"cat >/etc/samovar-trial <<'END'\n{settings}END\nsystemctl restart samovar-agent || true"
+    return lab.inside(machine, f"{command}\njournalctl --no-pager --boot --unit samovar-agent --lines 5")
+
+
+def login(lab: BridgedLab, machine: Machine, user: str, password: str) -> str:
+    """Ask who one is, over the network; or the error."""
+    asked = f"host={POSTGRES} user={user} dbname=shop sslmode=require"
+    return lab.inside(machine, f'PGPASSWORD="{password}" psql -XAtq "{asked}" -c "SELECT current_user" 2>&1 || true')
 
 
 def health(lab: BridgedLab, address: str, port: int = 80) -> str:
@@ -126,6 +173,58 @@ async def test_memory_follows_the_machine_and_only_its_network_gets_in(lab: Brid
     assert "Peer authentication failed" in lab.inside(machine, "psql -X -U postgres postgres 2>&1 || true")
     listening = lab.inside(machine, "ss -Hltn | awk '{print $4}' | grep -v '127.0.0.5[34]' | sort").split()
     assert {address.rpartition(":")[2] for address in listening} == {"80", "5432"}
+
+
+async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
+    lab: BridgedLab, baked: dict[str, Path]
+) -> None:
+    image = lab.with_role(baked["samovar-postgres"], "samovar-postgres", POSTGRES, SHOP)
+    with_seed(image, 'psql -c "INSERT INTO kept VALUES (7)"')
+    disk = lab.data_disk("pg-data", 2 * GIB, "pgdata")
+    machine = lab.machine("pg", image, memory=1024 * MIB, cores=2, hostname="pg", disks=(disk,))
+    began = time.monotonic()
+    await lab.driver.start(machine)
+    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+    print(f"an empty cluster, filled: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
+    owned = "SELECT number, tableowner FROM kept, pg_tables WHERE tablename = 'kept'"
+    assert sql(lab, machine, owned, "shop") == "7|shop"
+    assert sql(lab, machine, "SELECT count(*) FROM pg_extension WHERE extname = 'pg_trgm'", "shop") == "1"
+    assert login(lab, machine, "shop", "first") == "shop"
+
+    pid = lab.inside(machine, "systemctl show -P MainPID postgres")
+    configure(lab, machine, CHANGED)
+    lab.inside(machine, "systemctl reload postgres")
+    restarted = f"systemctl is-active --quiet postgres && [[ $(systemctl show -P MainPID postgres) != {pid} ]]"
+    await lab.wait_until(machine, restarted)
+    assert sql(lab, machine, "SHOW work_mem", "rows") == "32MB"
+    assert sql(lab, machine, "SHOW max_connections", "rows") == "50"
+    assert sql(lab, machine, owned, "shop") == "7|shop"
+    assert "password authentication failed" in login(lab, machine, "shop", "first")
+    assert (login(lab, machine, "shop", "second"), login(lab, machine, "keeper", "it's another")) == ("shop", "keeper")
+    assert "another" not in lab.inside(machine, "journalctl --no-pager")
+
+    for settings, says in WRONG.items():
+        assert says in configure(lab, machine, settings)
+        assert "32MB" in lab.inside(machine, "cat /etc/samovar/postgres/parameters.conf")
+
+    configure(lab, machine, SHOP)
+    lab.inside(machine, "systemctl reload postgres")
+    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+    assert "is not permitted to log in" in login(lab, machine, "keeper", "it's another")
+    assert sql(lab, machine, "SELECT count(*) FROM pg_database WHERE datname = 'rows'", "shop") == "1"
+
+
+async def test_a_seed_that_fails_is_named_and_nothing_counts(lab: BridgedLab, baked: dict[str, Path]) -> None:
+    image = lab.with_role(baked["samovar-postgres"], "samovar-postgres", POSTGRES, SHOP)
+    with_seed(image, 'psql -c "INSERT INTO lost VALUES (7)"')
+    disk = lab.data_disk("pg-data", 2 * GIB, "pgdata")
+    machine = lab.machine("pg", image, memory=1024 * MIB, cores=2, hostname="pg", disks=(disk,))
+    await lab.driver.start(machine)
+    await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
+    assert "the seed 20-rows.sh failed: " in health(lab, POSTGRES)
+    assert run(["blkid", "--probe", "--match-tag", "LABEL", "--output", "value", disk.path]).stdout.strip() == (
+        "samovar-seeding"
+    )
 
 
 @pytest.mark.parametrize(

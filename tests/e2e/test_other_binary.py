@@ -30,7 +30,7 @@ SHA256 = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()
 EMAIL = "other@example.com"
 SHIPPED = re.compile(r"^  zipapp:\n(    .*\n)+", re.MULTILINE)
 SETTINGS = 'settings: {email: dev@samovar.example, port: 12271, logs: "68ce701e6d"}'
-BELOW = ("samovar-base", "samovar-app", "samovar-edge", "postgres-server")
+BELOW = ("samovar-base", "samovar-app", "samovar-edge", "samovar-postgres")
 
 
 @pytest.fixture(scope="module")

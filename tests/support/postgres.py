@@ -79,7 +79,15 @@ class Postgres:
             return rows
 
     def unpack(self) -> None:
-        seed = ("tar", "--extract", "--zstd", "--file", "/usr/share/samovar/seed.tar.zst", "--directory", "/media")
+        seed = (
+            "tar",
+            "--extract",
+            "--zstd",
+            "--file",
+            "/usr/share/samovar/seed/cluster.tar.zst",
+            "--directory",
+            "/media",
+        )
         run(self._inside(*seed), timeout=TIMEOUT)
         (self.folder / "main/pg_hba.conf").write_text(HBA)
         (self.folder / "main/postgresql.conf").touch()

@@ -153,6 +153,11 @@ def test_reserved_keys_are_no_settings() -> None:
     assert (read_peers(""), read_upstreams("", ["app"]), read_secrets("", ["phrase"])) == (None, {}, {})
 
 
+def test_a_role_may_take_secrets_of_any_name() -> None:
+    role = read_role("secrets: {seeded: optional, '*': optional}", "postgres.yaml")
+    assert read_secrets(f"{SETTINGS_TEXT}  other: e6q2\n", role.secrets) == {"phrase": "e6q1", "other": "e6q2"}
+
+
 def test_a_role_may_take_upstreams_of_any_name() -> None:
     role = read_role("upstreams: {app: optional, '*': optional}", "edge.yaml")
     given = read_upstreams(SETTINGS_TEXT, role.upstreams)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.checkout import ROOT
 
-PROGRAM = ROOT / "images/postgres-server/rootfs/usr/lib/samovar/health.py"
+PROGRAM = ROOT / "samovar/library/images/postgres/rootfs/usr/lib/samovar/health.py"
 
 
 @pytest.fixture(scope="module")

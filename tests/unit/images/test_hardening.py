@@ -18,7 +18,7 @@ UNITS = {
     },
     "bingo": {"bingo.service"},
     "samovar-edge": {"nginx.service", "haproxy.service", "edge.service", "warm.service"},
-    "postgres-server": {"postgres.service", "health.service"},
+    "samovar-postgres": {"postgres.service", "health.service"},
 }
 THRESHOLDS = {"samovar-base": 35}
 

@@ -43,7 +43,7 @@ def test_existing_resources_are_not_demanded_again() -> None:
 
 def test_a_bake_counts_the_machines_of_its_widest_group() -> None:
     images = load_images(PROJECT)
-    actual = bake_demand((("samovar-base",), ("bingo", "samovar-edge", "postgres-server"), ("postgres",)), images)
+    actual = bake_demand((("samovar-base",), ("bingo", "samovar-edge", "samovar-postgres"), ("postgres",)), images)
     assert (actual["compute.instances.count"], actual["compute.instanceCores.count"]) == (3, 6)
     assert actual["vpc.externalAddresses.count"] == 3
     assert actual["compute.images.count"] == 5
