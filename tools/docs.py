@@ -32,6 +32,7 @@ from samovar.load.report import LoadReport
 from samovar.localcloud.fault_injection.profile import YANDEX, parameters
 from samovar.ops.doctor.finding import Report
 from samovar.ops.events import Event
+from samovar.ops.metrics import Metrics
 from samovar.project.drill import Drill, drill_names, load_drill
 from samovar.project.environment import Environment
 from samovar.project.fault import BY_THE_API, MEANINGS, NEEDS
@@ -54,6 +55,7 @@ SCHEMAS: Mapping[str, type] = {
     "drills": DrillReports,
     "drill-list": Catalogue,
     "doctor": Report,
+    "metrics": Metrics,
     "disk-list": Inventory,
     "certify": CertifyReport,
 }

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from . import report
+from . import metrics, report
 from .clients import Lookup, Metadata, lookup
 from .files import Files
 from .inputs import Facts, Inputs, Periods, retry_until_available
@@ -50,6 +50,8 @@ class Agent:
         self._files = Files(root)
         self._run = run
         self._pause = periods.check
+        self._ends: Mapping[str, float] = {}
+        self._metrics_due = 0.0
 
     def watch(self) -> Iterator[str]:
         """Configure the machine, yield its status, wait for a change, and so on for ever. Raises InvalidConfig."""
@@ -65,7 +67,15 @@ class Agent:
         while facts == current:
             time.sleep(self._pause)
             facts = self._read_facts()
+            self._write_metrics(facts)
         return facts
+
+    def _write_metrics(self, facts: Facts) -> None:
+        """Write the agent's metrics, now and then, where somebody collects them."""
+        if not facts.monitoring.collector or time.monotonic() < self._metrics_due:
+            return
+        self._metrics_due = time.monotonic() + metrics.PERIOD
+        metrics.write(self._files.path(metrics.FILE), metrics.metrics(self._inputs.answered(), self._ends))
 
     def _read_facts(self) -> Facts:
         return retry_until_available(lambda: self._inputs.facts(self._role), report.status)
@@ -74,6 +84,8 @@ class Agent:
         if facts.role is None:
             return "no samovar-role in the metadata: a bare machine, nothing to configure"
         role = self._role(facts.role)
+        if facts.monitoring.collector:
+            self._ends = metrics.certificate_ends(facts.secrets)
         settings = read_settings(facts.settings, role.defaults)
         try:
             files = render(role, settings, facts, self._template)

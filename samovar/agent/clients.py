@@ -141,6 +141,8 @@ class Lockbox:
         self._tls = _context(api.ca)
         self._issue = issue
         self._token: Token | None = None
+        self.versions: dict[str, str] = {}
+        """The versions that were read last, by the names of secrets."""
 
     def secret(self, name: str, secret_id: str) -> Secret:
         """Return the payload of the current version. Raises Unavailable; if a role is missing, the message names it."""
@@ -155,6 +157,7 @@ class Lockbox:
         document = answer.document()
         if document is None:
             raise Unavailable(f"{server}: {_denied_or_error(answer)}")
+        self.versions[name] = str(document.get("versionId", ""))
         return _payload(document.get("entries"), server)
 
 

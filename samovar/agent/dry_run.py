@@ -13,7 +13,7 @@ from pathlib import Path
 from .agent import run
 from .clients import Secret
 from .files import Files
-from .inputs import Facts, Machine, Peer, Upstream, find_machines
+from .inputs import Facts, Machine, Peer, Upstream, find_machines, monitoring_of
 from .render import render
 from .role import (
     GroupNames,
@@ -61,6 +61,7 @@ def example_facts(name: str, role: Role, settings: str) -> Facts:
         peers=_example_machines(read_peers(settings) if role.peers else None),
         upstreams={key: upstreams.get(key, Upstream()) for key in role.upstream_names(given)},
         secrets={name: _secret(value) for name, value in secrets.items()},
+        monitoring=monitoring_of(Facts(EXAMPLE_MACHINE, name, settings), _example_machines),
     )
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from .clients import Api, Lockbox, Lookup, Metadata, Secret, Unavailable, read_api
+from .monitoring import read_monitoring
 from .role import GroupNames, Role, UpstreamSettings, Value, mapping_of, read_peers, read_secrets, read_upstreams
 
 T = TypeVar("T")
@@ -62,6 +63,27 @@ class Upstream:
 
 
 @dataclass(frozen=True)
+class Scraped:
+    """A group whose metrics are collected, as templates see it: its machines, and its exporters' ports by name."""
+
+    group: str
+    machines: tuple[Peer, ...]
+    exporters: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """The monitoring as templates see it. Without a `collector` nobody monitors this machine.
+
+    `targets` and `objectives` are the collector's own.
+    """
+
+    collector: str = ""
+    targets: tuple[Scraped, ...] = ()
+    objectives: tuple[Mapping[str, Value], ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """The inputs of one configuration. Without a `role` the machine is bare. `settings` and `api` are YAML.
 
@@ -77,6 +99,7 @@ class Facts:
     peers: tuple[Peer, ...] = ()
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    monitoring: Monitoring = Monitoring()
 
 
 def read_facts(instance: Mapping[str, Value]) -> Facts:
@@ -122,6 +145,13 @@ def _machines(group: GroupNames, machine: Machine, lookup: Lookup) -> Iterator[P
             yield Peer(name, address)
 
 
+def monitoring_of(facts: Facts, machines: Callable[[GroupNames], tuple[Peer, ...]]) -> Monitoring:
+    """Return the monitoring that the settings state; `machines` finds those of a group. Raises InvalidConfig."""
+    given = read_monitoring(facts.settings)
+    targets = tuple(Scraped(each.group.group, machines(each.group), each.exporters) for each in given.targets)
+    return Monitoring(given.collector, targets, given.objectives)
+
+
 class Poller(Generic[T]):
     """Polls a server every `period` seconds or so, less and less often while it is unavailable; `report` is told.
 
@@ -136,6 +166,8 @@ class Poller(Generic[T]):
         self._last: tuple[T] | None = None
         self._due = 0.0
         self._pause = 0.0
+        self.answered = 0.0
+        """When it answered last, in seconds since 1970."""
 
     def value(self) -> T:
         """Return the current or the last answer. Raises Unavailable if there never was one."""
@@ -147,7 +179,7 @@ class Poller(Generic[T]):
             return self._last_answer(error)
         if self._pause:
             self._report(f"{self._name}: answers again")
-        self._last, self._pause = (answer,), 0.0
+        self._last, self._pause, self.answered = (answer,), 0.0, time.time()
         self._due = time.monotonic() + random.uniform(1 - JITTER, 1 + JITTER) * self._period  # noqa: S311 - no secret
         return answer
 
@@ -193,6 +225,16 @@ class Periods:
     secrets: float = 300.0
 
 
+@dataclass(frozen=True)
+class Answered:
+    """The last answer of a server: what was asked of it, when it answered (seconds since 1970), a secret's version."""
+
+    server: str
+    name: str
+    at: float
+    version: str = ""
+
+
 class Inputs:
     """Polls all servers, no more often than `periods`. `report` gets a line when one is unavailable."""
 
@@ -217,7 +259,15 @@ class Inputs:
             peers=self._machines_of(facts.machine, read_peers(facts.settings) if role.peers else None),
             upstreams=self._upstreams_of(role, facts),
             secrets=self._secrets_of(role, facts),
+            monitoring=monitoring_of(facts, partial(self._machines_of, facts.machine)),
         )
+
+    def answered(self) -> Iterator[Answered]:
+        """Yield when each server that is asked answered last."""
+        yield Answered("metadata", "", self._instance.answered)
+        yield from (Answered("dns", group.group, each.answered) for (_, group), each in self._machines.items())
+        for (api, name, _), poller in self._secrets.items():
+            yield Answered("lockbox", name, poller.answered, self._lockboxes[api].versions.get(name, ""))
 
     def _upstreams_of(self, role: Role, facts: Facts) -> Mapping[str, Upstream]:
         given = read_upstreams(facts.settings, role.upstreams)

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 
+from . import monitoring
 from .inputs import Facts
 from .role import InvalidConfig, Role, Template, Value
 
@@ -35,10 +36,10 @@ def render(
 ) -> tuple[File, ...]:
     """Return the files of the role; `load` returns the text of a template.
 
-    Templates see `settings`, `machine`, `peers`, `upstreams` and `secrets`; one that can do without a secret tests
-    whether it is defined. The filter `environment_file` turns a mapping into a file for systemd's `EnvironmentFile=`;
-    `fail("...")` refuses what does not fit together, with that message, and `text is match(pattern)` tests whether a
-    regular expression matches at the beginning of a text.
+    Templates see `settings`, `machine`, `peers`, `upstreams`, `secrets` and `monitoring`; one that can do without a
+    secret tests whether it is defined. The filter `environment_file` turns a mapping into a file for systemd's
+    `EnvironmentFile=`; `fail("...")` refuses what does not fit together, with that message; `text is match(pattern)`
+    tests whether a regular expression matches at the beginning of a text.
     Raises InvalidConfig with the template and the name that is missing.
     """
     # Configuration files, not HTML: nothing is to be escaped.
@@ -58,8 +59,9 @@ def render(
         peers=facts.peers,
         upstreams=facts.upstreams,
         secrets=facts.secrets,
+        monitoring=facts.monitoring,
     )
-    return tuple(_render(environment, template) for template in role.templates)
+    return (*(_render(environment, template) for template in role.templates), *_monitoring_files(facts))
 
 
 def environment_file(variables: Mapping[str, Value]) -> str:
@@ -74,6 +76,15 @@ def environment_file(variables: Mapping[str, Value]) -> str:
 
 def _fail(message: str) -> NoReturn:
     raise InvalidConfig(message)
+
+
+def _monitoring_files(facts: Facts) -> tuple[File, ...]:
+    """The file by which exporters start and know where to listen; none where nobody monitors this machine."""
+    collector, machine = facts.monitoring.collector, facts.machine
+    if not collector:
+        return ()
+    variables = monitoring.environment(collector, machine.address, machine.hostname)
+    return (File(monitoring.ENVIRONMENT_FILE, environment_file(variables), 0o644),)
 
 
 def _render(environment: Environment, template: Template) -> File:

@@ -24,8 +24,8 @@ KEYS: Mapping[str, type] = {
 }
 TEMPLATE_KEYS = {"source", "target", "mode", "owner", "units"}
 SYSTEMCTL = {"reload": "try-reload-or-restart", "restart": "try-restart"}
-RESERVED = frozenset({"peers", "upstreams", "secrets"})
-"""Keys of samovar-settings that are no settings: the machine's own group, its upstreams and the ids of its secrets."""
+RESERVED = frozenset({"peers", "upstreams", "secrets", "monitoring"})
+"""Keys of samovar-settings that are no settings: the own group, its upstreams, ids of secrets, who monitors it."""
 NEEDS = {"required": True, "optional": False}
 """The words by which a role says whether an environment must give it an upstream or a secret."""
 ANY = "*"
@@ -154,13 +154,13 @@ class UpstreamSettings:
 
 def read_peers(text: str) -> GroupNames | None:
     """Return the machine's own group, None where samovar-settings does not state it. Raises InvalidConfig."""
-    given = _reserved(text, "peers")
-    return _group_names(given, "samovar-settings: peers") if given else None
+    given = reserved(text, "peers")
+    return group_names(given, "samovar-settings: peers") if given else None
 
 
 def read_upstreams(text: str, names: Iterable[str]) -> Mapping[str, UpstreamSettings]:
     """Return those of `names` that samovar-settings states, with `ANY` all of them. Raises InvalidConfig."""
-    given, taken = _reserved(text, "upstreams"), {*names}
+    given, taken = reserved(text, "upstreams"), {*names}
     return {
         name: _upstream(value, f"samovar-settings: upstreams: {name}")
         for name, value in given.items()
@@ -170,14 +170,15 @@ def read_upstreams(text: str, names: Iterable[str]) -> Mapping[str, UpstreamSett
 
 def read_secrets(text: str, names: Iterable[str]) -> Mapping[str, str]:
     """Return the ids of those of `names` that samovar-settings states, with `ANY` all of them. Raises InvalidConfig."""
-    given, taken = _reserved(text, "secrets"), {*names}
+    given, taken = reserved(text, "secrets"), {*names}
     for name, value in given.items():
         if not isinstance(value, str):
             raise InvalidConfig(f"samovar-settings: secrets: {name}: {value!r} must be the id of a secret")
     return {name: str(value) for name, value in given.items() if name in taken or ANY in taken}
 
 
-def _reserved(text: str, key: str) -> Mapping[str, Value]:
+def reserved(text: str, key: str) -> Mapping[str, Value]:
+    """Return the mapping of samovar-settings under a reserved key. Raises InvalidConfig."""
     given = read_mapping(text, "samovar-settings").get(key) or {}
     if not isinstance(given, Mapping):
         raise InvalidConfig(f"samovar-settings: {key}: must be a mapping")
@@ -189,10 +190,11 @@ def _upstream(value: Value, where: str) -> UpstreamSettings:
     address = fields.get("address", "")
     if not fields or not isinstance(address, str):
         raise InvalidConfig(f"{where}: {value!r} must be a mapping with an address, a group, or both")
-    return UpstreamSettings(address, _group_names(fields, where) if "group" in fields else None)
+    return UpstreamSettings(address, group_names(fields, where) if "group" in fields else None)
 
 
-def _group_names(fields: Mapping[str, Value], where: str) -> GroupNames:
+def group_names(fields: Mapping[str, Value], where: str) -> GroupNames:
+    """Return the group that `fields` name. Raises InvalidConfig."""
     group, machines = fields.get("group"), fields.get("machines")
     if not isinstance(group, str) or not isinstance(machines, int) or isinstance(machines, bool):
         raise InvalidConfig(f"{where}: {fields!r} must name a group and say how many machines it can have")

@@ -154,6 +154,17 @@ def output_option(function: F) -> F:
     return option(function)
 
 
+def identity_option(function: F) -> F:
+    """Add the option `-i` of commands that log in to machines."""
+    option = click.option(
+        "-i",
+        "--identity",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="The private key to log in with.  [default: those that ssh finds]",
+    )
+    return option(function)
+
+
 def cloud_option(function: F) -> F:
     """Add the option `--cloud`, for commands without an environment."""
     option = click.option(

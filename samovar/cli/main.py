@@ -22,9 +22,11 @@ from samovar.cli.events import events
 from samovar.cli.images import bake, images
 from samovar.cli.init import init
 from samovar.cli.load import load
+from samovar.cli.logs import logs
+from samovar.cli.metrics import metrics
 from samovar.cli.secret import secret
 from samovar.cli.ssh import ssh
-from samovar.cli.status import logs, status
+from samovar.cli.status import status
 from samovar.cli.up import up
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import printable
@@ -107,6 +109,7 @@ for command in (
     events,
     dashboard,
     logs,
+    metrics,
     ssh,
     disk,
     secret,

@@ -7,19 +7,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, pass_tool
+from samovar.cli.context import Tool, environment_argument, identity_option, pass_tool
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @environment_argument
 @click.argument("machine")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@click.option(
-    "-i",
-    "--identity",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The private key to log in with.  [default: those that ssh finds]",
-)
+@identity_option
 @pass_tool
 def ssh(tool: Tool, env: str, machine: str, command: tuple[str, ...], identity: Path | None) -> int:
     """Log in to MACHINE of ENV, or run COMMAND there: `ssh dev nginx-1 -- journalctl -u nginx`.

@@ -1,4 +1,4 @@
-"""The commands `status` and `logs`."""
+"""The command `status`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, environment_argument, output_option, pass_tool
 from samovar.core.errors import ExitCode
-from samovar.core.output import Format, printable, show, table
+from samovar.core.output import Format, show, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,22 +36,6 @@ def status(tool: Tool, env: str, fmt: Format, *, watch: bool, exit_code: bool) -
     if watch:
         _watch(session, environment, current, fmt)
     return ExitCode.UNHEALTHY if exit_code and not current.healthy else ExitCode.OK
-
-
-@click.command()
-@environment_argument
-@click.argument("machine")
-@pass_tool
-def logs(tool: Tool, env: str, machine: str) -> None:
-    """Print the serial console of MACHINE of ENV (nginx-1, or dev-nginx-1), without escape sequences.
-
-    Of a long console the cloud keeps the beginning and the end.
-    """
-    from samovar.deploy.machines import find_machine, read_console
-
-    environment, session = tool.open(env)
-    instance = find_machine(session, environment.name, machine)
-    click.echo(printable(read_console(session, instance.id)), nl=False)
 
 
 def _read(session: Session, environment: Environment) -> Status:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import io
 import json
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, TypedDict
 
 from samovar.core import http
@@ -21,6 +22,7 @@ from samovar.core.program import command_line
 TIMEOUT = 60.0
 FAULTS = "/localcloud/faults"
 UPLOAD_TIMEOUT = 300.0
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Rest:
@@ -50,11 +52,11 @@ class Rest:
             raise self._failed(method, path, f"{response.status}: {response.text[:500]}")
         return json.loads(response.body or b"{}")
 
-    def lines(self, path: str, *, timeout: float) -> Iterator[str]:
+    def lines(self, path: str, *, timeout: float | None, headers: Mapping[str, str] = NO_HEADERS) -> Iterator[str]:
         """Yield the lines of an answer as they come. Raises CloudError where there is none, or it breaks off."""
-        headers = {"Authorization": f"Bearer {self._token}"}
+        url, all_headers = f"https://{self.address}{path}", {**headers, "Authorization": f"Bearer {self._token}"}
         try:
-            yield from http.lines(f"https://{self.address}{path}", timeout=timeout, headers=headers, tls=self._tls)
+            yield from http.lines(url, timeout=timeout, headers=all_headers, tls=self._tls)
         except OSError as error:
             raise self._failed("GET", path, str(error)) from error
 
@@ -208,6 +210,12 @@ class Host:
         response = self._rest.call("POST", path, io.BytesIO(json.dumps(fault).encode()))
         if not response.ok:
             raise CloudError(json.loads(response.text)["message"])
+
+    def lines_of(self, machine_id: str, port: int, path: str, headers: Mapping[str, str]) -> Iterator[str]:
+        """GET a path at a port of a machine's loopback, and yield the lines of the answer as they come."""
+        yield from self._rest.lines(
+            f"/localcloud/machines/{machine_id}/ports/{port}{path}", timeout=None, headers=headers
+        )
 
     def events(self, *, last: int, follow: bool) -> Iterator[Event]:
         """Yield the calls of the API: the last ones that changed something, then each call as it comes."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import yaml
 
+from samovar.agent.role import RESERVED
 from samovar.cloudinit.fragment import load_fragment, merge
 from samovar.core.errors import ConfigError
 from samovar.core.templates import load_text
 from samovar.project.environment import LIBRARY_USER_DATA
-
-NOTHING: Mapping[str, object] = MappingProxyType({})
 
 LONGEST_VALUE = 256 * 1024
 LARGEST_METADATA = 512 * 1024
@@ -55,24 +53,23 @@ def instance_metadata(
     settings: Mapping[str, object],
     api: Api | None = None,
     *,
-    peers: Mapping[str, object] = NOTHING,
-    upstreams: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
-    secrets: Mapping[str, object] = NOTHING,
     cloud_config: str | None = None,
+    **reserved: Mapping[str, object],
 ) -> dict[str, str]:
     """Return the metadata of an instance template: user-data, and what the node agent reads, each where there is one.
 
-    `peers` names the machine's group and says how many machines it can have, `upstreams` has the address, the group
-    and the machines of each, `secrets` the id of each secret; `cloud_config` is the user-data, if not the library's.
+    `cloud_config` is the user-data, if not the library's. `reserved` stands beside the settings: `peers` names the
+    machine's group and says how many machines it can have, `upstreams` has the address, the group and the machines of
+    each, `secrets` the id of each secret, `monitoring` who collects metrics and, told to that group, of whom.
     Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
-    group's variables, settings named as those three, and values that are too long.
+    group's variables, settings named as one of those, and values that are too long.
     """
     metadata = {
         "user-data": user_data() if cloud_config is None else cloud_config,
         "samovar-role": role,
         **NO_OS_LOGIN,
     }
-    all_settings = {**settings, **_reserved(settings, peers=peers, upstreams=upstreams, secrets=secrets)}
+    all_settings = {**settings, **_reserved(settings, reserved)}
     if all_settings:
         _refuse_braces("settings", all_settings)
         metadata["samovar-settings"] = _block_yaml(all_settings)
@@ -87,9 +84,9 @@ def instance_metadata(
     return metadata
 
 
-def _reserved(settings: Mapping[str, object], **reserved: Mapping[str, object]) -> Mapping[str, object]:
-    """Return those of `reserved` that are not empty. Raises ConfigError where a setting has the name of one."""
-    if taken := reserved.keys() & settings.keys():
+def _reserved(settings: Mapping[str, object], reserved: Mapping[str, Mapping[str, object]]) -> Mapping[str, object]:
+    """Return those of `reserved` that are not empty. Raises ConfigError for a setting with a reserved name."""
+    if taken := RESERVED & settings.keys():
         raise ConfigError(
             f"settings.{min(taken)}: the tool itself says that to machines", remedy="give the setting another name"
         )

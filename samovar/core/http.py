@@ -61,9 +61,9 @@ def request(
 
 
 def lines(
-    url: str, *, timeout: float, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
+    url: str, *, timeout: float | None, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
 ) -> Iterator[str]:
-    """GET an answer that comes bit by bit, and yield its lines as they come. `timeout` (seconds) bounds a pause.
+    """GET an answer that comes bit by bit, and yield its lines as they come. `timeout` (seconds) may bound a pause.
 
     Raises OSError where there is no answer, none that is HTTP, or one with another status than 2xx.
     """
@@ -88,7 +88,7 @@ def without_verification() -> ssl.SSLContext:
     return context
 
 
-def _opened(url: str, timeout: float, tls: ssl.SSLContext | None) -> tuple[http.client.HTTPConnection, str]:
+def _opened(url: str, timeout: float | None, tls: ssl.SSLContext | None) -> tuple[http.client.HTTPConnection, str]:
     """Return a connection for a URL, and the path to ask for."""
     parts = urlsplit(url)
     host, path = parts.hostname or "", f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"

@@ -1,14 +1,16 @@
-"""Starts processes that `process.run` does not wait for: one that takes our terminal, one that outlives us."""
+"""Starts processes that `process.run` does not wait for: with our terminal, read line by line, or outliving us."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
+from samovar.core.errors import ProcessFailed
 from samovar.core.process import missing_program, pasteable
 
 if TYPE_CHECKING:
@@ -25,6 +27,25 @@ def run_attached(argv: Sequence[str | Path]) -> int:
     except FileNotFoundError as error:
         raise missing_program(argv) from error
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def output_lines(argv: Sequence[str | Path]) -> Iterator[str]:
+    """Yield the lines that a process prints, as they come. Raises ProcessFailed where it ends with an error.
+
+    What it writes to stderr goes to ours.
+    """
+    command = pasteable(argv)
+    log.debug("run", command=command)
+    try:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    except FileNotFoundError as error:
+        raise missing_program(argv) from error
+    with process:
+        for line in process.stdout or ():
+            yield line.rstrip("\n")
+    if process.returncode:
+        message = f"{command} ended with {process.returncode}"
+        raise ProcessFailed(message, returncode=process.returncode, output="")
 
 
 def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[str, str] | None = None) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from samovar.cloudinit.metadata import Api, instance_metadata, user_data
 from samovar.core.errors import ConfigError
+from samovar.deploy.monitoring import monitoring_metadata
 from samovar.deploy.resources.resource import Kind, Ref, group_resource_name, placeholder
 from samovar.deploy.resources.secret import secret_name
 from samovar.deploy.resources.seed_record import seed_record_name
@@ -40,6 +41,7 @@ def machine_metadata(environment: Environment, group: Group, api: Api | None = N
         peers=_machines(group) if is_edge(group) and group.ports else {},
         upstreams={name: _upstream(environment, upstream) for name, upstream in group.upstreams.items()},
         secrets=secrets,
+        monitoring=monitoring_metadata(environment, group, _machines),
         cloud_config=user_data(environment.user_data, operator_keys=keys, fragments=fragments),
     )
 

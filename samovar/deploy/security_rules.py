@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
 from samovar.core.units import ANY_IPV4
+from samovar.deploy.monitoring import monitoring_rules
 from samovar.deploy.resources.resource import group_resource_name
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, ICMP, SELF, UDP, Rule
 from samovar.project.balancer import BalancerType
@@ -20,8 +21,9 @@ NTP = 123
 
 def rules(environment: Environment, group: Group, ranges: Sequence[str]) -> tuple[Rule, ...]:
     """Return the rules of the group's security group, sorted, each once. `ranges` are those of all machines."""
-    outbound = _outbound(environment, group, ranges)
-    return tuple(sorted({*_inbound(environment, group), *outbound, *_ssh(environment, group, ranges)}))
+    parts = (_outbound, _ssh, monitoring_rules)
+    each = {rule for part in parts for rule in part(environment, group, ranges)}
+    return tuple(sorted({*_inbound(environment, group), *each}))
 
 
 def target_ports(group: Group) -> frozenset[int]:
@@ -97,4 +99,6 @@ def _ssh(environment: Environment, group: Group, ranges: Sequence[str]) -> Itera
         yield Rule(inbound=True, port=SSH, peer=ANY_IPV4)
         yield from (Rule(inbound=False, port=SSH, peer=peer) for peer in ranges)
     else:
-        yield Rule(inbound=True, port=SSH, peer=group_resource_name(environment.name, bastion))
+        # The bastion's rules name the group that monitors: that one names ranges, or neither could be made first.
+        peers = ranges if group.monitors else [group_resource_name(environment.name, bastion)]
+        yield from (Rule(inbound=True, port=SSH, peer=peer) for peer in peers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from ipaddress import IPv4Address
 
@@ -42,6 +43,7 @@ from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.iam.authorization import Authorizer
 from samovar.localcloud.load_balancer.network_load_balancers.controller import LoadBalancerController
 from samovar.localcloud.load_balancer.network_load_balancers.model import HEALTHY
+from samovar.localcloud.network.namespaces import open_socket
 from samovar.localcloud.operations.controller import OperationController, Retention
 from samovar.localcloud.operations.model import Operations, Outcome
 from samovar.localcloud.reconcile import Loop, Workers, in_turn
@@ -194,6 +196,13 @@ class Cloud:
         for group_id in named if self.host.simulated else ():
             self.store.note(group_id, GIVEN, percent)
         return self.host.simulated and bool(named)
+
+    def socket_inside(self, machine_id: str) -> socket.socket | None:
+        """Returns a TCP socket in the machine's network; None where no such machine runs, or it is simulated."""
+        machine = self.host.driver.observe().get(machine_id)
+        if machine is None or machine.pid is None or self.host.simulated:
+            return None
+        return open_socket(f"/proc/{machine.pid}/ns/net", socket.AF_INET, socket.SOCK_STREAM)
 
     async def addresses(self) -> frozenset[IPv4Address] | None:
         """Returns the public addresses that the host's own routes send to this cloud; None where it is simulated."""

@@ -103,6 +103,6 @@ def _hop(session: Session, instance: Instance, address: str) -> Hop:
         raise CloudError(
             f"{instance.name} has not written its host key to its console",
             remedy="it does so at boot and every six hours: "
-            + command_line(f"logs {instance.labels[ENV]} {instance.name}"),
+            + command_line(f"logs {instance.labels[ENV]} {instance.name} --console"),
         )
     return Hop(instance.name, address, keys[0])

@@ -231,6 +231,11 @@ class Environment(Strict):
         return self.images.folder_id if self.images else None
 
     @property
+    def monitoring(self) -> Group | None:
+        """Return the group that collects metrics and journals."""
+        return next((group for group in self.groups if group.monitors), None)
+
+    @property
     def bake_from(self) -> str | None:
         """Return the range of addresses from which its images are baked on machines of the cloud."""
         return str(self.bake.ssh_from) if self.bake and self.bake.ssh_from else None
@@ -282,6 +287,17 @@ class Environment(Strict):
                 f"operator: {self.bastion} is the upstream of {clients[0]} and cannot be the bastion; "
                 "let bastion name another group with `public: true`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_monitors(self) -> Self:
+        monitoring = [name for name, group in self.group_by_name.items() if group.monitors]
+        if len(monitoring) > 1:
+            raise ValueError(f"groups {' and '.join(monitoring)}: one group monitors an environment, not two")
+        clients = [name for name, group in self.group_by_name.items() if {*monitoring} & {*group.upstreams.values()}]
+        if clients:
+            # It reaches every group, so their security groups would name each other, and neither could be made first.
+            raise ValueError(f"group {clients[0]}: {monitoring[0]} monitors this group, and cannot be its upstream")
         return self
 
     @model_validator(mode="after")

@@ -115,6 +115,19 @@ class Group(Strict):
         description="fragments of cloud-config, each a file `cloudinit/NAME.yaml`, that are merged into the machines' "
         "user-data: lists are joined, mappings merged",
     )
+    exporters: dict[Name, Port] = Field(
+        default={},
+        description="ports at which these machines show metrics below /metrics, by a name of what shows them: "
+        "`{api: 9000}`. The group that `monitors` reaches them, and nobody else",
+    )
+    monitors: bool = Field(
+        default=False,
+        description="`true`: these machines collect the metrics and the journals of all groups (docs/metrics.md)",
+    )
+    objectives: str | None = Field(
+        default=None,
+        description="the load profile whose bounds a group that `monitors` watches as service level objectives",
+    )
     data_disk: DataDisk | None = Field(
         default=None, description="a disk that outlives machines and environment; the group has one machine then"
     )

@@ -14,6 +14,7 @@ from tests.bench.controller import controller
 from tests.bench.database import database
 from tests.bench.figure import Figure
 from tests.bench.like_yandex import like_yandex
+from tests.bench.metrics import metrics
 from tests.bench.packer import packer
 from tests.bench.scale import scale
 from tests.bench.service import boot, kill_recovery, rollout, throughput
@@ -35,6 +36,7 @@ MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
 ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "database": database,
     "like-yandex": like_yandex,
+    "metrics": metrics,
     "packer": packer,
     "scale": scale,
     "simulated": simulated,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import asdict
 from ipaddress import IPv4Address
@@ -15,6 +16,7 @@ from samovar.core.json_types import JsonObject
 from samovar.localcloud import clock
 from samovar.localcloud.api.audit_log import AuditLog, Event
 from samovar.localcloud.api.errors import not_found
+from samovar.localcloud.api.machine_ports import port_route
 from samovar.localcloud.api.transcoding import refusal
 
 MACHINE = "/localcloud/machines/{id:[a-z0-9]+}"
@@ -42,6 +44,9 @@ class AdministeredCloud(Protocol):
 
     def kill_processes(self, machine_id: str, unit: str) -> bool:
         """Returns False where there are none."""
+
+    def socket_inside(self, machine_id: str) -> socket.socket | None:
+        """Returns a TCP socket in the machine's network; None where no such machine runs, or it is simulated."""
 
 
 def admin_routes(
@@ -87,6 +92,7 @@ def admin_routes(
         web.get(UNIT, processes),
         web.post(f"{UNIT}:kill", crash),
         _load_route(cloud),
+        port_route(cloud.socket_inside),
         web.post("/localcloud/shutdown", shutdown),
     ]
 

@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def inside(namespace: str, visit: Callable[[], T]) -> T:
-    """Calls `visit` in the network namespace of that name and returns its result. It must take microseconds only."""
+    """Calls `visit` in the network namespace of that name or path and returns its result. It must take microseconds."""
     outcome: Future[T] = Future()
 
     def go() -> None:

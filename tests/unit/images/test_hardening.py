@@ -9,7 +9,7 @@ from tests.support.checkout import PROJECT
 
 DROP_IN = "/usr/lib/samovar/hardening.conf"
 UNITS = {
-    "samovar-base": {"samovar-agent.service"},
+    "samovar-base": {"samovar-agent.service", "prometheus-node-exporter.service", "systemd-journal-upload.service"},
     "samovar-app": {
         "haproxy.service",
         "samovar-watchdog.service",
@@ -17,7 +17,13 @@ UNITS = {
         "samovar-schedule.service",
     },
     "bingo": {"bingo.service"},
-    "samovar-edge": {"nginx.service", "haproxy.service", "edge.service", "warm.service"},
+    "samovar-edge": {"nginx.service", "haproxy.service", "edge.service", "warm.service", "mtail.service"},
+    "samovar-monitoring": {
+        "prometheus.service",
+        "prometheus-alertmanager.service",
+        "systemd-journal-remote.service",
+        "systemd-journal-gatewayd.service",
+    },
     "samovar-postgres": {"postgres.service", "health.service"},
 }
 THRESHOLDS = {"samovar-base": 35}

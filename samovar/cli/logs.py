@@ -1,0 +1,68 @@
+"""The command `logs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from samovar.cli.context import Tool, environment_argument, examples, identity_option, pass_tool
+from samovar.cli.load import Duration
+from samovar.core.errors import ConfigError
+from samovar.core.output import printable
+
+if TYPE_CHECKING:
+    from samovar.cloud.session import Session
+    from samovar.project.environment import Environment
+
+
+@click.command(
+    epilog=examples("logs dev --follow", "logs dev nginx --unit haproxy --since 10m", "logs dev nginx-1 --console")
+)
+@environment_argument
+@click.argument("name", metavar="[GROUP|MACHINE]", required=False)
+@click.option("--unit", help="Only what this systemd unit wrote.")
+@click.option("--follow", is_flag=True, help="Also show what comes, until Ctrl-C.")
+@click.option("--since", type=Duration(), default="1h", show_default=True, help="How far to look back.")
+@click.option(
+    "--console", is_flag=True, help="Show the serial console of MACHINE instead, as far as the cloud keeps it."
+)
+@identity_option
+@pass_tool
+def logs(
+    tool: Tool,
+    env: str,
+    name: str | None,
+    unit: str | None,
+    since: float,
+    identity: Path | None,
+    *,
+    follow: bool,
+    console: bool,
+) -> None:
+    """Show the journals of ENV, of one group or of one machine (nginx-1, or dev-nginx-1), without escape sequences.
+
+    The group that monitors ENV collects them. In an ENV without one there are the serial consoles alone.
+    """
+    from samovar.ops.journals import Selection, entries, journal, machines_named
+
+    environment, session = tool.open(env)
+    if console or environment.monitoring is None:
+        _show_console(session, environment, name)
+        return
+    selection = Selection(machines_named(environment, name), unit, since, follow)
+    for entry in entries(journal(session, environment, identity), selection):
+        click.echo(printable(str(entry)))
+
+
+def _show_console(session: Session, environment: Environment, machine: str | None) -> None:
+    from samovar.deploy.machines import find_machine, read_console
+
+    if machine is None:
+        raise ConfigError(
+            f"{environment.name} has no group that collects journals",
+            remedy="name a machine, to see its console; or add `monitoring: {kind: samovar/monitoring}` to groups",
+        )
+    instance = find_machine(session, environment.name, machine)
+    click.echo(printable(read_console(session, instance.id)), nl=False)

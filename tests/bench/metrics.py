@@ -1,0 +1,83 @@
+"""What it costs to measure: at an edge with its exporters on and off, and on the machine that monitors."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.bench.figure import Figure
+from tests.bench.world import DEV_CONFIG, address, environment
+
+ROUNDS = 5
+RATE, SECONDS = "60", "30s"
+EXPORTERS = ("mtail", "prometheus-node-exporter", "systemd-journal-upload")
+WRK = ["wrk", "--latency", "--threads", "1", "--connections", "16", "--duration", "6s"]
+MONITORED = "  monitoring: {kind: samovar/monitoring, objectives: terms}\n"
+UNLIMITED = "    settings: {client_rate: 100000}\n"
+SAMPLE_BYTES = 1.7
+"""Of Prometheus' own documentation: one or two bytes a sample on the disk."""
+
+
+def metrics() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory(prefix="samovar-bench-") as folder:
+        config = Path(folder, "config.yaml")
+        edges = "    upstreams: {app: bingo}\n"
+        config.write_text(DEV_CONFIG.read_text().replace(edges, edges + UNLIMITED) + MONITORED)
+        with environment(config) as tool:
+            yield from _edge(tool)
+            yield from _monitoring(tool)
+
+
+def _edge(tool: Any) -> Iterator[Figure]:
+    where = f"http://{address(tool)}/ping"
+    edges = [tool.pid("dev", f"dev-nginx-{index}") for index in (1, 2)]
+    rounds = []
+    for _ in range(ROUNDS):
+        pair = []
+        for verb in ("stop", "start"):
+            for pid in edges:
+                subprocess.run(["nsenter", "-a", "-t", str(pid), "systemctl", verb, *EXPORTERS], check=True)
+            time.sleep(1)
+            pair.append(_wrk(where))
+        rounds.append(pair)
+    off, on = ([values[index] for values in rounds] for index in (0, 1))
+    rate = statistics.median(found[0] / before[0] for before, found in zip(off, on, strict=True))
+    yield Figure("requests a second at the edge with exporters on, over off", _of(rate, off, on, 0, "/s"), "0.98")
+    late = statistics.median(found[1] / before[1] for before, found in zip(off, on, strict=True))
+    yield Figure("p50 at the edge with exporters on, over off", _of(late, off, on, 1, " ms"), "1.02")
+
+
+def _monitoring(tool: Any) -> Iterator[Figure]:
+    """After a load at the stable rate of the terms."""
+    tool.run("load", "dev", "--profile", "terms", "--rate", RATE, "--for", SECONDS, check=False)
+    memory = _value(tool, 'sum(process_resident_memory_bytes{group="monitoring"})') / (1 << 20)
+    series = _value(tool, "prometheus_tsdb_head_series")
+    samples = _value(tool, "rate(prometheus_tsdb_head_samples_appended_total[1m])")
+    disk = samples * 86400 * SAMPLE_BYTES / (1 << 20)
+    what = f"{memory:.0f} MiB resident; {series:.0f} series, {samples:.0f} samples/s, {disk:.0f} MiB a day"
+    yield Figure(f"the machine that monitors `dev` at {RATE} requests a second", what, "")
+
+
+def _of(ratio: float, off: list[tuple[float, float]], on: list[tuple[float, float]], index: int, unit: str) -> str:
+    before, found = (statistics.median(values[index] for values in side) for side in (off, on))
+    return f"{ratio:.3f} ({found:.1f}{unit} over {before:.1f}{unit})"
+
+
+def _value(tool: Any, query: str) -> float:
+    return float(tool.json("metrics", "dev", "--query", query)[0]["value"])
+
+
+def _wrk(url: str) -> tuple[float, float]:
+    """Requests a second, and p50 in milliseconds."""
+    output = subprocess.run([*WRK, url], check=True, capture_output=True, text=True).stdout
+    rate, middle = re.search(r"Requests/sec:\s+([\d.]+)", output), re.search(r"50%\s+([\d.]+)(us|ms|s)", output)
+    assert rate, output
+    assert middle, output
+    assert "Non-2xx" not in output, output
+    return float(rate[1]), float(middle[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[middle[2]]
