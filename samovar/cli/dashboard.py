@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, pass_tool
+from samovar.cli.context import Tool, environment_argument, identity_option, pass_tool
 from samovar.core.output import stderr_reporter
 
 MEASURED_EVERY = 10.0
@@ -18,21 +19,26 @@ MEASURED_EVERY = 10.0
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default="a free one", help="The port of the page."
 )
+@identity_option
 @pass_tool
-def dashboard(tool: Tool, env: str, port: int) -> None:
+def dashboard(tool: Tool, env: str, port: int, identity: Path | None) -> None:
     """Serve a page that shows ENV as it is and what happens in it, until Ctrl-C; print its address.
+
+    Graphs by endpoint and alerts need a group that monitors ENV.
 
     The page is read-only and answers on this host's loopback alone. Whoever has the address may look.
     """
     from samovar.dashboard.feed import Feed
-    from samovar.dashboard.graphs import Graphs
+    from samovar.dashboard.monitoring import measuring
     from samovar.dashboard.server import serve
     from samovar.drills.breakage import Journal
+    from samovar.ops.alerts import firing
     from samovar.ops.watch import follow
 
     environment, session = tool.open(env)
-    readings = follow(session, environment, broken=Journal(session.folder_id, env).in_words)
-    feed = Feed(environment, readings, Graphs)
+    broken, alerts = Journal(session.folder_id, env).in_words, firing(session, environment, identity)
+    readings = follow(session, environment, broken=broken, firing=alerts)
+    feed = Feed(environment, readings, measuring(session, environment, identity))
     asyncio.run(serve(env, feed, port, MEASURED_EVERY, _opened))
 
 

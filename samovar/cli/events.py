@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, examples, pass_tool
+from samovar.cli.context import Tool, environment_argument, examples, identity_option, pass_tool
 from samovar.core.output import Format, printable, to_plain
 
 if TYPE_CHECKING:
@@ -35,19 +36,22 @@ if TYPE_CHECKING:
     show_default=True,
     help="Output format: plain lines, or a JSON object a line.",
 )
+@identity_option
 @pass_tool
-def events(tool: Tool, env: str, last: int, fmt: str, *, followed: bool) -> None:
+def events(tool: Tool, env: str, last: int, fmt: str, identity: Path | None, *, followed: bool) -> None:
     """Show what happens in ENV: to its groups, machines, balancers' targets, and rollouts. Times are UTC.
 
     The environment is read every two seconds, as `status` reads it, and what differs is an event. `cloud events` shows
     the calls of the local cloud's API instead.
     """
     from samovar.drills.breakage import Journal
+    from samovar.ops.alerts import firing
     from samovar.ops.events import changes, history
     from samovar.ops.watch import follow
 
     environment, session = tool.open(env)
-    readings = follow(session, environment, broken=Journal(session.folder_id, env).in_words)
+    broken, alerts = Journal(session.folder_id, env).in_words, firing(session, environment, identity)
+    readings = follow(session, environment, broken=broken, firing=alerts)
     first = next(readings)
     for event in history(first, last):
         _show(event, fmt)

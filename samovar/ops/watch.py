@@ -19,33 +19,38 @@ from samovar.deploy.status import GroupStatus
 from samovar.ops.events import LogRecord, Reading
 from samovar.project.environment import Environment
 
-Broken = Callable[[], frozenset[str]]
-"""Returns what drills broke and have not put back."""
+Names = Callable[[], frozenset[str]]
+"""Returns what drills broke and have not put back, or the alerts that fire."""
 INTERVAL = 2.0
 """Seconds between two readings, each of six calls of the API and three more a group."""
 RECORDS = 100
 """The newest records of a group's log that are read each time."""
 
 
-def read(session: Session, environment: Environment, broken: Broken = frozenset) -> Reading:
+def read(session: Session, environment: Environment, broken: Names = frozenset, firing: Names = frozenset) -> Reading:
     """Return the environment as it is now. Raises SamovarError where the cloud does not answer."""
     now = time.time()
     lock = start(partial(find_lock, session, environment.name))
     status = read_status(session, environment)
     logs = run_concurrently(*(partial(_records, session, group) for group in status.groups if group.id))
-    return Reading(now, status, lock.result(), frozenset().union(*logs), broken=broken())
+    return Reading(now, status, lock.result(), frozenset().union(*logs), firing(), broken())
 
 
 def follow(
-    session: Session, environment: Environment, interval: float = INTERVAL, *, broken: Broken = frozenset
+    session: Session,
+    environment: Environment,
+    interval: float = INTERVAL,
+    *,
+    broken: Names = frozenset,
+    firing: Names = frozenset,
 ) -> Iterator[Reading]:
     """Yield a reading now, and one at each interval. One that fails later is the last one with the `failure`."""
-    last = read(session, environment, broken)
+    last = read(session, environment, broken, firing)
     while True:
         yield last
         time.sleep(interval)
         try:
-            last = read(session, environment, broken)
+            last = read(session, environment, broken, firing)
         except SamovarError as error:
             last = replace(last, time=time.time(), failure=error.message)
 

@@ -1,0 +1,82 @@
+"""Graphs by endpoint, from answers as Prometheus gives them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from samovar.core.errors import CloudError
+from samovar.core.output import to_plain
+from samovar.dashboard.endpoint_graphs import STEP, endpoint_graphs
+from samovar.dashboard.graphs import HealthyMachines
+from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.ops.events import Reading
+
+NOW = 100_000.0
+END = int(NOW) // STEP * STEP
+
+
+class Recorded:
+    """Prometheus with one endpoint, and one that no route takes."""
+
+    def __init__(self) -> None:
+        self.asked: list[Mapping[str, str]] = []
+
+    def text(self, path: str, query: Mapping[str, str]) -> str:
+        assert path == "/api/v1/query_range"
+        self.asked.append(query)
+        rows = [
+            {"metric": {"route": "/api/:id", "method": "GET"}, "values": [[END - STEP, "NaN"], [END, "12.34567"]]},
+            {"metric": {"route": "", "method": "GET"}, "values": [[END, "0"]]},
+        ]
+        return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": rows}})
+
+
+class Away:
+    def text(self, path: str, query: Mapping[str, str]) -> str:
+        raise CloudError(f"{path} is away: {query['step']}")
+
+
+def test_each_endpoint_is_a_line_that_has_gaps_where_nothing_was_measured() -> None:
+    server = Recorded()
+    graphs = endpoint_graphs(server, NOW)
+    assert [panel.title for panel in graphs.panels] == [
+        "Requests by endpoint",
+        "Errors by endpoint",
+        "p90 by endpoint",
+    ]
+    first = graphs.panels[0]
+    assert [line.name for line in first.series] == ["GET /api/:id", "GET no route"]
+    assert list(first.series[0].values)[-2:] == [None, 12.346]
+    assert {len(line.values) for line in first.series} == {len(first.times)}
+    assert {query["end"] for query in server.asked} == {str(END)}
+    json.dumps(to_plain(graphs), allow_nan=False)
+
+
+def test_a_prometheus_that_is_away_is_said() -> None:
+    graphs = endpoint_graphs(Away(), NOW)
+    assert graphs.panels == ()
+    assert graphs.note == f"No graphs by endpoint: /api/v1/query_range is away: {STEP}"
+
+
+def reading(at: float, *states: str) -> Reading:
+    machines = tuple(MachineStatus(str(n), "a", "10.0.0.1", state, "one", None) for n, state in enumerate(states))
+    return Reading(at, Status("dev", (GroupStatus("web", 2, "one", machines, "id"),)))
+
+
+def test_healthy_machines_are_counted_where_their_number_changes_and_up_to_now() -> None:
+    healthy = HealthyMachines()
+    for at in range(10):
+        healthy.add(reading(at, "RUNNING_ACTUAL", "RUNNING_ACTUAL" if at < 5 else "CHECKING_HEALTH"))
+    (panel,) = healthy.panels(9.0)
+    assert panel.times == [0, 5, 9]
+    assert panel.series[0].values == [2, 1, 1]
+
+
+def test_what_is_older_than_the_window_is_dropped_but_for_the_value_at_its_beginning() -> None:
+    healthy = HealthyMachines()
+    for at, state in ((0.0, "STOPPED"), (10.0, "RUNNING_ACTUAL"), (5000.0, "RUNNING_ACTUAL")):
+        healthy.add(reading(at, state))
+    (panel,) = healthy.panels(5000.0)
+    assert panel.times == [3200.0, 5000.0]
+    assert panel.series[0].values == [1, 1]
