@@ -10,6 +10,7 @@ from pathlib import Path
 import rich_click as click
 from click.exceptions import Exit
 
+from samovar.cli.add import add
 from samovar.cli.certify import certify
 from samovar.cli.cloud import cloud
 from samovar.cli.context import Choice, Tool
@@ -99,6 +100,7 @@ def cli(
 
 for command in (
     init,
+    add,
     up,
     bake,
     images,

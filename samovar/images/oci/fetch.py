@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tarfile
 import tempfile
@@ -20,8 +21,8 @@ from samovar.images.oci.image import OpenBlob, find_manifest
 from samovar.project.application import untagged
 
 TIMEOUT = 1800.0
-BLOBS = "blobs/sha256"
-"""Where a layout has its blobs: https://github.com/opencontainers/image-spec/blob/main/image-layout.md."""
+BLOBS, INDEX, LAYOUT = "blobs/sha256", "index.json", "oci-layout"
+"""Where a layout has its blobs, what names its images, and what marks it: https://github.com/opencontainers/image-spec/blob/main/image-layout.md."""
 
 
 @contextmanager
@@ -58,6 +59,33 @@ def _archive(path: Path, name: str) -> tarfile.TarFile:
             f"{name}: neither an OCI archive nor a folder with a layout: {error}",
             remedy="make one: skopeo copy docker-daemon:IMAGE oci-archive:FILE",
         ) from error
+
+
+def find_digest(path: Path) -> str | None:
+    """Return the digest of the image in an archive or layout; None where `path` is neither.
+
+    Raises ConfigError where it holds several.
+    """
+    index = _read_index(path)
+    if index is None:
+        return None
+    digests = [str(manifest["digest"]) for manifest in json.loads(index)["manifests"]]
+    if len(digests) != 1:
+        raise ConfigError(
+            f"{path} holds {len(digests)} images", remedy="make one of it: skopeo copy oci:FOLDER:TAG oci-archive:FILE"
+        )
+    return digests[0]
+
+
+def _read_index(path: Path) -> bytes | None:
+    if path.is_dir():
+        return (path / INDEX).read_bytes() if (path / LAYOUT).is_file() else None
+    if not tarfile.is_tarfile(path):
+        return None
+    with tarfile.open(path) as tar:
+        members = {member.name.removeprefix("./"): member for member in tar}
+        index = tar.extractfile(members[INDEX]) if LAYOUT in members and INDEX in members else None
+        return index.read() if index else None
 
 
 def resolve_tag(reference: str) -> str:

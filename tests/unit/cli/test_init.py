@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
+from samovar.agent.dry_run import example_facts
+from samovar.agent.render import render
+from samovar.agent.role import read_role, read_settings
 from samovar.cli.main import cli
 from samovar.deploy.rollout import load_desired
+from samovar.images.definition import lineage
 from samovar.images.load import load_images
-from samovar.project.environment import load_environment
+from samovar.project.environment import Environment, SecretKind, load_environment
 from samovar.project.project import Project
 
 DIGEST = f"sha256:{'0' * 64}"
@@ -29,28 +36,87 @@ def api(tmp_path: Path) -> Path:
     return file
 
 
+def project_of(folder: Path) -> tuple[Project, Environment]:
+    """The project, and its environment, which can be planned."""
+    project = Project(folder, folder / "envs")
+    environment = load_environment("dev", project)
+    assert load_desired(environment).resources
+    return project, environment
+
+
+def lines_written(folder: Path) -> int:
+    """Count the lines of what was written, but for comments and the program."""
+    texts = [file.read_text() for file in folder.rglob("*") if file.is_file() and file.name != "api"]
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    return len([line for line in lines if line and not line.startswith(("#", "{#"))])
+
+
 def test_a_project_of_one_executable_is_one_that_can_be_rolled_out(tmp_path: Path, api: Path) -> None:
     folder = tmp_path / "shop"
-    result = init(folder, "--app", str(api), "--port", "8080", "--health", "/healthz")
+    result = init(folder, "--app", str(api), "--port", "9000", "--health", "/healthz")
     assert result.exit_code == 0, result.output
-    written = [file for file in folder.rglob("*") if file.is_file()]
-    assert sum(len(file.read_text().splitlines()) for file in written) < 40
+    assert lines_written(folder) < 25
     assert os.access(folder / "images/shop/api", os.X_OK)
-    project = Project(folder, folder / "envs")
-    shop = load_environment("dev", project).group("shop")
+    project, dev = project_of(folder)
+    shop = dev.group("shop")
     assert shop.balancer
-    assert (shop.health.port, shop.health.path, shop.balancer.listeners["http"].target) == (8080, "/healthz", 8080)
+    assert (shop.balancer.type, shop.balancer.listeners["http"].target) == ("external", 80)
+    assert shop.settings == {"port": 9000, "health": "/healthz", "environment": {"PORT": "9000"}}
     application = load_images(project)["shop"].application
     assert application
     assert application.target == "/opt/shop/api"
-    assert load_desired(load_environment("dev", project)).resources
 
 
-def test_without_a_page_the_port_is_checked(tmp_path: Path, api: Path) -> None:
+def test_without_a_page_there_is_none_in_the_settings(tmp_path: Path, api: Path) -> None:
+    init(tmp_path / "shop", "--app", str(api), "--port", "9000")
+    assert project_of(tmp_path / "shop")[1].group("shop").settings == {"port": 9000, "environment": {"PORT": "9000"}}
+
+
+def test_an_application_may_have_the_port_that_the_proxy_would_have(tmp_path: Path, api: Path) -> None:
     init(tmp_path / "shop", "--app", str(api), "--port", "80")
-    shop = load_environment("dev", Project(tmp_path / "shop", tmp_path / "shop/envs")).group("shop")
+    shop = project_of(tmp_path / "shop")[1].group("shop")
     assert shop.balancer
-    assert (shop.health.type, shop.health.port, shop.balancer.listeners["http"].target) == ("tcp", 80, 80)
+    assert (shop.balancer.listeners["http"].port, shop.balancer.listeners["http"].target) == (80, 8080)
+    assert (shop.settings["port"], shop.settings["ports"]) == (80, [8080, 8100])
+
+
+def test_a_database_is_bound_and_stands_in_the_environment(tmp_path: Path, api: Path) -> None:
+    folder = tmp_path / "my-shop"
+    result = init(folder, "--app", str(api), "--port", "8080", "--health", "/healthz", "--database")
+    assert result.exit_code == 0, result.output
+    assert lines_written(folder) < 40
+    project, dev = project_of(folder)
+    shop, database = dev.group("my-shop"), dev.group("database")
+    assert dev.secrets == {"database_password": SecretKind.PASSWORD}
+    assert shop.upstreams == {"database": "database"}
+    assert [*shop.secrets.items()] == [("database_password",) * 2]
+    assert database.settings["databases"] == [{"name": "my_shop", "owner": "my_shop"}]
+    settings = {**shop.settings, "secrets": {"database_password": "p/w d"}}  # pragma: allowlist secret
+    upstreams = {"database": {"group": "database", "machines": 8}}
+    variables = rendered(project, "my-shop", {**settings, "upstreams": upstreams})
+    server = "database-1.internal:5432/my_shop"
+    assert [line.partition("=")[2].strip('"') for line in variables.strip().splitlines()] == [
+        f"postgresql://my_shop:p%2Fw%20d@{server}?sslmode=require",  # pragma: allowlist secret
+        "database-1.internal",
+        "p/w d",
+        "5432",
+        "require",
+    ]
+    assert "@db.example.org:6432/" in rendered(
+        project, "my-shop", {**settings, "upstreams": {"database": {"address": "db.example.org:6432"}}}
+    )
+
+
+def rendered(project: Project, image: str, settings: dict[str, object]) -> str:
+    """The file of variables that the agent writes for the application."""
+    files = {file.target: file.data.decode() for each in lineage(image, load_images(project)) for file in each.files}
+    role = read_role(files[f"/usr/lib/samovar/roles/{image}.yaml"], image)
+    text = yaml.safe_dump(settings)
+    facts = example_facts(image, role, text)
+    made = render(
+        role, read_settings(text, role.defaults), facts, lambda name: files.get(f"/usr/share/samovar/templates/{name}")
+    )
+    return next(file.content for file in made if file.path == f"/etc/{image}/environment")
 
 
 def test_an_oci_image_by_its_digest_is_named_as_it_was(tmp_path: Path) -> None:
@@ -58,6 +124,22 @@ def test_an_oci_image_by_its_digest_is_named_as_it_was(tmp_path: Path) -> None:
     result = init(tmp_path / "shop", "--app", reference, "--port", "8080")
     assert result.exit_code == 0, result.output
     assert f'oci: "{reference}"' in (tmp_path / "shop/images/shop/image.yaml").read_text()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_archive_or_layout_of_an_oci_image_is_copied_and_named(tmp_path: Path, *, packed: bool) -> None:
+    layout = tmp_path / "api.oci"
+    layout.mkdir()
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    (layout / "index.json").write_text(json.dumps({"manifests": [{"digest": DIGEST}]}))
+    if packed:
+        with tarfile.open(tmp_path / "api.tar", "w") as tar:
+            tar.add(layout, ".")
+        layout = tmp_path / "api.tar"
+    result = init(tmp_path / "shop", "--app", str(layout), "--port", "8080")
+    assert result.exit_code == 0, result.output
+    assert f'oci: "./{layout.name}@{DIGEST}"' in (tmp_path / "shop/images/shop/image.yaml").read_text()
+    assert (tmp_path / "shop/images/shop" / layout.name).exists()
 
 
 def test_a_folder_needs_a_command_and_is_copied(tmp_path: Path, api: Path) -> None:

@@ -1,0 +1,156 @@
+"""The command `add`: one more group for an environment."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Unpack
+
+import rich_click as click
+
+from samovar.cli.context import Tool, complete_environment, examples, pass_tool
+from samovar.cli.init import (
+    ApplicationOptions,
+    application_options,
+    copy_application,
+    group_name,
+    new_application,
+    write_files,
+)
+from samovar.core.errors import ConfigError
+from samovar.core.output import stderr_reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from samovar.project.environment import Environment
+    from samovar.project.project import Project
+    from samovar.project.scaffold import NewApplication
+
+
+@dataclass(frozen=True)
+class Addition:
+    """A group to be added: its lines, the secrets that it needs by their kinds, and the application of its image."""
+
+    lines: str
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    application: NewApplication | None = None
+    hint: str = ""
+
+
+@click.command(
+    epilog=examples(
+        "add database --kind postgres",
+        "add api --kind app --app ./api --port 8080 --health /healthz",
+        "add front --kind edge --upstream api --env prod",
+    )
+)
+@click.argument("group")
+@click.option("--kind", type=click.Choice(["postgres", "edge", "app", "worker"]), required=True, help="What it does.")
+@click.option(
+    "--env",
+    default="dev",
+    show_default=True,
+    shell_complete=complete_environment,
+    help="The environment that it is added to.",
+)
+@click.option("--upstream", metavar="GROUP", help="The group to which an edge passes requests.")
+@application_options
+@pass_tool
+def add(
+    tool: Tool, /, group: str, kind: str, env: str, upstream: str | None, **options: Unpack[ApplicationOptions]
+) -> None:
+    """Add GROUP to an environment: lines at the end of its `groups`, and for an app or a worker an image.
+
+    The rest of the file stays as it is. Nothing is written unless the result can be planned.
+    """
+    tool.name_project()
+    environment = tool.environment(env)
+    _check_name(environment, group_name(group, "name the group"))
+    match kind:
+        case "postgres":
+            addition = _postgres(group)
+        case "edge":
+            addition = _edge(environment, group, upstream)
+        case _:
+            addition = _application(group, options, worker=kind == "worker")
+    _write(environment, addition, options["app"] or "")
+
+
+def _check_name(environment: Environment, group: str) -> None:
+    if group in environment.group_by_name or group in environment.external:
+        raise ConfigError(f"{environment.name} has a group or a server {group}", remedy="choose another name")
+
+
+def _postgres(group: str) -> Addition:
+    from samovar.project.scaffold import NewDatabase, database_group, identifier
+
+    database = NewDatabase(group, identifier(group))
+    binding = f"upstreams: {{database: {group}}}, secrets: {{database_password: {database.secret}}}"
+    return Addition(database_group(database), database.secrets, hint=f"a group that asks it has {binding}")
+
+
+def _edge(environment: Environment, group: str, upstream: str | None) -> Addition:
+    from samovar.project.balancer import BalancerType
+    from samovar.project.environment import SecretKind
+    from samovar.project.scaffold import NewEdge, edge_group
+
+    if upstream is None:
+        raise click.UsageError("Missing option '--upstream'.")
+    balancer = environment.group(upstream).balancer
+    external = balancer is not None and balancer.type is BalancerType.EXTERNAL
+    hint = f"{group} asks through an internal balancer: let {upstream} have balancer: {{type: internal}}"
+    certificate = SecretKind.CERTIFICATE.value
+    return Addition(edge_group(NewEdge(group, upstream)), {certificate: certificate}, hint=hint if external else "")
+
+
+def _application(group: str, options: ApplicationOptions, *, worker: bool) -> Addition:
+    from samovar.project.scaffold import app_group
+
+    application = new_application(group, options, worker=worker)
+    return Addition(app_group(application), application=application)
+
+
+def _write(environment: Environment, addition: Addition, app: str) -> None:
+    """Write the image, then the environment. Raises ConfigError where that cannot be planned, with nothing written."""
+    from samovar.project.environment import FILE
+    from samovar.project.insertion import with_group, with_secrets
+    from samovar.project.scaffold import image_files
+
+    project, application = environment.project, addition.application
+    file = project.envs / environment.name / FILE
+    text = with_group(with_secrets(file.read_text(), addition.secrets), addition.lines)
+    image = project.images / application.name if application else None
+    if application and image:
+        if image.exists():
+            raise ConfigError(f"{image} is there already", remedy="choose another name for the group")
+        write_files(project.folder, image_files(application))
+        copy_application(application, app, project.folder)
+    try:
+        _check(project, environment.name, text)
+    except ConfigError:
+        if image:
+            shutil.rmtree(image)
+        raise
+    file.write_text(text)
+    click.echo("\n".join(map(str, filter(None, (image, file)))))
+    if addition.hint:
+        stderr_reporter().info(addition.hint)
+
+
+def _check(project: Project, name: str, text: str) -> None:
+    """Raises ConfigError where an environment with this text could not be planned."""
+    from samovar.deploy.rollout import load_desired
+    from samovar.project.environment import FILE, load_environment
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / name / FILE
+        file.parent.mkdir()
+        file.write_text(text)
+        try:
+            load_desired(load_environment(name, replace(project, envs=Path(folder))))
+        except ConfigError as error:
+            message = error.message.replace(folder, str(project.envs))
+            raise ConfigError(f"nothing was written: {message}", remedy=error.remedy) from error
