@@ -105,7 +105,12 @@ def test_environment_name_that_the_cloud_would_refuse_is_refused(tmp_path: Path)
         ("cloud: local\n", "cloud: local\nsecrets: {rollout_lock: password}\n", 2, "is reserved"),
         ("cores: 2", "cores: 3", 8, "even number of cores"),
         ("core_fraction: 20", "core_fraction: 30", 8, "per cent"),
-        ("core_fraction: 20", "core_fraction: 100", 8, "from 2G to 32G of memory in steps of 2G, and not 1G"),
+        (
+            "core_fraction: 20",
+            "core_fraction: 100",
+            8,
+            "have 2G, 4G, 6G, 8G, 10G, 12G, 14G, 16G, 18G, 20G, 22G, 24G, 26G, 28G, 30G, 32G of memory",
+        ),
         ("core_fraction: 20", "core_fraction: 5", 8, "20, 50, 100 per cent, and not at 5"),
         ("cores: 2", "cores: 8", 8, "2, 4 cores at 20 per cent, and not 8"),
         ("memory: 1G", "memory: 1GB", 8, "1GB"),
