@@ -112,7 +112,8 @@ def sql(lab: BridgedLab, machine: Machine, statement: str, database: str = "bing
 
 def configure(lab: BridgedLab, machine: Machine, settings: str) -> str:
     """Let the machine's agent take other settings, and return what it says."""
-    command = f"cat >/etc/samovar-trial <<'END'\n{settings}END\nsystemctl restart samovar-agent || true"
+    restart = "systemctl reset-failed samovar-agent; systemctl restart samovar-agent || true"
+    command = f"cat >/etc/samovar-trial <<'END'\n{settings}END\n{restart}"
     return lab.inside(machine, f"{command}\njournalctl --no-pager --boot --unit samovar-agent --lines 5")
 
 
