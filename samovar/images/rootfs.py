@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from samovar.core.errors import ConfigError
+from samovar.core.paths import LIBRARY
 from samovar.images.definition import InputFile
 
 OWNER = "root:root"
@@ -49,6 +50,8 @@ def _regular(folder: Path) -> Iterator[Path]:
             raise ConfigError(
                 f"{path}: a symbolic link", remedy=f"state it in image.yaml, links: {{{_target(folder, path)}: ...}}"
             )
+        if is_byte_code(path) and path.is_relative_to(LIBRARY):
+            continue  # pip compiles what it installs
         if is_byte_code(path):
             raise ConfigError(f"{path}: byte code of Python goes into no image", remedy=f"remove it: rm -r {path}")
         if path.is_dir():
