@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,9 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
 
 
 def post(address: str) -> int:
-    connection = HTTPConnection(address, timeout=10)
-    connection.request("POST", "/rows", b"")
-    return connection.getresponse().status
+    with closing(HTTPConnection(address, timeout=10)) as connection:
+        connection.request("POST", "/rows", b"")
+        return connection.getresponse().status
 
 
 def counts(cli: Cli) -> dict[tuple[str, str], tuple[int, int]]:
