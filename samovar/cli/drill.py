@@ -19,6 +19,7 @@ from samovar.cli.context import (
     yes_option,
 )
 from samovar.cli.load import MAX_RATE, ProfileName, planned
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, show, stderr_reporter, table
 
@@ -111,7 +112,7 @@ def drill(tool: Tool, /, env: str, words: tuple[str, ...], **options: Unpack[Dri
     environment = tool.environment(env)
     if options["listing"]:
         return _list(environment, options["fmt"])
-    chosen = runnable(environment) if options["everything"] else named
+    chosen = runnable(environment, local=_is_local(environment)) if options["everything"] else named
     drills = [_changed(each, options) for each in chosen]
     if not drills and not options["restore"]:
         raise click.UsageError("name a drill, or give --all; --list shows them")
@@ -237,10 +238,14 @@ def _run_one(
     return run_drill(session, environment, load, limited, fault, journal, stderr_reporter())
 
 
+def _is_local(environment: Environment) -> bool:
+    return environment.cloud is CloudKind.LOCAL
+
+
 def _list(environment: Environment, fmt: Format) -> int:
     from samovar.drills.catalogue import catalogue
 
-    listed = catalogue(environment)
+    listed = catalogue(environment, local=_is_local(environment))
     rows = [
         (
             " ".join((entry.drill, *(argument.upper() for argument in entry.arguments))),

@@ -72,8 +72,11 @@ class Journal:
         return tuple(Breakage(**{**each, "fault": FaultKind(each["fault"])}) for each in recorded)
 
     def in_words(self) -> frozenset[str]:
-        """Return what is broken, for people."""
-        return frozenset(f"{breakage.fault} {breakage.name}" for breakage in self.read())
+        """Return what is broken, for people; nothing where the journal is another user's, and may not be read."""
+        try:
+            return frozenset(f"{breakage.fault} {breakage.name}" for breakage in self.read())
+        except PermissionError:
+            return frozenset()
 
     def write(self, breakages: Sequence[Breakage]) -> None:
         """Record what is about to be broken, or what is left; without any the file goes."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from samovar.core.cloud_kind import CloudKind
 from samovar.drills.targets import NoTarget, group_name
 from samovar.project.drill import SERVICES, Drill, drill_names, load_drill
 from samovar.project.environment import Environment
@@ -33,26 +32,32 @@ class Catalogue:
     drills: tuple[Entry, ...]
 
 
-def catalogue(environment: Environment) -> Catalogue:
-    """Return every drill."""
+def catalogue(environment: Environment, *, local: bool) -> Catalogue:
+    """Return every drill. `local` says whether the environment is one of the local cloud, which can break machines."""
     folder = environment.project.drills
     drills = [load_drill(folder, name) for name in drill_names(folder)]
     entries = (
-        Entry(drill.name, drill.arguments, drill.description, drill.local_only, why_not(drill, environment))
+        Entry(
+            drill.name, drill.arguments, drill.description, drill.local_only, why_not(drill, environment, local=local)
+        )
         for drill in drills
     )
     return Catalogue(environment.name, tuple(entries))
 
 
-def runnable(environment: Environment) -> tuple[Drill, ...]:
+def runnable(environment: Environment, *, local: bool) -> tuple[Drill, ...]:
     """Return the drills that need no arguments, and that the environment allows."""
-    names = [entry.drill for entry in catalogue(environment).drills if not entry.arguments and not entry.not_here]
+    names = [
+        entry.drill
+        for entry in catalogue(environment, local=local).drills
+        if not entry.arguments and not entry.not_here
+    ]
     return tuple(load_drill(environment.project.drills, name) for name in names)
 
 
-def why_not(drill: Drill, environment: Environment) -> str | None:
+def why_not(drill: Drill, environment: Environment, *, local: bool) -> str | None:
     """Return why the environment does not allow the drill; None if it does."""
-    if drill.local_only and environment.cloud is not CloudKind.LOCAL:
+    if drill.local_only and not local:
         return "only on the local cloud"
     if drill.arguments:
         return None

@@ -34,7 +34,7 @@ source "yandex" "plain" {
   ssh_username        = "debian"
   ssh_timeout         = var.ssh_timeout
   state_timeout       = "30m"
-  instance_mem_gb     = 1
+  instance_mem_gb     = 2
   disk_size_gb        = 10
   image_name          = var.image_name
   skip_create_image   = var.image_name == ""

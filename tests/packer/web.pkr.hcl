@@ -20,7 +20,7 @@ source "yandex" "web" {
   state_timeout       = "30m" # the family's image may have to be made first
   use_ipv4_nat        = true
   instance_cores      = 2
-  instance_mem_gb     = 1
+  instance_mem_gb     = 2
   disk_size_gb        = 10
   disk_type           = "network-ssd"
   metadata            = { user-data = file("${path.root}/user-data.yaml") }
