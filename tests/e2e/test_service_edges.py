@@ -150,14 +150,21 @@ def _spoken_to(cli: Cli, browser: Firefox, url: str) -> str:
     """The edge with which the browser has come to speak HTTP/3, by that one's log."""
     assert browser.visit(url) == Page("h2", "pong")
     wait_for("HTTP/3", lambda: browser.visit(url).protocol == "h3" or Pending("HTTP/2"), timeout=TIMEOUT)
-    line = f'"protocol":"HTTP/3.0","method":"GET","uri":"/{url.rpartition("/")[2]}"'
+    uri = f"/{url.rpartition('/')[2]}"
 
     def logged() -> str | Pending:
         edges = [machine for machine in cli.json("cloud", "status")["machines"] if "-nginx-" in machine["name"]]
-        logs = {edge["name"]: Path(f"/proc/{edge['pid']}/root/var/log/nginx/access.log").read_text() for edge in edges}
-        return next((name for name, log in logs.items() if line in log), Pending(f"not in the logs of {[*logs]}"))
+        asked = (edge["name"] for edge in edges if ("HTTP/3.0", uri) in _requests(edge["pid"]))
+        return next(asked, Pending(f"not in the logs of {[edge['name'] for edge in edges]}"))
 
-    return wait_for(line, logged, timeout=TIMEOUT)
+    return wait_for(f"{uri} over HTTP/3 in a log", logged, timeout=TIMEOUT)
+
+
+def _requests(pid: int) -> set[tuple[str, str]]:
+    """The protocol and the URI of each request in an edge's log."""
+    log = Path(f"/proc/{pid}/root/var/log/nginx/access.log").read_text()
+    entries = (json.loads(line) for line in log.splitlines())
+    return {(entry["protocol"], entry["uri"]) for entry in entries}
 
 
 def test_bingos_share_what_comes_in_any_ten_seconds(cli: Cli, address: str) -> None:
