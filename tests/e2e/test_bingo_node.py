@@ -35,6 +35,7 @@ port: {PORT}
 logs: "{LOG.parent.name}"
 environment: {{BINGO_LIFETIME: "off", BINGO_FAULTS: exit}}
 hold: 40
+retries_after_500: 160
 gone: 10
 secrets: {{postgres_password: none}}
 """
