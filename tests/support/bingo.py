@@ -123,7 +123,7 @@ def stub() -> bytes:
 
 def make_bingo(folder: Path, *hosts: int, password: str = "", **environ: str) -> Bingo:
     """Install a stub and do not start it. `hosts` are ports of loopback where PostgreSQL may be."""
-    email = next(email for number in count() if is_free(port(email := f"{folder.name}-{number}@example.com")))
+    email = next(email for number in count() if is_free(port(email := f"{os.getpid()}-{number}@example.com")))
     cluster = {
         "hosts": [{"address": "127.0.0.1", "port": number} for number in hosts or (1,)],
         "user": "bingo",
