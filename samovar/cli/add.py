@@ -20,6 +20,7 @@ from samovar.cli.init import (
     write_files,
 )
 from samovar.core.errors import ConfigError
+from samovar.core.files import write_atomic
 from samovar.core.output import stderr_reporter
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def _postgres(group: str) -> Addition:
 
 def _edge(environment: Environment, group: str, upstream: str | None) -> Addition:
     from samovar.project.balancer import BalancerType
-    from samovar.project.environment import SecretKind
     from samovar.project.scaffold import NewEdge, edge_group
+    from samovar.project.secret import SecretKind
 
     if upstream is None:
         raise click.UsageError("Missing option '--upstream'.")
@@ -116,25 +117,25 @@ def _application(group: str, options: ApplicationOptions, *, worker: bool) -> Ad
 def _write(environment: Environment, addition: Addition, app: str) -> None:
     """Write the image, then the environment. Raises ConfigError where that cannot be planned, with nothing written."""
     from samovar.project.environment import FILE
-    from samovar.project.insertion import with_group, with_secrets
+    from samovar.project.environment_edit import with_group, with_secrets
     from samovar.project.scaffold import image_files
 
     project, application = environment.project, addition.application
     file = project.envs / environment.name / FILE
     text = with_group(with_secrets(file.read_text(), addition.secrets), addition.lines)
     image = project.images / application.name if application else None
-    if application and image:
-        if image.exists():
-            raise ConfigError(f"{image} is there already", remedy="choose another name for the group")
-        write_files(project.folder, image_files(application))
-        copy_application(application, app, project.folder)
+    if image and image.exists():
+        raise ConfigError(f"{image} is there already", remedy="choose another name for the group")
     try:
+        if application:
+            write_files(project.folder, image_files(application))
+            copy_application(application, app, project.folder)
         _check(project, environment.name, text)
-    except ConfigError:
+        write_atomic(file, text, mode=file.stat().st_mode & 0o777, durable=False)
+    except BaseException:  # also Ctrl-C
         if image:
-            shutil.rmtree(image)
+            shutil.rmtree(image, ignore_errors=True)
         raise
-    file.write_text(text)
     click.echo("\n".join(map(str, filter(None, (image, file)))))
     if addition.hint:
         stderr_reporter().info(addition.hint)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, examples, pass_tool
-from samovar.core.output import Format, printable
+from samovar.cli.context import Tool, examples, pass_tool, stream_output_option
+from samovar.core.output import Format, clock_time, printable
 
 if TYPE_CHECKING:
     from samovar.cloud.local_admin import Event
@@ -33,15 +32,7 @@ READING = ("Get", "List")
 )
 @click.option("--reads", is_flag=True, help="With --follow: also Get and List, and the polls of operations.")
 @click.option("--failed", is_flag=True, help="Only calls that were refused.")
-@click.option(
-    "-o",
-    "--output",
-    "fmt",
-    type=click.Choice([Format.TABLE.value, Format.JSON.value]),
-    default=Format.TABLE.value,
-    show_default=True,
-    help="Output format: plain lines, or a JSON object a line.",
-)
+@stream_output_option
 @pass_tool
 def events(tool: Tool, last: int, fmt: str, *, follow: bool, reads: bool, failed: bool) -> None:
     """Show the calls of the API: time (UTC), outcome, caller, method, request id.
@@ -55,8 +46,7 @@ def events(tool: Tool, last: int, fmt: str, *, follow: bool, reads: bool, failed
 
 
 def _line(event: Event) -> str:
-    time = datetime.fromtimestamp(event["time"], UTC).strftime("%H:%M:%S.%f")[:-3]
     service, _, method = event["method"].removeprefix(PREFIX).rpartition(".")
     name = f"{service.rpartition('.')[2]}/{method}"
-    line = f"{time}  {event['code']:<19} {event['subject']:<20}  {name:<44} {event['request_id']}"
+    line = f"{clock_time(event['time'])}  {event['code']:<19} {event['subject']:<20}  {name:<44} {event['request_id']}"
     return f"{line}  {event['message']}" if event["message"] else line

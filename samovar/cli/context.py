@@ -154,6 +154,20 @@ def output_option(function: F) -> F:
     return option(function)
 
 
+def stream_output_option(function: F) -> F:
+    """Add the option `-o table|json` of commands that show one thing after another."""
+    option = click.option(
+        "-o",
+        "--output",
+        "fmt",
+        type=click.Choice([Format.TABLE.value, Format.JSON.value]),
+        default=Format.TABLE.value,
+        show_default=True,
+        help="Output format: plain lines, or a JSON object a line.",
+    )
+    return option(function)
+
+
 def identity_option(function: F) -> F:
     """Add the option `-i` of commands that log in to machines."""
     option = click.option(

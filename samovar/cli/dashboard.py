@@ -8,6 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 from samovar.cli.context import Tool, environment_argument, identity_option, pass_tool
+from samovar.cli.events import follow_environment
 from samovar.core.output import stderr_reporter
 
 MEASURED_EVERY = 10.0
@@ -31,13 +32,9 @@ def dashboard(tool: Tool, env: str, port: int, identity: Path | None) -> None:
     from samovar.dashboard.feed import Feed
     from samovar.dashboard.monitoring import measuring
     from samovar.dashboard.server import serve
-    from samovar.drills.breakage import Journal
-    from samovar.ops.alerts import firing
-    from samovar.ops.watch import follow
 
     environment, session = tool.open(env)
-    broken, alerts = Journal(session.folder_id, env).in_words, firing(session, environment, identity)
-    readings = follow(session, environment, broken=broken, firing=alerts)
+    readings = follow_environment(session, environment, identity)
     feed = Feed(environment, readings, measuring(session, environment, identity))
     asyncio.run(serve(env, feed, port, MEASURED_EVERY, _opened))
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from samovar.cloud.session import Session
-    from samovar.drills.breakage import Journal
+    from samovar.drills.journal import Journal
     from samovar.drills.report import DrillReport, DrillReports, NotRun
     from samovar.drills.run import Drilled
     from samovar.project.drill import Drill
@@ -105,8 +105,8 @@ def drill(tool: Tool, /, env: str, words: tuple[str, ...], **options: Unpack[Dri
     NAME is a drill, a file of drills/ or of the library; several are run one after another. What a drill broke is put
     back, whatever ends it.
     """
-    from samovar.drills.breakage import Journal
     from samovar.drills.catalogue import runnable
+    from samovar.drills.journal import Journal
 
     named = tuple(_chosen(tool.project.drills, words))
     environment = tool.environment(env)

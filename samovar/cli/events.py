@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, examples, identity_option, pass_tool
-from samovar.core.output import Format, printable, to_plain
+from samovar.cli.context import (
+    Tool,
+    environment_argument,
+    examples,
+    identity_option,
+    pass_tool,
+    stream_output_option,
+)
+from samovar.core.output import Format, clock_time, printable, to_plain
 
 if TYPE_CHECKING:
-    from samovar.ops.events import Event
+    from collections.abc import Iterator
+
+    from samovar.cloud.session import Session
+    from samovar.ops.events import Event, Reading
+    from samovar.project.environment import Environment
 
 
 @click.command(epilog=examples("events dev", "events dev --follow", "events dev --follow -o json"))
@@ -27,15 +37,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Records of the groups' logs to begin with; the cloud keeps these, and nothing else of the past.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "fmt",
-    type=click.Choice([Format.TABLE.value, Format.JSON.value]),
-    default=Format.TABLE.value,
-    show_default=True,
-    help="Output format: plain lines, or a JSON object a line.",
-)
+@stream_output_option
 @identity_option
 @pass_tool
 def events(tool: Tool, env: str, last: int, fmt: str, identity: Path | None, *, followed: bool) -> None:
@@ -44,14 +46,10 @@ def events(tool: Tool, env: str, last: int, fmt: str, identity: Path | None, *, 
     The environment is read every two seconds, as `status` reads it, and what differs is an event. `cloud events` shows
     the calls of the local cloud's API instead.
     """
-    from samovar.drills.breakage import Journal
-    from samovar.ops.alerts import firing
     from samovar.ops.events import changes, history
-    from samovar.ops.watch import follow
 
     environment, session = tool.open(env)
-    broken, alerts = Journal(session.folder_id, env).in_words, firing(session, environment, identity)
-    readings = follow(session, environment, broken=broken, firing=alerts)
+    readings = follow_environment(session, environment, identity)
     first = next(readings)
     for event in history(first, last):
         _show(event, fmt)
@@ -61,10 +59,19 @@ def events(tool: Tool, env: str, last: int, fmt: str, identity: Path | None, *, 
                 _show(event, fmt)
 
 
+def follow_environment(session: Session, environment: Environment, identity: Path | None) -> Iterator[Reading]:
+    """Yield readings of the environment for ever, with what drills broke and the alerts that fire."""
+    from samovar.drills.journal import Journal
+    from samovar.ops.alerts import firing
+    from samovar.ops.watch import follow
+
+    broken = Journal(session.folder_id, environment.name).in_words
+    return follow(session, environment, broken=broken, firing=firing(session, environment, identity))
+
+
 def _show(event: Event, fmt: str) -> None:
     click.echo(json.dumps(to_plain(event), ensure_ascii=False) if fmt == Format.JSON else printable(_line(event)))
 
 
 def _line(event: Event) -> str:
-    time = datetime.fromtimestamp(event.time, UTC).strftime("%H:%M:%S.%f")[:-3]
-    return f"{time}  {event.subject:<11}  {event.text}"
+    return f"{clock_time(event.time)}  {event.subject:<11}  {event.text}"

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,6 +51,11 @@ class Reporter(Protocol):
 
     def progress(self, state: str) -> None:
         """Report the state of the running step. It may be called often, and shows what can be read."""
+
+
+def clock_time(seconds: float) -> str:
+    """Return the time of day in UTC, with milliseconds, of seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def printable(text: str) -> str:

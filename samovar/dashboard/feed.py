@@ -11,7 +11,7 @@ from functools import partial
 
 from samovar.core.concurrency import start
 from samovar.core.output import to_plain
-from samovar.dashboard.graphs import Graphs, HealthyMachines
+from samovar.dashboard.panels import Graphs, HealthyMachines
 from samovar.dashboard.render import View, render
 from samovar.ops.events import Event, Reading, changes, history
 from samovar.project.environment import Environment

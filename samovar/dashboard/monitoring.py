@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from samovar.cloud.session import Session
-from samovar.dashboard.endpoint_graphs import endpoint_graphs
-from samovar.dashboard.graphs import Graphs
+from samovar.dashboard.endpoint_panels import endpoint_graphs
+from samovar.dashboard.panels import Graphs
 from samovar.ops.metrics import prometheus
 from samovar.project.environment import Environment
 

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 from math import ceil
 
-from samovar.dashboard.graph import Edge, Graph, Kind, Node
+from samovar.dashboard.topology import Edge, Graph, Kind, Node
 
 HEAD, ROW, FOOT = 70, 26, 8
 """The heights of a group's head, of a machine's row, and of the space below."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from jinja2 import Environment as Templates
 from jinja2 import FileSystemLoader, StrictUndefined
 
-from samovar.dashboard.graph import Kind, Node, request_graph
 from samovar.dashboard.picture import CELL, CELLS, HEAD, ROW, ROWS, lay_out
+from samovar.dashboard.topology import Kind, Node, request_graph
 from samovar.deploy.status import HEALTHY, RUNNING, GroupStatus, MachineStatus
 from samovar.ops.events import Reading
 from samovar.project.environment import Environment

@@ -76,9 +76,13 @@ def _secrets(environment: Environment, group: Group) -> dict[str, str]:
     return secrets
 
 
+def most_machines(group: Group) -> int:
+    """Return how many machines the group can have before its clients get new metadata."""
+    return (group.largest_size // PEERS + 1) * PEERS
+
+
 def _machines(group: Group) -> dict[str, object]:
-    """The group can grow to so many machines before its clients get new metadata."""
-    return {"group": group.name, "machines": (group.largest_size // PEERS + 1) * PEERS}
+    return {"group": group.name, "machines": most_machines(group)}
 
 
 def _balancer_address(environment: Environment, group: Group, balancer: Balancer) -> str:

@@ -19,7 +19,8 @@ from samovar.core.errors import ConfigError
 from samovar.core.program import command_line
 from samovar.deploy.resources.resource import Kind, Observed, Ref
 from samovar.deploy.resources.secret import Secret, list_secrets, secret_name, type_label
-from samovar.project.environment import Environment, SecretKind
+from samovar.project.environment import Environment
+from samovar.project.secret import SecretKind
 
 LARGEST = 64 * 1024
 """Bytes: the most that a version of a secret holds (lockbox/concepts/limits)."""

@@ -14,9 +14,10 @@ from samovar.core.errors import ConfigError
 from samovar.deploy.group_metadata import SEEDED
 from samovar.deploy.settings import check_settings
 from samovar.images.definition import Images, lineage
-from samovar.project.environment import Environment, SecretKind
+from samovar.project.environment import Environment
 from samovar.project.fields import written_name
 from samovar.project.group import Group
+from samovar.project.secret import SecretKind
 
 ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"

@@ -26,7 +26,7 @@ from samovar.drills.api_actions import (
     undrain,
     update_and_cut_power,
 )
-from samovar.drills.breakage import Breakage, Journal
+from samovar.drills.journal import Breakage, Journal
 from samovar.project.fault import FaultKind
 
 Act = Callable[[Session, Breakage], None]

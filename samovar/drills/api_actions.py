@@ -23,7 +23,7 @@ from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupSer
 
 from samovar.cloud.session import Session
 from samovar.core.json_types import Json, mapping_of
-from samovar.drills.breakage import Breakage
+from samovar.drills.journal import Breakage
 
 ROLE = "samovar-role"
 """The key of the metadata by which a machine knows what it is."""

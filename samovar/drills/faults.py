@@ -25,12 +25,13 @@ from samovar.deploy.resources.load_balancer import LoadBalancerHandler
 from samovar.deploy.resources.secret import SecretHandler, secret_name
 from samovar.deploy.status import Status
 from samovar.drills.actions import cause_all, local_host
-from samovar.drills.breakage import Breakage
+from samovar.drills.journal import Breakage
 from samovar.drills.targets import NoTarget, group_name, group_of_machine, machines_of_status, select_machines
 from samovar.load.client import Http1, Request, Target, Unanswered
 from samovar.project.drill import Drill, FaultRequest
-from samovar.project.environment import Environment, SecretKind
+from samovar.project.environment import Environment
 from samovar.project.fault import FaultKind
+from samovar.project.secret import SecretKind
 
 ENDS: dict[str, JsonObject] = {
     "dns": {"addresses": ["0.0.0.0/0"], "port": 53},

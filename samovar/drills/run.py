@@ -13,8 +13,8 @@ from samovar.core.output import Reporter
 from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from samovar.drills.actions import restore_all
-from samovar.drills.breakage import Journal
 from samovar.drills.faults import Fault
+from samovar.drills.journal import Journal
 from samovar.drills.recovery import Recovery, Snapshot, Watch, steady, take_snapshot, watch_recovery
 from samovar.drills.report import DrillReport, Observed, interactive, report
 from samovar.load.generator import Load, Run

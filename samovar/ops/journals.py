@@ -12,13 +12,12 @@ from pydantic import BaseModel, Field
 
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError
+from samovar.deploy.group_metadata import most_machines
 from samovar.ops.machine_http import MachineHttp
 from samovar.ops.metrics import collector
 from samovar.project.environment import Environment
 
 GATEWAY_PORT = 19531
-SPARE = 8
-"""Indexes above the size of a group that its machines may have while they are replaced."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def machines_named(environment: Environment, name: str | None) -> tuple[str, ...
         return ()
     short = name.removeprefix(f"{environment.name}-")
     for group in environment.groups:
-        names = tuple(f"{group.name}-{index}" for index in range(1, group.size + SPARE + 1))
+        names = tuple(f"{group.name}-{index}" for index in range(1, most_machines(group) + 1))
         if short == group.name:
             return names
         if short in names:

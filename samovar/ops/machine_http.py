@@ -1,4 +1,4 @@
-"""HTTP to a machine's loopback: through the cloud's own door where it has one, else by ssh and curl on the machine."""
+"""HTTP to a machine's loopback: by the cloud's port forwarding if it has that, else by ssh and curl on the machine."""
 
 from __future__ import annotations
 

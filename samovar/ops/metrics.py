@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import BaseModel
 
@@ -16,6 +17,8 @@ from samovar.project.environment import Environment
 
 PROMETHEUS_PORT = 9090
 QUANTILES = (0.5, 0.9, 0.99)
+METRIC = "edge_http_request_duration_seconds"
+"""The histogram of requests that edges count."""
 BY = "route, method"
 
 
@@ -51,6 +54,22 @@ class Series:
 
     labels: Mapping[str, str]
     value: float | None
+
+
+@dataclass(frozen=True)
+class RangeSeries:
+    """A time series over a range of times: a value for each, None where nothing was measured."""
+
+    labels: Mapping[str, str]
+    values: Sequence[float | None]
+
+
+class Prometheus(Protocol):
+    """Answers queries of Prometheus' HTTP API."""
+
+    def text(self, path: str, query: Mapping[str, str]) -> str:
+        """Return the body of an answer. Raises CloudError."""
+        ...
 
 
 _Sample = tuple[float, str]
@@ -96,7 +115,7 @@ def collector(environment: Environment) -> str:
     return f"{environment.monitoring.name}-1"
 
 
-def query(server: MachineHttp, expression: str) -> tuple[Series, ...]:
+def query(server: Prometheus, expression: str) -> tuple[Series, ...]:
     """Return what an expression of PromQL is now. Raises CloudError, also for an expression that is none."""
     answer = _Answer.model_validate_json(server.text("/api/v1/query", {"query": expression}))
     result = answer.data.result
@@ -105,7 +124,20 @@ def query(server: MachineHttp, expression: str) -> tuple[Series, ...]:
     return tuple(Series(each.metric, _number(each.last[1])) for each in result)
 
 
-def endpoint_metrics(server: MachineHttp, environment: str, seconds: float) -> Metrics:
+def query_range(server: Prometheus, expression: str, times: range) -> tuple[RangeSeries, ...]:
+    """Return what an expression of PromQL was at `times`, in seconds since 1970. Raises CloudError."""
+    window = {"start": str(times[0]), "end": str(times[-1]), "step": str(times.step)}
+    answer = _Answer.model_validate_json(server.text("/api/v1/query_range", {"query": expression, **window}))
+    result = answer.data.result
+    return () if isinstance(result, tuple) else tuple(RangeSeries(each.metric, _at(each, times)) for each in result)
+
+
+def _at(series: _Result, times: range) -> Sequence[float | None]:
+    values = {round(moment): _number(text) for moment, text in series.values}
+    return [values.get(moment) for moment in times]
+
+
+def endpoint_metrics(server: Prometheus, environment: str, seconds: float) -> Metrics:
     """Return the requests, errors and latencies by endpoint in the last `seconds`. Raises CloudError."""
     counts = _by_endpoint(query(server, count_query(seconds)))
     errors = _by_endpoint(query(server, count_query(seconds, 'code="5xx"')))
@@ -139,7 +171,7 @@ def _increase(part: str, labels: str, seconds: float) -> str:
 
     Where a counter began anew meanwhile `increase` knows more.
     """
-    metric = f"edge_http_request_duration_seconds_{part}{{{labels}}}"
+    metric = f"{METRIC}_{part}{{{labels}}}"
     window = f"{math.ceil(seconds * 1000)}ms"
     now = f"last_over_time({metric}[{window}])"
     before = f"({metric} offset {window} or {now} * 0)"

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Self, TypedDict
+from typing import Self, TypedDict
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
 from samovar.core.paths import LIBRARY
 from samovar.core.yaml_file import has_value, load_model, place_of
-from samovar.project.balancer import BalancerType
+from samovar.project.environment_options import BakeOptions, ExternalServer, ImageOptions, Operator
 from samovar.project.fields import (
     NAME,
-    Addresses,
     CloudId,
     Domain,
-    Family,
-    Host,
     Name,
-    OutsidePort,
-    PublicKey,
     SecretName,
     Strict,
     Zone,
@@ -34,81 +27,14 @@ from samovar.project.fields import (
 )
 from samovar.project.group import Group
 from samovar.project.group_kind import complete_groups, place_in_kind
+from samovar.project.group_problems import group_problems
 from samovar.project.network import Network, check_subnets
 from samovar.project.project import Project
+from samovar.project.secret import AnySecret, ExistingSecret, SecretKind
 
 FILE = "config.yaml"
-MACHINES_A_ZONE = 2
-MAX_NAMES = 54
-"""Names in the cloud have at most 63 characters; of these a hyphen and the longest suffix take nine."""
 LIBRARY_USER_DATA = LIBRARY / "cloudinit" / "user-data.yaml.j2"
 """The template of user-data of a project that has none."""
-
-
-class SecretKind(StrEnum):
-    """The kind of a secret.
-
-    A password is made up by Lockbox, a certificate with its key signs itself, and the operator provides any other one.
-    """
-
-    PASSWORD = "password"  # noqa: S105 - a kind, not a password  # pragma: allowlist secret
-    CERTIFICATE = "certificate"
-    PROVIDED = "provided"
-
-
-class ExistingSecret(Strict):
-    """A secret that exists already, whoever made it."""
-
-    id: CloudId = Field(description="its id in Lockbox")
-
-
-def _form_of_secret(value: object) -> str:
-    return "existing" if isinstance(value, Mapping | ExistingSecret) else "kind"
-
-
-AnySecret = Annotated[
-    Annotated[SecretKind, Tag("kind")] | Annotated[ExistingSecret, Tag("existing")], Discriminator(_form_of_secret)
-]
-
-
-class ExternalServer(Strict):
-    """A server outside of the environment: a managed database, an API of somebody else's."""
-
-    host: Host = Field(description="its name or its IPv4 address")
-    port: OutsidePort = Field(description="the port that it listens at")
-
-
-class Operator(Strict):
-    """The people who may log in to machines."""
-
-    ssh_keys: tuple[PublicKey, ...] = Field(min_length=1, description="public keys, as in `authorized_keys`")
-    bastion: Name | None = Field(
-        default=None,
-        description="the group through whose machines the way leads; without it the first with public addresses",
-    )
-
-
-class BakeOptions(Strict):
-    """The options of a bake on machines of the cloud."""
-
-    ssh_from: Addresses | None = Field(
-        default=None,
-        description="the addresses from which Packer may reach the machines that it bakes on: 198.51.100.7/32",
-    )
-    family: Family | None = Field(
-        default=None,
-        description="the family of public images that a root image starts from, such as `debian-13`; without it the "
-        "one that Yandex Cloud has for the image's `suite`",
-    )
-
-
-class ImageOptions(Strict):
-    """The images of an environment."""
-
-    folder_id: CloudId = Field(
-        description="the id of the folder in which images are published and looked up, for several environments to "
-        "share; the account of the group service gets the role `compute.images.user` there"
-    )
 
 
 class _Context(TypedDict):
@@ -309,51 +235,9 @@ class Environment(Strict):
     @model_validator(mode="after")
     def _groups_fit(self) -> Self:
         for name, group in self.group_by_name.items():
-            for problem in (*self._length(name), *self._upstreams(name), *self._secrets(group), *self._zones(group)):
+            for problem in group_problems(self, group):
                 raise ValueError(f"group {name}: {problem}")
         return self
-
-    def _length(self, name: str) -> Iterator[str]:
-        """Yield what is wrong with the length of the names that resources of the group would have."""
-        if len(self.name) + len(name) > MAX_NAMES:
-            yield (
-                f"the names of the environment ({self.name}) and of the group together have at most {MAX_NAMES} "
-                "characters, because names of resources are made of both"
-            )
-
-    def _upstreams(self, *path: str) -> Iterator[str]:
-        """Yield what is wrong with the upstreams on a path: a cycle would give no group its metadata first."""
-        for upstream in sorted({*self.group_by_name[path[-1]].upstreams.values()} - self.external.keys()):
-            if upstream not in self.group_by_name:
-                names = ", ".join([*self.group_by_name, *self.external])
-                yield f"upstream {upstream} is no group and no external server; there: {names}"
-            elif upstream in path:
-                yield f"upstream cycle: {' -> '.join([*path, upstream])}"
-            else:
-                yield from self._upstreams(*path, upstream)
-
-    def _secrets(self, group: Group) -> Iterator[str]:
-        external = any(other.balancer and other.balancer.type is BalancerType.EXTERNAL for other in self.groups)
-        for secret in group.secrets.values():
-            kind = self.secrets.get(secret)
-            if kind is None:
-                yield f"secret {secret} does not stand in secrets; there: {', '.join(self.secrets) or 'none'}"
-            elif kind is SecretKind.CERTIFICATE and not external:
-                yield f"secret {secret} is a certificate, and no external balancer has an address to make it for"
-
-    def _zones(self, group: Group) -> Iterator[str]:
-        """Yield what is wrong with the group's zones: an internal balancer stays in the zone of who asks."""
-        internal = group.balancer and group.balancer.type is BalancerType.INTERNAL
-        least = MACHINES_A_ZONE * len(self.zones)
-        kept = group.smallest_size(len(self.zones))
-        if internal and kept < least:
-            remedy = "let autoscale.min_zone_size be 2" if group.autoscale else f"let size be {least}"
-            yield (
-                f"an internal balancer prefers the zone of who asks: {kept} machines in {len(self.zones)} "
-                f"zone(s) leave a zone with one or none, whose loss is an outage; {remedy} or more"
-            )
-        if group.autoscale and kept > group.largest_size:
-            yield f"autoscale: {len(self.zones)} zone(s) keep {kept} machines, and max_size is {group.largest_size}"
 
 
 def environment_names(folder: Path) -> list[str]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from samovar.core.paths import LIBRARY
 from samovar.core.templates import load_text
-from samovar.project.environment import FILE, SecretKind
+from samovar.project.environment import FILE
 from samovar.project.project import MARKER
+from samovar.project.secret import SecretKind
 
 SCAFFOLD = LIBRARY / "scaffold"
 MARKER_TEXT = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .actions import Actions
 from .config import ALIAS, Config, read_config
-from .last_words import last_words
+from .diagnosis import diagnose
 from .policy import Limits, Observation, Ping, Verdict, decide, initial_state
 from .probes import machine_memory, observe
 from .server import HealthServer
@@ -55,7 +55,7 @@ class Explanation:
         elif now >= self._due:
             self._pause = min(max(2 * self._pause, EXPLAINED[0]), EXPLAINED[1])
             self._due = now + self._pause
-            log(f"{problem}: {last_words(self._config, log)}")
+            log(f"{problem}: {diagnose(self._config, log)}")
 
 
 def _problem(config: Config, observation: Observation, verdict: Verdict) -> str:

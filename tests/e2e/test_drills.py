@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ExitCode
-from samovar.drills.breakage import Journal
+from samovar.drills.journal import Journal
 from tests.support.http_load import get
 from tests.support.tool import EDGES, Cli, rolled_out
 from tests.support.wait import wait_until

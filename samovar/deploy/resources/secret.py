@@ -26,7 +26,8 @@ from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource, Spec
 from samovar.deploy.resources.service_account import SECRET_READER, account_binding
-from samovar.project.environment import Environment, SecretKind
+from samovar.project.environment import Environment
+from samovar.project.secret import SecretKind
 
 if TYPE_CHECKING:
     from samovar.core.certificates import Certificate

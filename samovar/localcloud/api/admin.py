@@ -16,7 +16,7 @@ from samovar.core.json_types import JsonObject
 from samovar.localcloud import clock
 from samovar.localcloud.api.audit_log import AuditLog, Event
 from samovar.localcloud.api.errors import not_found
-from samovar.localcloud.api.machine_ports import port_route
+from samovar.localcloud.api.port_forward import port_route
 from samovar.localcloud.api.transcoding import refusal
 
 MACHINE = "/localcloud/machines/{id:[a-z0-9]+}"

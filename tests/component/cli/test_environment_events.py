@@ -8,7 +8,7 @@ from pathlib import Path
 
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lock import holder, locked
-from samovar.drills.breakage import Breakage, Journal
+from samovar.drills.journal import Breakage, Journal
 from samovar.ops.events import Event, changes
 from samovar.ops.watch import follow
 from samovar.project.fault import FaultKind

@@ -22,7 +22,8 @@ from samovar.deploy.resources.resource import Kind, Ref
 from samovar.deploy.resources.service_account import IMAGES_USER
 from samovar.images.publish import delete, publish, published, unused
 from samovar.images.store import BakedImage
-from samovar.project.environment import Environment, ImageOptions
+from samovar.project.environment import Environment
+from samovar.project.environment_options import ImageOptions
 from tests.support.checkout import ROOT, environment
 from tests.support.environments import changed
 from tests.support.service import Service

@@ -13,8 +13,8 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.secret import read_certificates
 from samovar.drills.actions import cause_all, restore_all
-from samovar.drills.breakage import Journal
 from samovar.drills.faults import Fault, fault_of
+from samovar.drills.journal import Journal
 from samovar.drills.targets import NoTarget
 from samovar.load.client import Target
 from samovar.project.drill import Drill

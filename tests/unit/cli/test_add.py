@@ -104,3 +104,18 @@ def test_an_addition_that_cannot_be_planned_leaves_no_image_behind(project: Proj
     assert "greeting: unknown" in done.output
     assert file.read_text() == before
     assert not (project.images / "api").exists()
+
+
+def test_an_addition_that_is_interrupted_leaves_no_image_behind(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = text(project)
+    monkeypatch.setattr("samovar.cli.add._check", interrupted)
+    program = tmp_path / "other"
+    program.write_text("#!/bin/sh\n")
+    add(project, "other", "--kind", "app", "--app", str(program), "--port", "9000")
+    assert not (project.images / "other").exists()
+    assert text(project) == before

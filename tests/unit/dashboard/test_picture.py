@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from samovar.dashboard.graph import USERS, Graph, Kind, Node, request_graph
 from samovar.dashboard.picture import ROWS, Picture, box_height, lay_out
-from samovar.project.environment import Environment, ExternalServer
+from samovar.dashboard.topology import USERS, Graph, Kind, Node, request_graph
+from samovar.project.environment import Environment
+from samovar.project.environment_options import ExternalServer
 from tests.support.checkout import environment
 from tests.support.environments import changed
 

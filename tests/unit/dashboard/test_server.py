@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from samovar.dashboard.feed import Feed
-from samovar.dashboard.graphs import Graphs
+from samovar.dashboard.panels import Graphs
 from samovar.dashboard.server import Gate, serve
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
 from samovar.ops.events import Reading

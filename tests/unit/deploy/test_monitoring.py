@@ -11,7 +11,8 @@ from samovar.deploy.plan import plan
 from samovar.deploy.resources.resource import Observed
 from samovar.deploy.resources.security_group import HEALTH_CHECKS
 from samovar.deploy.security_rules import rules
-from samovar.project.environment import Environment, Operator
+from samovar.project.environment import Environment
+from samovar.project.environment_options import Operator
 from samovar.project.group import Group
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of

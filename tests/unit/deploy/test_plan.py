@@ -17,9 +17,10 @@ from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Resource, Spec
 from samovar.project.balancer import Balancer as EnvBalancer
 from samovar.project.balancer import BalancerType, Health, Listener
-from samovar.project.environment import Environment, SecretKind
+from samovar.project.environment import Environment
 from samovar.project.group import Group
 from samovar.project.machine import DataDisk, Machine
+from samovar.project.secret import SecretKind
 from tests.support.desired import desired_of
 from tests.support.environments import changed, make_environment, make_group
 

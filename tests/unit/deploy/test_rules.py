@@ -29,7 +29,8 @@ from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UD
 from samovar.deploy.security_rules import rules
 from samovar.images.digest import family
 from samovar.project.balancer import Balancer, BalancerType, Health, Listener
-from samovar.project.environment import Environment, ExternalServer, Operator
+from samovar.project.environment import Environment
+from samovar.project.environment_options import ExternalServer, Operator
 from samovar.project.group import Egress
 from tests.support.checkout import environment as load_environment
 from tests.support.desired import desired_of

@@ -1,4 +1,4 @@
-"""The way to a machine's loopback where the cloud has no door of its own: ssh, and curl on the machine."""
+"""The way to a machine's loopback where the cloud forwards no ports: ssh, and curl on the machine."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.project.balancer import BalancerType, Health
-from samovar.project.environment import Environment, Operator, environment_names
+from samovar.project.environment import Environment, environment_names
+from samovar.project.environment_options import Operator
 from samovar.project.group import Group
 from tests.support.checkout import ENVIRONMENTS, ROOT
 from tests.support.checkout import environment as load_environment

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from samovar.watchdog.last_words import describe
+from samovar.watchdog.diagnosis import describe
 from samovar.watchdog.policy import Ping
 from samovar.watchdog.probes import age, ask, ports
 from tests.support.ports import free_port
@@ -84,5 +84,5 @@ def test_a_process_has_an_age_and_one_that_is_gone_has_none() -> None:
         (0, 2, [9], "x" * 700, f"it was started again 2 times; it printed last: {'x' * 600}"),
     ],
 )
-def test_last_words_are_one_line(port: int, restarts: int, listens: list[int], printed: str, says: str) -> None:
+def test_a_diagnosis_is_one_line(port: int, restarts: int, listens: list[int], printed: str, says: str) -> None:
     assert describe(port, restarts, listens, printed) == says

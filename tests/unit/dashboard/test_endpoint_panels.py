@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from samovar.core.errors import CloudError
 from samovar.core.output import to_plain
-from samovar.dashboard.endpoint_graphs import STEP, endpoint_graphs
-from samovar.dashboard.graphs import HealthyMachines
+from samovar.dashboard.endpoint_panels import STEP, endpoint_graphs
+from samovar.dashboard.panels import HealthyMachines
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
 from samovar.ops.events import Reading
 

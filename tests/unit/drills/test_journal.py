@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.drills.breakage import Breakage, DrillRuns, Journal
+from samovar.drills.journal import Breakage, DrillRuns, Journal
 from samovar.project.fault import FaultKind
 
 HUNG = Breakage(FaultKind.HANG, "fhm1", "dev-bingo-1", {"unit": "bingo.service"})

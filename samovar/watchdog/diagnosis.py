@@ -12,7 +12,7 @@ LINES, LONGEST = 5, 600
 """Of what it printed last: this many lines, and characters of all of them."""
 
 
-def last_words(config: Config, log: Log) -> str:
+def diagnose(config: Config, log: Log) -> str:
     """Return what is known of the application, in one line."""
     restarts = run(log, "systemctl", "show", "--property=NRestarts", "--value", ALIAS.name).strip()
     shown = ("--quiet", "--no-pager", "--output=cat", f"--lines={LINES}")
