@@ -26,9 +26,7 @@ class DiskService(WithOperations[Disk], WithAccessBindings[Disk]):
         metadata = rpc.CreateDiskMetadata(disk_id=disk.id)
         if disk.status == Disk.READY:
             return self.operations.done(caller, "Create disk", metadata, disk)
-        first = f"first the public image {disk.source_image_id} is made here, half a minute or more"
-        title = f"Create disk: {first if disk.source_image_id else 'the snapshot is copied'}"
-        return self.operations.waiting(caller, title, metadata, disk, Goal.READY)
+        return self.operations.waiting(caller, "Create disk", metadata, disk, Goal.READY)
 
     def Update(self, request: rpc.UpdateDiskRequest, caller: Caller) -> Operation:
         disk = self.find(request)

@@ -128,7 +128,7 @@ def test_a_snapshot_keeps_what_its_disk_held_and_a_disk_is_made_from_it(client: 
     client.cloud.home.disk(disk_id).write_bytes(b"lost")
     client.disks.Delete(disks.DeleteDiskRequest(disk_id=disk_id))
     copied = client.copy(snapshot.id, 8 * MIB)
-    assert copied.description == "Create disk: the snapshot is copied"
+    assert copied.description == "Create disk"
     disk = client.done(copied, Disk)
     assert (disk.source_snapshot_id, disk.size, disk.status) == (snapshot.id, 8 * MIB, Disk.READY)
     file = client.cloud.home.disk(disk.id)
