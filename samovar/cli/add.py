@@ -95,8 +95,8 @@ def _postgres(group: str) -> Addition:
 
 def _edge(environment: Environment, group: str, upstream: str | None) -> Addition:
     from samovar.project.balancer import BalancerType
+    from samovar.project.environment_options import SecretKind
     from samovar.project.scaffold import NewEdge, edge_group
-    from samovar.project.secret import SecretKind
 
     if upstream is None:
         raise click.UsageError("Missing option '--upstream'.")

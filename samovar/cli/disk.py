@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from samovar.cli.context import Tool, agree, environment_argument, output_option, pass_tool, yes_option
-from samovar.core.errors import ConfigError
+from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import Format, show, stderr_reporter, table
-from samovar.core.program import command_line
 from samovar.core.units import GIB, MIB
 
 if TYPE_CHECKING:

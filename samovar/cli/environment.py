@@ -1,4 +1,4 @@
-"""The commands that change an environment: render, plan, rollout, destroy."""
+"""The commands that change an environment: render, plan, rollout, up, destroy."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from samovar.cli.context import (
     agree_by_name,
     at_terminal,
     environment_argument,
+    examples,
     output_option,
     pass_tool,
     yes_option,
 )
+from samovar.cli.images import bake
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
@@ -156,3 +158,16 @@ def _plan_table(the_plan: Plan) -> list[RenderableType]:
     rows += [(step.action.value, step.ref.kind.value, step.ref.name, step.reason) for step in the_plan.all_steps]
     tables = [table(("ACTION", "KIND", "NAME", "REASON"), rows)] if rows else []
     return [*tables, the_plan.summary()]
+
+
+@click.command(epilog=examples("up dev", "up dev --yes"))
+@environment_argument
+@yes_option
+@click.pass_context
+def up(context: click.Context, env: str, *, yes: bool) -> None:
+    """Bake the images that ENV lacks, roll it out, and print its addresses.
+
+    It is `bake --env ENV` and `rollout ENV`, one after the other. What did not change is left alone.
+    """
+    context.invoke(bake, env=env)
+    context.invoke(rollout, env=env, yes=yes)

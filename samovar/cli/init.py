@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 import rich_click as click
 
 from samovar.cli.context import examples
-from samovar.core.errors import ConfigError
+from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import stderr_reporter
-from samovar.core.program import command_line
 from samovar.core.units import MAX_PORT
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from samovar.cli.dashboard import dashboard
 from samovar.cli.disk import disk
 from samovar.cli.doctor import doctor
 from samovar.cli.drill import drill
-from samovar.cli.environment import destroy, plan, render, rollout
+from samovar.cli.environment import destroy, plan, render, rollout, up
 from samovar.cli.events import events
 from samovar.cli.images import bake, images
 from samovar.cli.init import init
@@ -28,7 +28,6 @@ from samovar.cli.metrics import metrics
 from samovar.cli.secret import secret
 from samovar.cli.ssh import ssh
 from samovar.cli.status import status
-from samovar.cli.up import up
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import printable
 from samovar.core.paths import default_home

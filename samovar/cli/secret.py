@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from samovar.cli.context import Tool, environment_argument, examples, output_option, pass_tool
-from samovar.core.errors import ConfigError
+from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import Format, show, stderr_reporter, table
-from samovar.core.program import command_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

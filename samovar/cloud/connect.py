@@ -10,8 +10,7 @@ from samovar.cloud.connection import Access
 from samovar.cloud.credentials import find_access
 from samovar.cloud.local_daemon import find, find_or_start
 from samovar.core.cloud_kind import CloudKind
-from samovar.core.errors import HostError
-from samovar.core.program import command_line
+from samovar.core.errors import HostError, command_line
 
 if TYPE_CHECKING:
     from samovar.cloud.session import Session

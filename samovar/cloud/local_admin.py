@@ -15,9 +15,8 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, TypedDict
 
 from samovar.core import http
-from samovar.core.errors import CloudError, ConfigError
+from samovar.core.errors import CloudError, ConfigError, command_line
 from samovar.core.json_types import JsonObject
-from samovar.core.program import command_line
 
 TIMEOUT = 60.0
 FAULTS = "/localcloud/faults"

@@ -15,11 +15,10 @@ from typing import NotRequired, TypedDict
 from samovar.cloud.connection import Access
 from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
-from samovar.core.errors import HostError
-from samovar.core.locking import exclusive
+from samovar.core.errors import PROGRAM_VARIABLE, HostError, program
+from samovar.core.files import exclusive
 from samovar.core.paths import PACKAGE, cache_dir, require_linux, require_own
 from samovar.core.process import run
-from samovar.core.program import VARIABLE, program
 from samovar.core.spawn import exit_of, start_detached
 from samovar.core.waiting import Pending, wait_for
 
@@ -171,7 +170,7 @@ def wait_for_end(daemon: Daemon) -> None:
 
 
 def _environment() -> dict[str, str]:
-    return {"PYTHONPATH": str(PACKAGE.parent), VARIABLE: program()}
+    return {"PYTHONPATH": str(PACKAGE.parent), PROGRAM_VARIABLE: program()}
 
 
 def _command(home: Path) -> list[str | Path]:

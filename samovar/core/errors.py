@@ -1,9 +1,18 @@
-"""The errors that an operator reads: each names what happened, where, and the remedy, and has an exit code."""
+"""The errors that an operator reads: each names what happened, where, and the remedy, and has an exit code.
+
+A remedy names a command as the operator types it.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from enum import IntEnum
+from pathlib import Path
 from typing import Self
+
+PROGRAM_VARIABLE = "SAMOVAR_PROGRAM"
+"""Gives a process that the tool starts, such as the local cloud's daemon, the name of the tool."""
 
 
 class ExitCode(IntEnum):
@@ -87,3 +96,14 @@ class ProcessFailed(SamovarError):
         super().__init__(message, remedy=remedy)
         self.returncode = returncode
         self.output = output
+
+
+def program() -> str:
+    """Return `./cli.py` where the tool runs out of a checkout, else `samovar`."""
+    started = "./cli.py" if Path(sys.argv[0]).name == "cli.py" else "samovar"
+    return os.environ.get(PROGRAM_VARIABLE) or started
+
+
+def command_line(arguments: str) -> str:
+    """Return the command that an operator types, such as `samovar cloud up`."""
+    return f"{program()} {arguments}"

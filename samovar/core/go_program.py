@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samovar.core.errors import HostError, ProcessFailed
-from samovar.core.locking import exclusive
+from samovar.core.files import exclusive
 from samovar.core.output import Reporter
 from samovar.core.paths import cache_dir
 from samovar.core.process import run

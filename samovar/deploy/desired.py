@@ -33,9 +33,9 @@ from samovar.deploy.resources.snapshot_schedule import SnapshotSchedule
 from samovar.deploy.security_rules import needs_lockbox, rules
 from samovar.project.balancer import Balancer, BalancerType, Health
 from samovar.project.environment import Environment
+from samovar.project.environment_options import SecretKind
 from samovar.project.group import Group
 from samovar.project.machine import DataDisk
-from samovar.project.secret import SecretKind
 
 SUBNET_BITS = 4
 """A zone's two subnets are sixteenths of the network's range, by the zone's letter: zones come and go, others stay."""

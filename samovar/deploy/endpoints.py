@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 from samovar.cloud.session import Session
 from samovar.core import http
 from samovar.core.concurrency import run_concurrently
-from samovar.core.errors import WaitTimeout
+from samovar.core.errors import WaitTimeout, command_line
 from samovar.core.output import Reporter
-from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.status import Status, Unanswered
 

@@ -9,8 +9,7 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import is_of
 from samovar.cloud.session import Session
-from samovar.core.errors import CloudError, ConfigError
-from samovar.core.program import command_line
+from samovar.core.errors import CloudError, ConfigError, command_line
 from samovar.deploy.resources.resource import group_resource_name
 
 PREFIX = "samovar: "

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from samovar.cloud.session import Session
 from samovar.cloudinit.metadata import Api
-from samovar.core.errors import CloudError, ConfigError, SamovarError
+from samovar.core.errors import CloudError, ConfigError, SamovarError, command_line
 from samovar.core.output import Reporter
-from samovar.core.program import command_line
 from samovar.core.units import GIB
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.desired import desired

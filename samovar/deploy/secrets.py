@@ -15,12 +15,11 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.labels import RECORD, is_of, of_environment
 from samovar.cloud.session import Session
-from samovar.core.errors import ConfigError
-from samovar.core.program import command_line
+from samovar.core.errors import ConfigError, command_line
 from samovar.deploy.resources.resource import Kind, Observed, Ref
 from samovar.deploy.resources.secret import Secret, list_secrets, secret_name, type_label
 from samovar.project.environment import Environment
-from samovar.project.secret import SecretKind
+from samovar.project.environment_options import SecretKind
 
 LARGEST = 64 * 1024
 """Bytes: the most that a version of a secret holds (lockbox/concepts/limits)."""

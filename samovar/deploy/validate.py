@@ -15,9 +15,9 @@ from samovar.deploy.group_metadata import SEEDED
 from samovar.deploy.settings import check_settings
 from samovar.images.definition import Images, lineage
 from samovar.project.environment import Environment
+from samovar.project.environment_options import SecretKind
 from samovar.project.fields import written_name
 from samovar.project.group import Group
-from samovar.project.secret import SecretKind
 
 ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"

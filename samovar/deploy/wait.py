@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
+from samovar.core.errors import command_line
 from samovar.core.output import Reporter
-from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.resource import Ref

@@ -30,8 +30,8 @@ from samovar.drills.targets import NoTarget, group_name, group_of_machine, machi
 from samovar.load.client import Http1, Request, Target, Unanswered
 from samovar.project.drill import Drill, FaultRequest
 from samovar.project.environment import Environment
+from samovar.project.environment_options import SecretKind
 from samovar.project.fault import FaultKind
-from samovar.project.secret import SecretKind
 
 ENDS: dict[str, JsonObject] = {
     "dns": {"addresses": ["0.0.0.0/0"], "port": 53},

@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from samovar.core.errors import ExitCode, SamovarError, WaitTimeout
-from samovar.core.files import write_private
+from samovar.core.files import exclusive, write_private
 from samovar.core.json_types import Json
-from samovar.core.locking import exclusive
 from samovar.core.paths import cache_dir
 from samovar.project.fault import FaultKind
 

@@ -8,9 +8,8 @@ import time
 from dataclasses import dataclass
 
 from samovar.cloud.session import Session
-from samovar.core.errors import CloudError, WaitTimeout
+from samovar.core.errors import CloudError, WaitTimeout, command_line
 from samovar.core.output import Reporter
-from samovar.core.program import command_line
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from samovar.drills.actions import restore_all
 from samovar.drills.faults import Fault

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from samovar.core.errors import ConfigError
-from samovar.core.locking import exclusive
+from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
 from samovar.images.definition import Application, ImageDefinition, InputFile
 from samovar.images.oci.fetch import opened

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from samovar.cloud.session import Session
 from samovar.core.apt_mirrors import sources_for
-from samovar.core.locking import exclusive
+from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
 from samovar.core.process import run
 from samovar.images.definition import Images, lineage

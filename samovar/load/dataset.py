@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from samovar.core.errors import CloudError
-from samovar.core.program import command_line
+from samovar.core.errors import CloudError, command_line
 from samovar.load.client import Client, Request, Unanswered
 from samovar.load.slo import is_absent, succeeded
 from samovar.project.load_profile import PLACEHOLDER, Endpoint, IdRange, Scalar

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from samovar.cloud.session import Session
-from samovar.core.errors import CloudError, ConfigError
-from samovar.core.program import command_line
+from samovar.core.errors import CloudError, ConfigError, command_line
 from samovar.deploy.resources.secret import read_certificates
 from samovar.deploy.status import Status
 from samovar.load.client import Target

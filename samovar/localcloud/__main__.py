@@ -16,8 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from samovar.core.errors import ExitCode, HostError, SamovarError
-from samovar.localcloud.fault_injection.profile import PROFILES
-from samovar.localcloud.fault_injection.profile_choice import NONE, choose_profile
+from samovar.localcloud.fault_injection.profile import NONE, PROFILES, choose_profile
 from samovar.localcloud.home.home import Home, QuotaSet
 from samovar.localcloud.simulated.event_loop import SimulatedLoop
 from samovar.localcloud.simulated.settings import Machines, Simulation, choose, simulation_of

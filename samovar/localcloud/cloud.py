@@ -14,8 +14,8 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
-from samovar.core.kernel_limits import shortages
-from samovar.core.program import command_line
+from samovar.core.errors import command_line
+from samovar.core.kernel import shortages
 from samovar.localcloud.api.audit_log import AuditLog
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import Tokens
@@ -35,7 +35,7 @@ from samovar.localcloud.endpoint.model import Endpoints
 from samovar.localcloud.fault_injection.conditions import Conditions
 from samovar.localcloud.fault_injection.failed_operation import FailedOperations
 from samovar.localcloud.fault_injection.faults import Fault
-from samovar.localcloud.fault_injection.profile_choice import ProfileChoice
+from samovar.localcloud.fault_injection.profile import ProfileChoice
 from samovar.localcloud.fault_injection.requested_faults import RequestedFaults
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.home.quarantine import Quarantine

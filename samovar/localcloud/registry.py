@@ -25,8 +25,6 @@ PACKAGES = (
     "endpoint",
     "iam",
     "iam.keys",
-    "iam.roles",
-    "iam.user_accounts",
     "operations",
     "compute.disks",
     "compute.filesystems",

@@ -10,8 +10,7 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 
 from samovar.cloud.labels import ENV, GROUP
 from samovar.cloud.session import Session
-from samovar.core.errors import CloudError, ConfigError
-from samovar.core.program import command_line
+from samovar.core.errors import CloudError, ConfigError, command_line
 from samovar.deploy.machines import find_machine, list_machines, read_console
 from samovar.project.environment import Environment
 

@@ -14,7 +14,17 @@ from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
 from samovar.core.paths import LIBRARY
 from samovar.core.yaml_file import has_value, load_model, place_of
-from samovar.project.environment_options import BakeOptions, ExternalServer, ImageOptions, Operator
+from samovar.project.environment_options import (
+    AnySecret,
+    BakeOptions,
+    ExistingSecret,
+    ExternalServer,
+    ImageOptions,
+    Network,
+    Operator,
+    SecretKind,
+    check_subnets,
+)
 from samovar.project.fields import (
     NAME,
     CloudId,
@@ -28,9 +38,7 @@ from samovar.project.fields import (
 from samovar.project.group import Group
 from samovar.project.group_kind import complete_groups, place_in_kind
 from samovar.project.group_problems import group_problems
-from samovar.project.network import Network, check_subnets
 from samovar.project.project import Project
-from samovar.project.secret import AnySecret, ExistingSecret, SecretKind
 
 FILE = "config.yaml"
 LIBRARY_USER_DATA = LIBRARY / "cloudinit" / "user-data.yaml.j2"

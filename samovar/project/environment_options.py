@@ -1,10 +1,24 @@
-"""The parts of an environment beside its groups: servers outside, operators, the folder of images, and bakes."""
+"""The parts of an environment beside its groups: network, secrets, servers outside, operators, images and bakes."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Self
 
-from samovar.project.fields import Addresses, CloudId, Family, Host, Name, OutsidePort, PublicKey, Strict
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from samovar.project.fields import (
+    Addresses,
+    CloudId,
+    Family,
+    Host,
+    Name,
+    OutsidePort,
+    PrivateNetwork,
+    PublicKey,
+    Strict,
+)
 
 
 class ExternalServer(Strict):
@@ -45,3 +59,64 @@ class ImageOptions(Strict):
         description="the id of the folder in which images are published and looked up, for several environments to "
         "share; the account of the group service gets the role `compute.images.user` there"
     )
+
+
+class Network(Strict):
+    """The network of an environment: made for it from `cidr`, or the existing one of `id`."""
+
+    id: CloudId | None = Field(
+        default=None,
+        description="a network that exists already: it is used, and never changed or deleted. With `cidr` the "
+        "environment makes its own subnets there, else `subnets` names those to use",
+    )
+    cidr: PrivateNetwork | None = Field(
+        default=None,
+        description="a private range of /16 to /24 that no other environment has; each zone gets a part",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Self:
+        if not self.id and not self.cidr:
+            raise ValueError("a network has a cidr, or the id of one that exists already")
+        return self
+
+
+def check_subnets(subnets: Mapping[str, str], network: Network, zones: tuple[str, ...]) -> None:
+    """Raise ValueError unless a network that exists has one existing subnet a zone, or a range for new ones."""
+    missing, unknown = sorted({*zones} - subnets.keys()), sorted(subnets.keys() - {*zones})
+    if not subnets and (network.cidr or not network.id):
+        return
+    if not network.id:
+        raise ValueError("existing subnets are those of an existing network: write network: {id: ID}")
+    if network.cidr:
+        raise ValueError("the range of network.cidr is for new subnets: leave one of both out")
+    if missing:
+        raise ValueError(f"{', '.join(missing)} has no subnet: name one a zone, or write network.cidr for new ones")
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)} does not stand in zones")
+
+
+class SecretKind(StrEnum):
+    """The kind of a secret.
+
+    A password is made up by Lockbox, a certificate with its key signs itself, and the operator provides any other one.
+    """
+
+    PASSWORD = "password"  # noqa: S105 - a kind, not a password  # pragma: allowlist secret
+    CERTIFICATE = "certificate"
+    PROVIDED = "provided"
+
+
+class ExistingSecret(Strict):
+    """A secret that exists already, whoever made it."""
+
+    id: CloudId = Field(description="its id in Lockbox")
+
+
+def _form_of_secret(value: object) -> str:
+    return "existing" if isinstance(value, Mapping | ExistingSecret) else "kind"
+
+
+AnySecret = Annotated[
+    Annotated[SecretKind, Tag("kind")] | Annotated[ExistingSecret, Tag("existing")], Discriminator(_form_of_secret)
+]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from samovar.project.balancer import BalancerType
-from samovar.project.secret import SecretKind
+from samovar.project.environment_options import SecretKind
 
 if TYPE_CHECKING:
     from samovar.project.environment import Environment

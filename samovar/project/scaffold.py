@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from samovar.core.paths import LIBRARY
 from samovar.core.templates import load_text
 from samovar.project.environment import FILE
+from samovar.project.environment_options import SecretKind
 from samovar.project.project import MARKER
-from samovar.project.secret import SecretKind
 
 SCAFFOLD = LIBRARY / "scaffold"
 MARKER_TEXT = (

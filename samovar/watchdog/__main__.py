@@ -8,9 +8,8 @@ from pathlib import Path
 
 from .actions import Actions
 from .config import ALIAS, Config, read_config
-from .diagnosis import diagnose
 from .policy import Limits, Observation, Ping, Verdict, decide, initial_state
-from .probes import machine_memory, observe
+from .probes import diagnose, machine_memory, observe
 from .server import HealthServer
 
 CONFIG = Path("/etc/application/watchdog.json")

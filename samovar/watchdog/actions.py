@@ -7,9 +7,8 @@ from collections.abc import Callable
 from glob import glob
 from pathlib import Path
 
-from .commands import Log, run
 from .config import ALIAS, Config
-from .probes import free, in_flight, listener
+from .probes import Log, free, in_flight, listener, run
 
 DRAIN_SECONDS = 1.0
 """Seconds for the requests in flight before the application ends, and for its process to be gone."""

@@ -1,4 +1,4 @@
-"""Probes an application and its machine: its answer, its processes, the free disk, the requests in flight."""
+"""Probes an application and its machine: answer, processes, free disk, requests in flight, and why it is not well."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from glob import glob
 from http import HTTPStatus
@@ -22,6 +22,10 @@ SETTLED = 15.0
 ESTABLISHED, SYN_SENT, LISTEN = "01", "02", "0A"
 PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 SOCKETS = Path("/proc/net")
+COMMAND_TIMEOUT = 10.0
+Log = Callable[[str], None]
+LINES, LONGEST = 5, 600
+"""Of what it printed last: this many lines, and characters of all of them."""
 
 
 def observe(config: Config) -> Observation:
@@ -150,3 +154,37 @@ def _resident(pid: int) -> int:
     with suppress(OSError, IndexError):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     return 0
+
+
+def run(log: Log, *command: str) -> str:
+    """Run a command and return its output; what fails is logged, and its output is empty."""
+    try:
+        done = subprocess.run(  # noqa: S603 - the image's own commands
+            command, check=False, capture_output=True, text=True, errors="replace", timeout=COMMAND_TIMEOUT
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log(f"{' '.join(command)}: {error}")
+        return ""
+    if done.returncode:
+        log(f"{' '.join(command)}: ended with {done.returncode}: {done.stderr.strip()}")
+        return ""
+    return done.stdout
+
+
+def diagnose(config: Config, log: Log) -> str:
+    """Return what is known of the application, in one line."""
+    restarts = run(log, "systemctl", "show", "--property=NRestarts", "--value", ALIAS.name).strip()
+    shown = ("--quiet", "--no-pager", "--output=cat", f"--lines={LINES}")
+    printed = run(log, "journalctl", *shown, f"_SYSTEMD_UNIT={config.unit}", "_TRANSPORT=stdout")
+    return describe(config.port, int(restarts or 0), ports(processes(config.unit)), printed)
+
+
+def describe(port: int, restarts: int, listens: Sequence[int], printed: str) -> str:
+    """Return the facts in one line. `port` is where it should listen, 0 for nowhere."""
+    facts = [f"it was started again {restarts} times"] if restarts else []
+    if port and port not in listens:
+        where = f"at {', '.join(map(str, listens))}, and " if listens else ""
+        facts.append(f"it listens {where}not at {port}")
+    lines = dict.fromkeys(line.strip() for line in printed.splitlines() if line.strip())
+    text = " | ".join(lines)[-LONGEST:]
+    return "; ".join((*facts, f"it printed last: {text}" if text else "it printed nothing"))

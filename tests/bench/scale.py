@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from samovar.core.kernel_limits import shortages
+from samovar.core.kernel import shortages
 from samovar.localcloud.machines import cgroups
 from samovar.localcloud.machines.supervisors import supervisor_of_this_host
 from tests.bench.figure import Figure

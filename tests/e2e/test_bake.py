@@ -24,10 +24,9 @@ from samovar.images.bake_input import write_spec
 from samovar.images.builders import local
 from samovar.images.builders.local import bake_local
 from samovar.images.store import BakedImage
-from tests.support.baked_image import inside
-from tests.support.checkout import PROJECT, ROOT, project_in
+from tests.support.checkout import PROJECT, ROOT, empty_project, project_in
+from tests.support.images import inside
 from tests.support.ports import free_port
-from tests.support.repository import empty_project
 from tests.support.wait import wait_until
 
 BAKE = """
@@ -35,7 +34,7 @@ import sys
 from pathlib import Path
 from samovar.images.builders.local import bake_local
 from samovar.core.output import PlainReporter
-from tests.support.baked_image import inside
+from tests.support.images import inside
 from tests.support.checkout import project_in
 bake_local(project_in(Path(sys.argv[1])), sys.argv[2:], reporter=PlainReporter())
 """

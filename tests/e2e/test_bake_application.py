@@ -16,9 +16,8 @@ from samovar.core.paths import cache_dir
 from samovar.images.builders.local import bake_local
 from samovar.images.store import BakedImage
 from tests.support.apt_repository import make_deb, serve_repository
-from tests.support.baked_image import inside
-from tests.support.checkout import PROJECT, project_in
-from tests.support.repository import empty_project
+from tests.support.checkout import PROJECT, empty_project, project_in
+from tests.support.images import inside
 
 SCRIPT = b"#!/bin/sh\nexec echo served by $(id -un)\n"
 

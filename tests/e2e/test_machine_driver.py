@@ -16,7 +16,7 @@ from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.process import run, run_async
 from samovar.core.units import GIB, MIB
 from samovar.core.waiting import Pending, wait_for, wait_for_async
-from samovar.localcloud.machines import console_log
+from samovar.localcloud.machines import console
 from samovar.localcloud.machines.model import Observed
 from tests.support.leftovers import leftovers
 from tests.support.machine_lab import MachineLab
@@ -119,7 +119,7 @@ async def test_a_console_without_end_fills_no_disk_and_keeps_its_beginning_and_i
         timeout=SLOW,
     )
     files = [file.stat().st_size for file in (lab.home / "machines/a").glob("console*")]
-    assert sum(files) <= console_log.HEAD + console_log.KEPT * console_log.SEGMENT
+    assert sum(files) <= console.HEAD + console.KEPT * console.SEGMENT
     assert lab.driver.console("a").startswith(boot[:1000])
     assert lab.driver.observe() == {"a": Observed(running=True, pid=pid)}
 
@@ -239,7 +239,6 @@ async def test_a_daemon_that_is_killed_loses_no_machine(lab: MachineLab) -> None
     daemon = f"""
 import asyncio, os, pathlib
 from pathlib import PosixPath
-from samovar.localcloud.machines import console_log
 from samovar.localcloud.machines.driver import NspawnDriver
 from samovar.localcloud.machines.model import Machine
 driver = NspawnDriver(pathlib.Path({str(lab.home / "machines")!r}), {lab.prefix!r})

@@ -17,7 +17,7 @@ from samovar.localcloud.disks.builder import HostDiskBuilder
 from samovar.localcloud.machines.model import MAX_TASKS
 from samovar.localcloud.machines.nspawn import DESCRIPTORS
 from tests.support.machine_lab import MachineLab
-from tests.support.privileges import privileges
+from tests.support.processes import privileges
 
 SLOW = 60
 """How many times slower than here a host may be, emulated and busy, before a test calls it a fault."""

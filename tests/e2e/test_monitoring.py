@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from samovar.core.waiting import Pending, wait_for
-from tests.support.checkout import ROOT
+from tests.support.checkout import ROOT, empty_project
 from tests.support.http_load import Kind, get, http_load
-from tests.support.repository import empty_project
 from tests.support.tool import Cli
 
 CONFIG = """\

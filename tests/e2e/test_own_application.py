@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from samovar.core.waiting import Pending, wait_for
+from tests.support.checkout import empty_project
 from tests.support.http_load import get
 from tests.support.oci import Layout, busybox, new_layout
-from tests.support.repository import empty_project
 from tests.support.tool import TIMEOUT, Cli
 
 CONFIG = """\

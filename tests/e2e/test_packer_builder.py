@@ -38,12 +38,11 @@ from samovar.images.builders.packer.builder import bake_packer
 from samovar.images.digest import SHORT
 from samovar.images.publish import Published, published
 from samovar.images.store import Store, default_store, manifest_digest, parse_packages
-from tests.support.checkout import PROJECT, ROOT, project_in
-from tests.support.image_files import differences, image_files
+from tests.support.checkout import PROJECT, ROOT, empty_project, project_in
+from tests.support.images import differences, image_files
 from tests.support.oci import new_layout
 from tests.support.packer import toolchain_or_skip
 from tests.support.remote_user import RemoteUser
-from tests.support.repository import empty_project
 from tests.support.tool import TIMEOUT, Cli
 
 pytestmark = pytest.mark.long

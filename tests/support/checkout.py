@@ -1,4 +1,4 @@
-"""The checkout that the tests are of, and the project in it."""
+"""The checkout that the tests are of and the project in it, and empty projects of a test's own."""
 
 from __future__ import annotations
 
@@ -20,3 +20,10 @@ def project_in(folder: Path) -> Project:
 def environment(name: str, envs: Path = ENVIRONMENTS) -> Environment:
     """Load an environment of the folder `envs`, with the images and kinds of group of the checkout."""
     return load_environment(name, Project(ROOT, envs))
+
+
+def empty_project(root: Path) -> Path:
+    """Make a project without images at `root`, and return it."""
+    (root / "images").mkdir(parents=True)
+    (root / "samovar.yaml").touch()
+    return root

@@ -1,14 +1,19 @@
-"""Environments and groups of a test's own, without a file."""
+"""Environments, groups and load profiles of a test's own, without a file; and the resources that they ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from samovar.cloudinit.metadata import Api
+from samovar.deploy.desired import desired
+from samovar.deploy.group_metadata import group_metadata
+from samovar.deploy.resources.resource import Desired
 from samovar.project.environment import Environment
 from samovar.project.group import Group
+from samovar.project.load_profile import LoadProfile
 from tests.support.checkout import PROJECT
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,3 +39,17 @@ def changed(model: M, **changes: Any) -> M:
     if name is not None:
         copy._name = name  # type: ignore[attr-defined]
     return copy
+
+
+def desired_of(
+    environment: Environment, images: Mapping[str, str], api: Api | None = None, ranges: Sequence[str] = ()
+) -> Desired:
+    return desired(environment, images, group_metadata(environment, api), ranges)
+
+
+def page_profile(name: str, rate: float, path: str = "/", timeout: float = 5.0) -> LoadProfile:
+    """Return a profile that requests one page; nine in ten answers must come in 0.4 s."""
+    request = f"GET {path}"
+    endpoint = {"request": request, "timeout": timeout, "max_age": None, "slo": {"quantile": 0.9, "seconds": 0.4}}
+    flows = [{"share": 1, "steps": [request]}]
+    return LoadProfile.model_validate({"name": name, "rate": rate, "endpoints": [endpoint], "flows": flows})

@@ -22,8 +22,7 @@ from samovar.core.output import PlainReporter
 from samovar.core.process import IN_NAMESPACES
 from samovar.core.waiting import Pending, wait_for
 from samovar.images.builders.local import bake_local
-from tests.support.checkout import ROOT, project_in
-from tests.support.repository import empty_project
+from tests.support.checkout import ROOT, empty_project, project_in
 from tests.support.tool import TIMEOUT
 
 STAGE = """

@@ -53,7 +53,7 @@ from samovar.localcloud.api.pipeline import Call
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, running
 from samovar.localcloud.daemon.bootstrap import ensure_operator
-from samovar.localcloud.fault_injection.profile_choice import ProfileChoice
+from samovar.localcloud.fault_injection.profile import ProfileChoice
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.simulated.machines import Pace, SimulatedDriver
 from samovar.localcloud.simulated.settings import simulated_host

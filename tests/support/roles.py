@@ -1,7 +1,8 @@
-"""What the agent writes on a machine of an image of this project or of the library, for given settings."""
+"""What the agent writes on a machine of an image of this project or of the library, and the watchdog reads there."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 
@@ -12,6 +13,7 @@ from samovar.agent.role import Role, read_role, read_settings
 from samovar.deploy.validate import ROLES, TEMPLATES
 from samovar.images.definition import Images, lineage
 from samovar.images.load import load_images
+from samovar.watchdog.config import Config, read_config
 from tests.support.checkout import PROJECT
 
 MACHINE = Machine(id="one", name="a-1", hostname="a-1.internal", address="10.0.0.9", zone="ru-central1-a")
@@ -39,3 +41,10 @@ def rendered(image: str, settings: str, secrets: Mapping[str, Secret] | None = N
     facts = Facts(MACHINE, image, settings, upstreams=dict.fromkeys(role.upstreams, Upstream()), secrets=secrets or {})
     written = render(role, read_settings(settings, role.defaults), facts, lambda name: files.get(f"{TEMPLATES}/{name}"))
     return {file.path: file.content for file in written}
+
+
+def watchdog_config(port: int = 8080, **settings: object) -> Config:
+    """Return what the watchdog reads on a machine of the application shop, by the defaults of the library."""
+    given = json.dumps({"port": port, **settings})
+    text = rendered("samovar-app", given)["/etc/application/watchdog.json"]
+    return read_config(text, "shop.service", memory=1000)

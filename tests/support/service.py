@@ -26,7 +26,7 @@ from samovar.deploy.resources.resource import Kind, Observed, Ref
 from samovar.deploy.rollout import Prepared, tear_down
 from samovar.images.digest import family
 from samovar.project.environment import Environment
-from tests.support.desired import desired_of
+from tests.support.environments import desired_of
 from tests.support.simulated import RunningCloud
 
 DIGEST = "0123456789ab"

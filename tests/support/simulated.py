@@ -1,15 +1,19 @@
-"""A host without machines: the local cloud's own API on it is the real one, and answers in milliseconds."""
+"""A host without machines, for the local cloud's own API on it, which answers in milliseconds; and a REST client."""
 
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -21,8 +25,7 @@ from samovar.localcloud.api.storage import Storage
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, running
 from samovar.localcloud.daemon.bootstrap import ensure_operator
-from samovar.localcloud.fault_injection.fault_routes import fault_routes
-from samovar.localcloud.fault_injection.machine_fault_routes import machine_fault_routes
+from samovar.localcloud.fault_injection.fault_routes import fault_routes, machine_fault_routes
 from samovar.localcloud.home.home import Endpoint, Home
 from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.simulated.machines import SimulatedDiskBuilder, SimulatedDriver
@@ -120,3 +123,29 @@ class RunningCloud:
         await self._rest.close()
         await self.cloud.take_down()
         store.close()
+
+
+class Rest:
+    """A connection with a token of its own; `call` gives the status and the JSON of the answer."""
+
+    def __init__(self, cloud: RunningCloud, token: str | None = None) -> None:
+        self._context = ssl.create_default_context(cafile=cloud.endpoint.ca)
+        self._address = cloud.endpoint.rest
+        chosen = cloud.endpoint.token if token is None else token
+        self.answered: dict[str, str] = {}
+        """The headers of the last answer."""
+        self._headers = {"Authorization": f"Bearer {chosen}"} if chosen else {}
+
+    def call(self, verb: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+        return self.raw(verb, path, sent, **headers)
+
+    def raw(self, verb: str, path: str, body: bytes | None, **headers: str) -> tuple[int, Any]:
+        connection = http.client.HTTPSConnection(self._address, context=self._context, timeout=10)
+        try:
+            connection.request(verb, path, body=body, headers=self._headers | headers)
+            response = connection.getresponse()
+            self.answered = dict(response.getheaders())
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()

@@ -27,7 +27,7 @@ from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started,
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource, Spec
 from samovar.deploy.resources.service_account import SECRET_READER, account_binding
 from samovar.project.environment import Environment
-from samovar.project.secret import SecretKind
+from samovar.project.environment_options import SecretKind
 
 if TYPE_CHECKING:
     from samovar.core.certificates import Certificate

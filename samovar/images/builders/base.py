@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from samovar.core.errors import ProcessFailed
-from samovar.core.locking import exclusive
+from samovar.core.files import exclusive
 from samovar.core.output import Reporter
 from samovar.core.process import end_running
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from samovar.core.errors import ConfigError, ProcessFailed
-from samovar.core.locking import exclusive
+from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
 from samovar.core.process import run
 from samovar.images.definition import Application

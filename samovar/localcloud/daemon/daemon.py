@@ -16,10 +16,9 @@ from functools import partial
 
 import structlog
 
-from samovar.core.errors import ExitCode, SamovarError, WaitTimeout
+from samovar.core.errors import ExitCode, SamovarError, WaitTimeout, command_line
+from samovar.core.files import exclusive
 from samovar.core.json_types import JsonObject
-from samovar.core.locking import exclusive
-from samovar.core.program import command_line
 from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_server import GrpcConnections, serve_grpc
 from samovar.localcloud.api.pki import Pki, ensure_pki
@@ -31,15 +30,14 @@ from samovar.localcloud.daemon import offline
 from samovar.localcloud.daemon.bootstrap import Operator, ensure_operator
 from samovar.localcloud.daemon.log_file import log_to_stderr, take_over_stderr
 from samovar.localcloud.daemon.offline import host_of, sweep
-from samovar.localcloud.fault_injection.fault_routes import fault_routes
-from samovar.localcloud.fault_injection.machine_fault_routes import machine_fault_routes
-from samovar.localcloud.fault_injection.profile_choice import choice_of
+from samovar.localcloud.fault_injection.fault_routes import fault_routes, machine_fault_routes
+from samovar.localcloud.fault_injection.profile import choice_of
 from samovar.localcloud.home.backups import Backups, open_store
 from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
 from samovar.localcloud.home.numbers import Claim, claim
 from samovar.localcloud.home.quarantine import adopt_files
 from samovar.localcloud.home.raised_limits import raise_limits
-from samovar.localcloud.iam.user_accounts.rpc import choose_logins
+from samovar.localcloud.iam.rpc import choose_logins
 from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.simulated.settings import NoClaim
 from samovar.localcloud.sockets import connections

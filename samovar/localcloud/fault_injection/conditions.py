@@ -1,10 +1,12 @@
-"""Lets calls, operations, machines and balancers meet the conditions of a profile."""
+"""Lets calls, operations, machines and balancers meet the conditions of a profile, by rules that are pure."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
+from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
@@ -16,13 +18,6 @@ from samovar.localcloud import clock
 from samovar.localcloud.api.audit_log import is_read
 from samovar.localcloud.api.errors import Refused, precondition
 from samovar.localcloud.api.pipeline import Call, Proceed
-from samovar.localcloud.fault_injection.call_rules import (
-    FREED_LATE,
-    Bucket,
-    changes_bindings,
-    references,
-    subject_of_change,
-)
 from samovar.localcloud.fault_injection.failed_operation import FailedOperations
 from samovar.localcloud.fault_injection.faults import MESSAGES, NO_CAPACITY, starts_operation
 from samovar.localcloud.fault_injection.profile import Draws, Profile
@@ -35,6 +30,21 @@ GROUPS = "yandex.cloud.compute.v1.instancegroup."
 DELETE = "Delete"
 TOO_MANY_CALLS = "Too many requests"
 """Assumed."""
+PARENTS = frozenset({"folder_id", "cloud_id", "organization_id"})
+REFERENCES = ("_id", "_ids")
+NOT_USED = PARENTS | {"zone_id", "region_id", "platform_id", "type_id", "service_account_id", "role_id", "image_id"}
+"""Fields with an id of something that can be deleted at any time, or never."""
+FREED_LATE = frozenset(
+    {
+        "yandex.cloud.compute.v1.Instance",
+        "yandex.cloud.compute.v1.instancegroup.InstanceGroup",
+        "yandex.cloud.loadbalancer.v1.NetworkLoadBalancer",
+    }
+)
+"""The kinds of resources after whose deletion what they used is in use for a while."""
+BINDINGS = "AccessBindings"
+BURST = 2.0
+"""Seconds whose calls may come at once."""
 
 
 class Conditions:
@@ -151,3 +161,49 @@ class Conditions:
 def _of_compute(name: str) -> bool:
     """Returns whether a method or a message is Compute Cloud's own, and not of its instance groups."""
     return name.startswith(COMPUTE) and not name.startswith(GROUPS)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A token bucket: `rate` calls a second, `refuses` the last one."""
+
+    rate: float
+    tokens: float
+    at: float
+    refuses: bool = False
+
+    @classmethod
+    def full(cls, rate: float, now: float) -> Bucket:
+        return cls(rate, rate * BURST, now)
+
+    def after(self, now: float) -> Bucket:
+        """Returns the bucket after one more call, which takes a token where there is one."""
+        tokens = min(self.rate * BURST, self.tokens + (now - self.at) * self.rate)
+        refuses = tokens < 1
+        return Bucket(self.rate, tokens if refuses else tokens - 1, now, refuses)
+
+
+def subject_of_change(method: MethodDescriptor, request: Message) -> str:
+    """Returns the id of the resource that a call changes; empty for one that makes a new one."""
+    if method.name.startswith("Create"):
+        return ""
+    for field in request.DESCRIPTOR.fields:
+        if field.name.endswith("_id") and field.name not in PARENTS and field.type == FieldDescriptor.TYPE_STRING:
+            return str(getattr(request, field.name))
+    return ""
+
+
+def changes_bindings(method: MethodDescriptor) -> bool:
+    """Returns whether a method changes who may do what."""
+    return method.name.endswith(BINDINGS) and not method.name.startswith("List")
+
+
+def references(message: Message) -> Iterator[str]:
+    """Yields the ids of the resources that a resource uses."""
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_STRING and field.name.endswith(REFERENCES):
+            if field.name not in NOT_USED:
+                yield from value if field.is_repeated else (value,)
+        elif field.type == FieldDescriptor.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
+            for inner in value if field.is_repeated else (value,):
+                yield from references(inner)

@@ -1,20 +1,25 @@
-"""The part of the admin API that adds, lists and clears faults."""
+"""The part of the admin API that adds, lists and clears faults of calls, and causes and ends faults in machines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc.code_pb2 import Code
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from samovar.localcloud.api.errors import Refused, invalid, not_found
+from samovar.core.errors import SamovarError
+from samovar.localcloud.api.errors import Refused, invalid, not_found, precondition
 from samovar.localcloud.api.transcoding import refusal
 from samovar.localcloud.fault_injection.faults import Effect, Fault, applies
 from samovar.localcloud.fault_injection.requested_faults import PLAIN, RequestedFaults
+from samovar.localcloud.machines.machine_faults import MachineFault
+from samovar.localcloud.machines.model import MachineDriver
 
 FAULTS = "/localcloud/faults"
+MACHINE_FAULTS = "/localcloud/machines/{id:[a-z0-9]+}/faults"
+MACHINE_FAULT = TypeAdapter(MachineFault)
 
 
 def fault_routes(faults: RequestedFaults, methods: Iterable[MethodDescriptor]) -> list[web.RouteDef]:
@@ -60,3 +65,31 @@ def checked(body: bytes, served: Iterable[MethodDescriptor]) -> Fault:
 
 def _answer(faults: list[Fault], status: int = 200) -> web.Response:
     return web.json_response({"faults": [PLAIN.dump_python(fault, mode="json") for fault in faults]}, status=status)
+
+
+def machine_fault_routes(driver: MachineDriver) -> list[web.RouteDef]:
+    """Returns the routes, which act on the machines of that driver."""
+
+    async def cause(request: web.Request) -> web.Response:
+        return await _apply(request, driver, driver.cause)
+
+    async def end(request: web.Request) -> web.Response:
+        return await _apply(request, driver, driver.end)
+
+    return [web.post(f"{MACHINE_FAULTS}:cause", cause), web.post(f"{MACHINE_FAULTS}:end", end)]
+
+
+async def _apply(
+    request: web.Request, driver: MachineDriver, act: Callable[[str, MachineFault], Awaitable[None]]
+) -> web.Response:
+    machine_id = request.match_info["id"]
+    machine = driver.observe().get(machine_id)
+    if machine is None or not machine.running:
+        return refusal(not_found("Running machine", machine_id))
+    try:
+        await act(machine_id, MACHINE_FAULT.validate_json(await request.read()))
+    except ValidationError as error:
+        return refusal(invalid(f"this is no fault of a machine: {error.errors()[0]['msg']}"))
+    except SamovarError as error:
+        return refusal(precondition(error.message))
+    return web.json_response({"id": machine_id})

@@ -15,10 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samovar.core.errors import HostError
-from samovar.core.files import write_private
-from samovar.core.locking import exclusive
-from samovar.core.program import command_line
+from samovar.core.errors import HostError, command_line
+from samovar.core.files import exclusive, write_private
 
 REGISTRY = Path("/var/lib/samovar/numbers")
 NUMBERS = range(1, 200)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import structlog
 
-from samovar.core.files import write_private
-from samovar.core.kernel_limits import LIMITS, MACHINES, PROC, KernelLimit
-from samovar.core.locking import exclusive
+from samovar.core.files import exclusive, write_private
+from samovar.core.kernel import LIMITS, MACHINES, PROC, KernelLimit
 from samovar.localcloud.home.numbers import CLAIMS, LOCK_TIMEOUT
 
 log = structlog.get_logger(__name__)

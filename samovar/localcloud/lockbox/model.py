@@ -7,15 +7,18 @@ operations, not in the log.
 from __future__ import annotations
 
 import base64
+import secrets
+import string
 from collections.abc import Iterable
+from random import SystemRandom
 
+from google.protobuf.wrappers_pb2 import BoolValue
 from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
 from yandex.cloud.lockbox.v1.payload_pb2 import Payload
-from yandex.cloud.lockbox.v1.secret_pb2 import Secret, Version
+from yandex.cloud.lockbox.v1.secret_pb2 import PasswordPayloadSpecification, Secret, Version
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import invalid, not_found, precondition
-from samovar.localcloud.lockbox.passwords import generate
 from samovar.localcloud.resources.model import Repository, copy_field
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import NoteKey, Store
@@ -23,6 +26,7 @@ from samovar.localcloud.store.store import NoteKey, Store
 PAYLOAD = NoteKey[str]("lockbox.payload")
 MAX_SIZE, MAX_ENTRIES = 65536, 32
 ID_PREFIX = "e6q"
+DEFAULT_LENGTH = 36
 
 
 class Secrets(Repository[Secret]):
@@ -61,7 +65,7 @@ class Secrets(Repository[Secret]):
         if secret.HasField("password_payload_specification"):
             specification = secret.password_payload_specification
             copy_field(secret, version, "password_payload_specification")
-            entry = rpc.PayloadEntryChange(key=specification.password_key, text_value=generate(specification))
+            entry = rpc.PayloadEntryChange(key=specification.password_key, text_value=generate_password(specification))
             payload = _changed(payload, [entry])
         _check_size(payload)
         payload.version_id = version.id
@@ -127,3 +131,40 @@ def _check_size(payload: Payload) -> None:
     size = sum(len(entry.text_value.encode()) + len(entry.binary_value) for entry in payload.entries)
     if size > MAX_SIZE or len(payload.entries) > MAX_ENTRIES:
         raise invalid(f"a version holds at most {MAX_ENTRIES} entries of {MAX_SIZE} bytes in all", "payload_entries")
+
+
+def generate_password(specification: PasswordPayloadSpecification) -> str:
+    """Returns a new password. Raises Refused where the specification cannot be met."""
+    classes = _classes(specification)
+    length = specification.length or DEFAULT_LENGTH
+    if not classes or length < len(classes):
+        raise invalid(f"a password of {length} characters cannot hold {len(classes)} classes of them", "length")
+    chosen = [secrets.choice(each) for each in classes]
+    chosen += [secrets.choice("".join(classes)) for _ in range(length - len(chosen))]
+    SystemRandom().shuffle(chosen)
+    return "".join(chosen)
+
+
+def _classes(specification: PasswordPayloadSpecification) -> list[str]:
+    """Returns the classes of characters: each that the specification does not exclude."""
+    asked = (
+        ("include_uppercase", string.ascii_uppercase),
+        ("include_lowercase", string.ascii_lowercase),
+        ("include_digits", string.digits),
+        ("include_punctuation", _punctuation(specification)),
+    )
+    return [characters for field, characters in asked if _is_on(specification, field)]
+
+
+def _is_on(specification: PasswordPayloadSpecification, field: str) -> bool:
+    value: BoolValue = getattr(specification, field)
+    return value.value if specification.HasField(field) else True  # type: ignore[arg-type]  # one of its fields
+
+
+def _punctuation(specification: PasswordPayloadSpecification) -> str:
+    included, excluded = specification.included_punctuation, specification.excluded_punctuation
+    if included and excluded:
+        raise invalid("included_punctuation and excluded_punctuation exclude each other", "included_punctuation")
+    if set(included) - set(string.punctuation):
+        raise invalid("included_punctuation holds what is no punctuation", "included_punctuation")
+    return included or "".join(character for character in string.punctuation if character not in excluded)

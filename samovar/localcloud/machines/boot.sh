@@ -40,7 +40,7 @@ for controller in $(<"$unit/cgroup.controllers"); do
 done
 
 cd "$folder"
-exec > >(exec python3 -I -S "$here/console_log.py" console) 2>&1
+exec > >(exec python3 -I -S "$here/console.py" console) 2>&1
 console=$!
 mount -t ext4 -o ro,noatime "$image" image
 blocks=$(dumpe2fs -h "$disk" 2>/dev/null | sed -n 's/^Block count: *//p')

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from pathlib import Path
 
-from samovar.core import kernel_limits, user_namespaces
+from samovar.core import kernel
 from samovar.core.errors import HostError, ProcessFailed, WaitTimeout
 from samovar.core.process import run_async
 from samovar.core.units import MIB
@@ -215,7 +215,9 @@ def host_users_reason(machine: Machine) -> str:
     """Returns why the machine gets no user namespace of its own; empty where it does."""
     if machine.wants_host_users:
         return "its metadata ask for them"
-    return "it has a data disk, which no user namespace may mount" if machine.disks else user_namespaces.unavailable()
+    if machine.disks:
+        return "it has a data disk, which no user namespace may mount"
+    return kernel.user_namespaces_unavailable()
 
 
 def _check_free_space(machine: Machine) -> None:
@@ -235,17 +237,17 @@ def _check_limits(machine: Machine, starting: int) -> None:
 
     Such a machine would get an init that dies, or one whose services do, with errors that name no limit.
     """
-    limit = kernel_limits.exhausted(starting)
+    limit = kernel.exhausted(starting)
     if limit:
         raise HostError(
             f"machine {machine.id} could not start: {limit.name} is used up ({limit.value()}); "
             f"a machine takes {limit.machine} of it",
-            remedy=f"{kernel_limits.remedy(limit)}, or run fewer machines; a group tries again by itself",
+            remedy=f"{kernel.remedy(limit)}, or run fewer machines; a group tries again by itself",
         )
 
 
 def _used_up() -> str:
-    limit = kernel_limits.exhausted(1)
+    limit = kernel.exhausted(1)
     return f"; {limit.name} is used up ({limit.value()})" if limit else ""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from samovar.core.errors import HostError
-from samovar.core.locking import exclusive
+from samovar.core.files import exclusive
 
 REGISTRY = Path("/var/lib/samovar/uids")
 SIZE = 0x10000

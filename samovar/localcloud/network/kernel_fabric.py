@@ -18,11 +18,25 @@ from samovar.core import proc
 from samovar.core.errors import HostError
 from samovar.core.files import write_private
 from samovar.core.waiting import Pending, wait_for_async
-from samovar.localcloud.network import dnsmasq, egress, iproute, namespaces, uplink
+from samovar.localcloud.network import dnsmasq, egress, iproute, namespaces
 from samovar.localcloud.network.dnsmasq import Files, Records, records, release, stale
 from samovar.localcloud.network.egress import Mirrors
 from samovar.localcloud.network.health_checks import Result, Target
-from samovar.localcloud.network.links import Links, Port, changes, forwarding, links, missing, raising, sysctls
+from samovar.localcloud.network.links import (
+    Links,
+    Port,
+    changes,
+    forwarding,
+    links,
+    missing,
+    public_addresses,
+    raising,
+    sysctls,
+    uplink_creation,
+    uplink_inside,
+    uplink_on_host,
+    uplink_sysctls,
+)
 from samovar.localcloud.network.model import Mirror, Network
 from samovar.localcloud.network.names import INTERFACE, Names, bridge, gateway, name_server, port
 from samovar.localcloud.network.nftables import ruleset
@@ -153,7 +167,7 @@ class KernelFabric:
         return Desired(
             rules=ruleset(network, mirrors),
             links=links(network, self._names),
-            public=uplink.public_addresses(network, self._names),
+            public=public_addresses(network, self._names),
             records=records(network, files, mirrors),
             has_egress=any(mirror.addresses for mirror in mirrors),
         )
@@ -215,9 +229,9 @@ class KernelFabric:
             await self._delete(index, set())
             await iproute.batch("ip", [f"netns add {netns}"])
         if not _is_on_host(host_link):
-            await iproute.batch("ip", [uplink.creation(netns, host_link, macs)])
-        namespaces.write_sysctls(uplink.host_sysctls(host_link))
-        await iproute.batch("ip", uplink.inside_network(macs), netns)
+            await iproute.batch("ip", [uplink_creation(netns, host_link, macs)])
+        namespaces.write_sysctls(uplink_sysctls(host_link))
+        await iproute.batch("ip", uplink_inside(macs), netns)
 
     async def _connect(self, index: int, desired: Links, machines: set[str]) -> None:
         netns = self._names.network(index)
@@ -233,7 +247,7 @@ class KernelFabric:
     async def _publish(self, index: int, public: frozenset[IPv4Address]) -> None:
         host_link = self._names.host_link(index)
         routed = await iproute.routed(host_link)
-        await iproute.batch("ip", uplink.on_host(host_link, self._names.uplink_macs(index), public, routed))
+        await iproute.batch("ip", uplink_on_host(host_link, self._names.uplink_macs(index), public, routed))
 
     async def _serve(self, network: Network, desired: Records, *, reload: bool) -> None:
         files = Files(self._folder / network.id)

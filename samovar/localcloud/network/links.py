@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 
 from samovar.localcloud.network.model import Network, Subnet
 from samovar.localcloud.network.names import (
+    API,
     BRIDGES,
+    CLIENTS,
+    HEALTH_CHECKS,
     INTERFACE,
+    METADATA,
     PORTS,
     UPLINK,
+    UPLINK_GATEWAY,
     Names,
     bridge,
     bridge_mac,
@@ -183,3 +189,51 @@ def sysctls(desired: Links) -> Mapping[str, str]:
         settings |= {f"ipv4/conf/{each.name}/{key}": "1" for key in ("proxy_arp_pvlan", "route_localnet")}
         settings |= {f"ipv4/conf/{each.name}/send_redirects": "0", f"ipv4/neigh/{each.name}/proxy_delay": "0"}
     return settings
+
+
+def uplink_creation(network_netns: str, host_link: str, macs: tuple[str, str]) -> str:
+    """Returns the line for `ip -batch` on the host that creates the cable between the host and a network."""
+    host_mac, mac = macs
+    return f"link add {host_link} address {host_mac} type veth peer name {UPLINK} address {mac} netns {network_netns}"
+
+
+def uplink_inside(macs: tuple[str, str]) -> tuple[str, ...]:
+    """Returns lines for the network's side: its own addresses, and the route back to the host's clients."""
+    return (
+        "link set lo up",
+        *(f"address replace {address}/32 dev lo" for address in (METADATA, HEALTH_CHECKS, API)),
+        f"link set {UPLINK} up",
+        f"neigh replace {CLIENTS} lladdr {macs[0]} dev {UPLINK} nud permanent",
+        f"route replace table local {CLIENTS}/32 dev {UPLINK} scope link",
+    )
+
+
+def uplink_on_host(
+    host_link: str, macs: tuple[str, str], public: frozenset[IPv4Address], routed: frozenset[IPv4Address]
+) -> tuple[str, ...]:
+    """Returns lines for the host's side. A route in table `local`, more specific than 127.0.0.0/8, needs no NAT."""
+    return (
+        f"link set {host_link} up",
+        f"neigh replace {UPLINK_GATEWAY} lladdr {macs[1]} dev {host_link} nud permanent",
+        *(f"route del table local {address}/32 dev {host_link}" for address in sorted(routed - public)),
+        *(
+            f"route replace table local {address}/32 via {UPLINK_GATEWAY} dev {host_link} src {CLIENTS} onlink"
+            for address in sorted(public)
+        ),
+    )
+
+
+def uplink_sysctls(host_link: str) -> Mapping[str, str]:
+    """Returns the settings below /proc/sys/net of the host's end of the cable; they end with it."""
+    return {f"ipv4/conf/{host_link}/route_localnet": "1", f"ipv6/conf/{host_link}/disable_ipv6": "1"}
+
+
+def public_addresses(network: Network, names: Names) -> frozenset[IPv4Address]:
+    """Returns the addresses that the host reaches in this network: of external balancers, and of machines.
+
+    Those of another cloud's range are never routed: they are answered by its machines.
+    """
+    nics = {nic.public for nic in network.nics if nic.public}
+    return frozenset(
+        address for address in nics | {each.address for each in network.forwards} if address in names.public
+    )

@@ -7,9 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from samovar.core.errors import ConfigError
+from samovar.core.errors import ConfigError, command_line
 from samovar.core.files import write_private
-from samovar.core.program import command_line
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.simulated.machines import Pace, SimulatedDiskBuilder, SimulatedDriver

@@ -11,9 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from samovar.core.errors import SamovarError
-from samovar.core.kernel_limits import BRIDGE_PORTS, LIMITS, MACHINES, PROC, remedy
+from samovar.core.kernel import BRIDGE_PORTS, LIMITS, MACHINES, PROC, remedy, user_namespaces_unavailable
 from samovar.core.process import run
-from samovar.core.user_namespaces import unavailable
 from samovar.images.builders.packer.toolchain import find_toolchain
 from samovar.ops.doctor.finding import Finding, State, ok, run_check
 
@@ -58,7 +57,7 @@ def _local() -> Iterator[Finding]:
 
 
 def _users() -> Finding:
-    if reason := unavailable():
+    if reason := user_namespaces_unavailable():
         text = f"machines have the users of this host, for {reason}: root in one could become root on the host"
         return Finding(AREA, State.WARNING, text, "run only what you trust, or a kernel of 5.19 or newer")
     return ok(AREA, "a machine without a data disk has users of its own")

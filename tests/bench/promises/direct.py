@@ -14,7 +14,7 @@ from samovar.core.output import to_plain
 from samovar.load.client import Target
 from samovar.load.generator import Load, Run, send_load
 from samovar.load.report import report
-from tests.support.load_profiles import page_profile
+from tests.support.environments import page_profile
 
 
 def main() -> None:

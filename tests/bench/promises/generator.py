@@ -14,7 +14,7 @@ from samovar.load.generator import Load, Run, send_load
 from samovar.load.results import lateness
 from tests.bench.figure import Figure
 from tests.bench.promises.world import World
-from tests.support.load_profiles import page_profile
+from tests.support.environments import page_profile
 
 RATES = (120.0, 500.0)
 SECONDS = 10.0

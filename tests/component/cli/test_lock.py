@@ -26,7 +26,7 @@ from samovar.core.errors import CloudError, ExitCode
 from samovar.deploy.lease import LockLost
 from samovar.deploy.lock import Held, holder, locked
 from samovar.deploy.observe import observe
-from tests.support.process import ended_process
+from tests.support.processes import ended_process
 from tests.support.simulated import RunningCloud
 
 ELSEWHERE = "0123456789abcdef-4711-1"

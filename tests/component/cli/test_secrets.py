@@ -13,7 +13,7 @@ from samovar.deploy.resources.resource import Kind, Ref
 from samovar.deploy.resources.secret import CLOCK_SKEW
 from samovar.deploy.secrets import check_provided, rotate, secret_statuses, set_value
 from samovar.project.environment import Environment
-from samovar.project.secret import SecretKind
+from samovar.project.environment_options import SecretKind
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed
 from tests.support.service import Service

@@ -49,8 +49,7 @@ from samovar.project.environment import Environment
 from samovar.project.group import Policy
 from tests.support.checkout import ENVIRONMENTS
 from tests.support.checkout import environment as load_environment
-from tests.support.desired import desired_of
-from tests.support.environments import changed
+from tests.support.environments import changed, desired_of
 from tests.support.service import API, DIGEST, RECORD, Service
 from tests.support.simulated import RunningCloud
 

@@ -10,7 +10,7 @@ from tests.support.checkout import ROOT
 FEW = 5
 PROGRAM = f"""
 from pathlib import Path
-from samovar.core.kernel_limits import exhausted, inotify_instances
+from samovar.core.kernel import exhausted, inotify_instances
 Path("/proc/sys/user/max_inotify_instances").write_text("{FEW}")
 print(inotify_instances(3), inotify_instances(8), inotify_instances(8), exhausted(1).name)
 """

@@ -16,7 +16,7 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.cloud.local_admin import Host, Rest
 from samovar.core.errors import CloudError
-from tests.support.rest import Rest as RestClient
+from tests.support.simulated import Rest as RestClient
 from tests.support.simulated import RunningCloud
 
 TIMEOUT = 20.0

@@ -11,7 +11,7 @@ import yaml
 from samovar.core.errors import ConfigError
 from samovar.deploy.group_metadata import machine_metadata
 from samovar.deploy.rollout import load_desired
-from samovar.project.secret import SecretKind
+from samovar.project.environment_options import SecretKind
 from tests.support.checkout import ENVIRONMENTS
 from tests.support.checkout import environment as load_environment
 

@@ -19,8 +19,8 @@ from samovar.deploy.rollout import load_desired
 from samovar.images.definition import lineage
 from samovar.images.load import load_images
 from samovar.project.environment import Environment, load_environment
+from samovar.project.environment_options import SecretKind
 from samovar.project.project import Project
-from samovar.project.secret import SecretKind
 
 DIGEST = f"sha256:{'0' * 64}"
 

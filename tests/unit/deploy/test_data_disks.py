@@ -16,7 +16,7 @@ from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Existing
 from samovar.deploy.rollout import still_billed
 from tests.support.checkout import environment as load_environment
-from tests.support.desired import desired_of
+from tests.support.environments import desired_of
 
 
 def _session(*machines: Instance) -> Any:

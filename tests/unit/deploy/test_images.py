@@ -9,7 +9,7 @@ from samovar.core.units import GIB
 from samovar.deploy.resources.resource import Observed
 from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, require_images
 from samovar.project.environment import Environment
-from samovar.project.secret import SecretKind
+from samovar.project.environment_options import SecretKind
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed
 from tests.support.tool import EDGES

@@ -23,8 +23,7 @@ from samovar.deploy.resources.instance_template import Template
 from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource
 from samovar.localcloud.api.constraints import violations
 from tests.support.checkout import environment as load_environment
-from tests.support.desired import desired_of
-from tests.support.environments import changed
+from tests.support.environments import changed, desired_of
 from tests.support.tool import EDGES
 
 DEV = changed(load_environment("edges", EDGES.parents[1]), name="dev")

@@ -15,8 +15,7 @@ from samovar.project.environment import Environment
 from samovar.project.environment_options import Operator
 from samovar.project.group import Group
 from tests.support.checkout import environment as load_environment
-from tests.support.desired import desired_of
-from tests.support.environments import changed, make_environment, make_group
+from tests.support.environments import changed, desired_of, make_environment, make_group
 
 DEV = load_environment("dev")
 MACHINE = {"cores": 2, "core_fraction": 20, "memory": "1G", "disk": "10G"}

@@ -18,11 +18,10 @@ from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Res
 from samovar.project.balancer import Balancer as EnvBalancer
 from samovar.project.balancer import BalancerType, Health, Listener
 from samovar.project.environment import Environment
+from samovar.project.environment_options import SecretKind
 from samovar.project.group import Group
 from samovar.project.machine import DataDisk, Machine
-from samovar.project.secret import SecretKind
-from tests.support.desired import desired_of
-from tests.support.environments import changed, make_environment, make_group
+from tests.support.environments import changed, desired_of, make_environment, make_group
 
 SMALL = Machine.model_validate({"memory": "2G", "disk": "5G"})
 EXTERNAL = EnvBalancer(type=BalancerType.EXTERNAL, listeners={"http": Listener(port=80)})

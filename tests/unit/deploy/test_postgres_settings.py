@@ -15,8 +15,7 @@ from samovar.core.errors import ConfigError
 from samovar.core.paths import LIBRARY
 from samovar.deploy.rollout import load_desired
 from samovar.project.environment import load_environment
-from tests.support.checkout import project_in
-from tests.support.repository import empty_project
+from tests.support.checkout import empty_project, project_in
 
 IMAGE = LIBRARY / "images/postgres"
 FOLDER = "/etc/samovar/postgres"

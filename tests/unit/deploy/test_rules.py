@@ -33,8 +33,7 @@ from samovar.project.environment import Environment
 from samovar.project.environment_options import ExternalServer, Operator
 from samovar.project.group import Egress
 from tests.support.checkout import environment as load_environment
-from tests.support.desired import desired_of
-from tests.support.environments import changed
+from tests.support.environments import changed, desired_of
 
 DEV = load_environment("dev")
 IMAGES = {name: f"{family(name)}-0123456789ab" for name in ("samovar-edge", "bingo", "postgres-small")}

@@ -21,7 +21,7 @@ from samovar.load.generator import NOT_SENT, Load, Run, send_load
 from samovar.load.report import report
 from samovar.project.load_profile import LoadProfile, load_profile
 from tests.support.checkout import ROOT
-from tests.support.load_profiles import page_profile
+from tests.support.environments import page_profile
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PAGE = page_profile("page", 20.0)

@@ -12,9 +12,18 @@ from yandex.cloud.resourcemanager.v1 import folder_service_pb2
 from yandex.cloud.vpc.v1 import subnet_service_pb2
 
 from samovar.core.errors import ConfigError
-from samovar.localcloud.fault_injection.call_rules import Bucket, references, subject_of_change
-from samovar.localcloud.fault_injection.profile import YANDEX, Draws, Span, paced, parameters
-from samovar.localcloud.fault_injection.profile_choice import NONE, ProfileChoice, choice_of, choose_profile
+from samovar.localcloud.fault_injection.conditions import Bucket, references, subject_of_change
+from samovar.localcloud.fault_injection.profile import (
+    NONE,
+    YANDEX,
+    Draws,
+    ProfileChoice,
+    Span,
+    choice_of,
+    choose_profile,
+    paced,
+    parameters,
+)
 from samovar.localcloud.home.home import Home
 
 SUBNETS = subnet_service_pb2.DESCRIPTOR.services_by_name["SubnetService"].methods_by_name

@@ -23,8 +23,7 @@ from yandex.cloud.vpc.v1 import subnet_service_pb2 as subnets
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.fault_injection.profile import PROFILES, YANDEX, Profile
-from samovar.localcloud.fault_injection.profile_choice import ProfileChoice
+from samovar.localcloud.fault_injection.profile import PROFILES, YANDEX, Profile, ProfileChoice
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.load_balancer.target_groups.model import target_of
 from samovar.localcloud.simulated.event_loop import run

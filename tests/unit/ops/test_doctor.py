@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.kernel_limits import INOTIFY
+from samovar.core.kernel import INOTIFY
 from samovar.core.units import GIB
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired
@@ -17,7 +17,7 @@ from samovar.ops.doctor.iam import covered
 from samovar.ops.doctor.programs import kernel_limits
 from tests.support.checkout import PROJECT, ROOT
 from tests.support.checkout import environment as load_environment
-from tests.support.desired import desired_of
+from tests.support.environments import desired_of
 
 
 def edges() -> Desired:

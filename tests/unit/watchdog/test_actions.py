@@ -13,8 +13,8 @@ import pytest
 
 from samovar.watchdog.actions import Actions
 from samovar.watchdog.probes import in_flight, listener
+from tests.support.roles import watchdog_config
 from tests.support.wait import wait_until
-from tests.support.watchdog import config
 
 SERVE = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
 SLOW_TO_DIE = "#!/bin/sh\n(sleep 0.3; kill -KILL {pid}) >/dev/null 2>&1 &\n"
@@ -53,7 +53,7 @@ def test_requests_are_held_until_a_killed_application_is_gone(
     program(tmp_path, "nft", NFT.format(port=port, log=tmp_path / "log"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     output: list[str] = []
-    Actions(config(port), output.append).renew("it ran long enough")
+    Actions(watchdog_config(port), output.append).renew("it ran long enough")
     assert output == ["shop ends: it ran long enough"]
     assert (tmp_path / "log").read_text().splitlines() == ["held accepts", "held accepts", "released gone"]
 
@@ -70,7 +70,7 @@ def test_a_healthy_application_may_stop_by_itself_and_is_killed_where_it_does_no
     program(tmp_path, "systemctl", SYSTEMCTL.format(log=tmp_path / "log", pid=process.pid, ends=ends))
     program(tmp_path, "nft", "#!/bin/sh\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    Actions(config(port, stop=1), print).stop("it has too much memory")
+    Actions(watchdog_config(port, stop=1), print).stop("it has too much memory")
     assert (tmp_path / "log").read_text().split() == commands
 
 
@@ -82,7 +82,7 @@ def test_a_request_in_flight_puts_a_renewal_off(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     output: list[str] = []
     with socket.create_connection(("127.0.0.1", port)):
-        Actions(config(port), output.append).renew("it ran long enough")
+        Actions(watchdog_config(port), output.append).renew("it ran long enough")
     assert output == []
     assert (tmp_path / "log").read_text().splitlines() == ["held accepts", "released accepts"]
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.watchdog import config
+from tests.support.roles import watchdog_config
 
 
 def test_by_default_nothing_is_renewed_and_no_logs_are_rotated() -> None:
-    read = config(8080)
+    read = watchdog_config(8080)
     assert (read.port, read.health, read.scheduled, read.log_files) == (8080, "", False, ())
     assert (read.name, read.limits.lifetime, read.limits.memory) == ("shop", None, 700)
 
 
 def test_settings_are_read() -> None:
-    read = config(3000, health="/ok", lifetime=[2, 4], errors=[3], log_files=["/var/log/a"], memory=0.5)
+    read = watchdog_config(3000, health="/ok", lifetime=[2, 4], errors=[3], log_files=["/var/log/a"], memory=0.5)
     assert (read.health, read.log_files) == ("/ok", ("/var/log/a",))
     assert (read.limits.lifetime, read.limits.errors, read.limits.memory) == ((2, 4), (3, 3), 500)
 
@@ -28,4 +28,4 @@ def test_settings_are_read() -> None:
     ],
 )
 def test_what_is_not_well_is_called_by_what_it_is(port: int, schedule: str, says: str) -> None:
-    assert config(port, schedule=schedule).limits.symptom == says
+    assert watchdog_config(port, schedule=schedule).limits.symptom == says

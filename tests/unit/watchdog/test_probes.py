@@ -10,9 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from samovar.watchdog.diagnosis import describe
 from samovar.watchdog.policy import Ping
-from samovar.watchdog.probes import age, ask, ports
+from samovar.watchdog.probes import age, ask, describe, ports
 from tests.support.ports import free_port
 
 

@@ -14,8 +14,7 @@ from yandex.cloud.compute.v1.image_pb2 import Image, Os
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
-from samovar.core.errors import HostError
-from samovar.core.program import command_line
+from samovar.core.errors import HostError, command_line
 from samovar.localcloud.compute.disks.model import SOURCE_DISK, has_base, is_layered
 from samovar.localcloud.compute.images.standard_images import FAMILIES
 from samovar.localcloud.disks.model import DiskBuilder

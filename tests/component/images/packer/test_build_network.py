@@ -29,7 +29,7 @@ from samovar.images.builders.packer import builder
 from samovar.images.builders.packer.build_network import build_network
 from samovar.images.builders.packer.cleanup import LIFETIME, any_bake, find_abandoned, leftovers_of, remove
 from tests.support.checkout import PROJECT
-from tests.support.process import ended_process
+from tests.support.processes import ended_process
 from tests.support.simulated import RunningCloud
 
 DIGEST = "0123456789ab"

@@ -33,8 +33,7 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 
 from tests.support.calls import account, binding, code_of, grant, new_key, token_of
 from tests.support.group_client import ZONE, Groups, until
-from tests.support.rest import Rest
-from tests.support.simulated import RunningCloud
+from tests.support.simulated import Rest, RunningCloud
 
 DENIED, NOT_FOUND, OK = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.OK
 

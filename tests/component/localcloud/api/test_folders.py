@@ -22,7 +22,7 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Caller
-from samovar.localcloud.iam.user_accounts.rpc import YandexPassportUserAccountService, choose_logins
+from samovar.localcloud.iam.rpc import YandexPassportUserAccountService, choose_logins
 from samovar.localcloud.store.store import Store
 from tests.support.calls import account, code_of
 from tests.support.simulated import RunningCloud

@@ -23,8 +23,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandexcloud._sdk import SDK
 
 from tests.support.calls import account, binding, code_of, grant
-from tests.support.rest import Rest
-from tests.support.simulated import RunningCloud
+from tests.support.simulated import Rest, RunningCloud
 
 TEXT = "correct horse battery staple"
 PASSWORD = PasswordPayloadSpecification(password_key="password", length=20)

@@ -34,8 +34,7 @@ from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.registry import load_services, quotas
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import Ipam
-from tests.support.rest import Rest
-from tests.support.simulated import RunningCloud
+from tests.support.simulated import Rest, RunningCloud
 
 Start = Callable[..., RunningCloud]
 

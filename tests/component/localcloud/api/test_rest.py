@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 from samovar.localcloud.api.routes import bindings_of
 from samovar.localcloud.sockets.ports import listen
 from tests.support.calls import account, grant
-from tests.support.rest import Rest
-from tests.support.simulated import RunningCloud
+from tests.support.simulated import Rest, RunningCloud
 
 NOT_A_DEFECT = frozenset({200, 400, 401, 403, 404, 409, 413, 429, 501})
 

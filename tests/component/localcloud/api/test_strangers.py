@@ -18,8 +18,7 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.localcloud.api.pipeline import PUBLIC_SIZE
 from samovar.localcloud.api.rest_server import MAX_BODY
-from tests.support.rest import Rest
-from tests.support.simulated import RunningCloud
+from tests.support.simulated import Rest, RunningCloud
 
 NETWORKS, TOKENS = "/vpc/v1/networks", "/iam/v1/tokens"
 LARGE = 16 << 20

@@ -27,7 +27,7 @@ from tests.support.network_lab import (
     resolve,
     send_dhcp,
 )
-from tests.support.privileges import privileges
+from tests.support.processes import privileges
 
 
 async def test_machines_have_names_from_creation_to_deletion(lab: NetworkLab) -> None:

@@ -54,7 +54,7 @@ from tests.support.network_lab import (
     resolve,
     silent,
 )
-from tests.support.privileges import privileges
+from tests.support.processes import privileges
 from tests.support.wait import wait_until
 
 

@@ -41,7 +41,7 @@ from samovar.images.digest import digests, image_name
 from samovar.images.load import load_images
 from samovar.project.application import Format
 from tests.support.checkout import PROJECT, ROOT
-from tests.support.process import ended_process
+from tests.support.processes import ended_process
 
 IMAGES = load_images(PROJECT)
 DIGESTS = digests(IMAGES)

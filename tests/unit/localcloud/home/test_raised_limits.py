@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.kernel_limits import INOTIFY, MACHINES
+from samovar.core.kernel import INOTIFY, MACHINES
 from samovar.localcloud.home.raised_limits import give_back_limits, raise_limits
 
 RAISED = INOTIFY.need(MACHINES)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from samovar.localcloud.machines import console, console_log
+from samovar.localcloud.machines import console
 
 MIB = 1 << 20
-BOUND = console_log.HEAD + console_log.KEPT * console_log.SEGMENT
+BOUND = console.HEAD + console.KEPT * console.SEGMENT
 
 
 def write_console(file: Path, output: bytes) -> None:
-    command = [sys.executable, "-I", "-S", console_log.__file__, str(file)]
+    command = [sys.executable, "-I", "-S", console.__file__, str(file)]
     subprocess.run(command, input=output, check=True, timeout=60)
 
 
@@ -43,7 +43,7 @@ def test_a_long_console_keeps_its_head_and_its_tail_in_files_of_bounded_size(tmp
     write_console(file, output)
     head, gap, tail = console.read(file).partition(console.GAP)
     assert gap
-    assert head == output[: console_log.HEAD]
+    assert head == output[: console.HEAD]
     assert tail == output[-console.TAIL :]
     assert size(file) <= BOUND
 
@@ -52,7 +52,7 @@ def test_a_console_without_a_bound_that_was_written_before_is_read_within_bounds
     file = tmp_path / "console"
     file.write_bytes(lines(1_000_000))
     output = console.read(file)
-    assert len(output) == console_log.HEAD + len(console.GAP) + console.TAIL
+    assert len(output) == console.HEAD + len(console.GAP) + console.TAIL
     assert output.endswith(lines(1_000_000)[-console.TAIL :])
 
 

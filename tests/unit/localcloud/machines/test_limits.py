@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core import kernel_limits
+from samovar.core import kernel
 from samovar.core.errors import HostError
-from samovar.core.kernel_limits import INOTIFY
+from samovar.core.kernel import INOTIFY
 from samovar.localcloud.machines.driver import NspawnDriver
 from samovar.localcloud.machines.model import Machine
 
@@ -17,7 +17,7 @@ from samovar.localcloud.machines.model import Machine
 def test_a_machine_is_not_started_where_a_limit_of_the_kernel_is_used_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel_limits, "exhausted", lambda _: INOTIFY)
+    monkeypatch.setattr(kernel, "exhausted", lambda _: INOTIFY)
     disk = tmp_path / "disk.raw"
     machine = Machine("fhm1", "host", tmp_path / "image.raw", disk, 1 << 30, 2, 20, 1 << 30, "netns")
     with pytest.raises(HostError) as raised:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import HostError
-from samovar.core.user_namespaces import unavailable
+from samovar.core.kernel import user_namespaces_unavailable
 from samovar.localcloud.machines import uid_ranges
 from samovar.localcloud.machines.uid_ranges import RANGES, SIZE, first_uid
 
@@ -66,12 +66,12 @@ def test_ranges_are_beyond_all_that_systemd_and_sssd_give_and_within_31_bits() -
 def test_the_kernel_must_be_new_enough(release: str, word: str, tmp_path: Path) -> None:
     limit = tmp_path / "limit"
     limit.write_text("96365\n")
-    assert word in unavailable(release, limit)
-    assert bool(word) is bool(unavailable(release, limit))
+    assert word in user_namespaces_unavailable(release, limit)
+    assert bool(word) is bool(user_namespaces_unavailable(release, limit))
 
 
 def test_a_host_without_user_namespaces_gives_the_reason(tmp_path: Path) -> None:
     limit = tmp_path / "limit"
-    assert "CONFIG_USER_NS" in unavailable("6.18.1", limit)
+    assert "CONFIG_USER_NS" in user_namespaces_unavailable("6.18.1", limit)
     limit.write_text("0\n")
-    assert "max_user_namespaces" in unavailable("6.18.1", limit)
+    assert "max_user_namespaces" in user_namespaces_unavailable("6.18.1", limit)

@@ -6,7 +6,6 @@ from ipaddress import IPv4Address, IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.localcloud.network import uplink
 from samovar.localcloud.network.links import (
     CurrentLinks,
     Link,
@@ -15,8 +14,10 @@ from samovar.localcloud.network.links import (
     forwarding,
     links,
     missing,
+    public_addresses,
     raising,
     sysctls,
+    uplink_on_host,
 )
 from samovar.localcloud.network.model import Forward, Network, Nic, Subnet, Transport
 from samovar.localcloud.network.names import INTERFACE_NAME, Names, port
@@ -168,12 +169,12 @@ def test_only_addresses_of_the_clouds_own_range_are_routed_on_the_host() -> None
     machine = replace(nic(1, 10), public=IPv4Address("127.66.200.6"))
     another = replace(nic(1, 11), public=IPv4Address("127.66.1.6"))
     network = Network("n", 1, SUBNETS[:1], (machine, another), forwards)
-    assert uplink.public_addresses(network, NAMES) == {inside, IPv4Address("127.66.200.6")}
+    assert public_addresses(network, NAMES) == {inside, IPv4Address("127.66.200.6")}
 
 
 def test_a_route_goes_with_the_last_use_of_its_address() -> None:
     old, new = IPv4Address("127.66.200.5"), IPv4Address("127.66.200.6")
-    lines = uplink.on_host("smv200h1", NAMES.uplink_macs(1), frozenset({new}), frozenset({old}))
+    lines = uplink_on_host("smv200h1", NAMES.uplink_macs(1), frozenset({new}), frozenset({old}))
     assert "route del table local 127.66.200.5/32 dev smv200h1" in lines
     assert "route replace table local 127.66.200.6/32 via 198.18.235.1 dev smv200h1 src 127.65.0.1 onlink" in lines
 

@@ -1,7 +1,9 @@
-"""What a process may do, by the kernel's own account (proc(5), /proc/PID/status)."""
+"""What a process may do, by the kernel's own account (proc(5), /proc/PID/status); and a process that has ended."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ CAPABILITIES = {
     24: "sys_resource",
 }
 SECCOMP_FILTER = "2"
+NAME_ITSELF = "from samovar.core.proc import process_identity; print(process_identity())"
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,9 @@ def privileges(pid: int) -> Privileges:
 
 def _capabilities(mask: int) -> frozenset[str]:
     return frozenset(CAPABILITIES.get(bit, str(bit)) for bit in range(mask.bit_length()) if mask >> bit & 1)
+
+
+def ended_process() -> str:
+    """The identity of a process of this place that has ended."""
+    ended = subprocess.run([sys.executable, "-c", NAME_ITSELF], capture_output=True, text=True, check=True)
+    return ended.stdout.strip()

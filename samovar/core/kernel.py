@@ -1,4 +1,4 @@
-"""The kernel's limits that many local machines on one host meet, with what a machine takes of each.
+"""What this host's kernel has for local machines: the limits that many of them meet, and user namespaces.
 
 What a machine takes was counted on machines at rest, and rounded up: one of the base image has 18 threads and 5
 inotify instances (three of systemd, one each of systemd-resolved and dbus). Instances in a user namespace count against
@@ -18,6 +18,9 @@ MACHINES = 1000
 """The number of machines for which limits are raised."""
 BRIDGE_PORTS = 1023
 """The machines that one subnet holds: a bridge of Linux has 1,024 ports (BR_MAX_PORTS), numbered from 1."""
+OLDEST_WITH_IDMAPPED_LAYERS = (5, 19)
+"""The first kernel whose overlay takes idmapped layers."""
+NAMESPACE_LIMIT = Path("/proc/sys/user/max_user_namespaces")
 
 
 def _threads(proc: Path) -> int:
@@ -130,3 +133,20 @@ def inotify_instances(most: int) -> int:
     for descriptor in descriptors:
         os.close(descriptor)
     return len(descriptors)
+
+
+def user_namespaces_unavailable(release: str | None = None, limit: Path = NAMESPACE_LIMIT) -> str:
+    """Return why machines must share the host's users; empty where each can have its own. `release` is the kernel's."""
+    release = release or os.uname().release
+    if _version(release) < OLDEST_WITH_IDMAPPED_LAYERS:
+        return f"the kernel is {release}, and {'.'.join(map(str, OLDEST_WITH_IDMAPPED_LAYERS))} is the first that can"
+    if not limit.exists():
+        return "the kernel was built without them (CONFIG_USER_NS)"
+    if not int(limit.read_text()):
+        return "the host allows none (sysctl user.max_user_namespaces is 0)"
+    return ""
+
+
+def _version(release: str) -> tuple[int, ...]:
+    numbers = release.partition("-")[0].split(".")[:2]
+    return tuple(int(number) for number in numbers if number.isdigit())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.kernel_limits import INOTIFY, LIMITS, KernelLimit, exhausted, shortages
+from samovar.core.kernel import INOTIFY, LIMITS, KernelLimit, exhausted, shortages
 
 PIDS = next(limit for limit in LIMITS if limit.name == "kernel.pid_max")
 

@@ -1,1 +1,0 @@
-"""Roles: what an access binding may name."""
