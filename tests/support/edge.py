@@ -10,6 +10,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -53,17 +54,30 @@ def edge_image() -> Path:
     return image.raw
 
 
+@dataclass(frozen=True)
+class RunningScenario:
+    """A scenario that runs inside the image, and the folder of the proxies' logs."""
+
+    process: subprocess.Popen[str]
+    logs: Path
+
+    def result(self) -> Any:
+        """Wait for the end and return the result. The proxies' logs are evidence if the test that asks for it fails."""
+        add_folder(self.logs)
+        output, errors = self.process.communicate(timeout=TIMEOUT)
+        assert self.process.returncode == 0, output + errors
+        return json.loads(output.splitlines()[-1])
+
+
 def run_scenario(image: Path, scenario: Scenario, **arguments: Any) -> Any:
-    """Run a scenario inside the image and return its result. The proxies' logs are evidence if the test fails."""
-    with scenario_process(image, scenario, **arguments) as process:
-        output, errors = process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 0, output + errors
-    return json.loads(output.splitlines()[-1])
+    """Run a scenario inside the image and return its result."""
+    with running_scenario(image, scenario, **arguments) as running:
+        return running.result()
 
 
 @contextmanager
-def scenario_process(image: Path, scenario: Scenario, **arguments: Any) -> Iterator[subprocess.Popen[str]]:
-    """Yields the process of a scenario, which runs inside the image while the context lasts."""
+def running_scenario(image: Path, scenario: Scenario, **arguments: Any) -> Iterator[RunningScenario]:
+    """Start a scenario inside the image, and end it with the context."""
     logs = Path(_folder.name) / str(len(list(Path(_folder.name).iterdir())))
     logs.mkdir()
     add_folder(logs)
@@ -73,6 +87,6 @@ def scenario_process(image: Path, scenario: Scenario, **arguments: Any) -> Itera
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
-            yield process
+            yield RunningScenario(process, logs)
         finally:
             process.kill()

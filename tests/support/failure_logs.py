@@ -28,7 +28,8 @@ _added: list[Path] = []
 
 def add_folder(folder: Path) -> None:
     """Collect the files in it as well, until the next test starts."""
-    _added.append(folder)
+    if folder not in _added:
+        _added.append(folder)
 
 
 def forget_folders() -> None:

@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.edge import edge_image, scenario_process
+from tests.support.edge import edge_image, running_scenario
 from tests.support.edge_scenarios import recorder
 
 EXAMPLES = 1000
@@ -159,8 +159,8 @@ def _parsed(answer: bytes) -> tuple[int, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    with scenario_process(edge_image(), recorder.record_exchanges) as process:
-        yield Edge(process)
+    with running_scenario(edge_image(), recorder.record_exchanges) as running:
+        yield Edge(running.process)
 
 
 CHANGES: dict[str, Callable[[str], str]] = {

@@ -6,7 +6,6 @@ import json
 import os
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -175,56 +174,6 @@ def no_balancer() -> Result:
         Server(f"bingo-{index}", f"10.0.0.1{index}", 8080)
     configure({"fallback_port": 8080, "upstreams": {"app": BINGO}})
     result["names"] = [json.loads(ask("/ping")[1])[0] for _ in range(8)]
-    return result
-
-
-def long_dummy() -> Result:
-    result: Result = {}
-    Server("balancer", "127.0.0.2", 81)
-    configure(SETTINGS)
-    began = time.monotonic()
-    answers: list[list[Any]] = []
-
-    def client() -> None:
-        asked = time.monotonic() - began
-        status, body, headers = ask("/long_dummy", timeout=90)
-        answers.append([asked, time.monotonic() - began - asked, status, time.time() - json.loads(body)[2], headers])
-
-    def clients(number: int) -> list[threading.Thread]:
-        threads = [threading.Thread(target=client) for _ in range(number)]
-        for thread in threads:
-            thread.start()
-        return threads
-
-    for thread in clients(20):
-        thread.join()
-    result["at_once"] = [[answer[2] for answer in answers], StubBingo.requests.count("balancer GET /long_dummy")]
-    answers.clear()
-    StubBingo.long = 45
-    threads: list[threading.Thread] = []
-    while time.monotonic() < began + 63:
-        threads += clients(2)
-        time.sleep(0.3)
-    for thread in threads:
-        thread.join()
-    result["answers"] = answers
-    result["fetched"] = StubBingo.requests.count("balancer GET /long_dummy")
-    result["ping"] = len({ask("/ping")[1] for _ in range(3)})
-    result["others"] = len({ask(f"/api/movie/{index % 2}")[1] for index in range(4)}) == 4
-    return result
-
-
-def warm_without_clients() -> Result:
-    result: Result = {}
-    Server("balancer", "127.0.0.2", 81)
-    configure(SETTINGS)
-    StubBingo.long = 25
-    subprocess.Popen(["/usr/lib/samovar/edge/warm.sh"])
-    time.sleep(100)
-    began = time.monotonic()
-    status, body, headers = ask("/long_dummy", timeout=90)
-    result["answer"] = [status, time.monotonic() - began, time.time() - json.loads(body)[2], int(headers["age"])]
-    result["fetches"] = StubBingo.fetches
     return result
 
 

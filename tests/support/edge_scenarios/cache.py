@@ -1,4 +1,4 @@
-"""Scenarios of one path in many spellings, sent to an edge."""
+"""Scenarios of the cache of an edge: spellings of one path, writes, strange requests, and what outlasts an answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from typing import Any
 
 from tests.support.edge_lab import (
     SETTINGS,
@@ -97,6 +98,54 @@ def strange_requests(headers: list[str]) -> Result:
     attacking.join()
     result["load"] = load.ended()
     result["fetches"] = len(StubBingo.fetches)
+    return result
+
+
+def long_dummy() -> Result:
+    result: Result = {}
+    _start()
+    began = time.monotonic()
+    answers: list[list[Any]] = []
+
+    def client() -> None:
+        asked = time.monotonic() - began
+        status, body, headers = ask("/long_dummy", timeout=90)
+        answers.append([asked, time.monotonic() - began - asked, status, time.time() - json.loads(body)[2], headers])
+
+    def clients(number: int) -> list[threading.Thread]:
+        threads = [threading.Thread(target=client) for _ in range(number)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    for thread in clients(20):
+        thread.join()
+    result["at_once"] = [[answer[2] for answer in answers], StubBingo.requests.count("balancer GET /long_dummy")]
+    answers.clear()
+    StubBingo.long = 45
+    threads: list[threading.Thread] = []
+    while time.monotonic() < began + 63:
+        threads += clients(2)
+        time.sleep(0.3)
+    for thread in threads:
+        thread.join()
+    result["answers"] = answers
+    result["fetched"] = StubBingo.requests.count("balancer GET /long_dummy")
+    result["ping"] = len({ask("/ping")[1] for _ in range(3)})
+    result["others"] = len({ask(f"/api/movie/{index % 2}")[1] for index in range(4)}) == 4
+    return result
+
+
+def warm_without_clients() -> Result:
+    result: Result = {}
+    _start()
+    StubBingo.long = 25
+    subprocess.Popen(["/usr/lib/samovar/edge/warm.sh"])
+    time.sleep(100)
+    began = time.monotonic()
+    status, body, headers = ask("/long_dummy", timeout=90)
+    result["answer"] = [status, time.monotonic() - began, time.time() - json.loads(body)[2], int(headers["age"])]
+    result["fetches"] = StubBingo.fetches
     return result
 
 
