@@ -1,9 +1,10 @@
-"""What tests of the API share: accounts with roles, and how a call ended."""
+"""Calls that tests of the API share: accounts with roles, a network with a subnet, and how a call ended."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -23,8 +24,32 @@ from yandex.cloud.iam.v1.service_account_service_pb2 import CreateServiceAccount
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
+from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest
+from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
+from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
+from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from tests.support.simulated import RunningCloud
+
+
+@dataclass(frozen=True)
+class SubnetOfNetwork:
+    """A network and its one subnet."""
+
+    network_id: str
+    subnet_id: str
+
+
+def create_subnet(cloud: RunningCloud) -> SubnetOfNetwork:
+    """Creates a network with a subnet in the first zone."""
+    folder_id, channel = cloud.endpoint.folder_id, cloud.channel()
+    operation = NetworkServiceStub(channel).Create(CreateNetworkRequest(folder_id=folder_id))
+    network_id = CreateNetworkMetadata.FromString(operation.metadata.value).network_id
+    request = CreateSubnetRequest(
+        folder_id=folder_id, network_id=network_id, zone_id="ru-central1-a", v4_cidr_blocks=["10.1.0.0/24"]
+    )
+    operation = SubnetServiceStub(channel).Create(request)
+    return SubnetOfNetwork(network_id, CreateSubnetMetadata.FromString(operation.metadata.value).subnet_id)
 
 
 def binding(role: str, account_id: str) -> AccessBinding:

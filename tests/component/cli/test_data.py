@@ -24,19 +24,8 @@ from samovar.deploy.rollout import Prepared, roll_out
 from samovar.deploy.status import RUNNING, GroupStatus, MachineStatus, Status
 from samovar.project.environment import Environment
 from tests.support.calls import account, grant
-from tests.support.checkout import environment as load_environment
 from tests.support.service import DISK, RECORD, Service
 from tests.support.simulated import RunningCloud
-
-
-@pytest.fixture
-def service(cloud: RunningCloud) -> Service:
-    return Service(cloud)
-
-
-@pytest.fixture
-def dev() -> Environment:
-    return load_environment("dev")
 
 
 def status_of(group: str, *, healthy: bool = True) -> Status:

@@ -16,7 +16,7 @@ from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.store.store import Store
 from tests.support.calls import account, grant
 from tests.support.checkout import ROOT
-from tests.support.simulated import RunningCloud
+from tests.support.simulated import RunningCloud, set_yandex_variables
 
 Doctor = Callable[..., tuple[int, dict[str, list[dict[str, str]]]]]
 
@@ -40,12 +40,7 @@ def doctor(
     text = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
     (tmp_path / "envs/dev").mkdir(parents=True)
     (tmp_path / "envs/dev/config.yaml").write_text(text)
-    ends = cloud.endpoint
-    known = {"YC_ENDPOINT": ends.grpc, "SSL_CERT_FILE": ends.ca, "YC_FOLDER_ID": ends.folder_id, "YC_TOKEN": ends.token}
-    for name in ("YC_SERVICE_ACCOUNT_KEY_FILE", "YC_CLOUD_ID", "YC_METADATA_ADDR"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in known.items():
-        monkeypatch.setenv(name, value)
+    set_yandex_variables(cloud, monkeypatch)
     monkeypatch.setenv("HOME", str(tmp_path))
 
     def run(*arguments: str) -> tuple[int, dict[str, list[dict[str, str]]]]:

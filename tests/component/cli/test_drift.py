@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import (
@@ -22,23 +21,11 @@ from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupSer
 
 from samovar.deploy.resources.resource import Kind, Ref
 from samovar.project.environment import Environment
-from tests.support.checkout import environment
 from tests.support.service import Service
-from tests.support.simulated import RunningCloud
 
 GROUP, FIREWALL = Ref(Kind.INSTANCE_GROUP, "dev-bingo"), Ref(Kind.SECURITY_GROUP, "dev-bingo")
 REQUIRED = ("instance_template", "scale_policy", "deploy_policy", "allocation_policy", "service_account_id")
 """The API demands these fields of a group, whatever the mask says."""
-
-
-@pytest.fixture
-def service(cloud: RunningCloud) -> Service:
-    return Service(cloud)
-
-
-@pytest.fixture
-def dev() -> Environment:
-    return environment("dev")
 
 
 def healing(group: api.InstanceGroup) -> None:

@@ -67,11 +67,6 @@ def make_subnet(session: Session, network: str, zone: str, cidr: str) -> str:
 
 
 @pytest.fixture
-def service(cloud: RunningCloud) -> Service:
-    return Service(cloud)
-
-
-@pytest.fixture
 def existing(service: Service) -> Existing:
     """One of them carries the labels of `dev`, as a network that an older `dev` made."""
     network = make_network(service.session, "corporate", of_environment("dev"))

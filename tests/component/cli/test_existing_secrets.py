@@ -25,14 +25,8 @@ from samovar.deploy.secrets import secret_statuses, set_value
 from samovar.project.environment import Environment
 from tests.support.checkout import ROOT, environment
 from tests.support.service import Service
-from tests.support.simulated import RunningCloud
 
 LINE = "postgres_password: password"  # pragma: allowlist secret - a kind
-
-
-@pytest.fixture
-def service(cloud: RunningCloud) -> Service:
-    return Service(cloud)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from samovar.cli.main import main
 from samovar.core.errors import ExitCode
 from tests.support.checkout import ROOT
-from tests.support.simulated import RunningCloud
+from tests.support.simulated import RunningCloud, set_yandex_variables
 
 Command = Callable[..., tuple[int, str, str]]
 OTHER = "b1gother0000000000000"
@@ -23,12 +23,7 @@ def command(
 ) -> Command:
     """Runs a command on `dev`, whose file has these lines more; returns exit code, stderr and stdout."""
     text = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
-    ends = cloud.endpoint
-    known = {"YC_ENDPOINT": ends.grpc, "SSL_CERT_FILE": ends.ca, "YC_FOLDER_ID": ends.folder_id, "YC_TOKEN": ends.token}
-    for name in ("YC_SERVICE_ACCOUNT_KEY_FILE", "YC_CLOUD_ID", "YC_METADATA_ADDR"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in known.items():
-        monkeypatch.setenv(name, value)
+    set_yandex_variables(cloud, monkeypatch)
     (tmp_path / "envs/dev").mkdir(parents=True)
 
     def run(lines: str, *arguments: str) -> tuple[int, str, str]:

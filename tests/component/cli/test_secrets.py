@@ -17,14 +17,8 @@ from samovar.project.environment_options import SecretKind
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed
 from tests.support.service import Service
-from tests.support.simulated import RunningCloud
 
 API_KEY = Ref(Kind.SECRET, "dev-api-key")
-
-
-@pytest.fixture
-def service(cloud: RunningCloud) -> Service:
-    return Service(cloud)
 
 
 @pytest.fixture

@@ -51,17 +51,6 @@ from tests.support.checkout import ENVIRONMENTS
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed, desired_of
 from tests.support.service import API, DIGEST, RECORD, Service
-from tests.support.simulated import RunningCloud
-
-
-@pytest.fixture
-def service(cloud: RunningCloud) -> Service:
-    return Service(cloud)
-
-
-@pytest.fixture
-def dev() -> Environment:
-    return load_environment("dev")
 
 
 @pytest.fixture

@@ -16,16 +16,10 @@ from samovar.project.machine import SnapshotSchedule
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed
 from tests.support.service import DISK, Service
-from tests.support.simulated import RunningCloud
 from tests.support.wait import wait_until
 
 SCHEDULE = Ref(Kind.SNAPSHOT_SCHEDULE, DISK.name)
 DAY = 86400.0
-
-
-@pytest.fixture
-def service(cloud: RunningCloud) -> Service:
-    return Service(cloud)
 
 
 def _dev(**schedule: object) -> Environment:

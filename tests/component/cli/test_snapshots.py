@@ -28,14 +28,8 @@ from samovar.deploy.snapshots import (
 from samovar.project.environment import Environment
 from tests.support.checkout import environment as load_environment
 from tests.support.service import RECORD, Service
-from tests.support.simulated import RunningCloud
 
 GROUP, DISK = Ref(Kind.INSTANCE_GROUP, "dev-postgres"), Ref(Kind.DISK, "dev-postgres-data")
-
-
-@pytest.fixture
-def service(cloud: RunningCloud) -> Service:
-    return Service(cloud)
 
 
 @pytest.fixture

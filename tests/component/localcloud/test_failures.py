@@ -16,12 +16,6 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.core.errors import HostError
 from samovar.localcloud.reconcile import Loop, Workers
 from tests.support.group_client import ZONE, Groups, until
-from tests.support.simulated import RunningCloud
-
-
-@pytest.fixture
-def groups(cloud: RunningCloud) -> Groups:
-    return Groups(cloud)
 
 
 def _make_machine(groups: Groups) -> Operation:

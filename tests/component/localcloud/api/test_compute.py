@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -23,16 +22,14 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc impor
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
-from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest
+from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
-from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
-from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.errors import HostError
 from samovar.core.units import GIB
 from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.network.model import Network
-from tests.support.calls import account, binding, code_of, grant
+from tests.support.calls import SubnetOfNetwork, account, binding, code_of, grant
 from tests.support.machines import image, machine, reached
 from tests.support.simulated import RunningCloud
 from tests.support.wait import wait_until
@@ -40,38 +37,18 @@ from tests.support.wait import wait_until
 PRECONDITION, UNIMPLEMENTED = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNIMPLEMENTED
 
 
-@dataclass(frozen=True)
-class Place:
-    """A network and its one subnet."""
-
-    network_id: str
-    subnet_id: str
-
-
-@pytest.fixture
-def place(cloud: RunningCloud) -> Place:
-    folder_id, channel = cloud.endpoint.folder_id, cloud.channel()
-    operation = NetworkServiceStub(channel).Create(CreateNetworkRequest(folder_id=folder_id))
-    network_id = CreateNetworkMetadata.FromString(operation.metadata.value).network_id
-    request = CreateSubnetRequest(
-        folder_id=folder_id, network_id=network_id, zone_id="ru-central1-a", v4_cidr_blocks=["10.1.0.0/24"]
-    )
-    operation = SubnetServiceStub(channel).Create(request)
-    return Place(network_id, CreateSubnetMetadata.FromString(operation.metadata.value).subnet_id)
-
-
 def _disk(cloud: RunningCloud, size: int = GIB) -> Disk:
     request = disks.CreateDiskRequest(folder_id=cloud.endpoint.folder_id, zone_id="ru-central1-a", size=size)
     return Disk.FromString(DiskServiceStub(cloud.channel()).Create(request).response.value)
 
 
-def _stopped(cloud: RunningCloud, place: Place) -> Instance:
+def _stopped(cloud: RunningCloud, place: SubnetOfNetwork) -> Instance:
     instance = machine(cloud, place.subnet_id)
     InstanceServiceStub(cloud.channel()).Stop(instances.StopInstanceRequest(instance_id=instance.id))
     return reached(cloud, instance.id, Instance.STOPPED)
 
 
-def test_a_public_address_comes_and_goes(cloud: RunningCloud, place: Place) -> None:
+def test_a_public_address_comes_and_goes(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     stub, instance = InstanceServiceStub(cloud.channel()), machine(cloud, place.subnet_id)
     add = instances.AddInstanceOneToOneNatRequest(instance_id=instance.id)
     with_address = Instance.FromString(stub.AddOneToOneNat(add).response.value)
@@ -91,7 +68,7 @@ def test_a_public_address_comes_and_goes(cloud: RunningCloud, place: Place) -> N
     ("exit_code", "status"), [(0, Instance.STOPPED), (1, Instance.CRASHED), (None, Instance.CRASHED)]
 )
 def test_a_machine_that_ended_by_itself_shows_how_within_two_seconds(
-    cloud: RunningCloud, place: Place, exit_code: int | None, status: Instance.Status.ValueType
+    cloud: RunningCloud, place: SubnetOfNetwork, exit_code: int | None, status: Instance.Status.ValueType
 ) -> None:
     created, began = machine(cloud, place.subnet_id), time.monotonic()
     cloud.driver.machines[created.id] = Observed(running=False, exit_code=exit_code)
@@ -100,7 +77,7 @@ def test_a_machine_that_ended_by_itself_shows_how_within_two_seconds(
 
 
 def test_a_network_that_the_host_cannot_make_holds_nothing_else_up(
-    cloud: RunningCloud, place: Place, monkeypatch: pytest.MonkeyPatch
+    cloud: RunningCloud, place: SubnetOfNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apply = cloud.fabric.apply
 
@@ -117,7 +94,7 @@ def test_a_network_that_the_host_cannot_make_holds_nothing_else_up(
     reached(cloud, created.id, Instance.CRASHED)
 
 
-def test_a_stopped_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, place: Place) -> None:
+def test_a_stopped_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     stub, instance, disk = InstanceServiceStub(cloud.channel()), _stopped(cloud, place), _disk(cloud)
     spec = instances.AttachedDiskSpec(disk_id=disk.id, device_name="data")
     attach = instances.AttachInstanceDiskRequest(instance_id=instance.id, attached_disk_spec=spec)
@@ -132,7 +109,7 @@ def test_a_stopped_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, place
     DiskServiceStub(cloud.channel()).Delete(delete)
 
 
-def test_a_running_machines_disks_are_not_changed_and_it_says_so(cloud: RunningCloud, place: Place) -> None:
+def test_a_running_machines_disks_are_not_changed_and_it_says_so(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     instance = machine(cloud, place.subnet_id)
     spec = instances.AttachedDiskSpec(disk_id=_disk(cloud).id)
     attach = instances.AttachInstanceDiskRequest(instance_id=instance.id, attached_disk_spec=spec)
@@ -154,7 +131,7 @@ def test_a_disk_grows_and_never_shrinks(cloud: RunningCloud) -> None:
     assert (kept.name, kept.size) == ("data", 2 * GIB)
 
 
-def test_the_boot_disk_of_a_stopped_machine_grows(cloud: RunningCloud, place: Place) -> None:
+def test_the_boot_disk_of_a_stopped_machine_grows(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     instance = machine(cloud, place.subnet_id)
     assert code_of(_resize, cloud, instance.boot_disk.disk_id, 50 * GIB) is PRECONDITION
     InstanceServiceStub(cloud.channel()).Stop(instances.StopInstanceRequest(instance_id=instance.id))
@@ -164,7 +141,7 @@ def test_the_boot_disk_of_a_stopped_machine_grows(cloud: RunningCloud, place: Pl
     assert (cloud.home.disks / f"{grown.id}.raw").stat().st_size == 50 * GIB
 
 
-def test_disks_machines_and_images_bear_bindings(cloud: RunningCloud, place: Place) -> None:
+def test_disks_machines_and_images_bear_bindings(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     channel = cloud.channel()
     targets: list[tuple[Any, str]] = [
         (DiskServiceStub(channel), _disk(cloud).id),
@@ -194,7 +171,7 @@ allocation_policy: {{zones: [{{zone_id: ru-central1-a}}]}}
 """
 
 
-def _group(cloud: RunningCloud, place: Place, size: int = 2) -> InstanceGroup:
+def _group(cloud: RunningCloud, place: SubnetOfNetwork, size: int = 2) -> InstanceGroup:
     """A settled group, made from YAML."""
     request = groups.CreateInstanceGroupFromYamlRequest(
         folder_id=cloud.endpoint.folder_id, instance_group_yaml=_yaml(cloud, place, size)
@@ -203,7 +180,7 @@ def _group(cloud: RunningCloud, place: Place, size: int = 2) -> InstanceGroup:
     return InstanceGroup.FromString(_finished(cloud, operation).response.value)
 
 
-def _yaml(cloud: RunningCloud, place: Place, size: int, account_id: str = "") -> str:
+def _yaml(cloud: RunningCloud, place: SubnetOfNetwork, size: int, account_id: str = "") -> str:
     return YAML.format(
         account_id=account_id or _group_account(cloud),
         image_id=image(cloud).id,
@@ -233,7 +210,7 @@ def _members(cloud: RunningCloud, group_id: str) -> list[ManagedInstance]:
     return list(InstanceGroupServiceStub(cloud.channel()).ListInstances(request).instances)
 
 
-def test_a_group_from_yaml_is_checked_made_and_changed(cloud: RunningCloud, place: Place) -> None:
+def test_a_group_from_yaml_is_checked_made_and_changed(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     stub, group = InstanceGroupServiceStub(cloud.channel()), _group(cloud, place)
     assert (group.name, len(_members(cloud, group.id))) == ("web", 2)
     assert group.instance_template.resources_spec.memory == 2 * GIB
@@ -246,7 +223,7 @@ def test_a_group_from_yaml_is_checked_made_and_changed(cloud: RunningCloud, plac
         stub.UpdateFromYaml(update)
 
 
-def test_members_leave_for_good_or_for_others(cloud: RunningCloud, place: Place) -> None:
+def test_members_leave_for_good_or_for_others(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     stub, group = InstanceGroupServiceStub(cloud.channel()), _group(cloud, place)
     first, second = _members(cloud, group.id)
     leave = groups.DeleteInstancesRequest(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.access.access_pb2 import SetAccessBindingsRequest
@@ -23,15 +22,9 @@ from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountS
 
 from tests.support.calls import account, binding, grant, revoke
 from tests.support.group_client import ROLES, Groups, until
-from tests.support.simulated import RunningCloud
 
 SETTLED = 1.5
 """Seconds after which a group that has something to do has begun to do it: it is looked at four times a second."""
-
-
-@pytest.fixture
-def groups(cloud: RunningCloud) -> Groups:
-    return Groups(cloud)
 
 
 def _policy(groups: Groups, **changes: Any) -> None:

@@ -25,11 +25,6 @@ ENOUGH = 4
 """Checks of one machine after which it is known to be unhealthy, twice over."""
 
 
-@pytest.fixture
-def groups(cloud: RunningCloud) -> Groups:
-    return Groups(cloud)
-
-
 def test_a_group_comes_grows_shrinks_and_goes(groups: Groups) -> None:
     created = groups.finished(groups.create())
     assert created.response.TypeName() == "yandex.cloud.compute.v1.instancegroup.InstanceGroup"

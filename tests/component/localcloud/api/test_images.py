@@ -16,10 +16,6 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
-from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest
-from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
-from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
-from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.errors import HostError
 from samovar.core.units import GIB
@@ -69,17 +65,6 @@ class Client:
 @pytest.fixture
 def client(cloud: RunningCloud) -> Client:
     return Client(cloud)
-
-
-@pytest.fixture
-def subnet_id(cloud: RunningCloud) -> str:
-    folder_id, channel = cloud.endpoint.folder_id, cloud.channel()
-    network = NetworkServiceStub(channel).Create(CreateNetworkRequest(folder_id=folder_id))
-    network_id = CreateNetworkMetadata.FromString(network.metadata.value).network_id
-    request = CreateSubnetRequest(
-        folder_id=folder_id, network_id=network_id, zone_id="ru-central1-a", v4_cidr_blocks=["10.1.0.0/24"]
-    )
-    return CreateSubnetMetadata.FromString(SubnetServiceStub(channel).Create(request).metadata.value).subnet_id
 
 
 def _image_id(operation: Operation) -> str:
