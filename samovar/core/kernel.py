@@ -1,4 +1,4 @@
-"""What this host's kernel has for local machines: the limits that many of them meet, and user namespaces.
+"""The kernel of this host: the limits that many local machines meet, what a machine takes of each, and user namespaces.
 
 What a machine takes was counted on machines at rest, and rounded up: one of the base image has 18 threads and 5
 inotify instances (three of systemd, one each of systemd-resolved and dbus). Instances in a user namespace count against

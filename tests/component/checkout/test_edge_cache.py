@@ -48,7 +48,7 @@ def long_scenarios(image: Path) -> Iterator[dict[Scenario, RunningScenario]]:
         yield {each: stack.enter_context(running_scenario(image, each, **given)) for each, given in arguments.items()}
 
 
-def test_all_cache_share_one_answer_whatever_the_headers(image: Path) -> None:
+def test_all_spellings_share_one_answer_whatever_the_headers(image: Path) -> None:
     result = run_scenario(image, cache.shared_answer, headers=STRANGE, others=OTHERS)
     assert result["first"] in {200, 206}
     assert all(result["hits"]), result["hits"]

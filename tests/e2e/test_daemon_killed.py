@@ -1,6 +1,6 @@
 """The daemon is killed at random moments while real machines come, are replaced and are taken down; all ends whole.
 
-tests/component/localcloud/test_survival.py has many more moments, on a simulated host.
+tests/component/localcloud/test_daemon_killed.py has many more moments, on a simulated host.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The daemon dies at any moment, again and again, in the middle of transactions too; what was asked for comes about.
 
-Hosts are simulated here, so that hundreds of deaths take seconds; tests/e2e/test_survival.py has real machines.
+Hosts are simulated here, so that hundreds of deaths take seconds; tests/e2e/test_daemon_killed.py has real machines.
 """
 
 from __future__ import annotations
