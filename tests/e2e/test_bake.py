@@ -171,7 +171,7 @@ def test_a_failing_script_shows_its_command_and_last_lines_and_leaves_nothing(re
     assert list((cache_dir() / "images").glob("broken*")) == []
 
 
-def test_without_room_a_bake_says_so_and_once_there_is_some_it_works(
+def test_a_bake_on_a_full_disk_fails_and_works_once_there_is_room(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On disk, in a cache that is a file system of its own."""
@@ -217,7 +217,9 @@ def resize(folder: Path, size: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}", folder], check=True)
 
 
-def test_a_mirror_that_is_away_is_named_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_package_mirror_is_named_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The host's apt is told of mirrors at a port where nobody listens, as its administrator would."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     site, release = f"http://127.0.0.1:{free_port()}/debian", platform.freedesktop_os_release()["VERSION_CODENAME"]
@@ -236,7 +238,7 @@ def test_a_mirror_that_is_away_is_named_and_nothing_is_left(tmp_path: Path, monk
     assert list((cache_dir() / "images").iterdir()) == []
 
 
-def test_another_program_than_its_sha256_says_is_not_baked(repository: Path) -> None:
+def test_an_application_with_another_sha256_is_not_baked(repository: Path) -> None:
     (repository / "program").write_text("#!/bin/sh\n")
     by_url = f"url: 'file://{repository}/program', sha256: {'a' * 64}"
     add_image(repository, "forged", f"application: {{target: /opt/program, {by_url}}}\n")
@@ -344,7 +346,7 @@ def sleepers() -> set[str]:
     return {pid for pid in pids() if read(pid, "cmdline") == NAP}
 
 
-def test_who_is_not_root_is_told_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bake_without_root_is_refused(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_image(repository, "tiny", "")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(HostError, match="takes root"):
@@ -359,6 +361,6 @@ def test_a_missing_tool_is_named(repository: Path, monkeypatch: pytest.MonkeyPat
     assert "make setup" in caught.value.remedy
 
 
-def test_an_unknown_image_is_told_with_those_that_are_known(repository: Path) -> None:
+def test_an_unknown_image_is_an_error_that_lists_the_known_ones(repository: Path) -> None:
     with pytest.raises(ConfigError, match="no image none"):
         bake_local(project_in(repository), ["none"], reporter=PlainReporter())

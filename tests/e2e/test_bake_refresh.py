@@ -39,7 +39,7 @@ def _bases(cli: Cli, *options: str) -> Any:
     return [image for image in cli.json("images", *options)["images"] if image["image"] == "samovar-base"]
 
 
-def test_an_old_package_is_seen_and_renewed_and_the_new_image_takes_the_name(cli: Cli) -> None:
+def test_an_outdated_package_is_listed_and_refreshed_under_the_same_name(cli: Cli) -> None:
     cli.run("bake", "samovar-base")
     (old,) = _bases(cli, "--outdated")
     assert (old["current"], old["published"]) == (True, True)

@@ -87,7 +87,7 @@ def answer(address: str, path: str, method: str = "GET", body: object = None) ->
     return wait_for(path, lambda: ask(address, path, method, body), timeout=TIMEOUT, interval=0.2)
 
 
-def test_over_https_it_is_baked_seeded_rolled_out_and_asked(
+def test_bingo_by_url_and_sha256_is_baked_seeded_rolled_out_and_asked(
     cli: Cli, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.edit("dev", SETTINGS, f'settings: {{email: {EMAIL}, port: {port(EMAIL)}, logs: "{logs(EMAIL)}"}}')

@@ -124,12 +124,12 @@ def _assert_whole(cli: Cli, size: int) -> None:
     assert all(operation.error.message for operation in _operations(cli) if operation.HasField("error"))
 
 
-def test_during_a_rollout_from_nothing(cli: Cli, chance: random.Random) -> None:
+def test_daemon_killed_during_the_first_rollout(cli: Cli, chance: random.Random) -> None:
     _under_fire(cli, chance, "rollout", "dev", "--yes")
     _assert_whole(cli, 2)
 
 
-def test_during_a_rolling_update_of_every_machine(cli: Cli, chance: random.Random) -> None:
+def test_daemon_killed_during_a_rolling_update(cli: Cli, chance: random.Random) -> None:
     before = _rows(cli, "compute.v1.Instance")
     cli.edit("dev", "size: 2", "size: 3\n    settings: {worker_connections: 2048}")
     _under_fire(cli, chance, "rollout", "dev", "--yes")
@@ -137,7 +137,7 @@ def test_during_a_rolling_update_of_every_machine(cli: Cli, chance: random.Rando
     assert not before & _rows(cli, "compute.v1.Instance")
 
 
-def test_while_it_is_taken_down_it_comes_back_as_after_a_power_cut_of_the_host(cli: Cli, chance: random.Random) -> None:
+def test_daemon_killed_during_cloud_down_comes_back_as_after_a_reboot(cli: Cli, chance: random.Random) -> None:
     before = _rows(cli, "compute.v1.Instance")
     pid, pace = cli.endpoint()["pid"], _pace(cli)
     with _started(cli, "cloud", "down") as running:
@@ -151,7 +151,7 @@ def test_while_it_is_taken_down_it_comes_back_as_after_a_power_cut_of_the_host(c
 
 
 @pytest.mark.usefixtures("chance")  # or pytest puts it after those that are bound to it
-def test_after_sigterm_its_machines_are_shown_and_taken_off_the_host(cli: Cli) -> None:
+def test_machines_of_a_daemon_that_got_sigterm_are_shown_and_removed(cli: Cli) -> None:
     pid, number = cli.endpoint()["pid"], cli.endpoint()["number"]
     before = {machine["id"]: machine["name"] for machine in cli.json("cloud", "status")["machines"]}
     os.kill(pid, signal.SIGTERM)
@@ -169,7 +169,7 @@ def test_after_sigterm_its_machines_are_shown_and_taken_off_the_host(cli: Cli) -
 
 
 @pytest.mark.usefixtures("chance")
-def test_an_address_that_leads_elsewhere_is_not_green(cli: Cli) -> None:
+def test_an_address_that_is_not_routed_to_this_cloud_is_unhealthy(cli: Cli) -> None:
     """Machines and balancer are well, and the host's route is another's."""
     address = cli.address("dev")
     route = run(["ip", "route", "show", "table", "local", address]).stdout.split()
@@ -185,7 +185,7 @@ def test_an_address_that_leads_elsewhere_is_not_green(cli: Cli) -> None:
     assert cli.json("status", "dev")["healthy"]
 
 
-def test_during_a_destruction_and_nothing_is_left(cli: Cli, chance: random.Random) -> None:
+def test_daemon_killed_during_destroy_leaves_nothing(cli: Cli, chance: random.Random) -> None:
     number = cli.endpoint()["number"]
     _under_fire(cli, chance, "destroy", "dev", "--yes", deaths=3)
     assert _rows(cli, "compute.v1.Instance") == _rows(cli, "compute.v1.Disk") == set()

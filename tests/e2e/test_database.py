@@ -263,7 +263,7 @@ def lose_the_data_disk(cli: Cli) -> None:
         session.finish(HANDLERS[ref.kind].delete(session, there[ref]), what=f"delete {ref} by hand")
 
 
-def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, address: str) -> None:
+def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_healthy(cli: Cli, address: str) -> None:
     assert address
     assert cli.json("plan", "dev")["steps"] == []
     lose_the_data_disk(cli)
@@ -285,7 +285,7 @@ def test_an_empty_disk_in_the_place_of_a_seeded_one_is_never_green(cli: Cli, add
     assert cli.run("rollout", "dev", "--yes", "--timeout", "5", check=False).code != 0
 
 
-def test_rows_that_no_command_saw_are_not_made_up_anew_either(cli: Cli) -> None:
+def test_rows_written_after_a_rollout_timed_out_are_not_seeded_anew(cli: Cli) -> None:
     """The rollout gave up first, users wrote, and the disk was lost before anybody looked."""
     address = str(urlsplit(cli.json("status", "dev")["endpoints"]["http"][0]).netloc)
     cli.run("destroy", "dev", "--delete-data", "--keep-address", "--confirm", "dev")

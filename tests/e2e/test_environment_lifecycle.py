@@ -55,7 +55,7 @@ def test_both_machines_answer_in_turn(cli: Cli, address: str) -> None:
         assert Path(f"/proc/{machine['pid']}/comm").read_text() == "systemd\n"
 
 
-def test_baked_and_rolled_out_again_there_is_nothing_to_do(cli: Cli, address: str) -> None:
+def test_a_second_bake_and_rollout_have_nothing_to_do(cli: Cli, address: str) -> None:
     before = cli.instance_ids()
     assert cli.json("plan", "dev")["steps"] == []
     assert "nothing to do" in cli.run("plan", "dev").stdout
@@ -98,7 +98,7 @@ def test_a_killed_machine_comes_back_as_a_new_one_and_nobody_notices(cli: Cli, a
     assert set(load.bodies) == {"nginx-1", "nginx-2"}
 
 
-def test_a_third_machine_comes_and_goes_with_the_size(cli: Cli, address: str) -> None:
+def test_a_changed_size_adds_and_removes_one_machine(cli: Cli, address: str) -> None:
     before = cli.instance_ids()
     with http_load(address, limit=120) as load:
         cli.edit("dev", "size: 2", "size: 3")
@@ -157,7 +157,7 @@ def test_a_machine_has_the_size_that_it_was_given(cli: Cli, address: str) -> Non
     assert 4 << 30 < int(disk) <= 5 << 30
 
 
-def test_the_daemon_killed_loses_nothing(cli: Cli, address: str) -> None:
+def test_daemon_killed_loses_nothing(cli: Cli, address: str) -> None:
     before = cli.instance_ids()
     with http_load(address, limit=120) as load:
         os.kill(cli.endpoint()["pid"], signal.SIGKILL)
@@ -168,7 +168,7 @@ def test_the_daemon_killed_loses_nothing(cli: Cli, address: str) -> None:
     assert load.failed == []
 
 
-def test_killed_in_the_middle_of_a_rollout_it_carries_on(cli: Cli, address: str) -> None:
+def test_daemon_killed_in_the_middle_of_a_rollout_carries_on(cli: Cli, address: str) -> None:
     cli.edit("dev", "size: 2", "size: 3")
     with http_load(address, limit=120) as load:
         rollout = subprocess.Popen(
@@ -188,7 +188,7 @@ def test_killed_in_the_middle_of_a_rollout_it_carries_on(cli: Cli, address: str)
     cli.run("rollout", "dev", "--yes")
 
 
-def test_an_environment_destroyed_is_gone_and_the_cloud_taken_down_leaves_nothing(cli: Cli, address: str) -> None:
+def test_destroy_and_cloud_down_leave_nothing(cli: Cli, address: str) -> None:
     number = cli.endpoint()["number"]
     cli.run("destroy", "dev", "--yes")
     status = cli.json("cloud", "status")
@@ -204,7 +204,7 @@ def test_an_environment_destroyed_is_gone_and_the_cloud_taken_down_leaves_nothin
     assert cli.json("cloud", "status")["running"] is False
 
 
-def test_taken_down_as_it_is_and_started_again_it_comes_back(cli: Cli) -> None:
+def test_cloud_down_and_cloud_up_bring_an_environment_back(cli: Cli) -> None:
     cli.run("rollout", "dev", "--yes")
     number = cli.endpoint()["number"]
     cli.run("cloud", "down")

@@ -55,7 +55,7 @@ def _machines(status: Any) -> dict[str, Any]:
     return {machine["name"]: machine for machine in status["groups"][0]["machines"]}
 
 
-def test_a_project_lives_in_a_folder_of_its_own(cli: Cli, project: Path) -> None:
+def test_an_installed_engine_bakes_rolls_out_heals_and_destroys_a_project(cli: Cli, project: Path) -> None:
     done = cli.run("up", "small", "--yes")
     assert f"project: {project}" in done.stderr
     assert done.stdout.split() == [f"http://{cli.address('small')}/"]

@@ -151,7 +151,7 @@ def test_a_baked_image_is_not_baked_again(user: RemoteUser) -> None:
     assert time.monotonic() - began < 60
 
 
-def test_the_doctor_is_content(user: RemoteUser) -> None:
+def test_doctor_finds_nothing_wrong(user: RemoteUser) -> None:
     found = user.json("doctor", "dev")
     assert found["healthy"], found
 

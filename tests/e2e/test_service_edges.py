@@ -56,7 +56,7 @@ def test_load_goes_over_each_protocol_and_knows_the_certificate(cli: Cli) -> Non
     assert (refused.code, "no address of dev" in refused.stderr) == (ExitCode.CONFIG, True)
 
 
-def test_the_terms_can_be_held_against_it(cli: Cli, tmp_path: Path) -> None:
+def test_load_with_profile_terms_reports_whether_its_slo_are_met(cli: Cli, tmp_path: Path) -> None:
     """At a rate that the slowest host bears; which bounds hold there is not the question."""
     done = cli.run(
         *("load", "dev", "--profile", "terms", "--rate", "10", "--for", "15s"),
@@ -167,7 +167,7 @@ def _requests(pid: int) -> set[tuple[str, str]]:
     return {(entry["protocol"], entry["uri"]) for entry in entries}
 
 
-def test_bingos_share_what_comes_in_any_ten_seconds(cli: Cli, address: str) -> None:
+def test_connections_are_balanced_over_bingo_machines(cli: Cli, address: str) -> None:
     _settled(cli, address)
     with http_load(address, Kind("/ping"), rate=120, limit=120):
         time.sleep(1)
@@ -200,7 +200,7 @@ EDGES = pytest.mark.parametrize("place", [0, 1], ids=["the edge that works", "th
 
 
 @EDGES
-def test_an_edge_that_is_stopped_takes_leave(cli: Cli, address: str, place: int) -> None:
+def test_a_stopped_edge_fails_no_request(cli: Cli, address: str, place: int) -> None:
     """It says that it leaves, nothing more is sent to it, and what it has it finishes: nobody notices."""
     name = _settled(cli, address)[place]
     with http_load(address, Kind("/db_dummy"), limit=120) as load:
@@ -214,7 +214,7 @@ def test_an_edge_that_is_stopped_takes_leave(cli: Cli, address: str, place: int)
 
 
 @EDGES
-def test_an_edge_is_killed_and_what_it_had_in_flight_is_all_that_fails(cli: Cli, address: str, place: int) -> None:
+def test_a_killed_edge_fails_only_requests_in_flight(cli: Cli, address: str, place: int) -> None:
     name = _settled(cli, address)[place]
     with (
         http_load(address, Kind("/db_dummy"), limit=120) as load,

@@ -238,7 +238,7 @@ async def test_a_seed_that_fails_is_named_and_nothing_counts(lab: BridgedLab, ba
         ),
     ],
 )
-async def test_what_is_not_blank_is_refused_and_left_as_it_is(
+async def test_a_data_disk_that_is_not_blank_is_refused_and_unchanged(
     lab: BridgedLab, baked: dict[str, Path], prepare: list[str], message: str
 ) -> None:
     disk = lab.data_disk("pg-data", 64 * MIB, "pgdata")
@@ -252,14 +252,14 @@ async def test_what_is_not_blank_is_refused_and_left_as_it_is(
     assert run(["sha256sum", disk.path]).stdout == before
 
 
-async def test_an_empty_disk_where_there_were_rows_is_no_beginning(lab: BridgedLab, baked: dict[str, Path]) -> None:
+async def test_a_blank_data_disk_is_not_seeded_where_rows_are_recorded(lab: BridgedLab, baked: dict[str, Path]) -> None:
     machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "pgdata"), settings=SEEDED)
     await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
     assert "trial had its rows already" in health(lab, POSTGRES)
     assert health(lab, POSTGRES).endswith("503")
 
 
-async def test_a_disk_too_small_for_the_rows_says_so(lab: BridgedLab, baked: dict[str, Path]) -> None:
+async def test_a_data_disk_too_small_for_the_seed_is_named(lab: BridgedLab, baked: dict[str, Path]) -> None:
     machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 24 * MIB, "pgdata"))
     await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
     assert "the rows do not fit" in health(lab, POSTGRES)

@@ -146,7 +146,7 @@ def test_bingo_gets_neither_metadata_nor_token_nor_secrets(service: Service) -> 
     assert "denied" in service.inside("bingo-1", "cat /var/lib/cloud/instance/user-data.txt", "bingo")
 
 
-def test_an_edges_key_is_roots(service: Service) -> None:
+def test_the_tls_key_of_an_edge_is_readable_by_root_alone(service: Service) -> None:
     assert "denied" in service.inside("nginx-1", "cat /etc/nginx/tls/key.pem", "www-data")
     assert service.inside("nginx-1", f"curl -s --max-time 5 {METADATA} -o /dev/null; echo $?", "www-data") == "7"
 
@@ -157,7 +157,7 @@ def test_a_token_is_issued_in_one_form_alone(service: Service) -> None:
     assert "Token" not in service.inside("bingo-1", f"curl -s {amazon}").replace("Token is disabled", "")
 
 
-def test_an_operator_logs_in_through_an_edge(service: Service) -> None:
+def test_an_operator_logs_in_by_ssh_through_an_edge(service: Service) -> None:
     cli, key = service.cli, ["-i", str(service.key)]
     for machine in ("nginx-2", "bingo-1", "dev-postgres-1"):
         assert cli.run("ssh", *key, "dev", machine, "--", "hostname").stdout.strip() == machine.removeprefix("dev-")
@@ -165,7 +165,7 @@ def test_an_operator_logs_in_through_an_edge(service: Service) -> None:
     assert cli.run("ssh", *key, "dev", "bingo-1", "--", "exit 7", check=False).code == 7
 
 
-def test_nobody_else_logs_in(service: Service, tmp_path: Path) -> None:
+def test_ssh_refuses_everybody_but_the_operator(service: Service, tmp_path: Path) -> None:
     other = tmp_path / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
     refused = service.cli.run("ssh", "-i", str(other), "dev", "nginx-1", "--", "true", check=False)
@@ -173,7 +173,7 @@ def test_nobody_else_logs_in(service: Service, tmp_path: Path) -> None:
     assert "Permission denied" in refused.stderr
 
 
-def test_a_machine_that_is_not_whom_its_console_said_is_not_talked_to(service: Service) -> None:
+def test_ssh_refuses_a_host_key_that_is_not_that_of_the_serial_console(service: Service) -> None:
     fresh = "rm /etc/ssh/ssh_host_ed25519_key*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key"
     service.inside("postgres-1", f"cp -a /etc/ssh /root/kept; {fresh}; systemctl reload ssh")
     refused = service.cli.run("ssh", "-i", str(service.key), "dev", "postgres-1", "--", "true", check=False)
@@ -182,7 +182,7 @@ def test_a_machine_that_is_not_whom_its_console_said_is_not_talked_to(service: S
     assert "Host key verification failed" in refused.stderr
 
 
-def test_without_an_operator_there_is_no_way_in(service: Service) -> None:
+def test_without_an_operator_ssh_is_closed(service: Service) -> None:
     text = (service.cli.envs / "dev/config.yaml").read_text()
     without = yaml.safe_load(text)
     del without["operator"]

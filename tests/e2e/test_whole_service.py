@@ -78,13 +78,13 @@ def test_a_drill_from_a_file_measures_detection_and_recovery(cli: Cli, tmp_path:
     assert (unknown.code, "bongo.service" in unknown.stderr) == (ExitCode.CLOUD, True)
 
 
-def test_what_programs_are_shown_has_the_documented_shape(cli: Cli, address: str) -> None:
+def test_json_of_plan_status_and_images_has_the_documented_shape(cli: Cli, address: str) -> None:
     assert address
     for shape, command in ((Plan, ["plan", "dev"]), (Status, ["status", "dev"]), (ImageList, ["images"])):
         assert to_plain(TypeAdapter[Any](shape).validate_python(found := cli.json(*command))) == found
 
 
-def test_a_group_comes_and_goes_by_the_file_alone_and_leaves_every_other_machine(cli: Cli, address: str) -> None:
+def test_a_group_added_and_removed_in_the_file_changes_no_other_machine(cli: Cli, address: str) -> None:
     before = cli.instance_ids()
     file = (cli.envs / "dev/config.yaml").read_text()
     cli.write("dev", file + PAGE)
@@ -109,7 +109,7 @@ def test_a_change_of_one_group_leaves_the_machines_of_the_others(cli: Cli, addre
     assert first_answer(lambda: get(address, "/ping")) == "pong"
 
 
-def test_prod_beside_dev_interrupted_finished_and_gone_again(cli: Cli, address: str) -> None:
+def test_rollout_of_prod_beside_dev_is_locked_interrupted_finished_and_destroyed(cli: Cli, address: str) -> None:
     """Rolled out by one, refused to another meanwhile, cut short, finished by the next run; dev never notices."""
     before = cli.instance_ids()
     prod = (ENVIRONMENTS / "prod/config.yaml").read_text()
@@ -134,7 +134,7 @@ def test_prod_beside_dev_interrupted_finished_and_gone_again(cli: Cli, address: 
     assert get(address, "/long_dummy", timeout=5), "it is at hand, though nobody asked for it all the while"
 
 
-def test_a_killed_bingo_is_replaced_and_the_others_stay_who_they_are(cli: Cli, address: str) -> None:
+def test_a_killed_bingo_machine_is_replaced_and_no_other(cli: Cli, address: str) -> None:
     before = cli.instance_ids()
     cli.run("cloud", "kill", "dev-bingo-1")
     cli.status_when("dev", lambda status: not status["healthy"])
@@ -144,7 +144,7 @@ def test_a_killed_bingo_is_replaced_and_the_others_stay_who_they_are(cli: Cli, a
     assert first_answer(lambda: get(address, "/db_dummy", timeout=20))
 
 
-def test_a_bingo_that_cannot_start_costs_its_machine(cli: Cli, address: str) -> None:
+def test_a_machine_whose_bingo_cannot_start_is_recreated(cli: Cli, address: str) -> None:
     """Nothing that happens to it on its machine helps: the watchdog gives up, and the group makes the machine anew."""
     machines = {machine["name"]: machine for machine in cli.json("cloud", "status")["machines"]}
     broken = machines["dev-bingo-2"]
@@ -157,7 +157,7 @@ def test_a_bingo_that_cannot_start_costs_its_machine(cli: Cli, address: str) -> 
     assert first_answer(lambda: get(address, "/db_dummy", timeout=20))
 
 
-def test_the_database_dies_and_its_rows_come_along(cli: Cli, address: str) -> None:
+def test_rows_outlive_a_killed_postgres_machine_and_a_destroyed_environment(cli: Cli, address: str) -> None:
     written = first_answer(lambda: _post(address, "/api/session", {"customer_id": 1, "movie_id": 1}))
     cli.run("cloud", "kill", "dev-postgres-1")
     cli.status_when("dev", lambda status: not status["healthy"])
@@ -173,7 +173,7 @@ def test_the_database_dies_and_its_rows_come_along(cli: Cli, address: str) -> No
     assert json.loads(first_answer(lambda: get(address, path, timeout=20)))["id"] == written["id"]
 
 
-def test_everything_goes_with_its_data_when_that_is_said(cli: Cli, address: str) -> None:
+def test_destroy_with_delete_data_and_cloud_down_leave_nothing(cli: Cli, address: str) -> None:
     assert address
     number = cli.endpoint()["number"]
     cli.run("destroy", "dev", "--delete-data", "--confirm", "dev")

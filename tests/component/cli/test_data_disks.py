@@ -40,9 +40,7 @@ def record(session: Session, status: Status) -> tuple[str, ...]:
     return record_healthy(session, status.environment, status.healthy_groups)
 
 
-def test_that_the_disk_got_its_rows_is_known_as_long_as_they_live_and_changes_no_machine(
-    service: Service, dev: Environment
-) -> None:
+def test_a_seed_record_lives_as_long_as_its_rows_and_changes_no_machine(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
     record_id = service.ids(dev)[RECORD]
     told = service.machine("dev-postgres-1").metadata["samovar-settings"]
@@ -77,7 +75,7 @@ def lose_the_data_disk(service: Service, dev: Environment) -> str:
     return there[DISK].id
 
 
-def test_a_disk_in_the_place_of_a_lost_one_is_never_taken_for_a_beginning_even_if_nobody_saw_the_rows(
+def test_a_disk_in_the_place_of_a_lost_one_is_never_seeded_even_if_nobody_saw_the_rows(
     service: Service, dev: Environment
 ) -> None:
     """The rollout before timed out, and nobody looked since."""

@@ -59,7 +59,7 @@ def states(actual: list[dict[str, str]]) -> set[str]:
     return {each["state"] for each in actual}
 
 
-def test_all_of_it_is_told(doctor: Doctor, cloud: RunningCloud) -> None:
+def test_all_findings_are_shown(doctor: Doctor, cloud: RunningCloud) -> None:
     account_id, _ = account(cloud, "deployer")
     grant(cloud, "compute.editor", account_id)
     _, actual = doctor("dev")

@@ -87,7 +87,7 @@ def _silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_a_second_is_refused_and_told_who_holds_it_since_when(session: Session, other: Session) -> None:
+def test_a_second_rollout_is_refused_with_the_holder_and_the_time(session: Session, other: Session) -> None:
     with locked(session, "dev"), pytest.raises(Held) as refused, locked(other, "dev"):
         pytest.fail("both hold it")
     assert holder() in refused.value.message
@@ -95,7 +95,7 @@ def test_a_second_is_refused_and_told_who_holds_it_since_when(session: Session, 
     assert refused.value.code is ExitCode.LOCKED
 
 
-def test_it_is_free_again_afterwards_and_another_environment_is_another_lock(session: Session) -> None:
+def test_a_lock_is_released_and_each_environment_has_its_own(session: Session) -> None:
     with locked(session, "dev"), locked(session, "prod"):
         assert observe(session, "dev").resources == ()
     assert _locks(session) == []
@@ -139,20 +139,20 @@ def test_a_holder_on_another_host_of_the_same_name_is_not_taken_for_dead(session
 
 
 @pytest.mark.parametrize("times", [("soon", "later"), ("", ""), ("9" * 30, "9" * 30)])
-def test_times_that_are_none_are_no_error_and_expire_as_well(session: Session, times: tuple[str, str]) -> None:
+def test_a_lock_with_a_malformed_time_expires(session: Session, times: tuple[str, str]) -> None:
     _make(session, holder="colleague", since=times[0], until=times[1])
     with locked(session, "dev", lifetime=0.5):
         assert [group.labels["holder"] for group in _locks(session)] == [holder()]
 
 
-def test_a_holder_that_lives_keeps_it(session: Session, other: Session) -> None:
+def test_a_living_holder_keeps_its_lock(session: Session, other: Session) -> None:
     with locked(session, "dev", lifetime=2):
         time.sleep(2.5)
         with pytest.raises(Held), locked(other, "dev", lifetime=2):
             pytest.fail("both hold it")
 
 
-def test_a_holder_that_lost_it_makes_no_further_change(session: Session, other: Session) -> None:
+def test_a_holder_that_lost_its_lock_makes_no_further_change(session: Session, other: Session) -> None:
     before = _networks(other)
 
     def work() -> None:
@@ -190,14 +190,14 @@ def test_a_holder_that_was_stopped_meanwhile_notices_before_its_next_change(
     assert _networks(other) == before
 
 
-def test_one_that_was_stopped_and_lost_nothing_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_holder_that_kept_its_lock_goes_on(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     with _silent(monkeypatch), locked(session, "dev", lifetime=1):
         time.sleep(1)
         _make_network(session)
     assert _locks(session) == []
 
 
-def test_a_loss_that_comes_after_the_last_change_is_told_as_well(session: Session, other: Session) -> None:
+def test_a_lock_lost_after_the_last_change_is_reported(session: Session, other: Session) -> None:
     def work() -> None:
         with locked(session, "dev", lifetime=0.9):
             (lock,) = _locks(other)
@@ -225,7 +225,7 @@ def test_a_secret_whose_name_is_alike_is_left_alone(session: Session) -> None:
     assert len(session.list(session.client(SecretServiceStub).List, listed, lambda page: page.secrets)) == 1
 
 
-def test_of_many_at_once_one_gets_it(cloud: RunningCloud) -> None:
+def test_one_of_many_concurrent_holders_gets_the_lock(cloud: RunningCloud) -> None:
     enough = threading.Barrier(6)
 
     def contend(session: Session) -> bool:

@@ -52,7 +52,7 @@ def changes(cloud: RunningCloud) -> str:
     ],
 )
 @pytest.mark.parametrize("key", ["folder", "cloud_id"])
-def test_credentials_that_lead_elsewhere_are_refused_before_anything_is_done(
+def test_credentials_of_another_folder_are_refused_before_anything_is_done(
     cloud: RunningCloud, command: Command, key: str, arguments: tuple[str, ...]
 ) -> None:
     ends = cloud.endpoint
@@ -72,7 +72,7 @@ def test_a_variable_does_not_vouch_for_the_cloud(
     assert (code, cloud.endpoint.cloud_id in output) == (ExitCode.CONFIG, True)
 
 
-def test_without_them_the_lines_to_paste_are_said_and_with_them_nothing(cloud: RunningCloud, command: Command) -> None:
+def test_without_folder_id_the_lines_to_paste_are_shown(cloud: RunningCloud, command: Command) -> None:
     ends = cloud.endpoint
     lines = f"folder: {ends.folder_id}\ncloud_id: {ends.cloud_id}\n"
     code, output, _ = command("", "status", "dev")
@@ -82,6 +82,6 @@ def test_without_them_the_lines_to_paste_are_said_and_with_them_nothing(cloud: R
 
 
 @pytest.mark.parametrize(("lines", "states"), [(f"folder: {OTHER}\n", ["ok", "failure"]), ("", ["ok", "warning"])])
-def test_the_doctor_finds_it_as_well(command: Command, lines: str, states: list[str]) -> None:
+def test_doctor_finds_credentials_of_another_folder(command: Command, lines: str, states: list[str]) -> None:
     _, _, shown = command(lines, "doctor", "dev", "-o", "json")
     assert [actual["state"] for actual in json.loads(shown)["findings"] if actual["area"] == "folder"] == states

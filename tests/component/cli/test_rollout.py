@@ -58,7 +58,7 @@ def prod() -> Environment:
     return load_environment("prod")
 
 
-def test_from_nothing_to_nothing_left_to_do_and_side_by_side(
+def test_a_rollout_leaves_an_empty_plan_beside_another_environment(
     service: Service, dev: Environment, prod: Environment
 ) -> None:
     service.roll_out(dev)
@@ -70,7 +70,7 @@ def test_from_nothing_to_nothing_left_to_do_and_side_by_side(
     assert service.plan(dev).all_steps == ()
 
 
-def test_machines_are_told_ids_and_addresses_and_no_secret(service: Service, dev: Environment) -> None:
+def test_metadata_has_ids_and_addresses_and_no_secret(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
     ids = service.ids(dev)
     told = service.machine("dev-bingo-1").metadata["samovar-settings"]
@@ -225,7 +225,7 @@ def test_a_certificate_of_the_operators_own_stays(service: Service, dev: Environ
     assert service.plan(changed(dev, domain="tea.example.org")).all_steps == ()
 
 
-def test_a_bigger_group_replaces_nobody_else(service: Service, dev: Environment) -> None:
+def test_a_larger_group_replaces_no_machine(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
     grown = changed(dev, groups=tuple(changed(g, size=3) if g.name == "bingo" else g for g in dev.groups))
     assert [(change.ref, change.reason) for change in service.plan(grown).all_steps] == [
@@ -265,7 +265,7 @@ def test_roles_are_taken_after_the_groups_that_need_them(service: Service, dev: 
     assert [binding for binding in left if binding.subject.id == watch._account_id] == []
 
 
-def test_the_calls_are_the_same_whosever_the_cloud_is(service: Service, dev: Environment) -> None:
+def test_calls_are_the_same_with_and_without_the_admin_api(service: Service, dev: Environment) -> None:
     """A session with the host's admin API changes the cloud by the very calls of one without it."""
     counts: list[Counter[str]] = []
 
@@ -283,7 +283,7 @@ def test_the_calls_are_the_same_whosever_the_cloud_is(service: Service, dev: Env
     assert counts[0] == counts[1]
 
 
-def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(service: Service, dev: Environment) -> None:
+def test_deletion_protection_is_that_of_the_api_and_a_rollout_lifts_it(service: Service, dev: Environment) -> None:
     protected = changed(dev, deletion_protection=True)
     service.roll_out(dev)
     changes = service.plan(protected).all_steps
@@ -318,7 +318,7 @@ def test_protection_is_the_apis_own_and_is_lifted_by_a_rollout_of_its_own(servic
     assert service.ids(dev) == {}
 
 
-def test_born_protected_it_is_protected_at_once(service: Service, dev: Environment) -> None:
+def test_deletion_protection_holds_from_the_first_rollout(service: Service, dev: Environment) -> None:
     protected = changed(dev, deletion_protection=True)
     service.roll_out(protected)
     assert service.plan(protected).all_steps == ()

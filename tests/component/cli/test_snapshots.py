@@ -192,6 +192,6 @@ def test_a_snapshot_that_is_not_there_or_does_not_fit_is_told(service: Service, 
         restore(service.session, dev, of_bingo, PlainReporter())
 
 
-def test_a_cloud_that_refuses_is_heard(service: Service, dev: Environment) -> None:
+def test_a_refusal_of_the_cloud_is_reported(service: Service, dev: Environment) -> None:
     with pytest.raises(CallFailed, match="not found"):
         begin_snapshot(service.session, dev.name, Disk(id="nothing", name="nothing"))

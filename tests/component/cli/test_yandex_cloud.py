@@ -70,7 +70,7 @@ def test_a_key_becomes_a_token(cloud: RunningCloud, by_key: Access) -> None:
     assert session.identity.get_token().startswith("t1.")
 
 
-def test_a_profile_of_yc_leads_there_as_well(cloud: RunningCloud, by_key: Access, tmp_path: Path) -> None:
+def test_a_profile_of_the_yc_cli_is_used(cloud: RunningCloud, by_key: Access, tmp_path: Path) -> None:
     grant(cloud, "viewer", account_of(by_key))
     assert by_key.key_file
     key = json.loads(by_key.key_file.read_text())

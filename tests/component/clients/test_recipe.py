@@ -11,7 +11,7 @@ from tests.support.checkout import ROOT
 from tests.support.wheel import install
 
 
-def test_the_fixture_gives_a_stranger_s_tests_a_cloud(tmp_path: Path) -> None:
+def test_the_documented_fixture_gives_tests_a_cloud(tmp_path: Path) -> None:
     programs, project = install(tmp_path / "engine"), tmp_path / "project"
     project.mkdir()
     for name, content in _files().items():

@@ -102,7 +102,7 @@ def test_the_kind_of_a_homes_machines_is_for_life(cli: Cli, tmp_path: Path) -> N
     assert "for simulated machines" in real.run("cloud", "up", "--speed", "2", check=False).stderr
 
 
-def test_dates_go_as_fast_as_the_clock_was_told(cli: Cli) -> None:
+def test_dates_follow_the_speed_of_the_simulation(cli: Cli) -> None:
     cli.run("cloud", "up", "--machines", "simulated", "--speed", "500")
     session, environment = cli.session(), load_environment("dev", cli.envs)
     publish_empty(session, environment)

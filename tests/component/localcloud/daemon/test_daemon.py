@@ -45,7 +45,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def test_up_and_down(cli: Cli) -> None:
+def test_cloud_up_and_cloud_down(cli: Cli) -> None:
     cli.run("cloud", "up")
     status = cli.json("cloud", "status")
     endpoint = cli.endpoint()
@@ -80,7 +80,7 @@ def test_env_points_any_client_at_it_with_one_credential(cli: Cli) -> None:
     assert shown == [cli.endpoint()["grpc"], cli.endpoint()["token"]]
 
 
-def test_killed_and_started_again_it_has_the_same_address(cli: Cli) -> None:
+def test_a_killed_daemon_comes_back_at_the_same_address(cli: Cli) -> None:
     cli.run("cloud", "up")
     before = cli.endpoint()
     os.kill(before["pid"], signal.SIGKILL)
