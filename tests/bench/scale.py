@@ -81,9 +81,9 @@ def _roll_out(tool: Cli) -> tuple[set[str], list[str]]:
 def _idle(tool: Cli) -> Iterator[Figure]:
     endpoint: Any = tool.endpoint()
     group = supervisor_of_this_host(f"samovar-{endpoint['number']}").unit("any").parent
-    before = cgroups.processor_seconds(group), _processor_seconds(endpoint["pid"])
+    before = cgroups.cpu_seconds(group), _processor_seconds(endpoint["pid"])
     time.sleep(IDLE)
-    machines, daemon = cgroups.processor_seconds(group) - before[0], _processor_seconds(endpoint["pid"]) - before[1]
+    machines, daemon = cgroups.cpu_seconds(group) - before[0], _processor_seconds(endpoint["pid"]) - before[1]
     yield Figure("cores used by all machines while idle", f"{machines / IDLE:.2f}", "under 1, with the daemon")
     yield Figure("cores used by the daemon while idle", f"{daemon / IDLE:.2f}")
 

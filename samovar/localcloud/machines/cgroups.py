@@ -57,16 +57,6 @@ def processes(machine: Path, service: str) -> tuple[int, ...]:
     return ()
 
 
-def processor_seconds(group: Path) -> float:
-    """Returns the processor time that the group has used; 0 once it is gone."""
-    with suppress(OSError):
-        for line in (group / "cpu.stat").read_text().splitlines():
-            key, _, value = line.partition(" ")
-            if key == "usage_usec":
-                return int(value) / 1e6
-    return 0.0
-
-
 def waited_seconds(group: Path) -> float:
     """Returns the time in which some process of the group waited for a processor; 0 where the kernel does not tell."""
     with suppress(OSError):

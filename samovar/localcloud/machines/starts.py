@@ -79,4 +79,4 @@ async def _booted(unit: Path) -> None:
 
 def _busy_seconds(unit: Path) -> float:
     """A machine that waits for a processor boots as well: a busy host must not look like one that has booted."""
-    return cgroups.processor_seconds(unit) + cgroups.waited_seconds(unit)
+    return cgroups.cpu_seconds(unit) + cgroups.waited_seconds(unit)
