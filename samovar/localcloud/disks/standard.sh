@@ -12,7 +12,7 @@ if [[ -e $out ]]; then exit; fi # made while we waited for the lock
 . "$here/pack.sh"
 
 PACKAGES=(
-  systemd systemd-sysv systemd-resolved dbus libpam-systemd cloud-init openssh-server sudo ca-certificates curl
+  systemd systemd-sysv systemd-resolved dbus libpam-systemd cloud-init cloud-guest-utils openssh-server sudo ca-certificates curl
   debian-archive-keyring e2fsprogs gnupg iproute2 iputils-ping less locales logrotate lsb-release netbase nftables
   procps python3-jinja2 python3-yaml unzip wget xz-utils
 )
