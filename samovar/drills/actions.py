@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,9 +28,12 @@ from samovar.drills.api_actions import (
     update_and_cut_power,
 )
 from samovar.drills.journal import Breakage, Journal
+from samovar.drills.rollout_actions import begin_and_kill, finish_rollout
 from samovar.project.fault import FaultKind
 
 Act = Callable[[Session, Breakage], None]
+ENDED_FIRST = {FaultKind.DAEMON: 0, FaultKind.CALLS: 1}
+"""The faults without whose end the API cannot put back the others."""
 MARK = "on request of a drill"
 """The message of errors that a drill lets calls and starts meet, by which its faults are found again."""
 
@@ -43,8 +47,13 @@ class Action:
 
 
 def cause_all(session: Session, breakages: Sequence[Breakage]) -> None:
-    """Break everything at the same time."""
-    run_concurrently(*(partial(ACTIONS[each.fault].cause, session, each) for each in breakages))
+    """Break everything, each so many seconds from now as it says."""
+    run_concurrently(*(partial(_cause, session, each) for each in breakages))
+
+
+def _cause(session: Session, breakage: Breakage) -> None:
+    time.sleep(breakage.after)
+    ACTIONS[breakage.fault].cause(session, breakage)
 
 
 def restore_all(session: Session, journal: Journal) -> tuple[Breakage, ...]:
@@ -53,7 +62,7 @@ def restore_all(session: Session, journal: Journal) -> tuple[Breakage, ...]:
     Raises the first error once everything was tried.
     """
     broken, failed = journal.read(), list[tuple[Breakage, SamovarError]]()
-    for breakage in broken:
+    for breakage in sorted(broken, key=lambda each: ENDED_FIRST.get(each.fault, len(ENDED_FIRST))):
         restore = ACTIONS[breakage.fault].restore
         try:
             if restore:
@@ -140,6 +149,7 @@ ACTIONS: Mapping[FaultKind, Action] = {
     FaultKind.DRAIN: Action(drain, undrain),
     FaultKind.TEMPLATE: Action(spoil_template, restore_template),
     FaultKind.UPDATE: Action(update_and_cut_power, restore_template),
+    FaultKind.ROLLOUT: Action(begin_and_kill, finish_rollout),
     FaultKind.EXPIRE: Action(expire_certificate, restore_certificate),
     FaultKind.DAEMON: Action(_kill_daemon, _start_daemon),
 }

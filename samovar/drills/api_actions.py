@@ -96,11 +96,16 @@ def spoil_template(session: Session, breakage: Breakage) -> None:
     _set_template(session, breakage, template)
 
 
-def update_and_cut_power(session: Session, breakage: Breakage) -> None:
-    """Begin to replace the machines of a group, and cut the power of one of them."""
+def change_template(session: Session, breakage: Breakage) -> None:
+    """Begin to replace the machines of a group by such as are the same."""
     template = _template(breakage)
     template.metadata[UPDATE] = "once"
     _set_template(session, breakage, template)
+
+
+def update_and_cut_power(session: Session, breakage: Breakage) -> None:
+    """Begin to replace the machines of a group, and cut the power of one of them."""
+    change_template(session, breakage)
     session.cut_power(str(breakage.parameters["instance"]))
 
 

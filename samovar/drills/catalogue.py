@@ -62,7 +62,8 @@ def why_not(drill: Drill, environment: Environment, *, local: bool) -> str | Non
     if drill.arguments:
         return None
     try:
-        missing = next(_missing([drill.target, *drill.peers], environment), None)
+        named = [name for cause in drill.causes for name in (cause.target, *cause.peers)]
+        missing = next(_missing(named, environment), None)
     except NoTarget as error:
         return error.message
     return missing and f"{environment.name} has no group or machine {missing}"

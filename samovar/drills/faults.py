@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.json_format import MessageToDict
 from yandex.cloud.compute.v1.instance_pb2 import Instance
@@ -28,7 +28,7 @@ from samovar.drills.actions import cause_all, local_host
 from samovar.drills.journal import Breakage
 from samovar.drills.targets import NoTarget, group_name, group_of_machine, machines_of_status, select_machines
 from samovar.load.client import Http1, Request, Target, Unanswered
-from samovar.project.drill import Drill, FaultRequest
+from samovar.project.drill import Cause, Drill, FaultRequest, FurtherFault
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
 from samovar.project.fault import FaultKind
@@ -43,23 +43,22 @@ ENDS: dict[str, JsonObject] = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault that is ready to be caused: on `breakages`, or by a request to `service`.
+    """A drill's faults that are ready to be caused: `breakages`, and a request to `service`.
 
-    `machines` may be hit. If a `unit` is named, a new process of it shows the recovery, else a new machine does.
-    `hold` is None for a fault that the environment heals by itself, else the seconds until it is put back.
+    `machines` may be hit. New processes of `units`, each of a machine, show the recovery, else a new machine does.
+    `hold` is None for what the environment heals by itself, else the seconds until it is put back.
     """
 
-    kind: FaultKind
     summary: str
     machines: tuple[str, ...]
     breakages: tuple[Breakage, ...]
-    unit: str = ""
+    units: frozenset[tuple[str, str]] = frozenset()
     hold: float | None = None
     request: FaultRequest | None = None
     service: Target | None = None
 
     async def cause(self, session: Session) -> None:
-        """Break what is to be broken, all at once."""
+        """Break what is to be broken, each at its time."""
         if self.request and self.service:
             await _send(self.service, self.request)
         await asyncio.to_thread(cause_all, session, self.breakages)
@@ -72,79 +71,108 @@ def fault_of(drill: Drill, session: Session, environment: Environment, status: S
     """
     if drill.local_only:
         local_host(session)
-    machines = select_machines(status, group_name(environment, drill.target), all_machines=drill.all_machines)
+    struck = [(cause, _machines(cause, environment, status)) for cause in drill.causes]
     return Fault(
-        kind=drill.fault,
-        summary=f"{', '.join(machines)}: {_summary(drill)}",
-        machines=machines,
-        breakages=tuple(_breakages(drill, session, environment, status, machines)),
-        unit=drill.unit,
+        summary="; ".join(f"{', '.join(machines)}: {_summary(cause)}" for cause, machines in struck),
+        machines=tuple(dict.fromkeys(name for _, machines in struck for name in machines)),
+        breakages=tuple(
+            replace(breakage, after=cause.after if isinstance(cause, FurtherFault) else 0.0)
+            for cause, machines in struck
+            for breakage in _breakages(cause, session, environment, status, machines)
+        ),
+        units=frozenset((name, cause.unit) for cause, machines in struck for name in machines if cause.unit),
         hold=drill.hold if drill.restores else None,
         request=drill.request,
         service=service,
     )
 
 
-def _summary(drill: Drill) -> str:
-    match drill.fault:
-        case FaultKind.KILL:
-            return "power cut"
-        case FaultKind.STOP:
-            return "shut down"
-        case FaultKind.REQUEST if drill.request:
-            values = " ".join(map(str, (drill.request.body or {}).values()))
-            return f"{drill.request.request} {values}".strip()
-        case FaultKind.CUT:
-            lost = "cut off from" if drill.share == 1 else f"{drill.share:.0%} of the packets lost to"
-            return f"{lost} {', '.join(drill.peers)}"
-        case FaultKind.DELAY:
-            return f"all that is sent {drill.delay:g} s late"
-        case _:
-            what = drill.unit or drill.path or drill.method or (f"port {drill.port}" if drill.port else "")
-            return f"{drill.fault} {what}".strip()
+def _machines(cause: Cause, environment: Environment, status: Status) -> tuple[str, ...]:
+    return select_machines(status, group_name(environment, cause.target), all_machines=cause.all_machines)
+
+
+SUMMARIES: Mapping[FaultKind, Callable[[Cause], str]] = {
+    FaultKind.KILL: lambda _: "power cut",
+    FaultKind.STOP: lambda _: "shut down",
+    FaultKind.CUT: lambda cause: f"{_loss(cause)} {', '.join(cause.peers)}",
+    FaultKind.DELAY: lambda cause: f"all that is sent {cause.delay:g} s late",
+    FaultKind.ROLLOUT: lambda cause: f"rollout killed after {cause.method}",
+}
+
+
+def _summary(cause: Cause) -> str:
+    if cause.request:
+        values = " ".join(map(str, (cause.request.body or {}).values()))
+        return f"{cause.request.request} {values}".strip()
+    if cause.fault in SUMMARIES:
+        return SUMMARIES[cause.fault](cause)
+    what = cause.unit or cause.path or cause.method or (f"port {cause.port}" if cause.port else "")
+    return f"{cause.fault} {what}".strip()
+
+
+def _loss(cause: Cause) -> str:
+    return "cut off from" if cause.share == 1 else f"{cause.share:.0%} of the packets lost to"
 
 
 def _breakages(
-    drill: Drill, session: Session, environment: Environment, status: Status, machines: Sequence[str]
+    cause: Cause, session: Session, environment: Environment, status: Status, machines: Sequence[str]
 ) -> Iterator[Breakage]:
-    if drill.fault is FaultKind.REQUEST:
-        return
-    if drill.fault is FaultKind.CALLS:
-        yield Breakage(drill.fault, "", drill.method)
-        return
-    if drill.fault is FaultKind.DAEMON:
-        yield Breakage(drill.fault, "", "the local cloud", {"home": local_host(session).status()["home"]})
-        return
-    if drill.fault is FaultKind.EXPIRE:
-        yield from _certificates(session, environment)
-        return
-    for machine in machines:
-        instance = find_machine(session, environment.name, machine)
-        match drill.fault:
-            case FaultKind.RULES:
-                yield _rules(session, instance, drill.port)
-            case FaultKind.DRAIN:
-                yield _target(session, environment, status, instance)
-            case FaultKind.TEMPLATE | FaultKind.UPDATE:
-                yield _template(drill.fault, session, environment, status, instance)
-            case FaultKind.CUT:
-                ends = _ends(drill, session, environment, status)
-                yield Breakage(drill.fault, instance.id, machine, {**ends, "share": drill.share})
-            case _:
-                yield Breakage(drill.fault, instance.id, machine, _parameters(drill))
+    match cause.fault:
+        case FaultKind.REQUEST:
+            return
+        case FaultKind.CALLS:
+            yield Breakage(cause.fault, "", cause.method)
+        case FaultKind.DAEMON:
+            yield Breakage(cause.fault, "", "the local cloud", {"home": local_host(session).status()["home"]})
+        case FaultKind.EXPIRE:
+            yield from _certificates(session, environment)
+        case FaultKind.ROLLOUT:
+            yield _rollout(cause, session, environment, status, machines[0])
+        case _:
+            for machine in machines:
+                yield _of_machine(cause, session, environment, status, machine)
 
 
-def _parameters(drill: Drill) -> JsonObject:
+def _of_machine(cause: Cause, session: Session, environment: Environment, status: Status, machine: str) -> Breakage:
+    instance = find_machine(session, environment.name, machine)
+    match cause.fault:
+        case FaultKind.RULES:
+            return _rules(session, instance, cause.port)
+        case FaultKind.DRAIN:
+            return _target(session, environment, status, instance)
+        case FaultKind.TEMPLATE | FaultKind.UPDATE:
+            return _template(cause.fault, session, environment, status, instance)
+        case FaultKind.CUT:
+            ends = _ends(cause, session, environment, status)
+            return Breakage(cause.fault, instance.id, machine, {**ends, "share": cause.share})
+        case _:
+            return Breakage(cause.fault, instance.id, machine, _parameters(cause))
+
+
+def _rollout(cause: Cause, session: Session, environment: Environment, status: Status, machine: str) -> Breakage:
+    instance = find_machine(session, environment.name, machine)
+    spoiled = _template(cause.fault, session, environment, status, instance)
+    command: JsonObject = {
+        "home": local_host(session).status()["home"],
+        "project": str(environment.project.folder),
+        "envs": str(environment.project.envs),
+        "environment": environment.name,
+        "method": cause.method,
+    }
+    return replace(spoiled, parameters={**spoiled.parameters, **command})
+
+
+def _parameters(cause: Cause) -> JsonObject:
     """Return what the machine has to be told."""
-    stated: dict[str, str | float] = {"unit": drill.unit, "path": drill.path, "port": drill.port, "delay": drill.delay}
+    stated: dict[str, str | float] = {"unit": cause.unit, "path": cause.path, "port": cause.port, "delay": cause.delay}
     return {key: value for key, value in stated.items() if value}
 
 
-def _ends(drill: Drill, session: Session, environment: Environment, status: Status) -> JsonObject:
+def _ends(cause: Cause, session: Session, environment: Environment, status: Status) -> JsonObject:
     """Return the other ends of the packets. A group is asked at its balancer too, so its address is one of its own."""
-    if drill.peers[0] in ENDS:
-        return ENDS[drill.peers[0]]
-    addresses = {address for peer in drill.peers for address in _addresses(peer, session, environment, status)}
+    if cause.peers[0] in ENDS:
+        return ENDS[cause.peers[0]]
+    addresses = {address for peer in cause.peers for address in _addresses(peer, session, environment, status)}
     return {"addresses": sorted(addresses)}
 
 

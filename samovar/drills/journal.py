@@ -20,7 +20,7 @@ LOCK_TIMEOUT = 0.2
 
 @dataclass(frozen=True)
 class Breakage:
-    """One thing that is broken: a machine, or a resource of the cloud.
+    """One thing that is broken: a machine, or a resource of the cloud, `after` so many seconds.
 
     `subject` is its id, `name` what people call it; `parameters` hold what the fault takes, and what it was before.
     """
@@ -29,6 +29,7 @@ class Breakage:
     subject: str
     name: str
     parameters: Mapping[str, Json] = field(default_factory=dict)
+    after: float = 0.0
 
 
 class DrillRuns(SamovarError):

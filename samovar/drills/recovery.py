@@ -148,13 +148,13 @@ def take_snapshot(session: Session, environment: Environment, fault: Fault) -> S
 
 def _snapshot(session: Session, environment: Environment, fault: Fault) -> Snapshot:
     status = read_status(session, environment)
-    processes = _processes(session.host, fault) if fault.unit and session.host else None
-    missing = [] if processes is None else sorted(set(fault.machines) - {machine for machine, _ in processes})
-    summary = [group.summary() for group in status.groups] + [f"{fault.unit} of {name} is down" for name in missing]
+    running = _processes(session.host, fault.units) if session.host else {}
+    missing = sorted(f"{unit} of {machine} is down" for (machine, unit), pids in running.items() if not pids)
+    summary = [*(group.summary() for group in status.groups), *missing]
     hit = [machine for machine in machines_of_status(status) if machine.name in fault.machines]
     return Snapshot(
         healthy=status.healthy and not missing,
-        processes=processes or frozenset(),
+        processes=frozenset((machine, pid) for (machine, _), pids in running.items() for pid in pids),
         summary="; ".join(summary),
         instances=frozenset(
             machine.id for machine in list_machines(session, environment.name) if machine.name in fault.machines
@@ -163,10 +163,11 @@ def _snapshot(session: Session, environment: Environment, fault: Fault) -> Snaps
     )
 
 
-def _processes(host: Host, fault: Fault) -> frozenset[tuple[str, int]]:
-    ids = {machine.name: machine.id for machine in host.machines() if machine.name in fault.machines}
-
-    def pids(machine: str) -> set[tuple[str, int]]:
-        return {(machine, pid) for pid in host.processes(ids[machine], fault.unit)}
-
-    return frozenset().union(*run_concurrently(*(partial(pids, machine) for machine in ids)))
+def _processes(host: Host, units: frozenset[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Return the pids of each unit of a machine; none where the machine does not run."""
+    if not units:
+        return {}
+    ids = {machine.name: machine.id for machine in host.machines()}
+    there = [each for each in sorted(units) if each[0] in ids]
+    pids = run_concurrently(*(partial(host.processes, ids[machine], unit) for machine, unit in there))
+    return {**dict.fromkeys(units, ()), **dict(zip(there, pids, strict=True))}

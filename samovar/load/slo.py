@@ -28,7 +28,8 @@ def failure(endpoint: Endpoint, step: Step, answer: Answer, seconds: float, now:
         return STILL_THERE
     if not (is_absent(answer) if step.absent else _has_status(step, answer)):
         return f"HTTP {answer.status}"
-    if endpoint.max_age == 0 and (from_cache(answer.headers) or seconds < endpoint.min_seconds - CLOCK_TOLERANCE):
+    least = 0.0 if step.absent else endpoint.min_seconds  # what is not there may take less
+    if endpoint.max_age == 0 and (from_cache(answer.headers) or seconds < least - CLOCK_TOLERANCE):
         return CACHED
     return _too_old(endpoint.max_age, answer, now) if endpoint.max_age else ""
 
@@ -58,7 +59,13 @@ def _has_status(step: Step, answer: Answer) -> bool:
 def from_cache(headers: Mapping[str, str]) -> bool:
     """Return whether the headers name a cache: those of RFC 9111 and RFC 9211, and X-Cache as nginx is made to send."""
     hit = headers.get("x-cache", "").upper().partition(" ")[0] in CACHE_STATES
-    return hit or "hit" in headers.get("cache-status", "").lower() or headers.get("age", "0") != "0"
+    return hit or _names_a_hit(headers.get("cache-status", "")) or headers.get("age", "0") != "0"
+
+
+def _names_a_hit(cache_status: str) -> bool:
+    """Return whether a cache of the list says `hit`; its name, or a detail, may hold these letters as well."""
+    parameters = (parameter for cache in cache_status.split(",") for parameter in cache.split(";")[1:])
+    return any(parameter.strip().lower() in {"hit", "hit=?1"} for parameter in parameters)
 
 
 def age(headers: Mapping[str, str], now: datetime) -> float | None:

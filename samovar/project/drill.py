@@ -5,7 +5,7 @@ The drills of the library are there in every project that has none of that name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -54,15 +54,12 @@ class Expectation(Strict):
     longest_gap_seconds: NonNegativeFloat | None = None
 
 
-class Drill(Strict):
-    """A drill. `{name}` in `target`, `unit` and the body of the request stands for one of its `arguments`."""
+class Cause(Strict):
+    """A cause says what is broken, and how.
 
-    name: SkipJsonSchema[str] = ""
-    description: str = Field(default="", description="what it does, in a sentence without a subject")
-    expectation: str = Field(default="", description="what should happen, and why: a sentence for docs/drills.md")
-    arguments: tuple[str, ...] = Field(
-        default=(), description="the words that follow the drill's name on the command line"
-    )
+    `{name}` in `target`, `unit`, `method` and the body of the request stands for an argument of the drill.
+    """
+
     fault: FaultKind = Field(description="; ".join(f"`{kind}` {meaning}" for kind, meaning in MEANINGS.items()))
     target: str = Field(
         description="a group, whose first machine is broken; a machine; `role:front` (the group behind the external "
@@ -84,22 +81,6 @@ class Drill(Strict):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="a port")
     path: str = Field(default="", pattern=r"^(/[\w./-]*)?$", description="a folder in the file system that is filled")
     method: str = Field(default="", description="a pattern over methods, such as `PayloadService/Get`")
-    hold: Annotated[float, Field(gt=0, le=MAX_HOLD)] = Field(
-        default=10.0, description="seconds after which the drill puts back what it broke"
-    )
-    load: DrillLoad = Field(default=DrillLoad(), description="the load meanwhile")
-    timeout: PositiveFloat = Field(default=120.0, description="seconds in which the environment must recover")
-    expect: Expectation = Field(default=Expectation(), description="the bounds by which the verdict is found")
-
-    @property
-    def local_only(self) -> bool:
-        """Return whether the local cloud alone allows the fault, for it can reach into machines."""
-        return self.fault not in BY_THE_API
-
-    @property
-    def restores(self) -> bool:
-        """Return whether the drill has to put back what it broke."""
-        return self.fault not in ENDS_BY_ITSELF
 
     @model_validator(mode="after")
     def _has_what_its_fault_needs(self) -> Self:
@@ -108,7 +89,7 @@ class Drill(Strict):
             raise ValueError(f"the fault {self.fault} needs `{needed}`")
         for key in sorted({*NEEDS.values()} - {"unit", needed}):
             if getattr(self, key):
-                kinds = " or ".join(kind for kind, need in NEEDS.items() if need == key)
+                kinds = " and ".join(kind for kind, need in NEEDS.items() if need == key)
                 raise ValueError(f"`{key}` stands with the fault {kinds}, and with no other")
         return self
 
@@ -118,24 +99,76 @@ class Drill(Strict):
             raise ValueError(f"the peer {service} stands alone")
         return self
 
-    @model_validator(mode="after")
-    def _names_its_placeholders(self) -> Self:
+    def texts(self) -> Iterator[str]:
+        """Yield what may hold placeholders."""
         body = (self.request.body or {}) if self.request else {}
-        texts = [self.target, self.unit, *(value for value in body.values() if isinstance(value, str))]
-        used = {name for text in texts for name in PLACEHOLDER.findall(text)}
-        if unknown := sorted(used - set(self.arguments)):
-            raise ValueError(f"nothing fills {{{unknown[0]}}}: add {unknown[0]} to arguments")
-        return self
+        yield from (self.target, self.unit, self.method, *(value for value in body.values() if isinstance(value, str)))
 
-    def with_arguments(self, words: Sequence[str]) -> Drill:
-        """Return the drill with those words in place of `{name}`. There is one for each of `arguments`."""
-        values = dict(zip(self.arguments, words, strict=True))
-        fill = _filler(values)
-        changed: dict[str, object] = {"target": fill(self.target), "unit": fill(self.unit)}
+    def filled(self, fill: Callable[[str], str]) -> Self:
+        """Return the same with `fill` of each text."""
+        texts = {"target": self.target, "unit": self.unit, "method": self.method}
+        changed: dict[str, object] = {key: fill(text) for key, text in texts.items()}
         if self.request and self.request.body:
             body = {key: _scalar(value, fill) for key, value in self.request.body.items()}
             changed["request"] = self.request.model_copy(update={"body": body})
         return self.model_copy(update=changed)
+
+
+class FurtherFault(Cause):
+    """One more fault of a drill, `after` seconds after the first; it is put back together with that one."""
+
+    after: NonNegativeFloat = Field(default=0.0, description="seconds after the first fault")
+
+
+class Drill(Cause):
+    """A drill: its fault and those in `also`, the load meanwhile, and the recovery that is expected."""
+
+    name: SkipJsonSchema[str] = ""
+    description: str = Field(default="", description="what it does, in a sentence without a subject")
+    expectation: str = Field(default="", description="what should happen, and why: a sentence for docs/drills.md")
+    arguments: tuple[str, ...] = Field(
+        default=(), description="the words that follow the drill's name on the command line"
+    )
+    also: tuple[FurtherFault, ...] = Field(default=(), description="further faults, at the same time or later")
+    hold: Annotated[float, Field(gt=0, le=MAX_HOLD)] = Field(
+        default=10.0, description="seconds after which the drill puts back what it broke"
+    )
+    load: DrillLoad = Field(default=DrillLoad(), description="the load meanwhile")
+    timeout: PositiveFloat = Field(default=120.0, description="seconds in which the environment must recover")
+    expect: Expectation = Field(default=Expectation(), description="the bounds by which the verdict is found")
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Return all faults, the first one first."""
+        return (self, *self.also)
+
+    @property
+    def local_only(self) -> bool:
+        """Return whether the local cloud alone allows one of the faults."""
+        return any(each.fault not in BY_THE_API for each in self.causes)
+
+    @property
+    def restores(self) -> bool:
+        """Return whether the drill has to put back what one of the faults broke."""
+        return any(each.fault not in ENDS_BY_ITSELF for each in self.causes)
+
+    @model_validator(mode="after")
+    def _names_its_placeholders(self) -> Self:
+        used = {name for cause in self.causes for text in cause.texts() for name in PLACEHOLDER.findall(text)}
+        if unknown := sorted(used - set(self.arguments)):
+            raise ValueError(f"nothing fills {{{unknown[0]}}}: add {unknown[0]} to arguments")
+        return self
+
+    @model_validator(mode="after")
+    def _sends_its_request_first(self) -> Self:
+        if any(each.request for each in self.also):
+            raise ValueError("the fault request is the first one of a drill, and none of `also`")
+        return self
+
+    def with_arguments(self, words: Sequence[str]) -> Drill:
+        """Return the drill with those words in place of `{name}`. There is one for each of `arguments`."""
+        fill = _filler(dict(zip(self.arguments, words, strict=True)))
+        return self.filled(fill).model_copy(update={"also": tuple(each.filled(fill) for each in self.also)})
 
     def with_overrides(self, *, unit: str | None = None, times: int | None = None) -> Drill:
         """Return the drill with another unit, or with its request sent as often as `times` says."""

@@ -14,6 +14,7 @@ class FaultKind(StrEnum):
     CRASH = "crash"
     REQUEST = "request"
     HANG = "hang"
+    SLOW = "slow"
     MASK = "mask"
     FREEZE = "freeze"
     FILL = "fill"
@@ -28,6 +29,7 @@ class FaultKind(StrEnum):
     DRAIN = "drain"
     TEMPLATE = "template"
     UPDATE = "update"
+    ROLLOUT = "rollout"
     EXPIRE = "expire"
     DAEMON = "daemon"
 
@@ -38,6 +40,7 @@ MEANINGS: Mapping[FaultKind, str] = {
     FaultKind.CRASH: "sends SIGKILL to the processes of `unit`",
     FaultKind.REQUEST: "sends `request` through the service",
     FaultKind.HANG: "sends SIGSTOP to the processes of `unit`, and SIGCONT after `hold` seconds",
+    FaultKind.SLOW: "gives the processes of `unit` a twentieth of a core for `hold` seconds",
     FaultKind.MASK: "kills the processes of `unit` and masks it, so that it cannot start for `hold` seconds",
     FaultKind.FREEZE: "freezes every process of machines for `hold` seconds",
     FaultKind.FILL: "fills the file system at `path` for `hold` seconds",
@@ -53,6 +56,8 @@ MEANINGS: Mapping[FaultKind, str] = {
     FaultKind.TEMPLATE: "gives the target's group a template without a role for `hold` seconds, like a bad image",
     FaultKind.UPDATE: "replaces the machines of the target's group, and cuts the power of one meanwhile; after `hold` "
     "seconds the update is taken back",
+    FaultKind.ROLLOUT: "begins a rollout that replaces the machines of the target's group, and kills the tool after "
+    "its first call like `method`; after `hold` seconds the next rollout finishes",
     FaultKind.EXPIRE: "puts a certificate that has expired in place of the environment's for `hold` seconds",
     FaultKind.DAEMON: "kills the daemon of the local cloud, and starts it after `hold` seconds",
 }
@@ -61,12 +66,14 @@ NEEDS: Mapping[FaultKind, str] = {
     FaultKind.CRASH: "unit",
     FaultKind.REQUEST: "request",
     FaultKind.HANG: "unit",
+    FaultKind.SLOW: "unit",
     FaultKind.MASK: "unit",
     FaultKind.FILL: "path",
     FaultKind.CUT: "peers",
     FaultKind.DELAY: "delay",
     FaultKind.PORT: "port",
     FaultKind.CALLS: "method",
+    FaultKind.ROLLOUT: "method",
     FaultKind.RULES: "port",
 }
 """The key of a drill that a fault cannot do without. But for `unit` it stands with no other fault."""

@@ -7,6 +7,9 @@ unit=samovar-fault # the transient unit that holds a database; it ends by itself
 cause_hang() { systemctl kill --signal=SIGSTOP "$1"; }
 end_hang() { systemctl kill --signal=SIGCONT "$1"; }
 
+cause_slow() { systemctl set-property --runtime "$1" CPUQuota=5%; }
+end_slow() { systemctl set-property --runtime "$1" CPUQuota=; }
+
 # `systemctl mask` refuses a unit whose file lies in /etc/systemd/system; what lies here goes before that, until a reboot.
 control=/run/systemd/system.control
 

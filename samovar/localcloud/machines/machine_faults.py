@@ -41,7 +41,7 @@ class MachineFault:
     seconds.
     """
 
-    fault: Literal["hang", "mask", "freeze", "fill", "cut", "delay", "port", "tables", "connections"]
+    fault: Literal["hang", "slow", "mask", "freeze", "fill", "cut", "delay", "port", "tables", "connections"]
     unit: Annotated[str, Field(pattern=r"^([a-zA-Z0-9@_-]+[.]service)?$")] = ""
     path: Annotated[str, Field(pattern=r"^(/[\w./-]*)?$")] = ""
     addresses: tuple[Annotated[str, Field(pattern=r"^[0-9.]+(/[0-9]+)?$")], ...] = ()

@@ -27,6 +27,7 @@ def stated(fault: str, target: str = "bingo", **keys: object) -> Drill:
         (stated("cut", peers=("postgres",)), None),
         (stated("cut", peers=("dns",)), None),
         (stated("cut", peers=("redis",)), "dev has no group or machine redis"),
+        (stated("kill", also=({"fault": "kill", "target": "redis"},)), "dev has no group or machine redis"),
     ],
 )
 def test_a_drill_needs_the_groups_that_it_names(drill: Drill, reason: str | None) -> None:

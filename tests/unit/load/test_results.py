@@ -137,6 +137,8 @@ def test_a_profile_sends_as_many_requests_as_its_rate_says(name: str, rate: floa
         ({"age": "7"}, True),
         ({"cache-status": "edge; hit"}, True),
         ({"cache-status": "edge; fwd=miss"}, False),
+        ({"cache-status": "white-list; fwd=miss; detail=no-hit, shield; hit"}, True),
+        ({"cache-status": "white-list; fwd=miss; detail=no-hit"}, False),
     ],
 )
 def test_from_cache_reads_the_headers_of_caches(headers: dict[str, str], cached: bool) -> None:  # noqa: FBT001
@@ -168,6 +170,8 @@ def test_a_cached_answer_has_an_age_and_is_at_most_a_minute_old() -> None:
 def test_an_answer_faster_than_min_seconds_came_from_a_cache() -> None:
     assert failure(DATABASE, FOUND, Answer(200), 0.02, NOW) == CACHED
     assert failure(DATABASE, FOUND, Answer(200), 0.11, NOW) == ""
+    absent = Step(request=DATABASE.request, absent=True)
+    assert failure(DATABASE, absent, Answer(200, body=b"[]"), 0.02, NOW) == "", "what is not there is found sooner"
 
 
 @pytest.mark.parametrize(

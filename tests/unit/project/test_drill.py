@@ -8,7 +8,7 @@ import pytest
 
 from samovar.cli.main import main
 from samovar.core.errors import ConfigError, ExitCode
-from samovar.project.drill import LIBRARY, load_drill
+from samovar.project.drill import LIBRARY, FurtherFault, load_drill
 from samovar.project.fault import FaultKind
 from samovar.project.load_profile import profile_names
 from tests.support.checkout import ROOT
@@ -41,6 +41,18 @@ def test_arguments_fill_placeholders_and_options_override() -> None:
     assert (changed.unit, changed.request.times) == ("bingo.service", 3)
 
 
+def test_further_faults_have_arguments_as_well_and_decide_where_a_drill_is_possible(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "arguments: [group]\nfault: kill\ntarget: '{group}'\nalso: [{fault: kill, target: '{group}', after: 2}]\n"
+    )
+    drill = load_drill(tmp_path, "mine").with_arguments(["app"])
+    assert [(cause.target, cause.fault) for cause in drill.causes] == [("app", FaultKind.KILL)] * 2
+    assert (drill.local_only, drill.restores) == (False, False)
+    also = (FurtherFault.model_validate({"fault": "freeze", "target": "app"}),)
+    local = drill.model_copy(update={"also": also})
+    assert (local.local_only, local.restores) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -51,6 +63,20 @@ def test_arguments_fill_placeholders_and_options_override() -> None:
         ("fault: request\ntarget: a", "the fault request needs `request`"),
         ("fault: kill\ntarget: a\npeers: [b]", "`peers` stands with the fault cut, and with no other"),
         ("fault: cut\ntarget: a\npeers: [b, dns]", "the peer dns stands alone"),
+        ("fault: rollout\ntarget: a", "the fault rollout needs `method`"),
+        (
+            "fault: cut\ntarget: a\npeers: [b]\nmethod: c",
+            "`method` stands with the fault calls and rollout, and",
+        ),
+        (
+            "fault: kill\ntarget: a\nalso: [{fault: hang, target: b}]",
+            "also.0: the fault hang needs `unit`",
+        ),
+        (
+            "fault: kill\ntarget: a\nalso: [{fault: request, target: b, request: {request: GET /}}]",
+            "the fault request is the first one of a drill",
+        ),
+        ('fault: kill\ntarget: a\nalso: [{fault: kill, target: "{group}"}]', "nothing fills {group}"),
         ('fault: kill\ntarget: "{group}"', "nothing fills {group}: add group to arguments"),
     ],
 )
