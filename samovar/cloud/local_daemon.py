@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +14,10 @@ from typing import NotRequired, TypedDict
 from samovar.cloud.connection import Access
 from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
-from samovar.core.errors import PROGRAM_VARIABLE, HostError, program
+from samovar.core.errors import HostError
 from samovar.core.files import exclusive
-from samovar.core.paths import PACKAGE, cache_dir, require_linux, require_own
-from samovar.core.process import run
+from samovar.core.paths import cache_dir, require_linux, require_own
+from samovar.core.process import module_command, module_environment, run
 from samovar.core.spawn import exit_of, start_detached
 from samovar.core.waiting import Pending, wait_for
 
@@ -120,14 +119,14 @@ def _claimed_by(claim: Path) -> str:
 
 def running_machines(home: Path) -> Sequence[MachineStatus]:
     """Return the machines of a cloud whose daemon does not run."""
-    shown = run([*_command(home), "--show"], env=_environment())
+    shown = run([*_command(home), "--show"], env=module_environment())
     machines: Sequence[MachineStatus] = json.loads(shown.stdout)["machines"]
     return machines
 
 
 def take_down(home: Path) -> None:
     """Remove from this host what a daemon that ended has left there."""
-    run([*_command(home), "--take-down"], env=_environment(), timeout=STOP_TIMEOUT, logfile=home / LOG)
+    run([*_command(home), "--take-down"], env=module_environment(), timeout=STOP_TIMEOUT, logfile=home / LOG)
 
 
 def unresponsive(daemon: Daemon, home: Path) -> HostError:
@@ -169,19 +168,14 @@ def wait_for_end(daemon: Daemon) -> None:
     )
 
 
-def _environment() -> dict[str, str]:
-    return {"PYTHONPATH": str(PACKAGE.parent), PROGRAM_VARIABLE: program()}
-
-
 def _command(home: Path) -> list[str | Path]:
-    """The option -P keeps a package of that name in the working directory from being run."""
-    return [sys.executable, "-P", "-m", "samovar.localcloud", "--home", home]
+    return module_command("samovar.localcloud", "--home", home)
 
 
 def _start(home: Path, *options: str) -> Daemon:
     require_linux("the local cloud", "run it in a Linux machine, such as one of Lima; or set `cloud: yandex`")
     log = home / LOG
-    pid = start_detached([*_command(home), *options], logfile=log, env=_environment())
+    pid = start_detached([*_command(home), *options], logfile=log, env=module_environment())
 
     def probe() -> Daemon | Pending:
         if daemon := find(home):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import ConfigError, SamovarError
 from samovar.core.json_types import JsonObject
-from samovar.core.process import run
+from samovar.core.process import module_command, module_environment, run
 from samovar.drills.api_actions import (
     drain,
     expire_certificate,
@@ -134,7 +133,8 @@ def _kill_daemon(session: Session, _: Breakage) -> None:
 
 def _start_daemon(_: Session, breakage: Breakage) -> None:
     """Start the daemon of the home, which does nothing if it runs."""
-    run([sys.executable, "-m", "samovar", "--home", str(breakage.parameters["home"]), "cloud", "up"])
+    command = module_command("samovar", "--home", str(breakage.parameters["home"]), "cloud", "up")
+    run(command, env=module_environment())
 
 
 _IN_MACHINE = Action(_cause_in_machine, _end_in_machine)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
-from samovar.core.process import run
+from samovar.core.process import module_command, module_environment, run
 from samovar.core.waiting import Pending, wait_for
 from samovar.drills.api_actions import change_template
 from samovar.drills.journal import Breakage
@@ -29,7 +29,10 @@ def begin_and_kill(session: Session, breakage: Breakage) -> None:
     """
     change_template(session, breakage)
     began = time.time()
-    rollout = subprocess.Popen(_command(breakage), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+    variables = {**os.environ, **module_environment()}
+    rollout = subprocess.Popen(  # noqa: S603 - this program
+        _command(breakage), env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
 
     def probe() -> bool | Pending:
         return _has_called(session, str(breakage.parameters["method"]), began) or (
@@ -49,13 +52,13 @@ def begin_and_kill(session: Session, breakage: Breakage) -> None:
 
 def finish_rollout(_: Session, breakage: Breakage) -> None:
     """Roll the environment out once more, as an operator does whose tool was killed."""
-    run(_command(breakage), timeout=ROLLOUT_TIMEOUT)
+    run(_command(breakage), env=module_environment(), timeout=ROLLOUT_TIMEOUT)
 
 
-def _command(breakage: Breakage) -> Sequence[str]:
+def _command(breakage: Breakage) -> list[str | Path]:
     values = breakage.parameters
     places = [f"--{name}={values[name]}" for name in ("home", "project", "envs")]
-    return [sys.executable, "-m", "samovar", *places, "rollout", str(values["environment"]), "--yes"]
+    return module_command("samovar", *places, "rollout", str(values["environment"]), "--yes")
 
 
 def _has_called(session: Session, pattern: str, since: float) -> bool:
