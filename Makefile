@@ -34,7 +34,7 @@ bench: setup ## Measure, and print the table of the README
 bench-service: setup ## Hold the whole service against its terms: the table of docs/load.md (over an hour)
 	$(PYTHON) -m tests.bench.promises
 
-drills: setup ## Run every drill on dev, which is rolled out if need be: the table of docs/drills.md (some twenty minutes)
+drills: setup ## Run every drill on dev, which is rolled out if need be: the tables of docs/drills.md (some twenty minutes)
 	$(PYTHON) tools/drills.py
 
 clients: setup ## Build Packer and its yandex plugin into the cache, where this machine has none (needs Go)
