@@ -102,6 +102,21 @@ def test_calls_fail_until_the_drill_ends_and_other_faults_stay(
     host.clear_faults()
 
 
+def test_several_faults_come_each_at_its_time_and_calls_are_mended_first(
+    service: Service, dev: Environment, tmp_path: Path
+) -> None:
+    later = {"fault": "calls", "target": "role:inner", "method": "TargetGroupService/*", "after": 1}
+    both, journal = fault(service, dev, "drain", also=(later,)), Journal("b1g", "dev", tmp_path)
+    assert [(each.fault, each.after) for each in both.breakages] == [(FaultKind.DRAIN, 0), (FaultKind.CALLS, 1)]
+    journal.write(both.breakages)
+    cause_all(service.session, both.breakages)
+    assert service.session.host
+    assert len(service.session.host.faults()) == 1
+    assert restore_all(service.session, journal) == both.breakages
+    assert service.session.host.faults() == ()
+    _becomes_healthy(service, dev)
+
+
 def test_no_machine_starts_until_the_drill_ends(service: Service, dev: Environment, tmp_path: Path) -> None:
     broken, journal = fault(service, dev, "no-start").breakages, Journal("b1g", "dev", tmp_path)
     journal.write(broken)
