@@ -68,13 +68,13 @@ class Worlds:
 
     @contextmanager
     def another(self) -> Iterator[World]:
-        """Yields a world of its own, which is gone afterwards."""
+        """Yields a world of its own, which is gone afterwards. Its new ids are none of the origin's."""
         self._number += 1
         home = Home(self._folder / f"story-{self._number}")
         shutil.copytree(self._origin.root, home.root, copy_function=_copy)
         time = SimulatedTime(START + LATER)
         try:
-            with time.ruling():
+            with time.ruling(seed=1):
                 world = World(home, time)
                 yield world
                 world.kill_daemon()

@@ -15,15 +15,15 @@ from samovar.project.fault import FaultKind
 from tests.support.environments import changed
 
 APP, EDGE, DATA = "bingo", "nginx", "postgres"
+OTHER = "api"
 NOTHING = "nothing changes"
-GIB = 1 << 30
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change of the environment: of which group, and how."""
+    """A change of the environment, and the groups whose machines it may replace."""
 
-    group: str
+    groups: frozenset[str]
     of: Callable[[Environment], Environment]
 
 
@@ -32,24 +32,43 @@ def _group(name: str, **fields: object) -> Change:
         groups = (changed(each, **fields) if each.name == name else each for each in environment.groups)
         return changed(environment, groups=tuple(groups))
 
-    return Change(name, of)
+    return Change(frozenset({name}), of)
 
 
-def _memory(name: str, size: int) -> Change:
+def _memory(name: str) -> Change:
     def of(environment: Environment) -> Environment:
-        machine = changed(environment.group(name).machine, memory=size)
+        machine = changed(environment.group(name).machine, memory=4 << 30)
         return _group(name, machine=machine).of(environment)
 
-    return Change(name, of)
+    return Change(frozenset({name}), of)
+
+
+def _another(environment: Environment) -> Environment:
+    """A second group like the application's."""
+    return changed(environment, groups=(*environment.groups, changed(environment.group(APP), name=OTHER)))
+
+
+def _renamed(environment: Environment) -> Environment:
+    """The group of the application gets another name, so it is a new group, and the former goes at the end."""
+    edge = changed(environment.group(EDGE), upstreams={"app": OTHER})
+    app, data = changed(environment.group(APP), name=OTHER), environment.group(DATA)
+    return changed(environment, groups=(edge, app, data))
+
+
+def _domain(environment: Environment) -> Environment:
+    return changed(environment, domain="tea.example.org")
 
 
 CHANGES: Mapping[str, Change] = {
-    NOTHING: Change("", lambda environment: environment),
+    NOTHING: Change(frozenset(), lambda environment: environment),
+    "another domain": Change(frozenset(), _domain),
     f"{APP} grows": _group(APP, size=3),
     f"{APP} shrinks": _group(APP, size=1),
-    f"{APP} is made anew": _memory(APP, 4 * GIB),
-    f"{EDGE} is made anew": _memory(EDGE, 4 * GIB),
-    f"{DATA} is made anew": _memory(DATA, 4 * GIB),
+    f"{APP} is made anew": _memory(APP),
+    f"{EDGE} is made anew": _memory(EDGE),
+    f"{DATA} is made anew": _memory(DATA),
+    f"{OTHER} is added": Change(frozenset({APP, OTHER, DATA}), _another),
+    f"{APP} is renamed": Change(frozenset({APP, OTHER, EDGE, DATA}), _renamed),
 }
 
 
@@ -70,7 +89,7 @@ class Story:
     @property
     def touched(self) -> frozenset[str]:
         """The groups whose machines may be made anew."""
-        return frozenset({CHANGES[self.change].group, *(each.target for each in self.faults)})
+        return CHANGES[self.change].groups | {each.target for each in self.faults}
 
     def __str__(self) -> str:
         """The story in the form of a drill's file, which repeats its faults on real machines."""
@@ -110,7 +129,7 @@ faults = st.one_of(
 stories = st.builds(
     Story,
     change=st.sampled_from(list(CHANGES)),
-    dies_at=st.none() | st.integers(1, 12),
+    dies_at=st.none() | st.integers(1, 25),
     answered=st.booleans(),
     faults=st.lists(faults, max_size=2).map(tuple),
     hold=st.sampled_from([15.0, 20.0, 30.0]),
