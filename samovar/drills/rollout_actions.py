@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -28,16 +28,18 @@ def begin_and_kill(session: Session, breakage: Breakage) -> None:
     Raises CloudError if the rollout ends without such a call.
     """
     change_template(session, breakage)
-    began = time.time()
+    before = {request_id for request_id, _ in _calls(session)}
     variables = {**os.environ, **module_environment()}
     rollout = subprocess.Popen(  # noqa: S603 - this program
         _command(breakage), env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    pattern = f"*{str(breakage.parameters['method']).replace('/', '.')}"
 
     def probe() -> bool | Pending:
-        return _has_called(session, str(breakage.parameters["method"]), began) or (
-            Pending("not called yet") if rollout.poll() is None else False
-        )
+        ended = rollout.poll() is not None
+        if any(fnmatchcase(method, pattern) for request_id, method in _calls(session) if request_id not in before):
+            return True
+        return False if ended else Pending("not called yet")
 
     try:
         called = wait_for(
@@ -61,9 +63,9 @@ def _command(breakage: Breakage) -> list[str | Path]:
     return module_command("samovar", *places, "rollout", str(values["environment"]), "--yes")
 
 
-def _has_called(session: Session, pattern: str, since: float) -> bool:
+def _calls(session: Session) -> Iterator[tuple[str, str]]:
+    """Yield the latest calls that changed something, by the ids of their requests; methods are full names."""
     if session.host is None:
         raise ConfigError("this cloud does not show the calls that it gets")
-    like = f"*{pattern.replace('/', '.')}"
-    events = session.host.events(last=LAST, follow=False)
-    return any(event["time"] >= since and fnmatchcase(event["method"], like) for event in events)
+    for event in session.host.events(last=LAST, follow=False):
+        yield event["request_id"], event["method"]

@@ -89,18 +89,6 @@ def test_what_a_killed_drill_has_broken_is_put_back_by_the_next_one(cli: Cli) ->
     wait_until("both answer", lambda: {get(address) for _ in range(30)} == {"nginx-1", "nginx-2"}, timeout=60)
 
 
-def test_a_rollout_that_was_killed_is_finished_by_the_next(cli: Cli) -> None:
-    before = {machine["name"]: machine["id"] for machine in cli.json("status", "dev")["groups"][0]["machines"]}
-    report = cli.json("drill", "dev", "rollout-killed", "nginx", "InstanceGroupService/Update", *SLOW)
-    assert report["fault"] == "dev-nginx-1: rollout killed after InstanceGroupService/Update"
-    assert report["seconds_to_recover"]
-    assert "drill" in report["healed_by"]
-    assert cli.run("plan", "dev").stdout.strip() == "dev: nothing to do"
-    after = {machine["name"]: machine["id"] for machine in cli.json("status", "dev")["groups"][0]["machines"]}
-    assert after.keys() == before.keys()
-    assert journal_of(cli).read() == ()
-
-
 def test_a_production_environment_is_broken_by_its_name_alone(cli: Cli) -> None:
     cli.edit("dev", "cloud: local", "cloud: local\nproduction: true")
     refused = cli.run("drill", "dev", "kill", "nginx", "--yes", check=False)

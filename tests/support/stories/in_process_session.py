@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FAULT = TypeAdapter(MachineFault)
 ANSWERED_AFTER = 0.01
-"""Simulated seconds that a call takes: time passes also for who never sleeps."""
+"""Simulated seconds that a call takes which changes something: time passes also for who never sleeps."""
 
 
 class Killed(BaseException):
@@ -156,7 +156,7 @@ class _Channel:
     def _answer(self, details: Any, request: Message) -> Any:
         """The outcome of one attempt, as gRPC's interceptors get it."""
         self._life.before(details.method)
-        self._world.time.sleep(ANSWERED_AFTER)
+        self._world.time.sleep(0.0 if is_read(details.method) else ANSWERED_AFTER)
         headers = dict(details.metadata or ())
         outcome: Any
         try:
