@@ -10,7 +10,8 @@ from pathlib import Path
 
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
-from samovar.core.process import module_command, module_environment, run
+from samovar.core.modules import module_command, module_environment
+from samovar.core.process import run
 from samovar.core.waiting import Pending, wait_for
 from samovar.drills.api_actions import change_template
 from samovar.drills.journal import Breakage
