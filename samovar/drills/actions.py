@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import grpc
+
 from samovar.cloud.local_admin import Host
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
@@ -59,7 +61,8 @@ def _cause(session: Session, breakage: Breakage) -> None:
 def restore_all(session: Session, journal: Journal) -> tuple[Breakage, ...]:
     """Put back what the journal says is broken, and return it; what cannot be put back stays in the journal.
 
-    Raises the first error once everything was tried.
+    What is gone, such as a group that was deleted meanwhile, has nothing to put back. Raises the first error once
+    everything was tried.
     """
     broken, failed = journal.read(), list[tuple[Breakage, SamovarError]]()
     for breakage in sorted(broken, key=lambda each: ENDED_FIRST.get(each.fault, len(ENDED_FIRST))):
@@ -68,7 +71,8 @@ def restore_all(session: Session, journal: Journal) -> tuple[Breakage, ...]:
             if restore:
                 restore(session, breakage)
         except SamovarError as error:
-            failed.append((breakage, error))
+            if getattr(error, "status", None) is not grpc.StatusCode.NOT_FOUND:
+                failed.append((breakage, error))
     journal.write([breakage for breakage, _ in failed])
     if failed:
         raise failed[0][1]

@@ -112,21 +112,23 @@ def watch_recovery(
     timeout: float,
     *,
     hold: float | None,
+    broken_at: Callable[[], float | None],
     restore: Callable[[], None],
     stopped: Callable[[], bool],
 ) -> Recovery:
     """Take snapshots until the environment has recovered, or `timeout` seconds are over; return what was seen.
 
-    It ends early when `stopped` returns true. What is broken is put back after `hold` seconds, unless it healed before.
-    `began` is the monotonic time of the fault.
+    It ends early when `stopped` returns true. What is broken is put back, unless it healed before, `hold` seconds after
+    the moment `broken_at`, when the last of it broke. `began` is the monotonic time of the fault.
     """
     while not stopped() and (moment := time.monotonic() - began) < timeout:
-        if hold is not None and watch.restored_at is None and moment >= hold:
+        broken = broken_at()
+        if hold is not None and broken is not None and watch.restored_at is None and moment >= broken + hold:
             restore()
             watch.restored_at = time.monotonic() - began
             watch.healers.add(DRILL)
         watch.see(snapshot(), time.monotonic() - began)
-        if watch.stable(time.monotonic() - began):
+        if broken is not None and watch.stable(time.monotonic() - began):
             break
         time.sleep(PERIOD)
     return watch.recovery()

@@ -98,6 +98,7 @@ class _Engine:
         self._timeout = timeout
         self._endpoints = interactive(load)
         self._cancelled = threading.Event()
+        self._broken_at: float | None = None
 
     async def work(self, run: Run) -> None:
         """Break the environment while `run` goes on, and return when it answers well again."""
@@ -127,6 +128,7 @@ class _Engine:
         watching = asyncio.create_task(asyncio.to_thread(self._watch, watch, began))
         try:
             await fault.cause(self._session)
+            self._broken_at = time.monotonic() - began
             self._reporter.info(fault.summary)
             return await watching
         finally:
@@ -139,6 +141,7 @@ class _Engine:
             began,
             self._timeout,
             hold=self._fault.hold,
+            broken_at=lambda: self._broken_at,
             restore=self._restore,
             stopped=self._cancelled.is_set,
         )

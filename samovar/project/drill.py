@@ -131,7 +131,7 @@ class Drill(Cause):
     )
     also: tuple[FurtherFault, ...] = Field(default=(), description="further faults, at the same time or later")
     hold: Annotated[float, Field(gt=0, le=MAX_HOLD)] = Field(
-        default=10.0, description="seconds after which the drill puts back what it broke"
+        default=10.0, description="seconds after the last fault at which the drill puts back what it broke"
     )
     load: DrillLoad = Field(default=DrillLoad(), description="the load meanwhile")
     timeout: PositiveFloat = Field(default=120.0, description="seconds in which the environment must recover")

@@ -53,8 +53,13 @@ def test_a_rollout_that_was_killed_at_any_call_is_finished_by_the_next(copies: W
     [
         Story(faults=(fault(FaultKind.UPDATE, DATA, 6), fault(FaultKind.CALLS, EDGE, 2, method="*/Get")), hold=15),
         Story(faults=(fault(FaultKind.CALLS, EDGE, method="*/Get"), fault(FaultKind.DAEMON, EDGE, 1))),
+        Story(f"{APP} is renamed", faults=(fault(FaultKind.DRAIN, APP),), hold=30),
     ],
-    ids=["calls fail, so nothing else is put back before them", "the daemon is put back first"],
+    ids=[
+        "calls fail, so nothing else is put back before them",
+        "the daemon is put back first",
+        "what a rollout has deleted has nothing to put back",
+    ],
 )
 def test_what_once_broke_a_promise_does_so_no_more(copies: Worlds, story: Story) -> None:
     assert broken_promises(copies, story) == [], str(story)

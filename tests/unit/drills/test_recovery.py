@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from samovar.drills.recovery import STABLE_SECONDS, Recovery, Snapshot, Watch, watch_recovery
@@ -67,7 +68,29 @@ def test_a_watch_ends_at_its_timeout_and_says_what_it_last_saw() -> None:
         began=0.0,
         timeout=0.0,
         hold=0.0,
+        broken_at=lambda: 0.0,
         restore=lambda: put_back.append(True),
         stopped=lambda: False,
     )
     assert (found.time_to_recover, put_back) == (None, [])
+
+
+def test_nothing_is_put_back_before_all_is_broken() -> None:
+    moments = iter([None, None, None, 0.0])
+    looks, put_back = list[int](), list[int]()
+
+    def look() -> Snapshot:
+        looks.append(1)
+        return seen(7)
+
+    found = watch_recovery(
+        look,
+        Watch(seen(7), put_back=True),
+        began=time.monotonic(),
+        timeout=60.0,
+        hold=0.0,
+        broken_at=lambda: next(moments, 0.0),
+        restore=lambda: put_back.append(len(looks)),
+        stopped=lambda: False,
+    )
+    assert (put_back, found.healed_by) == ([3], ("drill",))
