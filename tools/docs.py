@@ -148,10 +148,10 @@ def _fill(page: Path, mark: str, text: str, source: Path | None = None) -> None:
 
 
 def _input_schema(name: str) -> dict[str, Any]:
-    """Return the schema of a file. What a kind of group may state need not stand in an environment's file."""
+    """Return the schema of a file. An environment and a kind state parts of groups, which add up."""
     schema = INPUTS[name].model_json_schema()
-    for title in OF_A_KIND if name == "config" else ():
-        schema["$defs"][title].pop("required", None)
+    for title in OF_A_KIND if name in {"config", "group-kind"} else ():
+        schema["$defs"].get(title, {}).pop("required", None)
     return schema
 
 

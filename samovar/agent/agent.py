@@ -10,9 +10,10 @@ from pathlib import Path
 
 from . import metrics, report
 from .clients import Lookup, Metadata, lookup
+from .disks import Disk, read_disks
 from .files import Files
 from .inputs import Facts, Inputs, Periods, retry_until_available
-from .render import render
+from .render import File, environment_file, render
 from .role import InvalidConfig, Role, read_role, read_settings
 
 CHECK_TIMEOUT = 30.0
@@ -84,6 +85,7 @@ class Agent:
         if facts.role is None:
             return "no samovar-role in the metadata: a bare machine, nothing to configure"
         role = self._role(facts.role)
+        self._mount(read_disks(facts.settings))
         if facts.monitoring.collector:
             self._ends = metrics.certificate_ends(facts.secrets)
         settings = read_settings(facts.settings, role.defaults)
@@ -93,6 +95,18 @@ class Agent:
         except InvalidConfig as error:
             raise InvalidConfig(report.redact(str(error), facts.secrets)) from None
         return f"role {facts.role}: {'configured' if changed else 'nothing to change'}"
+
+    def _mount(self, disks: Sequence[Disk]) -> None:
+        """Have systemd mount the disks, in its own view of the file system; what is mounted stays so."""
+        self._files.change(
+            (File(disk.variables_file, environment_file(disk.variables), 0o644) for disk in disks), lambda _: None
+        )
+        for disk in disks:
+            try:
+                self._run(["systemctl", "start", disk.unit])
+            except InvalidConfig as error:
+                problem = self._files.read(disk.problem_file)
+                raise InvalidConfig(f"data disk {disk.name}: {problem.content.strip() if problem else error}") from None
 
     def _check_and_reload(self, role: Role, changed: Sequence[str]) -> None:
         if role.check:

@@ -24,8 +24,8 @@ KEYS: Mapping[str, type] = {
 }
 TEMPLATE_KEYS = {"source", "target", "mode", "owner", "units"}
 SYSTEMCTL = {"reload": "try-reload-or-restart", "restart": "try-restart"}
-RESERVED = frozenset({"peers", "upstreams", "secrets", "monitoring"})
-"""Keys of samovar-settings that are no settings: the own group, its upstreams, ids of secrets, who monitors it."""
+RESERVED = frozenset({"peers", "upstreams", "secrets", "monitoring", "disks"})
+"""Keys of samovar-settings that are no settings: own group, upstreams, ids of secrets, monitoring, mounts of disks."""
 NEEDS = {"required": True, "optional": False}
 """The words by which a role says whether an environment must give it an upstream or a secret."""
 ANY = "*"

@@ -19,7 +19,7 @@ LABELS = of_environment(NAME)
 IMAGE_LABELS = {**LABELS, IMAGE: "certify"}
 MIN_DISK = 10 * GIB
 ZONE = "ru-central1-a"
-APP, DATA = "app", "data"
+APP, DATA, DATA_DISK = "app", "data", "data"
 SIZE, LARGER = 2, 3
 """The machines of the group `app` at first, and after the rollout that makes it larger."""
 USER_DATA = """\
@@ -53,7 +53,7 @@ def environment(size: int, disk: int = MIN_DISK, zone: str = ZONE) -> Environmen
                 **group,
                 "size": 1,
                 "balancer": {"type": "external", "listeners": {"http": 80}},
-                "data_disk": {"size": "10G", "type": "network-hdd"},
+                "data_disks": {DATA_DISK: {"size": "10G", "type": "network-hdd"}},
                 "upstreams": {APP: APP},
             },
             APP: {**group, "size": size, "balancer": {"type": "internal", "listeners": {"http": 80}}},

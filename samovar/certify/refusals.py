@@ -17,7 +17,7 @@ from yandex.cloud.vpc.v1 import subnet_service_pb2 as subnets
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from samovar.certify.environment import DATA, LABELS, NAME
+from samovar.certify.environment import DATA, DATA_DISK, LABELS, NAME
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError
 from samovar.deploy.observe import observe
@@ -48,7 +48,7 @@ def _is_refused(session: Session, call: Call) -> bool:
 def _calls(session: Session) -> Iterator[Call]:
     observed = observe(session, NAME)
     ids, folder = observed.ids(), session.folder_id
-    network, disk = ids[Ref(Kind.NETWORK, NAME)], ids[Ref(Kind.DISK, disk_name(NAME, DATA))]
+    network, disk = ids[Ref(Kind.NETWORK, NAME)], ids[Ref(Kind.DISK, disk_name(NAME, DATA, DATA_DISK))]
     subnet = next(each.spec for each in observed.resources if isinstance(each.spec, Subnet))
     vpc, storage = session.client(NetworkServiceStub), session.client(DiskServiceStub)
     taken = networks.CreateNetworkRequest(folder_id=folder, name=NAME, labels=LABELS)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from yandex.cloud.compute.v1.disk_pb2 import Disk
 
     from samovar.deploy.snapshots import Inventory
-    from samovar.project.environment import Environment
 
 TIMEOUT = 3600.0
 
@@ -46,16 +45,16 @@ def list_disks(tool: Tool, env: str, fmt: Format) -> None:
 @click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds until a snapshot must be complete.")
 @pass_tool
 def snapshot(tool: Tool, env: str, group: str | None, name: str | None, timeout: float) -> None:
-    """Take a snapshot of the data disk of GROUP, or of all data disks of ENV, and print its name.
+    """Take a snapshot of each data disk of GROUP, or of all of ENV, and print its name.
 
     Messages tell for how long a machine cannot write meanwhile, where the cloud knows that, and afterwards for how
     long it could not.
     """
-    from samovar.deploy.snapshots import begin_snapshot, data_disks
+    from samovar.deploy.snapshots import begin_snapshot, data_disks, disk_names
 
     tool.name_project()
     environment, session = tool.open(env)
-    names = [name] if name else _names(environment, group)
+    names = [name] if name else disk_names(environment, group)
     for each in _chosen(env, data_disks(session, env), names):
         taken, operation = begin_snapshot(session, env, each)
         stderr_reporter().info(f"{taken}: {operation.description}")
@@ -71,7 +70,7 @@ def snapshot(tool: Tool, env: str, group: str | None, name: str | None, timeout:
 @yes_option
 @pass_tool
 def restore(tool: Tool, env: str, snapshot: str, *, yes: bool) -> None:
-    """Replace the data disk of a group in ENV by a disk made from SNAPSHOT.
+    """Replace a data disk of a group in ENV by a disk made from SNAPSHOT.
 
     The former disk is kept, under another name. The next rollout attaches the new one. After an interruption, run the
     same command again.
@@ -83,7 +82,7 @@ def restore(tool: Tool, env: str, snapshot: str, *, yes: bool) -> None:
     tool.name_project()
     environment, session = tool.open(env)
     chosen = find_snapshot(session, env, snapshot)
-    agree(f"Replace the data disk of {env} by a disk made from {chosen.name}?", yes=yes)
+    agree(f"Replace a data disk of {env} by a disk made from {chosen.name}?", yes=yes)
     with locked(session, env):
         put_in_place(session, environment, chosen, stderr_reporter())
     stderr_reporter().info(f"next: {command_line(f'rollout {env}')}")
@@ -95,23 +94,15 @@ def restore(tool: Tool, env: str, snapshot: str, *, yes: bool) -> None:
 @yes_option
 @pass_tool
 def delete(tool: Tool, env: str, name: tuple[str, ...], *, yes: bool) -> None:
-    """Delete snapshots and replaced data disks of ENV by NAME, for good."""
+    """Delete snapshots, and data disks that no group of ENV has any more, by NAME, for good."""
     from samovar.deploy.snapshots import begin_deletion, find_deletable
 
     tool.name_project()
-    _, session = tool.open(env)
-    chosen = [find_deletable(session, env, each) for each in name]
+    environment, session = tool.open(env)
+    chosen = [find_deletable(session, environment, each) for each in name]
     agree(f"Delete {', '.join(each.name for each in chosen)} for good?", yes=yes, irreversible=True)
     for each in chosen:
         session.finish(begin_deletion(session, each), what=f"delete {each.name}")
-
-
-def _names(environment: Environment, group: str | None) -> list[str]:
-    """The names of the data disks of one group, or of all groups that have one."""
-    from samovar.deploy.resources.disk import disk_name
-
-    groups = [environment.group(group)] if group else [each for each in environment.groups if each.data_disk]
-    return [disk_name(environment.name, each.name) for each in groups]
 
 
 def _chosen(env: str, disks: list[Disk], names: list[str]) -> list[Disk]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from samovar.deploy.plan import Plan
 
 USED = "exists already, and is never changed or deleted"
+KEPT = "is no longer part of the environment, and stays: `disk delete` deletes a disk"
 
 
 @click.command()
@@ -81,6 +82,8 @@ def rollout(tool: Tool, env: str, timeout: float | None, *, yes: bool) -> None:
     with locked(session, env):
         prepared = prepare(session, environment)
         _report_plan(prepared.plan)
+        for kept in prepared.plan.kept:
+            stderr_reporter().info(f"keep {kept}: {KEPT}")
         check_deletions(prepared.plan)
         if prepared.plan.all_steps:
             agree(_question(prepared.plan), yes=yes, irreversible=bool(irreplaceable(prepared.plan)))
@@ -92,12 +95,14 @@ def rollout(tool: Tool, env: str, timeout: float | None, *, yes: bool) -> None:
 @click.command()
 @environment_argument
 @yes_option
-@click.option("--delete-data", is_flag=True, help="Also delete the data disks, with all data on them.")
+@click.option("--delete-data", is_flag=True, help="Also delete all data disks, with all data on them.")
 @click.option("--confirm", metavar="ENV", help="The name of ENV again: confirms --delete-data.")
 @click.option("--keep-address", is_flag=True, help="Keep reserved public addresses (DNS records stay valid).")
 @pass_tool
 def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data: bool, keep_address: bool) -> None:
     """Delete ENV in the cloud, except its data disks, which the next rollout attaches again.
+
+    Data disks with `on_destroy: delete` go all the same.
 
     Images and snapshots are kept in any case: `images --prune` and `disk delete` delete them. Off a terminal, give
     --yes, and with --delete-data --confirm ENV. `deletion_protection: true` in the file of ENV forbids it.
@@ -156,6 +161,7 @@ def _report_plan(the_plan: Plan) -> None:
 def _plan_table(the_plan: Plan) -> list[RenderableType]:
     rows = [("use", used.kind.value, used.name, f"{used.id}: {USED}") for used in the_plan.used]
     rows += [(step.action.value, step.ref.kind.value, step.ref.name, step.reason) for step in the_plan.all_steps]
+    rows += [("keep", kept.kind.value, kept.name, f"{kept.id}: {KEPT}") for kept in the_plan.kept]
     tables = [table(("ACTION", "KIND", "NAME", "REASON"), rows)] if rows else []
     return [*tables, the_plan.summary()]
 

@@ -60,7 +60,8 @@ def instance_metadata(
 
     `cloud_config` is the user-data, if not the library's. `reserved` stands beside the settings: `peers` names the
     machine's group and says how many machines it can have, `upstreams` has the address, the group and the machines of
-    each, `secrets` the id of each secret, `monitoring` who collects metrics and, told to that group, of whom.
+    each, `secrets` the id of each secret, `monitoring` who collects metrics and, told to that group, of whom; `disks`
+    how each data disk is mounted.
     Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
     group's variables, settings named as one of those, and values that are too long.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from samovar.core.json_types import Json
+    from samovar.core.json_types import Json, JsonObject
 
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[int | str, ...]
@@ -51,15 +51,39 @@ def load_mapping(path: Path, model: type[BaseModel]) -> Mapping[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
+def load_part(path: Path, model: type[BaseModel], complete: Callable[[JsonObject], JsonObject]) -> JsonObject:
+    """Read a file that states a part of `model`, and return its values as `complete` adds to them. Raises ConfigError.
+
+    Keys may be missing, but not in the items of a list.
+    """
+    document, value = _parse(path, _read(path, ""))
+    whole = complete(value) if isinstance(value, dict) else value
+    try:
+        model.model_validate(whole)
+    except ValidationError as error:
+        if faults := [fault for fault in error.errors(include_url=False) if not _is_left_out(fault)]:
+            raise _refused(path, model, document, faults) from error
+    return whole if isinstance(whole, dict) else {}
+
+
+def _is_left_out(fault: ErrorDetails) -> bool:
+    return fault["type"] == "missing" and all(isinstance(step, str) for step in fault["loc"])
+
+
 def _validated(
     path: Path, model: type[M], document: yaml.Node | None, value: Json, context: Mapping[str, object] | None = None
 ) -> M:
     try:
         return model.model_validate(value, context=dict(context or {}))
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        message = "\n".join(_fault(path, document, fault) for fault in faults)
-        raise ConfigError(message, remedy=_remedy(model, faults)) from error
+        raise _refused(path, model, document, error.errors(include_url=False)) from error
+
+
+def _refused(
+    path: Path, model: type[BaseModel], document: yaml.Node | None, faults: Sequence[ErrorDetails]
+) -> ConfigError:
+    message = "\n".join(_fault(path, document, fault) for fault in faults)
+    return ConfigError(message, remedy=_remedy(model, faults))
 
 
 def load_plain(path: Path) -> Json:

@@ -32,10 +32,10 @@ from samovar.deploy.resources.service_account import ServiceAccount, group_servi
 from samovar.deploy.resources.snapshot_schedule import SnapshotSchedule
 from samovar.deploy.security_rules import needs_lockbox, rules
 from samovar.project.balancer import Balancer, BalancerType, Health
+from samovar.project.data_disk import DataDisk
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
 from samovar.project.group import Group
-from samovar.project.machine import DataDisk
 
 SUBNET_BITS = 4
 """A zone's two subnets are sixteenths of the network's range, by the zone's letter: zones come and go, others stay."""
@@ -155,18 +155,19 @@ def _group(
         ids = [each for secret, each in environment.existing_secrets.items() if secret in group.secrets.values()]
         account = ServiceAccount(users=(group_service_account(environment.name),), secrets=tuple(sorted({*ids})))
         yield Resource(name, account, group.name)
-    if group.data_disk:
-        yield from _data_disk(environment, group, group.data_disk)
+    for device, data_disk in group.data_disks.items():
+        yield from _data_disk(environment, group, device, data_disk)
     yield Resource(name, _instance_group(environment, group, image, metadata), group.name)
     if group.balancer:
         yield from _load_balancer(environment, group, group.balancer)
 
 
-def _data_disk(environment: Environment, group: Group, data_disk: DataDisk) -> Iterator[Resource[Spec]]:
-    disk = disk_name(environment.name, group.name)
-    yield Resource(disk, Disk(data_disk.size, data_disk.type, environment.zones[0]), group.name)
+def _data_disk(environment: Environment, group: Group, device: str, data_disk: DataDisk) -> Iterator[Resource[Spec]]:
+    disk = disk_name(environment.name, group.name, device)
+    spec = Disk(data_disk.size, data_disk.type, environment.zones[0], device, data_disk.on_destroy.value)
+    yield Resource(disk, spec, group.name)
     if schedule := data_disk.snapshot_schedule:
-        yield Resource(disk, SnapshotSchedule(disk, schedule.expression, schedule.snapshot_count), group.name)
+        yield Resource(disk, SnapshotSchedule(disk, schedule.expression, schedule.snapshot_count, device), group.name)
     if data_disk.seed:
         record = SeedRecord(readers=(group_resource_name(environment.name, group.name),), disk=disk)
         yield Resource(seed_record_name(environment.name, group.name), record, group.name)
@@ -187,7 +188,7 @@ def _health_check(group: Group) -> HealthCheck:
 
     A machine that is merely busy must not be recreated; one that died is known by its status before any check.
     """
-    return _check(group.health, **(DATA_CHECK if group.data_disk else GROUP_CHECK))
+    return _check(group.health, **(DATA_CHECK if group.data_disks else GROUP_CHECK))
 
 
 def _check(health: Health, **defaults: int) -> HealthCheck:
@@ -197,7 +198,7 @@ def _check(health: Health, **defaults: int) -> HealthCheck:
 
 
 def _instance_group(environment: Environment, group: Group, image: str, metadata: Mapping[str, str]) -> InstanceGroup:
-    zones = environment.zones[:1] if group.data_disk else environment.zones
+    zones = environment.zones[:1] if group.data_disks else environment.zones
     return InstanceGroup(
         size=group.size,
         labels=to_texts(of_environment(environment.name, group.name)),
@@ -209,7 +210,7 @@ def _instance_group(environment: Environment, group: Group, image: str, metadata
         balanced=group.balancer is not None,
         deploy=_deploy(group),
         healing=group.policy.healing.upper(),
-        max_checking_health=MAX_SEEDING if group.data_disk else MAX_CHECKING_HEALTH,
+        max_checking_health=MAX_SEEDING if group.data_disks else MAX_CHECKING_HEALTH,
     )
 
 
@@ -222,7 +223,7 @@ def _deploy(group: Group) -> Deploy:
         max_creating=policy.max_creating,
         startup_seconds=policy.startup,
     )
-    return replace(deploy, max_unavailable=1, max_expansion=0) if group.data_disk else deploy
+    return replace(deploy, max_unavailable=1, max_expansion=0) if group.data_disks else deploy
 
 
 def _template(
@@ -248,7 +249,6 @@ def _template(
         security_group=name,
         service_account=name if needs_lockbox(group) else "",
         token_forms=("gce",) if needs_lockbox(group) else (),
-        data_disk=disk_name(environment.name, group.name) if group.data_disk else "",
-        data_device=group.data_disk.name if group.data_disk else "",
+        data_disks=to_texts({device: disk_name(environment.name, group.name, device) for device in group.data_disks}),
         public=group.public,
     )

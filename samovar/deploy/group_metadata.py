@@ -12,6 +12,7 @@ from samovar.deploy.resources.secret import secret_name
 from samovar.deploy.resources.seed_record import seed_record_name
 from samovar.deploy.security_rules import is_edge
 from samovar.project.balancer import Balancer, BalancerType
+from samovar.project.data_disk import DataDisk
 from samovar.project.environment import Environment
 from samovar.project.group import Group
 
@@ -42,6 +43,7 @@ def machine_metadata(environment: Environment, group: Group, api: Api | None = N
         upstreams={name: _upstream(environment, upstream) for name, upstream in group.upstreams.items()},
         secrets=secrets,
         monitoring=monitoring_metadata(environment, group, _machines),
+        disks={name: _mount(disk) for name, disk in group.data_disks.items() if disk.mount},
         cloud_config=user_data(environment.user_data, operator_keys=keys, fragments=fragments),
     )
 
@@ -71,9 +73,15 @@ def _secrets(environment: Environment, group: Group) -> dict[str, str]:
         name: ids.get(secret) or placeholder(Ref(Kind.SECRET, secret_name(environment.name, secret)))
         for name, secret in group.secrets.items()
     }
-    if group.data_disk and group.data_disk.seed:
+    if group.seeded_disk:
         secrets[SEEDED] = placeholder(Ref(Kind.SEED_RECORD, seed_record_name(environment.name, group.name)))
     return secrets
+
+
+def _mount(disk: DataDisk) -> dict[str, object]:
+    """How a machine mounts a data disk."""
+    owner = {"owner": disk.owner} if disk.owner else {}
+    return {"mount": disk.mount, "filesystem": disk.filesystem, "options": ",".join(disk.options), **owner}
 
 
 def most_machines(group: Group) -> int:

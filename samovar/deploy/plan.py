@@ -6,7 +6,7 @@ What a person sees, what `apply` carries out and what the property tests run are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import groupby
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.instance_template import Template
-from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec, Used
+from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec, Untouched
 
 KINDS = tuple(Kind)
 METADATA = frozenset({"metadata", "metadata_refs"})
@@ -60,14 +60,15 @@ class Step:
 class Plan:
     """The steps of a rollout; none where there is nothing to do.
 
-    `cleanup` comes after the rollout has waited for health: it deletes what nothing refers to any more. `used` are
-    resources that the environment names by id, which no step touches.
+    `cleanup` comes after the rollout has waited for health: it deletes what nothing refers to any more. No step touches
+    what is `used`, resources that the environment names by id, or `kept`, data of which it says nothing any more.
     """
 
     environment: str
     steps: tuple[Step, ...] = ()
     cleanup: tuple[Step, ...] = ()
-    used: tuple[Used, ...] = ()
+    used: tuple[Untouched, ...] = ()
+    kept: tuple[Untouched, ...] = ()
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
@@ -95,28 +96,37 @@ def stages(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
         yield tuple(together)
 
 
-def plan(desired: Desired, observed: Observed, *, delete_data: bool = False) -> Plan:
+def plan(desired: Desired, observed: Observed, *, data: Collection[Ref] = ()) -> Plan:
     """Return the plan that creates what is missing, updates or replaces what differs, and deletes the rest.
 
-    A resource that refers to a replaced one is replaced as well: its reference would point to nothing. Resources that
-    hold data are deleted only with `delete_data`.
+    A resource that refers to a replaced one is replaced as well: its reference would point to nothing. Of the resources
+    that hold data only `data` is deleted.
     """
     after = {resource.ref: resource for resource in desired.resources}
     before = {existing.ref: existing for existing in observed.resources}
     replaced = _replaced(after, before)
-    removed = [ref for ref in before if ref not in after and (delete_data or not before[ref].spec.KEPT_ON_DESTROY)]
+    left = [ref for ref in before if ref not in after]
+    kept = [ref for ref in left if before[ref].spec.KEPT_ON_DESTROY and ref not in data]
+    removed = [ref for ref in left if ref not in kept]
     early = _deleted_early(removed, replaced, before)
     deletions = tuple(_deletions([before[ref] for ref in early], replaced, first=0))
     changes = tuple(_changes(after, before, replaced, first=_next_stage(deletions)))
     late = [before[ref] for ref in removed if ref not in early]
     cleanup = tuple(_deletions(late, replaced, first=_next_stage((*deletions, *changes))))
-    return Plan(desired.environment, (*deletions, *changes), cleanup, observed.used)
+    untouched = tuple(Untouched(*ref, before[ref].id) for ref in kept)
+    return Plan(desired.environment, (*deletions, *changes), cleanup, observed.used, untouched)
 
 
 def destruction(observed: Observed, *, delete_data: bool = False, keep_addresses: bool = False) -> Plan:
-    """Return the plan that deletes everything: data only with `delete_data`, addresses not with `keep_addresses`."""
+    """Return the plan that deletes everything, but no addresses with `keep_addresses`.
+
+    Data goes with `delete_data`, or where the environment says so of a disk, and then with what is known of that disk.
+    """
     kept = [each for each in observed.resources if keep_addresses and each.ref.kind is Kind.ADDRESS]
-    return plan(Desired(observed.environment, tuple(kept)), observed, delete_data=delete_data)
+    data = [each for each in observed.resources if each.spec.KEPT_ON_DESTROY]
+    going = {each.ref for each in data if delete_data or each.spec.expendable}
+    known = {each.ref for each in data if going.intersection(each.spec.refs())}
+    return plan(Desired(observed.environment, tuple(kept)), observed, data=going | known)
 
 
 def _replaced(after: Resources, before: Mapping[Ref, Existing[Spec]]) -> dict[Ref, str]:

@@ -18,31 +18,36 @@ from yandex.cloud.compute.v1.disk_service_pb2 import (
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
-from samovar.cloud.labels import GROUP, of_environment
+from samovar.cloud.labels import GROUP
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
 from samovar.core.output import Reporter
 from samovar.core.units import GIB
 from samovar.core.waiting import Pending, wait_for
-from samovar.deploy.resources.disk import disk_name, replaced_disk_name, restored_disk_name
+from samovar.deploy.resources.disk import (
+    device_of,
+    disk_labels,
+    name_by_labels,
+    replaced_disk_name,
+    restored_disk_name,
+)
 from samovar.deploy.snapshots import data_disks
+from samovar.project.data_disk import DataDisk
 from samovar.project.environment import Environment
-from samovar.project.machine import DataDisk
 
 TIMEOUT = 3600.0
 
 
 def restore(session: Session, environment: Environment, snapshot: Snapshot, reporter: Reporter) -> str:
     """Return the id of the disk that the next rollout attaches. Raises ConfigError, CloudError."""
-    group = snapshot.labels.get(GROUP, "")
     size = _checked_size(environment, snapshot)
     named = {disk.name: disk for disk in data_disks(session, environment.name)}
-    current, restored = disk_name(environment.name, group), restored_disk_name(environment.name, group)
-    disk = _usable(session, named.get(restored), snapshot, size) or _make(
+    current = name_by_labels(snapshot.labels)
+    disk = _usable(session, named.get(restored_disk_name(current)), snapshot, size) or _make(
         session, environment, snapshot, size, reporter
     )
     if current in named:
-        former = replaced_disk_name(environment.name, group, datetime.now(UTC))
+        former = replaced_disk_name(current, datetime.now(UTC))
         _rename(session, named[current], former)
         reporter.info(f"{current} ({named[current].id}) is kept as {former}")
     _rename(session, disk, current)
@@ -59,16 +64,19 @@ def _checked_size(environment: Environment, snapshot: Snapshot) -> int:
         raise ConfigError(
             f"snapshot {snapshot.name} is of a disk of {snapshot.disk_size / GIB:g} GiB, "
             f"and {environment.name} asks for one of {desired.size / GIB:g} GiB",
-            remedy=f"write data_disk: {{size: {-(-snapshot.disk_size // GIB)}G}} in its config.yaml",
+            remedy=f"write data_disks: {{{device_of(snapshot.labels)}: {{size: {-(-snapshot.disk_size // GIB)}G}}}} "
+            "in its config.yaml",
         )
     return desired.size
 
 
 def _data_disk(environment: Environment, snapshot: Snapshot) -> DataDisk:
     group = environment.group(snapshot.labels.get(GROUP, ""))
-    if group.data_disk is None:
-        raise ConfigError(f"the group {group.name} of {environment.name} has no data_disk", remedy="give it one")
-    return group.data_disk
+    device = device_of(snapshot.labels)
+    if device not in group.data_disks:
+        message = f"the group {group.name} of {environment.name} has no data disk {device}"
+        raise ConfigError(message, remedy=f"write data_disks: {{{device}: ...}} there")
+    return group.data_disks[device]
 
 
 def _usable(session: Session, disk: Disk | None, snapshot: Snapshot, size: int) -> Disk | None:
@@ -95,12 +103,13 @@ def _wait_until_ready(session: Session, disk_id: str) -> Disk:
 
 
 def _make(session: Session, environment: Environment, snapshot: Snapshot, size: int, reporter: Reporter) -> Disk:
-    group = snapshot.labels.get(GROUP, "")
+    desired = _data_disk(environment, snapshot)
+    labels = disk_labels(environment.name, snapshot.labels.get(GROUP, ""), device_of(snapshot.labels))
     request = CreateDiskRequest(
         folder_id=session.folder_id,
-        name=restored_disk_name(environment.name, group),
-        labels=of_environment(environment.name, group),
-        type_id=_data_disk(environment, snapshot).type,
+        name=restored_disk_name(name_by_labels(snapshot.labels)),
+        labels=labels,
+        type_id=desired.type,
         zone_id=environment.zones[0],
         size=size,
         snapshot_id=snapshot.id,

@@ -40,7 +40,7 @@ def open_ports(group: Group) -> frozenset[int]:
 
 def needs_lockbox(group: Group) -> bool:
     """Return whether the machines need the cloud's API, and a token for it."""
-    return bool(group.secrets or group.data_disk)
+    return bool(group.secrets or group.data_disks)
 
 
 def is_edge(group: Group) -> bool:

@@ -22,13 +22,14 @@ from yandex.cloud.compute.v1.snapshot_service_pb2 import (
 from yandex.cloud.compute.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.cloud.labels import ENV, GROUP, is_of, of_environment
+from samovar.cloud.labels import GROUP, is_of
 from samovar.cloud.session import Session
 from samovar.core.concurrency import start
 from samovar.core.errors import ConfigError
 from samovar.deploy.observe import list_owned
-from samovar.deploy.resources.disk import disk_name, list_disks, snapshot_name
+from samovar.deploy.resources.disk import device_of, disk_labels, disk_name, list_disks, snapshot_name
 from samovar.deploy.resources.snapshot_schedule import SnapshotScheduleHandler
+from samovar.project.environment import Environment
 
 
 @dataclass(frozen=True)
@@ -110,25 +111,26 @@ def begin_snapshot(session: Session, environment: str, disk: Disk) -> tuple[str,
         disk_id=disk.id,
         name=name,
         description=f"of the disk {disk.name}",
-        labels=of_environment(environment, disk.labels.get(GROUP, "")),
+        labels=disk_labels(environment, disk.labels.get(GROUP, ""), device_of(disk.labels)),
     )
     return name, session.client(SnapshotServiceStub).Create(request)
 
 
-def find_deletable(session: Session, environment: str, name: str) -> Snapshot | Disk:
-    """Return a snapshot, or a replaced disk, by its name or id. Raises ConfigError where it is neither."""
-    for disk in data_disks(session, environment):
+def find_deletable(session: Session, environment: Environment, name: str) -> Snapshot | Disk:
+    """Return a snapshot, or a disk that no group has, by its name or id. Raises ConfigError where it is neither."""
+    for disk in data_disks(session, environment.name):
         if name in {disk.name, disk.id}:
-            if disk.instance_ids or not is_replaced(disk):
-                remedy = f"only destroy {environment} --delete-data deletes it"
-                raise ConfigError(f"{disk.name} is the data disk of a group of {environment}", remedy=remedy)
+            if disk.instance_ids or disk.name in disk_names(environment):
+                remedy = f"only destroy {environment.name} --delete-data deletes it"
+                raise ConfigError(f"{disk.name} is a data disk of a group of {environment.name}", remedy=remedy)
             return disk
-    return find_snapshot(session, environment, name)
+    return find_snapshot(session, environment.name, name)
 
 
-def is_replaced(disk: Disk) -> bool:
-    """Return whether a disk is not the data disk of its group: replaced, or restored and not yet in use."""
-    return disk.name != disk_name(disk.labels.get(ENV, ""), disk.labels.get(GROUP, ""))
+def disk_names(environment: Environment, group: str | None = None) -> list[str]:
+    """Return the names that the data disks of one group, or of all, have in the cloud."""
+    groups = [environment.group(group)] if group else environment.groups
+    return [disk_name(environment.name, each.name, device) for each in groups for device in each.data_disks]
 
 
 def begin_deletion(session: Session, resource: Snapshot | Disk) -> Operation:

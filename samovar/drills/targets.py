@@ -21,7 +21,7 @@ def _balanced(balancer: BalancerType) -> Callable[[Group], bool]:
 ROLES: Mapping[str, Callable[[Group], bool]] = {
     "front": _balanced(BalancerType.EXTERNAL),
     "inner": _balanced(BalancerType.INTERNAL),
-    "data": lambda group: group.data_disk is not None,
+    "data": lambda group: bool(group.data_disks),
 }
 """What makes a group have a role, whatever its name is."""
 

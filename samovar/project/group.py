@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from samovar.core.units import ANY_IPV4
 from samovar.project.autoscale import Autoscale
 from samovar.project.balancer import Balancer, Health
+from samovar.project.data_disk import DataDisk
 from samovar.project.fields import (
     Addresses,
     KindName,
@@ -23,7 +24,7 @@ from samovar.project.fields import (
     SecretBindings,
     Strict,
 )
-from samovar.project.machine import DataDisk, Machine
+from samovar.project.machine import Machine
 
 
 class Policy(Strict):
@@ -33,7 +34,7 @@ class Policy(Strict):
         default=0, description="how many machines may be missing while others are replaced"
     )
     max_expansion: Annotated[int, Field(ge=0, le=100)] = Field(
-        default=1, description="how many machines may be there beyond `size` meanwhile; a data disk allows none"
+        default=1, description="how many machines may be there beyond `size` meanwhile; with data disks none"
     )
     max_creating: Annotated[int, Field(ge=0, le=100)] = Field(
         default=0, description="how many machines are created at a time; 0 for as many as are needed"
@@ -128,8 +129,10 @@ class Group(Strict):
         default=None,
         description="the load profile whose bounds a group that `monitors` watches as service level objectives",
     )
-    data_disk: DataDisk | None = Field(
-        default=None, description="a disk that outlives machines and environment; the group has one machine then"
+    data_disks: dict[Name, DataDisk] = Field(
+        default={},
+        description="by name: disks that outlive machines and environment; the group has one machine then. Each "
+        "is laid over the kind's key by key",
     )
     _name: str = PrivateAttr(default="")
 
@@ -152,16 +155,28 @@ class Group(Strict):
         """Return how many machines it keeps in so many zones."""
         return self.autoscale.min_zone_size * zones if self.autoscale else self.size
 
+    @property
+    def seeded_disk(self) -> str | None:
+        """Return the name of the data disk that the image fills once."""
+        return next((name for name, disk in self.data_disks.items() if disk.seed), None)
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
-        if self.autoscale and self.data_disk:
+        if self.autoscale and self.data_disks:
             raise ValueError("autoscale: a data disk is attached to one machine: its group is not scaled")
         if self.size > self.largest_size:
             raise ValueError(f"autoscale: the group begins with {self.size} machines, and max_size is less")
         return self
 
     @model_validator(mode="after")
-    def _one_disk_one_machine(self) -> Self:
-        if self.data_disk and self.size != 1:
+    def _disks_fit(self) -> Self:
+        if self.data_disks and self.size != 1:
             raise ValueError(f"a data disk is attached to one machine: its group has size 1, not {self.size}")
+        seeded = [name for name, disk in self.data_disks.items() if disk.seed]
+        if len(seeded) > 1:
+            raise ValueError(f"data_disks: {' and '.join(seeded)}: one disk of a group is seeded, not two")
+        mounts = [disk.mount for disk in self.data_disks.values() if disk.mount]
+        for mount in mounts:
+            if mounts.count(mount) > 1:
+                raise ValueError(f"data_disks: two of them have the mount {mount}: give one another folder")
         return self

@@ -12,11 +12,13 @@ from pydantic.fields import FieldInfo
 from samovar.core.errors import ConfigError
 from samovar.core.json_types import Json, JsonObject
 from samovar.core.paths import LIBRARY
-from samovar.core.yaml_file import Location, has_value, load_mapping, place_of
+from samovar.core.yaml_file import Location, has_value, load_part, load_plain, place_of
 from samovar.project.fields import IN_LIBRARY, KindName, Strict
 from samovar.project.group import Group
 
 LIBRARY_KINDS = LIBRARY / "groups"
+BY_NAME = frozenset({"data_disks"})
+"""The keys with parts by name, each of which is laid over that of the kind."""
 
 
 class _Kind(Strict):
@@ -46,8 +48,8 @@ def kind_names(kinds: Path) -> list[str]:
 def complete_groups(path: Path, kinds: Path, value: Json) -> Json:
     """Give each group of an environment's plain `value` what its kind says. Raises ConfigError for an unknown kind.
 
-    A mapping of the group (`machine`, `settings`, ...) is laid over the kind's, key by key; any other value replaces
-    the kind's. `path` is the environment's file.
+    A mapping of the group (`machine`, `settings`, ...) is laid over the kind's, key by key, and so is each of its
+    data disks; any other value replaces the kind's. `path` is the environment's file.
     """
     if not isinstance(value, Mapping):
         return value
@@ -71,7 +73,7 @@ def place_in_kind(kinds: Path, kind: str, location: Location) -> str | None:
         file = _file(kinds, name, kind)
         if has_value(file, location[:2]):
             return place_of(file, location)
-        name = load_mapping(file, GroupKind).get("parent")
+        name = _parent(load_plain(file))
     return None
 
 
@@ -80,11 +82,16 @@ def _load_kind(kinds: Path, name: Json, place: str, children: tuple[Path, ...] =
     file = _file(kinds, name, place)
     if file in children:
         raise ConfigError(f"{place}: kind {name} builds on itself", remedy="remove `parent` from one of them")
-    own = dict(load_mapping(file, GroupKind))
-    parent = own.pop("parent", None)
-    if parent is None:
-        return own
-    return _merged(_load_kind(kinds, parent, place_of(file, ("parent",)), (*children, file)), own)
+    parent = _parent(load_plain(file))
+    above = {} if parent is None else _load_kind(kinds, parent, place_of(file, ("parent",)), (*children, file))
+    whole = load_part(file, GroupKind, lambda own: _merged(above, own))
+    return {key: value for key, value in whole.items() if key != "parent"}
+
+
+def _parent(kind: Json) -> Json:
+    """Return the name of the kind that one builds on; of a value that is no kind None, for it is refused as a whole."""
+    parent = kind.get("parent") if isinstance(kind, Mapping) else None
+    return parent if isinstance(parent, str) else None
 
 
 def _file(kinds: Path, name: Json, place: str) -> Path:
@@ -97,8 +104,10 @@ def _file(kinds: Path, name: Json, place: str) -> Path:
 
 
 def _merged(defaults: JsonObject, own: JsonObject) -> JsonObject:
-    return {**defaults, **{key: _laid_over(defaults.get(key), value) for key, value in own.items()}}
+    return {**defaults, **{key: _laid_over(key, defaults.get(key), value) for key, value in own.items()}}
 
 
-def _laid_over(default: Json, own: Json) -> Json:
-    return {**default, **own} if isinstance(default, Mapping) and isinstance(own, Mapping) else own
+def _laid_over(key: str, default: Json, own: Json) -> Json:
+    if not isinstance(default, Mapping) or not isinstance(own, Mapping):
+        return own
+    return _merged(default, own) if key in BY_NAME else {**default, **own}

@@ -15,23 +15,31 @@ if TYPE_CHECKING:
 MACHINES_A_ZONE = 2
 MAX_NAMES = 54
 """Names in the cloud have at most 63 characters; of these a hyphen and the longest suffix take nine."""
+MAX_DISK_NAMES = MAX_NAMES + len("data")
+"""A disk's name has a hyphen more."""
 
 
 def group_problems(environment: Environment, group: Group) -> Iterator[str]:
     """Yield what is wrong with a group."""
-    yield from _length(environment, group.name)
+    yield from _length(environment, group)
     yield from _upstreams(environment, group.name)
     yield from _secrets(environment, group)
     yield from _zones(environment, group)
 
 
-def _length(environment: Environment, name: str) -> Iterator[str]:
+def _length(environment: Environment, group: Group) -> Iterator[str]:
     """Yield what is wrong with the length of the names that resources of the group would have."""
-    if len(environment.name) + len(name) > MAX_NAMES:
+    if len(environment.name) + len(group.name) > MAX_NAMES:
         yield (
             f"the names of the environment ({environment.name}) and of the group together have at most {MAX_NAMES} "
             "characters, because names of resources are made of both"
         )
+    for disk in group.data_disks:
+        if len(environment.name) + len(group.name) + len(disk) > MAX_DISK_NAMES:
+            yield (
+                f"data_disks.{disk}: the names of the environment ({environment.name}), of the group and of the disk "
+                f"together have at most {MAX_DISK_NAMES} characters, because its name in the cloud is made of them"
+            )
 
 
 def _upstreams(environment: Environment, *path: str) -> Iterator[str]:

@@ -65,7 +65,7 @@ async def _measured() -> AsyncIterator[Figure]:
                 memory=MEMORY * MIB,
                 cores=2,
                 hostname="pg",
-                disks=(lab.data_disk("pg-data", 8 << 30, "pgdata"),),
+                disks=(lab.data_disk("pg-data", 8 << 30, "data"),),
             )
             await lab.driver.start(machine)
             await lab.wait_until(machine, "systemctl is-active --quiet postgres")

@@ -129,7 +129,7 @@ def health(lab: BridgedLab, address: str, port: int = 80) -> str:
 
 
 async def test_a_blank_disk_is_seeded_and_its_rows_outlive_the_machine(lab: BridgedLab, baked: dict[str, Path]) -> None:
-    disk = lab.data_disk("pg-data", 2 * GIB, "pgdata")
+    disk = lab.data_disk("pg-data", 2 * GIB, "data")
     began = time.monotonic()
     machine = await boot_postgres(lab, baked, disk)
     await lab.wait_until(machine, "systemctl is-active --quiet postgres")
@@ -156,7 +156,7 @@ async def test_a_blank_disk_is_seeded_and_its_rows_outlive_the_machine(lab: Brid
 
 
 async def test_memory_follows_the_machine_and_only_its_network_gets_in(lab: BridgedLab, baked: dict[str, Path]) -> None:
-    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "pgdata"), memory=768)
+    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "data"), memory=768)
     await lab.wait_until(machine, "systemctl is-active --quiet postgres")
     assert sql(lab, machine, "SHOW shared_buffers") == "192MB"
     assert sql(lab, machine, "SHOW effective_cache_size") == "384MB"
@@ -181,7 +181,7 @@ async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
 ) -> None:
     image = lab.with_role(baked["samovar-postgres"], "samovar-postgres", POSTGRES, SHOP)
     with_seed(image, 'psql -c "INSERT INTO kept VALUES (7)"')
-    disk = lab.data_disk("pg-data", 2 * GIB, "pgdata")
+    disk = lab.data_disk("pg-data", 2 * GIB, "data")
     machine = lab.machine("pg", image, memory=1024 * MIB, cores=2, hostname="pg", disks=(disk,))
     began = time.monotonic()
     await lab.driver.start(machine)
@@ -218,7 +218,7 @@ async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
 async def test_a_seed_that_fails_is_named_and_nothing_counts(lab: BridgedLab, baked: dict[str, Path]) -> None:
     image = lab.with_role(baked["samovar-postgres"], "samovar-postgres", POSTGRES, SHOP)
     with_seed(image, 'psql -c "INSERT INTO lost VALUES (7)"')
-    disk = lab.data_disk("pg-data", 2 * GIB, "pgdata")
+    disk = lab.data_disk("pg-data", 2 * GIB, "data")
     machine = lab.machine("pg", image, memory=1024 * MIB, cores=2, hostname="pg", disks=(disk,))
     await lab.driver.start(machine)
     await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
@@ -241,7 +241,7 @@ async def test_a_seed_that_fails_is_named_and_nothing_counts(lab: BridgedLab, ba
 async def test_a_data_disk_that_is_not_blank_is_refused_and_unchanged(
     lab: BridgedLab, baked: dict[str, Path], prepare: list[str], message: str
 ) -> None:
-    disk = lab.data_disk("pg-data", 64 * MIB, "pgdata")
+    disk = lab.data_disk("pg-data", 64 * MIB, "data")
     run([*prepare, disk.path])
     before = run(["sha256sum", disk.path]).stdout
     machine = await boot_postgres(lab, baked, disk)
@@ -253,20 +253,20 @@ async def test_a_data_disk_that_is_not_blank_is_refused_and_unchanged(
 
 
 async def test_a_blank_data_disk_is_not_seeded_where_rows_are_recorded(lab: BridgedLab, baked: dict[str, Path]) -> None:
-    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "pgdata"), settings=SEEDED)
+    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "data"), settings=SEEDED)
     await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
     assert "trial had its rows already" in health(lab, POSTGRES)
     assert health(lab, POSTGRES).endswith("503")
 
 
 async def test_a_data_disk_too_small_for_the_seed_is_named(lab: BridgedLab, baked: dict[str, Path]) -> None:
-    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 24 * MIB, "pgdata"))
+    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 24 * MIB, "data"))
     await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
     assert "the rows do not fit" in health(lab, POSTGRES)
 
 
 async def test_a_seeding_that_was_cut_short_is_done_anew(lab: BridgedLab, baked: dict[str, Path]) -> None:
-    disk = lab.data_disk("pg-data", 2 * GIB, "pgdata")
+    disk = lab.data_disk("pg-data", 2 * GIB, "data")
     run(["mkfs.ext4", "-q", "-L", "samovar-seeding", disk.path])
     machine = await boot_postgres(lab, baked, disk)
     await lab.wait_until(machine, "systemctl is-active --quiet postgres")
@@ -274,7 +274,7 @@ async def test_a_seeding_that_was_cut_short_is_done_anew(lab: BridgedLab, baked:
 
 
 async def test_bingo_serves_through_its_proxy_and_a_restart_is_a_delay(lab: BridgedLab, baked: dict[str, Path]) -> None:
-    database = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "pgdata"))
+    database = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "data"))
     began = time.monotonic()
     machine = await boot_bingo(lab, baked)
     await lab.wait_until(machine, PING)

@@ -19,8 +19,8 @@ PATTERN = {"__init__", "__main__", "rpc", "model", "controller"}
 OF_THE_SAMPLE = re.compile(
     r"bingo|pgdata(?!base)|cinema|movie|customer|stand-?in\b|_dummy|[\s'\"]/operation\b", re.IGNORECASE
 )
-OF_POSTGRESQL = ("samovar/library/images/postgres/", "samovar/library/groups/postgres.yaml")
-"""Where `pgdata` is the name of the disk that is meant."""
+OF_POSTGRESQL = ("samovar/library/images/postgres/",)
+"""Where `pgdata` is the program that makes the data disk ready."""
 
 
 def test_the_engine_does_not_know_the_words_of_the_sample_service() -> None:

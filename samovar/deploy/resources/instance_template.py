@@ -20,8 +20,8 @@ class Template:
 
     `metadata_refs` are the resources that stand as placeholders in the metadata; `token_forms` are the forms of the
     metadata service (gce, aws) in which a machine gets its account's IAM token, `metadata_forms` those in which it gets
-    anything at all. `labels` are texts `key=value`. `data_device` is the name by which a
-    machine finds its data disk: /dev/disk/by-id/virtio-NAME.
+    anything at all. `labels` are texts `key=value`, and `data_disks` texts `NAME=DISK`: a machine finds the disk
+    as /dev/disk/by-id/virtio-NAME.
     """
 
     name: str
@@ -38,8 +38,7 @@ class Template:
     security_group: str = ""
     service_account: str = ""
     token_forms: tuple[str, ...] = ()
-    data_disk: str = ""
-    data_device: str = ""
+    data_disks: tuple[str, ...] = ()
     public: bool = False
     platform: str = PLATFORM
     disk_type: str = "network-ssd"
@@ -49,12 +48,9 @@ class Template:
 
     def refs(self) -> Iterator[Ref]:
         """Yields the resources of its machines beside network and subnets, and those that their metadata name."""
-        named = {
-            Kind.SECURITY_GROUP: self.security_group,
-            Kind.SERVICE_ACCOUNT: self.service_account,
-            Kind.DISK: self.data_disk,
-        }
+        named = {Kind.SECURITY_GROUP: self.security_group, Kind.SERVICE_ACCOUNT: self.service_account}
         yield from (Ref(kind, name) for kind, name in named.items() if name)
+        yield from (Ref(Kind.DISK, disk) for disk in from_texts(self.data_disks).values())
         yield from self.metadata_refs
 
 
@@ -100,8 +96,7 @@ def read_template(message: api.InstanceTemplate, index: IdIndex) -> Template:
         security_group=", ".join(map(index.name_of, nic.security_group_ids)),
         service_account=index.name_of(message.service_account_id),
         token_forms=_read_token_forms(message.metadata_options),
-        data_disk=", ".join(index.name_of(disk.disk_id) for disk in message.secondary_disk_specs),
-        data_device=", ".join(disk.device_name for disk in message.secondary_disk_specs),
+        data_disks=to_texts({disk.device_name: index.name_of(disk.disk_id) for disk in message.secondary_disk_specs}),
         public=nic.primary_v4_address_spec.HasField("one_to_one_nat_spec"),
         platform=message.platform_id,
         disk_type=disk.type_id,
@@ -123,11 +118,11 @@ def _network_interface(spec: Template, context: Context) -> api.NetworkInterface
 
 def _data_disks(spec: Template, context: Context) -> list[api.AttachedDiskSpec]:
     """An existing disk goes by its id alone: it and `disk_spec` are alternatives (instance_group.proto)."""
-    if not spec.data_disk:
-        return []
-    disk_id = context.id(Kind.DISK, spec.data_disk)
     mode = api.AttachedDiskSpec.READ_WRITE
-    return [api.AttachedDiskSpec(mode=mode, device_name=spec.data_device, disk_id=disk_id)]
+    return [
+        api.AttachedDiskSpec(mode=mode, device_name=name, disk_id=context.id(Kind.DISK, disk))
+        for name, disk in from_texts(spec.data_disks).items()
+    ]
 
 
 def _placeholder_value(context: Context, ref: Ref) -> str:

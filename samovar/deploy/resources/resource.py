@@ -51,7 +51,7 @@ class Spec:
     CREATE_ONLY: ClassVar[frozenset[str]] = frozenset()
     """Fields that are used at creation alone: an existing resource is never compared by them."""
     KEPT_ON_DESTROY: ClassVar[bool] = False
-    """Whether the resource holds data, or what is known of it: deleted only when that is asked for by kind."""
+    """Whether the resource holds data, or what is known of it: deleted only by a destruction that is asked for it."""
     IRREPLACEABLE: ClassVar[bool] = False
     """Whether no rollout brings back what is deleted: a public address, a password, rows."""
     QUOTA: ClassVar[str] = ""
@@ -60,6 +60,11 @@ class Spec:
     def refs(self) -> Iterator[Ref]:
         """Yields the resources that must exist before this one."""
         yield from ()
+
+    @property
+    def expendable(self) -> bool:
+        """Whether a destruction deletes the resource though it holds data: its environment says so."""
+        return False
 
     def differing(self, other: Spec) -> tuple[str, ...]:
         """Return the names of the fields that differ."""
@@ -103,8 +108,8 @@ class Existing(Resource[SpecT_co]):
 
 
 @dataclass(frozen=True)
-class Used:
-    """A resource that the environment's file names by id: it is used, and never changed or deleted."""
+class Untouched:
+    """A resource that a rollout never changes or deletes: the file names it by id, or it holds data nobody asks for."""
 
     kind: Kind
     name: str
@@ -136,7 +141,7 @@ class Observed:
     images: tuple[tuple[str, str], ...] = ()
     min_disk_sizes: tuple[tuple[str, int], ...] = ()
     others: tuple[tuple[Ref, str], ...] = ()
-    used: tuple[Used, ...] = ()
+    used: tuple[Untouched, ...] = ()
 
     def ids(self) -> dict[Ref, str]:
         """Return the ids of all that can be referred to; what is used from elsewhere is referred to by its id."""

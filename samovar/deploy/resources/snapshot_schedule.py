@@ -16,6 +16,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.cloud.labels import is_ours
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
+from samovar.deploy.resources.disk import disk_labels
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
 from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
 
@@ -25,14 +26,19 @@ MASK = {"expression": "schedule_policy", "snapshot_count": "snapshot_count"}
 
 @dataclass(frozen=True)
 class SnapshotSchedule(Spec):
-    """A schedule of one data disk: a cron expression in UTC, and how many snapshots are kept. They outlive it."""
+    """A schedule of one data disk: a cron expression in UTC, and how many snapshots are kept. They outlive it.
+
+    `device` is the name of the disk in its group.
+    """
 
     KIND = Kind.SNAPSHOT_SCHEDULE
+    CREATE_ONLY = frozenset({"device"})
     QUOTA = "compute.snapshotSchedules.count"
 
     disk: str
     expression: str
     snapshot_count: int
+    device: str = ""
 
     def refs(self) -> Iterator[Ref]:
         yield Ref(Kind.DISK, self.disk)
@@ -67,7 +73,7 @@ class SnapshotScheduleHandler(Handler[SnapshotSchedule, ScheduleWithDisks]):
         )
 
     def create(self, context: Context, resource: Resource[SnapshotSchedule]) -> Started:
-        labels = context.labels(resource)
+        labels = disk_labels(context.environment, resource.group, resource.spec.device)
         request = rpc.CreateSnapshotScheduleRequest(
             folder_id=context.session.folder_id,
             name=resource.name,

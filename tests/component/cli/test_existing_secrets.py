@@ -20,7 +20,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from samovar.core.errors import ConfigError
 from samovar.deploy.existing import check_existing_secrets
 from samovar.deploy.plan import Action
-from samovar.deploy.resources.resource import Kind, Ref, Used
+from samovar.deploy.resources.resource import Kind, Ref, Untouched
 from samovar.deploy.secrets import secret_statuses, set_value
 from samovar.project.environment import Environment
 from tests.support.checkout import ROOT, environment
@@ -72,7 +72,7 @@ def test_machines_may_read_an_existing_secret_for_as_long_as_the_environment_is_
     before = client.Get(GetSecretRequest(secret_id=secret))
     check_existing_secrets(service.session, dev)
     plan = service.plan(dev)
-    assert plan.used == (Used(Kind.SECRET, secret, secret),)
+    assert plan.used == (Untouched(Kind.SECRET, secret, secret),)
     assert "dev-postgres-password" not in {step.ref.name for step in plan.all_steps if step.ref.kind is Kind.SECRET}
     service.roll_out(dev)
     assert service.plan(dev).all_steps == ()

@@ -161,7 +161,7 @@ def test_the_data_disk_outlives_the_environment_and_is_attached_again(service: S
     disk = Ref(Kind.DISK, "dev-postgres-data")
     disk_id = service.ids(dev)[disk]
     (attached,) = service.machine("dev-postgres-1").secondary_disks
-    assert (attached.disk_id, attached.device_name) == (disk_id, "pgdata")
+    assert (attached.disk_id, attached.device_name) == (disk_id, "data")
     service.destroy(dev, keep_addresses=True)
     assert service.ids(dev).keys() == {disk, RECORD, Ref(Kind.ADDRESS, "dev-nginx")}
     service.roll_out(dev)

@@ -11,8 +11,8 @@ from samovar.deploy.resources.snapshot_schedule import disks_of
 from samovar.deploy.restore import restore
 from samovar.deploy.snapshots import begin_snapshot, data_disks, find_snapshot, inventory, snapshots
 from samovar.localcloud import clock
+from samovar.project.data_disk import SnapshotSchedule
 from samovar.project.environment import Environment
-from samovar.project.machine import SnapshotSchedule
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed
 from tests.support.service import DISK, Service
@@ -25,10 +25,9 @@ DAY = 86400.0
 def _dev(**schedule: object) -> Environment:
     """`dev` with that schedule for its database, or without one."""
     dev = load_environment("dev")
-    disk = dev.group("postgres").data_disk
-    assert disk
+    disk = dev.group("postgres").data_disks["data"]
     policy = SnapshotSchedule.model_validate(schedule) if schedule else None
-    database = changed(dev.group("postgres"), data_disk=changed(disk, snapshot_schedule=policy))
+    database = changed(dev.group("postgres"), data_disks={"data": changed(disk, snapshot_schedule=policy)})
     return changed(dev, groups=tuple(database if each.name == "postgres" else each for each in dev.groups))
 
 

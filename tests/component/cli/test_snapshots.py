@@ -80,15 +80,15 @@ def wait_until_attached(service: Service, disk_id: str) -> None:
 def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: Service, dev: Environment) -> None:
     snapshot = taken(service, dev)
     assert snapshot.name.startswith("dev-postgres-data-2")
-    assert dict(snapshot.labels) == {"managed-by": "samovar", "env": "dev", "group": "postgres"}
+    assert dict(snapshot.labels) == {"managed-by": "samovar", "env": "dev", "group": "postgres", "data-disk": "data"}
     former = attached(service)
     write(service, former, b"new!")
     restored = restore(service.session, dev, snapshot, PlainReporter())
     assert (read(service, restored), read(service, former)) == (b"old!", b"new!")
     record, change = service.plan(dev).all_steps
     assert (record.ref, change.ref) == (RECORD, GROUP)
-    assert "data_disk: dev-postgres-data-replaced-" in change.reason
-    assert change.reason.endswith("-> dev-postgres-data; machines are replaced one at a time")
+    assert "data_disks: data=dev-postgres-data-replaced-" in change.reason
+    assert change.reason.endswith("-> data=dev-postgres-data; machines are replaced one at a time")
     service.roll_out(dev)
     wait_until_attached(service, restored)
     assert service.plan(dev).all_steps == ()
@@ -97,9 +97,9 @@ def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: 
     ((name, kept),) = known.items()
     assert name.startswith("dev-postgres-data-replaced-")
     assert kept == (former, False)
-    with pytest.raises(ConfigError, match="is the data disk of a group"):
-        find_deletable(service.session, "dev", DISK.name)
-    service.session.finish(begin_deletion(service.session, find_deletable(service.session, "dev", name)), what="delete")
+    with pytest.raises(ConfigError, match="is a data disk of a group"):
+        find_deletable(service.session, dev, DISK.name)
+    service.session.finish(begin_deletion(service.session, find_deletable(service.session, dev, name)), what="delete")
     assert [disk.id for disk in data_disks(service.session, "dev")] == [restored]
 
 
@@ -188,7 +188,7 @@ def test_a_snapshot_that_is_not_there_or_does_not_fit_is_told(service: Service, 
         restore(service.session, dev, larger, PlainReporter())
     assert "size: 30G" in refused.value.remedy
     of_bingo = Snapshot(id=snapshot.id, name="b", labels={**snapshot.labels, "group": "bingo"}, status=Snapshot.READY)
-    with pytest.raises(ConfigError, match="has no data_disk"):
+    with pytest.raises(ConfigError, match="has no data disk data"):
         restore(service.session, dev, of_bingo, PlainReporter())
 
 

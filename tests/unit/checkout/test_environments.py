@@ -29,8 +29,7 @@ def test_dev_is_loaded_with_upstreams_balancers_and_secrets() -> None:
     assert dev.secrets == {"certificate": SecretKind.CERTIFICATE, "postgres_password": SecretKind.PASSWORD}
     assert (dev.group("nginx").upstreams, dev.group("bingo").upstreams) == ({"app": "bingo"}, {"database": "postgres"})
     postgres = dev.group("postgres")
-    assert postgres.data_disk is not None
-    assert (postgres.data_disk.size, postgres.ports, [*postgres.secrets]) == (
+    assert (postgres.data_disks["data"].size, postgres.ports, [*postgres.secrets]) == (
         10 * 2**30,
         (5432,),
         ["postgres_password"],
@@ -52,7 +51,7 @@ def test_dev_is_loaded_with_upstreams_balancers_and_secrets() -> None:
         ("kind: postgres", "kind: postgres\n    size: 2", "a data disk is attached to one machine"),
         ("kind: edge", "kind: edge\n    secrets: [key]", "secret key does not stand in secrets"),
         ("kind: edge", "kind: edge\n    balancer: {type: internal}", "no external balancer has an address"),
-        ("kind: postgres", "kind: postgres\n    data_disk: {type: floppy}", "network-ssd"),
+        ("kind: postgres", "kind: postgres\n    data_disks: {data: {type: floppy}}", "network-ssd"),
         ("kind: postgres", "kind: postgres\n    ports: [70000]", "ports"),
         ("postgres_password: password", "postgres_password: guess", "secrets"),
     ],

@@ -53,7 +53,7 @@ def test_a_machine_that_fills_a_disk_is_given_the_time() -> None:
 
 def test_a_destruction_says_what_is_billed_all_the_same() -> None:
     kept = (
-        Existing("dev-postgres-data", Disk(10 << 30, "network-ssd", "ru-central1-a"), "postgres", "disk-1"),
+        Existing("dev-postgres-data", Disk(10 << 30, "network-ssd", "ru-central1-a", "data"), "postgres", "disk-1"),
         Existing("dev-nginx", Address("ru-central1-a"), "nginx", "address-1"),
     )
     assert still_billed(kept, snapshots=2, images=1) == (

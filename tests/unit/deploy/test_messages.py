@@ -35,6 +35,7 @@ IDS = {
     Ref(Kind.SERVICE_ACCOUNT, "dev-nginx"): "acc-2",
     Ref(Kind.SECURITY_GROUP, "dev-nginx"): "sec-1",
     Ref(Kind.DISK, "dev-nginx-data"): "disk-1",
+    Ref(Kind.DISK, "dev-nginx-files"): "disk-2",
     Ref(Kind.SECRET, "dev-certificate"): "lock1",
 }
 IMAGES = {"samovar-nginx-0123456789ab": "img-1"}
@@ -63,7 +64,7 @@ templates = st.builds(
     security_group=st.sampled_from(["", "dev-nginx"]),
     service_account=st.sampled_from(["", "dev-nginx"]),
     token_forms=st.sampled_from([(), ("gce",), ("gce", "aws")]),
-    data_disk=st.sampled_from(["", "dev-nginx-data"]),
+    data_disks=st.sampled_from([(), ("data=dev-nginx-data",), ("data=dev-nginx-data", "files=dev-nginx-files")]),
     public=st.booleans(),
 )
 templates |= templates.map(

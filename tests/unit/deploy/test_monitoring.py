@@ -119,4 +119,9 @@ def test_the_kind_of_the_library_needs_one_line(tmp_path_factory: pytest.TempPat
     environment = load_environment("dev", folder.parent)
     group = environment.monitoring
     assert group
-    assert (group.name, group.image, group.size, bool(group.data_disk)) == ("monitoring", "samovar-monitoring", 1, True)
+    assert (group.name, group.image, group.size, bool(group.data_disks)) == (
+        "monitoring",
+        "samovar-monitoring",
+        1,
+        True,
+    )

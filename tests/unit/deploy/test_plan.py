@@ -17,10 +17,11 @@ from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Resource, Spec
 from samovar.project.balancer import Balancer as EnvBalancer
 from samovar.project.balancer import BalancerType, Health, Listener
+from samovar.project.data_disk import DataDisk
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
 from samovar.project.group import Group
-from samovar.project.machine import DataDisk, Machine
+from samovar.project.machine import Machine
 from tests.support.environments import changed, desired_of, make_environment, make_group
 
 SMALL = Machine.model_validate({"memory": "2G", "disk": "5G"})
@@ -36,7 +37,7 @@ def environment(*groups: Group, zones: tuple[str, ...] = ("ru-central1-a",), cid
 DEV = environment(NGINX)
 WORD = {"word": SecretKind.PASSWORD}
 DISK = DataDisk.model_validate({"size": "1G", "seed": "once"})
-STORES = make_group("stores", image="nginx", size=1, machine=SMALL, data_disk=DISK)
+STORES = make_group("stores", image="nginx", size=1, machine=SMALL, data_disks={"data": DISK})
 
 
 def carry_out(steps: Iterable[Step], observed: Observed) -> Observed:
@@ -158,7 +159,7 @@ def test_a_resource_of_another_environment_is_refused() -> None:
 
 
 def test_health_checks_tolerate_busy_machines_and_longer_with_data() -> None:
-    stores = make_group("postgres", image="nginx", size=1, machine=SMALL, data_disk=DISK)
+    stores = make_group("postgres", image="nginx", size=1, machine=SMALL, data_disks={"data": DISK})
     wanted = desired_of(environment(NGINX, stores), IMAGES).resources
     checks = {found.group: found.spec.check for found in wanted if isinstance(found.spec, InstanceGroup)}
     patience = {name: check.interval * check.unhealthy for name, check in checks.items()}
@@ -263,12 +264,50 @@ def test_destruction_leaves_nothing_in_any_order_of_a_stage(first: Environment, 
     assert carry_out(in_any_order(destruction(there), random), there).resources == ()
 
 
-def test_a_data_disk_has_the_name_of_its_group_and_a_record_only_if_it_is_seeded_once() -> None:
-    named = changed(STORES, data_disk=DataDisk.model_validate({"name": "rows", "size": "1G", "seed": "once"}))
-    unseeded = changed(STORES, data_disk=DataDisk.model_validate({"size": "1G"}))
-    for group, device, kinds in ((named, "rows", {Kind.SEED_RECORD}), (unseeded, "data", set[Kind]())):
+PLAIN = DataDisk.model_validate({"size": "1G"})
+PASSING = DataDisk.model_validate({"size": "1G", "on_destroy": "delete"})
+
+
+def test_each_data_disk_of_a_group_is_attached_by_its_name_and_one_is_recorded() -> None:
+    for disks, kinds in (({"rows": DISK, "files": PLAIN}, {Kind.SEED_RECORD}), ({"rows": PLAIN}, set[Kind]())):
+        group = changed(STORES, data_disks=disks)
         resources = desired_of(environment(group), IMAGES).resources
         (spec,) = [resource.spec for resource in resources if isinstance(resource.spec, InstanceGroup)]
-        assert spec.template.data_device == device
+        assert spec.template.data_disks == tuple(sorted(f"{name}=dev-stores-{name}" for name in disks))
         assert {resource.spec.KIND for resource in resources} & {Kind.SEED_RECORD} == kinds
         assert ("seeded" in dict(spec.template.metadata).get("samovar-settings", "")) is bool(kinds)
+
+
+def settled(group: Group) -> Observed:
+    steps = plan(desired_of(environment(group), IMAGES), Observed("dev")).all_steps
+    return carry_out(steps, Observed("dev"))
+
+
+def test_a_disk_that_is_taken_away_from_a_group_is_kept_and_said() -> None:
+    two = changed(STORES, data_disks={"data": DISK, "files": PASSING})
+    taken = plan(desired_of(environment(STORES), IMAGES), settled(two))
+    assert [(each.kind, each.name) for each in taken.kept] == [(Kind.DISK, "dev-stores-files")]
+    (step,) = taken.all_steps
+    assert step.reason.startswith("data_disks: data=dev-stores-data, files=dev-stores-files -> data=dev-stores-data;")
+    again = plan(desired_of(environment(two), IMAGES), carry_out(taken.all_steps, settled(two)))
+    assert (again.kept, [step.kind for step in again.all_steps]) == ((), [Kind.INSTANCE_GROUP])
+
+
+def test_a_destruction_deletes_the_disks_of_which_the_file_says_so_and_what_is_known_of_them() -> None:
+    seeded = DataDisk.model_validate({"size": "1G", "seed": "once", "on_destroy": "delete"})
+    passing = settled(changed(STORES, data_disks={"data": seeded, "files": PLAIN}))
+    assert [each.name for each in destruction(passing).kept] == ["dev-stores-files"]
+    kept = settled(changed(STORES, data_disks={"data": DISK, "files": PASSING}))
+    assert {each.name for each in destruction(kept).kept} == {"dev-stores-data", "dev-stores-seeded"}
+    assert destruction(kept, delete_data=True).kept == ()
+    assert "dev-stores-files" not in {each.name for each in destruction(kept).kept}
+
+
+def test_a_change_of_what_becomes_of_a_disk_replaces_nothing() -> None:
+    steps = plan(
+        desired_of(environment(changed(STORES, data_disks={"data": PASSING})), IMAGES),
+        settled(changed(STORES, data_disks={"data": PLAIN})),
+    ).all_steps
+    assert [(step.ref, step.reason) for step in steps] == [
+        (Ref(Kind.DISK, "dev-stores-data"), "on_destroy: keep -> delete")
+    ]

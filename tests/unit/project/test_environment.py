@@ -207,9 +207,41 @@ def test_the_names_of_environment_and_group_fit_into_one_together(tmp_path: Path
 
 @pytest.mark.parametrize(("size", "sizes"), [("10G", ": 93G"), ("100G", "93G or 186G")])
 def test_disks_of_some_types_come_in_steps(tmp_path: Path, size: str, sizes: str) -> None:
-    disk = f"    data_disk: {{size: {size}, type: network-ssd-io-m3}}\n"
+    disk = f"    data_disks: {{data: {{size: {size}, type: network-ssd-io-m3}}}}\n"
     write(tmp_path, GOOD.replace("size: 2", "size: 1") + disk)
     with pytest.raises(ConfigError, match=sizes):
+        load_environment("dev", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("disks", "says"),
+    [
+        ("{a: {size: 1G, mount: /etc}}", "groups.nginx.data_disks.a.mount: "),
+        ("{a: {size: 1G, owner: 'app:app'}}", "owner: the image mounts this disk itself"),
+        ("{a: {size: 1G, mount: /srv, seed: once}}", "leave `mount` out"),
+        ("{a: {size: 1G, seed: once}, b: {size: 1G, seed: once}}", "a and b: one disk of a group is seeded"),
+        ("{a: {size: 1G, mount: /srv}, b: {size: 1G, mount: /srv}}", "two of them have the mount /srv"),
+        ("{a: {size: 1G, on_destroy: no}}", "groups.nginx.data_disks.a.on_destroy: "),
+        ("{A: {size: 1G}}", "groups.nginx.data_disks.A"),
+        ("{a: {mount: /srv}}", "groups.nginx.data_disks.a.size: the key is missing"),
+        ("{a: {size: 1G, mount: /srv, options: 'noatime'}}", "groups.nginx.data_disks.a.options: "),
+        (f"{{{'d' * 31}: {{size: 1G}}}}", ""),
+    ],
+)
+def test_data_disks_that_do_not_fit_are_refused(tmp_path: Path, disks: str, says: str) -> None:
+    path = write(tmp_path, GOOD.replace("size: 2", "size: 1") + f"    data_disks: {disks}\n")
+    if not says:
+        assert load_environment("dev", tmp_path).group("nginx").data_disks
+        return
+    with pytest.raises(ConfigError, match=re.escape(says)) as error:
+        load_environment("dev", tmp_path)
+    assert re.match(rf"{path}:\d+: ", error.value.message)
+
+
+def test_the_name_of_a_data_disk_fits_with_those_of_environment_and_group(tmp_path: Path) -> None:
+    disks = f"    data_disks: {{{'d' * 31}: {{size: 1G}}}}\n"
+    write(tmp_path, GOOD.replace("size: 2", "size: 1").replace("nginx:", f"{'g' * 28}:") + disks, "dev")
+    with pytest.raises(ConfigError, match="of the disk together have at most 58 characters"):
         load_environment("dev", tmp_path)
 
 
@@ -274,7 +306,7 @@ def test_rules_of_scaling_that_do_not_fit_are_refused(tmp_path: Path, rules: str
 
 
 def test_a_group_with_a_data_disk_is_not_scaled(tmp_path: Path) -> None:
-    write(tmp_path, GOOD.replace("size: 2", "size: 1") + SCALED + "    data_disk: {size: 1G}\n")
+    write(tmp_path, GOOD.replace("size: 2", "size: 1") + SCALED + "    data_disks: {data: {size: 1G}}\n")
     with pytest.raises(ConfigError, match="its group is not scaled"):
         load_environment("dev", tmp_path)
 

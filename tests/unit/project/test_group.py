@@ -52,6 +52,33 @@ def test_mappings_of_a_group_are_merged_into_the_kinds(tmp_path: Path) -> None:
     assert (web.ports, web.balancer) == ((), None)
 
 
+def test_each_data_disk_of_a_group_is_merged_into_the_kinds(tmp_path: Path) -> None:
+    kind = KIND + "data_disks: {data: {size: 10G, type: network-hdd, seed: once}}\n"
+    own = "    data_disks: {data: {size: 20G}, files: {size: 1G, mount: /srv/files}}\n"
+    project = write(tmp_path, own, kind)
+    config = project.envs / "dev/config.yaml"
+    config.write_text(config.read_text().replace("size: 2\n", "size: 1\n"))
+    disks = load_environment("dev", project).group("web").data_disks
+    assert {name: (disk.size >> 30, disk.type, disk.seed, disk.mount) for name, disk in disks.items()} == {
+        "data": (20, "network-hdd", "once", None),
+        "files": (1, "network-ssd", None, "/srv/files"),
+    }
+
+
+def test_a_kind_with_a_parent_states_only_what_differs(tmp_path: Path) -> None:
+    project = write(tmp_path, "    machine: {disk: 8G}\n", "parent: web\nmachine: {memory: 4G}\n")
+    (project.groups / "web.yaml").write_text(KIND.replace(", disk: 5G", ""))
+    machine = load_environment("dev", project).group("web").machine
+    assert (machine.cores, machine.core_fraction, machine.memory >> 30, machine.disk >> 30) == (4, 20, 4, 8)
+
+
+def test_what_neither_a_group_nor_its_kind_states_is_missing(tmp_path: Path) -> None:
+    project = write(tmp_path, kind=KIND.replace(", disk: 5G", ""))
+    with pytest.raises(ConfigError) as error:
+        load_environment("dev", project)
+    assert error.value.message == f"{project.envs / 'dev/config.yaml'}:5: groups.web.machine.disk: the key is missing"
+
+
 def test_unknown_kind_names_the_line_and_lists_those_that_exist(tmp_path: Path) -> None:
     project = write(tmp_path)
     (project.groups / "edge.yaml").rename(project.groups / "web.yaml")
@@ -82,7 +109,15 @@ def test_kinds_that_build_on_each_other_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "says"),
-    [(f"{KIND}sizes: 3\n", "7: sizes: unknown key"), (KIND.replace("[8081]", "[0]"), "4: ports.0: ")],
+    [
+        (f"{KIND}sizes: 3\n", "7: sizes: unknown key"),
+        (KIND.replace("[8081]", "[0]"), "4: ports.0: "),
+        (f"{KIND}egress: [{{protocol: udp}}]\n", "7: egress.0.port: the key is missing"),
+        (KIND.replace("memory: 2G", "memory: 200G"), "3: machine: "),
+        ("parent: samovar/edge\nmachine: {memory: 200G}\n", "2: machine: "),
+        ("parent: [edge]\n", "1: parent: "),
+        ("- parent\n", "1: "),
+    ],
 )
 def test_invalid_kind_names_its_own_file(tmp_path: Path, kind: str, says: str) -> None:
     project = write(tmp_path, kind=kind)

@@ -1,0 +1,22 @@
+# shellcheck shell=bash
+# What all programs that take data disks have in common: a disk is awaited, and looked at before anything is written.
+
+await_disk() { # DISK: 20 seconds at most
+  local tries=0
+  until [[ -b $1 ]]; do
+    ((++tries <= 200)) || return 1
+    sleep 0.1
+  done
+}
+
+disk_contents() { # DISK TAG: blank, or what is there: the tag of blkid where there is one, or the kind
+  local found
+  found=$(blkid --probe --output export "$1" 2>/dev/null || true)
+  if [[ -n $found ]]; then
+    sed -n "s/^$2=//p; t; s/^\(TYPE\|PTTYPE\)=//p" <<<"$found" | head -n 1
+  elif [[ -n $(wipefs --noheadings "$1") ]] || ! cmp --quiet --bytes=$((1 << 20)) "$1" /dev/zero; then
+    echo "unknown data"
+  else
+    echo blank
+  fi
+}
