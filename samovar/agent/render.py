@@ -11,7 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
 
 from . import monitoring
 from .inputs import Facts
-from .role import InvalidConfig, Role, Template, Value
+from .role import InvalidConfig, InvalidSetting, Role, Template, Value
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 QUOTED = re.compile(r'["\\$`]')
@@ -38,9 +38,9 @@ def render(
 
     Templates see `settings`, `machine`, `peers`, `upstreams`, `secrets` and `monitoring`; one that can do without a
     secret tests whether it is defined. The filter `environment_file` turns a mapping into a file for systemd's
-    `EnvironmentFile=`; `fail("...")` refuses what does not fit together, with that message; `text is match(pattern)`
-    tests whether a regular expression matches at the beginning of a text.
-    Raises InvalidConfig with the template and the name that is missing.
+    `EnvironmentFile=`; `fail("...", "routes", 0)` refuses what does not fit together, with that message and the place
+    in the settings, if it is one; `text is match(pattern)` tests whether a regular expression matches at the beginning.
+    Raises InvalidSetting for such a place, else InvalidConfig with the template and the name that is missing.
     """
     # Configuration files, not HTML: nothing is to be escaped.
     environment = Environment(  # noqa: S701
@@ -74,8 +74,8 @@ def environment_file(variables: Mapping[str, Value]) -> str:
     return "".join(f"{_variable(name)}={_quoted(name, value)}\n" for name, value in sorted(variables.items()))
 
 
-def _fail(message: str) -> NoReturn:
-    raise InvalidConfig(message)
+def _fail(message: str, *path: str | int) -> NoReturn:
+    raise InvalidSetting(message, *path) if path else InvalidConfig(message)
 
 
 def _monitoring_files(facts: Facts) -> tuple[File, ...]:

@@ -36,6 +36,15 @@ class InvalidConfig(Exception):
     """The role, its settings or its templates do not fit together; the message names the place and the key."""
 
 
+class InvalidSetting(InvalidConfig):
+    """A setting does not fit: `problem` says why, `path` leads to it in the settings."""
+
+    def __init__(self, problem: str, *path: str | int) -> None:
+        super().__init__(f"settings.{'.'.join(map(str, path))}: {problem}")
+        self.problem = problem
+        self.path = path
+
+
 @dataclass(frozen=True)
 class Template:
     """A template: `source` is a file of the templates' folder, `target` an absolute path, `mode` its permissions.
@@ -116,18 +125,17 @@ def read_role(text: str, where: str) -> Role:
 
 
 def read_settings(text: str, defaults: Mapping[str, Value]) -> Mapping[str, Value]:
-    """Return the settings over the role's defaults. Raises InvalidConfig with the key that does not fit."""
-    where = "samovar-settings"
-    given = {key: value for key, value in read_mapping(text, where).items() if key not in RESERVED}
+    """Return the settings over the role's defaults. Raises InvalidSetting for the key that does not fit."""
+    given = {key: value for key, value in read_mapping(text, "samovar-settings").items() if key not in RESERVED}
     for key, value in given.items():
         if key not in defaults:
-            raise InvalidConfig(f"{where}: {key}: unknown; the role knows {', '.join(defaults) or 'no settings'}")
+            raise InvalidSetting(f"unknown; the role knows {', '.join(defaults) or 'no settings'}", key)
         if not _fits(value, defaults[key]):
-            raise InvalidConfig(f"{where}: {key}: {value!r} must be of the kind of {defaults[key]!r}")
+            raise InvalidSetting(f"{value!r} must be of the kind of {defaults[key]!r}", key)
     settings = {**defaults, **given}
     for key, value in settings.items():
         if value is None:
-            raise InvalidConfig(f"{where}: {key}: must be given")
+            raise InvalidSetting("must be given", key)
     return settings
 
 

@@ -9,7 +9,7 @@ from samovar.agent.clients import Secret
 from samovar.agent.dry_run import example_facts
 from samovar.agent.inputs import Facts
 from samovar.agent.render import render
-from samovar.agent.role import ANY, InvalidConfig, Role, read_role, read_settings
+from samovar.agent.role import ANY, InvalidConfig, InvalidSetting, Role, read_role, read_settings
 from samovar.core.errors import ConfigError
 from samovar.deploy.group_metadata import SEEDED
 from samovar.deploy.settings import check_settings
@@ -73,17 +73,17 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
     try:
         role = read_role(files[target].decode(), target)
         settings = read_settings(settings_text, role.defaults)
-    except InvalidConfig as error:
-        raise ConfigError(f"{where}: {error}", remedy="correct `settings:` of the group") from error
-    _check_bindings(environment, group, role)
-    check_settings(environment, group, settings, role.schemas)
-    facts = _example_facts(environment, group, role, settings_text)
-    try:
+        _check_bindings(environment, group, role)
+        check_settings(environment, group, settings, role.schemas)
+        facts = _example_facts(environment, group, role, settings_text)
         render(role, settings, facts, lambda name: _decoded(files, f"{TEMPLATES}/{name}"))
+    except InvalidSetting as error:
+        place = environment.place_of_setting(group, *error.path)
+        remedy = f"correct `settings:` of group {group.name}, or of its kind"
+        raise ConfigError(f"{place}: {error.problem}", remedy=remedy) from error
     except InvalidConfig as error:
-        raise ConfigError(
-            f"{where}: {error}", remedy="correct `settings:` of the group or its kind, or the templates of its image"
-        ) from error
+        remedy = f"correct the role of image {written_name(group.image)}, or its templates"
+        raise ConfigError(f"{where}: {error}", remedy=remedy) from error
 
 
 def _example_facts(environment: Environment, group: Group, role: Role, settings_text: str) -> Facts:

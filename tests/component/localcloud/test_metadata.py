@@ -278,7 +278,7 @@ async def test_a_change_that_the_check_refuses_leaves_the_old_file(cloud: Cloud,
 @pytest.mark.parametrize(
     ("attributes", "what"),
     [
-        ({"samovar-settings": "prot: 1\n"}, "samovar-settings: prot: unknown; the role knows port"),
+        ({"samovar-settings": "prot: 1\n"}, "settings.prot: unknown; the role knows port"),
         ({"samovar-role": "b"}, "samovar-role: b: this image has no /usr/lib/samovar/roles/b.yaml"),
         ({"samovar-role": "../a"}, r"samovar-role: \.\./a"),
     ],

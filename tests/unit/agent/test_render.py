@@ -4,7 +4,7 @@ import pytest
 
 from samovar.agent.inputs import Facts, Machine, Peer, Upstream, read_facts
 from samovar.agent.render import File, render
-from samovar.agent.role import InvalidConfig, Value, read_role
+from samovar.agent.role import InvalidConfig, InvalidSetting, Value, read_role
 
 MACHINE = Machine("epd1", "nginx-1", "nginx-1.ru-central1.internal", "10.30.0.3", "ru-central1-a")
 ROLE = read_role('templates: [{source: a.j2, target: /etc/a, mode: "0600", owner: "www-data:adm"}]', "a.yaml")
@@ -76,6 +76,12 @@ def test_an_error_names_template_and_missing_name(text: str, what: str) -> None:
 def test_a_template_refuses_what_does_not_fit_together() -> None:
     with pytest.raises(InvalidConfig, match=r"^port: 80 is taken$"):
         rendered('{% if settings.port == 80 %}{{ fail("port: 80 is taken") }}{% endif %}')
+
+
+def test_a_template_says_which_setting_does_not_fit() -> None:
+    with pytest.raises(InvalidSetting, match=r"^settings.routes.1.path: stands twice$") as error:
+        rendered('{{ fail("stands twice", "routes", 1, "path") }}')
+    assert (error.value.problem, error.value.path) == ("stands twice", ("routes", 1, "path"))
 
 
 def test_a_missing_template_is_named() -> None:

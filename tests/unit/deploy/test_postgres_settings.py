@@ -63,14 +63,17 @@ def test_a_whole_database_can_be_planned(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"databases": [SHOP]}, "databases: shop: its owner shop is none of the users"),
-        ({"users": [USER]}, "users: shop: owns none of the databases"),
+        (
+            {"databases": [SHOP]},
+            "config.yaml:1: groups.rows.settings.databases.0.owner: its owner shop is none of the users",
+        ),
+        ({"users": [USER]}, "groups.rows.settings.users.0.name: shop owns none of the databases"),
         (
             {"databases": [SHOP], "users": [{**USER, "secret": "shop"}]},  # pragma: allowlist secret
-            "users: shop: the group has no secret shop",
+            "users.0.secret: the group has no secret shop",
         ),
-        ({"databases": [SHOP], "users": [USER, USER]}, "users: shop: stands twice"),
-        ({"databases": [SHOP, SHOP], "users": [USER]}, "databases: shop: stands twice"),
+        ({"databases": [SHOP], "users": [USER, USER]}, "users.0.name: shop stands twice"),
+        ({"databases": [SHOP, SHOP], "users": [USER]}, "databases.0.name: shop stands twice"),
         ({"databases": [{"name": "shop"}]}, "databases.0: 'owner' is a required property; it is such as"),
         ({"databases": [{**SHOP, "name": "sh-op"}]}, "databases.0.name: 'sh-op' does not match"),
         ({"databases": [{**SHOP, "name": "postgres"}]}, "databases.0.name: 'postgres' does not match"),

@@ -59,9 +59,12 @@ def test_what_has_no_port_has_health_pages_alone() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"port": 8100}, "port 8100 is the proxy's: let the application listen at another, or state other `ports`"),
-        ({"classes": [READS]}, "the last of `classes` takes what no other one takes"),
-        ({"classes": [{**REST, "paths": ["/a"]}]}, "the last of `classes` takes what no other one takes"),
+        (
+            {"port": 8100},
+            "settings.port: 8100 is the proxy's: let the application listen at another, or state other `ports`",
+        ),
+        ({"classes": [READS]}, "settings.classes.0: the last class takes what no other one takes"),
+        ({"classes": [{**REST, "paths": ["/a"]}]}, "settings.classes.0: the last class takes what no other one takes"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, object], says: str) -> None:

@@ -92,7 +92,7 @@ def test_plan_refuses_routes_that_do_not_fit(images: Images, settings: dict[str,
     dev = environment("dev")
     edges = changed(dev.group("nginx"), settings=settings | {"fallback_port": 8080})
     dev = changed(dev, groups=(edges, dev.group("bingo"), dev.group("postgres")))
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=rf"^{ROOT}/groups/edge.yaml:\d+: .*{says}"):
         validate(dev, images, group_metadata(dev))
 
 
