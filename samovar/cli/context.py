@@ -86,12 +86,12 @@ class Tool:
 
     def session_of(self, environment: Environment) -> Session:
         """Return a session with the environment's cloud. ConfigError where the credentials lead to another folder."""
-        from samovar.deploy.existing import use_existing
+        from samovar.deploy.existing import use_images_folder
         from samovar.deploy.preconditions import check_folder
         from samovar.project.environment import FILE
 
         session = self.session(environment.cloud)
-        use_existing(session, environment)
+        use_images_folder(session, environment)
         if lines := check_folder(session, environment):
             file = self.project.envs / environment.name / FILE
             stderr_reporter().info(

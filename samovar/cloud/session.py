@@ -66,8 +66,6 @@ class Session:
         self.folder_id = access.folder_id
         self.images_folder_id = access.folder_id
         """The folder in which images are published and looked up."""
-        self.existing_secrets: frozenset[str] = frozenset()
-        """The ids of secrets that exist already and that machines may read."""
         self._addresses = discover(access)
         self.identity = Identity(access, self._addresses["iam"])
         self._sdk = SDK(

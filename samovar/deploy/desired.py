@@ -87,7 +87,8 @@ def shared_resources(environment: Environment) -> Iterator[Resource[Spec]]:
     public = (PUBLIC_ROLE,) if any(group.public for group in environment.groups) else ()
     metrics = (METRICS_ROLE,) if any(custom_metrics(environment)) else ()
     roles = tuple(sorted((*GROUP_ROLES, *public, *metrics)))
-    account = ServiceAccount(roles, images_folder=environment.images_folder_id or "")
+    folders = (environment.images_folder_id,) if environment.images_folder_id else ()
+    account = ServiceAccount(roles, images_folders=folders)
     yield Resource(group_service_account(name), account)
     if environment.cidr:
         yield from _subnets(environment, environment.cidr)

@@ -26,10 +26,9 @@ from samovar.project.environment import Environment
 T = TypeVar("T")
 
 
-def use_existing(session: Session, environment: Environment) -> None:
-    """Tell the session where the environment's images are, and which secrets of others its machines read."""
+def use_images_folder(session: Session, environment: Environment) -> None:
+    """Tell the session where the environment's images are."""
     session.images_folder_id = environment.images_folder_id or session.folder_id
-    session.existing_secrets = frozenset(environment.existing_secrets.values())
 
 
 def used_refs(environment: Environment) -> tuple[Ref, ...]:

@@ -57,7 +57,6 @@ class Service:
             self.session.finish(self.session.client(ImageServiceStub).Create(request), what=full)
 
     def plan(self, environment: Environment) -> Plan:
-        self.session.existing_secrets = frozenset(environment.existing_secrets.values())
         ranges = existing_ranges(self.session, environment)
         return plan(desired_of(environment, self.names, API, ranges), self.observed(environment))
 

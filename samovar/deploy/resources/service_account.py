@@ -6,11 +6,11 @@ So an account and its roles are one resource, which is deleted after the groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.access.access_pb2 import (
     AccessBinding,
     AccessBindingAction,
@@ -27,18 +27,15 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
-from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import is_ours
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
 from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
+from samovar.deploy.resources.role_places import FOLDER, SECRET, Place, bindings_of, held_places, place_labels
 
 SUBJECT = "serviceAccount"
 USE = "iam.serviceAccounts.user"
-SECRET_READER = "lockbox.payloadViewer"  # noqa: S105 - a role  # pragma: allowlist secret
-IMAGES_USER = "compute.images.user"
-"""The role in a folder with which machines of other folders are made from its images."""
 ADD, REMOVE = AccessBindingAction.ADD, AccessBindingAction.REMOVE
 
 
@@ -46,16 +43,22 @@ ADD, REMOVE = AccessBindingAction.ADD, AccessBindingAction.REMOVE
 class ServiceAccount(Spec):
     """An account and its roles in the folder: the group service's account, or one of machines, which has none.
 
-    `users` are the accounts that may give this one to machines, by a role on it alone. `images_folder` is another
-    folder from whose images it may make machines, `secrets` are the ids of secrets of others that it may read.
+    `users` are the accounts that may give this one to machines, by a role on it alone. `images_folders` are other
+    folders from whose images it may make machines, `secrets` are the ids of secrets of others that it may read.
     """
 
     KIND = Kind.SERVICE_ACCOUNT
 
     roles: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
-    images_folder: str = ""
+    images_folders: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> frozenset[Place]:
+        """The places outside of the own folder on which it has a role."""
+        folders = (Place(FOLDER, each) for each in self.images_folders)
+        return frozenset((*folders, *(Place(SECRET, each) for each in self.secrets)))
 
     def refs(self) -> Iterator[Ref]:
         yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.users)
@@ -63,16 +66,11 @@ class ServiceAccount(Spec):
 
 @dataclass(frozen=True)
 class AccountWithRoles(WithMessage[AccountMessage]):
-    """An account's message, the roles that it has in the folder, and the ids of the accounts that may use it.
-
-    `images_folder` is the folder of the session's images where it may use them and that is another one, `secrets` are
-    those of the session's existing secrets that it may read.
-    """
+    """An account's message, its roles in the folder, the ids of the accounts that may use it, and its other places."""
 
     roles: tuple[str, ...]
     users: tuple[str, ...]
-    images_folder: str
-    secrets: tuple[str, ...]
+    places: frozenset[Place]
 
 
 class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
@@ -81,17 +79,21 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
     KIND = Kind.SERVICE_ACCOUNT
 
     def list(self, session: Session) -> list[AccountWithRoles]:
-        bindings, elsewhere = _bindings(session, session.folder_id), _elsewhere(session)
+        bindings = bindings_of(session, session.client(FolderServiceStub), session.folder_id)
         accounts = _accounts(session)
-        return run_concurrently(*(partial(_with_roles, session, each, bindings, elsewhere) for each in accounts))
+        places = held_places(session, {account.id: account.labels for account in accounts})
+        return run_concurrently(*(partial(_with_roles, session, each, bindings, places[each.id]) for each in accounts))
 
     def read(self, account: AccountWithRoles, index: IdIndex) -> ServiceAccount:
         users = tuple(sorted(map(index.name_of, account.users)))
-        return ServiceAccount(account.roles, users, account.images_folder, account.secrets)
+        ids = {
+            kind: tuple(sorted(each.id for each in account.places if each.kind == kind)) for kind in (FOLDER, SECRET)
+        }
+        return ServiceAccount(account.roles, users, ids[FOLDER], ids[SECRET])
 
     def create(self, context: Context, resource: Resource[ServiceAccount]) -> Started:
         request = rpc.CreateServiceAccountRequest(
-            folder_id=context.session.folder_id, name=resource.name, labels=context.labels(resource)
+            folder_id=context.session.folder_id, name=resource.name, labels=_labels(context, resource)
         )
         operation = context.session.client(ServiceAccountServiceStub).Create(request)
         account = started(operation, rpc.CreateServiceAccountMetadata(), lambda metadata: metadata.service_account_id)
@@ -107,7 +109,15 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
         desired: Resource[ServiceAccount],
         _: tuple[str, ...],
     ) -> Started:
-        return Started(existing.id, _bind(context, existing.id, existing.spec, desired.spec))
+        """Change its roles. Labels name each place before it has a role there, until it has none any more."""
+        before, after = existing.spec, desired.spec
+        if after.places - before.places:
+            _set_labels(context, existing.id, _labels(context, desired, before.places))
+        operation = _bind(context, existing.id, before, after)
+        if before.places - after.places:
+            context.session.finish(operation, what=f"update {existing.ref}")
+            operation = _set_labels(context, existing.id, _labels(context, desired))
+        return Started(existing.id, operation)
 
     def delete(self, session: Session, existing: Existing[ServiceAccount]) -> Operation:
         for operation in _change_roles(session, existing.id, existing.spec, ServiceAccount()):
@@ -116,60 +126,42 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
         return session.client(ServiceAccountServiceStub).Delete(request)
 
 
+def _labels(context: Context, resource: Resource[ServiceAccount], more: Iterable[Place] = ()) -> dict[str, str]:
+    return {**context.labels(resource), **place_labels((*resource.spec.places, *more))}
+
+
+def _set_labels(context: Context, account_id: str, labels: dict[str, str]) -> Operation:
+    """Set the labels of an account, and wait until they are set."""
+    mask = FieldMask(paths=["labels"])
+    request = rpc.UpdateServiceAccountRequest(service_account_id=account_id, update_mask=mask, labels=labels)
+    operation = context.session.client(ServiceAccountServiceStub).Update(request)
+    return context.session.finish(operation, what="change the labels of an account")
+
+
 def _with_roles(
-    session: Session,
-    account: AccountMessage,
-    bindings: Sequence[AccessBinding],
-    elsewhere: Mapping[str, frozenset[str]],
+    session: Session, account: AccountMessage, bindings: Sequence[AccessBinding], places: frozenset[Place]
 ) -> AccountWithRoles:
     """Asks who may use an account for our own alone."""
-    places = {place for place, accounts in elsewhere.items() if account.id in accounts}
-    images_folder = session.images_folder_id if session.images_folder_id in places else ""
-    secrets = tuple(sorted(places & session.existing_secrets))
     roles = tuple(sorted(binding.role_id for binding in bindings if binding.subject.id == account.id))
     if not is_ours(account.labels):
-        return AccountWithRoles(account, roles, (), images_folder, secrets)
+        return AccountWithRoles(account, roles, (), places)
     request = ListAccessBindingsRequest(resource_id=account.id)
     client = session.client(ServiceAccountServiceStub)
     users = session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
     user_ids = tuple(each.subject.id for each in users if each.role_id == USE)
-    return AccountWithRoles(account, roles, user_ids, images_folder, secrets)
-
-
-def _elsewhere(session: Session) -> dict[str, frozenset[str]]:
-    """The accounts that may use the folder of images, where that is another one, and the existing secrets, by id."""
-    places = {} if session.images_folder_id == session.folder_id else {session.images_folder_id: IMAGES_USER}
-    places |= dict.fromkeys(session.existing_secrets, SECRET_READER)
-    return {place: _holders(session, place, role) for place, role in places.items()}
-
-
-def _holders(session: Session, resource_id: str, role: str) -> frozenset[str]:
-    """None of what is not there any more: a destruction must not depend on it."""
-    try:
-        bindings = _bindings(session, resource_id)
-    except CallFailed as error:
-        if error.status is not grpc.StatusCode.NOT_FOUND:
-            raise
-        return frozenset()
-    return frozenset(each.subject.id for each in bindings if each.role_id == role)
-
-
-def _places(session: Session, spec: ServiceAccount) -> dict[str, tuple[str, ...]]:
-    """The roles of an account by the folder or the secret on which it has them; those in its own folder go last."""
-    places: dict[str, tuple[str, ...]] = dict.fromkeys(spec.secrets, (SECRET_READER,))
-    if spec.images_folder:
-        places[spec.images_folder] = (IMAGES_USER,)
-    return {**places, session.folder_id: spec.roles}
+    return AccountWithRoles(account, roles, user_ids, places)
 
 
 def _change_roles(
     session: Session, account_id: str, before: ServiceAccount, after: ServiceAccount
 ) -> Iterator[Operation]:
-    """Makes the roles on folders and secrets what they are in `after`; yields each change, once it is done."""
-    old, new = _places(session, before), _places(session, after)
-    for place in dict.fromkeys([*old, *new]):
-        if old.get(place, ()) != new.get(place, ()):
-            yield _update_roles(session, place, account_id, old.get(place, ()), new.get(place, ()))
+    """Makes the roles what they are in `after`, those in the own folder last; yields each change, once it is done."""
+    for place in sorted(before.places ^ after.places):
+        taken, given = ((place.role,) if place in spec.places else () for spec in (before, after))
+        yield _update_roles(session, place.client(session), place.id, account_id, taken, given)
+    if before.roles != after.roles:
+        client = session.client(FolderServiceStub)
+        yield _update_roles(session, client, session.folder_id, account_id, before.roles, after.roles)
 
 
 def _bind(context: Context, account_id: str, before: ServiceAccount, after: ServiceAccount) -> Operation:
@@ -199,20 +191,13 @@ def _accounts(session: Session) -> list[AccountMessage]:
     return session.list(session.client(ServiceAccountServiceStub).List, request, lambda page: page.service_accounts)
 
 
-def _bindings(session: Session, resource_id: str) -> list[AccessBinding]:
-    request = ListAccessBindingsRequest(resource_id=resource_id)
-    client = _binder(session, resource_id)
-    return session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
-
-
-def _binder(session: Session, resource_id: str) -> FolderServiceStub | SecretServiceStub:
-    """The service that keeps the bindings of a folder or of an existing secret."""
-    of_secret = resource_id in session.existing_secrets
-    return session.client(SecretServiceStub) if of_secret else session.client(FolderServiceStub)
-
-
 def _update_roles(
-    session: Session, resource_id: str, account_id: str, before: Iterable[str], after: Iterable[str]
+    session: Session,
+    client: FolderServiceStub | SecretServiceStub,
+    resource_id: str,
+    account_id: str,
+    before: Iterable[str],
+    after: Iterable[str],
 ) -> Operation:
     held, desired = set(before), set(after)
     deltas = [
@@ -220,6 +205,5 @@ def _update_roles(
         for role in sorted(held ^ desired)
     ]
     request = UpdateAccessBindingsRequest(resource_id=resource_id, access_binding_deltas=deltas)
-    client = _binder(session, resource_id)
     # Bindings of one folder are changed one at a time: another environment's rollout may be at it.
     return session.repeat_on_conflict(partial(client.UpdateAccessBindings, request), what="change roles in the folder")

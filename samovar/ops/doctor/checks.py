@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
-from samovar.deploy.existing import use_existing
+from samovar.deploy.existing import use_images_folder
 from samovar.ops.doctor.capacity import DATA, IMAGES, QUOTAS, ZONES, baked, capacity, families, rows, zones
 from samovar.ops.doctor.finding import Finding, State, failed, ok, run_check
 from samovar.ops.doctor.iam import FOLDER, ROLES, WHO, belonging, folder, identity, roles
@@ -31,7 +31,7 @@ def examine(
     yield from run_check(WHO, lambda: identity(session))
     yield from run_check(FOLDER, lambda: folder(session))
     if environment:
-        use_existing(session, environment)
+        use_images_folder(session, environment)
         yield from run_check(FOLDER, lambda: belonging(session, environment))
     yield from run_check(ROLES, lambda: roles(session), State.UNKNOWN)
     zone_names = environment.zones if environment else (session.access.zone,)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,20 @@ from yandex.cloud.lockbox.v1.secret_service_pb2 import (
     PayloadEntryChange,
 )
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
+from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.core.errors import ConfigError
 from samovar.deploy.existing import check_existing_secrets
 from samovar.deploy.plan import Action
-from samovar.deploy.resources.resource import Kind, Ref, Untouched
+from samovar.deploy.resources.handler import Context
+from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Untouched
+from samovar.deploy.resources.service_account import ServiceAccount, ServiceAccountHandler
 from samovar.deploy.secrets import secret_statuses, set_value
 from samovar.project.environment import Environment
 from tests.support.checkout import ROOT, environment
 from tests.support.service import Service
 
+ACCOUNT = Ref(Kind.SERVICE_ACCOUNT, "dev-bingo")
 LINE = "postgres_password: password"  # pragma: allowlist secret - a kind
 
 
@@ -107,6 +113,55 @@ def test_a_right_that_was_taken_is_given_back_by_the_next_rollout(
     }
     service.roll_out(dev)
     assert readers(service, secret) == given
+
+
+def test_a_right_is_taken_when_the_file_names_the_secret_no_more(
+    service: Service, dev: Environment, tmp_path: Path, secret: str
+) -> None:
+    """That to another secret comes instead; a destruction by a file that names none takes it too."""
+    service.roll_out(dev)
+    other = make_secret(service, "other", [PayloadEntryChange(key="password", text_value="quiet")])
+    changed_file = write(tmp_path, other)
+    steps = [step for step in service.plan(changed_file).all_steps if step.ref.kind is Kind.SERVICE_ACCOUNT]
+    assert {step.reason for step in steps} == {f"secrets: {secret} -> {other}"}
+    account = service.ids(dev)[ACCOUNT]
+    service.roll_out(changed_file)
+    assert service.plan(changed_file).all_steps == ()
+    assert readers(service, secret) == set()
+    assert account in readers(service, other)
+    service.destroy(load_own(), delete_data=True)
+    assert readers(service, other) == set()
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_an_interrupted_change_of_rights_leaves_none_that_the_next_one_does_not_know(
+    service: Service, dev: Environment, tmp_path: Path, secret: str, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    service.roll_out(dev)
+    other = make_secret(service, "other", [PayloadEntryChange(key="password", text_value="quiet")])
+    changed_file, left, finish = write(tmp_path, other), [step], service.session.finish
+
+    def dies(operation: Operation, *, what: str, timeout: float | None = None) -> Operation:
+        done = finish(operation, what=what, timeout=timeout)
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        return done
+
+    ids = service.ids(dev)
+    bingo = Existing("dev-bingo", ServiceAccount(users=("dev-groups",), secrets=(secret,)), "bingo", ids[ACCOUNT])
+    wanted = Resource("dev-bingo", replace(bingo.spec, secrets=(other,)), "bingo")
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(service.session, "finish", dies)
+        ServiceAccountHandler().update(Context(service.session, "dev", ids, {}), bingo, wanted, ("secrets",))
+    service.roll_out(changed_file)
+    assert readers(service, secret) == set()
+    assert len(readers(service, other)) == 2
+
+
+def load_own() -> Environment:
+    """`dev` as it is shipped, which names no secret of others."""
+    return environment("dev")
 
 
 def test_an_existing_secret_is_not_the_environments_to_change(service: Service, dev: Environment) -> None:

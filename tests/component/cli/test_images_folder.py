@@ -19,7 +19,7 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.preconditions import check_folder
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.resource import Kind, Ref
-from samovar.deploy.resources.service_account import IMAGES_USER
+from samovar.deploy.resources.role_places import IMAGES_USER
 from samovar.images.publish import delete, publish, published, unused
 from samovar.images.store import BakedImage
 from samovar.project.environment import Environment
@@ -91,7 +91,7 @@ def test_a_role_that_was_taken_shows_in_the_plan_and_in_the_status(
     nobody = SetAccessBindingsRequest(resource_id=folder, access_bindings=[])
     service.session.client(FolderServiceStub).SetAccessBindings(nobody)
     (step,) = service.plan(dev).all_steps
-    assert step.reason == f"images_folder: none -> {folder}"
+    assert step.reason == f"images_folders: none -> {folder}"
     service.session.client(InstanceServiceStub).Delete(DeleteInstanceRequest(instance_id=machine.id))
 
     def message() -> str | Pending:
@@ -102,6 +102,18 @@ def test_a_role_that_was_taken_shows_in_the_plan_and_in_the_status(
     assert f"on Folder {folder}" in wait_for("the refusal shows", message, timeout=30)
     service.roll_out(dev)
     assert service.plan(dev).all_steps == ()
+
+
+def test_the_role_is_taken_when_the_file_names_the_folder_no_more(
+    service: Service, dev: Environment, folder: str
+) -> None:
+    service.roll_out(dev)
+    own = changed(dev, images=None)
+    (step,) = service.plan(own).all_steps
+    assert (step.ref, step.reason) == (Ref(Kind.SERVICE_ACCOUNT, "dev-groups"), f"images_folders: {folder} -> none")
+    service.roll_out(own)
+    assert image_users(service, folder) == set()
+    assert service.plan(own).all_steps == ()
 
 
 def test_the_environments_own_folder_is_refused_with_its_line(service: Service, tmp_path: Path) -> None:
