@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from samovar.core.errors import ConfigError
+from samovar.core.misfit import location_of, remedy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -177,8 +178,9 @@ def _doubled(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
 def _fault(path: Path, document: yaml.Node | None, fault: ErrorDetails) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     what = {"extra_forbidden": "unknown key", "missing": "the key is missing"}.get(fault["type"], message)
-    where = ".".join(map(str, fault["loc"]))
-    line = _line(document, fault["loc"]) if document else 1
+    location = location_of(fault)
+    where = ".".join(map(str, location))
+    line = _line(document, location) if document else 1
     return f"{path}:{line}: {where}: {what}" if where else f"{path}:{line}: {what}"
 
 
@@ -206,7 +208,9 @@ def _step(node: yaml.Node, step: int | str) -> tuple[int, yaml.Node] | None:
 def _remedy(model: type[BaseModel], faults: Sequence[ErrorDetails]) -> str:
     unknown = next((fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"), None)
     if unknown is None:
-        return "correct the values named above"
+        own = dict.fromkeys(remedy for fault in faults if (remedy := remedy_of(fault)))
+        missing = all(fault["type"] == "missing" for fault in faults)
+        return "; ".join(own) or ("add what is missing" if missing else "correct the values named above")
     allowed = _allowed_keys(model, unknown[:-1])
     close = difflib.get_close_matches(str(unknown[-1]), allowed, n=1)
     meant = f"did you mean {close[0]}? " if close else ""

@@ -54,12 +54,12 @@ def check_free(desired: Desired, observed: Observed) -> None:
         raise ConfigError(f"{desired.environment}: the folder has these already: {'; '.join(others)}", remedy=RENAME)
 
 
-def check_zones(session: Session, zones: Iterable[str]) -> None:
+def check_zones(session: Session, environment: Environment) -> None:
     """Raises ConfigError where a zone does not exist, or is not up; the names of zones alone do not tell."""
     up = zones_up(session)
-    if missing := sorted(set(zones) - up):
+    if missing := sorted(set(environment.zones) - up):
         raise ConfigError(
-            f"zones: {', '.join(missing)} is not up in this cloud",
+            f"{environment.place('zones')}: {', '.join(missing)} is not up in this cloud",
             remedy=f"choose among {', '.join(sorted(up)) or 'none'}",
         )
 

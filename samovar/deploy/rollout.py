@@ -77,7 +77,7 @@ def require_images(desired: Desired, observed: Observed) -> None:
         )
 
 
-def check_boot_disks(desired: Desired, observed: Observed) -> None:
+def check_boot_disks(environment: Environment, desired: Desired, observed: Observed) -> None:
     """Raises ConfigError where a boot disk is smaller than its image allows: no machine could be made."""
     least = dict(observed.min_disk_sizes)
     for resource in desired.resources:
@@ -86,9 +86,9 @@ def check_boot_disks(desired: Desired, observed: Observed) -> None:
         template = resource.spec.template
         needed, given = least.get(template.image, 0), template.disk
         if given < needed:
+            place = environment.place("groups", resource.group, "machine", "disk")
             raise ConfigError(
-                f"group {resource.group} of {desired.environment}: its boot disk has {given / GIB:g}G, "
-                f"and {template.image} needs {needed / GIB:.3g}G",
+                f"{place}: the boot disk has {given / GIB:g}G, and {template.image} needs {needed / GIB:.3g}G",
                 remedy=f"write machine: {{disk: {-(-needed // GIB)}G}}, or more, in the group or its kind",
             )
 
@@ -106,11 +106,11 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     observed = observe(session, environment.name, used_refs(environment))
     check_free(resources, observed)
     check_provided(environment, observed)
-    check_zones(session, environment.zones)
+    check_zones(session, environment)
     check_metrics(session, environment)
     check_existing_secrets(session, environment)
     require_images(resources, observed)
-    check_boot_disks(resources, observed)
+    check_boot_disks(environment, resources, observed)
     return Prepared(plan(resources, observed), observed, record_if_missing(session, environment, observed))
 
 

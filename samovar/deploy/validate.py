@@ -52,10 +52,10 @@ def validate(environment: Environment, images: Images, metadata: Mapping[str, Ma
     agent would refuse: better here than on a machine that never becomes healthy.
     """
     for group in environment.groups:
-        where = f"group {group.name} of {environment.name}"
         if group.image not in images:
+            place = environment.place("groups", group.name, "image")
             names = ", ".join(map(written_name, sorted(images)))
-            raise ConfigError(f"{where}: no image {written_name(group.image)} in images/", remedy=f"images: {names}")
+            raise ConfigError(f"{place}: there is no image {written_name(group.image)}", remedy=f"images: {names}")
         _check_settings(environment, group, images, metadata[group.name].get("samovar-settings", ""))
 
 
@@ -111,14 +111,11 @@ def _check_names(
     missing = [name for name, required in names.items() if required and name not in given and name != ANY]
     if not unknown and not missing:
         return
-    where = f"{environment.place('groups', group.name, key)}: group {group.name}: {key}"
-    image = written_name(group.image)
+    role = f"the role of image {written_name(group.image)}"
     if unknown:
-        raise ConfigError(
-            f"{where}: {unknown[0]}: its role asks for no such thing",
-            remedy=f"the role of image {image} knows: {', '.join(names) or 'none'}",
-        )
+        place = environment.place("groups", group.name, key, unknown[0])
+        raise ConfigError(f"{place}: {role} asks for no such thing", remedy=f"it knows: {', '.join(names) or 'none'}")
+    place = environment.place("groups", group.name, key)
     raise ConfigError(
-        f"{where}: {missing[0]} is missing, which the role of image {image} requires",
-        remedy=EXAMPLES[key].format(name=missing[0]),
+        f"{place}: {missing[0]} is missing, which {role} requires", remedy=EXAMPLES[key].format(name=missing[0])
     )

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from samovar.core.misfit import misfit
 from samovar.core.units import ANY_IPV4
 from samovar.project.autoscale import Autoscale
 from samovar.project.balancer import Balancer, Health
@@ -49,7 +50,8 @@ class Policy(Strict):
     @model_validator(mode="after")
     def _can_proceed(self) -> Self:
         if not self.max_unavailable and not self.max_expansion:
-            raise ValueError("max_unavailable and max_expansion are both 0: no machine could ever be replaced")
+            problem = "max_unavailable and max_expansion are both 0: no machine could ever be replaced"
+            raise misfit(problem, remedy="let one of them be 1 or more")
         return self
 
 
@@ -163,20 +165,25 @@ class Group(Strict):
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         if self.autoscale and self.data_disks:
-            raise ValueError("autoscale: a data disk is attached to one machine: its group is not scaled")
+            problem = "a data disk is attached to one machine: its group is not scaled"
+            raise misfit(problem, "autoscale", remedy="remove autoscale or data_disks")
         if self.size > self.largest_size:
-            raise ValueError(f"autoscale: the group begins with {self.size} machines, and max_size is less")
+            problem = f"the group begins with {self.size} machines, and max_size is less"
+            raise misfit(problem, "autoscale", "max_size", remedy=f"let max_size be {self.size} or more, or size less")
         return self
 
     @model_validator(mode="after")
     def _disks_fit(self) -> Self:
         if self.data_disks and self.size != 1:
-            raise ValueError(f"a data disk is attached to one machine: its group has size 1, not {self.size}")
+            problem = f"a data disk is attached to one machine: its group has size 1, not {self.size}"
+            raise misfit(problem, "size", remedy="write size: 1, or remove data_disks")
         seeded = [name for name, disk in self.data_disks.items() if disk.seed]
         if len(seeded) > 1:
-            raise ValueError(f"data_disks: {' and '.join(seeded)}: one disk of a group is seeded, not two")
-        mounts = [disk.mount for disk in self.data_disks.values() if disk.mount]
-        for mount in mounts:
-            if mounts.count(mount) > 1:
-                raise ValueError(f"data_disks: two of them have the mount {mount}: give one another folder")
+            problem = f"{' and '.join(seeded)}: one disk of a group is seeded, not two"
+            raise misfit(problem, "data_disks", seeded[1], "seed", remedy="seed one of them")
+        mounts = {name: disk.mount for name, disk in self.data_disks.items() if disk.mount}
+        for name, mount in mounts.items():
+            if [*mounts.values()].count(mount) > 1:
+                problem = f"two of the group's disks have the mount {mount}"
+                raise misfit(problem, "data_disks", name, "mount", remedy="give one of them another folder")
         return self

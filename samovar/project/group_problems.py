@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pydantic_core import PydanticCustomError
+
+from samovar.core.misfit import misfit
 from samovar.project.balancer import BalancerType
 from samovar.project.environment_options import SecretKind
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from samovar.project.environment import Environment
     from samovar.project.group import Group
 
+Problems = Iterator[PydanticCustomError]
 MACHINES_A_ZONE = 2
 MAX_NAMES = 54
 """Names in the cloud have at most 63 characters; of these a hyphen and the longest suffix take nine."""
@@ -19,61 +23,77 @@ MAX_DISK_NAMES = MAX_NAMES + len("data")
 """A disk's name has a hyphen more."""
 
 
-def group_problems(environment: Environment, group: Group) -> Iterator[str]:
+def group_problems(environment: Environment, name: str, group: Group) -> Problems:
     """Yield what is wrong with a group."""
-    yield from _length(environment, group)
-    yield from _upstreams(environment, group.name)
-    yield from _secrets(environment, group)
-    yield from _zones(environment, group)
+    yield from _names(environment, name, group)
+    yield from _upstreams(environment, name)
+    yield from _secrets(environment, name, group)
+    yield from _zones(environment, name, group)
 
 
-def _length(environment: Environment, group: Group) -> Iterator[str]:
+def _names(environment: Environment, name: str, group: Group) -> Problems:
     """Yield what is wrong with the length of the names that resources of the group would have."""
-    if len(environment.name) + len(group.name) > MAX_NAMES:
-        yield (
+    if len(environment.name) + len(name) > MAX_NAMES:
+        problem = (
             f"the names of the environment ({environment.name}) and of the group together have at most {MAX_NAMES} "
             "characters, because names of resources are made of both"
         )
+        yield misfit(problem, "groups", name, remedy="give the group a shorter name")
     for disk in group.data_disks:
-        if len(environment.name) + len(group.name) + len(disk) > MAX_DISK_NAMES:
-            yield (
-                f"data_disks.{disk}: the names of the environment ({environment.name}), of the group and of the disk "
-                f"together have at most {MAX_DISK_NAMES} characters, because its name in the cloud is made of them"
+        if len(environment.name) + len(name) + len(disk) > MAX_DISK_NAMES:
+            problem = (
+                f"the names of the environment ({environment.name}), of the group and of the disk together have at "
+                f"most {MAX_DISK_NAMES} characters, because its name in the cloud is made of them"
             )
+            yield misfit(problem, "groups", name, "data_disks", disk, remedy="give the disk a shorter name")
 
 
-def _upstreams(environment: Environment, *path: str) -> Iterator[str]:
+def _upstreams(environment: Environment, *path: str) -> Problems:
     """Yield what is wrong with the upstreams on a path: a cycle would give no group its metadata first."""
-    for upstream in sorted({*environment.group_by_name[path[-1]].upstreams.values()} - environment.external.keys()):
+    for role_name, upstream in environment.group_by_name[path[-1]].upstreams.items():
+        place = ("groups", path[-1], "upstreams", role_name)
+        if upstream in environment.external:
+            continue
         if upstream not in environment.group_by_name:
             names = ", ".join([*environment.group_by_name, *environment.external])
-            yield f"upstream {upstream} is no group and no external server; there: {names}"
+            remedy = f"name one of {names}; or describe it: external: {{{upstream}: {{host: ..., port: ...}}}}"
+            yield misfit(f"there is no group and no external server {upstream}", *place, remedy=remedy)
         elif upstream in path:
-            yield f"upstream cycle: {' -> '.join([*path, upstream])}"
+            circle = " asks ".join([*path[path.index(upstream) :], upstream])
+            why = (
+                "a group cannot ask itself" if upstream == path[-1] else "each needs the address of the next one first"
+            )
+            yield misfit(f"{circle}: {why}", *place, remedy="remove one of these upstreams")
         else:
             yield from _upstreams(environment, *path, upstream)
 
 
-def _secrets(environment: Environment, group: Group) -> Iterator[str]:
+def _secrets(environment: Environment, name: str, group: Group) -> Problems:
     external = any(other.balancer and other.balancer.type is BalancerType.EXTERNAL for other in environment.groups)
-    for secret in group.secrets.values():
+    for role_name, secret in group.secrets.items():
+        place = ("groups", name, "secrets", role_name)
         kind = environment.secrets.get(secret)
         if kind is None:
-            yield f"secret {secret} does not stand in secrets; there: {', '.join(environment.secrets) or 'none'}"
+            remedy = f"add to the environment secrets: {{{secret}: password}}, or certificate, provided, {{id: ID}}"
+            there = ", ".join(environment.secrets) or "none"
+            yield misfit(f"there is no secret {secret} among those of the environment: {there}", *place, remedy=remedy)
         elif kind is SecretKind.CERTIFICATE and not external:
-            yield f"secret {secret} is a certificate, and no external balancer has an address to make it for"
+            problem = f"secret {secret} is a certificate, and no external balancer has an address to make it for"
+            yield misfit(problem, *place, remedy="give a group balancer: {type: external, ...}, or remove the secret")
 
 
-def _zones(environment: Environment, group: Group) -> Iterator[str]:
+def _zones(environment: Environment, name: str, group: Group) -> Problems:
     """Yield what is wrong with the group's zones: an internal balancer stays in the zone of who asks."""
     internal = group.balancer and group.balancer.type is BalancerType.INTERNAL
-    least = MACHINES_A_ZONE * len(environment.zones)
-    kept = group.smallest_size(len(environment.zones))
+    zones = len(environment.zones)
+    least, kept = MACHINES_A_ZONE * zones, group.smallest_size(zones)
     if internal and kept < least:
-        remedy = "let autoscale.min_zone_size be 2" if group.autoscale else f"let size be {least}"
-        yield (
-            f"an internal balancer prefers the zone of who asks: {kept} machines in {len(environment.zones)} "
-            f"zone(s) leave a zone with one or none, whose loss is an outage; {remedy} or more"
+        key, value = ("autoscale.min_zone_size", MACHINES_A_ZONE) if group.autoscale else ("size", least)
+        problem = (
+            f"an internal balancer prefers the zone of who asks: {kept} machines in {zones} zone(s) leave a zone with "
+            "one or none, whose loss is an outage"
         )
+        yield misfit(problem, "groups", name, *key.split("."), remedy=f"let {key} be {value} or more")
     if group.autoscale and kept > group.largest_size:
-        yield f"autoscale: {len(environment.zones)} zone(s) keep {kept} machines, and max_size is {group.largest_size}"
+        problem = f"{zones} zone(s) keep {kept} machines, and max_size is {group.largest_size}"
+        yield misfit(problem, "groups", name, "autoscale", "max_size", remedy=f"let max_size be {kept} or more")

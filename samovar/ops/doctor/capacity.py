@@ -72,11 +72,11 @@ def baked(session: Session, environment: Environment) -> Iterator[Finding]:
     desired, observed = load_desired(environment), observe(session, environment.name, used_refs(environment))
     require_images(desired, observed)
     yield ok(IMAGES, f"baked and published: {', '.join(sorted(image_names(desired)))}")
-    yield from run_check(IMAGES, lambda: _boot_disks(desired, observed))
+    yield from run_check(IMAGES, lambda: _boot_disks(environment, desired, observed))
 
 
-def _boot_disks(desired: Desired, observed: Observed) -> Iterator[Finding]:
-    check_boot_disks(desired, observed)
+def _boot_disks(environment: Environment, desired: Desired, observed: Observed) -> Iterator[Finding]:
+    check_boot_disks(environment, desired, observed)
     yield ok(IMAGES, "each boot disk is as large as its image needs")
 
 

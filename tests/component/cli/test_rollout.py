@@ -96,10 +96,10 @@ def test_a_role_has_an_account_with_no_right_in_the_folder(service: Service, dev
 
 
 def test_a_zone_that_is_not_up_is_refused_before_anything_is_made(service: Service, dev: Environment) -> None:
-    with pytest.raises(ConfigError, match="ru-central1-c is not up in this cloud") as caught:
-        check_zones(service.session, ("ru-central1-a", "ru-central1-c"))
+    with pytest.raises(ConfigError, match=r"config.yaml:\d+: zones: ru-central1-c is not up in this cloud") as caught:
+        check_zones(service.session, changed(dev, zones=("ru-central1-a", "ru-central1-c")))
     assert "ru-central1-a" in caught.value.remedy
-    check_zones(service.session, dev.zones)
+    check_zones(service.session, dev)
 
 
 def test_the_group_service_may_use_the_accounts_of_its_own_machines_alone(service: Service, dev: Environment) -> None:

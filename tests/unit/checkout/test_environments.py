@@ -39,17 +39,25 @@ def test_dev_is_loaded_with_upstreams_balancers_and_secrets() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("image: bingo\n    size: 2", "image: bingo\n    size: 1", "group bingo: an internal balancer"),
+        ("image: bingo\n    size: 2", "image: bingo\n    size: 1", "groups.bingo.size: an internal balancer"),
         ("zones: [ru-central1-a]", "zones: [ru-central1-a, ru-central1-b]", "let size be 4 or more"),
         (
             "app: bingo",
             "app: binga",
-            "upstream binga is no group and no external server; there: nginx, bingo, postgres",
+            "groups.nginx.upstreams.app: there is no group and no external server binga",
         ),
-        ("database: postgres", "database: nginx", "upstream cycle: nginx -> bingo -> nginx"),
+        (
+            "database: postgres",
+            "database: nginx",
+            "groups.bingo.upstreams.database: nginx asks bingo asks nginx: each needs the address of the next one",
+        ),
         ("groups:", "external:\n  bingo: {host: a.example, port: 1}\ngroups:", "external.bingo: a group has this name"),
         ("kind: postgres", "kind: postgres\n    size: 2", "a data disk is attached to one machine"),
-        ("kind: edge", "kind: edge\n    secrets: [key]", "secret key does not stand in secrets"),
+        (
+            "kind: edge",
+            "kind: edge\n    secrets: [key]",
+            "groups.nginx.secrets.key: there is no secret key among those of the environment",
+        ),
         ("kind: edge", "kind: edge\n    balancer: {type: internal}", "no external balancer has an address"),
         ("kind: postgres", "kind: postgres\n    data_disks: {data: {type: floppy}}", "network-ssd"),
         ("kind: postgres", "kind: postgres\n    ports: [70000]", "ports"),

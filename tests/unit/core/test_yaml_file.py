@@ -61,7 +61,7 @@ def test_a_good_file_is_a_model(tmp_path: Path) -> None:
         ),
         ("groups:\n  nginx:\n    size: two\n", "config.yaml:3: groups.nginx.size: Input should be", "correct"),
         ("groups:\n  nginx:\n    size: 0\n", "config.yaml:3: groups.nginx.size: a group has at least", "correct"),
-        ("groups:\n  nginx:\n    ports: []\n", "config.yaml:2: groups.nginx.size: the key is missing", "correct"),
+        ("groups:\n  nginx:\n    ports: []\n", "config.yaml:2: groups.nginx.size: the key is missing", "add what"),
         (
             "groups:\n  nginx:\n    size: 1\n    ports:\n      - 80\n      - x\n",
             "config.yaml:6: groups.nginx.ports.1: Input should be",
@@ -70,7 +70,7 @@ def test_a_good_file_is_a_model(tmp_path: Path) -> None:
         ("groups: {}\ngroups: {}\n", "config.yaml:2: groups: the key stands twice", "keep one"),
         ("groups:\n\tnginx: {}\n", "config.yaml:2: not YAML: ", "mend"),
         ("groups: !python/name:os.system\n", "config.yaml:1: not YAML: could not determine", "mend"),
-        ("", "config.yaml:1: groups: the key is missing", "correct"),
+        ("", "config.yaml:1: groups: the key is missing", "add what"),
         ("- groups\n", "config.yaml:1: Input should be", "correct"),
         ("groups: &a {b: *a}\n", "config.yaml:1: an alias (*) is not taken here", "write it out"),
         ("groups:\n  a: &a {size: 1}\n  b: *a\n", "config.yaml:3: an alias", "write it out"),

@@ -107,7 +107,7 @@ def test_two_groups_that_monitor_are_refused() -> None:
 
 
 def test_the_group_that_monitors_is_nobodys_upstream() -> None:
-    with pytest.raises(ValidationError, match="group shop: watch monitors this group"):
+    with pytest.raises(ValidationError, match="watch monitors this group, and cannot be its upstream"):
         small(shop(upstreams={"graphs": "watch"}), monitoring())
 
 

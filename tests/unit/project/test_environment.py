@@ -205,22 +205,26 @@ def test_the_names_of_environment_and_group_fit_into_one_together(tmp_path: Path
         load_environment(environment, tmp_path / "longer")
 
 
-@pytest.mark.parametrize(("size", "sizes"), [("10G", ": 93G"), ("100G", "93G or 186G")])
+@pytest.mark.parametrize(("size", "sizes"), [("10G", "93G"), ("100G", "93G or 186G")])
 def test_disks_of_some_types_come_in_steps(tmp_path: Path, size: str, sizes: str) -> None:
     disk = f"    data_disks: {{data: {{size: {size}, type: network-ssd-io-m3}}}}\n"
     write(tmp_path, GOOD.replace("size: 2", "size: 1") + disk)
-    with pytest.raises(ConfigError, match=sizes):
+    with pytest.raises(ConfigError, match=r"data_disks.data.size: .* in steps of 93G") as error:
         load_environment("dev", tmp_path)
+    assert error.value.remedy == f"write {sizes}"
 
 
 @pytest.mark.parametrize(
     ("disks", "says"),
     [
         ("{a: {size: 1G, mount: /etc}}", "groups.nginx.data_disks.a.mount: "),
-        ("{a: {size: 1G, owner: 'app:app'}}", "owner: the image mounts this disk itself"),
-        ("{a: {size: 1G, mount: /srv, seed: once}}", "leave `mount` out"),
+        ("{a: {size: 1G, owner: 'app:app'}}", "data_disks.a.owner: the image mounts this disk in its own way"),
+        ("{a: {size: 1G, mount: /srv, seed: once}}", "data_disks.a.mount: the image mounts a disk that it fills"),
         ("{a: {size: 1G, seed: once}, b: {size: 1G, seed: once}}", "a and b: one disk of a group is seeded"),
-        ("{a: {size: 1G, mount: /srv}, b: {size: 1G, mount: /srv}}", "two of them have the mount /srv"),
+        (
+            "{a: {size: 1G, mount: /srv}, b: {size: 1G, mount: /srv}}",
+            "data_disks.a.mount: two of the group's disks have the mount /srv",
+        ),
         ("{a: {size: 1G, on_destroy: no}}", "groups.nginx.data_disks.a.on_destroy: "),
         ("{A: {size: 1G}}", "groups.nginx.data_disks.A"),
         ("{a: {mount: /srv}}", "groups.nginx.data_disks.a.size: the key is missing"),
