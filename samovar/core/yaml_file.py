@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from samovar.core.errors import ConfigError
-from samovar.core.misfit import location_of, remedy_of
+from samovar.core.faults import Location, line_of, refusal, step_into
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from pydantic_core import ErrorDetails
 
     from samovar.core.json_types import Json, JsonObject
 
 M = TypeVar("M", bound=BaseModel)
-Location = tuple[int | str, ...]
 DEEPEST = 20
 """Levels of mappings and lists; what people write here has seven."""
 LARGEST = 1 << 20
@@ -63,7 +61,7 @@ def load_part(path: Path, model: type[BaseModel], complete: Callable[[JsonObject
         model.model_validate(whole)
     except ValidationError as error:
         if faults := [fault for fault in error.errors(include_url=False) if not _is_left_out(fault)]:
-            raise _refused(path, model, document, faults) from error
+            raise refusal(path, model, document, whole, faults) from error
     return whole if isinstance(whole, dict) else {}
 
 
@@ -77,14 +75,7 @@ def _validated(
     try:
         return model.model_validate(value, context=dict(context or {}))
     except ValidationError as error:
-        raise _refused(path, model, document, error.errors(include_url=False)) from error
-
-
-def _refused(
-    path: Path, model: type[BaseModel], document: yaml.Node | None, faults: Sequence[ErrorDetails]
-) -> ConfigError:
-    message = "\n".join(_fault(path, document, fault) for fault in faults)
-    return ConfigError(message, remedy=_remedy(model, faults))
+        raise refusal(path, model, document, value, error.errors(include_url=False)) from error
 
 
 def load_plain(path: Path) -> Json:
@@ -95,14 +86,14 @@ def load_plain(path: Path) -> Json:
 def place_of(path: Path, location: Location) -> str:
     """Return `file:line: key.path` of a value that loaded well, for what is found wrong with it only later."""
     document, _ = _parse(path, _read(path, ""))
-    return f"{path}:{_line(document, location) if document else 1}: {'.'.join(map(str, location))}"
+    return f"{path}:{line_of(document, location) if document else 1}: {'.'.join(map(str, location))}"
 
 
 def has_value(path: Path, location: Location) -> bool:
     """Return whether the file has a value at that place."""
     node, _ = _parse(path, _read(path, ""))
     for step in location:
-        entry = _step(node, step) if node else None
+        entry = step_into(node, step) if node else None
         if entry is None:
             return False
         _, node = entry
@@ -155,6 +146,9 @@ def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Json]:
     except yaml.MarkedYAMLError as error:
         where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else str(path)
         raise ConfigError(f"{where}: not YAML: {error.problem}", remedy="mend the syntax there") from error
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise ConfigError(f"{path}:{line}: not YAML: {error.reason}", remedy="remove that character") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not YAML: {error}", remedy="mend the syntax") from error
     for key in _doubled(document) if document else ():
@@ -173,60 +167,3 @@ def _doubled(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
         yield from (key for place, key in enumerate(scalars) if key.value in names[:place])
         for _, value in node.value:
             yield from _doubled(value)
-
-
-def _fault(path: Path, document: yaml.Node | None, fault: ErrorDetails) -> str:
-    message = fault["msg"].removeprefix("Value error, ")
-    what = {"extra_forbidden": "unknown key", "missing": "the key is missing"}.get(fault["type"], message)
-    location = location_of(fault)
-    where = ".".join(map(str, location))
-    line = _line(document, location) if document else 1
-    return f"{path}:{line}: {where}: {what}" if where else f"{path}:{line}: {what}"
-
-
-def _line(node: yaml.Node, location: Location) -> int:
-    """The line (from 1) of the deepest key or item on the way to `location` that the file has."""
-    line = node.start_mark.line + 1
-    for step in location:
-        entry = _step(node, step)
-        if entry is None:
-            continue  # a union's or a validator's own step, or a key that is missing
-        line, node = entry
-    return line
-
-
-def _step(node: yaml.Node, step: int | str) -> tuple[int, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == str(step):
-                return key.start_mark.line + 1, value
-    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step].start_mark.line + 1, node.value[step]
-    return None
-
-
-def _remedy(model: type[BaseModel], faults: Sequence[ErrorDetails]) -> str:
-    unknown = next((fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"), None)
-    if unknown is None:
-        own = dict.fromkeys(remedy for fault in faults if (remedy := remedy_of(fault)))
-        missing = all(fault["type"] == "missing" for fault in faults)
-        return "; ".join(own) or ("add what is missing" if missing else "correct the values named above")
-    allowed = _allowed_keys(model, unknown[:-1])
-    close = difflib.get_close_matches(str(unknown[-1]), allowed, n=1)
-    meant = f"did you mean {close[0]}? " if close else ""
-    return f"{meant}known keys there: {', '.join(allowed)}" if allowed else "remove the unknown key"
-
-
-def _allowed_keys(model: type[BaseModel], location: Location) -> list[str]:
-    """The keys of the model that stands at `location`; list indexes and mapping keys lead to what they hold."""
-    for step in location:
-        field = model.model_fields.get(str(step))
-        model = next(_models(field.annotation), model) if field else model
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)

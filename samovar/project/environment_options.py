@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from samovar.core.misfit import misfit
 from samovar.project.fields import (
     Addresses,
     CloudId,
@@ -77,23 +78,25 @@ class Network(Strict):
     @model_validator(mode="after")
     def _has_a_range(self) -> Self:
         if not self.id and not self.cidr:
-            raise ValueError("a network has a cidr, or the id of one that exists already")
+            problem = "a network has a cidr, or the id of one that exists already"
+            raise misfit(problem, remedy="write network: {cidr: 10.30.0.0/16}, or network: {id: ID}")
         return self
 
 
 def check_subnets(subnets: Mapping[str, str], network: Network, zones: tuple[str, ...]) -> None:
-    """Raise ValueError unless a network that exists has one existing subnet a zone, or a range for new ones."""
+    """Raise a misfit unless a network that exists has one existing subnet a zone, or a range for new ones."""
     missing, unknown = sorted({*zones} - subnets.keys()), sorted(subnets.keys() - {*zones})
     if not subnets and (network.cidr or not network.id):
         return
     if not network.id:
-        raise ValueError("existing subnets are those of an existing network: write network: {id: ID}")
+        raise misfit("existing subnets are those of an existing network", remedy="write network: {id: ID}")
     if network.cidr:
-        raise ValueError("the range of network.cidr is for new subnets: leave one of both out")
+        raise misfit("the range of network.cidr is for new subnets", remedy="leave out subnets, or network.cidr")
     if missing:
-        raise ValueError(f"{', '.join(missing)} has no subnet: name one a zone, or write network.cidr for new ones")
+        remedy = "name one a zone, or write network.cidr for new ones"
+        raise misfit(f"{', '.join(missing)} has no subnet", remedy=remedy)
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} does not stand in zones")
+        raise misfit(f"{', '.join(unknown)} does not stand in zones", remedy="add it to zones, or remove it")
 
 
 class SecretKind(StrEnum):

@@ -109,7 +109,8 @@ def _not_seeded(name: str) -> str:
 
 
 def _by_own_names(value: object) -> object:
-    return {name: name for name in value} if isinstance(value, list | tuple) else value
+    names = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+    return {name: name for name in value} if names and isinstance(value, list | tuple) else value
 
 
 def _sizes(low: int, high: int, rule: str) -> tuple[BeforeValidator, AfterValidator, WithJsonSchema]:

@@ -10,9 +10,10 @@ from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from samovar.core.errors import ConfigError
+from samovar.core.faults import Location
 from samovar.core.json_types import Json, JsonObject
 from samovar.core.paths import LIBRARY
-from samovar.core.yaml_file import Location, has_value, load_part, load_plain, place_of
+from samovar.core.yaml_file import has_value, load_part, load_plain, place_of
 from samovar.project.fields import IN_LIBRARY, KindName, Strict
 from samovar.project.group import Group
 
@@ -61,7 +62,7 @@ def complete_groups(path: Path, kinds: Path, value: Json) -> Json:
 
 
 def _completed(path: Path, kinds: Path, name: str, group: Json) -> Json:
-    if not isinstance(group, Mapping) or group.get("kind") is None:
+    if not isinstance(group, Mapping) or not isinstance(group.get("kind"), str):
         return group
     return _merged(_load_kind(kinds, group["kind"], place_of(path, ("groups", name, "kind"))), group)
 

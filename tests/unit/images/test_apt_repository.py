@@ -65,8 +65,8 @@ def test_files_of_apt_are_put_in_place_before_packages(tmp_path: Path) -> None:
         ),
         ("{url: 'https://x', suite: a, key: empty}", ":4: repositories.0.key: empty is no public key of OpenPGP"),
         ("{url: 'https://x', suite: a, key: none}", ":4: repositories.0.key: none: No such file"),
-        ("{url: 'file:///x', suite: a, key: key}", ":4: repositories.0.url: String should match"),
-        ("{url: 'https://x', suite: 'a b', key: key}", ":4: repositories.0.suite: String should match"),
+        ("{url: 'file:///x', suite: a, key: key}", ":4: repositories.0.url: 'file:///x' is not of the form"),
+        ("{url: 'https://x', suite: 'a b', key: key}", ":4: repositories.0.suite: 'a b' is not of the form"),
         ("{url: 'https://x', suite: a}", ":4: repositories.0.key: the key is missing"),
     ],
 )

@@ -56,7 +56,7 @@ def test_further_faults_have_arguments_as_well_and_decide_where_a_drill_is_possi
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("fault: burn\ntarget: a", "mine.yaml:1: fault: Input should be 'kill', 'stop', 'crash', 'request', 'hang'"),
+        ("fault: burn\ntarget: a", "mine.yaml:1: fault: it should be 'kill', 'stop', 'crash', 'request', 'hang'"),
         ("fault: kill", "mine.yaml:1: target: the key is missing"),
         ("fault: kill\ntarget: a\nexpect: {seconds: 1}", "mine.yaml:3: expect.seconds: unknown key"),
         ("fault: crash\ntarget: a", "the fault crash needs `unit`"),

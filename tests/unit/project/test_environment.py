@@ -262,11 +262,15 @@ def test_a_network_and_subnets_that_exist_are_named_by_id(tmp_path: Path) -> Non
     ("network", "line", "says"),
     [
         ("{}", 3, "network: a network has a cidr, or the id of one that exists already"),
-        ("{id: enp1}", 1, "subnets: ru-central1-a has no subnet: name one a zone, or write network.cidr"),
+        ("{id: enp1}", 1, "subnets: ru-central1-a has no subnet"),
         ("{id: enp1}\nsubnets: {ru-central1-b: e9b1}", 4, "subnets: ru-central1-a has no subnet"),
         ("{id: enp1}\nsubnets: {ru-central1-a: e9b1, ru-central1-b: e2l1}", 4, "ru-central1-b does not stand in zones"),
         ("{cidr: 10.30.0.0/16}\nsubnets: {ru-central1-a: e9b1}", 4, "write network: {id: ID}"),
-        ("{id: enp1, cidr: 10.30.0.0/16}\nsubnets: {ru-central1-a: e9b1}", 4, "leave one of both out"),
+        (
+            "{id: enp1, cidr: 10.30.0.0/16}\nsubnets: {ru-central1-a: e9b1}",
+            4,
+            "the range of network.cidr is for new subnets",
+        ),
         ("{id: Enp_1}", 3, "network.id"),
     ],
 )

@@ -65,7 +65,7 @@ def test_with_path_replaces_the_path_of_the_url() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("rate: 10", "rate: 501", "mine.yaml:1: rate: Input should be less than or equal to 500"),
+        ("rate: 10", "rate: 501", "mine.yaml:1: rate: it should be less than or equal to 500; not 501"),
         ("rate: 10", "speed: 10", "mine.yaml:1: speed: unknown key"),
         ("GET /rows/{id}\n    values", "FETCH /rows/{id}\n    values", "mine.yaml:5: endpoints.0.request:"),
         ('["GET /rows/{id}"]', "[GET /other]", "no endpoint GET /other"),
