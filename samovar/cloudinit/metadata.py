@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from samovar.agent.role import RESERVED
 from samovar.cloudinit.fragment import load_fragment, merge
 from samovar.core.errors import ConfigError
 from samovar.core.templates import load_text
+from samovar.core.yaml_file import place_of
 from samovar.project.environment import LIBRARY_USER_DATA
 
 LONGEST_VALUE = 256 * 1024
@@ -25,6 +26,15 @@ class Api:
 
     endpoint: str
     ca: str
+
+
+class RefusedSetting(ConfigError):
+    """A setting cannot be told to machines: `problem` says why, `path` leads to it in the settings."""
+
+    def __init__(self, problem: str, *path: str | int, remedy: str) -> None:
+        super().__init__(f"settings.{'.'.join(map(str, path))}: {problem}", remedy=remedy)
+        self.problem = problem
+        self.path = path
 
 
 NO_OS_LOGIN = {"enable-oslogin": "false"}
@@ -44,7 +54,8 @@ def user_data(
         return rendered
     loaded = [(path, load_fragment(path)) for path in fragments]
     for path, fragment in loaded:
-        _refuse_braces(str(path), fragment)
+        for place, text in _with_braces(fragment):
+            raise ConfigError(f"{place_of(path, place)}: {text!r}: {_BRACES}", remedy=_NO_BRACES)
     return merge(rendered, loaded)
 
 
@@ -62,8 +73,8 @@ def instance_metadata(
     machine's group and says how many machines it can have, `upstreams` has the address, the group and the machines of
     each, `secrets` the id of each secret, `monitoring` who collects metrics and, told to that group, of whom; `disks`
     how each data disk is mounted.
-    Raises ConfigError for what would not arrive at the machine as it stands here: braces, which are an instance
-    group's variables, settings named as one of those, and values that are too long.
+    Raises RefusedSetting for what would not arrive at the machine as it stands here: braces, which are an instance
+    group's variables, and settings named as one of those; ConfigError for values that are too long.
     """
     metadata = {
         "user-data": user_data() if cloud_config is None else cloud_config,
@@ -72,12 +83,14 @@ def instance_metadata(
     }
     all_settings = {**settings, **_reserved(settings, reserved)}
     if all_settings:
-        _refuse_braces("settings", all_settings)
+        for path, text in _with_braces(all_settings):
+            raise RefusedSetting(f"{text!r}: {_BRACES}", *path, remedy=_NO_BRACES)
         metadata["samovar-settings"] = _block_yaml(all_settings)
     if api:
         metadata["samovar-api"] = _block_yaml({"endpoint": api.endpoint, "ca": api.ca})
     for key, value in metadata.items():
-        _refuse_braces(key, value)
+        if any(_with_braces(value)):
+            raise ConfigError(f"metadata {key} of role {role}: {_BRACES}", remedy=_NO_BRACES)
         if len(value.encode()) > LONGEST_VALUE:
             raise ConfigError(f"metadata {key} of role {role}: over {LONGEST_VALUE // 1024} KB", remedy=_SHORTER)
     if sum(len(value.encode()) for value in metadata.values()) >= LARGEST_METADATA:
@@ -88,9 +101,8 @@ def instance_metadata(
 def _reserved(settings: Mapping[str, object], reserved: Mapping[str, Mapping[str, object]]) -> Mapping[str, object]:
     """Return those of `reserved` that are not empty. Raises ConfigError for a setting with a reserved name."""
     if taken := RESERVED & settings.keys():
-        raise ConfigError(
-            f"settings.{min(taken)}: the tool itself says that to machines", remedy="give the setting another name"
-        )
+        problem = "the tool itself says that to machines"
+        raise RefusedSetting(problem, min(taken), remedy="give the setting another name")
     return {key: dict(value) for key, value in reserved.items() if value}
 
 
@@ -101,17 +113,18 @@ def _block_yaml(value: Mapping[str, object]) -> str:
     return yaml.safe_dump(dict(value), default_flow_style=False, sort_keys=True, allow_unicode=True)
 
 
-def _refuse_braces(where: str, value: object) -> None:
-    """Refuse braces, and empty mappings: even in block style YAML writes them with braces."""
+_BRACES = "braces do not arrive at a machine, an instance group reads them as variables"
+_NO_BRACES = "say it without braces, or put it into the image"
+
+
+def _with_braces(value: object, *path: str | int) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Yield what has braces with the path to it, and empty mappings, which YAML writes with braces in any style."""
     if isinstance(value, Mapping) and value:
         for key, child in value.items():
-            _refuse_braces(f"{where}.{key}", child)
-            _refuse_braces(where, str(key))
+            yield from _with_braces(child, *path, key)
+            yield from _with_braces(str(key), *path)
     elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
-            _refuse_braces(f"{where}[{index}]", child)
+            yield from _with_braces(child, *path, index)
     elif value == {} or (isinstance(value, str) and ("{" in value or "}" in value)):
-        raise ConfigError(
-            f"{where}: {value!r}: braces do not arrive at a machine, an instance group reads them as variables",
-            remedy="say it without braces, or put it into the image",
-        )
+        yield path, value

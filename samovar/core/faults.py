@@ -34,6 +34,7 @@ EXPECTED = {
     "model": "a mapping of keys to values",
 }
 """The words for what a type of pydantic is in YAML, by the beginning of the name of its fault."""
+PLAIN = {"extra_forbidden": "unknown key", "missing": "the key is missing"}
 SHAPES = ("type", "parsing", "from_float", "attributes_type")
 LONGEST = 40
 """Characters of a value that a message shows."""
@@ -101,10 +102,10 @@ def _inner(value: Json, step: int | str) -> tuple[Json] | None:
 def _what(fault: ErrorDetails) -> str:
     kind, given = fault["type"], _shown(fault["input"])
     begin, _, shape = kind.partition("_")
-    if kind == "extra_forbidden":
-        return "unknown key"
-    if kind == "missing":
-        return "the key is missing"
+    if kind in PLAIN:
+        return PLAIN[kind]
+    if fault["loc"] and fault["loc"][-1] == "[key]" and begin in EXPECTED:
+        return f"YAML reads a key here as {given}: write it in quotes"
     if begin in EXPECTED and shape in SHAPES:
         return f"{EXPECTED[begin]} is expected; not {given}"
     if kind == "too_short":

@@ -104,13 +104,15 @@ def _read(path: Path, remedy: str) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise ConfigError(f"{path}: over {LARGEST >> 20} MiB", remedy="put what is large elsewhere, and name it")
-        return data.decode()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", remedy=remedy) from error
+    if len(data) > LARGEST:
+        raise ConfigError(f"{path}: over {LARGEST >> 20} MiB", remedy="put what is large elsewhere, and name it")
+    try:
+        return data.decode()
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text", remedy="save the file as UTF-8") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: not UTF-8 text", remedy="save the file as UTF-8") from error
 
 
 class _Refused(yaml.MarkedYAMLError):
@@ -137,6 +139,7 @@ class _Loader(yaml.SafeLoader):
 
 def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Json]:
     """The nodes, which know their lines, and the plain value; an empty file is an empty mapping."""
+    document = None
     try:
         document = yaml.compose(text, Loader=_Loader)
         value: Json = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
@@ -150,10 +153,24 @@ def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Json]:
         line = text[: error.position].count("\n") + 1
         raise ConfigError(f"{path}:{line}: not YAML: {error.reason}", remedy="remove that character") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}", remedy="mend the syntax") from error
+        line = next(_unreadable(document), 1) if document else 1
+        raise ConfigError(f"{path}:{line}: not YAML: {error}", remedy="correct it, or write it in quotes") from error
     for key in _doubled(document) if document else ():
         raise ConfigError(f"{path}:{key.start_mark.line + 1}: {key.value}: the key stands twice", remedy="keep one")
     return document, {} if value is None else value
+
+
+def _unreadable(node: yaml.Node) -> Iterator[int]:
+    """The lines of scalars that look like a date or a number, and are none."""
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            _Loader("").construct_object(node)
+        except ValueError:
+            yield node.start_mark.line + 1
+    else:
+        for each in node.value:
+            for inner in each if isinstance(each, tuple) else (each,):
+                yield from _unreadable(inner)
 
 
 def _doubled(node: yaml.Node) -> Iterator[yaml.ScalarNode]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samovar.cloudinit.metadata import Api, instance_metadata, user_data
+from samovar.cloudinit.metadata import Api, RefusedSetting, instance_metadata, user_data
 from samovar.core.errors import ConfigError
 from samovar.deploy.monitoring import monitoring_metadata
 from samovar.deploy.resources.resource import Kind, Ref, group_resource_name, placeholder
@@ -31,7 +31,15 @@ def group_metadata(environment: Environment, api: Api | None = None) -> dict[str
 
 
 def machine_metadata(environment: Environment, group: Group, api: Api | None = None) -> dict[str, str]:
-    """Return the metadata of one group's machines."""
+    """Return the metadata of one group's machines. Raises ConfigError with the place of a setting that is refused."""
+    try:
+        return _metadata(environment, group, api)
+    except RefusedSetting as error:
+        place = environment.place_of_setting(group, *error.path)
+        raise ConfigError(f"{place}: {error.problem}", remedy=error.remedy) from error
+
+
+def _metadata(environment: Environment, group: Group, api: Api | None) -> dict[str, str]:
     secrets = _secrets(environment, group)
     keys = environment.operator.ssh_keys if environment.operator else ()
     fragments = [_fragment(environment, group, name) for name in group.cloudinit]

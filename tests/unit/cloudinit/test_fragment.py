@@ -89,7 +89,7 @@ def test_braces_do_not_arrive_at_a_machine_and_the_fragment_is_named(tmp_path: P
     path = write(tmp_path, "braces", f"{HEADER}runcmd: ['echo ${{HOME}}']\n")
     with pytest.raises(ConfigError, match="braces do not arrive") as error:
         user_data(fragments=[path])
-    assert error.value.message.startswith(f"{path}.runcmd[0]: ")
+    assert error.value.message.startswith(f"{path}:2: runcmd.0: ")
 
 
 CONFIG = """\

@@ -69,7 +69,7 @@ def test_settings_are_rendered_in_a_stable_order() -> None:
     ("settings", "where"),
     [
         ({"log": {"format": "{instance.tag}"}}, r"settings\.log\.format"),
-        ({"hosts": ["a", "}"]}, r"settings\.hosts\[1\]"),
+        ({"hosts": ["a", "}"]}, r"settings\.hosts\.1"),
         ({"empty": {}}, r"settings\.empty"),
         ({"{key}": 1}, "settings"),
     ],

@@ -193,7 +193,7 @@ def test_unknown_keys_are_named_with_their_lines(tmp_path: Path) -> None:
     ("data", "says"),
     [
         (b"", ":1: zones: the key is missing"),
-        (b"\xff\xfe", ": not UTF-8 text"),
+        (b"a: 1\n\xff\xfe", ":2: not UTF-8 text"),
         (b"zones:\n\t- a\n", ":2: not YAML: "),
         (b"zones: [a]\nzones: [b]\n", ":2: zones: the key stands twice"),
         (b"a: &a [1]\nb: [*a, *a]\n", ":2: an alias"),
@@ -203,6 +203,9 @@ def test_unknown_keys_are_named_with_their_lines(tmp_path: Path) -> None:
         (b"1: a\n", ":1: 1: "),
         (b"zones: 2026-01-01\ngroups: 0x10\n", ":1: zones: "),
         (b"- a\n", ":1: "),
+        (b"cloud: local\nzones: [a, 2026-13-45]\n", ":2: not YAML: month must be in 1..12"),
+        (b"zones: [a]\nnetwork: " + b"9" * 5000, ":2: not YAML: "),
+        (b"groups:\n  on: {size: 1}\n", ":1: groups: YAML reads a key here as True: write it in quotes"),
         (b"a: b: c\n", ":1: not YAML: "),
         (b"--- {}\n--- {}\n", ":2: not YAML: "),
         (b"zones: {<<: {a: 1}}\n", ":1: zones: "),
