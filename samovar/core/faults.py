@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from samovar.core.errors import ConfigError
-from samovar.core.misfit import MISFIT, location_of, remedy_of
+from samovar.core.misfit import misfit_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -74,24 +74,25 @@ def step_into(node: yaml.Node, step: int | str) -> tuple[int, yaml.Node] | None:
 
 
 def _message(path: Path, document: yaml.Node | None, value: Json, fault: ErrorDetails) -> str:
-    location = location_of(fault)
+    misfit = misfit_of(fault)
+    location = (*fault["loc"], *misfit.path) if misfit else fault["loc"]
     line = line_of(document, location) if document else 1
-    where = ".".join(map(str, _written(value, location, fault["type"])))
+    where = ".".join(map(str, _written(value, location, fault)))
     return f"{path}:{line}: {where}: {_what(fault)}" if where else f"{path}:{line}: {_what(fault)}"
 
 
-def _written(value: Json, location: Location, kind: str) -> Iterator[int | str]:
+def _written(value: Json, location: Location, fault: ErrorDetails) -> Iterator[int | str]:
     """The steps of a location that the value has, and the key that is missing in it."""
     for number, step in enumerate(location, 1):
         inner = _inner(value, step)
         if inner:
             value = inner[0]
-        if inner or kind == MISFIT or (kind == "missing" and number == len(location)):
+        if inner or misfit_of(fault) or (fault["type"] == "missing" and number == len(location)):
             yield step
 
 
 def _inner(value: Json, step: int | str) -> tuple[Json] | None:
-    """What stands at a step of a value, as the only item; None where nothing does."""
+    """Return what stands at a step of a value, as the only item; None where nothing does."""
     if isinstance(value, Mapping):
         return next(((inner,) for key, inner in value.items() if str(key) == str(step)), None)
     if isinstance(value, list) and isinstance(step, int) and step < len(value):
@@ -113,7 +114,7 @@ def _what(fault: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch":
         return f"{given} is not of the form {fault['ctx']['pattern']}"
     message = fault["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
-    return message if kind in {"value_error", MISFIT} or given in message else f"{message}; not {given}"
+    return message if kind == "value_error" or given in message else f"{message}; not {given}"
 
 
 def _shown(value: object) -> str:
@@ -128,7 +129,7 @@ def _shown(value: object) -> str:
 def _remedy(model: type[BaseModel], faults: Sequence[ErrorDetails]) -> str:
     unknown = next((fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"), None)
     if unknown is None:
-        own = dict.fromkeys(remedy for fault in faults if (remedy := remedy_of(fault)))
+        own = dict.fromkeys(misfit.remedy for fault in faults if (misfit := misfit_of(fault)) and misfit.remedy)
         missing = all(fault["type"] == "missing" for fault in faults)
         return "; ".join(own) or ("add what is missing" if missing else "correct the values named above")
     allowed = _allowed_keys(model, unknown[:-1])

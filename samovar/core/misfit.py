@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic_core import PydanticCustomError
-
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-MISFIT = "misfit"
+
+class Misfit(ValueError):
+    """The keys of a model do not fit together; `path` leads from the model to the key at fault."""
+
+    def __init__(self, problem: str, *path: int | str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.path = path
+        self.remedy = remedy
 
 
-def misfit(problem: str, *path: int | str, remedy: str = "") -> PydanticCustomError:
-    """Return the error for a validator of a model to raise; `path` leads from the model to the key at fault."""
-    return PydanticCustomError(MISFIT, "{problem}", {"problem": problem, "path": path, "remedy": remedy})
-
-
-def location_of(fault: ErrorDetails) -> tuple[int | str, ...]:
-    """Return the path from the whole to the key at fault."""
-    return (*fault["loc"], *fault["ctx"]["path"]) if fault["type"] == MISFIT else fault["loc"]
-
-
-def remedy_of(fault: ErrorDetails) -> str:
-    """Return what to do, where the fault says so."""
-    return str(fault["ctx"]["remedy"]) if fault["type"] == MISFIT else ""
+def misfit_of(fault: ErrorDetails) -> Misfit | None:
+    """Return what a model raised, where it was that."""
+    error = fault.get("ctx", {}).get("error")
+    return error if isinstance(error, Misfit) else None

@@ -56,13 +56,13 @@ def load_part(path: Path, model: type[BaseModel], complete: Callable[[JsonObject
     Keys may be missing, but not in the items of a list.
     """
     document, value = _parse(path, _read(path, ""))
-    whole = complete(value) if isinstance(value, dict) else value
+    completed = complete(value) if isinstance(value, dict) else value
     try:
-        model.model_validate(whole)
+        model.model_validate(completed)
     except ValidationError as error:
         if faults := [fault for fault in error.errors(include_url=False) if not _is_left_out(fault)]:
-            raise refusal(path, model, document, whole, faults) from error
-    return whole if isinstance(whole, dict) else {}
+            raise refusal(path, model, document, completed, faults) from error
+    return completed if isinstance(completed, dict) else {}
 
 
 def _is_left_out(fault: ErrorDetails) -> bool:

@@ -87,7 +87,7 @@ def _secrets(environment: Environment, group: Group) -> dict[str, str]:
 
 
 def _mount(disk: DataDisk) -> dict[str, object]:
-    """How a machine mounts a data disk."""
+    """Return how a machine mounts a data disk."""
     owner = {"owner": disk.owner} if disk.owner else {}
     return {"mount": disk.mount, "filesystem": disk.filesystem, "options": ",".join(disk.options), **owner}
 

@@ -10,7 +10,7 @@ from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.handler import Handler, IdIndex, Labelled, MessageT, SpecT
 from samovar.deploy.resources.registry import HANDLERS
-from samovar.deploy.resources.resource import PLACEHOLDER_KINDS, Existing, Kind, Observed, Ref, Spec, Untouched
+from samovar.deploy.resources.resource import PLACEHOLDER_KINDS, Existing, Kind, Observed, Ref, Spec, Unchanged
 from samovar.images.publish import published
 
 
@@ -35,7 +35,7 @@ def observe(session: Session, environment: str, used: Collection[Ref] = ()) -> O
         images=tuple((image.name, image.id) for image in images),
         min_disk_sizes=tuple((image.name, image.min_disk_size) for image in images),
         others=tuple((Ref(kind, message.name), message.labels.get(ENV, "")) for kind, message in others),
-        used=tuple(Untouched(ref.kind, names.get(ref, ref.name), ref.name) for ref in used),
+        used=tuple(Unchanged(ref.kind, names.get(ref, ref.name), ref.name) for ref in used),
     )
 
 

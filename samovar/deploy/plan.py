@@ -16,7 +16,7 @@ from pydantic import Field
 
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.instance_template import Template
-from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec, Untouched
+from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec, Unchanged
 
 KINDS = tuple(Kind)
 METADATA = frozenset({"metadata", "metadata_refs"})
@@ -67,8 +67,8 @@ class Plan:
     environment: str
     steps: tuple[Step, ...] = ()
     cleanup: tuple[Step, ...] = ()
-    used: tuple[Untouched, ...] = ()
-    kept: tuple[Untouched, ...] = ()
+    used: tuple[Unchanged, ...] = ()
+    kept: tuple[Unchanged, ...] = ()
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
@@ -113,8 +113,8 @@ def plan(desired: Desired, observed: Observed, *, data: Collection[Ref] = ()) ->
     changes = tuple(_changes(after, before, replaced, first=_next_stage(deletions)))
     late = [before[ref] for ref in removed if ref not in early]
     cleanup = tuple(_deletions(late, replaced, first=_next_stage((*deletions, *changes))))
-    untouched = tuple(Untouched(*ref, before[ref].id) for ref in kept)
-    return Plan(desired.environment, (*deletions, *changes), cleanup, observed.used, untouched)
+    unchanged = tuple(Unchanged(*ref, before[ref].id) for ref in kept)
+    return Plan(desired.environment, (*deletions, *changes), cleanup, observed.used, unchanged)
 
 
 def destruction(observed: Observed, *, delete_data: bool = False, keep_addresses: bool = False) -> Plan:
@@ -125,8 +125,8 @@ def destruction(observed: Observed, *, delete_data: bool = False, keep_addresses
     kept = [each for each in observed.resources if keep_addresses and each.ref.kind is Kind.ADDRESS]
     data = [each for each in observed.resources if each.spec.KEPT_ON_DESTROY]
     going = {each.ref for each in data if delete_data or each.spec.expendable}
-    known = {each.ref for each in data if going.intersection(each.spec.refs())}
-    return plan(Desired(observed.environment, tuple(kept)), observed, data=going | known)
+    records = {each.ref for each in data if going.intersection(each.spec.refs())}
+    return plan(Desired(observed.environment, tuple(kept)), observed, data=going | records)
 
 
 def _replaced(after: Resources, before: Mapping[Ref, Existing[Spec]]) -> dict[Ref, str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from samovar.core.misfit import misfit
+from samovar.core.misfit import Misfit
 from samovar.project.fields import (
     Addresses,
     CloudId,
@@ -79,7 +79,7 @@ class Network(Strict):
     def _has_a_range(self) -> Self:
         if not self.id and not self.cidr:
             problem = "a network has a cidr, or the id of one that exists already"
-            raise misfit(problem, remedy="write network: {cidr: 10.30.0.0/16}, or network: {id: ID}")
+            raise Misfit(problem, remedy="write network: {cidr: 10.30.0.0/16}, or network: {id: ID}")
         return self
 
 
@@ -89,14 +89,14 @@ def check_subnets(subnets: Mapping[str, str], network: Network, zones: tuple[str
     if not subnets and (network.cidr or not network.id):
         return
     if not network.id:
-        raise misfit("existing subnets are those of an existing network", remedy="write network: {id: ID}")
+        raise Misfit("existing subnets are those of an existing network", remedy="write network: {id: ID}")
     if network.cidr:
-        raise misfit("the range of network.cidr is for new subnets", remedy="leave out subnets, or network.cidr")
+        raise Misfit("the range of network.cidr is for new subnets", remedy="leave out subnets, or network.cidr")
     if missing:
         remedy = "name one a zone, or write network.cidr for new ones"
-        raise misfit(f"{', '.join(missing)} has no subnet", remedy=remedy)
+        raise Misfit(f"{', '.join(missing)} has no subnet", remedy=remedy)
     if unknown:
-        raise misfit(f"{', '.join(unknown)} does not stand in zones", remedy="add it to zones, or remove it")
+        raise Misfit(f"{', '.join(unknown)} does not stand in zones", remedy="add it to zones, or remove it")
 
 
 class SecretKind(StrEnum):

@@ -85,8 +85,8 @@ def _load_kind(kinds: Path, name: Json, place: str, children: tuple[Path, ...] =
         raise ConfigError(f"{place}: kind {name} builds on itself", remedy="remove `parent` from one of them")
     parent = _parent(load_plain(file))
     above = {} if parent is None else _load_kind(kinds, parent, place_of(file, ("parent",)), (*children, file))
-    whole = load_part(file, GroupKind, lambda own: _merged(above, own))
-    return {key: value for key, value in whole.items() if key != "parent"}
+    completed = load_part(file, GroupKind, lambda own: _merged(above, own))
+    return {key: value for key, value in completed.items() if key != "parent"}
 
 
 def _parent(kind: Json) -> Json:

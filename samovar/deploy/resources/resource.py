@@ -63,7 +63,7 @@ class Spec:
 
     @property
     def expendable(self) -> bool:
-        """Whether a destruction deletes the resource though it holds data: its environment says so."""
+        """Return whether a destruction deletes the resource though it holds data: its environment says so."""
         return False
 
     def differing(self, other: Spec) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class Existing(Resource[SpecT_co]):
 
 
 @dataclass(frozen=True)
-class Untouched:
+class Unchanged:
     """A resource that a rollout never changes or deletes: the file names it by id, or it holds data nobody asks for."""
 
     kind: Kind
@@ -141,7 +141,7 @@ class Observed:
     images: tuple[tuple[str, str], ...] = ()
     min_disk_sizes: tuple[tuple[str, int], ...] = ()
     others: tuple[tuple[Ref, str], ...] = ()
-    used: tuple[Untouched, ...] = ()
+    used: tuple[Unchanged, ...] = ()
 
     def ids(self) -> dict[Ref, str]:
         """Return the ids of all that can be referred to; what is used from elsewhere is referred to by its id."""

@@ -61,8 +61,8 @@ def held_places(session: Session, accounts: Mapping[str, Mapping[str, str]]) -> 
     """
     named = {account: labelled_places(labels) for account, labels in accounts.items() if is_ours(labels)}
     places = sorted(frozenset[Place]().union(*named.values()))
-    found = run_concurrently(*(partial(_holders, session, place) for place in places))
-    holders = dict(zip(places, found, strict=True))
+    listed = run_concurrently(*(partial(_holders, session, place) for place in places))
+    holders = dict(zip(places, listed, strict=True))
     return {
         account: frozenset(place for place in named.get(account, ()) if _holds(account, holders[place]))
         for account in accounts

@@ -19,7 +19,7 @@ from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError
 from samovar.deploy.existing import existing_ranges
 from samovar.deploy.plan import Action
-from samovar.deploy.resources.resource import Kind, Untouched
+from samovar.deploy.resources.resource import Kind, Unchanged
 from samovar.deploy.resources.security_group import SecurityGroup
 from samovar.deploy.rollout import prepare_destruction
 from samovar.project.environment import Environment
@@ -96,8 +96,8 @@ def test_what_exists_is_used_and_survives_a_rollout_and_a_destruction(
     made = {step.ref.kind for step in plan.all_steps}
     assert not made & {Kind.NETWORK, Kind.SUBNET, Kind.GATEWAY, Kind.ROUTE_TABLE}
     assert plan.used == (
-        Untouched(Kind.NETWORK, "corporate", existing.network),
-        Untouched(Kind.SUBNET, f"corporate-{ZONE}", existing.subnet),
+        Unchanged(Kind.NETWORK, "corporate", existing.network),
+        Unchanged(Kind.SUBNET, f"corporate-{ZONE}", existing.subnet),
     )
     service.roll_out(dev)
     assert service.plan(dev).all_steps == ()

@@ -24,7 +24,7 @@ from samovar.core.errors import ConfigError
 from samovar.deploy.existing import check_existing_secrets
 from samovar.deploy.plan import Action
 from samovar.deploy.resources.handler import Context
-from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Untouched
+from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Unchanged
 from samovar.deploy.resources.service_account import ServiceAccount, ServiceAccountHandler
 from samovar.deploy.secrets import secret_statuses, set_value
 from samovar.project.environment import Environment
@@ -78,7 +78,7 @@ def test_machines_may_read_an_existing_secret_for_as_long_as_the_environment_is_
     before = client.Get(GetSecretRequest(secret_id=secret))
     check_existing_secrets(service.session, dev)
     plan = service.plan(dev)
-    assert plan.used == (Untouched(Kind.SECRET, secret, secret),)
+    assert plan.used == (Unchanged(Kind.SECRET, secret, secret),)
     assert "dev-postgres-password" not in {step.ref.name for step in plan.all_steps if step.ref.kind is Kind.SECRET}
     service.roll_out(dev)
     assert service.plan(dev).all_steps == ()
