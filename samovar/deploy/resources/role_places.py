@@ -22,7 +22,7 @@ from samovar.core.concurrency import run_concurrently
 SECRET_READER = "lockbox.payloadViewer"  # noqa: S105 - a role  # pragma: allowlist secret
 IMAGES_USER = "compute.images.user"
 """The role in a folder with which machines of other folders are made from its images."""
-FOLDER, SECRET = "on-folder-", "on-secret-"
+FOLDER, SECRET = "on-folder-", "on-secret-"  # pragma: allowlist secret - a label
 """The beginnings of the labels of an account; the id of the place follows."""
 ROLES = {FOLDER: IMAGES_USER, SECRET: SECRET_READER}
 
