@@ -73,7 +73,6 @@ class InProcessSession(Session):
         self.access = Access(endpoint="simulated", folder_id=world.folder_id, token=world.token, local=True)
         self.timeouts = LOCAL
         self.folder_id = self.images_folder_id = world.folder_id
-        self.existing_secrets = frozenset()
         self._interceptor = CallInterceptor(self.timeouts.unreached)
         self._channel = _Channel(world, life or Life(), self._interceptor)
         self._clients: dict[type, object] = {}
