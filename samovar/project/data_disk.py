@@ -69,8 +69,7 @@ class DataDisk(Strict):
     options: tuple[MountOption, ...] = Field(default=("noatime",), description="how it is mounted, as in mount(8)")
     owner: Owner | None = Field(
         default=None,
-        description="`user:group` of the folder. An application needs none where it is mounted at "
-        "/var/lib/NAME-OF-ITS-IMAGE",
+        description="`user:group` of the folder. An application owns /var/lib/NAME, by the name of its image, anyway",
     )
     seed: Literal["once"] | None = Field(
         default=None,
