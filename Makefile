@@ -19,7 +19,7 @@ dev: setup ## Bake the images, roll out dev on the local cloud, show its address
 test: setup ## Run every test: linters, unit, component, end to end (needs root)
 	@status=0; \
 	$(PYTEST) $(SIDE_BY_SIDE) loadfile --durations=10 -m "not alone" || status=$$?; \
-	$(PYTEST) --durations=10 -m alone || status=$$?; \
+	$(PYTEST) $(SIDE_BY_SIDE) loadfile -n 2 --durations=10 -m alone || status=$$?; \
 	exit $$status
 
 lint: setup ## Run the linters alone

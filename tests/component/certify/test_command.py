@@ -21,7 +21,7 @@ from samovar.core.waiting import Pending, wait_for
 from tests.support.remote_user import RemoteUser
 from tests.support.tool import TIMEOUT, Cli
 
-SPEED = "4"
+SPEED = "8"
 ATTEMPTS = 4
 HEEDING_CTRL_C = ("env", "--default-signal=INT")
 """A test may run where Ctrl-C is ignored."""
@@ -42,8 +42,9 @@ def second_cloud(*options: str) -> Iterator[RemoteUser]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def user() -> Iterator[RemoteUser]:
+    """Yields a user of one cloud for the module: each test leaves its folder as empty as it was."""
     with second_cloud("--speed", SPEED) as remote:
         yield remote
 
@@ -78,7 +79,7 @@ def _has_groups(user: RemoteUser) -> bool:
 
 def test_a_user_without_root_gets_a_report_that_he_can_send(user: RemoteUser) -> None:
     report = user.folder / "report"
-    done = user.run("certify", "--yes", "--every", "0.2s", "--report", str(report), "-o", "json", check=False)
+    done = user.run("certify", "--yes", "--every", "0.1s", "--report", str(report), "-o", "json", check=False)
     shown = json.loads(done.stdout)
     assert shown["differences"] == []
     assert done.code == ExitCode.OK
@@ -93,7 +94,7 @@ def test_a_user_without_root_gets_a_report_that_he_can_send(user: RemoteUser) ->
 
 def test_a_cloud_like_yandex_differs_in_its_failures_alone() -> None:
     """A failure on request is found among them. Where an operation failed by chance, the programme is run again."""
-    with second_cloud("--like", "yandex", "--pace", "0.05") as user:
+    with second_cloud("--like", "yandex", "--pace", "0.02", "--speed", "4") as user:
         runs = (_run_with_a_fault(user) for _ in range(ATTEMPTS))
         report = next(report for report in runs if not report.run.stopped)
     fault = Difference(Aspect.ERROR, HERE, ("InstanceService.GetSerialPortOutput", "INTERNAL"))
@@ -104,7 +105,7 @@ def test_a_cloud_like_yandex_differs_in_its_failures_alone() -> None:
 def _run_with_a_fault(user: RemoteUser) -> Report:
     fault = ("--method", "InstanceService/GetSerialPortOutput", "--code", "INTERNAL", "--times", "1")
     user.owner.run("cloud", "fault", "add", *fault)
-    done = user.run("certify", "--yes", "--every", "0.3s", "--report", str(user.folder / "report"), check=False)
+    done = user.run("certify", "--yes", "--every", "0.1s", "--report", str(user.folder / "report"), check=False)
     assert done.code == ExitCode.DIFFERENT
     assert leftovers(user.session()) == ()
     return read(user.folder / "report/certify.json")

@@ -16,7 +16,8 @@ from tests.support.terraform import PROVIDER_TESTS
 pytestmark = pytest.mark.long
 
 COUNT = 30
-JOBS = 2
+JOBS = 4
+"""The tests at the same time: each waits for operations more than it works."""
 
 
 def test_a_sample_of_the_provider_acceptance_tests_passes(tmp_path: Path) -> None:
