@@ -38,7 +38,6 @@ def user() -> Iterator[RemoteUser]:
     assert f"like yandex, pace {PACE}, seed {SEED}" in started.stderr
     try:
         user.set_up()
-        user.owner.run("bake", "samovar/base")  # tests/e2e/test_packer_builder.py bakes it by Packer
         config = (ROOT / "tests/envs/edges/config.yaml").read_text()
         (user.folder / "envs/dev").mkdir()
         config = config.replace("cloud: local", "cloud: yandex").replace("disk: 5G", "disk: 10G")

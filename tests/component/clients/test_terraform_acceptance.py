@@ -16,8 +16,7 @@ from tests.support.terraform import PROVIDER_TESTS
 pytestmark = pytest.mark.long
 
 COUNT = 30
-JOBS = 4
-"""The tests at the same time: each waits for operations more than it works."""
+JOBS = 2
 
 
 def test_a_sample_of_the_provider_acceptance_tests_passes(tmp_path: Path) -> None:
