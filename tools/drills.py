@@ -26,6 +26,8 @@ from samovar.drills.report import DrillReport
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/drills.md"
 RULES = ROOT / "samovar/library/images/monitoring/templates"
+TIMEOUT = 600.0
+"""Seconds for one drill, after which it is ended and put back."""
 LOAD = ("--profile", "terms", "--rate", "60")
 MONITORING = "# monitoring: {kind: samovar/monitoring"
 """The beginning of the line of dev that is a comment there."""
@@ -43,8 +45,12 @@ class Drills:
         self._folder = folder
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the tool; what it says goes to stderr."""
-        return subprocess.run([*self._cli, *words], stdout=subprocess.PIPE, text=True, check=False)
+        """Run a command of the tool, which has TIMEOUT seconds unless it bakes; what it says goes to stderr."""
+        timeout = None if words[0] == "up" else TIMEOUT
+        try:
+            return subprocess.run([*self._cli, *words], stdout=subprocess.PIPE, text=True, check=False, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(words, ExitCode.TIMEOUT, "")
 
     def names(self) -> Iterator[str]:
         """Yield the drills that dev allows and that take no arguments."""
@@ -97,7 +103,7 @@ def monitored_dev(envs: Path) -> Path:
 def measured(page: str) -> dict[str, Result]:
     """Return the rows that the page has, by their drills."""
     lines = _between(page, "measured").splitlines()[2:]
-    rows = [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines]
+    rows = [tuple(cell.strip() for cell in line[1:-1].split("|")) for line in lines]
     return {each[0]: each for each in rows if len(each) == len(COLUMNS) + 1}
 
 

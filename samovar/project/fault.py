@@ -40,7 +40,7 @@ MEANINGS: Mapping[FaultKind, str] = {
     FaultKind.CRASH: "sends SIGKILL to the processes of `unit`",
     FaultKind.REQUEST: "sends `request` through the service",
     FaultKind.HANG: "sends SIGSTOP to the processes of `unit`, and SIGCONT after `hold` seconds",
-    FaultKind.SLOW: "gives the processes of `unit` a twentieth of a core for `hold` seconds",
+    FaultKind.SLOW: "lets the processes of `unit` run for a twentieth of the time, for `hold` seconds",
     FaultKind.MASK: "kills the processes of `unit` and masks it, so that it cannot start for `hold` seconds",
     FaultKind.FREEZE: "freezes every process of machines for `hold` seconds",
     FaultKind.FILL: "fills the file system at `path` for `hold` seconds",

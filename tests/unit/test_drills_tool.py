@@ -25,7 +25,8 @@ def result(name: str, alerts: str) -> tuple[str, ...]:
 
 
 def test_rows_that_were_written_are_read_again(page: Path) -> None:
-    rows = {"b": result("b", "MachineDown, EdgeErrors"), "a": result("a", "")}
+    failed = ("c", "not run", *[""] * (len(COLUMNS) - 1))
+    rows = {"b": result("b", "MachineDown, EdgeErrors"), "a": result("a", ""), "c": failed}
     drills.write_tables(rows)
     assert drills.measured(page.read_text()) == rows
     drills.write_tables({**rows, "a": result("a", "EdgeErrors")})
