@@ -117,7 +117,7 @@ async def test_a_share_of_the_packets_is_lost(web: Web) -> None:
     """A third in each direction: a handshake and an answer in a second are luck, and a few of them are certain."""
     lossy = MachineFault("cut", addresses=(HERE,), share=0.33)
     await web.break_by(lossy)
-    reasons = [web.silence() for _ in range(20)]
+    reasons = [web.silence() for _ in range(12)]
     assert "" in reasons
     assert any("timed out" in reason for reason in reasons)
     await web.repair(lossy)

@@ -43,7 +43,7 @@ def test_no_story_breaks_a_promise(copies: Worlds, story: Story) -> None:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("call", [1, 2, 3])
+@pytest.mark.parametrize("call", [2, 3])
 def test_a_rollout_that_was_killed_at_any_call_is_finished_by_the_next(copies: Worlds, change: str, call: int) -> None:
     assert broken_promises(copies, Story(change, call, answered=call % 2 == 0)) == []
 
