@@ -102,17 +102,6 @@ async def test_a_port_that_is_closed_refuses_until_it_is_open(web: Web, fault: M
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_service_that_is_slow_gets_a_twentieth_of_the_time(web: Web) -> None:
-    slow = MachineFault("slow", unit="web.service")
-    frozen = "cat /sys/fs/cgroup/system.slice/web.service/cgroup.freeze"
-    await web.break_by(slow)
-    states = [web.lab.inside(web.machine, frozen).strip() for _ in range(20)]
-    assert "1" in states
-    await web.repair(slow)
-    assert web.lab.inside(web.machine, frozen).strip() == "0"
-
-
-@pytest.mark.asyncio(loop_scope="module")
 async def test_a_share_of_the_packets_is_lost(web: Web) -> None:
     """A third in each direction: a handshake and an answer in a second are luck, and a few of them are certain."""
     lossy = MachineFault("cut", addresses=(HERE,), share=0.33)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -93,9 +94,12 @@ def _copy(source: str, target: str) -> None:
 
 
 def broken_promises(copies: Worlds, story: Story) -> list[str]:
-    """Returns the promises that the story breaks, in words."""
+    """Returns the promises that the story breaks, in words; an error that nobody foresaw breaks one as well."""
     with copies.another() as world:
-        return _Telling(world, copies.environment, copies.changed(story.change), story).broken()
+        try:
+            return _Telling(world, copies.environment, copies.changed(story.change), story).broken()
+        except Exception:  # noqa: BLE001 - it is reported, with its story
+            return [traceback.format_exc()]
 
 
 class _Telling:
