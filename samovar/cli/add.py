@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Unpack
 
 import rich_click as click
 
-from samovar.cli.context import Tool, complete_environment, examples, pass_tool
-from samovar.cli.init import (
+from samovar.cli.application import (
     ApplicationOptions,
     application_options,
     copy_application,
+    database_group_name,
     group_name,
     new_application,
     write_files,
 )
-from samovar.core.errors import ConfigError
+from samovar.cli.context import Tool, complete_environment, examples, pass_tool
+from samovar.core.errors import ConfigError, command_line
 from samovar.core.files import write_atomic
 from samovar.core.output import stderr_reporter
 
@@ -27,8 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from samovar.project.environment import Environment
+    from samovar.project.group import Group
     from samovar.project.project import Project
-    from samovar.project.scaffold import NewApplication
+    from samovar.project.scaffold import Database, NewApplication
+
+
+OPTIONS = {
+    "postgres": (),
+    "edge": ("upstream",),
+    "app": ("app", "sha256", "command", "port", "health", "database"),
+    "worker": ("app", "sha256", "command", "database"),
+}
+"""The options of each kind."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +56,12 @@ class Addition:
     epilog=examples(
         "add database --kind postgres",
         "add api --kind app --app ./api --port 8080 --health /healthz",
+        "add api --kind app --app ./api --port 8080 --database database",
         "add front --kind edge --upstream api --env prod",
     )
 )
 @click.argument("group")
-@click.option("--kind", type=click.Choice(["postgres", "edge", "app", "worker"]), required=True, help="What it does.")
+@click.option("--kind", type=click.Choice([*OPTIONS]), required=True, help="What it does.")
 @click.option(
     "--env",
     default="dev",
@@ -67,6 +79,9 @@ def add(
 
     The rest of the file stays as it is. Nothing is written unless the result can be planned.
     """
+    for name, value in {"upstream": upstream, **options}.items():
+        if value is not None and name not in OPTIONS[kind]:
+            raise click.UsageError(f"--{name} is not for --kind {kind}.")
     tool.name_project()
     environment = tool.environment(env)
     _check_name(environment, group_name(group, "name the group"))
@@ -76,7 +91,7 @@ def add(
         case "edge":
             addition = _edge(environment, group, upstream)
         case _:
-            addition = _application(group, options, worker=kind == "worker")
+            addition = _application(environment, group, options, worker=kind == "worker")
     _write(environment, addition, options["app"] or "")
 
 
@@ -86,32 +101,64 @@ def _check_name(environment: Environment, group: str) -> None:
 
 
 def _postgres(group: str) -> Addition:
-    from samovar.project.scaffold import NewDatabase, database_group, identifier
+    from samovar.project.scaffold import database_group, new_database
 
-    database = NewDatabase(group, identifier(group))
+    database = new_database(group, group)
     binding = f"upstreams: {{database: {group}}}, secrets: {{database_password: {database.secret}}}"
     return Addition(database_group(database), database.secrets, hint=f"a group that asks it has {binding}")
 
 
 def _edge(environment: Environment, group: str, upstream: str | None) -> Addition:
-    from samovar.project.balancer import BalancerType
     from samovar.project.environment_options import SecretKind
     from samovar.project.scaffold import NewEdge, edge_group
 
     if upstream is None:
         raise click.UsageError("Missing option '--upstream'.")
-    balancer = environment.group(upstream).balancer
-    external = balancer is not None and balancer.type is BalancerType.EXTERNAL
-    hint = f"{group} asks through an internal balancer: let {upstream} have balancer: {{type: internal}}"
+    behind = environment.group(upstream)
+    hint = f"{upstream} is also asked past {group}, at an address of its own, until its line balancer: is removed"
+    edge = NewEdge(group, upstream, _fallback_port(behind))
     certificate = SecretKind.CERTIFICATE.value
-    return Addition(edge_group(NewEdge(group, upstream)), {certificate: certificate}, hint=hint if external else "")
+    return Addition(edge_group(edge), {certificate: certificate}, hint=hint if _is_public(behind) else "")
 
 
-def _application(group: str, options: ApplicationOptions, *, worker: bool) -> Addition:
-    from samovar.project.scaffold import app_group
+def _fallback_port(upstream: Group) -> int:
+    """Return the port of its machines that an edge may ask past their balancer; 0 where there is none."""
+    targets = upstream.balancer.listeners.values() if upstream.balancer and _is_public(upstream) else ()
+    return next(iter((*upstream.ports, *sorted(listener.target for listener in targets))), 0)
 
-    application = new_application(group, options, worker=worker)
-    return Addition(app_group(application), application=application)
+
+def _is_public(group: Group) -> bool:
+    from samovar.project.balancer import BalancerType
+
+    return group.balancer is not None and group.balancer.type is BalancerType.EXTERNAL
+
+
+def _application(environment: Environment, group: str, options: ApplicationOptions, *, worker: bool) -> Addition:
+    from samovar.project.scaffold import app_group, database_group
+
+    public = not any(map(_is_public, environment.groups))
+    application = replace(new_application(group, options, worker=worker), public=public)
+    hint = "" if public or worker else f"{group} is asked by groups that name it in `upstreams`, and not by the world"
+    if options["database"] is None:
+        return Addition(app_group(application), application=application, hint=hint)
+    database, is_new = _database(environment, database_group_name(options["database"], group))
+    application = replace(application, database=database)
+    new = database_group(database) if is_new else ""
+    return Addition(new + app_group(application), database.secrets if is_new else {}, application, hint)
+
+
+def _database(environment: Environment, name: str) -> tuple[Database, bool]:
+    """Return the first database of a group, and whether the group has to be added. Raises ConfigError."""
+    from samovar.project.scaffold import find_database, new_database
+
+    group = environment.group_by_name.get(name)
+    if group is None:
+        _check_name(environment, name)
+        return new_database(name, name), True
+    database = find_database(group)
+    if database is None:
+        raise ConfigError(f"{name} has no database in its settings", remedy="name another group: --database GROUP")
+    return database, False
 
 
 def _write(environment: Environment, addition: Addition, app: str) -> None:
@@ -137,8 +184,8 @@ def _write(environment: Environment, addition: Addition, app: str) -> None:
             shutil.rmtree(image, ignore_errors=True)
         raise
     click.echo("\n".join(map(str, filter(None, (image, file)))))
-    if addition.hint:
-        stderr_reporter().info(addition.hint)
+    for line in filter(None, (addition.hint, f"next: {command_line(f'up {environment.name}')}")):
+        stderr_reporter().info(line)
 
 
 def _check(project: Project, name: str, text: str) -> None:

@@ -131,7 +131,8 @@ pass_tool = click.make_pass_decorator(Tool)
 
 def examples(*commands: str) -> str:
     """Return the epilog of a command's help: command lines that an operator may copy."""
-    return "\n\n".join(["Examples:", *(f"./cli.py {command}" for command in commands)])
+    name = "samovar" if Path(sys.argv[0]).name == "samovar" else "./cli.py"
+    return "\n\n".join(["Examples:", *(f"{name} {command}" for command in commands)])
 
 
 def environment_argument(function: F) -> F:

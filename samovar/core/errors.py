@@ -98,12 +98,16 @@ class ProcessFailed(SamovarError):
         self.output = output
 
 
-def program() -> str:
-    """Return `./cli.py` where the tool runs out of a checkout, else `samovar`."""
-    started = "./cli.py" if Path(sys.argv[0]).name == "cli.py" else "samovar"
-    return os.environ.get(PROGRAM_VARIABLE) or started
+def program(folder: Path | None = None) -> str:
+    """Return how the tool is called in `folder` (the working directory): `samovar`, or by the path of its cli.py."""
+    if given := os.environ.get(PROGRAM_VARIABLE):
+        return given
+    script = Path(sys.argv[0]).absolute()
+    if script.name != "cli.py":
+        return "samovar"
+    return "./cli.py" if script.parent == (folder or Path.cwd()).absolute() else str(script)
 
 
-def command_line(arguments: str) -> str:
-    """Return the command that an operator types, such as `samovar cloud up`."""
-    return f"{program()} {arguments}"
+def command_line(arguments: str, folder: Path | None = None) -> str:
+    """Return the command that an operator types in `folder`, such as `samovar cloud up`."""
+    return f"{program(folder)} {arguments}"

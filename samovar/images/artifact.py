@@ -101,6 +101,22 @@ def obtain(application: Application) -> Path:
     return file
 
 
+def fetch_url(url: str, sha256: str = "") -> Path:
+    """Return the file of this user's cache, named by its sha256, with what a url leads to. Raises ConfigError.
+
+    Where `sha256` is given it must be that, and is not fetched again.
+    """
+    if sha256:
+        return obtain(Application("", sha256, url=url))
+    partial = _partial(cache_dir() / "applications" / "url")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _download(url, partial)
+        return partial.replace(partial.with_name(file_sha256(partial)))
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def file_sha256(file: Path) -> str:
     """Return the sha256 of a file, in hex."""
     with file.open("rb") as content:
@@ -121,7 +137,7 @@ def _of_project(target: str, format_: Format, path: Path) -> Application:
 
 
 def _fetch(application: Application, file: Path) -> None:
-    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
+    partial = _partial(file)
     try:
         _download(application.url, partial)
         _check(application, file_sha256(partial))
@@ -130,19 +146,23 @@ def _fetch(application: Application, file: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _partial(file: Path) -> Path:
+    return file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
+
+
 def _download(url: str, file: Path) -> None:
     try:
         with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as answer, file.open("wb") as out:  # noqa: S310 - https and file alone pass
             shutil.copyfileobj(answer, out)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"application {url}: {error}", remedy="check the url in image.yaml") from error
+        raise ConfigError(f"application {url}: {error}", remedy="check the url") from error
 
 
 def _check(application: Application, actual: str) -> None:
     if actual != application.sha256:
         raise ConfigError(
             f"application {application.url}: its sha256 is {actual}, not {application.sha256}",
-            remedy="if that file is the one you mean, write its sha256 into image.yaml",
+            remedy="if that file is the one you mean, give that sha256",
         )
 
 

@@ -15,6 +15,7 @@ from samovar.project.fields import Line, Source, Strict, Target, Word
 TARBALLS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 OTHER_ARCHIVES = (".tar.zst", ".tzst", ".zip", ".7z", ".rpm", ".apk", ".whl", ".jar.gz")
 DIGEST = r"@sha256:[0-9a-f]{64}"
+SHA256, URL = "^[0-9a-f]{64}$", r"^(https|file)://[^\s\"\\]+$"
 
 
 class Format(StrEnum):
@@ -52,8 +53,8 @@ def untagged(reference: str) -> str:
     return reference if is_path(reference) else re.sub(r":[^:/@]+(?=@|$)", "", reference.partition("@")[0])
 
 
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^(https|file)://[^\s]+$")]
+Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
+Url = Annotated[str, StringConstraints(pattern=URL)]
 Variable = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 User = Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]{0,30}|[0-9]{1,9}(:[0-9]{1,9})?)$")]
 Signal = Annotated[str, StringConstraints(pattern=r"^SIG[A-Z0-9+]+$")]

@@ -1,7 +1,6 @@
 """A project in a folder of its own, by an engine that is installed elsewhere: baked, rolled out, healed, destroyed.
 
-It is a copy of this one's content with two images more: one that inherits its parent's role, and the one with Redis of
-docs/extending.md. The engine is a wheel in a
+It is a copy of this one's content with an image more, which inherits its parent's role. The engine is a wheel in a
 virtual environment of its own; nothing of the checkout is read.
 """
 
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.support.checkout import ROOT
-from tests.support.documentation import files
 from tests.support.http_load import get
 from tests.support.tool import EDGES, Cli
 from tests.support.wheel import install
@@ -33,12 +31,8 @@ def project(tmp_path: Path) -> Path:
     (folder / "images/web/image.yaml").write_text("description: an edge of another project\nparent: samovar/edge\n")
     (folder / "images/web/rootfs/etc/project").write_text("another\n")
     (folder / "envs/small").mkdir()
-    config = EDGES.read_text().replace("image: samovar/edge", "image: web") + "  cache: {kind: redis, size: 1}\n"
+    config = EDGES.read_text().replace("image: samovar/edge", "image: web")
     (folder / "envs/small/config.yaml").write_text(config)
-    for name, text in files("An image").items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    (folder / "images/redis/rootfs/usr/lib/samovar/redis-health").chmod(0o755)
     return folder
 
 

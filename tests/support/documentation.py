@@ -26,10 +26,9 @@ def _blocks(heading: str, language: str, page: str = "extending") -> list[str]:
     return [textwrap.dedent(block) for block in blocks]
 
 
-def files(heading: str) -> dict[str, str]:
-    """Return the files that a section shows, each after its path: `PATH`: or `PATH`, with a remark:."""
-    section = _section(heading)
-    return dict(re.findall(r"^`([\w./@-]+)`[^\n]*:\n\n```\w+\n(.*?)^```", section, re.DOTALL | re.MULTILINE))
+def shell_blocks(page: Path) -> list[str]:
+    """Return the commands of a page that can be pasted, in their order."""
+    return re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def _section(heading: str, page: str = "extending") -> str:

@@ -20,6 +20,8 @@ LARGEST = 1 << 20
 PERMISSIONS = 0o1777
 """Setuid and setgid bits are void where NoNewPrivileges= is set, and of no use on the machine; they are left out."""
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp", "var/tmp")
+NO_END = "unexpected end of data"
+"""What tarfile says of a tarball that ends within an entry, or lacks the zeros after it, as of `umoci insert`."""
 BOUND = ("etc/resolv.conf", "etc/hosts")
 """The files that are the machine's own: an empty file is what they are bound to."""
 
@@ -64,7 +66,7 @@ def _with_folders(tree: Tree, more: Iterable[str]) -> list[str]:
 def _write_files(given: tarfile.TarFile, layer: int, tree: Tree, tar: tarfile.TarFile, root: str) -> None:
     """Write the files that the tree has of a layer; a second name of one is a hard link to the first."""
     names = _names(tree, layer)
-    for position, entry in enumerate(given):
+    for position, entry in enumerate(_members(given)):
         first, *others = names.get(position, [""])
         if not first:
             continue
@@ -97,9 +99,19 @@ def _below(root: str, path: str) -> str:
 
 
 def _entries(tar: tarfile.TarFile, tree: Tree) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    for entry in tar:
+    for entry in _members(tar):
         file = tar.extractfile(entry) if entry.isreg() and tree.canonical(entry.name) in KEPT else None
         yield entry, file.read(LARGEST) if file else b""
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the entries. The zeros after the last one may be missing, as container engines allow; its data may not."""
+    try:
+        while entry := tar.next():
+            yield entry
+    except tarfile.ReadError as error:
+        if str(error) != NO_END:
+            raise
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,10 @@ import pytest
 from samovar.core.errors import ConfigError
 from samovar.images.artifact import TAR, put_application
 from samovar.images.definition import Application, ImageDefinition
+from samovar.images.oci.flatten import read_tree, write_tree
+from samovar.images.oci.image import Descriptor, OciImage, Process
 from samovar.project.application import Format, Run
-from tests.support.oci import Layout, new_layout, push, registry, run
+from tests.support.oci import TAG, Layout, new_layout, push, registry, run, umoci
 
 ADDED = {"dev", "proc", "sys", "run", "tmp", "var", "var/tmp", "etc/resolv.conf", "etc/hosts"}
 
@@ -202,6 +207,25 @@ def test_image_that_cannot_run_is_refused(tmp_path: Path, words: tuple[str, ...]
     made.configure(*words)
     with pytest.raises(ConfigError, match=message):
         put(tmp_path, image(made.folder, made.digest))
+
+
+def test_layer_may_lack_the_zeros_at_its_end(layout: Layout, tmp_path: Path) -> None:
+    write(tmp_path / "page", "x" * 100)
+    umoci("insert", "--image", f"{layout.folder}:{TAG}", str(tmp_path / "page"), "/srv/page")
+    _, tree = put(tmp_path, image(layout.folder, layout.digest))
+    assert (tree / "srv/page").read_text() == "x" * 100
+
+
+def test_layer_may_not_lack_data_of_its_last_file(tmp_path: Path) -> None:
+    write(tmp_path / "page", "x" * 100)
+    with tarfile.open(tmp_path / "layer", "w") as tar:
+        tar.add(tmp_path / "page", "first")
+        tar.add(tmp_path / "page", "second")
+    layer = (tmp_path / "layer").read_bytes()[: 3 * 512 + 99]
+    digest = f"sha256:{hashlib.sha256(layer).hexdigest()}"
+    oci = OciImage("shop", Process(), (Descriptor(digest=digest),), lambda _: io.BytesIO(layer))
+    with pytest.raises(ConfigError, match="no tarball: unexpected end of data"):
+        write_tree(oci, read_tree(oci), tmp_path / "out", root="/opt/shop", folders=())
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])

@@ -9,7 +9,9 @@ from click.testing import CliRunner, Result
 
 from samovar.cli.main import cli
 from samovar.deploy.rollout import load_desired
+from samovar.project.balancer import BalancerType
 from samovar.project.environment import Environment, load_environment
+from samovar.project.environment_options import SecretKind
 from samovar.project.project import Project
 
 
@@ -66,7 +68,19 @@ def test_an_application_is_added_with_its_image(project: Project, tmp_path: Path
     assert done.exit_code == 0, done.output
     api = environment(project).group("api")
     assert api.settings == {"port": 9000, "health": "/up", "environment": {"PORT": "9000"}}
+    assert api.balancer
+    assert api.balancer.type is BalancerType.INTERNAL, "the world asks shop already"
+    assert "api is asked by groups" in done.output
     assert (project.images / "api/api").is_file()
+
+
+def test_an_application_is_added_for_the_world_where_it_asks_nobody_yet(project: Project, tmp_path: Path) -> None:
+    file = project.envs / "dev/config.yaml"
+    file.write_text(text(project).replace("balancer: {type: external}", ""))
+    add(project, "api", "--kind", "app", "--app", str(tmp_path / "api"), "--port", "80")
+    balancer = environment(project).group("api").balancer
+    assert balancer
+    assert (balancer.type, balancer.listeners["http"].target) == (BalancerType.EXTERNAL, 8080)
 
 
 def test_a_worker_is_added_with_its_image(project: Project, tmp_path: Path) -> None:
@@ -76,10 +90,53 @@ def test_a_worker_is_added_with_its_image(project: Project, tmp_path: Path) -> N
     assert (mailer.kind, mailer.size, mailer.balancer) == ("samovar/worker", 1, None)
 
 
+def test_an_application_is_added_with_a_database_of_a_new_group(project: Project, tmp_path: Path) -> None:
+    app = ("--kind", "app", "--app", str(tmp_path / "api"), "--port", "9000", "--database")
+    done = add(project, "api", *app)
+    assert done.exit_code == 0, done.output
+    dev = environment(project)
+    assert dev.group("database").settings["databases"] == [{"name": "database", "owner": "database"}]
+    api = dev.group("api")
+    assert api.upstreams == {"database": "database"}
+    assert [*api.secrets.items()] == [("database_password",) * 2]
+    assert api.settings["environment"] == {"PORT": "9000", "PGDATABASE": "database", "PGUSER": "database"}
+
+
+def test_an_application_is_added_with_the_database_of_a_group(project: Project, tmp_path: Path) -> None:
+    add(project, "rows", "--kind", "postgres")
+    file = project.envs / "dev/config.yaml"
+    file.write_text(text(project).replace("{name: rows, owner: rows}", "{name: orders, owner: rows}"))
+    for name, kind in (("api", "app"), ("mailer", "worker")):
+        port = ("--port", "9000") if kind == "app" else ()
+        done = add(project, name, "--kind", kind, "--app", str(tmp_path / "api"), *port, "--database", "rows")
+        assert done.exit_code == 0, done.output
+        group = environment(project).group(name)
+        assert group.upstreams == {"database": "rows"}
+        assert [*group.secrets.items()] == [("database_password", "rows_password")]
+        variables = group.settings["environment"]
+        assert isinstance(variables, dict)
+        assert (variables["PGDATABASE"], variables["PGUSER"]) == ("orders", "rows")
+    assert text(project).count("kind: samovar/postgres") == 1
+
+
+def test_an_edge_is_added_that_asks_an_application_with_an_address_of_its_own(project: Project) -> None:
+    done = add(project, "front", "--kind", "edge", "--upstream", "shop")
+    assert done.exit_code == 0, done.output
+    assert "shop is also asked past front" in done.output
+    dev = environment(project)
+    assert dev.group("front").settings == {"fallback_port": 8100}
+    assert dev.secrets == {"certificate": SecretKind.CERTIFICATE}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("shop", "--kind", "postgres"), "dev has a group or a server shop"),
+        (("rows", "--kind", "postgres", "--port", "80"), "--port is not for --kind postgres"),
+        (("front", "--kind", "edge"), "Missing option '--upstream'"),
+        (("front", "--kind", "edge", "--upstream", "none"), "none"),
+        (("api", "--kind", "app", "--app", "{api}", "--port", "90", "--database", "shop"), "shop has no database"),
+        (("api", "--kind", "app", "--app", "{api}", "--port", "90", "--database", "api"), "api is the group of the"),
         (("Rows", "--kind", "postgres"), "Rows cannot be the name of an image and a group"),
         (("rows", "--kind", "postgres", "--env", "prod"), "no environment prod"),
         (("api", "--kind", "app", "--port", "80"), "Missing option '--app'"),
@@ -87,10 +144,10 @@ def test_a_worker_is_added_with_its_image(project: Project, tmp_path: Path) -> N
     ],
 )
 def test_what_cannot_be_added_is_refused_and_nothing_is_written(
-    project: Project, arguments: tuple[str, ...], message: str
+    project: Project, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     before = text(project)
-    done = add(project, *arguments)
+    done = add(project, *(word.format(api=tmp_path / "api") for word in arguments))
     assert message in done.output
     assert text(project) == before
 

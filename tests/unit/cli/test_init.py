@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tarfile
@@ -23,6 +24,8 @@ from samovar.project.environment_options import SecretKind
 from samovar.project.project import Project
 
 DIGEST = f"sha256:{'0' * 64}"
+SCRIPT = "#!/bin/sh\n"
+EMPTY_SCRIPT = hashlib.sha256(SCRIPT.encode()).hexdigest()
 
 
 def init(folder: Path, *arguments: str) -> Result:
@@ -32,9 +35,15 @@ def init(folder: Path, *arguments: str) -> Result:
 @pytest.fixture
 def api(tmp_path: Path) -> Path:
     file = tmp_path / "api"
-    file.write_text("#!/bin/sh\n")
+    file.write_text(SCRIPT)
     file.chmod(0o755)
     return file
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def project_of(folder: Path) -> tuple[Project, Environment]:
@@ -143,6 +152,74 @@ def test_the_archive_or_layout_of_an_oci_image_is_copied_and_named(tmp_path: Pat
     assert (tmp_path / "shop/images/shop" / layout.name).exists()
 
 
+def test_what_is_behind_a_url_is_fetched_and_named_by_its_digest(tmp_path: Path, api: Path, own_cache: Path) -> None:
+    digest = hashlib.sha256(api.read_bytes()).hexdigest()
+    result = init(tmp_path / "shop", "--app", api.as_uri(), "--port", "8080")
+    assert result.exit_code == 0, result.output
+    assert f"has the sha256 {digest}: compare it" in result.output
+    project, _ = project_of(tmp_path / "shop")
+    application = load_images(project)["shop"].application
+    assert application
+    assert (application.url, application.sha256, application.target) == (api.as_uri(), digest, "/opt/shop/shop")
+    assert (own_cache / "samovar/applications" / digest).read_bytes() == api.read_bytes()
+    assert not (tmp_path / "shop/images/shop/api").exists()
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize("how", ["{}#sha256={}", "{}"])
+def test_what_is_behind_a_url_has_the_digest_that_was_given(tmp_path: Path, api: Path, how: str) -> None:
+    digest = hashlib.sha256(api.read_bytes()).hexdigest()
+    option = () if "#" in how else ("--sha256", digest)
+    result = init(tmp_path / "shop", "--app", how.format(api.as_uri(), digest), *option, "--port", "8080")
+    assert result.exit_code == 0, result.output
+    assert "compare it" not in result.output
+    assert f"sha256: {digest}\n" in (tmp_path / "shop/images/shop/image.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("app", "more", "message"),
+    [
+        ("{uri}", ("--sha256", "0" * 64), f"its sha256 is {EMPTY_SCRIPT}, not {'0' * 64}"),
+        ("{uri}", ("--sha256", "0"), "0 is no sha256"),
+        ("{uri}.none", (), "No such file"),
+        ("http://example.org/api", (), "is no url of an application"),
+        ("{uri}.tar.gz", (), "is not an executable itself"),
+        ("{path}", ("--sha256", "0" * 64), "is no url, and --sha256 is for one"),
+    ],
+)
+def test_what_a_url_cannot_give_is_refused_and_nothing_is_written(
+    tmp_path: Path, api: Path, own_cache: Path, app: str, more: tuple[str, ...], message: str
+) -> None:
+    result = init(tmp_path / "shop", "--app", app.format(uri=api.as_uri(), path=api), *more, "--port", "8080")
+    assert message in " ".join(result.output.split())
+    assert not (tmp_path / "shop").exists()
+    assert not [*own_cache.glob("samovar/applications/*.new")]
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xcf\xfa\xed\xfe of a Mac, not of Linux", "is neither a program of Linux nor a script with #!"),
+        (b"\x7fELF".ljust(18, b"\0") + b"\xb7\0", "is a program for another processor"),
+    ],
+)
+def test_what_no_machine_can_start_is_refused_unless_something_runs_it(
+    tmp_path: Path, api: Path, content: bytes, message: str
+) -> None:
+    api.write_bytes(content)
+    for app in (str(api), api.as_uri()):
+        assert message in " ".join(init(tmp_path / "shop", "--app", app, "--port", "8080").output.split())
+    done = init(tmp_path / "shop", "--app", str(api), "--port", "8080", "--command", "/usr/bin/env -S /opt/shop/api")
+    assert done.exit_code == 0, done.output
+
+
+def test_an_environment_may_have_another_name(tmp_path: Path, api: Path) -> None:
+    result = init(tmp_path / "shop", "--app", str(api), "--port", "8080", "--env", "shop-dev")
+    assert "up shop-dev" in result.output
+    assert "samovar plan shop-dev" in (tmp_path / "shop/envs/shop-dev/config.yaml").read_text()
+
+
 def test_a_folder_needs_a_command_and_is_copied(tmp_path: Path, api: Path) -> None:
     (tmp_path / "built/bin").mkdir(parents=True)
     api.rename(tmp_path / "built/bin/api")
@@ -164,6 +241,9 @@ def test_a_folder_needs_a_command_and_is_copied(tmp_path: Path, api: Path) -> No
         ("shop", ("--app", "missing"), "missing is not there"),
         ("shop", ("--app", "./missing/api"), "./missing/api is not there"),
         ("shop", ("--app", "api", "--health", "healthz"), "--health healthz is no path"),
+        ("shop", ("--app", "api", "--port", "8100"), "nothing was written: "),
+        ("shop", ("--app", "api", "--env", "Dev"), "Dev cannot be the name of an environment"),
+        ("shop", ("--app", "api", "--database", "shop"), "shop is the group of the application"),
         (".", ("--app", "api"), "is not empty"),
     ],
 )
@@ -171,6 +251,6 @@ def test_what_cannot_become_a_project_is_refused_and_nothing_is_written(
     tmp_path: Path, api: Path, monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = init(Path(name), *arguments, "--port", "8080")
+    result = init(Path(name), "--port", "8080", *arguments)
     assert message in result.output
     assert [file.name for file in tmp_path.iterdir()] == [api.name]

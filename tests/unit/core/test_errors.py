@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from samovar.core.errors import (
+    PROGRAM_VARIABLE,
     CloudError,
     ConfigError,
     ExitCode,
@@ -12,6 +16,7 @@ from samovar.core.errors import (
     ProcessFailed,
     SamovarError,
     WaitTimeout,
+    command_line,
 )
 
 
@@ -41,3 +46,22 @@ def test_exit_codes_are_distinct_and_leave_the_shells_own_alone() -> None:
     numbers = [code.value for code in ExitCode.__members__.values()]
     assert len(set(numbers)) == len(numbers)
     assert not {126, 127} & set(numbers)
+
+
+@pytest.mark.parametrize(
+    ("started", "folder", "expected"),
+    [
+        ("checkout/cli.py", "checkout", "./cli.py up dev"),
+        ("checkout/cli.py", "shop", "{}/checkout/cli.py up dev"),
+        ("bin/samovar", "shop", "samovar up dev"),
+    ],
+)
+def test_command_can_be_typed_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: str, folder: str, expected: str
+) -> None:
+    monkeypatch.delenv(PROGRAM_VARIABLE, raising=False)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / started)])
+    assert command_line("up dev", tmp_path / folder) == expected.format(tmp_path)
+    (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    assert command_line("up dev") == expected.format(tmp_path)

@@ -1,0 +1,134 @@
+"""The projects of examples/, as their pages tell it: made, asked, healed under load, and removed.
+
+The commands are those of each page.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.checkout import ROOT
+from tests.support.documentation import shell_blocks
+from tests.support.go import go_path
+from tests.support.http_load import HttpLoad, Kind, get, http_load
+from tests.support.tool import TIMEOUT, Cli, first_answer
+
+pytestmark = pytest.mark.long
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example that is rolled out: its tool, and the name of its environment, which it shares with no other one."""
+
+    cli: Cli
+    environment: str
+
+    @property
+    def address(self) -> str:
+        return self.cli.address(self.environment)
+
+    def heal(self, machine: str) -> float:
+        """Cut the power of a machine, and wait until another one is in its place; return the seconds until then."""
+        before, began = self._pid(self._status(), machine), time.monotonic()
+        self.cli.run("cloud", "kill", machine)
+        self.cli.status_when(
+            self.environment,
+            lambda status: status["healthy"] and self._pid(status, machine) not in {None, before},
+        )
+        return time.monotonic() - began
+
+    def heal_under_load(self, machine: str, *kinds: Kind) -> HttpLoad:
+        """Heal under 50 requests a second that are safe to repeat, none of which may fail."""
+        with http_load(self.address, *kinds, rate=50) as load:
+            seconds = self.heal(machine)
+        print(load.summary(f"{machine} killed, whole after {seconds:.1f} s"))  # noqa: T201
+        assert load.failed == []
+        return load
+
+    def _status(self) -> Any:
+        return self.cli.json("status", self.environment)
+
+    def _pid(self, status: Any, name: str) -> object:
+        machines = {each["name"]: each for group in status["groups"] for each in group["machines"]}
+        return machines[name]["pid"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of the one cloud."""
+    cli = Cli(tmp_path_factory.mktemp("examples") / "home", ROOT / "envs")
+    try:
+        yield cli.home
+    finally:
+        cli.discard()
+
+
+@contextmanager
+def rolled_out(home: Path, name: str, environment: str, project: str, **variables: str) -> Iterator[Example]:
+    """Follow the page of a copy of the example, to its end afterwards."""
+    folder = home.parent / name
+    shutil.copytree(ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns("build"))
+    samovar = home.parent / "bin/samovar"
+    samovar.parent.mkdir(exist_ok=True)
+    samovar.write_text(f'#!/bin/sh\nexec "{ROOT}/cli.py" --home "{home}" "$@"\n')
+    samovar.chmod(0o755)
+    variables = {"PATH": os.environ["PATH"], **variables}
+    variables["PATH"] = f"{samovar.parent}:{variables['PATH']}"
+    make, *_, remove = shell_blocks(folder / "README.md")
+    began = time.monotonic()
+    paste(make, folder, variables)
+    inside = ("env", "--chdir", str(folder / project))
+    example = Example(Cli(home, folder / project / "envs", prefix=inside), environment)
+    first_answer(lambda: get(example.address))
+    print(f"{name}: the first answer after {time.monotonic() - began:.1f} s")  # noqa: T201
+    yield example
+    assert example.cli.json("plan", environment)["steps"] == []
+    paste(remove, folder / project, variables)
+    assert example.cli.json("cloud", "status")["machines"] == []
+
+
+def paste(commands: str, folder: Path, variables: dict[str, str]) -> None:
+    """Run the commands in a shell, as somebody does who pastes them."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, f"{commands}\n{done.stdout}{done.stderr}"
+
+
+def test_binary_answers_while_one_of_its_machines_dies(home: Path) -> None:
+    with rolled_out(home, "go-binary", "hello", "build/hello", PATH=go_path(home.parent)) as hello:
+        assert "hello from hello-" in get(hello.address)
+        hello.heal_under_load("hello-hello-1")
+
+
+def test_workers_finish_all_jobs_while_one_of_them_and_their_redis_die(home: Path) -> None:
+    numbers = Kind("/", "%d")
+    with rolled_out(home, "worker-redis", "squares", ".") as squares:
+        load = squares.heal_under_load("squares-worker-1", numbers, Kind("/"))
+        sent = {answer.number for answer in load.of(numbers)}
+        assert first_answer(lambda: all_squared(squares.address, len(sent)))
+        squares.heal("squares-redis-1")
+        last = max(sent)
+        assert first_answer(lambda: get(squares.address, f"/{last}")) == str(last**2)
+
+
+def all_squared(address: str, count: int) -> bool:
+    assert get(address) == f"{count} squares"
+    return True
