@@ -130,4 +130,4 @@ def _tall_line(following: Collection[Edge], source: Box, target: Box) -> str:
     if (source.node, target.node) in following:
         return f"M{source.middle[0]:g} {source.y + source.height:g}V{target.y:g}"
     y, to_y = source.middle[1], target.middle[1]
-    return f"M{source.x:g} {y:g}C{-SIDE / 2:g} {y:g} {-SIDE / 2:g} {to_y:g} {target.x:g} {to_y:g}"
+    return f"M{source.x:g} {y:g}C0 {y:g} 0 {to_y:g} {target.x:g} {to_y:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -86,6 +87,14 @@ def test_a_wide_picture_goes_to_the_right_and_a_tall_one_down() -> None:
     assert all(a.x < b.x for a, b in pairwise(sorted(wide.boxes, key=lambda box: request_graph(DEV).ranks[box.node])))
     assert all(a.y < b.y for a, b in pairwise(tall.boxes))
     assert tall.width < 390
+
+
+def test_a_line_that_passes_boxes_by_stays_inside_of_a_tall_picture() -> None:
+    graph = request_graph(with_upstreams("nginx", "bingo", "postgres"))
+    picture = lay_out(graph, MACHINES, tall=True)
+    bent = [line.path for line in picture.lines if "C" in line.path]
+    assert bent
+    assert all(float(x) >= 0 for path in bent for x in re.split("[MC ]", path)[1::2])
 
 
 def test_machines_without_a_row_of_their_own_take_little_room() -> None:
