@@ -33,6 +33,7 @@ from samovar.localcloud.fault_injection.profile import YANDEX, parameters
 from samovar.ops.doctor.finding import Report
 from samovar.ops.events import Event
 from samovar.ops.metrics import Metrics
+from samovar.ops.statements import Statements
 from samovar.project.drill import Drill, drill_names, load_drill
 from samovar.project.environment import Environment
 from samovar.project.fault import BY_THE_API, MEANINGS, NEEDS
@@ -56,6 +57,7 @@ SCHEMAS: Mapping[str, type] = {
     "drill-list": Catalogue,
     "doctor": Report,
     "metrics": Metrics,
+    "metrics-statements": Statements,
     "disk-list": Inventory,
     "certify": CertifyReport,
 }

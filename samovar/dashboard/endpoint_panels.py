@@ -1,12 +1,13 @@
-"""Graphs of requests, errors and latencies by endpoint, from the Prometheus of an environment."""
+"""Graphs of requests, errors and latencies by endpoint, and of statements, from the Prometheus of an environment."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from samovar.core.errors import SamovarError
 from samovar.dashboard.panels import WINDOW, Graphs, Panel, Series
 from samovar.ops.metrics import BY, METRIC, Prometheus, RangeSeries, query_range
+from samovar.ops.statements import METRIC as STATEMENT_METRIC
 
 STEP = 15
 """Seconds between two points."""
@@ -21,6 +22,9 @@ QUERIES = (
     ),
 )
 """The graphs: title, unit, and query."""
+STATEMENTS = f"sum by (query) (rate({STATEMENT_METRIC}_seconds_total[{RATE}]))"
+MOST_STATEMENTS, LONGEST = 5, 60
+"""The most statements that are drawn, and characters of the name of each."""
 
 
 def endpoint_graphs(server: Prometheus, now: float) -> Graphs:
@@ -28,18 +32,30 @@ def endpoint_graphs(server: Prometheus, now: float) -> Graphs:
     end = int(now) // STEP * STEP
     times = range(end - int(WINDOW), end + 1, STEP)
     try:
-        return Graphs(tuple(_panel(server, times, *query) for query in QUERIES))
+        return Graphs((*(_panel(server, times, *query) for query in QUERIES), *_statements(server, times)))
     except SamovarError as error:
         return Graphs(note=f"No graphs by endpoint: {error.message}")
 
 
 def _panel(server: Prometheus, times: range, title: str, unit: str, query: str) -> Panel:
     endpoints = sorted(query_range(server, query, times), key=lambda each: _endpoint(each.labels))
-    return Panel(title, unit, list(times), tuple(map(_line, endpoints)))
+    return Panel(title, unit, list(times), tuple(_line(_endpoint(each.labels), each) for each in endpoints))
 
 
-def _line(answer: RangeSeries) -> Series:
-    return Series(_endpoint(answer.labels), [None if value is None else round(value, 3) for value in answer.values])
+def _statements(server: Prometheus, times: range) -> Iterator[Panel]:
+    """Yield the graph of the statements that took most time; nothing where no PostgreSQL is monitored."""
+    longest = sorted(query_range(server, STATEMENTS, times), key=_sum, reverse=True)[:MOST_STATEMENTS]
+    if longest:
+        lines = tuple(_line(each.labels.get("query", "")[:LONGEST], each) for each in longest)
+        yield Panel("Statements of PostgreSQL", "seconds per second", list(times), lines)
+
+
+def _sum(answer: RangeSeries) -> float:
+    return sum(filter(None, answer.values))
+
+
+def _line(name: str, answer: RangeSeries) -> Series:
+    return Series(name, [None if value is None else round(value, 3) for value in answer.values])
 
 
 def _endpoint(labels: Mapping[str, str]) -> str:

@@ -158,20 +158,19 @@ def endpoint_metrics(server: Prometheus, environment: str, seconds: float) -> Me
 
 def count_query(seconds: float, labels: str = "") -> str:
     """Return the query for the requests of a window by endpoint, exactly as they were counted."""
-    return f"sum by ({BY}) ({_increase('count', labels, seconds)})"
+    return f"sum by ({BY}) ({increase(f'{METRIC}_count{{{labels}}}', seconds)})"
 
 
 def quantile_query(seconds: float, quantile: float) -> str:
     """Return the query for a quantile of the latencies of a window by endpoint."""
-    return f"histogram_quantile({quantile}, sum by (le, {BY}) ({_increase('bucket', '', seconds)}))"
+    return f"histogram_quantile({quantile}, sum by (le, {BY}) ({increase(f'{METRIC}_bucket', seconds)}))"
 
 
-def _increase(part: str, labels: str, seconds: float) -> str:
-    """Return by how much counters grew in a window; for one that is new in it `increase` would show less.
+def increase(metric: str, seconds: float) -> str:
+    """Return the query by how much counters grew in a window; for one that is new in it `increase` would show less.
 
-    Where a counter began anew meanwhile `increase` knows more.
+    Where a counter began anew meanwhile `increase` knows more. `metric` is a name, with labels or without.
     """
-    metric = f"{METRIC}_{part}{{{labels}}}"
     window = f"{math.ceil(seconds * 1000)}ms"
     now = f"last_over_time({metric}[{window}])"
     before = f"({metric} offset {window} or {now} * 0)"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .actions import Actions
 from .config import ALIAS, Config, read_config
+from .metrics import Restarts
 from .policy import Limits, Observation, Ping, Verdict, decide, initial_state
 from .probes import diagnose, machine_memory, observe
 from .server import HealthServer
@@ -15,6 +16,7 @@ from .server import HealthServer
 CONFIG = Path("/etc/application/watchdog.json")
 RAN = Path("/var/lib/samovar-watchdog/ran")
 """It exists once the application was up on this machine."""
+METRICS = Path("/run/samovar/metrics/watchdog.prom")
 PERIOD, PERIOD_WITHOUT_PORT = 0.5, 2.0
 HEALTH_PORT = 8101
 EXPLAINED = 10.0, 600.0
@@ -25,6 +27,7 @@ def main() -> None:
     """Run for ever."""
     config = read_config(CONFIG.read_text(), ALIAS.resolve().name, machine_memory())
     health, actions, explain = HealthServer(HEALTH_PORT), Actions(config, log), Explanation(config)
+    restarts = Restarts(METRICS)
     state = initial_state(time.monotonic(), config.limits, ran=RAN.exists(), jitter=random.random())  # noqa: S311 - no secret
     while True:
         observation = observe(config)
@@ -33,7 +36,8 @@ def main() -> None:
             RAN.touch()
         _log_changes(health.verdict, verdict)
         health.verdict = verdict
-        _act(actions, verdict, config.limits)
+        if _act(actions, verdict, config.limits) and verdict.cause:
+            restarts.count(verdict.cause)
         explain.see(_problem(config, observation, verdict))
         time.sleep(PERIOD if config.port else PERIOD_WITHOUT_PORT)
 
@@ -63,19 +67,21 @@ def _problem(config: Config, observation: Observation, verdict: Verdict) -> str:
     return verdict.unready or (f"{config.name} failed" if failed else "")
 
 
-def _act(actions: Actions, verdict: Verdict, limits: Limits) -> None:
+def _act(actions: Actions, verdict: Verdict, limits: Limits) -> bool:
+    """Carry the verdict out, and return whether a run of the application was ended."""
     if verdict.tidy:
         actions.tidy(limits.low)
+    if verdict.renew:
+        return actions.renew(verdict.renew)
     if verdict.kill:
         actions.kill(verdict.kill)
     elif verdict.stop:
         actions.stop(verdict.stop)
-    elif verdict.renew:
-        actions.renew(verdict.renew)
     elif verdict.hold:
         actions.hold()
     else:
         actions.release()
+    return bool(verdict.kill or verdict.stop)
 
 
 def _log_changes(before: Verdict, after: Verdict) -> None:

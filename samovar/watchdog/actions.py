@@ -51,11 +51,13 @@ class Actions:
         self._drain()
         self._end(reason, self._stop)
 
-    def renew(self, reason: str) -> None:
-        """Do the same, unless a request is still in flight after a moment."""
-        if self._drain():
+    def renew(self, reason: str) -> bool:
+        """Do the same, unless a request is still in flight after a moment; return whether it was done."""
+        idle = self._drain()
+        if idle:
             self._end(reason, self._stop)
         self.release()
+        return idle
 
     def tidy(self, low: float) -> None:
         """Remove rotated logs, oldest first, until the share `low` is free; then old entries, then current logs."""

@@ -7,7 +7,7 @@ machine: not because the application is unavailable for a moment, but because it
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 Range = tuple[float, float]
 
@@ -22,6 +22,15 @@ class Ping(Enum):
     ERROR = auto()
     UNREACHABLE = auto()
     TIMEOUT = auto()
+
+
+class Cause(StrEnum):
+    """The causes for which the watchdog ends a run of the application, as its metrics name them."""
+
+    ERRORS = "errors"
+    SILENCE = "silence"
+    MEMORY = "memory"
+    LIFETIME = "lifetime"
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Verdict:
     """The decision. `hold`: the proxy holds requests for now; `tidy`: old logs are removed. An empty text is no reason.
 
     `kill` is the reason to kill the application, `stop` that to stop it as it wishes, both now; `renew` the reason to
-    stop it when no request is in flight.
+    stop it when no request is in flight. `cause` is the kind of that reason, where there is one.
     """
 
     hold: bool = False
@@ -101,6 +110,7 @@ class Verdict:
     tidy: bool = False
     dead: str = ""
     unready: str = ""
+    cause: Cause | None = None
 
 
 def initial_state(at: float, limits: Limits, *, ran: bool, jitter: float) -> State:
@@ -123,6 +133,7 @@ def decide(state: State, now: Observation, limits: Limits) -> tuple[State, Verdi
         tidy=now.free < limits.low,
         dead=_dead(state, now, limits),
         unready=_unready(state, now, limits),
+        cause=_cause(state, kill=bool(kill), stop=bool(stop), renew=renew),
     )
     if kill or stop:
         state = _forget(state)
@@ -165,6 +176,14 @@ def _kill(state: State, now: Observation, limits: Limits) -> str:
 
 def _stop(now: Observation, limits: Limits) -> str:
     return f"it has {now.memory >> 20} MiB of memory, over {limits.memory >> 20}" if now.memory > limits.memory else ""
+
+
+def _cause(state: State, *, kill: bool, stop: bool, renew: bool) -> Cause | None:
+    if kill:
+        return Cause.SILENCE if state.bad_until is None else Cause.ERRORS
+    if stop:
+        return Cause.MEMORY
+    return Cause.LIFETIME if renew else None
 
 
 def _dead(state: State, now: Observation, limits: Limits) -> str:

@@ -1,11 +1,11 @@
-"""A foreign application under the edge, watched by a group that monitors: exact counts, journals, its own death."""
+"""A foreign application under the edge, watched by a group that monitors: counts, journals, alerts, the page."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -14,30 +14,43 @@ import pytest
 
 from samovar.core.waiting import Pending, wait_for
 from tests.support.checkout import ROOT, empty_project
+from tests.support.firefox import Firefox, firefox
 from tests.support.http_load import Kind, get, http_load
-from tests.support.tool import Cli
+from tests.support.tool import TIMEOUT, Cli
+from tests.support.wait import wait_until
 
 CONFIG = """\
 cloud: local
 zones: [ru-central1-a]
 network: {cidr: 10.30.0.0/16}
-secrets: {certificate: certificate}
+secrets: {certificate: certificate, rows_password: password, pager: provided}
 groups:
   door:
     kind: samovar/edge
     size: 2
     upstreams: {app: shop}
     settings:
-      fallback_port: 8080
+      fallback_port: 8100
       routes: [{path: "/rows/:id"}, {path: /rows, retry: false}, {path: /}]
   shop:
     image: shop
     size: 1
     machine: {cores: 2, core_fraction: 20, memory: 1G, disk: 5G}
-    ports: [8080]
-    health: {port: 8080, path: /-/health}
-    exporters: {shop: 8080}
-  watch: {kind: samovar/monitoring, objectives: shop}
+    settings: {port: 8080, health: /health}
+    ports: [8100]
+    health: {port: 8100}
+    exporters: {haproxy: 8404, shop: 8080}
+  rows:
+    kind: samovar/postgres
+    secrets: [rows_password]
+    settings:
+      databases: [{name: rows, owner: rows}]
+      users: [{name: rows, secret: rows_password}]
+  watch:
+    kind: samovar/monitoring
+    objectives: shop
+    secrets: {webhook: pager}
+    settings: {interval: 2s}
 """
 PROFILE = """\
 rate: 10
@@ -49,21 +62,33 @@ flows: [{share: 1, steps: ["GET /rows/{id}", POST /rows]}]
 """
 IMAGE = """\
 description: a shop
-parent: samovar/base
+parent: samovar/app
 application: {source: shop, target: /opt/shop, run: {}}
 """
+WEBHOOK = "http://shop-1:8080/alerts"
 SHOP = """\
 #!/usr/bin/python3
+import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ALERTS, SICK = [], []
 
 class Shop(BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"shop_up 1\\n" if self.path == "/metrics" else b"a row\\n")
+        self.answer(500 if SICK and self.path == "/health" else 200)
+        told = {"/metrics": "shop_up 1\\n", "/alerts": " ".join(ALERTS)}
+        self.wfile.write(told.get(self.path, "a row\\n").encode())
 
     def do_POST(self):
-        self.send_response(500)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/alerts":
+            ALERTS.extend(each["labels"]["alertname"] for each in json.loads(body)["alerts"])
+        if self.path == "/sick":
+            SICK.append(True)
+        self.answer(500 if self.path == "/rows" else 200)
+
+    def answer(self, status):
+        self.send_response(status)
         self.end_headers()
 
 ThreadingHTTPServer(("", 8080), Shop).serve_forever()
@@ -78,14 +103,15 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     project = empty_project(folder / "project")
     (project / "images/shop").mkdir()
     (project / "images/shop/image.yaml").write_text(IMAGE)
-    (project / "images/shop/role.yaml").write_text("units: [shop.service]\n")
     (project / "images/shop/shop").write_text(SHOP)
     (project / "images/shop/shop").chmod(0o755)
     (project / "loads").mkdir()
     (project / "loads/shop.yaml").write_text(PROFILE)
     tool = Cli(folder / "home", project / "envs", prefix=("env", f"SAMOVAR_PROJECT={project}"))
     tool.write("dev", CONFIG)
+    (folder / "webhook").write_text(WEBHOOK)
     try:
+        tool.run("secret", "set", "dev", "pager", "--entry", f"url={folder / 'webhook'}")
         tool.run("up", "dev", "--yes")
         yield tool
     finally:
@@ -112,8 +138,19 @@ def wait_for_counts(cli: Cli, expected: dict[tuple[str, str], tuple[int, int]]) 
     wait_for(f"the counts {expected}", probe, timeout=60, interval=1)
 
 
-def values(cli: Cli, query: str) -> list[Any]:
-    return list(cli.json("metrics", "dev", "--query", query))
+def inside(cli: Cli, machine: str, *command: str) -> str:
+    """What a command says that runs on a machine."""
+    enter = ["nsenter", "-a", "-t", str(cli.pid("dev", machine))]
+    return subprocess.run([*enter, *command], check=True, capture_output=True, text=True).stdout
+
+
+ASK = 'for query; do curl --silent --get --data-urlencode query="$query" localhost:9090/api/v1/query; echo; done'
+
+
+def answers(cli: Cli, *queries: str) -> list[list[Any]]:
+    """The series of each query, asked on the machine that monitors: the tool takes a second for each."""
+    lines = inside(cli, "dev-watch-1", "sh", "-c", ASK, "sh", *queries).splitlines()
+    return [json.loads(line)["data"]["result"] for line in lines]
 
 
 def test_each_request_is_counted_once_by_its_route_also_over_a_rotation_of_the_log(cli: Cli) -> None:
@@ -124,37 +161,63 @@ def test_each_request_is_counted_once_by_its_route_also_over_a_rotation_of_the_l
     wait_for_counts(cli, {("/rows/:id", "GET"): (ROWS, 0), ("/rows", "POST"): (POSTS, POSTS)})
     with http_load(address, Kind("/rows/1"), rate=40) as load:
         for edge in ("dev-door-1", "dev-door-2"):
-            inside = ["nsenter", "-a", "-t", str(cli.pid("dev", edge))]
-            subprocess.run([*inside, "logrotate", "--force", "/etc/logrotate.d/nginx"], check=True)
+            inside(cli, edge, "logrotate", "--force", "/etc/logrotate.d/nginx")
     assert load.failed == []
     wait_for_counts(cli, {("/rows/:id", "GET"): (ROWS + len(load.answers), 0), ("/rows", "POST"): (POSTS, POSTS)})
     (rows,) = [each for each in cli.json("metrics", "dev")["endpoints"] if each["route"] == "/rows/:id"]
     assert 0 < rows["p50"] <= rows["p90"] <= rows["p99"] < 10
 
 
+SHOWN = (
+    "samovar_certificate_not_after_timestamp_seconds - time() > 86400",
+    "haproxy_process_uptime_seconds",
+    'haproxy_frontend_http_requests_total{instance="shop-1",proxy="node"} > 0',
+    'node_systemd_service_restart_total{name="nginx.service"}',
+    'node_filesystem_avail_bytes{mountpoint="/"}',
+    "pg_up == 1",
+)
+
+
 def test_every_exporter_is_a_target_and_shows_metrics(cli: Cli) -> None:
     def jobs(value: int) -> set[tuple[str, str]]:
-        series = values(cli, f"up == {value}")
+        series = cli.json("metrics", "dev", "--query", f"up == {value}")
         return {(each["labels"]["job"], each["labels"]["instance"]) for each in series}
 
     doors = {(job, f"door-{index}") for job in ("node", "edge", "haproxy") for index in (1, 2)}
-    others = {("node", "shop-1"), ("shop", "shop-1")}
+    others = {(job, "shop-1") for job in ("node", "haproxy", "shop")} | {("node", "rows-1"), ("postgres", "rows-1")}
     own = {(job, "watch-1") for job in ("node", "prometheus", "alertmanager")}
     wait_for("every target", lambda: jobs(1) == doors | others | own or Pending(str(jobs(0))), timeout=60, interval=1)
-    (end,) = values(cli, "min(samovar_certificate_not_after_timestamp_seconds - time())")
-    assert end["value"] > 86400
-    assert values(cli, "haproxy_process_uptime_seconds")
-    assert values(cli, 'node_systemd_service_restart_total{name="nginx.service"}')
-    assert values(cli, 'node_filesystem_avail_bytes{mountpoint="/"}')
-    assert [each["labels"]["alertname"] for each in values(cli, 'ALERTS{severity="page"}')] == []
+    for query, series in zip(SHOWN, answers(cli, *SHOWN), strict=True):
+        assert series, query
+    assert answers(cli, 'ALERTS{alertname=~"MachineDown|ExporterDown|PostgresDown"}') == [[]]
 
 
-@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
-def test_each_query_of_a_dashboard_has_an_answer(cli: Cli, dashboard: Path) -> None:
-    panels = json.loads(dashboard.read_text())["panels"]
-    assert panels
+SLOW = "SELECT pg_sleep(1.1)"
+
+
+def test_a_slow_statement_is_in_the_journal_and_among_the_top_statements(cli: Cli) -> None:
+    inside(cli, "dev-rows-1", "runuser", "-u", "postgres", "--", "psql", "--host=/run/postgresql", f"--command={SLOW}")
+
+    def found() -> bool | Pending:
+        statements = cli.json("metrics", "dev", "--statements")["statements"]
+        slow = [each for each in statements if each["query"] == "SELECT pg_sleep($1)"]
+        return bool(slow and slow[0]["calls"] == 1 and slow[0]["mean"] > 1) or Pending(str(statements))
+
+    wait_for("the statement", found, timeout=60, interval=1)
+    written = cli.run("logs", "dev", "rows", "--unit", "postgres").stdout
+    assert f" ms  statement: {SLOW}" in written
+
+
+def test_each_query_of_each_dashboard_has_an_answer(cli: Cli) -> None:
+    panels = [panel for file in DASHBOARDS for panel in json.loads(file.read_text())["panels"]]
     queries = [target["expr"] for panel in panels for target in panel["targets"]]
-    assert [query for query in queries if not values(cli, query)] == []
+    assert len(queries) > len(DASHBOARDS)
+
+    def answered() -> bool | Pending:
+        empty = [query for query, series in zip(queries, answers(cli, *queries), strict=True) if not series]
+        return not empty or Pending(str(empty))
+
+    wait_for("an answer to each query", answered, timeout=60, interval=1)
 
 
 def test_journals_are_shown_by_group_machine_and_unit(cli: Cli) -> None:
@@ -167,6 +230,55 @@ def test_journals_are_shown_by_group_machine_and_unit(cli: Cli) -> None:
     assert {line.split()[1] for line in lines("door")} == {"door-1", "door-2"}
     assert {line.split()[2] for line in lines("door-1", "--unit", "haproxy")} == {"haproxy.service:"}
     assert "samovar: " in cli.run("logs", "dev", "door-1", "--console").stdout
+
+
+GRAPHS = ("Requests by endpoint", "Errors by endpoint", "p90 by endpoint", "Statements of PostgreSQL")
+
+
+@contextmanager
+def page(cli: Cli, folder: Path) -> Iterator[Firefox]:
+    """The environment's page in a browser."""
+    command = cli.command("dashboard", "dev")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as tool:
+        assert tool.stdout
+        try:
+            with firefox(folder) as browser:
+                browser.resize(1440, 900)
+                browser.visit(tool.stdout.readline().strip())
+                yield browser
+        finally:
+            tool.kill()
+
+
+def test_endpoints_are_drawn_on_the_page_and_an_alert_is_shown_there_and_sent_to_its_webhook(
+    cli: Cli, tmp_path: Path
+) -> None:
+    address = cli.address("dev")
+
+    def shown(browser: Firefox, selector: str) -> str:
+        return str(browser.run(f"return [...document.querySelectorAll('{selector}')].map((e) => e.textContent).join()"))
+
+    def sent() -> bool:
+        post(address)
+        return "EdgeErrors" in get(address, "/alerts")
+
+    with page(cli, tmp_path) as browser:
+        wait_until("the graphs", lambda: all(each in shown(browser, "#graphs") for each in GRAPHS), timeout=TIMEOUT)
+        wait_until("the webhook", sent, timeout=TIMEOUT)
+        wait_until("the alert", lambda: "EdgeErrors" in shown(browser, "#events"), timeout=TIMEOUT)
+        assert {"GET /rows/:id", "POST /rows"} <= {*shown(browser, "#graphs .u-legend .u-label").split(",")}
+        (tmp_path / "page.png").write_bytes(browser.screenshot())
+
+
+def test_what_the_watchdog_restarts_is_counted_by_its_cause(cli: Cli) -> None:
+    inside(cli, "dev-shop-1", "curl", "--silent", "--data", "", "localhost:8080/sick")
+
+    def counted() -> bool | Pending:
+        (series,) = answers(cli, "samovar_watchdog_restarts_total")
+        found = {each["metric"]["cause"]: each["value"][1] for each in series}
+        return found == {"errors": "1", "silence": "0", "memory": "0", "lifetime": "0"} or Pending(str(found))
+
+    wait_for("the restart", counted, timeout=60, interval=1)
 
 
 def test_users_see_nothing_of_the_death_of_the_machine_that_monitors_and_its_metrics_survive(cli: Cli) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from samovar.core.errors import CloudError
 from samovar.core.output import to_plain
-from samovar.dashboard.endpoint_panels import STEP, endpoint_graphs
+from samovar.dashboard.endpoint_panels import STATEMENTS, STEP, endpoint_graphs
 from samovar.dashboard.panels import HealthyMachines
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
 from samovar.ops.events import Reading
@@ -16,20 +16,29 @@ NOW = 100_000.0
 END = int(NOW) // STEP * STEP
 
 
-class Recorded:
-    """Prometheus with one endpoint, and one that no route takes."""
+def answer(rows: Sequence[object]) -> str:
+    return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": rows}})
 
-    def __init__(self) -> None:
+
+class Recorded:
+    """Prometheus with one endpoint, one that no route takes, and so many statements."""
+
+    def __init__(self, statements: int = 0) -> None:
         self.asked: list[Mapping[str, str]] = []
+        self._statements = statements
 
     def text(self, path: str, query: Mapping[str, str]) -> str:
         assert path == "/api/v1/query_range"
         self.asked.append(query)
+        if query["query"] == STATEMENTS:
+            return answer(
+                [{"metric": {"query": f"{n} {'x' * 99}"}, "values": [[END, str(n)]]} for n in range(self._statements)]
+            )
         rows = [
             {"metric": {"route": "/api/:id", "method": "GET"}, "values": [[END - STEP, "NaN"], [END, "12.34567"]]},
             {"metric": {"route": "", "method": "GET"}, "values": [[END, "0"]]},
         ]
-        return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": rows}})
+        return answer(rows)
 
 
 class Away:
@@ -51,6 +60,13 @@ def test_each_endpoint_is_a_line_that_has_gaps_where_nothing_was_measured() -> N
     assert {len(line.values) for line in first.series} == {len(first.times)}
     assert {query["end"] for query in server.asked} == {str(END)}
     json.dumps(to_plain(graphs), allow_nan=False)
+
+
+def test_the_statements_that_took_most_time_are_drawn_where_there_are_any() -> None:
+    panel = endpoint_graphs(Recorded(statements=7), NOW).panels[-1]
+    assert panel.title == "Statements of PostgreSQL"
+    assert [line.name[:3] for line in panel.series] == ["6 x", "5 x", "4 x", "3 x", "2 x"]
+    assert {len(line.name) for line in panel.series} == {60}
 
 
 def test_a_prometheus_that_is_away_is_said() -> None:

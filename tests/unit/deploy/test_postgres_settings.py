@@ -115,3 +115,22 @@ def test_a_seed_fills_the_first_database_as_its_owner() -> None:
 
 def test_without_users_nobody_can_log_in() -> None:
     assert "rolname <> ALL ('{}')" in files()[f"{FOLDER}/databases.sql"].content
+
+
+MONITORED = {"monitoring": {"collector": "watch"}}
+
+
+def test_only_a_monitored_server_counts_statements_and_lets_its_exporter_in() -> None:
+    alone, monitored = files(), files(**MONITORED)
+    assert "pg_stat_statements" not in alone[f"{FOLDER}/parameters.conf"].content
+    assert "prometheus" not in alone[f"{FOLDER}/databases.sql"].content
+    assert "'pg_prewarm, pg_stat_statements'" in monitored[f"{FOLDER}/parameters.conf"].content
+    script = monitored[f"{FOLDER}/databases.sql"].content
+    assert "<> ALL ('{prometheus}')" in script
+    assert "GRANT pg_monitor" in script
+    assert "PASSWORD" not in script
+
+
+def test_the_exporter_s_name_is_no_user_s(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"users\.0\.name: 'prometheus'"):
+        plan(tmp_path, users=[{**USER, "name": "prometheus"}])

@@ -24,7 +24,7 @@ UNITS = {
         "systemd-journal-remote.service",
         "systemd-journal-gatewayd.service",
     },
-    "samovar-postgres": {"postgres.service", "health.service"},
+    "samovar-postgres": {"postgres.service", "health.service", "prometheus-postgres-exporter.service"},
 }
 THRESHOLDS = {"samovar-base": 35}
 

@@ -53,7 +53,7 @@ def test_requests_are_held_until_a_killed_application_is_gone(
     program(tmp_path, "nft", NFT.format(port=port, log=tmp_path / "log"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     output: list[str] = []
-    Actions(watchdog_config(port), output.append).renew("it ran long enough")
+    assert Actions(watchdog_config(port), output.append).renew("it ran long enough")
     assert output == ["shop ends: it ran long enough"]
     assert (tmp_path / "log").read_text().splitlines() == ["held accepts", "held accepts", "released gone"]
 
@@ -82,7 +82,7 @@ def test_a_request_in_flight_puts_a_renewal_off(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     output: list[str] = []
     with socket.create_connection(("127.0.0.1", port)):
-        Actions(watchdog_config(port), output.append).renew("it ran long enough")
+        assert not Actions(watchdog_config(port), output.append).renew("it ran long enough")
     assert output == []
     assert (tmp_path / "log").read_text().splitlines() == ["held accepts", "released accepts"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from samovar.watchdog.policy import Limits, Observation, Ping, State, Verdict, decide, initial_state
+from samovar.watchdog.policy import Cause, Limits, Observation, Ping, State, Verdict, decide, initial_state
 
 LIMITS = Limits(
     symptom="shop has not answered",
@@ -118,6 +118,15 @@ def test_each_run_is_renewed_at_a_random_time_and_postponed_while_busy() -> None
     state, _ = decide(state, Observation(856, UNREACHABLE), LIMITS)
     state, _ = decide(state, Observation(860, OK, jitter=0), LIMITS)
     assert state.due == 860 + 480
+
+
+def test_each_end_of_a_run_has_its_cause() -> None:
+    state = initial_state(0, LIMITS, ran=True, jitter=0)
+    assert last_verdict((1, OK), (2, ERROR), (3.5, ERROR)).cause is Cause.ERRORS
+    assert last_verdict((1, OK), (2, TIMEOUT), (12, TIMEOUT)).cause is Cause.SILENCE
+    assert decide(state, Observation(1, OK, memory=101 << 20), LIMITS)[1].cause is Cause.MEMORY
+    assert last_verdict((10, OK), (850, OK)).cause is Cause.LIFETIME
+    assert last_verdict((1, OK), (2, ERROR)).cause is None
 
 
 def test_jitter_keeps_machines_apart() -> None:

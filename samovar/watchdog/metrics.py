@@ -1,0 +1,37 @@
+"""Counts the runs that the watchdog ended, in a file from which prometheus-node-exporter shows them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from .policy import Cause
+
+NAME = "samovar_watchdog_restarts_total"
+HEAD = f"""\
+# HELP {NAME} Runs of the application that the watchdog ended, by their cause.
+# TYPE {NAME} counter
+"""
+
+
+class Restarts:
+    """The restarts by cause, since the watchdog began. Each is shown from then on, so that its first one counts."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._counts = Counter[Cause]()
+        self._write()
+
+    def count(self, cause: Cause) -> None:
+        self._counts[cause] += 1
+        self._write()
+
+    def _write(self) -> None:
+        """Write the file at once: who reads it finds it whole. The watchdog goes on where it cannot be written."""
+        samples = (f'{NAME}{{cause="{cause}"}} {self._counts[cause]}\n' for cause in Cause)
+        partial = self._file.with_suffix(".new")
+        with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(HEAD + "".join(samples))
+            partial.replace(self._file)

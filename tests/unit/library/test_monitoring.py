@@ -1,0 +1,69 @@
+"""Where the group that monitors sends its alerts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from samovar.agent.clients import Secret
+from samovar.agent.dry_run import example_facts
+from samovar.agent.render import render
+from samovar.agent.role import InvalidConfig, mapping_of, read_role, read_settings
+from samovar.core.paths import LIBRARY
+
+MONITORING = LIBRARY / "images/monitoring"
+ROLE = read_role((MONITORING / "role.yaml").read_text(), "role.yaml")
+FILE = "/etc/prometheus/alertmanager.yml"
+
+
+def alertmanager(secrets: dict[str, Secret], **settings: str) -> Any:
+    """The configuration of Alertmanager, and the mode of its file."""
+    text = yaml.safe_dump(settings)
+    facts = replace(example_facts("samovar-monitoring", ROLE, text), secrets=secrets)
+    files = render(
+        ROLE, read_settings(text, ROLE.defaults), facts, lambda name: (MONITORING / "templates" / name).read_text()
+    )
+    (file,) = (file for file in files if file.path == FILE)
+    assert (file.mode, file.owner) == (0o640, "root:prometheus")
+    return yaml.safe_load(file.content)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "settings", "url"),
+    [
+        ({}, {"webhook": "http://10.0.0.1/alerts"}, "http://10.0.0.1/alerts"),
+        (
+            {"webhook": "https://a.example/?token=b"},
+            {"webhook": "http://10.0.0.1/alerts"},
+            "https://a.example/?token=b",
+        ),
+    ],
+    ids=["setting", "secret"],
+)
+def test_alerts_go_to_the_webhook_of_the_settings_or_of_the_secret(
+    secrets: dict[str, Secret], settings: dict[str, str], url: str
+) -> None:
+    config = alertmanager(secrets, **settings)
+    assert config["route"]["receiver"] == "webhook"
+    assert config["receivers"][1] == {"name": "webhook", "webhook_configs": [{"url": url}]}
+
+
+def test_without_a_webhook_nobody_gets_alerts() -> None:
+    assert alertmanager({})["route"]["receiver"] == "nobody"
+
+
+def test_a_secret_of_several_entries_is_no_webhook() -> None:
+    with pytest.raises(InvalidConfig, match="webhook: the secret has several entries"):
+        alertmanager({"webhook": {"url": "http://a.example", "token": "b"}})
+
+
+@pytest.mark.parametrize("webhook", ["a.example/alerts", "file:///etc/passwd", "http:///alerts", "http://a b"])
+def test_a_webhook_that_is_no_url_is_refused_by_its_schema(webhook: str) -> None:
+    schema = Draft202012Validator(mapping_of(ROLE.schemas["webhook"]))
+    assert not schema.is_valid(webhook)
+    assert schema.is_valid("https://a.example/alerts?b=c")
+    assert schema.is_valid("")
