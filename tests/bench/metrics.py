@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,16 @@ from tests.bench.world import DEV_CONFIG, address, environment
 ROUNDS = 5
 RATE, SECONDS = "60", "30s"
 EXPORTERS = ("mtail", "prometheus-node-exporter", "systemd-journal-upload")
+SERVERS = ("nginx", "haproxy")
+PAGE = "/long_dummy"
+"""The edge answers it from its cache, so that the application is no part of what is measured."""
 WRK = ["wrk", "--latency", "--threads", "1", "--connections", "16", "--duration", "6s"]
 MONITORED = "  monitoring: {kind: samovar/monitoring, objectives: terms}\n"
 UNLIMITED = "    settings: {client_rate: 100000}\n"
+DAY = 86400
+JOURNAL_SECONDS = 20
+WRITTEN = f"journalctl --directory=/var/lib/monitoring/journal --since=-{JOURNAL_SECONDS}s --output=export | wc --bytes"
+"""What was written in the last seconds, in a form that is longer than that on the disk."""
 SAMPLE_BYTES = 1.7
 """Of Prometheus' own documentation: one or two bytes a sample on the disk."""
 
@@ -35,22 +42,22 @@ def metrics() -> Iterator[Figure]:
 
 
 def _edge(tool: Any) -> Iterator[Figure]:
-    where = f"http://{address(tool)}/ping"
+    where = f"http://{address(tool)}{PAGE}"
     edges = [tool.pid("dev", f"dev-nginx-{index}") for index in (1, 2)]
-    rounds = []
+    off, on, shares = [], [], []
     for _ in range(ROUNDS):
-        pair = []
-        for verb in ("stop", "start"):
-            for pid in edges:
-                subprocess.run(["nsenter", "-a", "-t", str(pid), "systemctl", verb, *EXPORTERS], check=True)
-            time.sleep(1)
-            pair.append(_wrk(where))
-        rounds.append(pair)
-    off, on = ([values[index] for values in rounds] for index in (0, 1))
+        _switch(edges, "stop")
+        off.append(_wrk(where))
+        _switch(edges, "start")
+        before = _processor(edges, EXPORTERS), _processor(edges, SERVERS)
+        on.append(_wrk(where))
+        shares.append((_processor(edges, EXPORTERS) - before[0]) / (_processor(edges, SERVERS) - before[1]))
     rate = statistics.median(found[0] / before[0] for before, found in zip(off, on, strict=True))
     yield Figure("requests a second at the edge with exporters on, over off", _of(rate, off, on, 0, "/s"), "0.98")
     late = statistics.median(found[1] / before[1] for before, found in zip(off, on, strict=True))
     yield Figure("p50 at the edge with exporters on, over off", _of(late, off, on, 1, " ms"), "1.02")
+    spent = f"{statistics.median(shares):.3f} ({min(shares):.3f}-{max(shares):.3f})"
+    yield Figure("processor time of the exporters at the edge, over that of nginx and HAProxy", spent, "0.02")
 
 
 def _monitoring(tool: Any) -> Iterator[Figure]:
@@ -59,9 +66,28 @@ def _monitoring(tool: Any) -> Iterator[Figure]:
     memory = _value(tool, 'sum(process_resident_memory_bytes{group="monitoring"})') / (1 << 20)
     series = _value(tool, "prometheus_tsdb_head_series")
     samples = _value(tool, "rate(prometheus_tsdb_head_samples_appended_total[1m])")
-    disk = samples * 86400 * SAMPLE_BYTES / (1 << 20)
+    disk = samples * DAY * SAMPLE_BYTES / (1 << 20)
     what = f"{memory:.0f} MiB resident; {series:.0f} series, {samples:.0f} samples/s, {disk:.0f} MiB a day"
-    yield Figure(f"the machine that monitors `dev` at {RATE} requests a second", what, "")
+    yield Figure(f"Prometheus and Alertmanager of `dev` at {RATE} requests a second", what)
+    written = int(_inside(tool.pid("dev", "dev-monitoring-1"), "sh", "-c", WRITTEN)) / JOURNAL_SECONDS
+    yield Figure("journals of its six machines meanwhile", f"at most {written * DAY / (1 << 20):.0f} MiB a day")
+
+
+def _switch(machines: Sequence[int], verb: str) -> None:
+    for pid in machines:
+        _inside(pid, "systemctl", verb, *EXPORTERS)
+    time.sleep(1)
+
+
+def _processor(machines: Sequence[int], units: Sequence[str]) -> int:
+    """The processor time of units on machines since their start, in nanoseconds."""
+    show = ("systemctl", "show", "--property=CPUUsageNSec", "--value")
+    return sum(int(_inside(pid, *show, unit)) for pid in machines for unit in units)
+
+
+def _inside(pid: int, *command: str) -> str:
+    enter = ["nsenter", "-a", "-t", str(pid)]
+    return subprocess.run([*enter, *command], check=True, capture_output=True, text=True).stdout
 
 
 def _of(ratio: float, off: list[tuple[float, float]], on: list[tuple[float, float]], index: int, unit: str) -> str:
