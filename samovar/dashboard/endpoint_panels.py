@@ -23,7 +23,7 @@ QUERIES = (
 )
 """The graphs: title, unit, and query."""
 STATEMENTS = f"sum by (query) (rate({STATEMENT_METRIC}_seconds_total[{RATE}]))"
-MOST_STATEMENTS, LONGEST = 5, 60
+MOST_STATEMENTS, LONGEST = 5, 36
 """The most statements that are drawn, and characters of the name of each."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from samovar.core.errors import CloudError
 from samovar.core.output import to_plain
-from samovar.dashboard.endpoint_panels import STATEMENTS, STEP, endpoint_graphs
+from samovar.dashboard.endpoint_panels import LONGEST, STATEMENTS, STEP, endpoint_graphs
 from samovar.dashboard.panels import HealthyMachines
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
 from samovar.ops.events import Reading
@@ -66,7 +66,7 @@ def test_the_statements_that_took_most_time_are_drawn_where_there_are_any() -> N
     panel = endpoint_graphs(Recorded(statements=7), NOW).panels[-1]
     assert panel.title == "Statements of PostgreSQL"
     assert [line.name[:3] for line in panel.series] == ["6 x", "5 x", "4 x", "3 x", "2 x"]
-    assert {len(line.name) for line in panel.series} == {60}
+    assert {len(line.name) for line in panel.series} == {LONGEST}
 
 
 def test_a_prometheus_that_is_away_is_said() -> None:
