@@ -55,7 +55,9 @@ class DataDisk(Strict):
     A machine finds it as /dev/disk/by-id/virtio-NAME, by the name under which it stands in `data_disks`.
     """
 
-    size: DiskSize = Field(description="such as 10G; it can grow, and a file system that the machine mounts with it")
+    size: DiskSize = Field(
+        description="such as 10G; it can grow while no machine has it, and the file system of a `mount` with it"
+    )
     type: DiskType = Field(default="network-ssd", description="the disk's type in the cloud")
     mount: MountPoint | None = Field(
         default=None,
