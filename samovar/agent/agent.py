@@ -111,7 +111,7 @@ class Agent:
     def _check_and_reload(self, role: Role, changed: Sequence[str]) -> None:
         if role.check:
             self._run(role.check)
-        if command := role.reload_command(changed):
+        for command in role.reload_commands(changed):
             self._run(command)
 
     def _role(self, name: str) -> Role:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -22,8 +22,9 @@ KEYS: Mapping[str, type] = {
     "upstreams": dict,
     "secrets": dict,
 }
-TEMPLATE_KEYS = {"source", "target", "mode", "owner", "units"}
-SYSTEMCTL = {"reload": "try-reload-or-restart", "restart": "try-restart"}
+TEMPLATE_KEYS = {"source", "target", "mode", "owner", "units", "on_change"}
+RELOAD, RESTART = "reload", "restart"
+SYSTEMCTL = {RELOAD: "try-reload-or-restart", RESTART: "try-restart"}
 RESERVED = frozenset({"peers", "upstreams", "secrets", "monitoring", "disks"})
 """Keys of samovar-settings that are no settings: own group, upstreams, ids of secrets, monitoring, mounts of disks."""
 NEEDS = {"required": True, "optional": False}
@@ -49,7 +50,8 @@ class InvalidSetting(InvalidConfig):
 class Template:
     """A template: `source` is a file of the templates' folder, `target` an absolute path, `mode` its permissions.
 
-    `owner` is `user:group`, or None for the agent's own; `units` are those of the role that use the file.
+    `owner` is `user:group`, or None for the agent's own; `units` are those of the role that use the file, and
+    `on_change` a key of SYSTEMCTL, how they take a change.
     """
 
     source: str
@@ -57,6 +59,7 @@ class Template:
     mode: int
     owner: str | None
     units: tuple[str, ...]
+    on_change: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,6 @@ class Role:
     templates: tuple[Template, ...]
     check: tuple[str, ...]
     units: tuple[str, ...]
-    on_change: str
     defaults: Mapping[str, Value]
     schemas: Mapping[str, Value]
     peers: bool
@@ -82,15 +84,18 @@ class Role:
         """Return the names that templates see: those of the role, and those that are given besides."""
         return [name for name in dict.fromkeys((*self.upstreams, *given)) if name != ANY]
 
-    def reload_command(self, changed: Iterable[str]) -> list[str]:
-        """Return the command that reloads the units of the changed targets; empty if there are none.
+    def reload_commands(self, changed: Iterable[str]) -> Iterator[list[str]]:
+        """Yield the commands that restart or reload the units of the changed targets, each unit once.
 
-        It affects only running units, so it does nothing at boot. It does not wait: they may start after the agent.
+        They affect only running units, so they do nothing at boot. They do not wait: units may start after the agent.
         """
         targets = set(changed)
-        affected = {unit for template in self.templates if template.target in targets for unit in template.units}
-        units = [unit for unit in self.units if unit in affected]
-        return ["systemctl", "--no-block", SYSTEMCTL[self.on_change], *units] if units else []
+        affected = [template for template in self.templates if template.target in targets]
+        restarted = {unit for template in affected if template.on_change == RESTART for unit in template.units}
+        reloaded = {unit for template in affected for unit in template.units} - restarted
+        for action, those in ((RESTART, restarted), (RELOAD, reloaded)):
+            if units := [unit for unit in self.units if unit in those]:
+                yield ["systemctl", "--no-block", SYSTEMCTL[action], *units]
 
 
 def read_role(text: str, where: str) -> Role:
@@ -101,9 +106,7 @@ def read_role(text: str, where: str) -> Role:
             raise InvalidConfig(f"{where}: {key}: unknown; a role has {', '.join(KEYS)}")
         if not isinstance(value, KEYS[key]):
             raise InvalidConfig(f"{where}: {key}: must be a {KEYS[key].__name__}")
-    on_change = str(document.get("on_change", "restart"))
-    if on_change not in SYSTEMCTL:
-        raise InvalidConfig(f"{where}: on_change: {on_change!r} is none of {', '.join(SYSTEMCTL)}")
+    on_change = _read_on_change(document, RESTART, where)
     defaults = mapping_of(document.get("defaults"))
     for key in RESERVED & defaults.keys():
         raise InvalidConfig(f"{where}: defaults: {key}: is no setting's name")
@@ -112,10 +115,9 @@ def read_role(text: str, where: str) -> Role:
         raise InvalidConfig(f"{where}: settings: {key}: stands not in defaults")
     units = _texts(document.get("units", []))
     return Role(
-        templates=tuple(_read_template(item, units, where) for item in _list(document.get("templates", []))),
+        templates=tuple(_read_template(item, units, on_change, where) for item in _list(document.get("templates", []))),
         check=_texts(document.get("check", [])),
         units=units,
-        on_change=on_change,
         defaults=defaults,
         schemas=schemas,
         peers=document.get("peers") is True,
@@ -245,7 +247,14 @@ def _read_needs(document: Mapping[str, Value], key: str, where: str) -> Mapping[
     return {name: NEEDS[need] for name, need in needs.items()}
 
 
-def _read_template(item: Value, units: tuple[str, ...], where: str) -> Template:
+def _read_on_change(fields: Mapping[str, Value], default: str, where: str) -> str:
+    on_change = str(fields.get("on_change", default))
+    if on_change not in SYSTEMCTL:
+        raise InvalidConfig(f"{where}: on_change: {on_change!r} is none of {', '.join(SYSTEMCTL)}")
+    return on_change
+
+
+def _read_template(item: Value, units: tuple[str, ...], on_change: str, where: str) -> Template:
     fields = mapping_of(item)
     owner = fields.get("owner")
     try:
@@ -255,6 +264,7 @@ def _read_template(item: Value, units: tuple[str, ...], where: str) -> Template:
             mode=int(str(fields.get("mode", "0644")), 8),
             owner=None if owner is None else str(owner),
             units=_texts(fields["units"]) if "units" in fields else units,
+            on_change=_read_on_change(fields, on_change, f"{where}: templates: {item!r}"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidConfig(

@@ -10,7 +10,6 @@ from samovar.deploy.monitoring import monitoring_metadata
 from samovar.deploy.resources.resource import Kind, Ref, group_resource_name, placeholder
 from samovar.deploy.resources.secret import secret_name
 from samovar.deploy.resources.seed_record import seed_record_name
-from samovar.deploy.security_rules import is_edge
 from samovar.project.balancer import Balancer, BalancerType
 from samovar.project.data_disk import DataDisk
 from samovar.project.environment import Environment
@@ -47,7 +46,7 @@ def _metadata(environment: Environment, group: Group, api: Api | None) -> dict[s
         group.image,
         group.settings,
         api if secrets else None,
-        peers=_machines(group) if is_edge(group) and group.ports else {},
+        peers=_machines(group) if group.balancer and group.ports else {},
         upstreams={name: _upstream(environment, upstream) for name, upstream in group.upstreams.items()},
         secrets=secrets,
         monitoring=monitoring_metadata(environment, group, _machines),

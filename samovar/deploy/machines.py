@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
@@ -47,13 +49,14 @@ def read_console(session: Session, instance_id: str) -> str:
     return session.client(InstanceServiceStub).GetSerialPortOutput(request).contents
 
 
-def last_message(session: Session, instance_id: str) -> str | None:
-    """Return the last message of the agent or a service on the console; None where there is none."""
+def last_message(session: Session, instance_id: str, having: Sequence[str] = ("",)) -> str | None:
+    """Return the last message of the agent or a service on the console that has one of the texts; None without any."""
     try:
         lines = read_console(session, instance_id).splitlines()
     except CallFailed:
         return None
-    return next((message for line in reversed(lines) if (message := _message(line))), None)
+    messages = (message for line in reversed(lines) if (message := _message(line)))
+    return next((message for message in messages if any(text in message for text in having)), None)
 
 
 def check_disks_outlive_machines(session: Session, environment: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -27,6 +27,7 @@ from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status
 from samovar.images.publish import published
 from samovar.project.balancer import BalancerType
 from samovar.project.environment import Environment
+from samovar.watchdog.runs import FAILED, SUCCEEDED
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 Member = groups_api.ManagedInstance
@@ -73,9 +74,27 @@ def read_status(session: Session, environment: Environment) -> Status:
 
 
 def read_status_and_record(session: Session, environment: Environment) -> Status:
-    """Return the status; seeds of healthy groups are recorded, and what cannot be recorded is a warning."""
+    """Return the status; seeds of healthy groups are recorded, and what cannot be recorded is a warning.
+
+    So is the last run of a scheduled application, if it failed.
+    """
     status = read_status(session, environment)
-    return replace(status, warnings=record_healthy(session, status.environment, status.healthy_groups))
+    recorded = record_healthy(session, status.environment, status.healthy_groups)
+    return replace(status, warnings=(*recorded, *_failed_runs(session, environment, status)))
+
+
+def _failed_runs(session: Session, environment: Environment, status: Status) -> Iterator[str]:
+    """Yield what the consoles tell of runs by a schedule that failed. Each is a call of its own."""
+    scheduled = {group.name for group in environment.groups if group.settings.get("schedule")}
+    machines = [
+        machine for group in status.groups if group.name in scheduled for machine in group.machines if machine.id
+    ]
+    messages = run_concurrently(*(partial(last_message, session, each.id, (FAILED, SUCCEEDED)) for each in machines))
+    yield from (
+        f"{machine.name}: {message}"
+        for machine, message in zip(machines, messages, strict=True)
+        if message and FAILED in message
+    )
 
 
 def _read_machines(session: Session) -> Machines:

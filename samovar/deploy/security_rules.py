@@ -44,7 +44,7 @@ def needs_lockbox(group: Group) -> bool:
 
 
 def is_edge(group: Group) -> bool:
-    """Return whether clients reach the group from outside. Edges reach each other at the group's ports."""
+    """Return whether clients reach the group from outside."""
     return group.balancer is not None and group.balancer.type is BalancerType.EXTERNAL
 
 
@@ -60,7 +60,7 @@ def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
             yield Rule(inbound=True, port=listeners["https"].target, peer=ANY_IPV4, protocol=UDP)
         # A router on the way to a client says by ICMP that a packet is too large for it.
         yield Rule(inbound=True, port=0, peer=ANY_IPV4, protocol=ICMP)
-        yield from (Rule(inbound=True, port=port, peer=SELF) for port in group.ports)
+    yield from _between_machines(group, inbound=True)
     for client in environment.groups:
         if group.name in client.upstreams.values():
             peer = group_resource_name(environment.name, client.name)
@@ -75,11 +75,16 @@ def _outbound(environment: Environment, group: Group, ranges: Sequence[str]) -> 
         yield Rule(inbound=False, port=server.port, peer=_range(server.host))
     for way in group.egress:
         yield Rule(inbound=False, port=way.port, peer=str(way.to), protocol=way.protocol.upper())
-    if is_edge(group):
-        yield from (Rule(inbound=False, port=port, peer=SELF) for port in group.ports)
+    yield from _between_machines(group, inbound=False)
     if needs_lockbox(group):
         yield Rule(inbound=False, port=HTTPS, peer=ANY_IPV4)
     yield Rule(inbound=False, port=NTP, peer=ANY_IPV4, protocol=UDP)
+
+
+def _between_machines(group: Group, *, inbound: bool) -> Iterator[Rule]:
+    """Machines behind a balancer reach each other at the group's ports, past it."""
+    if group.balancer:
+        yield from (Rule(inbound=inbound, port=port, peer=SELF) for port in group.ports)
 
 
 def _range(host: str) -> str:

@@ -105,8 +105,8 @@ class Group(Strict):
     )
     ports: tuple[Port, ...] = Field(
         default=(),
-        description="what the group that asks may reach on these machines beside the balancer's targets; and behind an "
-        "external balancer, what these machines may reach on each other",
+        description="what the group that asks may reach on these machines beside the balancer's targets; and behind a "
+        "balancer, what these machines may reach on each other",
     )
     secrets: SecretBindings = Field(
         default={},

@@ -26,6 +26,9 @@ class RoleTemplate(Strict):
     units: tuple[str, ...] | None = Field(
         default=None, description="the units of the role that use the file; without it all of them"
     )
+    on_change: Literal["reload", "restart"] | None = Field(
+        default=None, description="how those units take a change; without it as the role's `on_change` says"
+    )
 
 
 class Role(Strict):

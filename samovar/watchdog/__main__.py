@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from .actions import Actions
 from .config import ALIAS, Config, read_config
 from .metrics import Restarts
-from .policy import Limits, Observation, Ping, Verdict, decide, initial_state
-from .probes import diagnose, machine_memory, observe
+from .policy import Limits, Verdict, decide, initial_state
+from .probes import diagnose, last_run, machine_memory, observe
+from .runs import FAILED, SUCCEEDED, Runs, count
 from .server import HealthServer
 
 CONFIG = Path("/etc/application/watchdog.json")
@@ -27,18 +29,18 @@ def main() -> None:
     """Run for ever."""
     config = read_config(CONFIG.read_text(), ALIAS.resolve().name, machine_memory())
     health, actions, explain = HealthServer(HEALTH_PORT), Actions(config, log), Explanation(config)
-    restarts = Restarts(METRICS)
+    restarts, runs = Restarts(METRICS), Runs()
     state = initial_state(time.monotonic(), config.limits, ran=RAN.exists(), jitter=random.random())  # noqa: S311 - no secret
     while True:
-        observation = observe(config)
-        state, verdict = decide(state, observation, config.limits)
+        runs = _count_runs(config, runs) if config.scheduled else runs
+        state, verdict = decide(state, replace(observe(config), failures=runs.failed), config.limits)
         if state.ran and not RAN.exists():
             RAN.touch()
         _log_changes(health.verdict, verdict)
         health.verdict = verdict
         if _act(actions, verdict, config.limits) and verdict.cause:
             restarts.count(verdict.cause)
-        explain.see(_problem(config, observation, verdict))
+        explain.see("" if config.scheduled else verdict.unready)
         time.sleep(PERIOD if config.port else PERIOD_WITHOUT_PORT)
 
 
@@ -61,10 +63,14 @@ class Explanation:
             log(f"{problem}: {diagnose(self._config, log)}")
 
 
-def _problem(config: Config, observation: Observation, verdict: Verdict) -> str:
-    """Return what is wrong: of what runs by a schedule, a run that failed, and else that it is not ready."""
-    failed = config.scheduled and observation.ping is not Ping.OK
-    return verdict.unready or (f"{config.name} failed" if failed else "")
+def _count_runs(config: Config, runs: Runs) -> Runs:
+    """Return the runs by now, and log one that failed, and one that succeeded after that."""
+    counted = count(runs, *last_run(log))
+    if counted.failed > runs.failed:
+        log(f"{config.name}: {FAILED}, {counted.failed} in a row: {diagnose(config, log)}")
+    elif counted.failed < runs.failed:
+        log(f"{config.name}: {SUCCEEDED}")
+    return counted
 
 
 def _act(actions: Actions, verdict: Verdict, limits: Limits) -> bool:

@@ -47,7 +47,7 @@ def read_config(text: str, unit: str, memory: int) -> Config:
         lifetime=_range(given["lifetime"]) if given["lifetime"] else None,
         dead_after=given["gone"],
         never_well=given["never"],
-        **{key: given[key] for key in ("hold", "silent", "start")},
+        **{key: given[key] for key in ("hold", "silent", "start", "failures")},
     )
     return Config(unit, port, given["health"], scheduled, tuple(given["log_files"]), given["stop"], limits)
 

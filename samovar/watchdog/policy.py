@@ -40,8 +40,9 @@ class Limits:
     `errors` and `lifetime` are ranges: a random value of each keeps machines apart that were started together. Without
     a `lifetime` a run lasts until it fails. A run that was not well yet has `start` seconds in which it may answer
     errors, or nothing. A machine whose application was up before is dead after `dead_after`, one where it was never up
-    after `never_well` to twice as long: then the fault is most likely everywhere, on a new machine too. `symptom` is
-    how one that is not well shows, for messages.
+    after `never_well` to twice as long: then the fault is most likely everywhere, on a new machine too. So many
+    `failures` in a row of what runs by a schedule make the machine unready. `symptom` is how one that is not well
+    shows, for messages.
     """
 
     symptom: str
@@ -53,6 +54,7 @@ class Limits:
     lifetime: Range | None
     dead_after: float
     never_well: float
+    failures: int
     postpone: float = 5.0
     low: float = 0.15
     full: float = 0.05
@@ -63,7 +65,8 @@ class Limits:
 class Observation:
     """The results of the probes at `at` (monotonic); `jitter` is a new random number from 0 to 1.
 
-    `run` is another number in each run of the application, 0 where it does not run.
+    `run` is another number in each run of the application, 0 where it does not run. `failures` are the runs by a
+    schedule that failed in a row.
     """
 
     at: float
@@ -72,6 +75,7 @@ class Observation:
     memory: int = 0
     free: float = 1.0
     jitter: float = 0.5
+    failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,8 @@ def _dead(state: State, now: Observation, limits: Limits) -> str:
 
 
 def _unready(state: State, now: Observation, limits: Limits) -> str:
+    if now.failures >= limits.failures:
+        return f"{limits.symptom}: {now.failures} runs in a row failed"
     silence = _silence(state, now)
     return f"{limits.symptom} for {silence:.0f} s" if state.last_ok is None or silence > limits.hold else ""
 

@@ -26,6 +26,7 @@ COMMAND_TIMEOUT = 10.0
 Log = Callable[[str], None]
 LINES, LONGEST = 5, 600
 """Of what it printed last: this many lines, and characters of all of them."""
+ANSWERS = {Ping.ERROR: "it answers an error at {}", Ping.TIMEOUT: "it does not answer at {}"}
 
 
 def observe(config: Config) -> Observation:
@@ -45,7 +46,7 @@ def observe(config: Config) -> Observation:
 def _ping(config: Config, pids: Sequence[int]) -> Ping:
     if config.port:
         return ask(config.port, config.health)
-    well = _has_not_failed() if config.scheduled else any(age(pid) >= SETTLED for pid in pids)
+    well = config.scheduled or any(age(pid) >= SETTLED for pid in pids)
     return Ping.OK if well else Ping.UNREACHABLE
 
 
@@ -70,9 +71,11 @@ def _answer(connection: HTTPConnection, path: str) -> Ping:
     return Ping.OK if response.status < HTTPStatus.BAD_REQUEST else Ping.ERROR
 
 
-def _has_not_failed() -> bool:
-    command = ("systemctl", "is-failed", "--quiet", ALIAS.name)
-    return subprocess.run(command, check=False).returncode != 0  # noqa: S603 - a constant
+def last_run(log: Log) -> tuple[str, str]:
+    """Return the invocation id and the `ActiveState` of the unit; two empty texts where systemd does not tell."""
+    shown = run(log, "systemctl", "show", "--property=InvocationID,ActiveState", ALIAS.name)
+    values = dict(line.split("=", 1) for line in shown.splitlines())
+    return values.get("InvocationID", ""), values.get("ActiveState", "")
 
 
 def processes(unit: str) -> list[int]:
@@ -176,12 +179,14 @@ def diagnose(config: Config, log: Log) -> str:
     restarts = run(log, "systemctl", "show", "--property=NRestarts", "--value", ALIAS.name).strip()
     shown = ("--quiet", "--no-pager", "--output=cat", f"--lines={LINES}")
     printed = run(log, "journalctl", *shown, f"_SYSTEMD_UNIT={config.unit}", "_TRANSPORT=stdout")
-    return describe(config.port, int(restarts or 0), ports(processes(config.unit)), printed)
+    wrong = ANSWERS.get(ask(config.port, config.health), "").format(config.health or "its port") if config.port else ""
+    return describe(config.port, int(restarts or 0), ports(processes(config.unit)), wrong, printed)
 
 
-def describe(port: int, restarts: int, listens: Sequence[int], printed: str) -> str:
-    """Return the facts in one line. `port` is where it should listen, 0 for nowhere."""
+def describe(port: int, restarts: int, listens: Sequence[int], wrong: str, printed: str) -> str:
+    """Return the facts in one line. `port` is where it should listen, 0 for nowhere; `wrong` tells of its answer."""
     facts = [f"it was started again {restarts} times"] if restarts else []
+    facts += [wrong] if wrong else []
     if port and port not in listens:
         where = f"at {', '.join(map(str, listens))}, and " if listens else ""
         facts.append(f"it listens {where}not at {port}")

@@ -6,8 +6,12 @@ import threading
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from .policy import Verdict
+
+LEAVING = Path("/run/samovar-leaving")
+"""It exists once the machine is about to stop: no more requests are to be sent to it."""
 
 
 class HealthServer:
@@ -21,7 +25,8 @@ class HealthServer:
     def reason(self, path: str) -> str | None:
         """Return why the path is unhealthy, empty if it is healthy; None for an unknown path."""
         verdict = self.verdict
-        return {"/-/health": verdict.dead, "/-/ready": verdict.dead or verdict.unready}.get(path)
+        leaves = "the machine is about to stop" if LEAVING.exists() else ""
+        return {"/-/health": verdict.dead, "/-/ready": leaves or verdict.dead or verdict.unready}.get(path)
 
 
 class _Handler(BaseHTTPRequestHandler):

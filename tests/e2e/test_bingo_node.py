@@ -163,7 +163,7 @@ async def test_a_bingo_that_hangs_is_restarted(lab: BridgedLab, image: Path, tmp
     pid = lab.inside(machine, PID)
     lab.inside(machine, f"kill -STOP {pid}")
     await lab.wait_until(machine, f"[[ $({PID}) != {pid} ]] && {PING}")
-    assert b"bingo ends: it has not answered for 1" in lab.driver.console(machine.id)
+    assert b"bingo ends: it has not answered for " in lab.driver.console(machine.id)
     collect(tmp_path.parent, tmp_path / "evidence")
     kept = tmp_path / "evidence" / tmp_path.name / machine.id
     assert all("bingo ends: it has not answered" in (kept / name).read_text() for name in ("console", "journal"))

@@ -1,4 +1,4 @@
-"""Runs scenarios inside the edge's image, without a machine: its nginx and its HAProxy, configured by the dry run.
+"""Runs scenarios inside an image, mostly the edge's, without a machine: its nginx and HAProxy, by the dry run.
 
 Everything runs in namespaces of its own: an overlay over the image, a network with loopback and the peers that the
 scenario creates. Scenarios stand in edge_scenarios/, their tools in edge_lab.py.
@@ -37,7 +37,7 @@ mkdir -p /mnt/root/run/haproxy
 ip link set lo up
 ip address add 10.0.0.9/32 dev lo
 ip address add 198.18.235.2/32 dev lo
-mkdir -p /mnt/root/run/tests/tests/support /mnt/root/run/tests/groups
+mkdir -p /mnt/root/run/tests/tests/support /mnt/root/run/tests/groups /mnt/root/var/log/nginx
 mount --bind "$2/tests/support" /mnt/root/run/tests/tests/support
 mount --bind "$2/groups" /mnt/root/run/tests/groups
 mount --bind "$3" /mnt/root/var/log/nginx
@@ -49,8 +49,13 @@ exec chroot /mnt/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH=/usr/
 
 
 def edge_image() -> Path:
-    """Bake the image if need be; returns its RAW file."""
-    (image,) = bake_local(PROJECT, ("samovar-edge",), reporter=PlainReporter())
+    """Bake the image of the edge if need be; returns its RAW file."""
+    return baked_image("samovar-edge")
+
+
+def baked_image(name: str) -> Path:
+    """Bake an image if need be; returns its RAW file."""
+    (image,) = bake_local(PROJECT, (name,), reporter=PlainReporter())
     return image.raw
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from samovar.agent.clients import Secret
-from samovar.agent.inputs import Facts, Machine, Upstream
+from samovar.agent.inputs import Facts, Machine, Peer, Upstream
 from samovar.agent.render import render
 from samovar.agent.role import Role, read_role, read_settings
 from samovar.deploy.validate import ROLES, TEMPLATES
@@ -35,10 +35,13 @@ def role_of(image: str) -> Role:
     return read_role(role_files(image)[f"{ROLES}/{image}.yaml"], image)
 
 
-def rendered(image: str, settings: str, secrets: Mapping[str, Secret] | None = None) -> Mapping[str, str]:
+def rendered(
+    image: str, settings: str, secrets: Mapping[str, Secret] | None = None, peers: tuple[Peer, ...] = ()
+) -> Mapping[str, str]:
     """Return the files that the agent writes, by their paths."""
     role, files = role_of(image), role_files(image)
-    facts = Facts(MACHINE, image, settings, upstreams=dict.fromkeys(role.upstreams, Upstream()), secrets=secrets or {})
+    upstreams = dict.fromkeys(role.upstreams, Upstream())
+    facts = Facts(MACHINE, image, settings, peers=peers, upstreams=upstreams, secrets=secrets or {})
     written = render(role, read_settings(settings, role.defaults), facts, lambda name: files.get(f"{TEMPLATES}/{name}"))
     return {file.path: file.content for file in written}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.edge import edge_image, run_scenario
+from tests.support.edge import baked_image, run_scenario
 from tests.support.edge_scenarios import bingo_proxy
 from tests.support.roles import rendered
 
@@ -16,7 +16,7 @@ def configuration() -> str:
 
 
 def test_health_pages_are_for_health_checks_and_the_network_alone() -> None:
-    seen = run_scenario(edge_image(), bingo_proxy.health_pages, configuration=configuration())
+    seen = run_scenario(baked_image("samovar-app"), bingo_proxy.health_pages, configuration=configuration())
     assert seen["allowed"] == ["200"] * 4
     assert seen["client"] == ["404"] * 2
     assert seen["world"] == ["404"] * 2

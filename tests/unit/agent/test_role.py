@@ -47,9 +47,9 @@ DEFAULTS = {"port": 80, "ratio": 0.5, "https": False, "email": None}
 def test_read_role_reads_every_key() -> None:
     role = read_role(NGINX, "nginx.yaml")
     assert role.templates == (
-        Template("nginx.conf.j2", "/etc/nginx/nginx.conf", 0o640, "root:www-data", role.units),
-        Template("index.html.j2", "/var/www/index.html", 0o644, None, ()),
-        Template("haproxy.cfg.j2", "/etc/haproxy.cfg", 0o644, None, ("haproxy.service",)),
+        Template("nginx.conf.j2", "/etc/nginx/nginx.conf", 0o640, "root:www-data", role.units, "reload"),
+        Template("index.html.j2", "/var/www/index.html", 0o644, None, (), "reload"),
+        Template("haproxy.cfg.j2", "/etc/haproxy.cfg", 0o644, None, ("haproxy.service",), "reload"),
     )
     assert role.units == ("nginx.service", "haproxy.service")
     assert (role.peers, role.secrets) == (True, {"certificate": False})
@@ -66,19 +66,28 @@ def test_read_role_reads_every_key() -> None:
         (["/etc/nginx/nginx.conf", "/var/www/index.html"], ["nginx.service", "haproxy.service"]),
     ],
 )
-def test_reload_command_names_the_units_of_changed_files(changed: list[str], units: list[str]) -> None:
-    command = read_role(NGINX, "nginx.yaml").reload_command(changed)
-    assert command == ["systemctl", "--no-block", "try-reload-or-restart", *units]
+def test_a_command_names_the_units_of_changed_files(changed: list[str], units: list[str]) -> None:
+    commands = read_role(NGINX, "nginx.yaml").reload_commands(changed)
+    assert [*commands] == [["systemctl", "--no-block", "try-reload-or-restart", *units]]
 
 
-def test_reload_command_is_empty_without_units() -> None:
-    assert read_role(NGINX, "nginx.yaml").reload_command(["/var/www/index.html"]) == []
+def test_without_units_there_is_no_command() -> None:
+    assert [*read_role(NGINX, "nginx.yaml").reload_commands(["/var/www/index.html"])] == []
+
+
+def test_a_template_may_take_a_change_otherwise_than_the_role_and_a_restart_comes_before_a_reload() -> None:
+    text = NGINX.replace("units: [haproxy.service]}", "units: [haproxy.service], on_change: restart}")
+    commands = read_role(text, "nginx.yaml").reload_commands(["/etc/nginx/nginx.conf", "/etc/haproxy.cfg"])
+    assert [*commands] == [
+        ["systemctl", "--no-block", "try-restart", "haproxy.service"],
+        ["systemctl", "--no-block", "try-reload-or-restart", "nginx.service"],
+    ]
 
 
 def test_an_empty_role_is_valid() -> None:
     role = read_role("", "bare.yaml")
     assert role.templates == ()
-    assert role.reload_command([]) == []
+    assert [*role.reload_commands([])] == []
 
 
 @pytest.mark.parametrize(
@@ -87,6 +96,7 @@ def test_an_empty_role_is_valid() -> None:
         ("template: []", "template: unknown"),
         ("units: nginx.service", "units: must be a list"),
         ("on_change: restat", "on_change: 'restat'"),
+        ("templates: [{source: a, target: /b, on_change: never}]", "templates: .*on_change: 'never'"),
         ("templates: [{source: a}]", "templates: .*target"),
         ('templates: [{source: a, target: /b, mode: "0888"}]', "templates: .*octal"),
         ("templates: [{source: a, target: /b, owner: root}]", "templates: .*user:group"),

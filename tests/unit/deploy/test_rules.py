@@ -52,6 +52,7 @@ def test_inbound_rules_expose_the_edges_alone() -> None:
     assert ports("bingo", inbound=True) == {
         (80, "dev-nginx"),
         (8080, "dev-nginx"),
+        (8080, SELF),  # past the balancer, as the edges do
         (80, HEALTH_CHECKS),  # the balancer's, which may ask where its listener leads
         (8080, HEALTH_CHECKS),  # the group's, which may not
     }
@@ -60,7 +61,7 @@ def test_inbound_rules_expose_the_edges_alone() -> None:
 
 def test_outbound_rules_lead_to_upstreams_and_to_lockbox() -> None:
     assert ports("nginx", inbound=False) == {(80, INSIDE), (8080, INSIDE), (8081, SELF), (443, ANY_IPV4)}
-    assert ports("bingo", inbound=False) == {(5432, INSIDE), (443, ANY_IPV4)}
+    assert ports("bingo", inbound=False) == {(5432, INSIDE), (8080, SELF), (443, ANY_IPV4)}
     assert ports("postgres", inbound=False) == {(443, ANY_IPV4)}
     alone = changed(DEV, groups=(changed(DEV.group("nginx"), upstreams={}, secrets={}, ports=()),))
     assert ports("nginx", alone, inbound=False) == set()
@@ -70,6 +71,7 @@ def test_outbound_rules_lead_to_servers_outside_and_to_what_egress_names() -> No
     bingo = changed(
         DEV.group("bingo"),
         upstreams={"database": "warehouse", "cache": "redis"},
+        ports=(),
         egress=(Egress(port=514, protocol="udp", to="198.51.100.0/24"),),  # type: ignore[arg-type] # as a file has it
         secrets={},
     )

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from samovar.agent.inputs import Peer
 from samovar.agent.role import InvalidConfig
-from tests.support.roles import rendered, role_of
+from tests.support.roles import MACHINE, rendered, role_of
 
 PROXY = "/etc/haproxy/haproxy.cfg"
 TIMER = "/etc/systemd/system/application.timer"
 DROP_IN = "/etc/systemd/system/application.service.d/20-schedule.conf"
-BACKEND = r"^backend (\w+) from (\w+)\n  server application (\S+) maxconn (\d+)"
+CLASS = r"^backend (\w+) from (\w+)\n  server application (\S+) maxconn (\d+)"
+SERVER = r"^  server (\S+) (\S+)(?: (.*))?$"
+OTHERS = (Peer("a-1", MACHINE.address), Peer("a-2", "10.0.0.12"), Peer("a-3", "10.0.0.13"))
 READS: dict[str, Any] = {"name": "reads", "methods": ["GET"], "share": 0.5, "repeat": True}
 REST: dict[str, Any] = {"name": "rest", "share": 0.1}
 
@@ -35,10 +38,36 @@ def test_by_default_reads_are_repeated_and_writes_are_not() -> None:
         "use_backend reads if { method GET HEAD }",
         "default_backend writes",
     ]
-    assert re.findall(BACKEND, text, re.MULTILINE) == [
-        ("reads", "repeatable", "abns@repeatable", "96"),
+    assert re.findall(CLASS, text, re.MULTILINE) == [
+        ("reads", "repeatable", "abns@held", "96"),
         ("writes", "once", "127.0.0.1:3000", "32"),
     ]
+
+
+def test_other_machines_are_asked_while_the_application_does_not_answer() -> None:
+    text = rendered("samovar-app", "{port: 3000, health: /well}", peers=OTHERS)[PROXY]
+    assert servers(text, "reads from repeatable") == [
+        ("application", "abns@own", "send-proxy-v2 maxconn 96 track own/application"),
+        ("others", "abns@others-repeatable", "backup"),
+    ]
+    assert servers(text, "writes from once") == [
+        ("application", "127.0.0.1:3000", "maxconn 32 track own/application"),
+        ("others", "abns@others-once", "backup"),
+    ]
+    for step in ("repeatable", "once"):
+        assert servers(text, f"others-{step} from base") == [
+            ("a-2", "10.0.0.12:8100", "track others/a-2 tcp-ut 1500"),
+            ("a-3", "10.0.0.13:8100", "track others/a-3 tcp-ut 1500"),
+            ("application", "127.0.0.1:3000", "maxconn 128 backup"),
+        ]
+    assert text.count("use-server application if { src 10.0.0.12 10.0.0.13 } { dst_port 8100 }\n") == 2
+    assert "http-check send meth GET uri /well ver HTTP/1.1 hdr Host 127.0.0.1:3000 " in text
+
+
+def servers(text: str, backend: str) -> list[tuple[str, str, str]]:
+    """Return name, address and options of the servers of a backend."""
+    lines = text.partition(f"\nbackend {backend}\n")[2].partition("\n\n")[0]
+    return re.findall(SERVER, lines, re.MULTILINE)
 
 
 def test_a_class_has_methods_paths_or_a_regular_expression() -> None:
@@ -78,8 +107,10 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, objec
         {"port": -1},
         {"port": 70000},
         {"health": "healthz"},
+        {"health": "/well#"},
         {"ports": []},
         {"classes": [{**READS, "name": "health"}]},
+        {"classes": [{**READS, "name": "others"}]},
         {"classes": [{**READS, "share": 0}]},
         {"classes": [{**READS, "paths": ["/a b"]}]},
         {"classes": [{**READS, "path_regex": "'"}]},
@@ -110,10 +141,10 @@ def test_no_logs_are_rotated_unless_they_are_named() -> None:
 
 def test_bingo_keeps_its_classes_and_shares() -> None:
     text = rendered("bingo", 'email: a@example.com\nport: 13526\nlogs: "0"\n', {"postgres_password": "none"})[PROXY]
-    assert re.findall(BACKEND, text, re.MULTILINE) == [
-        ("lists", "repeatable", "abns@repeatable", "8"),
-        ("rows", "repeatable", "abns@repeatable", "16"),
-        ("pages", "repeatable", "abns@repeatable", "16"),
+    assert re.findall(CLASS, text, re.MULTILINE) == [
+        ("lists", "repeatable", "abns@held", "8"),
+        ("rows", "repeatable", "abns@held", "16"),
+        ("pages", "repeatable", "abns@held", "16"),
         ("operations", "once", "127.0.0.1:13526", "16"),
         ("writes", "once", "127.0.0.1:13526", "8"),
     ]

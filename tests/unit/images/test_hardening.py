@@ -15,6 +15,7 @@ UNITS = {
         "samovar-watchdog.service",
         "samovar-rotate.service",
         "samovar-schedule.service",
+        "samovar-leave.service",
     },
     "bingo": {"bingo.service"},
     "samovar-edge": {"nginx.service", "haproxy.service", "edge.service", "warm.service", "mtail.service"},

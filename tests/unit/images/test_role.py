@@ -54,9 +54,9 @@ def test_a_role_extends_that_of_its_parent(tmp_path: Path) -> None:
     role = read_role(role_of(write(tmp_path, a=PARENT, b=OWN), "b"), "b")
     proxy = ("proxy.service", "watchdog.service")
     assert role.templates == (
-        Template("proxy.cfg.j2", "/etc/proxy.cfg", 0o644, None, proxy),
-        Template("own.j2", "/etc/limits", 0o644, None, ("watchdog.service",)),
-        Template("environment.j2", "/etc/api/environment", 0o600, None, ("api.service",)),
+        Template("proxy.cfg.j2", "/etc/proxy.cfg", 0o644, None, proxy, "restart"),
+        Template("own.j2", "/etc/limits", 0o644, None, ("watchdog.service",), "restart"),
+        Template("environment.j2", "/etc/api/environment", 0o600, None, ("api.service",), "restart"),
     )
     assert role.units == (*proxy, "api.service")
     assert role.check == ("proxy", "--check")

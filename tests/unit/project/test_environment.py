@@ -135,6 +135,19 @@ def test_invalid_config_names_file_line_and_remedy(tmp_path: Path, old: str, new
     assert error.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("upstream", "says"),
+    [
+        ("web", "upstream cycle: nginx -> web -> nginx"),
+        ("shop", "upstream shop is no group and no external server; there: nginx, web"),
+    ],
+)
+def test_groups_that_ask_each_other_or_what_is_not_there_are_refused(tmp_path: Path, upstream: str, says: str) -> None:
+    write(tmp_path, GOOD.replace("size: 2\n", f"size: 2\n    upstreams: {{app: {upstream}}}\n") + CLIENT)
+    with pytest.raises(ConfigError, match=f"group nginx: {says}"):
+        load_environment("dev", tmp_path)
+
+
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ann@example"
 
 

@@ -18,6 +18,7 @@ LIMITS = Limits(
     lifetime=(480, 1200),
     dead_after=30,
     never_well=300,
+    failures=3,
 )
 PATIENT = replace(LIMITS, start=60)
 OK, ERROR, UNREACHABLE, TIMEOUT = Ping.OK, Ping.ERROR, Ping.UNREACHABLE, Ping.TIMEOUT
@@ -175,3 +176,10 @@ def test_a_full_disk_removes_logs_first_and_is_dead_last() -> None:
         state, verdict = decide(state, Observation(at, OK, free=free), LIMITS)
         assert (verdict.tidy, bool(verdict.dead)) == (tidy, dead), at
         assert not verdict.unready
+
+
+def test_a_machine_is_unready_once_runs_fail_again_and_again() -> None:
+    limits, state = replace(LIMITS, symptom="report has not succeeded"), initial_state(0, LIMITS, ran=False, jitter=0)
+    assert decide(state, Observation(1, OK, failures=2), limits)[1] == Verdict()
+    unready = decide(state, Observation(1, OK, failures=3), limits)[1]
+    assert unready == Verdict(unready="report has not succeeded: 3 runs in a row failed")

@@ -75,13 +75,16 @@ def test_a_process_has_an_age_and_one_that_is_gone_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("port", "restarts", "listens", "printed", "says"),
+    ("port", "restarts", "listens", "wrong", "printed", "says"),
     [
-        (8080, 0, [3000, 3001], "ready\n", "it listens at 3000, 3001, and not at 8080; it printed last: ready"),
-        (8080, 7, [], "a\n\n b \na\n", "it was started again 7 times; it listens not at 8080; it printed last: a | b"),
-        (8080, 0, [8080], "", "it printed nothing"),
-        (0, 2, [9], "x" * 700, f"it was started again 2 times; it printed last: {'x' * 600}"),
+        (8080, 0, [3000, 3001], "", "ready\n", "it listens at 3000, 3001, and not at 8080; it printed last: ready"),
+        (80, 7, [], "", "a\n\n b \na\n", "it was started again 7 times; it listens not at 80; it printed last: a | b"),
+        (8080, 0, [8080], "", "", "it printed nothing"),
+        (8080, 0, [8080], "it answers an error at /", "", "it answers an error at /; it printed nothing"),
+        (0, 2, [9], "", "x" * 700, f"it was started again 2 times; it printed last: {'x' * 600}"),
     ],
 )
-def test_a_diagnosis_is_one_line(port: int, restarts: int, listens: list[int], printed: str, says: str) -> None:
-    assert describe(port, restarts, listens, printed) == says
+def test_a_diagnosis_is_one_line(
+    port: int, restarts: int, listens: list[int], wrong: str, printed: str, says: str
+) -> None:
+    assert describe(port, restarts, listens, wrong, printed) == says

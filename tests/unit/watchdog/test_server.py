@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
+from samovar.watchdog import server
 from samovar.watchdog.policy import Verdict
 from samovar.watchdog.server import HealthServer
 from tests.support.ports import free_port
@@ -26,6 +28,16 @@ def ask(port: int, line: str) -> str:
 
 
 def test_health_answers_ok(port: int) -> None:
+    assert ask(port, "GET /-/health HTTP/1.0").endswith("\r\n\r\nok\n")
+
+
+def test_a_machine_that_is_about_to_stop_is_alive_and_not_ready(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LEAVING", tmp_path / "leaving")
+    assert ask(port, "GET /-/ready HTTP/1.0").endswith("\r\n\r\nok\n")
+    (tmp_path / "leaving").touch()
+    assert ask(port, "GET /-/ready HTTP/1.0").endswith("\r\n\r\nthe machine is about to stop\n")
     assert ask(port, "GET /-/health HTTP/1.0").endswith("\r\n\r\nok\n")
 
 

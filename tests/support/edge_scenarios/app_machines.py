@@ -1,0 +1,128 @@
+"""The scenario of two machines of an application, each with a HAProxy of its own, which ask each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.support.edge_lab import Result, run, wait_until
+
+FIRST, SECOND = "10.1.0.9", "10.1.0.12"
+PAUSE = 0.02
+LAN = """\
+mkdir -p /run/netns /run/haproxy
+ip link add lan type bridge; ip link set lan up; ip address add 10.1.0.1/24 dev lan"""
+MACHINE = """\
+ip netns add {name}
+ip link add port-{name} type veth peer name eth0 netns {name}
+ip link set port-{name} master lan up
+ip -n {name} address add {address}/24 dev eth0
+ip -n {name} link set eth0 up
+ip -n {name} link set lo up"""
+PROGRAM = (sys.executable, "-m", "tests.support.edge_scenarios.app_machines")
+
+
+class Application(BaseHTTPRequestHandler):
+    """Answers with its name, and 500 after a POST to /sick; ends by a POST to /end before it has answered."""
+
+    sick = False
+
+    def do_GET(self) -> None:
+        body = sys.argv[1].encode()
+        self.send_response(500 if Application.sick or self.path == "/broken" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        if self.path == "/end":
+            os._exit(1)
+        self.do_GET()
+        Application.sick = Application.sick or self.path == "/sick"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        """Write no log."""
+
+
+class Machine:
+    """A network namespace with a HAProxy, an application at port 3000, and one in the place of its watchdog."""
+
+    def __init__(self, name: str, address: str, configuration: str) -> None:
+        self.name, self.address = name, address
+        run(MACHINE.format(name=name, address=address))
+        Path(f"/run/{name}.cfg").write_text(configuration.replace("/haproxy/stats", f"/haproxy/{name}"))
+        self._start(*PROGRAM, "watchdog", "8101")
+        self.proxy = self._start("haproxy", "-W", "-f", f"/run/{name}.cfg")
+        self.start()
+        self.wait()
+
+    def start(self) -> None:
+        self.application = self._start(*PROGRAM, self.name, "3000")
+
+    def end(self) -> None:
+        self.application.kill()
+        self.application.wait()
+
+    def wait(self) -> None:
+        """Wait until its own application answers."""
+        wait_until(lambda: self.ask("/") == (200, self.name))
+
+    def ask(self, path: str, method: str = "GET") -> tuple[int, str]:
+        """Return the status and the body, 0 and the error where there is no answer."""
+        connection = HTTPConnection(self.address, 80, timeout=30)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode().strip()
+        except (OSError, HTTPException) as error:
+            return 0, repr(error)
+        finally:
+            connection.close()
+
+    def answers(self, method: str = "GET") -> list[tuple[int, str]]:
+        """Return the different answers of a second or more."""
+        answers = set()
+        for _ in range(50):
+            answers.add(self.ask("/", method))
+            time.sleep(PAUSE)
+        return sorted(answers)
+
+    def _start(self, *command: str) -> subprocess.Popen[bytes]:
+        log = Path(f"/var/log/nginx/{self.name}.log").open("ab")  # noqa: SIM115 - the process has it
+        return subprocess.Popen(["ip", "netns", "exec", self.name, *command], stdout=log, stderr=log)
+
+
+def failures(first: str, second: str) -> Result:
+    """Let the application of the first machine fail in each way, and in the end both."""
+    run(LAN)
+    one, two = Machine("first", FIRST, first), Machine("second", SECOND, second)
+    seen: Result = {}
+    one.end()
+    seen["reads"], seen["writes"] = one.answers(), one.answers("POST")
+    one.start()
+    one.wait()
+    seen["lost"] = one.ask("/end", "POST")
+    one.start()
+    one.wait()
+    began = time.monotonic()
+    seen["broken"] = [one.ask("/broken")[0], time.monotonic() - began]
+    one.proxy.send_signal(signal.SIGUSR2)
+    seen["reloaded"] = one.answers()
+    one.ask("/sick", "POST")
+    seen["sick"] = one.answers()
+    one.end()
+    two.end()
+    threading.Timer(1.0, two.start).start()
+    seen["both"] = one.ask("/")
+    return seen
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("", int(sys.argv[2])), Application).serve_forever()
