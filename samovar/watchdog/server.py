@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,6 +41,11 @@ class _Handler(BaseHTTPRequestHandler):
     def __init__(self, health: HealthServer, *args: object) -> None:
         self._health = health
         super().__init__(*args)  # type: ignore[arg-type]
+
+    def handle(self) -> None:
+        """A check that closes its connection early is no error that a console should show."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def do_GET(self) -> None:
         reason = self._health.reason(self.path.partition("?")[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,11 @@ def test_a_machine_that_is_about_to_stop_is_alive_and_not_ready(
 def test_errors_name_no_software(port: int, line: str) -> None:
     answer = ask(port, line)
     assert not {word for word in ("Python", "BaseHTTP", "html") if word in answer}
+
+
+def test_a_check_that_resets_its_connection_prints_no_traceback(port: int, capfd: pytest.CaptureFixture[str]) -> None:
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    ask(port, "GET /-/health HTTP/1.0")
+    assert capfd.readouterr().err == ""
