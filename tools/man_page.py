@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from samovar.cli.main import VERSION, cli
+from samovar import __version__
+from samovar.cli.main import cli
 from samovar.core.errors import ExitCode
 
 Records = Callable[[click.Option, click.Context], tuple[str, str]]
@@ -17,7 +18,7 @@ Records = Callable[[click.Option, click.Context], tuple[str, str]]
 def man_page(record: Records) -> str:
     """Return the page. `record` returns an option's names and what it is for."""
     lines = [
-        f'.TH SAMOVAR 1 "" "samovar {VERSION}" "User Commands"',
+        f'.TH SAMOVAR 1 "" "samovar {__version__}" "User Commands"',
         ".SH NAME",
         "samovar \\- immutable machine images, deployed as self\\-healing instance groups",
         ".SH SYNOPSIS",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from samovar import __version__
 from samovar.cli.context import Tool, agree, examples, output_option, pass_tool, yes_option
 from samovar.cli.load import Duration
 from samovar.core.cloud_kind import CloudKind
@@ -60,7 +61,6 @@ def certify(tool: Tool, cloud: str, timeout: float, every: float, folder: Path, 
     from samovar.certify.report import report, write
     from samovar.certify.run import Bounds
     from samovar.certify.run import certify as run_programme
-    from samovar.cli.main import VERSION
 
     output, session = stderr_reporter(), tool.session(cloud)
     output.info(_price(session.folder_id, timeout))
@@ -68,7 +68,7 @@ def certify(tool: Tool, cloud: str, timeout: float, every: float, folder: Path, 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     run = run_programme(session, output, Bounds(timeout, every))
     reference, date = read_reference(), datetime.now(UTC).date().isoformat()
-    result = report(run, reference, tool=VERSION, date=date)
+    result = report(run, reference, tool=__version__, date=date)
     for path in write(result, reference, folder):
         output.info(f"report: {path}")
     show(result, fmt, _tables(result))

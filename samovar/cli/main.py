@@ -10,6 +10,7 @@ from pathlib import Path
 import rich_click as click
 from click.exceptions import Exit
 
+from samovar import __version__
 from samovar.cli.add import add
 from samovar.cli.certify import certify
 from samovar.cli.cloud import cloud
@@ -31,8 +32,6 @@ from samovar.cli.status import status
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import printable
 from samovar.core.paths import default_home
-
-VERSION = "0.1.0"
 
 
 class Guarded(click.RichGroup):
@@ -80,7 +79,7 @@ class Guarded(click.RichGroup):
 )
 @click.option("--token", default="", help="IAM or OAuth token for Yandex Cloud, as YC_TOKEN.")
 @click.option("--debug", is_flag=True, show_envvar=True, help="Log every process, and show the traceback of an error.")
-@click.version_option(VERSION, prog_name="samovar")
+@click.version_option(__version__, prog_name="samovar")
 @click.pass_context
 def cli(
     context: click.Context, home: Path, project: Path | None, envs: Path | None, token: str, *, debug: bool

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from samovar.core.errors import ConfigError
-from samovar.core.faults import Location, line_of, refusal, step_into
+from samovar.core.validation import Location, line_of, refusal, step_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

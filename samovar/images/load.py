@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from samovar.core.errors import ConfigError
-from samovar.core.faults import Location
 from samovar.core.paths import LIBRARY, PACKAGE
+from samovar.core.validation import Location
 from samovar.core.yaml_file import load_model, place_of
 from samovar.images.apt_repository import apt_files, is_public_key
 from samovar.images.artifact import BORROWED, application_of

@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from samovar.core.cron import check_cron
-from samovar.core.misfit import Misfit
 from samovar.core.units import GIB
+from samovar.core.validation import FieldError
 from samovar.project.fields import DiskSize, Owner, Strict
 from samovar.project.machine import DiskType
 
@@ -93,15 +93,15 @@ class DataDisk(Strict):
             low, high = self.size // STEP * STEP, (self.size // STEP + 1) * STEP
             sizes = " or ".join(f"{size // GIB}G" for size in (low, high) if size)
             problem = f"a disk of type {self.type} has a size in steps of {STEP // GIB}G"
-            raise Misfit(problem, "size", remedy=f"write {sizes}")
+            raise FieldError(problem, "size", remedy=f"write {sizes}")
         return self
 
     @model_validator(mode="after")
     def _image_or_machine_mounts(self) -> Self:
         if self.mount and self.seed:
             problem = "the image mounts a disk that it fills, so the machine does not"
-            raise Misfit(problem, "mount", remedy="leave out mount, or seed")
+            raise FieldError(problem, "mount", remedy="leave out mount, or seed")
         if given := self.model_fields_set.intersection(OF_A_MOUNT) if not self.mount else set():
             problem = "the image mounts this disk in its own way, for it has no mount"
-            raise Misfit(problem, min(given), remedy=f"add mount: /srv/NAME, or leave out {min(given)}")
+            raise FieldError(problem, min(given), remedy=f"add mount: /srv/NAME, or leave out {min(given)}")
         return self

@@ -12,8 +12,8 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
-from samovar.core.misfit import Misfit
 from samovar.core.paths import LIBRARY
+from samovar.core.validation import FieldError
 from samovar.core.yaml_file import has_value, load_model, place_of
 from samovar.project.environment_options import (
     AnySecret,
@@ -214,13 +214,13 @@ class Environment(Strict):
     @model_validator(mode="after")
     def _has_a_bastion(self) -> Self:
         if self.operator and self.bastion is None:
-            raise Misfit(
+            raise FieldError(
                 "the way in leads through a group with `public: true`", "operator", remedy="give one group that"
             )
         clients = [name for name, group in self.group_by_name.items() if self.bastion in group.upstreams.values()]
         if self.operator and clients:
             # Their security groups would name each other, and neither could be made first.
-            raise Misfit(
+            raise FieldError(
                 f"{self.bastion} is the upstream of {clients[0]} and cannot be the bastion",
                 "operator",
                 remedy="let operator.bastion name another group with `public: true`",
@@ -231,7 +231,7 @@ class Environment(Strict):
     def _one_monitors(self) -> Self:
         monitoring = [name for name, group in self.group_by_name.items() if group.monitors]
         if len(monitoring) > 1:
-            raise Misfit(
+            raise FieldError(
                 f"{' and '.join(monitoring)}: one group monitors an environment, not two",
                 *("groups", monitoring[1], "monitors"),
                 remedy="let one group have monitors: true",
@@ -239,7 +239,7 @@ class Environment(Strict):
         clients = [name for name, group in self.group_by_name.items() if {*monitoring} & {*group.upstreams.values()}]
         if clients:
             # It reaches every group, so their security groups would name each other, and neither could be made first.
-            raise Misfit(
+            raise FieldError(
                 f"{monitoring[0]} monitors this group, and cannot be its upstream",
                 *("groups", clients[0], "upstreams"),
                 remedy=f"take {monitoring[0]} out of its upstreams",
@@ -249,7 +249,7 @@ class Environment(Strict):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         for name in self.external.keys() & self.group_by_name.keys():
-            raise Misfit("a group has this name", "external", name, remedy="give the server another name")
+            raise FieldError("a group has this name", "external", name, remedy="give the server another name")
         return self
 
     @model_validator(mode="after")

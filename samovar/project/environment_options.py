@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from samovar.core.misfit import Misfit
+from samovar.core.validation import FieldError
 from samovar.project.fields import (
     Addresses,
     CloudId,
@@ -79,24 +79,24 @@ class Network(Strict):
     def _has_a_range(self) -> Self:
         if not self.id and not self.cidr:
             problem = "a network has a cidr, or the id of one that exists already"
-            raise Misfit(problem, remedy="write network: {cidr: 10.30.0.0/16}, or network: {id: ID}")
+            raise FieldError(problem, remedy="write network: {cidr: 10.30.0.0/16}, or network: {id: ID}")
         return self
 
 
 def check_subnets(subnets: Mapping[str, str], network: Network, zones: tuple[str, ...]) -> None:
-    """Raise a misfit unless a network that exists has one existing subnet a zone, or a range for new ones."""
+    """Raise a field_error unless a network that exists has one existing subnet a zone, or a range for new ones."""
     missing, unknown = sorted({*zones} - subnets.keys()), sorted(subnets.keys() - {*zones})
     if not subnets and (network.cidr or not network.id):
         return
     if not network.id:
-        raise Misfit("existing subnets are those of an existing network", remedy="write network: {id: ID}")
+        raise FieldError("existing subnets are those of an existing network", remedy="write network: {id: ID}")
     if network.cidr:
-        raise Misfit("the range of network.cidr is for new subnets", remedy="leave out subnets, or network.cidr")
+        raise FieldError("the range of network.cidr is for new subnets", remedy="leave out subnets, or network.cidr")
     if missing:
         remedy = "name one a zone, or write network.cidr for new ones"
-        raise Misfit(f"{', '.join(missing)} has no subnet", remedy=remedy)
+        raise FieldError(f"{', '.join(missing)} has no subnet", remedy=remedy)
     if unknown:
-        raise Misfit(f"{', '.join(unknown)} does not stand in zones", remedy="add it to zones, or remove it")
+        raise FieldError(f"{', '.join(unknown)} does not stand in zones", remedy="add it to zones, or remove it")
 
 
 class SecretKind(StrEnum):

@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from samovar.core.misfit import Misfit
 from samovar.core.units import ANY_IPV4
+from samovar.core.validation import FieldError
 from samovar.project.autoscale import Autoscale
 from samovar.project.balancer import Balancer, Health
 from samovar.project.data_disk import DataDisk
@@ -51,7 +51,7 @@ class Policy(Strict):
     def _can_proceed(self) -> Self:
         if not self.max_unavailable and not self.max_expansion:
             problem = "max_unavailable and max_expansion are both 0: no machine could ever be replaced"
-            raise Misfit(problem, remedy="let one of them be 1 or more")
+            raise FieldError(problem, remedy="let one of them be 1 or more")
         return self
 
 
@@ -166,24 +166,26 @@ class Group(Strict):
     def _sizes_fit(self) -> Self:
         if self.autoscale and self.data_disks:
             problem = "a data disk is attached to one machine: its group is not scaled"
-            raise Misfit(problem, "autoscale", remedy="remove autoscale or data_disks")
+            raise FieldError(problem, "autoscale", remedy="remove autoscale or data_disks")
         if self.size > self.largest_size:
             problem = f"the group begins with {self.size} machines, and max_size is less"
-            raise Misfit(problem, "autoscale", "max_size", remedy=f"let max_size be {self.size} or more, or size less")
+            raise FieldError(
+                problem, "autoscale", "max_size", remedy=f"let max_size be {self.size} or more, or size less"
+            )
         return self
 
     @model_validator(mode="after")
     def _disks_fit(self) -> Self:
         if self.data_disks and self.size != 1:
             problem = f"a data disk is attached to one machine: its group has size 1, not {self.size}"
-            raise Misfit(problem, "size", remedy="write size: 1, or remove data_disks")
+            raise FieldError(problem, "size", remedy="write size: 1, or remove data_disks")
         seeded = [name for name, disk in self.data_disks.items() if disk.seed]
         if len(seeded) > 1:
             problem = f"{' and '.join(seeded)}: one disk of a group is seeded, not two"
-            raise Misfit(problem, "data_disks", seeded[1], "seed", remedy="seed one of them")
+            raise FieldError(problem, "data_disks", seeded[1], "seed", remedy="seed one of them")
         mounts = {name: disk.mount for name, disk in self.data_disks.items() if disk.mount}
         for name, mount in mounts.items():
             if [*mounts.values()].count(mount) > 1:
                 problem = f"two of the group's disks have the mount {mount}"
-                raise Misfit(problem, "data_disks", name, "mount", remedy="give one of them another folder")
+                raise FieldError(problem, "data_disks", name, "mount", remedy="give one of them another folder")
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from samovar.core.misfit import Misfit
+from samovar.core.validation import FieldError
 from samovar.project.balancer import BalancerType
 from samovar.project.environment_options import SecretKind
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from samovar.project.environment import Environment
     from samovar.project.group import Group
 
-Problems = Iterator[Misfit]
+Problems = Iterator[FieldError]
 MACHINES_A_ZONE = 2
 MAX_NAMES = 54
 """Names in the cloud have at most 63 characters; of these a hyphen and the longest suffix take nine."""
@@ -36,14 +36,14 @@ def _names(environment: Environment, name: str, group: Group) -> Problems:
             f"the names of the environment ({environment.name}) and of the group together have at most {MAX_NAMES} "
             "characters, because names of resources are made of both"
         )
-        yield Misfit(problem, "groups", name, remedy="give the group a shorter name")
+        yield FieldError(problem, "groups", name, remedy="give the group a shorter name")
     for disk in group.data_disks:
         if len(environment.name) + len(name) + len(disk) > MAX_DISK_NAMES:
             problem = (
                 f"the names of the environment ({environment.name}), of the group and of the disk together have at "
                 f"most {MAX_DISK_NAMES} characters, because its name in the cloud is made of them"
             )
-            yield Misfit(problem, "groups", name, "data_disks", disk, remedy="give the disk a shorter name")
+            yield FieldError(problem, "groups", name, "data_disks", disk, remedy="give the disk a shorter name")
 
 
 def _upstreams(environment: Environment, *path: str) -> Problems:
@@ -55,13 +55,13 @@ def _upstreams(environment: Environment, *path: str) -> Problems:
         if upstream not in environment.group_by_name:
             names = ", ".join([*environment.group_by_name, *environment.external])
             remedy = f"name one of {names}; or describe it: external: {{{upstream}: {{host: ..., port: ...}}}}"
-            yield Misfit(f"there is no group and no external server {upstream}", *place, remedy=remedy)
+            yield FieldError(f"there is no group and no external server {upstream}", *place, remedy=remedy)
         elif upstream in path:
             circle = " asks ".join([*path[path.index(upstream) :], upstream])
             why = (
                 "a group cannot ask itself" if upstream == path[-1] else "each needs the address of the next one first"
             )
-            yield Misfit(f"{circle}: {why}", *place, remedy="remove one of these upstreams")
+            yield FieldError(f"{circle}: {why}", *place, remedy="remove one of these upstreams")
         else:
             yield from _upstreams(environment, *path, upstream)
 
@@ -74,10 +74,14 @@ def _secrets(environment: Environment, name: str, group: Group) -> Problems:
         if kind is None:
             remedy = f"add to the environment secrets: {{{secret}: password}}, or certificate, provided, {{id: ID}}"
             there = ", ".join(environment.secrets) or "none"
-            yield Misfit(f"there is no secret {secret} among those of the environment: {there}", *place, remedy=remedy)
+            yield FieldError(
+                f"there is no secret {secret} among those of the environment: {there}", *place, remedy=remedy
+            )
         elif kind is SecretKind.CERTIFICATE and not external:
             problem = f"secret {secret} is a certificate, and no external balancer has an address to make it for"
-            yield Misfit(problem, *place, remedy="give a group balancer: {type: external, ...}, or remove the secret")
+            yield FieldError(
+                problem, *place, remedy="give a group balancer: {type: external, ...}, or remove the secret"
+            )
 
 
 def _zones(environment: Environment, name: str, group: Group) -> Problems:
@@ -91,7 +95,7 @@ def _zones(environment: Environment, name: str, group: Group) -> Problems:
             f"an internal balancer prefers the zone of who asks: {kept} machines in {zones} zone(s) leave a zone with "
             "one or none, whose loss is an outage"
         )
-        yield Misfit(problem, "groups", name, *key.split("."), remedy=f"let {key} be {value} or more")
+        yield FieldError(problem, "groups", name, *key.split("."), remedy=f"let {key} be {value} or more")
     if group.autoscale and kept > group.largest_size:
         problem = f"{zones} zone(s) keep {kept} machines, and max_size is {group.largest_size}"
-        yield Misfit(problem, "groups", name, "autoscale", "max_size", remedy=f"let max_size be {kept} or more")
+        yield FieldError(problem, "groups", name, "autoscale", "max_size", remedy=f"let max_size be {kept} or more")

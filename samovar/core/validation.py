@@ -1,4 +1,4 @@
-"""Says to those who wrote a file what pydantic refuses: the line, the key as it stands there, what is wrong.
+"""Errors of validation: says to those who wrote a file what pydantic refuses, at which line and key.
 
 Pydantic's own location has steps that no file has, such as the members of a union.
 """
@@ -14,7 +14,6 @@ import yaml
 from pydantic import BaseModel
 
 from samovar.core.errors import ConfigError
-from samovar.core.misfit import misfit_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -38,6 +37,15 @@ PLAIN = {"extra_forbidden": "unknown key", "missing": "the key is missing"}
 SHAPES = ("type", "parsing", "from_float", "attributes_type")
 LONGEST = 40
 """Characters of a value that a message shows."""
+
+
+class FieldError(ValueError):
+    """The fields of a model do not fit together; `path` leads from the model to the field that is wrong."""
+
+    def __init__(self, problem: str, *path: int | str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.path = path
+        self.remedy = remedy
 
 
 def refusal(
@@ -73,9 +81,15 @@ def step_into(node: yaml.Node, step: int | str) -> tuple[int, yaml.Node] | None:
     return None
 
 
+def _field_error(fault: ErrorDetails) -> FieldError | None:
+    """Return what a model raised, where it was that."""
+    error = fault.get("ctx", {}).get("error")
+    return error if isinstance(error, FieldError) else None
+
+
 def _message(path: Path, document: yaml.Node | None, value: Json, fault: ErrorDetails) -> str:
-    misfit = misfit_of(fault)
-    location = (*fault["loc"], *misfit.path) if misfit else fault["loc"]
+    error = _field_error(fault)
+    location = (*fault["loc"], *error.path) if error else fault["loc"]
     line = line_of(document, location) if document else 1
     where = ".".join(map(str, _written(value, location, fault)))
     return f"{path}:{line}: {where}: {_what(fault)}" if where else f"{path}:{line}: {_what(fault)}"
@@ -87,7 +101,7 @@ def _written(value: Json, location: Location, fault: ErrorDetails) -> Iterator[i
         inner = _inner(value, step)
         if inner:
             value = inner[0]
-        if inner or misfit_of(fault) or (fault["type"] == "missing" and number == len(location)):
+        if inner or _field_error(fault) or (fault["type"] == "missing" and number == len(location)):
             yield step
 
 
@@ -129,7 +143,7 @@ def _shown(value: object) -> str:
 def _remedy(model: type[BaseModel], faults: Sequence[ErrorDetails]) -> str:
     unknown = next((fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"), None)
     if unknown is None:
-        own = dict.fromkeys(misfit.remedy for fault in faults if (misfit := misfit_of(fault)) and misfit.remedy)
+        own = dict.fromkeys(error.remedy for fault in faults if (error := _field_error(fault)) and error.remedy)
         missing = all(fault["type"] == "missing" for fault in faults)
         return "; ".join(own) or ("add what is missing" if missing else "correct the values named above")
     allowed = _allowed_keys(model, unknown[:-1])
