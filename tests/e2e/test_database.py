@@ -210,10 +210,49 @@ def test_rows_of_a_snapshot_that_was_taken_under_writes_are_there_again_after_a_
     assert cli.json("disk", "list", "dev")["snapshots"] == []
 
 
+DISK = 'data_disks: {files: {size: 1G, mount: /srv/files, owner: "postgres:postgres"}}'
+KIND = "    kind: postgres\n"
+
+
 def as_postgres(cli: Cli, command: str) -> str:
     """What a command of the user `postgres` prints in the database's machine."""
     guest = ["nsenter", "--all", "--target", str(cli.pid("dev", "dev-postgres-1")), "runuser", "-u", "postgres", "--"]
     return subprocess.check_output([*guest, "sh", "-c", command], text=True, timeout=TIMEOUT)
+
+
+def test_a_disk_more_comes_to_a_living_group_survives_its_machines_and_stays_when_it_is_taken_away(
+    cli: Cli, address: str
+) -> None:
+    """Rows and files are there after a power cut, after a rolling update, and when a larger disk is brought back."""
+    assert address
+    rows = int(sql(cli, "dev-bingo-1", "SELECT count(*) FROM sessions")[0][0])
+    cli.edit("dev", KIND, f"{KIND}    {DISK}\n")
+    steps = {(step["action"], step["name"]): step["reason"] for step in cli.json("plan", "dev")["steps"]}
+    assert steps.keys() == {("create", "dev-postgres-files"), ("update", "dev-postgres")}
+    assert "-> data=dev-postgres-data, files=dev-postgres-files" in steps["update", "dev-postgres"]
+    cli.run("rollout", "dev", "--yes")
+    assert as_postgres(cli, "echo kept >/srv/files/a; sync /srv/files/a; stat -c %U /srv/files").split() == ["postgres"]
+    cli.run("cloud", "kill", "dev-postgres-1")
+    cli.status_when("dev", lambda status: not status["healthy"])
+    cli.status_when("dev", lambda status: status["healthy"])
+    assert as_postgres(cli, "cat /srv/files/a") == "kept\n"
+
+    cli.edit("dev", KIND, f"{KIND}    settings: {{parameters: {{work_mem: 8MB}}}}\n")
+    cli.run("rollout", "dev", "--yes")
+    assert as_postgres(cli, "cat /srv/files/a") == "kept\n"
+    assert int(sql(cli, "dev-bingo-1", "SELECT count(*) FROM sessions")[0][0]) == rows
+
+    cli.edit("dev", f"    {DISK}\n", "")
+    cli.run("rollout", "dev", "--yes")
+    assert as_postgres(cli, "test ! -e /srv/files/a && echo gone") == "gone\n"
+    plan = cli.json("plan", "dev")
+    assert (plan["steps"], [kept["name"] for kept in plan["kept"]]) == ([], ["dev-postgres-files"])
+    assert int(sql(cli, "dev-bingo-1", "SELECT count(*) FROM sessions")[0][0]) == rows
+
+    cli.edit("dev", KIND, f"{KIND}    {DISK.replace('1G', '2G')}\n")
+    cli.run("rollout", "dev", "--yes")
+    assert as_postgres(cli, "cat /srv/files/a") == "kept\n"
+    assert int(as_postgres(cli, "df --output=size --block-size=1M /srv/files | tail -n 1")) > 1500
 
 
 READ = 'mount -o ro,loop "$1" /mnt; cat /mnt/etc/samovar-mark; test -x /mnt/usr/lib/systemd/systemd'
