@@ -27,8 +27,9 @@ ZONES = ("ru-central1-a", "ru-central1-b")
 EACH = 2
 """Machines of a group in a zone, so that none is alone there."""
 ASKED = {("nginx", "bingo"): {8080}, ("bingo", "bingo"): {8080}, ("bingo", "postgres"): {5432}}
-"""The picture. A bingo machine asks the others while its own process does not answer. Edges among each other are not judged here; bingo's port 80 is its balancer's alone. An edge's HTTPS is
-the whole world's, of which every machine with a secret may ask for it: the cloud's API is there."""
+"""The picture. A bingo machine asks the others while its own process does not answer. Edges among each other are not
+judged here; bingo's port 80 is its balancer's alone. An edge's HTTPS is the whole world's, of which every machine with
+a secret may ask for it: the cloud's API is there."""
 REACHED = """\
 import asyncio, json, sys
 async def reached(address, port):
