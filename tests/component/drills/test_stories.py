@@ -22,7 +22,7 @@ from tests.support.stories.promises import Watch, data_disks
 from tests.support.stories.story import APP, CHANGES, DATA, EDGE, Story, fault, stories
 
 pytestmark = pytest.mark.long
-AT_LEAST = 100
+AT_LEAST = 40
 
 
 @pytest.fixture(scope="module")

@@ -119,9 +119,10 @@ class Inside:
         """The status line that a machine is answered with by a server that proves to be api.internal."""
         with self.lab.inside(machine_id) as connection:
             connection.settimeout(timeout)
-            connection.connect((str(API), API_PORT))
             trust = ssl.create_default_context(cafile=str(self.pki.ca))
+            # It is wrapped before it connects: what is reset in between would never be closed.
             with trust.wrap_socket(connection, server_hostname="api.internal") as secure:
+                secure.connect((str(API), API_PORT))
                 secure.sendall(f"GET {path} HTTP/1.1\r\nHost: api.internal\r\nConnection: close\r\n\r\n".encode())
                 return secure.recv(4096).partition(b"\r\n")[0].decode()
 
