@@ -1,0 +1,242 @@
+"""An application that nobody here knows: behind the proxy, as a worker, by a schedule; and such as never work."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.checkout import ROOT, empty_project
+from tests.support.http_load import HttpLoad, http_load
+from tests.support.tool import TIMEOUT, Cli
+
+pytestmark = [pytest.mark.long, pytest.mark.alone]
+
+IMAGE = """\
+description: something mortal
+parent: samovar/app
+application: {source: mortal, target: /opt/mortal/mortal, run: {}}
+"""
+SMALL = "machine: {cores: 2, core_fraction: 50, memory: 1G, disk: 5G}"
+DEV = f"""\
+zones: [ru-central1-a]
+network: {{cidr: 10.30.0.0/16}}
+secrets: {{certificate: certificate}}
+groups:
+  front:
+    kind: samovar/edge
+    size: 1
+    upstreams: {{app: web}}
+    settings: {{fallback_port: 8100}}
+  web:
+    kind: samovar/app
+    image: mortal
+    size: 2
+    {SMALL}
+    balancer: {{type: external}}
+    settings:
+      port: 3000
+      health: /healthz
+      environment: {{MODE: serve}}
+      silent: 4
+      drain: 6
+      hold: 40
+      retries_after_500: 99
+  jobs:
+    kind: samovar/worker
+    image: mortal
+    size: 1
+    {SMALL}
+    settings: {{hold: 20, environment: {{MODE: work}}}}
+  reports:
+    kind: samovar/worker
+    image: mortal
+    size: 1
+    {SMALL}
+    settings: {{schedule: "*:*:0/2", failures: 9, environment: {{MODE: report}}}}
+"""
+BROKEN = f"""\
+zones: [ru-central1-a]
+network: {{cidr: 10.31.0.0/16}}
+groups:
+  ends:
+    kind: samovar/worker
+    image: mortal
+    size: 1
+    {SMALL}
+    settings: {{hold: 15, environment: {{MODE: ends}}}}
+  elsewhere:
+    kind: samovar/app
+    image: mortal
+    size: 1
+    {SMALL}
+    balancer: {{type: external}}
+    settings: {{port: 4000, environment: {{MODE: serve}}}}
+  sick:
+    kind: samovar/app
+    image: mortal
+    size: 1
+    {SMALL}
+    balancer: {{type: external}}
+    settings: {{port: 3000, health: /healthz, environment: {{MODE: sick}}}}
+"""
+RATE = 10.0
+"""Requests a second through the edge, and as many past it."""
+PATIENCE = 120.0
+"""Seconds that a user waits, on a machine that is twenty times slower than here: there `hold` is as long too."""
+STATE = "/var/lib/mortal"
+POST = "curl -sf -X POST http://127.0.0.1:3000"
+PID = "systemctl show -P MainPID mortal"
+FAILED = re.compile("dev-reports-1: mortal: a run failed, [2-9] in a row: it printed last: the thingamajig is missing")
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    """A cloud with `dev` rolled out."""
+    folder = tmp_path_factory.mktemp("kinds")
+    project = empty_project(folder / "project")
+    image = project / "images/mortal"
+    image.mkdir()
+    (image / "image.yaml").write_text(IMAGE)
+    (image / "mortal").write_text(f"#!/usr/bin/python3\n{(ROOT / 'tests/support/mortal.py').read_text()}")
+    (image / "mortal").chmod(0o755)
+    tool = Cli(folder / "home", project / "envs", prefix=("env", f"SAMOVAR_PROJECT={project}"))
+    tool.write("dev", DEV)
+    tool.write("broken", BROKEN)
+    try:
+        tool.run("up", "dev", "--yes")
+        yield tool
+    finally:
+        tool.run("cloud", "down", check=False)
+
+
+@pytest.fixture(scope="module")
+def broken(cli: Cli) -> Iterator[subprocess.Popen[str]]:
+    """A rollout of `broken`, which goes on beside the tests."""
+    with cli.start("rollout", "broken", "--yes", "--timeout", "90") as rollout:
+        yield rollout
+        rollout.kill()
+
+
+@pytest.fixture(scope="module")
+def failing(cli: Cli) -> dict[str, str]:
+    """The machines whose programs fail from now on, by their groups: a worker that was killed once before, and cron."""
+    job, cron = (cli.pid("dev", name) for name in ("dev-jobs-1", "dev-reports-1"))
+    inside(job, f"p=$({PID}); kill -KILL $p; until [ $({PID}) != 0 ] && [ $({PID}) != $p ]; do sleep 0.1; done")
+    inside(job, f"touch {STATE}/broken; systemctl kill -s KILL mortal")
+    inside(cron, f"touch {STATE}/broken")
+    ids = cli.instance_ids()
+    return {group: ids[f"dev-{group}-1"] for group in ("jobs", "reports")}
+
+
+def inside(pid: int, command: str) -> str:
+    """Return the output of a command in the machine whose init has that pid."""
+    enter = ["nsenter", "-a", "-t", str(pid), "sh", "-euc", command]
+    return subprocess.run(enter, capture_output=True, text=True, check=True, timeout=TIMEOUT).stdout.strip()
+
+
+def ends(pid: int, why: str) -> None:
+    """Wait until the watchdog of a machine has ended the application, and another process of it answers."""
+    said = f"journalctl -qu samovar-watchdog -o cat | grep -q 'mortal ends: {why}'"
+    inside(pid, f"until {said} && curl -so /dev/null http://127.0.0.1:3000/healthz; do sleep 0.2; done")
+
+
+def healthy(status: Any, group: str) -> bool:
+    return any(each["name"] == group and each["healthy"] for each in status["groups"])
+
+
+def renewed(cli: Cli, group: str, *gone: str) -> None:
+    """Wait until a group is healthy without those machines."""
+
+    def whole(status: Any) -> bool:
+        machines = {machine["id"] for each in status["groups"] if each["name"] == group for machine in each["machines"]}
+        return healthy(status, group) and not machines & {*gone}
+
+    cli.status_when("dev", whole)
+
+
+@contextmanager
+def users(cli: Cli) -> Iterator[tuple[HttpLoad, HttpLoad]]:
+    """Sends requests through the edge, and past it to the balancer of the application."""
+    through, past = (str(urlsplit(url).netloc) for url in cli.json("status", "dev")["endpoints"]["http"])
+    with (
+        http_load(through, rate=RATE, timeout=PATIENCE) as edge,
+        http_load(past, rate=RATE, timeout=PATIENCE) as balancer,
+    ):
+        time.sleep(1)
+        yield edge, balancer
+        time.sleep(1)
+
+
+def report(what: str, *loads: HttpLoad) -> None:
+    for way, load in zip(("through the edge", "past it"), loads, strict=True):
+        print(load.summary(f"{what}, {way}"))  # noqa: T201
+
+
+def test_a_failed_run_of_cron_shows_and_the_next_one_is_tried(cli: Cli) -> None:
+    ids, machine = cli.instance_ids(), cli.pid("dev", "dev-reports-1")
+    inside(machine, f"until [ $(grep -c . {STATE}/reports) -gt 2 ]; do sleep 0.2; done")
+    inside(machine, f"touch {STATE}/broken")
+    assert healthy(cli.status_when("dev", lambda status: bool(FAILED.search(str(status["warnings"])))), "reports")
+    inside(machine, f"rm {STATE}/broken")
+    cli.status_when("dev", lambda status: healthy(status, "reports") and not status["warnings"])
+    assert cli.instance_ids() == ids
+
+
+@pytest.mark.usefixtures("broken", "failing")
+def test_no_get_fails_while_the_process_dies_errs_and_hangs(cli: Cli) -> None:
+    first, second = (cli.pid("dev", name) for name in ("dev-web-1", "dev-web-2"))
+    with users(cli) as loads:
+        for machine in (first, second):
+            inside(machine, "systemctl kill -s KILL mortal")
+            time.sleep(2)
+        inside(first, f"until {POST}/sick; do sleep 0.1; done")
+        ends(first, "it answers errors")
+        inside(second, f"until {POST}/hang; do sleep 0.1; done")
+        ends(second, "it has not answered for")
+    report("killed, sick, hung", *loads)
+    assert [load.failed for load in loads] == [[], []]
+    assert len(loads[1].bodies) > 4
+
+
+@pytest.mark.usefixtures("broken", "failing")
+def test_no_get_fails_while_a_machine_loses_its_power_stops_and_is_replaced(cli: Cli) -> None:
+    """Past the edge what the machine had in flight when its power was cut is lost."""
+    machines = cli.instance_ids()
+    with users(cli) as (edge, balancer):
+        cli.run("cloud", "kill", "dev-web-1")
+        renewed(cli, "web", machines["dev-web-1"])
+    report("power cut", edge, balancer)
+    assert edge.failed == []
+    assert len(balancer.failed) < RATE
+    with users(cli) as loads:
+        cli.stop("dev-web-2")
+        renewed(cli, "web", machines["dev-web-2"])
+    report("stopped in order", *loads)
+    assert [load.failed for load in loads] == [[], []]
+    cli.edit("dev", "MODE: serve", "MODE: serve, VERSION: '2'")
+    with users(cli) as loads:
+        cli.run("rollout", "dev", "--yes")
+    report("replaced by an update", *loads)
+    assert [load.failed for load in loads] == [[], []]
+
+
+def test_programs_that_fail_again_and_again_get_another_machine(cli: Cli, failing: dict[str, str]) -> None:
+    for group, machine in failing.items():
+        renewed(cli, group, machine)
+
+
+def test_a_rollout_says_what_an_application_that_never_works_printed_last(broken: subprocess.Popen[str]) -> None:
+    _, errors = broken.communicate(timeout=TIMEOUT)
+    assert broken.returncode == 5
+    (error,) = (line for line in errors.splitlines() if "broken is healthy" in line)
+    assert "mortal has not stayed up" in error
+    assert "it printed last: the thingamajig is missing" in error
+    assert "it listens at 3000, and not at 4000; it printed last: mortal serves" in error
+    assert "it answers an error at /healthz; it printed last: mortal serves" in error
