@@ -127,14 +127,14 @@ def _by_url(application: NewApplication, app: str, sha256: str | None) -> NewApp
         raise ConfigError(f"{url} is no url of an application", remedy="write https://... or file:///...")
     if stated and not re.match(SHA256, stated):
         raise ConfigError(f"{stated} is no sha256", remedy="write its 64 hex digits in small letters: sha256sum FILE")
-    target = _target(application, format_of(urlsplit(url).path), url, application.name)
+    form = format_of(urlsplit(url).path)
+    target = _target(application, form, url, application.name)
     file = fetch_url(url, stated)
-    digest = file.name
-    if format_of(urlsplit(url).path) is Format.FILE and not application.command:
+    if form is Format.FILE and not application.command:
         _check_executable(file, url)
     if not stated:
-        stderr_reporter().info(f"{url} has the sha256 {digest}: compare it with what its publisher says")
-    return replace(application, url=url, sha256=digest, target=target)
+        stderr_reporter().info(f"{url} has the sha256 {file.name}: compare it with what its publisher says")
+    return replace(application, url=url, sha256=file.name, target=target)
 
 
 def _target(application: NewApplication, form: Format, app: str, file: str) -> str:

@@ -16,10 +16,9 @@ from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
 from samovar.core.errors import HostError
 from samovar.core.files import exclusive
-from samovar.core.modules import module_command, module_environment
 from samovar.core.paths import cache_dir, require_linux, require_own
 from samovar.core.process import run
-from samovar.core.spawn import exit_of, start_detached
+from samovar.core.spawn import exit_of, module_command, module_environment, start_detached
 from samovar.core.waiting import Pending, wait_for
 
 CLAIMS = Path("/run/samovar")

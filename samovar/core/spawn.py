@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
-from samovar.core.errors import ProcessFailed
+from samovar.core.errors import PROGRAM_VARIABLE, ProcessFailed, program
+from samovar.core.paths import PACKAGE
 from samovar.core.process import missing_program, pasteable
 
 if TYPE_CHECKING:
@@ -48,6 +51,18 @@ def output_lines(argv: Sequence[str | Path]) -> Iterator[str]:
         raise ProcessFailed(message, returncode=process.returncode, output="")
 
 
+@contextmanager
+def started(argv: Sequence[str | Path], env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process whose output nobody reads, and kill it on the way out."""
+    log.debug("start", command=pasteable(argv))
+    null = subprocess.DEVNULL
+    with subprocess.Popen(argv, env={**os.environ, **env}, stdin=null, stdout=null, stderr=null) as process:  # noqa: S603 - ours
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[str, str] | None = None) -> int:
     """Start a process that outlives us, in a session of its own, with its output in `logfile`, and return its pid."""
     log.debug("start", command=pasteable(argv))
@@ -71,3 +86,16 @@ def exit_of(pid: int) -> int | None:
     """Return the exit code of a process of `start_detached`; None while it runs."""
     ended, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def module_command(module: str, *words: str | Path) -> list[str | Path]:
+    """Return the command that runs a module of this program, in the environment of `module_environment`.
+
+    The option -P keeps a package of that name in the working directory from being run.
+    """
+    return [sys.executable, "-P", "-m", module, *words]
+
+
+def module_environment() -> dict[str, str]:
+    """Return the variables by which another process finds this program, and calls it by the same name."""
+    return {"PYTHONPATH": str(PACKAGE.parent), PROGRAM_VARIABLE: program()}

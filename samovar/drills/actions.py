@@ -16,8 +16,8 @@ from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import ConfigError, SamovarError
 from samovar.core.json_types import JsonObject
-from samovar.core.modules import module_command, module_environment
 from samovar.core.process import run
+from samovar.core.spawn import module_command, module_environment
 from samovar.drills.api_actions import (
     drain,
     expire_certificate,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from subprocess import Popen
 
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
-from samovar.core.modules import module_command, module_environment
 from samovar.core.process import run
+from samovar.core.spawn import module_command, module_environment, started
 from samovar.core.waiting import Pending, wait_for
 from samovar.drills.api_actions import change_template
 from samovar.drills.journal import Breakage
@@ -30,25 +29,17 @@ def begin_and_kill(session: Session, breakage: Breakage) -> None:
     """
     change_template(session, breakage)
     before = {request_id for request_id, _ in _calls(session)}
-    variables = {**os.environ, **module_environment()}
-    rollout = subprocess.Popen(  # noqa: S603 - this program
-        _command(breakage), env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
     pattern = f"*{str(breakage.parameters['method']).replace('/', '.')}"
 
-    def probe() -> bool | Pending:
+    def probe(rollout: Popen[bytes]) -> bool | Pending:
         ended = rollout.poll() is not None
         if any(fnmatchcase(method, pattern) for request_id, method in _calls(session) if request_id not in before):
             return True
         return False if ended else Pending("not called yet")
 
-    try:
-        called = wait_for(
-            "the call after which the rollout is killed", probe, timeout=TIMEOUT, interval=0.05, ceiling=0.05
-        )
-    finally:
-        rollout.kill()
-        rollout.wait()
+    with started(_command(breakage), module_environment()) as rollout:
+        what = "the call after which the rollout is killed"
+        called = wait_for(what, lambda: probe(rollout), timeout=TIMEOUT, interval=0.05, ceiling=0.05)
     if not called:
         raise CloudError(f"the rollout ended without a call like {breakage.parameters['method']}")
 

@@ -25,7 +25,7 @@ from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource, Spec
-from samovar.deploy.resources.role_places import SECRET_READER
+from samovar.deploy.resources.role_grants import SECRET_READER
 from samovar.deploy.resources.service_account import account_binding
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind

@@ -32,7 +32,7 @@ from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
 from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
-from samovar.deploy.resources.role_places import FOLDER, SECRET, Place, bindings_of, held_places, place_labels
+from samovar.deploy.resources.role_grants import FOLDER, SECRET, Grant, bindings_of, grant_labels, held_grants
 
 SUBJECT = "serviceAccount"
 USE = "iam.serviceAccounts.user"
@@ -55,10 +55,10 @@ class ServiceAccount(Spec):
     secrets: tuple[str, ...] = ()
 
     @property
-    def places(self) -> frozenset[Place]:
-        """The places outside of the own folder on which it has a role."""
-        folders = (Place(FOLDER, each) for each in self.images_folders)
-        return frozenset((*folders, *(Place(SECRET, each) for each in self.secrets)))
+    def grants(self) -> frozenset[Grant]:
+        """Its roles on what lies outside of the own folder."""
+        folders = (Grant(FOLDER, each) for each in self.images_folders)
+        return frozenset((*folders, *(Grant(SECRET, each) for each in self.secrets)))
 
     def refs(self) -> Iterator[Ref]:
         yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.users)
@@ -66,11 +66,11 @@ class ServiceAccount(Spec):
 
 @dataclass(frozen=True)
 class AccountWithRoles(WithMessage[AccountMessage]):
-    """An account's message, its roles in the folder, the ids of the accounts that may use it, and its other places."""
+    """An account's message, its roles in the folder, the ids of those that may use it, and its grants elsewhere."""
 
     roles: tuple[str, ...]
     users: tuple[str, ...]
-    places: frozenset[Place]
+    grants: frozenset[Grant]
 
 
 class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
@@ -81,13 +81,13 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
     def list(self, session: Session) -> list[AccountWithRoles]:
         bindings = bindings_of(session, session.client(FolderServiceStub), session.folder_id)
         accounts = _accounts(session)
-        places = held_places(session, {account.id: account.labels for account in accounts})
-        return run_concurrently(*(partial(_with_roles, session, each, bindings, places[each.id]) for each in accounts))
+        grants = held_grants(session, {account.id: account.labels for account in accounts})
+        return run_concurrently(*(partial(_with_roles, session, each, bindings, grants[each.id]) for each in accounts))
 
     def read(self, account: AccountWithRoles, index: IdIndex) -> ServiceAccount:
         users = tuple(sorted(map(index.name_of, account.users)))
         ids = {
-            kind: tuple(sorted(each.id for each in account.places if each.kind == kind)) for kind in (FOLDER, SECRET)
+            kind: tuple(sorted(each.id for each in account.grants if each.kind == kind)) for kind in (FOLDER, SECRET)
         }
         return ServiceAccount(account.roles, users, ids[FOLDER], ids[SECRET])
 
@@ -109,12 +109,12 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
         desired: Resource[ServiceAccount],
         _: tuple[str, ...],
     ) -> Started:
-        """Change its roles. Labels name each place before it has a role there, until it has none any more."""
+        """Change its roles. Labels name each grant elsewhere before it is given, until it is taken."""
         before, after = existing.spec, desired.spec
-        if after.places - before.places:
-            _set_labels(context, existing.id, _labels(context, desired, before.places))
+        if after.grants - before.grants:
+            _set_labels(context, existing.id, _labels(context, desired, before.grants))
         operation = _bind(context, existing.id, before, after)
-        if before.places - after.places:
+        if before.grants - after.grants:
             context.session.finish(operation, what=f"update {existing.ref}")
             operation = _set_labels(context, existing.id, _labels(context, desired))
         return Started(existing.id, operation)
@@ -126,8 +126,8 @@ class ServiceAccountHandler(Handler[ServiceAccount, AccountWithRoles]):
         return session.client(ServiceAccountServiceStub).Delete(request)
 
 
-def _labels(context: Context, resource: Resource[ServiceAccount], more: Iterable[Place] = ()) -> dict[str, str]:
-    return {**context.labels(resource), **place_labels((*resource.spec.places, *more))}
+def _labels(context: Context, resource: Resource[ServiceAccount], more: Iterable[Grant] = ()) -> dict[str, str]:
+    return {**context.labels(resource), **grant_labels((*resource.spec.grants, *more))}
 
 
 def _set_labels(context: Context, account_id: str, labels: dict[str, str]) -> Operation:
@@ -139,26 +139,26 @@ def _set_labels(context: Context, account_id: str, labels: dict[str, str]) -> Op
 
 
 def _with_roles(
-    session: Session, account: AccountMessage, bindings: Sequence[AccessBinding], places: frozenset[Place]
+    session: Session, account: AccountMessage, bindings: Sequence[AccessBinding], grants: frozenset[Grant]
 ) -> AccountWithRoles:
     """Asks who may use an account for our own alone."""
     roles = tuple(sorted(binding.role_id for binding in bindings if binding.subject.id == account.id))
     if not is_ours(account.labels):
-        return AccountWithRoles(account, roles, (), places)
+        return AccountWithRoles(account, roles, (), grants)
     request = ListAccessBindingsRequest(resource_id=account.id)
     client = session.client(ServiceAccountServiceStub)
     users = session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
     user_ids = tuple(each.subject.id for each in users if each.role_id == USE)
-    return AccountWithRoles(account, roles, user_ids, places)
+    return AccountWithRoles(account, roles, user_ids, grants)
 
 
 def _change_roles(
     session: Session, account_id: str, before: ServiceAccount, after: ServiceAccount
 ) -> Iterator[Operation]:
     """Makes the roles what they are in `after`, those in the own folder last; yields each change, once it is done."""
-    for place in sorted(before.places ^ after.places):
-        taken, given = ((place.role,) if place in spec.places else () for spec in (before, after))
-        yield _update_roles(session, place.client(session), place.id, account_id, taken, given)
+    for grant in sorted(before.grants ^ after.grants):
+        taken, given = ((grant.role,) if grant in spec.grants else () for spec in (before, after))
+        yield _update_roles(session, grant.client(session), grant.id, account_id, taken, given)
     if before.roles != after.roles:
         client = session.client(FolderServiceStub)
         yield _update_roles(session, client, session.folder_id, account_id, before.roles, after.roles)

@@ -25,8 +25,8 @@ STRANGE = [
 ]
 OTHERS = ["/LONG_DUMMY", "/long_dummy;a", "/long%255Fdummy", "/long_dummy/x"]
 """Paths of their own."""
-WAITED = 2.5
-"""Seconds from which a client waited for a fetch, and not for a busy host: a fetch takes 4 s, in which eight ask."""
+WAITED = 1.0
+"""Seconds from which a client was kept waiting."""
 LAST = 57
 """Seconds after which an answer of /long_dummy is served no more."""
 

@@ -19,7 +19,7 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.preconditions import check_folder
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.resource import Kind, Ref
-from samovar.deploy.resources.role_places import IMAGES_USER
+from samovar.deploy.resources.role_grants import IMAGES_USER
 from samovar.images.publish import delete, publish, published, unused
 from samovar.images.store import BakedImage
 from samovar.project.environment import Environment

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samovar.core.modules import module_command, module_environment
 from samovar.core.process import run
+from samovar.core.spawn import module_command, module_environment
 
 
 def test_a_module_of_this_program_runs_wherever_the_working_directory_is(tmp_path: Path) -> None:

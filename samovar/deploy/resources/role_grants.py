@@ -1,6 +1,6 @@
-"""The places outside of the own folder on which an account has a role: another folder, and secrets of others.
+"""The roles that an account has outside of the own folder: on another folder, and on secrets of others.
 
-An account's labels name them. So a role is found, and taken, when no file names its place any more.
+An account's labels name them. So a role is found, and taken, when no file names it any more.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SECRET_READER = "lockbox.payloadViewer"  # noqa: S105 - a role  # pragma: allowl
 IMAGES_USER = "compute.images.user"
 """The role in a folder with which machines of other folders are made from its images."""
 FOLDER, SECRET = "on-folder-", "on-secret-"  # pragma: allowlist secret - a label
-"""The beginnings of the labels of an account; the id of the place follows."""
+"""The beginnings of the labels of an account; the id of the folder or the secret follows."""
 ROLES = {FOLDER: IMAGES_USER, SECRET: SECRET_READER}
 
 
-class Place(NamedTuple):
-    """A folder, or a secret, by the beginning of its label and its id."""
+class Grant(NamedTuple):
+    """A role on a folder or a secret, by the beginning of its label and the id of what it is on."""
 
     kind: str
     id: str
@@ -38,33 +38,33 @@ class Place(NamedTuple):
         return ROLES[self.kind]
 
     def client(self, session: Session) -> FolderServiceStub | SecretServiceStub:
-        """Return the client of the service that keeps the bindings of the place."""
+        """Return the client of the service that keeps the access bindings."""
         return session.client(FolderServiceStub) if self.kind == FOLDER else session.client(SecretServiceStub)
 
 
-def place_labels(places: Iterable[Place]) -> dict[str, str]:
-    """Return the labels that an account with a role on these places has."""
-    return {f"{place.kind}{place.id}": "" for place in places}
+def grant_labels(grants: Iterable[Grant]) -> dict[str, str]:
+    """Return the labels that an account with these grants has."""
+    return {f"{grant.kind}{grant.id}": "" for grant in grants}
 
 
-def labelled_places(labels: Mapping[str, str]) -> frozenset[Place]:
-    """Return the places that the labels of an account name."""
+def labelled_grants(labels: Mapping[str, str]) -> frozenset[Grant]:
+    """Return the grants that the labels of an account name."""
     return frozenset(
-        Place(kind, label.removeprefix(kind)) for label in labels for kind in ROLES if label.startswith(kind)
+        Grant(kind, label.removeprefix(kind)) for label in labels for kind in ROLES if label.startswith(kind)
     )
 
 
-def held_places(session: Session, accounts: Mapping[str, Mapping[str, str]]) -> dict[str, frozenset[Place]]:
-    """Return the places of which each account has the role. `accounts` are labels of accounts by id; ours alone count.
+def held_grants(session: Session, accounts: Mapping[str, Mapping[str, str]]) -> dict[str, frozenset[Grant]]:
+    """Return the grants that each account has. `accounts` are labels of accounts by id; ours alone count.
 
-    Where the bindings of a place may not be read, the labels count. What is not there any more has no bindings.
+    Where access bindings may not be read, the labels count. What is not there any more has no bindings.
     """
-    named = {account: labelled_places(labels) for account, labels in accounts.items() if is_ours(labels)}
-    places = sorted(frozenset[Place]().union(*named.values()))
-    listed = run_concurrently(*(partial(_holders, session, place) for place in places))
-    holders = dict(zip(places, listed, strict=True))
+    named = {account: labelled_grants(labels) for account, labels in accounts.items() if is_ours(labels)}
+    grants = sorted(frozenset[Grant]().union(*named.values()))
+    listed = run_concurrently(*(partial(_holders, session, grant) for grant in grants))
+    holders = dict(zip(grants, listed, strict=True))
     return {
-        account: frozenset(place for place in named.get(account, ()) if _holds(account, holders[place]))
+        account: frozenset(grant for grant in named.get(account, ()) if _holds(account, holders[grant]))
         for account in accounts
     }
 
@@ -81,14 +81,14 @@ def _holds(account: str, holders: frozenset[str] | None) -> bool:
     return holders is None or account in holders
 
 
-def _holders(session: Session, place: Place) -> frozenset[str] | None:
-    """The accounts that have the role there; None where nobody may say."""
+def _holders(session: Session, grant: Grant) -> frozenset[str] | None:
+    """The accounts that have the role; None where nobody may say."""
     try:
-        bindings = bindings_of(session, place.client(session), place.id)
+        bindings = bindings_of(session, grant.client(session), grant.id)
     except CallFailed as error:
         if error.status is grpc.StatusCode.PERMISSION_DENIED:
             return None
         if error.status is not grpc.StatusCode.NOT_FOUND:
             raise
         return frozenset()
-    return frozenset(each.subject.id for each in bindings if each.role_id == place.role)
+    return frozenset(each.subject.id for each in bindings if each.role_id == grant.role)
