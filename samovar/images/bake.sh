@@ -13,6 +13,8 @@ TREE=$SPACE/tree
 REPOSITORIES=()
 APT_OPTIONS=(-o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold -o APT::Get::List-Cleanup=0)
 LISTS_AGE=60 # minutes after which package lists are fetched again
+# Images that bake side by side share apt's lists and packages. One at a time downloads (`lock`); the lists are replaced
+# (`lists.lock`) only while nobody else reads them.
 
 main() {
   trap 'exit 143' TERM # the first process of a namespace ignores what it does not trap
@@ -31,9 +33,9 @@ main() {
 root() {
   local fetched=no
   step "base system"
-  exec 9>"$APT_CACHE/lock"
-  flock 9
+  lock_downloads
   if stale; then # mmdebstrap fetches lists only where there are none
+    flock 8
     find "$APT_CACHE/lists" -type f -delete
     fetched=yes
   fi
@@ -43,6 +45,7 @@ root() {
     --setup-hook="bash '$0' bind-apt-cache \"\$1\"" --extract-hook="bash '$0' no-documents \"\$1\"" \
     "${SUITE:?}" "$TREE" - <"$SPEC/sources.list"
   [[ $fetched == no ]] || touch "$APT_CACHE/lists.stamp"
+  flock -u 8
   flock -u 9
   umount -R "$TREE/var/lib/apt/lists" "$TREE/var/cache/apt" 2>/dev/null || : # bound where mmdebstrap unshares nothing
   enter
@@ -90,17 +93,19 @@ add_packages() {
   fi
   ((${#packages[@]})) || return 0
   step "download"
-  exec 9>"$APT_CACHE/lock"
-  flock 9
+  lock_downloads
   if stale; then
+    flock 8
     apt_get update
     touch "$APT_CACHE/lists.stamp"
+    flock --shared 8
   fi
   update_repositories
   apt_get install --download-only "${packages[@]}"
   flock -u 9
   step "packages"
   apt_get -o Debug::NoLocking=true install "${packages[@]}" # another layer may hold apt's lock on the shared cache
+  flock -u 8
 }
 
 fits() { # whether a package is for the image's architecture
@@ -187,6 +192,12 @@ pack() {
   size=$(((blocks * 4096 + inodes * 256) * 104 / 102400 + 4096)) # KiB
   run mkfs.ext4 -q -F -b 4096 -I 256 -N "$inodes" -m 0 -L "${LABEL:?}" -U "${UUID:?}" -O ^has_journal,^resize_inode \
     -E "hash_seed=$UUID,lazy_itable_init=1,nodiscard,root_owner=0:0" -d "$TREE" "$OUT" "${size}k"
+}
+
+lock_downloads() {
+  exec 8>"$APT_CACHE/lists.lock" 9>"$APT_CACHE/lock"
+  flock 9
+  flock --shared 8
 }
 
 bind_apt_cache() {

@@ -137,7 +137,7 @@ def decide(state: State, now: Observation, limits: Limits) -> tuple[State, Verdi
         tidy=now.free < limits.low,
         dead=_dead(state, now, limits),
         unready=_unready(state, now, limits),
-        cause=_cause(state, kill=bool(kill), stop=bool(stop), renew=renew),
+        cause=_cause(now.ping, kill=bool(kill), stop=bool(stop), renew=renew),
     )
     if kill or stop:
         state = _forget(state)
@@ -162,18 +162,19 @@ def _update_run(state: State, now: Observation, limits: Limits) -> State:
         case Ping.ERROR | Ping.TIMEOUT if starting:
             return _forget(state)
         case Ping.ERROR if state.bad_until is None:
-            return replace(state, bad_until=now.at + _random_in(limits.errors, now.jitter), silent_since=None)
+            return replace(state, bad_until=now.at + _random_in(limits.errors, now.jitter))
         case Ping.TIMEOUT if state.silent_since is None:
-            return replace(state, silent_since=now.at, bad_until=None)
+            return replace(state, silent_since=now.at)
         case Ping.UNREACHABLE:
             return _forget(state)
     return state
 
 
 def _kill(state: State, now: Observation, limits: Limits) -> str:
-    if state.bad_until is not None and now.at >= state.bad_until:
+    """Return why to kill it. Errors and silence do not excuse each other: one under load may show both by turns."""
+    if now.ping is Ping.ERROR and state.bad_until is not None and now.at >= state.bad_until:
         return "it answers errors"
-    if state.silent_since is not None and now.at - state.silent_since >= limits.silent:
+    if now.ping is Ping.TIMEOUT and state.silent_since is not None and now.at - state.silent_since >= limits.silent:
         return f"it has not answered for {now.at - state.silent_since:.0f} s"
     return ""
 
@@ -182,9 +183,9 @@ def _stop(now: Observation, limits: Limits) -> str:
     return f"it has {now.memory >> 20} MiB of memory, over {limits.memory >> 20}" if now.memory > limits.memory else ""
 
 
-def _cause(state: State, *, kill: bool, stop: bool, renew: bool) -> Cause | None:
+def _cause(ping: Ping, *, kill: bool, stop: bool, renew: bool) -> Cause | None:
     if kill:
-        return Cause.SILENCE if state.bad_until is None else Cause.ERRORS
+        return Cause.ERRORS if ping is Ping.ERROR else Cause.SILENCE
     if stop:
         return Cause.MEMORY
     return Cause.LIFETIME if renew else None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
+import os
 import shutil
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,11 +17,12 @@ import pytest
 from samovar.core.errors import ProcessFailed
 from samovar.core.output import PlainReporter
 from samovar.core.paths import cache_dir
-from samovar.images.builders.local import bake_local
+from samovar.images.builders.local import LISTS_STAMP, bake_local
 from samovar.images.store import BakedImage
 from tests.support.apt_repository import make_deb, serve_repository
 from tests.support.checkout import PROJECT, empty_project, project_in
 from tests.support.images import inside
+from tests.support.wait import wait_until
 
 SCRIPT = b"#!/bin/sh\nexec echo served by $(id -un)\n"
 
@@ -47,6 +52,11 @@ def bake(project: Path, text: str, name: str = "shop") -> BakedImage:
     (folder / "image.yaml").write_text(f"description: a test\nparent: samovar/base\n{text}")
     (image,) = bake_local(project_in(project), [name], reporter=PlainReporter())
     return image
+
+
+def log_of(image: str) -> str:
+    """Return what bakes of the image have logged so far."""
+    return "".join(log.read_text() for log in (cache_dir() / "logs").glob(f"bake-{image}-*.log"))
 
 
 def tarball(path: Path, files: dict[str, bytes]) -> str:
@@ -111,6 +121,22 @@ def test_deb_of_another_architecture_fails_the_bake(project: Path) -> None:
     make_deb(project / "shop.deb", "shop", {"usr/bin/shop": SCRIPT}, architecture="arm64")
     with pytest.raises(ProcessFailed, match=r"the \.deb of application is for arm64, the image for amd64"):
         bake(project, "application: {source: ../../shop.deb}\n")
+
+
+def test_package_lists_are_not_replaced_while_another_bake_reads_them(project: Path) -> None:
+    apt = cache_dir() / "apt"
+    with (apt / "lists.lock").open("w") as reader, ThreadPoolExecutor() as pool:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        os.utime(apt / LISTS_STAMP, (0, 0))
+        baking = pool.submit(bake, project, "packages: [tree]\n")
+        try:
+            wait_until("the bake is about to download", lambda: "::step download" in log_of("shop"))
+            time.sleep(1)
+            assert "::run" not in log_of("shop").rpartition("::step download")[2]
+        finally:
+            fcntl.flock(reader, fcntl.LOCK_UN)
+        baking.result()
+    assert (apt / LISTS_STAMP).stat().st_mtime > 0
 
 
 def test_packages_come_from_a_repository_beside_debians_by_its_key(project: Path) -> None:

@@ -71,6 +71,14 @@ def test_a_timeout_ends_application_after_ten_seconds() -> None:
     assert last_verdict((1, OK), (2, TIMEOUT), (12, TIMEOUT)).kill == "it has not answered for 10 s"
 
 
+def test_errors_and_silence_by_turns_end_application() -> None:
+    assert last_verdict((1, OK), (2, ERROR), (3, TIMEOUT), (4, ERROR)).kill == "it answers errors"
+    assert last_verdict((1, OK), (2, ERROR), (3, TIMEOUT), (4, ERROR)).cause is Cause.ERRORS
+    assert not last_verdict((1, OK), (2, ERROR), (4, TIMEOUT)).kill
+    assert last_verdict((1, OK), (2, TIMEOUT), (3, ERROR), (12, TIMEOUT)).cause is Cause.SILENCE
+    assert not last_verdict((1, OK), (2, ERROR), (3, TIMEOUT), (4, OK), (5, ERROR)).kill
+
+
 def test_a_run_that_was_not_well_yet_may_answer_errors_or_nothing_for_a_while() -> None:
     for ping in (ERROR, TIMEOUT):
         assert last_verdict((1, ping), (59, ping), limits=PATIENT).kill == ""
