@@ -20,15 +20,16 @@ from samovar.cli.context import (
     yes_option,
 )
 from samovar.cli.images import bake
+from samovar.core.errors import command_line
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from samovar.deploy.plan import Plan
+    from samovar.deploy.resources.resource import Unchanged
 
 USED = "exists already, and is never changed or deleted"
-KEPT = "is no longer part of the environment, and stays: `disk delete` deletes a disk"
 
 
 @click.command()
@@ -59,7 +60,7 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
     prepared = prepare(session, environment)
     for text in prepared.warnings:
         stderr_reporter().info(text)
-    show(prepared.plan, fmt, _plan_table(prepared.plan))
+    show(prepared.plan, fmt, plan_table(prepared.plan))
 
 
 @click.command()
@@ -83,7 +84,7 @@ def rollout(tool: Tool, env: str, timeout: float | None, *, yes: bool) -> None:
         prepared = prepare(session, environment)
         _report_plan(prepared.plan)
         for kept in prepared.plan.kept:
-            stderr_reporter().info(f"keep {kept}: {KEPT}")
+            stderr_reporter().info(f"keep {kept}: {_why_kept(env, kept)}")
         check_deletions(prepared.plan)
         if prepared.plan.all_steps:
             agree(_question(prepared.plan), yes=yes, irreversible=bool(irreplaceable(prepared.plan)))
@@ -158,10 +159,24 @@ def _report_plan(the_plan: Plan) -> None:
     stderr_reporter().info(the_plan.summary())
 
 
-def _plan_table(the_plan: Plan) -> list[RenderableType]:
+def _why_kept(env: str, kept: Unchanged) -> str:
+    """No rollout deletes data of which the environment says nothing any more, and it is billed."""
+    from samovar.deploy.resources.resource import Kind
+
+    reason = "no longer part of the environment; it stays, and is billed"
+    if kept.kind is not Kind.DISK:
+        return f"{reason}, for it says what a data disk holds"
+    return f"{reason}, until `{command_line(f'disk delete {env} {kept.name}')}`"
+
+
+def plan_table(the_plan: Plan) -> list[RenderableType]:
+    """Return the plan for people: what is used, changed and kept, each with its reason."""
     rows = [("use", used.kind.value, used.name, f"{used.id}: {USED}") for used in the_plan.used]
     rows += [(step.action.value, step.ref.kind.value, step.ref.name, step.reason) for step in the_plan.all_steps]
-    rows += [("keep", kept.kind.value, kept.name, f"{kept.id}: {KEPT}") for kept in the_plan.kept]
+    rows += [
+        ("keep", kept.kind.value, kept.name, f"{kept.id}: {_why_kept(the_plan.environment, kept)}")
+        for kept in the_plan.kept
+    ]
     tables = [table(("ACTION", "KIND", "NAME", "REASON"), rows)] if rows else []
     return [*tables, the_plan.summary()]
 
