@@ -14,6 +14,7 @@ from samovar.core.output import Reporter
 from samovar.core.units import GIB
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.desired import desired
+from samovar.deploy.disk_sizes import check_disk_sizes
 from samovar.deploy.endpoints import wait_for_endpoints
 from samovar.deploy.existing import check_existing_secrets, existing_ranges, used_refs
 from samovar.deploy.group_metadata import group_metadata
@@ -97,7 +98,7 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     """Return the plan of a rollout.
 
     Raises CloudError where an image is missing, ConfigError where a name is taken, a zone is not up, a boot disk is
-    too small, or what the file names by id is not there.
+    too small, a data disk cannot get its size, or what the file names by id is not there.
 
     Rows on data disks that are not recorded yet are recorded before anything else.
     """
@@ -111,7 +112,9 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     check_existing_secrets(session, environment)
     require_images(resources, observed)
     check_boot_disks(environment, resources, observed)
-    return Prepared(plan(resources, observed), observed, record_if_missing(session, environment, observed))
+    steps = plan(resources, observed)
+    check_disk_sizes(session, environment, steps)
+    return Prepared(steps, observed, record_if_missing(session, environment, observed))
 
 
 def prepare_destruction(

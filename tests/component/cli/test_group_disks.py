@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from samovar.core.errors import ConfigError
+from samovar.core.units import GIB
+from samovar.deploy.disk_sizes import check_disk_sizes
 from samovar.deploy.machines import list_instances
 from samovar.deploy.plan import Action
 from samovar.deploy.resources.resource import Kind, Ref
@@ -78,3 +80,44 @@ def test_a_destruction_deletes_a_disk_of_which_the_file_says_so(service: Service
     service.roll_out(with_disk(dev, "cache", mount="/srv/cache", on_destroy="delete"))
     service.destroy(dev)
     assert {ref for ref in service.ids(dev) if ref.kind is Kind.DISK} == {DATA}
+
+
+def test_a_disk_grows_while_no_machine_has_it_and_a_plan_says_what_else_to_do(
+    service: Service, dev: Environment
+) -> None:
+    files = {size: with_disk(dev, "files", mount="/srv/files", size=size) for size in ("1G", "2G")}
+    service.roll_out(files["1G"])
+    wait_until("both are attached", lambda: attached(service).keys() == {"data", "files"})
+    check_disk_sizes(service.session, files["1G"], service.plan(files["1G"]))
+    with pytest.raises(
+        ConfigError, match="dev-postgres-files of 1G cannot become one of 2G while dev-postgres-1"
+    ) as use:
+        check_disk_sizes(service.session, files["2G"], service.plan(files["2G"]))
+    assert "config.yaml" in use.value.message
+    assert "groups.postgres.data_disks.files.size" in use.value.message
+    assert use.value.remedy.startswith("take the disk out of the group, `samovar rollout dev`, put it back")
+
+    service.roll_out(dev)
+    wait_until("one is attached", lambda: attached(service).keys() == {"data"})
+    check_disk_sizes(service.session, files["2G"], service.plan(files["2G"]))
+    service.roll_out(files["2G"])
+    wait_until("it is there again", lambda: attached(service).keys() == {"data", "files"})
+    with pytest.raises(ConfigError, match="dev-postgres-files of 2G cannot become one of 1G: no disk shrinks") as less:
+        check_disk_sizes(service.session, files["1G"], service.plan(files["1G"]))
+    assert less.value.remedy == "write size: 2G, or more"
+
+
+def test_the_disk_of_a_database_grows_once_its_environment_is_destroyed(service: Service, dev: Environment) -> None:
+    """Its image needs the disk, so the group cannot be without it."""
+    service.roll_out(dev)
+    wait_until("it is attached", lambda: attached(service).keys() == {"data"})
+    larger = with_disk(dev, "data", size="40G", seed="once")
+    with pytest.raises(ConfigError, match="while dev-postgres-1 has it") as refused:
+        check_disk_sizes(service.session, larger, service.plan(larger))
+    assert refused.value.remedy.startswith("`samovar destroy dev`, which keeps each data disk without on_destroy")
+    before = service.ids(dev)[Ref(Kind.DISK, DATA.name)]
+    service.destroy(dev)
+    check_disk_sizes(service.session, larger, service.plan(larger))
+    service.roll_out(larger)
+    (disk,) = inventory(service.session, "dev").disks
+    assert (disk.id, disk.size) == (before, 40 * GIB)
