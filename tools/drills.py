@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, zip_longest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -22,18 +23,20 @@ from pydantic import TypeAdapter
 from samovar.core.errors import ExitCode
 from samovar.drills.pictures import COLUMNS, row
 from samovar.drills.report import DrillReport
+from samovar.project.drill import drill_names, load_drill
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/drills.md"
 RULES = ROOT / "samovar/library/images/monitoring/templates"
+FOLDER = ROOT / "drills"
 TIMEOUT = 600.0
 """Seconds for one drill, after which it is ended and put back."""
 LOAD = ("--profile", "terms", "--rate", "60")
 MONITORING = "# monitoring: {kind: samovar/monitoring"
 """The beginning of the line of dev that is a comment there."""
-STARTED = """max_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])
-  and ignoring(alertstate) (max_over_time(ALERTS_FOR_STATE[{seconds}s]) >= {began})"""
-"""The alerts that began after `began`, and fired since: not those that an earlier drill has left."""
+NOT_RUN = "not run"
+REMARKED = re.compile(r"(\w+)(?: \((.+)\))?")
+"""An alert of a row, with what is wrong about it."""
 Result = tuple[str, ...]
 
 
@@ -59,22 +62,15 @@ class Drills:
                 yield entry["drill"]
 
     def run(self, name: str) -> Result:
-        """Run one drill, and return its row: the columns, and the alerts. Afterwards dev is as its file says."""
-        began = time.time()
+        """Run one drill, and return its row. Afterwards dev is as its file says."""
         ended = self.call("drill", "dev", name, "--yes", *LOAD, "--report", str(self._folder), "-o", "json")
         if ended.returncode not in {ExitCode.OK, ExitCode.SLO_VIOLATED}:
             self.call("drill", "dev", "--restore", "--yes")
         if ended.returncode != ExitCode.OK:
             self.call("rollout", "dev", "--yes")
         if not ended.stdout:
-            return (name, "not run", *[""] * (len(COLUMNS) - 1))
-        report = TypeAdapter(DrillReport).validate_json(ended.stdout)
-        return (*row(report), ", ".join(self._alerts(began)))
-
-    def _alerts(self, began: float) -> Sequence[str]:
-        expression = STARTED.format(seconds=round(time.time() - began) + 1, began=began)
-        answer = self.call("metrics", "dev", "--query", expression, "-o", "json").stdout
-        return sorted({series["labels"]["alertname"] for series in json.loads(answer or "[]")})
+            return (name, NOT_RUN, *[""] * (len(COLUMNS) - 2))
+        return row(TypeAdapter(DrillReport).validate_json(ended.stdout))
 
 
 def main(words: list[str]) -> None:
@@ -85,11 +81,17 @@ def main(words: list[str]) -> None:
         sys.exit(ExitCode.FAILURE)
     rows = measured(PAGE.read_text()) if words else {}
     began = time.monotonic()
-    for name in words or list(drills.names()):
+    for name in words or spread(drills.names()):
         rows[name] = drills.run(name)
         sys.stderr.write(f"{time.monotonic() - began:.0f} s: {' | '.join(rows[name])}\n")
         write_tables(rows)
     sys.stdout.write(f"{len(rows)} drills in {time.monotonic() - began:.0f} s; pictures: {folder}\n")
+
+
+def spread(names: Iterable[str]) -> list[str]:
+    """Return the names so that those that begin alike are apart: an alert that fires still cannot begin again."""
+    alike = [list(group) for _, group in groupby(sorted(names), lambda name: name.partition("-")[0])]
+    return [name for each in zip_longest(*alike) for name in each if name]
 
 
 def monitored_dev(envs: Path) -> Path:
@@ -104,24 +106,35 @@ def measured(page: str) -> dict[str, Result]:
     """Return the rows that the page has, by their drills."""
     lines = _between(page, "measured").splitlines()[2:]
     rows = [tuple(cell.strip() for cell in line[1:-1].split("|")) for line in lines]
-    return {each[0]: each for each in rows if len(each) == len(COLUMNS) + 1}
+    return {each[0]: each for each in rows if len(each) == len(COLUMNS)}
 
 
 def write_tables(rows: Mapping[str, Result]) -> None:
-    """Write the table of drills and that of alerts between their marks."""
-    page = _with(PAGE.read_text(), "measured", _table((*COLUMNS, "alerts"), [rows[name] for name in sorted(rows)]))
-    fired = [(f"`{alert}`", ", ".join(_drills_of(alert, rows)) or "in none") for alert in alerts()]
-    PAGE.write_text(_with(page, "alerts", _table(("alert", "fired in"), fired)))
+    """Write the table of drills and the matrix of alerts between their marks."""
+    page = _with(PAGE.read_text(), "measured", _table(COLUMNS, [rows[name] for name in sorted(rows)]))
+    possible = {name: load_drill(FOLDER, name).possible_alerts for name in drill_names(FOLDER)}
+    PAGE.write_text(_with(page, "alerts", matrix(rows, possible)))
+
+
+def matrix(rows: Mapping[str, Result], possible: Mapping[str, Sequence[str]]) -> str:
+    """Return the table of drills by alerts, of which some are `possible`; empty rows and columns are left out."""
+    ran = {name: _cells(rows[name][-1], possible.get(name, ())) for name in sorted(rows) if rows[name][1] != NOT_RUN}
+    shown = [alert for alert in alerts() if any(alert in each for each in ran.values())]
+    body = [(name, *(each.get(alert, "") for alert in shown)) for name, each in ran.items() if each]
+    silent = ", ".join(f"`{alert}`" for alert in alerts() if alert not in shown)
+    return _table(("drill", *shown), body) + f"\nIn none of them: {silent}.\n"
+
+
+def _cells(measured_alerts: str, possible: Sequence[str]) -> dict[str, str]:
+    parsed = [match for text in measured_alerts.split(", ") if (match := REMARKED.fullmatch(text))]
+    fired = {match[1]: match[2] or "fired" for match in parsed if match[1] in alerts()}
+    return {**dict.fromkeys(possible, "possible"), **fired}
 
 
 def alerts() -> list[str]:
     """Return the names of the alerts that the rules have."""
     texts = [(RULES / name).read_text() for name in ("rules.yml.j2", "objectives.yml.j2")]
     return list(dict.fromkeys(re.findall(r"- alert: (\w+)", "\n".join(texts))))
-
-
-def _drills_of(alert: str, rows: Mapping[str, Result]) -> Iterator[str]:
-    return (name for name, cells in sorted(rows.items()) if alert in cells[-1].split(", "))
 
 
 def _table(head: Result, rows: Sequence[Result]) -> str:

@@ -267,6 +267,8 @@ def _tables(result: DrillReports) -> list[RenderableType]:
 
 
 def _details(report: DrillReport) -> list[RenderableType]:
+    from samovar.drills.pictures import alerts_cell
+
     rows = [
         ("verdict", report.verdict.value),
         ("fault", report.fault),
@@ -281,6 +283,7 @@ def _details(report: DrillReport) -> list[RenderableType]:
         ("  after detection", str(report.failed_after_detection)),
         ("slowest answer", f"{report.max_seconds} s"),
         ("longest gap", f"{report.longest_gap_seconds} s"),
+        ("alerts", alerts_cell(report.alerts)),
         *(("not as expected", violation) for violation in report.violations),
     ]
     return [table(("", ""), rows)]

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from samovar.core.templates import load_page
+from samovar.drills.alerts import DrillAlerts
 from samovar.drills.report import DrillReport, NotRun, longest_stall
 from samovar.drills.run import Drilled
 from samovar.load.charts import HEIGHT, WIDTH, Mark, draw
 from samovar.load.report import charts_of
 
 TEMPLATE = Path(__file__).parent / "page.html.j2"
-COLUMNS = ("drill", "verdict", "failed", "longest stall", "noticed", "whole", "answers well", "healed by")
+COLUMNS = ("drill", "verdict", "failed", "longest stall", "noticed", "whole", "answers well", "healed by", "alerts")
 
 
 def row(report: DrillReport) -> tuple[str, ...]:
@@ -27,7 +28,21 @@ def row(report: DrillReport) -> tuple[str, ...]:
         _seconds(report.seconds_to_recover, "not at the end"),
         "not at the end" if report.seconds_to_answer is None else _seconds(report.seconds_to_answer or None, "always"),
         ", ".join(report.healed_by) or "nothing",
+        alerts_cell(report.alerts),
     )
+
+
+def alerts_cell(alerts: DrillAlerts | None) -> str:
+    """Return the alerts of a drill, each with what is wrong about it."""
+    if alerts is None:
+        return "not known"
+    remarks = {
+        **dict.fromkeys(alerts.unexpected, "unexpected"),
+        **dict.fromkeys(alerts.missing, "missing"),
+        **dict.fromkeys(alerts.not_judged, "fired before"),
+    }
+    names = sorted({*alerts.fired, *remarks})
+    return ", ".join(f"{name} ({remarks[name]})" if name in remarks else name for name in names) or "none"
 
 
 def _seconds(value: float | None, otherwise: str) -> str:

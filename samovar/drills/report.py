@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from samovar.drills.alerts import DrillAlerts, Fired, judge
 from samovar.drills.recovery import Recovery
 from samovar.load.generator import Load
 from samovar.load.results import Outcome, longest_gap
@@ -22,7 +23,8 @@ class Verdict(StrEnum):
     """The verdict on a drill.
 
     `held`: every bound holds and no user noticed anything. `degraded`: the bounds hold, and users met failures or
-    answers that took over a second. `broke`: a bound does not hold, or the environment was not whole at the end.
+    answers that took over a second, or other alerts fired than the drill expects. `broke`: a bound does not hold, or
+    the environment was not whole at the end.
     """
 
     HELD = "held"
@@ -32,11 +34,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Observed:
-    """The observation of a drill; `began` is the time of the fault in seconds of the load."""
+    """The observation of a drill; `began` is the time of the fault in seconds of the load.
+
+    `fired` is None where no alerts are known.
+    """
 
     began: float
     recovery: Recovery
     answers_well: bool = True
+    fired: Fired | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,8 @@ class DrillReport:
     `seconds_to_recover` if the environment was not whole at the end, `seconds_to_put_back` if there was nothing to put
     back. `seconds_to_answer` is when the last request ended that failed or took over a second; null if that still went
     on at the end. `healed_by` names what healed: `balancer`, `systemd`, `watchdog`, `group`, or the `drill` that put
-    back what it broke. `violations` names each limit of the drill's `expect` that was exceeded.
+    back what it broke. `violations` names each limit of the drill's `expect` that was exceeded. `alerts` is null where
+    nothing monitors the environment, or that does not answer.
     """
 
     environment: str
@@ -84,6 +91,7 @@ class DrillReport:
     max_seconds: float
     longest_gap_seconds: float
     violations: tuple[str, ...] = ()
+    alerts: DrillAlerts | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,7 @@ def report(
         failures=failures.by_kind,
         max_seconds=round(max(answered, default=0.0), 3),
         longest_gap_seconds=round(longest_gap(quick, end), 3),
+        alerts=judge(drill, observed.fired) if observed.fired else None,
     )
     exceeded = tuple(violations(drill.expect, measured))
     return replace(measured, violations=exceeded, verdict=verdict(measured, exceeded))
@@ -151,7 +160,8 @@ def verdict(measured: DrillReport, exceeded: Sequence[str]) -> Verdict:
     if exceeded or measured.seconds_to_recover is None or measured.seconds_to_answer is None:
         return Verdict.BROKE
     noticed = measured.failed > measured.failed_before or longest_stall(measured) > SLOW_ANSWER
-    return Verdict.DEGRADED if noticed else Verdict.HELD
+    alerts_differ = measured.alerts is not None and not measured.alerts.as_expected
+    return Verdict.DEGRADED if noticed or alerts_differ else Verdict.HELD
 
 
 def longest_stall(measured: DrillReport) -> float:

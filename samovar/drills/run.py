@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, WaitTimeout, command_line
 from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from samovar.drills.actions import restore_all
+from samovar.drills.alerts import fired_since
 from samovar.drills.faults import Fault
 from samovar.drills.journal import Journal
 from samovar.drills.recovery import Recovery, Snapshot, Watch, steady, take_snapshot, watch_recovery
@@ -20,6 +22,7 @@ from samovar.load.generator import Load, Run
 from samovar.load.report import send_with_progress
 from samovar.load.results import Outcome
 from samovar.load.slo import answers_well
+from samovar.ops.metrics import prometheus
 from samovar.project.drill import Drill
 from samovar.project.environment import Environment
 
@@ -61,8 +64,10 @@ def run_drill(
     finally:
         engine.put_back()
     assert engine.observed  # noqa: S101 - the work has ended
-    measured = report(environment.name, drill, fault.summary, load, run.outcomes, engine.observed)
-    return Drilled(measured, tuple(run.outcomes), engine.observed.began)
+    server = prometheus(session, environment) if environment.monitoring else None
+    observed = replace(engine.observed, fired=fired_since(engine.began, drill, server, reporter))
+    measured = report(environment.name, drill, fault.summary, load, run.outcomes, observed)
+    return Drilled(measured, tuple(run.outcomes), observed.began)
 
 
 def prove_steady(session: Session, environment: Environment) -> None:
@@ -90,6 +95,7 @@ class _Engine:
         timeout: float,
     ) -> None:
         self.observed: Observed | None = None
+        self.began = math.nan
         self._session = session
         self._environment = environment
         self._fault = fault
@@ -109,10 +115,10 @@ class _Engine:
                 remedy=f"see `{command_line(f'load {self._environment.name}')}`",
             )
         before = await asyncio.to_thread(self._snapshot)
-        began = time.monotonic()
-        recovery = await self._break_and_watch(before, began)
+        self.began = time.monotonic()
+        recovery = await self._break_and_watch(before, self.began)
         await asyncio.sleep(MARGIN)
-        self.observed = Observed(began - run.began, recovery, await self._answers_well(run, self._timeout))
+        self.observed = Observed(self.began - run.began, recovery, await self._answers_well(run, self._timeout))
 
     def put_back(self) -> None:
         """Put back what is broken still."""

@@ -136,6 +136,14 @@ class Drill(Cause):
     load: DrillLoad = Field(default=DrillLoad(), description="the load meanwhile")
     timeout: PositiveFloat = Field(default=120.0, description="seconds in which the environment must recover")
     expect: Expectation = Field(default=Expectation(), description="the bounds by which the verdict is found")
+    alerts: tuple[str, ...] | None = Field(
+        default=None,
+        description="the alerts that must begin to fire, by their names in docs/metrics.md, and no other may; judged "
+        "where a group monitors the environment. Without the key any may fire",
+    )
+    possible_alerts: tuple[str, ...] = Field(
+        default=(), description="further alerts that may fire: whether they do depends on how long the recovery takes"
+    )
 
     @property
     def causes(self) -> tuple[Cause, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samovar.drills.pictures import COLUMNS, marks, row, write_report
+from samovar.drills.alerts import DrillAlerts
+from samovar.drills.pictures import COLUMNS, alerts_cell, marks, row, write_report
 from samovar.drills.recovery import Recovery
 from samovar.drills.report import NotRun, Observed, report
 from samovar.drills.run import Drilled
@@ -26,7 +27,16 @@ def test_a_row_says_what_happened() -> None:
     shown = dict(zip(COLUMNS, row(DRILLED.report), strict=True))
     assert shown["verdict"] == "degraded"
     assert shown["failed"] == "4 of 90 (4 HTTP 500)"
+    assert shown["alerts"] == "not known"
     assert (shown["noticed"], shown["whole"], shown["healed by"]) == ("0.5 s", "3.5 s", "drill")
+
+
+def test_a_row_has_the_alerts_with_what_is_wrong_about_each() -> None:
+    wrong = DrillAlerts(("EdgeErrors", "MachineDown"), ("DiskNearlyFull",), ("EdgeErrors",), ("ServiceRestarted",))
+    assert alerts_cell(wrong) == (
+        "DiskNearlyFull (missing), EdgeErrors (unexpected), MachineDown, ServiceRestarted (fired before)"
+    )
+    assert alerts_cell(DrillAlerts()) == "none"
 
 
 def test_the_moments_of_the_fault_are_marked_in_seconds_of_the_load() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from samovar.core.output import to_plain
+from samovar.drills.alerts import DrillAlerts, Fired
 from samovar.drills.recovery import Recovery
 from samovar.drills.report import DrillReport, Observed, Verdict, count_failures, report, verdict
 from samovar.load.client import Target
@@ -39,8 +40,9 @@ def test_count_failures_by_when_they_were_due() -> None:
 
 
 def test_a_drills_report_has_a_documented_shape() -> None:
-    observed = Observed(2.5, Recovery(0.3, 7.123, healed_by=("balancer", "group")))
-    drill = stated(seconds_to_recover=7, seconds_to_answer=5)
+    recovery = Recovery(0.3, 7.123, healed_by=("balancer", "group"))
+    observed = Observed(2.5, recovery, fired=Fired(frozenset({"EdgeErrors"})))
+    drill = stated(seconds_to_recover=7, seconds_to_answer=5).model_copy(update={"alerts": ("MachineDown",)})
     assert to_plain(report("dev", drill, "dev-bingo-1: power cut", LOAD, OUTCOMES, observed)) == {
         "environment": "dev",
         "drill": "mine",
@@ -64,6 +66,12 @@ def test_a_drills_report_has_a_documented_shape() -> None:
         "max_seconds": 2.0,
         "longest_gap_seconds": 4.0,
         "violations": ["seconds_to_recover: 7.12, expected 7 at most"],
+        "alerts": {
+            "fired": ["EdgeErrors"],
+            "missing": ["MachineDown"],
+            "unexpected": ["EdgeErrors"],
+            "not_judged": [],
+        },
     }
 
 
@@ -91,6 +99,14 @@ def test_a_drill_that_was_not_whole_at_its_end_broke_something(observed: Observe
 
 def test_a_bound_that_does_not_hold_makes_a_drill_broke() -> None:
     assert verdict(measured(), ["failed: 1, expected 0 at most"]) is Verdict.BROKE
+
+
+@pytest.mark.parametrize("alerts", [DrillAlerts(missing=("MachineDown",)), DrillAlerts(unexpected=("EdgeErrors",))])
+def test_a_drill_with_other_alerts_than_it_expects_is_degraded_at_best(alerts: DrillAlerts) -> None:
+    assert verdict(replace(measured(), alerts=alerts), ()) is Verdict.DEGRADED
+    assert verdict(replace(measured(), alerts=alerts), ["failed: 1, expected 0 at most"]) is Verdict.BROKE
+    as_expected = replace(measured(), alerts=DrillAlerts(fired=("MachineDown",)))
+    assert (verdict(as_expected, ()), measured().alerts) == (Verdict.HELD, None)
 
 
 def test_requests_that_failed_before_the_fault_are_not_held_against_it() -> None:

@@ -1,0 +1,103 @@
+"""The alerts of a drill: which of them began, and how they differ from what the drill states."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from samovar.core.errors import CloudError
+from samovar.core.output import stderr_reporter
+from samovar.drills import alerts
+from samovar.drills.alerts import DrillAlerts, Fired, fired_since, judge, read_alerts
+from samovar.project.drill import Drill
+
+AWAY = "away"
+SAID = frozenset({"ServiceRestarted"})
+
+
+def stated(expected: Sequence[str] | None = None, possible: Sequence[str] = ()) -> Drill:
+    return Drill.model_validate({"fault": "kill", "target": "a", "alerts": expected, "possible_alerts": possible})
+
+
+@pytest.mark.parametrize(
+    ("drill", "fired", "found"),
+    [
+        (stated(["ServiceRestarted"]), Fired(SAID), DrillAlerts(("ServiceRestarted",))),
+        (stated(["ServiceRestarted"]), Fired(), DrillAlerts(missing=("ServiceRestarted",))),
+        (stated(["ServiceRestarted"]), Fired(before=SAID), DrillAlerts(not_judged=("ServiceRestarted",))),
+        (stated(["ServiceRestarted"]), Fired(SAID, before=SAID), DrillAlerts(("ServiceRestarted",))),
+        (stated([]), Fired(SAID), DrillAlerts(("ServiceRestarted",), unexpected=("ServiceRestarted",))),
+        (stated([]), Fired(before=SAID), DrillAlerts()),
+        (stated([], ["ServiceRestarted"]), Fired(SAID), DrillAlerts(("ServiceRestarted",))),
+        (stated([], ["ServiceRestarted"]), Fired(), DrillAlerts()),
+        (stated(), Fired(SAID), DrillAlerts(("ServiceRestarted",))),
+    ],
+    ids=[
+        "fired",
+        "missing",
+        "fired before",
+        "again",
+        "unexpected",
+        "left over",
+        "possible",
+        "not needed",
+        "not stated",
+    ],
+)
+def test_an_alert_that_is_missing_or_unexpected_is_named(drill: Drill, fired: Fired, found: DrillAlerts) -> None:
+    assert judge(drill, fired) == found
+
+
+class Prometheus:
+    """Answers which alerts began, each time the next of `began`, and which fired before."""
+
+    def __init__(self, *began: str, before: str = "") -> None:
+        self.asked: list[str] = []
+        self._began = list(began)
+        self._before = before
+
+    def text(self, path: str, query: Mapping[str, str]) -> str:
+        assert path == "/api/v1/query"
+        self.asked.append(query["query"])
+        if AWAY in self._began:
+            raise CloudError("it is away")
+        name = self._before if " offset " in query["query"] else self._next()
+        result = [{"metric": {"alertname": name, "instance": "app-1"}, "value": [1.5, "1"]}] if name else []
+        return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+    def _next(self) -> str:
+        return self._began.pop(0) if len(self._began) > 1 else self._began[0]
+
+
+def test_alerts_are_asked_for_by_the_seconds_since_the_fault() -> None:
+    server = Prometheus("EdgeErrors", before="MachineDown")
+    assert read_alerts(server, 12.1) == Fired(frozenset({"EdgeErrors"}), frozenset({"MachineDown"}))
+    assert "ALERTS_FOR_STATE[13s]) >= time() - 13" in server.asked[0]
+    assert server.asked[1].endswith("offset 13s")
+
+
+def fired(server: Prometheus | None, *expected: str) -> Fired | None:
+    return fired_since(time.monotonic(), stated(expected), server, stderr_reporter())
+
+
+def test_an_alert_that_is_expected_is_waited_for() -> None:
+    server = Prometheus("", "", "ServiceRestarted")
+    assert fired(server, "ServiceRestarted") == Fired(SAID)
+    assert len(server.asked) == 6
+
+
+def test_one_that_does_not_come_or_fired_before_is_not_waited_for_any_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Prometheus("", before="ServiceRestarted")
+    assert fired(before, "ServiceRestarted") == Fired(before=SAID)
+    assert len(before.asked) == 2
+    monkeypatch.setattr(alerts, "LATE", 0.2)
+    assert fired(Prometheus(""), "ServiceRestarted") == Fired()
+
+
+def test_without_a_prometheus_that_answers_no_alerts_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fired(None) is None
+    assert fired(Prometheus(AWAY)) is None
+    assert "are not known: it is away" in capsys.readouterr().err
