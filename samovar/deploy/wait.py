@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -14,14 +15,20 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.resource import Ref
 from samovar.deploy.resources.seed_record import record_healthy
-from samovar.deploy.status import Status
+from samovar.deploy.status import GroupStatus, Status
 from samovar.project.environment import Environment
+from samovar.watchdog.config import NOT_ANSWERED, NOT_UP
 
 MIN_PAUSE, MAX_PAUSE = 0.2, 5.0
 """Seconds between two looks: each takes some 20 calls for three groups, which on a large cloud are counted."""
 SHARE = 0.2
 """The share of the usual time between two changes after which the next look comes."""
 Fact = tuple[str, ...]
+LASTING = 30.0
+"""Seconds after which what all machines of a group say of their application is most likely no matter of time."""
+MESSAGE = re.compile(rf"(?P<application>\S+) (?:{NOT_ANSWERED}|{NOT_UP}) for \d+ s: (?P<cause>.+)")
+"""What the watchdog of a machine says of an application that is not well."""
+FIGURES = re.compile(r"\d+")
 
 
 class Changes:
@@ -54,6 +61,51 @@ class Changes:
         return min(max(expected * SHARE, MIN_PAUSE), MAX_PAUSE)
 
 
+class CommonProblems:
+    """The problems that all machines of a group say of their application, which another machine would not mend.
+
+    No wait ends by them: the application may need long to start, or something that is yet to come.
+    """
+
+    def __init__(self, environment: str, now: Callable[[], float] = time.monotonic) -> None:
+        self._environment = environment
+        self._now = now
+        self._since: dict[str, tuple[str, float]] = {}
+        self._reported: dict[str, str] = {}
+
+    def see(self, groups: Iterable[GroupStatus]) -> Iterator[str]:
+        """Yield a message for each problem that has lasted, once."""
+        for group in groups:
+            problem = common_problem(group)
+            without_figures = FIGURES.sub("", problem)
+            if self._lasts(group.name, without_figures) and self._reported.get(group.name) != without_figures:
+                self._reported[group.name] = without_figures
+                yield self._message(group, problem)
+
+    def _lasts(self, group: str, problem: str) -> bool:
+        before, since = self._since.get(group, ("", 0.0))
+        if problem != before:
+            since = self._now()
+        self._since[group] = problem, since
+        return bool(problem) and self._now() - since >= LASTING
+
+    def _message(self, group: GroupStatus, problem: str) -> str:
+        logs = command_line(f"logs {self._environment} {group.machines[0].name}")
+        remedy = "unless it waits for what is yet to come, press Ctrl-C, correct it, and run the command again"
+        return (
+            f"  {group.name}: all machines say the same for {LASTING:g} s: {problem}\n  remedy: see `{logs}`; {remedy}"
+        )
+
+
+def common_problem(group: GroupStatus) -> str:
+    """Return what all machines of a group say of their application but for figures; "" where one says otherwise."""
+    matches = [match for machine in group.machines if (match := MESSAGE.fullmatch(machine.message or ""))]
+    causes = {FIGURES.sub("", match["cause"]) for match in matches}
+    if len(matches) != group.size or len(causes) != 1:
+        return ""
+    return f"{matches[0]['application']}: {matches[0]['cause']}"
+
+
 def wait_until_healthy(
     session: Session,
     environment: Environment,
@@ -70,7 +122,7 @@ def wait_until_healthy(
     open_operations = dict(running)
     reported = ""
     healthy: frozenset[str] = frozenset()
-    changes = Changes()
+    changes, problems = Changes(), CommonProblems(environment.name)
 
     def probe() -> Status | Pending:
         nonlocal reported, healthy
@@ -86,6 +138,8 @@ def wait_until_healthy(
         if state != reported:
             reporter.info(f"  {state}")
             reported = state
+        for text in problems.see(status.groups):
+            reporter.info(text)
         changes.see([*_facts(status), *(("done", str(ref)) for ref in running.keys() - open_operations.keys())])
         return Pending(state, after=changes.pause(), progress=changes.count)
 

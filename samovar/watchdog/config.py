@@ -10,6 +10,8 @@ from .policy import Limits, Range
 
 ALIAS = Path("/etc/systemd/system/application.service")
 """The link to the application's unit; systemd knows the unit by this name too."""
+NOT_ANSWERED, NOT_UP, NOT_SUCCEEDED = "has not answered", "has not stayed up", "has not succeeded"
+"""How an application that is not well shows: one with a port, one without, one that runs by a schedule."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def read_config(text: str, unit: str, memory: int) -> Config:
 
 def _symptom(port: int, *, scheduled: bool) -> str:
     if port:
-        return "has not answered"
-    return "has not succeeded" if scheduled else "has not stayed up"
+        return NOT_ANSWERED
+    return NOT_SUCCEEDED if scheduled else NOT_UP
 
 
 def _range(numbers: list[float]) -> Range:
