@@ -38,7 +38,7 @@ from samovar.project.fields import (
 )
 from samovar.project.group import Group
 from samovar.project.group_kind import complete_groups, place_in_kind
-from samovar.project.group_problems import group_problems
+from samovar.project.group_problems import EnvironmentParts, group_problems
 from samovar.project.project import Project
 
 FILE = "config.yaml"
@@ -254,8 +254,9 @@ class Environment(Strict):
 
     @model_validator(mode="after")
     def _groups_fit(self) -> Self:
-        for name, group in self.group_by_name.items():
-            for problem in group_problems(self, name, group):
+        parts = EnvironmentParts(self.name, self.zones, self.group_by_name, self.external.keys(), self.secrets)
+        for name in self.group_by_name:
+            for problem in group_problems(parts, name):
                 raise problem
         return self
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from samovar.core.validation import FieldError
 from samovar.project.balancer import BalancerType
-from samovar.project.environment_options import SecretKind
-
-if TYPE_CHECKING:
-    from samovar.project.environment import Environment
-    from samovar.project.group import Group
+from samovar.project.environment_options import ExistingSecret, SecretKind
+from samovar.project.group import Group
 
 Problems = Iterator[FieldError]
 MACHINES_A_ZONE = 2
@@ -21,15 +18,27 @@ MAX_DISK_NAMES = MAX_NAMES + len("data")
 """A disk's name has a hyphen more."""
 
 
-def group_problems(environment: Environment, name: str, group: Group) -> Problems:
+@dataclass(frozen=True)
+class EnvironmentParts:
+    """The parts of an environment that its groups depend on; the groups, servers outside and secrets by their names."""
+
+    name: str
+    zones: Collection[str]
+    groups: Mapping[str, Group]
+    external: Collection[str]
+    secrets: Mapping[str, SecretKind | ExistingSecret]
+
+
+def group_problems(environment: EnvironmentParts, name: str) -> Problems:
     """Yield what is wrong with a group."""
+    group = environment.groups[name]
     yield from _names(environment, name, group)
     yield from _upstreams(environment, name)
     yield from _secrets(environment, name, group)
     yield from _zones(environment, name, group)
 
 
-def _names(environment: Environment, name: str, group: Group) -> Problems:
+def _names(environment: EnvironmentParts, name: str, group: Group) -> Problems:
     """Yield what is wrong with the length of the names that resources of the group would have."""
     if len(environment.name) + len(name) > MAX_NAMES:
         problem = (
@@ -46,14 +55,14 @@ def _names(environment: Environment, name: str, group: Group) -> Problems:
             yield FieldError(problem, "groups", name, "data_disks", disk, remedy="give the disk a shorter name")
 
 
-def _upstreams(environment: Environment, *path: str) -> Problems:
+def _upstreams(environment: EnvironmentParts, *path: str) -> Problems:
     """Yield what is wrong with the upstreams on a path: a cycle would give no group its metadata first."""
-    for role_name, upstream in environment.group_by_name[path[-1]].upstreams.items():
+    for role_name, upstream in environment.groups[path[-1]].upstreams.items():
         place = ("groups", path[-1], "upstreams", role_name)
         if upstream in environment.external:
             continue
-        if upstream not in environment.group_by_name:
-            names = ", ".join([*environment.group_by_name, *environment.external])
+        if upstream not in environment.groups:
+            names = ", ".join([*environment.groups, *environment.external])
             remedy = f"name one of {names}; or describe it: external: {{{upstream}: {{host: ..., port: ...}}}}"
             yield FieldError(f"there is no group and no external server {upstream}", *place, remedy=remedy)
         elif upstream in path:
@@ -66,8 +75,9 @@ def _upstreams(environment: Environment, *path: str) -> Problems:
             yield from _upstreams(environment, *path, upstream)
 
 
-def _secrets(environment: Environment, name: str, group: Group) -> Problems:
-    external = any(other.balancer and other.balancer.type is BalancerType.EXTERNAL for other in environment.groups)
+def _secrets(environment: EnvironmentParts, name: str, group: Group) -> Problems:
+    balancers = [other.balancer for other in environment.groups.values() if other.balancer]
+    external = any(balancer.type is BalancerType.EXTERNAL for balancer in balancers)
     for role_name, secret in group.secrets.items():
         place = ("groups", name, "secrets", role_name)
         kind = environment.secrets.get(secret)
@@ -84,7 +94,7 @@ def _secrets(environment: Environment, name: str, group: Group) -> Problems:
             )
 
 
-def _zones(environment: Environment, name: str, group: Group) -> Problems:
+def _zones(environment: EnvironmentParts, name: str, group: Group) -> Problems:
     """Yield what is wrong with the group's zones: an internal balancer stays in the zone of who asks."""
     internal = group.balancer and group.balancer.type is BalancerType.INTERNAL
     zones = len(environment.zones)
