@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -128,7 +129,7 @@ def health(lab: BridgedLab, address: str, port: int = 80) -> str:
     return lab.from_bridge("curl", *asker, "--silent", "--max-time", "10", "--write-out", "%{http_code}", url)
 
 
-async def test_a_blank_disk_is_seeded_and_its_rows_outlive_the_machine(lab: BridgedLab, baked: dict[str, Path]) -> None:
+async def test_a_blank_disk_is_seeded_keeps_its_rows_and_grows(lab: BridgedLab, baked: dict[str, Path]) -> None:
     disk = lab.data_disk("pg-data", 2 * GIB, "data")
     began = time.monotonic()
     machine = await boot_postgres(lab, baked, disk)
@@ -147,12 +148,14 @@ async def test_a_blank_disk_is_seeded_and_its_rows_outlive_the_machine(lab: Brid
     run(["ip", "netns", "del", machine.netns])
     lab.netns.remove(machine.netns)
 
+    os.truncate(disk.path, 3 * GIB)
     began = time.monotonic()
     again = await boot_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
     await lab.wait_until(again, "systemctl is-active --quiet postgres")
     print(f"its old disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     assert sql(lab, again, "SELECT count(*) FROM sessions WHERE id = 60000") == "1"
     assert b"samovar: the data disk of trial is here" in lab.driver.console(again.id)
+    assert int(lab.inside(again, "df --output=size --block-size=1M /data | tail -n 1")) > 2500
 
 
 async def test_memory_follows_the_machine_and_only_its_network_gets_in(lab: BridgedLab, baked: dict[str, Path]) -> None:

@@ -20,3 +20,14 @@ disk_contents() { # DISK TAG: blank, or what is there: the tag of blkid where th
     echo blank
   fi
 }
+
+grow_ext4() { # DISK: to its end, before it is mounted, for a local machine may not resize what is mounted; prints what fails
+  local blocks size
+  read -r blocks size < <(dumpe2fs -h "$1" 2>/dev/null | awk -F: '/^Block count/ {n = $2} /^Block size/ {print n, $2}')
+  (($(blockdev --getsize64 "$1") >= (blocks + 1) * size)) || return 0
+  e2fsck -f -p "$1" >/dev/null || (($? == 1)) || {
+    echo "e2fsck found what only a person can mend"
+    return 1
+  }
+  resize2fs "$1" 2>&1 >/dev/null | tail -n 1
+}
