@@ -10,11 +10,13 @@ import rich_click as click
 from samovar.cli.context import Tool, environment_argument, examples, identity_option, pass_tool
 from samovar.cli.load import Duration
 from samovar.core.errors import ConfigError
-from samovar.core.output import printable
+from samovar.core.output import printable, stderr_reporter
 
 if TYPE_CHECKING:
     from samovar.cloud.session import Session
     from samovar.project.environment import Environment
+
+COLLECT = "add `monitoring: {kind: samovar/monitoring}` to groups, which collects them"
 
 
 @click.command(
@@ -50,6 +52,8 @@ def logs(
     environment, session = tool.open(env)
     if console or environment.monitoring is None:
         _show_console(session, environment, name)
+        if not console:
+            stderr_reporter().info(f"this is the serial console; what applications print is in the journals: {COLLECT}")
         return
     selection = Selection(machines_named(environment, name), unit, since, follow)
     for entry in entries(journal(session, environment, identity), selection):
@@ -62,7 +66,7 @@ def _show_console(session: Session, environment: Environment, machine: str | Non
     if machine is None:
         raise ConfigError(
             f"{environment.name} has no group that collects journals",
-            remedy="name a machine, to see its console; or add `monitoring: {kind: samovar/monitoring}` to groups",
+            remedy=f"name a machine, to see its console; or {COLLECT}",
         )
     instance = find_machine(session, environment.name, machine)
     click.echo(printable(read_console(session, instance.id)), nl=False)

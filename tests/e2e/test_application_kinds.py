@@ -190,6 +190,9 @@ def test_a_failed_run_of_cron_shows_and_the_next_one_is_tried(cli: Cli) -> None:
     inside(machine, f"until [ $(grep -c . {STATE}/reports) -gt 2 ]; do sleep 0.2; done")
     inside(machine, f"touch {STATE}/broken")
     assert healthy(cli.status_when("dev", lambda status: bool(FAILED.search(str(status["warnings"])))), "reports")
+    shown = cli.run("logs", "dev", "reports-1")
+    assert "mortal: a run failed" in shown.stdout
+    assert "what applications print is in the journals" in shown.stderr
     inside(machine, f"rm {STATE}/broken")
     cli.status_when("dev", lambda status: healthy(status, "reports") and not status["warnings"])
     assert cli.instance_ids() == ids
