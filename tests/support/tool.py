@@ -139,10 +139,10 @@ class Cli:
         groups = self.json("status", environment)["groups"]
         return next(int(actual["pid"]) for group in groups for actual in group["machines"] if actual["name"] == machine)
 
-    def address(self, environment: str) -> str:
-        """Where a healthy environment answers over http; waits until it is one."""
+    def address(self, environment: str, position: int = 0) -> str:
+        """Where a healthy environment answers over http, one address a balancer; waits until it is one."""
         status = self.status_when(environment, lambda status: status["healthy"])
-        return str(urlsplit(status["endpoints"]["http"][0]).netloc)
+        return str(urlsplit(status["endpoints"]["http"][position]).netloc)
 
     def status_when(self, environment: str, holds: Callable[[Any], bool]) -> Any:
         """The first status that holds, by what is in the status alone: it is judged again when it changes."""
