@@ -40,6 +40,8 @@ def main() -> None:
         health.verdict = verdict
         if _act(actions, verdict, config.limits) and verdict.cause:
             restarts.count(verdict.cause)
+        if verdict.recovered and not config.scheduled:
+            actions.forget_restarts()
         explain.see("" if config.scheduled else verdict.unready)
         time.sleep(PERIOD if config.port else PERIOD_WITHOUT_PORT)
 

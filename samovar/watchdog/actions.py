@@ -41,6 +41,10 @@ class Actions:
             run(self._log, "nft", "flush", "set", "inet", "application", "held")
             self._holding = False
 
+    def forget_restarts(self) -> None:
+        """Let systemd forget how often it started the application again, by which it makes the pause before longer."""
+        run(self._log, "systemctl", "reset-failed", UNIT)
+
     def kill(self, reason: str) -> None:
         """Kill the application, which is sick; its unit starts it again."""
         self._drain()

@@ -104,7 +104,8 @@ class Verdict:
     """The decision. `hold`: the proxy holds requests for now; `tidy`: old logs are removed. An empty text is no reason.
 
     `kill` is the reason to kill the application, `stop` that to stop it as it wishes, both now; `renew` the reason to
-    stop it when no request is in flight. `cause` is the kind of that reason, where there is one.
+    stop it when no request is in flight. `cause` is the kind of that reason, where there is one. `recovered`: this run
+    of the application is well for the first time.
     """
 
     hold: bool = False
@@ -115,6 +116,7 @@ class Verdict:
     dead: str = ""
     unready: str = ""
     cause: Cause | None = None
+    recovered: bool = False
 
 
 def initial_state(at: float, limits: Limits, *, ran: bool, jitter: float) -> State:
@@ -126,7 +128,7 @@ def initial_state(at: float, limits: Limits, *, ran: bool, jitter: float) -> Sta
 
 def decide(state: State, now: Observation, limits: Limits) -> tuple[State, Verdict]:
     """Return the new state and the verdict."""
-    state = _update_run(_update_disk(state, now, limits), now, limits)
+    before, state = state, _update_run(_update_disk(state, now, limits), now, limits)
     kill, stop = _kill(state, now, limits), _stop(now, limits)
     renew = not (kill or stop) and state.due is not None and now.at >= state.due
     verdict = Verdict(
@@ -138,6 +140,7 @@ def decide(state: State, now: Observation, limits: Limits) -> tuple[State, Verdi
         dead=_dead(state, now, limits),
         unready=_unready(state, now, limits),
         cause=_cause(now.ping, kill=bool(kill), stop=bool(stop), renew=renew),
+        recovered=state.well and not (before.well and before.run == state.run),
     )
     if kill or stop:
         state = _forget(state)

@@ -94,6 +94,8 @@ PATIENCE = 120.0
 STATE = "/var/lib/mortal"
 POST = "curl -sf -X POST http://127.0.0.1:3000"
 PID = "systemctl show -P MainPID mortal"
+NEXT_PAUSE = "systemctl show -P RestartUSecNext mortal"
+"""How long systemd waits before it starts the application again the next time that it ends."""
 FAILED = re.compile("dev-reports-1: mortal: a run failed, [2-9] in a row: it printed last: the thingamajig is missing")
 
 
@@ -205,6 +207,11 @@ def test_no_get_fails_while_the_process_dies_errs_and_hangs(cli: Cli) -> None:
         for machine in (first, second):
             inside(machine, "systemctl kill -s KILL mortal")
             time.sleep(2)
+        wait_until(
+            "the next one is back at once too",
+            lambda: {inside(machine, NEXT_PAUSE) for machine in (first, second)} == {"250ms"},
+            timeout=TIMEOUT,
+        )
         inside(first, f"until {POST}/sick; do sleep 0.1; done")
         ends(first, "(it answers errors|it has not answered for)")
         inside(second, f"until {POST}/hang; do sleep 0.1; done")
@@ -241,6 +248,14 @@ def test_programs_that_fail_again_and_again_get_another_machine(cli: Cli, failin
         renewed(cli, group, machine)
 
 
+def test_what_fails_again_and_again_waits_longer_before_it_is_started_again(
+    cli: Cli, broken: subprocess.Popen[str]
+) -> None:
+    assert broken.pid
+    machine = cli.pid("broken", "broken-ends-1")
+    wait_until("the pause has grown", lambda: inside(machine, NEXT_PAUSE) == "5s", timeout=TIMEOUT)
+
+
 def test_a_rollout_says_what_an_application_that_never_works_printed_last(broken: subprocess.Popen[str]) -> None:
     _, errors = broken.communicate(timeout=TIMEOUT)
     assert broken.returncode == 5
@@ -249,3 +264,8 @@ def test_a_rollout_says_what_an_application_that_never_works_printed_last(broken
     assert "it printed last: the thingamajig is missing" in error
     assert "it listens at 3000, and not at 4000; it printed last: mortal serves" in error
     assert "it answers an error at /healthz; it printed last: mortal serves" in error
+    told = "{}: all machines say the same for 30 s: mortal: "
+    (crash,) = (line for line in errors.splitlines() if told.format("ends") in line)
+    assert crash.endswith("it printed last: the thingamajig is missing")
+    (elsewhere,) = (line for line in errors.splitlines() if told.format("elsewhere") in line)
+    assert "it listens at 3000, and not at 4000" in elsewhere

@@ -74,6 +74,13 @@ def test_a_healthy_application_may_stop_by_itself_and_is_killed_where_it_does_no
     assert (tmp_path / "log").read_text().split() == commands
 
 
+def test_restarts_are_forgotten_by_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "systemctl", f'#!/bin/sh\necho "$*" >{tmp_path / "log"}\n')
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    Actions(watchdog_config(0), print).forget_restarts()
+    assert (tmp_path / "log").read_text() == "reset-failed application.service\n"
+
+
 def test_a_request_in_flight_puts_a_renewal_off(
     shop: tuple[subprocess.Popen[str], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,24 @@ def test_a_healthy_application_is_left_alone() -> None:
     assert last_verdict((1, OK), (2, OK)) == Verdict()
 
 
+def test_each_run_recovers_when_it_is_well_for_the_first_time() -> None:
+    """Also one that died and came back between two looks."""
+    state = initial_state(0, LIMITS, ran=True, jitter=0)
+    for at, ping, run, recovers in (
+        (1, UNREACHABLE, 7, False),
+        (2, OK, 7, True),
+        (3, OK, 7, False),
+        (4, ERROR, 7, False),
+        (5, OK, 7, False),
+        (6, OK, 8, True),
+        (7, UNREACHABLE, 0, False),
+        (8, ERROR, 9, False),
+        (9, OK, 9, True),
+    ):
+        state, verdict = decide(state, Observation(at, ping, run=run), LIMITS)
+        assert verdict.recovered is recovers, at
+
+
 def test_a_application_that_was_never_up_is_alive_and_not_ready() -> None:
     verdict = last_verdict((1, UNREACHABLE), (60, UNREACHABLE))
     assert verdict.unready == "shop has not answered for 60 s"
@@ -188,6 +206,7 @@ def test_a_full_disk_removes_logs_first_and_is_dead_last() -> None:
 
 def test_a_machine_is_unready_once_runs_fail_again_and_again() -> None:
     limits, state = replace(LIMITS, symptom="report has not succeeded"), initial_state(0, LIMITS, ran=False, jitter=0)
+    state, _ = decide(state, Observation(0, OK), limits)
     assert decide(state, Observation(1, OK, failures=2), limits)[1] == Verdict()
     unready = decide(state, Observation(1, OK, failures=3), limits)[1]
     assert unready == Verdict(unready="report has not succeeded: 3 runs in a row failed")
