@@ -41,7 +41,8 @@ class Limits:
     a `lifetime` a run lasts until it fails. A run that was not well yet has `start` seconds in which it may answer
     errors, or nothing. A machine whose application was up before is dead after `dead_after`, one where it was never up
     after `never_well` to twice as long: then the fault is most likely everywhere, on a new machine too. So many
-    `failures` in a row of what runs by a schedule make the machine unready. `symptom` is how one that is not well
+    `failures` in a row of what runs by a schedule make the machine unready. A run that has been well is `settled` after
+    so long: until then Prometheus has seen systemd's count of restarts. `symptom` is how one that is not well
     shows, for messages.
     """
 
@@ -56,6 +57,7 @@ class Limits:
     never_well: float
     failures: int
     postpone: float = 5.0
+    settled: float = 10.0
     low: float = 0.15
     full: float = 0.05
     full_for: float = 5.0
@@ -92,6 +94,7 @@ class State:
     run_since: float
     run: int = 0
     well: bool = False
+    settled: bool = False
     last_ok: float | None = None
     full_since: float | None = None
     due: float | None = None
@@ -105,7 +108,7 @@ class Verdict:
 
     `kill` is the reason to kill the application, `stop` that to stop it as it wishes, both now; `renew` the reason to
     stop it when no request is in flight. `cause` is the kind of that reason, where there is one. `recovered`: this run
-    of the application is well for the first time.
+    of the application has settled just now.
     """
 
     hold: bool = False
@@ -128,7 +131,8 @@ def initial_state(at: float, limits: Limits, *, ran: bool, jitter: float) -> Sta
 
 def decide(state: State, now: Observation, limits: Limits) -> tuple[State, Verdict]:
     """Return the new state and the verdict."""
-    before, state = state, _update_run(_update_disk(state, now, limits), now, limits)
+    state = _update_run(_update_disk(state, now, limits), now, limits)
+    recovered = not state.settled and state.well and now.at - state.run_since >= limits.settled
     kill, stop = _kill(state, now, limits), _stop(now, limits)
     renew = not (kill or stop) and state.due is not None and now.at >= state.due
     verdict = Verdict(
@@ -140,11 +144,12 @@ def decide(state: State, now: Observation, limits: Limits) -> tuple[State, Verdi
         dead=_dead(state, now, limits),
         unready=_unready(state, now, limits),
         cause=_cause(now.ping, kill=bool(kill), stop=bool(stop), renew=renew),
-        recovered=state.well and not (before.well and before.run == state.run),
+        recovered=recovered,
     )
     if kill or stop:
         state = _forget(state)
-    return replace(state, due=now.at + limits.postpone if renew else state.due), verdict
+    due = now.at + limits.postpone if renew else state.due
+    return replace(state, due=due, settled=state.settled or recovered), verdict
 
 
 def _update_disk(state: State, now: Observation, limits: Limits) -> State:
@@ -156,7 +161,7 @@ def _update_disk(state: State, now: Observation, limits: Limits) -> State:
 
 def _update_run(state: State, now: Observation, limits: Limits) -> State:
     if now.run != state.run:
-        state = replace(_forget(state), run=now.run, run_since=now.at, well=False)
+        state = replace(_forget(state), run=now.run, run_since=now.at, well=False, settled=False)
     starting = not state.well and now.at - state.run_since < limits.start
     match now.ping:
         case Ping.OK:

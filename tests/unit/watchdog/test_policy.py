@@ -39,19 +39,22 @@ def test_a_healthy_application_is_left_alone() -> None:
     assert last_verdict((1, OK), (2, OK)) == Verdict()
 
 
-def test_each_run_recovers_when_it_is_well_for_the_first_time() -> None:
-    """Also one that died and came back between two looks."""
+def test_each_run_recovers_once_it_has_been_well_and_lasted() -> None:
+    """Also one that died and came back between two looks. One that is never well does not."""
     state = initial_state(0, LIMITS, ran=True, jitter=0)
     for at, ping, run, recovers in (
-        (1, UNREACHABLE, 7, False),
-        (2, OK, 7, True),
-        (3, OK, 7, False),
-        (4, ERROR, 7, False),
-        (5, OK, 7, False),
-        (6, OK, 8, True),
-        (7, UNREACHABLE, 0, False),
-        (8, ERROR, 9, False),
-        (9, OK, 9, True),
+        (1, OK, 7, False),
+        (10.9, OK, 7, False),
+        (11, OK, 7, True),
+        (12, OK, 7, False),
+        (13, ERROR, 7, False),
+        (14, OK, 7, False),
+        (15, OK, 8, False),
+        (25, UNREACHABLE, 8, True),
+        (26, UNREACHABLE, 0, False),
+        (27, UNREACHABLE, 9, False),
+        (40, ERROR, 9, False),
+        (41, OK, 9, True),
     ):
         state, verdict = decide(state, Observation(at, ping, run=run), LIMITS)
         assert verdict.recovered is recovers, at
@@ -166,7 +169,7 @@ def test_jitter_keeps_machines_apart() -> None:
 
 def test_without_a_lifetime_application_runs_until_it_fails() -> None:
     limits = replace(LIMITS, lifetime=None)
-    assert last_verdict((1, OK), (1e6, OK), limits=limits) == Verdict()
+    assert last_verdict((1, OK), (20, OK), (1e6, OK), limits=limits) == Verdict()
 
 
 def test_dead_after_application_does_not_come_back() -> None:
