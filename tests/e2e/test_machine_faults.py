@@ -71,6 +71,7 @@ async def web(tmp_path_factory: pytest.TempPathFactory, quiet_image: Path) -> As
         run(["ip", "-n", far, "address", "add", f"{HERE}/24", "dev", "port0"])
         run(["ip", "-n", far, "link", "set", "port0", "up"])
         lab.inside(machine, f"cat >/etc/systemd/system/web.service <<'EOF'\n{UNIT}EOF\nsystemctl start web.service")
+        lab.inside(machine, "nft 'add table inet own; add set inet own ports { type inet_service; }'")
         machine_with_web = Web(lab, machine)
         await machine_with_web.answers()
         yield machine_with_web

@@ -314,7 +314,9 @@ async def test_bingo_is_a_user_without_rights_and_its_log_is_rotated(lab: Bridge
     as_bingo = "setpriv --reuid=bingo --regid=bingo --clear-groups bash -c %r 2>&1 || true"
     assert "denied" in lab.inside(machine, as_bingo % "echo x >>/opt/bingo/config.yaml")
     assert "denied" in lab.inside(machine, as_bingo % "echo x >>/opt/bingo/bingo")
-    lab.inside(machine, f"head -c 20M /dev/zero >>{log}; systemctl start samovar-rotate")
+    lab.inside(
+        machine, f"systemctl start samovar-rotate; head -c 20M /dev/zero >>{log}; systemctl start samovar-rotate"
+    )
     assert int(lab.inside(machine, f"stat -c %s {log}")) < MIB
     lab.inside(machine, PING)
     assert "/ping" in lab.inside(machine, f"tail -n 1 {log}")

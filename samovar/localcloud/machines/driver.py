@@ -134,7 +134,7 @@ class NspawnDriver:
         if command is None:
             cgroups.freeze(unit, frozen=freeze)
             return
-        inside = ("nsenter", f"--target={init}", command.within)
+        inside = ("nsenter", f"--target={init}", *command.namespaces(Path(f"/proc/{init}/root")))
         try:
             await run_async((*inside, *command.argv), stdin=command.stdin, timeout=FAULT_TIMEOUT)
         except ProcessFailed as error:

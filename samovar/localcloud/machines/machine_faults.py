@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 TABLE = "inet samovar_fault"
+NFT = "/usr/sbin/nft"
 SCRIPT = Path(__file__).with_name("faults.sh")
 
 
@@ -31,6 +32,14 @@ class Command:
     within: Within
     argv: Sequence[str]
     stdin: str = ""
+
+    def namespaces(self, root: Path) -> tuple[str, ...]:
+        """Return the options of nsenter. `root` is the machine's root folder.
+
+        nft is the machine's own where it has one: the host's may be older, and 1.0.6 crashes where 1.1.3 made a set.
+        """
+        own = self.argv[0] == NFT and (root / NFT.lstrip("/")).is_file()
+        return (self.within, "--mount") if own else (self.within,)
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ def cause(fault: MachineFault) -> Command | None:
             change = ("qdisc", "add", "dev", "eth0", "root", "netem", "delay", f"{fault.delay * 1000:.0f}ms")
             return Command(Within.NETWORK, ("tc", *change))
         case "cut" | "port":
-            return Command(Within.NETWORK, ("nft", "--file", "-"), rules(fault))
+            return Command(Within.NETWORK, (NFT, "--file", "-"), rules(fault))
         case _:
             return _script("cause", fault)
 
@@ -72,7 +81,7 @@ def end(fault: MachineFault) -> Command | None:
         case "delay":
             return Command(Within.NETWORK, ("sh", "-c", "tc qdisc del dev eth0 root 2>/dev/null || true"))
         case "cut" | "port":
-            return Command(Within.NETWORK, ("nft", "--file", "-"), f"add table {TABLE}\ndelete table {TABLE}\n")
+            return Command(Within.NETWORK, (NFT, "--file", "-"), f"add table {TABLE}\ndelete table {TABLE}\n")
         case _:
             return _script("end", fault)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from samovar.localcloud.machines.machine_faults import SCRIPT, MachineFault, Within, cause, end, rules
+from samovar.localcloud.machines.machine_faults import NFT, SCRIPT, MachineFault, Within, cause, end, rules
 
 PLAIN = TypeAdapter(MachineFault)
 
@@ -45,3 +47,16 @@ def test_a_port_of_the_other_end_is_dropped_over_tcp_and_udp() -> None:
 def test_what_is_no_fault_is_refused(plain: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         PLAIN.validate_python(plain)
+
+
+def test_rules_are_written_by_the_machine_itself_where_it_can(tmp_path: Path) -> None:
+    command = cause(MachineFault("port", port=80))
+    assert command
+    assert command.namespaces(tmp_path) == ("--net",)
+    own = tmp_path / NFT.lstrip("/")
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert command.namespaces(tmp_path) == ("--net", "--mount")
+    delay = cause(MachineFault("delay", delay=1))
+    assert delay
+    assert delay.namespaces(tmp_path) == ("--net",)
