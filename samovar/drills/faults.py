@@ -26,7 +26,7 @@ from samovar.deploy.resources.secret import SecretHandler, secret_name
 from samovar.deploy.status import Status
 from samovar.drills.actions import cause_all, local_host
 from samovar.drills.journal import Breakage
-from samovar.drills.targets import NoTarget, group_name, group_of_machine, machines_of_status, select_machines
+from samovar.drills.targets import LAST, NoTarget, group_name, group_of_machine, machines_of_status, select_machines
 from samovar.load.client import Http1, Request, Target, Unanswered
 from samovar.project.drill import Cause, Drill, FaultRequest, FurtherFault
 from samovar.project.environment import Environment
@@ -88,7 +88,8 @@ def fault_of(drill: Drill, session: Session, environment: Environment, status: S
 
 
 def _machines(cause: Cause, environment: Environment, status: Status) -> tuple[str, ...]:
-    return select_machines(status, group_name(environment, cause.target), all_machines=cause.all_machines)
+    target = group_name(environment, cause.target)
+    return select_machines(status, target, all_machines=cause.all_machines, last=cause.target.endswith(LAST))
 
 
 SUMMARIES: Mapping[FaultKind, Callable[[Cause], str]] = {

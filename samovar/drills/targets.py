@@ -12,6 +12,8 @@ from samovar.project.environment import Environment
 from samovar.project.group import Group
 
 ROLE, KIND = "role:", "kind:"
+LAST = ":last"
+"""Stands behind a group whose last machine is meant: its name changes with each machine that the group makes anew."""
 
 
 def _balanced(balancer: BalancerType) -> Callable[[Group], bool]:
@@ -35,6 +37,7 @@ def group_name(environment: Environment, target: str) -> str:
 
     Raises NoTarget if no group has that role or kind.
     """
+    target = target.removesuffix(LAST)
     if not target.startswith((ROLE, KIND)):
         return target
     fitting = next((group.name for group in environment.groups if _fits(group, target)), None)
@@ -50,15 +53,15 @@ def _fits(group: Group, target: str) -> bool:
     return word in ROLES and ROLES[word](group)
 
 
-def select_machines(status: Status, target: str, *, all_machines: bool = False) -> tuple[str, ...]:
-    """Return the first machine of the group `target`, or all of them; or the machine `target`, with or without ENV-.
+def select_machines(status: Status, target: str, *, all_machines: bool = False, last: bool = False) -> tuple[str, ...]:
+    """Return the first machine of the group `target`, its last, or all; or the machine `target`, with or without ENV-.
 
     Raises NoTarget that lists groups and machines.
     """
     for group in status.groups:
         names = tuple(machine.name for machine in group.machines)
         if target == group.name and names:
-            return names if all_machines else names[:1]
+            return names if all_machines else names[-1:] if last else names[:1]
         if matching := {target, group_resource_name(status.environment, target)} & set(names):
             return tuple(matching)
     targets = [group.name for group in status.groups] + [m.name for group in status.groups for m in group.machines]

@@ -62,8 +62,9 @@ class Cause(Strict):
 
     fault: FaultKind = Field(description="; ".join(f"`{kind}` {meaning}" for kind, meaning in MEANINGS.items()))
     target: str = Field(
-        description="a group, whose first machine is broken; a machine; `role:front` (the group behind the external "
-        "balancer), `role:inner` (behind an internal one), `role:data` (with a data disk), or `kind:KIND`"
+        description="a group, whose first machine is broken, or with `:last` behind it the last; a machine; "
+        "`role:front` (the group behind the external balancer), `role:inner` (behind an internal one), `role:data` "
+        "(with a data disk), or `kind:KIND`"
     )
     all_machines: bool = Field(default=False, description="`true` breaks all machines of the group at once")
     unit: str = Field(

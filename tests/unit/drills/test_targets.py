@@ -24,6 +24,7 @@ STATUS = Status("dev", (GroupStatus("bingo", 2, "image", (machine("dev-bingo-1")
 def test_select_machines_takes_a_group_or_a_machine() -> None:
     assert select_machines(STATUS, "bingo") == ("dev-bingo-1",)
     assert select_machines(STATUS, "bingo", all_machines=True) == ("dev-bingo-1", "dev-bingo-2")
+    assert select_machines(STATUS, "bingo", last=True) == ("dev-bingo-2",)
     assert select_machines(STATUS, "bingo-2") == select_machines(STATUS, "dev-bingo-2") == ("dev-bingo-2",)
     with pytest.raises(NoTarget, match="no group or machine bingo-3") as error:
         select_machines(STATUS, "bingo-3")
@@ -36,6 +37,8 @@ ROLES: Mapping[str, str] = {
     "role:data": "postgres",
     "kind:app": "bingo",
     "bingo": "bingo",
+    "bingo:last": "bingo",
+    "role:front:last": "nginx",
 }
 
 
