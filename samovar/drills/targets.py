@@ -61,7 +61,8 @@ def select_machines(status: Status, target: str, *, all_machines: bool = False, 
     for group in status.groups:
         names = tuple(machine.name for machine in group.machines)
         if target == group.name and names:
-            return names if all_machines else names[-1:] if last else names[:1]
+            one = names[-1:] if last else names[:1]
+            return names if all_machines else one
         if matching := {target, group_resource_name(status.environment, target)} & set(names):
             return tuple(matching)
     targets = [group.name for group in status.groups] + [m.name for group in status.groups for m in group.machines]

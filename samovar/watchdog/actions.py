@@ -42,7 +42,7 @@ class Actions:
             self._holding = False
 
     def forget_restarts(self) -> None:
-        """Let systemd forget how often it started the application again: the next pause is the longer for it."""
+        """Reset the count of restarts that systemd keeps: the higher it is, the longer is the next pause."""
         run(self._log, "systemctl", "reset-failed", UNIT)
 
     def kill(self, reason: str) -> None:

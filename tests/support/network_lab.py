@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
+import pytest
+
 from samovar.core.process import run_async
 from samovar.localcloud.network import namespaces
 from samovar.localcloud.network.egress import Mirrors
@@ -106,7 +108,10 @@ class NetworkLab:
 def free_number() -> Iterator[int]:
     """Yields a cloud's number that no other test run uses. A file is the lock: an isolated host has its own sockets."""
     with ExitStack() as stack:
-        yield next(number for number in range(200, 210) if _take(number, stack))
+        number = next((number for number in range(200, 210) if _take(number, stack)), None)
+        if number is None:
+            pytest.fail("no cloud number between 200 and 209 is free: look at `ip netns`")
+        yield number
 
 
 def _take(number: int, stack: ExitStack) -> bool:
