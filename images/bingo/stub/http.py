@@ -74,19 +74,20 @@ class _HttpConnection:
         return Request(head.method.decode(), head.target.decode("ascii").partition("?")[0], bytes(body))
 
     async def send(self, response: Response, *, head: bool) -> None:
+        """Send a body of known length in one write with its head: a process that is killed has sent both or neither."""
         headers = [("content-type", response.content_type)]
         if isinstance(response.body, bytes):
             headers.append(("content-length", str(len(response.body))))
-        reason = HTTPStatus(response.status).phrase
-        self._write(h11.Response(status_code=response.status, reason=reason, headers=headers))
+        begun = h11.Response(status_code=response.status, reason=HTTPStatus(response.status).phrase, headers=headers)
         if isinstance(response.body, bytes):
-            self._write(h11.Data(data=b"" if head else response.body))
+            self._write(begun, h11.Data(data=b"" if head else response.body), h11.EndOfMessage())
         else:
+            self._write(begun)
             async with aclosing(response.body) as blocks:  # a client that leaves ends the stream
                 async for block in blocks:
                     self._write(h11.Data(data=block))
                     await self._writer.drain()
-        self._write(h11.EndOfMessage())
+            self._write(h11.EndOfMessage())
         await self._writer.drain()
 
     async def refuse(self, error: h11.RemoteProtocolError) -> None:
@@ -109,6 +110,6 @@ class _HttpConnection:
             self._state.receive_data(await self._reader.read(READ))
         return event
 
-    def _write(self, event: h11.Event) -> None:
-        if data := self._state.send(event):
+    def _write(self, *events: h11.Event) -> None:
+        if data := b"".join(self._state.send(event) or b"" for event in events):
             self._writer.write(data)

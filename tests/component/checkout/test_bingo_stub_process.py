@@ -39,6 +39,15 @@ def test_it_serves_on_ipv4_and_ipv6_after_its_probe_is_refused(tmp_path: Path) -
         assert "probe failed" in {line["msg"] for line in served.log()}
 
 
+def test_head_and_body_of_an_answer_come_in_one_piece(tmp_path: Path) -> None:
+    """The proxy before it repeats a request only while nothing has come."""
+    with bingo(tmp_path / "opt") as served:
+        for _ in range(50):
+            with socket.create_connection(("127.0.0.1", served.port)) as connection:
+                connection.sendall(b"GET /ping HTTP/1.1\r\nHost: bingo\r\n\r\n")
+                assert connection.recv(4096).endswith(b"pong\n")
+
+
 def test_it_does_not_serve_while_its_probe_is_dropped(tmp_path: Path) -> None:
     """The 30 s are not waited for: that it sits in its first connection says enough."""
     stub, netns = make_bingo(tmp_path / "opt"), f"smvtest-{os.getpid()}"
