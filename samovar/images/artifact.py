@@ -14,6 +14,7 @@ from samovar.core.errors import ConfigError
 from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
 from samovar.images.definition import Application, ImageDefinition, InputFile
+from samovar.images.digest import file_sha256
 from samovar.images.oci.fetch import opened
 from samovar.images.oci.flatten import read_tree, write_tree
 from samovar.images.oci.image import read_image
@@ -115,12 +116,6 @@ def fetch_url(url: str, sha256: str = "") -> Path:
         return partial.replace(partial.with_name(file_sha256(partial)))
     finally:
         partial.unlink(missing_ok=True)
-
-
-def file_sha256(file: Path) -> str:
-    """Return the sha256 of a file, in hex."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _of_oci(target: str, reference: str, run: Run, locate: Callable[[str, str], Path]) -> Application:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from samovar.project.application import Format, Run
 
@@ -81,7 +82,17 @@ class ImageDefinition:
 Images = Mapping[str, ImageDefinition]
 
 
-def lineage(name: str, images: Images) -> Iterator[ImageDefinition]:
+class WithParent(Protocol):
+    """What stands for an image, and knows the name of its parent; the root has none."""
+
+    @property
+    def parent(self) -> str | None: ...
+
+
+P = TypeVar("P", bound=WithParent)
+
+
+def lineage(name: str, images: Mapping[str, P]) -> Iterator[P]:
     """Yield the image, its parent, and so on to the root."""
     parent: str | None = name
     while parent is not None:

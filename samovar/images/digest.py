@@ -1,4 +1,4 @@
-"""An image is its content: one digest over everything in the project that goes into it, its parents' included."""
+"""Computes digests. An image is its content: one digest over all in the project that goes into it, parents included."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -36,6 +37,12 @@ def image_name(name: str, digest: str) -> str:
 def family(name: str) -> str:
     """Return the family of an image in the cloud: `samovar-nginx`; the library's images have such names already."""
     return name if name.startswith("samovar-") else f"samovar-{name}"
+
+
+def file_sha256(file: Path) -> str:
+    """Return the sha256 of a file, in hex."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _canonical(value: object) -> object:

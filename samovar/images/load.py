@@ -22,7 +22,7 @@ from samovar.core.validation import Location
 from samovar.core.yaml_file import load_model, place_of
 from samovar.images.apt_repository import apt_files, is_public_key
 from samovar.images.artifact import BORROWED, application_of
-from samovar.images.definition import Application, ImageDefinition, Images, InputFile, InputLink, Script
+from samovar.images.definition import Application, ImageDefinition, Images, InputFile, InputLink, Script, lineage
 from samovar.images.role import read_roles
 from samovar.images.rootfs import read_folder, read_input, read_rootfs
 from samovar.images.unit import with_service
@@ -238,17 +238,9 @@ def _apt(folder: _Folder, entry: Repository, at: Location) -> tuple[InputFile, .
 
 def _role(name: str, folders: Mapping[str, _Folder]) -> Iterator[InputFile]:
     """Yield the role of the image's machines: its own role.yaml over those of its parents, as far as there are any."""
-    files = [folder.path / "role.yaml" for folder in _ancestry(name, folders)]
+    files = [folder.path / "role.yaml" for folder in lineage(name, folders)]
     if present := [file for file in files if file.is_file()]:
         yield InputFile(f"{ROLES}/{name}.yaml", 0o644, "root:root", read_roles(present))
-
-
-def _ancestry(name: str, folders: Mapping[str, _Folder]) -> Iterator[_Folder]:
-    """Yield the folder of the image, of its parent, and so on to the root."""
-    ancestor: str | None = name
-    while ancestor is not None:
-        yield folders[ancestor]
-        ancestor = folders[ancestor].parent
 
 
 def _scripts(folder: _Folder) -> Iterator[Script]:

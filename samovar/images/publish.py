@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.compute.v1 import disk_service_pb2 as disks
@@ -26,7 +24,7 @@ from samovar.cloud.local_admin import ImageStorage
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import CloudError, ConfigError
-from samovar.images.digest import SHORT, family
+from samovar.images.digest import SHORT, family, file_sha256
 from samovar.images.store import BakedImage
 
 FORMER = "samovar-former"
@@ -77,7 +75,7 @@ def publish(session: Session, image: BakedImage) -> Published:
         labels=of_image(image.name, image.digest[:SHORT], image.manifest_digest[:SHORT]),
         family=family(image.name),
         min_disk_size=image.size,
-        uri=require_storage(session).put(_sha256(image.raw), image.raw),
+        uri=require_storage(session).put(file_sha256(image.raw), image.raw),
     )
     done = session.finish(_client(session).Create(request), what=f"create image {name}")
     created = Image()
@@ -159,11 +157,6 @@ def require_storage(session: Session) -> ImageStorage:
             remedy="for any other cloud images are baked with Packer",
         )
     return session.image_storage
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _list(session: Session) -> list[Image]:

@@ -21,9 +21,8 @@ from samovar.certify.recording import Recorder
 from samovar.certify.reference import facts_of, merge, write_reference
 from samovar.certify.report import read
 from samovar.certify.run import Bounds, Run, certify, private_words
-from samovar.cloud.connection import Access, to_environment
+from samovar.cloud.connection import to_environment
 from samovar.cloud.local_daemon import read_endpoint
-from samovar.cloud.session import Session
 from samovar.core.output import PlainReporter
 from samovar.localcloud.store.store import Store, Stored
 from tests.support.checkout import ROOT
@@ -81,8 +80,7 @@ def record_every_state(folder: Path) -> Run:
     """Return a run with every state that the cloud stored, also those that no poll sees."""
     plain = Store.put
     with RunningCloud(folder).serving() as cloud:
-        ends = cloud.endpoint
-        session = Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
+        session = cloud.session()
         recorder = Recorder(private_words(session))
 
         def put(store: Store, resource: Stored, *, scope: str = "") -> None:

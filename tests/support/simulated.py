@@ -18,6 +18,8 @@ from typing import Any
 import grpc
 import pytest
 
+from samovar.cloud.connection import Access
+from samovar.cloud.session import Session
 from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_server import serve_grpc
 from samovar.localcloud.api.pki import ensure_pki
@@ -75,6 +77,11 @@ class RunningCloud:
     def call_soon(self, act: Callable[[], None]) -> None:
         """Does it in the cloud's own thread."""
         self._loop.call_soon_threadsafe(act)
+
+    def session(self) -> Session:
+        """The operator's."""
+        ends = self.endpoint
+        return Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
 
     def channel(self, token: str | None = None) -> grpc.Channel:
         """An authenticated channel; with a token of one's own, or "" for none."""

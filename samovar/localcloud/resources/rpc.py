@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from yandex.cloud.access import access_pb2 as rpc
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.localcloud.api.errors import invalid
+from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.operations.model import Operations
@@ -52,6 +52,16 @@ class ResourceService(Generic[R]):
     def find(self, request: object) -> R:
         """Returns the resource that the request names. Raises Refused with NOT_FOUND."""
         return self.resources.by_id(getattr(request, self.id_field))
+
+    def find_with_status(self, request: object, *statuses: int) -> R:
+        """Returns the same. Raises Refused with FAILED_PRECONDITION where its status is none of these."""
+        resource = self.find(request)
+        field = resource.DESCRIPTOR.fields_by_name["status"]
+        status = getattr(resource, field.name)
+        if status not in statuses:
+            name = field.enum_type.values_by_number[status].name
+            raise precondition(f"{self.resources.noun} {resource.id} is {name}")
+        return resource
 
     def Get(self, request: Any, _: Caller) -> R:  # noqa: ANN401 - some services narrow it to their own request
         return self.find(request)

@@ -22,22 +22,14 @@ from samovar.certify.programme import PROGRAMME
 from samovar.certify.reference import read_reference
 from samovar.certify.report import Report, read, report, write
 from samovar.certify.run import Bounds, certify
-from samovar.cloud.connection import Access
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError
 from samovar.core.output import PlainReporter
 from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.api.pipeline import Api, Call
 from samovar.localcloud.compute.disks.model import Disks
-from tests.support.simulated import RunningCloud
 
 BOUNDS = Bounds(timeout=600, interval=0.2)
-
-
-@pytest.fixture
-def session(cloud: RunningCloud) -> Session:
-    ends = cloud.endpoint
-    return Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
 
 
 def certified(session: Session) -> Report:

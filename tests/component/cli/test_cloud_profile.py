@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from samovar.core.errors import ExitCode
 from tests.support.tool import Cli
 
 CHOSEN = {"name": "yandex", "pace": 0.01, "seed": 5}
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Iterator[Cli]:
-    tool = Cli(tmp_path / "home", tmp_path / "envs")
-    yield tool
-    tool.run("cloud", "down", check=False)
 
 
 def test_a_profile_is_kept_until_it_is_ended(cli: Cli) -> None:

@@ -18,7 +18,6 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNetworksRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from samovar.cloud.connection import Access
 from samovar.cloud.local_admin import Host, Rest
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
@@ -33,20 +32,10 @@ ELSEWHERE = "0123456789abcdef-4711-1"
 """A process of another host."""
 
 
-def _session(cloud: RunningCloud) -> Session:
-    ends = cloud.endpoint
-    return Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
-
-
-@pytest.fixture
-def session(cloud: RunningCloud) -> Session:
-    return _session(cloud)
-
-
 @pytest.fixture
 def other(cloud: RunningCloud) -> Session:
     """Of another operator."""
-    return _session(cloud)
+    return cloud.session()
 
 
 def _locks(session: Session) -> list[TargetGroup]:
@@ -237,7 +226,7 @@ def test_one_of_many_concurrent_holders_gets_the_lock(cloud: RunningCloud) -> No
             return False
         return True
 
-    sessions = [_session(cloud) for _ in range(6)]
+    sessions = [cloud.session() for _ in range(6)]
     calls: list[Callable[[], bool]] = [lambda session=session: contend(session) for session in sessions]  # type: ignore[misc]
     assert sum(run_concurrently(*calls)) == 1
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from yandex.cloud.compute.v1.disk_service_pb2 import CreateDiskMetadata, CreateDiskRequest
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.compute.v1.instance_pb2 import Instance
@@ -24,13 +22,6 @@ from samovar.localcloud.simulated.settings import NUMBER
 from samovar.localcloud.simulated.simulated_fabric import SimulatedFabric
 from samovar.localcloud.store.store import Store
 from tests.support.tool import Cli
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Iterator[Cli]:
-    tool = Cli(tmp_path / "home", tmp_path / "envs")
-    yield tool
-    tool.run("cloud", "down", check=False)
 
 
 def make_disk(cli: Cli, rows: bytes) -> Path:

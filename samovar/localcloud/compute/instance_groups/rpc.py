@@ -91,25 +91,25 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         return self.operations.waiting(caller, "Delete instance group", metadata, group, Goal.DELETED)
 
     def Start(self, request: rpc.StartInstanceGroupRequest, caller: Caller) -> Operation:
-        group = self._expect(request, InstanceGroup.STOPPED)
+        group = self.find_with_status(request, InstanceGroup.STOPPED)
         self._groups.move(group, InstanceGroup.STARTING)
         metadata = rpc.StartInstanceGroupMetadata(instance_group_id=group.id)
         return self.operations.waiting(caller, "Start instance group", metadata, group, Goal.SETTLED)
 
     def Stop(self, request: rpc.StopInstanceGroupRequest, caller: Caller) -> Operation:
-        group = self._expect(request, InstanceGroup.STARTING, InstanceGroup.ACTIVE)
+        group = self.find_with_status(request, InstanceGroup.STARTING, InstanceGroup.ACTIVE)
         self._groups.move(group, InstanceGroup.STOPPING)
         metadata = rpc.StopInstanceGroupMetadata(instance_group_id=group.id)
         return self.operations.waiting(caller, "Stop instance group", metadata, group, Goal.STOPPED)
 
     def PauseProcesses(self, request: rpc.PauseInstanceGroupProcessesRequest, caller: Caller) -> Operation:
-        group = self._expect(request, InstanceGroup.ACTIVE)
+        group = self.find_with_status(request, InstanceGroup.ACTIVE)
         self._groups.move(group, InstanceGroup.PAUSED)
         metadata = rpc.PauseInstanceGroupProcessMetadata(instance_group_id=group.id)
         return self.operations.done(caller, "Pause processes", metadata, self.resources.by_id(group.id))
 
     def ResumeProcesses(self, request: rpc.ResumeInstanceGroupProcessesRequest, caller: Caller) -> Operation:
-        group = self._expect(request, InstanceGroup.PAUSED)
+        group = self.find_with_status(request, InstanceGroup.PAUSED)
         self._groups.move(group, InstanceGroup.ACTIVE)
         metadata = rpc.ResumeInstanceGroupProcessMetadata(instance_group_id=group.id)
         return self.operations.done(caller, "Resume processes", metadata, self.resources.by_id(group.id))
@@ -124,7 +124,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
 
     def DeleteInstances(self, request: rpc.DeleteInstancesRequest, caller: Caller) -> Operation:
         """Makes the group smaller without `create_another`, by as many members as were not leaving already."""
-        group = self._expect(request, InstanceGroup.ACTIVE)
+        group = self.find_with_status(request, InstanceGroup.ACTIVE)
         members = self._groups.members_named(group.id, request.managed_instance_ids)
         staying = [member for member in members if not self._groups.is_leaving(member)]
         for member in staying:
@@ -152,12 +152,6 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
             group.instance_template.ClearField("metadata")
         return group
 
-    def _expect(self, request: object, *statuses: InstanceGroup.Status.ValueType) -> InstanceGroup:
-        group = self.find(request)
-        if group.status not in statuses:
-            raise precondition(f"InstanceGroup {group.id} is {InstanceGroup.Status.Name(group.status)}")
-        return group
-
     def _request_action(
         self,
         request: rpc.RollingRestartRequest | rpc.RollingRecreateRequest,
@@ -166,7 +160,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         metadata: Message,
     ) -> Operation:
         """Requests that members, named by their managed instance ids, are restarted or made anew one by one."""
-        group = self._expect(request, InstanceGroup.ACTIVE)
+        group = self.find_with_status(request, InstanceGroup.ACTIVE)
         for member in self._groups.members_named(group.id, request.managed_instance_ids):
             self.store.note(member.id, REQUESTED, action)
         return self.operations.waiting(caller, f"Rolling {action}", metadata, group, Goal.SETTLED)

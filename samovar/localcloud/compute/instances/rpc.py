@@ -84,19 +84,19 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         return self.operations.waiting(caller, "Delete instance", metadata, instance, Goal.DELETED)
 
     def Stop(self, request: rpc.StopInstanceRequest, caller: Caller) -> Operation:
-        instance = self._expect(request, Instance.RUNNING)
+        instance = self.find_with_status(request, Instance.RUNNING)
         self._instances.move(instance.id, Instance.STOPPING)
         metadata = rpc.StopInstanceMetadata(instance_id=instance.id)
         return self.operations.waiting(caller, "Stop instance", metadata, instance, Goal.STOPPED)
 
     def Start(self, request: rpc.StartInstanceRequest, caller: Caller) -> Operation:
-        instance = self._expect(request, Instance.STOPPED, Instance.CRASHED, Instance.ERROR)
+        instance = self.find_with_status(request, Instance.STOPPED, Instance.CRASHED, Instance.ERROR)
         self._instances.move(instance.id, Instance.STARTING)
         metadata = rpc.StartInstanceMetadata(instance_id=instance.id)
         return self.operations.waiting(caller, "Start instance", metadata, instance, Goal.RUNNING)
 
     def Restart(self, request: rpc.RestartInstanceRequest, caller: Caller) -> Operation:
-        instance = self._expect(request, Instance.RUNNING)
+        instance = self.find_with_status(request, Instance.RUNNING)
         self._instances.move(instance.id, Instance.RESTARTING)
         metadata = rpc.RestartInstanceMetadata(instance_id=instance.id)
         return self.operations.waiting(caller, "Restart instance", metadata, instance, Goal.RESTARTED)
@@ -134,7 +134,7 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         return self.operations.done(caller, "Update network interface", metadata, instance)
 
     def AttachNetworkInterface(self, request: rpc.AttachInstanceNetworkInterfaceRequest, caller: Caller) -> Operation:
-        instance = self._expect(request, Instance.STOPPED)
+        instance = self.find_with_status(request, Instance.STOPPED)
         nic = self._instances.interfaces.plug(instance, request)
         self.resources.put(instance)
         metadata = rpc.AttachInstanceNetworkInterfaceMetadata(
@@ -143,7 +143,7 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         return self.operations.done(caller, "Attach network interface", metadata, instance)
 
     def DetachNetworkInterface(self, request: rpc.DetachInstanceNetworkInterfaceRequest, caller: Caller) -> Operation:
-        instance = self._expect(request, Instance.STOPPED)
+        instance = self.find_with_status(request, Instance.STOPPED)
         self._instances.interfaces.unplug(instance, _interface(instance, request))
         self.resources.put(instance)
         metadata = rpc.DetachInstanceNetworkInterfaceMetadata(
@@ -198,15 +198,9 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         contents = self._read_console(instance.id).decode(errors="replace") if request.port in {0, 1} else ""
         return rpc.GetInstanceSerialPortOutputResponse(contents=contents)
 
-    def _expect(self, request: object, *statuses: Instance.Status.ValueType) -> Instance:
-        instance = self.find(request)
-        if instance.status not in statuses:
-            raise precondition(f"Instance {instance.id} is {Instance.Status.Name(instance.status)}")
-        return instance
-
     def _changeable(self, request: object) -> Instance:
         """Returns an instance that can be given a disk: a machine of this host gets its disks at its start."""
-        instance = self._expect(request, Instance.STOPPED, Instance.RUNNING)
+        instance = self.find_with_status(request, Instance.STOPPED, Instance.RUNNING)
         if instance.status != Instance.STOPPED and not self._simulated:
             raise unimplemented("a change of the disks of a machine of this host that is not STOPPED")
         return instance

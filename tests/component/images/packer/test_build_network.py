@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup, SecurityGroupR
 from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from samovar.cloud.connection import Access
 from samovar.cloud.labels import of_bake, of_image
 from samovar.cloud.session import Session
 from samovar.core.output import PlainReporter
@@ -30,15 +28,8 @@ from samovar.images.builders.packer.build_network import build_network
 from samovar.images.builders.packer.cleanup import LIFETIME, any_bake, find_abandoned, leftovers_of, remove
 from tests.support.checkout import PROJECT
 from tests.support.processes import ended_process
-from tests.support.simulated import RunningCloud
 
 DIGEST = "0123456789ab"
-
-
-@pytest.fixture
-def session(cloud: RunningCloud) -> Session:
-    ends = cloud.endpoint
-    return Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
 
 
 def listed(session: Session) -> list[Any]:

@@ -9,11 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-
-import pytest
 
 from samovar.core.errors import ExitCode
 from samovar.localcloud.home.home import Home, QuotaSet
@@ -23,13 +20,6 @@ from tests.support.checkout import ROOT
 from tests.support.tool import Cli
 
 NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Iterator[Cli]:
-    tool = Cli(tmp_path / "home", tmp_path / "envs")
-    yield tool
-    tool.run("cloud", "down", check=False)
 
 
 def _daemon(home: Path, *prefix: str) -> subprocess.CompletedProcess[str]:

@@ -6,12 +6,8 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Iterator
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from samovar.core.errors import HostError
 from samovar.core.waiting import Pending, wait_for
@@ -40,13 +36,6 @@ class ApiClient:
                 connection.request(verb, path, body, {"Authorization": f"Bearer {self._endpoint['token']}"})
                 with connection.getresponse() as response:
                     return response.status
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Iterator[Cli]:
-    tool = Cli(tmp_path / "home", tmp_path / "envs")
-    yield tool
-    tool.run("cloud", "down", check=False)
 
 
 def test_a_network_serves_the_api_without_admin_and_storage(cli: Cli) -> None:
