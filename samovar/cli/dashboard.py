@@ -29,13 +29,13 @@ def dashboard(tool: Tool, env: str, port: int, identity: Path | None) -> None:
 
     The page is read-only and answers on this host's loopback alone. Whoever has the address may look.
     """
+    from samovar.dashboard.endpoint_panels import graphs_reader
     from samovar.dashboard.feed import Feed
-    from samovar.dashboard.monitoring import measuring
     from samovar.dashboard.server import serve
 
     environment, session = tool.open(env)
     readings = follow_environment(session, environment, identity)
-    feed = Feed(environment, readings, measuring(session, environment, identity))
+    feed = Feed(environment, readings, graphs_reader(session, environment, identity))
     asyncio.run(serve(env, feed, port, MEASURED_EVERY, _opened))
 
 

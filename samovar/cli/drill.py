@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
@@ -18,17 +18,16 @@ from samovar.cli.context import (
     pass_tool,
     yes_option,
 )
+from samovar.cli.drill_tables import show_catalogue, show_report, show_reports
 from samovar.cli.load import MAX_RATE, ProfileName, planned
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode, SamovarError
-from samovar.core.output import Format, show, stderr_reporter, table
+from samovar.core.output import Format, stderr_reporter
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from samovar.cloud.session import Session
     from samovar.drills.journal import Journal
-    from samovar.drills.report import DrillReport, DrillReports, NotRun
+    from samovar.drills.report import NotRun
     from samovar.drills.run import Drilled
     from samovar.project.drill import Drill
     from samovar.project.environment import Environment
@@ -105,13 +104,14 @@ def drill(tool: Tool, /, env: str, words: tuple[str, ...], **options: Unpack[Dri
     NAME is a drill, a file of drills/ or of the library; several are run one after another. What a drill broke is put
     back, whatever ends it.
     """
-    from samovar.drills.catalogue import runnable
+    from samovar.drills.catalogue import catalogue, runnable
     from samovar.drills.journal import Journal
 
     named = tuple(_chosen(tool.project.drills, words))
     environment = tool.environment(env)
     if options["listing"]:
-        return _list(environment, options["fmt"])
+        show_catalogue(catalogue(environment, local=_is_local(environment)), options["fmt"])
+        return ExitCode.OK
     chosen = runnable(environment, local=_is_local(environment)) if options["everything"] else named
     drills = [_changed(each, options) for each in chosen]
     if not drills and not options["restore"]:
@@ -180,7 +180,7 @@ class _Run:
         """Run one drill and show its report."""
         self._run(drill)
         report = self._drilled[0].report
-        show(report, self._options["fmt"], _details(report))
+        show_report(report, self._options["fmt"])
         return self._exit_code()
 
     def all(self, drills: Sequence[Drill]) -> int:
@@ -195,7 +195,7 @@ class _Run:
                 self._not_run.append(NotRun(drill.name, error.message))
         reports = tuple(each.report for each in self._drilled)
         result = DrillReports(self._environment.name, reports, tuple(self._not_run))
-        show(result, self._options["fmt"], _tables(result))
+        show_reports(result, self._options["fmt"])
         return self._exit_code()
 
     def _run(self, drill: Drill) -> None:
@@ -240,59 +240,3 @@ def _run_one(
 
 def _is_local(environment: Environment) -> bool:
     return environment.cloud is CloudKind.LOCAL
-
-
-def _list(environment: Environment, fmt: Format) -> int:
-    from samovar.drills.catalogue import catalogue
-
-    listed = catalogue(environment, local=_is_local(environment))
-    rows = [
-        (
-            " ".join((entry.drill, *(argument.upper() for argument in entry.arguments))),
-            entry.not_here or ("local cloud" if entry.local_only else "any cloud"),
-            entry.description,
-        )
-        for entry in listed.drills
-    ]
-    show(listed, fmt, [table(("DRILL", "WHERE", "WHAT IT DOES"), rows)])
-    return ExitCode.OK
-
-
-def _tables(result: DrillReports) -> list[RenderableType]:
-    from samovar.drills.pictures import COLUMNS, row
-
-    skipped = [(each.drill, each.reason) for each in result.not_run]
-    tables = [table(tuple(map(str.upper, COLUMNS)), map(row, result.drills))]
-    return [*tables, *([table(("NOT RUN", "WHY"), skipped)] if skipped else [])]
-
-
-def _details(report: DrillReport) -> list[RenderableType]:
-    from samovar.drills.pictures import alerts_cell
-
-    rows = [
-        ("verdict", report.verdict.value),
-        ("fault", report.fault),
-        ("detected after", _seconds(report.seconds_to_detect, "not at all")),
-        ("recovered after", _seconds(report.seconds_to_recover, "not before the end")),
-        ("healed by", ", ".join(report.healed_by) or "nothing"),
-        ("answers well after", _seconds(report.seconds_to_answer, "not before the end")),
-        ("requests", f"{report.requests} at {report.rate:g} a second to {', '.join(report.addresses)}"),
-        ("failed", f"{report.failed}{_by_kind(report.failures)}"),
-        ("  in flight", str(report.failed_in_flight)),
-        ("  before detection", str(report.failed_before_detection)),
-        ("  after detection", str(report.failed_after_detection)),
-        ("slowest answer", f"{report.max_seconds} s"),
-        ("longest gap", f"{report.longest_gap_seconds} s"),
-        ("alerts", alerts_cell(report.alerts)),
-        *(("not as expected", violation) for violation in report.violations),
-    ]
-    return [table(("", ""), rows)]
-
-
-def _by_kind(failures: Mapping[str, int]) -> str:
-    kinds = ", ".join(f"{count} {name}" for name, count in failures.items())
-    return f" ({kinds})" if kinds else ""
-
-
-def _seconds(value: float | None, otherwise: str) -> str:
-    return otherwise if value is None else f"{value} s"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
+from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
 from samovar.dashboard.panels import WINDOW, Graphs, Panel, Series
-from samovar.ops.metrics import BY, METRIC, Prometheus, RangeSeries, query_range
+from samovar.ops.metrics import BY, METRIC, Prometheus, RangeSeries, prometheus, query_range
 from samovar.ops.statements import METRIC as STATEMENT_METRIC
+from samovar.project.environment import Environment
 
 STEP = 15
 """Seconds between two points."""
@@ -25,6 +29,15 @@ QUERIES = (
 STATEMENTS = f"sum by (query) (rate({STATEMENT_METRIC}_seconds_total[{RATE}]))"
 MOST_STATEMENTS, LONGEST = 5, 36
 """The most statements that are drawn, and characters of the name of each."""
+
+
+def graphs_reader(session: Session, environment: Environment, identity: Path | None = None) -> Callable[[], Graphs]:
+    """Return what reads the graphs by endpoint; they are a note alone where nothing monitors the environment."""
+    if environment.monitoring is None:
+        note = "There are no graphs by endpoint: this environment has no group that monitors it (docs/metrics.md)."
+        return lambda: Graphs(note=note)
+    server = prometheus(session, environment, identity)
+    return lambda: endpoint_graphs(server, time.time())
 
 
 def endpoint_graphs(server: Prometheus, now: float) -> Graphs:

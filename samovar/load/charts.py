@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 900, 260
 SVG = "{http://www.w3.org/2000/svg}"
+MARK_COLOURS = ("#222222", "#7a4fb0", "#0a8a8a", "#2e8b3a")
+STYLE = {
+    "background": "#ffffff",
+    "plot_background": "#ffffff",
+    "opacity": "1",
+    "stroke_opacity": "1",
+    "font_family": "system-ui, sans-serif",
+    "title_font_size": 13,
+    "legend_font_size": 12,
+    "label_font_size": 11,
+    "guide_stroke_color": "#dddddd",
+    "major_guide_stroke_color": "#dddddd",
+}
 
 
 @dataclass(frozen=True)
@@ -50,29 +63,24 @@ class Chart:
         return 1.05 * max((1.0, *values))
 
 
-MARK_COLOURS = ("#222222", "#7a4fb0", "#0a8a8a", "#2e8b3a")
-
-
 def draw(chart: Chart) -> str:
     """Return the chart as an SVG element: both axes with their units, a legend, and each value with its line's name."""
-    pygal = _load_pygal()
+    picture = _empty_picture(chart)
+    for line in chart.lines:
+        picture.add(line.name, list(line.points), stroke_style={"width": 2})
+    for mark in chart.marks:
+        dashed = {"width": 1.5, "dasharray": "5, 4"}
+        picture.add(mark.name, [(mark.second, 0), (mark.second, chart.top)], stroke_style=dashed)
+    picture.add_xml_filter(_without_scripts)
+    drawn: str = picture.render(is_unicode=True, disable_xml_declaration=True)
+    return drawn
 
+
+def _empty_picture(chart: Chart) -> Any:  # noqa: ANN401 - pygal has no types
+    pygal = _load_pygal()
     colours = tuple(line.colour for line in chart.lines) + MARK_COLOURS[: len(chart.marks)]
-    style = pygal.style.Style(
-        background="#ffffff",
-        plot_background="#ffffff",
-        colors=colours,
-        opacity="1",
-        stroke_opacity="1",
-        font_family="system-ui, sans-serif",
-        title_font_size=13,
-        legend_font_size=12,
-        label_font_size=11,
-        guide_stroke_color="#dddddd",
-        major_guide_stroke_color="#dddddd",
-    )
-    picture = pygal.XY(
-        style=style,
+    return pygal.XY(
+        style=pygal.style.Style(colors=colours, **STYLE),
         js=(),
         width=WIDTH,
         height=HEIGHT,
@@ -86,14 +94,6 @@ def draw(chart: Chart) -> str:
         range=(0, chart.top),
         margin=12,
     )
-    for line in chart.lines:
-        picture.add(line.name, list(line.points), stroke_style={"width": 2})
-    for mark in chart.marks:
-        dashed = {"width": 1.5, "dasharray": "5, 4"}
-        picture.add(mark.name, [(mark.second, 0), (mark.second, chart.top)], stroke_style=dashed)
-    picture.add_xml_filter(_without_scripts)
-    drawn: str = picture.render(is_unicode=True, disable_xml_declaration=True)
-    return drawn
 
 
 def _load_pygal() -> Any:  # noqa: ANN401 - it has no types
