@@ -52,7 +52,7 @@ long-run: setup ## Live through a simulated day of rollouts, kills and load, and
 certify-reference: setup ## Record anew what the local cloud does on the programme of `certify` (some ten minutes)
 	$(PYTHON) -m tests.bench.certify_reference
 
-docs: setup ## Write docs/cli.md and docs/schemas anew, from the code
+docs: setup ## Write the pages and tables of docs/ anew that come from the code
 	$(PYTHON) tools/docs.py docs
 
 lock: ## Renew the locks after a change of pyproject.toml

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import rich_click as click
 import yaml
 from jsonschema import Draft202012Validator
 
@@ -16,7 +18,14 @@ from samovar.cli.main import cli
 from tests.support.checkout import ROOT
 
 DOCS = ROOT / "docs"
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("examples/*/README.md"))]
+COMMAND = re.compile(r"(?:cli\.py|(?<![\w./-])samovar) ([a-z-][^`\n]*)")
+END = re.compile(r"\s[#|<>]|&&|;|\)|,|\.\.\.| \\\\")
+"""What ends a command: the rest of a line of a shell, or of a sentence."""
+
+
+def page_name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def test_generated_pages_are_fresh(tmp_path: Path) -> None:
@@ -29,16 +38,48 @@ def test_generated_pages_are_fresh(tmp_path: Path) -> None:
     assert not stale, "run make docs"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_commands_that_are_named_exist(page: Path) -> None:
-    named = set(re.findall(r"\./cli\.py ([a-z]+)", page.read_text()))
-    assert named <= set(cli.commands)
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_to_a_section_name_its_heading(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]*)\)", page.read_text())
+    assert [link for link in links if link[1] not in anchors(page.parent / link[0] if link[0] else page)] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_commands_and_options_that_are_named_exist(page: Path) -> None:
+    commands = [END.split(command)[0] for command in COMMAND.findall(page.read_text()) if "OPTIONS" not in command]
+    assert {command: wrong for command in commands if (wrong := unknown_word(command))} == {}
+
+
+def unknown_word(command: str) -> str | None:
+    """The first word that the command line would refuse as a command or an option; None where there is none."""
+    at: click.Command = cli
+    words = iter(shlex.split(command))
+    for word in words:
+        if word == "--" or at.name == "ssh":
+            return None
+        if word.startswith("-"):
+            option = next((param for param in at.params if word.partition("=")[0] in param.opts), None)
+            if option is None and word != "--help":
+                return word
+            if isinstance(option, click.Option) and not option.is_flag and "=" not in word:
+                next(words, None)
+        elif isinstance(at, click.Group):
+            if word not in at.commands:
+                return word
+            at = at.commands[word]
+    return None
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
