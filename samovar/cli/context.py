@@ -109,7 +109,8 @@ class Tool:
 
 def host_of(daemon: Daemon) -> Host:
     """Return the admin API of a daemon, by its endpoint file."""
-    from samovar.cloud.local_admin import Host, Rest
+    from samovar.cloud.local_admin import Host
+    from samovar.cloud.local_rest import Rest
 
     return Host(Rest(daemon.rest, ca=daemon.access.ca, token=daemon.access.token))
 

@@ -24,7 +24,8 @@ from samovar.cloud.calls import Attempt, CallInterceptor, Polled, wait_for_opera
 from samovar.cloud.connection import Access
 from samovar.cloud.errors import CONFLICT, CONFLICTS, CallFailed, OperationFailed
 from samovar.cloud.iam_token import Identity
-from samovar.cloud.local_admin import Host, ImageStorage, Rest
+from samovar.cloud.local_admin import Host, ImageStorage
+from samovar.cloud.local_rest import Rest
 from samovar.core.errors import CloudError, SamovarError
 from samovar.core.waiting import Pending, wait_for
 

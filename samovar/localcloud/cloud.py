@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from ipaddress import IPv4Address
 
 from yandex.cloud.compute.v1.disk_pb2 import Disk
@@ -14,12 +14,19 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
-from samovar.core.errors import command_line
-from samovar.core.kernel import shortages
 from samovar.localcloud.api.audit_log import AuditLog
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.cloud_status import CloudStatus, NetworkStatus, Notices, machine_status
+from samovar.localcloud.cloud_status import (
+    CloudStatus,
+    NetworkStatus,
+    Notices,
+    fault_warnings,
+    host_user_warnings,
+    limit_warnings,
+    machine_status,
+    unknown_machine,
+)
 from samovar.localcloud.compute.disks.controller import DiskController
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.images.standard_images import publish_standard_images
@@ -34,7 +41,6 @@ from samovar.localcloud.endpoint.controller import InternalApi
 from samovar.localcloud.endpoint.model import Endpoints
 from samovar.localcloud.fault_injection.conditions import Conditions
 from samovar.localcloud.fault_injection.failed_operation import FailedOperations
-from samovar.localcloud.fault_injection.faults import Fault
 from samovar.localcloud.fault_injection.profile import ProfileChoice
 from samovar.localcloud.fault_injection.requested_faults import RequestedFaults
 from samovar.localcloud.home.home import Home
@@ -210,37 +216,23 @@ class Cloud:
 
     def status(self) -> CloudStatus:
         """Returns what runs, and what the operator should know of."""
-        observed = self.host.driver.observe()
+        observed, instances = self.host.driver.observe(), self.store.all(Instance)
         self.notices.report("public addresses", *self._ipam.foreign())
         self.notices.report("quarantine", *self._quarantine.warnings())
-        self.notices.report("users", *self._host_user_warnings())
-        self.notices.report("faults", *_fault_warnings(self.faults.all()))
-        self.notices.report("kernel limits", *self._limit_warnings())
-        self.notices.report("unknown machines", *map(_unknown_machine, sorted(self.machines.unknown(observed))))
+        self.notices.report("users", *host_user_warnings(instances, self.host.driver.host_users()))
+        self.notices.report("faults", *fault_warnings(len(self.faults.all())))
+        self.notices.report("kernel limits", *(() if self.host.simulated else limit_warnings(len(instances))))
+        self.notices.report("unknown machines", *map(unknown_machine, sorted(self.machines.unknown(observed))))
         return CloudStatus(
             simulated=self.host.simulated,
             profile=self.profile,
             warnings=self.notices.all(),
-            machines=tuple(machine_status(each, observed.get(each.id)) for each in self.store.all(Instance)),
+            machines=tuple(machine_status(each, observed.get(each.id)) for each in instances),
             networks=tuple(
                 NetworkStatus(network.id, tuple(str(subnet.cidr) for subnet in network.subnets))
                 for network in self.networks.up()
             ),
         )
-
-    def _limit_warnings(self) -> Iterator[str]:
-        if not self.host.simulated:
-            for shortage in shortages(len(self.store.all(Instance))):
-                yield f"not every machine may start: {shortage}; `doctor` says how to raise it"
-
-    def _host_user_warnings(self) -> Iterator[str]:
-        reasons = self.host.driver.host_users()
-        for instance in self.store.all(Instance):
-            if instance.id in reasons:
-                yield (
-                    f"{instance.name} has the users of this host, for {reasons[instance.id]}: "
-                    "root in it could become root on the host, so run there only what you trust"
-                )
 
     async def _step(self) -> None:
         """Steps the controllers in the order in which a change travels."""
@@ -261,19 +253,6 @@ class Cloud:
 
     def _wake(self) -> None:
         self._loop.wake()
-
-
-def _fault_warnings(faults: list[Fault]) -> Iterator[str]:
-    if faults:
-        listed, cleared = command_line("cloud fault list"), command_line("cloud fault clear")
-        yield f"faults on request: {len(faults)}; `{listed}` shows them, `{cleared}` ends them"
-
-
-def _unknown_machine(machine_id: str) -> str:
-    return (
-        f"machine {machine_id} is unknown to the store, which is older than it: it is being shut down, and no other "
-        "machine starts meanwhile; where this stays, daemon.log says why"
-    )
 
 
 def power_on(store: Store) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
+from samovar.core.errors import command_line
+from samovar.core.kernel import shortages
 from samovar.localcloud.machines.model import Observed
 
 
@@ -63,6 +66,37 @@ def machine_status(instance: Instance, observed: Observed | None) -> MachineStat
         status=Instance.Status.Name(instance.status),
         running=observed is not None and observed.running,
         pid=observed.pid if observed else None,
+    )
+
+
+def limit_warnings(machines: int) -> Iterator[str]:
+    """Yields each of the kernel's limits that is too low for so many machines."""
+    for shortage in shortages(machines):
+        yield f"not every machine may start: {shortage}; `doctor` says how to raise it"
+
+
+def host_user_warnings(instances: Iterable[Instance], reasons: Mapping[str, str]) -> Iterator[str]:
+    """Yields each machine that has the users of this host; `reasons` says why, by the machines' ids."""
+    for instance in instances:
+        if instance.id in reasons:
+            yield (
+                f"{instance.name} has the users of this host, for {reasons[instance.id]}: "
+                "root in it could become root on the host, so run there only what you trust"
+            )
+
+
+def fault_warnings(faults: int) -> Iterator[str]:
+    """Yields that calls fail on request, if there are such faults."""
+    if faults:
+        listed, cleared = command_line("cloud fault list"), command_line("cloud fault clear")
+        yield f"faults on request: {faults}; `{listed}` shows them, `{cleared}` ends them"
+
+
+def unknown_machine(machine_id: str) -> str:
+    """Returns what is said of a machine that the store does not know."""
+    return (
+        f"machine {machine_id} is unknown to the store, which is older than it: it is being shut down, and no other "
+        "machine starts meanwhile; where this stays, daemon.log says why"
     )
 
 

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from samovar.cloud.local_admin import Event, Host, Rest
+from samovar.cloud.local_admin import Event, Host
+from samovar.cloud.local_rest import Rest
 from samovar.core.errors import CloudError, ExitCode
 from tests.bench.figure import Figure, timed
 from tests.support.checkout import ENVIRONMENTS

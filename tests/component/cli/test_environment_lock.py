@@ -18,7 +18,8 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNetworksRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from samovar.cloud.local_admin import Host, Rest
+from samovar.cloud.local_admin import Host
+from samovar.cloud.local_rest import Rest
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import CloudError, ExitCode

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from samovar.cloud.local_admin import Host, Rest
+from samovar.cloud.local_admin import Host
+from samovar.cloud.local_rest import Rest
 from samovar.core.errors import CloudError
 from tests.support.simulated import RunningCloud
 

@@ -14,7 +14,8 @@ import pytest
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNetworksRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from samovar.cloud.local_admin import Host, Rest
+from samovar.cloud.local_admin import Host
+from samovar.cloud.local_rest import Rest
 from samovar.core.errors import CloudError
 from tests.support.simulated import Rest as RestClient
 from tests.support.simulated import RunningCloud

@@ -12,7 +12,8 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest, ListNetworksRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
-from samovar.cloud.local_admin import Host, Rest
+from samovar.cloud.local_admin import Host
+from samovar.cloud.local_rest import Rest
 from samovar.core.errors import CloudError, ConfigError
 from samovar.localcloud.fault_injection.faults import Effect, Fault
 from samovar.localcloud.home.home import Home

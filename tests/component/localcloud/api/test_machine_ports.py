@@ -10,7 +10,8 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from samovar.cloud.local_admin import Host, Rest
+from samovar.cloud.local_admin import Host
+from samovar.cloud.local_rest import Rest
 from samovar.core.errors import CloudError
 from samovar.localcloud.api.machine_ports import port_route
 from samovar.localcloud.network.namespaces import open_socket

@@ -1,0 +1,56 @@
+"""The REST endpoint of the local cloud, for what Yandex Cloud's API does not have: the admin API, and storage."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+from samovar.core import http
+from samovar.core.errors import CloudError, command_line
+
+TIMEOUT = 60.0
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Rest:
+    """One REST endpoint of the local cloud, `host:port` over TLS."""
+
+    def __init__(self, address: str, *, ca: Path | None, token: str) -> None:
+        self.address = address
+        self._tls = ssl.create_default_context(cafile=str(ca) if ca else None)
+        self._token = token
+
+    def call(self, method: str, path: str, body: BinaryIO | None = None, *, timeout: float = TIMEOUT) -> http.Response:
+        """Return the answer. Raises CloudError where there is none, or its status is 500 or above."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        url = f"https://{self.address}{path}"
+        try:
+            response = http.request(method, url, timeout=timeout, headers=headers, body=body, tls=self._tls)
+        except OSError as error:
+            raise self._failed(method, path, str(error)) from error
+        if response.status >= http.INTERNAL_SERVER_ERROR:
+            raise self._failed(method, path, f"{response.status}: {response.text[:500]}")
+        return response
+
+    def json(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Any:  # noqa: ANN401 - its caller says what it is
+        """Return the JSON of the answer. Raises CloudError for any status but 2xx."""
+        response = self.call(method, path, timeout=timeout)
+        if not response.ok:
+            raise self._failed(method, path, f"{response.status}: {response.text[:500]}")
+        return json.loads(response.body or b"{}")
+
+    def lines(self, path: str, *, timeout: float | None, headers: Mapping[str, str] = NO_HEADERS) -> Iterator[str]:
+        """Yield the lines of an answer as they come. Raises CloudError where there is none, or it breaks off."""
+        url, all_headers = f"https://{self.address}{path}", {**headers, "Authorization": f"Bearer {self._token}"}
+        try:
+            yield from http.lines(url, timeout=timeout, headers=all_headers, tls=self._tls)
+        except OSError as error:
+            raise self._failed("GET", path, str(error)) from error
+
+    def _failed(self, method: str, path: str, reason: str) -> CloudError:
+        remedy = f"see `{command_line('cloud status')}` and the daemon's log"
+        return CloudError(f"{method} https://{self.address}{path}: {reason}", remedy=remedy)
