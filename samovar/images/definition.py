@@ -83,7 +83,7 @@ Images = Mapping[str, ImageDefinition]
 
 
 class WithParent(Protocol):
-    """What stands for an image, and knows the name of its parent; the root has none."""
+    """An image by the name of its parent; the root has none."""
 
     @property
     def parent(self) -> str | None: ...

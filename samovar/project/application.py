@@ -39,7 +39,7 @@ def _by_digest(reference: str) -> str:
     where = f"oci-archive:{reference} (oci:{reference} for a folder)" if is_path(reference) else f"docker://{reference}"
     raise ValueError(
         f"{reference} names no digest, and what a tag means changes: "
-        f"write {untagged(reference)}@sha256:..., as it is told by: skopeo inspect --format '{{{{.Digest}}}}' {where}"
+        f"write {untagged(reference)}@sha256:..., as this prints: skopeo inspect --format '{{{{.Digest}}}}' {where}"
     )
 
 

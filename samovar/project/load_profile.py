@@ -6,6 +6,7 @@ The profiles of the library, `peak` and `stable`, are there in every project tha
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
@@ -175,8 +176,8 @@ class LoadProfile(Strict):
             raise ValueError(f"no endpoint {missing[0]}: add it to endpoints, or correct the step")
         if unused := sorted(set(stated) - set(used)):
             raise ValueError(f"the endpoint {unused[0]} is in no flow: add it to one, or remove it")
-        if len(stated) > len(set(stated)):
-            raise ValueError("an endpoint is stated twice")
+        if twice := next((request for request, count in Counter(stated).items() if count > 1), None):
+            raise ValueError(f"the endpoint {twice} is stated twice: remove one")
         return self
 
     @model_validator(mode="after")

@@ -76,7 +76,7 @@ def admin_routes(
 
 
 class _Handlers:
-    """What asks the cloud, and says what there is not."""
+    """Handlers of requests: each asks the cloud, and refuses what is not there."""
 
     def __init__(self, cloud: AdministeredCloud) -> None:
         self._cloud = cloud

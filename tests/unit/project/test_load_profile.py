@@ -70,6 +70,7 @@ def test_with_path_replaces_the_path_of_the_url() -> None:
         ("GET /rows/{id}\n    values", "FETCH /rows/{id}\n    values", "mine.yaml:5: endpoints.0.request:"),
         ('["GET /rows/{id}"]', "[GET /other]", "no endpoint GET /other"),
         ('steps: ["GET /rows/{id}"]', "steps: [POST /rows]", "the endpoint GET /rows/{id} is in no flow"),
+        ("flows:", "  - request: POST /rows\nflows:", "the endpoint POST /rows is stated twice"),
         ("    values: {id: row}\n", "", "GET /rows/{id}: nothing fills {id}"),
         ("request: POST /rows, capture: id", "request: POST /rows", "nothing fills {id}"),
         ("    values: {id: row}", "    slo: {quantile: 0.9}", "quantile and seconds stand together"),
