@@ -26,7 +26,7 @@ HTTP, OTHER_HTTP = 80, 8080
 
 @dataclass(frozen=True)
 class Database:
-    """A database of a group of PostgreSQL, the user who owns it, and the secret with his password."""
+    """A database of a group of PostgreSQL, the user who owns it, and the secret with the password."""
 
     group: str
     name: str

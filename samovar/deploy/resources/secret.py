@@ -45,7 +45,7 @@ SELF_SIGNED = "self-signed"
 class Secret(Protectable):
     """A secret and the accounts that may read it. A certificate is for `addresses` and `domain`.
 
-    `replaced`: the operator put a certificate of his own in its place, for whatever names he likes. `empty`: it has no
+    `replaced`: the operator put another certificate in its place, for whatever names. `empty`: it has no
     value yet, for the operator has to provide it.
     """
 

@@ -36,7 +36,10 @@ class _ListKeysRequest(ListRequest, Protocol):
 
 
 class AccountKeyService(WithOperations[KeyT]):
-    """The base of the services of keys. The holder of a key acts as its account, which may do no more than he may."""
+    """The base of the services of keys.
+
+    The holder of a key acts as its account, so the maker of a key must have all roles that the account has.
+    """
 
     def __init__(self, keys: AccountKeys[KeyT], operations: Operations) -> None:
         super().__init__(keys, operations)
