@@ -83,6 +83,8 @@ def rollout(tool: Tool, env: str, timeout: float | None, *, yes: bool) -> None:
     with locked(session, env):
         prepared = prepare(session, environment)
         _report_plan(prepared.plan)
+        for text in prepared.warnings:
+            stderr_reporter().info(text)
         for kept in prepared.plan.kept:
             stderr_reporter().info(f"keep {kept}: {_why_kept(env, kept)}")
         check_deletions(prepared.plan)

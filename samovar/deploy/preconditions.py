@@ -160,5 +160,17 @@ def irreplaceable(plan: Plan) -> tuple[Existing[Spec], ...]:
     return tuple(existing for existing in deleted(plan) if existing.spec.IRREPLACEABLE)
 
 
+def warn_of_foreign_groups(plan: Plan, observed: Observed) -> Iterator[str]:
+    """Yields a warning where no group that exists stays: another project may have an environment of this name."""
+    groups = {each.ref for each in observed.resources if each.ref.kind is Kind.INSTANCE_GROUP}
+    going = {each.ref for each in deleted(plan)} - plan.replaced
+    if groups and groups <= going:
+        names = ", ".join(sorted(ref.name for ref in groups))
+        yield (
+            f"warning: all groups that {plan.environment} has now go: {names}. If they are another project's, give "
+            "this environment another name: rename its folder in envs/"
+        )
+
+
 def _is_protected(existing: Existing[Spec]) -> bool:
     return isinstance(existing.spec, Protectable) and existing.spec.deletion_protection

@@ -21,7 +21,14 @@ from samovar.deploy.group_metadata import group_metadata
 from samovar.deploy.machines import check_disks_outlive_machines
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
-from samovar.deploy.preconditions import check_deletions, check_file, check_free, check_metrics, check_zones
+from samovar.deploy.preconditions import (
+    check_deletions,
+    check_file,
+    check_free,
+    check_metrics,
+    check_zones,
+    warn_of_foreign_groups,
+)
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Spec
@@ -114,7 +121,8 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     check_boot_disks(environment, resources, observed)
     steps = plan(resources, observed)
     check_disk_sizes(session, environment, steps)
-    return Prepared(steps, observed, record_if_missing(session, environment, observed))
+    unrecorded = record_if_missing(session, environment, observed)
+    return Prepared(steps, observed, (*unrecorded, *warn_of_foreign_groups(steps, observed)))
 
 
 def prepare_destruction(

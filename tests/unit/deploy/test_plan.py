@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from samovar.core.errors import ConfigError
 from samovar.deploy.plan import Action, Plan, Step, destruction, plan, stages
-from samovar.deploy.preconditions import check_free, irreplaceable
+from samovar.deploy.preconditions import check_free, irreplaceable, warn_of_foreign_groups
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Resource, Spec
 from samovar.project.balancer import Balancer as EnvBalancer
@@ -73,6 +73,21 @@ def existing_of(resource: Resource[Spec]) -> Existing[Spec]:
 def rolled_out(*groups: Group) -> Observed:
     nothing = Observed("dev")
     return carry_out(plan(desired_of(environment(*groups), IMAGES), nothing).all_steps, nothing)
+
+
+def test_the_groups_of_another_project_are_not_deleted_without_a_warning() -> None:
+    def warnings(before: Environment, after: Environment) -> list[str]:
+        nothing = Observed("dev")
+        observed = carry_out(plan(desired_of(before, IMAGES), nothing).all_steps, nothing)
+        return list(warn_of_foreign_groups(plan(desired_of(after, IMAGES), observed), observed))
+
+    shop = environment(make_group("shop", image="nginx", size=2, machine=SMALL, balancer=EXTERNAL))
+    (warning,) = warnings(DEV, shop)
+    assert "dev-nginx" in warning
+    assert "rename its folder in envs/" in warning
+    assert warnings(DEV, environment(NGINX, STORES)) == []
+    assert warnings(environment(NGINX, STORES), DEV) == []
+    assert warnings(DEV, environment(NGINX, cidr="10.31.0.0/16")) == [], "it is replaced, and still there"
 
 
 def test_a_first_plan_creates_everything_in_stages() -> None:
