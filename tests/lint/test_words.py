@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lint.words import findings, modules
+from tests.lint.words import fragments, modules, private_words
 from tests.support.checkout import ROOT
 
 # A pattern of folders prescribes these names.
@@ -33,8 +33,7 @@ def test_the_engine_does_not_know_the_words_of_the_sample_service() -> None:
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if OF_THE_SAMPLE.search(_without_pgdata(path, line))
     ]
-    if found:
-        pytest.fail("\n".join(found), pytrace=False)
+    fail_on(found)
 
 
 def _without_pgdata(path: Path, line: str) -> str:
@@ -42,10 +41,18 @@ def _without_pgdata(path: Path, line: str) -> str:
     return line.replace("pgdata", "") if own else line
 
 
-def test_names_and_docstrings_are_plain() -> None:
-    wrong = [finding for path in modules(ROOT / "samovar") for finding in findings(path)]
-    if wrong:
-        pytest.fail("\n".join(wrong), pytrace=False)
+@pytest.mark.parametrize("folder", ["samovar", "tools", "tests/support"])
+def test_names_are_plain(folder: str) -> None:
+    fail_on([finding for path in modules(ROOT / folder) for finding in private_words(path)])
+
+
+def test_docstrings_are_sentences() -> None:
+    fail_on([finding for path in modules(ROOT / "samovar") for finding in fragments(path)])
+
+
+def fail_on(findings: list[str]) -> None:
+    if findings:
+        pytest.fail("\n".join(findings), pytrace=False)
 
 
 def test_base_names_are_unique_in_a_layer() -> None:

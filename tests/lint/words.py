@@ -64,6 +64,7 @@ BANNED = frozenset(
         "whoever",
     }
 )
+GIVEN = re.compile("not_found|connection_made")
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # A first line that begins with one of these is a fragment: "Of a load that has ended.", "What is missing.".
 FRAGMENT = re.compile(
@@ -89,8 +90,8 @@ def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def banned_words(name: str) -> set[str]:
-    """Returns the banned words of a name; `not_found` is gRPC's own term."""
-    return {word.lower() for word in WORD.findall(name.replace("not_found", ""))} & BANNED
+    """Returns the banned words of a name, but of those that gRPC and asyncio give."""
+    return {word.lower() for word in WORD.findall(GIVEN.sub("", name))} & BANNED
 
 
 def documented(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -102,16 +103,20 @@ def documented(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield getattr(node, "lineno", 1), text
 
 
-def findings(path: Path) -> list[str]:
-    """Lists what is wrong in one module, each as `file:line: what`."""
+def private_words(path: Path) -> list[str]:
+    """Lists the names of one module that hold a banned word, each as `file:line: what`."""
     tree = ast.parse(path.read_text())
-    names = [f"{path}:{line}: {name}: a private word" for line, name in bound_names(tree) if banned_words(name)]
-    fragments = [
+    return [f"{path}:{line}: {name}: a private word" for line, name in bound_names(tree) if banned_words(name)]
+
+
+def fragments(path: Path) -> list[str]:
+    """Lists the docstrings of one module that are no sentence, likewise."""
+    tree = ast.parse(path.read_text())
+    return [
         f"{path}:{line}: {text.splitlines()[0]!r}: not a sentence"
         for line, text in documented(tree)
         if FRAGMENT.match(text) or not text.split("\n\n")[0].rstrip().endswith((".", ":", "?"))
     ]
-    return names + fragments
 
 
 def modules(root: Path) -> list[Path]:
@@ -121,4 +126,4 @@ def modules(root: Path) -> list[Path]:
 if __name__ == "__main__":
     for argument in sys.argv[1:]:
         for module in modules(Path(argument)):
-            sys.stdout.writelines(f"{finding}\n" for finding in findings(module))
+            sys.stdout.writelines(f"{finding}\n" for finding in (*private_words(module), *fragments(module)))

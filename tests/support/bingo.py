@@ -22,7 +22,7 @@ from samovar.images.load import load_images
 from tests.support.checkout import PROJECT
 from tests.support.ports import is_free
 
-NOBODY_UID = 65534
+UID = 65534
 TIMEOUT = 60.0
 PROBE = "127.0.0.1:1"
 """Where it is refused at once; nothing here may try the address that it tries otherwise."""
@@ -138,7 +138,7 @@ def make_bingo(folder: Path, *hosts: int, password: str = "", **environ: str) ->
     (folder / "bingo/bingo").chmod(0o755)
     (folder / "bingo/config.yaml").write_text(yaml.safe_dump({"student_email": email, "postgres_cluster": cluster}))
     installed.logs.mkdir(parents=True)
-    os.chown(installed.logs, NOBODY_UID, NOBODY_UID)
+    os.chown(installed.logs, UID, UID)
     return installed
 
 

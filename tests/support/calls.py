@@ -99,9 +99,9 @@ def new_key(cloud: RunningCloud, account_id: str) -> dict[str, str]:
 def signed_jwt(key: Mapping[str, str], **claims: Any) -> str:
     """What a key's holder sends for a token; a claim that is None is left out."""
     now = int(time.time())
-    known = {"iss": key["service_account_id"], "aud": "https://iam.api.cloud.yandex.net/iam/v1/tokens"}
-    whole = {**known, "iat": now, "exp": now + 3600, **claims}
-    chosen = {name: value for name, value in whole.items() if value is not None}
+    account = {"iss": key["service_account_id"], "aud": "https://iam.api.cloud.yandex.net/iam/v1/tokens"}
+    all_claims = {**account, "iat": now, "exp": now + 3600, **claims}
+    chosen = {name: value for name, value in all_claims.items() if value is not None}
     return jwt.encode(chosen, key["private_key"], algorithm="PS256", headers={"kid": key["id"]})
 
 

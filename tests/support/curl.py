@@ -45,9 +45,9 @@ def latencies(base: Path, address: str, path: str, *options: str, number: int = 
 
 def _written(base: Path, names: Sequence[str], urls: Sequence[str], options: Sequence[str]) -> list[list[str]]:
     """What curl writes out of each of its transfers."""
-    told = ("--write-out", " ".join(f"%{{{name}}}" for name in names) + "\\n", *options)
+    common = ("--write-out", " ".join(f"%{{{name}}}" for name in names) + "\\n", *options)
     asked = (word for url in urls for word in ("--output", "/dev/null", url))
     stage = ("unshare", "--mount", "--propagation", "private", "sh", "-euc", STAGE, "sh", str(base))
-    done = subprocess.run([*stage, *told, *asked], capture_output=True, text=True, timeout=LONGEST, check=False)
+    done = subprocess.run([*stage, *common, *asked], capture_output=True, text=True, timeout=LONGEST, check=False)
     assert done.returncode == 0, done.stderr
     return [line.split() for line in done.stdout.splitlines()]

@@ -91,8 +91,8 @@ class Firefox:
 
     def _do(self, command: str, **parameters: Any) -> Any:
         self._number += 1
-        said = json.dumps([0, self._number, command, parameters]).encode()
-        self._stream.write(b"%d:%b" % (len(said), said))
+        message = json.dumps([0, self._number, command, parameters]).encode()
+        self._stream.write(b"%d:%b" % (len(message), message))
         self._stream.flush()
         _, _, error, result = self._receive()
         if error:
@@ -119,7 +119,7 @@ def firefox(folder: Path, authority: Path | None = None, *, dark: bool = False) 
     if authority:
         shutil.copy(authority, folder / "authority.pem")
     command: list[str | Path] = [*IN_NAMESPACES, "sh", "-euc", STAGE, "sh", _image(folder / "repository"), folder]
-    with log.open("w") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
             port = wait_for("Firefox", lambda: _port(process, profile, log), timeout=TIMEOUT)
             with socket.create_connection(("127.0.0.1", port), 2 * TIMEOUT) as line, line.makefile("rwb") as stream:

@@ -228,13 +228,13 @@ def instances(world: InProcess) -> Iterator[Instance]:
 
 def template(ids: Mapping[str, str], value: str) -> InstanceTemplate:
     """Of small machines; another `value` makes another template."""
-    made = InstanceTemplate(platform_id="standard-v3", metadata={"key": value})
-    made.resources_spec.memory, made.resources_spec.cores = 2 << 30, 2
-    disk = made.boot_disk_spec
+    spec = InstanceTemplate(platform_id="standard-v3", metadata={"key": value})
+    spec.resources_spec.memory, spec.resources_spec.cores = 2 << 30, 2
+    disk = spec.boot_disk_spec
     disk.mode, disk.disk_spec.type_id, disk.disk_spec.size = disk.READ_WRITE, "network-hdd", 5 << 30
     disk.disk_spec.image_id = ids["image"]
-    made.network_interface_specs.add(network_id=ids["network"], subnet_ids=[ids["subnet"]])
-    return made
+    spec.network_interface_specs.add(network_id=ids["network"], subnet_ids=[ids["subnet"]])
+    return spec
 
 
 def _size(size: int) -> ScalePolicy:

@@ -48,7 +48,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Packer:
-    """`access` has the one credential by which Packer is known; it never runs without."""
+    """`access` has the one credential by which Packer is variables; it never runs without."""
 
     clients: Toolchain
     access: Access
@@ -70,6 +70,6 @@ class Packer:
         return Build(ended.returncode, ended.stdout, self.folder)
 
     def _environment(self) -> Mapping[str, str]:
-        known = to_environment(self.access)
-        assert {"YC_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE"} & known.keys()
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), **known, **self.clients.environment()}
+        variables = to_environment(self.access)
+        assert {"YC_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE"} & variables.keys()
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), **variables, **self.clients.environment()}

@@ -122,8 +122,8 @@ class RandomRequests:
                 return self._random.choice(values)
         if field.name.endswith(("_id", "_ids")) and self._random.random() < 0.95:
             kind = "".join(word.title() for word in re.sub(r"_ids?$", "", field.name).split("_"))
-            if found := self._ids(kind) or self._ids(""):
-                return self._random.choice(found)
+            if existing := self._ids(kind) or self._ids(""):
+                return self._random.choice(existing)
         fitting = [text for text in PLAIN if not constraint.pattern or re.fullmatch(constraint.pattern, text)]
         return self._random.choice(fitting or PLAIN)
 

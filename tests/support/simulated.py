@@ -162,8 +162,13 @@ class Rest:
 def set_yandex_variables(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the tool the variables by which it takes `cloud` for Yandex Cloud, with its operator's token."""
     ends = cloud.endpoint
-    known = {"YC_ENDPOINT": ends.grpc, "SSL_CERT_FILE": ends.ca, "YC_FOLDER_ID": ends.folder_id, "YC_TOKEN": ends.token}
+    variables = {
+        "YC_ENDPOINT": ends.grpc,
+        "SSL_CERT_FILE": ends.ca,
+        "YC_FOLDER_ID": ends.folder_id,
+        "YC_TOKEN": ends.token,
+    }
     for name in ("YC_SERVICE_ACCOUNT_KEY_FILE", "YC_CLOUD_ID", "YC_METADATA_ADDR"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in known.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -73,13 +73,13 @@ class Terraform:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         self._settle()
-        known = to_environment(self.access)
-        assert known["YC_TOKEN"]
+        variables = to_environment(self.access)
+        assert variables["YC_TOKEN"]
         files = {"TF_CLI_CONFIG_FILE": str(self.folder / "cli.tfrc"), "TF_DATA_DIR": str(self.folder / "data")}
         return subprocess.run(
             [self.program, arguments[0], "-no-color", *arguments[1:]],
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "CHECKPOINT_DISABLE": "1", **known, **files}
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "CHECKPOINT_DISABLE": "1", **variables, **files}
             | {"TF_VAR_folder_id": self.access.folder_id},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -94,8 +94,8 @@ class Terraform:
         return ended.stdout
 
     def output(self, name: str) -> Any:
-        said = self.succeed("output", "-json")
-        return json.loads(said[said.index("\n{") if "\n{" in said else 0 :])[name]["value"]
+        printed = self.succeed("output", "-json")
+        return json.loads(printed[printed.index("\n{") if "\n{" in printed else 0 :])[name]["value"]
 
     def _settle(self) -> None:
         """The provider from the cache needs no `init`, and nothing is asked for another."""

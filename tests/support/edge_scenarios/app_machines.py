@@ -103,25 +103,25 @@ def failures(first: str, second: str) -> Result:
     """Let the application of the first machine fail in each way, and in the end both."""
     run(LAN)
     one, two = Machine("first", FIRST, first), Machine("second", SECOND, second)
-    seen: Result = {}
+    observed: Result = {}
     one.end()
-    seen["reads"], seen["writes"] = one.answers(), one.answers("POST")
+    observed["reads"], observed["writes"] = one.answers(), one.answers("POST")
     one.start()
     one.wait()
-    seen["lost"] = one.ask("/end", "POST")
+    observed["lost"] = one.ask("/end", "POST")
     one.start()
     one.wait()
     began = time.monotonic()
-    seen["broken"] = [one.ask("/broken")[0], time.monotonic() - began]
+    observed["broken"] = [one.ask("/broken")[0], time.monotonic() - began]
     one.proxy.send_signal(signal.SIGUSR2)
-    seen["reloaded"] = one.answers()
+    observed["reloaded"] = one.answers()
     one.ask("/sick", "POST")
-    seen["sick"] = one.answers()
+    observed["sick"] = one.answers()
     one.end()
     two.end()
     threading.Timer(1.0, two.start).start()
-    seen["both"] = one.ask("/")
-    return seen
+    observed["both"] = one.ask("/")
+    return observed
 
 
 if __name__ == "__main__":

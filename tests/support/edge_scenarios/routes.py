@@ -43,9 +43,9 @@ def routes(settings: Mapping[str, Any]) -> Result:
     result["bodies"] = [_post(path, 2000) for path in ("/small", "/")]
     result["cached"] = [ask(f"/pages/{page}")[1] for page in ("a?x=1", "a?x=2", "b", "a", "a?x=1")]
     result["by_query"] = [ask(f"/found?{query}")[1] for query in ("q=1", "q=2", "q=1")]
-    result["hosts"] = _seen("/pages/a") + _seen("/search/")
+    result["hosts"] = _requests_to("/pages/a") + _requests_to("/search/")
     result |= _fetched_side_by_side()
-    result["broken"] = [[ask(path)[0], len(_seen(path))] for path in ("/broken/once", "/broken/again")]
+    result["broken"] = [[ask(path)[0], len(_requests_to(path))] for path in ("/broken/once", "/broken/again")]
     result["unknown"] = ask("/other")[0]
     time.sleep(1.5)
     lines = [json.loads(line) for line in Path("/var/log/nginx/access.log").read_text().splitlines()]
@@ -57,10 +57,10 @@ def _fetched_side_by_side() -> Result:
     began = time.monotonic()
     slow = [in_background(f"/slow/{number % 4}") for number in range(12)]
     statuses = [answer()[0] for answer in slow]
-    return {"slow": statuses, "seconds": time.monotonic() - began, "fetched": sorted(_seen("/slow/"))}
+    return {"slow": statuses, "seconds": time.monotonic() - began, "fetched": sorted(_requests_to("/slow/"))}
 
 
-def _seen(path: str) -> list[str]:
+def _requests_to(path: str) -> list[str]:
     """Return the requests that the applications got whose path begins so."""
     return [line for line in StubBingo.requests if line.split()[2].startswith(path)]
 

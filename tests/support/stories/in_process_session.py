@@ -131,8 +131,8 @@ class InProcessHost(local_admin.Host):
             self._world.time.run(self._world.driver.end(machine_id, FAULT.validate_python(fault)))
 
     def add_fault(self, **fault: str | float | None) -> local_admin.Fault:
-        wanted = checked(json.dumps({"id": "", **fault}).encode(), self._cloud.api.methods.values())
-        return local_admin.Fault(**asdict(self._cloud.faults.add(wanted)))
+        requested = checked(json.dumps({"id": "", **fault}).encode(), self._cloud.api.methods.values())
+        return local_admin.Fault(**asdict(self._cloud.faults.add(requested)))
 
     def faults(self) -> tuple[local_admin.Fault, ...]:
         return tuple(local_admin.Fault(**asdict(each)) for each in self._cloud.faults.all())

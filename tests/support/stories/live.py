@@ -125,8 +125,8 @@ class _Telling:
             return [*self._watch.broken, f"the next rollout failed: {error.message}"]
         now = machine_ids(self._world)
         renewed = [name for name in now if name not in self._story.touched and now[name] != machines[name]]
-        found = [f"machines of {name} were made anew, which nothing was about" for name in renewed]
-        return [*self._watch.broken, *found, *broken_at_the_end(self._world, self._after)]
+        unexpected = [f"machines of {name} were made anew, which nothing was about" for name in renewed]
+        return [*self._watch.broken, *unexpected, *broken_at_the_end(self._world, self._after)]
 
     def _next_rollout(self) -> None:
         """Rolls out as an operator does, who waits while the lock of one that died is held."""

@@ -107,12 +107,12 @@ class Silent(PlainReporter):
 @contextmanager
 def quick_rollouts() -> Iterator[None]:
     """Reads and validates what each environment asks for once: that is the same in all stories, and takes a second."""
-    known: dict[int, tuple[Environment, Desired]] = {}
+    loaded: dict[int, tuple[Environment, Desired]] = {}
 
     def load_once(environment: Environment, *rest: Any) -> Desired:
-        if id(environment) not in known:
-            known[id(environment)] = (environment, load_desired(environment, *rest))
-        return known[id(environment)][1]
+        if id(environment) not in loaded:
+            loaded[id(environment)] = (environment, load_desired(environment, *rest))
+        return loaded[id(environment)][1]
 
     with (
         patch("samovar.deploy.rollout.load_desired", load_once),
