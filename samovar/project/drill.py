@@ -30,28 +30,34 @@ class FaultRequest(Strict):
     """The request that makes a machine fail; it is sent `times` at once, and a client gives up after `timeout` s."""
 
     request: Request
-    body: Mapping[str, Scalar] | None = None
-    timeout: PositiveFloat = 10.0
-    times: int = Field(default=1, ge=1, le=20)
+    body: Mapping[str, Scalar] | None = Field(default=None, description="the fields of a body of JSON")
+    timeout: PositiveFloat = Field(default=10.0, description="seconds after which a client gives up")
+    times: int = Field(default=1, ge=1, le=20, description="how often it is sent, at once")
 
 
 class DrillLoad(Strict):
     """The load under which the fault happens: a profile of loads/, and its rate if it is not the profile's own."""
 
-    profile: str = "stable"
-    rate: float | None = Field(default=None, gt=0, le=MAX_RATE)
+    profile: str = Field(default="stable", description="a file of loads/, or a profile of the library")
+    rate: float | None = Field(default=None, gt=0, le=MAX_RATE, description="requests a second")
 
 
 class Expectation(Strict):
     """Upper limits of what the drill measures, as in its JSON; seconds count from the fault. Null: no limit."""
 
-    seconds_to_detect: NonNegativeFloat | None = None
-    seconds_to_recover: NonNegativeFloat | None = None
-    seconds_to_answer: NonNegativeFloat | None = None
-    failed: NonNegativeInt | None = None
-    failed_after_detection: NonNegativeInt | None = None
-    max_seconds: NonNegativeFloat | None = None
-    longest_gap_seconds: NonNegativeFloat | None = None
+    seconds_to_detect: NonNegativeFloat | None = Field(default=None, description="until the cloud noticed")
+    seconds_to_recover: NonNegativeFloat | None = Field(default=None, description="until the environment was healthy")
+    seconds_to_answer: NonNegativeFloat | None = Field(
+        default=None, description="until no request failed any more, or took over a second"
+    )
+    failed: NonNegativeInt | None = Field(default=None, description="requests that failed")
+    failed_after_detection: NonNegativeInt | None = Field(
+        default=None, description="those of them that were sent after the cloud had noticed"
+    )
+    max_seconds: NonNegativeFloat | None = Field(default=None, description="seconds of the slowest answer")
+    longest_gap_seconds: NonNegativeFloat | None = Field(
+        default=None, description="the longest time in which no request was answered"
+    )
 
 
 class Cause(Strict):

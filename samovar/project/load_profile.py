@@ -45,9 +45,9 @@ class Objective(Strict):
     `seconds`.
     """
 
-    errors: Share = 0.01
-    quantile: Share | None = None
-    seconds: PositiveFloat | None = None
+    errors: Share = Field(default=0.01, description="the share of the requests that may fail")
+    quantile: Share | None = Field(default=None, description="the share that is answered in `seconds`: 0.9, or 0.99")
+    seconds: PositiveFloat | None = Field(default=None, description="seconds until the end of the answer")
 
     @model_validator(mode="after")
     def _has_both(self) -> Self:
@@ -66,12 +66,16 @@ class Endpoint(Strict):
     """
 
     request: Request
-    body: Mapping[str, Scalar] | None = None
-    values: Mapping[str, str] = Field(default_factory=dict)
-    timeout: PositiveFloat = 10.0
-    min_seconds: NonNegativeFloat = 0.0
-    max_age: NonNegativeFloat | None = 0.0
-    slo: Objective = Objective()
+    body: Mapping[str, Scalar] | None = Field(default=None, description="the fields of a body of JSON")
+    values: Mapping[str, str] = Field(
+        default_factory=dict, description="the range of `ranges` from which each placeholder of another name is drawn"
+    )
+    timeout: PositiveFloat = Field(default=10.0, description="seconds after which a client gives up")
+    min_seconds: NonNegativeFloat = Field(default=0.0, description="an answer that comes sooner counts as a cache's")
+    max_age: NonNegativeFloat | None = Field(
+        default=0.0, description="how many seconds old an answer may be: 0 for none from a cache, null for any age"
+    )
+    slo: Objective = Field(default=Objective(), description="how many requests may fail, and how long answers may take")
 
     @property
     def method(self) -> str:
@@ -105,8 +109,8 @@ class Step(Strict):
 
     request: Request
     status: int | None = Field(default=None, ge=100, le=599, description="without it, any from 200 to 299")
-    capture: str = ""
-    absent: bool = False
+    capture: str = Field(default="", description="the field of the answer's JSON that fills {it} in the next steps")
+    absent: bool = Field(default=False, description="`true`: the answer must say that the thing is not there any more")
 
     @model_validator(mode="after")
     def _expects_one_thing(self) -> Self:
@@ -130,11 +134,9 @@ class Flow(Strict):
     `cleanup` removes what a step has created: it is sent again at the end for each captured value whose removal failed.
     """
 
-    share: PositiveFloat
-    steps: tuple[Annotated[Step, BeforeValidator(_step, json_schema_input_type=Request | Step)], ...] = Field(
-        min_length=1
-    )
-    cleanup: Request | None = None
+    share: PositiveFloat = Field(description="its part of the requests; the shares need not add up to 1")
+    steps: tuple[ShortStep, ...] = Field(min_length=1, description="the requests, in their order")
+    cleanup: Request | None = Field(default=None, description="what removes that which a step has created")
 
     def requests(self) -> Iterator[str]:
         """Yields the request of each step, and that of the cleanup."""
@@ -146,27 +148,29 @@ class Flow(Strict):
 class IdRange(Strict):
     """Ids from 1 to at most `max`. The load finds out how many there are: it requests `probe` and halves the id."""
 
-    max: int = Field(ge=1)
-    probe: str = Field(pattern=r"^/\S*\{id\}")
+    max: int = Field(ge=1, description="the highest id that there may be")
+    probe: str = Field(pattern=r"^/\S*\{id\}", description="the path by which the load finds out whether an id exists")
 
 
 class Sequential(Strict):
     """Requests that are sent in turn, one at a time, `every` so many seconds; they come on top of the rate."""
 
-    every: PositiveFloat = 4.0
-    requests: tuple[Request, ...] = ()
+    every: PositiveFloat = Field(default=4.0, description="seconds between two of them")
+    requests: tuple[Request, ...] = Field(default=(), description="requests of `endpoints`")
 
 
 class LoadProfile(Strict):
     """A load profile: `rate` requests a second, mixed from `flows` by their shares."""
 
     name: SkipJsonSchema[str] = ""
-    description: str = ""
-    rate: float = Field(gt=0, le=MAX_RATE)
-    ranges: Mapping[str, IdRange] = Field(default_factory=dict)
-    endpoints: tuple[Endpoint, ...] = Field(min_length=1)
-    flows: tuple[Flow, ...] = Field(min_length=1)
-    sequential: Sequential = Sequential()
+    description: str = Field(default="", description="what it does, in a sentence without a subject")
+    rate: float = Field(gt=0, le=MAX_RATE, description="requests a second")
+    ranges: Mapping[str, IdRange] = Field(
+        default_factory=dict, description="by name: the ids from which placeholders are drawn"
+    )
+    endpoints: tuple[Endpoint, ...] = Field(min_length=1, description="the requests that there are, with their bounds")
+    flows: tuple[Flow, ...] = Field(min_length=1, description="which of them follow each other, and how often")
+    sequential: Sequential = Field(default=Sequential(), description="requests that are sent one at a time")
 
     @model_validator(mode="after")
     def _refers_to_what_exists(self) -> Self:

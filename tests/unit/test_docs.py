@@ -7,7 +7,9 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rich_click as click
@@ -127,6 +129,22 @@ def test_the_published_schemas_accept_the_shipped_files(name: str) -> None:
     assert files
     errors = {str(file): [*validator.iter_errors(yaml.safe_load(file.read_text()))] for file in files}
     assert {file: actual for file, actual in errors.items() if actual} == {}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_published_schemas_explain_each_key(name: str) -> None:
+    schema = json.loads((DOCS / f"reference/{name}.schema.json").read_text())
+    models = {"": schema, **schema.get("$defs", {})}
+    keys = {
+        f"{model}.{key}": value for model, each in models.items() for key, value in each.get("properties", {}).items()
+    }
+    assert keys
+    assert [key for key, value in keys.items() if not value.get("description")] == []
+
+
+def _properties(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties: Mapping[str, Any] = model.get("properties", {})
+    return properties
 
 
 def test_the_published_schema_refuses_what_the_tool_refuses() -> None:
