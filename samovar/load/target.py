@@ -23,7 +23,10 @@ def own_addresses(status: Status, urls: Sequence[str], *, secure_only: bool = Fa
         raise CloudError(f"{each.url} {each.reason}", remedy=f"see `{command_line(f'status {status.environment}')}`")
     own = status.endpoints.all
     if not own:
-        raise ConfigError(f"{status.environment} has no address to send to", remedy="give a group an external balancer")
+        raise ConfigError(
+            f"{status.environment} has no address to send to",
+            remedy=f"roll it out: {command_line(f'rollout {status.environment}')}; a group needs an external balancer",
+        )
     for url in urls:
         if _origin(url) not in set(map(_origin, own)):
             raise ConfigError(f"{url} is no address of {status.environment}", remedy=f"its addresses: {', '.join(own)}")
