@@ -136,7 +136,10 @@ def _load(name: str, folders: Mapping[str, _Folder], steps: tuple[Script, ...]) 
         borrowed=_borrowed(folder, folders),
     )
     run = _run(folder, application)
-    return with_service(definition, application, run) if application and run else definition
+    if application is None or run is None:
+        return definition
+    _, *parents = lineage(name, folders)
+    return with_service(definition, application, run, {unit for each in parents for unit in each.image.services})
 
 
 def _steps(paths: Iterable[Path]) -> tuple[Script, ...]:

@@ -46,10 +46,12 @@ def test_environment_keeps_its_dollar_and_loses_no_percent() -> None:
     assert 'Environment="PRICE=5$ 100%%"' in unit_text(service("/bin/true", PRICE="5$ 100%")).splitlines()
 
 
-def load(root: Path, text: str, *, name: str = "shop", files: dict[str, str] | None = None) -> ImageDefinition:
+def load(
+    root: Path, text: str, *, name: str = "shop", parent: str = "samovar/base", files: dict[str, str] | None = None
+) -> ImageDefinition:
     folder = root / "images" / name
     for path, content in {
-        "image.yaml": f"description: 100% shop\nparent: samovar/base\n{text}",
+        "image.yaml": f"description: 100% shop\nparent: {parent}\n{text}",
         **(files or {}),
     }.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +74,13 @@ def test_program_alone_is_run_as_a_user_of_its_own_and_checked(tmp_path: Path) -
     assert image.services == ("shop.service",)
     assert [command[1] for command in image.commands] == ["verify", "security"]
     assert image.scripts[0].data.startswith(b"getent passwd shop >/dev/null || useradd --system --user-group ")
+
+
+@pytest.mark.parametrize("name", ["application", "ssh", "haproxy"])
+def test_an_application_takes_the_place_of_no_unit_that_its_image_has(tmp_path: Path, name: str) -> None:
+    text = f"application: {{target: /opt/{name}/api, source: api, run: {{}}}}\n"
+    with pytest.raises(ConfigError, match=rf"image {name}: the unit of its application would be {name}\.service"):
+        load(tmp_path, text, name=name, parent="samovar/app", files={"api": "#!/bin/sh"})
 
 
 @pytest.mark.parametrize(
