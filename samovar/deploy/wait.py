@@ -119,46 +119,60 @@ def wait_until_healthy(
     `timeout` are seconds since the last change. Raises WaitTimeout with the last state, or OperationFailed where the
     cloud ended an operation with an error.
     """
-    open_operations = dict(running)
-    reported = ""
-    healthy: frozenset[str] = frozenset()
-    changes, problems = Changes(), CommonProblems(environment.name)
-
-    def probe() -> Status | Pending:
-        nonlocal reported, healthy
-        _close_finished(session, open_operations)
-        status = read_status(session, environment)
-        if status.healthy_groups - healthy:
-            record_healthy(session, status.environment, status.healthy_groups)
-        healthy = status.healthy_groups
-        if status.healthy and not open_operations:
-            return status
-        state = "; ".join(group.summary() for group in status.groups if not group.healthy)
-        state = state or f"{', '.join(map(str, open_operations))}: the operation still runs"
-        if state != reported:
-            reporter.info(f"  {state}")
-            reported = state
-        for text in problems.see(status.groups):
-            reporter.info(text)
-        changes.see([*_facts(status), *(("done", str(ref)) for ref in running.keys() - open_operations.keys())])
-        return Pending(state, after=changes.pause(), progress=changes.count)
-
+    watch = _Watch(session, environment, dict(running), reporter)
     return wait_for(
         f"{environment.name} is healthy",
-        probe,
+        watch.look,
         timeout=timeout,
         remedy=f"see `{command_line(f'status {environment.name}')}`; remove the cause and run the rollout again",
     )
+
+
+class _Watch:
+    """Looks at an environment until it is healthy, and reports what is new."""
+
+    def __init__(
+        self, session: Session, environment: Environment, operations: dict[Ref, Operation], reporter: Reporter
+    ) -> None:
+        self._session = session
+        self._environment = environment
+        self._open, self._done = operations, set[Ref]()
+        self._reporter = reporter
+        self._reported = ""
+        self._healthy: frozenset[str] = frozenset()
+        self._changes, self._problems = Changes(), CommonProblems(environment.name)
+
+    def look(self) -> Status | Pending:
+        """Return the status once it is healthy and no operation is open."""
+        self._close_finished()
+        status = read_status(self._session, self._environment)
+        if status.healthy_groups - self._healthy:
+            record_healthy(self._session, status.environment, status.healthy_groups)
+        self._healthy = status.healthy_groups
+        if status.healthy and not self._open:
+            return status
+        return self._pending(status)
+
+    def _pending(self, status: Status) -> Pending:
+        state = "; ".join(group.summary() for group in status.groups if not group.healthy)
+        state = state or f"{', '.join(map(str, self._open))}: the operation still runs"
+        if state != self._reported:
+            self._reporter.info(f"  {state}")
+            self._reported = state
+        for text in self._problems.see(status.groups):
+            self._reporter.info(text)
+        self._changes.see([*_facts(status), *(("done", str(ref)) for ref in self._done)])
+        return Pending(state, after=self._changes.pause(), progress=self._changes.count)
+
+    def _close_finished(self) -> None:
+        for ref, operation in list(self._open.items()):
+            if self._session.poll(operation.id).operation.done:
+                self._session.finish(operation, what=str(ref))
+                del self._open[ref]
+                self._done.add(ref)
 
 
 def _facts(status: Status) -> Iterator[Fact]:
     for group in status.groups:
         for machine in group.machines:
             yield group.name, machine.name, machine.status, machine.balancer or "", machine.image
-
-
-def _close_finished(session: Session, operations: dict[Ref, Operation]) -> None:
-    for ref, operation in list(operations.items()):
-        if session.poll(operation.id).operation.done:
-            session.finish(operation, what=str(ref))
-            del operations[ref]
