@@ -1,4 +1,4 @@
-"""`python -m localcloud --home DIR`: the daemon in the foreground. It ends on SIGTERM; its machines outlive it.
+"""`python -m samovar.localcloud --home DIR`: the daemon in the foreground. It ends on SIGTERM; its machines outlive it.
 
 With `--show` it prints what runs, and with `--take-down` it takes off the host what a daemon left there.
 """
