@@ -6,7 +6,7 @@ An SVG holds no script and asks for nothing from elsewhere, so that it can be pa
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,16 @@ STYLE = {
     "label_font_size": 11,
     "guide_stroke_color": "#dddddd",
     "major_guide_stroke_color": "#dddddd",
+}
+FORM = {
+    "js": (),
+    "width": WIDTH,
+    "height": HEIGHT,
+    "x_title": "seconds of the load",
+    "show_dots": False,
+    "allow_interruptions": True,
+    "legend_at_bottom": True,
+    "margin": 12,
 }
 
 
@@ -65,7 +75,9 @@ class Chart:
 
 def draw(chart: Chart) -> str:
     """Return the chart as an SVG element: both axes with their units, a legend, and each value with its line's name."""
-    picture = _empty_picture(chart)
+    pygal = _load_pygal()
+    colours = tuple(line.colour for line in chart.lines) + MARK_COLOURS[: len(chart.marks)]
+    picture = pygal.XY(style=pygal.style.Style(colors=colours, **STYLE), **_frame(chart), **FORM)
     for line in chart.lines:
         picture.add(line.name, list(line.points), stroke_style={"width": 2})
     for mark in chart.marks:
@@ -76,24 +88,14 @@ def draw(chart: Chart) -> str:
     return drawn
 
 
-def _empty_picture(chart: Chart) -> Any:  # noqa: ANN401 - pygal has no types
-    pygal = _load_pygal()
-    colours = tuple(line.colour for line in chart.lines) + MARK_COLOURS[: len(chart.marks)]
-    return pygal.XY(
-        style=pygal.style.Style(colors=colours, **STYLE),
-        js=(),
-        width=WIDTH,
-        height=HEIGHT,
-        title=chart.title,
-        x_title="seconds of the load",
-        y_title=chart.unit,
-        show_dots=False,
-        allow_interruptions=True,
-        legend_at_bottom=True,
-        legend_at_bottom_columns=len(colours),
-        range=(0, chart.top),
-        margin=12,
-    )
+def _frame(chart: Chart) -> Mapping[str, object]:
+    """Return what stands around the lines: title, axes and legend."""
+    return {
+        "title": chart.title,
+        "y_title": chart.unit,
+        "range": (0, chart.top),
+        "legend_at_bottom_columns": len(chart.lines) + len(chart.marks),
+    }
 
 
 def _load_pygal() -> Any:  # noqa: ANN401 - it has no types
