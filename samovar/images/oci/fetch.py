@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tarfile
 import tempfile
@@ -18,6 +19,7 @@ from samovar.core.paths import cache_dir
 from samovar.core.process import run
 from samovar.images.definition import Application
 from samovar.images.oci.image import OpenBlob, find_manifest
+from samovar.images.store import KEPT
 from samovar.project.application import untagged
 
 TIMEOUT = 1800.0
@@ -29,10 +31,13 @@ BLOBS, INDEX, LAYOUT = "blobs/sha256", "index.json", "oci-layout"
 def opened(application: Application, name: str) -> Iterator[OpenBlob]:
     """Give what opens the image's blobs; `name` stands in errors. Raises ConfigError, or HostError without skopeo.
 
-    What comes from a registry is kept in this user's cache. Images baked side by side fetch it once.
+    What comes from a registry is kept in this user's cache. Images baked side by side fetch it once: one repository is
+    read by one of them at a time, so that none removes what another one reads.
     """
     if application.path is None:
-        yield partial(_in_folder, _fetched(application, name))
+        repository = cache_dir() / "oci" / _repository(application.url)
+        with exclusive(repository / ".lock", timeout=TIMEOUT):
+            yield partial(_in_folder, _fetched(repository, application, name))
     elif application.path.is_dir():
         yield partial(_in_folder, application.path / BLOBS)
     else:
@@ -102,25 +107,36 @@ def resolve_tag(reference: str) -> str:
     return f"{untagged(reference)}@{done.stdout.strip()}"
 
 
-def _fetched(application: Application, name: str) -> Path:
+def _repository(url: str) -> str:
+    """Return what stands before the digest: `registry.example.org/shop/api`."""
+    return url.removeprefix("docker://").partition("@")[0]
+
+
+def _fetched(repository: Path, application: Application, name: str) -> Path:
     """Return the folder of the cache with the image's blobs, each under its digest."""
-    folder = cache_dir() / "oci" / application.sha256
-    with exclusive(folder.with_suffix(".lock"), timeout=TIMEOUT):
-        if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as new:
-                find_manifest(application.sha256, partial(_copied, Path(new), application.url, name), name)
-                Path(new).rename(folder)
-                Path(new).mkdir()  # to be removed
+    folder = repository / application.sha256
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=repository) as new:
+            find_manifest(application.sha256, partial(_copied, Path(new), application.url, name), name)
+            Path(new).rename(folder)
+            Path(new).mkdir()  # to be removed
+    os.utime(folder)
+    _prune(repository)
     return folder
+
+
+def _prune(repository: Path) -> None:
+    """Keep the images of a repository that were used last, as many as the store keeps baked forms of an image."""
+    for folder in sorted(repository.glob("[0-9a-f]" * 64), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(folder)
 
 
 def _copied(folder: Path, url: str, name: str, sha256: str) -> IO[bytes]:
     """Open a manifest of a registry, after it was copied to the folder; an image's comes with its blobs."""
-    repository, _, _ = url.partition("@")
     copy = ("skopeo", "copy", "--quiet", "--preserve-digests", "--multi-arch", "index-only")
     with tempfile.TemporaryDirectory(dir=folder) as copied:
         try:
-            run((*copy, f"{repository}@sha256:{sha256}", f"dir:{copied}"), timeout=TIMEOUT)
+            run((*copy, f"docker://{_repository(url)}@sha256:{sha256}", f"dir:{copied}"), timeout=TIMEOUT)
         except ProcessFailed as error:
             raise _not_fetched(name, error) from error
         (Path(copied) / "manifest.json").rename(folder / sha256)

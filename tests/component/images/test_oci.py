@@ -18,6 +18,7 @@ from samovar.images.artifact import TAR, put_application
 from samovar.images.definition import Application, ImageDefinition
 from samovar.images.oci.flatten import read_tree, write_tree
 from samovar.images.oci.image import Descriptor, OciImage, Process
+from samovar.images.store import KEPT
 from samovar.project.application import Format, Run
 from tests.support.oci import TAG, Layout, new_layout, push, registry, run, umoci
 
@@ -152,6 +153,29 @@ def test_archive_layout_and_registry_are_one_image(
         with pytest.raises(ConfigError, match=r"cannot be fetched: .*manifest unknown"):
             put(tmp_path, image(None, "0" * 64, f"docker://{address}/shop@sha256:{'0' * 64}"))
     assert put(tmp_path, image(None, layout.digest, reference))[0] == unit  # from the cache
+
+
+def test_the_cache_keeps_those_images_of_a_repository_that_were_used_last(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with registry(tmp_path) as (address, certificate):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+        def use(repository: str, digest: str) -> None:
+            put(tmp_path, image(None, digest, f"docker://{address}/{repository}@sha256:{digest}"))
+
+        digests = []
+        for number in range(KEPT + 1):
+            layout.configure("--config.env", f"NUMBER={number}")
+            push(layout, f"{address}/shop/api:1", certificate)
+            digests.append(layout.digest)
+        push(layout, f"{address}/shop:1", certificate)
+        use("shop", layout.digest)
+        for digest in (*digests[:KEPT], digests[0], digests[KEPT]):
+            use("shop/api", digest)
+        cached = {path.name for path in (tmp_path / "cache/samovar/oci" / address / "shop/api").glob("[0-9a-f]*")}
+        assert cached == {*digests} - {digests[1]}
+        assert (tmp_path / "cache/samovar/oci" / address / "shop" / layout.digest).is_dir()
 
 
 def index_of(layout: Layout, other: Layout) -> str:
