@@ -29,7 +29,7 @@ def main() -> None:
     """Run for ever."""
     config = read_config(CONFIG.read_text(), ALIAS.resolve().name, machine_memory())
     health, actions, explain = HealthServer(HEALTH_PORT), Actions(config, log), Explanation(config)
-    restarts, runs = Restarts(METRICS), Runs()
+    restarts, runs = Restarts(METRICS, config.unit), Runs()
     state = initial_state(time.monotonic(), config.limits, ran=RAN.exists(), jitter=random.random())  # noqa: S311 - no secret
     while True:
         runs = _count_runs(config, runs) if config.scheduled else runs

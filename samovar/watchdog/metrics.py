@@ -16,10 +16,14 @@ HEAD = f"""\
 
 
 class Restarts:
-    """The restarts by cause, since the watchdog began. Each is shown from then on, so that its first one counts."""
+    """The restarts of a unit by cause, since the watchdog began.
 
-    def __init__(self, file: Path) -> None:
+    Each is shown from then on, so that its first one counts.
+    """
+
+    def __init__(self, file: Path, unit: str) -> None:
         self._file = file
+        self._unit = unit
         self._counts = Counter[Cause]()
         self._write()
 
@@ -29,7 +33,7 @@ class Restarts:
 
     def _write(self) -> None:
         """Write the file at once: who reads it finds it whole. The watchdog goes on where it cannot be written."""
-        samples = (f'{NAME}{{cause="{cause}"}} {self._counts[cause]}\n' for cause in Cause)
+        samples = (f'{NAME}{{name="{self._unit}",cause="{cause}"}} {self._counts[cause]}\n' for cause in Cause)
         partial = self._file.with_suffix(".new")
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
