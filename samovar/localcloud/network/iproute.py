@@ -70,12 +70,16 @@ async def routed_into(link_prefix: str) -> frozenset[IPv4Address]:
 
 
 async def drop_flows(namespace: str, target: IPv4Address) -> None:
-    """Ends the flows that address translation sends to `target`. conntrack calls it a failure when there are none."""
-    argv = (*_enter(namespace), "conntrack", "-D", "--reply-src", str(target), "--dst-nat")
+    """Ends the flows that address translation sends to `target`.
+
+    conntrack calls it a failure when there are none, and gives up the rest when one ends by itself meanwhile.
+    """
     try:
-        await run_async(argv)
+        await run_async((*_enter(namespace), "conntrack", "-D", "--reply-src", str(target), "--dst-nat"))
     except ProcessFailed as failure:
-        if " 0 flow entries" not in failure.output:
+        if "such conntrack doesn't exist" in failure.output:
+            await drop_flows(namespace, target)
+        elif " 0 flow entries" not in failure.output:
             raise
 
 
