@@ -202,9 +202,14 @@ def test_connections_are_balanced_over_bingo_machines(cli: Cli, address: str) ->
 
 def _dropped(pid: int) -> int:
     """How many connections that edge did not let its clients open so soon."""
-    listed = ["nsenter", "-a", "-t", str(pid), "nft", "list", "chain", "ip", "edge", "opened"]
-    text = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
+    text = _inside(pid, "nft", "list", "chain", "ip", "edge", "opened")
     return int(text.partition("counter packets ")[2].split()[0])
+
+
+def _inside(pid: int, *command: str) -> str:
+    """What a command says in the machine with that init."""
+    entered = ["nsenter", "-a", "-t", str(pid), *command]
+    return subprocess.run(entered, check=True, capture_output=True, text=True).stdout
 
 
 def _accepted(cli: Cli) -> list[int]:
@@ -232,6 +237,47 @@ def test_a_stopped_edge_fails_no_request(cli: Cli, address: str, place: int) -> 
         cli.status_when("dev", lambda status: status["healthy"])
         _settled(cli, address)
     assert not load.failed
+
+
+def test_a_killed_nginx_fails_only_requests_in_flight(cli: Cli, address: str) -> None:
+    """Who comes before systemd has started another one waits for it at a socket that systemd holds."""
+    edges = {name: cli.pid("dev", name) for name in _settled(cli, address)}
+    sockets = {name: _listening_sockets(pid) for name, pid in edges.items()}
+    with http_load(address, Kind("/ping"), rate=100, limit=120) as load:
+        time.sleep(1)
+        kills = [_kill_nginx(pid) for pid in edges.values()]
+        time.sleep(1)
+    assert len(load.answers) > 100
+    late = [answer for answer in load.failed if not any(_in_flight(answer, *kill) for kill in kills)]
+    assert late == []
+    assert {name: _listening_sockets(pid) for name, pid in edges.items()} == sockets
+
+
+def _listening_sockets(pid: int) -> dict[int, str]:
+    """The inodes of the sockets at which that machine takes http and https, by their ports."""
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    listening = {int(row[1].rpartition(":")[2], 16): row[9] for row in rows if row[3] == "0A"}
+    return {port: listening[port] for port in (80, 443)}
+
+
+def _kill_nginx(pid: int) -> tuple[float, float]:
+    """From when to when all processes of nginx were killed in that machine; returns once there are others."""
+    show = "systemctl", "show", "--property=MainPID,SubState", "nginx.service"
+    killed = _inside(pid, *show)
+    before = time.monotonic()
+    _inside(pid, "systemctl", "kill", "--signal=SIGKILL", "nginx.service")
+    after = time.monotonic()
+
+    def back() -> bool:
+        shown = _inside(pid, *show)
+        return shown != killed and "SubState=running" in shown
+
+    wait_until("nginx is back", back, timeout=TIMEOUT)
+    return before, after
+
+
+def _in_flight(answer: Answer, before: float, after: float) -> bool:
+    return answer.due <= after and answer.due + answer.seconds >= before
 
 
 @EDGES
