@@ -49,6 +49,9 @@ class Tool:
     token: str = field(default="", repr=False)
     choice: Choice = Choice()
     sessions: list[Session] = field(default_factory=list)
+    opened: dict[str, Session] = field(default_factory=dict)
+    """The sessions of environments, by name, and the projects that were named already: `up` is several commands."""
+    named: set[Path] = field(default_factory=set)
 
     @cached_property
     def project(self) -> Project:
@@ -56,9 +59,11 @@ class Tool:
         return self.choice.find()
 
     def name_project(self) -> None:
-        """Say which project is about to be changed, unless it is the checkout that cli.py stands in."""
-        if self.project.folder != self.choice.checkout:
-            stderr_reporter().info(f"project: {self.project.folder}")
+        """Say once which project is about to be changed, unless it is the checkout that cli.py stands in."""
+        folder = self.project.folder
+        if folder not in {self.choice.checkout, *self.named}:
+            stderr_reporter().info(f"project: {folder}")
+        self.named.add(folder)
 
     def session(self, cloud: str) -> Session:
         """Return a session with that cloud, and start the local one if need be."""
@@ -86,6 +91,11 @@ class Tool:
 
     def session_of(self, environment: Environment) -> Session:
         """Return a session with the environment's cloud. ConfigError where the credentials lead to another folder."""
+        if environment.name not in self.opened:
+            self.opened[environment.name] = self._opened(environment)
+        return self.opened[environment.name]
+
+    def _opened(self, environment: Environment) -> Session:
         from samovar.deploy.existing import use_images_folder
         from samovar.deploy.preconditions import check_folder
         from samovar.project.environment import FILE

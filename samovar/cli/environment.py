@@ -186,11 +186,18 @@ def plan_table(the_plan: Plan) -> list[RenderableType]:
 @click.command(epilog=examples("up dev", "up dev --yes"))
 @environment_argument
 @yes_option
+@pass_tool
 @click.pass_context
-def up(context: click.Context, env: str, *, yes: bool) -> None:
+def up(context: click.Context, tool: Tool, env: str, *, yes: bool) -> None:
     """Bake the images that ENV lacks, roll it out, and print its addresses.
 
-    It is `bake --env ENV` and `rollout ENV`, one after the other. What did not change is left alone.
+    It is `bake --env ENV` and `rollout ENV`, one after the other. What did not change is left alone. What would keep
+    ENV from being rolled out, such as a secret without a value, is found before the bake.
     """
+    from samovar.deploy.rollout import check_environment
+
+    tool.name_project()
+    environment, session = tool.open(env)
+    check_environment(session, environment)
     context.invoke(bake, env=env)
     context.invoke(rollout, env=env, yes=yes)

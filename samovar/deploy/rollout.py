@@ -101,13 +101,11 @@ def check_boot_disks(environment: Environment, desired: Desired, observed: Obser
             )
 
 
-def prepare(session: Session, environment: Environment) -> Prepared:
-    """Return the plan of a rollout.
+def check_environment(session: Session, environment: Environment) -> tuple[Desired, Observed]:
+    """Return what an environment asks for, and what there is, if it can be rolled out once its images are there.
 
-    Raises CloudError where an image is missing, ConfigError where a name is taken, a zone is not up, a boot disk is
-    too small, a data disk cannot get its size, or what the file names by id is not there.
-
-    Rows on data disks that are not recorded yet are recorded before anything else.
+    Raises ConfigError where a name is taken, a zone is not up, a secret has no value, or what the file names by id is
+    not there.
     """
     ranges = existing_ranges(session, environment)
     resources = load_desired(environment, _machines_api(session), ranges)
@@ -117,6 +115,18 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     check_zones(session, environment)
     check_metrics(session, environment)
     check_existing_secrets(session, environment)
+    return resources, observed
+
+
+def prepare(session: Session, environment: Environment) -> Prepared:
+    """Return the plan of a rollout.
+
+    Raises what `check_environment` does, CloudError where an image is missing, and ConfigError where a boot disk is too
+    small or a data disk cannot get its size.
+
+    Rows on data disks that are not recorded yet are recorded before anything else.
+    """
+    resources, observed = check_environment(session, environment)
     require_images(resources, observed)
     check_boot_disks(environment, resources, observed)
     steps = plan(resources, observed)

@@ -7,7 +7,7 @@ from yandex.cloud.lockbox.v1.payload_service_pb2 import GetPayloadRequest
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
 
 from samovar.core.certificates import self_signed
-from samovar.core.errors import ConfigError
+from samovar.core.errors import ConfigError, ExitCode
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.resource import Kind, Ref
 from samovar.deploy.resources.secret import CLOCK_SKEW
@@ -17,6 +17,7 @@ from samovar.project.environment_options import SecretKind
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed
 from tests.support.service import Service
+from tests.support.tool import EDGES, Cli
 
 API_KEY = Ref(Kind.SECRET, "dev-api-key")
 
@@ -49,6 +50,16 @@ def test_a_rollout_without_the_value_is_refused_with_the_command_that_gives_it(
     assert error.value.remedy == "samovar secret set dev api_key < FILE"
     put(service, dev, "api_key", value=b"first")
     check_provided(dev, observe(service.session, "dev"))
+
+
+def test_up_bakes_nothing_where_a_secret_has_no_value(cli: Cli) -> None:
+    cli.write("dev", EDGES.read_text().replace("groups:", "secrets: {api_key: provided}\ngroups:", 1))
+    cli.run("cloud", "up", "--machines", "simulated")
+    refused = cli.run("up", "dev", "--yes", check=False)
+    assert refused.code == ExitCode.CONFIG
+    message, remedy = refused.stderr.splitlines()
+    assert "secret api_key has no value yet" in message
+    assert "secret set dev api_key < FILE" in remedy
 
 
 def test_a_value_given_before_the_rollout_is_read_by_its_group_alone(service: Service, dev: Environment) -> None:
