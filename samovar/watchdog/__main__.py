@@ -33,7 +33,7 @@ def main() -> None:
     state = initial_state(time.monotonic(), config.limits, ran=RAN.exists(), jitter=random.random())  # noqa: S311 - no secret
     while True:
         runs = _count_runs(config, runs) if config.scheduled else runs
-        state, verdict = decide(state, replace(observe(config), failures=runs.failed), config.limits)
+        state, verdict = decide(state, replace(observe(config, log), failures=runs.failed), config.limits)
         if state.ran and not RAN.exists():
             RAN.touch()
         _log_changes(health.verdict, verdict)
@@ -43,7 +43,7 @@ def main() -> None:
         if verdict.recovered and not config.scheduled:
             actions.forget_restarts()
         explain.see("" if config.scheduled else verdict.unready)
-        time.sleep(PERIOD if config.port else PERIOD_WITHOUT_PORT)
+        time.sleep(PERIOD if config.port or state.last_ok is None else PERIOD_WITHOUT_PORT)
 
 
 class Explanation:

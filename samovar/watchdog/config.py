@@ -19,14 +19,15 @@ class Config:
     """The configuration names the unit that is watched, its port, and its logs.
 
     `health` is the path of a page at the port, "" where a connection is enough. What has port 0 takes no requests, and
-    what is `scheduled` runs by a timer. `log_files` are patterns of files. `stop` are the seconds that the application
-    has to stop by itself.
+    what is `scheduled` runs by a timer. `stable` are the seconds after which the first run of what has no port is well.
+    `log_files` are patterns of files. `stop` are the seconds that the application has to stop by itself.
     """
 
     unit: str
     port: int
     health: str
     scheduled: bool
+    stable: float
     log_files: tuple[str, ...]
     stop: float
     limits: Limits
@@ -51,7 +52,9 @@ def read_config(text: str, unit: str, memory: int) -> Config:
         never_well=given["never"],
         **{key: given[key] for key in ("hold", "silent", "start", "failures")},
     )
-    return Config(unit, port, given["health"], scheduled, tuple(given["log_files"]), given["stop"], limits)
+    return Config(
+        unit, port, given["health"], scheduled, given["stable"], tuple(given["log_files"]), given["stop"], limits
+    )
 
 
 def _symptom(port: int, *, scheduled: bool) -> str:

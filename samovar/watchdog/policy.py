@@ -15,10 +15,12 @@ Range = tuple[float, float]
 class Ping(Enum):
     """The result of a request: a good answer; an error; no connection, or a broken one; no answer in time.
 
-    What takes no requests is OK or UNREACHABLE.
+    What takes no requests is OK once it has lasted, and UNREACHABLE before; UP where it runs for the first time and did
+    not end at once: it is well for as long as that run goes on.
     """
 
     OK = auto()
+    UP = auto()
     ERROR = auto()
     UNREACHABLE = auto()
     TIMEOUT = auto()
@@ -173,7 +175,7 @@ def _update_run(state: State, now: Observation, limits: Limits) -> State:
             return replace(state, bad_until=now.at + _random_in(limits.errors, now.jitter))
         case Ping.TIMEOUT if state.silent_since is None:
             return replace(state, silent_since=now.at)
-        case Ping.UNREACHABLE:
+        case Ping.UP | Ping.UNREACHABLE:
             return _forget(state)
     return state
 
@@ -211,7 +213,8 @@ def _unready(state: State, now: Observation, limits: Limits) -> str:
     if now.failures >= limits.failures:
         return f"{limits.symptom}: {now.failures} runs in a row failed"
     silence = _silence(state, now)
-    return f"{limits.symptom} for {silence:.0f} s" if state.last_ok is None or silence > limits.hold else ""
+    well = now.ping is Ping.UP or (state.last_ok is not None and silence <= limits.hold)
+    return "" if well else f"{limits.symptom} for {silence:.0f} s"
 
 
 def _silence(state: State, now: Observation) -> float:

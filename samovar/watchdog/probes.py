@@ -18,7 +18,7 @@ from .policy import Observation, Ping
 
 TIMEOUT = 2.0
 SETTLED = 15.0
-"""Seconds for which a process without a port must have lived: one that fails ends sooner, and is started again."""
+"""Seconds for which a process without a port must have lived that systemd has started again: it may well end again."""
 ESTABLISHED, SYN_SENT, LISTEN = "01", "02", "0A"
 PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 SOCKETS = Path("/proc/net")
@@ -29,10 +29,10 @@ LINES, LONGEST = 5, 600
 ANSWERS = {Ping.ERROR: "it answers an error at {}", Ping.TIMEOUT: "it does not answer at {}"}
 
 
-def observe(config: Config) -> Observation:
+def observe(config: Config, log: Log) -> Observation:
     """Run all probes. The ping may take TIMEOUT seconds; the time is taken after it."""
     pids = processes(config.unit)
-    answer = _ping(config, pids)
+    answer = _ping(config, pids, log)
     return Observation(
         at=time.monotonic(),
         ping=answer,
@@ -43,11 +43,19 @@ def observe(config: Config) -> Observation:
     )
 
 
-def _ping(config: Config, pids: Sequence[int]) -> Ping:
+def _ping(config: Config, pids: Sequence[int], log: Log) -> Ping:
     if config.port:
         return ask(config.port, config.health)
-    well = config.scheduled or any(age(pid) >= SETTLED for pid in pids)
-    return Ping.OK if well else Ping.UNREACHABLE
+    if config.scheduled:
+        return Ping.OK
+    return judge(max(map(age, pids), default=0.0), config.stable, lambda: restarts(log))
+
+
+def judge(lasted: float, stable: float, restarts: Callable[[], int]) -> Ping:
+    """Return how an application without a port is whose run has lasted so long; its first run is well once `stable`."""
+    if lasted >= SETTLED:
+        return Ping.OK
+    return Ping.UP if lasted >= stable and not restarts() else Ping.UNREACHABLE
 
 
 def ask(port: int, path: str) -> Ping:
@@ -76,6 +84,11 @@ def last_run(log: Log) -> tuple[str, str]:
     shown = run(log, "systemctl", "show", "--property=InvocationID,ActiveState", ALIAS.name)
     values = dict(line.split("=", 1) for line in shown.splitlines())
     return values.get("InvocationID", ""), values.get("ActiveState", "")
+
+
+def restarts(log: Log) -> int:
+    """Return how often systemd has started the application again since it was last well, or started by someone."""
+    return int(run(log, "systemctl", "show", "--property=NRestarts", "--value", ALIAS.name).strip() or 0)
 
 
 def processes(unit: str) -> list[int]:
@@ -176,11 +189,10 @@ def run(log: Log, *command: str) -> str:
 
 def diagnose(config: Config, log: Log) -> str:
     """Return what is known of the application, in one line."""
-    restarts = run(log, "systemctl", "show", "--property=NRestarts", "--value", ALIAS.name).strip()
     shown = ("--quiet", "--no-pager", "--output=cat", f"--lines={LINES}")
     printed = run(log, "journalctl", *shown, f"_SYSTEMD_UNIT={config.unit}", "_TRANSPORT=stdout")
     wrong = ANSWERS.get(ask(config.port, config.health), "").format(config.health or "its port") if config.port else ""
-    return describe(config.port, int(restarts or 0), ports(processes(config.unit)), wrong, printed)
+    return describe(config.port, restarts(log), ports(processes(config.unit)), wrong, printed)
 
 
 def describe(port: int, restarts: int, listens: Sequence[int], wrong: str, printed: str) -> str:

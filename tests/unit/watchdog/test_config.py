@@ -14,8 +14,10 @@ def test_by_default_nothing_is_renewed_and_no_logs_are_rotated() -> None:
 
 
 def test_settings_are_read() -> None:
-    read = watchdog_config(3000, health="/ok", lifetime=[2, 4], errors=[3], log_files=["/var/log/a"], memory=0.5)
-    assert (read.health, read.log_files) == ("/ok", ("/var/log/a",))
+    read = watchdog_config(
+        3000, health="/ok", stable=3, lifetime=[2, 4], errors=[3], log_files=["/var/log/a"], memory=0.5
+    )
+    assert (read.health, read.stable, read.log_files) == ("/ok", 3, ("/var/log/a",))
     assert (read.limits.lifetime, read.limits.errors, read.limits.memory) == ((2, 4), (3, 3), 500)
 
 

@@ -21,7 +21,7 @@ LIMITS = Limits(
     failures=3,
 )
 PATIENT = replace(LIMITS, start=60)
-OK, ERROR, UNREACHABLE, TIMEOUT = Ping.OK, Ping.ERROR, Ping.UNREACHABLE, Ping.TIMEOUT
+OK, UP, ERROR, UNREACHABLE, TIMEOUT = Ping.OK, Ping.UP, Ping.ERROR, Ping.UNREACHABLE, Ping.TIMEOUT
 
 
 def last_verdict(
@@ -70,6 +70,14 @@ def test_a_application_that_was_never_up_is_alive_and_not_ready() -> None:
 def test_unready_after_requests_can_no_longer_be_held(ping: Ping, *, unready: bool) -> None:
     assert last_verdict((1, OK), (8.9, ping)).unready == ""
     assert bool(last_verdict((1, OK), (9.5, ping)).unready) is unready
+
+
+def test_what_is_up_and_has_not_lasted_is_ready_for_as_long_as_it_runs() -> None:
+    """It is not known to have been well: neither is its silence held, nor its machine given up sooner."""
+    assert last_verdict((1, UNREACHABLE), (2, UP)).unready == ""
+    assert last_verdict((2, UP), (3, UNREACHABLE)).unready == "shop has not answered for 3 s"
+    assert last_verdict((2, UP), (299, UNREACHABLE), jitter=0).dead == ""
+    assert last_verdict((2, UP), (15, OK), (24, UNREACHABLE), (25, UP)).unready == ""
 
 
 def test_errors_hold_requests_at_once_and_end_application_later() -> None:

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from samovar.watchdog.policy import Ping
-from samovar.watchdog.probes import age, ask, describe, ports
+from samovar.watchdog.probes import SETTLED, age, ask, describe, judge, ports
 from tests.support.ports import free_port
 
 
@@ -72,6 +72,23 @@ def test_the_ports_of_processes_are_those_on_which_they_listen() -> None:
 def test_a_process_has_an_age_and_one_that_is_gone_has_none() -> None:
     assert 0 < age(os.getpid()) < age(1)
     assert age(1 << 30) == 0
+
+
+@pytest.mark.parametrize(
+    ("lasted", "restarts", "ping"),
+    [
+        (0.0, 0, Ping.UNREACHABLE),
+        (1.9, 0, Ping.UNREACHABLE),
+        (2.0, 0, Ping.UP),
+        (2.0, 1, Ping.UNREACHABLE),
+        (SETTLED - 0.1, 1, Ping.UNREACHABLE),
+        (SETTLED, 9, Ping.OK),
+    ],
+)
+def test_the_first_run_is_well_soon_and_one_that_was_started_again_once_it_has_lasted(
+    lasted: float, restarts: int, ping: Ping
+) -> None:
+    assert judge(lasted, 2.0, lambda: restarts) is ping
 
 
 @pytest.mark.parametrize(
