@@ -12,18 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.checkout import ROOT, empty_project
+from tests.support.checkout import ROOT
 from tests.support.http_load import HttpLoad, http_load
 from tests.support.tool import TIMEOUT, Cli
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.alone]
 
-IMAGE = """\
-description: something mortal
-parent: samovar/app
-application: {source: mortal, target: /opt/mortal/mortal, run: {}}
-"""
 SMALL = "machine: {cores: 2, core_fraction: 50, memory: 1G, disk: 5G}"
 DEV = f"""\
 zones: [ru-central1-a]
@@ -101,15 +96,13 @@ FAILED = re.compile("dev-reports-1: mortal: a run failed, [2-9] in a row: it pri
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    """A cloud with `dev` rolled out."""
+    """A cloud with `dev` rolled out. The project is that of `init`, from a script in Python, with other groups."""
     folder = tmp_path_factory.mktemp("kinds")
-    project = empty_project(folder / "project")
-    image = project / "images/mortal"
-    image.mkdir()
-    (image / "image.yaml").write_text(IMAGE)
-    (image / "mortal").write_text(f"#!/usr/bin/python3\n{(ROOT / 'tests/support/mortal.py').read_text()}")
-    (image / "mortal").chmod(0o755)
+    project, script = folder / "mortal", folder / "program"
+    script.write_text(f"#!/usr/bin/python3\n{(ROOT / 'tests/support/mortal.py').read_text()}")
+    script.chmod(0o755)
     tool = Cli(folder / "home", project / "envs", prefix=("env", f"SAMOVAR_PROJECT={project}"))
+    tool.run("init", str(project), "--app", str(script), "--port", "3000", "--health", "/healthz")
     tool.write("dev", DEV)
     tool.write("broken", BROKEN)
     try:
