@@ -39,8 +39,8 @@ def open_ports(group: Group) -> frozenset[int]:
 
 
 def needs_lockbox(group: Group) -> bool:
-    """Return whether the machines need the cloud's API, and a token for it."""
-    return bool(group.secrets or group.data_disks)
+    """Return whether the machines read secrets, also whether a disk of theirs was seeded: with a token, over HTTPS."""
+    return bool(group.secrets) or any(disk.seed for disk in group.data_disks.values())
 
 
 def is_edge(group: Group) -> bool:

@@ -291,6 +291,7 @@ def test_each_data_disk_of_a_group_is_attached_by_its_name_and_one_is_recorded()
         assert spec.template.data_disks == tuple(sorted(f"{name}=dev-stores-{name}" for name in disks))
         assert {resource.spec.KIND for resource in resources} & {Kind.SEED_RECORD} == kinds
         assert ("seeded" in dict(spec.template.metadata).get("samovar-settings", "")) is bool(kinds)
+        assert (spec.template.service_account == "dev-stores") is bool(kinds)  # machines that read no secret have none
 
 
 def settled(group: Group) -> Observed:
