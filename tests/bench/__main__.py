@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
+from tests.bench.application import application
 from tests.bench.bake import cold_bake
 from tests.bench.commands import daemon_memory, daemon_start, help_time, idle_bake, idle_plan
 from tests.bench.controller import controller
@@ -34,6 +35,7 @@ MEASURES: Mapping[str, Callable[[], Iterator[Figure]]] = {
     "controller": controller,
 }
 ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {
+    "application": application,
     "database": database,
     "like-yandex": like_yandex,
     "metrics": metrics,
