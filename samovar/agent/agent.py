@@ -50,7 +50,9 @@ class Agent:
         self._inputs = Inputs(metadata, lookup, periods, report.status)
         self._files = Files(root)
         self._run = run
-        self._pause = periods.check
+        self._periods = periods
+        self._written: Sequence[File] = ()
+        self._files_due = 0.0
         self._ends: Mapping[str, float] = {}
         self._metrics_due = 0.0
 
@@ -63,13 +65,25 @@ class Agent:
             facts = self._wait_for_change(facts)
 
     def _wait_for_change(self, current: Facts) -> Facts:
-        """Return the first facts that differ from the current ones."""
+        """Return the first facts that differ from the current ones; the same where somebody edited a file."""
         facts = current
         while facts == current:
-            time.sleep(self._pause)
+            time.sleep(self._periods.check)
             facts = self._read_facts()
             self._write_metrics(facts)
+            if self._is_edited():
+                break
         return facts
+
+    def _is_edited(self) -> bool:
+        """Look now and then whether the files hold what was written, and report those that do not."""
+        if time.monotonic() < self._files_due:
+            return False
+        self._files_due = time.monotonic() + self._periods.files
+        edited = self._files.edited(self._written)
+        if edited:
+            report.status(f"{', '.join(edited)}: edited by others, and written anew")
+        return bool(edited)
 
     def _write_metrics(self, facts: Facts) -> None:
         """Write the agent's metrics, now and then, where somebody collects them."""
@@ -90,8 +104,8 @@ class Agent:
             self._ends = metrics.certificate_ends(facts.secrets)
         settings = read_settings(facts.settings, role.defaults)
         try:
-            files = render(role, settings, facts, self._template)
-            changed = self._files.change(files, lambda paths: self._check_and_reload(role, paths))
+            self._written = render(role, settings, facts, self._template)
+            changed = self._files.change(self._written, lambda paths: self._check_and_reload(role, paths))
         except InvalidConfig as error:
             raise InvalidConfig(report.redact(str(error), facts.secrets)) from None
         return f"role {facts.role}: {'configured' if changed else 'nothing to change'}"

@@ -58,6 +58,10 @@ class Files:
         self._undo_file.unlink()
         return True
 
+    def edited(self, files: Iterable[File]) -> list[str]:
+        """Return the paths of those that are gone, or whose content is another one."""
+        return [file.path for file in files if not (now := self.read(file.path)) or now.content != file.content]
+
     def undo(self) -> None:
         """Undo a change that was not confirmed. An undo file that is cut short was written before any change."""
         try:

@@ -214,7 +214,7 @@ def retry_until_available(
 
 @dataclass(frozen=True)
 class Periods:
-    """The seconds between two requests to each server, and between two checks for changes.
+    """The seconds between two requests to each server, between two checks for changes, and between two of the files.
 
     Lockbox bills each request of a payload, and a secret hardly ever changes.
     """
@@ -223,6 +223,7 @@ class Periods:
     metadata: float = 5.0
     peers: float = 2.0
     secrets: float = 300.0
+    files: float = 30.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from samovar.agent.agent import Agent, run
 from samovar.agent.clients import Lookup, Metadata
 from samovar.agent.inputs import Periods
 
-QUICK = Periods(check=0.05, metadata=0.1, peers=0.05, secrets=0.2)
+QUICK = Periods(check=0.05, metadata=0.1, peers=0.05, secrets=0.2, files=0.1)
 TIMEOUT = 20.0
 
 

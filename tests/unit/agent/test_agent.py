@@ -65,6 +65,24 @@ def test_the_agent_polls_and_applies_a_change(tmp_path: Path) -> None:
     assert min(pauses) >= 0.09
 
 
+def test_a_file_that_somebody_edited_is_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "usr/lib/samovar/roles/a.yaml", ROLE)
+    write(tmp_path / "usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }}\n")
+    file = tmp_path / "etc/a.conf"
+    with PlainService(steady=1000) as service:
+        threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
+        periods = Periods(0.05, 0.1, files=0.1)
+        statuses = Agent(Metadata(f"http://127.0.0.1:{service.server_port}"), tmp_path, periods=periods).watch()
+        for spoil in (lambda: file.write_text("port 99\n"), file.unlink):
+            assert next(statuses) == "role a: configured"
+            assert file.read_text() == "port 1\n"
+            spoil()
+        assert next(statuses) == "role a: configured"
+        service.shutdown()
+    assert file.read_text() == "port 1\n"
+    assert "/etc/a.conf: edited by others, and written anew" in capsys.readouterr().out
+
+
 def test_ready_follows_status_on_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"samovar-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
