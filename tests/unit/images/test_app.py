@@ -92,6 +92,8 @@ def test_what_has_no_port_has_health_pages_alone() -> None:
             {"port": 8100},
             "settings.port: 8100 is the proxy's: let the application listen at another, or state other `ports`",
         ),
+        ({"port": 8101}, "settings.port: 8101 is the watchdog's or an exporter's (8101, 8404, 9100): choose another"),
+        ({"ports": [80, 9100]}, "settings.ports: 9100 is the watchdog's or an exporter's"),
         ({"classes": [READS]}, "settings.classes.0: the last class takes what no other one takes"),
         ({"classes": [{**REST, "paths": ["/a"]}]}, "settings.classes.0: the last class takes what no other one takes"),
     ],
