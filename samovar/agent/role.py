@@ -22,6 +22,15 @@ KEYS: Mapping[str, type] = {
     "upstreams": dict,
     "secrets": dict,
 }
+TYPES: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a mapping",
+}
+"""The types of YAML's values, in words."""
 TEMPLATE_KEYS = {"source", "target", "mode", "owner", "units", "on_change"}
 RELOAD, RESTART = "reload", "restart"
 SYSTEMCTL = {RELOAD: "try-reload-or-restart", RESTART: "try-restart"}
@@ -105,7 +114,7 @@ def read_role(text: str, where: str) -> Role:
         if key not in KEYS:
             raise InvalidConfig(f"{where}: {key}: unknown; a role has {', '.join(KEYS)}")
         if not isinstance(value, KEYS[key]):
-            raise InvalidConfig(f"{where}: {key}: must be a {KEYS[key].__name__}")
+            raise InvalidConfig(f"{where}: {key}: must be {TYPES[KEYS[key]]}")
     on_change = _read_on_change(document, RESTART, where)
     defaults = mapping_of(document.get("defaults"))
     for key in RESERVED & defaults.keys():
@@ -133,7 +142,7 @@ def read_settings(text: str, defaults: Mapping[str, Value]) -> Mapping[str, Valu
         if key not in defaults:
             raise InvalidSetting(f"unknown; the role knows {', '.join(defaults) or 'no settings'}", key)
         if not _fits(value, defaults[key]):
-            raise InvalidSetting(f"{value!r} must be of the kind of {defaults[key]!r}", key)
+            raise InvalidSetting(f"{value!r} must be {TYPES[type(defaults[key])]}", key)
     settings = {**defaults, **given}
     for key, value in settings.items():
         if value is None:
