@@ -26,6 +26,8 @@ COMMAND_TIMEOUT = 10.0
 Log = Callable[[str], None]
 LINES, LONGEST = 5, 600
 """Of what it printed last: this many lines, and characters of all of them."""
+SPAWN_FAILED = "641257651c1b4ec9a8624d7a40a9e1e7"  # pragma: allowlist secret - a public constant
+"""SD_MESSAGE_SPAWN_FAILED (sd-messages.h): what systemd says of a program that it cannot execute, and why."""
 ANSWERS = {Ping.ERROR: "it answers an error at {}", Ping.TIMEOUT: "it does not answer at {}"}
 
 
@@ -190,7 +192,8 @@ def run(log: Log, *command: str) -> str:
 def diagnose(config: Config, log: Log) -> str:
     """Return what is known of the application, in one line."""
     shown = ("--quiet", "--no-pager", "--output=cat", f"--lines={LINES}")
-    printed = run(log, "journalctl", *shown, f"_SYSTEMD_UNIT={config.unit}", "_TRANSPORT=stdout")
+    unit = f"_SYSTEMD_UNIT={config.unit}"
+    printed = run(log, "journalctl", *shown, unit, "_TRANSPORT=stdout", "+", unit, f"MESSAGE_ID={SPAWN_FAILED}")
     wrong = ANSWERS.get(ask(config.port, config.health), "").format(config.health or "its port") if config.port else ""
     return describe(config.port, restarts(log), ports(processes(config.unit)), wrong, printed)
 
@@ -200,8 +203,8 @@ def describe(port: int, restarts: int, listens: Sequence[int], wrong: str, print
     facts = [f"it was started again {restarts} times"] if restarts else []
     facts += [wrong] if wrong else []
     if port and port not in listens:
-        where = f"at {', '.join(map(str, listens))}, and " if listens else ""
-        facts.append(f"it listens {where}not at {port}")
+        at = ", ".join(map(str, listens))
+        facts.append(f"it listens at {at}, and not at {port}" if at else f"it does not listen at {port}")
     lines = dict.fromkeys(line.strip() for line in printed.splitlines() if line.strip())
     text = " | ".join(lines)[-LONGEST:]
     return "; ".join((*facts, f"it printed last: {text}" if text else "it printed nothing"))

@@ -10,9 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from samovar.watchdog import probes
 from samovar.watchdog.policy import Ping
-from samovar.watchdog.probes import SETTLED, age, ask, describe, judge, ports
+from samovar.watchdog.probes import SETTLED, age, ask, describe, diagnose, judge, ports
 from tests.support.ports import free_port
+from tests.support.roles import watchdog_config
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -74,6 +76,22 @@ def test_a_process_has_an_age_and_one_that_is_gone_has_none() -> None:
     assert age(1 << 30) == 0
 
 
+def test_a_program_that_cannot_be_executed_is_told_by_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = watchdog_config(port=free_port())
+    says = "shop.service: Failed at step EXEC spawning /opt/shop/api: Exec format error"
+
+    def answer(_: object, program: str, *arguments: str) -> str:
+        if program == "systemctl":
+            return "11\n"
+        either = ("_TRANSPORT=stdout", "+", "_SYSTEMD_UNIT=shop.service", f"MESSAGE_ID={probes.SPAWN_FAILED}")
+        assert arguments[-4:] == either
+        return f"{says}\n" * 3
+
+    monkeypatch.setattr(probes, "run", answer)
+    facts = f"it was started again 11 times; it does not listen at {config.port}; it printed last: {says}"
+    assert diagnose(config, print) == facts
+
+
 @pytest.mark.parametrize(
     ("lasted", "restarts", "ping"),
     [
@@ -95,7 +113,14 @@ def test_the_first_run_is_well_soon_and_one_that_was_started_again_once_it_has_l
     ("port", "restarts", "listens", "wrong", "printed", "says"),
     [
         (8080, 0, [3000, 3001], "", "ready\n", "it listens at 3000, 3001, and not at 8080; it printed last: ready"),
-        (80, 7, [], "", "a\n\n b \na\n", "it was started again 7 times; it listens not at 80; it printed last: a | b"),
+        (
+            80,
+            7,
+            [],
+            "",
+            "a\n\n b \na\n",
+            "it was started again 7 times; it does not listen at 80; it printed last: a | b",
+        ),
         (8080, 0, [8080], "", "", "it printed nothing"),
         (8080, 0, [8080], "it answers an error at /", "", "it answers an error at /; it printed nothing"),
         (0, 2, [9], "", "x" * 700, f"it was started again 2 times; it printed last: {'x' * 600}"),
