@@ -28,7 +28,10 @@ def secret() -> None:
 @output_option
 @pass_tool
 def list_secrets(tool: Tool, env: str, fmt: Format) -> None:
-    """Show the secrets of ENV, their versions, and the groups that may read them. What they hold is never shown."""
+    """Show the secrets of ENV, their versions, and the groups to which its file gives them, never what they hold.
+
+    Where the cloud does not let such a group read one, `plan` shows it.
+    """
     from samovar.deploy.secrets import secret_statuses
 
     environment, session = tool.open(env)

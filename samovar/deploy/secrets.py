@@ -32,7 +32,8 @@ CERTIFICATE_ENTRIES = frozenset({"cert", "key"})
 class SecretStatus:
     """A secret of an environment: `version` is the id of the current one, empty while there is none.
 
-    `created` is when that version was made (RFC 3339), `entries` are its keys, `groups` those that may read it.
+    `created` is when that version was made (RFC 3339), `entries` are its keys, `groups` those to which the
+    environment's file gives it.
     """
 
     name: str
