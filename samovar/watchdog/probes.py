@@ -200,7 +200,7 @@ def diagnose(config: Config, log: Log) -> str:
 
 def describe(port: int, restarts: int, listens: Sequence[int], wrong: str, printed: str) -> str:
     """Return the facts in one line. `port` is where it should listen, 0 for nowhere; `wrong` tells of its answer."""
-    facts = [f"it was started again {restarts} times"] if restarts else []
+    facts = [f"it was started again {'once' if restarts == 1 else f'{restarts} times'}"] if restarts else []
     facts += [wrong] if wrong else []
     if port and port not in listens:
         at = ", ".join(map(str, listens))

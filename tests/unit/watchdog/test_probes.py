@@ -123,7 +123,7 @@ def test_the_first_run_is_well_soon_and_one_that_was_started_again_once_it_has_l
         ),
         (8080, 0, [8080], "", "", "it printed nothing"),
         (8080, 0, [8080], "it answers an error at /", "", "it answers an error at /; it printed nothing"),
-        (0, 2, [9], "", "x" * 700, f"it was started again 2 times; it printed last: {'x' * 600}"),
+        (0, 1, [9], "", "x" * 700, f"it was started again once; it printed last: {'x' * 600}"),
     ],
 )
 def test_a_diagnosis_is_one_line(
