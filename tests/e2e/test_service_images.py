@@ -136,6 +136,7 @@ async def test_a_blank_disk_is_seeded_keeps_its_rows_and_grows(lab: BridgedLab, 
     await lab.wait_until(machine, "systemctl is-active --quiet postgres")
     print(f"a blank disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     assert sql(lab, machine, COUNTS) == "290|5000|50000"
+    assert lab.inside(machine, "systemctl is-active health.service") == "active", "before the first check"
     assert health(lab, POSTGRES) == "ok\n200"
     stranger = lab.from_bridge("curl", "--silent", "--include", f"http://{POSTGRES}/-/health")
     assert ("404" in stranger, "Python" in stranger, "html" in stranger) == (True, False, False)
