@@ -46,5 +46,10 @@ def test_a_reload_of_the_proxy_fails_no_request(seen: Any) -> None:
     assert seen["reloaded"] == [[200, "first"]]
 
 
+def test_what_waits_in_a_worker_that_was_replaced_is_answered_by_another_machine(seen: Any) -> None:
+    """That worker's checks have ended, so it never learns that the application is away."""
+    assert seen["reloaded while away"] == [[200, "second"]]
+
+
 def test_a_request_waits_while_no_machine_has_an_application_that_answers(seen: Any) -> None:
     assert seen["both"] == [200, "second"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.support.edge_lab import Result, run, wait_until
 
 FIRST, SECOND = "10.1.0.9", "10.1.0.12"
 PAUSE = 0.02
+UNNOTICED = 0.15
+"""Seconds in which the proxy's checks have not yet told it that the application is away."""
 LAN = """\
 mkdir -p /run/netns /run/haproxy
 ip link add lan type bridge; ip link set lan up; ip address add 10.1.0.1/24 dev lan"""
@@ -94,6 +97,10 @@ class Machine:
             time.sleep(PAUSE)
         return sorted(answers)
 
+    def reload(self) -> None:
+        """Have the proxy read its configuration again: another worker takes over, and the old one ends its requests."""
+        self.proxy.send_signal(signal.SIGUSR2)
+
     def _start(self, *command: str) -> subprocess.Popen[bytes]:
         log = Path(f"/var/log/nginx/{self.name}.log").open("ab")  # noqa: SIM115 - the process has it
         return subprocess.Popen(["ip", "netns", "exec", self.name, *command], stdout=log, stderr=log)
@@ -113,8 +120,14 @@ def failures(first: str, second: str) -> Result:
     one.wait()
     began = time.monotonic()
     observed["broken"] = [one.ask("/broken")[0], time.monotonic() - began]
-    one.proxy.send_signal(signal.SIGUSR2)
+    one.reload()
     observed["reloaded"] = one.answers()
+    one.end()
+    threading.Timer(UNNOTICED, one.reload).start()
+    with ThreadPoolExecutor(50) as pool:
+        observed["reloaded while away"] = sorted(set(pool.map(lambda _: one.ask("/"), range(50))))
+    one.start()
+    one.wait()
     one.ask("/sick", "POST")
     observed["sick"] = one.answers()
     one.end()
