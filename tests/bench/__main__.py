@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
@@ -48,6 +49,8 @@ ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {
 
 def main() -> None:
     """Each row is printed as soon as it is known."""
+    if shutil.which("wrk") is None:
+        sys.exit("bench: wrk is missing\n  remedy: apt-get install wrk")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     _row("| | measured | aim |\n|---|---|---|")
     for name in sys.argv[1:] or MEASURES:
