@@ -2,7 +2,9 @@
 
 import os
 
-# gRPC reads it when it is first imported, by whatever module. The error of a call says why it failed.
+# gRPC reads these when it is first imported, by whatever module. It would start its threads again in every child that
+# `sh` forks, on descriptors that are closed there, and abort it. What it logs is said better by the error of a call.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 __version__ = "0.1.0"

@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 import structlog
 
-import samovar.core  # noqa: F401 - before gRPC, which it sets up
+import samovar  # noqa: F401 - before gRPC, which it sets up
 from samovar.core.units import GIB
 from tests.support import failure_logs
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-import samovar.core  # noqa: F401 - before gRPC, which it sets up
+import samovar  # noqa: F401 - before gRPC, which it sets up
 from samovar.localcloud.simulated.event_loop import run
 from tests.support.long_run import HEADINGS, live
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-import samovar.core  # noqa: F401 - before gRPC, which it sets up
+import samovar  # noqa: F401 - before gRPC, which it sets up
 from tests.support.stories.live import broken_promises, worlds
 from tests.support.stories.story import Story, stories
 
