@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
 INTERRUPTED, HOST = 130, 7
 """Exit codes of `samovar.core.errors.ExitCode`, which may be what cannot be imported."""
+OBJECTS = 200_000
+"""New objects after which Python looks for garbage: nearly all that a command makes lives to its end."""
 
 
 def run(checkout: Path | None = None) -> int:
@@ -14,6 +17,7 @@ def run(checkout: Path | None = None) -> int:
 
     `checkout` is the folder of the `cli.py` that was started: the project where no other one is found.
     """
+    gc.set_threshold(OBJECTS)
     try:
         from samovar.cli.main import main  # noqa: PLC0415 - an import that fails is reported below
 

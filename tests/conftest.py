@@ -1,15 +1,14 @@
-"""What every test may rely on. Fixtures that make clouds and machines stand in tests/component and tests/e2e."""
+"""Fixtures and options of all tests. Fixtures that make clouds and machines stand in tests/component and tests/e2e."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
 import pytest
-import structlog
 
 import samovar  # noqa: F401 - before gRPC, which it sets up
 from samovar.core.units import GIB
@@ -24,13 +23,6 @@ hypothesis.settings.register_profile("samovar", deadline=None)
 hypothesis.settings.load_profile("samovar")
 
 
-@pytest.fixture(autouse=True)
-def _logs_as_they_come() -> Iterator[None]:
-    """What a command under test made of the logs ends with it: its stderr is closed then."""
-    yield
-    structlog.reset_defaults()
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     real = [item for item in items if {"component", "e2e"} & set(item.path.parts)]
     for item in real:
@@ -39,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
-    """Modules that take long come first, lest one of them runs alone at the end; short ones fill the gaps."""
+    """Put long modules first, so that none of them runs alone at the end; short ones fill the gaps."""
     folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
     return 0 if item.get_closest_marker("long") else 1 + FOLDERS.index(folder)
 
@@ -51,7 +43,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Without root, tests of real machines are refused and not skipped: a green run has run them."""
+    """Refuse tests of real machines without root, and do not skip them: a green run has run them."""
     if os.geteuid() and any(item.get_closest_marker("e2e") for item in session.items):
         raise pytest.UsageError("these tests make real machines, which needs root; `make lint unit` runs the others")
 
@@ -64,14 +56,14 @@ def pytest_runtest_setup() -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What a failed test of real machines needs to be understood is kept, and its report says where."""
-    found = yield
-    if found.failed and item.get_closest_marker("e2e"):
+    """Keep the logs of a failed test of real machines, and name their folder in its report."""
+    report = yield
+    if report.failed and item.get_closest_marker("e2e"):
         below = item.config.stash[EVIDENCE]
         folder = below / "evidence" / re.sub(r"[^\w.-]+", "-", item.nodeid)[-150:]
         if files := failure_logs.collect(below, folder):
-            found.sections.append(("evidence", failure_logs.report(files, folder)))
-    return found
+            report.sections.append(("evidence", failure_logs.report(files, folder)))
+    return report
 
 
 EVIDENCE = pytest.StashKey[Path]()
@@ -79,5 +71,5 @@ EVIDENCE = pytest.StashKey[Path]()
 
 @pytest.fixture(scope="session", autouse=True)
 def _evidence(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Homes are looked for below the folder in which tests make them."""
+    """Look for homes below the folder in which tests make them."""
     request.config.stash[EVIDENCE] = tmp_path_factory.getbasetemp()

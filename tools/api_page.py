@@ -29,7 +29,7 @@ UNIMPLEMENTED (HTTP 501). [local-cloud.md](../local-cloud.md) says how to point 
 
 
 def api_page() -> str:
-    """Returns the page: a row for each service, in alphabetical order."""
+    """Return the page: a row for each service, in alphabetical order."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         home.make()

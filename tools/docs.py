@@ -99,7 +99,7 @@ class OutputSchema(GenerateJsonSchema):
 
 
 def write(folder: Path) -> None:
-    """Makes the pages anew below `folder`."""
+    """Make the pages anew below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cli.md").write_text("\n".join(_reference()))
     (folder / "samovar.1").write_text(man_page(_record))

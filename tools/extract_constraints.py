@@ -68,7 +68,7 @@ def _take_back(described: FileDescriptorProto) -> None:
 
 
 def main() -> None:
-    """Writes the set; the arguments are the wheel and the file to write."""
+    """Write the set; the arguments are the wheel and the file to write."""
     wheel, target = map(Path, sys.argv[1:])
     target.write_bytes(extract(wheel).SerializeToString(deterministic=True))
 

@@ -13,9 +13,10 @@ from .clients import Lookup, Metadata, lookup
 from .disks import Disk, read_disks
 from .files import Files
 from .inputs import Facts, Inputs, Periods, retry_until_available
-from .render import File, environment_file, render
+from .render import BYTECODE, File, environment_file, render
 from .role import InvalidConfig, Role, read_role, read_settings
 
+TEMPLATES = "/usr/share/samovar/templates"
 CHECK_TIMEOUT = 30.0
 PERIODS = Periods()
 
@@ -104,7 +105,7 @@ class Agent:
             self._ends = metrics.certificate_ends(facts.secrets)
         settings = read_settings(facts.settings, role.defaults)
         try:
-            self._written = render(role, settings, facts, self._template)
+            self._written = render(role, settings, facts, self._template, self._files.path(BYTECODE))
             changed = self._files.change(self._written, lambda paths: self._check_and_reload(role, paths))
         except InvalidConfig as error:
             raise InvalidConfig(report.redact(str(error), facts.secrets)) from None
@@ -136,5 +137,5 @@ class Agent:
         return read_role(path.read_text(), where)
 
     def _template(self, name: str) -> str | None:
-        path = self._files.path(f"/usr/share/samovar/templates/{name}")
+        path = self._files.path(f"{TEMPLATES}/{name}")
         return path.read_text() if path.is_file() else None

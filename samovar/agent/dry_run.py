@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .agent import run
+from .agent import TEMPLATES, run
 from .clients import Secret
 from .files import Files
 from .inputs import Facts, Machine, Peer, Upstream, find_machines, monitoring_of
@@ -42,7 +42,7 @@ def dry_run(name: str, settings: str, root: Path) -> None:
         role,
         read_settings(settings, role.defaults),
         example_facts(name, role, settings),
-        lambda template: files.path(f"/usr/share/samovar/templates/{template}").read_text(),
+        lambda template: files.path(f"{TEMPLATES}/{template}").read_text(),
     )
     files.change(rendered, lambda _: run(role.check) if role.check else None)
 

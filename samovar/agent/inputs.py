@@ -13,6 +13,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from .clients import Api, Lockbox, Lookup, Metadata, Secret, Unavailable, read_api
+from .metrics import Answered
 from .monitoring import read_monitoring
 from .role import GroupNames, Role, UpstreamSettings, Value, mapping_of, read_peers, read_secrets, read_upstreams
 
@@ -64,9 +65,13 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Scraped:
-    """A group whose metrics are collected, as templates see it: its machines, and its exporters' ports by name."""
+    """A group whose metrics are collected, as templates see it: its machines, and its exporters' ports by name.
+
+    It has `size` machines at the least, 0 where nobody says so.
+    """
 
     group: str
+    size: int
     machines: tuple[Peer, ...]
     exporters: Mapping[str, int]
 
@@ -148,8 +153,8 @@ def _machines(group: GroupNames, machine: Machine, lookup: Lookup) -> Iterator[P
 def monitoring_of(facts: Facts, machines: Callable[[GroupNames], tuple[Peer, ...]]) -> Monitoring:
     """Return the monitoring that the settings state; `machines` finds those of a group. Raises InvalidConfig."""
     given = read_monitoring(facts.settings)
-    targets = tuple(Scraped(each.group.group, machines(each.group), each.exporters) for each in given.targets)
-    return Monitoring(given.collector, targets, given.objectives)
+    targets = (Scraped(each.group.group, each.size, machines(each.group), each.exporters) for each in given.targets)
+    return Monitoring(given.collector, tuple(targets), given.objectives)
 
 
 class Poller(Generic[T]):
@@ -224,16 +229,6 @@ class Periods:
     peers: float = 2.0
     secrets: float = 300.0
     files: float = 30.0
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The last answer of a server: what was asked of it, when it answered (seconds since 1970), a secret's version."""
-
-    server: str
-    name: str
-    at: float
-    version: str = ""
 
 
 class Inputs:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from .clients import Secret
-from .inputs import Answered
 
 FILE = "/run/samovar/metrics/agent.prom"
 PERIOD = 10.0
@@ -22,6 +22,16 @@ HELP = {
     VERSION: "The version of a secret that the machine has.",
     NOT_AFTER: "When the certificate in a secret ends.",
 }
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The last answer of a server: what was asked of it, when it answered (seconds since 1970), a secret's version."""
+
+    server: str
+    name: str
+    at: float
+    version: str = ""
 
 
 def metrics(answered: Iterable[Answered], ends: Mapping[str, float]) -> str:

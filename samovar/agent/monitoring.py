@@ -16,9 +16,10 @@ WHERE = "samovar-settings: monitoring"
 
 @dataclass(frozen=True)
 class Target:
-    """A group whose machines show metrics, at the ports of its exporters by their names."""
+    """A group whose machines show metrics, at the ports of its exporters by their names. It has `size` at the least."""
 
     group: GroupNames
+    size: int
     exporters: Mapping[str, int]
 
 
@@ -58,7 +59,10 @@ def _target(fields: Mapping[str, Value]) -> Target:
     ports = {name: port for name, port in exporters.items() if isinstance(port, int)}
     if ports.keys() != exporters.keys():
         raise InvalidConfig(f"{WHERE}: targets: {exporters!r}: must be ports by name")
-    return Target(group_names(fields, f"{WHERE}: targets"), ports)
+    size = fields.get("size", 0)
+    if not isinstance(size, int):
+        raise InvalidConfig(f"{WHERE}: targets: size: {size!r}: must be a number")
+    return Target(group_names(fields, f"{WHERE}: targets"), size, ports)
 
 
 def _list(value: Value) -> Sequence[Value]:

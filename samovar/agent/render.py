@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, TypeAlias
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemBytecodeCache, FunctionLoader, StrictUndefined, TemplateError
 
 from . import monitoring
 from .inputs import Facts
 from .role import InvalidConfig, InvalidSetting, Role, Template, Value
 
+Load: TypeAlias = Callable[[str], str | None]
+"""Returns the text of a template; None where there is none of that name."""
+
+BYTECODE = "/var/cache/samovar/templates"
+"""Where an image keeps its templates as byte code: a boot would need longer to compile them than for all else here."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 QUOTED = re.compile(r'["\\$`]')
 CONTROL = r"\x00-\x08\x0b-\x1f\x7f"
@@ -32,9 +38,9 @@ class File:
 
 
 def render(
-    role: Role, settings: Mapping[str, Value], facts: Facts, load: Callable[[str], str | None]
+    role: Role, settings: Mapping[str, Value], facts: Facts, load: Load, bytecode: Path | None = None
 ) -> tuple[File, ...]:
-    """Return the files of the role; `load` returns the text of a template.
+    """Return the files of the role; what `compile_templates` left in `bytecode` is not compiled again.
 
     Templates see `settings`, `machine`, `peers`, `upstreams`, `secrets` and `monitoring`; one that can do without a
     secret tests whether it is defined. The filter `environment_file` turns a mapping into a file for systemd's
@@ -42,17 +48,7 @@ def render(
     in the settings, if it is one; `text is match(pattern)` tests whether a regular expression matches at the beginning.
     Raises InvalidSetting for such a place, else InvalidConfig with the template and the name that is missing.
     """
-    # Configuration files, not HTML: nothing is to be escaped.
-    environment = Environment(  # noqa: S701
-        loader=FunctionLoader(load),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["environment_file"] = environment_file
-    environment.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
-    environment.globals["fail"] = _fail
+    environment = _environment(load, bytecode)
     environment.globals.update(
         settings=settings,
         machine=facts.machine,
@@ -62,6 +58,30 @@ def render(
         monitoring=facts.monitoring,
     )
     return (*(_render(environment, template) for template in role.templates), *_monitoring_files(facts))
+
+
+def compile_templates(names: Iterable[str], load: Load, bytecode: Path) -> None:
+    """Keep templates as byte code in a folder. Raises TemplateError for one that is no template."""
+    bytecode.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environment = _environment(load, bytecode)
+    for name in names:
+        environment.get_template(name)
+
+
+def _environment(load: Load, bytecode: Path | None) -> Environment:
+    # Configuration files, not HTML: nothing is to be escaped.
+    environment = Environment(  # noqa: S701
+        loader=FunctionLoader(load),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        bytecode_cache=FileSystemBytecodeCache(str(bytecode)) if bytecode and bytecode.is_dir() else None,
+    )
+    environment.filters["environment_file"] = environment_file
+    environment.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None
+    environment.globals["fail"] = _fail
+    return environment
 
 
 def environment_file(variables: Mapping[str, Value]) -> str:

@@ -40,7 +40,7 @@ def leftovers(session: Session) -> tuple[str, ...]:
 def remove(session: Session, reporter: Reporter, *, timeout: float = TIMEOUT) -> None:
     """Remove all of it, again and again until nothing is left. Raises WaitTimeout with what is left.
 
-    Whoever calls it holds the lock of all runs: then the lock of the environment is that of a run that has ended.
+    The caller holds the lock of all runs, so a lock of the environment is that of a run that has ended.
     """
 
     def probe() -> bool | Pending:
@@ -57,7 +57,7 @@ def remove(session: Session, reporter: Reporter, *, timeout: float = TIMEOUT) ->
 
 
 def require_empty(session: Session) -> None:
-    """Raises ConfigError where the folder has machines, groups or balancers that are not the programme's."""
+    """Raise ConfigError where the folder has machines, groups or balancers that are not the programme's."""
     foreign = tuple(_foreign(session))
     if foreign:
         raise ConfigError(

@@ -84,7 +84,7 @@ QUOTAS: Mapping[str, tuple[str, int]] = {
 
 
 def billed() -> tuple[tuple[str, int], ...]:
-    """Return what is billed of the programme at its peak: words, and how much."""
+    """Return the billed resources of the programme at its peak, each in words with its amount."""
     demand = quota_demand(resources(environment(LARGER), 1).resources, rolling=True)
     demand["compute.images.count"] = 1
     return tuple((words, demand[quota] // unit) for quota, (words, unit) in QUOTAS.items() if demand[quota])

@@ -116,7 +116,7 @@ class Recorder:
             self._see_states(attempt.response)
 
     def see(self, message: Message) -> None:
-        """Record the states in a message of which it is known otherwise that it was true."""
+        """Record the states in a message that comes from elsewhere than an answer."""
         with self._lock:
             self._see_states(message)
 
@@ -131,7 +131,7 @@ class Recorder:
             )
 
     def _asked(self, attempt: Attempt) -> str:
-        """The method whose answer it is: a poll's is that of the method that started the operation."""
+        """Return the method of an answer; for a poll, the method that started the operation."""
         operation = attempt.response if isinstance(attempt.response, Operation) else None
         record = self._operations.get(operation.id) if operation else None
         return record.method if record else short_name(attempt.method)
@@ -168,7 +168,7 @@ class Recorder:
 
 
 def _status(operation: Operation) -> str:
-    """The end of an operation: RUNNING, OK, or the code of its error."""
+    """Return the end of an operation: RUNNING, OK, or the code of its error."""
     if not operation.done:
         return RUNNING
     if not operation.HasField("error"):

@@ -91,7 +91,7 @@ class Deadline:
         self._ended = True
 
     def check(self) -> None:
-        """Raises WaitTimeout after the end."""
+        """Raise WaitTimeout after the end."""
         if self._ended or time.monotonic() > self._until:
             why = "has ended" if self._ended else f"has taken the {self._seconds:g} s that it was given"
             raise WaitTimeout(f"the programme {why}", remedy="give it more time: --timeout")

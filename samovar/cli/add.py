@@ -20,8 +20,8 @@ from samovar.cli.application import (
     write_files,
 )
 from samovar.cli.context import Tool, complete_environment, examples, pass_tool
+from samovar.cli.refusal import DATABASE_OPTION, Arguments, refusal
 from samovar.core.errors import ConfigError, command_line
-from samovar.core.files import write_atomic
 from samovar.core.output import stderr_reporter
 
 if TYPE_CHECKING:
@@ -44,9 +44,13 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Addition:
-    """A group to be added: its lines, the secrets that it needs by their kinds, and the application of its image."""
+    """A group to be added: its lines, the secrets that it needs by their kinds, and the application of its image.
+
+    `arguments` name it, and the database that is added with it.
+    """
 
     lines: str
+    arguments: Arguments
     secrets: Mapping[str, str] = field(default_factory=dict)
     application: NewApplication | None = None
     hint: str = ""
@@ -84,7 +88,7 @@ def add(
             raise click.UsageError(f"--{name} is not for --kind {kind}.")
     tool.name_project()
     environment = tool.environment(env)
-    _check_name(environment, group_name(group, "name the group"))
+    _check_name(environment, group_name(group, "GROUP"), "GROUP")
     match kind:
         case "postgres":
             addition = _postgres(group)
@@ -95,9 +99,9 @@ def add(
     _write(environment, addition, options["app"] or "")
 
 
-def _check_name(environment: Environment, group: str) -> None:
+def _check_name(environment: Environment, group: str, argument: str) -> None:
     if group in environment.group_by_name or group in environment.external:
-        raise ConfigError(f"{environment.name} has a group or a server {group}", remedy="choose another name")
+        raise ConfigError(f"{environment.name} has a group or a server {group}", remedy=f"give another {argument}")
 
 
 def _postgres(group: str) -> Addition:
@@ -105,7 +109,8 @@ def _postgres(group: str) -> Addition:
 
     database = new_database(group, group)
     binding = f"upstreams: {{database: {group}}}, secrets: {{database_password: {database.secret}}}"
-    return Addition(database_group(database), database.secrets, hint=f"a group that asks it has {binding}")
+    arguments = Arguments({group: "GROUP"}, "GROUP")
+    return Addition(database_group(database), arguments, database.secrets, hint=f"a group that asks it has {binding}")
 
 
 def _edge(environment: Environment, group: str, upstream: str | None) -> Addition:
@@ -114,11 +119,15 @@ def _edge(environment: Environment, group: str, upstream: str | None) -> Additio
 
     if upstream is None:
         raise click.UsageError("Missing option '--upstream'.")
+    if upstream not in environment.group_by_name:
+        groups = ", ".join(environment.group_by_name)
+        raise ConfigError(f"{environment.name} has no group {upstream}", remedy=f"give another --upstream: {groups}")
     behind = environment.group(upstream)
     hint = f"{upstream} is also asked past {group}, at an address of its own, until its line balancer: is removed"
     edge = NewEdge(group, upstream, _fallback_port(behind))
     certificate = SecretKind.CERTIFICATE.value
-    return Addition(edge_group(edge), {certificate: certificate}, hint=hint if _is_public(behind) else "")
+    arguments = Arguments({group: "GROUP"}, "--upstream")
+    return Addition(edge_group(edge), arguments, {certificate: certificate}, hint=hint if _is_public(behind) else "")
 
 
 def _fallback_port(upstream: Group) -> int:
@@ -134,35 +143,40 @@ def _is_public(group: Group) -> bool:
 
 
 def _application(environment: Environment, group: str, options: ApplicationOptions, *, worker: bool) -> Addition:
+    from samovar.project.group_problems import MACHINES_A_ZONE
     from samovar.project.scaffold import app_group, database_group
 
     public = not any(map(_is_public, environment.groups))
-    application = replace(new_application(group, options, worker=worker), public=public)
+    size = MACHINES_A_ZONE * (1 if public else len(environment.zones))
+    application = replace(new_application(group, options, worker=worker), public=public, size=size)
     hint = "" if public or worker else f"{group} is asked by groups that name it in `upstreams`, and not by the world"
-    if options["database"] is None:
-        return Addition(app_group(application), application=application, hint=hint)
-    database, is_new = _database(environment, database_group_name(options["database"], group))
-    application = replace(application, database=database)
-    new = database_group(database) if is_new else ""
-    return Addition(new + app_group(application), database.secrets if is_new else {}, application, hint)
+    new = None
+    if options["database"] is not None:
+        database, new = _database(environment, database_group_name(options["database"], group))
+        application = replace(application, database=database)
+    lines = database_group(new) if new else ""
+    arguments = Arguments({group: "GROUP", **({new.group: DATABASE_OPTION} if new else {})}, DATABASE_OPTION)
+    return Addition(lines + app_group(application), arguments, new.secrets if new else {}, application, hint)
 
 
-def _database(environment: Environment, name: str) -> tuple[Database, bool]:
-    """Return the first database of a group, and whether the group has to be added. Raises ConfigError."""
+def _database(environment: Environment, name: str) -> tuple[Database, Database | None]:
+    """Return the first database of a group, and once more where the group has to be added. Raises ConfigError."""
     from samovar.project.scaffold import find_database, new_database
 
     group = environment.group_by_name.get(name)
     if group is None:
-        _check_name(environment, name)
-        return new_database(name, name), True
+        _check_name(environment, name, DATABASE_OPTION)
+        new = new_database(name, name)
+        return new, new
     database = find_database(group)
     if database is None:
-        raise ConfigError(f"{name} has no database in its settings", remedy="name another group: --database GROUP")
-    return database, False
+        raise ConfigError(f"{name} has no database in its settings", remedy=f"give another {DATABASE_OPTION}")
+    return database, None
 
 
 def _write(environment: Environment, addition: Addition, app: str) -> None:
     """Write the image, then the environment. Raises ConfigError where that cannot be planned, with nothing written."""
+    from samovar.core.files import write_atomic
     from samovar.project.environment import FILE
     from samovar.project.environment_edit import with_group, with_secrets
     from samovar.project.scaffold import image_files
@@ -172,12 +186,12 @@ def _write(environment: Environment, addition: Addition, app: str) -> None:
     text = with_group(with_secrets(file.read_text(), addition.secrets), addition.lines)
     image = project.images / application.name if application else None
     if image and image.exists():
-        raise ConfigError(f"{image} is there already", remedy="choose another name for the group")
+        raise ConfigError(f"{image} is there already", remedy="give another GROUP")
     try:
         if application:
             write_files(project.folder, image_files(application))
             copy_application(application, app, project.folder)
-        _check(project, environment.name, text)
+        _check(project, environment.name, text, addition.arguments, image)
         write_atomic(file, text, mode=file.stat().st_mode & 0o777, durable=False)
     except BaseException:  # also Ctrl-C
         if image:
@@ -188,8 +202,8 @@ def _write(environment: Environment, addition: Addition, app: str) -> None:
         stderr_reporter().info(line)
 
 
-def _check(project: Project, name: str, text: str) -> None:
-    """Raises ConfigError where an environment with this text could not be planned."""
+def _check(project: Project, name: str, text: str, arguments: Arguments, image: Path | None) -> None:
+    """Raise ConfigError where an environment with this text could not be planned."""
     from samovar.deploy.rollout import load_desired
     from samovar.project.environment import FILE, load_environment
 
@@ -200,5 +214,6 @@ def _check(project: Project, name: str, text: str) -> None:
         try:
             load_desired(load_environment(name, replace(project, envs=Path(folder))))
         except ConfigError as error:
-            message = error.message.replace(folder, str(project.envs))
-            raise ConfigError(f"nothing was written: {message}", remedy=error.remedy) from error
+            refused = refusal(error, arguments, image)
+            message = refused.message.replace(folder, str(project.envs))
+            raise ConfigError(message, remedy=refused.remedy) from error

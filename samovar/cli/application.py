@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import rich_click as click
 
+from samovar.cli.refusal import DATABASE_OPTION
 from samovar.core.errors import ConfigError
 from samovar.core.output import stderr_reporter
 from samovar.core.units import MAX_PORT
@@ -67,14 +68,14 @@ def application_options(function: F) -> F:
     return function
 
 
-def group_name(name: str, remedy: str, what: str = "an image and a group") -> str:
-    """Return the name. Raises ConfigError where it cannot be that of `what`."""
+def group_name(name: str, argument: str, what: str = "an image and a group") -> str:
+    """Return the name that the argument gives. Raises ConfigError where it cannot be that of `what`."""
     from samovar.project.fields import NAME
 
     if not re.match(NAME, name):
         raise ConfigError(
             f"{name} cannot be the name of {what}",
-            remedy=f"{remedy} with up to 31 small letters, digits and hyphens, a letter first",
+            remedy=f"give another {argument}: up to 31 small letters, digits and hyphens, a letter first",
         )
     return name
 
@@ -82,8 +83,8 @@ def group_name(name: str, remedy: str, what: str = "an image and a group") -> st
 def database_group_name(name: str, application: str) -> str:
     """Return the name. Raises ConfigError where it cannot be that of the group of the application's database."""
     if name == application:
-        raise ConfigError(f"{name} is the group of the application", remedy="name another one: --database GROUP")
-    return group_name(name, "name the database's group")
+        raise ConfigError(f"{name} is the group of the application", remedy=f"give another {DATABASE_OPTION}")
+    return group_name(name, DATABASE_OPTION)
 
 
 def new_application(name: str, options: ApplicationOptions, *, worker: bool = False) -> NewApplication:
@@ -100,8 +101,8 @@ def new_application(name: str, options: ApplicationOptions, *, worker: bool = Fa
         raise click.UsageError(f"Missing option '{'--port' if app else '--app'}'.")
     if health and not health.startswith("/"):
         raise ConfigError(f"--health {health} is no path", remedy="write it as /healthz")
-    words, path = tuple(shlex.split(options["command"] or "")), Path(app)
-    application = NewApplication(name, port, health, command=words)
+    path = Path(app)
+    application = NewApplication(name, port, health, command=_words(options["command"] or ""))
     if "://" in app:
         return _by_url(application, app, options["sha256"])
     if options["sha256"]:
@@ -111,9 +112,16 @@ def new_application(name: str, options: ApplicationOptions, *, worker: bool = Fa
     if digest := find_digest(path):
         return replace(application, oci=f"./{path.name}@{digest}", source=path.name)
     form = Format.TARBALL if path.is_dir() else format_of(path.name)
-    if form is Format.FILE and not words:
+    if form is Format.FILE and not application.command:
         _check_executable(path, app)
     return replace(application, source=path.name, target=_target(application, form, app, path.name))
+
+
+def _words(command: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise ConfigError(f"--command {command}: {error}", remedy="write it as a shell takes it") from error
 
 
 def _by_url(application: NewApplication, app: str, sha256: str | None) -> NewApplication:
@@ -124,7 +132,7 @@ def _by_url(application: NewApplication, app: str, sha256: str | None) -> NewApp
     url, _, fragment = app.partition("#")
     stated = sha256 or fragment.removeprefix("sha256=")
     if not re.match(URL, url):
-        raise ConfigError(f"{url} is no url of an application", remedy="write https://... or file:///...")
+        raise ConfigError(f"{url} is no url of an application", remedy="write --app https://... or file:///...")
     if stated and not re.match(SHA256, stated):
         raise ConfigError(f"{stated} is no sha256", remedy="write its 64 hex digits in small letters: sha256sum FILE")
     form = format_of(urlsplit(url).path)
@@ -148,7 +156,7 @@ def _target(application: NewApplication, form: Format, app: str, file: str) -> s
 
 
 def _check_executable(path: Path, app: str) -> None:
-    """Raises ConfigError for what no machine can start: each is Linux on amd64, elf(5)."""
+    """Raise ConfigError for what no machine can start: each is Linux on amd64, elf(5)."""
     with path.open("rb") as file:
         head = file.read(20)
     if head.startswith(b"#!") or (head.startswith(ELF) and head.endswith(AMD64)):
@@ -184,6 +192,7 @@ def _resolved(app: str) -> str:
 
     if "/" not in app or app.startswith(("/", "./", "../")):
         raise ConfigError(
-            f"{app} is not there", remedy="name a file or a folder, or an OCI image: registry.example.org/shop/api:1.2"
+            f"{app} is not there",
+            remedy="give --app a file, a folder or an OCI image: registry.example.org/api:1.2",
         )
     return resolve_tag(app)

@@ -184,7 +184,7 @@ def kill(tool: Tool, machine: str) -> None:
 @click.argument("percent", type=click.IntRange(min=0))
 @pass_tool
 def load(tool: Tool, group: str, percent: int) -> None:
-    """Let GROUP (dev-nginx) of simulated machines have a load of PERCENT of one machine, which its machines share."""
+    """Give GROUP (dev-nginx) of simulated machines a load of PERCENT of one machine, which its machines share."""
     tool.host().set_load(group, percent)
     stderr_reporter().info(f"{group}: {percent}% of one machine")
 
@@ -195,7 +195,7 @@ def _running(tool: Tool, daemon: Daemon) -> _State:
 
 
 def _without_daemon(tool: Tool) -> _State:
-    """The state of a cloud whose daemon does not run."""
+    """Return the state of a cloud whose daemon does not run."""
     from samovar.cloud.local_daemon import is_on_host, running_machines
 
     nothing = _State(running=False, pid=None, warnings=(), machines=(), networks=())
@@ -210,7 +210,7 @@ def _without_daemon(tool: Tool) -> _State:
 
 
 def _call(tool: Tool, daemon: Daemon, request: Callable[[Host], T]) -> T:
-    """The answer of a daemon that runs. HostError where it does not answer."""
+    """Return the answer of a daemon that runs. Raises HostError where it does not answer."""
     from samovar.cloud.local_daemon import unresponsive
     from samovar.core.errors import CloudError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import rich_click as click
@@ -29,6 +28,8 @@ def dashboard(tool: Tool, env: str, port: int, identity: Path | None) -> None:
 
     The page is read-only and answers on this host's loopback alone. Whoever has the address may look.
     """
+    import asyncio
+
     from samovar.dashboard.endpoint_panels import graphs_reader
     from samovar.dashboard.feed import Feed
     from samovar.dashboard.server import serve

@@ -8,7 +8,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, agree, environment_argument, output_option, pass_tool, yes_option
 from samovar.core.errors import ConfigError, command_line
-from samovar.core.output import Format, show, stderr_reporter, table
+from samovar.core.output import Format, date_time, show, stderr_reporter, table
 from samovar.core.units import GIB, MIB
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _tables(inventory: Inventory) -> list[RenderableType]:
         for each in inventory.disks
     ]
     taken = [
-        (each.name, each.group, each.created, f"{each.stored / MIB:.0f} MiB", each.status, each.disk)
+        (each.name, each.group, date_time(each.created), f"{each.stored / MIB:.0f} MiB", each.status, each.disk)
         for each in inventory.snapshots
     ]
     return [

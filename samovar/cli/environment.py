@@ -139,7 +139,7 @@ def destroy(tool: Tool, env: str, confirm: str | None, *, yes: bool, delete_data
 
 
 def _consent(env: str, confirm: str | None, *, yes: bool, delete_data: bool) -> Callable[[], None]:
-    """The confirmation that a destruction needs; calling it raises where that is not given."""
+    """Return a function that asks for the confirmation of a destruction, and raises without it."""
     if delete_data or confirm is not None:
         return partial(agree_by_name, f"Delete all of {env}?", env, confirm, yes=yes)
     return partial(agree, f"Delete all of this in {env}?", yes=yes, irreversible=True)
@@ -162,7 +162,7 @@ def _report_plan(the_plan: Plan) -> None:
 
 
 def _why_kept(env: str, kept: Unchanged) -> str:
-    """No rollout deletes data of which the environment says nothing any more, and it is billed."""
+    """No rollout deletes data that the environment no longer mentions, and the cloud bills it."""
     from samovar.deploy.resources.resource import Kind
 
     reason = "no longer part of the environment; it stays, and is billed"

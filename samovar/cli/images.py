@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from samovar.cli.context import Tool, agree, cloud_option, output_option, pass_tool, yes_option
 from samovar.core.cloud_kind import CloudKind
-from samovar.core.output import Format, show, stderr_reporter, table
+from samovar.core.output import Format, date_time, show, stderr_reporter, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import RenderableType
 
     from samovar.cloud.session import Session
@@ -73,25 +72,19 @@ def bake(
     session = session or tool.session(cloud or CloudKind.LOCAL)
     if print_template:
         _print_template(tool, session, names)
-    elif not _builder(tool, session, builder, ssh_from, family).bake(names, **again):
-        _nothing_to_do(tool, names)
+    else:
+        _builder(tool, session, builder, ssh_from, family).bake(names, **again)
 
 
 def _builder(tool: Tool, session: Session, name: str | None, ssh_from: str | None, family: str | None) -> Builder:
     """Return the builder that was named, else the local one where the cloud takes its images."""
-    from samovar.images.builders.local import LocalBuilder
-    from samovar.images.builders.packer.builder import PackerBuilder
-
     if (name or ("local" if session.image_storage else "packer")) == "packer":
+        from samovar.images.builders.packer.builder import PackerBuilder
+
         return PackerBuilder(session, tool.project, stderr_reporter(), ssh_from, family)
+    from samovar.images.builders.local import LocalBuilder
+
     return LocalBuilder(session, tool.project, stderr_reporter())
-
-
-def _nothing_to_do(tool: Tool, names: Sequence[str]) -> None:
-    from samovar.images.listing import full_names
-
-    full = full_names(tool.project, names).values()
-    stderr_reporter().info(f"nothing to do: {', '.join(full)} are baked and published")
 
 
 def _print_template(tool: Tool, session: Session, names: tuple[str, ...]) -> None:
@@ -103,8 +96,12 @@ def _print_template(tool: Tool, session: Session, names: tuple[str, ...]) -> Non
 
 
 @click.command()
-@click.option("--outdated", is_flag=True, help="List packages of which the mirror has another version.")
-@click.option("--prune", is_flag=True, help="Delete outdated images that no disk and no group uses. Asks first.")
+@click.option("--outdated", is_flag=True, help="List packages of which the mirror or a repository has another version.")
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Delete outdated images that no disk and no group uses, and cached files unused for 30 days. Asks first.",
+)
 @cloud_option
 @output_option
 @yes_option
@@ -124,23 +121,29 @@ def images(tool: Tool, cloud: str | None, fmt: Format, *, outdated: bool, prune:
 def _prune(tool: Tool, session: Session, *, yes: bool) -> None:
     from samovar.images.listing import full_names
     from samovar.images.publish import delete, unused
+    from samovar.images.unused_files import remove_unused, unused_files
 
     tool.name_project()
-    images = unused(session, full_names(tool.project, ()).values())
+    images, files = unused(session, full_names(tool.project, ()).values()), unused_files()
     for image in images:
         stderr_reporter().info(f"delete {image.name}, {image.size // MIB} MiB")
-    if not images:
-        stderr_reporter().info("nothing to do: every published image is current or in use")
+    for folder, each in groupby(files, key=lambda file: file.parent):
+        sizes = [file.stat().st_size for file in each]
+        stderr_reporter().info(f"delete {len(sizes)} of the files in {folder}, {sum(sizes) // MIB} MiB")
+    if not images and not files:
+        stderr_reporter().info("nothing to do: every published image is current or in use, and no cached file is old")
         return
-    agree(f"Delete {len(images)} images?", yes=yes, irreversible=True)
+    agree(f"Delete {len(images)} images of the cloud and {len(files)} cached files?", yes=yes, irreversible=True)
     for image in images:
         with stderr_reporter().step(f"delete {image.name}"):
             delete(session, image)
+    if files:
+        remove_unused(files, stderr_reporter())
 
 
 def _tables(listed: ImageList, *, outdated: bool) -> list[RenderableType]:
     rows = [
-        (image.name, image.image, "yes" if image.current else "no", _size(image), _time(image))
+        (image.name, image.image, "yes" if image.current else "no", _size(image), date_time(image.created_at or ""))
         for image in listed.images
     ]
     tables = [table(("NAME", "IMAGE", "CURRENT", "SIZE", "PUBLISHED"), rows)]
@@ -160,7 +163,3 @@ def _outdated_table(listed: ImageList) -> RenderableType:
 
 def _size(image: ListedImage) -> str:
     return f"{image.size // MIB} MiB" if image.size is not None else "not published"
-
-
-def _time(image: ListedImage) -> str:
-    return image.created_at.strftime("%Y-%m-%d %H:%M:%S") if image.created_at else ""

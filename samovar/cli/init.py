@@ -21,6 +21,7 @@ from samovar.cli.application import (
     write_files,
 )
 from samovar.cli.context import examples
+from samovar.cli.refusal import DATABASE_OPTION, Arguments, refusal
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import stderr_reporter
 
@@ -47,9 +48,9 @@ def init(folder: Path, *, env: str, **options: Unpack[ApplicationOptions]) -> No
     from samovar.project.scaffold import new_database, project_files
 
     if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is not empty", remedy="name a folder that does not exist yet")
-    name = group_name(folder.absolute().name, "name the folder")
-    group_name(env, "name the environment", "an environment")
+        raise ConfigError(f"{folder} is not empty", remedy="give another FOLDER: one that does not exist yet")
+    name = group_name(folder.absolute().name, "FOLDER")
+    group_name(env, "--env", "an environment")
     application = new_application(name, options)
     if options["database"] is not None:
         application = replace(application, database=new_database(database_group_name(options["database"], name), name))
@@ -59,7 +60,7 @@ def init(folder: Path, *, env: str, **options: Unpack[ApplicationOptions]) -> No
 
 
 def _write_project(folder: Path, files: Mapping[str, str], application: NewApplication, app: str, env: str) -> None:
-    """Write the project. Raises ConfigError where its environment cannot be planned, with nothing written."""
+    """Write the project. Raises ConfigError, and writes nothing, where its environment cannot be planned."""
     from samovar.deploy.rollout import load_desired
     from samovar.project.environment import load_environment
     from samovar.project.project import Project
@@ -73,5 +74,7 @@ def _write_project(folder: Path, files: Mapping[str, str], application: NewAppli
         for path in folder.glob("*") if existed else (folder,):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         if isinstance(error, ConfigError):
-            raise ConfigError(f"nothing was written: {error.message}", remedy=error.remedy) from error
+            database = {application.database.group: DATABASE_OPTION} if application.database else {}
+            arguments = Arguments({application.name: "FOLDER", **database}, "FOLDER")
+            raise refusal(error, arguments, folder / "images" / application.name) from error
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -158,6 +157,8 @@ def _check_size(rate: float, seconds: float) -> None:
 
 
 def _send(environment: Environment, planned: Load) -> tuple[Run, LoadReport]:
+    import asyncio
+
     from samovar.load.report import report, send_with_progress
 
     output = stderr_reporter()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-import traceback
 from pathlib import Path
 
 import rich_click as click
@@ -48,6 +46,8 @@ class Guarded(click.RichGroup):
             raise
         except Exception as error:  # noqa: BLE001 - the last resort
             if ctx.params["debug"]:
+                import traceback
+
                 click.echo(traceback.format_exc(), err=True, nl=False)
             return _fail(error)
 
@@ -93,7 +93,8 @@ def cli(
     `eval "$(_CLI_PY_COMPLETE=bash_source ./cli.py)"`; or `zsh_source`, `fish_source`.
     """
     context.obj = Tool(home.absolute(), token, Choice(project, envs, context.obj))
-    _configure_log(debug=debug)
+    if debug:
+        _log_processes()
 
 
 for command in (
@@ -159,13 +160,9 @@ def _print_error(message: str, remedy: str) -> None:
         click.echo(f"  remedy: {printable(remedy)}", err=True)
 
 
-def _configure_log(*, debug: bool) -> None:
-    """Gateways log to stderr, and only with --debug."""
-    import structlog
+def _log_processes() -> None:
+    """Let the gateways log to stderr what they start."""
+    import logging
 
-    level = logging.DEBUG if debug else logging.WARNING
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        processors=[structlog.processors.TimeStamper("%H:%M:%S"), structlog.dev.ConsoleRenderer(colors=False)],
-    )
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("samovar").setLevel(logging.DEBUG)

@@ -10,7 +10,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, environment_argument, examples, output_option, pass_tool
 from samovar.core.errors import ConfigError, command_line
-from samovar.core.output import Format, show, stderr_reporter, table
+from samovar.core.output import Format, date_time, show, stderr_reporter, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,11 +82,13 @@ def rotate(tool: Tool, env: str, name: str) -> None:
     Each takes it within some five minutes, at a time of its own. Until the last one has it, a machine with the new
     password and one with the former one do not let each other in.
     """
+    from samovar.deploy.lock import locked
     from samovar.deploy.secrets import rotate as make_anew
 
     tool.name_project()
     environment, session = tool.open(env)
-    session.finish(make_anew(session, environment, name), what=f"password {name} of {env}")
+    with locked(session, env):
+        session.finish(make_anew(session, environment, name), what=f"password {name} of {env}")
     stderr_reporter().info(f"secret {name} of {env}: new version")
 
 
@@ -109,13 +111,13 @@ def _from_stdin(env: str, name: str) -> bytes:
 
 def _table(secrets: tuple[SecretStatus, ...]) -> RenderableType:
     return table(
-        ("secret", "type", "version", "created", "entries", "groups"),
+        ("SECRET", "TYPE", "VERSION", "CREATED", "ENTRIES", "GROUPS"),
         (
             (
                 each.name,
                 each.type,
                 each.version or "no value yet",
-                each.created,
+                date_time(each.created),
                 ", ".join(each.entries),
                 ", ".join(each.groups),
             )

@@ -31,14 +31,15 @@ INTERVAL = 1.0
 def status(tool: Tool, env: str, fmt: Format, *, watch: bool, exit_code: bool) -> int:
     """Show the groups and machines of ENV, their health, and the addresses that answer."""
     environment, session = tool.open(env)
-    current = _read(session, environment)
+    current = read_and_check(session, environment)
     _show(current, fmt)
     if watch:
         _watch(session, environment, current, fmt)
     return ExitCode.UNHEALTHY if exit_code and not current.healthy else ExitCode.OK
 
 
-def _read(session: Session, environment: Environment) -> Status:
+def read_and_check(session: Session, environment: Environment) -> Status:
+    """Return the status of an environment, with those of its addresses that do not answer."""
     from samovar.deploy.endpoints import check_endpoints
     from samovar.deploy.read_status import read_status_and_record
 
@@ -48,7 +49,7 @@ def _read(session: Session, environment: Environment) -> Status:
 def _watch(session: Session, environment: Environment, last: Status, fmt: Format) -> None:
     while True:
         time.sleep(INTERVAL)
-        current = _read(session, environment)
+        current = read_and_check(session, environment)
         if current != last:
             click.echo()
             _show(current, fmt)

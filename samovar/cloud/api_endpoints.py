@@ -46,7 +46,7 @@ def _explained(access: Access, failed: CallFailed) -> CallFailed:
 
 
 def _handshake(endpoint: str, trust: ssl.SSLContext) -> tuple[str, str] | None:
-    """The problem of the endpoint, and its remedy; None where there is none."""
+    """Return the problem of the endpoint and its remedy, or None."""
     host, port = _host_and_port(endpoint)
     try:
         with (

@@ -114,7 +114,7 @@ def _key_file(variables: Mapping[str, str]) -> Credentials | str:
 
 
 def _profile(file: Path, variables: Mapping[str, str], dmi: Path | None) -> Credentials | str:
-    """The active profile, as the yc CLI writes it."""
+    """Return the active profile, as the yc CLI writes it."""
     if not file.exists():
         return "no such file"
     name, profile = _active(file)

@@ -83,7 +83,7 @@ class Identity:
 
 
 def _signed(access: Access) -> str:
-    """The JWT that proves that we have a service account's key."""
+    """Return the JWT that proves that we have a service account's key."""
     key = _key_of(access)
     now = int(time.time())
     claims = {"iss": key["service_account_id"], "aud": AUDIENCE, "iat": now, "exp": now + JWT_LIFETIME}

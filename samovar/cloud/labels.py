@@ -11,6 +11,8 @@ GROUP = "group"
 IMAGE = "image"
 DIGEST = "digest"
 MANIFEST = "manifest"
+DATA_FORMAT = "data-format"
+"""The format of the rows that machines of an image make: a label of the image, and of the seed record of their disk."""
 RECORD = "record"
 """The label of secrets that are seed records; no other secret has it."""
 DISK = "disk"
@@ -40,9 +42,10 @@ def from_texts(texts: Iterable[str]) -> dict[str, str]:
     return {key: value for key, _, value in (text.partition("=") for text in texts)}
 
 
-def of_image(image: str, digest: str, manifest: str) -> dict[str, str]:
+def of_image(image: str, digest: str, manifest: str, data_format: str = "") -> dict[str, str]:
     """Return the labels of an image: 12 hex digits of the `digest` of its content and of that of its packages."""
-    return {MANAGED_BY: SAMOVAR, IMAGE: image, DIGEST: digest, MANIFEST: manifest}
+    labels = {MANAGED_BY: SAMOVAR, IMAGE: image, DIGEST: digest, MANIFEST: manifest}
+    return {**labels, DATA_FORMAT: data_format} if data_format else labels
 
 
 def of_bake(holder: str) -> dict[str, str]:

@@ -127,12 +127,12 @@ class Host:
         return machines_of(self.status())
 
     def addresses(self) -> frozenset[str] | None:
-        """The public addresses that this host sends to the cloud's networks; None where it has no networks."""
+        """Return the public addresses that this host routes to the cloud's networks; None where it has no networks."""
         addresses = self._rest.json("GET", "/localcloud/addresses")["addresses"]
         return None if addresses is None else frozenset(addresses)
 
     def kill(self, name: str) -> HostMachine:
-        """Cuts the power of the machine of that id, name, or hostname; returns what it was."""
+        """Cut the power of the machine of that id, name, or hostname; return what it was."""
         machine = pick(self.machines(), name)
         self._rest.json("POST", f"/localcloud/machines/{machine.id}:kill")
         return machine
@@ -142,7 +142,7 @@ class Host:
         self._rest.json("POST", f"/localcloud/groups/{group}/load/{percent}")
 
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
-        """The pids of a systemd unit (nginx.service) inside a machine; none where it does not run."""
+        """Return the pids of a systemd unit (nginx.service) inside a machine; none where it does not run."""
         return tuple(self._rest.json("GET", f"/localcloud/machines/{machine_id}/units/{unit}")["pids"])
 
     def crash(self, machine_id: str, unit: str) -> None:
@@ -231,7 +231,7 @@ class ImageStorage:
         self._rest = rest
 
     def put(self, digest: str, file: Path) -> str:
-        """Uploads `file` unless it is there; returns its uri. `digest` is the file's sha256 in hex."""
+        """Upload `file` unless it is there; return its uri. `digest` is the file's sha256 in hex."""
         path = f"/storage/images/{digest}.raw"
         if self._rest.call("HEAD", path).status != http.OK:
             with file.open("rb") as content:

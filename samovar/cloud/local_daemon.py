@@ -6,7 +6,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -125,7 +125,8 @@ def running_machines(home: Path) -> Sequence[MachineStatus]:
 
 
 def take_down(home: Path) -> None:
-    """Remove from this host what a daemon that ended has left there."""
+    """Remove from this host what a daemon that ended has left there, also where its home was removed meanwhile."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     run([*_command(home), "--take-down"], env=module_environment(), timeout=STOP_TIMEOUT, logfile=home / LOG)
 
 
@@ -188,12 +189,12 @@ def _start(home: Path, *options: str) -> Daemon:
             )
         return Pending(f"pid {pid} runs, no endpoint file yet{_tail(log)}")
 
-    return wait_for("the local cloud answers", probe, timeout=START_TIMEOUT, interval=0.02, ceiling=0.2)
+    return wait_for("the local cloud answers", probe, timeout=START_TIMEOUT, interval=0.02, ceiling=0.05)
 
 
 @contextmanager
 def _start_lock(home: Path, *, simulated: bool = False) -> Iterator[None]:
-    """Holds the lock of starts in a home, which is created for it."""
+    """Hold the lock of starts in a home, which is created for it."""
     if os.geteuid() != 0 and not (simulated or os.access(home / SIMULATION, os.R_OK)):
         raise HostError("the local cloud runs machines, which takes root", remedy="run the command as root")
     require_own(home)
@@ -204,14 +205,25 @@ def _start_lock(home: Path, *, simulated: bool = False) -> Iterator[None]:
 
 
 def _runs(home: Path, pid: int) -> bool:
-    """A process is this home's daemon if it holds the home's lock: pids are reused."""
+    """Return whether a process is this home's daemon, which holds the home's lock: pids are reused.
+
+    The kernel tells the locks of a process with its descriptors. /proc/locks has those of the whole host, and lacks
+    some when others come and go while it is read.
+    """
     try:
         inode = (home / "lock").stat().st_ino
+        descriptors = sorted(Path(f"/proc/{pid}/fdinfo").iterdir(), key=lambda descriptor: int(descriptor.name))
     except FileNotFoundError:
         return False
-    locks = (line.split() for line in Path("/proc/locks").read_text().splitlines())
-    holders = [(lock[4], lock[5].rpartition(":")[2]) for lock in locks if lock[1] == "FLOCK"]
-    return (str(pid), str(inode)) in holders
+    return any(_locks(descriptor, inode) for descriptor in descriptors)
+
+
+def _locks(descriptor: Path, inode: int) -> bool:
+    """Return whether that descriptor of a process, in /proc, holds the lock of a file."""
+    with suppress(FileNotFoundError, ProcessLookupError):  # it was closed meanwhile, or its process has ended
+        lines = (line.split() for line in descriptor.read_text().splitlines())
+        return any(line[0] == "lock:" and line[2] == "FLOCK" and line[6].endswith(f":{inode}") for line in lines)
+    return False
 
 
 def _tail(log: Path) -> str:

@@ -42,7 +42,7 @@ def sources(suite: str, listed: str, codename: str) -> tuple[str, ...]:
 
 
 def _site(sites: dict[str, str], rows: list[list[str]], codename: str) -> str | None:
-    """The site of the release itself. Others may use Debian's release name: the one that also has updates is ours."""
+    """Return the site of the release itself: of those with Debian's release name, the one that also has updates."""
     candidates = [site for site, release, component in rows if release == codename and component == "main"]
     updates = sites.get(f"{codename}-updates")
     return updates if updates in candidates else next(iter(candidates), None)

@@ -32,7 +32,7 @@ class Certificate:
 def self_signed(
     common_name: str, names: Iterable[str], *, skew: timedelta, lifetime: timedelta = LIFETIME
 ) -> Certificate:
-    """Returns a certificate that signs itself, valid for `names`; `skew` is how far a client's clock may be behind.
+    """Return a certificate that signs itself, valid for `names`; `skew` is how far a client's clock may be behind.
 
     With a negative `lifetime`, shorter than `skew`, it has expired.
     """
@@ -42,7 +42,7 @@ def self_signed(
 
 
 def check_pair(cert: bytes, key: bytes) -> None:
-    """Raises ConfigError where `cert` is no certificate in PEM, `key` no private key, or not the certificate's."""
+    """Raise ConfigError where `cert` is no certificate in PEM, `key` no private key, or not the certificate's."""
     try:
         public = x509.load_pem_x509_certificate(cert).public_key()
         private = serialization.load_pem_private_key(key, password=None)
@@ -73,7 +73,7 @@ class Authority:
         return _certificate(builder.sign(self._key, hashes.SHA256()), self._key)
 
     def issue(self, common_name: str, names: Iterable[str]) -> Certificate:
-        """Returns a server's certificate for `names`, with a key of its own."""
+        """Return a server's certificate for `names`, with a key of its own."""
         key, issuer = _new_key(), self._key.public_key()
         builder = (
             _builder(_name(common_name), self._subject, key, self._skew)
@@ -87,12 +87,12 @@ class Authority:
 
 
 def check_certificate(data: bytes) -> None:
-    """Raises ValueError where the PEM holds no certificate."""
+    """Raise ValueError where the PEM holds no certificate."""
     x509.load_pem_x509_certificate(data)
 
 
 def check_key(data: bytes) -> None:
-    """Raises ValueError where the PEM holds no private key."""
+    """Raise ValueError where the PEM holds no private key."""
     serialization.load_pem_private_key(data, password=None)
 
 
@@ -128,7 +128,7 @@ def _general_name(name: str) -> x509.GeneralName:
 
 
 def _signs_certificates() -> x509.KeyUsage:
-    """States that an authority signs certificates: clients that verify strictly, as Python since 3.13, require it."""
+    """State that an authority signs certificates: clients that verify strictly, as Python since 3.13, require it."""
     return x509.KeyUsage(
         digital_signature=False,
         content_commitment=False,

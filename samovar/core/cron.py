@@ -23,7 +23,7 @@ FIELDS = 5
 
 
 def check_cron(expression: str) -> None:
-    """Raise ValueError with what is right, where an expression is none, or never matches."""
+    """Raise ValueError, which shows a correct expression, where this one is invalid or never matches."""
     _matches(expression, datetime.fromtimestamp(0, UTC))
 
 

@@ -23,8 +23,8 @@ def write_private(path: Path, data: str | bytes) -> None:
 def write_atomic(path: Path, data: str | bytes, *, mode: int, durable: bool = True) -> None:
     """Replace `path` by a file that holds `data`: a reader finds the old content or the new, never a part.
 
-    So it is after a power cut, too, where it is `durable`. Two writers at the same time do not disturb each other: the
-    last one wins. The mode holds whatever the umask is.
+    With `durable` that holds after a power cut, too. Two writers at the same time do not disturb each other: the last
+    one wins. The umask does not change the mode.
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)

@@ -62,7 +62,7 @@ def built(tool: GoTool) -> bool:
 
 
 def build(tool: GoTool, reporter: Reporter) -> Path:
-    """Builds it unless it is there, and returns where it is. Raises HostError, ProcessFailed."""
+    """Build it unless it is there, and return where it is. Raises HostError, ProcessFailed."""
     if built(tool):
         return tool.program
     demand_go()
@@ -75,7 +75,7 @@ def build(tool: GoTool, reporter: Reporter) -> Path:
 
 
 def demand_go() -> None:
-    """Raises HostError, which says what is missing and where it is to be had."""
+    """Raise HostError, which says what is missing and where it is to be had."""
     remedy = (
         f"install Go {'.'.join(map(str, OLDEST))} or newer and put it on PATH: Debian 13 has it as golang-go, Debian "
         "12 has none that is new enough; https://go.dev/dl has it for any system"

@@ -1,8 +1,10 @@
-"""The kernel of this host: the limits that many local machines meet, what a machine takes of each, and user namespaces.
+"""The kernel of this host: the limits that many local machines meet, and what it has to keep machines apart.
 
 What a machine takes was counted on machines at rest, and rounded up: one of the base image has 18 threads and 5
-inotify instances (three of systemd, one each of systemd-resolved and dbus). Instances in a user namespace count against
-the user who made it as well, which is the host's root (kernel/ucount.c of Linux).
+inotify instances (three of systemd, one each of systemd-resolved and dbus); one of `dev`, whose health is asked for
+every two seconds, is an end of 280 connections that are tracked. Instances in a user namespace count against
+the user who made it as well, which is the host's root (kernel/ucount.c of Linux). Loop devices are no limit: the kernel
+makes them as they are asked for, up to 2^20, whatever `max_loop` says (drivers/block/loop.c).
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ BRIDGE_PORTS = 1023
 OLDEST_WITH_IDMAPPED_LAYERS = (5, 19)
 """The first kernel whose overlay takes idmapped layers."""
 NAMESPACE_LIMIT = Path("/proc/sys/user/max_user_namespaces")
+SYSTEMD_IS_INIT = Path("/run/systemd/system")
+"""The folder that is there where systemd is the init, as sd_booted(3) says."""
+CGROUPS = Path("/sys/fs/cgroup")
+LOOP_CONTROL = Path("/dev/loop-control")
 
 
 def _threads(proc: Path) -> int:
@@ -84,12 +90,14 @@ LIMITS = (
     KernelLimit("net.ipv4.neigh.default.gc_thresh1", machine=4, host=128, soft=True),
     KernelLimit("net.ipv4.neigh.default.gc_thresh2", machine=8, host=256, soft=True),
     KernelLimit("net.ipv4.neigh.default.gc_thresh3", machine=16, host=512, used=_neighbours),
+    KernelLimit("net.netfilter.nf_conntrack_max", machine=512, host=16384),
     KernelLimit("user.max_user_namespaces", machine=2, host=256),
     KernelLimit("user.max_net_namespaces", machine=3, host=256),
     KernelLimit("user.max_mnt_namespaces", machine=32, host=256),
     KernelLimit("kernel.keys.root_maxkeys", machine=64, host=1024),
 )
-"""In the order in which they are met. The table of neighbours is one for all network namespaces of the host."""
+"""In the order in which they are met. The table of neighbours is one for all network namespaces of the host; each has
+connections of its own, of which the host sees no number."""
 
 
 def shortages(machines: int, proc: Path = PROC) -> Iterator[str]:
@@ -145,6 +153,18 @@ def user_namespaces_unavailable(release: str | None = None, limit: Path = NAMESP
     if not int(limit.read_text()):
         return "the host allows none (sysctl user.max_user_namespaces is 0)"
     return ""
+
+
+def device_policy_unavailable(init: Path = SYSTEMD_IS_INIT, cgroups: Path = CGROUPS) -> str:
+    """Return why no control group can close the host's devices to a machine; empty where one can."""
+    if init.is_dir() or (cgroups / "devices/cgroup.procs").exists():
+        return ""
+    return "this host has neither systemd as its init nor the controller `devices` of cgroup v1"
+
+
+def loop_devices_unavailable(control: Path = LOOP_CONTROL) -> str:
+    """Return why no file can be made a disk of a machine; empty where one can."""
+    return "" if control.is_char_device() else f"this host makes no loop devices: there is no {control}"
 
 
 def _version(release: str) -> tuple[int, ...]:

@@ -58,6 +58,11 @@ def clock_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
+def date_time(time: str) -> str:
+    """Return the date and the time of day in UTC, to the second, of a time in RFC 3339; "" where there is none."""
+    return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if time else ""
+
+
 def printable(text: str) -> str:
     """Return `text` without what a terminal would obey: text of a machine or a cloud must not move the cursor.
 
@@ -168,15 +173,17 @@ def show(value: object, fmt: Format, table: Iterable[RenderableType] = ()) -> No
 
         print(yaml.safe_dump(to_plain(value), sort_keys=False, allow_unicode=True), end="", flush=True)
     else:
-        console = _stdout()
         for part in table:
-            console.print(_plain(part))
+            _show_part(part)
 
 
-def _plain(part: RenderableType) -> RenderableType:
-    from rich.text import Text  # noqa: PLC0415 - not needed for --help
+def _show_part(part: RenderableType) -> None:
+    if isinstance(part, str):
+        print(printable(part), flush=True)
+        return
+    from rich.text import Text  # noqa: PLC0415 - not needed for one line
 
-    return Text(printable(str(part))) if isinstance(part, str | Text) else part
+    _stdout().print(Text(printable(part.plain)) if isinstance(part, Text) else part)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> RenderableType:

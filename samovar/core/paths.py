@@ -26,13 +26,13 @@ def default_home() -> Path:
 
 
 def require_linux(what: str, remedy: str) -> None:
-    """Raises HostError on any other system: `what` is made of Linux's namespaces and control groups."""
+    """Raise HostError on any other system: `what` is made of Linux's namespaces and control groups."""
     if sys.platform != "linux":
         raise HostError(f"{what} takes Linux, and this is {sys.platform}", remedy=remedy)
 
 
 def require_own(folder: Path) -> None:
-    """Raises HostError where we are root and another user owns `folder` or one above it.
+    """Raise HostError where we are root and another user owns `folder` or one above it.
 
     He could put something else in its place while root mounts and runs what is there: so it is where `sudo` keeps HOME.
     """

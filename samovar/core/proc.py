@@ -19,12 +19,12 @@ GRACE_MS = 2000
 
 
 def pids() -> Iterator[int]:
-    """Yields the number of each process."""
+    """Yield the number of each process."""
     return (int(path.name) for path in PROC.glob("[0-9]*"))
 
 
 def argv(pid: int) -> tuple[str, ...]:
-    """Returns a process's command line; empty where it has ended, or is a thread of the kernel."""
+    """Return a process's command line; empty where it has ended, or is a thread of the kernel."""
     try:
         text = (PROC / str(pid) / "cmdline").read_text(errors="surrogateescape")
     except OSError:
@@ -33,7 +33,7 @@ def argv(pid: int) -> tuple[str, ...]:
 
 
 def program_name(pid: int) -> str:
-    """Returns the name of the program that a process runs; empty where it has ended."""
+    """Return the name of the program that a process runs; empty where it has ended."""
     try:
         return (PROC / str(pid) / "comm").read_text().strip()
     except OSError:
@@ -41,19 +41,19 @@ def program_name(pid: int) -> str:
 
 
 def state(pid: int) -> str:
-    """Returns the state of a process, a letter as in proc_pid_stat(5); empty where it has ended."""
+    """Return the state of a process, a letter as in proc_pid_stat(5); empty where it has ended."""
     fields = _stat(pid)
     return fields[0] if fields else ""
 
 
 def start_time(pid: int) -> int | None:
-    """Returns when a process started, in ticks since the boot; None where it has ended, or is hidden from us."""
+    """Return when a process started, in ticks since the boot; None where it has ended, or is hidden from us."""
     fields = _stat(pid)
     return int(fields[19]) if fields else None
 
 
 def _stat(pid: int) -> list[str]:
-    """Returns the fields of proc_pid_stat(5) from the third on: the name in brackets before them may hold anything."""
+    """Return the fields of proc_pid_stat(5) from the third on: the name in brackets before them may hold anything."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -61,7 +61,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def terminate(pid: int) -> None:
-    """Ends a process by SIGTERM, or by SIGKILL where that is not enough, and returns when it has ended."""
+    """End a process by SIGTERM, or by SIGKILL where that is not enough, and return when it has ended."""
     with suppress(ProcessLookupError):
         process = os.pidfd_open(pid)
         try:
@@ -108,7 +108,7 @@ def _place() -> str:
 
 
 def _boot_id() -> str:
-    """The boot id; a kernel without one gives every process a place of its own."""
+    """Return the boot id; without one every process has a place of its own."""
     return _text(PROC / "sys/kernel/random/boot_id") or secrets.token_hex(16)
 
 

@@ -7,6 +7,7 @@ in a process full of gRPC threads: it goes through asyncio, which execs at once.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import signal
@@ -18,15 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
 from samovar.core.errors import HostError, ProcessFailed, WaitTimeout
 
 if TYPE_CHECKING:
     from sh import RunningCommand
-    from structlog.typing import FilteringBoundLogger
 
-log: FilteringBoundLogger = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 LAST_LINES = 12
 DEFAULT_TIMEOUT = 60.0
@@ -97,7 +95,7 @@ def run(
     an interrupt, nothing that it started in its session stays behind.
     """
     command = pasteable(argv)
-    log.debug("run", command=command)
+    log.debug("run %s", command)
     capture = _OutputCapture(on_line, logfile)
     try:
         with _interrupt_held() as release:
@@ -165,7 +163,7 @@ def _interrupt_held() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _bounded(process: RunningCommand, timeout: float) -> Iterator[threading.Event]:
-    """Ends the process after `timeout` seconds, which the event tells, or when we are interrupted.
+    """End the process after `timeout` seconds, which the event tells, or when we are interrupted.
 
     sh's own timeout looks every 0.1 s, so that the shortest process takes that long, and spares the children.
     """
@@ -196,7 +194,7 @@ def end_running() -> None:
 
 
 def _end(process: RunningCommand) -> None:
-    """Asks the process's session to end, and kills what is left of it after GRACE seconds."""
+    """Ask the process's session to end, and kill what is left of it after GRACE seconds."""
     _signal_session(process.pid, signal.SIGTERM)
     killer = threading.Timer(GRACE, _signal_session, (process.pid, signal.SIGKILL))
     killer.start()
@@ -211,9 +209,9 @@ def _signal_session(leader: int, number: signal.Signals) -> None:
 
 
 async def run_async(argv: Sequence[str | Path], *, stdin: str = "", timeout: float = DEFAULT_TIMEOUT) -> Completed:
-    """Does the same for the daemon: runs `argv` to its end and returns its stdout; raises as `run` does."""
+    """Do the same for the daemon: run `argv` to its end and return its stdout; raise as `run` does."""
     command = pasteable(argv)
-    log.debug("run", command=command)
+    log.debug("run %s", command)
     pipe = asyncio.subprocess.PIPE
     try:
         process = await asyncio.create_subprocess_exec(

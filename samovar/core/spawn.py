@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import structlog
 
 from samovar.core.errors import PROGRAM_VARIABLE, ProcessFailed, program
 from samovar.core.paths import PACKAGE
 from samovar.core.process import missing_program, pasteable
 
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
-
-log: FilteringBoundLogger = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 def run_attached(argv: Sequence[str | Path]) -> int:
     """Give a process our own terminal until it ends, however long that takes, and return its exit code."""
-    log.debug("run", command=pasteable(argv))
+    log.debug("run %s", pasteable(argv))
     try:
         pid = os.posix_spawnp(str(argv[0]), [*map(str, argv)], os.environ)
     except FileNotFoundError as error:
@@ -38,7 +33,7 @@ def output_lines(argv: Sequence[str | Path]) -> Iterator[str]:
     What it writes to stderr goes to ours.
     """
     command = pasteable(argv)
-    log.debug("run", command=command)
+    log.debug("run %s", command)
     try:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
     except FileNotFoundError as error:
@@ -54,7 +49,7 @@ def output_lines(argv: Sequence[str | Path]) -> Iterator[str]:
 @contextmanager
 def started(argv: Sequence[str | Path], env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process whose output nobody reads, and kill it on the way out."""
-    log.debug("start", command=pasteable(argv))
+    log.debug("start %s", pasteable(argv))
     null = subprocess.DEVNULL
     with subprocess.Popen(argv, env={**os.environ, **env}, stdin=null, stdout=null, stderr=null) as process:  # noqa: S603 - ours
         try:
@@ -65,7 +60,7 @@ def started(argv: Sequence[str | Path], env: Mapping[str, str]) -> Iterator[subp
 
 def start_detached(argv: Sequence[str | Path], *, logfile: Path, env: Mapping[str, str] | None = None) -> int:
     """Start a process that outlives us, in a session of its own, with its output in `logfile`, and return its pid."""
-    log.debug("start", command=pasteable(argv))
+    log.debug("start %s", pasteable(argv))
     try:
         return os.posix_spawn(
             str(argv[0]),

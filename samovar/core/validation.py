@@ -48,15 +48,24 @@ class FieldError(ValueError):
         self.remedy = remedy
 
 
+class FileRefused(ConfigError):
+    """The model of a file refuses what is in it; `locations` lead to what is wrong, as the file has it."""
+
+    def __init__(self, message: str, locations: Sequence[Location], *, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.locations = locations
+
+
 def refusal(
     path: Path, model: type[BaseModel], document: yaml.Node | None, value: Json, faults: Sequence[ErrorDetails]
-) -> ConfigError:
+) -> FileRefused:
     """Return the error with one `file:line: key.path: what is wrong` for each fault, and what to do.
 
     `value` is what was refused: the content of the `document`, with what stands elsewhere.
     """
-    message = "\n".join(_message(path, document, value, fault) for fault in faults)
-    return ConfigError(message, remedy=_remedy(model, faults))
+    locations = [tuple(_written(value, _location(fault), fault)) for fault in faults]
+    lines = (_message(path, document, *each) for each in zip(locations, faults, strict=True))
+    return FileRefused("\n".join(lines), locations, remedy=_remedy(model, faults))
 
 
 def line_of(node: yaml.Node, location: Location) -> int:
@@ -87,16 +96,19 @@ def _field_error(fault: ErrorDetails) -> FieldError | None:
     return error if isinstance(error, FieldError) else None
 
 
-def _message(path: Path, document: yaml.Node | None, value: Json, fault: ErrorDetails) -> str:
+def _location(fault: ErrorDetails) -> Location:
     error = _field_error(fault)
-    location = (*fault["loc"], *error.path) if error else fault["loc"]
-    line = line_of(document, location) if document else 1
-    where = ".".join(map(str, _written(value, location, fault)))
+    return (*fault["loc"], *error.path) if error else fault["loc"]
+
+
+def _message(path: Path, document: yaml.Node | None, written: Location, fault: ErrorDetails) -> str:
+    line = line_of(document, _location(fault)) if document else 1
+    where = ".".join(map(str, written))
     return f"{path}:{line}: {where}: {_what(fault)}" if where else f"{path}:{line}: {_what(fault)}"
 
 
 def _written(value: Json, location: Location, fault: ErrorDetails) -> Iterator[int | str]:
-    """The steps of a location that the value has, and the key that is missing in it."""
+    """Return the steps of a location that the value has, and the key that is missing in it."""
     for number, step in enumerate(location, 1):
         inner = _inner(value, step)
         if inner:
@@ -119,7 +131,7 @@ def _what(fault: ErrorDetails) -> str:
     begin, _, shape = kind.partition("_")
     if kind in PLAIN:
         return PLAIN[kind]
-    if fault["loc"] and fault["loc"][-1] == "[key]" and begin in EXPECTED:
+    if fault["loc"] and fault["loc"][-1] == "[key]" and begin in EXPECTED and shape in SHAPES:
         return f"YAML reads a key here as {given}: write it in quotes"
     if begin in EXPECTED and shape in SHAPES:
         return f"{EXPECTED[begin]} is expected; not {given}"
@@ -153,7 +165,7 @@ def _remedy(model: type[BaseModel], faults: Sequence[ErrorDetails]) -> str:
 
 
 def _allowed_keys(model: type[BaseModel], location: Location) -> list[str]:
-    """The keys of the model that stands at `location`; list indexes and mapping keys lead to what they hold."""
+    """Return the keys of the model that stands at `location`; list indexes and mapping keys lead to what they hold."""
     for step in location:
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
         field = fields.get(str(step))

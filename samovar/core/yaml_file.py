@@ -107,7 +107,7 @@ def _read(path: Path, remedy: str) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", remedy=remedy) from error
     if len(data) > LARGEST:
-        raise ConfigError(f"{path}: over {LARGEST >> 20} MiB", remedy="put what is large elsewhere, and name it")
+        raise ConfigError(f"{path}: larger than {LARGEST >> 20} MiB", remedy="put large content elsewhere, and name it")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -115,53 +115,63 @@ def _read(path: Path, remedy: str) -> str:
         raise ConfigError(f"{path}:{line}: not UTF-8 text", remedy="save the file as UTF-8") from error
 
 
-class _Refused(yaml.MarkedYAMLError):
+class _Refused(Exception):
     """The file is YAML, but uses what is not allowed here."""
 
+    def __init__(self, problem: str, line: int) -> None:
+        super().__init__(problem)
+        self.line = line
 
-class _Loader(yaml.SafeLoader):
-    """Refuses aliases, by which a few lines become gigabytes, and bounds the depth."""
+
+class _Loader(yaml.composer.Composer, yaml.CSafeLoader):
+    """Refuses aliases, by which a few lines become gigabytes, and bounds the depth; libyaml reads the text."""
 
     depth = 0
 
+    def __init__(self, text: str) -> None:
+        yaml.CSafeLoader.__init__(self, text)
+        yaml.composer.Composer.__init__(self)
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
-            raise _Refused(problem="an alias (*) is not taken here", problem_mark=mark)
+            raise self._refusal("an alias (*) is not taken here")
         if self.depth == DEEPEST:
-            raise _Refused(problem=f"this is nested more than {DEEPEST} deep", problem_mark=mark)
+            raise self._refusal(f"this is nested more than {DEEPEST} deep")
         self.depth += 1
         try:
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
 
+    def _refusal(self, problem: str) -> _Refused:
+        event = self.peek_event()
+        return _Refused(problem, event.start_mark.line + 1 if event and event.start_mark else 1)
+
 
 def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Json]:
-    """The nodes, which know their lines, and the plain value; an empty file is an empty mapping."""
+    """Return the nodes, which know their lines, and the plain value; an empty file is an empty mapping."""
     document = None
     try:
-        document = yaml.compose(text, Loader=_Loader)
-        value: Json = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        loader = _Loader(text)
+        document = loader.get_single_node()
+        _check_keys(path, document)
+        value: Json = loader.construct_document(document) if document else None
     except _Refused as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: {error.problem}", remedy="write it out, and flat") from error
+        raise ConfigError(f"{path}:{error.line}: {error}", remedy="write it out, and flat") from error
     except yaml.MarkedYAMLError as error:
         where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else str(path)
         raise ConfigError(f"{where}: not YAML: {error.problem}", remedy="mend the syntax there") from error
     except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
+        line = text.encode()[: error.position].count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: not YAML: {error.reason}", remedy="remove that character") from error
     except (yaml.YAMLError, ValueError) as error:
         line = next(_unreadable(document), 1) if document else 1
         raise ConfigError(f"{path}:{line}: not YAML: {error}", remedy="correct it, or write it in quotes") from error
-    for key in _doubled(document) if document else ():
-        raise ConfigError(f"{path}:{key.start_mark.line + 1}: {key.value}: the key stands twice", remedy="keep one")
     return document, {} if value is None else value
 
 
 def _unreadable(node: yaml.Node) -> Iterator[int]:
-    """The lines of scalars that look like a date or a number, and are none."""
+    """Return the lines of scalars that look like a date or a number and are not."""
     if isinstance(node, yaml.ScalarNode):
         try:
             _Loader("").construct_object(node)
@@ -173,8 +183,14 @@ def _unreadable(node: yaml.Node) -> Iterator[int]:
                 yield from _unreadable(inner)
 
 
+def _check_keys(path: Path, document: yaml.Node | None) -> None:
+    """Raise ConfigError for a key that stands twice. It looks before the values are made, which lays `<<` flat."""
+    for key in _doubled(document) if document else ():
+        raise ConfigError(f"{path}:{key.start_mark.line + 1}: {key.value}: the key stands twice", remedy="keep one")
+
+
 def _doubled(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
-    """The keys that stand a second time in their mapping, which YAML forbids and PyYAML lets pass."""
+    """Return the keys that stand a second time in their mapping, which YAML forbids and PyYAML lets pass."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from _doubled(item)

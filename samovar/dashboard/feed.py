@@ -91,7 +91,7 @@ class Feed:
                 yield _message(kind, text)
 
     def _view(self, reading: Reading, *, tall: bool) -> View:
-        """The parts of the page, made anew where something changed that they show."""
+        """Return the parts of the page; those that show something that changed are rendered anew."""
         now = replace(reading, time=0.0, records=frozenset())
         before, view = self._views.get(tall, (None, None))
         if view is None or before != now:

@@ -88,7 +88,7 @@ def _tall(graph: Graph, machines: Mapping[str, int]) -> list[Box]:
 
 
 def _wide(graph: Graph, machines: Mapping[str, int]) -> list[Box]:
-    """A column for each rank. A balancer stands before its group, the users before their balancers."""
+    """Return the boxes, a column a rank. A balancer stands before its group, the users before their balancers."""
     columns: dict[int, list[Node]] = {}
     for node, rank in graph.ranks.items():
         columns.setdefault(rank, []).append(node)

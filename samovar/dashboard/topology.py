@@ -78,5 +78,5 @@ def _edges(environment: Environment) -> Iterator[Edge]:
 
 
 def _entry(group: Group) -> Node:
-    """The node by which a group is asked."""
+    """Return the node that receives the requests to a group."""
     return Node(Kind.BALANCER if group.balancer else Kind.GROUP, group.name)

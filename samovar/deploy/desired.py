@@ -36,6 +36,7 @@ from samovar.project.data_disk import DataDisk
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
 from samovar.project.group import Group
+from samovar.project.group_problems import WITH_DATA_DISKS
 
 SUBNET_BITS = 4
 """A zone's two subnets are sixteenths of the network's range, by the zone's letter: zones come and go, others stay."""
@@ -80,7 +81,7 @@ def desired(
 
 
 def shared_resources(environment: Environment) -> Iterator[Resource[Spec]]:
-    """Yields all resources that belong to no single group."""
+    """Yield all resources that belong to no single group."""
     name = environment.name
     if not environment.network.id:
         yield Resource(name, Network())
@@ -102,7 +103,7 @@ def subnet_cidr(network: IPv4Network, zone: str, *, public: bool = False) -> IPv
 
 
 def _subnets(environment: Environment, cidr: IPv4Network) -> Iterator[Resource[Spec]]:
-    """A subnet a zone, and one more for machines with public addresses, which need no way out by a gateway."""
+    """Yield the gateway and the subnets: one a zone, and one more for public machines, which need no gateway."""
     name, network = environment.name, network_name(environment)
     if any(not group.public for group in environment.groups):
         yield Resource(name, Gateway())
@@ -140,7 +141,7 @@ def _secrets(environment: Environment) -> Iterator[Resource[Spec]]:
 
 
 def _protected(resource: Resource[Spec], *, on: bool) -> Resource[Spec]:
-    """Sets the environment's `deletion_protection`, where the kind has one."""
+    """Set the environment's `deletion_protection`, where the kind has one."""
     if not isinstance(resource.spec, Protectable):
         return resource
     return replace(resource, spec=replace(resource.spec, deletion_protection=on))
@@ -216,15 +217,13 @@ def _instance_group(environment: Environment, group: Group, image: str, metadata
 
 
 def _deploy(group: Group) -> Deploy:
-    """A data disk is attached to one machine: the old one goes before the new one comes."""
-    policy = group.policy
-    deploy = Deploy(
+    policy = group.policy.model_copy(update=WITH_DATA_DISKS) if group.data_disks else group.policy
+    return Deploy(
         max_unavailable=policy.max_unavailable,
         max_expansion=policy.max_expansion,
         max_creating=policy.max_creating,
         startup_seconds=policy.startup,
     )
-    return replace(deploy, max_unavailable=1, max_expansion=0) if group.data_disks else deploy
 
 
 def _template(

@@ -33,7 +33,7 @@ class Resize(NamedTuple):
 
 
 def check_disk_sizes(session: Session, environment: Environment, plan: Plan) -> None:
-    """Raises ConfigError where a data disk would shrink, or grow in use. Asks nothing where none changes its size."""
+    """Raise ConfigError where a data disk would shrink, or grow in use. Asks nothing where none changes its size."""
     resizes = tuple(_resizes(plan))
     machines = _machines_by_disk(session, plan) if resizes else {}
     for resize in resizes:
@@ -50,7 +50,7 @@ def _resizes(plan: Plan) -> Iterator[Resize]:
 
 
 def _machines_by_disk(session: Session, plan: Plan) -> Mapping[str, str]:
-    """The name of the machine that uses each disk, by the disk's id; without those that the plan deletes before."""
+    """Return the name of each disk's machine by the disk's id, without the machines that the plan deletes first."""
     deletions = [step.existing for step in plan.steps if step.existing and step.action is Action.DELETE]
     groups = {existing.group for existing in deletions if existing.ref.kind is Kind.INSTANCE_GROUP}
     return {

@@ -65,7 +65,7 @@ def _text(status: Status) -> str:
 
 
 def _problem(url: str, routed: frozenset[str] | None) -> str:
-    """The problem of an endpoint, or "". `routed` are the addresses that the host sends to this cloud."""
+    """Return the problem of an endpoint, or "". `routed` are the addresses that the host sends to this cloud."""
     parts = urlsplit(url)
     if routed is not None and parts.hostname not in routed:
         return "is not routed to this cloud on this host: another cloud answers there, or none"

@@ -54,7 +54,7 @@ def existing_ranges(session: Session, environment: Environment) -> tuple[str, ..
 
 
 def check_existing_secrets(session: Session, environment: Environment) -> None:
-    """Raises ConfigError with the line of a secret that is not there, or that has no value: machines would wait."""
+    """Raise ConfigError with the line of a secret that is not there, or that has no value: machines would wait."""
     run_concurrently(*(partial(_check_secret, session, environment, name) for name in environment.existing_secrets))
 
 
@@ -93,7 +93,7 @@ NETWORK_REMEDY = "correct the id, or let the account have the role vpc.user in t
 def _read(
     get: Callable[[], T], environment: Environment, key: tuple[str, ...], what: str, remedy: str = NETWORK_REMEDY
 ) -> T:
-    """The answer of a Get; ids of what may not be read are unknown as well."""
+    """Return the answer of a Get. Raises ConfigError for what is not there, or may not be read."""
     try:
         return get()
     except CallFailed as error:

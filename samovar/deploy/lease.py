@@ -21,8 +21,8 @@ class LockLost(SamovarError):
 class Lease:
     """A lock that `keep` renews in a thread of its own; every other thread calls `check` before it changes anything.
 
-    After the host slept, or this process was stopped, the first `check` renews the lock. CLOCK_BOOTTIME counts the
-    time of a sleep, which monotonic time leaves out.
+    After the host slept, or this process was stopped, the first `check` renews the lock. Linux counts the time of a
+    sleep in CLOCK_BOOTTIME alone; other systems, which do not have it, count it in their monotonic time.
     """
 
     def __init__(self, environment: str, renew: Callable[[], None], lifetime: float) -> None:
@@ -51,7 +51,7 @@ class Lease:
         self._ended.set()
 
     def check(self) -> None:
-        """Raises LockLost where the lock has another holder, or may have one by now and cannot be renewed."""
+        """Raise LockLost where the lock has another holder, or may have one by now and cannot be renewed."""
         if threading.get_ident() == self._renewer:
             return
         if not self._lost and _now() - self._renewed > self._lifetime / 2:
@@ -84,4 +84,4 @@ class Lease:
 
 
 def _now() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

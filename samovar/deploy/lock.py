@@ -29,7 +29,7 @@ from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import MANAGED_BY, SAMOVAR
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ExitCode, SamovarError
-from samovar.core.output import stderr_reporter
+from samovar.core.output import date_time, stderr_reporter
 from samovar.core.proc import has_ended, process_identity
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lease import Lease, LockLost
@@ -135,7 +135,7 @@ def _watch(session: Session, environment: str, lock: Lock, lifetime: float) -> N
 
 
 def _find(session: Session, name: str) -> Lock | None:
-    """The lock of that name. CloudError where another resource has its name."""
+    """Return the lock of that name. Raises CloudError where another resource has its name."""
     request = rpc.ListTargetGroupsRequest(folder_id=session.folder_id)
     for group in session.list(session.client(TargetGroupServiceStub).List, request, lambda page: page.target_groups):
         if group.name == name:
@@ -167,7 +167,7 @@ def _held(environment: str, lock: Lock | None) -> Held:
 
 
 def _date(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return date_time(datetime.fromtimestamp(seconds, UTC).isoformat())
 
 
 def _renew(session: Session, lock_id: str, since: float, lifetime: float) -> None:

@@ -17,6 +17,8 @@ from samovar.deploy.resources.resource import group_resource_name
 PREFIX = "samovar: "
 """The beginning of every message of the agent and of the image's services on a console."""
 HOST_KEY = "host key "
+CONSOLES = 20
+"""The most consoles of a group that are read at once."""
 
 
 def list_instances(session: Session) -> list[Instance]:
@@ -49,14 +51,18 @@ def read_console(session: Session, instance_id: str) -> str:
     return session.client(InstanceServiceStub).GetSerialPortOutput(request).contents
 
 
-def last_message(session: Session, instance_id: str, having: Sequence[str] = ("",)) -> str | None:
-    """Return the last message of the agent or a service on the console that has one of the texts; None without any."""
+def read_messages(session: Session, instance_id: str) -> Sequence[str]:
+    """Return the messages of the agent and of the image's services on the console; none where it cannot be read."""
     try:
         lines = read_console(session, instance_id).splitlines()
     except CallFailed:
-        return None
-    messages = (message for line in reversed(lines) if (message := _message(line)))
-    return next((message for message in messages if any(text in message for text in having)), None)
+        return ()
+    return [message for line in lines if (message := _message(line))]
+
+
+def last_message(session: Session, instance_id: str) -> str | None:
+    """Return the last message on the console; None without any."""
+    return next(reversed(read_messages(session, instance_id)), None)
 
 
 def check_disks_outlive_machines(session: Session, environment: str) -> None:
@@ -81,7 +87,7 @@ def _get(session: Session, instance_id: str) -> Instance:
 
 
 def _message(line: str) -> str:
-    """The message of a line for people; host keys are for programs."""
+    """Return the message of a line for people; host keys are for programs."""
     if PREFIX not in line:
         return ""
     text = "".join(letter for letter in line.rpartition(PREFIX)[2] if letter.isprintable())

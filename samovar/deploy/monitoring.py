@@ -35,7 +35,11 @@ def monitoring_metadata(
     collector: dict[str, object] = {"collector": monitoring.name}
     if group is not monitoring:
         return collector
-    targets = [{**machines(each), "exporters": dict(exporters(each))} for each in environment.groups]
+    zones = len(environment.zones)
+    targets = [
+        {**machines(each), "size": each.smallest_size(zones), "exporters": dict(exporters(each))}
+        for each in environment.groups
+    ]
     return {**collector, "targets": targets, **_objectives(environment, monitoring)}
 
 

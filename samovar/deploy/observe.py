@@ -34,6 +34,7 @@ def observe(session: Session, environment: str, used: Collection[Ref] = ()) -> O
         tuple(_read(kind, message, index) for kind, message in ours),
         images=tuple((image.name, image.id) for image in images),
         min_disk_sizes=tuple((image.name, image.min_disk_size) for image in images),
+        data_formats=tuple((image.name, image.data_format) for image in images if image.data_format),
         others=tuple((Ref(kind, message.name), message.labels.get(ENV, "")) for kind, message in others),
         used=tuple(Unchanged(ref.kind, names.get(ref, ref.name), ref.name) for ref in used),
     )

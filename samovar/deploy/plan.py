@@ -61,7 +61,7 @@ class Plan:
     """The steps of a rollout; none where there is nothing to do.
 
     `cleanup` comes after the rollout has waited for health: it deletes what nothing refers to any more. No step touches
-    what is `used`, resources that the environment names by id, or `kept`, data of which it says nothing any more.
+    what is `used`, resources that the environment names by id, or `kept`, data that the environment no longer mentions.
     """
 
     environment: str
@@ -91,7 +91,7 @@ class Plan:
 
 
 def stages(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
-    """Yields the steps of each stage."""
+    """Yield the steps of each stage."""
     for _, together in groupby(steps, key=lambda step: step.stage):
         yield tuple(together)
 
@@ -130,7 +130,7 @@ def destruction(observed: Observed, *, delete_data: bool = False, keep_addresses
 
 
 def _replaced(after: Resources, before: Mapping[Ref, Existing[Spec]]) -> dict[Ref, str]:
-    """The reason for each resource that must be replaced. They come in the order of creation, so one pass is enough."""
+    """Return the reason for each resource that must be replaced. In the order of creation one pass is enough."""
     reasons: dict[Ref, str] = {}
     for ref in _creation_order(before):
         if ref not in after:
@@ -148,7 +148,7 @@ def _replaced(after: Resources, before: Mapping[Ref, Existing[Spec]]) -> dict[Re
 def _deleted_early(
     removed: Iterable[Ref], replaced: Mapping[Ref, str], before: Mapping[Ref, Existing[Spec]]
 ) -> set[Ref]:
-    """The resources to delete before anything is created: replaced ones, and removed ones that refer to them."""
+    """Return the resources to delete before anything is created: replaced ones, and removed ones that refer to them."""
     early = set(replaced)
     for ref in _creation_order({ref: before[ref] for ref in removed}):
         if early.intersection(before[ref].spec.refs()):
@@ -170,7 +170,7 @@ def _deletions(resources: Iterable[Existing[Spec]], replaced: Mapping[Ref, str],
 def _changes(
     after: Resources, before: Mapping[Ref, Existing[Spec]], replaced: Mapping[Ref, str], *, first: int
 ) -> Iterator[Step]:
-    """Creations and updates; each comes after the changes of the resources that it refers to."""
+    """Yield creations and updates; each comes after the changes of the resources that it refers to."""
     stage_of: dict[Ref, int] = {}
     steps: list[Step] = []
     for ref in _creation_order(after):
@@ -198,7 +198,7 @@ def _creation_order(resources: Resources) -> list[Ref]:
 
 
 def _depths(resources: Resources) -> dict[Ref, int]:
-    """The longest chain of references from each resource within its own kind."""
+    """Return the length of the longest chain of references from each resource within its own kind."""
 
     def depth(ref: Ref) -> int:
         same = [other for other in resources[ref].spec.refs() if other.kind is ref.kind and other in resources]

@@ -34,7 +34,7 @@ class Protected(SamovarError):
 
 
 def check_distinct(resources: Iterable[Resource[Spec]]) -> None:
-    """Raises ConfigError where an environment would have two resources of one name."""
+    """Raise ConfigError where an environment would have two resources of one name."""
     owners: dict[tuple[Kind, str], str] = {}
     for resource in resources:
         key, owner = _key(resource.ref), _owner(resource)
@@ -44,7 +44,7 @@ def check_distinct(resources: Iterable[Resource[Spec]]) -> None:
 
 
 def check_free(desired: Desired, observed: Observed) -> None:
-    """Raises ConfigError where a desired resource exists already and is not the environment's own."""
+    """Raise ConfigError where a desired resource exists already and is not the environment's own."""
     ours = {_key(existing.ref) for existing in observed.resources}
     taken = {_key(ref): owner for ref, owner in observed.others}
     clashes = [(resource.ref, taken[key]) for resource in desired.resources if (key := _key(resource.ref)) in taken]
@@ -55,7 +55,7 @@ def check_free(desired: Desired, observed: Observed) -> None:
 
 
 def check_zones(session: Session, environment: Environment) -> None:
-    """Raises ConfigError where a zone does not exist, or is not up; the names of zones alone do not tell."""
+    """Raise ConfigError where a zone does not exist, or is not up; the names of zones alone do not tell."""
     up = zones_up(session)
     if missing := sorted(set(environment.zones) - up):
         raise ConfigError(
@@ -65,7 +65,7 @@ def check_zones(session: Session, environment: Environment) -> None:
 
 
 def check_metrics(session: Session, environment: Environment) -> None:
-    """Raises ConfigError where a group is scaled by a metric and the cloud has no Monitoring that could have it."""
+    """Raise ConfigError where a group is scaled by a metric and the cloud has no Monitoring that could have it."""
     for group, metric in custom_metrics(environment):
         if not session.serves(MONITORING):
             place = environment.place("groups", group, "autoscale", "custom_rules")
@@ -76,7 +76,7 @@ def check_metrics(session: Session, environment: Environment) -> None:
 
 
 def custom_metrics(environment: Environment) -> Iterator[tuple[str, str]]:
-    """Yields each group that is scaled by a metric, with the name of the metric."""
+    """Yield each group that is scaled by a metric, with the name of the metric."""
     for group in environment.groups:
         for rule in group.autoscale.custom_rules if group.autoscale else ():
             yield group.name, rule.metric_name
@@ -98,7 +98,7 @@ def _owner(resource: Resource[Spec]) -> str:
 
 
 def check_folder(session: Session, environment: Environment) -> tuple[str, ...]:
-    """Raises ConfigError where the credentials lead to another folder than the environment's file names.
+    """Raise ConfigError where the credentials lead to another folder than the environment's file names.
 
     Returns the lines that the file lacks; none for a cloud on a host of ours, whose ids differ by home.
     """
@@ -136,14 +136,14 @@ def _cloud_line(session: Session) -> tuple[str, ...]:
 
 
 def check_file(environment: Environment) -> None:
-    """Raises Protected where the environment's file forbids to destroy it."""
+    """Raise Protected where the environment's file forbids to destroy it."""
     if environment.deletion_protection:
         message = f"{environment.name} is protected: its config.yaml says deletion_protection: true"
         raise Protected(message, remedy=UNPROTECT)
 
 
 def check_deletions(plan: Plan) -> None:
-    """Raises Protected where a plan deletes what the API protects: the cloud would refuse it halfway."""
+    """Raise Protected where a plan deletes what the API protects: the cloud would refuse it halfway."""
     protected = [str(each.ref) for each in deleted(plan) if _is_protected(each)]
     if protected:
         message = f"{plan.environment}: deletion_protection is on for {', '.join(protected)}"
@@ -161,7 +161,7 @@ def irreplaceable(plan: Plan) -> tuple[Existing[Spec], ...]:
 
 
 def warn_of_foreign_groups(plan: Plan, observed: Observed) -> Iterator[str]:
-    """Yields a warning where no group that exists stays: another project may have an environment of this name."""
+    """Yield a warning where no group that exists stays: another project may have an environment of this name."""
     groups = {each.ref for each in observed.resources if each.ref.kind is Kind.INSTANCE_GROUP}
     going = {each.ref for each in deleted(plan)} - plan.replaced
     if groups and groups <= going:

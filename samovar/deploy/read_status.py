@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,7 +17,8 @@ from samovar.cloud.labels import GROUP
 from samovar.cloud.local_admin import machines_of
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently, start
-from samovar.deploy.machines import last_message, list_instances
+from samovar.deploy.console_warnings import console_warnings
+from samovar.deploy.machines import CONSOLES, last_message, list_instances
 from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.disk import list_disks
 from samovar.deploy.resources.instance_group import InstanceGroupHandler
@@ -27,14 +28,11 @@ from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status
 from samovar.images.publish import published
 from samovar.project.balancer import BalancerType
 from samovar.project.environment import Environment
-from samovar.watchdog.runs import FAILED, SUCCEEDED
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 Member = groups_api.ManagedInstance
 RUNNING = frozenset({Member.CHECKING_HEALTH, Member.OPENING_TRAFFIC, Member.RUNNING_ACTUAL, Member.RUNNING_OUTDATED})
 """The states in which a machine is up, so that its console is current."""
-CONSOLES = 20
-"""The most consoles of a group that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -76,25 +74,11 @@ def read_status(session: Session, environment: Environment) -> Status:
 def read_status_and_record(session: Session, environment: Environment) -> Status:
     """Return the status; seeds of healthy groups are recorded, and what cannot be recorded is a warning.
 
-    So is the last run of a scheduled application, if it failed.
+    So is what machines tell on their consoles.
     """
     status = read_status(session, environment)
     recorded = record_healthy(session, status.environment, status.healthy_groups)
-    return replace(status, warnings=(*recorded, *_failed_runs(session, environment, status)))
-
-
-def _failed_runs(session: Session, environment: Environment, status: Status) -> Iterator[str]:
-    """Yield what the consoles tell of runs by a schedule that failed. Each is a call of its own."""
-    scheduled = {group.name for group in environment.groups if group.settings.get("schedule")}
-    machines = [
-        machine for group in status.groups if group.name in scheduled for machine in group.machines if machine.id
-    ]
-    messages = run_concurrently(*(partial(last_message, session, each.id, (FAILED, SUCCEEDED)) for each in machines))
-    yield from (
-        f"{machine.name}: {message}"
-        for machine, message in zip(machines, messages, strict=True)
-        if message and FAILED in message
-    )
+    return replace(status, warnings=(*recorded, *console_warnings(session, environment, status)))
 
 
 def _read_machines(session: Session) -> Machines:
@@ -142,7 +126,7 @@ def _target_size(group: groups_api.InstanceGroup) -> int:
 def _target_states(
     session: Session, balancer: balancers_api.NetworkLoadBalancer | None, target_group: str
 ) -> dict[str, str]:
-    """The state of each target by its address; empty while no target group is attached."""
+    """Return the state of each target by its address; empty while no target group is attached."""
     if balancer is None or target_group not in {each.target_group_id for each in balancer.attached_target_groups}:
         return {}
     request = balancers_rpc.GetTargetStatesRequest(network_load_balancer_id=balancer.id, target_group_id=target_group)

@@ -56,7 +56,7 @@ def restore(session: Session, environment: Environment, snapshot: Snapshot, repo
 
 
 def _checked_size(environment: Environment, snapshot: Snapshot) -> int:
-    """The size in the environment's file; a disk must be at least as large as the one of the snapshot."""
+    """Return the size in the environment's file; a disk must be at least as large as the one of the snapshot."""
     if snapshot.status != Snapshot.READY:
         raise CloudError(f"snapshot {snapshot.name} is {Snapshot.Status.Name(snapshot.status)}")
     desired = _data_disk(environment, snapshot)
@@ -80,7 +80,7 @@ def _data_disk(environment: Environment, snapshot: Snapshot) -> DataDisk:
 
 
 def _usable(session: Session, disk: Disk | None, snapshot: Snapshot, size: int) -> Disk | None:
-    """A disk that an interrupted restoration left, if it can be used; another one is deleted."""
+    """Return a usable disk of an interrupted restoration; delete one that is not usable."""
     if disk is None:
         return None
     disk = _wait_until_ready(session, disk.id)
@@ -92,7 +92,7 @@ def _usable(session: Session, disk: Disk | None, snapshot: Snapshot, size: int) 
 
 
 def _wait_until_ready(session: Session, disk_id: str) -> Disk:
-    """Waits until the disk is no longer being created."""
+    """Wait until the disk is no longer being created."""
     client = session.client(DiskServiceStub)
 
     def probe() -> Disk | Pending:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samovar.cloud.session import Session
 from samovar.cloudinit.metadata import Api
+from samovar.core.concurrency import start
 from samovar.core.errors import CloudError, ConfigError, SamovarError, command_line
 from samovar.core.output import Reporter
 from samovar.core.units import GIB
@@ -18,7 +19,6 @@ from samovar.deploy.disk_sizes import check_disk_sizes
 from samovar.deploy.endpoints import wait_for_endpoints
 from samovar.deploy.existing import check_existing_secrets, existing_ranges, used_refs
 from samovar.deploy.group_metadata import group_metadata
-from samovar.deploy.machines import check_disks_outlive_machines
 from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
 from samovar.deploy.preconditions import (
@@ -32,8 +32,8 @@ from samovar.deploy.preconditions import (
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Spec
-from samovar.deploy.resources.seed_record import SeedRecord, record_healthy
 from samovar.deploy.secrets import check_provided
+from samovar.deploy.seeding import check_data_formats, healthy_timeout, record_if_missing, record_rows
 from samovar.deploy.status import Status
 from samovar.deploy.validate import validate
 from samovar.deploy.wait import wait_until_healthy
@@ -68,7 +68,8 @@ def load_desired(environment: Environment, api: Api | None = None, ranges: Seque
     validate(environment, images, metadata)
     by_image = digests(images)
     names = {group.image: image_name(group.image, by_image[group.image]) for group in environment.groups}
-    return desired(environment, names, metadata, ranges)
+    formats = tuple((group.name, images[group.image].data_format) for group in environment.groups)
+    return replace(desired(environment, names, metadata, ranges), data_formats=formats)
 
 
 def image_names(desired: Desired) -> frozenset[str]:
@@ -78,7 +79,7 @@ def image_names(desired: Desired) -> frozenset[str]:
 
 
 def require_images(desired: Desired, observed: Observed) -> None:
-    """Raises CloudError with the command that bakes the images that the cloud does not have."""
+    """Raise CloudError with the command that bakes the images that the cloud does not have."""
     if missing := image_names(desired) - dict(observed.images).keys():
         raise CloudError(
             f"not in this cloud: {', '.join(sorted(missing))}", remedy=command_line(f"bake --env {desired.environment}")
@@ -86,7 +87,7 @@ def require_images(desired: Desired, observed: Observed) -> None:
 
 
 def check_boot_disks(environment: Environment, desired: Desired, observed: Observed) -> None:
-    """Raises ConfigError where a boot disk is smaller than its image allows: no machine could be made."""
+    """Raise ConfigError where a boot disk is smaller than its image allows: no machine could be made."""
     least = dict(observed.min_disk_sizes)
     for resource in desired.resources:
         if not isinstance(resource.spec, InstanceGroup):
@@ -104,17 +105,19 @@ def check_boot_disks(environment: Environment, desired: Desired, observed: Obser
 def check_environment(session: Session, environment: Environment) -> tuple[Desired, Observed]:
     """Return what an environment asks for, and what there is, if it can be rolled out once its images are there.
 
-    Raises ConfigError where a name is taken, a zone is not up, a secret has no value, or what the file names by id is
-    not there.
+    Raises ConfigError where a name is taken, a zone is not up, a secret has no value, an image cannot read the rows of
+    a data disk, or what the file names by id is not there.
     """
     ranges = existing_ranges(session, environment)
+    observing = start(lambda: observe(session, environment.name, used_refs(environment)))
     resources = load_desired(environment, _machines_api(session), ranges)
-    observed = observe(session, environment.name, used_refs(environment))
+    observed = observing.result()
     check_free(resources, observed)
     check_provided(environment, observed)
     check_zones(session, environment)
     check_metrics(session, environment)
     check_existing_secrets(session, environment)
+    check_data_formats(environment, resources, observed)
     return resources, observed
 
 
@@ -159,19 +162,19 @@ def roll_out(
 ) -> Status:
     """Carry the plan out and wait until the environment is healthy, also where the plan is empty.
 
-    What is no longer part of the environment goes last: a group under another name, or in other subnets, has then
-    taken over. At the end the addresses have to answer. Without `timeout` it waits as long as the cloud may take.
+    What is no longer part of the environment is deleted last: by then a group under another name, or in other subnets,
+    has taken over. At the end the addresses have to answer. Without `timeout` it waits as long as the cloud may take.
     Raises CloudError before rows are recorded where a data disk would be deleted together with its machine.
     """
+    timeout = timeout or healthy_timeout(prepared.plan, prepared.observed, session.timeouts.healthy)
     try:
-        status = _settled(session, environment, prepared, reporter, timeout or session.timeouts.healthy)
+        status = _settled(session, environment, prepared, reporter, timeout)
         clean_up(session, prepared.plan, prepared.observed, reporter)
     except BaseException:
         with suppress(SamovarError):
-            _record_rows(session, read_status(session, environment))
+            record_rows(session, read_status(session, environment))
         raise
-    check_disks_outlive_machines(session, environment.name)
-    for text in _record_rows(session, status):
+    for text in record_rows(session, status):
         reporter.info(text)
     return wait_for_endpoints(session, status, reporter)
 
@@ -184,24 +187,12 @@ BILLED_IDLE = {
 
 
 def still_billed(kept: Iterable[Existing[Spec]], *, snapshots: int, images: int) -> str:
-    """Return in one line what a destruction leaves that is billed all the same; empty where that is nothing."""
+    """Return in one line what a destruction leaves and the cloud still bills; empty where that is nothing."""
     counts = Counter(existing.ref.kind for existing in kept)
     left = [(counts[kind], *names) for kind, names in BILLED_IDLE.items()]
     left += [(snapshots, "snapshot", "snapshots"), (images, "image", "images")]
     texts = [f"{count} {one if count == 1 else more}" for count, one, more in left if count]
     return f"billed all the same: {'; '.join(texts)}" if texts else ""
-
-
-def record_if_missing(session: Session, environment: Environment, observed: Observed) -> tuple[str, ...]:
-    """Record the rows of healthy groups, and return what is not recorded. Asks nothing where all is recorded."""
-    records = [existing.spec for existing in observed.resources if isinstance(existing.spec, SeedRecord)]
-    if all(record.seeded for record in records):
-        return ()
-    return _record_rows(session, read_status(session, environment))
-
-
-def _record_rows(session: Session, status: Status) -> tuple[str, ...]:
-    return record_healthy(session, status.environment, status.healthy_groups)
 
 
 def tear_down(session: Session, prepared: Prepared, reporter: Reporter) -> None:

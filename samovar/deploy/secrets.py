@@ -88,7 +88,7 @@ def rotate(session: Session, environment: Environment, name: str) -> Operation:
 
 
 def check_provided(environment: Environment, observed: Observed) -> None:
-    """Raises ConfigError where a secret that the operator has to provide has no value: machines would wait for it."""
+    """Raise ConfigError where a secret that the operator has to provide has no value: machines would wait for it."""
     filled = {each.ref for each in observed.resources if isinstance(each.spec, Secret) and not each.spec.empty}
     for name, kind in environment.own_secrets.items():
         if kind is SecretKind.PROVIDED and Ref(Kind.SECRET, secret_name(environment.name, name)) not in filled:
@@ -111,7 +111,7 @@ def _status(environment: Environment, name: str, kind: SecretKind, message: Secr
 
 
 def _messages(session: Session, environment: Environment) -> dict[str, SecretMessage]:
-    """The environment's secrets in the cloud, by the names that its file gives them."""
+    """Return the environment's secrets in the cloud, by the names that its file gives them."""
     listed = list_secrets(session, lambda labels: RECORD not in labels and is_of(labels, environment.name))
     messages = {each.message.name: each.message for each in listed}
     names = {name: messages.get(secret_name(environment.name, name)) for name in environment.own_secrets}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
-from samovar.core.units import ANY_IPV4
+from samovar.core.units import ANY_IPV4, SSH_PORT
 from samovar.deploy.monitoring import monitoring_rules
 from samovar.deploy.resources.resource import group_resource_name
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, ICMP, SELF, UDP, Rule
@@ -15,7 +15,6 @@ from samovar.project.group import Group
 
 HTTPS = 443
 """The port of the cloud's API: machines ask Lockbox there."""
-SSH = 22
 NTP = 123
 
 
@@ -61,6 +60,8 @@ def _inbound(environment: Environment, group: Group) -> Iterator[Rule]:
         # A router on the way to a client says by ICMP that a packet is too large for it.
         yield Rule(inbound=True, port=0, peer=ANY_IPV4, protocol=ICMP)
     yield from _between_machines(group, inbound=True)
+    for way in group.ingress:
+        yield Rule(inbound=True, port=way.port, peer=str(way.source), protocol=way.protocol.upper())
     for client in environment.groups:
         if group.name in client.upstreams.values():
             peer = group_resource_name(environment.name, client.name)
@@ -88,7 +89,7 @@ def _between_machines(group: Group, *, inbound: bool) -> Iterator[Rule]:
 
 
 def _range(host: str) -> str:
-    """A rule names addresses; those of a name may change at any time."""
+    """A rule names addresses, not host names: the addresses of a name may change at any time."""
     try:
         return str(IPv4Network(host))
     except ValueError:
@@ -101,9 +102,9 @@ def _ssh(environment: Environment, group: Group, ranges: Sequence[str]) -> Itera
     if environment.operator is None or bastion is None:
         return
     if group.name == bastion:
-        yield Rule(inbound=True, port=SSH, peer=ANY_IPV4)
-        yield from (Rule(inbound=False, port=SSH, peer=peer) for peer in ranges)
+        yield Rule(inbound=True, port=SSH_PORT, peer=ANY_IPV4)
+        yield from (Rule(inbound=False, port=SSH_PORT, peer=peer) for peer in ranges)
     else:
         # The bastion's rules name the group that monitors: that one names ranges, or neither could be made first.
         peers = ranges if group.monitors else [group_resource_name(environment.name, bastion)]
-        yield from (Rule(inbound=True, port=SSH, peer=peer) for peer in peers)
+        yield from (Rule(inbound=True, port=SSH_PORT, peer=peer) for peer in peers)

@@ -153,7 +153,7 @@ def inventory(session: Session, environment: str) -> Inventory:
 
 
 def _expressions(session: Session, environment: str) -> dict[str, str]:
-    """The cron expression of each disk that has a schedule, by the disk's id."""
+    """Return the cron expression of each disk that has a schedule, by the disk's id."""
     schedules = list_owned(SnapshotScheduleHandler(), session, environment)
     return {disk_id: each.message.schedule_policy.expression for each in schedules for disk_id in each.disks}
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import computed_field
@@ -113,5 +114,6 @@ class Status:
         return bool(self.groups) and all(group.healthy for group in self.groups) and not self.unanswered
 
     @property
-    def healthy_groups(self) -> frozenset[str]:
-        return frozenset(group.name for group in self.groups if group.healthy)
+    def healthy_groups(self) -> Mapping[str, str]:
+        """The name of the image that each healthy group runs on."""
+        return {group.name: group.machines[0].image for group in self.groups if group.healthy and group.machines}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from samovar.agent.clients import Secret
 from samovar.agent.dry_run import example_facts
 from samovar.agent.inputs import Facts
 from samovar.agent.render import render
 from samovar.agent.role import ANY, InvalidConfig, InvalidSetting, Role, read_role, read_settings
-from samovar.core.errors import ConfigError
+from samovar.core.errors import ConfigError, HostError
+from samovar.core.paths import cache_dir, require_own
 from samovar.deploy.group_metadata import SEEDED
-from samovar.deploy.settings import check_settings
+from samovar.deploy.settings import SettingsRefused, check_settings
 from samovar.images.definition import Images, lineage
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
@@ -60,7 +63,7 @@ def validate(environment: Environment, images: Images, metadata: Mapping[str, Ma
 
 
 def _check_settings(environment: Environment, group: Group, images: Images, settings_text: str) -> None:
-    """The node agent's own checks, on the role's files that go into the image."""
+    """Run the node agent's own checks on the role's files that go into the image."""
     where = f"group {group.name} of {environment.name}"
     target = f"{ROLES}/{group.image}.yaml"
     parents_first = reversed([*lineage(group.image, images)])
@@ -76,29 +79,39 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
         _check_bindings(environment, group, role)
         check_settings(environment, group, settings, role.schemas)
         facts = _example_facts(environment, group, role, settings_text)
-        render(role, settings, facts, lambda name: _decoded(files, f"{TEMPLATES}/{name}"))
+        _render(group.image, partial(render, role, settings, facts, partial(_template, files)))
     except InvalidSetting as error:
-        place = environment.place_of_setting(group, *error.path)
-        remedy = f"correct `settings:` of group {group.name}, or of its kind"
-        raise ConfigError(f"{place}: {error.problem}", remedy=remedy) from error
+        raise SettingsRefused(environment, group, ((error.path, error.problem),)) from error
     except InvalidConfig as error:
         remedy = f"correct the role of image {written_name(group.image)}, or its templates"
         raise ConfigError(f"{where}: {error}", remedy=remedy) from error
 
 
 def _example_facts(environment: Environment, group: Group, role: Role, settings_text: str) -> Facts:
-    """The facts of a machine of the group, with examples of what only the cloud knows."""
+    """Return the facts of a machine of the group, with examples of what only the cloud knows."""
     kinds = environment.own_secrets
     secrets = {name: EXAMPLE_SECRETS[kinds.get(each, SecretKind.PROVIDED)] for name, each in group.secrets.items()}
     return replace(example_facts(group.image, role, settings_text), secrets=secrets)
 
 
-def _decoded(files: Mapping[str, bytes], target: str) -> str | None:
+def _render(image: str, rendered: Callable[[Path | None], object]) -> None:
+    """Render with the templates that were compiled before, where we may keep such: compiling is a seventh of a plan."""
+    bytecode = cache_dir() / "templates" / image
+    try:
+        require_own(cache_dir())
+        bytecode.mkdir(mode=0o700, parents=True, exist_ok=True)
+        rendered(bytecode)
+    except (HostError, OSError):
+        rendered(None)
+
+
+def _template(files: Mapping[str, bytes], name: str) -> str | None:
+    target = f"{TEMPLATES}/{name}"
     return files[target].decode() if target in files else None
 
 
 def _check_bindings(environment: Environment, group: Group, role: Role) -> None:
-    """Raises ConfigError where the group and its role do not agree on the names of upstreams and secrets."""
+    """Raise ConfigError where the group and its role do not agree on the names of upstreams and secrets."""
     secrets = {name: required for name, required in role.secrets.items() if name != SEEDED}
     _check_names(environment, group, "upstreams", role.upstreams, group.upstreams)
     _check_names(environment, group, "secrets", secrets, group.secrets)

@@ -14,7 +14,7 @@ from samovar.core.output import Reporter
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.resource import Ref
-from samovar.deploy.resources.seed_record import record_healthy
+from samovar.deploy.seeding import record_rows
 from samovar.deploy.status import GroupStatus, Status
 from samovar.project.environment import Environment
 from samovar.watchdog.config import NOT_ANSWERED, NOT_UP
@@ -146,9 +146,10 @@ class _Watch:
         """Return the status once it is healthy and no operation is open."""
         self._close_finished()
         status = read_status(self._session, self._environment)
-        if status.healthy_groups - self._healthy:
-            record_healthy(self._session, status.environment, status.healthy_groups)
-        self._healthy = status.healthy_groups
+        healthy = frozenset(status.healthy_groups)
+        if healthy - self._healthy:
+            record_rows(self._session, status)
+        self._healthy = healthy
         if status.healthy and not self._open:
             return status
         return self._pending(status)

@@ -90,7 +90,7 @@ def _target(breakage: Breakage) -> Target:
 
 
 def spoil_template(session: Session, breakage: Breakage) -> None:
-    """Let new machines of a group be born with a role that no image has, as a bad image lets them be."""
+    """Give new machines of a group a role that no image has: they fail as those of a bad image do."""
     template = _template(breakage)
     template.metadata[ROLE] = NO_ROLE
     _set_template(session, breakage, template)

@@ -1,4 +1,4 @@
-"""Records what a drill breaks: enough to break it, and to put it back once the drill that broke it has ended."""
+"""Records what a drill breaks, with all that is needed to break it, and to put it back after the drill."""
 
 from __future__ import annotations
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from samovar.images.definition import InputFile
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from samovar.images.definition import Images, InputFile, lineage
 from samovar.project.image import Repository
 
+ETC = "/etc/apt"
+FOLDERS = (f"{ETC}/keyrings/", f"{ETC}/sources.list.d/")
 ARMOR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 BINARY = tuple(bytes([octet]) for octet in (0x98, 0x99, 0x9A, 0xC6))
 """The first octet of a public key: its tag is 6, https://www.rfc-editor.org/rfc/rfc9580#section-4.2."""
@@ -15,6 +21,23 @@ def apt_files(name: str, repository: Repository, key: bytes) -> tuple[InputFile,
     keyring = f"/etc/apt/keyrings/{name}.{'asc' if key.lstrip().startswith(ARMOR) else 'gpg'}"
     sources = f"/etc/apt/sources.list.d/{name}.sources"
     return (_file(keyring, key), _file(sources, _sources(repository, keyring).encode()))
+
+
+def repository_files(name: str, images: Images) -> tuple[InputFile, ...]:
+    """Return the files by which the image knows repositories beside Debian's, its parents' first."""
+    parents_first = reversed([*lineage(name, images)])
+    return tuple(file for image in parents_first for file in image.files if file.target.startswith(FOLDERS))
+
+
+def write_repositories(files: Iterable[InputFile], folder: Path) -> None:
+    """Write the files of /etc/apt, and what was there no more, below `folder`: keys are named by their paths there."""
+    for each in FOLDERS:
+        shutil.rmtree(folder / Path(each).name, ignore_errors=True)
+        (folder / Path(each).name).mkdir(parents=True)
+    for file in files:
+        path = folder / Path(file.target).relative_to(ETC)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.data.replace(f" {ETC}/".encode(), f" {folder}/".encode()))
 
 
 def is_public_key(data: bytes) -> bool:

@@ -7,9 +7,11 @@ import secrets
 import shutil
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from samovar.core.cache import keep_used, mark_used
 from samovar.core.errors import ConfigError
 from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
@@ -27,6 +29,7 @@ from samovar.project.application import Format, Run, is_path, untagged
 
 BORROWED = "/tmp/application"  # noqa: S108 - in the bake's own namespace, where it is gone with the bake
 FETCH_TIMEOUT = 60.0
+LOCK = ".lock"
 LOCK_TIMEOUT = 1800.0
 EXECUTABLE, OWNER = 0o755, "root:root"
 TAR, DEB = "application.tar", "application.deb"
@@ -96,10 +99,18 @@ def obtain(application: Application) -> Path:
     if application.path:
         return application.path
     file = cache_dir() / "applications" / application.sha256
-    with exclusive(file.with_suffix(".lock"), timeout=LOCK_TIMEOUT):
-        if not file.exists() or file_sha256(file) != application.sha256:
+    with exclusive(file.with_suffix(LOCK), timeout=LOCK_TIMEOUT):
+        if not _is_cached(file, application.sha256):
             _fetch(application, file)
+    keep_used(each for each in file.parent.iterdir() if each.suffix != LOCK)  # of a lock nobody knows who holds it
     return file
+
+
+def _is_cached(file: Path, sha256: str) -> bool:
+    with suppress(FileNotFoundError):
+        mark_used(file)
+        return file_sha256(file) == sha256
+    return False
 
 
 def fetch_url(url: str, sha256: str = "") -> Path:

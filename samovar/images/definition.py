@@ -60,7 +60,8 @@ class ImageDefinition:
     `steps` are the engine's own scripts, which are inputs like any other. Packages are installed first, then the files
     are put in place, services enabled, and scripts run in their order. `commands` must succeed in the finished image,
     `absent` are paths that it must not have. What is put below /tmp, and the application `borrowed` from another image,
-    is there only while the image is baked.
+    is there only while the image is baked. `data_format` tells which images read each other's data disks; it
+    makes no other image.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ImageDefinition:
     links: tuple[InputLink, ...] = ()
     application: Application | None = None
     borrowed: Application | None = None
+    data_format: str = field(default="", compare=False)
 
 
 Images = Mapping[str, ImageDefinition]
@@ -98,3 +100,8 @@ def lineage(name: str, images: Mapping[str, P]) -> Iterator[P]:
     while parent is not None:
         yield images[parent]
         parent = images[parent].parent
+
+
+def suite_of(name: str, images: Images) -> str:
+    """Return the suite of Debian of the image: that of its root."""
+    return next(image.suite for image in lineage(name, images) if image.suite)

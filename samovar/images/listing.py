@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from samovar.cloud.session import Session
@@ -12,7 +11,8 @@ from samovar.core.apt_mirrors import sources_for
 from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
 from samovar.core.process import run
-from samovar.images.definition import Images, lineage
+from samovar.images.apt_repository import repository_files, write_repositories
+from samovar.images.definition import Images, InputFile, suite_of
 from samovar.images.digest import SHORT, digests, image_name
 from samovar.images.load import load_images
 from samovar.images.plan import require_images
@@ -21,11 +21,13 @@ from samovar.images.store import BakedImage, Store, default_store
 from samovar.project.project import Project
 
 FETCH_TIMEOUT = 300.0
+Sources = tuple[str, tuple[InputFile, ...]]
+"""A suite of Debian, and the files of an image that name other repositories."""
 
 
 @dataclass(frozen=True)
 class OutdatedPackage:
-    """A package of which the mirror has another version than the image."""
+    """A package of which the mirror, or a repository of the image, has another version than the image."""
 
     package: str
     baked: str
@@ -36,8 +38,8 @@ class OutdatedPackage:
 class ListedImage:
     """An image. `current`: it is what the project describes now; `published`: the cloud has it, with the rest.
 
-    `size` is in bytes, `created_at` in UTC. `outdated` is null without --outdated, and where this machine does not know
-    the image's packages.
+    `size` is in bytes, `created_at` in RFC 3339. `outdated` is null without --outdated, and where this machine does not
+    know the image's packages.
     """
 
     name: str
@@ -46,7 +48,7 @@ class ListedImage:
     published: bool
     id: str | None = None
     size: int | None = None
-    created_at: datetime | None = None
+    created_at: str | None = None
     outdated: tuple[OutdatedPackage, ...] | None = None
 
 
@@ -69,7 +71,7 @@ def full_names(project: Project, names: Sequence[str]) -> Mapping[str, str]:
 
 
 def list_images(session: Session, project: Project, *, outdated: bool = False) -> ImageList:
-    """Return the images of the project and of the cloud; with `outdated`, compared with the mirror."""
+    """Return the images of the project and of the cloud; with `outdated`, compared with what it is baked from."""
     images = load_images(project)
     by_name = digests(images)
     in_cloud = published(session)
@@ -100,20 +102,22 @@ def _outdated_packages(
 ) -> Mapping[str, tuple[OutdatedPackage, ...]]:
     """Return by full name what is outdated in those whose packages this machine knows.
 
-    The mirror of each suite is asked once.
+    Images of one suite with the same repositories are looked up together.
     """
     store = default_store()
     baked = {image_name(name, digest): store.find(name, digest) for name, digest in by_name.items()}
     baked |= {image.name: _baked(store, image) for image in in_cloud}
-    by_suite: dict[str, dict[str, BakedImage]] = {}
+    by_sources: dict[Sources, dict[str, BakedImage]] = {}
     for name, image in baked.items():
         if image and image.name in images:
-            by_suite.setdefault(_suite(image.name, images), {})[name] = image
-    return {name: packages for suite, group in by_suite.items() for name, packages in _compare(suite, group).items()}
+            sources = suite_of(image.name, images), repository_files(image.name, images)
+            by_sources.setdefault(sources, {})[name] = image
+    compared = (_compare(sources, group) for sources, group in by_sources.items())
+    return {name: packages for group in compared for name, packages in group.items()}
 
 
-def _compare(suite: str, images: Mapping[str, BakedImage]) -> Mapping[str, tuple[OutdatedPackage, ...]]:
-    mirror = mirror_versions(suite, {package for image in images.values() for package in image.packages})
+def _compare(sources: Sources, images: Mapping[str, BakedImage]) -> Mapping[str, tuple[OutdatedPackage, ...]]:
+    mirror = mirror_versions(*sources, {package for image in images.values() for package in image.packages})
     return {name: outdated_packages(image.packages, mirror) for name, image in images.items()}
 
 
@@ -123,28 +127,25 @@ def _baked(store: Store, image: Published) -> BakedImage | None:
     return baked if baked and baked.manifest_digest[:SHORT] == image.manifest else None
 
 
-def _suite(name: str, images: Images) -> str:
-    (suite,) = {image.suite for image in lineage(name, images) if image.suite}
-    return suite
-
-
 def outdated_packages(baked: Mapping[str, str], mirror: Mapping[str, str]) -> tuple[OutdatedPackage, ...]:
     """Return the packages that differ; both map packages to versions.
 
-    What the mirror has no more cannot be renewed, and is left out.
+    What none has any more cannot be renewed, and is left out.
     """
     differ = (name for name in sorted(baked) if mirror.get(name, baked[name]) != baked[name])
     return tuple(OutdatedPackage(name, baked[name], mirror[name]) for name in differ)
 
 
-def mirror_versions(suite: str, packages: Iterable[str]) -> Mapping[str, str]:
-    """Return the version that apt would install of each package of `suite` of Debian, from lists that are fetched now.
+def mirror_versions(suite: str, repositories: Iterable[InputFile], packages: Iterable[str]) -> Mapping[str, str]:
+    """Return the version that apt would install of each package, from lists that are fetched now.
 
-    Raises ProcessFailed where the mirror does not answer, HostError where none is configured.
+    They are those of `suite` of Debian, and of `repositories`, which are files of an image. Raises ProcessFailed where
+    one of them does not answer, HostError where no mirror is configured.
     """
     folder = cache_dir() / "mirror" / suite
     with exclusive(folder / "lock", timeout=2 * FETCH_TIMEOUT):  # apt fails at once where another one fetches lists
         options = _apt_options(folder, sources_for(suite))
+        write_repositories(repositories, folder)
         run(["apt-get", *options, "--quiet", "--error-on=any", "update"], timeout=FETCH_TIMEOUT)
         return candidates(run(["apt-cache", *options, "policy", *sorted(packages)], env={"LC_ALL": "C"}).stdout)
 
@@ -169,7 +170,7 @@ def _apt_options(folder: Path, sources: Iterable[str]) -> tuple[str, ...]:
     (folder / "status").touch()
     settings = {
         "Dir::Etc::SourceList": folder / "sources.list",
-        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::Etc::SourceParts": folder / "sources.list.d",
         "Dir::Etc::Preferences": "/dev/null",
         "Dir::Etc::PreferencesParts": "/dev/null",
         "Dir::State": folder,

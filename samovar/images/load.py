@@ -9,26 +9,30 @@ scripts/    run inside the image, in the order of their names
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+import yaml
 
 from samovar.core.errors import ConfigError
 from samovar.core.paths import LIBRARY, PACKAGE
 from samovar.core.validation import Location
-from samovar.core.yaml_file import load_model, place_of
+from samovar.core.yaml_file import place_of
 from samovar.images.apt_repository import apt_files, is_public_key
-from samovar.images.artifact import BORROWED, application_of
+from samovar.images.artifact import BORROWED
 from samovar.images.definition import Application, ImageDefinition, Images, InputFile, InputLink, Script, lineage
+from samovar.images.image_folder import ImageFolder, image_folders, parse_folder
+from samovar.images.image_name import check_folder_name, check_service_name
+from samovar.images.program_version import in_version, merge_parent, refuse_place
 from samovar.images.role import read_roles
 from samovar.images.rootfs import read_folder, read_input, read_rootfs
 from samovar.images.unit import with_service
+from samovar.images.zipapp import byte_code
 from samovar.project.application import Format, Run
-from samovar.project.fields import OF_LIBRARY, library_name, written_name
-from samovar.project.image import File, Image, Repository
+from samovar.project.fields import OF_LIBRARY, written_name
+from samovar.project.image import Checks, File, Image, Repository
 from samovar.project.project import Project
 
 ENGINE = Path(__file__).parent
@@ -37,88 +41,57 @@ STEPS_OF_OCI = (ENGINE / "unit.py", *sorted((ENGINE / "oci").glob("*.py")))
 """What makes a tree and a unit of an OCI image when it is baked: a change of it makes another image."""
 ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"
+DRY_RUN = ("env", "PYTHONPATH=/usr/lib/samovar", "python3", "-m", "samovar_agent.dry_run")
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class _Folder:
-    """An image's folder, its parsed image.yaml, and the folder that its sources may not leave."""
-
-    path: Path
-    root: Path
-    image: Image
-
-    @property
-    def file(self) -> Path:
-        return self.path / "image.yaml"
-
-    @property
-    def parent(self) -> str | None:
-        return library_name(self.image.parent) if self.image.parent else None
-
-    def read(self, source: str, at: Location) -> bytes:
-        """Return the content of a file that image.yaml names. Raises ConfigError that names the line."""
-        return self.attempt(source, at, self.locate(source, at).read_bytes)
-
-    def attempt(self, source: str, at: Location, read: Callable[[], T]) -> T:
-        try:
-            return read()
-        except OSError as error:
-            raise self.missing(source, at, error.strerror or "unreadable") from error
-
-    def locate(self, source: str, at: Location) -> Path:
-        """Return the path of a source. Raises ConfigError where it is outside of the project."""
-        path = Path(os.path.normpath(self.path / source))
-        if not path.is_relative_to(os.path.normpath(self.root)):
-            raise ConfigError(
-                f"{place_of(self.file, at)}: {source} is not a path in this project",
-                remedy=f"correct it: it is seen from {self.path}, and stays in {self.root}",
-            )
-        return path
-
-    def present(self, source: str, at: Location) -> Path:
-        """Return the path of a source. Raises ConfigError that names the line, where nothing is there."""
-        path = self.locate(source, at)
-        self.attempt(source, at, path.stat)
-        return path
-
-    def missing(self, source: str, at: Location, why: str) -> ConfigError:
-        return ConfigError(f"{place_of(self.file, at)}: {source}: {why}", remedy=f"add {source}, seen from {self.path}")
-
-
 def load_images(project: Project) -> Images:
     """Return every image of the project and of the library, parents before children. Raises ConfigError."""
-    own = {path.name: _parse(path, project.folder) for path in _folders(project.images)}
+    own = {path.name: parse_folder(path, project.folder) for path in image_folders(project.images)}
     for name in own:
-        if name.startswith(OF_LIBRARY):
-            raise ConfigError(
-                f"{project.images / name}: an image's name may not begin with {OF_LIBRARY}, as the library's do",
-                remedy="rename the folder",
-            )
-    shared = {f"{OF_LIBRARY}{path.name}": _parse(path, PACKAGE) for path in _folders(LIBRARY / "images")}
+        check_folder_name(project.images / name)
+    shared = {f"{OF_LIBRARY}{path.name}": parse_folder(path, PACKAGE) for path in image_folders(LIBRARY / "images")}
     folders = {**shared, **own}
     steps = _steps(STEPS)
     return {name: _load(name, folders, steps) for name in _parents_first(folders)}
 
 
-def _folders(images: Path) -> list[Path]:
-    """Return the folders of images; one of which git left but byte code is none."""
-    folders = sorted(path for path in images.glob("[!_.]*") if path.is_dir())
-    return [path for path in folders if [entry.name for entry in path.iterdir()] != ["__pycache__"]]
+def _load(name: str, folders: Mapping[str, ImageFolder], steps: tuple[Script, ...]) -> ImageDefinition:
+    return in_version(_merged(name, folders, steps), _version(name, folders))
 
 
-def _parse(path: Path, root: Path) -> _Folder:
-    if not re.fullmatch("[a-z][a-z0-9-]{0,40}", path.name):
-        raise ConfigError(f"{path}: not an image's name", remedy="use small letters, digits and hyphens")
-    remedy = "an image folder holds an image.yaml: add it, or remove the folder"
-    return _Folder(path, root, load_model(path / "image.yaml", Image, remedy=remedy))
+def _version(name: str | None, folders: Mapping[str, ImageFolder]) -> str | None:
+    return _inherited(name, folders, lambda image: image.version)
 
 
-def _load(name: str, folders: Mapping[str, _Folder], steps: tuple[Script, ...]) -> ImageDefinition:
+def _inherited(
+    name: str | None, folders: Mapping[str, ImageFolder], stated: Callable[[Image], str | None]
+) -> str | None:
+    """Return what the image or the nearest of its parents states."""
+    chain = lineage(name, folders) if name else ()
+    return next(filter(None, (stated(folder.image) for folder in chain)), None)
+
+
+def _merged(
+    name: str, folders: Mapping[str, ImageFolder], steps: tuple[Script, ...], *, by_child: bool = False
+) -> ImageDefinition:
+    """Return the image; in another version than its parent's, or where that of a child is, merged with its parents."""
     folder = folders[name]
+    own = _own(name, folders, steps)
+    inherited = _version(folder.parent, folders)
+    another = by_child or folder.image.version not in {None, inherited}
+    if folder.parent is None or inherited is None or not another:
+        return own
+    return merge_parent(own, _merged(folder.parent, folders, steps, by_child=True))
+
+
+def _own(name: str, folders: Mapping[str, ImageFolder], steps: tuple[Script, ...]) -> ImageDefinition:
+    folder = folders[name]
+    if not _version(name, folders):
+        refuse_place(folder)
     image = folder.image
-    application = _application(folder)
+    application = folder.application
     definition = ImageDefinition(
         name=name,
         description=image.description,
@@ -129,36 +102,32 @@ def _load(name: str, folders: Mapping[str, _Folder], steps: tuple[Script, ...]) 
         links=tuple(InputLink(target, points_to) for target, points_to in sorted(image.links.items())),
         services=image.services,
         scripts=tuple(_scripts(folder)),
-        commands=image.checks.commands,
+        commands=(*_dry_runs(name, image.checks), *image.checks.commands),
         absent=image.checks.absent,
         steps=(*steps, *(_steps(STEPS_OF_OCI) if application and application.format is Format.OCI else ())),
         application=application,
         borrowed=_borrowed(folder, folders),
+        data_format=_inherited(name, folders, lambda image: image.data_format) or "",
     )
     run = _run(folder, application)
     if application is None or run is None:
         return definition
     _, *parents = lineage(name, folders)
-    return with_service(definition, application, run, {unit for each in parents for unit in each.image.services})
+    check_service_name(name, application, run, {unit for each in parents for unit in each.image.services})
+    return with_service(definition, application, run)
+
+
+def _dry_runs(name: str, checks: Checks) -> Iterator[tuple[str, ...]]:
+    """Yield the commands by which the agent tries the role; without settings it takes the defaults."""
+    for settings in checks.dry_runs:
+        yield (*DRY_RUN, name, *([yaml.safe_dump(settings, sort_keys=False)] if settings else []))
 
 
 def _steps(paths: Iterable[Path]) -> tuple[Script, ...]:
     return tuple(Script(path.name, path.read_bytes()) for path in paths)
 
 
-def _application(folder: _Folder) -> Application | None:
-    entry = folder.image.application
-    if entry is None:
-        return None
-
-    def locate(source: str, key: str) -> Path:
-        place = ("application", *key.split("."))
-        return folder.present(source, place)
-
-    return application_of(folder.path.name, entry, locate)
-
-
-def _run(folder: _Folder, application: Application | None) -> Run | None:
+def _run(folder: ImageFolder, application: Application | None) -> Run | None:
     """Return what image.yaml says of the unit. Raises ConfigError where it does not say what is started."""
     entry = folder.image.application
     run = application.run if application and application.run else entry.run if entry else None
@@ -168,11 +137,11 @@ def _run(folder: _Folder, application: Application | None) -> Run | None:
     return run
 
 
-def _borrowed(folder: _Folder, folders: Mapping[str, _Folder]) -> Application | None:
+def _borrowed(folder: ImageFolder, folders: Mapping[str, ImageFolder]) -> Application | None:
     lender = folder.image.borrow
     if lender is None:
         return None
-    application = _application(folders[lender]) if lender in folders else None
+    application = folders[lender].application if lender in folders else None
     if application is None or application.format is not Format.FILE:
         place = place_of(folder.file, ("borrow",))
         raise ConfigError(
@@ -181,7 +150,7 @@ def _borrowed(folder: _Folder, folders: Mapping[str, _Folder]) -> Application | 
     return replace(application, target=BORROWED)
 
 
-def _files(name: str, folders: Mapping[str, _Folder]) -> tuple[InputFile, ...]:
+def _files(name: str, folders: Mapping[str, ImageFolder]) -> tuple[InputFile, ...]:
     """Return the files of the image by their targets. Raises ConfigError where two have one."""
     folder = folders[name]
     files = [
@@ -203,7 +172,7 @@ def _files(name: str, folders: Mapping[str, _Folder]) -> tuple[InputFile, ...]:
     return tuple(sorted(files, key=lambda file: file.target))
 
 
-def _listed(folder: _Folder, entry: File, at: Location) -> Iterator[InputFile]:
+def _listed(folder: ImageFolder, entry: File, at: Location) -> Iterator[InputFile]:
     """Yield the file that an entry of `files` names, or all files of the folder."""
     place = (*at, "source")
     source = folder.locate(entry.source, place)
@@ -215,7 +184,7 @@ def _listed(folder: _Folder, entry: File, at: Location) -> Iterator[InputFile]:
         yield InputFile(f"{entry.target.rstrip('/')}{path}" if path else entry.target, mode, entry.owner, file.data)
 
 
-def _with_modes(folder: _Folder, files: Iterable[InputFile]) -> Iterator[InputFile]:
+def _with_modes(folder: ImageFolder, files: Iterable[InputFile]) -> Iterator[InputFile]:
     """Yield the files of rootfs/ with the modes that image.yaml states."""
     modes = dict(folder.image.modes)
     for file in files:
@@ -225,11 +194,11 @@ def _with_modes(folder: _Folder, files: Iterable[InputFile]) -> Iterator[InputFi
         raise folder.missing(f"rootfs{target}", ("modes", target), "No such file")
 
 
-def _templates(folder: _Folder) -> tuple[InputFile, ...]:
+def _templates(folder: ImageFolder) -> tuple[InputFile, ...]:
     return read_folder(folder.path / "templates")
 
 
-def _apt(folder: _Folder, entry: Repository, at: Location) -> tuple[InputFile, ...]:
+def _apt(folder: ImageFolder, entry: Repository, at: Location) -> tuple[InputFile, ...]:
     key = folder.read(entry.key, (*at, "key"))
     if not is_public_key(key):
         place = place_of(folder.file, (*at, "key"))
@@ -239,15 +208,18 @@ def _apt(folder: _Folder, entry: Repository, at: Location) -> tuple[InputFile, .
     return apt_files(f"{OF_LIBRARY}{folder.path.name}-{at[-1]}", entry, key)
 
 
-def _role(name: str, folders: Mapping[str, _Folder]) -> Iterator[InputFile]:
+def _role(name: str, folders: Mapping[str, ImageFolder]) -> Iterator[InputFile]:
     """Yield the role of the image's machines: its own role.yaml over those of its parents, as far as there are any."""
     files = [folder.path / "role.yaml" for folder in lineage(name, folders)]
     if present := [file for file in files if file.is_file()]:
         yield InputFile(f"{ROLES}/{name}.yaml", 0o644, "root:root", read_roles(present))
 
 
-def _scripts(folder: _Folder) -> Iterator[Script]:
-    """Yield the scripts that image.yaml names, then those of scripts/."""
+def _scripts(folder: ImageFolder) -> Iterator[Script]:
+    """Yield the scripts that image.yaml names, then those of scripts/. A zipapp has its byte code before they run."""
+    application = folder.image.application
+    if application and application.zipapp:
+        yield byte_code(application.target or "")
     for source, at in _numbered("scripts", folder.image.scripts):
         yield Script(source, folder.read(source, at))
     for file in read_folder(folder.path / "scripts"):
@@ -258,14 +230,14 @@ def _numbered(key: str, items: Iterable[T]) -> Iterator[tuple[T, Location]]:
     return ((item, (key, number)) for number, item in enumerate(items))
 
 
-def _parents_first(folders: Mapping[str, _Folder]) -> list[str]:
+def _parents_first(folders: Mapping[str, ImageFolder]) -> list[str]:
     order: list[str] = []
     for name in folders:
         _visit(folders, name, order, ())
     return order
 
 
-def _visit(folders: Mapping[str, _Folder], name: str, order: list[str], children: tuple[str, ...]) -> None:
+def _visit(folders: Mapping[str, ImageFolder], name: str, order: list[str], children: tuple[str, ...]) -> None:
     if name in children:
         chain = " <- ".join((*children[children.index(name) :], name))
         place = place_of(folders[name].file, ("parent",))

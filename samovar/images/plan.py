@@ -38,7 +38,7 @@ def plan_bake(
 
 
 def require_images(names: Iterable[str], images: Images) -> None:
-    """Raise ConfigError with the images that there are, where a name is none of them."""
+    """Raise ConfigError, which lists the images, where a name is not one of them."""
     for name in names:
         if name not in images:
             raise ConfigError(f"no image {name}", remedy=f"known images: {', '.join(sorted(images))}")

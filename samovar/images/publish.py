@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -19,7 +18,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc impor
 from yandex.cloud.resourcemanager.v1.folder_service_pb2 import ListFoldersRequest
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
-from samovar.cloud.labels import DIGEST, IMAGE, MANIFEST, is_ours, is_passing, of_image
+from samovar.cloud.labels import DATA_FORMAT, DIGEST, IMAGE, MANIFEST, is_ours, is_passing, of_image
 from samovar.cloud.local_admin import ImageStorage
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
@@ -32,7 +31,10 @@ FORMER = "samovar-former"
 
 @dataclass(frozen=True)
 class Published:
-    """An image that machines can be made from. `digest` and `manifest` have 12 hex digits; sizes are in bytes."""
+    """An image that machines can be made from. `digest` and `manifest` have 12 hex digits; sizes are in bytes.
+
+    `created_at` is a time in RFC 3339. `data_format` is "" where it is not known.
+    """
 
     id: str
     name: str
@@ -40,8 +42,9 @@ class Published:
     digest: str
     manifest: str
     size: int
-    created_at: datetime
+    created_at: str
     min_disk_size: int = 0
+    data_format: str = ""
 
 
 def published(session: Session) -> tuple[Published, ...]:
@@ -72,7 +75,7 @@ def publish(session: Session, image: BakedImage) -> Published:
         folder_id=session.images_folder_id,
         name=name,
         description=image.digest,
-        labels=of_image(image.name, image.digest[:SHORT], image.manifest_digest[:SHORT]),
+        labels=of_image(image.name, image.digest[:SHORT], image.manifest_digest[:SHORT], image.data_format),
         family=family(image.name),
         min_disk_size=image.size,
         uri=require_storage(session).put(file_sha256(image.raw), image.raw),
@@ -153,7 +156,7 @@ def require_storage(session: Session) -> ImageStorage:
     """Return the storage of RAW files. Raises ConfigError for a cloud that takes none: nothing is baked for it then."""
     if session.image_storage is None:
         raise ConfigError(
-            "images of the local builder are for a local cloud of one's own",
+            "images of the local builder can be published in a local cloud alone",
             remedy="for any other cloud images are baked with Packer",
         )
     return session.image_storage
@@ -175,6 +178,8 @@ def _client(session: Session) -> ImageServiceStub:
 def _read(message: Image) -> Published:
     labels = message.labels
     size = message.storage_size
-    created = message.created_at.ToDatetime()
-    image, digest, manifest = (labels.get(label, "") for label in (IMAGE, DIGEST, MANIFEST))
-    return Published(message.id, message.name, image, digest, manifest, size, created, message.min_disk_size)
+    created = message.created_at.ToJsonString()
+    image, digest, manifest, data_format = (labels.get(label, "") for label in (IMAGE, DIGEST, MANIFEST, DATA_FORMAT))
+    return Published(
+        message.id, message.name, image, digest, manifest, size, created, message.min_disk_size, data_format
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from samovar.core.json_types import Json, JsonObject
-from samovar.core.yaml_file import load_mapping
+from samovar.core.yaml_file import load_mapping, load_plain
 from samovar.project.role import Role
 
 MAPPINGS = ("defaults", "settings", "upstreams", "secrets")
@@ -19,12 +19,13 @@ MAPPINGS = ("defaults", "settings", "upstreams", "secrets")
 def read_roles(files: Sequence[Path]) -> bytes:
     """Return the role that the files make together; the nearest comes first. Raises ConfigError for a fault in one.
 
-    An only file is taken as it is: the agent's own reading tells what is wrong with it.
+    An only file is taken as it is written: the agent's own reading tells what is wrong with its keys.
     """
     if len(files) == 1:
+        load_plain(files[0])
         return files[0].read_bytes()
     roles = [load_mapping(file, Role) for file in reversed(files)]
-    return yaml.safe_dump(reduce(merge_roles, roles), sort_keys=False).encode()
+    return yaml.dump(reduce(merge_roles, roles), Dumper=yaml.CSafeDumper, sort_keys=False, encoding="utf-8")
 
 
 def merge_roles(parent: JsonObject, own: JsonObject) -> JsonObject:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from samovar.core.cache import keep_latest
 from samovar.core.files import sync_file, sync_folder, write_private
 from samovar.core.paths import cache_dir
 from samovar.images.digest import SHORT, image_name
@@ -21,6 +22,7 @@ class BakedImage:
     """An image that passed its checks. `digest` is the full sha256 of its inputs, `raw` one ext4 file system.
 
     `packages` is what apt resolved, package to version; `manifest_digest` the sha256 of it; `size` is in bytes.
+    `data_format` is its definition's.
     """
 
     name: str
@@ -28,6 +30,7 @@ class BakedImage:
     raw: Path
     size: int
     packages: Mapping[str, str]
+    data_format: str = ""
 
     @property
     def full_name(self) -> str:
@@ -58,7 +61,7 @@ class Store:
         return self.folder / f"{name}-{digest[:SHORT]}.raw"
 
     def keep(self, name: str, digest: str, partial: Path, packages: Mapping[str, str]) -> BakedImage:
-        """Takes over the finished file `partial`, which lies in the same file system; a power cut tears none."""
+        """Take over the finished file `partial`, which lies in the same file system; a power cut tears none."""
         raw = self.raw(name, digest)
         raw.unlink(missing_ok=True)  # a former bake of the same content has other packages
         write_private(raw.with_suffix(".json"), _json(packages))
@@ -69,15 +72,14 @@ class Store:
         return BakedImage(name, digest, raw, raw.stat().st_size, packages)
 
     def _prune(self, name: str) -> None:
-        """Keeps the newest few of an image: they cost a quarter of a gigabyte each, and the clouds have their own."""
+        """Keep the newest few of an image: they cost a quarter of a gigabyte each, and the clouds have their own."""
         pattern = f"{name}-{'[0-9a-f]' * SHORT}.raw"
-        for raw in sorted(self.folder.glob(pattern), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-            raw.unlink()
+        for raw in keep_latest(self.folder.glob(pattern), KEPT):
             raw.with_suffix(".json").unlink(missing_ok=True)
 
 
 def default_store() -> Store:
-    """The store in the cache of whoever runs us."""
+    """Return the store in the cache of the user who runs us."""
     return Store(cache_dir() / "images")
 
 
@@ -87,7 +89,7 @@ def parse_packages(text: str) -> Mapping[str, str]:
 
 
 def manifest_digest(packages: Mapping[str, str]) -> str:
-    """The sha256, in hex, of what apt resolved."""
+    """Return the sha256, in hex, of what apt resolved."""
     return hashlib.sha256(_json(packages).encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -53,24 +53,17 @@ def unit_text(service: Service) -> str:
     return "\n".join((*_unit(service), *_service(service), "", "[Install]", "WantedBy=multi-user.target", ""))
 
 
-def with_service(
-    image: ImageDefinition, application: Application, run: Run, inherited: Collection[str] = ()
-) -> ImageDefinition:
-    """Return the image with the service of its application; `inherited` are the units that it has by its parents.
+def with_service(image: ImageDefinition, application: Application, run: Run) -> ImageDefinition:
+    """Return the image with the service of its application.
 
-    Raises ConfigError where one of these, or a file of the image, has the name of that service. The unit of an OCI
-    image depends on what that says, and is added when it is baked.
+    Raises ConfigError where a file of the image has the name of that service. The unit of an OCI image depends on what
+    that says, and is added when it is baked.
     """
     unit = f"{image.name}.service"
     if any(file.target == f"{UNITS}/{unit}" for file in image.files):
         raise ConfigError(
             f"image {image.name}: both application.run and a file make {unit}",
             remedy="keep the file, or application.run",
-        )
-    if unit in {*inherited, PurePosixPath(ALIAS).name}:
-        raise ConfigError(
-            f"image {image.name}: the unit of its application would be {unit}, which it has by its parent",
-            remedy="rename the image's folder: the unit has its name",
         )
     extended = image if application.format is Format.OCI else _with_unit(image, application, run)
     return replace(

@@ -12,12 +12,12 @@ T = TypeVar("T", bound=Hashable)
 
 
 def evenly(rate: float) -> Iterator[float]:
-    """Yields seconds from the start, `rate` of them a second, at equal distance."""
+    """Yield seconds from the start, `rate` of them a second, at equal distance."""
     return (number / rate for number in count())
 
 
 def poisson(rate: float, seed: int) -> Iterator[float]:
-    """Yields seconds from the start, `rate` of them a second on average, as independent users come."""
+    """Yield seconds from the start, `rate` of them a second on average, as independent users come."""
     generator, now = Random(seed), 0.0  # noqa: S311 - arrivals are no secret
     while True:
         now += generator.expovariate(rate)
@@ -25,7 +25,7 @@ def poisson(rate: float, seed: int) -> Iterator[float]:
 
 
 def mixed(weights: Mapping[T, float]) -> Iterator[T]:
-    """Yields each key as often as its weight, spread evenly (the smooth weighted round robin of nginx)."""
+    """Yield each key as often as its weight, spread evenly (the smooth weighted round robin of nginx)."""
     credit = dict.fromkeys(weights, 0.0)
     total = sum(weights.values())
     while True:
@@ -37,5 +37,5 @@ def mixed(weights: Mapping[T, float]) -> Iterator[T]:
 
 
 def portion(share: float) -> Iterator[bool]:
-    """Yields True for that share (0 to 1) of a long sequence, spread evenly."""
+    """Yield True for that share (0 to 1) of a long sequence, spread evenly."""
     return (floor((number + 1) * share) > floor(number * share) for number in count())

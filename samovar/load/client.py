@@ -161,7 +161,7 @@ async def _beginning(chunks: AsyncIterator[bytes]) -> bytes:
 
 @contextmanager
 def _unanswered_errors() -> Iterator[None]:
-    """Turns the many errors of the libraries into Unanswered."""
+    """Turn the many errors of the libraries into Unanswered."""
     try:
         yield
     except TimeoutError as error:

@@ -40,7 +40,7 @@ class Load:
     seed: int | None = None
 
     def arrivals(self) -> Iterator[tuple[float, Flow]]:
-        """Yields when each flow begins, in seconds from the start, and the flow."""
+        """Yield when each flow begins, in seconds from the start, and the flow."""
         flows = self.profile.flows
         weights = {index: flow.share / len(flow.steps) for index, flow in enumerate(flows)}
         rate = self.rate * sum(weights.values()) / sum(flow.share for flow in flows)

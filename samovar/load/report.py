@@ -135,7 +135,7 @@ def write_page(report: LoadReport, outcomes: Sequence[Outcome], folder: Path) ->
 
 
 def charts(report: LoadReport, outcomes: Sequence[Outcome]) -> Iterator[Chart]:
-    """Yields the charts of all requests, then of each endpoint that was asked."""
+    """Yield the charts of all requests, then of each endpoint that was asked."""
     yield from charts_of("all requests", outcomes, report.seconds)
     for endpoint in report.endpoints:
         own = [outcome for outcome in outcomes if outcome.endpoint == endpoint.endpoint]
@@ -144,7 +144,7 @@ def charts(report: LoadReport, outcomes: Sequence[Outcome]) -> Iterator[Chart]:
 
 
 def charts_of(name: str, outcomes: Sequence[Outcome], seconds: float, marks: Sequence[Mark] = ()) -> Iterator[Chart]:
-    """Yields two charts: the latency, and the requests a second with those that failed."""
+    """Yield two charts: the latency, and the requests a second with those that failed."""
     parts = intervals(outcomes, seconds)
     latencies = tuple(
         Line(f"p{share * 100:g}", colour, [(part.begin, _ms(part.latencies[index])) for part in parts])

@@ -1,4 +1,4 @@
-"""The local cloud: the Yandex Cloud API over its own protobufs, with real machines and real balancers under it.
+"""The local cloud: it serves the Yandex Cloud API, by its own protobufs, with real machines and real balancers.
 
-`python -m localcloud --home DIR` is its daemon. It shares no code with the tool but `kit`.
+`python -m samovar.localcloud --home DIR` is its daemon. It shares no code with the tool but `core`.
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -23,8 +24,8 @@ from samovar.localcloud.simulated.settings import Machines, Simulation, choose, 
 
 
 def main() -> int:
-    """Returns the exit code; what went wrong is said on stderr in one message."""
-    parser = argparse.ArgumentParser(prog="python -m localcloud", description=__doc__)
+    """Run the daemon and return the exit code; an error is one message on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m samovar.localcloud", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="the folder that keeps everything of this cloud")
     parser.add_argument("--quotas", type=QuotaSet, choices=list(QuotaSet), help="kept in the home (at first: raised)")
     instead = parser.add_mutually_exclusive_group()
@@ -52,8 +53,11 @@ def main() -> int:
 def _act(home: Home, arguments: argparse.Namespace) -> None:
     simulation = choose(home, arguments.machines, arguments.speed)
     choose_profile(home, arguments.like, arguments.pace, arguments.seed)
+    gc.disable()
     from samovar.localcloud.daemon import daemon, offline  # noqa: PLC0415 - what they import takes longer than to refuse
 
+    gc.freeze()  # what was imported is never garbage, and need not be looked through again
+    gc.enable()
     if arguments.show:
         sys.stdout.write(json.dumps({"machines": [asdict(machine) for machine in offline.running_machines(home)]}))
     elif arguments.take_down:

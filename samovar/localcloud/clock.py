@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 
 def now() -> float:
-    """Returns the seconds since 1970."""
+    """Return the seconds since 1970."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -25,16 +25,16 @@ def now() -> float:
 
 
 def utc_now() -> datetime:
-    """Returns the same as a date in UTC."""
+    """Return the same as a date in UTC."""
     return datetime.fromtimestamp(now(), UTC)
 
 
 def set_now(timestamp: Timestamp) -> None:
-    """Sets a timestamp to the current time of this clock, as `Timestamp.GetCurrentTime` does by the host's."""
+    """Set a timestamp to the current time of this clock, as `Timestamp.GetCurrentTime` does by the host's."""
     timestamp.FromNanoseconds(int(now() * 1e9))
 
 
 def of_host(seconds: float) -> float:
-    """Returns the seconds of the loop's clock that pass in so many seconds of the host, by which clients live."""
+    """Return the seconds of the loop's clock that pass in so many seconds of the host, by which clients live."""
     speed = float(getattr(asyncio.get_running_loop(), "speed", 1.0))
     return seconds if math.isinf(speed) else seconds * speed

@@ -14,6 +14,7 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
+from samovar.core.kernel import device_policy_unavailable
 from samovar.localcloud.api.audit_log import AuditLog
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import Tokens
@@ -21,6 +22,7 @@ from samovar.localcloud.cloud_status import (
     CloudStatus,
     NetworkStatus,
     Notices,
+    device_warnings,
     fault_warnings,
     host_user_warnings,
     limit_warnings,
@@ -104,7 +106,7 @@ class Cloud:
         )
 
     def _let_meet(self, conditions: Conditions) -> None:
-        """Lets calls, operations, machines, groups and balancers meet the conditions of a profile."""
+        """Let calls, operations, machines, groups and balancers meet the conditions of a profile."""
         self.api.interceptors.append(conditions.intercept)
         self.machines.before_start.append(conditions.before_start)
         self.groups.has_target_group_by_now = conditions.has_target_group_by_now
@@ -165,11 +167,11 @@ class Cloud:
         return self._conditions.tail(console) if self._conditions else console
 
     async def run(self) -> None:
-        """Steps until it is cancelled. What is under way on the host is left to the next run of the daemon."""
+        """Step until it is cancelled. What is under way on the host is left to the next run of the daemon."""
         await self._loop.run()
 
     async def take_down(self) -> None:
-        """Leaves nothing on the host; the store keeps everything."""
+        """Leave nothing on the host; the store keeps everything."""
         self.host.driver.end_starts()
         await self.workers.settle()
         await self.metadata.close()
@@ -190,36 +192,38 @@ class Cloud:
         return self.host.driver.processes(machine_id, unit)
 
     def kill_processes(self, machine_id: str, unit: str) -> bool:
-        """Returns False where there are none."""
+        """Return False where there are none."""
         if not self.processes(machine_id, unit):
             return False
         self.host.driver.kill_processes(machine_id, unit)
         return True
 
     def set_load(self, group: str, percent: float) -> bool:
-        """Gives the groups of that id or name a load; returns False where there are none, or machines are measured."""
+        """Give the groups of that id or name a load; return False where there are none, or machines are measured."""
         named = [each.id for each in self.store.all(InstanceGroup) if group in {each.id, each.name}]
         for group_id in named if self.host.simulated else ():
             self.store.note(group_id, GIVEN, percent)
         return self.host.simulated and bool(named)
 
     def socket_inside(self, machine_id: str) -> socket.socket | None:
-        """Returns a TCP socket in the machine's network; None where no such machine runs, or it is simulated."""
+        """Return a TCP socket in the machine's network; None where no such machine runs, or it is simulated."""
         machine = self.host.driver.observe().get(machine_id)
         if machine is None or machine.pid is None or self.host.simulated:
             return None
         return open_socket(f"/proc/{machine.pid}/ns/net", socket.AF_INET, socket.SOCK_STREAM)
 
     async def addresses(self) -> frozenset[IPv4Address] | None:
-        """Returns the public addresses that the host's own routes send to this cloud; None where it is simulated."""
+        """Return the public addresses that the host's own routes send to this cloud; None where it is simulated."""
         return await self.host.fabric.routed()
 
     def status(self) -> CloudStatus:
-        """Returns what runs, and what the operator should know of."""
+        """Return what runs, and what the operator should know of."""
         observed, instances = self.host.driver.observe(), self.store.all(Instance)
+        host_users = self.host.driver.host_users()
         self.notices.report("public addresses", *self._ipam.foreign())
         self.notices.report("quarantine", *self._quarantine.warnings())
-        self.notices.report("users", *host_user_warnings(instances, self.host.driver.host_users()))
+        self.notices.report("users", *host_user_warnings(instances, host_users))
+        self.notices.report("devices", *device_warnings(device_policy_unavailable() if host_users else ""))
         self.notices.report("faults", *fault_warnings(len(self.faults.all())))
         self.notices.report("kernel limits", *(() if self.host.simulated else limit_warnings(len(instances))))
         self.notices.report("unknown machines", *map(unknown_machine, sorted(self.machines.unknown(observed))))
@@ -235,7 +239,7 @@ class Cloud:
         )
 
     async def _step(self) -> None:
-        """Steps the controllers in the order in which a change travels."""
+        """Step the controllers in the order in which a change travels."""
         await in_turn(
             self.networks.reconcile,
             self.metadata.reconcile,
@@ -256,7 +260,7 @@ class Cloud:
 
 
 def power_on(store: Store) -> None:
-    """Starts again what ran before the host was started anew or the cloud was taken down; its health is unknown.
+    """Start again what ran before the host was started anew or the cloud was taken down; its health is unknown.
 
     An instance that is CRASHED starts too, as the API's description of that status says. When a host shuts down its
     machines may end before the daemon does, and look like that.
@@ -272,7 +276,7 @@ def power_on(store: Store) -> None:
 
 @contextlib.asynccontextmanager
 async def running(cloud: Cloud) -> AsyncIterator[None]:
-    """Runs the cloud's loop as a task, for as long as the context lasts."""
+    """Run the cloud's loop as a task, for as long as the context lasts."""
     task = asyncio.create_task(cloud.run())
     try:
         yield

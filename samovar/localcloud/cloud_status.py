@@ -58,7 +58,7 @@ class CloudStatus:
 
 
 def machine_status(instance: Instance, observed: Observed | None) -> MachineStatus:
-    """Returns the status of an instance, and of its machine where the host has one."""
+    """Return the status of an instance, and of its machine where the host has one."""
     return MachineStatus(
         id=instance.id,
         name=instance.name,
@@ -70,13 +70,13 @@ def machine_status(instance: Instance, observed: Observed | None) -> MachineStat
 
 
 def limit_warnings(machines: int) -> Iterator[str]:
-    """Yields each of the kernel's limits that is too low for so many machines."""
+    """Yield each of the kernel's limits that is too low for so many machines."""
     for shortage in shortages(machines):
         yield f"not every machine may start: {shortage}; `doctor` says how to raise it"
 
 
 def host_user_warnings(instances: Iterable[Instance], reasons: Mapping[str, str]) -> Iterator[str]:
-    """Yields each machine that has the users of this host; `reasons` says why, by the machines' ids."""
+    """Yield each machine that has the users of this host; `reasons` says why, by the machines' ids."""
     for instance in instances:
         if instance.id in reasons:
             yield (
@@ -85,15 +85,24 @@ def host_user_warnings(instances: Iterable[Instance], reasons: Mapping[str, str]
             )
 
 
+def device_warnings(reason: str) -> Iterator[str]:
+    """Yield that the host's devices are open to machines; `reason` says why, and is empty where they are not."""
+    if reason:
+        yield (
+            f"{reason}: root in a machine with the users of this host can open every block device of it, so run there "
+            "only what you trust"
+        )
+
+
 def fault_warnings(faults: int) -> Iterator[str]:
-    """Yields that calls fail on request, if there are such faults."""
+    """Yield that calls fail on request, if there are such faults."""
     if faults:
         listed, cleared = command_line("cloud fault list"), command_line("cloud fault clear")
         yield f"faults on request: {faults}; `{listed}` shows them, `{cleared}` ends them"
 
 
 def unknown_machine(machine_id: str) -> str:
-    """Returns what is said of a machine that the store does not know."""
+    """Return what is said of a machine that the store does not know."""
     return (
         f"machine {machine_id} is unknown to the store, which is older than it: it is being shut down, and no other "
         "machine starts meanwhile; where this stays, daemon.log says why"
@@ -107,7 +116,7 @@ class Notices:
         self._texts: dict[str, tuple[str, ...]] = {}
 
     def report(self, source: str, *texts: str) -> None:
-        """Replaces what `source` reported before; without a text it withdraws that."""
+        """Replace the text that `source` reported before; an empty text withdraws it."""
         self._texts[source] = texts
 
     def all(self) -> tuple[str, ...]:

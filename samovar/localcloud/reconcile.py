@@ -55,7 +55,7 @@ class Loop:
 
 
 async def in_turn(*steps: Callable[[], Awaitable[None]]) -> None:
-    """Takes every step, whether or not those before it failed; raises all failures at the end, together."""
+    """Take every step, whether or not those before it failed; raise all failures at the end, together."""
     failures = []
     for step in steps:
         try:
@@ -82,18 +82,19 @@ class Workers:
     def busy(self, key: Hashable) -> bool:
         return key in self._tasks
 
-    def start(self, key: Hashable, work: Awaitable[None]) -> None:
+    def start(self, key: Hashable, work: Callable[[], Awaitable[None]]) -> None:
+        """Start a task that calls `work`; one that is cancelled before it ran leaves no coroutine behind."""
         self._tasks[key] = asyncio.ensure_future(self._run(key, work))
 
     async def settle(self) -> None:
-        """Waits until nothing is under way, and for no pause. Nothing may be started any more."""
+        """Wait until nothing is under way, and for no pause. Nothing may be started any more."""
         self._ending.set()
         while self._tasks:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _run(self, key: Hashable, work: Awaitable[None]) -> None:
+    async def _run(self, key: Hashable, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
             self._failed.pop(key, None)
         except Exception as error:
             if self._repeats.is_new(error, key):
@@ -112,7 +113,7 @@ class Workers:
 
 
 def reason_of(error: Exception) -> str:
-    """Returns an error as an operator reads it, in one line. An unforeseen one names where there is more."""
+    """Return an error as an operator reads it, in one line. An unforeseen one names where there is more."""
     if isinstance(error, SamovarError):
         return f"{error.message}; remedy: {error.remedy}" if error.remedy else error.message
     if isinstance(error, OSError):
@@ -127,7 +128,7 @@ class Repeats:
         self._last: OrderedDict[str, None] = OrderedDict()
 
     def is_new(self, error: BaseException, what: object = "") -> bool:
-        """Returns whether this error, of that piece of work, is not among the last ones."""
+        """Return whether this error, of that piece of work, is not among the last ones."""
         text = f"{what} {type(error).__name__} {_words(error)}"
         new = text not in self._last
         self._last[text] = None

@@ -95,7 +95,7 @@ class Service:
 
 
 def load_services(packages: Iterable[str] = PACKAGES) -> tuple[Service, ...]:
-    """Returns the records of the services of these packages."""
+    """Return the records of the services of these packages."""
     return tuple(service for package in packages for service in _services(package))
 
 
@@ -104,12 +104,12 @@ def _services(package: str) -> Iterator[Service]:
 
 
 def quotas(services: Iterable[Service]) -> tuple[Quota, ...]:
-    """Returns the quotas of all services: first those that count resources, then those on their sizes."""
+    """Return the quotas of all services: first those that count resources, then those on their sizes."""
     resources = [service.resources for service in services if service.resources]
     counts = (kind.count_quota for kind in resources if kind.count_quota)
     return (*counts, *(quota for kind in resources for quota in kind.size_quotas))
 
 
 def role_prefixes(services: Iterable[Service]) -> Mapping[str, str]:
-    """Returns the prefix of the roles of each service, by the service's full name."""
+    """Return the prefix of the roles of each service, by the service's full name."""
     return {service.descriptor.full_name: service.role_prefix or service.endpoint for service in services}

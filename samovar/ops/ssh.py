@@ -44,7 +44,7 @@ def jump_path(session: Session, environment: Environment, machine: str) -> tuple
 
 
 def ssh_config(hops: Iterable[Hop], host_key_file: str, identity: str | None) -> str:
-    """Return a configuration of ssh in which each machine is a host of its name, reached through the one before it."""
+    """Return an ssh configuration with each machine as a host, reached through the machine before it."""
     return (
         "\n".join(line for hop, before in _pairs(hops) for line in _host(hop, before, host_key_file, identity)) + "\n"
     )
@@ -79,7 +79,7 @@ def _host(hop: Hop, before: Hop | None, host_key_file: str, identity: str | None
 
 
 def _path(bastion_group: str | None, target: Instance, machines: Iterable[Instance]) -> list[tuple[Instance, str]]:
-    """The machines on the way, each with the address at which it is reached."""
+    """Return the machines on the way, each with the address at which it is reached."""
     if target.labels[GROUP] == bastion_group:
         return [(target, _public_address(target))]
     bastions = [each for each in machines if each.labels[GROUP] == bastion_group and each.status == Instance.RUNNING]

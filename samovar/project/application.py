@@ -129,7 +129,7 @@ class Application(Strict):
 
     @property
     def format(self) -> Format:
-        """Return its form, by its name; a `source` that is a folder is told by who sees it."""
+        """Return the form by the name. Whether a `source` is a folder is for its reader to see."""
         return Format.OCI if self.oci else format_of(self.source or urlsplit(self.url or "").path)
 
     @model_validator(mode="after")

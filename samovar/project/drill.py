@@ -177,7 +177,7 @@ class Drill(Cause):
     @model_validator(mode="after")
     def _sends_its_request_first(self) -> Self:
         if any(each.request for each in self.also):
-            raise ValueError("the fault request is the first one of a drill, and none of `also`")
+            raise ValueError("the fault `request` must be the first of a drill, not one of `also`")
         return self
 
     def with_arguments(self, words: Sequence[str]) -> Drill:

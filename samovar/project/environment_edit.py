@@ -23,7 +23,7 @@ def with_group(text: str, lines: str) -> str:
 
 
 def with_secrets(text: str, secrets: Mapping[str, str]) -> str:
-    """Return the text with what its `secrets` lack of these, by their names and kinds."""
+    """Return the text, with the missing ones of `secrets` (kinds by names) added."""
     entry = _entries(text).get("secrets")
     there = {key.value for key, _ in entry[1].value} if entry and isinstance(entry[1], yaml.MappingNode) else set()
     lines = "".join(f"{name}: {kind}\n" for name, kind in secrets.items() if name not in there)

@@ -72,7 +72,8 @@ class Network(Strict):
     )
     cidr: PrivateNetwork | None = Field(
         default=None,
-        description="a private range of /16 to /24 that no other environment has; each zone gets a part",
+        description="a range of /16 to /24 in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16 that no other environment "
+        "has; each zone gets a part",
     )
 
     @model_validator(mode="after")
@@ -96,7 +97,7 @@ def check_subnets(subnets: Mapping[str, str], network: Network, zones: tuple[str
         remedy = "name one a zone, or write network.cidr for new ones"
         raise FieldError(f"{', '.join(missing)} has no subnet", remedy=remedy)
     if unknown:
-        raise FieldError(f"{', '.join(unknown)} does not stand in zones", remedy="add it to zones, or remove it")
+        raise FieldError(f"{', '.join(unknown)} is not in zones", remedy="add it to zones, or remove it")
 
 
 class SecretKind(StrEnum):

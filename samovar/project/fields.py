@@ -21,6 +21,8 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""The ranges of RFC 1918, which the cloud's subnets are parts of."""
 UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
 SIZE = re.compile(r"(\d+)([MGT])")
 CORES = frozenset({*range(2, 41, 2), 44, 48, 52, 56, 60, 64, 68, 72, 76, 80})
@@ -77,8 +79,8 @@ def _network(value: object) -> IPv4Network:
     network = IPv4Network(value) if isinstance(value, str) else None
     if not network:
         raise ValueError(f"a network's range is text such as 10.30.0.0/16; not {value!r}")
-    if not network.is_private:
-        raise ValueError(f"a network's range is a private one, such as 10.30.0.0/16; not {network}")
+    if not any(network.subnet_of(private) for private in PRIVATE):
+        raise ValueError(f"a network's range is private: part of {', '.join(map(str, PRIVATE))}; not {network}")
     if not 16 <= network.prefixlen <= 24:  # noqa: PLR2004 - a subnet of the cloud is /16 to /28; each zone takes a part
         raise ValueError(f"a network's range is /16 to /24; not /{network.prefixlen}")
     return network
@@ -175,6 +177,10 @@ DiskSize = Annotated[int, *_sizes(GIB, 4096 * GIB, "a disk is 1G to 4T")]
 PrivateNetwork = Annotated[IPv4Network, BeforeValidator(_network), WithJsonSchema(TEXT)]
 Addresses = Annotated[IPv4Network, BeforeValidator(_addresses), WithJsonSchema(TEXT)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+:@_-]*$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~-]*$")]
+Package = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.+:@_-]|\{version\})*$")]
+"""The name of a package of Debian; `{version}` in it stands for the image's."""
+DataFormat = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9_-]|\{version\})*$", max_length=40)]
 ImageName = Annotated[str, StringConstraints(pattern=r"^(samovar/)?[a-z][a-z0-9-]{0,40}$")]
 MachineImage = Annotated[ImageName, AfterValidator(library_name)]
 """The name that an image has in the cloud; written as `samovar/edge` where it is one of the library."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from samovar.core.units import ANY_IPV4
+from samovar.core.units import ANY_IPV4, SSH_PORT
 from samovar.core.validation import FieldError
 from samovar.project.autoscale import Autoscale
 from samovar.project.balancer import Balancer, Health
@@ -27,12 +27,15 @@ from samovar.project.fields import (
 )
 from samovar.project.machine import Machine
 
+WIDEST_RANGE = 8
+"""The shortest prefix of a range that can be one organisation's: 10.0.0.0/8 is the largest private one."""
+
 
 class Policy(Strict):
     """The way a group replaces its machines, and heals them."""
 
     max_unavailable: Annotated[int, Field(ge=0, le=100)] = Field(
-        default=0, description="how many machines may be missing while others are replaced"
+        default=0, description="how many machines may be missing while others are replaced; with data disks one"
     )
     max_expansion: Annotated[int, Field(ge=0, le=100)] = Field(
         default=1, description="how many machines may be there beyond `size` meanwhile; with data disks none"
@@ -61,6 +64,23 @@ class Egress(Strict):
     port: OutsidePort = Field(description="the port there")
     protocol: Literal["tcp", "udp"] = Field(default="tcp", description="`tcp` or `udp`")
     to: Addresses = Field(default=IPv4Network(ANY_IPV4), description="the range of addresses; without it all")
+
+
+class Ingress(Strict):
+    """A way to the machines of a group from outside of the environment, as from an office or a peered network."""
+
+    port: OutsidePort = Field(description="the port of the machines")
+    protocol: Literal["tcp", "udp"] = Field(default="tcp", description="`tcp` or `udp`")
+    source: Addresses = Field(
+        alias="from",
+        description="the range of addresses, /8 or narrower; a wider one, as 0.0.0.0/0, is for `public` machines "
+        "alone, and never for SSH",
+    )
+
+    @property
+    def is_from_anywhere(self) -> bool:
+        """Return whether the range is too wide to be one organisation's."""
+        return self.source.prefixlen < WIDEST_RANGE
 
 
 class Group(Strict):
@@ -102,6 +122,11 @@ class Group(Strict):
     )
     egress: tuple[Egress, ...] = Field(
         default=(), description="what else these machines may reach; the cloud's API, NTP and upstreams always"
+    )
+    ingress: tuple[Ingress, ...] = Field(
+        default=(),
+        description="who else may reach these machines; groups that ask this one, and clients of an external balancer, "
+        "always",
     )
     ports: tuple[Port, ...] = Field(
         default=(),
@@ -172,6 +197,20 @@ class Group(Strict):
             raise FieldError(
                 problem, "autoscale", "max_size", remedy=f"let max_size be {self.size} or more, or size less"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ingress_names_who_comes(self) -> Self:
+        for number, way in enumerate(self.ingress):
+            if way.is_from_anywhere and (way.port == SSH_PORT or not self.public):
+                why = (
+                    "SSH is for ranges that are known"
+                    if self.public
+                    else "machines without `public` have no address there"
+                )
+                problem = f"{way.source} is the whole internet: {why}"
+                remedy = "name the range of the office, the VPN or the peered network, /8 or narrower"
+                raise FieldError(problem, "ingress", number, "from", remedy=remedy)
         return self
 
     @model_validator(mode="after")

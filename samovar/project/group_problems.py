@@ -12,6 +12,8 @@ from samovar.project.group import Group
 
 Problems = Iterator[FieldError]
 MACHINES_A_ZONE = 2
+WITH_DATA_DISKS = {"max_unavailable": 1, "max_expansion": 0}
+"""The policy of a group with data disks: each is attached to one machine."""
 MAX_NAMES = 54
 """Names in the cloud have at most 63 characters; of these a hyphen and the longest suffix take nine."""
 MAX_DISK_NAMES = MAX_NAMES + len("data")
@@ -36,6 +38,7 @@ def group_problems(environment: EnvironmentParts, name: str) -> Problems:
     yield from _upstreams(environment, name)
     yield from _secrets(environment, name, group)
     yield from _zones(environment, name, group)
+    yield from _policy(name, group)
 
 
 def _names(environment: EnvironmentParts, name: str, group: Group) -> Problems:
@@ -109,3 +112,11 @@ def _zones(environment: EnvironmentParts, name: str, group: Group) -> Problems:
     if group.autoscale and kept > group.largest_size:
         problem = f"{zones} zone(s) keep {kept} machines, and max_size is {group.largest_size}"
         yield FieldError(problem, "groups", name, "autoscale", "max_size", remedy=f"let max_size be {kept} or more")
+
+
+def _policy(name: str, group: Group) -> Problems:
+    given = group.policy.model_fields_set if group.data_disks else ()
+    for key, value in WITH_DATA_DISKS.items():
+        if key in given and getattr(group.policy, key) != value:
+            problem = f"{key} is {value} in a group with data disks: the old machine goes before the new one comes"
+            yield FieldError(problem, "groups", name, "policy", key, remedy="remove the key")

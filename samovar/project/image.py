@@ -7,7 +7,19 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from samovar.project.application import Application
-from samovar.project.fields import ImageName, Line, Mode, Owner, Source, Strict, Target, Word
+from samovar.project.fields import (
+    DataFormat,
+    ImageName,
+    Line,
+    Mode,
+    Owner,
+    Package,
+    Source,
+    Strict,
+    Target,
+    Version,
+    Word,
+)
 
 
 class File(Strict):
@@ -35,6 +47,12 @@ class Repository(Strict):
 class Checks(Strict):
     """The checks of a finished image beyond packages, files, services and hygiene, which are always checked."""
 
+    dry_runs: tuple[dict[str, object], ...] = Field(
+        default=(),
+        description="settings with which the agent renders and checks the role in the finished image, before "
+        "`commands`: `{}` for the defaults; `upstreams` are written `{NAME: {group: GROUP, machines: 2}}`, and "
+        "`secrets` as what is in them",
+    )
     commands: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = Field(
         default=(), description="commands, each a list of words, that must succeed in the finished image"
     )
@@ -49,7 +67,18 @@ class Image(Strict):
         default=None, description="the image that this one builds on: one of images/, or `samovar/base` of the library"
     )
     suite: Word | None = Field(default=None, description="instead of a parent: the suite of Debian of a root image")
-    packages: tuple[Word, ...] = Field(default=(), description="Debian packages, installed first")
+    version: Version | None = Field(
+        default=None,
+        description="the version of the program that its packages bring; `{version}` in `packages`, `data_format` and "
+        "`checks.absent` stands for it. In another one than the parent's, all that the parent adds to its own parent "
+        "is made anew",
+    )
+    data_format: DataFormat | None = Field(
+        default=None,
+        description="the format of what its machines keep on a data disk with `seed: once`, such as "
+        "`postgresql-{version}`; else the parent's. `plan` refuses an image of another format for a disk that has rows",
+    )
+    packages: tuple[Package, ...] = Field(default=(), description="Debian packages, installed first")
     repositories: tuple[Repository, ...] = Field(
         default=(),
         description="repositories of packages beside Debian's; packages and a .deb's needs come from them too",
@@ -73,4 +102,8 @@ class Image(Strict):
             raise ValueError("an image has either a parent or, as a root, a suite of Debian")
         if self.suite and self.repositories:
             raise ValueError("a root image is Debian's alone: name the repositories in an image that builds on it")
+        if self.suite and self.version:
+            raise ValueError("a root image has no version: state it in an image that builds on it")
+        if self.version and self.application:
+            raise ValueError("version is of packages: an application has its own by where it comes from")
         return self

@@ -139,7 +139,7 @@ class Flow(Strict):
     cleanup: Request | None = Field(default=None, description="what removes that which a step has created")
 
     def requests(self) -> Iterator[str]:
-        """Yields the request of each step, and that of the cleanup."""
+        """Yield the request of each step, and that of the cleanup."""
         yield from (step.request for step in self.steps)
         if self.cleanup:
             yield self.cleanup

@@ -54,8 +54,8 @@ def find_project(
 ) -> Project:
     """Return the project that is `named`, else the one that `start` is in, else the one in the folder `otherwise`.
 
-    `envs` is where its environments stand, if not in its own folder envs/.
-    Raises ConfigError where there is none: a project is a folder with a file `samovar.yaml`.
+    `envs` is the folder of its environments, if not its own folder envs/.
+    Raises ConfigError where there is no project: a project is a folder with a file `samovar.yaml`.
     """
     if named and not (named / MARKER).is_file():
         raise ConfigError(f"{named} is no project: it has no {MARKER}", remedy=REMEDY)

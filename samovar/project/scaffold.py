@@ -57,9 +57,9 @@ class NewApplication:
 
     The application is an OCI image (`oci`, by its digest), a file or folder beside image.yaml (`source`), or what a
     `url` leads to (with its `sha256`). It goes to `target`; a .deb has none. The archive or layout of an OCI image is
-    a `source` as well. A worker has no `port`. Without `health`, the path of a page, a machine is well while the port
-    takes connections. A `public` one has an address for the world, any other is asked by groups. With a `database`
-    its environment says where that is.
+    a `source` as well. A worker has no `port`, and one machine instead of `size`. Without `health`, the path of a page,
+    a machine is well while the port takes connections. A `public` application has a public address; any other gets
+    requests from groups alone. With a `database` its environment variables state where that is.
     """
 
     name: str
@@ -72,6 +72,7 @@ class NewApplication:
     target: str = ""
     command: tuple[str, ...] = ()
     public: bool = True
+    size: int = 2
     database: Database | None = None
 
     @property
@@ -82,7 +83,12 @@ class NewApplication:
 
 def new_database(group: str, name: str) -> Database:
     """Return the database of a group that is to be written. It and the user who owns it bear the name `name`."""
-    return Database(group, _identifier(name), _identifier(name), f"{_identifier(group)}_password")
+    return Database(group, _identifier(name), _identifier(name), secret_name(group))
+
+
+def secret_name(group: str) -> str:
+    """Return the name of the secret with the password of the database of a group."""
+    return f"{_identifier(group)}_password"
 
 
 def find_database(group: Group) -> Database | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from samovar.cloud.connection import to_environment
 from samovar.cloud.local_daemon import find_or_start
-from tests.support.terraform import TOFU, program_or_skip
+from tests.support.terraform import SHORT_LIVED, TOFU, program_or_skip
 from tests.support.tool import Cli
 
 LOGINS = ("first", "second")
@@ -21,7 +21,7 @@ SPEED = 60
 
 @contextmanager
 def acceptance_cloud() -> Iterator[dict[str, str]]:
-    """Yields the environment of a test's process, while a cloud of its own runs."""
+    """Yield the environment of a test's process, while a cloud of its own runs."""
     folder = Path(tempfile.mkdtemp(prefix="samovar-acceptance-"))
     cli = Cli(folder / "home", folder / "envs")
     try:
@@ -33,7 +33,7 @@ def acceptance_cloud() -> Iterator[dict[str, str]]:
 
 
 def variables(cli: Cli, folder: Path) -> dict[str, str]:
-    """The credentials of the cloud, and what the tests ask for besides (their `testAccPreCheck`)."""
+    """Return the credentials of the cloud, and what the tests ask for besides (their `testAccPreCheck`)."""
     access = find_or_start(cli.home).access
     terraform = program_or_skip()
     opentofu = {"TF_ACC_PROVIDER_HOST": "registry.opentofu.org", "TF_ACC_PROVIDER_NAMESPACE": "hashicorp"}
@@ -43,6 +43,8 @@ def variables(cli: Cli, folder: Path) -> dict[str, str]:
         "TF_ACC": "1",
         "TF_ACC_TERRAFORM_PATH": terraform,
         "CHECKPOINT_DISABLE": "1",
+        **SHORT_LIVED,
+        "GOMAXPROCS": "1",  # they run side by side
         "YC_ORGANIZATION_ID": "bpf00000000000000000",
         "YC_LOGIN": LOGINS[0],
         "YC_LOGIN_2": LOGINS[1],

@@ -19,6 +19,7 @@ from tests.support.terraform import PROVIDER_TESTS
 
 FOLDER = ROOT / "tests/acceptance"
 TIMEOUT = 300.0
+APART = 12
 VERDICT = re.compile(r"^\s*--- (PASS|FAIL|SKIP): (\w+)", re.MULTILINE)
 CAUSE = re.compile(r"(rpc error: (?!.*GetByLogin).*|panic: .*|Error: .*|.*_test\.go:\d+: .*)")
 NOISE = re.compile(r"(operation|server-request|server-trace|client-request|client-trace|request|trace)-id[ =:]+\S+")
@@ -34,7 +35,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """How a test ended: `verdict` is PASS, FAIL, SKIP, PANIC or TIMEOUT; `cause` is the first line that tells why."""
+    """The end of a test: `verdict` is PASS, FAIL, SKIP, PANIC or TIMEOUT; `cause` is the first line that tells why."""
 
     case: Case
     verdict: str
@@ -48,12 +49,12 @@ class Result:
 
 
 def core_cases() -> list[Case]:
-    """The tests of the services that the local cloud serves (provider v0.129.0)."""
+    """Return the tests of the services that the local cloud serves (provider v0.129.0)."""
     return [Case(*line.split()) for line in (FOLDER / "core.txt").read_text().splitlines()]
 
 
 def passing_cases() -> list[Case]:
-    """The tests that passed when the list was last written: none of them may fail again."""
+    """Return the tests that passed when the list was last written: none of them may fail again."""
     names = set((FOLDER / "passing.txt").read_text().split())
     return [case for case in core_cases() if case.name in names]
 
@@ -62,6 +63,11 @@ def sample(cases: list[Case], count: int) -> list[Case]:
     """`count` of the cases, the same each time, spread evenly over the services."""
     ordered = sorted(cases)
     return [ordered[index * len(ordered) // count] for index in range(min(count, len(ordered)))]
+
+
+def mixed(cases: list[Case]) -> list[Case]:
+    """Return the cases in another order, the same each time: those of a service work and wait alike, so apart."""
+    return [case for start in range(APART) for case in cases[start::APART]]
 
 
 def run_case(case: Case, environment: dict[str, str], folder: Path) -> Result:

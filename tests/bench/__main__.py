@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import shutil
 import sys
@@ -49,13 +50,28 @@ ON_DEMAND: Mapping[str, Callable[[], Iterator[Figure]]] = {
 
 def main() -> None:
     """Each row is printed as soon as it is known."""
+    names = _names()
     if shutil.which("wrk") is None:
         sys.exit("bench: wrk is missing\n  remedy: apt-get install wrk")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     _row("| | measured | aim |\n|---|---|---|")
-    for name in sys.argv[1:] or MEASURES:
+    for name in names:
         for figure in {**MEASURES, **ON_DEMAND}[name]():
             _row(f"| {figure.what} | {figure.measured} | {figure.aim} |")
+
+
+def _names() -> list[str]:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Measure what the README shows, or what is named."
+    )
+    names = [*MEASURES, *ON_DEMAND]
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; without one {', '.join(MEASURES)}"
+    )
+    asked: list[str] = parser.parse_args().names
+    if unknown := set(asked) - set(names):
+        parser.error(f"no such measure: {', '.join(sorted(unknown))}")
+    return asked or [*MEASURES]
 
 
 def _row(text: str) -> None:

@@ -48,28 +48,28 @@ def cold_bake() -> Iterator[Figure]:
         bare = sum(timed(partial(_mmdebstrap, folder / str(n), packages)) for n, packages in enumerate(sets))
         began = time.monotonic()
         steps = _bake(folder)
-        whole = time.monotonic() - began
+        total = time.monotonic() - began
     finally:
         shutil.rmtree(folder)
-    ours = whole - covered(steps) + covered([step for step in steps if step.name not in APART])
+    ours = total - covered(steps) + covered([step for step in steps if step.name not in APART])
     yield Figure(
         "cold bake of all images but for `prepare_db` and checks, over bare `mmdebstrap` of their package sets",
         f"{ours / bare:.2f} ({ours:.1f} s over {bare:.1f} s)",
         "0.5",
     )
-    yield Figure("the same with `prepare_db` and checks", f"{whole:.1f} s")
+    yield Figure("the same with `prepare_db` and checks", f"{total:.1f} s")
     yield Figure("its phases, in seconds over all images (some run side by side)", phases(steps))
 
 
 def package_sets() -> Sequence[tuple[str, ...]]:
-    """The packages of each image with those of its parents, each set once."""
+    """Return the packages of each image with those of its parents, each set once."""
     images = load_images(PROJECT)
-    whole = ({package for image in lineage(name, images) for package in image.packages} for name in images)
-    return sorted({tuple(sorted(packages)) for packages in whole})
+    closures = ({package for image in lineage(name, images) for package in image.packages} for name in images)
+    return sorted({tuple(sorted(packages)) for packages in closures})
 
 
 def covered(steps: Sequence[Step]) -> float:
-    """Seconds in which at least one of the steps ran."""
+    """Return the seconds in which at least one of the steps ran."""
     total = end = 0.0
     for step in sorted(steps, key=lambda step: step.began):
         total += max(0.0, step.ended - max(end, step.began))
@@ -78,7 +78,7 @@ def covered(steps: Sequence[Step]) -> float:
 
 
 def phases(steps: Sequence[Step]) -> str:
-    """The seconds of each step, all images together, the longest first."""
+    """Return the seconds of each step, all images together, the longest first."""
     seconds: dict[str, float] = {}
     for step in steps:
         seconds[step.name] = seconds.get(step.name, 0.0) + step.ended - step.began
@@ -87,7 +87,7 @@ def phases(steps: Sequence[Step]) -> str:
 
 
 def _bake(folder: Path) -> list[Step]:
-    """Bakes everything into an empty cache; the steps as they were told."""
+    """Bake everything into an empty cache; the steps as they were told."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
     began, open_steps, steps = time.monotonic(), dict[str, float](), list[Step]()
     output = list[str]()
@@ -101,13 +101,13 @@ def _bake(folder: Path) -> list[Step]:
     )
     for line in process.stderr or ():
         output.append(line)
-        if not (told := STEP.fullmatch(line.rstrip())):
+        if not (match := STEP.fullmatch(line.rstrip())):
             continue
-        now, key = time.monotonic() - began, f"{told['image']}: {told['name']}"
+        now, key = time.monotonic() - began, f"{match['image']}: {match['name']}"
         if line.rstrip().endswith(" ..."):
             open_steps[key] = now
         elif key in open_steps:
-            steps.append(Step(told["name"], open_steps.pop(key), now))
+            steps.append(Step(match["name"], open_steps.pop(key), now))
     assert process.wait() == 0, "".join(output[-20:])
     return steps
 

@@ -68,7 +68,7 @@ async def _measured() -> AsyncIterator[Figure]:
                 disks=(lab.data_disk("pg-data", 8 << 30, "data"),),
             )
             await lab.driver.start(machine)
-            await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+            await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
             async for figure in Steps(lab, machine).figures():
                 yield figure
 
@@ -103,11 +103,11 @@ class Steps:
         return Figure(what, f"{seconds(warm)}, first {first:.2f} s", self._plan())
 
     def _seconds(self) -> float:
-        said = self._sql(r"\timing on", f"COPY ({QUERY}) TO '/dev/null'")
-        return float(said.rpartition("Time: ")[2].split()[0]) / 1000
+        output = self._sql(r"\timing on", f"COPY ({QUERY}) TO '/dev/null'")
+        return float(output.rpartition("Time: ")[2].split()[0]) / 1000
 
     def _plan(self) -> str:
-        """The nodes from the top down."""
+        """Return the nodes of a plan from the top down."""
         return " < ".join(_nodes(json.loads(self._sql(f"EXPLAIN (FORMAT JSON) {QUERY}"))[0]["Plan"]))
 
     def _as_it_comes(self, name: str) -> str:

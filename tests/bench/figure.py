@@ -18,7 +18,7 @@ class Figure:
 
 
 def seconds(values: Sequence[float]) -> str:
-    """The median, and the spread where there is one."""
+    """Return the median and, of several values, the spread."""
     middle = f"{statistics.median(values):.2f} s"
     return f"{middle} ({min(values):.2f}-{max(values):.2f})" if len(values) > 1 else middle
 

@@ -39,7 +39,7 @@ class Calls:
     events: list[Event] = field(default_factory=list)
 
     def take(self) -> str:
-        """Says how many calls came since the last time."""
+        """Say how many calls came since the last time."""
         time.sleep(1)  # for the last ones to arrive
         taken = [self.events.pop(0) for _ in range(len(self.events))]
         reads = sum(event["method"].rpartition(".")[2].startswith(READING) for event in taken)
@@ -65,7 +65,7 @@ def _figure(what: str, act: Callable[[], object], calls: Calls) -> Figure:
 
 
 def _run(tool: Cli, *command: str) -> None:
-    """Gives a command again after a failure, which may come by chance, as an operator does; the third must not fail."""
+    """Give a command again after a failure, which may come by chance, as an operator does; the third must not fail."""
     if not any(tool.run(*command, check=False).code == ExitCode.OK for _ in range(2)):
         tool.run(*command)
 

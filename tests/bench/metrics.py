@@ -1,4 +1,4 @@
-"""What it costs to measure: at an edge with its exporters on and off, and on the machine that monitors."""
+"""The cost of metrics: at an edge with its exporters on and off, and on the machine that monitors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.figure import Figure
-from tests.bench.world import DEV_CONFIG, address, environment
+from tests.bench.world import DEV_CONFIG, environment
+from tests.support.run_in_machine import run_in_machine
 
 ROUNDS = 5
 RATE, SECONDS = "60", "30s"
@@ -42,26 +43,31 @@ def metrics() -> Iterator[Figure]:
 
 
 def _edge(tool: Any) -> Iterator[Figure]:
-    where = f"http://{address(tool)}{PAGE}"
-    edges = [tool.pid("dev", f"dev-nginx-{index}") for index in (1, 2)]
-    off, on, shares = [], [], []
+    where = f"http://{tool.address('dev')}{PAGE}"
+    edges = [tool.pid(f"dev-nginx-{index}") for index in (1, 2)]
+    off, on, shares, paced = [], [], [], []
     for _ in range(ROUNDS):
         _switch(edges, "stop")
         off.append(_wrk(where))
+        alone = _paced(tool, where)
         _switch(edges, "start")
+        paced.append((alone, _paced(tool, where)))
         before = _processor(edges, EXPORTERS), _processor(edges, SERVERS)
         on.append(_wrk(where))
         shares.append((_processor(edges, EXPORTERS) - before[0]) / (_processor(edges, SERVERS) - before[1]))
-    rate = statistics.median(found[0] / before[0] for before, found in zip(off, on, strict=True))
+    rate = statistics.median(after[0] / before[0] for before, after in zip(off, on, strict=True))
     yield Figure("requests a second at the edge with exporters on, over off", _of(rate, off, on, 0, "/s"), "0.98")
-    late = statistics.median(found[1] / before[1] for before, found in zip(off, on, strict=True))
+    late = statistics.median(after[1] / before[1] for before, after in zip(off, on, strict=True))
     yield Figure("p50 at the edge with exporters on, over off", _of(late, off, on, 1, " ms"), "1.02")
+    steady = statistics.median(measured / alone for alone, measured in paced)
+    both = " over ".join(f"{statistics.median(values):.2f} ms" for values in reversed(list(zip(*paced, strict=True))))
+    yield Figure("the same at 120 requests a second, the peak of the terms", f"{steady:.3f} ({both})", "1.02")
     spent = f"{statistics.median(shares):.3f} ({min(shares):.3f}-{max(shares):.3f})"
     yield Figure("processor time of the exporters at the edge, over that of nginx and HAProxy", spent, "0.02")
 
 
 def _monitoring(tool: Any) -> Iterator[Figure]:
-    """After a load at the stable rate of the terms."""
+    """Measure the machine that monitors, after a load at the stable rate of the terms."""
     tool.run("load", "dev", "--profile", "terms", "--rate", RATE, "--for", SECONDS, check=False)
     memory = _value(tool, 'sum(process_resident_memory_bytes{group="monitoring"})') / (1 << 20)
     series = _value(tool, "prometheus_tsdb_head_series")
@@ -69,38 +75,39 @@ def _monitoring(tool: Any) -> Iterator[Figure]:
     disk = samples * DAY * SAMPLE_BYTES / (1 << 20)
     what = f"{memory:.0f} MiB resident; {series:.0f} series, {samples:.0f} samples/s, {disk:.0f} MiB a day"
     yield Figure(f"Prometheus and Alertmanager of `dev` at {RATE} requests a second", what)
-    written = int(_inside(tool.pid("dev", "dev-monitoring-1"), "sh", "-c", WRITTEN)) / JOURNAL_SECONDS
+    written = int(run_in_machine(tool.pid("dev-monitoring-1"), "sh", "-c", WRITTEN)) / JOURNAL_SECONDS
     yield Figure("journals of its six machines meanwhile", f"at most {written * DAY / (1 << 20):.0f} MiB a day")
 
 
 def _switch(machines: Sequence[int], verb: str) -> None:
     for pid in machines:
-        _inside(pid, "systemctl", verb, *EXPORTERS)
+        run_in_machine(pid, "systemctl", verb, *EXPORTERS)
     time.sleep(1)
 
 
 def _processor(machines: Sequence[int], units: Sequence[str]) -> int:
-    """The processor time of units on machines since their start, in nanoseconds."""
+    """Return the processor time of units on machines since their start, in nanoseconds."""
     show = ("systemctl", "show", "--property=CPUUsageNSec", "--value")
-    return sum(int(_inside(pid, *show, unit)) for pid in machines for unit in units)
-
-
-def _inside(pid: int, *command: str) -> str:
-    enter = ["nsenter", "-a", "-t", str(pid)]
-    return subprocess.run([*enter, *command], check=True, capture_output=True, text=True).stdout
+    return sum(int(run_in_machine(pid, *show, unit)) for pid in machines for unit in units)
 
 
 def _of(ratio: float, off: list[tuple[float, float]], on: list[tuple[float, float]], index: int, unit: str) -> str:
-    before, found = (statistics.median(values[index] for values in side) for side in (off, on))
-    return f"{ratio:.3f} ({found:.1f}{unit} over {before:.1f}{unit})"
+    before, after = (statistics.median(values[index] for values in side) for side in (off, on))
+    return f"{ratio:.3f} ({after:.1f}{unit} over {before:.1f}{unit})"
 
 
 def _value(tool: Any, query: str) -> float:
     return float(tool.json("metrics", "dev", "--query", query)[0]["value"])
 
 
+def _paced(tool: Any, url: str) -> float:
+    """Return p50 at the peak of the terms, in milliseconds."""
+    report = tool.json("load", "dev", "--profile", "peak", "--for", "8s", "--url", url)
+    return float(report["endpoints"][0]["p50_seconds"]) * 1000
+
+
 def _wrk(url: str) -> tuple[float, float]:
-    """Requests a second, and p50 in milliseconds."""
+    """Return the requests a second, and p50 in milliseconds."""
     output = subprocess.run([*WRK, url], check=True, capture_output=True, text=True).stdout
     rate, middle = re.search(r"Requests/sec:\s+([\d.]+)", output), re.search(r"50%\s+([\d.]+)(us|ms|s)", output)
     assert rate, output

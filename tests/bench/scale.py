@@ -1,4 +1,4 @@
-"""Many small machines on one host: a group of the base image with a role that does nothing.
+"""Many small machines on one host: groups of the base image with a role that does nothing.
 
 SCALE_MACHINES sets how many; the aim is for 200 on two cores with 23 GB that do nothing else.
 """
@@ -27,6 +27,17 @@ PERIOD = 5.0
 IDLE = 30.0
 SETTLES = 20.0
 """Seconds that the last machines get to finish their boot before idleness is measured."""
+LARGEST = 100
+"""Machines that a group has at most."""
+GROUP = """\
+  small-{number}:
+    image: small
+    size: {size}
+    machine: {{cores: 2, core_fraction: 20, memory: 1G, disk: 10G}}
+    health: {{type: tcp, port: 22, interval: 10}}
+"""
+SIZES = (*(LARGEST for _ in range(MACHINES // LARGEST)), MACHINES % LARGEST)
+GROUPS = "".join(GROUP.format(number=number, size=size) for number, size in enumerate(SIZES, 1) if size)
 FILES = {
     "samovar.yaml": "",
     "images/small/image.yaml": "description: the base image and nothing more\nparent: samovar/base\n",
@@ -36,17 +47,12 @@ cloud: local
 zones: [ru-central1-a]
 network: {{cidr: 10.40.0.0/16}}
 groups:
-  small:
-    image: small
-    size: {MACHINES}
-    machine: {{cores: 2, core_fraction: 20, memory: 1G, disk: 10G}}
-    health: {{type: tcp, port: 22, interval: 10}}
-""",
+{GROUPS}""",
 }
 
 
 def scale() -> Iterator[Figure]:
-    """Until all run, how many were made more than once, and what they take while nothing happens."""
+    """Measure the time until all run, how many were made twice, and what they take while nothing happens."""
     with _fleet() as tool:
         free, began = _available(), time.monotonic()
         ids, warnings = _roll_out(tool)
@@ -63,7 +69,7 @@ def scale() -> Iterator[Figure]:
 
 
 def _roll_out(tool: Cli) -> tuple[set[str], list[str]]:
-    """Returns the ids of all machines that there were meanwhile, and what the cloud warned of."""
+    """Return the ids of all machines that there were meanwhile, and what the cloud warned of."""
     ids: set[str] = set()
     warnings: list[str] = []
     command = tool.command("rollout", "fleet", "--yes")
@@ -94,7 +100,7 @@ def _processor_seconds(pid: int) -> float:
 
 
 def _available() -> int:
-    """Returns the memory, in KiB, that new programs could have."""
+    """Return the memory, in KiB, that new programs could have."""
     lines = Path("/proc/meminfo").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
 

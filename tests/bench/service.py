@@ -8,15 +8,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from yandex.cloud.compute.v1.instance_service_pb2 import ListInstancesRequest
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 
 from samovar.localcloud.compute.instance_groups.teardown import SERVED
 from tests.bench.figure import Figure, seconds, timed
-from tests.bench.world import address, cloud, environment, healthy, status_when
+from tests.bench.world import cloud, environment, healthy, status_when
 from tests.support.http_load import http_load
+from tests.support.run_in_machine import in_machine
 from tests.support.tool import EDGES, Cli
 from tests.support.wait import wait_until
 
@@ -35,24 +35,25 @@ def rollout() -> Iterator[Figure]:
 
 
 def boot() -> Iterator[Figure]:
-    """Of a machine that boots alone: from its init's start to the end, by systemd's own account.
+    """Measure a machine that boots alone: from the start of its init to the end, as systemd states it.
 
-    Of an edge with nothing behind it, which has no cache to warm before it calls itself booted.
+    It is an edge with nothing behind it, which has no cache to warm before it calls itself booted.
     """
     times = []
     with environment(EDGES) as tool:
         for _ in range(RUNS):
             tool.run("cloud", "kill", "dev-nginx-1")
             status_when(tool, lambda status: not status["healthy"])
-            times.append(_boot_time(_machine(healthy(tool), "dev-nginx-1")["pid"]))
+            healthy(tool)
+            times.append(_boot_time(tool.pid("dev-nginx-1")))
     yield Figure("a machine's boot, from its start to systemd `running`", seconds(times), "under 1.5 s")
 
 
 def kill_recovery() -> Iterator[Figure]:
-    """Of a machine that has served: one that dies sooner is started again ever less often."""
+    """Kill a machine that has served: one that dies sooner is started again ever less often."""
     times, failed, worst, sent = [], 0, 0.0, 0
     with environment() as tool:
-        where = address(tool)
+        where = tool.address("dev")
         for _ in range(RUNS):
             time.sleep(1.5 * SERVED)
             with http_load(where, limit=120) as load:
@@ -70,14 +71,14 @@ def kill_recovery() -> Iterator[Figure]:
 
 
 def throughput() -> Iterator[Figure]:
-    """Over kept connections: new ones would run out of ports."""
+    """Measure over kept connections: new ones would run out of ports."""
     with cloud(EDGES) as tool:
         tool.edit("dev", "size: 2", "size: 1\n    public: true")
         tool.run("rollout", "dev", "--yes")
         machine = healthy(tool)["groups"][0]["machines"][0]
         network = ["nsenter", f"--net=/run/netns/samovar-{tool.endpoint()['number']}-1"]
         nowhere: list[str] = []
-        ways = ((nowhere, address(tool)), (nowhere, _public_address(tool)), (network, machine["address"]))
+        ways = ((nowhere, tool.address("dev")), (nowhere, _public_address(tool)), (network, machine["address"]))
         rates = [[_wrk(*way) for way in ways] for _ in range(RUNS)]
     through, direct, inside = map(max, zip(*rates, strict=True))
     what = "requests a second through the balancer, over the same server"
@@ -103,12 +104,8 @@ def _wrk(prefix: list[str], where: str) -> float:
     return float(actual[1])
 
 
-def _machine(status: Any, name: str) -> Any:
-    return next(machine for machine in status["groups"][0]["machines"] if machine["name"] == name)
-
-
 def _boot_time(pid: int) -> float:
     began = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]) / TICKS
-    show = ["nsenter", "-t", str(pid), "-a", "systemctl", "show", "-p", "FinishTimestampMonotonic", "--value"]
+    show = in_machine(pid, "systemctl", "show", "-p", "FinishTimestampMonotonic", "--value")
     finished = wait_until("systemd has started", lambda: int(subprocess.check_output(show, text=True) or 0), timeout=60)
     return finished / 1e6 - began

@@ -20,7 +20,7 @@ COUNT = 1000
 
 
 def main() -> int:
-    """Exits with 1 where a promise was broken; the story is printed in the form of a drill's file."""
+    """Exit with 1 where a promise was broken; the story is printed in the form of a drill's file."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     count = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
     chosen = int(sys.argv[2]) if len(sys.argv) > 2 else secrets.randbelow(1 << 32)
@@ -37,7 +37,7 @@ def main() -> int:
             phases=[Phase.generate, Phase.shrink],
         )
         @given(stories)
-        def tell(story: Story) -> None:
+        def check(story: Story) -> None:
             nonlocal searched
             searched += 1
             if broken := broken_promises(copies, story):
@@ -45,7 +45,7 @@ def main() -> int:
             assert not broken
 
         try:
-            tell()
+            check()
         except AssertionError:
             story, broken = shortest[0]
             sys.stdout.write(f"{story}\nbroken: " + "\nbroken: ".join(broken) + "\n")

@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from samovar.core.waiting import Pending, wait_for
 from tests.support.checkout import ENVIRONMENTS
-from tests.support.tool import TIMEOUT, Cli
+from tests.support.tool import Cli
 
 DEV_CONFIG = ENVIRONMENTS / "dev/config.yaml"
 
 
 @contextmanager
 def cloud(config: Path = DEV_CONFIG) -> Iterator[Cli]:
-    """A cloud that runs, with the images of `dev`, which is that file, in it and nothing rolled out."""
+    """Yield a cloud that runs, with the images of `dev` (that file), and nothing rolled out."""
     folder = Path(tempfile.mkdtemp(prefix="samovar-bench-"))
     tool = Cli(folder / "home", folder / "envs")
     tool.write("dev", config.read_text())
@@ -34,14 +32,10 @@ def cloud(config: Path = DEV_CONFIG) -> Iterator[Cli]:
 
 @contextmanager
 def environment(config: Path = DEV_CONFIG) -> Iterator[Cli]:
-    """The same with `dev` rolled out and healthy."""
+    """Yield the same with `dev` rolled out and healthy."""
     with cloud(config) as tool:
         tool.run("rollout", "dev", "--yes")
         yield tool
-
-
-def address(tool: Cli) -> str:
-    return str(urlsplit(healthy(tool)["endpoints"]["http"][0]).netloc)
 
 
 def healthy(tool: Cli) -> Any:
@@ -50,9 +44,4 @@ def healthy(tool: Cli) -> Any:
 
 def status_when(tool: Cli, holds: Callable[[Any], bool]) -> Any:
     """The first status that holds. Asked for as often as can be, for seconds are counted until then."""
-
-    def status() -> Any:
-        current = tool.json("status", "dev")
-        return current if holds(current) else Pending(str(current))
-
-    return wait_for("the status of dev", status, timeout=TIMEOUT, ceiling=0.2)
+    return tool.status_when("dev", holds, ceiling=0.2)

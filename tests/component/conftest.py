@@ -37,6 +37,6 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 
 @pytest_asyncio.fixture
 async def lab(tmp_path: Path) -> AsyncIterator[NetworkLab]:
-    """Networks on the real kernel."""
+    """Yield a lab of networks on the real kernel."""
     async with network_lab(tmp_path) as lab:
         yield lab

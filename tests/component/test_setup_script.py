@@ -28,7 +28,7 @@ def setup(checkout: Path) -> str:
 
 
 @pytest.mark.parametrize("target", ["there", "gone"])
-def test_a_link_for_a_virtual_environment_gives_way_to_one_of_this_checkout(checkout: Path, target: str) -> None:
+def test_setup_replaces_a_link_to_another_virtual_environment(checkout: Path, target: str) -> None:
     other = checkout.parent / "there"
     other.mkdir()
     (other / "built").write_text("Python of another checkout")

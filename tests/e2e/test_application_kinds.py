@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.checkout import ROOT
 from tests.support.http_load import HttpLoad, http_load
+from tests.support.run_in_machine import run_in_machine
 from tests.support.tool import TIMEOUT, Cli
 from tests.support.wait import wait_until
 
@@ -84,7 +85,7 @@ groups:
 """
 RATE = 10.0
 """Requests a second through the edge, and as many past it."""
-PATIENCE = 120.0
+USER_TIMEOUT = 120.0
 """Seconds that a user waits, on a machine that is twenty times slower than here: there `hold` is as long too."""
 STATE = "/var/lib/mortal"
 POST = "curl -sf -X POST http://127.0.0.1:3000"
@@ -123,7 +124,7 @@ def broken(cli: Cli) -> Iterator[subprocess.Popen[str]]:
 @pytest.fixture(scope="module")
 def failing(cli: Cli) -> dict[str, str]:
     """The machines whose programs fail from now on, by their groups: a worker that was killed once before, and cron."""
-    job, cron = (cli.pid("dev", name) for name in ("dev-jobs-1", "dev-reports-1"))
+    job, cron = (cli.pid(name) for name in ("dev-jobs-1", "dev-reports-1"))
     inside(job, f"p=$({PID}); kill -KILL $p; until [ $({PID}) != 0 ] && [ $({PID}) != $p ]; do sleep 0.1; done")
     inside(job, f"touch {STATE}/broken; systemctl kill -s KILL mortal")
     inside(cron, f"touch {STATE}/broken")
@@ -133,8 +134,7 @@ def failing(cli: Cli) -> dict[str, str]:
 
 def inside(pid: int, command: str) -> str:
     """Return the output of a command in the machine whose init has that pid."""
-    enter = ["nsenter", "-a", "-t", str(pid), "sh", "-euc", command]
-    return subprocess.run(enter, capture_output=True, text=True, check=True, timeout=TIMEOUT).stdout.strip()
+    return run_in_machine(pid, "sh", "-euc", command).strip()
 
 
 def ends(pid: int, why: str) -> None:
@@ -152,23 +152,23 @@ def healthy(status: Any, group: str) -> bool:
     return any(each["name"] == group and each["healthy"] for each in status["groups"])
 
 
-def renewed(cli: Cli, group: str, *gone: str) -> None:
+def renewed(cli: Cli, group: str, *old: str) -> None:
     """Wait until a group is healthy without those machines."""
 
-    def whole(status: Any) -> bool:
+    def is_renewed(status: Any) -> bool:
         machines = {machine["id"] for each in status["groups"] if each["name"] == group for machine in each["machines"]}
-        return healthy(status, group) and not machines & {*gone}
+        return healthy(status, group) and not machines & {*old}
 
-    cli.status_when("dev", whole)
+    cli.status_when("dev", is_renewed)
 
 
 @contextmanager
 def users(cli: Cli) -> Iterator[tuple[HttpLoad, HttpLoad]]:
-    """Sends requests through the edge, and past it to the balancer of the application."""
-    through, past = (str(urlsplit(url).netloc) for url in cli.json("status", "dev")["endpoints"]["http"])
+    """Send requests through the edge, and past it to the balancer of the application."""
+    through, past = (str(urlsplit(url).netloc) for url in cli.status("dev")["endpoints"]["http"])
     with (
-        http_load(through, rate=RATE, timeout=PATIENCE) as edge,
-        http_load(past, rate=RATE, timeout=PATIENCE) as balancer,
+        http_load(through, rate=RATE, timeout=USER_TIMEOUT) as edge,
+        http_load(past, rate=RATE, timeout=USER_TIMEOUT) as balancer,
     ):
         time.sleep(1)
         yield edge, balancer
@@ -181,7 +181,7 @@ def report(what: str, *loads: HttpLoad) -> None:
 
 
 def test_a_failed_run_of_cron_shows_and_the_next_one_is_tried(cli: Cli) -> None:
-    ids, machine = cli.instance_ids(), cli.pid("dev", "dev-reports-1")
+    ids, machine = cli.instance_ids(), cli.pid("dev-reports-1")
     inside(machine, f"until [ $(grep -c . {STATE}/reports) -gt 2 ]; do sleep 0.2; done")
     inside(machine, f"touch {STATE}/broken")
     assert healthy(cli.status_when("dev", lambda status: bool(FAILED.search(str(status["warnings"])))), "reports")
@@ -195,7 +195,7 @@ def test_a_failed_run_of_cron_shows_and_the_next_one_is_tried(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("broken", "failing")
 def test_no_get_fails_while_the_process_dies_errs_and_hangs(cli: Cli) -> None:
-    first, second = (cli.pid("dev", name) for name in ("dev-web-1", "dev-web-2"))
+    first, second = (cli.pid(name) for name in ("dev-web-1", "dev-web-2"))
     with users(cli) as loads:
         for machine in (first, second):
             inside(machine, "systemctl kill -s KILL mortal")
@@ -241,15 +241,13 @@ def test_programs_that_fail_again_and_again_get_another_machine(cli: Cli, failin
         renewed(cli, group, machine)
 
 
-def test_what_fails_again_and_again_waits_longer_before_it_is_started_again(
-    cli: Cli, broken: subprocess.Popen[str]
-) -> None:
+def test_the_pause_before_a_restart_grows_with_repeated_failures(cli: Cli, broken: subprocess.Popen[str]) -> None:
     assert broken.pid
-    machine = cli.pid("broken", "broken-ends-1")
+    machine = cli.pid("broken-ends-1")
     wait_until("the pause has grown", lambda: inside(machine, NEXT_PAUSE) == "5s", timeout=TIMEOUT)
 
 
-def test_a_rollout_says_what_an_application_that_never_works_printed_last(broken: subprocess.Popen[str]) -> None:
+def test_a_rollout_shows_the_last_output_of_an_application_that_never_works(broken: subprocess.Popen[str]) -> None:
     _, errors = broken.communicate(timeout=TIMEOUT)
     assert broken.returncode == 5
     (error,) = (line for line in errors.splitlines() if "broken is healthy" in line)
@@ -257,8 +255,8 @@ def test_a_rollout_says_what_an_application_that_never_works_printed_last(broken
     assert "it printed last: the thingamajig is missing" in error
     assert "it listens at 3000, and not at 4000; it printed last: mortal serves" in error
     assert "it answers an error at /healthz; it printed last: mortal serves" in error
-    told = "{}: all machines say the same for 30 s: mortal: "
-    (crash,) = (line for line in errors.splitlines() if told.format("ends") in line)
+    start = "{}: all machines say the same for 30 s: mortal: "
+    (crash,) = (line for line in errors.splitlines() if start.format("ends") in line)
     assert crash.endswith("it printed last: the thingamajig is missing")
-    (elsewhere,) = (line for line in errors.splitlines() if told.format("elsewhere") in line)
+    (elsewhere,) = (line for line in errors.splitlines() if start.format("elsewhere") in line)
     assert "it listens at 3000, and not at 4000" in elsewhere

@@ -46,10 +46,10 @@ def project(base: BakedImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return empty_project(tmp_path / "project")
 
 
-def bake(project: Path, text: str, name: str = "shop") -> BakedImage:
+def bake(project: Path, text: str, name: str = "shop", parent: str = "samovar/base") -> BakedImage:
     folder = project / "images" / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "image.yaml").write_text(f"description: a test\nparent: samovar/base\n{text}")
+    (folder / "image.yaml").write_text(f"description: a test\nparent: {parent}\n{text}")
     (image,) = bake_local(project_in(project), [name], reporter=PlainReporter())
     return image
 
@@ -60,7 +60,7 @@ def log_of(image: str) -> str:
 
 
 def tarball(path: Path, files: dict[str, bytes]) -> str:
-    """Writes a tarball with the modes and owners of a careless builder; returns its sha256."""
+    """Write a tarball with the modes and owners of a careless builder; return its sha256."""
     with tarfile.open(path, "w:gz") as tar:
         for name, data in files.items():
             entry = tarfile.TarInfo(name)
@@ -151,3 +151,35 @@ def test_packages_come_from_a_repository_beside_debians_by_its_key(project: Path
         shutil.copy(repository.other_key, project / "images/shop/key.asc")
         with pytest.raises(ProcessFailed, match=r"is not signed|NO_PUBKEY|Missing key"):
             bake(project, f"{entry}packages: [shop]\n")
+
+
+def server(version: str) -> dict[str, bytes]:
+    """Return the files of a package that looks like PostgreSQL to what a bake checks."""
+    programs, shared = f"usr/lib/postgresql/{version}/bin", f"usr/share/postgresql/{version}"
+    asked = f"#!/bin/sh\necho /{shared}\n".encode()
+    control = f"{shared}/extension/pg_trgm.control"
+    return {f"{programs}/postgres": SCRIPT, f"{programs}/pg_config": asked, control: b""}
+
+
+def test_another_version_of_postgresql_comes_from_a_repository_that_has_it(project: Path) -> None:
+    packages = {f"postgresql-{version}": server(version) for version in ("15", "16")}
+    (project / "images/rows").mkdir(parents=True)
+    with serve_repository(project / "repository", packages) as repository:
+        shutil.copy(repository.key, project / "images/rows/key.asc")
+        entry = (
+            f"repositories: [{{url: '{repository.url}', suite: stable, key: key.asc}}]\npackages: [postgresql-common]\n"
+        )
+
+        def bake_version(version: str) -> BakedImage:
+            return bake(project, f'version: "{version}"\n{entry}', "rows", "samovar/postgres")
+
+        rows = bake_version("16")
+        assert {"postgresql-16", "zstd"} <= rows.packages.keys()
+        assert rows.data_format == "postgresql-16"
+        assert "postgresql-17" not in rows.packages
+        assert inside(rows, "readlink /usr/lib/postgresql/current") == "16\n"
+        with pytest.raises(ProcessFailed, match="PostgreSQL 15: one version from 16 on is expected"):
+            bake_version("15")
+        with pytest.raises(ProcessFailed, match="Unable to locate package postgresql-99") as caught:
+            bake_version("99")
+        assert "neither Debian's trixie nor a repository of the image has postgresql-99" in caught.value.remedy

@@ -3,51 +3,57 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from samovar.core.output import PlainReporter
 from samovar.core.paths import cache_dir
-from samovar.images.builders.local import bake_local
-from tests.support.checkout import PROJECT
+from samovar.core.units import MIB
+from samovar.images.digest import digests
+from samovar.images.load import load_images
+from samovar.images.store import default_store
+from tests.support.checkout import empty_project, project_in
 from tests.support.tool import Cli
 
 OLD = "1.0-ancient"
+IMAGE = "description: Debian and nothing else\nsuite: trixie\npackages: [tree]\n"
 
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
-    """A cache with nothing but the image base, baked when bash was old, and the package files."""
-    (base,) = bake_local(PROJECT, ["samovar-base"], reporter=PlainReporter())
+    """A cache with the package files and one blank image, baked when bash was old; no machine is made of it."""
     apt = cache_dir() / "apt"
+    apt.mkdir(parents=True, exist_ok=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    store = cache_dir() / "images"
-    store.mkdir(parents=True)
+    project = empty_project(tmp_path / "project")
+    (project / "images/plain").mkdir()
+    (project / "images/plain/image.yaml").write_text(IMAGE)
+    store = default_store()
+    raw = store.raw("plain", digests(load_images(project_in(project)))["plain"])
+    store.folder.mkdir(parents=True)
     (cache_dir() / "apt").symlink_to(apt)
-    shutil.copy(base.raw, store)
-    (store / base.raw.with_suffix(".json").name).write_text(json.dumps({**base.packages, "bash": OLD}))
-    tool = Cli(tmp_path / "home", tmp_path / "envs")
+    raw.write_bytes(bytes(4 * MIB))
+    raw.with_suffix(".json").write_text(json.dumps({"bash": OLD}))
+    tool = Cli(tmp_path / "home", project / "envs", prefix=("env", f"SAMOVAR_PROJECT={project}"))
     yield tool
     tool.run("cloud", "down", check=False)
 
 
-def _bases(cli: Cli, *options: str) -> Any:
-    return [image for image in cli.json("images", *options)["images"] if image["image"] == "samovar-base"]
+def _listed(cli: Cli, *options: str) -> Any:
+    return [image for image in cli.json("images", *options)["images"] if image["image"] == "plain"]
 
 
 def test_an_outdated_package_is_listed_and_refreshed_under_the_same_name(cli: Cli) -> None:
-    cli.run("bake", "samovar-base")
-    (old,) = _bases(cli, "--outdated")
+    cli.run("bake", "plain")
+    (old,) = _listed(cli, "--outdated")
     assert (old["current"], old["published"]) == (True, True)
-    (bash,) = [found for found in old["outdated"] if found["package"] == "bash"]
+    (bash,) = [package for package in old["outdated"] if package["package"] == "bash"]
     assert bash["baked"] == OLD
-    cli.run("bake", "samovar-base", "--refresh")
-    new, former = _bases(cli, "--outdated")
+    cli.run("bake", "plain", "--refresh")
+    new, former = _listed(cli, "--outdated")
     assert (new["name"], new["outdated"]) == (old["name"], [])
     assert new["id"] != old["id"]
     assert (former["id"], former["current"], former["outdated"]) == (old["id"], False, None)
-    assert "nothing to do" in cli.run("bake", "samovar-base").stderr
+    assert "nothing to do" in cli.run("bake", "plain").stderr

@@ -61,7 +61,7 @@ def cli(checkout: Path) -> Iterator[Cli]:
 
 
 def ship(checkout: Path, url: str) -> None:
-    """Writes down url and sha256, and nothing else."""
+    """Write down url and sha256, and nothing else."""
     definition = checkout / "images/bingo/image.yaml"
     by_url = f"  url: {url}\n  sha256: {SHA256}\n"
     text, replaced = SHIPPED.subn(by_url, (ROOT / "images/bingo/image.yaml").read_text())
@@ -87,7 +87,7 @@ def answer(address: str, path: str, method: str = "GET", body: object = None) ->
     return wait_for(path, lambda: ask(address, path, method, body), timeout=TIMEOUT, interval=0.2)
 
 
-def test_bingo_by_url_and_sha256_is_baked_seeded_rolled_out_and_asked(
+def test_bingo_by_url_and_sha256_is_baked_seeded_rolled_out_and_answers(
     cli: Cli, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.edit("dev", SETTINGS, f'settings: {{email: {EMAIL}, port: {port(EMAIL)}, logs: "{logs(EMAIL)}"}}')
@@ -112,7 +112,7 @@ def test_bingo_by_url_and_sha256_is_baked_seeded_rolled_out_and_asked(
     assert answer(address, f"/api/session/{written}")
     cli.status_when("dev", lambda status: status["healthy"])
     assert cli.json("plan", "dev")["steps"] == []
-    log = Path(f"/proc/{cli.pid('dev', 'dev-bingo-1')}/root/opt/bongo/logs/{logs(EMAIL)}/main.log")
+    log = Path(f"/proc/{cli.pid('dev-bingo-1')}/root/opt/bongo/logs/{logs(EMAIL)}/main.log")
     assert "GET /ping" in log.read_text()
 
 

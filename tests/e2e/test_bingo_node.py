@@ -105,7 +105,7 @@ async def under_load(lab: BridgedLab, machine: Machine, provoke: str, *, what: s
         pid = lab.inside(machine, PID)
         began = time.monotonic()
         lab.inside(machine, provoke)
-        await lab.wait_until(machine, f"[[ $({PID}) != {pid} ]] && {PING}")
+        await lab.wait_for_command(machine, f"[[ $({PID}) != {pid} ]] && {PING}")
         took = time.monotonic() - began
         await asyncio.sleep(1)
     print(f"{load.summary(what)}; another bingo answers after {took:.1f} s")  # noqa: T201
@@ -116,7 +116,7 @@ async def under_load(lab: BridgedLab, machine: Machine, provoke: str, *, what: s
 async def test_a_failure_costs_only_writes_in_flight(lab: BridgedLab, image: Path, what: str) -> None:
     """A write that bingo answers with 500 fails: those of half a second, until the watchdog holds them."""
     machine = await boot(lab, image)
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     inject = f"curl -s localhost:{PORT}/operation -d '{{\"operation\": {FAULTS.get(what)}}}' || true"
     load = await under_load(lab, machine, inject if what in FAULTS else f"kill -KILL $({PID})", what=f"bingo {what}")
     assert len(load.of(READ)) > RATE
@@ -131,10 +131,10 @@ async def test_a_failure_costs_only_writes_in_flight(lab: BridgedLab, image: Pat
 
 async def test_a_write_that_ends_bingo_is_not_repeated(lab: BridgedLab, image: Path) -> None:
     machine = await boot(lab, image)
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     write = f"curl -s http://{BINGO}/operation -d '{{\"operation\": 1000002}}' -o /dev/null -w '%{{http_code}}'"
     assert lab.inside(machine, write) == "502"
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     assert lab.inside(machine, f'grep -c \'"msg": "operation", "operation": 1000002\' {LOG}') == "1"
     assert counter(lab, machine, "operations", "eresp") == TWICE
     assert counter(lab, machine, "operations", "wretr") == 0
@@ -142,10 +142,10 @@ async def test_a_write_that_ends_bingo_is_not_repeated(lab: BridgedLab, image: P
 
 async def test_a_broken_list_and_a_write_are_not_repeated(lab: BridgedLab, image: Path) -> None:
     machine = await boot(lab, image)
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     program = BREAKING.read_text().replace("PORT = 0", f"PORT = {PORT}").replace('LOG = ""', f'LOG = "{LOG}"')
     lab.inside(machine, f"cat >/opt/bingo/bingo <<'END'\n{program}END\n: >{LOG}; systemctl kill -s KILL bingo")
-    await lab.wait_until(machine, f"curl -sf http://{BINGO}/ping && ! test -s {LOG}")
+    await lab.wait_for_command(machine, f"curl -sf http://{BINGO}/ping && ! test -s {LOG}")
     half = f"curl -s http://{BINGO}/api/movie -o /dev/null || echo $?"
     assert lab.inside(machine, half) == "18"  # less than was promised
     assert counter(lab, machine, "lists", "srv_abrt") == 1
@@ -159,10 +159,10 @@ async def test_a_broken_list_and_a_write_are_not_repeated(lab: BridgedLab, image
 async def test_a_bingo_that_hangs_is_restarted(lab: BridgedLab, image: Path, tmp_path: Path) -> None:
     """Its journal and its console are evidence, should a test fail."""
     machine = await boot(lab, image)
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     pid = lab.inside(machine, PID)
     lab.inside(machine, f"kill -STOP {pid}")
-    await lab.wait_until(machine, f"[[ $({PID}) != {pid} ]] && {PING}")
+    await lab.wait_for_command(machine, f"[[ $({PID}) != {pid} ]] && {PING}")
     assert b"bingo ends: it has not answered for " in lab.driver.console(machine.id)
     collect(tmp_path.parent, tmp_path / "evidence")
     kept = tmp_path / "evidence" / tmp_path.name / machine.id
@@ -171,7 +171,7 @@ async def test_a_bingo_that_hangs_is_restarted(lab: BridgedLab, image: Path, tmp
 
 async def test_a_renewed_run_of_bingo_fails_no_request(lab: BridgedLab, image: Path) -> None:
     machine = await boot(lab, image, f"{SETTINGS}lifetime: [2, 4]\n")
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     load = await under_load(lab, machine, "true", what="bingo's time comes")
     assert not load.failures(READ)
     assert not load.failures(WRITE)
@@ -180,7 +180,7 @@ async def test_a_renewed_run_of_bingo_fails_no_request(lab: BridgedLab, image: P
 
 async def test_ready_fails_before_health(lab: BridgedLab, image: Path) -> None:
     machine = await boot(lab, image, SETTINGS.replace("hold: 40", "hold: 4"))
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     assert await health_is(lab, "/-/ready", 200)
     assert health(lab) == "ok 200"
     edge, passed_on = ("--interface", "10.0.0.1"), ("--header", "X-Forwarded-For: 203.0.113.7")
@@ -203,7 +203,7 @@ async def test_ready_fails_before_health(lab: BridgedLab, image: Path) -> None:
 
 async def test_health_fails_without_the_watchdog(lab: BridgedLab, image: Path) -> None:
     machine = await boot(lab, image)
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     lab.inside(machine, "systemctl kill -s KILL samovar-watchdog")
     assert await health_is(lab, "/-/ready", 200)
     lab.inside(machine, "systemctl stop samovar-watchdog")
@@ -212,12 +212,12 @@ async def test_health_fails_without_the_watchdog(lab: BridgedLab, image: Path) -
 
 async def test_a_full_disk_removes_logs_and_then_fails_health(lab: BridgedLab, image: Path) -> None:
     machine = await boot(lab, image)
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     pid = lab.inside(machine, PID)
     most = "$(($(df --output=avail -B1M / | tail -n 1) - 100))M"
     for name in ("main.log.4.gz", "main.log"):
         lab.inside(machine, f"fallocate --length {most} {LOG.parent}/{name}")
-        await lab.wait_until(machine, f"(( $(df --output=pcent / | tail -n 1 | tr -dc 0-9) < 50 )) && {PING}")
+        await lab.wait_for_command(machine, f"(( $(df --output=pcent / | tail -n 1 | tr -dc 0-9) < 50 )) && {PING}")
         assert await health_is(lab, "/-/health", 200) == "ok 200"
     assert b"the disk fills: removed main.log.4.gz" in lab.driver.console(machine.id)
     lab.inside(machine, f"fallocate --length {most} /root/full")

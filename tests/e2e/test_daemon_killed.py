@@ -68,7 +68,7 @@ def _pace(cli: Cli) -> float:
 
 
 def _under_fire(cli: Cli, chance: random.Random, *arguments: str, deaths: int = 4) -> None:
-    """Runs a command while daemons die; what did not live through it is run again."""
+    """Run a command while daemons die; what did not live through it is run again."""
     pace = _pace(cli)
     with _started(cli, *arguments) as running:
         for _ in range(deaths):
@@ -96,17 +96,17 @@ def _rows(cli: Cli, kind: str) -> set[str]:
 
 def _loops(cli: Cli) -> list[str]:
     """The files below this cloud's loop devices."""
-    found = [file.read_text().strip() for file in Path("/sys/block").glob("loop*/loop/backing_file")]
-    return sorted(Path(name).stem for name in found if name.startswith(str(cli.home)))
+    files = [file.read_text().strip() for file in Path("/sys/block").glob("loop*/loop/backing_file")]
+    return sorted(Path(name).stem for name in files if name.startswith(str(cli.home)))
 
 
-def _assert_whole(cli: Cli, size: int) -> None:
-    """So many machines, each with one of everything; nothing else is on the host or in the home."""
+def _assert_complete(cli: Cli, size: int) -> None:
+    """Assert that there are `size` machines with one of everything, and nothing else on the host or in the home."""
     status: Any = cli.status_when("dev", lambda status: status["healthy"])
     (group,) = status["groups"]
     assert [machine["status"] for machine in group["machines"]] == ["RUNNING_ACTUAL"] * size
     assert [machine["balancer"] for machine in group["machines"]] == ["HEALTHY"] * size
-    ids = {machine["id"] for machine in cli.json("cloud", "status")["machines"]}
+    ids = {*cli.instance_ids().values()}
     prefix = f"samovar-{cli.endpoint()['number']}-"
     namespaces = {path.name.removeprefix(prefix) for path in Path("/run/netns").glob(f"{prefix}*")}
     disks = _rows(cli, "compute.v1.Disk")
@@ -126,14 +126,14 @@ def _assert_whole(cli: Cli, size: int) -> None:
 
 def test_daemon_killed_during_the_first_rollout(cli: Cli, chance: random.Random) -> None:
     _under_fire(cli, chance, "rollout", "dev", "--yes")
-    _assert_whole(cli, 2)
+    _assert_complete(cli, 2)
 
 
 def test_daemon_killed_during_a_rolling_update(cli: Cli, chance: random.Random) -> None:
     before = _rows(cli, "compute.v1.Instance")
     cli.edit("dev", "size: 2", "size: 3\n    settings: {worker_connections: 2048}")
     _under_fire(cli, chance, "rollout", "dev", "--yes")
-    _assert_whole(cli, 3)
+    _assert_complete(cli, 3)
     assert not before & _rows(cli, "compute.v1.Instance")
 
 
@@ -146,7 +146,7 @@ def test_daemon_killed_during_cloud_down_comes_back_as_after_a_reboot(cli: Cli, 
             os.kill(pid, signal.SIGKILL)
         running.wait(TIMEOUT)
     cli.run("cloud", "up")
-    _assert_whole(cli, 3)
+    _assert_complete(cli, 3)
     assert _rows(cli, "compute.v1.Instance") == before
 
 
@@ -164,7 +164,7 @@ def test_machines_of_a_daemon_that_got_sigterm_are_shown_and_removed(cli: Cli) -
     assert leftovers(cli.home, f"samovar-{number}") == []
     cli.run("cloud", "up")
     assert cli.endpoint()["number"] == number
-    _assert_whole(cli, 3)
+    _assert_complete(cli, 3)
     assert _rows(cli, "compute.v1.Instance") == before.keys()
 
 
@@ -179,9 +179,9 @@ def test_an_address_that_is_not_routed_to_this_cloud_is_unhealthy(cli: Cli) -> N
     finally:
         run(["ip", "route", "replace", "table", "local", *route])
     assert refused.code == ExitCode.UNHEALTHY
-    (found,) = json.loads(refused.stdout)["unanswered"]
-    assert found["url"] == f"http://{address}/"
-    assert "is not routed to this cloud" in found["reason"]
+    (endpoint,) = json.loads(refused.stdout)["unanswered"]
+    assert endpoint["url"] == f"http://{address}/"
+    assert "is not routed to this cloud" in endpoint["reason"]
     assert cli.json("status", "dev")["healthy"]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,8 @@ from tests.support.wait import wait_until
 
 FROZEN = "freeze nginx-1"
 SLOW = ("--rate", "10", "--yes")
+LATE = 0.05
+"""Seconds of a late answer on average: a process that runs for 10 of 200 ms makes users wait for 100."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +42,26 @@ def begin(cli: Cli, *drill: str) -> subprocess.Popen[str]:
 
 
 def processes_wait(cli: Cli) -> bool:
-    """Whether the first machine's init is frozen, as its control group says."""
-    pid = cli.pid("dev", "dev-nginx-1")
+    """Return whether the first machine's init is frozen, as its control group says."""
+    pid = cli.pid("dev-nginx-1")
     group = Path(f"/proc/{pid}/cgroup").read_text().rpartition("0::")[2].strip()
     states = [Path(f"/sys/fs/cgroup/{unified}{group}/cgroup.events") for unified in ("unified", ".")]
     return any("frozen 1" in state.read_text() for state in states if state.exists())
+
+
+def mean_answer(address: str, machine: str) -> float:
+    """The mean seconds of ten answers of a machine.
+
+    Pauses of random length keep the questions apart: asked for one after another, all ten fit in one of the moments in
+    which a slow program runs.
+    """
+    seconds: list[float] = []
+    while len(seconds) < 10:
+        time.sleep(random.uniform(0, 0.2))  # noqa: S311 - a pause, not a secret
+        began = time.monotonic()
+        if get(address) == machine:
+            seconds.append(time.monotonic() - began)
+    return sum(seconds) / len(seconds)
 
 
 def test_several_drills_have_a_verdict_and_a_picture_each(cli: Cli, tmp_path: Path) -> None:
@@ -65,7 +85,19 @@ def test_a_machine_that_loses_its_power_is_replaced_by_its_group(cli: Cli) -> No
     assert report["seconds_to_recover"] < 60
 
 
-def test_what_an_interrupted_drill_has_broken_is_put_back_at_once(cli: Cli) -> None:
+def test_a_program_that_is_slow_answers_late_until_that_is_put_back_and_no_answer_fails(cli: Cli) -> None:
+    address = cli.address("dev")
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        drilling = pool.submit(cli.json, "drill", "dev", "slow", "nginx-1", "nginx.service", *SLOW)
+        wait_until("answers come late", lambda: mean_answer(address, "nginx-1") > LATE or drilling.done(), timeout=60)
+        assert not drilling.done()
+        report = drilling.result()
+    assert (report["failed"], report["healed_by"]) == (0, ["drill"])
+    assert report["seconds_to_put_back"] >= 10
+    wait_until("answers come at once", lambda: mean_answer(address, "nginx-1") < LATE, timeout=60)
+
+
+def test_an_interrupted_drill_puts_back_its_fault_at_once(cli: Cli) -> None:
     running = begin(cli, "freeze", "nginx-1")
     running.send_signal(signal.SIGINT)
     _, messages = running.communicate(timeout=60)
@@ -75,7 +107,7 @@ def test_what_an_interrupted_drill_has_broken_is_put_back_at_once(cli: Cli) -> N
     assert not processes_wait(cli)
 
 
-def test_what_a_killed_drill_has_broken_is_put_back_by_the_next_one(cli: Cli) -> None:
+def test_the_next_drill_puts_back_the_fault_of_a_killed_one(cli: Cli) -> None:
     running = begin(cli, "hang", "nginx-1", "nginx.service")
     second = cli.run("drill", "dev", "kill", "nginx", "--yes", check=False)
     assert (second.code, "another drill of dev runs" in second.stderr) == (ExitCode.LOCKED, True)

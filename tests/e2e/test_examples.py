@@ -30,7 +30,7 @@ from tests.support.tool import TIMEOUT, Cli, first_answer
 pytestmark = pytest.mark.long
 
 REGISTRY = "registry.example.org"
-PATIENCE = 60.0
+USER_TIMEOUT = 60.0
 """Seconds that a user waits for an answer on a loaded host."""
 
 
@@ -47,33 +47,23 @@ class Example:
 
     @property
     def address(self) -> str:
-        """Where the world asks it: the last address that `up` prints."""
+        """Return the public address: the last one that `up` prints."""
         return self.cli.address(self.environment, -1)
 
     def heal(self, machine: str) -> float:
         """Cut the power of a machine, and wait until another one is in its place; return the seconds until then."""
-        before, began = self._pid(self._status(), machine), time.monotonic()
+        before, began = self.cli.pid(machine), time.monotonic()
         self.cli.run("cloud", "kill", machine)
-        self.cli.status_when(
-            self.environment,
-            lambda status: status["healthy"] and self._pid(status, machine) not in {None, before},
-        )
+        self.cli.wait_until_replaced(self.environment, machine, before)
         return time.monotonic() - began
 
     def heal_under_load(self, machine: str, *kinds: Kind) -> HttpLoad:
         """Heal under 50 requests a second that are safe to repeat, none of which may fail."""
-        with http_load(self.address, *kinds, rate=50, timeout=PATIENCE) as load:
+        with http_load(self.address, *kinds, rate=50, timeout=USER_TIMEOUT) as load:
             seconds = self.heal(machine)
         print(load.summary(f"{machine} killed, whole after {seconds:.1f} s"))  # noqa: T201
         assert load.failed == []
         return load
-
-    def _status(self) -> Any:
-        return self.cli.json("status", self.environment)
-
-    def _pid(self, status: Any, name: str) -> object:
-        machines = {each["name"]: each for group in status["groups"] for each in group["machines"]}
-        return machines[name]["pid"]
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +138,7 @@ def test_web_application_answers_while_its_machines_die_and_keeps_its_rows(home:
 
 def put(address: str, path: str) -> Any:
     """Send a request that is answered with the entries; raises as `get` does."""
-    with closing(http.client.HTTPConnection(address, timeout=PATIENCE)) as connection:
+    with closing(http.client.HTTPConnection(address, timeout=USER_TIMEOUT)) as connection:
         connection.request("PUT", path)
         response = connection.getresponse()
         body = response.read()

@@ -60,7 +60,7 @@ def test_an_installed_engine_bakes_rolls_out_heals_and_destroys_a_project(cli: C
     def healed(status: Any) -> bool:
         return bool(status["healthy"]) and _machines(status)["small-nginx-1"]["pid"] != before["small-nginx-1"]["pid"]
 
-    status = cli.status_when("small", healed)
+    status = cli.watched_when("small", healed)
     assert all(machine["image"].startswith("samovar-web-") for machine in _machines(status).values())
     cli.run("destroy", "small", "--yes")
     assert cli.json("cloud", "status")["machines"] == []

@@ -70,7 +70,7 @@ print((process_time() - used) / (monotonic() - began))
 
 
 async def test_a_share_of_the_cores_is_no_bound_while_the_host_is_idle(lab: MachineLab) -> None:
-    """As the API says of core_fraction: "with the ability to burst performance above that baseline level"."""
+    """The API says of core_fraction: "with the ability to burst performance above that baseline level"."""
     machine = replace(lab.machine("a"), core_fraction=20)
     await lab.boot(machine)
     assert float(lab.as_service(machine, f"python3 -c '{BUSY}'")) > 0.3
@@ -125,15 +125,15 @@ async def test_a_console_without_end_fills_no_disk_and_keeps_its_beginning_and_i
 
 
 def flushes(disk: Path) -> int:
-    """How often the loop device on that file was flushed: the 16th figure of its stat (block/stat.rst)."""
+    """Return how often the loop device on that file was flushed: the 16th figure of its stat (block/stat.rst)."""
     (loop,) = [
         loop for loop in Path("/sys/block").glob("loop*/loop/backing_file") if loop.read_text().strip() == str(disk)
     ]
     return int((loop.parent.parent / "stat").read_text().split()[15])
 
 
-async def test_what_a_guest_synced_was_flushed_to_the_hosts_disk(lab: MachineLab) -> None:
-    """Without barriers it would end in the host's memory, and a power cut of the host would take it."""
+async def test_a_sync_of_the_guest_is_flushed_to_the_hosts_disk(lab: MachineLab) -> None:
+    """A sync without barriers would end in the host's memory, and be lost in a power cut of the host."""
     machine = lab.machine("a")
     await lab.boot(machine)
     before = flushes(machine.boot_disk)
@@ -195,9 +195,9 @@ async def test_a_guest_that_reboots_is_the_same_machine(lab: MachineLab) -> None
     assert time.monotonic() - began < DBUS_ACTIVATION, "nobody waits for a logind that is not there"
 
     def rebooted() -> bool | Pending:
-        seen = lab.driver.observe()["a"]
-        assert seen.running
-        return Pending(str(seen)) if seen.pid in {None, before} else True
+        observed = lab.driver.observe()["a"]
+        assert observed.running
+        return Pending(str(observed)) if observed.pid in {None, before} else True
 
     await wait_for_async("a reboot", rebooted, timeout=10 * SLOW)
     await lab.boot(machine)
@@ -212,11 +212,11 @@ async def test_a_machine_that_dies_is_observed_as_stopped(lab: MachineLab, victi
     os.kill(pid if victim == "init" else parent, signal.SIGKILL)
 
     def dead() -> Observed | Pending:
-        seen = lab.driver.observe()["a"]
-        return Pending(str(seen)) if seen.running else seen
+        observed = lab.driver.observe()["a"]
+        return Pending(str(observed)) if observed.running else observed
 
-    seen = await wait_for_async("the end", dead, timeout=2 * SLOW)
-    assert seen.exit_code not in {None, 0}
+    observed = await wait_for_async("the end", dead, timeout=2 * SLOW)
+    assert observed.exit_code not in {None, 0}
     await lab.boot(machine)
 
 
@@ -250,10 +250,10 @@ os.kill(os.getpid(), 9)
     assert failure.value.returncode == -signal.SIGKILL
 
     adopted = lab.another_driver()
-    seen = adopted.observe()["a"]
-    assert seen.running
+    observed = adopted.observe()["a"]
+    assert observed.running
     pid = await lab.boot(machine)
-    assert pid == seen.pid
+    assert pid == observed.pid
     assert b"systemd" in adopted.console("a")
     await adopted.stop("a", grace=10 * SLOW)
     assert adopted.observe() == {"a": Observed(running=False, exit_code=0)}

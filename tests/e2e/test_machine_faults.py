@@ -39,7 +39,7 @@ class Web:
         await self.lab.driver.cause(self.machine.id, fault)
 
     async def repair(self, fault: MachineFault) -> None:
-        """Ends the fault twice, as a drill does that was killed in between."""
+        """End the fault twice, as a drill does that was killed in between."""
         await self.lab.driver.end(self.machine.id, fault)
         await self.lab.driver.end(self.machine.id, fault)
         await self.answers()
@@ -52,7 +52,7 @@ class Web:
         await wait_for_async("an answer", answer, timeout=TIMEOUT, interval=0.1, ceiling=0.2)
 
     def silence(self) -> str:
-        """Why there is no answer; empty if there is one."""
+        """Return why there is no answer; empty if there is one."""
         far = f"{self.lab.prefix}-{self.machine.id}-port"
         try:
             run(["ip", "netns", "exec", far, *ASK])
@@ -87,7 +87,7 @@ SILENT = {
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", SILENT)
-async def test_a_machine_that_hangs_says_nothing_until_it_goes_on(web: Web, name: str) -> None:
+async def test_a_hung_machine_does_not_answer_until_it_goes_on(web: Web, name: str) -> None:
     await web.break_by(SILENT[name])
     assert "timed out" in web.silence()
     await web.repair(SILENT[name])

@@ -70,11 +70,11 @@ async def test_root_in_a_machine_sees_no_control_group_above_its_own(lab: Machin
     await lab.boot(machine)
     lab.as_service(machine, "mkdir /run/groups")
     for controller in ("blkio", "cpu", "cpuset", "devices", "freezer", "memory", "pids"):
-        seen = lab.as_service(
+        hierarchy = lab.as_service(
             machine, f"mount -t cgroup -o {controller} {controller} /run/groups && ls /run/groups || :"
         )
-        assert "release_agent" not in seen
-        assert lab.prefix not in seen
+        assert "release_agent" not in hierarchy
+        assert lab.prefix not in hierarchy
         lab.as_service(machine, "umount /run/groups || :")
     assert lab.as_service(machine, f"python3 -c '{OPEN_BY_HANDLE}'").startswith("-1 ")
 
@@ -190,13 +190,13 @@ async def test_the_interface_moves_in_at_each_boot(lab: MachineLab) -> None:
     """The name of its namespace leads to it from outside, while the machine runs and afterwards."""
     machine = lab.machine("a")
 
-    def seen_outside() -> str:
+    def host_mac() -> str:
         return run(["ip", "-n", machine.netns, "-brief", "link", "show", "eth0"]).stdout.split()[2]
 
-    mac = seen_outside()
+    mac = host_mac()
     first = await lab.boot(machine)
     assert lab.as_service(machine, "cat /sys/class/net/eth0/address; cat /sys/class/net/eth0/carrier") == f"{mac}\n1"
-    assert seen_outside() == mac
+    assert host_mac() == mac
     lab.as_service(machine, "systemctl reboot --no-block")
     await wait_for_async(
         "a reboot",
@@ -206,6 +206,6 @@ async def test_the_interface_moves_in_at_each_boot(lab: MachineLab) -> None:
     await lab.boot(machine)
     assert lab.as_service(machine, "cat /sys/class/net/eth0/address") == mac
     await lab.driver.kill("a")
-    assert seen_outside() == mac
+    assert host_mac() == mac
     await lab.boot(machine)
     assert lab.as_service(machine, "cat /sys/class/net/eth0/address") == mac

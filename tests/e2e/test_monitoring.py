@@ -16,6 +16,7 @@ from samovar.core.waiting import Pending, wait_for
 from tests.support.checkout import ROOT, empty_project
 from tests.support.firefox import Firefox, firefox
 from tests.support.http_load import Kind, get, http_load
+from tests.support.run_in_machine import run_in_machine
 from tests.support.tool import TIMEOUT, Cli
 from tests.support.wait import wait_until
 
@@ -69,9 +70,18 @@ WEBHOOK = "http://shop-1:8080/alerts"
 SHOP = """\
 #!/usr/bin/python3
 import json
+import os
+import signal
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ALERTS, SICK = [], []
+
+def close(*_):
+    print(f"shop {os.getpid()} closes", flush=True)
+    sys.exit()
+
+signal.signal(signal.SIGTERM, close)
 
 class Shop(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -125,23 +135,22 @@ def post(address: str) -> int:
 
 
 def counts(cli: Cli) -> dict[tuple[str, str], tuple[int, int]]:
-    """Requests and errors by route and method."""
+    """Return requests and errors by route and method."""
     endpoints = cli.json("metrics", "dev", "--since", "20m")["endpoints"]
     return {(each["route"], each["method"]): (each["requests"], each["errors"]) for each in endpoints}
 
 
 def wait_for_counts(cli: Cli, expected: dict[tuple[str, str], tuple[int, int]]) -> None:
     def probe() -> bool | Pending:
-        found = {key: value for key, value in counts(cli).items() if key in expected}
-        return found == expected or Pending(str(found))
+        current = {key: value for key, value in counts(cli).items() if key in expected}
+        return current == expected or Pending(str(current))
 
     wait_for(f"the counts {expected}", probe, timeout=60, interval=1)
 
 
 def inside(cli: Cli, machine: str, *command: str) -> str:
-    """What a command says that runs on a machine."""
-    enter = ["nsenter", "-a", "-t", str(cli.pid("dev", machine))]
-    return subprocess.run([*enter, *command], check=True, capture_output=True, text=True).stdout
+    """Return the output of a command on a machine."""
+    return run_in_machine(cli.pid(machine), *command)
 
 
 ASK = 'for query; do curl --silent --get --data-urlencode query="$query" localhost:9090/api/v1/query; echo; done'
@@ -183,10 +192,12 @@ def test_every_exporter_is_a_target_and_shows_metrics(cli: Cli) -> None:
         series = cli.json("metrics", "dev", "--query", f"up == {value}")
         return {(each["labels"]["job"], each["labels"]["instance"]) for each in series}
 
-    doors = {(job, f"door-{index}") for job in ("node", "edge", "haproxy") for index in (1, 2)}
+    exporters = {(job, f"door-{index}") for job in ("node", "edge", "haproxy") for index in (1, 2)}
     others = {(job, "shop-1") for job in ("node", "haproxy", "shop")} | {("node", "rows-1"), ("postgres", "rows-1")}
     own = {(job, "watch-1") for job in ("node", "prometheus", "alertmanager")}
-    wait_for("every target", lambda: jobs(1) == doors | others | own or Pending(str(jobs(0))), timeout=60, interval=1)
+    wait_for(
+        "every target", lambda: jobs(1) == exporters | others | own or Pending(str(jobs(0))), timeout=60, interval=1
+    )
     for query, series in zip(SHOWN, answers(cli, *SHOWN), strict=True):
         assert series, query
     assert answers(cli, 'ALERTS{alertname=~"MachineDown|ExporterDown|PostgresDown"}') == [[]]
@@ -198,12 +209,12 @@ SLOW = "SELECT pg_sleep(1.1)"
 def test_a_slow_statement_is_in_the_journal_and_among_the_top_statements(cli: Cli) -> None:
     inside(cli, "dev-rows-1", "runuser", "-u", "postgres", "--", "psql", "--host=/run/postgresql", f"--command={SLOW}")
 
-    def found() -> bool | Pending:
+    def is_listed() -> bool | Pending:
         statements = cli.json("metrics", "dev", "--statements")["statements"]
         slow = [each for each in statements if each["query"] == "SELECT pg_sleep($1)"]
         return bool(slow and slow[0]["calls"] == 1 and slow[0]["mean"] > 1) or Pending(str(statements))
 
-    wait_for("the statement", found, timeout=60, interval=1)
+    wait_for("the statement", is_listed, timeout=60, interval=1)
     written = cli.run("logs", "dev", "rows", "--unit", "postgres").stdout
     assert f" ms  statement: {SLOW}" in written
 
@@ -270,22 +281,35 @@ def test_endpoints_are_drawn_on_the_page_and_an_alert_is_shown_there_and_sent_to
         (tmp_path / "page.png").write_bytes(browser.screenshot())
 
 
-def test_what_the_watchdog_restarts_is_counted_by_its_cause(cli: Cli) -> None:
+def test_restarts_by_the_watchdog_are_counted_by_their_cause(cli: Cli) -> None:
     inside(cli, "dev-shop-1", "curl", "--silent", "--data", "", "localhost:8080/sick")
 
     def counted() -> bool | Pending:
         (series,) = answers(cli, "samovar_watchdog_restarts_total")
-        found = {each["metric"]["cause"]: each["value"][1] for each in series}
-        return found == {"errors": "1", "silence": "0", "memory": "0", "lifetime": "0"} or Pending(str(found))
+        restarts = {each["metric"]["cause"]: each["value"][1] for each in series}
+        return restarts == {"errors": "1", "silence": "0", "memory": "0", "lifetime": "0"} or Pending(str(restarts))
 
     wait_for("the restart", counted, timeout=60, interval=1)
 
 
+def test_the_journal_of_a_machine_that_is_stopped_holds_its_last_lines(cli: Cli) -> None:
+    old = cli.pid("dev-shop-1")
+    pid = inside(cli, "dev-shop-1", "systemctl", "show", "--property=MainPID", "--value", "shop").strip()
+    cli.stop("dev-shop-1")
+
+    def shown() -> bool | Pending:
+        lines = cli.run("logs", "dev", "shop").stdout
+        return f"shop {pid} closes" in lines or Pending(lines[-500:])
+
+    wait_for("its last line", shown, timeout=60, interval=1)
+    cli.wait_until_replaced("dev", "dev-shop-1", old)
+
+
 def test_users_see_nothing_of_the_death_of_the_machine_that_monitors_and_its_metrics_survive(cli: Cli) -> None:
     address, before = cli.address("dev"), counts(cli)[("/rows/:id", "GET")][0]
-    old = cli.pid("dev", "dev-watch-1")
+    old = cli.pid("dev-watch-1")
     with http_load(address, Kind("/rows/1"), rate=40) as load:
         cli.run("cloud", "kill", "dev-watch-1")
-        cli.status_when("dev", lambda status: status["healthy"] and cli.pid("dev", "dev-watch-1") not in {None, old})
+        cli.wait_until_replaced("dev", "dev-watch-1", old)
     assert load.failed == []
     wait_for_counts(cli, {("/rows/:id", "GET"): (before + len(load.answers), 0)})

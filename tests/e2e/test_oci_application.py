@@ -59,7 +59,7 @@ exec httpd -f -p 80 -h /srv/www
 
 
 def shop(layout: Layout, program: Path) -> None:
-    """Makes an image as people do: a program, links to it, a user, a folder that is the user's."""
+    """Make an image as people do: a program, links to it, a user, a folder that is the user's."""
 
     def change(root: Path) -> None:
         for folder in ("bin", "etc", "srv", "tmp"):
@@ -103,7 +103,7 @@ def cli(project: Path, tmp_path: Path) -> Iterator[Cli]:
 
 
 def facts(address: str) -> list[str]:
-    """What the application tells of itself, a line each; asked until the balancer sends there."""
+    """Return what the application states about itself, a line each, once the balancer sends requests there."""
 
     def ask() -> list[str] | Pending:
         try:
@@ -117,11 +117,11 @@ def facts(address: str) -> list[str]:
 def test_oci_image_answers_from_a_machine(cli: Cli) -> None:
     cli.run("bake", "--env", "dev")
     cli.run("rollout", "dev", "--yes")
-    said, root = facts(cli.address("dev")), Path(f"/proc/{cli.pid('dev', 'dev-web-1')}/root")
+    printed, root = facts(cli.address("dev")), Path(f"/proc/{cli.pid('dev-web-1')}/root")
     assert get(cli.address("dev"), "/health").strip() == "ok"
-    assert said[0] == "hello 100% of $5 /srv 4321:4322 /srv/www/cgi-bin"
-    assert {"bin", "srv", "nameserver 127.0.0.53"} <= {*said}
-    assert not {"opt", "lib64", "usr/lib/samovar"} & {*said}, "it sees the machine's own files"
+    assert printed[0] == "hello 100% of $5 /srv 4321:4322 /srv/www/cgi-bin"
+    assert {"bin", "srv", "nameserver 127.0.0.53"} <= {*printed}
+    assert not {"opt", "lib64", "usr/lib/samovar"} & {*printed}, "it sees the machine's own files"
     assert (root / "opt/shop/bin/busybox").stat().st_mode & 0o7777 == 0o755
     cli.edit("dev", "greeting: hello", "greeting: bye")
     cli.run("rollout", "dev", "--yes")

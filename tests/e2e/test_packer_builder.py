@@ -69,7 +69,7 @@ ALLOWED = {"var/cache/ldconfig/aux-cache": "ldconfig's notes on the inodes and t
 
 @pytest.fixture(scope="module")
 def user() -> Iterator[RemoteUser]:
-    """Yields a user without root, with `dev` for Yandex Cloud and its images, which Packer has baked."""
+    """Yield a user without root, with `dev` for Yandex Cloud and its images, which Packer has baked."""
     toolchain_or_skip()
     folder = Path(tempfile.mkdtemp(prefix="samovar-second-"))  # pytest's own folders are shut to others
     folder.chmod(0o755)
@@ -96,7 +96,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def everything(user: RemoteUser) -> list[str]:
-    """Names of the machines, disks, networks and images in the folder."""
+    """Return the names of the machines, disks, networks and images in the folder."""
     session, folder = user.session(), user.session().folder_id
     calls: list[tuple[type[Any], Any, str]] = [
         (InstanceServiceStub, instances.ListInstancesRequest(folder_id=folder), "instances"),
@@ -112,8 +112,8 @@ def everything(user: RemoteUser) -> list[str]:
 
 
 def image(user: RemoteUser, name: str) -> Published:
-    (found,) = [each for each in published(user.session()) if each.image == name]
-    return found
+    (baked,) = [each for each in published(user.session()) if each.image == name]
+    return baked
 
 
 def raw(user: RemoteUser, name: str) -> Path:
@@ -128,10 +128,10 @@ def add(root: Path, name: str, script: str) -> None:
 
 
 def test_images_have_names_and_labels_of_the_local_builder(user: RemoteUser) -> None:
-    found = image(user, "samovar-edge")
-    assert found.name == f"samovar-edge-{found.digest}"
+    edge = image(user, "samovar-edge")
+    assert edge.name == f"samovar-edge-{edge.digest}"
     packages = tree_packages(raw(user, "samovar-edge"))
-    assert found.manifest == manifest_digest(packages)[:SHORT]
+    assert edge.manifest == manifest_digest(packages)[:SHORT]
     assert sorted(everything(user)) == sorted(each.name for each in published(user.session()))
 
 
@@ -139,9 +139,9 @@ def test_a_printed_template_passes_packer_validate(user: RemoteUser, tmp_path: P
     file = tmp_path / "edge.pkr.hcl"
     file.write_text(user.run("bake", "--cloud", "yandex", "--print-template", "samovar/edge").stdout)
     clients = toolchain_or_skip()
-    known = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **user.variables, **clients.environment()}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **user.variables, **clients.environment()}
     argv = [str(clients.packer), "validate", str(file)]
-    done = subprocess.run(argv, env=known, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "The configuration is valid.\n"), done.stdout + done.stderr
 
 
@@ -152,8 +152,8 @@ def test_a_baked_image_is_not_baked_again(user: RemoteUser) -> None:
 
 
 def test_doctor_finds_nothing_wrong(user: RemoteUser) -> None:
-    found = user.json("doctor", "dev")
-    assert found["healthy"], found
+    report = user.json("doctor", "dev")
+    assert report["healthy"], report
 
 
 def test_the_local_builder_is_rejected(user: RemoteUser) -> None:
@@ -173,12 +173,12 @@ def test_both_builders_make_the_same_image(user: RemoteUser, tmp_path: Path, mon
     store.raw("samovar-base", parent.digest).with_suffix(".json").write_text("{}")
     monkeypatch.setattr(local, "default_store", lambda: store)
     (ours,) = bake_local(PROJECT, ["samovar-edge"], reporter=PlainReporter())
-    found = {
+    unexpected = {
         path: pair
         for path, pair in differences(image_files(ours.raw), image_files(theirs)).items()
         if path not in ALLOWED
     }
-    assert found == {}
+    assert unexpected == {}
     assert ours.manifest_digest[:SHORT] == image(user, "samovar-edge").manifest
 
 
@@ -214,27 +214,14 @@ def add_program(root: Path) -> None:
     (root / "usr/bin/app").chmod(0o755)
 
 
-def test_a_failed_script_is_reported_and_leaves_nothing(
-    user: RemoteUser, repository: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = everything(user)
-    add(repository, "broken", "echo last words >&2\nfalse because of this\n")
-    with pytest.raises(ProcessFailed) as caught:
-        bake_packer(user.session(), project_in(repository), ["broken"], reporter=PlainReporter())
-    assert "image broken: step.sh: `false because of this` ended with 1" in caught.value.message
-    assert "last words" in Path(caught.value.remedy.split()[-1]).read_text()
-    assert "nothing of this bake is left in the cloud" in capsys.readouterr().err
-    assert everything(user) == before
-
-
 @contextmanager
 def slow_bake(
-    user: RemoteUser, repository: Path, seconds: int = 313, *, until: str = SCRIPT, patience: float = TIMEOUT
+    user: RemoteUser, repository: Path, seconds: int = 313, *, until: str = SCRIPT, api_timeout: float = TIMEOUT
 ) -> Iterator[subprocess.Popen[str]]:
     """A bake whose script takes so long, once it has printed `until`; its output after that can be read."""
     add(repository, "slow", f"sleep {seconds}\n")
     interruptible = ["env", "--default-signal=INT"]  # who runs the tests in the background has it ignored
-    argv = [*interruptible, sys.executable, "-c", PROGRAM, str(repository), str(patience)]
+    argv = [*interruptible, sys.executable, "-c", PROGRAM, str(repository), str(api_timeout)]
     environment = {**os.environ, **user.variables, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as bake:
         try:
@@ -256,13 +243,18 @@ def test_an_interrupted_bake_leaves_nothing(user: RemoteUser, repository: Path) 
     assert everything(user) == before
 
 
-def test_the_next_bake_removes_what_a_killed_one_left(user: RemoteUser, repository: Path) -> None:
+def test_the_next_bake_removes_what_a_killed_one_left_and_reports_a_script_that_fails(
+    user: RemoteUser, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = everything(user)
     with slow_bake(user, repository) as bake:
         bake.kill()
-    (repository / "images/slow/step.sh").write_text("false\n")
-    with pytest.raises(ProcessFailed):
+    (repository / "images/slow/step.sh").write_text("echo last words >&2\nfalse because of this\n")
+    with pytest.raises(ProcessFailed) as caught:
         bake_packer(user.session(), project_in(repository), ["slow"], reporter=PlainReporter())
+    assert "image slow: step.sh: `false because of this` ended with 1" in caught.value.message
+    assert "last words" in Path(caught.value.remedy.split()[-1]).read_text()
+    assert "nothing of this bake is left in the cloud" in capsys.readouterr().err
     assert everything(user) == before
 
 
@@ -285,7 +277,7 @@ def lose_the_api(user: RemoteUser) -> None:
 def test_a_lost_api_is_reported_with_what_is_left(user: RemoteUser, repository: Path) -> None:
     before = everything(user)
     try:
-        with slow_bake(user, repository, 2, patience=8) as bake:
+        with slow_bake(user, repository, 2, api_timeout=8) as bake:
             lose_the_api(user)
             assert bake.stderr
             output = bake.stderr.read()

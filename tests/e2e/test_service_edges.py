@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from tests.support.curl import OFFERS, curl, statuses
 from tests.support.firefox import Firefox, Page, firefox
 from tests.support.http_load import Answer, Kind, http_load
 from tests.support.https import make_signed
+from tests.support.run_in_machine import run_in_machine
 from tests.support.tool import TIMEOUT, Cli, first_answer, rolled_out
 from tests.support.wait import wait_until
 
@@ -49,28 +49,28 @@ def address(cli: Cli) -> str:
 
 
 def test_load_goes_over_each_protocol_and_knows_the_certificate(cli: Cli) -> None:
-    https = next(iter(cli.json("status", "dev")["endpoints"]["https"]))
+    https = next(iter(cli.status("dev")["endpoints"]["https"]))
     load = ("load", "dev", "--rate", "10", "--for", "3s", "-o", "json")
     for options in ((), ("--http2",), ("--url", f"{https}ping")):
-        found = json.loads(cli.run(*load, *options, check=False).stdout)
-        (endpoint,) = found["endpoints"]
-        assert (endpoint["sent"], endpoint["errors"], found["not_removed"]) == (30, {}, [])
+        report = json.loads(cli.run(*load, *options, check=False).stdout)
+        (endpoint,) = report["endpoints"]
+        assert (endpoint["sent"], endpoint["errors"], report["not_removed"]) == (30, {}, [])
     refused = cli.run("load", "dev", "--url", "http://127.0.0.1/", check=False)
     assert (refused.code, "no address of dev" in refused.stderr) == (ExitCode.CONFIG, True)
 
 
 def test_load_with_profile_terms_reports_whether_its_slo_are_met(cli: Cli, tmp_path: Path) -> None:
-    """At a rate that the slowest host bears; which bounds hold there is not the question."""
+    """The rate is one that the slowest host bears; it does not matter which bounds hold there."""
     done = cli.run(
         *("load", "dev", "--profile", "terms", "--rate", "10", "--for", "15s"),
         *("--report", str(tmp_path), "-o", "json"),
         check=False,
     )
-    found = json.loads(done.stdout)
-    assert done.code == (ExitCode.OK if found["slo_met"] else ExitCode.SLO_VIOLATED)
-    assert all(endpoint["sent"] for endpoint in found["endpoints"])
-    assert found["not_removed"] == []
-    assert found["failed"] <= found["requests"] / 20
+    report = json.loads(done.stdout)
+    assert done.code == (ExitCode.OK if report["slo_met"] else ExitCode.SLO_VIOLATED)
+    assert all(endpoint["sent"] for endpoint in report["endpoints"])
+    assert report["not_removed"] == []
+    assert report["failed"] <= report["requests"] / 20
     assert "GET /long_dummy" in (tmp_path / "load-dev-terms.html").read_text()
 
 
@@ -95,7 +95,14 @@ def _settled(cli: Cli, address: str) -> list[str]:
 
 
 def test_http_3_is_offered_and_spoken_at_an_edges_own_address(address: str, base_image: Path) -> None:
-    first, second = curl(base_image, *[f"https://{address}/ping"] * 2, options=OFFERS)
+    # On a loaded host nginx has reset the first stream of a connection after 10 s, two times in some 25 runs of this
+    # test, and logged nothing. Why is not known; a browser asks again.
+    first, second = wait_until(
+        "the offer is taken up",
+        lambda: curl(base_image, *[f"https://{address}/ping"] * 2, options=OFFERS),
+        timeout=TIMEOUT,
+        errors=(AssertionError,),
+    )
     assert first == ("2", address)
     assert second[0] == "3"
     assert second[1] != address
@@ -135,7 +142,7 @@ def test_a_browser_that_spoke_http_3_to_a_dead_edge_falls_back(
 def test_a_browser_that_speaks_http_3_to_an_edge_as_it_dies_goes_on(
     cli: Cli, address: str, authority: Path, tmp_path: Path
 ) -> None:
-    """Only when it gives up its connection, as QUIC has it: its user reloads the page until it comes."""
+    """The browser goes on when it gives up its QUIC connection: its user reloads the page until it comes."""
     with _speaking_http_3(cli, tmp_path, authority, f"https://{address}/ping?connected") as (browser, edge):
         cli.run("cloud", "kill", edge)
 
@@ -197,29 +204,23 @@ def test_connections_are_balanced_over_bingo_machines(cli: Cli, address: str) ->
             time.sleep(10)
             opened = [now - then for now, then in zip(_accepted(cli), before, strict=True)]
             assert max(opened) <= 0.6 * sum(opened), opened
-    assert [_dropped(cli.pid("dev", edge)) for edge in _settled(cli, address)] == [0, 0], "that was no flood"
+    assert [_dropped(cli.pid(edge)) for edge in _settled(cli, address)] == [0, 0], "that was no flood"
 
 
 def _dropped(pid: int) -> int:
-    """How many connections that edge did not let its clients open so soon."""
-    text = _inside(pid, "nft", "list", "chain", "ip", "edge", "opened")
+    """Return how many connections that edge dropped because its clients opened too many."""
+    text = run_in_machine(pid, "nft", "list", "chain", "ip", "edge", "opened")
     return int(text.partition("counter packets ")[2].split()[0])
 
 
-def _inside(pid: int, *command: str) -> str:
-    """What a command says in the machine with that init."""
-    entered = ["nsenter", "-a", "-t", str(pid), *command]
-    return subprocess.run(entered, check=True, capture_output=True, text=True).stdout
-
-
 def _accepted(cli: Cli) -> list[int]:
-    """How many connections each bingo machine has accepted so far, its proxy's own to bingo among them."""
-    found = []
-    for machine in cli.json("status", "dev")["groups"][1]["machines"]:
+    """Return how many connections each bingo machine has accepted so far, its proxy's own to bingo among them."""
+    counts = []
+    for machine in cli.status("dev")["groups"][1]["machines"]:
         lines = Path(f"/proc/{machine['pid']}/net/snmp").read_text().splitlines()
         names, values = (line.split() for line in lines if line.startswith("Tcp:"))
-        found.append(int(values[names.index("PassiveOpens")]))
-    return found
+        counts.append(int(values[names.index("PassiveOpens")]))
+    return counts
 
 
 EDGES = pytest.mark.parametrize("place", [0, 1], ids=["the edge that works", "the other edge"])
@@ -240,8 +241,8 @@ def test_a_stopped_edge_fails_no_request(cli: Cli, address: str, place: int) -> 
 
 
 def test_a_killed_nginx_fails_only_requests_in_flight(cli: Cli, address: str) -> None:
-    """Who comes before systemd has started another one waits for it at a socket that systemd holds."""
-    edges = {name: cli.pid("dev", name) for name in _settled(cli, address)}
+    """A client that comes before systemd has started another one waits for it at a socket that systemd holds."""
+    edges = {name: cli.pid(name) for name in _settled(cli, address)}
     sockets = {name: _listening_sockets(pid) for name, pid in edges.items()}
     with http_load(address, Kind("/ping"), rate=100, limit=120) as load:
         time.sleep(1)
@@ -261,15 +262,15 @@ def _listening_sockets(pid: int) -> dict[int, str]:
 
 
 def _kill_nginx(pid: int) -> tuple[float, float]:
-    """From when to when all processes of nginx were killed in that machine; returns once there are others."""
+    """Kill all processes of nginx in that machine; return when that began and ended, once there are others."""
     show = "systemctl", "show", "--property=MainPID,SubState", "nginx.service"
-    killed = _inside(pid, *show)
+    killed = run_in_machine(pid, *show)
     before = time.monotonic()
-    _inside(pid, "systemctl", "kill", "--signal=SIGKILL", "nginx.service")
+    run_in_machine(pid, "systemctl", "kill", "--signal=SIGKILL", "nginx.service")
     after = time.monotonic()
 
     def back() -> bool:
-        shown = _inside(pid, *show)
+        shown = run_in_machine(pid, *show)
         return shown != killed and "SubState=running" in shown
 
     wait_until("nginx is back", back, timeout=TIMEOUT)
@@ -303,10 +304,10 @@ def test_a_killed_edge_fails_only_requests_in_flight(cli: Cli, address: str, pla
 
 
 def _assert_ages(answers: list[Answer]) -> None:
-    """Of `/long_dummy`, when it was asked for, by what bingo wrote in it and by what the edge says of it."""
+    """Assert the age of each `/long_dummy` when it was requested, by bingo's own text and by the edge's headers."""
     started = time.time() - time.monotonic()
     for answer in (answer for answer in answers if not answer.error):
         asked = datetime.fromtimestamp(started + answer.due, UTC)
-        told = age(answer.headers, asked)
-        assert told is not None
-        assert max(told, (asked - datetime.fromisoformat(answer.body.split()[-1])).total_seconds()) < 60, answer
+        stated = age(answer.headers, asked)
+        assert stated is not None
+        assert max(stated, (asked - datetime.fromisoformat(answer.body.split()[-1])).total_seconds()) < 60, answer

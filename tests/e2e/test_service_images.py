@@ -56,6 +56,12 @@ mkdir usr/share/samovar/seed
 write {folder}/10-tables.sql usr/share/samovar/seed/10-tables.sql
 write {folder}/20-rows.sh usr/share/samovar/seed/20-rows.sh
 """
+CLUSTER_OF_15 = """\
+mkdir -p "$0.files/main"
+echo owner=trial >"$0.files/samovar-seed"
+echo 15 >"$0.files/main/PG_VERSION"
+exec mkfs.ext4 -q -L samovar-pgdata -d "$0.files" "$0"
+"""
 COUNTS = "SELECT (SELECT count(*) FROM movies), (SELECT count(*) FROM customers), (SELECT count(*) FROM sessions)"
 PING = "curl -sf localhost/ping"
 KILLER = "curl -s -X POST localhost/operation -d '{\"operation\": 1000002}' -o /dev/null -w '%{http_code}'"
@@ -133,7 +139,7 @@ async def test_a_blank_disk_is_seeded_keeps_its_rows_and_grows(lab: BridgedLab, 
     disk = lab.data_disk("pg-data", 2 * GIB, "data")
     began = time.monotonic()
     machine = await boot_postgres(lab, baked, disk)
-    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
     print(f"a blank disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     assert sql(lab, machine, COUNTS) == "290|5000|50000"
     assert lab.inside(machine, "systemctl is-active health.service") == "active", "before the first check"
@@ -152,7 +158,7 @@ async def test_a_blank_disk_is_seeded_keeps_its_rows_and_grows(lab: BridgedLab, 
     os.truncate(disk.path, 3 * GIB)
     began = time.monotonic()
     again = await boot_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
-    await lab.wait_until(again, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(again, "systemctl is-active --quiet postgres")
     print(f"its old disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     assert sql(lab, again, "SELECT count(*) FROM sessions WHERE id = 60000") == "1"
     assert b"samovar: the data disk of trial is here" in lab.driver.console(again.id)
@@ -161,7 +167,7 @@ async def test_a_blank_disk_is_seeded_keeps_its_rows_and_grows(lab: BridgedLab, 
 
 async def test_memory_follows_the_machine_and_only_its_network_gets_in(lab: BridgedLab, baked: dict[str, Path]) -> None:
     machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "data"), memory=768)
-    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
     assert sql(lab, machine, "SHOW shared_buffers") == "192MB"
     assert sql(lab, machine, "SHOW effective_cache_size") == "384MB"
     log = int(sql(lab, machine, "SELECT setting FROM pg_settings WHERE name = 'max_wal_size'"))
@@ -189,7 +195,7 @@ async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
     machine = lab.machine("pg", image, memory=1024 * MIB, cores=2, hostname="pg", disks=(disk,))
     began = time.monotonic()
     await lab.driver.start(machine)
-    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
     print(f"an empty cluster, filled: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     owned = "SELECT number, tableowner FROM kept, pg_tables WHERE tablename = 'kept'"
     assert sql(lab, machine, owned, "shop") == "7|shop"
@@ -200,7 +206,7 @@ async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
     configure(lab, machine, CHANGED)
     lab.inside(machine, "systemctl reload postgres")
     restarted = f"systemctl is-active --quiet postgres && [[ $(systemctl show -P MainPID postgres) != {pid} ]]"
-    await lab.wait_until(machine, restarted)
+    await lab.wait_for_command(machine, restarted)
     assert sql(lab, machine, "SHOW work_mem", "rows") == "32MB"
     assert sql(lab, machine, "SHOW max_connections", "rows") == "50"
     assert sql(lab, machine, owned, "shop") == "7|shop"
@@ -208,24 +214,24 @@ async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
     assert (login(lab, machine, "shop", "second"), login(lab, machine, "keeper", "it's another")) == ("shop", "keeper")
     assert "another" not in lab.inside(machine, "journalctl --no-pager")
 
-    for settings, says in WRONG.items():
-        assert says in configure(lab, machine, settings)
+    for settings, message in WRONG.items():
+        assert message in configure(lab, machine, settings)
         assert "32MB" in lab.inside(machine, "cat /etc/samovar/postgres/parameters.conf")
 
     configure(lab, machine, SHOP)
     lab.inside(machine, "systemctl reload postgres")
-    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
     assert "is not permitted to log in" in login(lab, machine, "keeper", "it's another")
     assert sql(lab, machine, "SELECT count(*) FROM pg_database WHERE datname = 'rows'", "shop") == "1"
 
 
-async def test_a_seed_that_fails_is_named_and_nothing_counts(lab: BridgedLab, baked: dict[str, Path]) -> None:
+async def test_a_failed_seed_is_named_and_leaves_the_disk_unseeded(lab: BridgedLab, baked: dict[str, Path]) -> None:
     image = lab.with_role(baked["samovar-postgres"], "samovar-postgres", POSTGRES, SHOP)
     with_seed(image, 'psql -c "INSERT INTO lost VALUES (7)"')
     disk = lab.data_disk("pg-data", 2 * GIB, "data")
     machine = lab.machine("pg", image, memory=1024 * MIB, cores=2, hostname="pg", disks=(disk,))
     await lab.driver.start(machine)
-    await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
+    await lab.wait_for_command(machine, "systemctl is-failed --quiet pgdata")
     assert "the seed 20-rows.sh failed: " in health(lab, POSTGRES)
     assert run(["blkid", "--probe", "--match-tag", "LABEL", "--output", "value", disk.path]).stdout.strip() == (
         "samovar-seeding"
@@ -240,6 +246,10 @@ async def test_a_seed_that_fails_is_named_and_nothing_counts(lab: BridgedLab, ba
             ["sh", "-c", 'echo precious | dd of="$0" bs=1 seek=700000 conv=notrunc'],
             "neither blank nor one of ours (unknown data)",
         ),
+        (
+            ["sh", "-euc", CLUSTER_OF_15],
+            "a cluster of PostgreSQL 15, and this image has 17: give the group an image",
+        ),
     ],
 )
 async def test_a_data_disk_that_is_not_blank_is_refused_and_unchanged(
@@ -249,7 +259,7 @@ async def test_a_data_disk_that_is_not_blank_is_refused_and_unchanged(
     run([*prepare, disk.path])
     before = run(["sha256sum", disk.path]).stdout
     machine = await boot_postgres(lab, baked, disk)
-    await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
+    await lab.wait_for_command(machine, "systemctl is-failed --quiet pgdata")
     assert message in health(lab, POSTGRES)
     assert health(lab, POSTGRES).endswith("503")
     assert message.encode() in lab.driver.console(machine.id)
@@ -258,14 +268,14 @@ async def test_a_data_disk_that_is_not_blank_is_refused_and_unchanged(
 
 async def test_a_blank_data_disk_is_not_seeded_where_rows_are_recorded(lab: BridgedLab, baked: dict[str, Path]) -> None:
     machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "data"), settings=SEEDED)
-    await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
+    await lab.wait_for_command(machine, "systemctl is-failed --quiet pgdata")
     assert "trial had its rows already" in health(lab, POSTGRES)
     assert health(lab, POSTGRES).endswith("503")
 
 
 async def test_a_data_disk_too_small_for_the_seed_is_named(lab: BridgedLab, baked: dict[str, Path]) -> None:
     machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 24 * MIB, "data"))
-    await lab.wait_until(machine, "systemctl is-failed --quiet pgdata")
+    await lab.wait_for_command(machine, "systemctl is-failed --quiet pgdata")
     assert "the rows do not fit" in health(lab, POSTGRES)
 
 
@@ -273,7 +283,7 @@ async def test_a_seeding_that_was_cut_short_is_done_anew(lab: BridgedLab, baked:
     disk = lab.data_disk("pg-data", 2 * GIB, "data")
     run(["mkfs.ext4", "-q", "-L", "samovar-seeding", disk.path])
     machine = await boot_postgres(lab, baked, disk)
-    await lab.wait_until(machine, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
     assert sql(lab, machine, COUNTS) == "290|5000|50000"
 
 
@@ -281,9 +291,9 @@ async def test_bingo_serves_through_its_proxy_and_a_restart_is_a_delay(lab: Brid
     database = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "data"))
     began = time.monotonic()
     machine = await boot_bingo(lab, baked)
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     print(f"bingo: the first answer after {time.monotonic() - began:.1f} s")  # noqa: T201
-    await lab.wait_until(database, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(database, "systemctl is-active --quiet postgres")
     assert health(lab, BINGO) == health(lab, BINGO, 8080) == "ok\n200"
     for number in (80, 8080):
         movie = json.loads(lab.from_bridge("curl", "-sf", f"http://{BINGO}:{number}/api/movie/7"))
@@ -294,21 +304,21 @@ async def test_bingo_serves_through_its_proxy_and_a_restart_is_a_delay(lab: Brid
         await asyncio.sleep(0.5)
         pid = lab.inside(machine, "systemctl show -P MainPID bingo")
         lab.inside(machine, f"kill -KILL {pid}")
-        await lab.wait_until(machine, f"[[ $(systemctl show -P MainPID bingo) != {pid} ]] && {PING}")
+        await lab.wait_for_command(machine, f"[[ $(systemctl show -P MainPID bingo) != {pid} ]] && {PING}")
         await asyncio.sleep(0.5)
     print(f"bingo killed: {len(load.answers)} requests, the slowest took {load.slowest:.1f} s")  # noqa: T201
     assert load.failed == []
     assert len(load.answers) > 10
 
     assert lab.inside(machine, KILLER) == "502"
-    await lab.wait_until(machine, PING)
-    seen = lab.inside(machine, f"grep -c '\"operation\": 1000002' {log_folder(EMAIL)}/main.log")
-    assert seen == "1"
+    await lab.wait_for_command(machine, PING)
+    count = lab.inside(machine, f"grep -c '\"operation\": 1000002' {log_folder(EMAIL)}/main.log")
+    assert count == "1"
 
 
 async def test_bingo_is_a_user_without_rights_and_its_log_is_rotated(lab: BridgedLab, baked: dict[str, Path]) -> None:
     machine = await boot_bingo(lab, baked)
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     log = log_folder(EMAIL) / "main.log"
     assert lab.inside(machine, "stat -c '%a %U:%G' /opt/bingo/config.yaml") == "640 root:bingo"
     assert lab.inside(machine, "ps -o user= -p $(systemctl show -P MainPID bingo)") == "bingo"
@@ -326,9 +336,9 @@ async def test_bingo_is_a_user_without_rights_and_its_log_is_rotated(lab: Bridge
 
 
 async def test_bingo_starts_at_once_where_packets_vanish(lab: BridgedLab, baked: dict[str, Path]) -> None:
-    """As in a VPC without a way out: a route, and nobody at its end. With the rule there is no wait."""
+    """A VPC without a way out is so: there is a route, and nobody at its end. The rule spares the wait."""
     machine = await boot_bingo(lab, baked)
-    await lab.wait_until(machine, PING)
+    await lab.wait_for_command(machine, PING)
     lab.inside(machine, "ip route add default via 10.0.0.1")
     for rule, least, most in (("keep", 0, 10), ("flush", 20, 30 + 10)):
         if rule == "flush":

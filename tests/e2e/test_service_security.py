@@ -1,4 +1,4 @@
-"""Who reaches what in the whole service, on real machines in two zones: ports, metadata, tokens, secrets, logins."""
+"""The whole service is closed but for its picture, on real machines in two zones: ports, metadata, secrets, logins."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.support.checkout import ROOT
+from tests.support.run_in_machine import in_machine
 from tests.support.tool import Cli, rolled_out
 
 pytestmark = pytest.mark.long
@@ -25,7 +26,7 @@ GOOGLE = f"-H Metadata-Flavor:Google {METADATA}/computeMetadata/v1/instance"
 SSH, HTTPS = 22, 443
 ZONES = ("ru-central1-a", "ru-central1-b")
 EACH = 2
-"""Machines of a group in a zone, so that none is alone there."""
+"""Bingos in a zone, so that none is alone there. Edges among each other are not judged: one in a zone is enough."""
 ASKED = {("nginx", "bingo"): {8080}, ("bingo", "bingo"): {8080}, ("bingo", "postgres"): {5432}}
 """The picture. A bingo machine asks the others while its own process does not answer. Edges among each other are not
 judged here; bingo's port 80 is its balancer's alone. An edge's HTTPS is the whole world's, of which every machine with
@@ -57,7 +58,7 @@ class Service:
 
     @cached_property
     def machines(self) -> dict[str, Any]:
-        """By host name, with group, pid, address."""
+        """Return the machines by host name, with group, pid, address."""
         status = self.cli.status_when("dev", lambda status: status["healthy"])
         return {
             machine["name"].removeprefix("dev-"): {**machine, "group": group["name"]}
@@ -66,11 +67,14 @@ class Service:
         }
 
     def inside(self, machine: str, command: str, user: str = "root") -> str:
-        """What it says on both streams, whether or not it succeeds."""
-        enter = ["nsenter", "-a", "-t", str(self.machines[machine]["pid"])]
+        """Return the output of a command on both streams, whether or not it succeeds."""
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
         ended = subprocess.run(
-            [*enter, *become, "bash", "-c", f"{command} 2>&1"], capture_output=True, text=True, timeout=120, check=False
+            in_machine(self.machines[machine]["pid"], *become, "bash", "-c", f"{command} 2>&1"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         return ended.stdout.strip()
 
@@ -82,8 +86,8 @@ class Service:
     def reached(self, machine: str | None, ends: list[End]) -> set[End]:
         """Those to which a connection can be made from a machine, or from the host, which is the world."""
         enter = ["nsenter", "-n", "-t", str(self.machines[machine]["pid"])] if machine else []
-        said = subprocess.check_output([*enter, sys.executable, "-c", REACHED, json.dumps(ends)], text=True)
-        return {(address, port) for address, port in json.loads(said)}
+        output = subprocess.check_output([*enter, sys.executable, "-c", REACHED, json.dumps(ends)], text=True)
+        return {(address, port) for address, port in json.loads(output)}
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +98,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     public = (folder / "id.pub").read_text().strip()
     config = yaml.safe_load((ROOT / "envs/dev/config.yaml").read_text())
     config |= {"zones": list(ZONES), "operator": {"ssh_keys": [public]}}
-    for group in ("nginx", "bingo"):
-        config["groups"][group]["size"] = EACH * len(ZONES)
+    config["groups"]["nginx"]["size"], config["groups"]["bingo"]["size"] = len(ZONES), EACH * len(ZONES)
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     with rolled_out(folder, folder / "config.yaml") as tool:
         yield Service(tool, key)
 
 
 def test_every_bingo_of_either_zone_answers_from_the_database(service: Service) -> None:
-    bingos = {name: found for name, found in service.machines.items() if found["group"] == "bingo"}
+    bingos = {name: machine for name, machine in service.machines.items() if machine["group"] == "bingo"}
     assert Counter(bingo["zone"] for bingo in bingos.values()) == dict.fromkeys(ZONES, EACH)
     ask = "curl --silent --fail --max-time 20 http://127.0.0.1:8080/api/movie/1"
     assert [name for name in bingos if '"id":1' not in service.inside(name, ask).replace(" ", "")] == []
@@ -111,14 +114,14 @@ def test_every_bingo_of_either_zone_answers_from_the_database(service: Service) 
 def test_every_path_that_is_not_in_the_picture_is_closed(service: Service) -> None:
     ports = {name: service.listening(name) for name in service.machines}
     for asker, own in service.machines.items():
-        others = {name: found for name, found in service.machines.items() if name != asker}
-        ends = [(found["address"], port) for name, found in others.items() for port in sorted(ports[name])]
+        others = {name: machine for name, machine in service.machines.items() if name != asker}
+        ends = [(machine["address"], port) for name, machine in others.items() for port in sorted(ports[name])]
         reached = service.reached(asker, ends)
-        for name, found in others.items():
-            pair = (own["group"], found["group"])
+        for name, machine in others.items():
+            pair = (own["group"], machine["group"])
             allowed = ASKED.get(pair, set()) | ({SSH} if own["group"] == "nginx" else set())
-            allowed |= {HTTPS} if found["group"] == "nginx" else set()
-            open_ = {port for address, port in reached if address == found["address"]}
+            allowed |= {HTTPS} if machine["group"] == "nginx" else set()
+            open_ = {port for address, port in reached if address == machine["address"]}
             if pair != ("nginx", "nginx"):
                 assert open_ == allowed & ports[name], f"{asker} reaches {name} at {sorted(open_)}"
 
@@ -142,8 +145,8 @@ def test_bingo_gets_neither_metadata_nor_token_nor_secrets(service: Service) -> 
     assert service.inside("bingo-1", ask % payload, "bingo") in {"401 0", "403 0"}
     password = service.inside("bingo-1", "sed -n 's/^  password: \"\\(.*\\)\"/\\1/p' /opt/bingo/config.yaml")
     assert len(password) > 10
-    found = service.inside("bingo-1", f"grep -rlsF --exclude-dir=proc --exclude-dir=sys -e '{password}' /", "bingo")
-    assert found == "/opt/bingo/config.yaml"
+    files = service.inside("bingo-1", f"grep -rlsF --exclude-dir=proc --exclude-dir=sys -e '{password}' /", "bingo")
+    assert files == "/opt/bingo/config.yaml"
     assert "denied" in service.inside("bingo-1", "cat /var/lib/cloud/instance/user-data.txt", "bingo")
 
 

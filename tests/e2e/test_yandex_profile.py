@@ -2,6 +2,7 @@
 
 A user without root bakes by Packer, rolls out, loses a machine, rolls out anew and destroys, with the time-outs
 and retries that the tool has for Yandex Cloud. What fails by chance, an operator repeats, and so does this test.
+The image below the one that he bakes is there: tests/e2e/test_packer_builder.py bakes from a public one.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.errors import ExitCode
+from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.waiting import Pending, wait_for
-from tests.support.checkout import ROOT
+from samovar.deploy.read_status import read_status
+from tests.support.checkout import ROOT, environment
 from tests.support.packer import toolchain_or_skip
 from tests.support.remote_user import RemoteUser
 from tests.support.tool import TIMEOUT, Cli, Done
@@ -37,6 +39,7 @@ def user() -> Iterator[RemoteUser]:
     started = user.owner.run("cloud", "up", "--like", "yandex", "--pace", PACE, "--seed", SEED)
     assert f"like yandex, pace {PACE}, seed {SEED}" in started.stderr
     try:
+        user.owner.run("bake", "samovar/base")
         user.set_up()
         config = (ROOT / "tests/envs/edges/config.yaml").read_text()
         (user.folder / "envs/dev").mkdir()
@@ -48,7 +51,7 @@ def user() -> Iterator[RemoteUser]:
         shutil.rmtree(folder)
 
 
-def test_an_environment_lives_on_a_cloud_that_is_slow_late_and_unreliable(user: RemoteUser) -> None:
+def test_an_environment_is_rolled_out_and_heals_on_a_slow_and_unreliable_cloud(user: RemoteUser) -> None:
     took = {"bake": _timed(user, "bake", "--env", "dev"), "rollout": _timed(user, "rollout", "dev", "--yes")}
     before = _machines(user)
     assert len(before) == 2
@@ -89,17 +92,20 @@ def _edit(user: RemoteUser, old: str, new: str) -> None:
 
 
 def _machines(user: RemoteUser) -> dict[str, str]:
-    """Ids by name."""
-    return {machine["name"]: machine["id"] for machine in user.owner.json("cloud", "status")["machines"]}
+    """Return ids by name."""
+    return user.owner.instance_ids()
 
 
 def _until_healthy(user: RemoteUser, holds: Callable[[dict[str, str]], bool]) -> float:
     """The seconds until the environment is healthy, with machines for which it holds."""
-    began = time.monotonic()
+    began, session, dev = time.monotonic(), user.session(), environment("dev", user.folder / "envs")
 
     def healthy() -> bool | Pending:
-        done = user.json("status", "dev")
-        return True if done["healthy"] and holds(_machines(user)) else Pending(str(done))
+        try:
+            status = read_status(session, dev)
+        except SamovarError as error:
+            return Pending(str(error))
+        return True if status.healthy and holds(_machines(user)) else Pending(str(status))
 
     wait_for("dev is healthy", healthy, timeout=TIMEOUT, ceiling=1.0)
     return time.monotonic() - began

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lint.words import fragments, modules, private_words
+from tests.lint.words import modules, private_words, unclear_docstrings
 from tests.support.checkout import ROOT
 
 # A pattern of folders prescribes these names.
@@ -26,14 +26,14 @@ OF_POSTGRESQL = ("samovar/library/images/postgres/",)
 def test_the_engine_does_not_know_the_words_of_the_sample_service() -> None:
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "samovar"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
-    found = [
+    findings = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in (ROOT / name for name in names if name and not name.endswith((".binpb", ".sum")))
         if path.is_file()
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if OF_THE_SAMPLE.search(_without_pgdata(path, line))
     ]
-    fail_on(found)
+    fail_on(findings)
 
 
 def _without_pgdata(path: Path, line: str) -> str:
@@ -41,13 +41,14 @@ def _without_pgdata(path: Path, line: str) -> str:
     return line.replace("pgdata", "") if own else line
 
 
-@pytest.mark.parametrize("folder", ["samovar", "tools", "tests/support"])
+@pytest.mark.parametrize("folder", ["samovar", "images", "tools", "tests"])
 def test_names_are_plain(folder: str) -> None:
     fail_on([finding for path in modules(ROOT / folder) for finding in private_words(path)])
 
 
-def test_docstrings_are_sentences() -> None:
-    fail_on([finding for path in modules(ROOT / "samovar") for finding in fragments(path)])
+@pytest.mark.parametrize("folder", ["samovar", "images", "tools", "tests"])
+def test_docstrings_are_sentences(folder: str) -> None:
+    fail_on([finding for path in modules(ROOT / folder) for finding in unclear_docstrings(path)])
 
 
 def fail_on(findings: list[str]) -> None:

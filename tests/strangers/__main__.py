@@ -26,7 +26,7 @@ from samovar.cloud.session import Session
 from tests.acceptance.environment import acceptance_cloud
 from tests.support.terraform import PROVIDER, program_or_skip
 
-PATIENCE = 900.0
+TIMEOUT = 900.0
 RESOURCE = re.compile(r'^resource\s+"(yandex_\w+)"\s+"([\w-]+)"', re.MULTILINE)
 FOLDER_ID = re.compile(r"\bb1g[a-z0-9]{17}\b")
 """Written in a configuration it is its author's, as a credential is."""
@@ -37,7 +37,7 @@ BACKEND = re.compile(r'backend\s+"\w+"\s*\{[^{}]*\}')
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far a configuration came: resources applied, which of two plans were empty, and what went wrong first."""
+    """The progress of a configuration: resources applied, which of two plans were empty, and what went wrong first."""
 
     name: str
     resources: int = 0
@@ -66,14 +66,14 @@ def main() -> int:
 
 
 def _make_ssh_key(home: Path) -> None:
-    """Makes the public key that configurations read as a file."""
+    """Make the public key that configurations read as a file."""
     (home / ".ssh").mkdir()
     for name in ("id_rsa.pub", "id_ed25519.pub"):
         (home / ".ssh" / name).write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFwZ stranger\n")
 
 
 def _make_default_network(daemon: Daemon) -> None:
-    """Makes the network that the first folder of every new cloud of Yandex has; a home of ours begins without it."""
+    """Make the network that the first folder of every new cloud of Yandex has; a home of ours begins without it."""
     session = Session(daemon.access)
     create = CreateNetworkRequest(folder_id=session.folder_id, name="default")
     network_id = CreateNetworkMetadata.FromString(session.client(NetworkServiceStub).Create(create).metadata.value)
@@ -116,7 +116,7 @@ class Configuration:
         }
 
     def live(self, name: str) -> Outcome:
-        """Goes through a whole life, as far as it gets; what was made is destroyed in any case."""
+        """Go through a whole life, as far as it gets; what was made is destroyed in any case."""
         applied = self._run("apply", "-auto-approve")
         resources = len(self._run("state", "list").stdout.split())
         plans = sum(self._run("plan", "-detailed-exitcode").returncode == 0 for _ in range(2)) if _ok(applied) else 0
@@ -125,7 +125,7 @@ class Configuration:
         return Outcome(name, resources, plans, changed, destroyed, _cause(applied))
 
     def _change(self) -> bool:
-        """Describes the first resource that can be described in other words."""
+        """Describe the first resource that can be described in other words."""
         for kind, resource in self._resources():
             if kind.removeprefix("yandex_compute_").removeprefix("yandex_vpc_").removeprefix("yandex_lb_") in DESCRIBED:
                 text = f'resource "{kind}" "{resource}" {{\n  description = "changed"\n}}\n'
@@ -145,13 +145,13 @@ class Configuration:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
 
 
 def _inputs(variables: dict[str, str]) -> dict[str, str]:
-    """Returns the credentials under the names that configurations commonly give them."""
+    """Return the credentials under the names that configurations commonly give them."""
     values = {
         "token": variables["YC_TOKEN"],
         "cloud_id": variables["YC_CLOUD_ID"],

@@ -36,7 +36,7 @@ def make_deb(
     depends: str = "",
     version: str = "1",
 ) -> None:
-    """Builds a package of executable files at `path`."""
+    """Build a package of executable files at `path`."""
     tree = path.with_suffix(".tree")
     for target, data in files.items():
         (tree / target).parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def make_deb(
 
 @contextmanager
 def serve_repository(folder: Path, packages: Mapping[str, Mapping[str, bytes]]) -> Iterator[Served]:
-    """A repository of packages, by their names and files, as reprepro and its like lay one out."""
+    """Yield a repository of packages, by their names and files, laid out as reprepro does."""
     binary = folder / f"dists/{SUITE}/main/binary-amd64"
     binary.mkdir(parents=True)
     for name, files in packages.items():
@@ -84,7 +84,7 @@ def _entry(folder: Path, name: str) -> str:
 
 
 def _keys(folder: Path) -> tuple[Path, Path]:
-    """Signs the repository by one key, and makes another one; returns their public files."""
+    """Sign the repository by one key, and make another one; return their public files."""
     release = folder / f"dists/{SUITE}/Release"
     data = (release.parent / "main/binary-amd64/Packages").read_bytes()
     head = f"Suite: {SUITE}\nCodename: {SUITE}\nComponents: main\nArchitectures: amd64\n"

@@ -144,7 +144,7 @@ def make_bingo(folder: Path, *hosts: int, password: str = "", **environ: str) ->
 
 @contextmanager
 def bingo(folder: Path, *hosts: int, password: str = "", **environ: str) -> Iterator[Bingo]:
-    """Yields a stub that serves."""
+    """Yield a stub that serves."""
     installed = make_bingo(folder, *hosts, password=password, **environ)
     try:
         installed.start()

@@ -41,7 +41,7 @@ class SubnetOfNetwork:
 
 
 def create_subnet(cloud: RunningCloud) -> SubnetOfNetwork:
-    """Creates a network with a subnet in the first zone."""
+    """Create a network with a subnet in the first zone."""
     folder_id, channel = cloud.endpoint.folder_id, cloud.channel()
     operation = NetworkServiceStub(channel).Create(CreateNetworkRequest(folder_id=folder_id))
     network_id = CreateNetworkMetadata.FromString(operation.metadata.value).network_id
@@ -57,7 +57,7 @@ def binding(role: str, account_id: str) -> AccessBinding:
 
 
 def account(cloud: RunningCloud, name: str = "machine") -> tuple[str, str]:
-    """A new service account: its id and a token of it, as the metadata service would give one."""
+    """Return a new service account: its id and a token of it, as the metadata service would give one."""
     request = CreateServiceAccountRequest(folder_id=cloud.endpoint.folder_id, name=name)
     operation = ServiceAccountServiceStub(cloud.channel()).Create(request)
     account_id = CreateServiceAccountMetadata.FromString(operation.metadata.value).service_account_id
@@ -65,12 +65,12 @@ def account(cloud: RunningCloud, name: str = "machine") -> tuple[str, str]:
 
 
 def grant(cloud: RunningCloud, role: str, account_id: str) -> Operation:
-    """Adds a role on the folder."""
+    """Add a role on the folder."""
     return _change(cloud, AccessBindingAction.ADD, role, account_id)
 
 
 def revoke(cloud: RunningCloud, role: str, account_id: str) -> Operation:
-    """Takes a role on the folder away."""
+    """Take a role on the folder away."""
     return _change(cloud, AccessBindingAction.REMOVE, role, account_id)
 
 
@@ -81,7 +81,7 @@ def _change(cloud: RunningCloud, action: AccessBindingAction.ValueType, role: st
 
 
 def code_of(call: Callable[..., object], *args: object, **kwargs: object) -> grpc.StatusCode:
-    """How a call ended."""
+    """Return the status with which a call ended."""
     try:
         call(*args, **kwargs)
     except grpc.RpcError as refused:
@@ -91,13 +91,13 @@ def code_of(call: Callable[..., object], *args: object, **kwargs: object) -> grp
 
 
 def new_key(cloud: RunningCloud, account_id: str) -> dict[str, str]:
-    """An authorized key of an account, as clients keep it."""
+    """Return an authorized key of an account, as clients keep it."""
     created = KeyServiceStub(cloud.channel()).Create(CreateKeyRequest(service_account_id=account_id))
     return {"id": created.key.id, "service_account_id": account_id, "private_key": created.private_key}
 
 
 def signed_jwt(key: Mapping[str, str], **claims: Any) -> str:
-    """What a key's holder sends for a token; a claim that is None is left out."""
+    """Return the JWT that a key's holder sends for a token; a claim that is None is left out."""
     now = int(time.time())
     account = {"iss": key["service_account_id"], "aud": "https://iam.api.cloud.yandex.net/iam/v1/tokens"}
     all_claims = {**account, "iat": now, "exp": now + 3600, **claims}
@@ -106,6 +106,6 @@ def signed_jwt(key: Mapping[str, str], **claims: Any) -> str:
 
 
 def token_of(cloud: RunningCloud, key: Mapping[str, str]) -> str:
-    """The token that a key is exchanged for."""
+    """Return the token that a key is exchanged for."""
     request = CreateIamTokenRequest(jwt=signed_jwt(key))
     return IamTokenServiceStub(cloud.channel("")).Create(request).iam_token

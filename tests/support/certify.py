@@ -12,11 +12,12 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 
 from samovar.core.process import run
 from samovar.core.waiting import Pending, wait_for
+from tests.support.run_in_machine import in_machine
 from tests.support.tool import TIMEOUT, Cli
 
 
 def certify(cli: Cli, address: str, certificate: Path, authority: Path) -> None:
-    """Returns once both edges behind the address answer under it. Its key lies beside it."""
+    """Return once both edges behind the address answer under it. Its key lies beside it."""
     session = cli.session()
     service = session.client(SecretServiceStub)
     secrets = session.list(service.List, ListSecretsRequest(folder_id=session.folder_id), lambda page: page.secrets)
@@ -41,11 +42,11 @@ def _look_at_once(cli: Cli) -> None:
     """Agents ask Lockbox every five minutes, and when they start."""
     for machine in cli.json("cloud", "status")["machines"]:
         if "-nginx-" in machine["name"]:
-            run(["nsenter", "-a", "-t", str(machine["pid"]), "systemctl", "restart", "samovar-agent.service"])
+            run(in_machine(machine["pid"], "systemctl", "restart", "samovar-agent.service"))
 
 
 def _offer(address: str, context: ssl.SSLContext) -> str:
-    """What the one edge or the other answers with as Alt-Svc: its own address."""
+    """Return the Alt-Svc of the edge that answers: its own address."""
     connection = http.client.HTTPSConnection(address, timeout=10, context=context)
     try:
         connection.request("GET", "/ping")

@@ -11,7 +11,7 @@ from itertools import count
 
 
 def main(size: int) -> None:
-    """Counts until it is killed; `ready` on stdout says that it has begun."""
+    """Count until it is killed; `ready` on stdout says that it has begun."""
     file = os.open("/mnt/counters", os.O_RDWR | os.O_CREAT)
     os.write(file, b"0" * 9 + os.urandom(size) + b"0" * 9)
     os.fsync(file)

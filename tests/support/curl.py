@@ -20,20 +20,20 @@ LONGEST = 300.0
 
 
 def curl(base: Path, *urls: str, options: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """The version of HTTP and the address with which each of the URLs was answered, by one curl."""
+    """Return the version of HTTP and the address with which each of the URLs was answered, by one curl."""
     fields = _written(base, ("http_version", "remote_ip"), urls, options)
     return [(version, address) for version, address in fields]
 
 
 def statuses(base: Path, *urls: str, options: Sequence[str] = ()) -> list[str]:
-    """With which status each of the URLs was answered, by one curl."""
+    """Return the status with which each of the URLs was answered, by one curl."""
     return [status for (status,) in _written(base, ("http_code",), urls, options)]
 
 
 def latencies(base: Path, address: str, path: str, *options: str, number: int = 1, rate: int = 1) -> list[float]:
-    """Seconds of so many requests over https, so many a second at most, one after another, each over a new connection.
+    """Return the seconds of each of `number` requests over https, sent one after another, at most `rate` a second.
 
-    New it is because each asks for another name. RuntimeError unless all of them are answered with 200.
+    Each asks for another name, so each has a new connection. RuntimeError unless all are answered with 200.
     """
     url = f"https://[1-{number}].edge{path}"
     paced = ("--connect-to", f"::{address}:", "--rate", f"{rate}/s", *options)
@@ -44,7 +44,7 @@ def latencies(base: Path, address: str, path: str, *options: str, number: int = 
 
 
 def _written(base: Path, names: Sequence[str], urls: Sequence[str], options: Sequence[str]) -> list[list[str]]:
-    """What curl writes out of each of its transfers."""
+    """Return what curl writes about each of its transfers."""
     common = ("--write-out", " ".join(f"%{{{name}}}" for name in names) + "\\n", *options)
     asked = (word for url in urls for word in ("--output", "/dev/null", url))
     stage = ("unshare", "--mount", "--propagation", "private", "sh", "-euc", STAGE, "sh", str(base))

@@ -150,6 +150,7 @@ def in_background(path: str, method: str = "GET") -> Callable[[], list[Any]]:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for a condition. The image has no tenacity, which the waits of the tests outside are made of."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"

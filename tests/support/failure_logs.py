@@ -13,6 +13,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.run_in_machine import in_machine
+
 LONGEST_FILE = 512 << 10
 LONGEST_TOTAL = 32 << 20
 LONGEST_WAIT = 60.0
@@ -44,7 +46,7 @@ def collect_early(folder: Path) -> None:
 
 
 def collect(below: Path, folder: Path) -> list[Path]:
-    """Copies what there is of the homes `below` that folder into `folder`; the files that came of it."""
+    """Copy what there is of the homes `below` that folder into `folder`; the files that came of it."""
     end = time.monotonic() + LONGEST_WAIT
     for home in _homes(below):
         kept = folder / home.relative_to(below)
@@ -66,7 +68,7 @@ def report(files: list[Path], folder: Path) -> str:
 
 
 def _homes(below: Path) -> list[Path]:
-    """Folders of local clouds, and of machines without one."""
+    """Return the folders of local clouds, and of machines without one."""
     return sorted(
         folder for pattern in ("*", "*/home") for folder in below.glob(pattern) if (folder / "machines").is_dir()
     )
@@ -83,7 +85,7 @@ def _output_of(pid: int, command: tuple[str, ...], target: Path, end: float) -> 
     """Return the output of a command inside the machine, within the deadline."""
     if (left := end - time.monotonic()) <= 0:
         return
-    inside = ("timeout", f"{left:.0f}", "nsenter", "-a", "-t", str(pid), *command)
+    inside = ("timeout", f"{left:.0f}", *in_machine(pid, *command))
     with suppress(OSError):
         done = subprocess.run(inside, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
         _write(target, done.stdout)

@@ -47,7 +47,7 @@ LOOK = "return [performance.getEntriesByType('navigation')[0].nextHopProtocol, d
 
 @dataclass(frozen=True)
 class Page:
-    """What came, and by which protocol: `h2`, `h3`."""
+    """The text of a page, and the protocol that brought it: `h2`, `h3`."""
 
     protocol: str
     text: str
@@ -63,13 +63,13 @@ class Firefox:
         self._do("WebDriver:NewSession")
 
     def visit(self, url: str, timeout: float = TIMEOUT) -> Page:
-        """The page once it is loaded; ConnectionError where it is not in time, or the browser shows an error."""
+        """Return the page once it is loaded; ConnectionError where it is not in time, or the browser shows an error."""
         self._do("WebDriver:SetTimeouts", pageLoad=int(timeout * 1000))
         self._do("WebDriver:Navigate", url=url)
         return Page(*self._do("WebDriver:ExecuteScript", script=LOOK, args=[])["value"])
 
     def run(self, script: str) -> Any:
-        """What the body of a function returns, run in the page."""
+        """Run the body of a function in the page, and return what it returns."""
         return self._do("WebDriver:ExecuteScript", script=script, args=[])["value"]
 
     def resize(self, width: int, height: int) -> None:
@@ -86,7 +86,7 @@ class Firefox:
         self._do("WebDriver:PerformActions", actions=[{"type": "key", "id": "keyboard", "actions": keys}])
 
     def screenshot(self) -> bytes:
-        """The whole page, as PNG."""
+        """Return the whole page, as PNG."""
         return base64.b64decode(self._do("WebDriver:TakeScreenshot", full=True, hash=False)["value"])
 
     def _do(self, command: str, **parameters: Any) -> Any:
@@ -137,7 +137,7 @@ def _port(process: subprocess.Popen[bytes], profile: Path, log: Path) -> int | P
 
 
 def _image(root: Path) -> Path:
-    """The RAW file of the tests' own image, baked on the real base and kept in the cache as that one is."""
+    """Return the RAW file of the tests' own image, baked on the real base and kept in the cache as that one is."""
     shutil.copytree(ROOT / "tests/images/firefox", empty_project(root) / "images/firefox")
     (image,) = bake_local(project_in(root), ["firefox"], reporter=PlainReporter())
     return image.raw

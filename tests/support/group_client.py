@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -39,8 +38,6 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from tests.support.calls import grant
 from tests.support.simulated import RunningCloud
 from tests.support.wait import wait_until
-
-T = TypeVar("T")
 
 ZONE = "ru-central1-a"
 ROLES = ("compute.editor", "load-balancer.editor", "vpc.user")
@@ -142,6 +139,12 @@ class Groups:
     def members(self) -> list[ManagedInstance]:
         return list(self.groups.ListInstances(_by_id(self)).instances)
 
+    def all_run(self) -> bool:
+        return all(member.status == ManagedInstance.RUNNING_ACTUAL for member in self.members())
+
+    def messages(self) -> list[str]:
+        return [member.status_message for member in self.members() if member.status_message]
+
     def machines(self) -> dict[str, str]:
         """Instance ids by name."""
         actual = self.instances.List(ListInstancesRequest(folder_id=self.cloud.endpoint.folder_id)).instances
@@ -151,8 +154,8 @@ class Groups:
         request = rpc.ListInstanceGroupLogRecordsRequest(instance_group_id=self.group().id)
         return [record.message for record in self.groups.ListLogRecords(request).log_records]
 
-    def finished(self, operation: Operation, timeout: float = 20.0) -> Operation:
-        ended: Operation = until(lambda: self._once(operation), timeout)
+    def finished(self, operation: Operation, timeout: float = 60.0) -> Operation:
+        ended: Operation = wait_until("the operation", lambda: self._once(operation), timeout=timeout)
         assert not ended.HasField("error"), ended.error
         return ended
 
@@ -163,8 +166,3 @@ class Groups:
 
 def _by_id(groups: Groups) -> rpc.ListInstanceGroupInstancesRequest:
     return rpc.ListInstanceGroupInstancesRequest(instance_group_id=groups.group().id)
-
-
-def until(probe: Callable[[], T | None], timeout: float = 20.0) -> T:
-    """Returns the first value that is true."""
-    return wait_until("a state of the group", probe, timeout=timeout)

@@ -78,7 +78,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long things take, in seconds; boot, stop and the like are drawn between 0 and twice the value."""
+    """The seconds that things take; boot, stop and the like are drawn between 0 and twice the value."""
 
     boot: float = 2
     stop: float = 1
@@ -105,7 +105,7 @@ class Simulation:
         return decide(self.group, self.members(), self.now) if self.group else ()
 
     def step(self, seconds: float) -> tuple[Action, ...]:
-        """Decides, carries everything out, and lets time pass."""
+        """Decide, carry everything out, and let time pass."""
         actions = self.decide()
         self.carry_out(actions)
         self.wait(seconds)
@@ -127,7 +127,7 @@ class Simulation:
             self.step(step)
 
     def settle(self, seconds: float = 600, step: float = 0.5) -> bool:
-        """Runs until the group is whole and nothing is left to do, for so many seconds at most."""
+        """Run until the group is whole and nothing is left to do, for so many seconds at most."""
         for _ in range(round(seconds / step)):
             if self.is_settled() and not self.decide():
                 return True
@@ -135,7 +135,7 @@ class Simulation:
         return False
 
     def is_settled(self) -> bool:
-        """Whether exactly the wanted machines run, all by the current template."""
+        """Return whether exactly the desired machines run, all by the current template."""
         group, members = self.group, self.members()
         return group is not None and len(members) == group.size and all(self._is_actual(m) for m in members)
 
@@ -235,7 +235,7 @@ def _timed_step(world: Simulation) -> float:
 
 
 def main() -> None:
-    """Prints the table, or writes it as JSON or YAML."""
+    """Print the table, or write it as JSON or YAML."""
     parser = argparse.ArgumentParser(description="How long the instance-group controller takes for a decision.")
     parser.add_argument("--machines", default="10,100,1000", help="sizes of the group")
     parser.add_argument("-o", "--output", type=Format, default=Format.TABLE, help="table, json or yaml")

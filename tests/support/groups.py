@@ -35,7 +35,7 @@ def statuses(world: Simulation) -> dict[str, Status]:
 
 
 def path(actions: list[Action], member_id: str) -> list[str]:
-    """The statuses that a member goes through, each once."""
+    """Return the statuses that a member goes through, each once."""
     saved = [a.member.status.name for a in actions if isinstance(a, SaveMember) and a.member.id == member_id]
     return [name for name, following in pairwise([*saved, ""]) if name != following]
 

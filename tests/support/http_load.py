@@ -87,7 +87,7 @@ def http_load(
     timeout: float = 10.0,
     netns: str = "",
 ) -> Iterator[HttpLoad]:
-    """Sends `rate` requests a second, of each kind in turn, while the context lasts, `limit` seconds at most."""
+    """Send `rate` requests a second, of each kind in turn, while the context lasts, `limit` seconds at most."""
     load, ended = HttpLoad(), threading.Event()
     schedule = _Schedule(address, kinds or (Kind(),), rate, limit, timeout, netns)
     thread = threading.Thread(target=schedule.run, args=(load, ended))

@@ -16,19 +16,19 @@ SKEW = timedelta(days=1)
 
 
 def make_certificate(folder: Path, address: str = "127.0.0.1") -> Path:
-    """Returns the path of a certificate that signs itself; its key lies beside it."""
+    """Return the path of a certificate that signs itself; its key lies beside it."""
     return write_certificate(folder, self_signed(address, [address], skew=SKEW))
 
 
 def make_signed(folder: Path, address: str) -> tuple[Path, Path]:
-    """Returns the paths of a certificate that an authority signed, and of the authority's own."""
+    """Return the paths of a certificate that an authority signed, and of the authority's own."""
     authority = Authority("authority of the test", skew=SKEW)
     signed = write_certificate(folder / "signed", authority.issue(address, [address]))
     return signed, write_certificate(folder / "authority", authority.certificate)
 
 
 def write_certificate(folder: Path, certificate: Certificate) -> Path:
-    """Writes a certificate, and its key beside it."""
+    """Write a certificate, and its key beside it."""
     folder.mkdir(exist_ok=True)
     (folder / "key.pem").write_text(certificate.key)
     path = folder / "certificate.pem"
@@ -38,7 +38,7 @@ def write_certificate(folder: Path, certificate: Certificate) -> Path:
 
 @contextmanager
 def serving(folder: Path, certificate: Path) -> Iterator[int]:
-    """The port at which the files of `folder` are."""
+    """Serve the files of `folder`, and yield the port."""
 
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *args: object) -> None:

@@ -11,7 +11,8 @@ from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
 from samovar.cloud.labels import of_image
 from samovar.cloud.session import Session
-from samovar.deploy.rollout import image_names, load_desired
+from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.rollout import load_desired
 from samovar.images.store import BakedImage
 from samovar.project.environment import Environment
 
@@ -25,17 +26,18 @@ find . -type f -print0 | sort -z | xargs -0 sha256sum
 
 
 def publish_empty(session: Session, environment: Environment) -> None:
-    """What `bake --env` publishes, but for the content."""
-    for name in sorted(image_names(load_desired(environment))):
+    """Publish the images that `bake --env` would publish, without their content."""
+    desired = load_desired(environment)
+    groups = ((each.group, each.spec) for each in desired.resources if isinstance(each.spec, InstanceGroup))
+    for name, group in {spec.template.image: group for group, spec in groups}.items():
         image, _, digest = name.removeprefix("samovar-").rpartition("-")
-        request = CreateImageRequest(
-            folder_id=session.folder_id, name=name, labels=of_image(image, digest, digest), uri=URI
-        )
+        labels = of_image(image, digest, digest, dict(desired.data_formats)[group])
+        request = CreateImageRequest(folder_id=session.folder_id, name=name, labels=labels, uri=URI)
         session.finish(session.client(ImageServiceStub).Create(request), what=name)
 
 
 def inside(image: BakedImage, command: str) -> str:
-    """What a shell command says in the image, which is mounted for it alone."""
+    """Run a shell command in the image, which is mounted for it alone, and return its stdout."""
     mount = 'mount -o ro,loop "$1" /mnt && exec chroot /mnt sh -c "$2"'
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh", str(image.raw), command]
     return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -50,7 +52,7 @@ class Entry:
 
 
 def image_files(raw: Path) -> dict[str, Entry]:
-    """Returns the entries of an image by path; it is mounted for that alone."""
+    """Return the entries of an image by path; it is mounted for that alone."""
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", LIST, "sh", str(raw)]
     output = subprocess.run(argv, capture_output=True, check=True, timeout=600).stdout.decode(errors="surrogateescape")
     listed, _, sums = output.partition("\n\n")
@@ -60,7 +62,7 @@ def image_files(raw: Path) -> dict[str, Entry]:
 
 
 def differences(one: dict[str, Entry], other: dict[str, Entry]) -> dict[str, tuple[Entry | None, Entry | None]]:
-    """Returns the paths at which two images differ, with the entry of each."""
+    """Return the paths at which two images differ, with the entry of each."""
     return {
         path: (one.get(path), other.get(path))
         for path in sorted(one.keys() | other.keys())

@@ -89,7 +89,7 @@ class InProcess:
         return await self.cloud.api.serve(Call(descriptor, request, self.token if token is None else token))
 
     async def done(self, method: str, request: Message) -> Operation:
-        """The operation once it is done; an error is one of the test."""
+        """Return the operation once it is done; an error fails the test."""
         started = await self.serve(method, request)
         asked = GetOperationRequest(operation_id=started.id)
 
@@ -102,7 +102,7 @@ class InProcess:
         return ended
 
     async def create(self, method: str, request: Message, kind: Any, field: str) -> str:
-        """The id of what was made."""
+        """Return the id of the resource that the call created."""
         ended = await self.done(method, request)
         return str(getattr(kind.FromString(ended.metadata.value), field))
 
@@ -111,7 +111,7 @@ class InProcess:
 async def in_process(
     home: Home, pace: Pace | None = None, profile: ProfileChoice | None = None
 ) -> AsyncIterator[InProcess]:
-    """For as long as it lasts, the cloud runs; afterwards nothing of it is left."""
+    """Run a cloud while the context lasts; afterwards nothing of it is left."""
     home.make()
     store, tokens = Store(home.database), Tokens(home.pki / "token-secret")
     host = simulated_host(home, pace)
@@ -125,7 +125,10 @@ async def in_process(
 
 
 async def until(what: str, probe: Callable[[], Any]) -> Any:
-    """What the probe finds, within TIMEOUT."""
+    """Wait until `probe` returns something true, at most TIMEOUT seconds, and return that.
+
+    The seconds are the loop's, whose clock may jump; the waits of `wait.py` look at the host's.
+    """
     ends = asyncio.get_running_loop().time() + TIMEOUT
     while not (actual := probe()):
         assert asyncio.get_running_loop().time() < ends, f"not in time: {what}"
@@ -141,13 +144,13 @@ class Service:
     ids: Mapping[str, str]
 
     async def update(self, **fields: Any) -> None:
-        """Changes the group, and waits until it is what it should be."""
+        """Change the group, and wait until it is what it should be."""
         mask = FieldMask(paths=list(fields))
         request = groups.UpdateInstanceGroupRequest(instance_group_id=self.ids["group"], update_mask=mask, **fields)
         await self.world.done(f"{GROUPS}/Update", request)
 
     async def roll(self, value: str) -> None:
-        """Another template: every machine is made anew."""
+        """Change the template, so that every machine is made anew."""
         await self.update(instance_template=template(self.ids, value))
 
     async def resize(self, size: int) -> None:
@@ -158,7 +161,7 @@ class Service:
         return list(self.world.call(f"{GROUPS}/ListInstances", request).instances)
 
     def is_healthy(self, size: int) -> bool:
-        """In the eyes of the group, and of the balancer."""
+        """Return whether both the group and the balancer have so many healthy machines."""
         members = self.members()
         settled = [member for member in members if member.status == ManagedInstance.RUNNING_ACTUAL]
         request = balancers.GetTargetStatesRequest(
@@ -170,7 +173,7 @@ class Service:
 
 
 async def service(world: InProcess, *, size: int, name: str = "web", cidr: str = "10.9.0.0/20") -> Service:
-    """Makes one, with all that belongs to it."""
+    """Make one, with all that belongs to it."""
     folder: Any = {"folder_id": world.folder_id}
     network = await world.create(
         "vpc.v1.NetworkService/Create", CreateNetworkRequest(**folder, name=name), CreateNetworkMetadata, "network_id"
@@ -227,7 +230,7 @@ def instances(world: InProcess) -> Iterator[Instance]:
 
 
 def template(ids: Mapping[str, str], value: str) -> InstanceTemplate:
-    """Of small machines; another `value` makes another template."""
+    """Return a template of small machines; another `value` makes another template."""
     spec = InstanceTemplate(platform_id="standard-v3", metadata={"key": value})
     spec.resources_spec.memory, spec.resources_spec.cores = 2 << 30, 2
     disk = spec.boot_disk_spec

@@ -155,7 +155,7 @@ class KillableCloud:
         self.operator: Operator
 
     async def run(self, scenario: Callable[[], Coroutine[Any, Any, None]], steps: int) -> bool:
-        """Runs a daemon and the scenario, which makes calls; returns whether that ended before the kill."""
+        """Run a daemon and the scenario, which makes calls; return whether that ended before the kill."""
         asyncio.get_running_loop().set_exception_handler(_ignore_killed)
         switch = KillSwitch(steps)
         store = Store(self.home.database)
@@ -176,7 +176,7 @@ class KillableCloud:
         return self.cloud.api.call(Call(descriptor, request, self.operator.token, key))
 
     def _start(self, store: Store, switch: KillSwitch) -> None:
-        """Starts as the daemon does."""
+        """Start as the daemon does."""
         adopt_files(self.home, store)
         tokens = Tokens(self.home.pki / "token-secret")
         host = Host(NUMBER, _Driver(self.driver, switch), _Fabric(self.fabric, switch), _DiskBuilder(switch))
@@ -184,7 +184,7 @@ class KillableCloud:
         self.operator = ensure_operator(self.home.pki, store, tokens)
 
     async def _close(self, store: Store) -> None:
-        """Closes the sockets and ends the tasks, as the kernel does for a killed process."""
+        """Close the sockets and end the tasks, as the kernel does for a killed process."""
         if hasattr(self, "cloud"):
             for task in self.cloud.workers._tasks.values():
                 task.cancel()
@@ -198,7 +198,7 @@ class KillableCloud:
 def _unless_killed(
     undo_later: Callable[[Callable[[], None]], None], switch: KillSwitch
 ) -> Callable[[Callable[[], None]], None]:
-    """Wraps `after_rollback`, for a process that was killed undoes nothing."""
+    """Wrap `after_rollback`, for a process that was killed undoes nothing."""
 
     def after_rollback(act: Callable[[], None]) -> None:
         undo_later(lambda: None if switch.killed.is_set() else act())
@@ -207,7 +207,7 @@ def _unless_killed(
 
 
 def _ignore_killed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Handles exceptions of the loop but for Killed, which is no fault."""
+    """Handle exceptions of the loop but for Killed, which is no fault."""
     if not isinstance(context.get("exception"), Killed):
         loop.default_exception_handler(context)
 

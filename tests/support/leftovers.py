@@ -55,7 +55,7 @@ def _of(folder: Path, prefix: str) -> Iterator[Path]:
 
 
 def _of_number(number: int) -> Iterator[str]:
-    """Finds what has a cloud's number in another form: links, routes of its addresses, its claim."""
+    """Find what has a cloud's number in another form: links, routes of its addresses, its claim."""
     yield from (f"link {path.name}" for path in Path("/sys/class/net").glob(f"smv{number}h*"))
     yield from (f"claim {path}" for path in Path("/run/samovar").glob(str(number)))
     routes = run(["ip", "route", "show", "table", "all"]).stdout.splitlines()

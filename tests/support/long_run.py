@@ -36,7 +36,7 @@ KEPT_FOR = 8 * 24 * HOUR
 
 @dataclass(frozen=True)
 class Footprint:
-    """What the cloud takes at one moment. Numbers, but for `resident`, which is in MiB."""
+    """The resources of the host that the cloud holds at one moment: counts, and `resident` in MiB."""
 
     descriptors: int
     tasks: int
@@ -47,7 +47,7 @@ class Footprint:
     resident: float
 
     def row(self) -> str:
-        """Of a Markdown table."""
+        """Return it as a row of a Markdown table."""
         values = (getattr(self, each.name) for each in fields(self))
         return " | ".join(f"{value:.1f}" if isinstance(value, float) else str(value) for value in values)
 
@@ -56,7 +56,7 @@ HEADINGS = " | ".join(each.name for each in fields(Footprint))
 
 
 def footprint(world: InProcess) -> Footprint:
-    """As it is now, in this process and in the home."""
+    """Return the present footprint of this process and of the home."""
     gc.collect()
     kinds = Counter(dict(_counted(world, "SELECT kind, COUNT(*) FROM resource GROUP BY kind")))
     operations = kinds.pop("yandex.cloud.operation.Operation", 0)
@@ -81,7 +81,7 @@ def _resident() -> float:
 
 
 class LongRun:
-    """What operators, machines and clients do in an hour, in an order that a seed decides."""
+    """Does what operators, machines and clients do in an hour, in an order that a seed decides."""
 
     def __init__(self, world: InProcess, web: Service, seed: int, length: float) -> None:
         """`length` is that of an hour, in seconds: a shorter one has less of idling and load."""
@@ -166,7 +166,7 @@ class LongRun:
         await world.done("compute.v1.DiskService/Delete", DeleteDiskRequest(disk_id=disk))
 
     async def _load(self) -> None:
-        """Reads, refused calls, calls of strangers, and one that comes again with its key."""
+        """Send reads, calls that are refused, calls of strangers, and one that comes again with its key."""
         listing = ListInstancesRequest(folder_id=self._world.folder_id)
         while True:
             self._call("compute.v1.InstanceService/List", listing)
@@ -189,7 +189,7 @@ class LongRun:
 
 
 async def live(folder: Path, hours: int, *, seed: int = 0, length: float = HOUR) -> list[Footprint]:
-    """What the cloud takes after a first hour, after each of `hours` more, and at the end, when the past is forgotten.
+    """Return the footprint after a first hour, after each of `hours` more, and at the end, when the past is forgotten.
 
     The end is an hour that begins `KEPT_FOR` later.
     """

@@ -16,6 +16,7 @@ from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.machines.driver import NspawnDriver
 from samovar.localcloud.machines.model import DataDisk, Machine
 from tests.support.leftovers import leftovers
+from tests.support.run_in_machine import in_machine
 
 CHECKER = "198.18.235.2"
 """The source of a cloud's health checks."""
@@ -85,7 +86,7 @@ class MachineLab:
         disks: tuple[DataDisk, ...] = (),
         hostname: str = "",
     ) -> Machine:
-        """Returns a machine of the image given, or of the lab's."""
+        """Return a machine of the image given, or of the lab's."""
         source = image or self.image
         assert source is not None
         return Machine(
@@ -102,13 +103,13 @@ class MachineLab:
         )
 
     async def boot(self, machine: Machine) -> int:
-        """Starts a machine and waits until its systemd is done; returns its init's pid."""
+        """Start a machine and wait until its systemd is done; return its init's pid."""
         await self.driver.start(machine)
-        await self.wait_until(machine, "systemctl is-system-running", timeout=30 * SLOW)
+        await self.wait_for_command(machine, "systemctl is-system-running", timeout=30 * SLOW)
         return self.pid(machine)
 
     def data_disk(self, name: str = "data", size: int = GIB, device_name: str = "data") -> DataDisk:
-        """Returns a data disk, blank at first. A machine with a data disk has the host's users."""
+        """Return a data disk, blank at first. A machine with a data disk has the host's users."""
         path = self.home / "disks" / f"{name}.raw"
         with path.open("ab") as sparse:
             sparse.truncate(size)
@@ -120,16 +121,16 @@ class MachineLab:
         return pid
 
     def inside(self, machine: Machine, command: str) -> str:
-        """Returns the output of a command in the guest's namespaces, as the guest's root."""
+        """Return the output of a command in the guest's namespaces, as the guest's root."""
         return run([*self._enter(machine), "bash", "-ec", command], timeout=COMMAND_TIMEOUT).stdout.strip()
 
     def as_service(self, machine: Machine, command: str) -> str:
-        """Returns the output of a service of the guest, which has the machine's size and device policy."""
+        """Return the output of a service of the guest, which has the machine's size and device policy."""
         service = ["systemd-run", "--quiet", "--wait", "--pipe", "--service-type=exec", "bash", "-ec", command]
         return run([*self._enter(machine), *service], timeout=COMMAND_TIMEOUT).stdout.strip()
 
-    async def wait_until(self, machine: Machine, command: str, *, timeout: float = COMMAND_TIMEOUT) -> float:
-        """Returns the seconds until the command succeeds in the machine."""
+    async def wait_for_command(self, machine: Machine, command: str, *, timeout: float = COMMAND_TIMEOUT) -> float:
+        """Return the seconds until the command succeeds in the machine."""
         began = time.monotonic()
 
         def succeeded() -> bool | Pending:
@@ -142,7 +143,7 @@ class MachineLab:
         return time.monotonic() - began
 
     async def close(self) -> None:
-        """Removes the machines; nothing of them may be left."""
+        """Remove the machines; nothing of them may be left."""
         for machine_id in self.driver.observe():
             await self.driver.remove(machine_id)
         await self.driver.close()
@@ -151,10 +152,10 @@ class MachineLab:
         assert leftovers(self.home, self.prefix) == []
 
     def _enter(self, machine: Machine) -> list[str]:
-        return ["nsenter", "-a", "-t", str(self.pid(machine))]
+        return in_machine(self.pid(machine))
 
     def _plugged(self, name: str) -> str:
-        """Makes a machine's network namespace once, with a cable to another one that is empty."""
+        """Make a machine's network namespace once, with a cable to another one that is empty."""
         if f"{self.prefix}-{name}" not in self.netns:
             netns, far_end = self._namespace(name), self._namespace(f"{name}-port")
             _ip(netns, f"link add eth0 type veth peer name port0 netns {far_end}")
@@ -182,7 +183,7 @@ class BridgedLab(MachineLab):
         _ip(self.bridge, f"address add {CHECKER}/32 dev br0")
 
     def with_role(self, image: Path, role: str, address: str, settings: str) -> Path:
-        """Returns a copy of an image whose machines have that role, address and settings."""
+        """Return a copy of an image whose machines have that role, address and settings."""
         folder = self.home / "images" / f"{role}-{len(list((self.home / 'images').iterdir()))}"
         folder.mkdir()
         (folder / "agent.service").write_text(AGENT.format(role=role))
@@ -194,7 +195,7 @@ class BridgedLab(MachineLab):
         return folder / "raw"
 
     def from_bridge(self, *command: str) -> str:
-        """Returns the output of a command at 10.0.0.1."""
+        """Return the output of a command at 10.0.0.1."""
         return run(["ip", "netns", "exec", self.bridge, *command], timeout=COMMAND_TIMEOUT).stdout
 
     def _plugged(self, name: str) -> str:
@@ -206,7 +207,7 @@ class BridgedLab(MachineLab):
 
 @asynccontextmanager
 async def machine_lab(home: Path, image: Path) -> AsyncIterator[MachineLab]:
-    """A lab of which nothing is left on the host afterwards."""
+    """Yield a lab, which leaves nothing on the host afterwards."""
     lab = MachineLab(home, f"smvtest-{os.getpid()}", image)
     try:
         yield lab
@@ -216,7 +217,7 @@ async def machine_lab(home: Path, image: Path) -> AsyncIterator[MachineLab]:
 
 @asynccontextmanager
 async def bridged_lab(home: Path) -> AsyncIterator[BridgedLab]:
-    """A lab with a bridge, of which nothing is left on the host afterwards."""
+    """Yield a lab with a bridge, which leaves nothing on the host afterwards."""
     lab = BridgedLab(home, f"smvlan-{os.getpid()}")
     try:
         yield lab

@@ -25,7 +25,7 @@ DIGEST = "a" * 64
 
 
 def image(cloud: RunningCloud) -> Image:
-    """The image that every test machine starts from."""
+    """Return the image that every test machine starts from."""
     (cloud.home.uploads / f"{DIGEST}.raw").write_bytes(bytes(4096))
     request = CreateImageRequest(
         folder_id=cloud.endpoint.folder_id, uri=f"https://{cloud.endpoint.rest}/storage/images/{DIGEST}.raw"
@@ -36,7 +36,7 @@ def image(cloud: RunningCloud) -> Image:
 def machine(
     cloud: RunningCloud, subnet_id: str, *, name: str = "", security_group_ids: list[str] | None = None
 ) -> Instance:
-    """A new instance that runs."""
+    """Create an instance and return it once it runs."""
     nic = NetworkInterfaceSpec(
         subnet_id=subnet_id, primary_v4_address_spec=PrimaryAddressSpec(), security_group_ids=security_group_ids
     )
@@ -56,7 +56,7 @@ def machine(
 
 
 def reached(cloud: RunningCloud, instance_id: str, status: Instance.Status.ValueType) -> Instance:
-    """The instance once it has that status; a simulated host needs no longer than a step of the loop."""
+    """Return the instance once it has that status; a simulated host needs no longer than a step of the loop."""
     stub = InstanceServiceStub(cloud.channel())
 
     def get() -> Instance | Pending:

@@ -81,7 +81,7 @@ class NetworkLab:
         return Forward(address or self.public(5), 80, transport, PORT, to, to)
 
     async def boot(self, *nics: Nic, name: str = "") -> None:
-        """Does what a guest's DHCP client would do, and serves the machine's name on PORT."""
+        """Do what a guest's DHCP client would do, and serve the machine's name on PORT."""
         for nic in nics:
             inside = ("nsenter", f"--net=/run/netns/{self.fabric.netns_of(nic.machine_id)}")
             gateway = IPv4Network(f"{nic.address}/24", strict=False)[1]
@@ -95,18 +95,18 @@ class NetworkLab:
             assert await server.stdout.readline() == b"ready\n"
 
     def inside(self, machine_id: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
-        """Returns a socket in a machine's network namespace."""
+        """Return a socket in a machine's network namespace."""
         return namespaces.open_socket(self.fabric.netns_of(machine_id), socket.AF_INET, kind)
 
     async def leftovers(self) -> list[str]:
-        """Lists what the host still has of this lab."""
+        """List what the host still has of this lab."""
         tables = (await run_async(("nft", "list", "tables"))).stdout.splitlines()
         return [*leftovers(self.folder, f"samovar-{self.number}"), *(table for table in tables if "samovar" in table)]
 
 
 @contextmanager
 def free_number() -> Iterator[int]:
-    """Yields a cloud's number that no other test run uses. A file is the lock: an isolated host has its own sockets."""
+    """Yield a cloud's number that no other test run uses. A file is the lock: an isolated host has its own sockets."""
     with ExitStack() as stack:
         number = next((number for number in range(200, 210) if _take(number, stack)), None)
         if number is None:
@@ -130,7 +130,7 @@ def ask(
     close: bool = True,
     timeout: float = ANSWER_TIMEOUT,
 ) -> str:
-    """Returns the server's answer: its name and the client address that it has."""
+    """Return the server's answer: its name and the client address that it has."""
     connection.settimeout(timeout)
     try:
         connection.connect((str(address), port))
@@ -157,7 +157,7 @@ def ask_host(address: IPv4Address, port: int = 80, *, timeout: float = ANSWER_TI
 
 
 def silent(question: Callable[[], object]) -> bool:
-    """Returns True where nothing came back: no answer, no reset, no ICMP error."""
+    """Return True where nothing came back: no answer, no reset, no ICMP error."""
     try:
         question()
     except TimeoutError:
@@ -166,7 +166,7 @@ def silent(question: Callable[[], object]) -> bool:
 
 
 def resolve(client: socket.socket, name: str, kind: int = 1, server: str = "10.30.0.2") -> tuple[int, list[str]]:
-    """Returns the return code and the addresses that the name server gives."""
+    """Return the return code and the addresses that the name server gives."""
     question = b"".join(bytes((len(label),)) + label.encode() for label in name.split(".")) + b"\0"
     client.settimeout(ANSWER_TIMEOUT)
     client.sendto(struct.pack("!6H", 7, 0x100, 1, 0, 0, 0) + question + struct.pack("!2H", kind, 1), (server, 53))
@@ -178,7 +178,7 @@ def resolve(client: socket.socket, name: str, kind: int = 1, server: str = "10.3
 
 
 def dhcp_packet(mac: str, options: bytes) -> bytes:
-    """Returns a DHCP request in the name of `mac`, which wants its answer by broadcast."""
+    """Return a DHCP request in the name of `mac`, which wants its answer by broadcast."""
     hardware = bytes.fromhex(mac.replace(":", ""))
     head = struct.pack("!BBBBIHH", 1, 1, 6, 0, random.getrandbits(32), 0, 0x8000) + bytes(16)
     return head + hardware.ljust(16, b"\0") + bytes(192) + b"\x63\x82\x53\x63" + options + b"\xff"
@@ -192,7 +192,7 @@ def send_dhcp(client: socket.socket, packet: bytes) -> None:
 
 
 def discover(client: socket.socket, mac: str) -> dict[int | str, bytes]:
-    """Takes the first offer (rapid commit) and returns the address and the options, by number."""
+    """Take the first offer (rapid commit) and return the address and the options, by number."""
     packet = dhcp_packet(mac, bytes((53, 1, 1, 80, 0, 12, 4)) + b"fake" + bytes((55, 5, 1, 3, 6, 12, 15)))
     client.bind(("", 68))
     send_dhcp(client, packet)
@@ -258,7 +258,7 @@ async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 
 def listeners() -> list[str]:
-    """Lists kind and local address of each socket of this thread's namespace that is not a connection."""
+    """List kind and local address of each socket of this thread's namespace that is not a connection."""
     sockets = []
     for kind in SOCKETS:
         for line in Path(f"/proc/thread-self/net/{kind}").read_text().splitlines()[1:]:

@@ -31,7 +31,7 @@ class Layout:
 
     @property
     def digest(self) -> str:
-        """The digest of its image, in hex."""
+        """Return the digest of its image, in hex."""
         index = json.loads((self.folder / "index.json").read_text())
         return str(index["manifests"][0]["digest"]).removeprefix("sha256:")
 

@@ -57,7 +57,7 @@ def port(email: str) -> int:
 
 
 def logs(email: str) -> str:
-    """The name of the folder below /opt/bongo/logs."""
+    """Return the name of the folder below /opt/bongo/logs."""
     return hashlib.blake2s(email.encode(), digest_size=5).hexdigest()
 
 
@@ -198,7 +198,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """On both families."""
+    """A server that listens on IPv4 and IPv6."""
 
     address_family = socket.AF_INET6
     request_queue_size = 128

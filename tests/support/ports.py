@@ -12,7 +12,7 @@ def free_port() -> int:
 
 
 def is_free(number: int) -> bool:
-    """For whoever listens at [::] and so at all of IPv4."""
+    """Return whether the port is free on all addresses of IPv6 and IPv4."""
     try:
         with socket.create_server(("", number), family=socket.AF_INET6, dualstack_ipv6=True):
             return True

@@ -62,7 +62,7 @@ class Postgres:
         wait_for("PostgreSQL", lambda: self._answer("SELECT 1"), timeout=TIMEOUT, interval=0.05)
 
     def stop(self) -> None:
-        """As a machine's shutdown does: connections are cut, the cluster is left clean."""
+        """Stop as a machine's shutdown does: connections are cut, the cluster is left clean."""
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         run(["kill", f"-{signal.SIGINT.value}", *children])
@@ -116,7 +116,7 @@ class Postgres:
 
 @contextmanager
 def postgres(image: Path, folder: Path) -> Iterator[Postgres]:
-    """With the rows of `image`, and PASSWORD for bingo."""
+    """Run a server with the rows of `image`, where the password of bingo is PASSWORD."""
     folder.mkdir()
     server = Postgres(image, folder, free_port())
     server.unpack()

@@ -1,4 +1,4 @@
-"""What a process may do, by the kernel's own account (proc(5), /proc/PID/status); and a process that has ended."""
+"""The rights of a process, as the kernel states them (proc(5), /proc/PID/status); and a process that has ended."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def _capabilities(mask: int) -> frozenset[str]:
 
 
 def ended_process() -> str:
-    """The identity of a process of this place that has ended."""
+    """Return the identity of a process of this place that has ended."""
     ended = subprocess.run([sys.executable, "-c", NAME_ITSELF], capture_output=True, text=True, check=True)
     return ended.stdout.strip()

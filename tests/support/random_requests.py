@@ -58,7 +58,7 @@ class RandomRequests:
         self._fields = load().fields
 
     def request(self, descriptor: Descriptor, *, wild: float) -> Message:
-        """Returns a request; `wild` is the share of its fields that keep to nothing."""
+        """Return a request; `wild` is the share of its fields that keep to nothing."""
         return self._message(descriptor, wild, 0)
 
     def _message(self, descriptor: Descriptor, wild: float, depth: int) -> Message:

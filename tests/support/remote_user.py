@@ -37,7 +37,7 @@ class RemoteUser:
     folder: Path
 
     def set_up(self) -> None:
-        """Gives him what a user of Yandex Cloud has, and the tools that `make clients` has built."""
+        """Give him what a user of Yandex Cloud has, and the tools that `make clients` has built."""
         endpoint = self.owner.endpoint()
         for name in ("checkout", "cache/samovar", "envs"):
             (self.folder / name).mkdir(parents=True)
@@ -63,7 +63,7 @@ class RemoteUser:
         return Session(find_access(self.variables, home=self.folder))
 
     def command(self, *arguments: str) -> list[str]:
-        """Returns the command line of the tool for the user, in a mount namespace of its own for the checkout."""
+        """Return the command line of the tool for the user, in a mount namespace of its own for the checkout."""
         checkout = self.folder / "checkout"
         mount = [
             "unshare",
@@ -102,7 +102,7 @@ class RemoteUser:
 
 
 def _link(source: str, target: str) -> None:
-    """Links the file where that is possible: what Go has built is large."""
+    """Link the file where that is possible: what Go has built is large."""
     try:
         os.link(source, target)
     except OSError:

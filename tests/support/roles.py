@@ -1,4 +1,4 @@
-"""What the agent writes on a machine of an image of this project or of the library, and the watchdog reads there."""
+"""Renders what the agent writes on a machine of an image of this project or the library, and the watchdog reads."""
 
 from __future__ import annotations
 

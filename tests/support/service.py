@@ -75,7 +75,7 @@ class Service:
         return self.observed(environment).ids()
 
     def payload(self, secret_id: str) -> str:
-        """The text of its one entry."""
+        """Return the text of its one entry."""
         request = payload_service_pb2.GetPayloadRequest(secret_id=secret_id)
         (entry,) = self.session.client(PayloadServiceStub).Get(request).entries
         return str(entry.text_value)

@@ -75,16 +75,16 @@ class RunningCloud:
         asyncio.run_coroutine_threadsafe(self._rest.answer_at(sock), self._loop).result(timeout=5)
 
     def call_soon(self, act: Callable[[], None]) -> None:
-        """Does it in the cloud's own thread."""
+        """Do it in the cloud's own thread."""
         self._loop.call_soon_threadsafe(act)
 
     def session(self) -> Session:
-        """The operator's."""
+        """Return a session of the operator."""
         ends = self.endpoint
         return Session(Access(endpoint=ends.grpc, folder_id=ends.folder_id, ca=Path(ends.ca), token=ends.token))
 
     def channel(self, token: str | None = None) -> grpc.Channel:
-        """An authenticated channel; with a token of one's own, or "" for none."""
+        """Return an authenticated channel; with a token of one's own, or "" for none."""
         tls = grpc.ssl_channel_credentials(Path(self.endpoint.ca).read_bytes())
         chosen = self.endpoint.token if token is None else token
         if chosen:

@@ -13,7 +13,7 @@ LIBRARIES = ("/lib/*/systemd/libsystemd-shared-*.so", "/lib/systemd/libsystemd-s
 
 
 def read_environment_file(path: Path) -> dict[str, str]:
-    """The variables that systemd reads there. Skips the test where this host has no systemd."""
+    """Return the variables that systemd reads there. Skips the test where this host has no systemd."""
     library, libc = _library(), ctypes.CDLL(None)
     libc.fopen.restype = ctypes.c_void_p
     file = libc.fopen(bytes(path), b"r")

@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 def wait_until(
-    what: str, probe: Callable[[], T | None], *, timeout: float = 20.0, errors: tuple[type[Exception], ...] = ()
+    what: str, probe: Callable[[], T | None], *, timeout: float = 60.0, errors: tuple[type[Exception], ...] = ()
 ) -> T:
-    """Returns the first value of `probe` that is true; it may raise `errors` before. Raises WaitTimeout."""
+    """Return the first value of `probe` that is true; it may raise `errors` before. Raises WaitTimeout."""
 
     def attempt() -> T | Pending:
         try:

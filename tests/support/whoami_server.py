@@ -21,7 +21,7 @@ class Echo(asyncio.DatagramProtocol):
 
 
 async def main(name: str, port: int) -> None:
-    """Serves until it is killed; `ready` on stdout says that it listens."""
+    """Serve until it is killed; `ready` on stdout says that it listens."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):

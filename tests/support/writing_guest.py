@@ -31,14 +31,14 @@ class Guest:
     pid: int
 
     def count(self) -> int:
-        """Returns the number that the writer has reached."""
+        """Return the number that the writer has reached."""
         with Path(f"/proc/{self.pid}/root/mnt/counters").open("rb") as counters:
             return int(counters.read(9))
 
 
 @contextmanager
 def writing_guest(folder: Path) -> Iterator[Guest]:
-    """Starts a guest on a new disk, and ends it."""
+    """Start a guest on a new disk, and end it."""
     disk, unit = formatted(folder / "disk.raw"), folder / "unit"
     unit.mkdir()
     with attached(disk) as device:
@@ -64,6 +64,6 @@ def formatted(disk: Path) -> Path:
 
 
 def counted(copy: Path) -> tuple[int, int]:
-    """Returns both counters of a copy of the guest's disk, once its journal is replayed."""
+    """Return both counters of a copy of the guest's disk, once its journal is replayed."""
     first, second = run([*INSIDE, "bash", "-euc", READ, "bash", copy]).stdout.split()
     return int(first), int(second)

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.checkout import ROOT
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("examples/*/README.md"))]
 COMMAND = re.compile(r"(?:cli\.py|(?<![\w./-])samovar) ([a-z-][^`\n]*)")
+TEST = re.compile(r"(?<![\w/])(tests/[\w./*-]*[\w*])")
 END = re.compile(r"\s[#|<>]|&&|;|\)|,|\.\.\.| \\\\")
 """What ends a command: the rest of a line of a shell, or of a sentence."""
 
@@ -50,6 +52,21 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_links_to_a_section_name_its_heading(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]*)#([^)]*)\)", page.read_text())
     assert [link for link in links if link[1] not in anchors(page.parent / link[0] if link[0] else page)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_tests_that_are_named_exist(page: Path) -> None:
+    named = {match[1] for match in TEST.finditer(page.read_text())}
+    assert [path for path in sorted(named) if not any(ROOT.glob(path))] == []
+    names = set(re.findall(r"(?<![\w/])(?<!def )test_\w+(?![\w.])", page.read_text()))
+    assert sorted(names - names_of_tests()) == []
+
+
+@cache
+def names_of_tests() -> frozenset[str]:
+    """Return the names of all tests."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    return frozenset(name for file in files for name in re.findall(r"def (test_\w+)", file.read_text()))
 
 
 def anchors(page: Path) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 from samovar.images.digest import digests
 from samovar.images.load import load_images
 from tests.support.checkout import PROJECT, ROOT
-from tests.support.wheel import install
+from tests.support.wheel import install, install_alone
 
 DIGESTS = """
 import json, sys
@@ -28,9 +28,16 @@ import sys
 from samovar.__main__ import run
 sys.argv = ["samovar", "--help"]
 code = run()
-heavy = {"pydantic", "grpc", "yandexcloud", "google.protobuf", "structlog", "yaml", "sh", "samovar.project.project"}
+heavy = {"pydantic", "grpc", "google.protobuf", "yaml", "sh", "asyncio", "tenacity", "logging", "samovar.project"}
 loaded = sorted(heavy & set(sys.modules))
 sys.exit(f"--help loaded {loaded}" if loaded else code)
+"""
+IMPORT_ALL = """
+import importlib.util, pkgutil, samovar
+names = [module.name for module in pkgutil.walk_packages(samovar.__path__, "samovar.")]
+for name in names:
+    importlib.import_module(name)
+print(len(names), importlib.util.find_spec("hypothesis"))
 """
 VERSION = "from importlib.metadata import version; print(version('samovar'))"
 
@@ -79,3 +86,14 @@ def test_the_installed_program_has_a_man_page_and_completion(programs: Path, tmp
         [programs / "samovar"], cwd=tmp_path, env=completion, capture_output=True, text=True, check=True
     )
     assert "complete -o nosort -F _samovar_completion samovar" in ended.stdout
+
+
+def test_each_module_finds_what_it_imports_among_what_the_wheel_depends_on(tmp_path: Path) -> None:
+    programs = install_alone(tmp_path)
+    ended = subprocess.run(
+        [programs / "python", "-I", "-c", IMPORT_ALL], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    number, of_the_tests = ended.stdout.split()
+    assert int(number) > 300
+    assert of_the_tests == "None"

@@ -54,7 +54,7 @@ class Database:
         return await loop.run_in_executor(self._threads, self.run, lambda connection: connection.run(sql, **values))
 
     async def stream(self, select: str) -> AsyncGenerator[bytes]:
-        """Yields the rows of a select with one column of JSON, in blocks, with commas between the rows.
+        """Yield the rows of a select with one column of JSON, in blocks, with commas between the rows.
 
         The database is read no faster than the blocks are consumed; the query ends when the consumer stops.
         Raises DatabaseUnavailable.

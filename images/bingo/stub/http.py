@@ -78,11 +78,11 @@ class _HttpConnection:
         headers = [("content-type", response.content_type)]
         if isinstance(response.body, bytes):
             headers.append(("content-length", str(len(response.body))))
-        begun = h11.Response(status_code=response.status, reason=HTTPStatus(response.status).phrase, headers=headers)
+        start = h11.Response(status_code=response.status, reason=HTTPStatus(response.status).phrase, headers=headers)
         if isinstance(response.body, bytes):
-            self._write(begun, h11.Data(data=b"" if head else response.body), h11.EndOfMessage())
+            self._write(start, h11.Data(data=b"" if head else response.body), h11.EndOfMessage())
         else:
-            self._write(begun)
+            self._write(start)
             async with aclosing(response.body) as blocks:  # a client that leaves ends the stream
                 async for block in blocks:
                     self._write(h11.Data(data=block))

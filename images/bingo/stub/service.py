@@ -125,7 +125,7 @@ class Service:
         return Response(200, self._array(first, rows))
 
     async def _array(self, first: bytes, rows: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-        """Yields the list as JSON. If the database fails meanwhile, the connection is aborted: the status is sent."""
+        """Yield the list as JSON. If the database fails meanwhile, the connection is aborted: the status is sent."""
         try:
             async with aclosing(rows):
                 yield b"[" + first

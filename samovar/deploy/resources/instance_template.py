@@ -47,7 +47,7 @@ class Template:
     metadata_forms: tuple[str, ...] = ("gce", "aws")
 
     def refs(self) -> Iterator[Ref]:
-        """Yields the resources of its machines beside network and subnets, and those that their metadata name."""
+        """Yield the resources of its machines beside network and subnets, and those that their metadata name."""
         named = {Kind.SECURITY_GROUP: self.security_group, Kind.SERVICE_ACCOUNT: self.service_account}
         yield from (Ref(kind, name) for kind, name in named.items() if name)
         yield from (Ref(Kind.DISK, disk) for disk in from_texts(self.data_disks).values())

@@ -144,7 +144,7 @@ def _listener(context: Context, spec: LoadBalancer, listener: Listener) -> rpc.L
 
 
 def _targets(context: Context, spec: LoadBalancer) -> api.AttachedTargetGroup:
-    """Waits for the target group, which the instance group creates soon after its own creation has begun."""
+    """Wait for the target group, which the instance group creates soon after its own creation has begun."""
     check = build_health_check(HealthCheckMessage(name="health"), spec.check)
     return api.AttachedTargetGroup(target_group_id=_target_group(context, spec.group), health_checks=[check])
 

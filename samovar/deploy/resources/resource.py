@@ -58,7 +58,7 @@ class Spec:
     """The id of the quota that counts resources of this kind, as on Yandex Cloud's limits pages."""
 
     def refs(self) -> Iterator[Ref]:
-        """Yields the resources that must exist before this one."""
+        """Yield the resources that must exist before this one."""
         yield from ()
 
     @property
@@ -121,25 +121,27 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class Desired:
-    """The resources that an environment's file asks for."""
+    """The resources that an environment's file asks for, and the data format of each group's image, "" where none."""
 
     environment: str
     resources: tuple[Resource[Spec], ...]
+    data_formats: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Observed:
     """The resources that the cloud has of an environment, and ids of the images for its machines, by name.
 
-    `min_disk_sizes` are the bytes that a boot disk of each image has at least, by the image's name. `others` are
-    resources that are not the environment's, each with the environment that it belongs to, or "". `used` are those of
-    others that the environment names by id.
+    By the image's name, `min_disk_sizes` are the bytes that a boot disk has at least, and `data_formats` the formats of
+    images that have one. `others` are resources that are not the environment's, each with the environment that it
+    belongs to, or "". `used` are those of others that the environment names by id.
     """
 
     environment: str
     resources: tuple[Existing[Spec], ...] = ()
     images: tuple[tuple[str, str], ...] = ()
     min_disk_sizes: tuple[tuple[str, int], ...] = ()
+    data_formats: tuple[tuple[str, str], ...] = ()
     others: tuple[tuple[Ref, str], ...] = ()
     used: tuple[Unchanged, ...] = ()
 

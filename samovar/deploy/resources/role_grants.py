@@ -82,7 +82,7 @@ def _holds(account: str, holders: frozenset[str] | None) -> bool:
 
 
 def _holders(session: Session, grant: Grant) -> frozenset[str] | None:
-    """The accounts that have the role; None where nobody may say."""
+    """Return the accounts that have the role; None where they may not be read."""
     try:
         bindings = bindings_of(session, grant.client(session), grant.id)
     except CallFailed as error:

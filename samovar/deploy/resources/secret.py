@@ -12,14 +12,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.wrappers_pb2 import BoolValue
 from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest, SetAccessBindingsRequest
 from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
-from yandex.cloud.lockbox.v1.payload_service_pb2 import FolderAndName, GetExRequest
+from yandex.cloud.lockbox.v1.payload_service_pb2 import GetExRequest
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
 from yandex.cloud.lockbox.v1.secret_pb2 import PasswordPayloadSpecification
 from yandex.cloud.lockbox.v1.secret_pb2 import Secret as SecretMessage
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.cloud.labels import RECORD, SECRET_TYPE, is_ours
+from samovar.cloud.labels import RECORD, SECRET_TYPE, is_of, is_ours
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.address import reserved_address
@@ -143,10 +143,14 @@ def secret_type(secret: SecretMessage) -> str:
 
 def list_secrets(session: Session, selected: Callable[[Mapping[str, str]], bool]) -> list[SecretWithReaders]:
     """Return the tool's secrets whose labels are selected."""
-    request = rpc.ListSecretsRequest(folder_id=session.folder_id)
-    messages = session.list(session.client(SecretServiceStub).List, request, lambda page: page.secrets)
-    ours = [message for message in messages if is_ours(message.labels) and selected(message.labels)]
+    ours = [message for message in list_messages(session) if is_ours(message.labels) and selected(message.labels)]
     return run_concurrently(*(partial(_with_readers, session, message) for message in ours))
+
+
+def list_messages(session: Session) -> list[SecretMessage]:
+    """Return all secrets of the folder, as the API has them."""
+    request = rpc.ListSecretsRequest(folder_id=session.folder_id)
+    return session.list(session.client(SecretServiceStub).List, request, lambda page: page.secrets)
 
 
 def _with_readers(session: Session, message: SecretMessage) -> SecretWithReaders:
@@ -218,10 +222,12 @@ def self_signed(addresses: Iterable[str], domain: str = "") -> Certificate:
 
 def read_certificates(session: Session, environment: Environment) -> tuple[str, ...]:
     """Return the environment's certificates as PEM, without keys. CloudError where the caller may not read them."""
-    names = [name for name, kind in environment.own_secrets.items() if kind is SecretKind.CERTIFICATE]
-    return tuple(_read_certificate(session, secret_name(environment.name, name)) for name in names)
+    secrets = environment.own_secrets.items()
+    names = {secret_name(environment.name, name) for name, kind in secrets if kind is SecretKind.CERTIFICATE}
+    own = [each for each in list_messages(session) if each.name in names and is_of(each.labels, environment.name)]
+    return tuple(_read_certificate(session, each.id) for each in own)
 
 
-def _read_certificate(session: Session, name: str) -> str:
-    request = GetExRequest(folder_and_name=FolderAndName(folder_id=session.folder_id, secret_name=name))
-    return session.client(PayloadServiceStub).GetEx(request).entries["cert"].decode()
+def _read_certificate(session: Session, secret_id: str) -> str:
+    payload = session.client(PayloadServiceStub).GetEx(GetExRequest(secret_id=secret_id))
+    return payload.entries["cert"].decode()

@@ -27,7 +27,7 @@ ANY_PORT = (0, 65535)
 class Rule:
     """An allowed connection. `port` 0 is any; `peer` is a range, a security group's name, HEALTH_CHECKS or SELF.
 
-    `last_port` is that of several ports; the tool makes no such rule, and mends one that somebody widened.
+    `last_port` is the last of a range of ports; the tool makes no such rule, and reverts one that was widened.
     """
 
     inbound: bool

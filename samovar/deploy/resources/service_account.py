@@ -141,7 +141,7 @@ def _set_labels(context: Context, account_id: str, labels: dict[str, str]) -> Op
 def _with_roles(
     session: Session, account: AccountMessage, bindings: Sequence[AccessBinding], grants: frozenset[Grant]
 ) -> AccountWithRoles:
-    """Asks who may use an account for our own alone."""
+    """Ask who may use an account for our own alone."""
     roles = tuple(sorted(binding.role_id for binding in bindings if binding.subject.id == account.id))
     if not is_ours(account.labels):
         return AccountWithRoles(account, roles, (), grants)
@@ -155,7 +155,7 @@ def _with_roles(
 def _change_roles(
     session: Session, account_id: str, before: ServiceAccount, after: ServiceAccount
 ) -> Iterator[Operation]:
-    """Makes the roles what they are in `after`, those in the own folder last; yields each change, once it is done."""
+    """Make the roles what they are in `after`, those in the own folder last; yield each change, once it is done."""
     for grant in sorted(before.grants ^ after.grants):
         taken, given = ((grant.role,) if grant in spec.grants else () for spec in (before, after))
         yield _update_roles(session, grant.client(session), grant.id, account_id, taken, given)
@@ -165,7 +165,7 @@ def _change_roles(
 
 
 def _bind(context: Context, account_id: str, before: ServiceAccount, after: ServiceAccount) -> Operation:
-    """Makes the roles and the users what they are in `after`; returns the last operation, of which there is one."""
+    """Make the roles and the users what they are in `after`; return the last operation, of which there is one."""
     session = context.session
     *_, operation = Operation(done=True), *_change_roles(session, account_id, before, after)
     if before.users != after.users:

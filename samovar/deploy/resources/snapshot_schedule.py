@@ -108,7 +108,7 @@ class SnapshotScheduleHandler(Handler[SnapshotSchedule, ScheduleWithDisks]):
 
 
 def _with_disks(session: Session, message: ScheduleMessage) -> ScheduleWithDisks:
-    """Asks for the disks of our own schedules alone."""
+    """Ask for the disks of our own schedules alone."""
     if not is_ours(message.labels):
         return ScheduleWithDisks(message, ())
     return ScheduleWithDisks(message, tuple(disks_of(session, message.id)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from samovar.core.output import Reporter
 from samovar.core.process import end_running
 
 LAST_LINES = 12
+NO_PACKAGE = re.compile(r"E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate)")
 LOCK_TIMEOUT = 1800.0
 
 T = TypeVar("T")
@@ -25,12 +26,16 @@ T = TypeVar("T")
 class Builder(Protocol):
     """A way to make images: on this machine, or by Packer on a machine of the cloud."""
 
-    def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> int:
+    def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> None:
         """Bake and publish what the cloud does not have of the images `names` (none: all) and of their parents.
 
         With `force` the images named are baked anew; with `refresh` their parents too, all with today's packages.
-        Returns how many images were published.
         """
+
+
+def report_unchanged(reporter: Reporter, full_names: Iterable[str]) -> None:
+    """Say that the cloud has these images already."""
+    reporter.info(f"nothing to do: {', '.join(full_names)} are baked and published")
 
 
 @contextmanager
@@ -67,11 +72,12 @@ class Progress:
     """The progress of a bake, read from its output, with what an error must name.
 
     `::step NAME` ends a step and starts the next, `::run COMMAND` names what runs now; `::exit CODE` is how it ended,
-    where the process that is seen from here has a code of its own.
+    where the process that is seen from here has a code of its own. What a script prints before its `exit` says why.
     """
 
-    def __init__(self, image: str, reporter: Reporter) -> None:
+    def __init__(self, image: str, suite: str, reporter: Reporter) -> None:
         self._image = image
+        self._suite = suite
         self._reporter = reporter
         self._running = ExitStack()
         self._last: deque[str] = deque(maxlen=LAST_LINES)
@@ -95,7 +101,8 @@ class Progress:
             self.code = int(code[1])
         elif run := re.match("::+run (.*)", line):
             self.command = run[1].strip()
-            self._last.clear()
+            if not re.match(r"exit\b", self.command):
+                self._last.clear()
         else:
             self._last.append(line)
 
@@ -112,8 +119,15 @@ class Progress:
             f"image {self._image}: {self.step}: `{self.command}` ended with {code}{shown}",
             returncode=code,
             output="\n".join(self.last_lines),
-            remedy=f"full output: {log}",
+            remedy="; ".join((*self._packages_remedy(), f"full output: {log}")),
         )
+
+    def _packages_remedy(self) -> Iterator[str]:
+        for match in NO_PACKAGE.finditer("\n".join(self.last_lines)):
+            yield (
+                f"neither Debian's {self._suite} nor a repository of the image has {match[1] or match[2]}: correct "
+                f"`packages` or `version` of image {self._image}, or add a repository that has it to its `repositories`"
+            )
 
     def _next(self, step: str) -> None:
         self._running.close()

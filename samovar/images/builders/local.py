@@ -14,20 +14,21 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from samovar.cloud.session import Session
 from samovar.core.apt_mirrors import sources_for
+from samovar.core.cache import keep_used, mark_used
 from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.output import Reporter
 from samovar.core.paths import PACKAGE, cache_dir, require_linux, require_own
 from samovar.core.process import IN_NAMESPACES, run
 from samovar.images.bake_input import write_spec
-from samovar.images.builders.base import Progress, bake_lock, bake_side_by_side
-from samovar.images.definition import ImageDefinition, Images
+from samovar.images.builders.base import Progress, bake_lock, bake_side_by_side, report_unchanged
+from samovar.images.definition import ImageDefinition, Images, suite_of
 from samovar.images.digest import SHORT, digests
 from samovar.images.listing import full_names
 from samovar.images.load import STEPS, load_images
@@ -54,7 +55,7 @@ class LocalBuilder:
     project: Project
     reporter: Reporter
 
-    def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> int:
+    def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> None:
         """Bake and publish what the cloud does not have: see `Builder`."""
         require_storage(self.session)
         by_name = full_names(self.project, names)
@@ -67,7 +68,8 @@ class LocalBuilder:
         for image in images:
             with self.reporter.step(f"publish {image.full_name}"):
                 publish(self.session, image)
-        return len(images)
+        if not images:
+            report_unchanged(self.reporter, by_name.values())
 
 
 def bake_local(
@@ -86,6 +88,7 @@ def bake_local(
         _require_host()
         with bake_lock(cache_dir() / "bake", reporter):
             _clean(cache_dir() / "bake")
+            keep_used((cache_dir() / "apt/archives").glob("*.deb"))
             if refresh:
                 (cache_dir() / "apt" / LISTS_STAMP).unlink(missing_ok=True)
             # Planned again: what another bake made while we waited is not made twice.
@@ -96,10 +99,13 @@ def bake_local(
 
 
 def find_baked(images: Images) -> Mapping[str, BakedImage]:
-    """Return those of `images` that are baked in their present form, by name."""
+    """Return those of `images` that are baked in their present form, by name; they count as used."""
     store = default_store()
     baked = {name: store.find(name, digest) for name, digest in digests(images).items()}
-    return {name: image for name, image in baked.items() if image}
+    for image in filter(None, baked.values()):
+        with suppress(FileNotFoundError):  # another bake renews it just now
+            mark_used(image.raw)
+    return {name: replace(image, data_format=images[name].data_format) for name, image in baked.items() if image}
 
 
 def _plan(names: Sequence[str], images: Images, *, force: bool, refresh: bool) -> tuple[tuple[str, ...], ...]:
@@ -168,7 +174,7 @@ class Bake:
 
     def _run(self, image: ImageDefinition, work: Path, log: Path) -> None:
         command = (*IN_NAMESPACES, "bash", BAKE)
-        with Progress(image.name, self.reporter) as progress:
+        with Progress(image.name, suite_of(image.name, self.images), self.reporter) as progress:
             try:
                 run(command, env=self._environment(image, work), timeout=TIMEOUT, on_line=progress.read, logfile=log)
             except ProcessFailed as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tarfile
 import tempfile
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from samovar.core.cache import keep_latest, mark_used
 from samovar.core.errors import ConfigError, ProcessFailed
 from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
@@ -120,15 +120,9 @@ def _fetched(repository: Path, application: Application, name: str) -> Path:
             find_manifest(application.sha256, partial(_copied, Path(new), application.url, name), name)
             Path(new).rename(folder)
             Path(new).mkdir()  # to be removed
-    os.utime(folder)
-    _prune(repository)
+    mark_used(folder)
+    keep_latest(repository.glob("[0-9a-f]" * 64), KEPT)
     return folder
-
-
-def _prune(repository: Path) -> None:
-    """Keep the images of a repository that were used last, as many as the store keeps baked forms of an image."""
-    for folder in sorted(repository.glob("[0-9a-f]" * 64), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        shutil.rmtree(folder)
 
 
 def _copied(folder: Path, url: str, name: str, sha256: str) -> IO[bytes]:

@@ -56,7 +56,7 @@ def write_tree(image: OciImage, tree: Tree, out: Path, *, root: str, folders: It
 
 
 def _with_folders(tree: Tree, more: Iterable[str]) -> list[str]:
-    """Return the folders of the tree, those of `more`, and the root: each after the one that it lies in."""
+    """Return the folders of the tree, the folders of `more`, and the root, parents first."""
     needed = {tree.resolve(path) for path in more}
     missing = {str(each) for path in needed for each in (PurePosixPath(path), *PurePosixPath(path).parents)}
     there = {path for path, node in tree.nodes.items() if node.entry.isdir()}

@@ -31,28 +31,28 @@ class AdministeredCloud(Protocol):
     audit_log: AuditLog
 
     async def addresses(self) -> frozenset[IPv4Address] | None:
-        """Returns the public addresses that the host routes here; None where nothing is routed."""
+        """Return the public addresses that the host routes here; None where nothing is routed."""
 
     async def cut_power(self, machine_id: str) -> bool:
-        """Returns False where no such machine runs."""
+        """Return False where no such machine runs."""
 
     def set_load(self, group: str, percent: float) -> bool:
-        """Gives a group of simulated machines, by id or name, its load; returns False where there is none."""
+        """Give a group of simulated machines, by id or name, its load; return False where there is none."""
 
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
-        """Returns the pids of a systemd unit of that machine; none where it does not run."""
+        """Return the pids of a systemd unit of that machine; none where it does not run."""
 
     def kill_processes(self, machine_id: str, unit: str) -> bool:
-        """Returns False where there are none."""
+        """Return False where there are none."""
 
     def socket_inside(self, machine_id: str) -> socket.socket | None:
-        """Returns a TCP socket in the machine's network; None where no such machine runs, or it is simulated."""
+        """Return a TCP socket in the machine's network; None where no such machine runs, or it is simulated."""
 
 
 def admin_routes(
     cloud: AdministeredCloud, report: Callable[[], JsonObject], shut_down: Callable[[], None]
 ) -> list[web.RouteDef]:
-    """Returns the routes; `report` returns the status of the cloud and of its daemon, as plain values."""
+    """Return the routes; `report` returns the status of the cloud and of its daemon, as plain values."""
     handlers = _Handlers(cloud)
 
     async def status(_: web.Request) -> web.Response:
@@ -112,7 +112,7 @@ class _Handlers:
 
 
 async def _stream(request: web.Request, audit_log: AuditLog, last: int, *, follow: bool) -> web.StreamResponse:
-    """Writes one JSON object a line: the last events of the file and, to who follows, those that come."""
+    """Write one JSON object a line: the last events of the file and, for a follower, each new one."""
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     with audit_log.following() as queue:
         await response.prepare(request)
@@ -125,7 +125,7 @@ async def _stream(request: web.Request, audit_log: AuditLog, last: int, *, follo
 
 
 async def _next(queue: asyncio.Queue[Event | None], response: web.StreamResponse) -> Event | None:
-    """Returns the next event. It writes an empty line now and then, which fails once nobody reads any more."""
+    """Return the next event. It writes an empty line now and then, which fails once nobody reads any more."""
     while True:
         try:
             async with asyncio.timeout(clock.of_host(HEARTBEAT)):

@@ -45,7 +45,7 @@ class AuditLog:
         self._followers: set[asyncio.Queue[Event | None]] = set()
 
     def note(self, event: Event) -> None:
-        """Writes one line, unless the call only reads; where that fails, the call goes on."""
+        """Write one line, unless the call only reads; where that fails, the call goes on."""
         self._publish(event)
         if is_read(event.method):
             return
@@ -55,14 +55,14 @@ class AuditLog:
                 file.write(json.dumps(asdict(event)) + "\n")
 
     def last(self, count: int) -> Iterator[Event]:
-        """Yields the last events of the file, the oldest first; a line of an earlier version lacks some fields."""
+        """Yield the last events of the file, the oldest first; a line of an earlier version lacks some fields."""
         with contextlib.suppress(FileNotFoundError), self._path.open() as lines:
             for line in deque(lines, maxlen=count):
                 yield Event(**json.loads(line))
 
     @contextlib.contextmanager
     def following(self) -> Iterator[asyncio.Queue[Event | None]]:
-        """Gives a queue that gets each event from now on, and None when no more come."""
+        """Give a queue that gets each event from now on, and None when no more come."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._followers.add(queue)
         try:
@@ -71,7 +71,7 @@ class AuditLog:
             self._followers.discard(queue)
 
     def end_following(self) -> None:
-        """Ends the queues of those who follow."""
+        """End the queues of those who follow."""
         for queue in self._followers:
             queue.put_nowait(None)
 
@@ -86,5 +86,5 @@ class AuditLog:
 
 
 def is_read(method: str) -> bool:
-    """Returns whether a method, by its full name, only reads."""
+    """Return whether a method, by its full name, only reads."""
     return method.rpartition(".")[2].startswith(READING)

@@ -56,7 +56,7 @@ class Constraints:
 
 @cache
 def load() -> Constraints:
-    """Reads the constraints once."""
+    """Read the constraints once."""
     fields: dict[str, Constraint] = {}
     oneofs: set[str] = set()
     for file in FileDescriptorSet.FromString(DESCRIPTIONS.read_bytes()).file:
@@ -95,7 +95,7 @@ def _constraint(options: FieldOptions) -> Constraint:
 
 
 def check_constraints(request: Message) -> None:
-    """Raises Refused with INVALID_ARGUMENT where a request breaks constraints, naming each field."""
+    """Raise Refused with INVALID_ARGUMENT where a request breaks constraints, naming each field."""
     broken = tuple(violations(request))
     if broken:
         text = "; ".join(f"{violation.field}: {violation.description}" for violation in broken)
@@ -103,7 +103,7 @@ def check_constraints(request: Message) -> None:
 
 
 def violations(request: Message, path: str = "") -> Iterator[Violation]:
-    """Yields every broken constraint of a request, depth first, but for fields that an update's mask leaves out."""
+    """Yield every broken constraint of a request, depth first, but for fields that an update's mask leaves out."""
     constraints = load()
     for field in _checked_fields(request):
         where = f"{path}{field.name}"
@@ -118,7 +118,7 @@ def violations(request: Message, path: str = "") -> Iterator[Violation]:
 
 
 def _checked_fields(request: Message) -> list[FieldDescriptor]:
-    """Returns the fields of the mask; the first field of an update names the resource, so it always counts."""
+    """Return the fields of the mask; the first field of an update names the resource, so it always counts."""
     mask = getattr(request, "update_mask", None)
     chosen = {path.split(".")[0] for path in mask.paths} if mask else set()
     return [field for field in request.DESCRIPTOR.fields if not chosen or field.number == 1 or field.name in chosen]
@@ -142,7 +142,7 @@ def _nested(request: Message, field: FieldDescriptor, where: str) -> Iterator[Vi
 
 
 def _is_time(value: Timestamp | Duration) -> bool:
-    """Returns whether a moment or a period is in the bounds that its proto states (timestamp.proto, duration.proto)."""
+    """Return whether a moment or a period is in the bounds that its proto states (timestamp.proto, duration.proto)."""
     if isinstance(value, Timestamp):
         return EARLIEST <= value.seconds <= LATEST and 0 <= value.nanos < BILLION
     same_sign = value.seconds * value.nanos >= 0
@@ -214,7 +214,7 @@ def _within(rule: str, number: float) -> bool:
 
 @cache
 def _rule(rule: str) -> Callable[[float], bool]:
-    """Compiles a rule of one of the forms `>0`, `>=1`, `<=63`, `1-100`, `2,4,6` and `3`, with units of time."""
+    """Compile a rule of one of the forms `>0`, `>=1`, `<=63`, `1-100`, `2,4,6` and `3`, with units of time."""
     if rule.startswith("19700101T"):
         return lambda _: True  # a range of timestamps that every timestamp is in
     if match := re.fullmatch(r"(>=|<=|>|<)(\d+\w*)", rule):

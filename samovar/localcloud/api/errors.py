@@ -28,37 +28,37 @@ class Refused(Exception):
 
 
 def not_found(noun: str, resource_id: str) -> Refused:
-    """Returns NOT_FOUND, in the API's words."""
+    """Return NOT_FOUND, in the API's words."""
     return Refused(Code.NOT_FOUND, f"{noun} {resource_id} not found")
 
 
 def invalid(message: str, field: str = "") -> Refused:
-    """Returns INVALID_ARGUMENT, of one field where that is known."""
+    """Return INVALID_ARGUMENT, of one field where that is known."""
     return Refused(Code.INVALID_ARGUMENT, message, (Violation(field, message),) if field else ())
 
 
 def precondition(message: str) -> Refused:
-    """Returns FAILED_PRECONDITION: the request is valid, but cannot be served now."""
+    """Return FAILED_PRECONDITION: the request is valid, but cannot be served now."""
     return Refused(Code.FAILED_PRECONDITION, message)
 
 
 def already_exists(noun: str, name: str) -> Refused:
-    """Returns ALREADY_EXISTS, in the API's words."""
+    """Return ALREADY_EXISTS, in the API's words."""
     return Refused(Code.ALREADY_EXISTS, f"{noun} with name {name} already exists")
 
 
 def unimplemented(what: str) -> Refused:
-    """Returns UNIMPLEMENTED, which names the local cloud."""
+    """Return UNIMPLEMENTED, which names the local cloud."""
     return Refused(Code.UNIMPLEMENTED, f"{what} is not served by the local cloud")
 
 
 def denied(message: str) -> Refused:
-    """Returns PERMISSION_DENIED: the caller is known, and may not."""
+    """Return PERMISSION_DENIED: the caller is known, and may not."""
     return Refused(Code.PERMISSION_DENIED, message)
 
 
 def status_of(refused: Refused) -> Status:
-    """Returns an error as gRPC and REST carry it, with the fields that broke a constraint."""
+    """Return an error as gRPC and REST carry it, with the fields that broke a constraint."""
     status = Status(code=refused.code, message=refused.message)
     if refused.violations:
         fields = [

@@ -56,7 +56,7 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
         self._api = api
 
     def service(self, details: grpc.HandlerCallDetails) -> RpcHandler:
-        """Returns the handler of a call; one that is not allowed is refused before its request is read."""
+        """Return the handler of a call; one that is not allowed is refused before its request is read."""
         method = self._api.methods.get(details.method)
         if method is None:
             return _refusing(unimplemented(details.method.lstrip("/")))
@@ -87,7 +87,7 @@ class GrpcForm(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in 
 
 
 async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:
-    """Starts to serve on `address` (host:port)."""
+    """Start to serve on `address` (host:port)."""
     server = grpc.aio.server(options=(*OPTIONS, ("grpc.max_allowed_incoming_connections", connections.share())))
     server.add_generic_rpc_handlers((GrpcForm(api),))
     credentials = grpc.ssl_server_credentials([(pki.key.read_bytes(), pki.certificate.read_bytes())])
@@ -97,7 +97,7 @@ async def serve_grpc(api: Api, pki: Pki, address: str) -> grpc.aio.Server:
 
 
 def _call(method: MethodDescriptor, metadata: dict[str, str | bytes]) -> Call:
-    """Returns a call by what came before its request."""
+    """Return a call by what came before its request."""
     return Call(
         method,
         request_class(method)(),
@@ -108,12 +108,12 @@ def _call(method: MethodDescriptor, metadata: dict[str, str | bytes]) -> Call:
 
 
 def _headers(call: Call) -> tuple[tuple[str, str], ...]:
-    """Returns the headers of an answer. The Go SDK puts the request's id into its errors (go-sdk, pkg/requestid)."""
+    """Return the headers of an answer. The Go SDK puts the request's id into its errors (go-sdk, pkg/requestid)."""
     return ((REQUEST_ID, call.request_id),)
 
 
 def _refusing(refused: Refused, call: Call | None = None) -> RpcHandler:
-    """Returns a handler that refuses without reading: a stream of requests is read by its handler alone."""
+    """Return a handler that refuses without reading: a stream of requests is read by its handler alone."""
 
     async def behavior(_: object, context: RpcContext) -> None:
         if call:
@@ -134,12 +134,12 @@ def _bearer(metadata: dict[str, str | bytes]) -> str:
 
 
 def _plain_address(address: tuple[str, int] | tuple[str, int, int, int]) -> Address:
-    """Returns an address in the form of IPv4: gRPC's sockets are of IPv6, where 127.0.0.1 is ::ffff:127.0.0.1."""
+    """Return an address in the form of IPv4: gRPC's sockets are of IPv6, where 127.0.0.1 is ::ffff:127.0.0.1."""
     return address[0].removeprefix("::ffff:"), address[1]
 
 
 def _descriptors() -> list[int]:
-    """Returns the descriptors of this process, the oldest first."""
+    """Return the descriptors of this process, the oldest first."""
     return sorted(int(path.name) for path in DESCRIPTORS.iterdir())
 
 
@@ -155,7 +155,7 @@ class GrpcConnections:
         self._log = LimitedLog()
 
     async def run(self) -> None:
-        """Looks until it is cancelled. Fewer descriptors than a user's share hold no more connections than that."""
+        """Look until it is cancelled. Fewer descriptors than a user's share hold no more connections than that."""
         while True:
             await asyncio.sleep(clock.of_host(TRIM_PERIOD))
             with suppress(OSError):
@@ -163,7 +163,7 @@ class GrpcConnections:
                     await asyncio.to_thread(self.trim)
 
     def trim(self) -> None:
-        """Shuts down what is above a user's share."""
+        """Shut down what is above a user's share."""
         held: defaultdict[str, list[int]] = defaultdict(list)
         for number in _descriptors():
             if source := self._source(number):
@@ -175,7 +175,7 @@ class GrpcConnections:
                     self._shut_down(number)
 
     def _source(self, number: int) -> str | None:
-        """Returns the source of a connection; None for a descriptor that is no connection to our address."""
+        """Return the source of a connection; None for a descriptor that is no connection to our address."""
         with suppress(OSError), self._connection(number) as connection:
             return source_of(self._address, _plain_address(connection.getpeername())).name
         return None
@@ -185,7 +185,7 @@ class GrpcConnections:
             connection.shutdown(socket.SHUT_RDWR)
 
     def _connection(self, number: int) -> socket.socket:
-        """Returns a duplicate that no other thread closes. Raises OSError where it is no connection to our address."""
+        """Return a duplicate that no other thread closes. Raises OSError where it is no connection to our address."""
         double = os.dup(number)
         try:
             connection = socket.socket(fileno=double)

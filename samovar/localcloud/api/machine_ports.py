@@ -21,7 +21,7 @@ SocketOf = Callable[[str], socket.socket | None]
 
 
 def port_route(socket_of: SocketOf) -> web.RouteDef:
-    """Returns the route of the ports of machines; `socket_of` opens a socket inside of one."""
+    """Return the route of the ports of machines; `socket_of` opens a socket inside of one."""
 
     async def forward(request: web.Request) -> web.StreamResponse:
         opened = socket_of(request.match_info["id"])
@@ -34,7 +34,7 @@ def port_route(socket_of: SocketOf) -> web.RouteDef:
 
 
 async def _forward(request: web.Request, opened: socket.socket) -> web.StreamResponse:
-    """Passes the request on by that socket, and what is answered as it comes."""
+    """Pass the request on by that socket, and what is answered as it comes."""
     connector = aiohttp.TCPConnector(socket_factory=lambda _: opened)
     url = URL(f"http://127.0.0.1:{request.match_info['port']}/{request.path_qs.split('/', 6)[6]}", encoded=True)
     headers = {"Accept-Encoding": "identity"} | {

@@ -119,7 +119,7 @@ class Api:
         return self._implementation(method) is not None
 
     def admit(self, call: Call) -> None:
-        """Raises Refused unless the bearer may call the method. Asked before anything that was sent is read."""
+        """Raise Refused unless the bearer may call the method. Asked before anything that was sent is read."""
         try:
             self._authenticate(call)
         except Refused as refused:
@@ -128,12 +128,12 @@ class Api:
             raise
 
     def call(self, call: Call) -> Message:
-        """Returns the response or raises Refused. A defect is logged with its trace and answered with INTERNAL."""
+        """Return the response or raise Refused. A defect is logged with its trace and answered with INTERNAL."""
         with self._recorded(call):
             return self._answer(call)
 
     async def serve(self, call: Call) -> Message:
-        """Returns the same by way of the interceptors, the first of `interceptors` outermost."""
+        """Return the same by way of the interceptors, the first of `interceptors` outermost."""
         with self._recorded(call):
             return await self._through(call, tuple(self.interceptors))
 
@@ -152,7 +152,7 @@ class Api:
         self._note(call)
 
     def _note(self, call: Call, refused: Refused | None = None) -> None:
-        """Writes to the audit log, but for callers without a token, so that they cannot flush it."""
+        """Write to the audit log, but for callers without a token, so that they cannot flush it."""
         if self._audit_log and (subject := self._tokens.subject(call.token)):
             event = Event(
                 time=round(now(), 3),
@@ -167,7 +167,7 @@ class Api:
             self._audit_log.note(event)
 
     def _log_refusal(self, method: MethodDescriptor, token: str, refused: Refused) -> None:
-        """Logs a refusal; of those without a token one a minute is logged, and the others are counted."""
+        """Log a refusal; of those without a token one a minute is logged, and the others are counted."""
         facts = {"method": method.full_name, "code": Code.Name(refused.code), "reason": refused.message}
         if self._tokens.subject(token):
             log.info("refused", **facts)
@@ -193,7 +193,7 @@ class Api:
             raise Refused(Code.INTERNAL, f"{name} failed: {type(error).__name__}; see the daemon's log") from error
 
     def check_operator(self, token: str) -> None:
-        """Raises Refused unless the token is the operator's; for requests that are no calls of the API."""
+        """Raise Refused unless the token is the operator's; for requests that are no calls of the API."""
         self._authorizer.check_operator(Caller(self._subject(token)))
 
     def _authenticate(self, call: Call) -> Caller:
@@ -204,7 +204,7 @@ class Api:
         return caller
 
     def is_public(self, method: MethodDescriptor) -> bool:
-        """Returns whether a method may be called without a token."""
+        """Return whether a method may be called without a token."""
         return method.containing_service.full_name in self._public
 
     def _subject(self, token: str) -> str:
@@ -229,7 +229,7 @@ class Api:
         return handler
 
     def _once(self, call: Call, caller: Caller, handler: Handler) -> Message:
-        """Calls the handler once for each idempotency key; a repeated call gets the operation of the first one."""
+        """Call the handler once for each idempotency key; a repeated call gets the operation of the first one."""
         if not call.idempotency_key:
             return handler(call.request, caller)
         key = f"idempotency/{caller.subject}/{call.method.full_name}/{call.idempotency_key}"
@@ -247,10 +247,10 @@ class Api:
 
 
 def request_class(method: MethodDescriptor) -> type[Message]:
-    """Returns the class of a method's request."""
+    """Return the class of a method's request."""
     return message_factory.GetMessageClass(method.input_type)
 
 
 def response_class(method: MethodDescriptor) -> type[Message]:
-    """Returns the class of a method's response."""
+    """Return the class of a method's response."""
     return message_factory.GetMessageClass(method.output_type)

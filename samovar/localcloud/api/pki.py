@@ -26,7 +26,7 @@ class Pki:
 
 
 def ensure_pki(folder: Path) -> Pki:
-    """Finds the authority and the certificate in `folder`, or makes them."""
+    """Find the authority and the certificate in `folder`, or make them."""
     pki = Pki(folder / "ca.pem", folder / "api.pem", folder / "api-key.pem")
     if not all(path.exists() for path in (pki.ca, pki.certificate, pki.key)):
         _make(pki)

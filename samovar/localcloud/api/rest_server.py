@@ -32,7 +32,7 @@ class RestServer:
         self._tls.load_cert_chain(pki.certificate, pki.key)
 
     async def answer_at(self, sock: socket.socket, network: str = "") -> Listener:
-        """Answers at a bound socket, of the host or of a network; `stop()` of what is returned ends it."""
+        """Answer at a bound socket, of the host or of a network; `stop()` of what is returned ends it."""
         assert self._runner.server is not None  # noqa: S101 - it is set up
         listener = Listener(sock, self._runner.server, self._connections, tls=self._tls, network=network)
         listener.start()
@@ -46,7 +46,7 @@ class RestServer:
 
 
 async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -> RestServer:
-    """Returns a server of the REST form and of `routes`, which go before it; it answers nowhere yet."""
+    """Return a server of the REST form and of `routes`, which go before it; it answers nowhere yet."""
     connections = Connections()
     app = web.Application(client_max_size=MAX_BODY, middlewares=[connections.middleware])
     app.add_routes([_guarded(route, api) for route in routes])
@@ -57,7 +57,7 @@ async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -
 
 
 def _guarded(route: web.RouteDef, api: Api) -> web.RouteDef:
-    """Returns the same route for the operator alone."""
+    """Return the same route for the operator alone."""
     handler = route.handler
 
     async def handle(request: web.Request) -> web.StreamResponse:

@@ -48,7 +48,7 @@ class Match:
 
 
 def bindings_of(method: MethodDescriptor) -> Iterator[Binding]:
-    """Yields every way to call a method that its options state."""
+    """Yield every way to call a method that its options state."""
     options: Any = method.GetOptions()  # the stubs give the extension no type that its options take
     rule: HttpRule = options.Extensions[annotations_pb2.http]
     for each in (rule, *rule.additional_bindings):
@@ -87,7 +87,7 @@ class Table:
                 node.bindings.setdefault(binding.verb, binding)
 
     def find(self, verb: str, raw_path: str) -> Match | None:
-        """Returns the method for a path, which is still percent-encoded and has no query."""
+        """Return the method for a path, which is still percent-encoded and has no query."""
         segments = _split(raw_path)
         binding = next(_walk(self._root, segments, verb), None)
         if binding is None:

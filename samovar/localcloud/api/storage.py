@@ -64,7 +64,7 @@ class Storage:
         return web.Response(status=201)
 
     async def _take(self, request: web.Request, path: Path) -> None:
-        """Stores a file; nothing of it is kept unless its digest is its name. Raises WrongDigest, OSError."""
+        """Store a file; nothing of it is kept unless its digest is its name. Raises WrongDigest, OSError."""
         partial = path.with_suffix(f".{uuid.uuid4().hex}.new")
         digest = hashlib.sha256()
         try:
@@ -92,7 +92,7 @@ class Storage:
 
 
 def _matches_name(path: Path) -> bool:
-    """Returns whether a file has the digest that its name begins with; False where it is missing."""
+    """Return whether a file has the digest that its name begins with; False where it is missing."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest().startswith(path.stem)
@@ -101,7 +101,7 @@ def _matches_name(path: Path) -> bool:
 
 
 def _write(descriptor: int, chunk: bytes, digest: _Hash) -> None:
-    """Writes a chunk, and leaves holes where the file has nothing but zeros."""
+    """Write a chunk, and leave holes where the file has nothing but zeros."""
     digest.update(chunk)
     if chunk.count(0) == len(chunk):
         os.lseek(descriptor, len(chunk), os.SEEK_CUR)
@@ -112,6 +112,6 @@ def _write(descriptor: int, chunk: bytes, digest: _Hash) -> None:
 
 
 def _finish(descriptor: int) -> None:
-    """Sets the length of a file, which may end in a hole, and returns once it is on the disk."""
+    """Set the length of a file, which may end in a hole, and return once it is on the disk."""
     os.truncate(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR))
     os.fsync(descriptor)

@@ -13,6 +13,7 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -24,6 +25,8 @@ LIFETIME = 12 * 3600
 SECRET_BYTES = 32
 OPERATOR = "operator"
 OPERATOR_LIFETIME = 10 * 365 * 86400
+REMEMBERED = 128
+"""Tokens whose claims are remembered: one call asks for them several times, and the next one comes with the same."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Tokens:
                 remedy="put it back from a backup; or delete it: the tokens that it signed are refused then, and "
                 "clients have to fetch new ones",
             )
+        self._signed = lru_cache(REMEMBERED)(self._verify)
 
     @property
     def oauth(self) -> str:
@@ -60,22 +64,27 @@ class Tokens:
         return f"y0_{self._sign('oauth')}"
 
     def issue(self, subject: str, lifetime: int = LIFETIME, *, key: str = "") -> Token:
-        """Returns a new token; `key` is the id of the key that it was got by, with which it ends."""
+        """Return a new token; `key` is the id of the key that it was got by, with which it ends."""
         expires_at = int(clock.now()) + lifetime
         claims = _encode(json.dumps({"sub": subject, "exp": expires_at, "key": key}).encode())
         return Token(f"t1.{claims}.{self._sign(claims)}", expires_at)
 
     def subject(self, text: str) -> str | None:
-        """Returns who the bearer is, or None where the token is not ours, was changed, or has expired."""
+        """Return who the bearer is, or None where the token is not ours, was changed, or has expired."""
         claims = self._claims(text)
         return str(claims["sub"]) if claims else None
 
     def key(self, text: str) -> str:
-        """Returns the id of the key that a token was got by; empty where it was got in another way, or is not valid."""
+        """Return the id of the key that a token was got by; empty where it was got in another way, or is not valid."""
         claims = self._claims(text)
         return str(claims.get("key", "")) if claims else ""
 
     def _claims(self, text: str) -> _Claims | None:
+        claims = self._signed(text)
+        return claims if claims and claims["exp"] > clock.now() else None
+
+    def _verify(self, text: str) -> _Claims | None:
+        """Return the claims of a token, expired or not, or None where it is not ours or was changed."""
         prefix, _, rest = text.partition(".")
         claims, _, signature = rest.partition(".")
         try:
@@ -84,7 +93,7 @@ class Tokens:
             decoded: _Claims = json.loads(_decode(claims))
         except (binascii.Error, ValueError):
             return None
-        return decoded if decoded["exp"] > clock.now() else None
+        return decoded
 
     def _sign(self, claims: str) -> str:
         return _encode(hmac.digest(self._secret, claims.encode(), hashlib.sha256))

@@ -55,11 +55,11 @@ class RestForm:
         self._table = Table(api.methods.values())
 
     def routes(self) -> list[web.RouteDef]:
-        """Returns the route, which matches every path: it is to be added last."""
+        """Return the route, which matches every path: it is to be added last."""
         return [web.route("*", "/{path:.*}", self._handle)]
 
     async def _handle(self, request: web.Request) -> web.Response:
-        """Reads the body once the caller is authenticated, and parses it beside the loop where that takes long."""
+        """Read the body once the caller is authenticated, and parse it beside the loop where that takes long."""
         try:
             match = self._match(request)
             call = _call(match.binding.method, request)
@@ -89,7 +89,7 @@ class RestForm:
 
 
 def _call(method: MethodDescriptor, request: web.Request) -> Call:
-    """Returns a call by its headers."""
+    """Return a call by its headers."""
     return Call(
         method,
         request_class(method)(),
@@ -101,7 +101,7 @@ def _call(method: MethodDescriptor, request: web.Request) -> Call:
 
 
 async def _short_body(request: web.Request) -> bytes:
-    """Reads a body without a token: it must be small and come at once."""
+    """Read a body without a token: it must be small and come at once."""
     body = bytearray()
     try:
         async with asyncio.timeout(clock.of_host(BODY_TIMEOUT)):
@@ -115,18 +115,18 @@ async def _short_body(request: web.Request) -> bytes:
 
 
 def bearer(request: web.Request) -> str:
-    """Returns the token of a request's Authorization header; empty where there is none."""
+    """Return the token of a request's Authorization header; empty where there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else ""
 
 
 def refusal(refused: Refused) -> web.Response:
-    """Returns an error in the form of google.rpc.Status."""
+    """Return an error in the form of google.rpc.Status."""
     return web.json_response(_plain(status_of(refused)), status=HTTP_STATUS.get(refused.code, 500))
 
 
 def transcode(match: Match, query: Iterable[tuple[str, str]], body: bytes) -> Message:
-    """Returns the request of an RPC. Values in the path go before those in the body and the query."""
+    """Return the request of an RPC. Values in the path go before those in the body and the query."""
     binding = match.binding
     message = request_class(binding.method)()
     if binding.body:
@@ -142,7 +142,7 @@ def _plain(message: Message) -> JsonObject:
 
 
 def _json(body: bytes) -> Json:
-    """Parses a body. It refuses lone surrogates too, which JSON can escape and UTF-8 lacks: they break protobuf."""
+    """Parse a body. It refuses lone surrogates too, which JSON can escape and UTF-8 lacks: they break protobuf."""
     try:
         text = (body or b"{}").decode()
         plain: Json = json.loads(text)
@@ -163,7 +163,7 @@ def _parse(plain: Json, message: Message) -> None:
 
 
 def _nested(descriptor: Descriptor, pairs: Iterable[tuple[str, str]]) -> _Query:
-    """Turns `a.b=1&c=2&c=3` into the JSON form of a message."""
+    """Turn `a.b=1&c=2&c=3` into the JSON form of a message."""
     root: _Query = {}
     for path, text in pairs:
         *parents, last = path.split(".")

@@ -29,7 +29,7 @@ class Operator:
 
 
 def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens) -> Operator:
-    """Finds the operator's token and key, or makes them."""
+    """Find the operator's token and key, or make them."""
     token_file, key_file = folder_of_secrets / "operator-token", folder_of_secrets / "operator-key.json"
     with store.transaction():
         folder = ensure_folder(store)
@@ -46,7 +46,7 @@ def ensure_operator(folder_of_secrets: Path, store: Store, tokens: Tokens) -> Op
 
 
 def _account_of(store: Store, key_file: Path) -> str:
-    """Returns the account of the key, or nothing where the key is no use: the file may be older than the store."""
+    """Return the account of the key, or nothing where the key is no use: the file may be older than the store."""
     try:
         key = json.loads(key_file.read_text())
         stored = store.get(Key, key["id"])
@@ -56,14 +56,14 @@ def _account_of(store: Store, key_file: Path) -> str:
 
 
 def _take_out_of_folders(store: Store, account_id: str) -> None:
-    """Clears the account's folder, as an older home set one: no role on a folder reaches an account without one."""
+    """Clear the account's folder, as an older home set one: no role on a folder reaches an account without one."""
     account = store.must(ServiceAccount, account_id)
     account.folder_id = ""
     store.put(account)
 
 
 def _make_key(store: Store) -> dict[str, str]:
-    """Makes a key in the form of `yc iam key create`, which the clients read."""
+    """Make a key in the form of `yc iam key create`, which the clients read."""
     account = ServiceAccount(id=ServiceAccounts(store).new_id(), name=OPERATOR)
     account.status = ServiceAccount.ACTIVE
     stamp(account)

@@ -36,7 +36,7 @@ from samovar.localcloud.home.backups import Backups, open_store
 from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
 from samovar.localcloud.home.numbers import Claim, claim
 from samovar.localcloud.home.quarantine import adopt_files
-from samovar.localcloud.home.raised_limits import raise_limits
+from samovar.localcloud.home.raised_limits import load_modules, raise_limits
 from samovar.localcloud.iam.rpc import choose_logins
 from samovar.localcloud.quota_manager.model import choose_quotas
 from samovar.localcloud.simulated.settings import NoClaim
@@ -49,6 +49,8 @@ log = structlog.get_logger(__name__)
 
 ZONE = "ru-central1-a"
 GRACE = 0.5
+HOME_PERIOD = 0.5
+"""Seconds between two looks whether the home is still there."""
 
 
 class AlreadyRunning(SamovarError):
@@ -58,7 +60,7 @@ class AlreadyRunning(SamovarError):
 
 
 async def run(home: Home, quotas: QuotaSet | None = None, logins: Sequence[str] = ()) -> None:
-    """Serves until a signal or the admin API ends it. Raises AlreadyRunning, HostError.
+    """Serve until a signal or the admin API ends it. Raises AlreadyRunning, HostError.
 
     `quotas` and `logins` are kept in the home; without them it stays with what was chosen before.
     """
@@ -82,16 +84,17 @@ async def run(home: Home, quotas: QuotaSet | None = None, logins: Sequence[str] 
 
 
 async def take_down(home: Home) -> None:
-    """Takes off the host what a daemon that ended has left there. Raises AlreadyRunning where one runs."""
+    """Take off the host what a daemon that ended has left there. Raises AlreadyRunning where one runs."""
     with _single_instance(home):
         log_to_stderr()
         await offline.take_down(home)
 
 
 async def _claim_number(home: Home, store: Store) -> Claim | NoClaim:
-    """Claims the home's number. On a fresh one it clears the host first, and lets run again what ran before."""
+    """Claim the home's number. On a fresh one it clears the host first, and lets run again what ran before."""
     held = NoClaim(home) if home.simulation.exists() else claim(home.root, numbers_in_use(store))
     if isinstance(held, Claim):
+        load_modules()
         raise_limits()
     if held.fresh:
         await sweep(host_of(home, held.number))
@@ -101,7 +104,7 @@ async def _claim_number(home: Home, store: Store) -> Claim | NoClaim:
 
 
 async def _serve(home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, held: Claim | NoClaim) -> None:
-    """Serves until the daemon is to end, and takes everything off the host where it is to do that."""
+    """Serve until the daemon is to end, and take everything off the host where it is to do that."""
     shutdown = _Shutdown()
     async with _serving(home, ports, cloud, tokens, shutdown) as endpoint, running(cloud):
         home.write_endpoint(endpoint)
@@ -121,11 +124,14 @@ class _Shutdown:
         self.take_down = False
         self._event = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._event.set)
+            asyncio.get_running_loop().add_signal_handler(number, self.end)
+
+    def end(self) -> None:
+        self._event.set()
 
     def shut_down(self) -> None:
         self.take_down = True
-        self._event.set()
+        self.end()
 
     async def wait(self) -> None:
         await self._event.wait()
@@ -135,7 +141,7 @@ class _Shutdown:
 async def _serving(
     home: Home, ports: Ports, cloud: Cloud, tokens: Tokens, shutdown: _Shutdown
 ) -> AsyncIterator[Endpoint]:
-    """Serves both ports for as long as the context lasts."""
+    """Serve both ports for as long as the context lasts."""
     pki = ensure_pki(home.pki)
     endpoint = _endpoint(pki, ports, cloud, tokens, ensure_operator(home.pki, cloud.store, tokens))
     cloud.endpoints.answer_at(grpc=endpoint.grpc, rest=endpoint.rest)
@@ -150,8 +156,13 @@ async def _serving(
         await rest.answer_at(listen(ports.rest))
         grpc = await serve_grpc(cloud.api, pki, endpoint.grpc)
         stack.push_async_callback(grpc.stop, GRACE)
-        for bound in (GrpcConnections((LOOPBACK, ports.grpc)).run(), take_over_stderr(home.log).keep_small()):
-            stack.callback(asyncio.create_task(bound).cancel)
+        beside = (
+            GrpcConnections((LOOPBACK, ports.grpc)).run(),
+            take_over_stderr(home.log).keep_small(),
+            _end_without_home(home, shutdown),
+        )
+        for task in beside:
+            stack.callback(asyncio.create_task(task).cancel)
         stack.callback(cloud.audit_log.end_following)
         yield endpoint
 
@@ -177,9 +188,26 @@ def _report(home: Home, endpoint: Endpoint, cloud: Cloud) -> JsonObject:
     return {**served, "endpoint": {"grpc": endpoint.grpc, "rest": endpoint.rest}, **asdict(cloud.status())}
 
 
+async def _end_without_home(home: Home, shutdown: _Shutdown) -> None:
+    """End the daemon once its home was removed: its number is free then, and another cloud may have it."""
+    inode = _lock_inode(home)
+    while True:
+        await asyncio.sleep(HOME_PERIOD)
+        if _lock_inode(home) != inode:
+            log.error("the home was removed", home=str(home.root))
+            return shutdown.end()
+
+
+def _lock_inode(home: Home) -> int | None:
+    try:
+        return (home.root / "lock").stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
 @contextlib.contextmanager
 def _single_instance(home: Home) -> Iterator[None]:
-    """Holds the home's lock, which the kernel frees when the daemon dies, however it dies."""
+    """Hold the home's lock, which the kernel frees when the daemon dies, however it dies."""
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(exclusive(home.root / "lock", timeout=0))

@@ -41,7 +41,7 @@ class LogFile(io.TextIOBase):
         return len(text)
 
     def rotate(self) -> None:
-        """Begins a new file where the old one is too large. Does nothing where stderr is another file."""
+        """Begin a new file where the old one is too large. Does nothing where stderr is another file."""
         with suppress(OSError):
             ours = os.fstat(STDERR)
             if ours.st_size > LIMIT and os.path.samestat(ours, self._path.stat()):
@@ -53,14 +53,14 @@ class LogFile(io.TextIOBase):
             self._written = 0
 
     async def keep_small(self) -> None:
-        """Checks the size again and again, until it is cancelled."""
+        """Check the size again and again, until it is cancelled."""
         while True:
             self.rotate()
             await asyncio.sleep(clock.of_host(PERIOD))
 
 
 def take_over_stderr(path: Path) -> LogFile:
-    """Lets sys.stderr write through the log file from now on, if that is where stderr goes."""
+    """Let sys.stderr write through the log file from now on, if that is where stderr goes."""
     log_file = LogFile(path)
     with suppress(OSError):
         if os.path.samestat(os.fstat(STDERR), path.stat()):
@@ -69,7 +69,7 @@ def take_over_stderr(path: Path) -> LogFile:
 
 
 def log_to_stderr() -> None:
-    """Logs one JSON object a line to stderr, which is redirected by the process that starts the daemon."""
+    """Log one JSON object a line to stderr, which is redirected by the process that starts the daemon."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 def host_of(home: Home, number: int) -> Host:
-    """Returns the host as the cloud of that number has it."""
+    """Return the host as the cloud of that number has it."""
     if home.simulation.exists():
         return simulated_host(home)
     driver, fabric = NspawnDriver(home.machines, f"samovar-{number}"), KernelFabric(number, home.networks)
@@ -32,7 +32,7 @@ def host_of(home: Home, number: int) -> Host:
 
 
 async def sweep(host: Host) -> None:
-    """Takes everything of the cloud of that number off the host, whichever home it had."""
+    """Take everything of the cloud of that number off the host, whichever home it had."""
     for machine_id in host.driver.observe():
         log.warning("left behind by another cloud", machine=machine_id)
         await host.driver.remove(machine_id)
@@ -41,7 +41,7 @@ async def sweep(host: Host) -> None:
 
 
 async def take_down(home: Home) -> None:
-    """Takes the home's cloud off the host. The store is kept: what ran runs again after `cloud up`."""
+    """Take the home's cloud off the host. The store is kept: what ran runs again after `cloud up`."""
     number = _number(home)
     if number is not None:
         held = NoClaim(home) if home.simulation.exists() else Claim(number, home.root, fresh=False)
@@ -52,7 +52,7 @@ async def take_down(home: Home) -> None:
 
 
 def release(held: Claim | NoClaim, *, keep_number: bool) -> None:
-    """Ends the claim of a cloud that is off the host, and its share in the limits that were raised."""
+    """End the claim of a cloud that is off the host, and its share in the limits that were raised."""
     held.release(keep_number=keep_number)
     if isinstance(held, Claim):
         give_back_limits()
@@ -63,7 +63,7 @@ def _number(home: Home) -> int | None:
 
 
 def _may_have_addresses(home: Home) -> bool:
-    """Returns whether the store has a public address; one that cannot be read may."""
+    """Return whether the store has a public address; one that cannot be read may."""
     if home.database.exists():
         with contextlib.suppress(sqlite3.Error), contextlib.closing(Store(home.database)) as store:
             return bool(numbers_in_use(store))
@@ -81,7 +81,7 @@ class RunningMachine:
 
 
 def running_machines(home: Home) -> list[RunningMachine]:
-    """Lists the machines that run on the host, whether or not a daemon does."""
+    """List the machines that run on the host, whether or not a daemon does."""
     number = _number(home)
     if number is None:
         return []

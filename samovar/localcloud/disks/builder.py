@@ -19,6 +19,7 @@ from typing import TypeAlias
 import structlog
 
 from samovar.core.apt_mirrors import LISTED, host_release, sources
+from samovar.core.cache import keep_used, mark_used
 from samovar.core.errors import HostError
 from samovar.core.files import move_into_place, sync_file
 from samovar.core.paths import cache_dir
@@ -46,6 +47,8 @@ class HostDiskBuilder:
         cached = cache_dir() / "standard" / f"{suite}-{_digest(lines)}.raw"
         if not cached.exists():
             await self._build(suite, lines, cached)
+        mark_used(cached)
+        keep_used(cached.parent.glob("*.raw"))
         await self._link(cached, out)
 
     async def merge(self, image: Path, disk: Path, out: Path) -> None:
@@ -89,7 +92,7 @@ class HostDiskBuilder:
         log.info("made a public image", suite=suite, seconds=round(time.monotonic() - began, 1))
 
     async def _link(self, cached: Path, out: Path) -> None:
-        """Links the file where the cache is in the same file system, else copies it."""
+        """Link the file where the cache is in the same file system, else copy it."""
         try:
             os.link(cached, out)
         except FileExistsError:
@@ -99,7 +102,7 @@ class HostDiskBuilder:
 
 
 def _digest(lines: Sequence[str]) -> str:
-    """Returns a digest of what goes into a public image; of the packages only the mirrors are known before."""
+    """Return a digest of what goes into a public image; of the packages only the mirrors are known before."""
     digest = hashlib.sha256("\n".join(lines).encode())
     for file in sorted(path for path in HERE.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}):
         digest.update(str(file.relative_to(HERE)).encode() + b"\0" + file.read_bytes())
@@ -113,5 +116,5 @@ def _demand_room(folder: Path, size: int = 0) -> None:
 
 
 def _written(file: Path) -> int:
-    """Returns the bytes that a sparse file takes."""
+    """Return the bytes that a sparse file takes."""
     return file.stat().st_blocks * 512

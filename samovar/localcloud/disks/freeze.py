@@ -51,7 +51,7 @@ class Mount:
 
 @asynccontextmanager
 async def frozen(disk: Path, unit: Path, deadline: float = DEADLINE) -> AsyncIterator[Freeze]:
-    """Keeps the file `disk` unwritten while the context lasts; its machine has the cgroup2 folder `unit`.
+    """Keep the file `disk` unwritten while the context lasts; its machine has the cgroup2 folder `unit`.
 
     Raises FreezeFailed at its end where that did not hold, HostError where the file system cannot be frozen, or not
     for so long.
@@ -62,7 +62,7 @@ async def frozen(disk: Path, unit: Path, deadline: float = DEADLINE) -> AsyncIte
 
 
 def mounted(disk: Path, unit: Path) -> Mount | None:
-    """Returns the place where one of a machine's processes has mounted the disk."""
+    """Return the place where one of a machine's processes has mounted the disk."""
     loop = device_on(disk)
     if loop is None:
         return None
@@ -74,7 +74,7 @@ def mounted(disk: Path, unit: Path) -> Mount | None:
 
 
 def thaw(disk: Path, unit: Path) -> None:
-    """Thaws a disk's file system where a freezer was killed; one that is not frozen stays as it is."""
+    """Thaw a disk's file system where a freezer was killed; one that is not frozen stays as it is."""
     if mount := mounted(disk, unit):
         _thaw(mount)
 
@@ -90,7 +90,7 @@ def _thaw(mount: Mount) -> None:
 
 
 def _mount_points(unit: Path, device: str) -> Iterator[tuple[int, str]]:
-    """Yields a process of each mount namespace that has the device mounted, with the mount point."""
+    """Yield a process of each mount namespace that has the device mounted, with the mount point."""
     checked = set()
     for pid in sorted(_processes(unit)):  # the oldest first: they stay
         with suppress(OSError):  # it has ended
@@ -107,7 +107,7 @@ def _processes(unit: Path) -> Iterator[int]:
 
 
 def _mounts(pid: int) -> Iterator[tuple[str, str]]:
-    """Yields device number and mount point of each mount of a process: proc_pid_mountinfo(5)."""
+    """Yield device number and mount point of each mount of a process: proc_pid_mountinfo(5)."""
     for line in Path(f"/proc/{pid}/mountinfo").read_bytes().splitlines():
         fields = line.split(b" ")
         point = ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), fields[4])
@@ -137,7 +137,7 @@ async def _frozen_mount(mount: Mount, deadline: float) -> AsyncIterator[Freeze]:
 
 
 async def _is_frozen(stdout: asyncio.StreamReader, mount: Mount) -> bool:
-    """Waits for the freezer's first word; returns False where it ended without one."""
+    """Wait for the freezer's first word; return False where it ended without one."""
     try:
         async with asyncio.timeout(FREEZE_TIMEOUT):
             return await stdout.readline() == b"frozen\n"
@@ -153,7 +153,7 @@ def _too_slow(deadline: float) -> HostError:
 
 
 async def _watched(process: asyncio.subprocess.Process, mount: Mount, freeze: Freeze) -> str:
-    """Waits for the freezer's end, thaws what it froze if it was killed, and returns its last complaint."""
+    """Wait for the freezer's end, thaw what it froze if it was killed, and return its last complaint."""
     assert process.stdout  # noqa: S101
     assert process.stderr  # noqa: S101
     await process.wait()
@@ -168,7 +168,7 @@ async def _watched(process: asyncio.subprocess.Process, mount: Mount, freeze: Fr
 
 @asynccontextmanager
 async def _unwritten(disk: Path) -> AsyncIterator[Freeze]:
-    """Proves that nothing was written: a write changes the file's time, by the loop device or past it."""
+    """Prove that nothing was written: a write changes the file's time, by the loop device or past it."""
     before = await asyncio.to_thread(_last_written, disk)
     await asyncio.sleep(TICK)
     yield Freeze()
@@ -180,7 +180,7 @@ async def _unwritten(disk: Path) -> AsyncIterator[Freeze]:
 
 
 def _last_written(disk: Path) -> int:
-    """Returns the time of the last write, once all that a machine wrote to the device is in the file."""
+    """Return the time of the last write, once all that a machine wrote to the device is in the file."""
     if (loop := device_on(disk)) is not None:
         device = os.open(loop, os.O_RDONLY | os.O_CLOEXEC)
         try:

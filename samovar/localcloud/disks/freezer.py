@@ -1,9 +1,9 @@
-"""Freezes a mounted file system, and thaws it: when it is told to, when whoever started it is gone, at its deadline.
+"""Freezes a mounted file system, and thaws it on request, when its parent has ended, or at its deadline.
 
 It is a process of its own, so that no death of the daemon leaves a machine frozen. It ends by no signal but SIGKILL.
 Usage: freezer.py MOUNT_POINT DEVICE_NUMBER SECONDS
 It writes `frozen` once nothing more is written. When its stdin ends it thaws, and writes `held SECONDS`; at the
-deadline, or where somebody else thawed the file system, `lost SECONDS`.
+deadline, or where another process thawed the file system, `lost SECONDS`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _thaw(root: int) -> bool:
 
 
 def _report(word: str) -> None:
-    """Writes a line, which may have no reader any more."""
+    """Write a line, which may have no reader any more."""
     try:
         os.write(1, f"{word}\n".encode())
     except OSError:

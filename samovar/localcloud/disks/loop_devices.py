@@ -32,7 +32,7 @@ _PAUSE = 0.002  # seconds
 
 @contextmanager
 def attached(file: Path, *, read_only: bool = False) -> Iterator[Path]:
-    """Yields a loop device on `file`; whoever opened or mounted it by the end of the context keeps it alive.
+    """Yield a loop device on `file`; whoever opened or mounted it by the end of the context keeps it alive.
 
     Raises HostError. A read-only file has one device for all who ask: mounts of one device share one page cache.
     """
@@ -49,7 +49,7 @@ def attached(file: Path, *, read_only: bool = False) -> Iterator[Path]:
 
 
 def device_on(file: Path) -> Path | None:
-    """Returns the writable loop device that a machine has on `file`."""
+    """Return the writable loop device that a machine has on `file`."""
     attachment = _attached_already(file, _AUTOCLEAR)
     if attachment is None:
         return None
@@ -83,7 +83,7 @@ def _free() -> Path:
 
 
 def _configure(device: int, backing: int, file: Path, *, read_only: bool) -> bool:
-    """Returns False where another process took the device first."""
+    """Return False where another process took the device first."""
     flags = _AUTOCLEAR | (_READ_ONLY if read_only else 0)
     name = os.fsencode(file)[-63:]
     info = _INFO64.pack(0, 0, 0, 0, 0, 0, 0, 0, flags, name, b"", b"", 0, 0)
@@ -97,7 +97,7 @@ def _configure(device: int, backing: int, file: Path, *, read_only: bool) -> boo
 
 
 def _attached_already(file: Path, flags: int) -> tuple[Path, int] | None:
-    """Returns a device with such flags that is on `file` already, opened so that it stays."""
+    """Return a device with such flags that is on `file` already, opened so that it stays."""
     name, status = str(file.resolve()), file.stat()
     expected = (status.st_dev, status.st_ino, flags)
     for entry in SYS_BLOCK.glob("loop*/loop/backing_file"):
@@ -113,7 +113,7 @@ def _attached_already(file: Path, flags: int) -> tuple[Path, int] | None:
 
 
 def _backing(device: int) -> tuple[int, int, int] | None:
-    """Returns device and inode number of its file, and the loop device's flags; None if it lost its file meanwhile."""
+    """Return device and inode number of its file, and the loop device's flags; None if it lost its file meanwhile."""
     info = bytearray(_INFO64.size)
     try:
         fcntl.ioctl(device, _GET_STATUS64, info)

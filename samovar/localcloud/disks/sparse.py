@@ -13,7 +13,7 @@ CHUNK = 256 << 10
 
 
 def refresh(source: Path, copy: Path, stop: Callable[[], bool] = lambda: False) -> None:
-    """Makes `copy` equal to `source`; once `stop` says so, it ends before that."""
+    """Make `copy` equal to `source`; once `stop` says so, it ends before that."""
     old, new = os.open(source, os.O_RDONLY), os.open(copy, os.O_RDWR)
     try:
         if not _cloned(old, new):
@@ -24,7 +24,7 @@ def refresh(source: Path, copy: Path, stop: Callable[[], bool] = lambda: False) 
 
 
 def _cloned(old: int, new: int) -> bool:
-    """Clones the file where its file system can: XFS and btrfs share the content."""
+    """Clone the file where its file system can: XFS and btrfs share the content."""
     try:
         fcntl.ioctl(new, FICLONE, old)
     except OSError:
@@ -46,7 +46,7 @@ def _compare(old: int, new: int, stop: Callable[[], bool]) -> None:
 
 
 def _data(descriptor: int, size: int) -> Iterator[int]:
-    """Yields the numbers of the chunks in which a file holds data."""
+    """Yield the numbers of the chunks in which a file holds data."""
     at = 0
     while at < size:
         try:

@@ -16,7 +16,7 @@ PACKAGES=(
   debian-archive-keyring e2fsprogs gnupg iproute2 iputils-ping less locales logrotate lsb-release netbase nftables
   procps python3-jinja2 python3-yaml unzip wget xz-utils
 )
-SERVICES=(systemd-networkd.service systemd-resolved.service ssh.service ssh-keys.service)
+SERVICES=(systemd-networkd.service systemd-resolved.service ssh.service ssh-keys.service container-declaration.service)
 
 space=$out.space
 rm -rf "$space"

@@ -35,7 +35,7 @@ class InternalApi:
         self._sites: dict[str, Site] = {}
 
     def answer_by(self, server: Server) -> None:
-        """Makes `server` answer in every network from now on."""
+        """Make `server` answer in every network from now on."""
         self._server = server
 
     async def reconcile(self) -> None:
@@ -48,7 +48,7 @@ class InternalApi:
                 self._sites[network_id] = await self._server.answer_at(sock, network_id)
 
     async def close(self) -> None:
-        """Closes the server with its sites."""
+        """Close the server with its sites."""
         self._sites.clear()
         if self._server:
             await self._server.close()

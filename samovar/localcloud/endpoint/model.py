@@ -17,9 +17,9 @@ class Endpoints:
         self._addresses: dict[str, str] = {}
 
     def answer_at(self, *, grpc: str, rest: str) -> None:
-        """Sets both addresses, once they are known."""
+        """Set both addresses, once they are known."""
         self._addresses = dict.fromkeys(self._grpc, grpc) | dict.fromkeys(REST, rest)
 
     def addresses(self, host: str) -> Mapping[str, str]:
-        """Returns the address of each endpoint. A caller over REST goes on at the `host` that it knows."""
+        """Return the address of each endpoint. A caller over REST goes on at the `host` that it knows."""
         return dict.fromkeys(self._addresses, host) if host else self._addresses

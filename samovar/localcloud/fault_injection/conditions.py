@@ -75,7 +75,7 @@ class Conditions:
         store.on_delete(self._release)
 
     async def intercept(self, call: Call, proceed: Proceed) -> Message:
-        """Refuses a call that comes too often or too early, or lets its operation fail; else carries it out."""
+        """Refuse a call that comes too often or too early, or let its operation fail; else carry it out."""
         self._check_rate(call)
         if is_read(call.method.full_name):
             return await proceed()
@@ -89,28 +89,28 @@ class Conditions:
         return await self._carry_out(call, proceed, subject)
 
     async def before_start(self, instance: Instance) -> None:
-        """Waits as long as a machine takes to start. Raises WorkFailed where its zone has no capacity."""
+        """Wait as long as a machine takes to start. Raises WorkFailed where its zone has no capacity."""
         await asyncio.sleep(self._profile.boot.at(self._draws.next("boot")))
         if self._strikes("capacity", self._profile.no_capacity):
             raise WorkFailed(NO_CAPACITY.format(zone=instance.zone_id), status=Code.RESOURCE_EXHAUSTED)
 
     def hold_operation(self) -> float:
-        """Returns the seconds until an operation is done that needs no work."""
+        """Return the seconds until an operation is done that needs no work."""
         return self._profile.operation.at(self._draws.next("operation"))
 
     def routing_delay(self, *, shifts_zone: bool) -> float:
-        """Returns the seconds until a balancer acts on a change of health."""
+        """Return the seconds until a balancer acts on a change of health."""
         if shifts_zone:
             return self._profile.zonal_shift.at(self._draws.next("zonal shift"))
         return self._profile.routing.at(self._draws.next("routing"))
 
     def has_target_group_by_now(self, group: InstanceGroup) -> bool:
-        """Returns whether it is time for a new group to have its target group."""
+        """Return whether it is time for a new group to have its target group."""
         delay = self._profile.target_group.at(self._draws.of(f"target group {group.name}"))
         return clock.now() >= group.created_at.ToNanoseconds() / 1e9 + delay
 
     def tail(self, console: bytes) -> bytes:
-        """Returns what is kept of a serial log."""
+        """Return what is kept of a serial log."""
         return console[-self._profile.console :]
 
     def _strikes(self, what: str, share: float) -> bool:
@@ -133,7 +133,7 @@ class Conditions:
             raise Refused(Code.RESOURCE_EXHAUSTED, MESSAGES[Code.RESOURCE_EXHAUSTED])
 
     def _check_conflict(self, call: Call, subject: str) -> None:
-        """Refuses a change of a resource whose last change is not done; bindings conflict with ABORTED."""
+        """Refuse a change of a resource whose last change is not done; bindings conflict with ABORTED."""
         if self._changing.get(subject) not in self._operations.held():
             return
         if changes_bindings(call.method):
@@ -152,14 +152,14 @@ class Conditions:
         return response
 
     def _release(self, resource: Stored) -> None:
-        """Keeps what a deleted resource used in use for a while."""
+        """Keep what a deleted resource used in use for a while."""
         if kind_of(type(resource)) in FREED_LATE and isinstance(resource, Message):
             until = clock.now() + self._profile.release.at(self._draws.next("release"))
             self._released |= dict.fromkeys(references(resource), until)
 
 
 def _of_compute(name: str) -> bool:
-    """Returns whether a method or a message is Compute Cloud's own, and not of its instance groups."""
+    """Return whether a method or a message is Compute Cloud's own, and not of its instance groups."""
     return name.startswith(COMPUTE) and not name.startswith(GROUPS)
 
 
@@ -177,14 +177,14 @@ class Bucket:
         return cls(rate, rate * BURST, now)
 
     def after(self, now: float) -> Bucket:
-        """Returns the bucket after one more call, which takes a token where there is one."""
+        """Return the bucket after one more call, which takes a token where there is one."""
         tokens = min(self.rate * BURST, self.tokens + (now - self.at) * self.rate)
         refuses = tokens < 1
         return Bucket(self.rate, tokens if refuses else tokens - 1, now, refuses)
 
 
 def subject_of_change(method: MethodDescriptor, request: Message) -> str:
-    """Returns the id of the resource that a call changes; empty for one that makes a new one."""
+    """Return the id of the resource that a call changes; empty for one that makes a new one."""
     if method.name.startswith("Create"):
         return ""
     for field in request.DESCRIPTOR.fields:
@@ -194,12 +194,12 @@ def subject_of_change(method: MethodDescriptor, request: Message) -> str:
 
 
 def changes_bindings(method: MethodDescriptor) -> bool:
-    """Returns whether a method changes who may do what."""
+    """Return whether a method changes who may do what."""
     return method.name.endswith(BINDINGS) and not method.name.startswith("List")
 
 
 def references(message: Message) -> Iterator[str]:
-    """Yields the ids of the resources that a resource uses."""
+    """Yield the ids of the resources that a resource uses."""
     for field, value in message.ListFields():
         if field.type == FieldDescriptor.TYPE_STRING and field.name.endswith(REFERENCES):
             if field.name not in NOT_USED:

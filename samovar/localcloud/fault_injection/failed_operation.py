@@ -28,14 +28,14 @@ class FailedOperations:
         self._subject_of = subject_of
 
     def make(self, call: Call, error: Status) -> Operation:
-        """Returns the operation; a request that breaks a constraint is Refused, as it would be without the fault."""
+        """Return the operation; a request that breaks a constraint is Refused, as it would be without the fault."""
         check_constraints(call.request)
         caller = Caller(self._subject_of(call.token) or "")
         return self._operations.failed(caller, call.method.name, metadata_of(call.method, call.request), error)
 
 
 def metadata_of(method: MethodDescriptor, request: Message) -> Message:
-    """Returns the metadata of a method's operation: with ids of the request, and of resources that never were."""
+    """Return the metadata of a method's operation: with ids of the request, and of resources that never were."""
     metadata = _metadata_class(method)()
     for field in metadata.DESCRIPTOR.fields:
         if field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
@@ -45,7 +45,7 @@ def metadata_of(method: MethodDescriptor, request: Message) -> Message:
 
 
 def _metadata_class(method: MethodDescriptor) -> type[Message]:
-    """Returns the class that the option `yandex.cloud.api.operation` names, from the method's package outwards."""
+    """Return the class that the option `yandex.cloud.api.operation` names, from the method's package outwards."""
     name = method.GetOptions().Extensions[operation_pb2.operation].metadata
     pool = symbol_database.Default().pool
     scope = method.containing_service.file.package

@@ -23,7 +23,7 @@ MACHINE_FAULT = TypeAdapter(MachineFault)
 
 
 def fault_routes(faults: RequestedFaults, methods: Iterable[MethodDescriptor]) -> list[web.RouteDef]:
-    """Returns the routes; `methods` are those that the cloud serves."""
+    """Return the routes; `methods` are those that the cloud serves."""
     served = tuple(methods)
 
     async def add(request: web.Request) -> web.Response:
@@ -50,7 +50,7 @@ def fault_routes(faults: RequestedFaults, methods: Iterable[MethodDescriptor]) -
 
 
 def checked(body: bytes, served: Iterable[MethodDescriptor]) -> Fault:
-    """Returns the fault of a request. Raises Refused where it is none, or could never strike."""
+    """Return the fault of a request. Raises Refused where it is none, or could never strike."""
     try:
         fault = PLAIN.validate_json(body)
     except ValidationError as error:
@@ -68,7 +68,7 @@ def _answer(faults: list[Fault], status: int = 200) -> web.Response:
 
 
 def machine_fault_routes(driver: MachineDriver) -> list[web.RouteDef]:
-    """Returns the routes, which act on the machines of that driver."""
+    """Return the routes, which act on the machines of that driver."""
 
     async def cause(request: web.Request) -> web.Response:
         return await _apply(request, driver, driver.cause)

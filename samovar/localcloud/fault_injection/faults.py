@@ -72,7 +72,7 @@ class Fault:
 
 
 def strikes_call(fault: Fault, method: MethodDescriptor, request: Message, draw: float) -> bool:
-    """Returns whether a fault strikes a call. `draw` is a random number from 0 up to 1."""
+    """Return whether a fault strikes a call. `draw` is a random number from 0 up to 1."""
     return (
         fault.effect is not Effect.START
         and draw < fault.share
@@ -82,12 +82,12 @@ def strikes_call(fault: Fault, method: MethodDescriptor, request: Message, draw:
 
 
 def strikes_start(fault: Fault, zone: str, draw: float) -> bool:
-    """Returns whether a fault strikes the start of a machine in a zone."""
+    """Return whether a fault strikes the start of a machine in a zone."""
     return fault.effect is Effect.START and fault.zone in {"", zone} and draw < fault.share
 
 
 def applies(fault: Fault, method: MethodDescriptor) -> bool:
-    """Returns whether a method is of the fault's pattern: `InstanceService/Create`, `*/Get`, `*`, or the full name."""
+    """Return whether a method is of the fault's pattern: `InstanceService/Create`, `*/Get`, `*`, or the full name."""
     service = method.containing_service
     if fault.effect is Effect.OPERATION and not starts_operation(method):
         return False
@@ -96,12 +96,12 @@ def applies(fault: Fault, method: MethodDescriptor) -> bool:
 
 
 def starts_operation(method: MethodDescriptor) -> bool:
-    """Returns whether a method answers with an operation of its own, as its option says."""
+    """Return whether a method answers with an operation of its own, as its option says."""
     return bool(method.GetOptions().Extensions[operation_pb2.operation].metadata)
 
 
 def zones_of(message: Message) -> Iterator[str]:
-    """Yields every zone that a request names."""
+    """Yield every zone that a request names."""
     for field, value in message.ListFields():
         if field.name == ZONE_FIELD and field.type == FieldDescriptor.TYPE_STRING and not field.is_repeated:
             yield value

@@ -28,7 +28,7 @@ class Span:
     longest: float
 
     def at(self, draw: float) -> float:
-        """Returns the seconds at a random number from 0 up to 1."""
+        """Return the seconds at a random number from 0 up to 1."""
         return self.shortest + (self.longest - self.shortest) * draw
 
     def paced(self, pace: float) -> Span:
@@ -108,7 +108,7 @@ PROFILES: Mapping[str, Profile] = {"yandex": YANDEX}
 
 
 def paced(profile: Profile, pace: float) -> Profile:
-    """Returns a profile all of whose waits take `pace` of their time, and whose rates are as much higher."""
+    """Return a profile whose waits are `pace` times as long, and whose rates are higher by the same factor."""
     return replace(
         profile,
         boot=profile.boot.paced(pace),
@@ -124,7 +124,7 @@ def paced(profile: Profile, pace: float) -> Profile:
 
 
 def parameters(profile: Profile) -> Iterator[tuple[str, str, Parameter]]:
-    """Yields the name and the value of each parameter, with what it is."""
+    """Yield the name and the value of each parameter, with what it is."""
     for name, hint in get_type_hints(Profile, include_extras=True).items():
         (parameter,) = hint.__metadata__
         value = getattr(profile, name)
@@ -132,7 +132,7 @@ def parameters(profile: Profile) -> Iterator[tuple[str, str, Parameter]]:
 
 
 def _shown(value: Span | float) -> str:
-    """Returns a share as one in so many."""
+    """Return a share as one in so many."""
     if isinstance(value, Span) or value >= 1:
         return str(value)
     return f"1 in {1 / value:.0f}"
@@ -141,7 +141,7 @@ def _shown(value: Span | float) -> str:
 class Draws:
     """Random numbers from 0 up to 1 that follow from a seed, what is decided, and how often that was decided before.
 
-    So a run with the same seed and the same calls of each method meets the same, whatever comes in between.
+    So a run with the same seed and the same calls of each method meets the same conditions.
     """
 
     def __init__(self, seed: int) -> None:
@@ -149,12 +149,12 @@ class Draws:
         self._counts: Counter[str] = Counter()
 
     def next(self, what: str) -> float:
-        """Returns the next number for a decision."""
+        """Return the next number for a decision."""
         self._counts[what] += 1
         return self.of(f"{what}/{self._counts[what]}")
 
     def of(self, what: str) -> float:
-        """Returns the one number of a name, the same each time."""
+        """Return the one number of a name, the same each time."""
         digest = hashlib.blake2b(f"{self._seed}/{what}".encode(), digest_size=8).digest()
         return int.from_bytes(digest) / 2**64
 
@@ -177,7 +177,7 @@ class ProfileChoice:
 
 
 def choice_of(home: Home) -> ProfileChoice | None:
-    """Returns the choice of a home; None where calls meet nothing."""
+    """Return the choice of a home; None where calls meet nothing."""
     try:
         return ProfileChoice(**json.loads(home.profile.read_text()))
     except FileNotFoundError:
@@ -185,7 +185,7 @@ def choice_of(home: Home) -> ProfileChoice | None:
 
 
 def choose_profile(home: Home, name: str | None, pace: float | None, seed: int | None) -> ProfileChoice | None:
-    """Keeps a choice in the home, and returns what holds; what is None stays as it was.
+    """Keep a choice in the home, and return what holds; what is None stays as it was.
 
     A new profile has a pace of 1 and a random seed. Raises ConfigError for a pace or a seed without a profile.
     """

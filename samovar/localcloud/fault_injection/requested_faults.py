@@ -40,25 +40,25 @@ class RequestedFaults:
         self._draw = draw
 
     def all(self) -> list[Fault]:
-        """Returns the faults in the order in which they were added."""
+        """Return the faults in the order in which they were added."""
         noted = self._store.all_noted(FAULT).values()
         return sorted((PLAIN.validate_python(plain) for plain in noted), key=lambda fault: fault.added)
 
     def add(self, fault: Fault) -> Fault:
-        """Keeps a fault under an id of its own."""
+        """Keep a fault under an id of its own."""
         added = replace(fault, id=new_id(ID_PREFIX), added=clock.now())
         self._put(added)
         return added
 
     def clear(self, fault_id: str = "") -> list[Fault]:
-        """Removes one fault, or all of them; returns what was removed."""
+        """Remove one fault, or all of them; return what was removed."""
         removed = [fault for fault in self.all() if fault_id in {"", fault.id}]
         for fault in removed:
             self._store.forget(fault.id, FAULT)
         return removed
 
     async def intercept(self, call: Call, proceed: Proceed) -> Message:
-        """Lets a call meet the first fault that strikes it."""
+        """Let a call meet the first fault that strikes it."""
         fault = next((each for each in self.all() if strikes_call(each, call.method, call.request, self._draw())), None)
         if fault is None:
             return await proceed()
@@ -75,7 +75,7 @@ class RequestedFaults:
         raise Refused(code, fault.text)
 
     async def before_start(self, instance: Instance) -> None:
-        """Raises WorkFailed where a machine finds no capacity in its zone."""
+        """Raise WorkFailed where a machine finds no capacity in its zone."""
         for fault in self.all():
             if strikes_start(fault, instance.zone_id, self._draw()):
                 self._count(fault)
@@ -83,7 +83,7 @@ class RequestedFaults:
                 raise WorkFailed(text, status=Code.RESOURCE_EXHAUSTED)
 
     def _count(self, fault: Fault) -> None:
-        """Counts one strike; a fault that has no more of them is removed."""
+        """Count one strike; a fault that has no more of them is removed."""
         struck = replace(fault, struck=fault.struck + 1)
         if struck.struck == struck.times:
             self._store.forget(fault.id, FAULT)

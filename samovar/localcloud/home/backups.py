@@ -25,11 +25,11 @@ class Backups:
     folder: Path
 
     def all(self) -> list[Path]:
-        """Lists the backups, the oldest first."""
+        """List the backups, the oldest first."""
         return sorted(self.folder.glob("cloud-*.sqlite"))
 
     def make(self, store: Store) -> str:
-        """Copies the store, unless nothing in it has changed since the last time; only the last ones are kept.
+        """Copy the store, unless nothing in it has changed since the last time; only the last ones are kept.
 
         Returns a warning where no copy could be made, else nothing: that is no reason not to start.
         """
@@ -40,7 +40,7 @@ class Backups:
         return ""
 
     def restore_command(self, database: Path) -> str:
-        """Returns the command that restores the newest backup, as the text of a remedy."""
+        """Return the command that restores the newest backup, as the text of a remedy."""
         if not (backups := self.all()):
             return f"put a backup of your own in its place (there is none in {self.folder})"
         file, log, shared = (shlex.quote(f"{database}{end}") for end in ("", "-wal", "-shm"))
@@ -67,7 +67,7 @@ class Backups:
             old.unlink()
 
     def _later_than(self, last: list[Path]) -> datetime:
-        """Returns now, or just after the last backup where the clock was set back: the newest is the last by name."""
+        """Return now, or just after the last backup where the clock was set back: the newest is the last by name."""
         now = clock.utc_now()
         if not last:
             return now
@@ -76,7 +76,7 @@ class Backups:
 
 
 def open_store(database: Path, backups: Backups) -> Store:
-    """Opens the store. Raises HostError with the command that restores a backup where the file is damaged."""
+    """Open the store. Raises HostError with the command that restores a backup where the file is damaged."""
     try:
         store = Store(database)
         damage = store.damage()

@@ -126,7 +126,7 @@ class Home:
         return self.root / "networks"
 
     def make(self) -> None:
-        """Makes what is missing. Raises HostError for a folder that is open to others and may be more than a home."""
+        """Make what is missing. Raises HostError for a folder that is open to others and may be more than a home."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._close_to_others()
         kept = (self.pki, self.images, self.uploads, self.disks, self.snapshots, self.backups)

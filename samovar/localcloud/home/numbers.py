@@ -26,7 +26,7 @@ FRESH = "fresh:"
 
 
 def choose(home: Path, holders: Mapping[int, Path], preferred: tuple[int, ...], addressed: frozenset[int]) -> int:
-    """Chooses the home's number. `holders` are all homes that have one, `preferred` the numbers that this one had.
+    """Choose the home's number. `holders` are all homes that have one, `preferred` the numbers that this one had.
 
     `addressed` are the numbers whose addresses the home's store holds: there it is one of these, or HostError.
     """
@@ -46,7 +46,7 @@ def choose(home: Path, holders: Mapping[int, Path], preferred: tuple[int, ...], 
 
 @contextmanager
 def registry(folder: Path = REGISTRY) -> Iterator[dict[int, Path]]:
-    """Yields the homes by their numbers, without those that were deleted, and writes what the caller changes."""
+    """Yield the homes by their numbers, without those that were deleted, and write what the caller changes."""
     _check_writable(folder)
     with exclusive(folder / "lock", timeout=LOCK_TIMEOUT):
         before = {int(file.name): file.read_text() for file in folder.iterdir() if file.name.isdecimal()}
@@ -71,7 +71,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def is_home(text: str) -> bool:
-    """Returns whether the text is the path of a home that exists."""
+    """Return whether the text is the path of a home that exists."""
     return text.startswith("/") and Path(text).is_dir()
 
 
@@ -93,11 +93,11 @@ class Claim:
     folders: Folders = Folders()
 
     def mark(self, *, fresh: bool) -> None:
-        """Writes the claim: a daemon that is killed while it clears the host leaves that to the next one."""
+        """Write the claim: a daemon that is killed while it clears the host leaves that to the next one."""
         write_private(self.folders.claims / str(self.number), f"{FRESH if fresh else ''}{self.home}")
 
     def release(self, *, keep_number: bool) -> None:
-        """Ends the claim of a cloud that is off the host, and frees its number where no address was made of it."""
+        """End the claim of a cloud that is off the host, and free its number where no address was made of it."""
         (self.folders.claims / str(self.number)).unlink(missing_ok=True)
         if not keep_number:
             with registry(self.folders.registry) as homes:
@@ -105,7 +105,7 @@ class Claim:
 
 
 def claim(home: Path, addressed: frozenset[int] = frozenset(), folders: Folders | None = None) -> Claim:
-    """Claims the home's number, which it gets at its first start; HostError where another home has it.
+    """Claim the home's number, which it gets at its first start; HostError where another home has it.
 
     `addressed` are the numbers whose addresses the home's store holds.
     """
@@ -128,12 +128,12 @@ def claim(home: Path, addressed: frozenset[int] = frozenset(), folders: Folders 
 
 
 def claimed(home: Path, folders: Path = CLAIMS) -> int | None:
-    """Returns the number under which the host holds something of that home's."""
+    """Return the number under which the host holds something of that home's."""
     return next(iter(_held_by(home, _claims(folders))), None)
 
 
 def _claims(folder: Path) -> dict[int, tuple[str, bool]]:
-    """Returns the home of each claimed number, and whether its claim is fresh."""
+    """Return the home of each claimed number, and whether its claim is fresh."""
     texts = {int(file.name): file.read_text() for file in folder.glob("[0-9]*")}
     return {number: (text.removeprefix(FRESH), text.startswith(FRESH)) for number, text in texts.items()}
 
@@ -143,7 +143,7 @@ def _held_by(home: Path, claims: dict[int, tuple[str, bool]]) -> tuple[int, ...]
 
 
 def _remembered(home: Path) -> tuple[int, ...]:
-    """Returns the number in the home's own file; one that a full disk left empty counts as none."""
+    """Return the number in the home's own file; one that a full disk left empty counts as none."""
     file = home / "number"
     text = file.read_text().strip() if file.exists() else ""
     return (int(text),) if text.isdecimal() and int(text) in NUMBERS else ()

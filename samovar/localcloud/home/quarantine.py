@@ -43,7 +43,7 @@ class Quarantine:
     root: Path
 
     def move(self, file: Path) -> Path:
-        """Takes `file` out of the folder that the store governs. HostError where it cannot be moved."""
+        """Take `file` out of the folder that the store governs. HostError where it cannot be moved."""
         target = self.root / clock.utc_now().strftime("%Y%m%dT%H%M%SZ") / file.parent.name / file.name
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
@@ -58,7 +58,7 @@ class Quarantine:
         return target
 
     def warnings(self) -> tuple[str, ...]:
-        """Returns a text for each file in the quarantine."""
+        """Return a text for each file in the quarantine."""
         return tuple(_warning(file) for file in sorted(self.root.glob("*/*/*.raw")))
 
 
@@ -73,7 +73,7 @@ def _warning(file: Path) -> str:
 
 
 def adopt_files(home: Home, store: Store) -> None:
-    """Compares files and store. Raises HostError and touches nothing where the store is empty and disks are there."""
+    """Compare files and store. Raises HostError and touches nothing where the store is empty and disks are there."""
     finish_deletions(store, home.root)
     _refuse_an_empty_store(home, home.disks, store.all(Disk))
     _refuse_an_empty_store(home, home.snapshots, store.all(Snapshot))
@@ -86,7 +86,7 @@ def adopt_files(home: Home, store: Store) -> None:
 
 
 def _refuse_an_empty_store(home: Home, folder: Path, resources: Sequence[object]) -> None:
-    """Refuses a lost store where it would cost what an operator cannot make anew: disks and snapshots."""
+    """Refuse a lost store where it would cost what an operator cannot make anew: disks and snapshots."""
     files = sorted(file.name for file in _files(folder) if FILE.fullmatch(file.name))
     if not files or resources:
         return

@@ -8,19 +8,31 @@ leaves nothing that the next `cloud down` could not put right.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
+from samovar.core.errors import SamovarError
 from samovar.core.files import exclusive, write_private
 from samovar.core.kernel import LIMITS, MACHINES, PROC, KernelLimit
+from samovar.core.process import run
 from samovar.localcloud.home.numbers import CLAIMS, LOCK_TIMEOUT
 
 log = structlog.get_logger(__name__)
 
+MODULES = ("loop", "nf_conntrack")
+"""Modules that the kernel would load when they are first used: before that their limits cannot be seen."""
+
+
+def load_modules() -> None:
+    """Load the modules; a kernel that has them built in is left as it is."""
+    with suppress(SamovarError):
+        run(["modprobe", "--all", "--quiet", *MODULES])
+
 
 def raise_limits(claims: Path = CLAIMS, proc: Path = PROC) -> None:
-    """Raises each limit that is too low for `MACHINES` machines; one that cannot be raised is logged, and stays."""
+    """Raise each limit that is too low for `MACHINES` machines; one that cannot be raised is logged, and stays."""
     with exclusive(claims / "limits.lock", timeout=LOCK_TIMEOUT):
         for limit in LIMITS:
             value = limit.value(proc)
@@ -29,7 +41,7 @@ def raise_limits(claims: Path = CLAIMS, proc: Path = PROC) -> None:
 
 
 def give_back_limits(claims: Path = CLAIMS, proc: Path = PROC) -> None:
-    """Sets each raised limit to what it was, unless a cloud is up, or somebody has set another value meanwhile."""
+    """Set each raised limit to what it was, unless a cloud is up, or somebody has set another value meanwhile."""
     with exclusive(claims / "limits.lock", timeout=LOCK_TIMEOUT):
         if any(claims.glob("[0-9]*")):
             return
@@ -50,7 +62,7 @@ def _raise(limit: KernelLimit, value: int, claims: Path, proc: Path) -> None:
 
 
 def _noted(claims: Path) -> Iterator[tuple[KernelLimit, int, int]]:
-    """Yields each raised limit with the value before and the raised one."""
+    """Yield each raised limit with the value before and the raised one."""
     for limit in LIMITS:
         if _note(limit, claims).exists():
             before, raised = map(int, _note(limit, claims).read_text().split())

@@ -40,31 +40,31 @@ class AccessBindings:
         return [_binding(*plain) for plain in self._store.noted(resource_id, BINDINGS, [])]
 
     def replace(self, resource_id: str, bindings: Iterable[AccessBinding]) -> list[AccessBindingDelta]:
-        """Makes these the bindings of a resource; returns the changes."""
+        """Make these the bindings of a resource; return the changes."""
         before, after = self.bindings(resource_id), list(bindings)
         self._store.note(resource_id, BINDINGS, [_plain(binding) for binding in after])
         removed = [_delta(AccessBindingAction.REMOVE, binding) for binding in before if binding not in after]
         return removed + [_delta(AccessBindingAction.ADD, binding) for binding in after if binding not in before]
 
     def grant(self, resource_id: str, role: str, account_id: str) -> None:
-        """Binds a role to a service account, unless it is bound already."""
+        """Bind a role to a service account, unless it is bound already."""
         binding, bound = _binding(role, account_id, "serviceAccount"), self.bindings(resource_id)
         if binding not in bound:
             self.replace(resource_id, [*bound, binding])
 
     def roles(self, caller: Caller, resource_ids: Iterable[str]) -> frozenset[str]:
-        """Returns the roles that a caller has on any of these resources."""
+        """Return the roles that a caller has on any of these resources."""
         subjects = EVERYONE | {caller.subject}
         bound = (binding for resource_id in resource_ids for binding in self._effective(resource_id))
         return frozenset(binding.role_id for binding in bound if binding.subject.id in subjects)
 
     def postpone(self, resource_id: str, bindings: Iterable[AccessBinding], *, until: float) -> None:
-        """Lets bindings of a resource count from a date on only."""
+        """Let bindings of a resource count from a date on only."""
         if added := {json.dumps(_plain(binding)): until for binding in bindings}:
             self._store.note(resource_id, POSTPONED, {**self._postponed(resource_id), **added})
 
     def _postponed(self, resource_id: str) -> dict[str, float]:
-        """Returns the bindings that do not count yet."""
+        """Return the bindings that do not count yet."""
         noted = self._store.noted(resource_id, POSTPONED, {})
         return {binding: until for binding, until in noted.items() if clock.now() < until}
 
@@ -73,7 +73,7 @@ class AccessBindings:
         return [each for each in self.bindings(resource_id) if json.dumps(_plain(each)) not in postponed]
 
     def held(self, caller: Caller) -> frozenset[str]:
-        """Returns all roles that a caller has on folders and on the cloud."""
+        """Return all roles that a caller has on folders and on the cloud."""
         places = [place.id for kind in (Folder, Cloud) for place in self._store.all(kind)]
         return self.roles(caller, places)
 
@@ -91,7 +91,7 @@ class Authorizer:
         self._exempt = frozenset(exempt)
 
     def check(self, caller: Caller, method: MethodDescriptor) -> None:
-        """Raises PERMISSION_DENIED unless the caller may call the method on whatever it names."""
+        """Raise PERMISSION_DENIED unless the caller may call the method on whatever it names."""
         service = method.containing_service.full_name
         if caller.subject == OPERATOR:
             return
@@ -105,7 +105,7 @@ class Authorizer:
             raise denied(f"Permission denied: {method.full_name} takes one of {names}; {caller.subject} has none")
 
     def check_operator(self, caller: Caller) -> None:
-        """Refuses everyone but the operator and the operator's own account.
+        """Refuse everyone but the operator and the operator's own account.
 
         Image storage and the admin API reach the host, and no role leads there.
         """
@@ -114,7 +114,7 @@ class Authorizer:
             raise denied(f"Permission denied: this is for the operator alone, and not for {caller.subject}")
 
     def _sufficient_roles(self, method: MethodDescriptor) -> frozenset[str]:
-        """Returns the roles of which one is enough."""
+        """Return the roles of which one is enough."""
         service = method.containing_service.full_name
         prefix = self._role_prefixes.get(service, service.split(".")[2])
         levels: tuple[str, ...] = WRITE_ROLES

@@ -36,7 +36,7 @@ class ServiceAccounts(Repository[ServiceAccount]):
     kind, id_prefix = ServiceAccount, "aje"
 
     def claim_name(self, folder_id: str, name: str, own_id: str = "") -> None:
-        """Refuses a name that another account of the cloud has ("unique within the cloud", service_account.proto)."""
+        """Refuse a name that another account of the cloud has ("unique within the cloud", service_account.proto)."""
         cloud_id = self._cloud_id(folder_id)
         named = self.store.all(self.kind, name=name) if name else []
         if any(other.id != own_id and self._cloud_id(other.folder_id) == cloud_id for other in named):
@@ -47,14 +47,14 @@ class ServiceAccounts(Repository[ServiceAccount]):
         return folder.cloud_id if folder else ""
 
     def by_id(self, resource_id: str) -> ServiceAccount:
-        """Returns an account. Raises Refused with NOT_FOUND, also for the operator's own."""
+        """Return an account. Raises Refused with NOT_FOUND, also for the operator's own."""
         account = super().by_id(resource_id)
         if not account.folder_id:
             raise not_found(self.noun, resource_id)
         return account
 
     def delete(self, resource_id: str) -> None:
-        """Deletes an account with its keys of every kind."""
+        """Delete an account with its keys of every kind."""
         for kind in (Key, ApiKey, AccessKey):
             for key in self.store.all(kind, scope=resource_id):
                 self.store.delete(kind, key.id)
@@ -80,13 +80,13 @@ class AccountKeys(Repository[KeyT]):
         self.store.put(resource, scope=resource.service_account_id)
 
     def by_id(self, resource_id: str) -> KeyT:
-        """Returns a key. Raises Refused with NOT_FOUND, also for one of the operator's own account."""
+        """Return a key. Raises Refused with NOT_FOUND, also for one of the operator's own account."""
         key = super().by_id(resource_id)
         ServiceAccounts(self.store).by_id(key.service_account_id)
         return key
 
     def of_account(self, account_id: str) -> list[KeyT]:
-        """Returns the keys of an account. Raises Refused with NOT_FOUND where the API does not show the account."""
+        """Return the keys of an account. Raises Refused with NOT_FOUND where the API does not show the account."""
         ServiceAccounts(self.store).by_id(account_id)
         return self.store.all(self.kind, scope=account_id)
 
@@ -97,7 +97,7 @@ class Keys(AccountKeys[Key]):
     kind = Key
 
     def make(self, account_id: str, description: str = "") -> tuple[Key, str]:
-        """Returns a new key and its private half as PEM, whether or not the API shows the account."""
+        """Return a new key and its private half as PEM, whether or not the API shows the account."""
         private = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
         public = private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -130,13 +130,13 @@ class AccessKeys(AccountKeys[AccessKey]):
 
 
 def may_use(store: Store, caller: Caller, account_id: str) -> bool:
-    """Returns whether the caller may let something work as an account: by a role on it, its folder or its cloud."""
+    """Return whether the caller may let something work as an account: by a role on it, its folder or its cloud."""
     account = store.get(ServiceAccount, account_id)
     return account is not None and bool(USE & _roles_over(store, caller, account))
 
 
 def check_use(store: Store, caller: Caller, account_ids: Iterable[str]) -> None:
-    """Raises NOT_FOUND or PERMISSION_DENIED unless the caller may let something work as each of these accounts."""
+    """Raise NOT_FOUND or PERMISSION_DENIED unless the caller may let something work as each of these accounts."""
     for account_id in filter(None, account_ids):
         account = ServiceAccounts(store).by_id(account_id)
         if caller.subject != OPERATOR and not USE & _roles_over(store, caller, account):
@@ -145,7 +145,7 @@ def check_use(store: Store, caller: Caller, account_ids: Iterable[str]) -> None:
 
 
 def check_no_more(store: Store, caller: Caller, account_id: str) -> None:
-    """Raises PERMISSION_DENIED where the account has a role in a folder or a cloud that the caller lacks."""
+    """Raise PERMISSION_DENIED where the account has a role in a folder or a cloud that the caller lacks."""
     bindings = AccessBindings(store)
     if caller.subject == OPERATOR:
         return
@@ -156,7 +156,7 @@ def check_no_more(store: Store, caller: Caller, account_id: str) -> None:
 
 
 def covers(held: frozenset[str], role: str) -> bool:
-    """Returns whether roles include another: itself, its service's administrator, or a primitive role as wide."""
+    """Return whether roles include another: itself, its service's administrator, or a primitive role as wide."""
     parent, _, level = role.rpartition(".")
     if held & {"admin", role, f"{parent}.admin", f"{role.partition('.')[0]}.admin"}:
         return True

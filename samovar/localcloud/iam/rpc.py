@@ -126,7 +126,7 @@ class IamTokenService:
         return response
 
     def _key(self, text: str) -> Key:
-        """Returns the key that signed the JWT. Clients differ in the host of the audience, not in its path."""
+        """Return the key that signed the JWT. Clients differ in the host of the audience, not in its path."""
         try:
             key = self._store.get(Key, str(jwt.get_unverified_header(text).get("kid", "")))
             if key is None:
@@ -157,7 +157,7 @@ class RoleService:
 
 
 def choose_logins(store: Store, logins: Iterable[str]) -> None:
-    """Makes these the people of this home until others are chosen."""
+    """Make these the people of this home until others are chosen."""
     store.note(PEOPLE, LOGINS, list(logins))
 
 

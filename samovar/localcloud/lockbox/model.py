@@ -36,18 +36,18 @@ class Secrets(Repository[Secret]):
     has_unique_names = False
 
     def delete(self, resource_id: str) -> None:
-        """Deletes a secret with its versions."""
+        """Delete a secret with its versions."""
         for version in self.store.all(Version, scope=resource_id):
             self.store.delete(Version, version.id)
         super().delete(resource_id)
 
     def versions(self, secret_id: str) -> list[Version]:
-        """Returns the versions of a secret, the newest first."""
+        """Return the versions of a secret, the newest first."""
         versions = [refreshed(self.store, version) for version in self.store.all(Version, scope=secret_id)]
         return sorted(versions, key=lambda version: version.created_at.ToNanoseconds(), reverse=True)
 
     def choose_current(self, secret: Secret) -> None:
-        """Makes the newest version that is not to be destroyed the current one; there may be none."""
+        """Make the newest version that is not to be destroyed the current one; there may be none."""
         active = [version for version in self.versions(secret.id) if version.status == Version.ACTIVE]
         secret.ClearField("current_version")
         if active:
@@ -57,7 +57,7 @@ class Secrets(Repository[Secret]):
     def add_version(
         self, secret: Secret, description: str, base: Payload, changes: Iterable[rpc.PayloadEntryChange]
     ) -> Version:
-        """Gives the secret a new current version: the base with the changes, and where it asks so a new password."""
+        """Give the secret a new current version: the base with the changes, and where it asks so a new password."""
         payload = _changed(base, changes)
         version = Version(id=new_id(ID_PREFIX), secret_id=secret.id, description=description)
         version.status = Version.ACTIVE
@@ -77,14 +77,14 @@ class Secrets(Repository[Secret]):
 
 
 def active(secret: Secret) -> Secret:
-    """Returns the secret. Raises Refused with FAILED_PRECONDITION where it was deactivated."""
+    """Return the secret. Raises Refused with FAILED_PRECONDITION where it was deactivated."""
     if secret.status != Secret.ACTIVE:
         raise precondition(f"Secret {secret.id} is {Secret.Status.Name(secret.status)}")
     return secret
 
 
 def version_of(store: Store, secret: Secret, version_id: str = "") -> Version:
-    """Returns one version of a secret, the current one unless another is named."""
+    """Return one version of a secret, the current one unless another is named."""
     named = version_id or secret.current_version.id
     version = store.get(Version, named) if named else None
     if version is None or version.secret_id != secret.id:
@@ -93,14 +93,14 @@ def version_of(store: Store, secret: Secret, version_id: str = "") -> Version:
 
 
 def payload_of(store: Store, version: Version) -> Payload:
-    """Returns the payload of a version. Raises Refused for one that is to be destroyed."""
+    """Return the payload of a version. Raises Refused for one that is to be destroyed."""
     if version.status != Version.ACTIVE:
         raise precondition(f"Version {version.id} is {Version.Status.Name(version.status)}")
     return Payload.FromString(base64.b64decode(store.must_note(version.id, PAYLOAD)))
 
 
 def refreshed(store: Store, version: Version) -> Version:
-    """Returns the version as it is now: one whose time has come is destroyed when it is next read."""
+    """Return the version as it is now: one whose time has come is destroyed when it is next read."""
     overdue = version.destroy_at.ToNanoseconds() <= clock.now() * 1e9
     if version.status == Version.SCHEDULED_FOR_DESTRUCTION and overdue:
         version.status = Version.DESTROYED
@@ -111,7 +111,7 @@ def refreshed(store: Store, version: Version) -> Version:
 
 
 def _changed(base: Payload, changes: Iterable[rpc.PayloadEntryChange]) -> Payload:
-    """Returns the base with the changes. One without a value, or with an empty one, takes its entry away.
+    """Return the base with the changes. One without a value, or with an empty one, takes its entry away.
 
     The provider of Terraform removes a key by an empty text (v0.129.0, resource_yandex_lockbox_secret_version.go).
     """
@@ -134,7 +134,7 @@ def _check_size(payload: Payload) -> None:
 
 
 def generate_password(specification: PasswordPayloadSpecification) -> str:
-    """Returns a new password. Raises Refused where the specification cannot be met."""
+    """Return a new password. Raises Refused where the specification cannot be met."""
     classes = _classes(specification)
     length = specification.length or DEFAULT_LENGTH
     if not classes or length < len(classes):
@@ -146,7 +146,7 @@ def generate_password(specification: PasswordPayloadSpecification) -> str:
 
 
 def _classes(specification: PasswordPayloadSpecification) -> list[str]:
-    """Returns the classes of characters: each that the specification does not exclude."""
+    """Return the classes of characters: each that the specification does not exclude."""
     asked = (
         ("include_uppercase", string.ascii_uppercase),
         ("include_lowercase", string.ascii_lowercase),
@@ -166,5 +166,5 @@ def _punctuation(specification: PasswordPayloadSpecification) -> str:
     if included and excluded:
         raise invalid("included_punctuation and excluded_punctuation exclude each other", "included_punctuation")
     if set(included) - set(string.punctuation):
-        raise invalid("included_punctuation holds what is no punctuation", "included_punctuation")
+        raise invalid("included_punctuation has a character that is no punctuation", "included_punctuation")
     return included or "".join(character for character in string.punctuation if character not in excluded)

@@ -1,11 +1,12 @@
 #!/bin/bash
 # One machine's life, apart from the daemon that began it: mounts its disks where nobody else sees them, boots it, boots it
 # again when it asks for that, and notes how it ended. Whatever it makes is gone from the host with its last process.
-# Usage: boot.sh FOLDER UNIT IMAGE_LOOP BOOT_LOOP FIRST_UID NETNS [CONTROL_GROUP|DATA_LOOP].. -- NSPAWN_ARGUMENT..
+# Usage: boot.sh FOLDER UNIT IMAGE_LOOP BOOT_LOOP FIRST_UID NETNS PYTHON [CONTROL_GROUP|DATA_LOOP].. -- NSPAWN_ARGUMENT..
 #   FOLDER     the machine's own; its root is mounted on FOLDER/root, the exit code is written to FOLDER/exit
 #   UNIT       the machine's cgroup2 folder: whatever is in it is the machine, and nothing else is
 #   FIRST_UID  of the machine's user namespace; "-" for a machine that has the host's users
 #   NETNS      the name of the network namespace that holds the machine's eth0
+#   PYTHON     the daemon's: the one of PATH may be a script that looks for one, ten times as slow
 set -euo pipefail
 if [ -z "${HOST_MOUNTS:-}" ]; then # a mount namespace of the machine's own; the host's unmounts still reach into it
   exec {HOST_MOUNTS}</proc/self/ns/mnt
@@ -15,8 +16,8 @@ fi
 trap 'echo $? >"$folder/exit"' EXIT # a power cut leaves no time for this
 
 here=$(dirname "$(readlink -f "$0")")
-folder=$1 unit=$2 image=$3 disk=$4 first_uid=$5 netns=/run/netns/$6
-shift 6
+folder=$1 unit=$2 image=$3 disk=$4 first_uid=$5 netns=/run/netns/$6 python=$7
+shift 7
 hold() { # a loop device lasts as long as somebody has it open
   # shellcheck disable=SC2034
   exec {descriptor}<"$1"
@@ -40,7 +41,7 @@ for controller in $(<"$unit/cgroup.controllers"); do
 done
 
 cd "$folder"
-exec > >(exec python3 -I -S "$here/console.py" console) 2>&1
+exec > >(exec "$python" -I -S "$here/console.py" console) 2>&1
 console=$!
 mount -t ext4 -o ro,noatime "$image" image
 blocks=$(dumpe2fs -h "$disk" 2>/dev/null | sed -n 's/^Block count: *//p')
@@ -53,7 +54,7 @@ mkdir -p disk/upper disk/work
 if [ "$first_uid" = - ]; then
   mount -t overlay -o lowerdir=image,upperdir=disk/upper,workdir=disk/work overlay root
 else
-  python3 -I -S "$here/idmapped_root.py" "$first_uid" image disk root
+  "$python" -I -S "$here/idmapped_root.py" "$first_uid" image disk root
 fi
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs tmpfs /run/systemd/nspawn # what nspawn leaves there when it is killed goes with the machine

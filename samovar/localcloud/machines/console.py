@@ -1,6 +1,6 @@
 """A machine's serial console is kept in files of bounded size: its head, and the last of the segments that follow.
 
-By itself, under the host's python3, it writes them, beside the machine and as long as it: boot.sh starts it, and the
+By itself, under the daemon's Python, it writes them, beside the machine and as long as it: boot.sh starts it, and the
 daemon may be away. Usage: console.py FILE, with the console on stdin. FILE gets the head, FILE.1, FILE.2, ... what
 follows. The daemon imports it to read them.
 """
@@ -24,7 +24,7 @@ ATTEMPTS = 5
 
 
 def main(console: Path) -> None:
-    """Copies the console until the machine ends. What cannot be written, as on a full disk, is lost."""
+    """Copy the console until the machine ends. What cannot be written, as on a full disk, is lost."""
     _copy(console, HEAD)
     number = 0
     while True:
@@ -35,12 +35,12 @@ def main(console: Path) -> None:
 
 
 def segment(console: Path, number: int) -> Path:
-    """Returns the file of a segment; they count from 1."""
+    """Return the file of a segment; they count from 1."""
     return console.with_name(f"{console.name}.{number}")
 
 
 def _copy(path: Path, size: int) -> None:
-    """Appends `size` bytes of the console to a file."""
+    """Append `size` bytes of the console to a file."""
     sink = _opened(path)
     while size:
         data = os.read(0, min(size, CHUNK))
@@ -60,7 +60,7 @@ def _opened(path: Path) -> int:
 
 
 def read(console: Path) -> bytes:
-    """Returns the first HEAD bytes and the last TAIL bytes; between them GAP, where the console was longer."""
+    """Return the first HEAD bytes and the last TAIL bytes; between them GAP, where the console was longer."""
     for _ in range(ATTEMPTS):
         with suppress(FileNotFoundError):
             return _read(console) if console.exists() else b""
@@ -68,7 +68,7 @@ def read(console: Path) -> bytes:
 
 
 def _read(console: Path) -> bytes:
-    """Raises FileNotFoundError where a segment was deleted meanwhile."""
+    """Raise FileNotFoundError where a segment was deleted meanwhile."""
     with console.open("rb") as file:
         head = file.read(HEAD)
     segments = _segments(console)
@@ -79,27 +79,27 @@ def _read(console: Path) -> bytes:
 
 
 def clear(console: Path) -> None:
-    """Empties the console, as before a machine's first start."""
+    """Empty the console, as before a machine's first start."""
     for file in _segments(console):
         file.unlink(missing_ok=True)
     console.write_bytes(b"")
 
 
 def last_lines(console: Path, count: int) -> str:
-    """Returns the last lines that are not blank, in one line; without control characters, as a terminal obeys them."""
+    """Return the last lines that are not blank, in one line; without control characters, as a terminal obeys them."""
     lines = read(console).decode(errors="replace").splitlines()
     shown = ("".join(letter for letter in line if letter.isprintable()).strip() for line in lines)
     return " | ".join([line for line in shown if line][-count:]) or "nothing"
 
 
 def _segments(console: Path) -> list[Path]:
-    """Lists the segments that are kept, the oldest first."""
+    """List the segments that are kept, the oldest first."""
     segments = console.parent.glob(f"{console.name}.[0-9]*")
     return sorted(segments, key=lambda path: int(path.suffix[1:]))
 
 
 def _tail(files: tuple[Path, ...], size: int) -> bytes:
-    """Returns the last `size` bytes of the files in a row."""
+    """Return the last `size` bytes of the files in a row."""
     tail = b""
     for path in reversed(files):
         missing = size - len(tail)

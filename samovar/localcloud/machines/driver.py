@@ -11,6 +11,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from pathlib import Path
@@ -49,6 +50,7 @@ class NspawnDriver:
         self._home = home_machines.resolve()
         self._supervisor = supervisor_of_this_host(prefix)
         self._starts = Starts(processors=len(nspawn.processors()))
+        self._inits: dict[str, cgroups.Init] = {}
 
     async def start(self, machine: Machine) -> None:
         if cgroups.populated(self._supervisor.unit(machine.id)):
@@ -74,10 +76,10 @@ class NspawnDriver:
             raise
 
     async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:
-        init = cgroups.init_pid(self._supervisor.unit(machine_id))
-        if init is not None:
+        init = cgroups.find_init(self._supervisor.unit(machine_id))
+        if init:
             with suppress(ProcessLookupError):
-                os.kill(init, POWER_OFF)
+                os.kill(init.pid, POWER_OFF)
         try:
             await self._wait_for_end(machine_id, grace)
         except WaitTimeout:
@@ -128,13 +130,13 @@ class NspawnDriver:
         self, machine_id: str, fault: machine_faults.MachineFault, command: Command | None, *, freeze: bool
     ) -> None:
         unit = self._supervisor.unit(machine_id)
-        init = cgroups.init_pid(unit)
+        init = cgroups.find_init(unit)
         if init is None:
             raise HostError(f"{fault.fault}: machine {machine_id} does not run")
         if command is None:
             cgroups.freeze(unit, frozen=freeze)
             return
-        inside = ("nsenter", f"--target={init}", *command.namespaces(Path(f"/proc/{init}/root")))
+        inside = ("nsenter", f"--target={init.pid}", *command.namespaces(Path(f"/proc/{init.pid}/root")))
         try:
             await run_async((*inside, *command.argv), stdin=command.stdin, timeout=FAULT_TIMEOUT)
         except ProcessFailed as error:
@@ -156,7 +158,7 @@ class NspawnDriver:
             await self._supervisor.close()
 
     def _prepare(self, machine: Machine) -> None:
-        """Makes the machine's folder as if it had never run."""
+        """Make the machine's folder as if it had never run."""
         folder = self._home / machine.id
         for mount_point in ("image", "disk", "root"):
             (folder / mount_point).mkdir(parents=True, exist_ok=True)
@@ -178,23 +180,24 @@ class NspawnDriver:
         held = (*self._supervisor.groups(machine.id), *data.values())
         first_uid = None if host_users_reason(machine) else uid_ranges.first_uid(machine.boot_disk.resolve())
         unit, uids = self._supervisor.unit(machine.id), str(first_uid or "-")
-        life: tuple[str | Path, ...] = (nspawn.BOOT, folder, unit, image, disk, uids, machine.netns, *held, "--")
-        argv = (*life, *nspawn.arguments(machine, folder, data, first_uid))
+        boot: tuple[str | Path, ...] = (nspawn.BOOT, folder, unit, image, disk, uids, machine.netns, sys.executable)
+        argv = (*boot, *held, "--", *nspawn.arguments(machine, folder, data, first_uid))
         await self._supervisor.launch(machine, devices, argv, folder / "console")
 
     async def _wait_for_init(self, machine_id: str) -> None:
         folder, unit = self._home / machine_id, self._supervisor.unit(machine_id)
 
-        def init() -> int | Pending:
-            pid = cgroups.init_pid(unit)
-            if pid is not None:
-                return pid
+        def running() -> cgroups.Init | Pending:
+            if init := cgroups.find_init(unit):
+                return init
             last = console.last_lines(folder / "console", CONSOLE_LINES)
             if (folder / "exit").exists():
                 raise HostError(f"machine {machine_id} ended before its init ran: {last}{_used_up()}")
             return Pending(last)
 
-        await wait_for_async(f"init of machine {machine_id}", init, timeout=START_TIMEOUT, interval=0.01, ceiling=0.05)
+        await wait_for_async(
+            f"init of machine {machine_id}", running, timeout=START_TIMEOUT, interval=0.01, ceiling=0.05
+        )
 
     async def _wait_for_end(self, machine_id: str, timeout: float) -> None:
         unit = self._supervisor.unit(machine_id)
@@ -205,14 +208,17 @@ class NspawnDriver:
         await wait_for_async(f"end of machine {machine_id}", empty, timeout=timeout, interval=0.005, ceiling=0.05)
 
     def _observed(self, machine_id: str) -> Observed:
-        unit = self._supervisor.unit(machine_id)
-        if cgroups.populated(unit):
-            return Observed(running=True, pid=cgroups.init_pid(unit))
+        previous, unit = self._inits.pop(machine_id, None), self._supervisor.unit(machine_id)
+        init = previous if previous and previous.runs() else cgroups.find_init(unit)
+        if init:
+            self._inits[machine_id] = init
+        if init or cgroups.populated(unit):
+            return Observed(running=True, pid=init.pid if init else None)
         return Observed(running=False, exit_code=_exit_code(self._home / machine_id / "exit"))
 
 
 def host_users_reason(machine: Machine) -> str:
-    """Returns why the machine gets no user namespace of its own; empty where it does."""
+    """Return why the machine gets no user namespace of its own; empty where it does."""
     if machine.wants_host_users:
         return "its metadata ask for them"
     if machine.disks:
@@ -233,7 +239,7 @@ def _check_free_space(machine: Machine) -> None:
 
 
 def _check_limits(machine: Machine, starting: int) -> None:
-    """Raises HostError where the machines that start now would use up a limit of the kernel.
+    """Raise HostError where the machines that start now would use up a limit of the kernel.
 
     Such a machine would get an init that dies, or one whose services do, with errors that name no limit.
     """

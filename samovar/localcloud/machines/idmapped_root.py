@@ -40,7 +40,7 @@ class MountAttributes(ctypes.Structure):
 
 
 def lay(first_uid: int, image: Path, disk: Path, root: Path) -> None:
-    """Mounts the idmapped layers over the plain ones, and the overlay of them on `root`."""
+    """Mount the idmapped layers over the plain ones, and the overlay of them on `root`."""
     namespace = _user_namespace(first_uid)
     for layer in (image, disk):
         _idmap(layer, namespace)
@@ -49,7 +49,7 @@ def lay(first_uid: int, image: Path, disk: Path, root: Path) -> None:
 
 
 def _user_namespace(first_uid: int) -> int:
-    """Returns a descriptor of a user namespace with the range's mapping, whose only process has ended."""
+    """Return a descriptor of a user namespace with the range's mapping, whose only process has ended."""
     unshared, unsharing = os.pipe()
     go_on, mapped = os.pipe()
     child = os.fork()
@@ -79,7 +79,7 @@ def _idmap(mount_point: Path, namespace: int) -> None:
 
 
 def _become_root_of(first_uid: int) -> None:
-    """Takes the range's first uid and keeps all capabilities.
+    """Take the range's first uid and keep all capabilities.
 
     The overlay writes to its layers as who mounted it. The host's root has no uid there: its first directory would
     fail with EOVERFLOW, and the kernel would mount the root read-only without a word to the caller.

@@ -64,52 +64,52 @@ class MachineDriver(Protocol):
     """Starts and ends machines, and finds them again after the daemon itself was killed."""
 
     async def start(self, machine: Machine) -> None:
-        """Returns when the guest's init runs. A machine that was stopped starts again from its boot disk."""
+        """Return when the guest's init runs. A machine that was stopped starts again from its boot disk."""
 
     def end_starts(self) -> None:
-        """Starts nothing any more: a start that has not begun yet is cancelled."""
+        """Start nothing any more: a start that has not begun yet is cancelled."""
 
     async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:
-        """Asks the guest to power off, gives it `grace` seconds, then cuts the power."""
+        """Ask the guest to power off, give it `grace` seconds, then cut the power."""
 
     async def kill(self, machine_id: str) -> None:
-        """Cuts the power: every process of the machine has ended when this returns."""
+        """Cut the power: every process of the machine has ended when this returns."""
 
     async def remove(self, machine_id: str) -> None:
-        """Leaves nothing of a machine on the host but its disk files. Of one that runs, a power cut comes first."""
+        """Leave nothing of a machine on the host but its disk files. Of one that runs, a power cut comes first."""
 
     def observe(self) -> Mapping[str, Observed]:
-        """Returns every machine that was started and not removed, running or not, by id; cheap for 4 calls a second."""
+        """Return every machine that was started and not removed, running or not, by id; cheap for 4 calls a second."""
 
     def host_users(self) -> Mapping[str, str]:
-        """Returns why a machine runs with the host's users instead of its own, by id of each that does."""
+        """Return why a machine runs with the host's users instead of its own, by id of each that does."""
 
     def cpu_seconds(self, machine_id: str) -> float | None:
-        """Returns the processor time of a machine since it started; None where the host measures none."""
+        """Return the processor time of a machine since it started; None where the host measures none."""
 
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
-        """Returns the pids, as the host has them, of a systemd unit of the guest; none where it does not run."""
+        """Return the pids, as the host has them, of a systemd unit of the guest; none where it does not run."""
 
     def kill_processes(self, machine_id: str, unit: str) -> None:
-        """Sends SIGKILL to all of them, as if they had died by themselves."""
+        """Send SIGKILL to all of them, as if they had died by themselves."""
 
     async def cause(self, machine_id: str, fault: MachineFault) -> None:
-        """Causes a fault in a machine that runs. Raises HostError or ProcessFailed where that is not possible."""
+        """Cause a fault in a machine that runs. Raises HostError or ProcessFailed where that is not possible."""
 
     async def end(self, machine_id: str, fault: MachineFault) -> None:
-        """Ends a fault that `cause` began; may be repeated."""
+        """End a fault that `cause` began; may be repeated."""
 
     def frozen(self, machine_id: str, disk: Path) -> AbstractAsyncContextManager[Freeze]:
-        """Keeps a disk of that machine unwritten while the context lasts, as `freeze.frozen` does."""
+        """Keep a disk of that machine unwritten while the context lasts, as `freeze.frozen` does."""
 
     def thaw(self, machine_id: str, disk: Path) -> None:
-        """Ends a freeze that a killed daemon began with `frozen`."""
+        """End a freeze that a killed daemon began with `frozen`."""
 
     def console(self, machine_id: str) -> bytes:
-        """Returns the serial console since the last start: of a long one the beginning and the end."""
+        """Return the serial console since the last start: of a long one the beginning and the end."""
 
     async def close(self) -> None:
-        """Gives back what the driver holds for all machines together (shared image mounts, control groups)."""
+        """Give back what the driver holds for all machines together (shared image mounts, control groups)."""
 
 
 @dataclass(frozen=True)
@@ -129,21 +129,21 @@ class Supervisor(Protocol):
     """
 
     def unit(self, machine_id: str) -> Path:
-        """Returns the machine's cgroup2 folder: its processes are in it, and no others are."""
+        """Return the machine's cgroup2 folder: its processes are in it, and no others are."""
 
     def groups(self, machine_id: str) -> tuple[Path, ...]:
-        """Returns more control groups that the guest must be put into."""
+        """Return more control groups that the guest must be put into."""
 
     def machines(self) -> frozenset[str]:
-        """Returns the ids of all machines that have a control group, whether the driver remembers them or not."""
+        """Return the ids of all machines that have a control group, whether the driver remembers them or not."""
 
     async def launch(
         self, machine: Machine, devices: Sequence[BlockDevice], argv: Sequence[str | Path], console: Path
     ) -> None:
-        """Starts `argv` with its output in `console`. Raises SamovarError if it cannot."""
+        """Start `argv` with its output in `console`. Raises SamovarError if it cannot."""
 
     async def release(self, machine_id: str) -> None:
-        """Removes the empty control groups of a machine that has ended. May be repeated."""
+        """Remove the empty control groups of a machine that has ended. May be repeated."""
 
     async def close(self) -> None:
-        """Removes what all machines have together, once there are none."""
+        """Remove what all machines have together, once there are none."""

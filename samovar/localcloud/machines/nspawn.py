@@ -43,7 +43,7 @@ _OPTIONS = (
 def arguments(
     machine: Machine, folder: Path, data: Mapping[str, Path], first_uid: int | None = None
 ) -> tuple[str, ...]:
-    """Returns the arguments of nspawn; `data` are block devices by the device name under which the guest finds them.
+    """Return the arguments of nspawn; `data` are block devices by the device name under which the guest finds them.
 
     With `first_uid` the machine has a user namespace, and its root file system belongs to those uids already.
     """
@@ -77,7 +77,7 @@ def _init(*, plugged_later: bool) -> tuple[str, ...]:
 
 
 def meminfo(memory: int) -> str:
-    """Renders /proc/meminfo of a machine with `memory` bytes and no swap, as it is just after its boot."""
+    """Render /proc/meminfo of a machine with `memory` bytes and no swap, as it is just after its boot."""
     total = memory // 1024
     free = total - total // _KERNEL_SHARE
     amounts = {
@@ -91,30 +91,30 @@ def meminfo(memory: int) -> str:
 
 
 def cpuinfo(host: str, cores: int) -> str:
-    """Returns the host's /proc/cpuinfo, cut to the first `cores` processors."""
+    """Return the host's /proc/cpuinfo, cut to the first `cores` processors."""
     blocks = re.split(r"\n\n(?=processor\s*:)", host.rstrip("\n"))
     return "\n\n".join(blocks[:cores]) + "\n\n"
 
 
 def online(cores: int) -> str:
-    """Renders /sys/devices/system/cpu/online of a machine with `cores` processors."""
+    """Render /sys/devices/system/cpu/online of a machine with `cores` processors."""
     return "0\n" if cores == 1 else f"0-{cores - 1}\n"
 
 
 def processors() -> list[int]:
-    """Returns the host's processors that this process may use."""
+    """Return the host's processors that this process may use."""
     return sorted(os.sched_getaffinity(0))
 
 
 def affinity(machine_id: str, cores: int, host: Sequence[int]) -> str:
-    """Returns the host's processors that a machine runs on, in nspawn's syntax: machines are spread by their id."""
+    """Return the host's processors that a machine runs on, in nspawn's syntax: machines are spread by their id."""
     first = zlib.crc32(machine_id.encode()) % len(host)
     rotated = [*host[first:], *host[:first]]
     return ",".join(str(number) for number in sorted(rotated[:cores]))
 
 
 def write_guest_files(folder: Path, *, memory: int, cores: int) -> None:
-    """Writes the files that the guest mounts over `GUEST_FILES`, each under its short name."""
+    """Write the files that the guest mounts over `GUEST_FILES`, each under its short name."""
     folder.mkdir(exist_ok=True)
     cores = min(cores, len(processors()))
     (folder / "meminfo").write_text(meminfo(memory))

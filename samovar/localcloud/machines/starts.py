@@ -13,8 +13,8 @@ from pathlib import Path
 
 from samovar.localcloud.machines import cgroups
 
-LEAST_TURNS = 4
-"""So many machines of a small environment boot side by side on any host: much of a boot is waiting."""
+LEAST_TURNS = 6
+"""So many boot side by side on any host, for much of a boot is waiting: a small environment with its monitoring."""
 LOOK = 0.5
 """Seconds between two looks at the processor time of a machine that boots."""
 AT_REST = 0.1
@@ -34,7 +34,7 @@ class Starts:
 
     @asynccontextmanager
     async def turn(self, unit: Path) -> AsyncIterator[None]:
-        """Waits for a turn, in which the caller starts the machine of that control group.
+        """Wait for a turn, in which the caller starts the machine of that control group.
 
         Raises CancelledError once starts have ended: the machine is left as it is, to be started another day.
         """
@@ -53,7 +53,7 @@ class Starts:
         booting.add_done_callback(self._has_booted)
 
     def end(self) -> None:
-        """Gives no turn any more, and waits for no boot."""
+        """Give no turn any more, and wait for no boot."""
         self._ended = True
         for booting in self._booting:
             booting.cancel()
@@ -68,7 +68,7 @@ class Starts:
 
 
 async def _booted(unit: Path) -> None:
-    """Returns once the machine is at rest, has ended, or has taken too long."""
+    """Return once the machine is at rest, has ended, or has taken too long."""
     busy = _busy_seconds(unit)
     for _ in range(round(LONGEST_BOOT / LOOK)):
         await asyncio.sleep(LOOK)

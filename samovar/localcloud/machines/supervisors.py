@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from samovar.core.errors import HostError
+from samovar.core.kernel import CGROUPS, SYSTEMD_IS_INIT
 from samovar.core.process import run_async
 from samovar.localcloud.machines import cgroups
 from samovar.localcloud.machines.model import MAX_TASKS, BlockDevice, Machine, Supervisor
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
 
-SYSTEMD_IS_INIT = Path("/run/systemd/system")  # as sd_booted(3) asks
-CGROUPS = Path("/sys/fs/cgroup")
 CONTROLLERS_V1 = (
     *("blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "hugetlb", "memory"),
     *("net_cls", "net_prio", "perf_event", "pids"),
@@ -38,7 +37,7 @@ Settings = Iterator[tuple[str, str]]
 
 
 def supervisor_of_this_host(prefix: str) -> Supervisor:
-    """Returns the host's supervisor; `prefix` tells this cloud's machines from everything else on the host."""
+    """Return the host's supervisor; `prefix` tells this cloud's machines from everything else on the host."""
     return SystemdSupervisor(prefix) if SYSTEMD_IS_INIT.is_dir() else CgroupSupervisor(prefix)
 
 
@@ -94,7 +93,7 @@ def _unit_properties(machine: Machine, devices: Sequence[BlockDevice]) -> Iterat
 
 
 async def _stop(unit: str) -> None:
-    """Stops a unit. Its name is a pattern, which may match nothing: a unit that does not exist is no error."""
+    """Stop a unit. Its name is a pattern, which may match nothing: a unit that does not exist is no error."""
     await run_async(["systemctl", "stop", unit[:-1] + f"[{unit[-1]}]"])
 
 
@@ -146,7 +145,7 @@ class CgroupSupervisor:
         await asyncio.to_thread(self._remove, "")
 
     def _enable(self) -> None:
-        """Enables the controllers: cgroup2 gives one to a group only if all groups above it pass it on."""
+        """Enable the controllers: cgroup2 gives one to a group only if all groups above it pass it on."""
         (self._cgroup2 / self._prefix).mkdir(exist_ok=True)
         offered = (self._cgroup2 / "cgroup.controllers").read_text().split()
         for group in (self._cgroup2, self._cgroup2 / self._prefix):
@@ -154,7 +153,7 @@ class CgroupSupervisor:
                 (group / "cgroup.subtree_control").write_text(f"+{name}")
 
     def _remove(self, machine_id: str) -> None:
-        """Removes the group from every hierarchy: on a hybrid host nspawn makes one in that of systemd, too."""
+        """Remove the group from every hierarchy: on a hybrid host nspawn makes one in that of systemd, too."""
         for hierarchy in {self._cgroup2, *self._root.iterdir()}:
             cgroups.remove(hierarchy / self._prefix / machine_id)
 
@@ -205,7 +204,7 @@ def _number(device: Path) -> str:
 
 
 async def spawn_detached(argv: Sequence[str | Path], output: Path) -> None:
-    """Starts `argv` in a session of its own, as a child of the host's init; its output replaces the file."""
+    """Start `argv` in a session of its own, as a child of the host's init; its output replaces the file."""
     with output.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
             "setsid", "--fork", *map(str, argv), stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink

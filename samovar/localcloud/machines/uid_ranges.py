@@ -22,7 +22,7 @@ DELEGATED = (Path("/etc/subuid"), Path("/etc/subgid"))
 
 
 def first_uid(boot_disk: Path, registry: Path = REGISTRY) -> int:
-    """Returns the first uid of the machine that boots from this disk, the same at each call. Raises HostError."""
+    """Return the first uid of the machine that boots from this disk, the same at each call. Raises HostError."""
     with exclusive(registry / "lock", timeout=LOCK_TIMEOUT):
         links = (entry for entry in registry.iterdir() if entry.is_symlink() and entry.name.isdigit())
         held = {int(link.name): link.readlink() for link in links}
@@ -37,7 +37,7 @@ def first_uid(boot_disk: Path, registry: Path = REGISTRY) -> int:
 
 
 def _free(held: dict[int, Path]) -> int:
-    """Returns a free range, one that was never taken before one whose disk was deleted."""
+    """Return a free range, one that was never taken before one whose disk was deleted."""
     delegated = [span for file in DELEGATED for span in _spans(file)]
     for first in sorted(RANGES, key=held.__contains__):
         taken = first in held and held[first].exists()
@@ -50,7 +50,7 @@ def _free(held: dict[int, Path]) -> int:
 
 
 def _spans(file: Path) -> Iterator[tuple[int, int]]:
-    """Yields the first and the end of each range that subuid(5) gives to a user of the host."""
+    """Yield the first and the end of each range that subuid(5) gives to a user of the host."""
     lines = file.read_text().splitlines() if file.exists() else []
     for line in lines:
         _, _, rest = line.partition(":")

@@ -47,7 +47,7 @@ class Query:
 
     @classmethod
     def parse(cls, query: Mapping[str, str]) -> Query:
-        """Parses a query. Raises ValueError with the key that is wrong."""
+        """Parse a query. Raises ValueError with the key that is wrong."""
         alt = query.get("alt")
         if alt not in {None, "json", "text"}:
             raise ValueError(f"alt={alt}: json or text")
@@ -83,7 +83,7 @@ UNKNOWN_PATH = Answer(404, "not found\n")
 
 
 def make_app(find: FindMachine, issue_token: IssueToken) -> web.Application:
-    """Makes one network's service: `find` returns a machine by its address, `issue_token` a token of its account."""
+    """Make one network's service: `find` returns a machine by its address, `issue_token` a token of its account."""
     service = _Service(find, issue_token)
     app = web.Application()
     app.router.add_get("/computeMetadata/v1{path:(/.*)?}", service.gce)
@@ -93,7 +93,7 @@ def make_app(find: FindMachine, issue_token: IssueToken) -> web.Application:
 
 
 def gce_answer(machine: MachineMetadata, path: str, query: Query, issue_token: IssueToken) -> Answer:
-    """Answers in Google's form: text by default, JSON where it is recursive."""
+    """Answer in Google's form: text by default, JSON where it is recursive."""
     if not machine.options.gce_endpoint:
         return Answer(400, f'GCE metadata endpoint is disabled for "{machine.id}"\n')
     node = lookup(gce_tree(machine), path)
@@ -105,7 +105,7 @@ def gce_answer(machine: MachineMetadata, path: str, query: Query, issue_token: I
 
 
 def ec2_answer(machine: MachineMetadata, path: str, issue_token: IssueToken) -> Answer:
-    """Answers in Amazon's form, version 1, which needs no session token."""
+    """Answer in Amazon's form, version 1, which needs no session token."""
     if not machine.options.aws_endpoint:
         return Answer(400, f'AWS metadata endpoint is disabled for "{machine.id}"\n')
     node = lookup(ec2_tree(machine), path)
@@ -134,7 +134,7 @@ def _token_disabled(machine: MachineMetadata) -> Answer:
 
 
 async def _no_session_token(_: web.Request) -> web.Response:
-    """Refuses Amazon's second version: clients fall back to the first."""
+    """Refuse Amazon's second version: clients fall back to the first."""
     return UNKNOWN_PATH.response()
 
 

@@ -34,7 +34,7 @@ class PublicKeys(dict[str, Node]):
 
 
 def gce_tree(machine: MachineMetadata) -> Node:
-    """Returns the tree under /computeMetadata/v1/. `project` stays empty, as it does in Yandex Cloud."""
+    """Return the tree under /computeMetadata/v1/. `project` stays empty, as it does in Yandex Cloud."""
     return {
         "instance": _gce_instance(machine),
         "project": {},
@@ -43,7 +43,7 @@ def gce_tree(machine: MachineMetadata) -> Node:
 
 
 def ec2_tree(machine: MachineMetadata) -> Node:
-    """Returns the tree under /latest/ and under every dated version, which cloud-init reads.
+    """Return the tree under /latest/ and under every dated version, which cloud-init reads.
 
     `network/interfaces/macs/MAC/` must be there, or cloud-init ends degraded; `ami-id` and `placement` spare it
     warnings. `public-keys` is not documented: on Yandex's own images `ssh-keys` ends at the image's default user, which
@@ -60,7 +60,7 @@ def ec2_tree(machine: MachineMetadata) -> Node:
 
 
 def lookup(tree: Node, path: str) -> Node | None:
-    """Returns the node at `path`, None where nothing is. Slashes at its ends do not matter."""
+    """Return the node at `path`, None where nothing is. Slashes at its ends do not matter."""
     node: Node | None = tree
     for part in filter(None, path.split("/")):
         node = dict(_children(node)).get(part) if is_folder(node) else None
@@ -68,24 +68,24 @@ def lookup(tree: Node, path: str) -> Node | None:
 
 
 def is_folder(node: Node | None) -> bool:
-    """Returns whether the node has children, by name or by number."""
+    """Return whether the node has children, by name or by number."""
     return isinstance(node, Mapping | tuple)
 
 
 def names(folder: Node) -> list[str]:
-    """Lists the children of a folder, with a slash after each that is a folder itself."""
+    """List the children of a folder, with a slash after each that is a folder itself."""
     if isinstance(folder, PublicKeys):
         return [f"{key}=default" for key in folder]
     return [f"{key}/" if is_folder(child) else key for key, child in sorted(_children(folder))]
 
 
 def recursive_text(node: Node) -> str:
-    """Lists every leaf below `node`, a line each: its path, a space, its value."""
+    """List every leaf below `node`, a line each: its path, a space, its value."""
     return "\n".join(f"{path} {value}" for path, value in _leaves(node, ""))
 
 
 def recursive_json(node: Node) -> Json:
-    """Returns the tree for `json.dumps`: keys in camel case as Google writes them, lists for numbered folders."""
+    """Return the tree for `json.dumps`: keys in camel case as Google writes them, lists for numbered folders."""
     match node:
         case tuple():
             return [recursive_json(child) for child in node]
@@ -182,7 +182,7 @@ def _ec2_interface(number: int, interface: Interface, fqdn: str) -> Node:
 
 
 def _first_key(ssh_keys: str) -> str:
-    """Returns the key of the first `<user>:<key>` line: Yandex takes no other."""
+    """Return the key of the first `<user>:<key>` line: Yandex takes no other."""
     first = ssh_keys.strip().partition("\n")[0]
     return first.partition(":")[2].strip()
 

@@ -46,12 +46,12 @@ class Token:
     expires_at: datetime
 
     def in_google_form(self) -> str:
-        """Returns the JSON that Google's clients and the SDK read."""
+        """Return the JSON that Google's clients and the SDK read."""
         seconds = int((self.expires_at - clock.utc_now()).total_seconds())
         return json.dumps({"access_token": self.access_token, "expires_in": seconds, "token_type": "Bearer"})
 
     def in_amazon_form(self) -> str:
-        """Returns the JSON for Amazon's clients: the token alone, there are no keys."""
+        """Return the JSON for Amazon's clients: the token alone, there are no keys."""
         return json.dumps({"Code": "Success", "Expiration": self.expires_at.isoformat(), "Token": self.access_token})
 
 
@@ -76,7 +76,7 @@ class MachineMetadata:
     options: Options = Options()
 
     def identity_document(self) -> str:
-        """Returns the unsigned identity document: instanceId, imageId, createdAt and what the Marketplace would add."""
+        """Return the unsigned identity document: instanceId, imageId, createdAt and what the Marketplace would add."""
         document: dict[str, str | list[str] | None] = {
             "instanceId": self.id,
             "productCodes": None,

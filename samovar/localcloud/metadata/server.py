@@ -36,11 +36,11 @@ class MetadataServer:
         self._log = _quiet_logger()
 
     async def serve(self, network_id: str, sock: socket.socket) -> None:
-        """Answers on `sock`, which is bound and from now on ours; a socket served before for this network is closed."""
+        """Answer on `sock`, which is bound and from now on ours; a socket served before for this network is closed."""
         await to_the_end(self._begin(network_id, sock))
 
     async def stop(self, network_id: str) -> None:
-        """Closes the network's socket and its connections; a network that is not served is no error."""
+        """Close the network's socket and its connections; a network that is not served is no error."""
         if served := self._served.pop(network_id, None):
             listener, runner = served
             await listener.stop()
@@ -70,7 +70,7 @@ class MetadataServer:
 
 
 def _quiet_logger() -> logging.Logger:
-    """Returns a logger without malformed requests: a guest may send any, and would fill the log with tracebacks."""
+    """Return a logger without malformed requests: a guest may send any, and would fill the log with tracebacks."""
     logger = logging.getLogger(__name__)
     logger.addFilter(_not_malformed)
     return logger

@@ -83,7 +83,7 @@ class Lease:
 
 
 def records(network: Network, files: Files, mirrors: Iterable[Mirror] = ()) -> Records:
-    """Returns the leases and names of a network; outside of it only the mirrors have a name."""
+    """Return the leases and names of a network; outside of it only the mirrors have a name."""
     return Records(
         configuration="".join(f"{line}\n" for line in _configuration(network, files)),
         hosts="".join(f"{line}\n" for line in _hosts(network, mirrors)),
@@ -101,7 +101,7 @@ def _hosts(network: Network, mirrors: Iterable[Mirror]) -> Iterator[str]:
 
 
 def _names(nic: Nic, taken: Collection[str]) -> Iterable[str]:
-    """Returns each name once, but for those `taken`. One with a dot is absolute; others get the search domain."""
+    """Return each name once, but for those `taken`. One with a dot is absolute; others get the search domain."""
     names = (nic.hostname, f"{nic.machine_id}.auto.{DOMAIN}", *nic.aliases)
     absolute = (name if "." in name else f"{name}.{DOMAIN}" for name in names)
     return dict.fromkeys(name for name in absolute if name not in taken)
@@ -135,7 +135,7 @@ def _serve(subnet: Subnet) -> Iterator[str]:
 
 
 def stale(leases: str, network: Network) -> tuple[Lease, ...]:
-    """Returns the leases of deleted machines, whose addresses dnsmasq gives to no other MAC before a release."""
+    """Return the leases of deleted machines, whose addresses dnsmasq gives to no other MAC before a release."""
     lines = (line.split() for line in leases.splitlines())
     held = [Lease(mac=fields[1], address=IPv4Address(fields[2])) for fields in lines if len(fields) == 5]  # noqa: PLR2004 - time, MAC, address, name, client id
     current = {Lease(mac=nic.mac, address=nic.address) for nic in network.nics}
@@ -143,7 +143,7 @@ def stale(leases: str, network: Network) -> tuple[Lease, ...]:
 
 
 def release(lease: Lease, server: IPv4Address) -> bytes:
-    """Returns the DHCPRELEASE (RFC 2131) by which a machine gives its address back to `server`."""
+    """Return the DHCPRELEASE (RFC 2131) by which a machine gives its address back to `server`."""
     mac = bytes.fromhex(lease.mac.replace(":", ""))
     ethernet, request, release_type = 1, 1, 7
     head = struct.pack("!BBBBIHH", request, ethernet, len(mac), 0, 1, 0, 0)
@@ -153,7 +153,7 @@ def release(lease: Lease, server: IPv4Address) -> bytes:
 
 
 def serving_pid(files: Files) -> int | None:
-    """Returns the pid of the dnsmasq that serves these files, an earlier daemon's too."""
+    """Return the pid of the dnsmasq that serves these files, an earlier daemon's too."""
     try:
         pid = int(files.pid.read_text())
     except (OSError, ValueError):
@@ -164,7 +164,7 @@ def serving_pid(files: Files) -> int | None:
 async def serve(
     namespace: str, files: Files, desired: Records, address: IPv4Address | None, *, reload: bool = False
 ) -> None:
-    """Makes dnsmasq serve `desired`: it reads changed records again, and starts anew for a changed configuration.
+    """Make dnsmasq serve `desired`: it reads changed records again, and starts anew for a changed configuration.
 
     It opens its ports, leases and log as root, and reads records as a user of its own.
     When this returns, the records are served. `address` is one that it answers on; None if it has no subnet to serve.
@@ -188,7 +188,7 @@ async def serve(
 
 
 async def _wait_for_answer(namespace: str, address: IPv4Address) -> None:
-    """Waits for any answer: by then dnsmasq has seen a signal that was sent before, so later answers are current.
+    """Wait for any answer: by then dnsmasq has seen a signal that was sent before, so later answers are current.
 
     It may still take one packet before it sees the signal, never two.
     """
@@ -204,14 +204,14 @@ async def _wait_for_answer(namespace: str, address: IPv4Address) -> None:
 
 
 def send_dhcp(namespace: str, bridge: str, server: IPv4Address, packet: bytes) -> None:
-    """Sends dnsmasq a DHCP packet as if it had arrived by the bridge."""
+    """Send dnsmasq a DHCP packet as if it had arrived by the bridge."""
     with open_socket(namespace, socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, bridge.encode())
         out.sendto(packet, (str(server), DHCP_PORT))
 
 
 def running_in(namespace: str) -> tuple[int, ...]:
-    """Returns the pids of all dnsmasq in a network namespace."""
+    """Return the pids of all dnsmasq in a network namespace."""
     return tuple(pid for pid in processes_in(namespace) if proc.program_name(pid) == PROGRAM)
 
 
@@ -220,13 +220,13 @@ def _is_newer(file: Path, than: Path) -> bool:
 
 
 def truncate_log(log: Path) -> None:
-    """Empties a log that is too long; dnsmasq appends, so it goes on at the beginning."""
+    """Empty a log that is too long; dnsmasq appends, so it goes on at the beginning."""
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         os.truncate(log, 0)
 
 
 def _put(path: Path, text: str) -> bool:
-    """Writes the file where its content differs; returns whether it did."""
+    """Write the file where its content differs; return whether it did."""
     if path.exists() and path.read_text() == text:
         return False
     write_atomic(path, text, mode=0o644, durable=False)

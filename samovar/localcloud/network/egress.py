@@ -40,14 +40,14 @@ STANDING = ("--netns-only", "--config-net", "--no-netns-quit")
 
 
 def command(namespace: str) -> tuple[str, ...]:
-    """Returns the argv that gives a network its egress; pasta writes its log and its pid to the network's folder."""
+    """Return the argv that gives a network its egress; pasta writes its log and its pid to the network's folder."""
     interface = ("-I", EGRESS_LINK, "-a", str(ADDRESS), "-n", str(PREFIX), "-g", str(GATEWAY))
     files = ("-q", "-l", str(FOLDER / LOG), "-P", str(FOLDER / PID))
     return (PROGRAM, *files, *interface, *CLOSED, *STANDING, "--netns", str(NETNS_DIR / namespace))
 
 
 def has_died(namespace: str, folder: Path) -> bool:
-    """Returns whether the network had egress, by an earlier daemon too, whose process has ended."""
+    """Return whether the network had egress, by an earlier daemon too, whose process has ended."""
     try:
         return not _leads_into(int((folder / PID).read_text()), namespace)
     except FileNotFoundError:
@@ -57,7 +57,7 @@ def has_died(namespace: str, folder: Path) -> bool:
 
 
 async def reconcile(namespace: str, folder: Path, *, enabled: bool) -> None:
-    """Starts or ends pasta. A host without a network has no egress to give: that is logged, and machines have none."""
+    """Start or end pasta. A host without a network has no egress to give: that is logged, and machines have none."""
     if not has_died(namespace, folder) and (folder / PID).exists() == enabled:
         return
     await end(namespace)
@@ -74,7 +74,7 @@ async def reconcile(namespace: str, folder: Path, *, enabled: bool) -> None:
 
 
 async def end(namespace: str) -> None:
-    """Ends pasta, found by its arguments: the folder may be lost, and the process lives in the host's namespace."""
+    """End pasta, found by its arguments: the folder may be lost, and the process lives in the host's namespace."""
     for pid in [pid for pid in proc.pids() if _leads_into(pid, namespace)]:
         await asyncio.to_thread(proc.terminate, pid)
 
@@ -93,7 +93,7 @@ class Mirrors:
         self._task: asyncio.Task[None] | None = None
 
     def current(self) -> tuple[Mirror, ...]:
-        """Returns the mirrors, and looks them up anew in the background where that was long ago."""
+        """Return the mirrors, and look them up anew in the background where that was long ago."""
         now = asyncio.get_running_loop().time()
         if now - self._refreshed > REFRESH:
             self._refreshed = now
@@ -107,7 +107,7 @@ class Mirrors:
                 await self._task
 
     async def refresh(self) -> None:
-        """Looks the mirrors up. One whose name is not found now keeps the addresses that it had."""
+        """Look the mirrors up. One whose name is not found now keeps the addresses that it had."""
         self._refreshed = asyncio.get_running_loop().time()
         try:
             listed = await run_async(LISTED)
@@ -120,7 +120,7 @@ class Mirrors:
 
 
 def web_servers(listed: str) -> Iterable[tuple[str, int]]:
-    """Lists host and port of each of apt's sites once; `listed` begins each line with a URL. Others are left out."""
+    """List the host and port of each of apt's sites once. Lines of `listed` begin with a URL; others are skipped."""
     sites = [urlsplit(line.split()[0]) for line in listed.splitlines() if line.strip()]
     return dict.fromkeys(
         (site.hostname, site.port or PORTS[site.scheme]) for site in sites if site.scheme in PORTS and site.hostname

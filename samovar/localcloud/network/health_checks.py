@@ -64,7 +64,7 @@ class Result:
 
     @classmethod
     def unreachable(cls, check: HealthCheck, error: int) -> Result:
-        """The target's port refused the connection, or broke it; `error` is the errno."""
+        """Return the result of a connection that the target refused or broke; `error` is the errno."""
         return cls(passed=False, detail=f"port {check.port}: {os.strerror(error)}")
 
     @classmethod
@@ -91,7 +91,7 @@ class Health:
     answered: bool = False
 
     def after(self, result: Result, check: HealthCheck) -> Health:
-        """Returns the health after one more result; one without a verdict changes the detail alone."""
+        """Return the health after one more result; one without a verdict changes the detail alone."""
         if result.passed is None:
             return replace(self, detail=result.detail)
         step = 1 if result.passed else -1
@@ -128,7 +128,7 @@ class Prober(Generic[Key]):
         self._healths: dict[Key, Health] = {}
 
     def set_targets(self, targets: Mapping[Key, Target], *, healthy: Collection[Key] = ()) -> None:
-        """Probes these targets from now on, at once those that are new or differ, which start INITIAL.
+        """Probe these targets from now on, at once those that are new or differ, which start INITIAL.
 
         Those of them that are known to be `healthy` start so: what an earlier run of the daemon found still stands.
         """
@@ -142,11 +142,11 @@ class Prober(Generic[Key]):
                 self._watches[key] = target, asyncio.create_task(self._watch(key, target), name=f"probe {key}")
 
     def health(self, key: Key) -> Health:
-        """Returns a target's health, INITIAL for one that is not probed."""
+        """Return a target's health, INITIAL for one that is not probed."""
         return self._healths.get(key, Health())
 
     def healths(self) -> Iterable[tuple[Key, Health]]:
-        """Returns the health of each target that is probed."""
+        """Return the health of each target that is probed."""
         return self._healths.items()
 
     async def close(self) -> None:

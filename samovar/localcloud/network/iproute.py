@@ -31,18 +31,18 @@ class _Interface(TypedDict):
 
 
 async def batch(program: str, lines: Sequence[str], namespace: str | None = None) -> None:
-    """Runs lines by `ip -batch` or `bridge -batch`; it stops at the first that fails, and the error shows it."""
+    """Run lines by `ip -batch` or `bridge -batch`; it stops at the first that fails, and the error shows it."""
     if lines:
         await run_async((*_enter(namespace), program, "-batch", "-"), stdin="\n".join(lines))
 
 
 async def load_rules(text: str, namespace: str) -> None:
-    """Loads a ruleset in one transaction: all of it or nothing."""
+    """Load a ruleset in one transaction: all of it or nothing."""
     await run_async((*_enter(namespace), "nft", "-f", "-"), stdin=text)
 
 
 async def current_links(namespace: str, machines: frozenset[str]) -> CurrentLinks:
-    """Reads the links of a network's namespace; `machines` are the namespaces of its machines that exist."""
+    """Read the links of a network's namespace; `machines` are the namespaces of its machines that exist."""
     argv = (*_enter(namespace), "ip", "-j", "-batch", "-")
     shown = _documents((await run_async(argv, stdin="address show\nneigh show nud permanent\n")).stdout)
     interfaces, neighbours = next(shown), next(shown)
@@ -54,13 +54,13 @@ async def current_links(namespace: str, machines: frozenset[str]) -> CurrentLink
 
 
 async def routed(host_link: str) -> frozenset[IPv4Address]:
-    """Returns the public addresses whose route on the host leads into this link."""
+    """Return the public addresses whose route on the host leads into this link."""
     answer = await run_async(("ip", "-j", "route", "show", "table", "local", "dev", host_link))
     return frozenset(IPv4Address(route["dst"]) for route in json.loads(answer.stdout or "[]"))
 
 
 async def routed_into(link_prefix: str) -> frozenset[IPv4Address]:
-    """Returns the public addresses that the host routes into a link of such a name. The first route counts."""
+    """Return the public addresses that the host routes into a link of such a name. The first route counts."""
     answer = await run_async(("ip", "-j", "-4", "route", "show", "table", "local", "root", str(PUBLIC)))
     links: dict[str, str] = {}
     for route in json.loads(answer.stdout or "[]"):
@@ -70,7 +70,7 @@ async def routed_into(link_prefix: str) -> frozenset[IPv4Address]:
 
 
 async def drop_flows(namespace: str, target: IPv4Address) -> None:
-    """Ends the flows that address translation sends to `target`.
+    """End the flows that address translation sends to `target`.
 
     conntrack calls it a failure when there are none, and gives up the rest when one ends by itself meanwhile.
     """
@@ -84,7 +84,7 @@ async def drop_flows(namespace: str, target: IPv4Address) -> None:
 
 
 async def take_down(namespace: str, port: str) -> None:
-    """Takes a link down; one that is gone is down."""
+    """Take a link down; one that is gone is down."""
     try:
         await run_async((*_enter(namespace), "ip", "link", "set", port, "down"))
     except ProcessFailed as failure:
@@ -104,7 +104,7 @@ def _link(interface: _Interface) -> Link:
 
 
 def _documents(text: str) -> Iterator[Any]:
-    """Yields the JSON values that stand one after the other in `text`."""
+    """Yield the JSON values that stand one after the other in `text`."""
     decoder, rest = json.JSONDecoder(), text.lstrip()
     while rest:
         value, end = decoder.raw_decode(rest)

@@ -70,7 +70,7 @@ class Footprint:
 
 
 def read_footprint(folder: Path) -> Footprint | None:
-    """Returns None for a network that never was on this host, or was removed.
+    """Return None for a network that never was on this host, or was removed.
 
     So it does for a file that was torn by a power cut of the host, which took the network with it.
     """
@@ -81,7 +81,7 @@ def read_footprint(folder: Path) -> Footprint | None:
 
 
 def write_footprint(folder: Path, footprint: Footprint) -> None:
-    """Replaces the footprint in a network's folder, which is made where there is none."""
+    """Replace the footprint in a network's folder, which is made where there is none."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(folder / FOOTPRINT, json.dumps(asdict(footprint)))
 
@@ -101,7 +101,7 @@ class KernelFabric:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def apply(self, network: Network) -> None:
-        """Compares the whole network with the host after a failure, a power cut or a restart of the daemon."""
+        """Compare the whole network with the host after a failure, a power cut or a restart of the daemon."""
         files = Files(self._folder / network.id)
         desired = self._desired(network, files)
         dnsmasq.truncate_log(files.log)
@@ -124,7 +124,7 @@ class KernelFabric:
                 del self._footprints[network_id]
 
     async def unplug(self, network_id: str, machine_id: str) -> None:
-        """Waits for no other call. The next `apply` makes the machine's interface anew, or none without power."""
+        """Wait for no other call. The next `apply` makes the machine's interface anew, or none without power."""
         footprint = self._footprint(network_id)
         if footprint and machine_id in footprint.ports:
             await iproute.take_down(self._names.network(footprint.index), footprint.ports[machine_id])
@@ -155,7 +155,7 @@ class KernelFabric:
         await iproute.batch("ip", [f"netns del {name}" for name in namespaces.existing(self._names.prefix)])
 
     def _desired(self, network: Network, files: Files) -> Desired:
-        """Returns what was computed before where the network is the same value: it is asked for four times a second."""
+        """Return what was computed before where the network is the same value: it is asked for four times a second."""
         mirrors = self._mirrors.current() if any(nic.egress for nic in network.nics) else ()
         before = self._computed.get(network.id)
         if before is None or before[0] is not network or before[1] != mirrors:
@@ -173,12 +173,12 @@ class KernelFabric:
         )
 
     def _is_served(self, network: Network, files: Files) -> bool:
-        """Returns whether the processes run that the network had."""
+        """Return whether the processes run that the network had."""
         has_egress = not egress.has_died(self._names.network(network.index), files.folder)
         return bool(dnsmasq.serving_pid(files)) and has_egress
 
     def _leftover_indices(self) -> set[int]:
-        """Returns the indices of networks that are on the host, whether or not they have a footprint."""
+        """Return the indices of networks that are on the host, whether or not they have a footprint."""
         by_netns = (name.removeprefix(self._names.prefix) for name in namespaces.existing(self._names.prefix))
         by_link = (name.removeprefix(self._names.host_link_prefix) for _, name in socket.if_nameindex())
         return {int(index) for index in (*by_netns, *by_link) if index.isdigit()}
@@ -200,7 +200,7 @@ class KernelFabric:
         return self._names.network(footprint.index)
 
     async def _reconcile(self, network: Network, desired: Desired, last: Desired | None) -> None:
-        """Loads the rules before it connects a machine: what that one may do holds from its first packet."""
+        """Load the rules before it connects a machine: what that one may do holds from its first packet."""
         index, before = network.index, self._footprint(network.id)
         ports = {nic.machine_id: port(nic) for nic in network.nics}
         all_ports = {**(before.ports if before else {}), **ports}
@@ -219,7 +219,7 @@ class KernelFabric:
         self._remember(network.id, Footprint(index, ports))
 
     async def _create(self, index: int) -> None:
-        """Creates the network's namespace, and its uplink to the host."""
+        """Create the network's namespace, and its uplink to the host."""
         netns, host_link, macs = (
             self._names.network(index),
             self._names.host_link(index),
@@ -282,7 +282,7 @@ def _prepare(ports: Iterable[Port]) -> None:
 
 
 async def _wait_for_carrier(netns: str, ports: Sequence[str]) -> None:
-    """Waits until the bridges forward: a machine that loses its first DHCP packet waits for 4 s."""
+    """Wait until the bridges forward: a machine that loses its first DHCP packet waits for 4 s."""
 
     def carrier() -> bool | Pending:
         waiting = namespaces.not_running(ports, netns)

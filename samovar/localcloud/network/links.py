@@ -75,7 +75,7 @@ class CurrentLinks:
 
 
 def links(network: Network, names: Names) -> Links:
-    """Returns the links that a network should have."""
+    """Return the links that a network should have."""
     bridges = {subnet.id: bridge(subnet) for subnet in network.subnets}
     return Links(
         bridges=tuple(map(_bridge, network.subnets)),
@@ -94,7 +94,7 @@ def _bridge(subnet: Subnet) -> Bridge:
 
 
 def changes(desired: Links, current: CurrentLinks) -> tuple[str, ...]:
-    """Returns lines for `ip -batch` inside the network's namespace. New ports stay down; a line may set what holds."""
+    """Return lines for `ip -batch` inside the network's namespace. New ports stay down; a line may set what holds."""
     return (
         *_removals(desired, current),
         *_bridges(desired, current),
@@ -104,17 +104,17 @@ def changes(desired: Links, current: CurrentLinks) -> tuple[str, ...]:
 
 
 def missing(desired: Links, current: CurrentLinks) -> tuple[Port, ...]:
-    """Returns the ports to create. One that is down lost its power and is created anew: a power cut leaves nothing."""
+    """Return the ports to create. One that is down lost its power and is created anew: a power cut leaves nothing."""
     return tuple(port for port in desired.ports if not _is_complete(port, current))
 
 
 def raising(ports: Iterable[Port]) -> tuple[str, ...]:
-    """Returns lines for `ip -batch` that set ports up, once both of their ends exist: a port that is up is complete."""
+    """Return lines for `ip -batch` that set ports up, once both of their ends exist: a port that is up is complete."""
     return tuple(f"link set {port.name} up" for port in ports)
 
 
 def forwarding(desired: Links) -> tuple[str, ...]:
-    """Returns lines for `bridge -batch`: the bridges learn nothing by themselves, so no machine can pass for another.
+    """Return lines for `bridge -batch`: the bridges learn nothing by themselves, so no machine can pass for another.
 
     A port takes nothing from its machine before it has its line here, for it is locked.
     """
@@ -169,7 +169,7 @@ def _neighbours(desired: Links) -> Iterator[str]:
 
 
 def sysctls(desired: Links) -> Mapping[str, str]:
-    """Returns the settings below /proc/sys/net inside the network.
+    """Return the settings below /proc/sys/net inside the network.
 
     `proxy_delay` 0: first connects take 0.6 ms instead of up to 0.8 s. `route_localnet`: replies to the host's
     clients come in by the bridges. Connection tracking forgets ended flows sooner than in 2 minutes, or 2000
@@ -192,13 +192,13 @@ def sysctls(desired: Links) -> Mapping[str, str]:
 
 
 def uplink_creation(network_netns: str, host_link: str, macs: tuple[str, str]) -> str:
-    """Returns the line for `ip -batch` on the host that creates the cable between the host and a network."""
+    """Return the line for `ip -batch` on the host that creates the cable between the host and a network."""
     host_mac, mac = macs
     return f"link add {host_link} address {host_mac} type veth peer name {UPLINK} address {mac} netns {network_netns}"
 
 
 def uplink_inside(macs: tuple[str, str]) -> tuple[str, ...]:
-    """Returns lines for the network's side: its own addresses, and the route back to the host's clients."""
+    """Return lines for the network's side: its own addresses, and the route back to the host's clients."""
     return (
         "link set lo up",
         *(f"address replace {address}/32 dev lo" for address in (METADATA, HEALTH_CHECKS, API)),
@@ -211,7 +211,7 @@ def uplink_inside(macs: tuple[str, str]) -> tuple[str, ...]:
 def uplink_on_host(
     host_link: str, macs: tuple[str, str], public: frozenset[IPv4Address], routed: frozenset[IPv4Address]
 ) -> tuple[str, ...]:
-    """Returns lines for the host's side. A route in table `local`, more specific than 127.0.0.0/8, needs no NAT."""
+    """Return lines for the host's side. A route in table `local`, more specific than 127.0.0.0/8, needs no NAT."""
     return (
         f"link set {host_link} up",
         f"neigh replace {UPLINK_GATEWAY} lladdr {macs[1]} dev {host_link} nud permanent",
@@ -224,12 +224,12 @@ def uplink_on_host(
 
 
 def uplink_sysctls(host_link: str) -> Mapping[str, str]:
-    """Returns the settings below /proc/sys/net of the host's end of the cable; they end with it."""
+    """Return the settings below /proc/sys/net of the host's end of the cable; they end with it."""
     return {f"ipv4/conf/{host_link}/route_localnet": "1", f"ipv6/conf/{host_link}/disable_ipv6": "1"}
 
 
 def public_addresses(network: Network, names: Names) -> frozenset[IPv4Address]:
-    """Returns the addresses that the host reaches in this network: of external balancers, and of machines.
+    """Return the addresses that the host reaches in this network: of external balancers, and of machines.
 
     Those of another cloud's range are never routed: they are answered by its machines.
     """

@@ -126,28 +126,28 @@ class Fabric(Protocol):
     """Brings the host's kernel in line with networks as values. Every call can be repeated."""
 
     async def apply(self, network: Network) -> None:
-        """Makes what is missing, changes what differs, removes what is no longer there; rules in one transaction."""
+        """Make what is missing, change what differs, remove what is no longer there; rules in one transaction."""
 
     async def remove(self, network_id: str) -> None:
-        """Removes everything of the network from the host."""
+        """Remove everything of the network from the host."""
 
     async def unplug(self, network_id: str, machine_id: str) -> None:
-        """Takes the machine's port down at once, as a power cut does, before anything answers for it."""
+        """Take the machine's port down at once, as a power cut does, before anything answers for it."""
 
     async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
-        """Ends the flows that connection tracking still sends to a target that left a balancer."""
+        """End the flows that connection tracking still sends to a target that left a balancer."""
 
     def netns_of(self, machine_id: str) -> str:
-        """Returns the name of the network namespace that holds the machine's eth0."""
+        """Return the name of the network namespace that holds the machine's eth0."""
 
     def socket_in(self, network_id: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-        """Returns a socket of the network's own namespace, not bound, not blocking, to listen and to probe by."""
+        """Return a socket of the network's own namespace, not bound, not blocking, to listen and to probe by."""
 
     async def probe(self, target: Target) -> Result:
-        """Probes a target once, from the network's own address for health checks, within the check's timeout."""
+        """Probe a target once, from the network's own address for health checks, within the check's timeout."""
 
     async def routed(self) -> frozenset[IPv4Address] | None:
-        """Returns the public addresses that the host routes to these networks; None where there is no host."""
+        """Return the public addresses that the host routes to these networks; None where there is no host."""
 
     async def close(self) -> None:
-        """Removes every network that is left, of an earlier run of the daemon too."""
+        """Remove every network that is left, of an earlier run of the daemon too."""

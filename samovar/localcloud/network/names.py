@@ -67,31 +67,31 @@ class Names:
         return f"{self.host_link_prefix}{index}"
 
     def uplink_macs(self, index: int) -> tuple[str, str]:
-        """Returns the MACs of the host's end and of the network's; udev would replace one that is not set."""
+        """Return the MACs of the host's end and of the network's; udev would replace one that is not set."""
         return f"0e:42:{self.number:02x}:{index:02x}:00:01", f"0e:42:{self.number:02x}:{index:02x}:00:02"
 
 
 def bridge(subnet: Subnet) -> str:
-    """Returns the name of a subnet's bridge."""
+    """Return the name of a subnet's bridge."""
     return f"{BRIDGES}{subnet.index}"
 
 
 def bridge_mac(subnet: Subnet) -> str:
-    """Returns the bridge's MAC, which would change with its ports if it were not set."""
+    """Return the bridge's MAC, which would change with its ports if it were not set."""
     return f"0e:42:00:00:01:{subnet.index:02x}"
 
 
 def gateway(subnet: Subnet) -> IPv4Address:
-    """Returns the first address of a subnet, as in Yandex Cloud."""
+    """Return the first address of a subnet, as in Yandex Cloud."""
     return subnet.cidr.network_address + 1
 
 
 def name_server(subnet: Subnet) -> IPv4Address:
-    """Returns the second address of a subnet, as in Yandex Cloud."""
+    """Return the second address of a subnet, as in Yandex Cloud."""
     return subnet.cidr.network_address + 2
 
 
 def port(nic: Nic) -> str:
-    """Returns the name of a machine's port on its bridge, made of all that cannot be changed on a port."""
+    """Return the name of a machine's port on its bridge, made of all that cannot be changed on a port."""
     digest = blake2s(f"{nic.machine_id} {nic.subnet_id} {nic.mac}".encode()).hexdigest()
     return f"{PORTS}{digest}"[:INTERFACE_NAME]

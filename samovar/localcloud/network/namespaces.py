@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def inside(namespace: str, visit: Callable[[], T]) -> T:
-    """Calls `visit` in the network namespace of that name or path and returns its result. It must take microseconds."""
+    """Call `visit` in the network namespace of that name or path and return its result. It must take microseconds."""
     outcome: Future[T] = Future()
 
     def go() -> None:
@@ -64,14 +64,14 @@ def _enter(namespace: str) -> None:
 
 
 def open_socket(namespace: str, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-    """Returns a socket that lives in the namespace, from whichever thread it is used; not blocking."""
+    """Return a socket that lives in the namespace, from whichever thread it is used; not blocking."""
     opened = inside(namespace, partial(socket.socket, family, kind))
     opened.setblocking(False)  # noqa: FBT003 - its only argument
     return opened
 
 
 def write_sysctls(settings: Mapping[str, str], namespace: str | None = None) -> None:
-    """Writes settings below /proc/sys/net, of our own namespace or another. Those that the kernel lacks are skipped."""
+    """Write settings below /proc/sys/net, of our own namespace or another. Those that the kernel lacks are skipped."""
 
     def write() -> None:
         for key, value in settings.items():
@@ -86,7 +86,7 @@ def write_sysctls(settings: Mapping[str, str], namespace: str | None = None) -> 
 
 
 def bring_up(interface: str, namespace: str) -> None:
-    """Sets an interface up."""
+    """Set an interface up."""
 
     def set_flag() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -97,7 +97,7 @@ def bring_up(interface: str, namespace: str) -> None:
 
 
 def not_running(interfaces: Iterable[str], namespace: str) -> tuple[str, ...]:
-    """Returns the interfaces that carry no packets: they are not up, or their peer is not, or not yet."""
+    """Return the interfaces that carry no packets yet: they or their peers are not up."""
 
     def read_flags() -> tuple[str, ...]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -113,23 +113,23 @@ def _flags(control: socket.socket, interface: str) -> int:
 
 
 def existing(prefix: str) -> frozenset[str]:
-    """Returns the names of the network namespaces that begin with the prefix."""
+    """Return the names of the network namespaces that begin with the prefix."""
     return frozenset(path.name for path in NETNS_DIR.glob(f"{prefix}*"))
 
 
 def is_mounted(namespace: str) -> bool:
-    """Returns False for a mere file of that name, which is left when `ip netns` was killed between its two steps."""
+    """Return False for a mere file of that name, which is left when `ip netns` was killed between its two steps."""
     path = NETNS_DIR / namespace
     return path.exists() and path.stat().st_dev != NETNS_DIR.stat().st_dev
 
 
 def processes_in(namespace: str) -> frozenset[int]:
-    """Returns the numbers of the processes in the namespace."""
+    """Return the numbers of the processes in the namespace."""
     return frozenset(pid for pid in proc.pids() if lives_in(pid, namespace))
 
 
 def lives_in(pid: int, namespace: str) -> bool:
-    """Returns whether the process exists and is in that namespace."""
+    """Return whether the process exists and is in that namespace."""
     try:
         return (NETNS_DIR / namespace).samefile(f"/proc/{pid}/ns/net")
     except OSError:

@@ -41,7 +41,7 @@ CLIENT_ADDRESS = "@th,288,48"
 
 
 def ruleset(network: Network, mirrors: Collection[Mirror] = ()) -> str:
-    """Returns the input of `nft -f`: one transaction that replaces the table. Tracked flows keep their target."""
+    """Return the input of `nft -f`: one transaction that replaces the table. Tracked flows keep their target."""
     chains = (
         _chain("arriving", _ingress(network)),
         _chain("dhcp", _dhcp(network)),
@@ -130,7 +130,7 @@ def _masked() -> Iterator[str]:
 
 
 def _egress(network: Network) -> Iterator[str]:
-    """Judges what machines send. The metadata service, names and leases are open to all, as in Yandex Cloud."""
+    """Judge what machines send. The metadata service, names and leases are open to all, as in Yandex Cloud."""
     if network.security_groups:
         yield ESTABLISHED
         yield f"ip daddr {METADATA} accept"
@@ -141,7 +141,7 @@ def _egress(network: Network) -> Iterator[str]:
 
 
 def _ingress(network: Network) -> Iterator[str]:
-    """Judges what machines are sent by each other, by clients, and by health checks."""
+    """Judge what machines are sent by each other, by clients, and by health checks."""
     yield from _judged(network.security_groups, Direction.INGRESS)
 
 
@@ -229,12 +229,12 @@ def _addressed(forward: Forward) -> str:
 
 
 def _chain(name: str, rules: Iterable[str], hook: str = "") -> str:
-    """Renders a chain: at a hook of the kernel, or without one for other chains to go to."""
+    """Render a chain: at a hook of the kernel, or without one for other chains to go to."""
     head = f"\t\ttype {hook}; policy accept;\n" if hook else ""
     body = "".join(f"\t\t{rule}\n" for rule in rules)
     return f"\tchain {name} {{\n{head}{body}\t}}\n"
 
 
 def set_of(elements: Iterable[object]) -> str:
-    """Renders an anonymous set, or a map of `key : value`."""
+    """Render an anonymous set, or a map of `key : value`."""
     return "{ " + ", ".join(map(str, elements)) + " }"

@@ -40,12 +40,12 @@ class LoopThread:
         self._thread: threading.Thread | None = None
 
     async def run(self, work: Callable[[], Coroutine[object, None, T]]) -> T:
-        """Runs `work` there and returns its result; a caller that is cancelled cancels it."""
+        """Run `work` there and return its result; a caller that is cancelled cancels it."""
         loop = self._loop or self._start()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))
 
     async def close(self) -> None:
-        """Ends the thread. Nothing may run there any more."""
+        """End the thread. Nothing may run there any more."""
         loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
         if loop and thread:
             loop.call_soon_threadsafe(loop.stop)
@@ -65,7 +65,7 @@ class LoopThread:
 
 
 async def probe(socket_in: SocketIn, target: Target) -> Result:
-    """Probes once, within the check's timeout. Where the loop was late the result says nothing of the target."""
+    """Probe once, within the check's timeout. Where the loop was late the result says nothing of the target."""
     check, clock = target.check, asyncio.get_running_loop().time
     deadline = clock() + check.timeout
     try:
@@ -108,6 +108,6 @@ async def _status_line(connection: socket.socket) -> bytes:
 
 
 def request(address: IPv4Address, port: int, path: str) -> bytes:
-    """Returns the HTTP request of a health check."""
+    """Return the HTTP request of a health check."""
     head = (f"GET {path} HTTP/1.1", f"Host: {address}:{port}", "User-Agent: samovar-healthcheck", "Connection: close")
     return "\r\n".join((*head, "", "")).encode()

@@ -31,22 +31,22 @@ _AS_PASTA = (
 
 
 def open_to_servers(folder: Path) -> None:
-    """Lets the servers read what is in the folder; `with_folder` lets them reach it."""
+    """Let the servers read what is in the folder; `with_folder` lets them reach it."""
     os.chown(folder, 0, GROUP_ID)
     folder.chmod(0o750)
 
 
 def with_folder(folder: Path, argv: Sequence[str]) -> tuple[str, ...]:
-    """Returns an argv that starts `argv` as root with the folder on FOLDER; dnsmasq drops to its user by itself."""
+    """Return an argv that starts `argv` as root with the folder on FOLDER; dnsmasq drops to its user by itself."""
     return (*_APART, _SHOW_FOLDER, str(folder), *argv)
 
 
 def as_pasta(folder: Path, argv: Sequence[str]) -> tuple[str, ...]:
-    """Returns the same for pasta's own user, for pasta gives up root before it could enter a namespace."""
+    """Return the same for pasta's own user, for pasta gives up root before it could enter a namespace."""
     return (*_APART, _WITH_TUN, str(folder), *_AS_PASTA, *argv)
 
 
 def give_to_pasta(file: Path) -> None:
-    """Creates the file where there is none, and makes pasta its owner."""
+    """Create the file where there is none, and make pasta its owner."""
     file.touch(mode=0o640)
     os.chown(file, PASTA_UID, GROUP_ID)

@@ -27,7 +27,7 @@ class OperationController:
         self._outcomes = {kind_of(kind): outcome for kind, outcome in outcomes.items()}
 
     async def reconcile(self) -> None:
-        """Ends what can be ended; this is cheap where nothing is pending."""
+        """End what can be ended; this is cheap where nothing is pending."""
         self._operations.release()
         for operation_id, waits_for in self._operations.pending().items():
             outcome = self._outcomes[waits_for["kind"]](Goal(waits_for["goal"]), waits_for["id"])
@@ -45,14 +45,14 @@ class Retention:
             self._date_older()
 
     async def reconcile(self) -> None:
-        """Deletes one batch of what has expired; the next call goes on where there is more."""
-        if now() < self._next:
+        """Delete one batch of what has expired; the next call goes on where there is more."""
+        if 0 < self._next - now() <= PERIOD:  # more than that is left where the clock was set back
             return
         if self._store.drop_expired(Operation, now(), BATCH) < BATCH:
             self._next = now() + PERIOD
 
     def _date_older(self) -> None:
-        """Dates the operations and keys of a store of an earlier version, which have none."""
+        """Date the operations and keys of a store of an earlier version, which have none."""
         with self._store.transaction():
             pending = self._store.all_noted(WAITS_FOR)
             for operation_id in self._store.ids(Operation):

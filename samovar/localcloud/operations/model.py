@@ -78,7 +78,7 @@ class WorkFailed(SamovarError):
 
 
 def failed(message: str, code: int = Code.ABORTED) -> Status:
-    """Returns the error of an operation whose goal is out of reach."""
+    """Return the error of an operation whose goal is out of reach."""
     return Status(code=code, message=message)
 
 
@@ -91,44 +91,44 @@ class Operations:
         """Returns the seconds for which an operation that is done is shown as under way: none."""
 
     def done(self, caller: Caller, description: str, metadata: Message, response: Message) -> Operation:
-        """Returns an operation that is done in its first answer."""
+        """Return an operation that is done in its first answer."""
         operation = self._new(caller, description, metadata)
         operation.done = True
         operation.response.Pack(response)
         return self._put(operation, response)
 
     def deleted(self, caller: Caller, description: str, metadata: Message) -> Operation:
-        """Returns the same for a deletion, which answers with nothing."""
+        """Return the same for a deletion, which answers with nothing."""
         return self.done(caller, description, metadata, Empty())
 
     def failed(self, caller: Caller, description: str, metadata: Message, error: Status) -> Operation:
-        """Returns an operation that has failed in its first answer."""
+        """Return an operation that has failed in its first answer."""
         operation = self._new(caller, description, metadata)
         operation.done = True
         operation.error.CopyFrom(error)
         return self._put(operation, Empty())
 
     def waiting(self, caller: Caller, description: str, metadata: Message, resource: Stored, goal: Goal) -> Operation:
-        """Returns an operation that ends when `resource` reaches `goal`, or fails with it."""
+        """Return an operation that ends when `resource` reaches `goal`, or fails with it."""
         operation = self._put(self._new(caller, description, metadata), resource)
         waits_for = WaitsFor(kind=kind_of(type(resource)), id=resource.id, goal=goal.value)
         self._store.note(operation.id, WAITS_FOR, waits_for)
         return operation
 
     def pending(self) -> dict[str, WaitsFor]:
-        """Returns what each operation that is not done waits for, by operation id."""
+        """Return what each operation that is not done waits for, by operation id."""
         return self._store.all_noted(WAITS_FOR)
 
     def held(self) -> dict[str, HeldOperation]:
-        """Returns the operations that are done, and are shown as under way."""
+        """Return the operations that are done, and are shown as under way."""
         return self._store.all_noted(HELD)
 
     def unfinished(self) -> frozenset[str]:
-        """Returns the ids of the operations that are not done, as a client sees it."""
+        """Return the ids of the operations that are not done, as a client sees it."""
         return frozenset({*self.pending(), *self.held()})
 
     def release(self) -> None:
-        """Shows those as done whose time has come."""
+        """Show those as done whose time has come."""
         for operation_id, held in self.held().items():
             if held["until"] <= now():
                 operation = Operation.FromString(base64.b64decode(held["ended"]))
@@ -137,7 +137,7 @@ class Operations:
                 self._store.forget(operation_id, HELD)
 
     def finish(self, operation_id: str, outcome: Message) -> None:
-        """Ends a pending operation with its response, or with a google.rpc.Status as its error."""
+        """End a pending operation with its response, or with a google.rpc.Status as its error."""
         operation = self._store.must(Operation, operation_id)
         operation.done = True
         clock.set_now(operation.modified_at)
@@ -145,12 +145,13 @@ class Operations:
             operation.error.CopyFrom(outcome)
         else:
             operation.response.Pack(outcome)
-        self._store.put(operation)
-        self._store.expire(operation_id, now() + RETENTION)
-        self._store.forget(operation_id, WAITS_FOR)
+        with self._store.transaction():
+            self._store.put(operation)
+            self._store.expire(operation_id, now() + RETENTION)
+            self._store.forget(operation_id, WAITS_FOR)
 
     def describe(self, resource_id: str, description: str) -> None:
-        """Replaces the description of what is under way with a resource."""
+        """Replace the description of what is under way with a resource."""
         for operation_id, waits_for in self.pending().items():
             if waits_for["id"] == resource_id:
                 operation = self._store.must(Operation, operation_id)
@@ -158,7 +159,7 @@ class Operations:
                 self._store.put(operation)
 
     def of_resource(self, resource_id: str) -> list[Operation]:
-        """Returns the operations on one resource, the newest first."""
+        """Return the operations on one resource, the newest first."""
         ids = self._store.ids_noted(RESOURCE, resource_id)
         operations = [self._store.must(Operation, operation_id) for operation_id in ids]
         return sorted(operations, key=lambda operation: operation.created_at.ToNanoseconds(), reverse=True)
@@ -180,7 +181,7 @@ class Operations:
         return operation
 
     def _hold(self, operation: Operation) -> None:
-        """Makes an operation one that is under way, and notes how it will end, where it is to be held."""
+        """Make an operation one that is under way, and note how it will end, where it is to be held."""
         if seconds := self.hold():
             ended = base64.b64encode(operation.SerializeToString()).decode()
             self._store.note(operation.id, HELD, HeldOperation(until=now() + seconds, ended=ended))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from google.rpc.code_pb2 import Code
 
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.home.home import QuotaSet
+from samovar.localcloud.store.derived_values import Derived
 from samovar.localcloud.store.store import NoteKey, Store, Stored
 
 NOTE = ("quotas", NoteKey[str]("set"))
@@ -44,20 +46,25 @@ class QuotaUsage:
 
 
 def choose_quotas(store: Store, chosen: QuotaSet) -> None:
-    """Makes these the quotas of this home until others are chosen."""
+    """Make these the quotas of this home until others are chosen."""
     with store.transaction():
         store.note(*NOTE, chosen.value)
 
 
 def quota_usage(store: Store, quota: Quota) -> QuotaUsage:
-    """Returns the limit of a quota in this home, and how much of it is used."""
+    """Return the limit of a quota in this home, and how much of it is used."""
     raised = store.noted(*NOTE, QuotaSet.RAISED.value) == QuotaSet.RAISED.value
     limit = quota.limit * (RAISED_BY if raised else 1)
-    return QuotaUsage(quota.name, limit, sum(map(quota.amount, store.all(quota.kind))))
+    return QuotaUsage(quota.name, limit, sum(_amounts(quota).of(store).values()))
 
 
 def check_quota(store: Store, quota: Quota, amount: int = 1) -> None:
-    """Raises Refused with RESOURCE_EXHAUSTED, in the real API's words, where there is no room for `amount` more."""
+    """Raise Refused with RESOURCE_EXHAUSTED, in the real API's words, where there is no room for `amount` more."""
     used = quota_usage(store, quota)
     if used.usage + amount > used.limit:
         raise Refused(Code.RESOURCE_EXHAUSTED, f"Quota limit {quota.name} exceeded")
+
+
+@cache
+def _amounts(quota: Quota) -> Derived[Stored, int]:
+    return Derived(quota.kind, quota.amount)

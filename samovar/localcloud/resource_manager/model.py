@@ -24,7 +24,7 @@ class Clouds(Repository[Cloud]):
         return [folder for folder in self.store.all(Folder) if folder.cloud_id == cloud_id]
 
     def check_deletable(self, cloud: Cloud) -> None:
-        """Refuses a cloud that is not empty, as the home's own always is."""
+        """Refuse a cloud that is not empty, as the home's own always is."""
         if folders := self.folders(cloud.id):
             raise precondition(f"Cloud {cloud.id} is not empty: it has {', '.join(folder.id for folder in folders)}")
 
@@ -38,7 +38,7 @@ class Folders(Repository[Folder]):
         self.store.put(resource, scope=resource.cloud_id)
 
     def check_deletable(self, folder: Folder) -> None:
-        """Refuses the home's own folder, and one that is not empty; Yandex Cloud deletes what is in it."""
+        """Refuse the home's own folder, and one that is not empty; Yandex Cloud deletes what is in it."""
         if folder.id == self.store.noted(HOME, FOLDER):
             raise precondition(f"Folder {folder.id} is the one that this local cloud begins with")
         if contents := self.store.ids_in(folder.id):
@@ -46,7 +46,7 @@ class Folders(Repository[Folder]):
 
 
 def ensure_folder(store: Store) -> Folder:
-    """Returns the folder that the home begins with; makes it and its cloud once."""
+    """Return the folder that the home begins with; make it and its cloud once."""
     folder_id = store.noted(HOME, FOLDER)
     if folder_id is None:
         older = store.all(Folder, name="default")

@@ -43,7 +43,7 @@ class Repository(Generic[R]):
         return new_id(self.id_prefix)
 
     def by_id(self, resource_id: str) -> R:
-        """Returns a resource. Raises Refused with NOT_FOUND."""
+        """Return a resource. Raises Refused with NOT_FOUND."""
         resource = self.store.get(self.kind, resource_id)
         if resource is None:
             raise not_found(self.noun, resource_id)
@@ -59,26 +59,26 @@ class Repository(Generic[R]):
         self.store.delete(self.kind, resource_id)
 
     def admit(self, folder_id: str, name: str) -> None:
-        """Refuses a new resource where the quota is used up, or where its name is taken."""
+        """Refuse a new resource where the quota is used up, or where its name is taken."""
         if self.count_quota:
             check_quota(self.store, self.count_quota)
         self.claim_name(folder_id, name)
 
     def claim_name(self, folder_id: str, name: str, own_id: str = "") -> None:
-        """Refuses a name that another resource of the folder has; an empty name is always free."""
+        """Refuse a name that another resource of the folder has; an empty name is always free."""
         claimed = name if self.has_unique_names else ""
         taken = self.store.all(self.kind, scope=folder_id, name=claimed) if claimed else []
         if any(other.id != own_id for other in taken):
             raise already_exists(self.noun, name)
 
     def check_sizes(self, resource: R) -> None:
-        """Refuses a resource, not stored yet, that is larger than its quotas have room for."""
+        """Refuse a resource, not stored yet, that is larger than its quotas have room for."""
         for quota in self.size_quotas:
             check_quota(self.store, quota, quota.amount(resource))
 
 
 def masked_paths(request: Message, mask: FieldMask, id_field: str) -> frozenset[str]:
-    """Returns the top fields that an update is about: those of its mask, or all of the request without a mask."""
+    """Return the top fields that an update is about: those of its mask, or all of the request without a mask."""
     updatable = {field.name for field in request.DESCRIPTOR.fields} - {id_field, "update_mask"}
     if not mask.paths:
         return frozenset(updatable)
@@ -89,7 +89,7 @@ def masked_paths(request: Message, mask: FieldMask, id_field: str) -> frozenset[
 
 
 def update(target: Message, request: Message, id_field: str) -> frozenset[str]:
-    """Copies the masked fields of the same name from the request to the resource; returns the paths of the mask."""
+    """Copy the masked fields of the same name from the request to the resource; return the paths of the mask."""
     paths = masked_paths(request, getattr(request, "update_mask", FieldMask()), id_field)
     for path in paths & {field.name for field in target.DESCRIPTOR.fields}:
         copy_field(request, target, path)
@@ -97,7 +97,7 @@ def update(target: Message, request: Message, id_field: str) -> frozenset[str]:
 
 
 def fill(target: Message, request: Message) -> None:
-    """Gives a new resource every field of the same name and type that its request has."""
+    """Give a new resource every field of the same name and type that its request has."""
     for field in request.DESCRIPTOR.fields:
         own = target.DESCRIPTOR.fields_by_name.get(field.name)
         if own is not None and (_is_map(field) or (own.type, own.message_type) == (field.type, field.message_type)):
@@ -109,7 +109,7 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 
 def copy_field(source: Message, target: Message, name: str) -> None:
-    """Makes one field of `target` what it is in `source`, unset included."""
+    """Make one field of `target` what it is in `source`, unset included."""
     target.ClearField(name)
     field = source.DESCRIPTOR.fields_by_name[name]
     value = getattr(source, name)
@@ -128,6 +128,6 @@ class _Dated(Protocol):
 
 
 def stamp(resource: _Dated) -> None:
-    """Gives a new resource its time, in whole seconds as the real API does."""
+    """Give a new resource its time, in whole seconds as the real API does."""
     clock.set_now(resource.created_at)
     resource.created_at.nanos = 0

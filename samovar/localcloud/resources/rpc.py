@@ -41,7 +41,7 @@ class ListRequest(Described, Protocol):
 
 
 class ResourceService(Generic[R]):
-    """The RPCs of all services that have resources. They read their shapes off the request."""
+    """The RPCs that every service with resources has. The types of their messages follow from the request."""
 
     def __init__(self, resources: Repository[R], operations: Operations) -> None:
         self.resources = resources
@@ -50,11 +50,11 @@ class ResourceService(Generic[R]):
         self.id_field = re.sub(r"(?<!^)(?=[A-Z])", "_", resources.noun).lower() + "_id"
 
     def find(self, request: object) -> R:
-        """Returns the resource that the request names. Raises Refused with NOT_FOUND."""
+        """Return the resource that the request names. Raises Refused with NOT_FOUND."""
         return self.resources.by_id(getattr(request, self.id_field))
 
     def find_with_status(self, request: object, *statuses: int) -> R:
-        """Returns the same. Raises Refused with FAILED_PRECONDITION where its status is none of these."""
+        """Return the same. Raises Refused with FAILED_PRECONDITION where its status is none of these."""
         resource = self.find(request)
         field = resource.DESCRIPTOR.fields_by_name["status"]
         status = getattr(resource, field.name)
@@ -95,7 +95,7 @@ class WithAccessBindings(ResourceService[R]):
         return self.operations.done(caller, "Set access bindings", metadata, self._answer(deltas))
 
     def UpdateAccessBindings(self, request: rpc.UpdateAccessBindingsRequest, caller: Caller) -> Operation:
-        """Adds no binding that is there already, and removes none that is not there."""
+        """Add no binding that is there already, and remove none that is not there."""
         resource_id = self.resources.by_id(request.resource_id).id
         access = AccessBindings(self.store)
         bindings = access.bindings(resource_id)
@@ -112,7 +112,7 @@ class WithAccessBindings(ResourceService[R]):
 
 
 def page(request: ListRequest, items: Iterable[Described]) -> Message:
-    """Returns the response to a List request: the page of `items` that it asks for. A page token is an offset."""
+    """Return the response to a List request: the page of `items` that it asks for. A page token is an offset."""
     chosen = filtered(items, getattr(request, "filter", ""))
     size = request.page_size or DEFAULT_PAGE
     if request.page_token and not request.page_token.isdecimal():
@@ -125,14 +125,14 @@ def page(request: ListRequest, items: Iterable[Described]) -> Message:
 
 
 def _response_class(request: Described) -> type[Message]:
-    """Returns the class of the response to a List request; it stands beside the request."""
+    """Return the class of the response to a List request; it stands beside the request."""
     descriptor = request.DESCRIPTOR
     name = descriptor.name.removesuffix("Request") + "Response"
     return message_factory.GetMessageClass(descriptor.file.message_types_by_name[name])
 
 
 def filtered(items: Iterable[D], text: str) -> Sequence[D]:
-    """Returns the items that a filter chooses. `name="x"` alone is served, as the clients use it."""
+    """Return the items that a filter chooses. `name="x"` alone is served, as the clients use it."""
     if not text:
         return list(items)
     match = FILTER.fullmatch(text)

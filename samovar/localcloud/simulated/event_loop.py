@@ -24,11 +24,11 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     """A loop whose clock runs at `speed` simulated seconds per second of the host.
 
     With JUMP nothing may be waited for that takes time outside of the loop (a process, a thread, another host): timers
-    would run out meanwhile. With any other speed all works as ever, only that timers are shorter.
+    would run out meanwhile. With any other speed everything works as usual, with shorter timers.
     """
 
     def __init__(self, speed: float = JUMP, start: float | None = None) -> None:
-        """Makes a loop; `start` is the date at which its clock begins, in seconds since 1970, or None for now."""
+        """Make a loop; `start` is the date at which its clock begins, in seconds since 1970, or None for now."""
         self._speed = speed
         self._began = time.monotonic()
         self._jumped = 0.0
@@ -45,11 +45,11 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return (time.monotonic() - self._began) * self._speed
 
     def wall_time(self) -> float:
-        """The date, in seconds since 1970."""
+        """Return the date, in seconds since 1970."""
         return self._date + self.time()
 
     def set_date_forward(self, seconds: float) -> None:
-        """Sets the date, as an administrator sets a clock: back, if it is negative. No timer knows of it."""
+        """Set the date, as an administrator sets a clock: back, if it is negative. No timer knows of it."""
         self._date += seconds
 
     def _wait(self, select: Select, timeout: float | None) -> Ready:
@@ -88,6 +88,6 @@ class _Selector(selectors.BaseSelector):
 
 
 def run(work: Coroutine[object, object, T], speed: float = JUMP, start: float | None = None) -> T:
-    """Runs a coroutine on such a loop, as `asyncio.run` does."""
+    """Run a coroutine on such a loop, as `asyncio.run` does."""
     with asyncio.Runner(loop_factory=lambda: SimulatedLoop(speed, start)) as runner:
         return runner.run(work)

@@ -66,7 +66,7 @@ class SimulatedDriver:
         self.become(machine.id, Observed(running=True))
 
     def end_starts(self) -> None:
-        """Does nothing: each start is under way as soon as it is asked for."""
+        """Do nothing: each start is under way as soon as it is asked for."""
 
     async def stop(self, machine_id: str, *, grace: float = 30.0) -> None:
         await asyncio.sleep(min(self._pace.stop, grace))
@@ -83,7 +83,7 @@ class SimulatedDriver:
             shutil.rmtree(self._folder / machine_id, ignore_errors=True)
 
     def crash(self, machine_id: str) -> None:
-        """Ends a machine as a power cut does."""
+        """End a machine as a power cut does."""
         self.become(machine_id, Observed(running=False))
 
     def become(self, machine_id: str, observed: Observed) -> None:
@@ -94,7 +94,7 @@ class SimulatedDriver:
             file.write_text(json.dumps(asdict(observed)))
 
     def answer(self, machine_id: str | None, port: int) -> Answer:
-        """Returns the answer at a machine's port now; at an address that no machine has, silence."""
+        """Return the answer at a machine's port now; at an address that no machine has, silence."""
         self.asked_ports[port] += 1
         if machine_id is None or not self.machines.get(machine_id, Observed(running=False)).running:
             return Answer.SILENCE
@@ -115,7 +115,7 @@ class SimulatedDriver:
         return ()
 
     def kill_processes(self, machine_id: str, unit: str) -> None:
-        """Does nothing: there are none."""
+        """Do nothing: there are none."""
 
     async def cause(self, machine_id: str, fault: MachineFault) -> None:  # noqa: ARG002 - whatever it is, it is sick
         self.failing.add(machine_id)
@@ -129,7 +129,7 @@ class SimulatedDriver:
         yield Freeze(FREEZE_SECONDS if running else 0.0)
 
     def thaw(self, machine_id: str, disk: Path) -> None:
-        """Does nothing: no disk is ever frozen."""
+        """Do nothing: no disk is ever frozen."""
 
     def console(self, machine_id: str) -> bytes:
         return f"console of {machine_id}, a simulated machine\n".encode()
@@ -140,7 +140,7 @@ class SimulatedDriver:
 
 
 def _read(folder: Path) -> dict[str, Observed]:
-    """Returns the machines of an earlier run of the daemon. One whose state was being written is dead."""
+    """Return the machines of an earlier run of the daemon. One whose state was being written is dead."""
     return {file.parent.name: _observed(file) for file in folder.glob("*/state.json")}
 
 

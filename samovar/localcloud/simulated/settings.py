@@ -30,14 +30,14 @@ class Simulation:
 
 
 def simulation_of(home: Home) -> Simulation | None:
-    """Returns the simulation of a home; None where the machines are real, or the home is another user's."""
+    """Return the simulation of a home; None where the machines are real, or the home is another user's."""
     if not os.access(home.simulation, os.R_OK):
         return None
     return Simulation(**json.loads(home.simulation.read_text()))
 
 
 def choose(home: Home, machines: Machines | None, speed: float | None) -> Simulation | None:
-    """Stores the choice and returns the simulation of the home. Raises ConfigError for what the home cannot become.
+    """Store the choice and return the simulation of the home. Raises ConfigError for what the home cannot become.
 
     A home has machines of one kind for life, for its machines and disks are of that kind.
     """
@@ -72,17 +72,17 @@ class NoClaim:
 
     @property
     def fresh(self) -> bool:
-        """Returns whether no machine is left of an earlier run."""
+        """Return whether no machine is left of an earlier run."""
         return not any(self.home.machines.glob("*/state.json"))
 
     def mark(self, *, fresh: bool) -> None:
-        """Does nothing: the machines in the home show it."""
+        """Do nothing: the machines in the home show it."""
 
     def release(self, *, keep_number: bool) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
 
 def simulated_host(home: Home, pace: Pace | None = None) -> Host:
-    """Returns a host that holds nothing but states, which outlive the daemon in its home."""
+    """Return a host that holds nothing but states, which outlive the daemon in its home."""
     driver = SimulatedDriver(home.machines, pace or Pace())
     return Host(NUMBER, driver, SimulatedFabric(driver.answer), SimulatedDiskBuilder(any_uri=True), simulated=True)

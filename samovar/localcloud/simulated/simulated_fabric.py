@@ -28,17 +28,17 @@ class SimulatedFabric:
         before = self.networks.get(network.id)
         self.networks[network.id] = network
         if before is None or before.nics != network.nics:
-            self._machines[network.id] = {nic.address: nic.machine_id for nic in network.nics}
+            self._machines.pop(network.id, None)
 
     async def remove(self, network_id: str) -> None:
         self.networks.pop(network_id, None)
         self._machines.pop(network_id, None)
 
     async def unplug(self, network_id: str, machine_id: str) -> None:
-        """Does nothing: a machine without power is silent by its state."""
+        """Do nothing: a machine without power is silent by its state."""
 
     async def forget_flows(self, network_id: str, target: IPv4Address) -> None:
-        """Does nothing: there are none."""
+        """Do nothing: there are none."""
 
     def netns_of(self, machine_id: str) -> str:
         return machine_id
@@ -49,12 +49,11 @@ class SimulatedFabric:
         return sock
 
     async def routed(self) -> None:
-        """Returns None: nothing is routed to a simulated machine."""
+        """Return None: nothing is routed to a simulated machine."""
 
     async def probe(self, target: Target) -> Result:
         check = target.check
-        machine_id = self._machines.get(target.network_id, {}).get(target.address)
-        answer = self._answers(machine_id, check.port)
+        answer = self._answers(self._machine_at(target), check.port)
         if answer is Answer.SILENCE:
             await asyncio.sleep(check.timeout)
             return Result.timed_out(check)
@@ -63,6 +62,13 @@ class SimulatedFabric:
         if check.path is None:
             return Result.connected(check)
         return Result.of_status_line(b"HTTP/1.1 200" if answer is Answer.SUCCESS else b"HTTP/1.1 503")
+
+    def _machine_at(self, target: Target) -> str | None:
+        """Return the machine at an address; which are whose is looked up once for all probes of a network's state."""
+        if target.network_id not in self._machines:
+            network = self.networks.get(target.network_id)
+            self._machines[target.network_id] = {nic.address: nic.machine_id for nic in network.nics} if network else {}
+        return self._machines[target.network_id].get(target.address)
 
     async def close(self) -> None:
         self.networks.clear()

@@ -49,7 +49,7 @@ class Connections:
         self._with_request: WeakSet[object] = WeakSet()
 
     def enter(self, source: Source) -> bool:
-        """Counts a connection; returns False where the source, or the service, has as many as it may."""
+        """Count a connection; return False where the source, or the service, has as many as it may."""
         if source.name == ROOT:
             admitted = self._held.total() < self._total
         else:
@@ -65,7 +65,7 @@ class Connections:
             del self._held[source.name]
 
     def has_request(self, transport: object) -> bool:
-        """Returns whether the complete head of a request came by it."""
+        """Return whether the complete head of a request came by it."""
         return transport in self._with_request
 
     @property
@@ -82,7 +82,7 @@ class Connections:
 
 
 def source_of(local: Address, peer: Address, network: str = "") -> Source:
-    """Returns who is at the other end of a connection to `local`, in a network or on the host."""
+    """Return who is at the other end of a connection to `local`, in a network or on the host."""
     if not IPv4Address(peer[0]).is_loopback:
         return Source(f"{network} {peer[0]}", BY_MACHINE)
     uid = user_of(peer, local)
@@ -90,7 +90,7 @@ def source_of(local: Address, peer: Address, network: str = "") -> Source:
 
 
 def user_of(local: Address, peer: Address) -> int | None:
-    """Returns the user whose socket is connected from `local` to `peer`; None where it is closed."""
+    """Return the user whose socket is connected from `local` to `peer`; None where it is closed."""
     with suppress(OSError), socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as kernel:
         kernel.send(_question(local, peer))
         answer = kernel.recv(4096)
@@ -101,7 +101,7 @@ def user_of(local: Address, peer: Address) -> int | None:
 
 
 def _question(local: Address, peer: Address) -> bytes:
-    """Packs struct nlmsghdr and struct inet_diag_req_v2, for the one connection."""
+    """Pack struct nlmsghdr and struct inet_diag_req_v2, for the one connection."""
     ends = b"".join(socket.inet_aton(host).ljust(16, b"\0") for host, _ in (local, peer))
     ports = struct.pack("!HH", local[1], peer[1])
     request = struct.pack("=BBxxI", socket.AF_INET, socket.IPPROTO_TCP, 0xFFFFFFFF)
@@ -110,7 +110,7 @@ def _question(local: Address, peer: Address) -> bytes:
 
 
 def is_lack(error: OSError) -> bool:
-    """Returns whether accepting failed for lack of a resource of this host, and so will again at once."""
+    """Return whether accepting failed for lack of a resource of this host, and so will again at once."""
     return error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -120,13 +120,13 @@ SHARES = 8
 
 
 def raise_limit() -> int:
-    """Raises the soft limit to the hard one, which it returns; most hosts start a process with 1024."""
+    """Raise the soft limit to the hard one, which it returns; most hosts start a process with 1024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
 
 def share() -> int:
-    """Returns the number of connections that one service may have at a time."""
+    """Return the number of connections that one service may have at a time."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return min(LARGEST_SHARE, soft // SHARES) if soft > 0 else LARGEST_SHARE

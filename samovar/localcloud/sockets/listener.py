@@ -72,7 +72,7 @@ class Listener:
         self._resume()
 
     async def stop(self) -> None:
-        """Stops accepting; open connections are left to the server of the protocols."""
+        """Stop accepting; open connections are left to the server of the protocols."""
         if self._pause:
             self._pause.cancel()
         if self._socket.fileno() >= 0:
@@ -139,7 +139,7 @@ log = structlog.get_logger(__name__)
 
 
 class LimitedLog:
-    """`period` is in seconds, for each event by itself."""
+    """Logs each event at most once in `period` seconds."""
 
     def __init__(self, period: float = 1.0) -> None:
         self._period = period
@@ -147,7 +147,7 @@ class LimitedLog:
         self._left_out: dict[str, int] = {}
 
     def warning(self, event: str, **facts: object) -> None:
-        """Logs the event unless it was logged within the last period."""
+        """Log the event unless it was logged within the last period."""
         now = time.monotonic()
         if now - self._last.get(event, -self._period) < self._period:
             self._left_out[event] = self._left_out.get(event, 0) + 1

@@ -22,7 +22,7 @@ class Ports:
 
 
 def ports_of(file: Path) -> Ports:
-    """Returns the home's ports, chosen at the first call. Raises HostError where another process has one of them."""
+    """Return the home's ports, chosen at the first call. Raises HostError where another process has one of them."""
     ports = _read(file)
     if ports is None:
         ports = Ports(_free(0), _free(0))
@@ -39,7 +39,7 @@ def ports_of(file: Path) -> Ports:
 
 
 def _read(file: Path) -> Ports | None:
-    """Returns None where there is no file yet, or it was torn: then other ports are chosen, which clients find too."""
+    """Return None where there is no file yet, or it was torn: then other ports are chosen, which clients find too."""
     try:
         content = json.loads(file.read_text())
         ports = Ports(int(content["grpc"]), int(content["rest"]))
@@ -49,7 +49,7 @@ def _read(file: Path) -> Ports | None:
 
 
 def listen(port: int) -> socket.socket:
-    """Returns a socket that is bound to a port of loopback; 0 is any free one."""
+    """Return a socket that is bound to a port of loopback; 0 is any free one."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((LOOPBACK, port))

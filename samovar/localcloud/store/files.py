@@ -15,31 +15,31 @@ TO_DELETE = NoteKey[str]("file.delete")
 
 
 def partial_of(file: Path) -> Path:
-    """Returns the path at which a file is made before it gets its name."""
+    """Return the path at which a file is made before it gets its name."""
     return file.with_suffix(".uncommitted.new")
 
 
 def name_on_commit(store: Store, file: Path) -> None:
-    """Gives the new file at `partial_of(file)` its name when the transaction ends well, and deletes it otherwise."""
+    """Give the new file at `partial_of(file)` its name when the transaction ends well, and delete it otherwise."""
     store.after_rollback(lambda: partial_of(file).unlink(missing_ok=True))
     store.after_commit(lambda: finish_creation(file))
 
 
 def finish_creation(file: Path) -> None:
-    """Names the file of a stored resource where a daemon was killed just before it did."""
+    """Name the file of a stored resource where a daemon was killed just before it did."""
     partial = partial_of(file)
     if partial.exists() and not file.exists():
         partial.replace(file)
 
 
 def delete_on_commit(store: Store, file: Path) -> None:
-    """Deletes the file of a resource when the transaction, which deletes that, ends well."""
+    """Delete the file of a resource when the transaction, which deletes that, ends well."""
     store.note(file.stem, TO_DELETE, f"{file.parent.name}/{file.name}")
     store.after_commit(lambda: _delete(store, file))
 
 
 def finish_deletions(store: Store, home: Path) -> None:
-    """Deletes the files that a killed daemon left to be deleted."""
+    """Delete the files that a killed daemon left to be deleted."""
     for path in store.all_noted(TO_DELETE).values():
         _delete(store, home / path)
 

@@ -9,10 +9,10 @@ LENGTH = 17
 
 
 def new_id(prefix: str) -> str:
-    """Returns a new id with the prefix that the real API gives to its kind."""
+    """Return a new id with the prefix that the real API gives to its kind."""
     return prefix + "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
 def derived_id(prefix: str, digest: bytes) -> str:
-    """Returns the id that follows from a digest of LENGTH bytes or more: the same each time."""
+    """Return the id that follows from a digest of LENGTH bytes or more: the same each time."""
     return prefix + "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:LENGTH])

@@ -10,8 +10,9 @@ import errno
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
@@ -39,7 +40,7 @@ WHERE data != excluded.data OR name != excluded.name
 
 
 def is_full(error: BaseException) -> bool:
-    """Returns whether a call, of the store or of the system, failed because no space is left on the disk."""
+    """Return whether a call, of the store or of the system, failed because no space is left on the disk."""
     if isinstance(error, sqlite3.OperationalError):
         return error.sqlite_errorcode == sqlite3.SQLITE_FULL
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
@@ -58,6 +59,7 @@ class Stored(Protocol):
 
 
 Cell = str | float | bytes
+Touched = Callable[[str, str], None]
 R = TypeVar("R", bound=Stored)
 T = TypeVar("T")
 
@@ -70,12 +72,12 @@ class NoteKey(Generic[T]):
 
 
 def kind_of(kind: type[Stored]) -> str:
-    """Returns the full name of a message class, by which kinds are stored."""
+    """Return the full name of a message class, by which kinds are stored."""
     return str(kind.DESCRIPTOR.full_name)
 
 
 def names(path: Path, kind: type[Stored]) -> dict[str, str]:
-    """Returns the name of each resource of a kind by its id, beside a daemon that writes, and changes nothing."""
+    """Return the name of each resource of a kind by its id, beside a daemon that writes, and change nothing."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         return dict(database.execute("SELECT id, name FROM resource WHERE kind = ?", (kind_of(kind),)))
 
@@ -95,6 +97,7 @@ class Store:
         """Grows with each transaction that changed something: what was read at the same one is still so."""
         self._listeners: list[Callable[[], None]] = []
         self._on_delete: list[Callable[[Stored], None]] = []
+        self._on_touch: list[Touched] = []
         self._after: list[Callable[[], None]] = []
         self._undo: list[Callable[[], None]] = []
 
@@ -102,29 +105,36 @@ class Store:
         self._db.close()
 
     def damage(self) -> str:
-        """Returns what SQLite finds wrong with the file; empty where it is intact."""
+        """Return what SQLite finds wrong with the file; empty where it is intact."""
         (result,) = self._read("PRAGMA quick_check(1)", ())[0]
         return "" if result == "ok" else str(result)
 
     def copy_to(self, path: Path) -> None:
-        """Writes what is committed now into a database of its own, which must be new or empty."""
+        """Write what is committed now into a database of its own, which must be new or empty."""
         with closing(sqlite3.connect(path)) as copy:
             self._db.backup(copy)
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """`listener` is called after each transaction that changed something."""
+        """Call `listener` after each transaction that changed something."""
         self._listeners.append(listener)
 
     def on_delete(self, listener: Callable[[Stored], None]) -> None:
-        """`listener` is called with each resource that is about to be deleted."""
+        """Call `listener` with each resource that is about to be deleted."""
         self._on_delete.append(listener)
 
+    def on_touch(self, listener: Touched) -> None:
+        """Call `listener` with kind and id of each resource that is put or deleted, and of each whose change is undone.
+
+        It is called within the transaction, and reads what stands in it.
+        """
+        self._on_touch.append(listener)
+
     def after_commit(self, act: Callable[[], None]) -> None:
-        """Runs `act` once the transaction is stored for good: it cannot be undone, as the deletion of a file."""
+        """Run `act`, which cannot be undone (such as the deletion of a file), once the transaction is stored."""
         self._after.append(act)
 
     def after_rollback(self, act: Callable[[], None]) -> None:
-        """Runs `act` unless the transaction ends well: it undoes what is no part of the store, as a new file."""
+        """Run `act` unless the transaction ends well: it undoes what is outside of the store, such as a new file."""
         self._undo.append(act)
 
     @contextmanager
@@ -161,7 +171,7 @@ class Store:
             self._depth -= 1
 
     def put(self, resource: Stored, *, scope: str = "") -> None:
-        """Stores a resource; an unchanged one is no change.
+        """Store a resource; an unchanged one is no change.
 
         `scope` is where its name is unique: its folder unless another is given.
         """
@@ -173,21 +183,21 @@ class Store:
             name,
             resource.SerializeToString(deterministic=True),
         )
-        self._write(PUT, row)
+        self._write(PUT, row, touches=row[:2])
 
     def get(self, kind: type[R], resource_id: str) -> R | None:
         rows = self._read("SELECT data FROM resource WHERE kind = ? AND id = ?", (kind_of(kind), resource_id))
         return kind.FromString(rows[0][0]) if rows else None
 
     def must(self, kind: type[R], resource_id: str) -> R:
-        """Returns a resource whose id the store itself holds; KeyError is a defect of ours."""
+        """Return a resource whose id the store itself holds; KeyError is a defect of ours."""
         resource = self.get(kind, resource_id)
         if resource is None:
             raise KeyError(f"{kind_of(kind)} {resource_id}")
         return resource
 
     def all(self, kind: type[R], *, scope: str | None = None, name: str | None = None) -> list[R]:
-        """Returns the resources of a kind in the order of their ids, of one scope or one name where that is given."""
+        """Return the resources of a kind in the order of their ids, of one scope or one name where that is given."""
         query, values = "SELECT data FROM resource WHERE kind = ?", [kind_of(kind)]
         for column, value in (("scope", scope), ("name", name)):
             if value is not None:
@@ -196,19 +206,20 @@ class Store:
         return [kind.FromString(row[0]) for row in self._read(f"{query} ORDER BY id", tuple(values))]
 
     def delete(self, kind: type[Stored], resource_id: str) -> None:
-        """Deletes a resource and its notes."""
+        """Delete a resource and its notes."""
         if self._on_delete and (resource := self.get(kind, resource_id)) is not None:
             for listener in self._on_delete:
                 listener(resource)
-        self._write("DELETE FROM resource WHERE kind = ? AND id = ?", (kind_of(kind), resource_id))
+        row = kind_of(kind), resource_id
+        self._write("DELETE FROM resource WHERE kind = ? AND id = ?", row, touches=row)
         self._write("DELETE FROM note WHERE id = ?", (resource_id,))
 
     def expire(self, resource_id: str, at: float) -> None:
-        """Lets a resource, or the notes of an id that is none, be deleted from then on (seconds since 1970)."""
+        """Let a resource, or the notes of an id that is none, be deleted from then on (seconds since 1970)."""
         self._write("INSERT OR REPLACE INTO expiry VALUES (?, ?)", (resource_id, at))
 
     def drop_expired(self, kind: type[Stored], now: float, limit: int) -> int:
-        """Deletes at most `limit` of those of that kind, and of ids that are no resources, whose time has come."""
+        """Delete at most `limit` of those of that kind, and of ids that are no resources, whose time has come."""
         ids = self._read("SELECT id FROM expiry WHERE at <= ? ORDER BY at LIMIT ?", (now, limit))
         if ids:
             with self.transaction():
@@ -218,11 +229,11 @@ class Store:
         return len(ids)
 
     def ids(self, kind: type[Stored]) -> list[str]:
-        """Returns the ids of all resources of a kind."""
+        """Return the ids of all resources of a kind."""
         return [row[0] for row in self._read("SELECT id FROM resource WHERE kind = ?", (kind_of(kind),))]
 
     def ids_in(self, scope: str) -> list[str]:
-        """Returns the ids of the resources of every kind in a scope."""
+        """Return the ids of the resources of every kind in a scope."""
         return [row[0] for row in self._read("SELECT id FROM resource WHERE scope = ? ORDER BY id", (scope,))]
 
     def note(self, resource_id: str, key: NoteKey[T], value: T) -> None:
@@ -236,26 +247,26 @@ class Store:
     def noted(self, resource_id: str, key: NoteKey[T], default: T) -> T: ...
 
     def noted(self, resource_id: str, key: NoteKey[T], default: T | None = None) -> T | None:
-        """Returns a note, or `default` where the resource has none of that key."""
+        """Return a note, or `default` where the resource has none of that key."""
         rows = self._read("SELECT value FROM note WHERE id = ? AND key = ?", (resource_id, key.name))
         note: T | None = json.loads(rows[0][0]) if rows else default
         return note
 
     def must_note(self, resource_id: str, key: NoteKey[T]) -> T:
-        """Returns a note that was put with the resource; KeyError is a defect of ours."""
+        """Return a note that was put with the resource; KeyError is a defect of ours."""
         note = self.noted(resource_id, key)
         if note is None:
             raise KeyError(f"{key.name} of {resource_id}")
         return note
 
     def all_noted(self, key: NoteKey[T]) -> dict[str, T]:
-        """Returns every resource's note of that key, by resource id."""
+        """Return every resource's note of that key, by resource id."""
         return {
             row[0]: json.loads(row[1]) for row in self._read("SELECT id, value FROM note WHERE key = ?", (key.name,))
         }
 
     def ids_noted(self, key: NoteKey[T], value: T) -> list[str]:
-        """Returns the ids whose note of that key has that value."""
+        """Return the ids whose note of that key has that value."""
         rows = self._read("SELECT id FROM note WHERE key = ? AND value = ?", (key.name, json.dumps(value)))
         return [row[0] for row in rows]
 
@@ -263,9 +274,19 @@ class Store:
         self._write("DELETE FROM note WHERE id = ? AND key = ?", (resource_id, key.name))
 
     def _read(self, query: str, values: tuple[Cell, ...]) -> list[Any]:
-        """Returns rows, whose types are those of the table's columns."""
+        """Return rows, whose types are those of the table's columns."""
         return self._db.execute(query, values).fetchall()
 
-    def _write(self, query: str, values: tuple[Cell, ...]) -> None:
-        with self.transaction():
-            self._dirty = bool(self._db.execute(query, values).rowcount) or self._dirty
+    def _write(self, query: str, values: tuple[Cell, ...], *, touches: tuple[str, str] | None = None) -> None:
+        """Execute one statement, which changes rows; `touches` are kind and id of the resource that they are."""
+        with nullcontext() if self._depth else self.transaction():
+            if not self._db.execute(query, values).rowcount:
+                return
+            self._dirty = True
+            if touches:
+                self._touch(*touches)
+                self.after_rollback(partial(self._touch, *touches))
+
+    def _touch(self, kind: str, resource_id: str) -> None:
+        for listener in self._on_touch:
+            listener(kind, resource_id)

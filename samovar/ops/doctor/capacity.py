@@ -19,7 +19,8 @@ from samovar.deploy.observe import observe
 from samovar.deploy.preconditions import zones_up
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired, Observed
-from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, record_if_missing, require_images
+from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, require_images
+from samovar.deploy.seeding import check_data_formats, record_if_missing
 from samovar.images.builders.packer.builder import missing_images
 from samovar.images.builders.packer.template import CORES, SourceImage, disk_gb, memory_gb, source_family
 from samovar.images.definition import ImageDefinition, Images
@@ -46,7 +47,7 @@ class Quota:
 
 
 def zones(session: Session, names: tuple[str, ...]) -> Iterator[Finding]:
-    """Yields whether each of these zones is up."""
+    """Yield whether each of these zones is up."""
     up = sorted(zones_up(session))
     for zone in names:
         if zone in up:
@@ -56,7 +57,7 @@ def zones(session: Session, names: tuple[str, ...]) -> Iterator[Finding]:
 
 
 def families(session: Session, project: Project, family: str | None) -> Iterator[Finding]:
-    """Yields the image from which Packer bakes each root image; `family` is what the environment's file says."""
+    """Yield the image from which Packer bakes each root image; `family` is what the environment's file says."""
     for name, image in load_images(project).items():
         if image.suite is None:
             continue
@@ -68,11 +69,12 @@ def families(session: Session, project: Project, family: str | None) -> Iterator
 
 
 def baked(session: Session, environment: Environment) -> Iterator[Finding]:
-    """Yields the images of the environment's machines. CloudError where the cloud lacks one."""
+    """Yield the images of the environment's machines. CloudError where the cloud lacks one."""
     desired, observed = load_desired(environment), observe(session, environment.name, used_refs(environment))
     require_images(desired, observed)
     yield ok(IMAGES, f"baked and published: {', '.join(sorted(image_names(desired)))}")
     yield from run_check(IMAGES, lambda: _boot_disks(environment, desired, observed))
+    yield from run_check(DATA, lambda: _data_formats(environment, desired, observed))
 
 
 def _boot_disks(environment: Environment, desired: Desired, observed: Observed) -> Iterator[Finding]:
@@ -80,8 +82,13 @@ def _boot_disks(environment: Environment, desired: Desired, observed: Observed) 
     yield ok(IMAGES, "each boot disk is as large as its image needs")
 
 
+def _data_formats(environment: Environment, desired: Desired, observed: Observed) -> Iterator[Finding]:
+    check_data_formats(environment, desired, observed)
+    yield ok(DATA, "each image reads the rows that its group's data disk has, as far as their format is recorded")
+
+
 def rows(session: Session, environment: Environment) -> Iterator[Finding]:
-    """Yields whether the rows of data disks are recorded, and records those of healthy groups."""
+    """Yield whether the rows of data disks are recorded, and record those of healthy groups."""
     missing = record_if_missing(session, environment, observe(session, environment.name, used_refs(environment)))
     for text in missing:
         yield Finding(DATA, State.WARNING, text)
@@ -90,7 +97,7 @@ def rows(session: Session, environment: Environment) -> Iterator[Finding]:
 
 
 def capacity(session: Session, environment: Environment) -> Iterator[Finding]:
-    """Yields every quota that the environment uses, with the request to make where it would be exceeded."""
+    """Yield every quota that the environment uses, with the request to make where it would be exceeded."""
     demand = quota_demand(load_desired(environment).resources, rolling=True)
     more = additional(
         demand, quota_demand(observe(session, environment.name, used_refs(environment)).resources, rolling=False)
@@ -131,7 +138,7 @@ def additional(demand: Mapping[str, int], used: Mapping[str, int]) -> dict[str, 
 
 
 def judge(more: Mapping[str, int], limits: Mapping[str, Quota], cloud_id: str) -> Iterator[Finding]:
-    """Yields a finding for each additional demand, by the quota's limit and usage. Pure."""
+    """Yield a finding for each additional demand, by the quota's limit and usage. Pure."""
     for name, count in sorted(more.items()):
         quota = limits.get(name)
         if quota is None:

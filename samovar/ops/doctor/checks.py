@@ -20,7 +20,7 @@ ENDPOINT = "endpoint"
 def examine(
     connect: Callable[[], Session], project: Project, environment: Environment | None, *, local: bool
 ) -> Iterator[Finding]:
-    """Yields the findings in a useful order; where `connect` fails, that is one."""
+    """Yield the findings in a useful order; where `connect` fails, that is one."""
     yield from tools(local=local)
     try:
         session = connect()

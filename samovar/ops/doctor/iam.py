@@ -41,7 +41,7 @@ def identity(session: Session) -> Iterator[Finding]:
 
 
 def folder(session: Session) -> Iterator[Finding]:
-    """Yields whether the folder exists and can be read."""
+    """Yield whether the folder exists and can be read."""
     message = session.client(FolderServiceStub).Get(GetFolderRequest(folder_id=session.folder_id))
     about = f"{message.name} ({message.id}) of the cloud {message.cloud_id}"
     if message.status not in {Folder.ACTIVE, Folder.STATUS_UNSPECIFIED}:
@@ -55,14 +55,14 @@ def folder(session: Session) -> Iterator[Finding]:
 
 
 def belonging(session: Session, environment: Environment) -> Iterator[Finding]:
-    """Yields whether the environment's file names this folder."""
+    """Yield whether the environment's file names this folder."""
     if lines := check_folder(session, environment):
         remedy = f"add to its config.yaml: {', '.join(lines)}"
         yield Finding(FOLDER, State.WARNING, f"{environment.name} does not say which folder it belongs to", remedy)
 
 
 def roles(session: Session) -> Iterator[Finding]:
-    """Yields the roles of each account in the folder, and the roles that our account lacks."""
+    """Yield the roles of each account in the folder, and the roles that our account lacks."""
     request = ListServiceAccountsRequest(folder_id=session.folder_id)
     accounts = session.list(session.client(ServiceAccountServiceStub).List, request, lambda page: page.service_accounts)
     names = {a.id: f"{a.name}{' (made by the tool)' if is_ours(a.labels) else ''}" for a in accounts}

@@ -11,7 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from samovar.core.errors import SamovarError
-from samovar.core.kernel import BRIDGE_PORTS, LIMITS, MACHINES, PROC, remedy, user_namespaces_unavailable
+from samovar.core.kernel import (
+    BRIDGE_PORTS,
+    LIMITS,
+    MACHINES,
+    PROC,
+    device_policy_unavailable,
+    loop_devices_unavailable,
+    remedy,
+    user_namespaces_unavailable,
+)
 from samovar.core.process import run
 from samovar.images.builders.packer.toolchain import find_toolchain
 from samovar.ops.doctor.finding import Finding, State, ok, run_check
@@ -48,6 +57,8 @@ def _local() -> Iterator[Finding]:
     if os.geteuid():
         yield Finding(AREA, State.WARNING, "not root: the local cloud runs machines", "run its commands as root")
     yield _users()
+    yield _devices()
+    yield _loop_devices()
     yield from kernel_limits(root=not os.geteuid())
     for program, option in LOCAL.items():
         if shutil.which(program) is None:
@@ -63,8 +74,23 @@ def _users() -> Finding:
     return ok(AREA, "a machine without a data disk has users of its own")
 
 
+def _devices() -> Finding:
+    if reason := device_policy_unavailable():
+        text = f"{reason}: root in a machine with the users of this host can open every block device of it"
+        return Finding(AREA, State.WARNING, text, "run there only what you trust, or use a host with systemd")
+    return ok(AREA, "a machine can open only the devices that it is given")
+
+
+def _loop_devices() -> Finding:
+    if reason := loop_devices_unavailable():
+        return Finding(
+            AREA, State.FAILURE, reason, "load the module as root: modprobe loop; a container must be given it"
+        )
+    return ok(AREA, "the kernel makes a loop device for each disk of a machine")
+
+
 def kernel_limits(*, root: bool, proc: Path = PROC) -> Iterator[Finding]:
-    """Yields each of the kernel's limits that is too low for many machines; `root` raises it while a cloud is up."""
+    """Yield each of the kernel's limits that is too low for many machines; `root` raises it while a cloud is up."""
     short = [(limit, value) for limit in LIMITS if (value := limit.value(proc)) is not None]
     short = [(limit, value) for limit, value in short if value < limit.need(MACHINES)]
     for limit, value in short:

@@ -1,1 +1,1 @@
-"""What `make bench-service` measures: the whole service against its promises, printed as the table of docs/load.md."""
+"""Measures the whole service against its promises, for `make bench-service` and the table of docs/load.md."""

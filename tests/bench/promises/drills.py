@@ -44,15 +44,15 @@ def _shown(runs: Sequence[Any]) -> str:
         f"failed {_counts(runs, 'failed')} of {_counts(runs, 'requests')}{f' ({kinds})' if kinds else ''}: in flight "
         f"{_counts(runs, 'failed_in_flight')}, until noticed {_counts(runs, 'failed_before_detection')}, later "
         f"{_counts(runs, 'failed_after_detection')}; longest stall {spread(stall)} s; noticed after "
-        f"{_known(runs, 'seconds_to_detect')}, whole after {_known(runs, 'seconds_to_recover')}, answers well after "
-        f"{_known(runs, 'seconds_to_answer')}"
+        f"{_seconds(runs, 'seconds_to_detect')}, whole after {_seconds(runs, 'seconds_to_recover')}, "
+        f"answers well after {_seconds(runs, 'seconds_to_answer')}"
     )
 
 
-def _known(runs: Sequence[Any], name: str) -> str:
-    known = [run[name] for run in runs if run[name] is not None]
-    never = f", not to the end in {len(runs) - len(known)}" if len(known) < len(runs) else ""
-    return f"{spread(known)} s{never}" if known else "never"
+def _seconds(runs: Sequence[Any], name: str) -> str:
+    measured = [run[name] for run in runs if run[name] is not None]
+    never = f", not to the end in {len(runs) - len(measured)}" if len(measured) < len(runs) else ""
+    return f"{spread(measured)} s{never}" if measured else "never"
 
 
 def _counts(runs: Sequence[Any], name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the load generator itself can do on this machine, against a server that does nothing."""
+"""The rate that the load generator itself reaches on this machine, against a server that does nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def generator(_: World) -> Iterator[Figure]:
 
 @contextmanager
 def _trivial() -> Iterator[Target]:
-    """Such a server on loopback, in a process of its own."""
+    """Yield a trivial server on loopback, in a process of its own."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     process = multiprocessing.get_context("fork").Process(target=_serve, args=(listening,), daemon=True)
     process.start()

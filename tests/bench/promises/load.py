@@ -39,7 +39,7 @@ def overhead(world: World) -> Iterator[Figure]:
 
 
 def spread(values: Sequence[float], digits: int = 1) -> str:
-    """The median, and from the least to the greatest."""
+    """Return the median, the least and the greatest value."""
     middle = sorted(values)[len(values) // 2]
     least, most = min(values), max(values)
     return f"{middle:.{digits}f} ({least:.{digits}f}-{most:.{digits}f})" if len(values) > 1 else f"{middle:.{digits}f}"
@@ -67,8 +67,8 @@ def _endpoint(runs: Sequence[Any]) -> str:
 
 
 def _milliseconds(values: Sequence[float | None]) -> str:
-    known = [value * 1000 for value in values if value is not None]
-    return f"{spread(known, 0)} ms" if len(known) == len(values) else "-"
+    measured = [value * 1000 for value in values if value is not None]
+    return f"{spread(measured, 0)} ms" if len(measured) == len(values) else "-"
 
 
 def _to_spare(endpoint: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What each protocol costs, and the cached page after a while in which nobody asked for it."""
+"""The cost of each protocol, and the cached page after a while in which nobody asked for it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _by_curl(world: World) -> Iterator[Figure]:
 
 
 def _quantiles(runs: Sequence[Sequence[float]]) -> str:
-    """In milliseconds, of curl's own clock: it knows nothing of a request's schedule."""
+    """Return the quantiles in milliseconds by curl's own clock, which knows nothing of a request's schedule."""
     tenths = [[each * 1000 for each in statistics.quantiles(run, n=10)] for run in runs]
     return f"p50 {spread([run[4] for run in tenths])} ms, p90 {spread([run[8] for run in tenths])} ms"
 

@@ -31,7 +31,7 @@ class World:
     rate: float
 
     def ask(self, *arguments: str) -> Any:
-        """The JSON of a command, also of a load that did not keep its bounds; stderr where it failed otherwise."""
+        """Return the JSON of a command, also of a load that missed its bounds; stderr where it failed otherwise."""
         where = ["--home", str(self.tool.home), "--envs", str(self.tool.envs)]
         command = [str(ROOT / "cli.py"), *where, *arguments, "-o", "json"]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
@@ -40,7 +40,7 @@ class World:
         return json.loads(ended.stdout)
 
     def healthy_status(self) -> Any:
-        """Its status, once it is healthy."""
+        """Return the status of the environment once it is healthy."""
         return self.tool.status_when(self.environment, lambda status: status["healthy"])
 
     def machines(self, group: str) -> list[Any]:

@@ -21,6 +21,7 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from samovar.agent.clients import Unavailable
 from samovar.agent.role import InvalidConfig
 from samovar.cloudinit.metadata import Api, instance_metadata
+from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.metadata.model import Interface, MachineMetadata, Token
 from samovar.localcloud.metadata.server import MetadataServer
 from tests.support.calls import account, binding
@@ -121,13 +122,15 @@ async def node(world: Surroundings, tmp_path: Path) -> AsyncIterator[Node]:
 
 
 async def wait_for_output(capsys: pytest.CaptureFixture[str], what: str) -> str:
-    """Wait until the agent reports `what`; returns its output."""
+    """Wait until the agent reports `what`; return its output."""
     output = ""
-    async with asyncio.timeout(20):
-        while what not in output:
-            await asyncio.sleep(0.05)
-            output += capsys.readouterr().out
-    return output
+
+    def reported() -> str | Pending:
+        nonlocal output
+        output += capsys.readouterr().out
+        return output if what in output else Pending(output)
+
+    return await wait_for_async(what, reported, timeout=60, interval=0.05, ceiling=0.05)
 
 
 async def waits_until_repaired(

@@ -29,7 +29,7 @@ HEEDING_CTRL_C = ("env", "--default-signal=INT")
 
 @contextmanager
 def second_cloud(*options: str) -> Iterator[RemoteUser]:
-    """Yields a user of a cloud with those options."""
+    """Yield a user of a cloud with those options."""
     folder = Path(tempfile.mkdtemp(prefix="samovar-certify-"))
     folder.chmod(0o755)
     remote = RemoteUser(Cli(folder / "home", folder / "none"), folder / "user")
@@ -44,7 +44,7 @@ def second_cloud(*options: str) -> Iterator[RemoteUser]:
 
 @pytest.fixture(scope="module")
 def user() -> Iterator[RemoteUser]:
-    """Yields a user of one cloud for the module: each test leaves its folder as empty as it was."""
+    """Yield a user of one cloud for the module: each test leaves its folder as empty as it was."""
     with second_cloud("--speed", SPEED) as remote:
         yield remote
 
@@ -126,7 +126,7 @@ def test_ctrl_c_leaves_nothing(user: RemoteUser) -> None:
     assert leftovers(user.session()) == ()
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next_one_which_ends_in_time(user: RemoteUser) -> None:
+def test_a_run_removes_the_resources_of_a_killed_run_and_ends_in_time(user: RemoteUser) -> None:
     with under_way(user) as process:
         process.kill()
         process.wait()

@@ -16,9 +16,9 @@ def configuration() -> str:
 
 
 def test_health_pages_are_for_health_checks_and_the_network_alone() -> None:
-    seen = run_scenario(baked_image("samovar-app"), bingo_proxy.health_pages, configuration=configuration())
-    assert seen["allowed"] == ["200"] * 4
-    assert seen["client"] == ["404"] * 2
-    assert seen["world"] == ["404"] * 2
-    assert seen["others"] == ["404"] * 4
-    assert seen["methods"] == ["405"] * 2
+    statuses = run_scenario(baked_image("samovar-app"), bingo_proxy.health_pages, configuration=configuration())
+    assert statuses["allowed"] == ["200"] * 4
+    assert statuses["client"] == ["404"] * 2
+    assert statuses["world"] == ["404"] * 2
+    assert statuses["others"] == ["404"] * 4
+    assert statuses["methods"] == ["405"] * 2

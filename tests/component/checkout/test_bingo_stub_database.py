@@ -36,7 +36,7 @@ def served(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
-def test_one_of_each_by_its_id(served: Bingo, database: Postgres) -> None:
+def test_each_kind_of_row_is_returned_by_its_id(served: Bingo, database: Postgres) -> None:
     assert served.json("/api/movie/7") == {"id": 7, "name": "The Hidden Harbour 1", "year": 1987, "duration": 157}
     assert served.json("/api/customer/5000")["email"].endswith(".5000@example.com")
     session = served.json("/api/session/123")

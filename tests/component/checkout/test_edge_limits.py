@@ -15,6 +15,8 @@ HEADERS = 10
 """Seconds that nginx waits for a header."""
 BUSY = 5.0
 """Seconds that a busy host may take for what is done at once."""
+ATTACK = 5
+"""Seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,12 @@ def test_quic_connections_are_counted_by_their_first_packets(image: Path) -> Non
     result = run_scenario(image, limits.quic_first_packets, rate=RATE)
     assert (result["40"], result["e0"]) == (0, 0)
     assert 0 < result["c0"] <= RATE * 6
+
+
+def test_streams_that_are_reset_at_once_keep_no_other_client_waiting(image: Path) -> None:
+    """The limit of a client counts them as well; of those that it lets pass few or none reach the application."""
+    result = run_scenario(image, limits.rapid_resets, rate=RATE, seconds=ATTACK)
+    assert result["refused"] > RATE * ATTACK * 10
+    assert [status for status, _ in result["others"]] == [200] * len(result["others"])
+    assert max(seconds for _, seconds in result["others"]) < BUSY
+    assert result["reached"] <= result["passed"] <= RATE * (ATTACK + 5)

@@ -23,7 +23,7 @@ Doctor = Callable[..., tuple[int, dict[str, list[dict[str, str]]]]]
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
-    """With the quotas of a new cloud of Yandex."""
+    """Yield a cloud with the quotas of a new cloud of Yandex."""
     running = RunningCloud(tmp_path / "home")
     store = Store(running.home.database)
     choose_quotas(store, QuotaSet.DEFAULT)
@@ -36,7 +36,7 @@ def cloud(tmp_path: Path) -> Iterator[RunningCloud]:
 def doctor(
     cloud: RunningCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Doctor:
-    """Runs it; returns the exit code, and the findings by their areas."""
+    """Run it; return the exit code, and the findings by their areas."""
     text = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
     (tmp_path / "envs/dev").mkdir(parents=True)
     (tmp_path / "envs/dev/config.yaml").write_text(text)
@@ -76,7 +76,9 @@ def test_all_findings_are_shown(doctor: Doctor, cloud: RunningCloud) -> None:
     }
 
 
-def test_a_quota_that_would_be_passed_is_a_failure_with_what_to_ask_for(doctor: Doctor, cloud: RunningCloud) -> None:
+def test_a_quota_that_would_be_exceeded_is_a_failure_with_the_request_to_make(
+    doctor: Doctor, cloud: RunningCloud
+) -> None:
     from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest  # noqa: PLC0415
     from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub  # noqa: PLC0415
 
@@ -117,7 +119,7 @@ def test_no_credentials_and_a_folder_without_roles_are_findings(
     assert actual["endpoint"][0]["remedy"]
 
 
-def test_the_account_of_a_key_is_named_with_what_it_lacks(
+def test_the_account_of_a_key_is_named_with_the_roles_that_it_lacks(
     doctor: Doctor, cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from yandex.cloud.iam.v1.key_service_pb2 import CreateKeyRequest  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What somebody changed by hand shows in the plan, and the next rollout mends it; on the real API."""
+"""The plan shows manual changes, and the next rollout reverts them; on the real API."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupSer
 
 from samovar.deploy.resources.resource import Kind, Ref
 from samovar.project.environment import Environment
+from samovar.project.group import Ingress
+from tests.support.environments import changed
 from tests.support.service import Service
 
 GROUP, FIREWALL = Ref(Kind.INSTANCE_GROUP, "dev-bingo"), Ref(Kind.SECURITY_GROUP, "dev-bingo")
@@ -85,7 +87,7 @@ CHANGES: list[tuple[Callable[[api.InstanceGroup], None], str, str, str]] = [
 ]
 
 
-def test_each_property_of_a_group_that_was_changed_by_hand_is_seen_and_mended(
+def test_a_plan_shows_and_a_rollout_reverts_each_property_of_a_group_that_was_changed_manually(
     service: Service, dev: Environment
 ) -> None:
     service.roll_out(dev)
@@ -115,7 +117,9 @@ def _copy(group: api.InstanceGroup, request: UpdateInstanceGroupRequest, name: s
         getattr(request, name).CopyFrom(value)
 
 
-def test_a_firewall_that_was_widened_by_hand_is_seen_and_mended(service: Service, dev: Environment) -> None:
+def test_a_plan_shows_and_a_rollout_reverts_security_rules_that_were_added_manually(
+    service: Service, dev: Environment
+) -> None:
     service.roll_out(dev)
     wide = SecurityGroupRuleSpec(
         direction=SecurityGroupRule.INGRESS, protocol_name="TCP", predefined_target="loadbalancer_healthchecks"
@@ -130,3 +134,16 @@ def test_a_firewall_that_was_widened_by_hand_is_seen_and_mended(service: Service
     assert "from loadbalancer_healthchecks port 80-9000 -> " in step.reason
     service.roll_out(dev)
     assert service.plan(dev).all_steps == ()
+
+
+def test_a_way_in_from_outside_shows_in_the_plan_and_so_does_its_loss(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    ways = (Ingress.model_validate({"port": 8080, "from": "10.8.0.0/16"}),)
+    groups = tuple(changed(each, ingress=ways) if each.name == "bingo" else each for each in dev.groups)
+    opened = changed(dev, groups=groups)
+    for environment, shown in ((opened, [False, True]), (dev, [True, False])):
+        (step,) = service.plan(environment).steps
+        assert (step.ref, step.fields) == (FIREWALL, ("rules",))
+        assert ["from 10.8.0.0/16 port 8080" in side for side in step.reason.split(" -> ")] == shown, step.reason
+        service.roll_out(environment)
+        assert service.plan(environment).all_steps == ()

@@ -19,38 +19,36 @@ from tests.support.simulated import RunningCloud
 TIMEOUT = 120.0
 
 
-def until(events: Iterator[tuple[Event, ...]], last: str) -> list[str]:
+def texts_until(events: Iterator[tuple[Event, ...]], last: str) -> list[str]:
     """The words of the events of all readings up to the one with the last."""
-    seen: list[str] = []
+    texts: list[str] = []
 
     def probe() -> list[str] | Pending:
-        seen.extend(event.text for event in next(events))
-        return seen if last in seen else Pending(str(seen[-5:]))
+        texts.extend(event.text for event in next(events))
+        return texts if last in texts else Pending(str(texts[-5:]))
 
     return wait_for(last, probe, timeout=TIMEOUT, interval=0.0, ceiling=0.0)
 
 
-def test_a_rollout_a_drill_and_the_replacement_of_a_machine_are_seen_as_they_happen(
-    cloud: RunningCloud, tmp_path: Path
-) -> None:
+def test_events_show_a_rollout_a_drill_and_the_replacement_of_a_machine(cloud: RunningCloud, tmp_path: Path) -> None:
     service, dev, journal = Service(cloud), environment("dev"), Journal("folder", "dev", tmp_path)
     readings = follow(service.session, dev, interval=0.1, broken=journal.in_words)
     first = next(readings)
     events = (changes(*pair) for pair in pairwise(chain((first,), readings)))
     with locked(service.session, "dev"):
-        assert until(events, f"dev: rollout began, of {holder()}")
+        assert texts_until(events, f"dev: rollout began, of {holder()}")
         service.roll_out(dev)
-    seen = until(events, "dev: is not healthy -> healthy")
-    assert "bingo: create 2: 2 of 2 machines" in seen
-    assert "dev-bingo-1: for the balancer INITIAL -> HEALTHY" in seen
+    texts = texts_until(events, "dev: is not healthy -> healthy")
+    assert "bingo: create 2: 2 of 2 machines" in texts
+    assert "dev-bingo-1: for the balancer INITIAL -> HEALTHY" in texts
 
     journal.write([Breakage(FaultKind.KILL, "id", "dev-bingo-1")])
-    assert until(events, "dev: drill began: kill dev-bingo-1")
+    assert texts_until(events, "dev: drill began: kill dev-bingo-1")
     journal.write([])
     service.session.cut_power(service.machine("dev-bingo-1").id)
-    seen = until(events, "dev: is not healthy -> healthy")
+    texts = texts_until(events, "dev: is not healthy -> healthy")
     image = service.names["bingo"]
-    assert {f"dev-bingo-1: gone, of image {image}", "bingo: is healthy -> not healthy"} <= set(seen)
-    assert any(text.startswith("bingo: dev-bingo-1: recreate: ") for text in seen)
-    assert "dev: drill ended: kill dev-bingo-1" in seen
-    assert not any("nginx" in text for text in seen)
+    assert {f"dev-bingo-1: gone, of image {image}", "bingo: is healthy -> not healthy"} <= set(texts)
+    assert any(text.startswith("bingo: dev-bingo-1: recreate: ") for text in texts)
+    assert "dev: drill ended: kill dev-bingo-1" in texts
+    assert not any("nginx" in text for text in texts)

@@ -35,7 +35,7 @@ ELSEWHERE = "0123456789abcdef-4711-1"
 
 @pytest.fixture
 def other(cloud: RunningCloud) -> Session:
-    """Of another operator."""
+    """Return a session of another operator."""
     return cloud.session()
 
 
@@ -102,7 +102,7 @@ def test_the_lock_of_a_holder_elsewhere_that_died_is_taken_over(session: Session
             pytest.fail("both hold it")
 
 
-def test_a_lock_that_is_renewed_is_taken_by_nobody_whatever_the_clocks_say(
+def test_a_renewed_lock_is_never_taken_over_however_much_clocks_differ(
     session: Session, other: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The taker's clock is ahead: to it every lock looks as if its time were over."""
@@ -198,7 +198,7 @@ def test_a_lock_lost_after_the_last_change_is_reported(session: Session, other: 
         work()
 
 
-def test_what_has_the_name_of_a_lock_and_is_none_is_left_alone(session: Session) -> None:
+def test_a_resource_that_has_the_name_of_a_lock_and_is_none_is_not_touched(session: Session) -> None:
     _make(session, env="dev")
     with pytest.raises(CloudError, match="has the name of a lock, and is none") as refused, locked(session, "dev"):
         pytest.fail("it is no lock")
@@ -206,7 +206,7 @@ def test_what_has_the_name_of_a_lock_and_is_none_is_left_alone(session: Session)
     assert len(_locks(session)) == 1
 
 
-def test_a_secret_whose_name_is_alike_is_left_alone(session: Session) -> None:
+def test_a_secret_with_a_similar_name_is_not_touched(session: Session) -> None:
     request = CreateSecretRequest(folder_id=session.folder_id, name="dev-rollout-lock", labels={"env": "dev"})
     session.finish(session.client(SecretServiceStub).Create(request), what="secret")
     with locked(session, "dev"):
@@ -216,18 +216,19 @@ def test_a_secret_whose_name_is_alike_is_left_alone(session: Session) -> None:
 
 
 def test_one_of_many_concurrent_holders_gets_the_lock(cloud: RunningCloud) -> None:
-    enough = threading.Barrier(6)
+    together = threading.Barrier(20)  # they begin together, and whoever has the lock keeps it until all others are told
 
     def contend(session: Session) -> bool:
-        enough.wait(timeout=10)
+        together.wait(timeout=60)
         try:
             with locked(session, "dev"):
-                time.sleep(0.5)
+                together.wait(timeout=60)
         except Held:
+            together.wait(timeout=60)
             return False
         return True
 
-    sessions = [cloud.session() for _ in range(6)]
+    sessions = [cloud.session() for _ in range(20)]
     calls: list[Callable[[], bool]] = [lambda session=session: contend(session) for session in sessions]  # type: ignore[misc]
     assert sum(run_concurrently(*calls)) == 1
 

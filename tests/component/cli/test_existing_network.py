@@ -88,13 +88,13 @@ def dev(tmp_path: Path, existing: Existing) -> Environment:
     return write(tmp_path, f"{{id: {existing.network}}}", f"{{{ZONE}: {existing.subnet}}}")
 
 
-def test_what_exists_is_used_and_survives_a_rollout_and_a_destruction(
+def test_an_existing_network_is_used_and_survives_a_rollout_and_a_destruction(
     service: Service, existing: Existing, dev: Environment
 ) -> None:
     before = existing.messages(service.session)
     plan = service.plan(dev)
-    made = {step.ref.kind for step in plan.all_steps}
-    assert not made & {Kind.NETWORK, Kind.SUBNET, Kind.GATEWAY, Kind.ROUTE_TABLE}
+    kinds = {step.ref.kind for step in plan.all_steps}
+    assert not kinds & {Kind.NETWORK, Kind.SUBNET, Kind.GATEWAY, Kind.ROUTE_TABLE}
     assert plan.used == (
         Unchanged(Kind.NETWORK, "corporate", existing.network),
         Unchanged(Kind.SUBNET, f"corporate-{ZONE}", existing.subnet),
@@ -132,7 +132,7 @@ def test_new_subnets_in_a_network_that_exists_go_with_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("network", "subnet", "key", "says"),
+    ("network", "subnet", "key", "message"),
     [
         ("enpnothere", "{0.subnet}", "network.id", "network enpnothere is not there, or may not be read"),
         ("{0.network}", "e9bnothere", f"subnets.{ZONE}", "subnet e9bnothere is not there, or may not be read"),
@@ -141,7 +141,7 @@ def test_new_subnets_in_a_network_that_exists_go_with_the_environment(
     ],
 )
 def test_an_id_that_does_not_fit_is_an_error_with_its_line(
-    service: Service, existing: Existing, tmp_path: Path, network: str, subnet: str, key: str, says: str
+    service: Service, existing: Existing, tmp_path: Path, network: str, subnet: str, key: str, message: str
 ) -> None:
     dev = write(tmp_path, f"{{id: {network.format(existing)}}}", f"{{{ZONE}: {subnet.format(existing)}}}")
     with pytest.raises(ConfigError) as error:
@@ -151,7 +151,7 @@ def test_an_id_that_does_not_fit_is_an_error_with_its_line(
         number for number, text in enumerate(path.read_text().splitlines(), 1) if text.startswith(key.partition(".")[0])
     )
     assert error.value.message.startswith(f"{path}:{line}: {key}: ")
-    assert says.format(existing) in error.value.message
+    assert message.format(existing) in error.value.message
 
 
 def test_commands_show_what_they_use_and_leave(
@@ -160,11 +160,16 @@ def test_commands_show_what_they_use_and_leave(
     path = tmp_path / "dev/config.yaml"
     path.write_text(path.read_text().replace("cloud: local", "cloud: yandex"))
     ends = cloud.endpoint
-    known = {"YC_ENDPOINT": ends.grpc, "SSL_CERT_FILE": ends.ca, "YC_FOLDER_ID": ends.folder_id, "YC_TOKEN": ends.token}
-    for name, value in known.items():
+    variables = {
+        "YC_ENDPOINT": ends.grpc,
+        "SSL_CERT_FILE": ends.ca,
+        "YC_FOLDER_ID": ends.folder_id,
+        "YC_TOKEN": ends.token,
+    }
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     shown = CliRunner().invoke(cli, ["--envs", str(tmp_path), "destroy", dev.name, "--yes"])
     assert shown.exit_code == 0
-    says = "exists already, and is never changed or deleted"
-    assert f"use network corporate ({existing.network}): {says}" in shown.stderr
-    assert f"use subnet corporate-{ZONE} ({existing.subnet}): {says}" in shown.stderr
+    reason = "exists already, and is never changed or deleted"
+    assert f"use network corporate ({existing.network}): {reason}" in shown.stderr
+    assert f"use subnet corporate-{ZONE} ({existing.subnet}): {reason}" in shown.stderr

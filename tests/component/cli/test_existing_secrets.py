@@ -37,7 +37,7 @@ LINE = "postgres_password: password"  # pragma: allowlist secret - a kind
 
 @pytest.fixture
 def secret(service: Service) -> str:
-    """With two entries, and a reader of somebody else's."""
+    """Create a secret with two entries outside of the environment."""
     entries = [PayloadEntryChange(key=key, text_value="quiet") for key in ("user", "password")]
     return make_secret(service, "corporate", entries)
 
@@ -92,7 +92,9 @@ def test_machines_may_read_an_existing_secret_for_as_long_as_the_environment_is_
     assert client.Get(GetSecretRequest(secret_id=secret)) == before
 
 
-def test_an_environment_whose_secret_is_gone_can_be_destroyed(service: Service, dev: Environment, secret: str) -> None:
+def test_an_environment_whose_secret_was_deleted_can_be_destroyed(
+    service: Service, dev: Environment, secret: str
+) -> None:
     service.roll_out(dev)
     client = service.session.client(SecretServiceStub)
     service.session.finish(client.Delete(DeleteSecretRequest(secret_id=secret)), what="delete")
@@ -105,8 +107,8 @@ def test_a_right_that_was_taken_is_given_back_by_the_next_rollout(
 ) -> None:
     service.roll_out(dev)
     given = readers(service, secret)
-    nobody = SetAccessBindingsRequest(resource_id=secret, access_bindings=[])
-    service.session.finish(service.session.client(SecretServiceStub).SetAccessBindings(nobody), what="take all")
+    no_bindings = SetAccessBindingsRequest(resource_id=secret, access_bindings=[])
+    service.session.finish(service.session.client(SecretServiceStub).SetAccessBindings(no_bindings), what="take all")
     steps = service.plan(dev).all_steps
     assert {(step.action, step.ref.kind, step.reason) for step in steps} == {
         (Action.UPDATE, Kind.SERVICE_ACCOUNT, f"secrets: none -> {secret}")
@@ -118,7 +120,7 @@ def test_a_right_that_was_taken_is_given_back_by_the_next_rollout(
 def test_a_right_is_taken_when_the_file_names_the_secret_no_more(
     service: Service, dev: Environment, tmp_path: Path, secret: str
 ) -> None:
-    """That to another secret comes instead; a destruction by a file that names none takes it too."""
+    """The right to another secret replaces it; a destruction by a file that names no secret removes that, too."""
     service.roll_out(dev)
     other = make_secret(service, "other", [PayloadEntryChange(key="password", text_value="quiet")])
     changed_file = write(tmp_path, other)
@@ -134,7 +136,7 @@ def test_a_right_is_taken_when_the_file_names_the_secret_no_more(
 
 
 @pytest.mark.parametrize("step", range(4))
-def test_an_interrupted_change_of_rights_leaves_none_that_the_next_one_does_not_know(
+def test_the_next_rollout_removes_the_rights_that_an_interrupted_one_left(
     service: Service, dev: Environment, tmp_path: Path, secret: str, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     service.roll_out(dev)
@@ -150,10 +152,10 @@ def test_an_interrupted_change_of_rights_leaves_none_that_the_next_one_does_not_
 
     ids = service.ids(dev)
     bingo = Existing("dev-bingo", ServiceAccount(users=("dev-groups",), secrets=(secret,)), "bingo", ids[ACCOUNT])
-    wanted = Resource("dev-bingo", replace(bingo.spec, secrets=(other,)), "bingo")
+    desired = Resource("dev-bingo", replace(bingo.spec, secrets=(other,)), "bingo")
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
         patch.setattr(service.session, "finish", dies)
-        ServiceAccountHandler().update(Context(service.session, "dev", ids, {}), bingo, wanted, ("secrets",))
+        ServiceAccountHandler().update(Context(service.session, "dev", ids, {}), bingo, desired, ("secrets",))
     service.roll_out(changed_file)
     assert readers(service, secret) == set()
     assert len(readers(service, other)) == 2
@@ -177,12 +179,16 @@ def test_a_secret_that_is_not_there_or_has_no_value_is_an_error_with_its_line(
     off = make_secret(service, "off", [PayloadEntryChange(key="a", text_value="b")])
     deactivate = DeactivateSecretRequest(secret_id=off)
     service.session.finish(service.session.client(SecretServiceStub).Deactivate(deactivate), what="off")
-    for secret_id, says in (("e6qnothere", "not there"), (empty, "(empty) is without a value"), (off, "is INACTIVE")):
+    for secret_id, message in (
+        ("e6qnothere", "not there"),
+        (empty, "(empty) is without a value"),
+        (off, "is INACTIVE"),
+    ):
         dev = write(tmp_path, secret_id)
         with pytest.raises(ConfigError) as error:
             check_existing_secrets(service.session, dev)
         text = (tmp_path / "dev/config.yaml").read_text().splitlines()
         line = next(number for number, each in enumerate(text, 1) if secret_id in each)
         assert error.value.message.startswith(f"{tmp_path / 'dev/config.yaml'}:{line}: secrets.postgres_password: ")
-        assert says in error.value.message
+        assert message in error.value.message
     check_existing_secrets(service.session, write(tmp_path, secret))

@@ -21,7 +21,7 @@ OTHER = "b1gother0000000000000"
 def command(
     cloud: RunningCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """Runs a command on `dev`, whose file has these lines more; returns exit code, stderr and stdout."""
+    """Run a command on `dev`, whose file has these lines more; return exit code, stderr and stdout."""
     text = (ROOT / "tests/envs/edges/config.yaml").read_text().replace("cloud: local", "cloud: yandex")
     set_yandex_variables(cloud, monkeypatch)
     (tmp_path / "envs/dev").mkdir(parents=True)

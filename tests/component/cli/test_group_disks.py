@@ -76,15 +76,13 @@ def test_disks_are_added_to_a_living_group_and_taken_away_and_none_is_lost(servi
     wait_until("it is there again", lambda: attached(service).get("files") == ids[FILES])
 
 
-def test_a_destruction_deletes_a_disk_of_which_the_file_says_so(service: Service, dev: Environment) -> None:
+def test_a_destruction_deletes_a_disk_with_on_destroy_delete(service: Service, dev: Environment) -> None:
     service.roll_out(with_disk(dev, "cache", mount="/srv/cache", on_destroy="delete"))
     service.destroy(dev)
     assert {ref for ref in service.ids(dev) if ref.kind is Kind.DISK} == {DATA}
 
 
-def test_a_disk_grows_while_no_machine_has_it_and_a_plan_says_what_else_to_do(
-    service: Service, dev: Environment
-) -> None:
+def test_a_disk_grows_while_it_is_detached_and_the_error_names_the_steps(service: Service, dev: Environment) -> None:
     files = {size: with_disk(dev, "files", mount="/srv/files", size=size) for size in ("1G", "2G")}
     service.roll_out(files["1G"])
     wait_until("both are attached", lambda: attached(service).keys() == {"data", "files"})

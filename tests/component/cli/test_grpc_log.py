@@ -1,4 +1,4 @@
-"""What gRPC would write into an operator's terminal."""
+"""gRPC writes nothing into an operator's terminal."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ DIGEST = "ab" * 32
 @pytest.fixture
 def folder(cloud: RunningCloud) -> str:
     request = CreateFolderRequest(cloud_id=cloud.endpoint.cloud_id, name="images")
-    made = FolderServiceStub(cloud.channel()).Create(request)
-    return Folder.FromString(made.response.value).id
+    operation = FolderServiceStub(cloud.channel()).Create(request)
+    return Folder.FromString(operation.response.value).id
 
 
 @pytest.fixture
@@ -55,11 +55,13 @@ def image_users(service: Service, folder: str) -> set[str]:
     return {binding.subject.id for binding in bindings if binding.role_id == IMAGES_USER}
 
 
-def test_an_image_is_published_where_the_environment_says(service: Service, folder: str, tmp_path: Path) -> None:
+def test_an_image_is_published_in_the_images_folder_of_the_environment(
+    service: Service, folder: str, tmp_path: Path
+) -> None:
     raw = tmp_path / "image.raw"
     raw.write_bytes(b"\1" * (4 << 20))
-    image = publish(service.session, BakedImage("web", DIGEST, raw, raw.stat().st_size, {}))
-    assert image.name in {each.name for each in published(service.session)}
+    image = publish(service.session, BakedImage("web", DIGEST, raw, raw.stat().st_size, {}, "rows-1"))
+    assert (image.name, "rows-1") in {(each.name, each.data_format) for each in published(service.session)}
     images = service.session.client(ImageServiceStub)
     assert image.id in {each.id for each in images.List(ListImagesRequest(folder_id=folder)).images}
     own = images.List(ListImagesRequest(folder_id=service.session.folder_id)).images
@@ -88,8 +90,8 @@ def test_a_role_that_was_taken_shows_in_the_plan_and_in_the_status(
 ) -> None:
     service.roll_out(dev)
     machine = service.machine("dev-nginx-1")
-    nobody = SetAccessBindingsRequest(resource_id=folder, access_bindings=[])
-    service.session.client(FolderServiceStub).SetAccessBindings(nobody)
+    no_bindings = SetAccessBindingsRequest(resource_id=folder, access_bindings=[])
+    service.session.client(FolderServiceStub).SetAccessBindings(no_bindings)
     (step,) = service.plan(dev).all_steps
     assert step.reason == f"images_folders: none -> {folder}"
     service.session.client(InstanceServiceStub).Delete(DeleteInstanceRequest(instance_id=machine.id))

@@ -73,14 +73,14 @@ def test_a_rollout_leaves_an_empty_plan_beside_another_environment(
 def test_metadata_has_ids_and_addresses_and_no_secret(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
     ids = service.ids(dev)
-    told = service.machine("dev-bingo-1").metadata["samovar-settings"]
-    assert f"postgres_password: {ids[Ref(Kind.SECRET, 'dev-postgres-password')]}" in told
-    assert "group: postgres\n    machines: 8" in told
+    settings = service.machine("dev-bingo-1").metadata["samovar-settings"]
+    assert f"postgres_password: {ids[Ref(Kind.SECRET, 'dev-postgres-password')]}" in settings
+    assert "group: postgres\n    machines: 8" in settings
     password = service.payload(ids[Ref(Kind.SECRET, "dev-postgres-password")])
     assert len(password) == 32
     assert password.isalnum()
     edge = service.machine("dev-nginx-1")
-    assert password not in "".join(edge.metadata.values()) + told
+    assert password not in "".join(edge.metadata.values()) + settings
     assert "address: 10.30." in edge.metadata["samovar-settings"]
     assert "api.internal" in edge.metadata["samovar-api"]
 
@@ -90,12 +90,12 @@ def test_a_role_has_an_account_with_no_right_in_the_folder(service: Service, dev
     ids = service.ids(dev)
     assert service.machine("dev-bingo-1").service_account_id == ids[Ref(Kind.SERVICE_ACCOUNT, "dev-bingo")]
     request = ListAccessBindingsRequest(resource_id=service.session.folder_id)
-    found = service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
-    of_tool = {(binding.role_id, binding.subject.id) for binding in found if binding.subject.id in ids.values()}
+    bindings = service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
+    of_tool = {(binding.role_id, binding.subject.id) for binding in bindings if binding.subject.id in ids.values()}
     assert of_tool == {(role, ids[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")]) for role in (*GROUP_ROLES, PUBLIC_ROLE)}
 
 
-def test_a_zone_that_is_not_up_is_refused_before_anything_is_made(service: Service, dev: Environment) -> None:
+def test_a_zone_that_is_not_up_is_refused_before_anything_is_created(service: Service, dev: Environment) -> None:
     with pytest.raises(ConfigError, match=r"config.yaml:\d+: zones: ru-central1-c is not up in this cloud") as caught:
         check_zones(service.session, changed(dev, zones=("ru-central1-a", "ru-central1-c")))
     assert "ru-central1-a" in caught.value.remedy
@@ -135,19 +135,21 @@ def test_checks_of_ports_and_other_target_ports_are_no_change_once_they_are_ther
     assert service.plan(dev).all_steps == ()
 
 
-def test_a_healing_policy_that_was_changed_by_hand_is_seen_and_mended(service: Service, dev: Environment) -> None:
+def test_a_plan_shows_and_a_rollout_reverts_a_healing_policy_that_was_changed_manually(
+    service: Service, dev: Environment
+) -> None:
     service.roll_out(dev)
     group = Ref(Kind.INSTANCE_GROUP, "dev-bingo")
     client = service.session.client(InstanceGroupServiceStub)
-    whole = client.Get(GetInstanceGroupRequest(instance_group_id=service.ids(dev)[group], view=FULL))
+    current = client.Get(GetInstanceGroupRequest(instance_group_id=service.ids(dev)[group], view=FULL))
     request = UpdateInstanceGroupRequest(
-        instance_group_id=whole.id,
+        instance_group_id=current.id,
         update_mask=FieldMask(paths=["auto_healing_policy"]),
-        instance_template=whole.instance_template,
-        scale_policy=whole.scale_policy,
-        deploy_policy=whole.deploy_policy,
-        allocation_policy=whole.allocation_policy,
-        service_account_id=whole.service_account_id,
+        instance_template=current.instance_template,
+        scale_policy=current.scale_policy,
+        deploy_policy=current.deploy_policy,
+        allocation_policy=current.allocation_policy,
+        service_account_id=current.service_account_id,
         auto_healing_policy=AutoHealingPolicy(auto_healing_action=AutoHealingPolicy.RESTART),
     )
     service.session.finish(client.Update(request), what="healing")
@@ -215,7 +217,7 @@ def test_only_images_that_are_neither_current_nor_used_are_pruned(
     assert [image.name for image in published(service.session)] == [service.names["samovar-edge"]]
 
 
-def test_a_certificate_of_the_operators_own_stays(service: Service, dev: Environment) -> None:
+def test_a_rollout_keeps_a_certificate_that_the_operator_set(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
     secret_id = service.ids(dev)[Ref(Kind.SECRET, "dev-certificate")]
     entries = [PayloadEntryChange(key=key, text_value="PEM") for key in ("cert", "key")]
@@ -244,8 +246,8 @@ class Watching(PlainReporter):
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         request = ListAccessBindingsRequest(resource_id=self._service.session.folder_id)
-        found = self._service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
-        self.roles_at[name] = sum(binding.subject.id == self._account_id for binding in found)
+        bindings = self._service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
+        self.roles_at[name] = sum(binding.subject.id == self._account_id for binding in bindings)
         yield
 
 
@@ -341,7 +343,7 @@ def test_a_metric_is_refused_by_name_where_the_cloud_has_no_monitoring(service: 
     assert METRICS_ROLE in account.roles
 
 
-def test_two_environments_whose_names_meet_are_told_apart_before_anything_is_made(
+def test_environments_whose_resource_names_collide_are_refused_before_anything_is_created(
     service: Service, dev: Environment
 ) -> None:
     edge = changed(dev.group("nginx"), upstreams={})

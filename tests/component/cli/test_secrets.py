@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 from yandex.cloud.lockbox.v1.payload_service_pb2 import GetPayloadRequest
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
+from yandex.cloud.lockbox.v1.secret_service_pb2 import CreateSecretRequest, PayloadEntryChange
+from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 
 from samovar.core.certificates import self_signed
 from samovar.core.errors import ConfigError, ExitCode
+from samovar.deploy.lock import locked
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.resource import Kind, Ref
-from samovar.deploy.resources.secret import CLOCK_SKEW
+from samovar.deploy.resources.secret import CLOCK_SKEW, read_certificates
 from samovar.deploy.secrets import check_provided, rotate, secret_statuses, set_value
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
@@ -25,11 +28,11 @@ API_KEY = Ref(Kind.SECRET, "dev-api-key")
 @pytest.fixture
 def dev() -> Environment:
     """Its bingo may read a secret that the operator provides."""
-    whole = load_environment("dev")
-    secrets = {**whole.secrets, "api_key": SecretKind.PROVIDED}
-    bingo = changed(whole.group("bingo"), secrets={**whole.group("bingo").secrets, "api_key": "api_key"})
-    groups = tuple(bingo if group.name == "bingo" else group for group in whole.groups)
-    return changed(whole, secrets=secrets, groups=groups)
+    shipped = load_environment("dev")
+    secrets = {**shipped.secrets, "api_key": SecretKind.PROVIDED}
+    bingo = changed(shipped.group("bingo"), secrets={**shipped.group("bingo").secrets, "api_key": "api_key"})
+    groups = tuple(bingo if group.name == "bingo" else group for group in shipped.groups)
+    return changed(shipped, secrets=secrets, groups=groups)
 
 
 def put(service: Service, dev: Environment, name: str, **entries: bytes) -> None:
@@ -62,6 +65,14 @@ def test_up_bakes_nothing_where_a_secret_has_no_value(cli: Cli) -> None:
     assert "secret set dev api_key < FILE" in remedy
 
 
+def test_a_password_is_rotated_under_the_lock_of_the_environment(cli: Cli) -> None:
+    cli.write("dev", EDGES.read_text().replace("groups:", "secrets: {postgres_password: password}\ngroups:", 1))
+    cli.run("cloud", "up", "--machines", "simulated")
+    with locked(cli.session(), "dev"):
+        refused = cli.run("secret", "rotate", "dev", "postgres_password", check=False)
+    assert refused.code == ExitCode.LOCKED
+
+
 def test_a_value_given_before_the_rollout_is_read_by_its_group_alone(service: Service, dev: Environment) -> None:
     put(service, dev, "api_key", value=b"first")
     service.roll_out(dev)
@@ -86,7 +97,7 @@ def test_a_destroyed_environment_has_no_provided_secret_left(service: Service, d
     assert service.ids(dev) == {}
 
 
-def test_a_password_is_made_anew_and_nothing_else_is(service: Service, dev: Environment) -> None:
+def test_rotation_changes_a_password_and_no_other_secret(service: Service, dev: Environment) -> None:
     put(service, dev, "api_key", value=b"first")
     service.roll_out(dev)
     secret = service.ids(dev)[Ref(Kind.SECRET, "dev-postgres-password")]
@@ -100,9 +111,7 @@ def test_a_password_is_made_anew_and_nothing_else_is(service: Service, dev: Envi
     assert error.value.remedy == "give it a new value: samovar secret set dev api_key < FILE"
 
 
-def test_a_certificate_of_ones_own_takes_the_place_of_the_one_that_signs_itself(
-    service: Service, dev: Environment
-) -> None:
+def test_an_operators_certificate_replaces_the_self_signed_one(service: Service, dev: Environment) -> None:
     put(service, dev, "api_key", value=b"first")
     service.roll_out(dev)
     own, other = (self_signed("shop.example", ["shop.example"], skew=CLOCK_SKEW) for _ in range(2))
@@ -111,6 +120,21 @@ def test_a_certificate_of_ones_own_takes_the_place_of_the_one_that_signs_itself(
     put(service, dev, "certificate", cert=own.cert.encode(), key=own.key.encode())
     assert payload(service, dev, Ref(Kind.SECRET, "dev-certificate")) == {"cert": own.cert, "key": own.key}
     assert service.plan(dev).all_steps == ()
+
+
+def test_the_environments_own_certificate_is_read_beside_another_secret_of_its_name(
+    service: Service, dev: Environment
+) -> None:
+    """Lockbox takes a name twice."""
+    service.roll_out(dev)
+    foreign = self_signed("shop.example", ["shop.example"], skew=CLOCK_SKEW)
+    entry = PayloadEntryChange(key="cert", text_value=foreign.cert)
+    request = CreateSecretRequest(
+        folder_id=service.session.folder_id, name="dev-certificate", version_payload_entries=[entry]
+    )
+    service.session.finish(service.session.client(SecretServiceStub).Create(request), what="secret")
+    own = payload(service, dev, Ref(Kind.SECRET, "dev-certificate"))["cert"]
+    assert read_certificates(service.session, dev) == (own,)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +148,7 @@ def test_a_certificate_of_ones_own_takes_the_place_of_the_one_that_signs_itself(
         ("api_key", {"value": b"x" * 65537}, "over 64 KiB", "give less"),
     ],
 )
-def test_what_a_secret_cannot_hold_is_refused(
+def test_a_value_that_a_secret_cannot_hold_is_refused(
     service: Service, dev: Environment, name: str, entries: dict[str, bytes], message: str, remedy: str
 ) -> None:
     with pytest.raises(ConfigError, match=message) as error:

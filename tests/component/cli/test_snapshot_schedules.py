@@ -31,7 +31,7 @@ def _dev(**schedule: object) -> Environment:
     return changed(dev, groups=tuple(database if each.name == "postgres" else each for each in dev.groups))
 
 
-def test_a_schedule_comes_changes_and_goes_and_its_snapshots_stay(
+def test_a_schedule_is_created_updated_and_deleted_and_its_snapshots_are_kept(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     daily = _dev(expression="0 3 * * *", snapshot_count=7)
@@ -59,7 +59,7 @@ def test_a_schedule_comes_changes_and_goes_and_its_snapshots_stay(
     assert find_snapshot(service.session, "dev", taken.id).id == taken.id
 
 
-def test_a_schedule_follows_the_disk_that_takes_the_place_of_its_own(service: Service) -> None:
+def test_a_schedule_moves_to_the_disk_that_replaces_its_own(service: Service) -> None:
     dev = _dev(expression="@daily", snapshot_count=2)
     service.roll_out(dev)
     (disk,) = data_disks(service.session, "dev")

@@ -64,7 +64,7 @@ def attached(service: Service) -> str:
 
 
 def wait_until_attached(service: Service, disk_id: str) -> None:
-    """Until the machine that the rollout makes has the disk: the former one goes first."""
+    """Wait until the machine of the rollout has the disk: the former one is deleted first."""
 
     def probe() -> bool | Pending:
         request = ListInstancesRequest(folder_id=service.session.folder_id)
@@ -77,7 +77,7 @@ def wait_until_attached(service: Service, disk_id: str) -> None:
     wait_for(f"machine with {disk_id}", probe, timeout=60)
 
 
-def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: Service, dev: Environment) -> None:
+def test_a_restore_replaces_the_present_rows_with_those_of_the_snapshot(service: Service, dev: Environment) -> None:
     snapshot = taken(service, dev)
     assert snapshot.name.startswith("dev-postgres-data-2")
     assert dict(snapshot.labels) == {"managed-by": "samovar", "env": "dev", "group": "postgres", "data-disk": "data"}
@@ -92,9 +92,9 @@ def test_the_rows_of_a_snapshot_take_the_place_of_those_that_are_there(service: 
     service.roll_out(dev)
     wait_until_attached(service, restored)
     assert service.plan(dev).all_steps == ()
-    known = {disk.name: (disk.id, disk.attached) for disk in inventory(service.session, "dev").disks}
-    assert known.pop(DISK.name) == (restored, True)
-    ((name, kept),) = known.items()
+    disks = {disk.name: (disk.id, disk.attached) for disk in inventory(service.session, "dev").disks}
+    assert disks.pop(DISK.name) == (restored, True)
+    ((name, kept),) = disks.items()
     assert name.startswith("dev-postgres-data-replaced-")
     assert kept == (former, False)
     with pytest.raises(ConfigError, match="is a data disk of a group"):
@@ -134,7 +134,7 @@ def test_no_destruction_deletes_a_snapshot_and_the_next_environment_can_use_it(
 def test_a_restoration_that_is_interrupted_is_finished_by_the_next(
     service: Service, dev: Environment, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
-    """After the disk is made, after the former one has another name, after all of it."""
+    """It ends after the disk is created, after the former one is renamed, or after all of it."""
     snapshot, former, left = taken(service, dev), attached(service), [calls]
     real = restore.__globals__["_rename"]
 
@@ -155,7 +155,7 @@ def test_a_restoration_that_is_interrupted_is_finished_by_the_next(
     assert list(actual.values()) == [former]
 
 
-def test_what_an_interrupted_restoration_made_from_another_snapshot_is_not_used(
+def test_a_restore_does_not_use_the_disk_of_an_interrupted_one_from_another_snapshot(
     service: Service, dev: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = taken(service, dev)
@@ -176,7 +176,7 @@ def test_what_an_interrupted_restoration_made_from_another_snapshot_is_not_used(
     assert actual == {restored: second.id, disk.id: ""}
 
 
-def test_a_snapshot_that_is_not_there_or_does_not_fit_is_told(service: Service, dev: Environment) -> None:
+def test_a_missing_or_unfit_snapshot_is_an_error(service: Service, dev: Environment) -> None:
     snapshot = taken(service, dev)
     with pytest.raises(ConfigError, match="has no snapshot nothing") as unknown:
         find_snapshot(service.session, "dev", "nothing")

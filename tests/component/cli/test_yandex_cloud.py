@@ -88,7 +88,9 @@ def test_an_oauth_token_is_exchanged(cloud: RunningCloud, variables: dict[str, s
     assert zones(Session(replace(access, token=cloud.endpoint.oauth_token))) == 3
 
 
-def test_nothing_of_its_host_is_ours(cloud: RunningCloud, variables: dict[str, str], tmp_path: Path) -> None:
+def test_yandex_cloud_has_no_capability_on_its_host(
+    cloud: RunningCloud, variables: dict[str, str], tmp_path: Path
+) -> None:
     access = find_access({**variables, "YC_TOKEN": cloud.endpoint.token}, home=tmp_path)
     session = Session(access)
     assert (session.host, session.image_storage) == (None, None)
@@ -121,13 +123,15 @@ def test_a_broken_key_file_is_named(by_key: Access, content: str, output: str) -
     assert "yc iam key create" in error.value.remedy
 
 
-def test_a_token_that_has_expired_is_told_so(cloud: RunningCloud, variables: dict[str, str], tmp_path: Path) -> None:
+def test_an_expired_token_is_an_error_that_names_it(
+    cloud: RunningCloud, variables: dict[str, str], tmp_path: Path
+) -> None:
     expired = cloud.cloud.api._tokens.issue("operator", lifetime=-1).text
     error = refused(find_access({**variables, "YC_TOKEN": expired}, home=tmp_path))
     assert "UNAUTHENTICATED: The token is invalid or has expired" in error.message
 
 
-def test_a_folder_without_the_roles_is_told_so(by_key: Access) -> None:
+def test_missing_roles_in_a_folder_are_an_error_that_names_them(by_key: Access) -> None:
     error = refused(by_key)
     assert error.status is grpc.StatusCode.PERMISSION_DENIED
     assert "role" in error.remedy

@@ -1,4 +1,4 @@
-"""What stands in a template's strings is what Packer reads there, whatever it is."""
+"""Packer reads the strings of a template exactly as they were written."""
 
 from __future__ import annotations
 

@@ -32,6 +32,6 @@ def test_the_documented_fixture_gives_tests_a_cloud(tmp_path: Path) -> None:
 def _files() -> dict[str, str]:
     """The Python files that the page shows, each after its name."""
     page = (ROOT / "docs/local-cloud.md").read_text()
-    found = dict(re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
-    assert found.keys() == {"conftest.py", "test_network.py"}
-    return found
+    files = dict(re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    assert files.keys() == {"conftest.py", "test_network.py"}
+    return files

@@ -52,7 +52,7 @@ def instances(terraform: Terraform) -> Any:
 
 
 def answers(address: str) -> bool:
-    """Through the balancer, once its own checks have passed."""
+    """Return whether Debian answers through the balancer, once its own checks have passed."""
 
     def page() -> bytes:
         with urllib.request.urlopen(f"http://{address}/debian_version", timeout=5) as answer:

@@ -60,7 +60,7 @@ def shown(browser: Firefox, expression: str) -> object:
     return wait_until(expression, lambda: browser.run(f"return {expression}"), timeout=TIMEOUT)
 
 
-def test_a_machine_that_is_killed_is_seen_to_go_and_come_back(cli: Cli, page: Firefox) -> None:
+def test_the_page_shows_a_killed_machine_and_its_replacement(cli: Cli, page: Firefox) -> None:
     shown(page, "document.querySelector('#summary .pill.ok') !== null")
     cli.run("cloud", "kill", "dev-bingo-2")
     shown(page, "document.querySelector('#m-dev-bingo-2').classList.contains('ok') === false")
@@ -70,15 +70,15 @@ def test_a_machine_that_is_killed_is_seen_to_go_and_come_back(cli: Cli, page: Fi
     assert "bingo: is not healthy -> healthy" in events
 
 
-def test_each_machine_is_reached_and_told_by_keyboard(page: Firefox) -> None:
-    told = set()
+def test_the_keyboard_reaches_each_machine_which_has_a_label(page: Firefox) -> None:
+    labels = set()
     for _ in range(20):
         page.press(TAB)
-        told.add(page.run("return document.activeElement.getAttribute('aria-label')"))
-    assert sum("RUNNING_ACTUAL" in str(each) for each in told) == 5
+        labels.add(page.run("return document.activeElement.getAttribute('aria-label')"))
+    assert sum("RUNNING_ACTUAL" in str(each) for each in labels) == 5
 
 
-def test_on_a_phone_it_is_one_column_and_nothing_sticks_out(page: Firefox) -> None:
+def test_on_a_phone_the_page_is_one_column_without_overflow(page: Firefox) -> None:
     page.resize(PHONE, 844)
     shown(page, "document.querySelector('#picture svg').viewBox.baseVal.width < 400")
     assert page.run("return innerWidth") == PHONE
@@ -86,13 +86,13 @@ def test_on_a_phone_it_is_one_column_and_nothing_sticks_out(page: Firefox) -> No
     assert float(page.run("return document.querySelector('#picture svg').getBoundingClientRect().width")) > PHONE * 0.8
 
 
-def test_no_rule_of_the_page_is_broken_and_nothing_is_asked_elsewhere(page: Firefox, url: str) -> None:
+def test_the_page_keeps_its_security_policy_and_loads_nothing_from_elsewhere(page: Firefox, url: str) -> None:
     asked = page.run("return performance.getEntriesByType('resource').map((each) => each.name)")
     assert isinstance(asked, list)
     assert [name for name in asked if not str(name).startswith((url, "data:"))] == []
 
 
-def test_the_page_says_when_the_tool_is_gone(cli: Cli, page: Firefox) -> None:
+def test_the_page_shows_that_the_tool_has_ended(cli: Cli, page: Firefox) -> None:
     command = cli.command("dashboard", "dev")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as other:
         assert other.stdout

@@ -49,7 +49,7 @@ def fault(service: Service, dev: Environment, kind: str, target: str = "role:inn
 
 
 @pytest.mark.parametrize(("kind", "keys"), [("rules", {"port": 8080}), ("template", {}), ("update", {})])
-def test_what_differs_from_the_plan_is_put_back_as_it_was(
+def test_a_fault_that_changes_the_environment_is_put_back_as_it_was(
     service: Service, dev: Environment, tmp_path: Path, kind: str, keys: dict[str, int]
 ) -> None:
     broken, journal = fault(service, dev, kind, "role:inner", **keys).breakages, Journal("b1g", "dev", tmp_path)
@@ -138,7 +138,9 @@ def test_a_machine_that_hangs_is_healed_by_its_group_or_goes_on(
     restore_all(service.session, journal)
 
 
-def test_what_cannot_be_put_back_stays_in_the_journal(service: Service, dev: Environment, tmp_path: Path) -> None:
+def test_a_fault_that_cannot_be_put_back_remains_in_the_journal(
+    service: Service, dev: Environment, tmp_path: Path
+) -> None:
     (machine,) = fault(service, dev, "freeze").breakages
     refused = replace(machine, fault=FaultKind.HANG, parameters={"unit": "no unit; at all"})
     journal = Journal("b1g", "dev", tmp_path)
@@ -165,7 +167,7 @@ def test_a_role_names_the_addresses_of_machines_and_of_their_balancer(service: S
     assert len(addresses) == 3, "and the balancer's own"
 
 
-def test_what_the_environment_does_not_have_is_no_target(service: Service, dev: Environment) -> None:
+def test_a_target_that_the_environment_lacks_is_refused(service: Service, dev: Environment) -> None:
     with pytest.raises(NoTarget, match="dev-bingo has no rule for port 4711"):
         fault(service, dev, "rules", port=4711)
     with pytest.raises(NoTarget, match="dev-postgres has no balancer"):

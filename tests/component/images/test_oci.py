@@ -68,12 +68,12 @@ def second(root: Path) -> None:
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    made = new_layout(tmp_path / "layout")
-    made.add_layer(first)
-    made.add_layer(second)
-    made.configure("--config.entrypoint", "app", "--config.cmd", "serve", "--config.env", "PRICE=5$")
-    made.configure("--config.user", "app", "--config.workingdir", "/srv/work", "--config.stopsignal", "SIGQUIT")
-    return made
+    image_layout = new_layout(tmp_path / "layout")
+    image_layout.add_layer(first)
+    image_layout.add_layer(second)
+    image_layout.configure("--config.entrypoint", "app", "--config.cmd", "serve", "--config.env", "PRICE=5$")
+    image_layout.configure("--config.user", "app", "--config.workingdir", "/srv/work", "--config.stopsignal", "SIGQUIT")
+    return image_layout
 
 
 def image(path: Path | None, digest: str, url: str = "", run_: Run | None = None) -> ImageDefinition:
@@ -117,21 +117,27 @@ def test_tree_is_what_umoci_unpacks(layout: Layout, tmp_path: Path) -> None:
     assert {path: actual[path] for path in expected} == expected
 
 
-def test_unit_is_what_the_image_says(layout: Layout, tmp_path: Path) -> None:
+def test_unit_has_the_configuration_of_the_image(layout: Layout, tmp_path: Path) -> None:
     unit, _ = put(tmp_path, image(layout.folder, layout.digest))
     lines = unit.splitlines()
-    said = ["User=1000", "Group=1001", "SupplementaryGroups=1002", "WorkingDirectory=/srv/work", "KillSignal=SIGQUIT"]
-    said += ["ExecStart=/bin/app serve", 'Environment="HOME=/srv/app"', 'Environment="PRICE=5$"']
-    said += ["RootDirectory=/opt/shop", "MountAPIVFS=yes"]
-    assert [line for line in said if line not in lines] == []
+    expected = [
+        "User=1000",
+        "Group=1001",
+        "SupplementaryGroups=1002",
+        "WorkingDirectory=/srv/work",
+        "KillSignal=SIGQUIT",
+    ]
+    expected += ["ExecStart=/bin/app serve", 'Environment="HOME=/srv/app"', 'Environment="PRICE=5$"']
+    expected += ["RootDirectory=/opt/shop", "MountAPIVFS=yes"]
+    assert [line for line in expected if line not in lines] == []
 
 
 def test_run_goes_before_the_image(layout: Layout, tmp_path: Path) -> None:
     stated = Run(command=("/bin/app", "work"), environment={"PRICE": "6"}, user="root", directory="/srv")
     unit, _ = put(tmp_path, image(layout.folder, layout.digest, run_=stated))
     lines = unit.splitlines()
-    said = ["User=0", "Group=0", "WorkingDirectory=/srv", "ExecStart=/bin/app work", 'Environment="PRICE=6"']
-    assert [line for line in said if line not in lines] == []
+    expected = ["User=0", "Group=0", "WorkingDirectory=/srv", "ExecStart=/bin/app work", 'Environment="PRICE=6"']
+    assert [line for line in expected if line not in lines] == []
     assert "SYS_ADMIN" not in unit
 
 
@@ -226,11 +232,11 @@ def test_image_without_a_command_is_refused_unless_run_has_one(tmp_path: Path) -
     ],
 )
 def test_image_that_cannot_run_is_refused(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
-    made = new_layout(tmp_path / "made")
-    made.add_layer(first)
-    made.configure(*words)
+    image_layout = new_layout(tmp_path / "made")
+    image_layout.add_layer(first)
+    image_layout.configure(*words)
     with pytest.raises(ConfigError, match=message):
-        put(tmp_path, image(made.folder, made.digest))
+        put(tmp_path, image(image_layout.folder, image_layout.digest))
 
 
 def test_layer_may_lack_the_zeros_at_its_end(layout: Layout, tmp_path: Path) -> None:
@@ -271,7 +277,7 @@ def referred(layout: Layout) -> list[Path]:
     return [folder / part.removeprefix("sha256:") for part in parts]
 
 
-def test_what_is_no_archive_says_how_to_make_one(tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no archive")
     with pytest.raises(ConfigError, match="neither an OCI archive nor a folder with a layout"):
         put(tmp_path, image(tmp_path / "text", "0" * 64))

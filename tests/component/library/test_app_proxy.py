@@ -16,40 +16,45 @@ PROXY = "/etc/haproxy/haproxy.cfg"
 
 
 @pytest.fixture(scope="module")
-def seen() -> Any:
-    first, second = configuration("second", scenario.SECOND), configuration("first", scenario.FIRST)
-    return run_scenario(baked_image("samovar-app"), scenario.failures, first=first, second=second)
+def answers() -> Any:
+    first, second = configuration(Peer("second", scenario.SECOND)), configuration(Peer("first", scenario.FIRST))
+    image = baked_image("samovar-app")
+    return run_scenario(image, scenario.failures, first=first, second=second, alone=configuration())
 
 
-def configuration(other: str, address: str) -> str:
-    """Return the configuration of a machine that has one other machine in its group."""
-    peers = (Peer("own", MACHINE.address), Peer(other, address))
-    return rendered("samovar-app", SETTINGS, peers=peers)[PROXY]
+def configuration(*others: Peer) -> str:
+    """Return the configuration of a machine that has these other machines in its group."""
+    return rendered("samovar-app", SETTINGS, peers=(Peer("own", MACHINE.address), *others))[PROXY]
 
 
 @pytest.mark.parametrize("what", ["reads", "writes", "sick"])
-def test_another_machine_answers_for_an_application_that_is_away_or_answers_errors(seen: Any, what: str) -> None:
-    assert seen[what] == [[200, "second"]]
+def test_another_machine_answers_for_an_application_that_is_away_or_answers_errors(answers: Any, what: str) -> None:
+    assert answers[what] == [[200, "second"]]
 
 
-def test_a_write_whose_answer_is_lost_is_not_repeated(seen: Any) -> None:
-    assert seen["lost"][0] == 502
+def test_a_write_whose_answer_is_lost_is_not_repeated(answers: Any) -> None:
+    assert answers["lost"][0] == 502
 
 
-def test_tries_after_an_answer_of_500_have_a_pause_between_them(seen: Any) -> None:
-    status, seconds = seen["broken"]
+def test_tries_after_an_answer_of_500_have_a_pause_between_them(answers: Any) -> None:
+    status, seconds = answers["broken"]
     assert status == 500
     assert seconds > 7 * 0.25
 
 
-def test_a_reload_of_the_proxy_fails_no_request(seen: Any) -> None:
-    assert seen["reloaded"] == [[200, "first"]]
+def test_a_reload_of_the_proxy_fails_no_request(answers: Any) -> None:
+    assert answers["reloaded"] == [[200, "first"]]
 
 
-def test_what_waits_in_a_worker_that_was_replaced_is_answered_by_another_machine(seen: Any) -> None:
-    """That worker's checks have ended, so it never learns that the application is away."""
-    assert seen["reloaded while away"] == [[200, "second"]]
+def test_another_machine_answers_requests_that_wait_in_a_replaced_worker(answers: Any) -> None:
+    """The checks of that worker have ended, so it never learns that the application is away."""
+    assert answers["reloaded while away"] == [[200, "second"]]
 
 
-def test_a_request_waits_while_no_machine_has_an_application_that_answers(seen: Any) -> None:
-    assert seen["both"] == [200, "second"]
+def test_a_request_waits_while_no_machine_has_an_application_that_answers(answers: Any) -> None:
+    assert answers["both"] == [200, "second"]
+
+
+def test_requests_that_wait_in_a_worker_are_answered_after_the_group_shrank_to_one_machine(answers: Any) -> None:
+    """The group was made smaller, to this one machine."""
+    assert answers["alone"] == [200]

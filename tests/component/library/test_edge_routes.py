@@ -28,7 +28,7 @@ def result() -> Any:
     return run_scenario(edge_image(), scenario.routes, settings={"upstreams": UPSTREAMS, "routes": ROUTES})
 
 
-def test_a_route_says_which_upstream_gets_a_request(result: Any) -> None:
+def test_requests_go_to_the_upstream_of_their_route(result: Any) -> None:
     assert result["upstreams"] == ["search", "search", 404, "web", "web"]
     assert result["unknown"] == 404
     assert result["hosts"] == ["web GET /pages/a pages.example", "search GET /search/ 127.0.0.1"]
@@ -52,7 +52,7 @@ def test_each_path_of_a_cached_route_is_fetched_once_and_beside_others(result: A
     assert result["seconds"] < 4 * 1.5
 
 
-def test_what_got_no_answer_is_asked_for_again_unless_the_route_forbids_it(result: Any) -> None:
+def test_requests_without_an_answer_are_repeated_unless_the_route_forbids_it(result: Any) -> None:
     (once, asked), (again, repeated) = result["broken"]
     assert (once, again) == (502, 502)
     assert asked == 1 < repeated

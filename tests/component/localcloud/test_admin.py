@@ -28,10 +28,20 @@ def test_a_unit_is_the_name_of_a_service(cloud: RunningCloud, unit: str) -> None
         host_as(cloud).processes("fhm1", unit)
 
 
-def test_nobody_else_may_reach_into_a_machine(cloud: RunningCloud) -> None:
+def test_only_the_operator_may_reach_into_a_machine(cloud: RunningCloud) -> None:
     with pytest.raises(CloudError, match="401"):
         host_as(cloud, "t1.stranger.token").crash("fhm1", "bingo.service")
 
 
 def test_simulated_machines_have_no_addresses_that_could_be_asked(cloud: RunningCloud) -> None:
     assert host_as(cloud).addresses() is None
+
+
+def test_open_devices_are_reported_while_a_machine_with_the_users_of_the_host_runs(
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samovar.localcloud.cloud.device_policy_unavailable", lambda: "this host has no systemd")
+    assert host_as(cloud).status()["warnings"] == []
+    monkeypatch.setattr(cloud.driver, "host_users", lambda: {"fhm1": "it has a data disk"})
+    (warning,) = host_as(cloud).status()["warnings"]
+    assert warning.startswith("this host has no systemd: root in a machine with the users of this host can open every")

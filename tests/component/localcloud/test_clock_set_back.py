@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ManagedInstance
 
 from samovar.core.errors import HostError
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.home.backups import KEPT, Backups
 from samovar.localcloud.machines.model import Machine
 from samovar.localcloud.store.store import NoteKey, Store
-from tests.support.group_client import Groups, until
+from tests.support.group_client import Groups
 from tests.support.simulated import RunningCloud
+from tests.support.wait import wait_until
 
 DAY = 86_400
 
@@ -40,7 +40,7 @@ def test_a_machine_that_waits_for_its_next_attempt_is_not_forgotten(groups: Grou
 
     groups.cloud.driver.start = refuse  # type: ignore[method-assign]
     created = groups.create(size=1)
-    until(lambda: len(attempts) == 4)
+    wait_until("four attempts", lambda: len(attempts) == 4)
     time.sleep(1)  # of the four until the next one
     _set_clock_back(groups.cloud)
     groups.cloud.driver.start = start  # type: ignore[method-assign]
@@ -52,19 +52,19 @@ def test_a_dead_machine_is_healed_after_the_clock_was_set_back(groups: Groups) -
     before = groups.machines()["m-1"]
     _set_clock_back(groups.cloud)
     groups.cloud.driver.crash(before)
-    until(lambda: groups.machines().get("m-1") not in {None, before})
-    until(lambda: all(member.status == ManagedInstance.RUNNING_ACTUAL for member in groups.members()))
+    wait_until("another machine m-1", lambda: groups.machines().get("m-1") not in {None, before})
+    wait_until("all members run", groups.all_run)
 
 
 def test_certificates_of_a_home_are_good_after_the_clock_was_set_back(tmp_path: Path) -> None:
     """They are made once, maybe by a clock that was ahead."""
-    made = ensure_pki(tmp_path)
-    for file in (made.ca, made.certificate):
+    pki = ensure_pki(tmp_path)
+    for file in (pki.ca, pki.certificate):
         actual = x509.load_pem_x509_certificate(file.read_bytes())
         assert actual.not_valid_before_utc.timestamp() < time.time() - 300 * DAY
 
 
-def test_a_backup_made_after_the_clock_was_set_back_is_the_newest(
+def test_a_backup_taken_after_the_clock_was_set_back_is_the_newest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, backups = Store(tmp_path / "cloud.sqlite"), Backups(tmp_path)

@@ -60,7 +60,7 @@ GROUPS = "compute.v1.instancegroup.InstanceGroupService"
 
 @dataclass
 class Scenario:
-    """What a client does, step by step, whatever happens: it repeats a call with its key, and waits for its end."""
+    """A client that takes its steps whatever happens: it repeats a call with its key, and waits for its end."""
 
     world: KillableCloud
     ids: dict[str, str] = field(default_factory=dict)
@@ -190,7 +190,7 @@ def _size(size: int) -> ScalePolicy:
 
 
 def differences(world: KillableCloud) -> str:
-    """What is lost, doubled or left over, or nothing: of two new machines, their disks, targets and files."""
+    """Return what is lost, doubled or left over of two new machines, their disks, targets and files."""
     store = world.cloud.store
     instances = store.all(Instance)
     members = store.all(ManagedInstance)
@@ -222,7 +222,7 @@ def differences(world: KillableCloud) -> str:
 
 
 async def _survive(folder: Path, moments: Callable[[], int]) -> Scenario:
-    """Daemons live one after the other until the scenario has ended and nothing differs."""
+    """Run daemons one after the other until the scenario has ended and nothing differs."""
     world = KillableCloud(folder)
     scenario = Scenario(world)
 

@@ -33,8 +33,8 @@ from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateS
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
 from samovar.core.process import run
-from tests.support.group_client import until
 from tests.support.tool import Cli
+from tests.support.wait import wait_until
 
 EMPTY = bytes(4096)
 SIZE = 2 << 30
@@ -133,7 +133,7 @@ def _instance(cli: Cli) -> CreateInstanceRequest:
 
 def _ended(cli: Cli, operation: Operation) -> Operation:
     stub, request = OperationServiceStub(_channel(cli)), GetOperationRequest(operation_id=operation.id)
-    until(lambda: stub.Get(request).done, timeout=120)
+    wait_until("the operation", lambda: stub.Get(request).done, timeout=120)
     ended: Operation = stub.Get(request)
     return ended
 
@@ -149,7 +149,11 @@ def test_calls_and_uploads_fail_without_space_and_recover(cli: Cli) -> None:
         assert status == 507
         assert "no space is left in" in text
     created = CreateNetworkMetadata.FromString(networks.Create(request).metadata.value).network_id
-    until(lambda: created in {network["id"] for network in cli.json("cloud", "status")["networks"]}, timeout=120)
+    wait_until(
+        "the network",
+        lambda: created in {network["id"] for network in cli.json("cloud", "status")["networks"]},
+        timeout=120,
+    )
     assert _put(cli, b"x" * (1 << 20))[0] == 201
 
 

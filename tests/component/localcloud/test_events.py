@@ -29,7 +29,7 @@ def host(cloud: RunningCloud, token: str = "") -> Host:
 
 @pytest.fixture
 def followed(cloud: RunningCloud) -> Iterator[Queue[Any]]:
-    """What a follower gets, up to None at the end of the stream."""
+    """Return what a follower gets, up to None at the end of the stream."""
     queue: Queue[Any] = Queue()
 
     def follow() -> None:
@@ -47,7 +47,7 @@ def followed(cloud: RunningCloud) -> Iterator[Queue[Any]]:
 
 
 def create(cloud: RunningCloud, name: str, *metadata: tuple[str, str]) -> grpc.Call:
-    """Makes a network, and returns the call."""
+    """Make a network, and return the call."""
     request = CreateNetworkRequest(folder_id=cloud.endpoint.folder_id, name=name)
     _, call = NetworkServiceStub(cloud.channel()).Create.with_call(request, metadata=metadata)
     return call

@@ -62,7 +62,7 @@ def test_the_struck_are_counted_and_all_can_be_cleared(cloud: RunningCloud, host
     assert host.status()["warnings"] == []
 
 
-def test_a_lost_answer_is_found_again_by_its_idempotency_key(cloud: RunningCloud, host: Host) -> None:
+def test_a_call_whose_answer_was_lost_gets_it_by_its_idempotency_key(cloud: RunningCloud, host: Host) -> None:
     host.add_fault(method="NetworkService/Create", code="UNAVAILABLE", effect="answer", times=1)
     assert create(cloud, "net", "once") is Codes.UNAVAILABLE
     assert names(cloud) == ["net"]
@@ -105,7 +105,7 @@ def test_a_misspelt_method_and_a_stranger_are_refused(cloud: RunningCloud, host:
         host.clear_faults("flt0")
 
 
-def test_a_group_without_capacity_says_so_and_starts_once_there_is_some(tmp_path: Path) -> None:
+def test_a_group_reports_missing_capacity_and_starts_once_there_is_some(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with in_process(Home(tmp_path / "home")) as world:
             web = await service(world, size=2)

@@ -52,7 +52,7 @@ def _in_step(copy: Path) -> bool:
     return first - second in {0, 1}
 
 
-async def test_a_copy_of_a_disk_that_is_written_to_is_of_one_moment(guest: Guest, tmp_path: Path) -> None:
+async def test_a_copy_of_a_disk_in_use_is_consistent(guest: Guest, tmp_path: Path) -> None:
     """And without the freeze it is not, sooner or later."""
     copy = tmp_path / "copy.raw"
     for _ in range(3):
@@ -67,7 +67,7 @@ async def test_a_copy_of_a_disk_that_is_written_to_is_of_one_moment(guest: Guest
     pytest.fail(f"{ATTEMPTS} copies were of one moment without being frozen: this test proves nothing")
 
 
-async def test_what_changed_since_the_first_pass_is_in_the_copy_and_holes_stay_holes(tmp_path: Path) -> None:
+async def test_the_copy_has_the_changes_since_the_first_pass_and_keeps_holes(tmp_path: Path) -> None:
     source, copy = tmp_path / "source", tmp_path / "copy.raw"
     with source.open("wb") as file:
         file.truncate(64 << 20)
@@ -125,7 +125,7 @@ def test_the_freezer_heeds_no_signal_that_would_end_it(guest: Guest, holder: sub
     assert not _moves(guest, 0.5)
 
 
-def test_what_a_killed_freezer_froze_is_thawed_by_its_daemon(guest: Guest, holder: subprocess.Popen[str]) -> None:
+def test_the_daemon_thaws_a_disk_that_a_killed_freezer_froze(guest: Guest, holder: subprocess.Popen[str]) -> None:
     os.kill(_freezer_of(holder), signal.SIGKILL)
     assert _moves(guest)
 

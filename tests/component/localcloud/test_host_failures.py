@@ -15,7 +15,8 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.core.errors import HostError
 from samovar.localcloud.reconcile import Loop, Workers
-from tests.support.group_client import ZONE, Groups, until
+from tests.support.group_client import ZONE, Groups
+from tests.support.wait import wait_until
 
 
 def _make_machine(groups: Groups) -> Operation:
@@ -33,7 +34,7 @@ def _make_machine(groups: Groups) -> Operation:
 
 
 def _ended(groups: Groups, operation: Operation) -> Operation:
-    actual: Operation = until(lambda: groups._once(operation))
+    actual: Operation = wait_until("the operation", lambda: groups._once(operation))
     return actual
 
 
@@ -53,7 +54,7 @@ def test_a_group_without_its_image_reports_logs_once_and_heals(groups: Groups) -
     aside = _image(groups).rename(_image(groups).with_suffix(".aside"))
     with capture_logs() as logged:
         created = groups.create(size=1)
-        until(lambda: "the file of the image" in groups.members()[0].status_message)
+        wait_until("the reason", lambda: "the file of the image" in groups.members()[0].status_message)
         time.sleep(5)
         assert "the file of the image" in groups.members()[0].status_message, "it says so while it tries again"
         aside.rename(_image(groups))
@@ -85,11 +86,11 @@ def test_a_failed_deletion_is_retried_with_backoff(groups: Groups) -> None:
     before = groups.machines()["m-1"]
     with capture_logs() as logged:
         groups.cloud.driver.crash(before)
-        until(lambda: len(attempts) == 4)
+        wait_until("four attempts", lambda: len(attempts) == 4)
         assert "its disk is busy; remedy: free it" in groups.members()[0].status_message
         groups.cloud.driver.remove = remove  # type: ignore[method-assign]
-        until(lambda: groups.machines().get("m-1") not in {None, before})
-    until(lambda: groups.members()[0].status == ManagedInstance.RUNNING_ACTUAL)
+        wait_until("another machine m-1", lambda: groups.machines().get("m-1") not in {None, before})
+    wait_until("the member runs", lambda: groups.members()[0].status == ManagedInstance.RUNNING_ACTUAL)
     assert groups.members()[0].status_message == ""
     pauses = [later - earlier for earlier, later in pairwise(attempts)]
     assert [round(pause) for pause in pauses] == [1, 2, 4]
@@ -102,7 +103,7 @@ async def test_work_that_pauses_after_a_failure_does_not_hold_up_the_end() -> No
     async def fail() -> None:
         raise ZeroDivisionError
 
-    workers.start("key", fail())
+    workers.start("key", fail)
     await asyncio.sleep(0.1)
     assert workers.busy("key")
     began = time.monotonic()

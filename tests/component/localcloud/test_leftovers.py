@@ -22,7 +22,7 @@ NUMBER = 250
 PREFIX = f"samovar-{NUMBER}"
 
 
-async def test_leftovers_of_one_cloud_only_are_found(lab: NetworkLab) -> None:
+async def test_only_the_leftovers_of_one_cloud_are_listed(lab: NetworkLab) -> None:
     prefix = f"samovar-{lab.number}"
     assert leftovers(NOWHERE, prefix) == []
     await lab.fabric.apply(network(10, forwards=(lab.balancer(10),)))
@@ -47,7 +47,7 @@ def _process(home: Path, *before: str) -> Iterator[None]:
 
 @contextmanager
 def _mount(home: Path) -> Iterator[None]:
-    """In a namespace of its own, where nobody sees it who looks at this process alone."""
+    """Make a mount in a namespace of its own, which a look at this process alone does not show."""
     mounts = f'mount -t tmpfs none "{home}" && exec "$@"'
     with _process(Path("/elsewhere"), "unshare", "--mount", "sh", "-c", mounts, "sh"):
         yield
@@ -109,7 +109,7 @@ def _route(address: str) -> Iterator[None]:
 
 
 def _group() -> Path:
-    """Where this host has groups of its own, that is: a hierarchy of version 1, or the only one."""
+    """Return the path of a control group, in a hierarchy of version 1 or in the only one."""
     root = Path("/sys/fs/cgroup")
     return (root / "pids" if (root / "pids").is_dir() else root) / PREFIX
 
@@ -118,7 +118,7 @@ def _group() -> Path:
     "what",
     ["process", "mount", "loop device", "control group", "network namespace", "link", "route", "claim", "nspawn"],
 )
-def test_each_planted_leftover_is_found(what: str) -> None:
+def test_each_planted_leftover_is_listed(what: str) -> None:
     with tempfile.TemporaryDirectory(prefix="samovar-leftovers-") as folder, ExitStack() as planted:
         home = Path(folder)
         plants: dict[str, Callable[[], AbstractContextManager[None]]] = {

@@ -1,4 +1,4 @@
-"""What a local cloud takes does not grow with what it has lived through; `make long-run` lives through a whole day."""
+"""The footprint of a local cloud does not grow with its history; `make long-run` runs a whole day."""
 
 from __future__ import annotations
 

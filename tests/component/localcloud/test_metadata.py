@@ -23,6 +23,8 @@ from samovar.agent import report
 from samovar.agent.role import InvalidConfig
 from samovar.localcloud.metadata.model import Interface, MachineMetadata, Options, Token
 from samovar.localcloud.metadata.server import MetadataServer
+from samovar.localcloud.sockets import listener
+from samovar.localcloud.sockets.connections import BY_MACHINE, Address, Source
 from tests.support.node import Node
 
 GOOGLE = {"Metadata-Flavor": "Google"}
@@ -118,7 +120,7 @@ async def test_amazons_form_answers_in_any_version(http: ClientSession, version:
     assert await get(http, f"/{version}/user-data") == (200, "#cloud-config\n")
 
 
-async def test_what_is_not_there_is_a_clean_404_on_a_connection_that_lives_on(cloud: Cloud) -> None:
+async def test_a_missing_path_is_404_and_keeps_the_connection_open(cloud: Cloud) -> None:
     """Also the session tokens of Amazon's second version, which cloud-init tries first."""
     reader, writer = await asyncio.open_connection("127.0.0.1", cloud.port)
     try:
@@ -188,7 +190,7 @@ async def test_a_query_that_makes_no_sense_is_a_bad_request(http: ClientSession)
     assert await get(http, f"{INSTANCE}/id?alt=xml", GOOGLE) == (400, "alt=xml: json or text\n")
 
 
-async def test_a_network_that_goes_takes_its_waiting_clients_along(cloud: Cloud) -> None:
+async def test_a_removed_network_does_not_wait_for_its_clients(cloud: Cloud) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", cloud.port)
     writer.write(
         f"GET {INSTANCE}/id?wait_for_change=true HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: Google\r\n\r\n".encode()
@@ -200,6 +202,44 @@ async def test_a_network_that_goes_takes_its_waiting_clients_along(cloud: Cloud)
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", cloud.port)
     writer.close()
+
+
+async def test_a_machine_that_waits_for_too_many_changes_keeps_no_other_out(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each wait takes a connection. The machines are two addresses of loopback."""
+    monkeypatch.setattr(listener, "source_of", by_address)
+    cloud.machines[NETWORK, "127.0.0.2"] = replace(MACHINE, id="epd2")
+    waiting = [await begin_wait(cloud) for _ in range(BY_MACHINE)]
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await answer_of(await begin_wait(cloud))
+    other = await asyncio.open_connection("127.0.0.1", cloud.port, local_addr=("127.0.0.2", 0))
+    other[1].write(f"GET {INSTANCE}/id HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: Google\r\n\r\n".encode())
+    assert await answer_of(other) == "epd2"
+    cloud.set_attributes(news="yes")
+    assert [json.loads(await answer_of(each))["news"] for each in waiting] == ["yes"] * BY_MACHINE
+
+
+def by_address(_local: Address, peer: Address, network: str) -> Source:
+    return Source(f"{network} {peer[0]}", BY_MACHINE)
+
+
+async def begin_wait(cloud: Cloud) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", cloud.port)
+    path = f"{INSTANCE}/attributes/?recursive=true&wait_for_change=true&timeout_sec=600"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: m\r\nMetadata-Flavor: Google\r\n\r\n".encode())
+    return reader, writer
+
+
+async def answer_of(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> str:
+    """The body of a response."""
+    reader, writer = streams
+    try:
+        async with asyncio.timeout(60):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            return (await reader.readexactly(int(head.partition("content-length:")[2].split()[0]))).decode()
+    finally:
+        writer.close()
 
 
 @pytest.mark.parametrize("turns", range(1, 4))
@@ -304,8 +344,8 @@ async def test_the_agent_waits_for_the_metadata_service(
     first = asyncio.create_task(node.step())
     await asyncio.sleep(1.5)
     assert not first.done()
-    said = capsys.readouterr().out
-    assert said.startswith(f"samovar: waiting for the metadata service at 127.0.0.1:{cloud.port}: [Errno 111]")
+    output = capsys.readouterr().out
+    assert output.startswith(f"samovar: waiting for the metadata service at 127.0.0.1:{cloud.port}: [Errno 111]")
     await cloud.serve()
     assert await first == "role a: configured"
 
@@ -332,10 +372,10 @@ def test_the_agent_reports_its_wait_to_systemd(tmp_path: Path) -> None:
             ["unshare", "--net", sys.executable, "-m", "samovar_agent"], env=environment, stdout=subprocess.PIPE
         )
         try:
-            said = received.recv(1000).decode()
+            status = received.recv(1000).decode()
         finally:
             agent.kill()
             output, _ = agent.communicate()
     waiting = "waiting for the metadata service at 169.254.169.254: [Errno 101] Network is unreachable"
-    assert said.startswith(f"STATUS={waiting}")
+    assert status.startswith(f"STATUS={waiting}")
     assert output.decode().startswith(f"samovar: {waiting}")

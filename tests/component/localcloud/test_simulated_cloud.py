@@ -8,7 +8,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
 
 from samovar.core.errors import ExitCode
+from samovar.deploy.observe import observe
+from samovar.deploy.resources.seed_record import SeedRecord
 from samovar.images.publish import published
 from tests.support.checkout import ENVIRONMENTS
 from tests.support.checkout import environment as load_environment
@@ -26,7 +28,7 @@ from tests.support.images import URI, publish_empty
 from tests.support.tool import Cli
 from tests.support.wait import wait_until
 
-NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+UNPRIVILEGED = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
 SPEED = "30"
 
 
@@ -41,41 +43,44 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def cli(folder: Path) -> Iterator[Cli]:
-    tool = Cli(folder / "home", folder / "envs", prefix=NOBODY)
+    tool = Cli(folder / "home", folder / "envs", prefix=UNPRIVILEGED)
     tool.write("dev", (ENVIRONMENTS / "dev/config.yaml").read_text())
     yield tool
     tool.run("cloud", "down", check=False)
 
 
-def test_an_environment_lives_and_heals_on_machines_that_are_states(cli: Cli) -> None:
+def test_an_environment_is_rolled_out_and_heals_on_simulated_machines(cli: Cli) -> None:
     """Rolled out, killed, healed, left by a daemon that ended, taken down and up again, destroyed: all without root."""
     cli.run("cloud", "up", "--machines", "simulated", "--speed", SPEED)
     publish_empty(cli.session(), load_environment("dev", cli.envs))
     cli.run("rollout", "dev", "--yes")
+    specs = [each.spec for each in observe(cli.session(), "dev").resources]
+    records = [(each.seeded, each.data_format) for each in specs if isinstance(each, SeedRecord)]
+    assert records == [(True, "postgresql-17")]
     assert cli.run("plan", "dev").stdout.strip() == "dev: nothing to do"
-    before = _machines(cli)
+    before = cli.instance_ids()
     assert len(before) == 5
     cli.run("cloud", "kill", "dev-bingo-1")
-    wait_until("another machine", lambda: _machines(cli).keys() == before.keys() and _machines(cli) != before)
-    cli.status_when("dev", lambda status: status["healthy"])
+    wait_until("another machine", lambda: cli.instance_ids().keys() == before.keys() and cli.instance_ids() != before)
+    cli.watched_when("dev", lambda status: status["healthy"])
     assert "dev-bingo-1: recreate: " in cli.run("events", "dev").stdout
-    healed = _machines(cli)
+    healed = cli.instance_ids()
     assert {name for name, machine_id in healed.items() if before[name] != machine_id} == {"dev-bingo-1"}
 
     _end_daemon(cli)
     assert len(cli.json("cloud", "status")["machines"]) == 5
-    assert cli.status_when("dev", lambda status: status["healthy"])["simulated"]
-    assert _machines(cli) == healed
+    assert cli.watched_when("dev", lambda status: status["healthy"])["simulated"]
+    assert cli.instance_ids() == healed
 
     cli.run("cloud", "down")
     cli.run("cloud", "up")
-    cli.status_when("dev", lambda status: status["healthy"])
-    assert _machines(cli) == healed
+    cli.watched_when("dev", lambda status: status["healthy"])
+    assert cli.instance_ids() == healed
     actual = cli.json("cloud", "status")
     assert actual["simulated"]
     assert {machine["pid"] for machine in actual["machines"]} == {None}
     cli.run("destroy", "dev", "--yes", "--delete-data", "--confirm", "dev")
-    assert _machines(cli) == {}
+    assert cli.instance_ids() == {}
 
 
 def test_a_group_follows_its_load_and_its_size_is_no_drift(cli: Cli) -> None:
@@ -87,7 +92,7 @@ def test_a_group_follows_its_load_and_its_size_is_no_drift(cli: Cli) -> None:
     cli.run("rollout", "dev", "--yes")
     for load, size in (("190", 4), ("10", 2)):
         cli.run("cloud", "load", "dev-bingo", load)
-        cli.status_when("dev", partial(_has_size, size))
+        cli.watched_when("dev", partial(_has_size, size))
         assert cli.run("plan", "dev").stdout.strip() == "dev: nothing to do"
     assert "Group of simulated machines dev-nobody" in cli.run("cloud", "load", "dev-nobody", "10", check=False).stderr
 
@@ -107,19 +112,15 @@ def test_dates_follow_the_speed_of_the_simulation(cli: Cli) -> None:
     session, environment = cli.session(), load_environment("dev", cli.envs)
     publish_empty(session, environment)
     time.sleep(1)
-    earlier = max(image.created_at for image in published(session))
+    earlier = datetime.fromisoformat(max(image.created_at for image in published(session)))
     request = CreateImageRequest(folder_id=session.folder_id, name="later", uri=URI)
     later = Image.FromString(session.client(ImageServiceStub).Create(request).response.value)
-    assert later.created_at.ToDatetime() - earlier > timedelta(seconds=400)
+    assert later.created_at.ToDatetime(UTC) - earlier > timedelta(seconds=400)
 
 
 def _has_size(size: int, status: Any) -> bool:
     (bingo,) = (group for group in status["groups"] if group["name"] == "bingo")
     return bool(status["healthy"]) and bingo["size"] == size
-
-
-def _machines(cli: Cli) -> dict[str, str]:
-    return {machine["name"]: machine["id"] for machine in cli.json("cloud", "status")["machines"]}
 
 
 def _end_daemon(cli: Cli) -> None:

@@ -36,7 +36,7 @@ def make_disk(cli: Cli, rows: bytes) -> Path:
 
 
 def mend(text: str) -> None:
-    """Types the command that a remedy names."""
+    """Type the command that a remedy names."""
     actual = re.search(r"in its place: (mv .*cloud-[^ ;]*\.sqlite \S*cloud\.sqlite)", text)
     assert actual, text
     subprocess.run(["bash", "-ec", actual[1]], check=True)

@@ -60,7 +60,7 @@ class Machine:
     def __init__(self, name: str, address: str, configuration: str) -> None:
         self.name, self.address = name, address
         run(MACHINE.format(name=name, address=address))
-        Path(f"/run/{name}.cfg").write_text(configuration.replace("/haproxy/stats", f"/haproxy/{name}"))
+        self.configure(configuration)
         self._start(*PROGRAM, "watchdog", "8101")
         self.proxy = self._start("haproxy", "-W", "-f", f"/run/{name}.cfg")
         self.start()
@@ -97,6 +97,10 @@ class Machine:
             time.sleep(PAUSE)
         return sorted(answers)
 
+    def configure(self, configuration: str) -> None:
+        """Write another configuration, which the next reload reads."""
+        Path(f"/run/{self.name}.cfg").write_text(configuration.replace("/haproxy/stats", f"/haproxy/{self.name}"))
+
     def reload(self) -> None:
         """Have the proxy read its configuration again: another worker takes over, and the old one ends its requests."""
         self.proxy.send_signal(signal.SIGUSR2)
@@ -106,8 +110,8 @@ class Machine:
         return subprocess.Popen(["ip", "netns", "exec", self.name, *command], stdout=log, stderr=log)
 
 
-def failures(first: str, second: str) -> Result:
-    """Let the application of the first machine fail in each way, and in the end both."""
+def failures(first: str, second: str, alone: str) -> Result:
+    """Let the application of the first machine fail in each way, then both, then the first again, `alone` by then."""
     run(LAN)
     one, two = Machine("first", FIRST, first), Machine("second", SECOND, second)
     observed: Result = {}
@@ -134,6 +138,14 @@ def failures(first: str, second: str) -> Result:
     two.end()
     threading.Timer(1.0, two.start).start()
     observed["both"] = one.ask("/")
+    one.start()
+    one.wait()
+    one.configure(alone)
+    one.end()
+    threading.Timer(UNNOTICED, one.reload).start()
+    threading.Timer(1.0, one.start).start()
+    with ThreadPoolExecutor(50) as pool:
+        observed["alone"] = sorted({status for status, _ in pool.map(lambda _: one.ask("/"), range(50))})
     return observed
 
 

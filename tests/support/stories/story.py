@@ -44,7 +44,7 @@ def _memory(name: str) -> Change:
 
 
 def _another(environment: Environment) -> Environment:
-    """A second group like the application's."""
+    """Return a second group like the application's."""
     return changed(environment, groups=(*environment.groups, changed(environment.group(APP), name=OTHER)))
 
 
@@ -88,11 +88,11 @@ class Story:
 
     @property
     def touched(self) -> frozenset[str]:
-        """The groups whose machines may be made anew."""
+        """Return the groups whose machines may be made anew."""
         return CHANGES[self.change].groups | {each.target for each in self.faults}
 
     def __str__(self) -> str:
-        """The story in the form of a drill's file, which repeats its faults on real machines."""
+        """Return the story in the form of a drill's file, which repeats its faults on real machines."""
         dies = "" if self.dies_at is None else f", killed at call {self.dies_at}{' (answered)' * self.answered}"
         stated = [each.model_dump(mode="json", exclude_defaults=True) for each in self.faults]
         keys = {"also": stated, "hold": self.hold} if stated else {}
@@ -100,7 +100,7 @@ class Story:
 
 
 def fault(kind: FaultKind, target: str, after: float = 0.0, **keys: object) -> FurtherFault:
-    """One fault of a story."""
+    """Return one fault of a story."""
     return FurtherFault.model_validate({"fault": kind, "target": target, "after": after, **keys})
 
 

@@ -45,7 +45,7 @@ class World:
         self.start_daemon()
 
     def start_daemon(self) -> None:
-        """Starts the daemon, unless it runs."""
+        """Start the daemon, unless it runs."""
         if self.runs:
             return
         self.runs = True
@@ -58,7 +58,7 @@ class World:
         self._running = self.time.loop.create_task(self.cloud.run())
 
     def serve(self, path: str, request: Message, key: str) -> Message:
-        """Answers a call. Raises Refused, also while no daemon runs."""
+        """Answer a call. Raises Refused, also while no daemon runs."""
         if not self.runs:
             raise Refused(Code.UNAVAILABLE, "nothing listens there")
         return self.time.run(self.cloud.api.serve(Call(self.cloud.api.methods[path], request, self.token, key)))
@@ -67,7 +67,7 @@ class World:
         return InProcessSession(self, life)
 
     def kill_daemon(self) -> None:
-        """Ends the daemon as SIGKILL does: what was under way is lost, and machines live on."""
+        """End the daemon as SIGKILL does: what was under way is lost, and machines live on."""
         if not self.runs:
             return
         self.runs, loop = False, self.time.loop
@@ -79,7 +79,7 @@ class World:
         self.store.close()
 
     def roll_out(self, environment: Environment, life: Life | None = None) -> None:
-        """Does what `rollout ENV --yes` does. Raises Killed where that life ends before."""
+        """Do what `rollout ENV --yes` does. Raises Killed where that life ends before."""
         session = self.session(life)
         with locked(session, environment.name):
             roll_out(session, environment, prepare(session, environment), Silent())
@@ -97,7 +97,7 @@ class Silent(PlainReporter):
     """Reports nothing."""
 
     def info(self, message: str) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:  # noqa: ARG002 - the contract's
@@ -106,7 +106,7 @@ class Silent(PlainReporter):
 
 @contextmanager
 def quick_rollouts() -> Iterator[None]:
-    """Reads and validates what each environment asks for once: that is the same in all stories, and takes a second."""
+    """Read and validate what each environment asks for once: that is the same in all stories, and takes a second."""
     loaded: dict[int, tuple[Environment, Desired]] = {}
 
     def load_once(environment: Environment, *rest: Any) -> Desired:

@@ -65,7 +65,7 @@ def test_the_agent_polls_and_applies_a_change(tmp_path: Path) -> None:
     assert min(pauses) >= 0.09
 
 
-def test_a_file_that_somebody_edited_is_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_was_edited_is_written_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "usr/lib/samovar/roles/a.yaml", ROLE)
     write(tmp_path / "usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }}\n")
     file = tmp_path / "etc/a.conf"

@@ -43,7 +43,7 @@ def configured(root: Path, systemd: Systemd) -> str:
     return agent._configure(Facts(Machine("1", "a-1", "a-1", "10.0.0.1", "z"), "a", SETTINGS))
 
 
-def test_disks_are_mounted_those_first_in_whose_folders_others_lie(tmp_path: Path) -> None:
+def test_disks_are_mounted_in_the_order_of_their_folders(tmp_path: Path) -> None:
     systemd = Systemd()
     configured(tmp_path, systemd)
     assert systemd.started == ["samovar-disk@outer.service", "samovar-disk@inner.service"]
@@ -53,7 +53,7 @@ def test_disks_are_mounted_those_first_in_whose_folders_others_lie(tmp_path: Pat
     assert 'OWNER=""\n' in (tmp_path / "run/samovar/disks/outer").read_text()
 
 
-def test_a_disk_that_cannot_be_mounted_is_told_with_what_its_unit_says(tmp_path: Path) -> None:
+def test_a_disk_that_cannot_be_mounted_is_reported_with_the_log_of_its_unit(tmp_path: Path) -> None:
     problem = tmp_path / "run/samovar/disks/outer.problem"
     problem.parent.mkdir(parents=True)
     problem.write_text("it holds btrfs\n")
@@ -69,6 +69,6 @@ def test_a_disk_that_cannot_be_mounted_is_told_with_what_its_unit_says(tmp_path:
 @pytest.mark.parametrize(
     "disk", ["/srv", "{mount: /srv}", "{mount: /srv, filesystem: ext4, options: 1}", "{mount: /srv, size: 1G}"]
 )
-def test_what_is_no_disk_is_refused(disk: str) -> None:
+def test_an_invalid_disk_is_refused(disk: str) -> None:
     with pytest.raises(InvalidConfig, match="samovar-settings: disks: a: "):
         read_disks(f"disks: {{a: {disk}}}")

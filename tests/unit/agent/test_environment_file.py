@@ -1,4 +1,4 @@
-"""What stands in an environment's file is what systemd gives to a unit, letter by letter."""
+"""systemd gives a unit exactly the variables that an environment's file states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: no
 
 
 def through_systemd(folder: Path, variables: dict[str, Value]) -> dict[str, str]:
-    """By the template that the library ships, and systemd's own parser."""
+    """Return the variables as systemd's own parser reads them from the library's template."""
     role = read_role("templates: [{source: application.env.j2, target: /etc/application/environment}]", "app.yaml")
     (file,) = render(role, {"environment": variables}, FACTS, lambda name: (TEMPLATES / name).read_text())
     path = folder / "environment"

@@ -40,7 +40,7 @@ def state(root: Path) -> dict[str, tuple[str, int]]:
     }
 
 
-def test_files_are_written_whole_with_their_modes_and_nothing_else_is_left(files: Files, tmp_path: Path) -> None:
+def test_files_are_written_atomically_with_their_modes_and_no_other_file_remains(files: Files, tmp_path: Path) -> None:
     assert files.change(NEW, nothing)
     assert state(tmp_path) == {
         "etc/a/one": ("new one", 0o600),
@@ -98,7 +98,7 @@ def test_an_agent_killed_at_any_step_leaves_a_change_that_can_be_undone(
 
 
 def _die(patch: pytest.MonkeyPatch, last: int, *, late: bool) -> None:
-    """Renames and unlinks are the steps of a change: number `last` is the last one, or the first that is not done."""
+    """Let a change die at step number `last`, before or after it is done. Its steps are renames and unlinks."""
     steps = itertools.count()
 
     def mortal(real: Callable[..., None]) -> Callable[..., None]:

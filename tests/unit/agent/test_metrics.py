@@ -1,4 +1,4 @@
-"""What the agent tells of itself, and what it is told of monitoring."""
+"""The agent shows metrics of itself, and reads its settings of monitoring."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from samovar.agent.inputs import Answered, Facts, Machine, Monitoring, Peer, Scraped, monitoring_of
-from samovar.agent.metrics import certificate_ends, metrics, write
+from samovar.agent.inputs import Facts, Machine, Monitoring, Peer, Scraped, monitoring_of
+from samovar.agent.metrics import Answered, certificate_ends, metrics, write
 from samovar.agent.render import File, render
 from samovar.agent.role import GroupNames, InvalidConfig, read_role
 from samovar.deploy.resources.secret import self_signed
@@ -17,7 +17,7 @@ COLLECTOR = """
 monitoring:
   collector: monitoring
   targets:
-    - {group: shop, machines: 2, exporters: {node: 9100, api: 9000}}
+    - {group: shop, machines: 2, size: 2, exporters: {node: 9100, api: 9000}}
   objectives:
     - {method: GET, route: "/rows/:id", errors: 0.01}
 """
@@ -42,12 +42,12 @@ def test_metrics_are_in_the_text_format_of_prometheus() -> None:
 def test_the_end_of_a_certificate_is_read_from_its_secret() -> None:
     from cryptography import x509  # noqa: PLC0415 - only here
 
-    made = self_signed(["127.66.2.1"], "")
-    (end,) = certificate_ends({"cert": {"cert": made.cert, "key": made.key}, "password": "quiet"}).values()
-    assert end == x509.load_pem_x509_certificate(made.cert.encode()).not_valid_after_utc.timestamp()
+    pair = self_signed(["127.66.2.1"], "")
+    (end,) = certificate_ends({"cert": {"cert": pair.cert, "key": pair.key}, "password": "quiet"}).values()
+    assert end == x509.load_pem_x509_certificate(pair.cert.encode()).not_valid_after_utc.timestamp()
 
 
-def test_metrics_are_written_whole(tmp_path: Path) -> None:
+def test_metrics_are_written_atomically(tmp_path: Path) -> None:
     write(tmp_path / "a/agent.prom", "x 1\n")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["agent.prom"]
 
@@ -56,21 +56,27 @@ def test_the_collector_finds_the_machines_of_its_targets() -> None:
     def machines(group: GroupNames) -> tuple[Peer, ...]:
         return tuple(Peer(f"{group.group}-{index}", f"10.0.0.{index}") for index in range(1, group.machines + 1))
 
-    found = monitoring_of(Facts(MACHINE, "monitoring", COLLECTOR), machines)
-    shop = Scraped("shop", (Peer("shop-1", "10.0.0.1"), Peer("shop-2", "10.0.0.2")), {"node": 9100, "api": 9000})
-    assert found == Monitoring("monitoring", (shop,), ({"method": "GET", "route": "/rows/:id", "errors": 0.01},))
+    monitoring = monitoring_of(Facts(MACHINE, "monitoring", COLLECTOR), machines)
+    shop = Scraped("shop", 2, (Peer("shop-1", "10.0.0.1"), Peer("shop-2", "10.0.0.2")), {"node": 9100, "api": 9000})
+    assert monitoring == Monitoring("monitoring", (shop,), ({"method": "GET", "route": "/rows/:id", "errors": 0.01},))
 
 
-def test_exporters_start_only_where_somebody_collects() -> None:
+def test_exporters_start_only_where_a_group_monitors() -> None:
     role = read_role("templates: []", "a.yaml")
     assert render(role, {}, Facts(MACHINE, "a", ""), lambda _: None) == ()
-    told = Facts(MACHINE, "a", "", monitoring=Monitoring("watch"))
+    facts = Facts(MACHINE, "a", "", monitoring=Monitoring("watch"))
     text = 'ADDRESS="10.30.0.9"\nCOLLECTOR="watch-1.internal"\n'
-    assert render(role, {}, told, lambda _: None) == (File("/etc/samovar/monitoring.env", text, 0o644),)
+    assert render(role, {}, facts, lambda _: None) == (File("/etc/samovar/monitoring.env", text, 0o644),)
 
 
 @pytest.mark.parametrize(
-    "given", ["collector: 1", "targets: [{group: a}]", "targets: [{group: a, machines: 1, exporters: {b: c}}]"]
+    "given",
+    [
+        "collector: 1",
+        "targets: [{group: a}]",
+        "targets: [{group: a, machines: 1, exporters: {b: c}}]",
+        "targets: [{group: a, machines: 1, size: many}]",
+    ],
 )
 def test_monitoring_that_is_none_is_refused(given: str) -> None:
     with pytest.raises(InvalidConfig, match="samovar-settings: monitoring"):

@@ -23,7 +23,7 @@ def test_machines_are_in_order_and_missing_ones_left_out() -> None:
     assert find_machines(None, MACHINE, NAMES.get) == ()
 
 
-def test_machines_without_a_domain_are_looked_up_by_bare_names() -> None:
+def test_machines_without_a_domain_are_resolved_by_bare_names() -> None:
     machine = Machine("a", "nginx-1", "nginx-1", "10.0.0.3", "")
     asked: list[str] = []
     find_machines(GroupNames("bingo", 2), machine, asked.append)

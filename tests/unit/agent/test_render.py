@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+from unittest.mock import patch
+
 import pytest
+from jinja2 import Environment
 
 from samovar.agent.inputs import Facts, Machine, Peer, Upstream, read_facts
-from samovar.agent.render import File, render
+from samovar.agent.render import File, compile_templates, render
 from samovar.agent.role import InvalidConfig, InvalidSetting, Value, read_role
 
 MACHINE = Machine("epd1", "nginx-1", "nginx-1.ru-central1.internal", "10.30.0.3", "ru-central1-a")
@@ -73,12 +77,12 @@ def test_an_error_names_template_and_missing_name(text: str, what: str) -> None:
         rendered(text)
 
 
-def test_a_template_refuses_what_does_not_fit_together() -> None:
+def test_a_template_refuses_contradicting_settings() -> None:
     with pytest.raises(InvalidConfig, match=r"^port: 80 is taken$"):
         rendered('{% if settings.port == 80 %}{{ fail("port: 80 is taken") }}{% endif %}')
 
 
-def test_a_template_says_which_setting_does_not_fit() -> None:
+def test_a_template_names_the_setting_that_it_refuses() -> None:
     with pytest.raises(InvalidSetting, match=r"^settings.routes.1.path: stands twice$") as error:
         rendered('{{ fail("stands twice", "routes", 1, "path") }}')
     assert (error.value.problem, error.value.path) == ("stands twice", ("routes", 1, "path"))
@@ -107,3 +111,17 @@ def test_a_machine_without_attributes_has_no_role() -> None:
 
 def test_files_compare_by_content_and_mode() -> None:
     assert File("/a", "x", 0o644) != File("/a", "x", 0o600)
+
+
+def test_templates_that_were_compiled_while_baking_are_not_compiled_again(tmp_path: Path) -> None:
+    texts = {"a.j2": "{% from 'b.j2' import port %}listen {{ port }};\n", "b.j2": "{% set port = settings.port %}"}
+    compile_templates(texts, texts.get, tmp_path / "compiled")
+    with patch.object(Environment, "compile", side_effect=AssertionError("compiled")):
+        (file,) = render(ROLE, {"port": 80}, FACTS, texts.get, tmp_path / "compiled")
+    assert file.content == "listen 80;\n"
+
+
+def test_a_template_that_changed_is_compiled_anew(tmp_path: Path) -> None:
+    compile_templates(["a.j2"], {"a.j2": "listen 80;"}.get, tmp_path)
+    (file,) = render(ROLE, {}, FACTS, {"a.j2": "listen 81;"}.get, tmp_path)
+    assert file.content == "listen 81;"

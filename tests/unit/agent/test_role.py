@@ -75,7 +75,7 @@ def test_without_units_there_is_no_command() -> None:
     assert [*read_role(NGINX, "nginx.yaml").reload_commands(["/var/www/index.html"])] == []
 
 
-def test_a_template_may_take_a_change_otherwise_than_the_role_and_a_restart_comes_before_a_reload() -> None:
+def test_a_template_overrides_how_the_role_applies_a_change_and_a_restart_precedes_a_reload() -> None:
     text = NGINX.replace("units: [haproxy.service]}", "units: [haproxy.service], on_change: restart}")
     commands = read_role(text, "nginx.yaml").reload_commands(["/etc/nginx/nginx.conf", "/etc/haproxy.cfg"])
     assert [*commands] == [

@@ -65,7 +65,7 @@ def test_a_refusal_is_compared_by_status_and_text() -> None:
     ]
 
 
-def test_what_a_read_does_not_find_was_deleted_meanwhile() -> None:
+def test_a_read_that_ends_with_not_found_is_no_fact() -> None:
     missing = Call("destroy", 1.0, "InstanceService.Get", "NOT_FOUND", 0.1)
     assert (Aspect.ERROR, missing.method, missing.status) not in facts_of(run("RUNNING", calls=(missing,)))
 

@@ -1,4 +1,4 @@
-"""What a file may not ask for, because it would break what the service promises."""
+"""A file is refused that would break what the service promises."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_dev_is_loaded_with_upstreams_balancers_and_secrets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ("image: bingo\n    size: 2", "image: bingo\n    size: 1", "groups.bingo.size: an internal balancer"),
         ("zones: [ru-central1-a]", "zones: [ru-central1-a, ru-central1-b]", "let size be 4 or more"),
@@ -64,14 +64,14 @@ def test_dev_is_loaded_with_upstreams_balancers_and_secrets() -> None:
         ("postgres_password: password", "postgres_password: guess", "secrets"),
     ],
 )
-def test_inconsistent_groups_are_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_inconsistent_groups_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         load_environment("dev", changed(tmp_path, old, new))
-    assert says in str(error.value)
+    assert message in str(error.value)
     assert str(tmp_path / "dev/config.yaml") in error.value.message
 
 
-def test_names_of_groups_mean_nothing(tmp_path: Path) -> None:
+def test_group_names_have_no_meaning_to_the_engine(tmp_path: Path) -> None:
     """An edge finds its peers and its application, and that one its database, whatever the groups are called."""
     names = {"nginx": "front", "bingo": "shop", "postgres": "rows"}
     text = (ENVIRONMENTS / "dev/config.yaml").read_text()

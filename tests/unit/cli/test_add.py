@@ -42,9 +42,9 @@ def text(project: Project) -> str:
 
 
 def environment(project: Project) -> Environment:
-    found = load_environment("dev", project)
-    assert load_desired(found).resources
-    return found
+    loaded = load_environment("dev", project)
+    assert load_desired(loaded).resources
+    return loaded
 
 
 def test_a_database_is_added_with_its_password(project: Project) -> None:
@@ -74,7 +74,7 @@ def test_an_application_is_added_with_its_image(project: Project, tmp_path: Path
     assert (project.images / "api/api").is_file()
 
 
-def test_an_application_is_added_for_the_world_where_it_asks_nobody_yet(project: Project, tmp_path: Path) -> None:
+def test_an_application_gets_an_external_balancer_where_no_group_has_one(project: Project, tmp_path: Path) -> None:
     file = project.envs / "dev/config.yaml"
     file.write_text(text(project).replace("balancer: {type: external}", ""))
     add(project, "api", "--kind", "app", "--app", str(tmp_path / "api"), "--port", "80")
@@ -119,7 +119,7 @@ def test_an_application_is_added_with_the_database_of_a_group(project: Project, 
     assert text(project).count("kind: samovar/postgres") == 1
 
 
-def test_an_edge_is_added_that_asks_an_application_with_an_address_of_its_own(project: Project) -> None:
+def test_an_edge_is_added_before_an_application_that_keeps_its_public_address(project: Project) -> None:
     done = add(project, "front", "--kind", "edge", "--upstream", "shop")
     assert done.exit_code == 0, done.output
     assert "shop is also asked past front" in done.output
@@ -128,22 +128,58 @@ def test_an_edge_is_added_that_asks_an_application_with_an_address_of_its_own(pr
     assert dev.secrets == {"certificate": SecretKind.CERTIFICATE}
 
 
+def test_an_application_is_added_with_enough_machines_for_its_zones(project: Project, tmp_path: Path) -> None:
+    file = project.envs / "dev/config.yaml"
+    file.write_text(text(project).replace("[ru-central1-a]", "[ru-central1-a, ru-central1-b]"))
+    done = add(project, "api", "--kind", "app", "--app", str(tmp_path / "api"), "--port", "9000")
+    assert done.exit_code == 0, done.output
+    assert environment(project).group("api").size == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "remedy"),
+    [
+        (
+            ("api", "--kind", "app", "--app", "{api}", "--port", "8101"),
+            "port: 8101 is the watchdog's",
+            "give another --port",
+        ),
+        (("mail", "--kind", "worker", "--app", "{api}"), "would run as the user mail", "give another GROUP"),
+        (("shop", "--kind", "postgres"), "dev has a group or a server shop", "give another GROUP"),
+        (("Rows", "--kind", "postgres"), "Rows cannot be the name of an image and a group", "give another GROUP"),
+        (("front", "--kind", "edge", "--upstream", "none"), "dev has no group none", "give another --upstream: shop"),
+        (("template1", "--kind", "postgres"), "databases.0.name: 'template1'", "give another GROUP"),
+        (("d" * 31, "--kind", "postgres"), f"secrets.{'d' * 31}_password", "give another GROUP"),
+        (
+            ("api", "--kind", "worker", "--app", "{api}", "--database", "pg-rows"),
+            "users.0.name: 'pg_rows'",
+            "give another --database GROUP",
+        ),
+    ],
+)
+def test_a_refusal_names_the_argument_to_change_and_no_file_is_written(
+    project: Project, tmp_path: Path, arguments: tuple[str, ...], message: str, remedy: str
+) -> None:
+    before = text(project)
+    done = add(project, *(word.format(api=tmp_path / "api") for word in arguments))
+    assert message in done.output
+    assert remedy in done.output.partition("remedy: ")[2]
+    assert text(project) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("shop", "--kind", "postgres"), "dev has a group or a server shop"),
         (("rows", "--kind", "postgres", "--port", "80"), "--port is not for --kind postgres"),
         (("front", "--kind", "edge"), "Missing option '--upstream'"),
-        (("front", "--kind", "edge", "--upstream", "none"), "none"),
         (("api", "--kind", "app", "--app", "{api}", "--port", "90", "--database", "shop"), "shop has no database"),
         (("api", "--kind", "app", "--app", "{api}", "--port", "90", "--database", "api"), "api is the group of the"),
-        (("Rows", "--kind", "postgres"), "Rows cannot be the name of an image and a group"),
         (("rows", "--kind", "postgres", "--env", "prod"), "no environment prod"),
         (("api", "--kind", "app", "--port", "80"), "Missing option '--app'"),
         (("api", "--kind", "app", "--app", "missing", "--port", "80"), "missing is not there"),
     ],
 )
-def test_what_cannot_be_added_is_refused_and_nothing_is_written(
+def test_an_impossible_addition_is_refused_and_no_file_is_written(
     project: Project, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     before = text(project)

@@ -1,7 +1,8 @@
-"""Where the machine that Packer bakes on lets SSH in from: the flag, the environment's file, or nobody has said it."""
+"""The range from which the machine of Packer accepts SSH, and what `images --prune` deletes on this host."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,8 @@ import pytest
 
 from samovar.cli.context import Tool
 from samovar.cli.main import main
+from samovar.core.errors import ExitCode
+from samovar.images import publish
 from samovar.images.builders.packer import builder
 from tests.support.checkout import ROOT
 from tests.support.tool import EDGES
@@ -54,3 +57,23 @@ def test_bake_takes_the_name_of_a_library_image_as_image_yaml_has_it(monkeypatch
     monkeypatch.chdir(ROOT)
     assert main(["bake", "samovar/base", "nginx"]) == 0
     assert baked == [("samovar-base", "nginx")]
+
+
+def test_prune_deletes_cached_files_unused_for_long_after_a_confirmation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Tool, "session", lambda *_: SimpleNamespace(image_storage=None, folder_id="", host=True))
+    monkeypatch.setattr(publish, "unused", lambda *_: ())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    file = tmp_path / "samovar/images/gone-0123456789ab.raw"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.utime(file, (0, 0))
+    assert main(["images", "--prune"]) == ExitCode.REFUSED
+    assert file.exists()
+    assert f"delete 1 of the files in {file.parent}, 0 MiB" in capsys.readouterr().err
+    assert main(["images", "--prune", "--yes"]) == 0
+    assert not file.exists()
+    assert main(["images", "--prune"]) == 0
+    assert "nothing to do" in capsys.readouterr().err

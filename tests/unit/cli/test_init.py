@@ -90,7 +90,7 @@ def test_an_application_may_have_the_port_that_the_proxy_would_have(tmp_path: Pa
     assert (shop.settings["port"], shop.settings["ports"]) == (80, [8080, 8100])
 
 
-def test_a_database_is_bound_and_stands_in_the_environment(tmp_path: Path, api: Path) -> None:
+def test_a_database_is_an_upstream_and_in_the_environment_variables(tmp_path: Path, api: Path) -> None:
     folder = tmp_path / "my-shop"
     result = init(folder, "--app", str(api), "--port", "8080", "--health", "/healthz", "--database")
     assert result.exit_code == 0, result.output
@@ -123,13 +123,13 @@ def rendered(project: Project, image: str, settings: dict[str, object]) -> str:
     role = read_role(files[f"/usr/lib/samovar/roles/{image}.yaml"], image)
     text = yaml.safe_dump(settings)
     facts = example_facts(image, role, text)
-    made = render(
+    rendered_files = render(
         role, read_settings(text, role.defaults), facts, lambda name: files.get(f"/usr/share/samovar/templates/{name}")
     )
-    return next(file.content for file in made if file.path == f"/etc/{image}/environment")
+    return next(file.content for file in rendered_files if file.path == f"/etc/{image}/environment")
 
 
-def test_an_oci_image_by_its_digest_is_named_as_it_was(tmp_path: Path) -> None:
+def test_an_oci_image_keeps_its_digest_reference(tmp_path: Path) -> None:
     reference = f"registry.example.org/shop/api@{DIGEST}"
     result = init(tmp_path / "shop", "--app", reference, "--port", "8080")
     assert result.exit_code == 0, result.output
@@ -152,7 +152,7 @@ def test_the_archive_or_layout_of_an_oci_image_is_copied_and_named(tmp_path: Pat
     assert (tmp_path / "shop/images/shop" / layout.name).exists()
 
 
-def test_what_is_behind_a_url_is_fetched_and_named_by_its_digest(tmp_path: Path, api: Path, own_cache: Path) -> None:
+def test_the_file_of_a_url_is_fetched_and_named_by_its_digest(tmp_path: Path, api: Path, own_cache: Path) -> None:
     digest = hashlib.sha256(api.read_bytes()).hexdigest()
     result = init(tmp_path / "shop", "--app", api.as_uri(), "--port", "8080")
     assert result.exit_code == 0, result.output
@@ -167,7 +167,7 @@ def test_what_is_behind_a_url_is_fetched_and_named_by_its_digest(tmp_path: Path,
 
 @pytest.mark.usefixtures("own_cache")
 @pytest.mark.parametrize("how", ["{}#sha256={}", "{}"])
-def test_what_is_behind_a_url_has_the_digest_that_was_given(tmp_path: Path, api: Path, how: str) -> None:
+def test_the_file_of_a_url_must_have_the_stated_digest(tmp_path: Path, api: Path, how: str) -> None:
     digest = hashlib.sha256(api.read_bytes()).hexdigest()
     option = () if "#" in how else ("--sha256", digest)
     result = init(tmp_path / "shop", "--app", how.format(api.as_uri(), digest), *option, "--port", "8080")
@@ -187,7 +187,7 @@ def test_what_is_behind_a_url_has_the_digest_that_was_given(tmp_path: Path, api:
         ("{path}", ("--sha256", "0" * 64), "is no url, and --sha256 is for one"),
     ],
 )
-def test_what_a_url_cannot_give_is_refused_and_nothing_is_written(
+def test_a_url_that_cannot_be_fetched_is_refused_and_no_file_is_written(
     tmp_path: Path, api: Path, own_cache: Path, app: str, more: tuple[str, ...], message: str
 ) -> None:
     result = init(tmp_path / "shop", "--app", app.format(uri=api.as_uri(), path=api), *more, "--port", "8080")
@@ -204,7 +204,7 @@ def test_what_a_url_cannot_give_is_refused_and_nothing_is_written(
         (b"\x7fELF".ljust(18, b"\0") + b"\xb7\0", "is a program for another processor"),
     ],
 )
-def test_what_no_machine_can_start_is_refused_unless_something_runs_it(
+def test_a_file_that_no_machine_can_start_is_refused_without_a_command(
     tmp_path: Path, api: Path, content: bytes, message: str
 ) -> None:
     api.write_bytes(content)
@@ -235,19 +235,66 @@ def test_a_folder_needs_a_command_and_is_copied(tmp_path: Path, api: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "arguments", "message", "remedy"),
+    [
+        ("shop", ("--port", "8100"), "port: 8100 is the proxy's", "give another --port"),
+        ("shop", ("--port", "8101"), "port: 8101 is the watchdog's", "give another --port"),
+        ("shop", ("--port", "8404"), "port: 8404 is the watchdog's", "give another --port"),
+        ("shop", ("--port", "9100"), "port: 9100 is the watchdog's", "give another --port"),
+        ("shop", ("--health", "/a: b"), "health: '/a: b' does not match", "give another --health"),
+        (
+            "shop",
+            ("--command", "/bin/sh 'a\nb'"),
+            "one line of printable characters",
+            "give another --app or --command",
+        ),
+        ("shop", ("--command", "'"), "--command ': No closing quotation", "write it as a shell takes it"),
+        ("shop", ("--database", "d" * 31), f"secrets.{'d' * 31}_password", "give another --database GROUP"),
+        ("pg-shop", ("--database",), "users.0.name: 'pg_shop' does not match", "give another FOLDER"),
+        ("template1", ("--database",), "databases.0.name: 'template1' does not match", "give another FOLDER"),
+        ("s" * 31, ("--env", "e" * 31), "have at most 54 characters", "give another FOLDER"),
+        ("rollout-lock", (), "rollout-lock is reserved", "give another FOLDER"),
+        ("haproxy", (), "the unit of its application would be haproxy.service", "give another FOLDER"),
+        ("application", (), "the unit of its application would be application.service", "give another FOLDER"),
+        ("Shop", (), "Shop cannot be the name of an image", "give another FOLDER"),
+        ("shop", ("--env", "Dev"), "Dev cannot be the name of an environment", "give another --env"),
+        ("shop", ("--database", "shop"), "shop is the group of the application", "give another --database GROUP"),
+        ("shop", ("--database", "Shop"), "Shop cannot be the name of an image", "give another --database GROUP"),
+        ("samovar-shop", (), "names that begin with samovar- are the library's", "give another FOLDER"),
+        ("mail", (), "its application would run as the user mail", "give another FOLDER"),
+        ("video", (), "its application would run as the user video", "give another FOLDER"),
+    ],
+)
+def test_a_refusal_names_the_argument_to_change_for_no_file_is_there(
+    tmp_path: Path, api: Path, name: str, arguments: tuple[str, ...], message: str, remedy: str
+) -> None:
+    port = () if "--port" in arguments else ("--port", "8080")
+    result = init(tmp_path / name, "--app", str(api), *arguments, *port)
+    assert message in result.output
+    assert remedy in result.output.partition("remedy: ")[2]
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["a: b", "a #b", "yes", 'a"b', "ä"])
+def test_an_application_may_have_any_name(tmp_path: Path, api: Path, name: str) -> None:
+    result = init(tmp_path / "shop", "--app", str(api.rename(tmp_path / name)), "--port", "8080")
+    assert result.exit_code == 0, result.output
+    project, _ = project_of(tmp_path / "shop")
+    application = load_images(project)["shop"].application
+    assert application
+    assert application.target == f"/opt/shop/{name}"
+
+
+@pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("Shop", ("--app", "api"), "Shop cannot be the name of an image"),
         ("shop", ("--app", "missing"), "missing is not there"),
         ("shop", ("--app", "./missing/api"), "./missing/api is not there"),
         ("shop", ("--app", "api", "--health", "healthz"), "--health healthz is no path"),
-        ("shop", ("--app", "api", "--port", "8100"), "nothing was written: "),
-        ("shop", ("--app", "api", "--env", "Dev"), "Dev cannot be the name of an environment"),
-        ("shop", ("--app", "api", "--database", "shop"), "shop is the group of the application"),
         (".", ("--app", "api"), "is not empty"),
     ],
 )
-def test_what_cannot_become_a_project_is_refused_and_nothing_is_written(
+def test_an_impossible_project_is_refused_and_no_file_is_written(
     tmp_path: Path, api: Path, monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[str, ...], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

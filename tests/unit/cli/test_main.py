@@ -24,8 +24,22 @@ LIGHT = """
 import sys
 from samovar.cli.main import main
 code = main(["--help"])
-heavy = {"grpc", "yandexcloud", "pydantic", "google.protobuf", "structlog", "yaml", "sh"} & set(sys.modules)
+heavy = {"grpc", "pydantic", "google.protobuf", "yaml", "sh", "asyncio", "tenacity", "logging"} & set(sys.modules)
 sys.exit(f"--help loaded {sorted(heavy)}" if heavy else code)
+"""
+DEBUGGED = """
+from unittest.mock import patch
+from samovar.cli.context import Tool
+from samovar.cli.main import main
+from samovar.core.process import run
+with patch.object(Tool, "environment", lambda *_: run(["true"])):
+    main(["--debug", "render", "dev", "nginx"])
+"""
+PLANNING = """
+import sys
+import samovar.cloud.connect, samovar.deploy.rollout
+heavy = {"structlog", "rich", "sh", "aiohttp"} & set(sys.modules)
+sys.exit(f"a plan loaded {sorted(heavy)}" if heavy else 0)
 """
 
 
@@ -43,7 +57,18 @@ def test_help_loads_nothing_heavy() -> None:
         assert name in done.stdout
 
 
-def test_without_a_virtual_environment_it_says_what_to_do(tmp_path: Path) -> None:
+def test_a_plan_loads_only_what_it_needs() -> None:
+    done = subprocess.run([sys.executable, "-c", PLANNING], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_debug_shows_each_process_that_is_started() -> None:
+    command = [sys.executable, "-c", DEBUGGED]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[0].endswith(" run true")
+
+
+def test_without_a_virtual_environment_the_error_names_make_setup(tmp_path: Path) -> None:
     alone = tmp_path / "cli.py"
     shutil.copy(ROOT / "cli.py", alone)
     done = subprocess.run([alone, "--help"], capture_output=True, text=True, check=False)
@@ -86,7 +111,7 @@ def test_an_error_becomes_message_remedy_and_exit_code(
     assert (out, err) == ("", "samovar: it broke\n  remedy: mend it\n")
 
 
-def test_an_error_that_nobody_foresaw_is_one_message(
+def test_an_unexpected_error_is_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(context.Tool, "open", raising(ZeroDivisionError("by zero")))
@@ -144,7 +169,9 @@ def test_render_shows_what_a_machine_is_born_with(capsys: pytest.CaptureFixture[
     assert metadata["samovar-role"] == "samovar-edge"
 
 
-def test_a_cloud_that_does_not_run_is_told_and_not_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cloud_that_does_not_run_is_reported_and_not_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     home = tmp_path / "home"
     nothing: dict[str, list[str]] = {"warnings": [], "machines": [], "networks": []}
     assert main(["--home", str(home), "cloud", "status", "-o", "json"]) == ExitCode.OK
@@ -153,7 +180,7 @@ def test_a_cloud_that_does_not_run_is_told_and_not_started(tmp_path: Path, capsy
     assert not home.exists()
 
 
-def test_every_command_and_option_says_what_it_is_for() -> None:
+def test_every_command_and_option_has_a_help_text() -> None:
     def check(command: click.Command) -> None:
         assert command.help, command.name
         for parameter in command.params:
@@ -170,7 +197,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(stream, "isatty", lambda: True)
 
 
-def test_off_a_terminal_nothing_is_asked_and_nothing_irreversible_done() -> None:
+def test_off_a_terminal_there_is_no_prompt_and_no_irreversible_change() -> None:
     context.agree("Change everything?", yes=False)
     with pytest.raises(context.Unconfirmed) as error:
         context.agree("Delete everything?", yes=False, irreversible=True)

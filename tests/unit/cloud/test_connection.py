@@ -91,8 +91,8 @@ def test_a_machine_is_picked_by_id_name_or_hostname(expected: str, actual: str) 
     assert pick(MACHINES, expected).id == actual
 
 
-@pytest.mark.parametrize(("expected", "says"), [("nginx-1", "more than one"), ("i4", "no machine i4")])
-def test_an_ambiguous_machine_name_is_refused(expected: str, says: str) -> None:
-    with pytest.raises(ConfigError, match=says) as error:
+@pytest.mark.parametrize(("expected", "message"), [("nginx-1", "more than one"), ("i4", "no machine i4")])
+def test_an_ambiguous_machine_name_is_refused(expected: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
         pick(MACHINES, expected)
     assert "dev-nginx-1" in error.value.remedy

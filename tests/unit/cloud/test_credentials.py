@@ -1,4 +1,4 @@
-"""Where credentials are looked for, in their order, and what is said where none are found."""
+"""Credentials are searched in a fixed order, and the error without any names the places."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_profile_may_hold_a_key(tmp_path: Path, dmi: Path) -> None:
     assert json.loads(access({}, tmp_path, dmi).key)["id"] == "key-1"
 
 
-def test_an_unknown_profile_lists_the_known_ones(tmp_path: Path, dmi: Path) -> None:
+def test_an_unknown_profile_is_an_error_that_lists_the_profiles(tmp_path: Path, dmi: Path) -> None:
     profile(tmp_path, "token: x", PROFILE.replace("current: work", "current: play"))
     with pytest.raises(ConfigError, match="the active profile play is not there; profiles: home, work") as error:
         access(FOLDER, tmp_path, dmi)
@@ -104,9 +104,9 @@ def test_missing_credentials_name_every_place(tmp_path: Path, dmi: Path) -> None
 
 
 def test_the_search_stops_at_the_first_credentials(tmp_path: Path, dmi: Path) -> None:
-    looked = places({**FOLDER, "YC_TOKEN": "t1.a.b"}, home=tmp_path, dmi=dmi)
-    assert [place.used for place in looked] == [True, False, False, False]
-    assert "t1.a.b" not in repr(looked)
+    searched = places({**FOLDER, "YC_TOKEN": "t1.a.b"}, home=tmp_path, dmi=dmi)
+    assert [place.used for place in searched] == [True, False, False, False]
+    assert "t1.a.b" not in repr(searched)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path, dmi: Path) -> None:
@@ -143,8 +143,8 @@ class Metadata(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         actual = ANSWERS.get(self.path.removeprefix("/computeMetadata/v1/instance/"))
-        known = actual is not None and self.headers.get("Metadata-Flavor") == "Google"
-        self.send_response(200 if known else 404)
+        served = actual is not None and self.headers.get("Metadata-Flavor") == "Google"
+        self.send_response(200 if served else 404)
         self.end_headers()
         self.wfile.write((actual or "").encode())
 

@@ -1,4 +1,4 @@
-"""Which failed calls are repeated, and for how long."""
+"""Some failed calls are repeated for a while."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ CODE = grpc.StatusCode
 def test_only_failures_that_pass_by_themselves_are_repeated(
     method: str, status: grpc.StatusCode, since_binding: float, seconds: float
 ) -> None:
-    found = repeat_for(method, status, "Quota limit exceeded", since_binding=since_binding, unreached=1.0)
-    assert found == seconds
+    pause = repeat_for(method, status, "Quota limit exceeded", since_binding=since_binding, unreached=1.0)
+    assert pause == seconds
 
 
 def test_a_change_that_was_refused_because_of_too_many_calls_is_repeated() -> None:
     """Its text names no quota; one that is used up stays so."""
     code = CODE.RESOURCE_EXHAUSTED
-    found = repeat_for(CHANGE, code, "Too many requests", since_binding=math.inf, unreached=1.0)
-    assert found == THROTTLED
+    pause = repeat_for(CHANGE, code, "Too many requests", since_binding=math.inf, unreached=1.0)
+    assert pause == THROTTLED
 
 
 def test_a_taken_name_of_an_account_leads_to_the_clouds_other_folders() -> None:
@@ -50,7 +50,7 @@ def test_a_taken_name_of_an_account_leads_to_the_clouds_other_folders() -> None:
     assert "in the folder" in CallFailed("DiskService.Create", CODE.ALREADY_EXISTS, "exists").remedy
 
 
-def test_methods_that_read_are_known_by_their_full_and_their_short_name() -> None:
+def test_methods_that_read_are_recognized_by_their_full_and_their_short_name() -> None:
     assert is_read(READ)
     assert is_read("InstanceService.GetSerialPortOutput")
     assert not is_read(CHANGE)
@@ -60,5 +60,5 @@ def test_methods_that_read_are_known_by_their_full_and_their_short_name() -> Non
 def test_too_many_operations_at_a_time_are_no_quota() -> None:
     """The text is Compute Cloud's own; it was seen as a used-up quota, and the call not repeated."""
     details = "The limit on maximum number of active operations has exceeded."
-    found = repeat_for(CHANGE, CODE.RESOURCE_EXHAUSTED, details, since_binding=math.inf, unreached=1.0)
-    assert found == BUSY
+    pause = repeat_for(CHANGE, CODE.RESOURCE_EXHAUSTED, details, since_binding=math.inf, unreached=1.0)
+    assert pause == BUSY

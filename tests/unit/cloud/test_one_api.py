@@ -19,23 +19,23 @@ EXCEPTIONS = {
 
 
 def modules(layer: str) -> list[tuple[str, str]]:
-    found = sorted((ROOT / "samovar" / layer).rglob("*.py"))
-    assert found, f"the layer {layer} has no modules"
-    return [(str(path.relative_to(ROOT)), path.read_text()) for path in found]
+    files = sorted((ROOT / "samovar" / layer).rglob("*.py"))
+    assert files, f"the layer {layer} has no modules"
+    return [(str(path.relative_to(ROOT)), path.read_text()) for path in files]
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_no_layer_above_names_a_cloud(layer: str) -> None:
-    told = {
-        (name, found[0])
+    named = {
+        (name, match[0])
         for name, text in modules(layer)
-        for found in TELLING.finditer(text)
-        if found[0] not in EXCEPTIONS.get(name, ())
+        for match in TELLING.finditer(text)
+        if match[0] not in EXCEPTIONS.get(name, ())
     }
-    assert told == set()
+    assert named == set()
 
 
-def test_the_pattern_sees_what_it_is_for() -> None:
+def test_the_pattern_matches_names_of_clouds() -> None:
     for line in (
         'if environment.cloud == "yandex":',
         "from samovar.cloud.connect import connect",

@@ -23,7 +23,7 @@ from samovar.cloud.connection import Access
 from samovar.cloud.errors import CallFailed, OperationFailed
 from samovar.cloud.iam_token import Identity
 from samovar.cloud.session import Session
-from samovar.core.errors import ExitCode, WaitTimeout
+from samovar.core.errors import ConfigError, ExitCode, WaitTimeout
 from samovar.localcloud.api.pki import ensure_pki
 
 TOKEN = "t1.made.up"
@@ -34,18 +34,18 @@ class Server:
     """Answers as its fields say; keeps the metadata of every call by its method's last name."""
 
     port: int = 0
-    heard: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     refuse: list[grpc.StatusCode] = field(default_factory=list)
     delay: float = 0.0
     operation: Callable[[], Operation] = Operation
     polls: int = 0
-    made: dict[str, str] = field(default_factory=dict)
+    operation_ids: dict[str, str] = field(default_factory=dict)
     interval: str = ""
 
     def endpoints(self, _: object, __: grpc.ServicerContext) -> ListApiEndpointsResponse:
         services = ("endpoint", "iam", "operation", "vpc")
-        found = [ApiEndpoint(id=name, address=f"127.0.0.1:{self.port}") for name in services]
-        return ListApiEndpointsResponse(endpoints=found)
+        served = [ApiEndpoint(id=name, address=f"127.0.0.1:{self.port}") for name in services]
+        return ListApiEndpointsResponse(endpoints=served)
 
     def networks(self, request: ListNetworksRequest, context: grpc.ServicerContext) -> ListNetworksResponse:
         self._record_call("List", context)
@@ -55,11 +55,11 @@ class Server:
         )
 
     def create(self, _: CreateNetworkRequest, context: grpc.ServicerContext) -> Operation:
-        """Makes one thing a key; where it is to lose its answers, only after that."""
+        """Make one thing a key; where it is to lose its answers, only after that."""
         key = dict(context.invocation_metadata()).get("idempotency-key", "")
-        self.made.setdefault(str(key), f"op-{len(self.made) + 1}")
+        self.operation_ids.setdefault(str(key), f"op-{len(self.operation_ids) + 1}")
         self._record_call("Create", context)
-        return Operation(id=self.made[str(key)])
+        return Operation(id=self.operation_ids[str(key)])
 
     def cancel(self, request: CancelOperationRequest, context: grpc.ServicerContext) -> Operation:
         self._record_call("Cancel", context)
@@ -73,7 +73,7 @@ class Server:
         return self.operation()
 
     def _record_call(self, method: str, context: grpc.ServicerContext) -> None:
-        self.heard.append((method, dict(context.invocation_metadata())))
+        self.calls.append((method, dict(context.invocation_metadata())))
         time.sleep(self.delay)
         if self.refuse:
             context.abort(self.refuse.pop(0), "as the test wants it: a quota")
@@ -98,28 +98,28 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture
 def server(pki: Any) -> Iterator[Server]:
-    found = Server()
+    stub = Server()
     with ThreadPoolExecutor(max_workers=4) as pool:
         running = grpc.server(pool)
         running.add_generic_rpc_handlers(
             (
-                handler("yandex.cloud.endpoint.ApiEndpointService", List=(found.endpoints, ListApiEndpointsRequest)),
+                handler("yandex.cloud.endpoint.ApiEndpointService", List=(stub.endpoints, ListApiEndpointsRequest)),
                 handler(
                     "yandex.cloud.vpc.v1.NetworkService",
-                    List=(found.networks, ListNetworksRequest),
-                    Create=(found.create, CreateNetworkRequest),
+                    List=(stub.networks, ListNetworksRequest),
+                    Create=(stub.create, CreateNetworkRequest),
                 ),
                 handler(
                     "yandex.cloud.operation.OperationService",
-                    Get=(found.poll, GetOperationRequest),
-                    Cancel=(found.cancel, CancelOperationRequest),
+                    Get=(stub.poll, GetOperationRequest),
+                    Cancel=(stub.cancel, CancelOperationRequest),
                 ),
             )
         )
         pair = (pki.key.read_bytes(), pki.certificate.read_bytes())
-        found.port = running.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+        stub.port = running.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
         running.start()
-        yield found
+        yield stub
         running.stop(None).wait()
 
 
@@ -139,27 +139,27 @@ def create(session: Session) -> Operation:
 
 def test_every_page_of_a_list_is_read(session: Session) -> None:
     request = ListNetworksRequest(folder_id="folder-1")
-    found = session.list(session.client(NetworkServiceStub).List, request, lambda page: page.networks)
-    assert [network.id for network in found] == ["net-0", "net-1", "net-2"]
+    networks = session.list(session.client(NetworkServiceStub).List, request, lambda page: page.networks)
+    assert [network.id for network in networks] == ["net-0", "net-1", "net-2"]
 
 
 def test_calls_carry_the_token_and_changing_ones_a_key(session: Session, server: Server) -> None:
     session.list(session.client(NetworkServiceStub).List, ListNetworksRequest(), lambda page: page.networks)
     create(session)
     create(session)
-    assert {metadata["authorization"] for _, metadata in server.heard} == {f"Bearer {TOKEN}"}
-    keys = [metadata.get("idempotency-key") for method, metadata in server.heard if method == "Create"]
+    assert {metadata["authorization"] for _, metadata in server.calls} == {f"Bearer {TOKEN}"}
+    keys = [metadata.get("idempotency-key") for method, metadata in server.calls if method == "Create"]
     assert len(set(keys)) == 2
     assert all(keys)
-    assert not [method for method, metadata in server.heard if method == "List" and "idempotency-key" in metadata]
+    assert not [method for method, metadata in server.calls if method == "List" and "idempotency-key" in metadata]
 
 
 def test_a_call_that_met_no_server_is_repeated_with_the_same_key(session: Session, server: Server) -> None:
     server.refuse = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE]
     assert create(session).id == "op-1"
-    assert len(server.heard) == 3
-    assert len({metadata["idempotency-key"] for _, metadata in server.heard}) == 1
-    assert list(server.made.values()) == ["op-1"]
+    assert len(server.calls) == 3
+    assert len({metadata["idempotency-key"] for _, metadata in server.calls}) == 1
+    assert list(server.operation_ids.values()) == ["op-1"]
 
 
 def test_a_throttled_read_and_a_change_that_met_another_are_repeated(session: Session, server: Server) -> None:
@@ -168,7 +168,7 @@ def test_a_throttled_read_and_a_change_that_met_another_are_repeated(session: Se
     server.refuse = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.RESOURCE_EXHAUSTED]
     client = session.client(NetworkServiceStub)
     assert session.list(client.List, ListNetworksRequest(), lambda page: page.networks)
-    assert [method for method, _ in server.heard][:3] == ["Create", "Create", "List"]
+    assert [method for method, _ in server.calls][:3] == ["Create", "Create", "List"]
     assert not server.refuse
 
 
@@ -176,7 +176,7 @@ def test_a_throttled_read_and_a_change_that_met_another_are_repeated(session: Se
     "status",
     [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.RESOURCE_EXHAUSTED],
 )
-def test_a_refusal_is_told_once_with_method_status_and_remedy(
+def test_a_refusal_is_one_error_with_method_status_and_remedy(
     session: Session, server: Server, status: grpc.StatusCode
 ) -> None:
     server.refuse = [status]
@@ -185,7 +185,7 @@ def test_a_refusal_is_told_once_with_method_status_and_remedy(
     assert error.value.message == f"NetworkService.Create: {status.name}: as the test wants it: a quota"
     assert error.value.remedy
     assert (error.value.status, error.value.code) == (status, ExitCode.CLOUD)
-    assert len(server.heard) == 1
+    assert len(server.calls) == 1
 
 
 def test_a_call_has_a_deadline(session: Session, server: Server) -> None:
@@ -196,7 +196,7 @@ def test_a_call_has_a_deadline(session: Session, server: Server) -> None:
 
 
 def refusal(access: Access) -> str:
-    """What is said of an endpoint that is none; it is said soon."""
+    """Return the error of an endpoint that is none; it comes soon."""
     began = time.monotonic()
     with pytest.raises(CallFailed) as error:
         Session(access)
@@ -206,13 +206,13 @@ def refusal(access: Access) -> str:
     return error.value.message
 
 
-def test_a_closed_endpoint_is_told_at_once(access: Access) -> None:
+def test_a_closed_endpoint_is_an_error_at_once(access: Access) -> None:
     assert refusal(replace(access, endpoint="127.0.0.1:1")) == "127.0.0.1:1: nothing listens there: Connection refused"
 
 
 def test_an_endpoint_with_another_authority_is_not_trusted(access: Access, tmp_path: Path) -> None:
-    said = refusal(replace(access, ca=ensure_pki(tmp_path).ca))
-    assert said.startswith(f"{access.endpoint}: its certificate is not trusted: ")
+    message = refusal(replace(access, ca=ensure_pki(tmp_path).ca))
+    assert message.startswith(f"{access.endpoint}: its certificate is not trusted: ")
 
 
 def test_a_file_of_authorities_that_holds_none_is_named(access: Access, tmp_path: Path) -> None:
@@ -221,14 +221,14 @@ def test_a_file_of_authorities_that_holds_none_is_named(access: Access, tmp_path
     assert f"{empty} holds no certificate" in refusal(replace(access, ca=empty))
 
 
-def test_an_endpoint_that_speaks_plaintext_is_told_so(access: Access) -> None:
+def test_a_plaintext_endpoint_is_an_error_that_names_tls(access: Access) -> None:
     with ThreadPoolExecutor(max_workers=1) as pool:
         plain = grpc.server(pool)
         port = plain.add_insecure_port("127.0.0.1:0")
         plain.start()
-        said = refusal(replace(access, endpoint=f"127.0.0.1:{port}"))
+        message = refusal(replace(access, endpoint=f"127.0.0.1:{port}"))
         plain.stop(None).wait()
-    assert said.startswith(f"127.0.0.1:{port}: what listens there does not speak TLS: ")
+    assert message.startswith(f"127.0.0.1:{port}: what listens there does not speak TLS: ")
 
 
 def test_an_operation_is_polled_until_it_is_done(session: Session, server: Server) -> None:
@@ -237,7 +237,7 @@ def test_an_operation_is_polled_until_it_is_done(session: Session, server: Serve
     assert server.polls == 3
 
 
-def test_one_that_is_done_already_is_not_asked_for(session: Session, server: Server) -> None:
+def test_an_operation_that_is_done_is_not_polled(session: Session, server: Server) -> None:
     assert session.finish(Operation(id="op-1", done=True), what="create network").done
     assert server.polls == 0
 
@@ -261,7 +261,7 @@ def test_a_failed_operation_keeps_its_status_and_id(session: Session, server: Se
     assert error.value.status is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_missed_deadline_is_an_error_that_names_what_was_seen(session: Session, server: Server) -> None:
+def test_a_missed_deadline_is_an_error_that_names_the_last_state(session: Session, server: Server) -> None:
     server.operation = lambda: Operation(id="op-1", description="Create network")
     with pytest.raises(WaitTimeout, match=r"operation op-1.*in progress: Create network"):
         session.finish(Operation(id="op-1"), what="create network dev", timeout=0.3)
@@ -273,14 +273,14 @@ def test_an_operation_that_is_not_found_yet_is_tolerated(session: Session, serve
     assert session.finish(Operation(id="op-1"), what="create network").done
 
 
-def test_one_that_is_never_found_is_not_waited_for_until_the_deadline(session: Session, server: Server) -> None:
+def test_an_operation_that_does_not_exist_ends_the_wait_before_the_deadline(session: Session, server: Server) -> None:
     server.refuse = [grpc.StatusCode.NOT_FOUND] * 100
     with pytest.raises(CallFailed, match="NOT_FOUND"):
         session.finish(Operation(id="op-1"), what="create network", timeout=60)
-    assert len(server.heard) == 6
+    assert len(server.calls) == 6
 
 
-def test_a_cloud_without_a_hand_on_its_host_has_no_such_capability(session: Session) -> None:
+def test_a_cloud_without_an_admin_api_has_no_capability_on_its_host(session: Session) -> None:
     assert session.host is None
     assert session.image_storage is None
 
@@ -292,18 +292,18 @@ def interrupted(session: Session, server: Server, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(session, "poll", lambda _: interrupt())
     with pytest.raises(KeyboardInterrupt):
         session.finish(Operation(id="op-1"), what="create network dev")
-    assert not [method for method, _ in server.heard if method == "Cancel"]
+    assert not [method for method, _ in server.calls if method == "Cancel"]
     return session.cancel_awaited()
 
 
-def test_what_was_waited_for_at_an_interrupt_is_cancelled(
+def test_an_interrupt_cancels_the_awaited_operations(
     session: Session, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert interrupted(session, server, monkeypatch) == {"create network dev": "cancelled (operation op-1)"}
-    assert "idempotency-key" in dict(server.heard)["Cancel"]
+    assert "idempotency-key" in dict(server.calls)["Cancel"]
 
 
-def test_what_cannot_be_cancelled_is_named_with_its_operation(
+def test_an_operation_that_cannot_be_cancelled_is_named(
     session: Session, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.refuse = [grpc.StatusCode.FAILED_PRECONDITION]
@@ -312,7 +312,7 @@ def test_what_cannot_be_cancelled_is_named_with_its_operation(
     }
 
 
-def test_what_has_ended_is_not_cancelled(session: Session, server: Server) -> None:
+def test_an_operation_that_has_ended_is_not_cancelled(session: Session, server: Server) -> None:
     server.operation = lambda: Operation(id="op-1", done=True)
     session.finish(Operation(id="op-1"), what="create network")
     assert session.cancel_awaited() == {}
@@ -321,16 +321,26 @@ def test_what_has_ended_is_not_cancelled(session: Session, server: Server) -> No
 def test_a_token_is_got_once_and_again_before_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     identity = Identity(Access("x", "f", metadata="nowhere"), "x")
     lifetimes = iter([3600.0, 100.0, 3600.0])
-    told: list[float] = []
+    issued: list[float] = []
 
     def token(_: str) -> tuple[str, float]:
-        told.append(next(lifetimes))
-        return f"t1.{len(told)}.x", told[-1]
+        issued.append(next(lifetimes))
+        return f"t1.{len(issued)}.x", issued[-1]
 
     monkeypatch.setattr("samovar.cloud.iam_token.machine_token", token)
     assert [identity.get_token(), identity.get_token(lasting=3500)] == ["t1.1.x", "t1.1.x"]
     identity._until = 0
     assert [identity.get_token(), identity.get_token()] == ["t1.2.x", "t1.3.x"]
+
+
+def test_a_call_without_a_token_is_an_error_with_its_reason(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> tuple[str, float]:
+        raise ConfigError("key.json: not a service account's key")
+
+    monkeypatch.setattr(session.identity, "_until", 0.0)
+    monkeypatch.setattr(session.identity, "_fresh", refused)
+    with pytest.raises(CallFailed, match=r"key\.json: not a service account's key"):
+        session.client(NetworkServiceStub).List(ListNetworksRequest())
 
 
 def test_a_limit_of_the_client_is_no_quota() -> None:
@@ -339,13 +349,13 @@ def test_a_limit_of_the_client_is_no_quota() -> None:
     assert "quota is used up" in str(CallFailed("Create", grpc.StatusCode.RESOURCE_EXHAUSTED, "Quota exceeded"))
 
 
-def test_a_deletion_is_begun_again_while_the_cloud_frees_what_it_needs(session: Session, server: Server) -> None:
-    """As an operation's error and as a call's; another error ends it at once."""
+def test_a_deletion_is_repeated_while_its_resource_is_in_use(session: Session, server: Server) -> None:
+    """The conflict is an operation's error or a call's; another error ends it at once."""
     in_use = Operation(id="op-1", done=True)
     in_use.error.code = grpc.StatusCode.FAILED_PRECONDITION.value[0]
-    begun = [in_use, Operation(id="op-2", done=True)]
-    assert session.repeat_on_conflict(lambda: begun.pop(0), what="delete network dev").id == "op-2"
-    assert begun == []
+    operations = [in_use, Operation(id="op-2", done=True)]
+    assert session.repeat_on_conflict(lambda: operations.pop(0), what="delete network dev").id == "op-2"
+    assert operations == []
     refused = Operation(id="op-3", done=True)
     refused.error.code = grpc.StatusCode.PERMISSION_DENIED.value[0]
     with pytest.raises(OperationFailed):
@@ -353,7 +363,7 @@ def test_a_deletion_is_begun_again_while_the_cloud_frees_what_it_needs(session: 
     assert server.polls == 0
 
 
-def test_a_conflict_that_stays_is_an_error(session: Session, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lasting_conflict_is_an_error(session: Session, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("samovar.cloud.session.CONFLICT", 0.1)
     in_use = Operation(id="op-1", done=True)
     in_use.error.code = grpc.StatusCode.ABORTED.value[0]

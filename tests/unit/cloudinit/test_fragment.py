@@ -26,7 +26,7 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def test_fragments_are_merged_in_their_order_and_the_template_stays(tmp_path: Path) -> None:
+def test_fragments_are_merged_in_their_order_and_keep_the_template(tmp_path: Path) -> None:
     paths = [write(tmp_path, "swap", SWAP), write(tmp_path, "tune", TUNE)]
     text = user_data(operator_keys=["ssh-ed25519 AAAA"], fragments=paths)
     merged = yaml.safe_load(text)
@@ -51,28 +51,32 @@ def test_lists_are_joined_and_mappings_merged_at_every_depth(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "says"),
+    ("text", "line", "message"),
     [
         ("runcmd: []\n", 1, "not cloud-config"),
         ("#!/bin/sh\n", 1, "not cloud-config"),
         (HEADER, 1, "cloud-config is a mapping"),
         (f"{HEADER}- a\n", 1, "cloud-config is a mapping"),
         (f"{HEADER}runcmd: [a]\npackges: [vim]\n", 3, "packges: no key of cloud-config"),
-        (f"{HEADER}runcmd: echo\n", 2, "runcmd: this is a list"),
-        (f"{HEADER}\nswap: 1G\n", 3, "swap: this is a mapping"),
-        (f"{HEADER}timezone: [UTC]\n", 2, "timezone: this is text"),
+        (f"{HEADER}runcmd: echo\n", 2, "runcmd: 'echo' is not of type 'array'"),
+        (f"{HEADER}\nswap: 1G\n", 3, "swap: '1G' is not of type 'object'"),
+        (f"{HEADER}timezone: [UTC]\n", 2, "timezone: ['UTC'] is not of type 'string'"),
+        (f"{HEADER}runcmd:\n  - a\n  - 3\n", 4, "runcmd.1: 3 is not valid"),
+        (f"{HEADER}ntp:\n  servers: 3\n", 3, "ntp.servers: 3 is not of type 'array'"),
+        (f"{HEADER}users:\n  - {{nam: x}}\n", 3, "users.0: {'nam': 'x'} is not valid"),
+        (f"{HEADER}write_files: [{{content: a}}]\n", 2, "write_files.0: 'path' is a required property"),
         (f"{HEADER}runcmd: [\n", 3, "not YAML"),
         (f"{HEADER}timezone: UTC\ntimezone: UTC\n", 3, "the key stands twice"),
     ],
 )
-def test_what_is_no_fragment_is_refused_with_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
+def test_an_invalid_fragment_is_refused_with_its_line(tmp_path: Path, text: str, line: int, message: str) -> None:
     path = write(tmp_path, "bad", text)
-    with pytest.raises(ConfigError, match=re.escape(says)) as error:
+    with pytest.raises(ConfigError, match=re.escape(message)) as error:
         load_fragment(path)
     assert error.value.message.startswith(f"{path}:{line}: ")
 
 
-def test_a_mistyped_key_is_told_the_right_one(tmp_path: Path) -> None:
+def test_the_error_of_a_mistyped_key_names_the_right_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load_fragment(write(tmp_path, "bad", f"{HEADER}packges: [vim]\n"))
     assert error.value.remedy.startswith("did you mean packages?")

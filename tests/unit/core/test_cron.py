@@ -33,7 +33,7 @@ def test_the_next_moment(expression: str, expected: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "says"),
+    ("expression", "message"),
     [
         ("", "five fields"),
         ("0 3 * *", "five fields"),
@@ -45,6 +45,6 @@ def test_the_next_moment(expression: str, expected: datetime) -> None:
         ("0 0 0 * *", "day-of-month is wrong"),
     ],
 )
-def test_what_is_no_expression_is_refused_with_what_is_right(expression: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_an_invalid_expression_is_refused_with_a_correct_one(expression: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         check_cron(expression)

@@ -9,7 +9,7 @@ import pytest
 from samovar.core.files import write_private
 
 
-def test_a_private_file_is_never_open_to_others_whatever_stood_there(
+def test_a_private_file_is_never_open_to_others_even_in_place_of_an_open_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[int] = []

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from samovar.core.output import Format, PlainReporter, printable, show, stderr_reporter, table
+from samovar.core.output import Format, PlainReporter, date_time, printable, show, stderr_reporter, table
 
 Capture = pytest.CaptureFixture[str]
 
@@ -29,7 +29,7 @@ STATUS = {"environment": "dev", "machines": ({"name": "nginx-1", "health": Healt
 PLAIN = {"environment": "dev", "machines": [{"name": "nginx-1", "health": "healthy"}], "größe": 2}
 
 
-def test_json_holds_the_whole_value(capsys: Capture) -> None:
+def test_json_holds_the_complete_value(capsys: Capture) -> None:
     show(STATUS, Format.JSON)
     out, err = capsys.readouterr()
     assert json.loads(out) == PLAIN
@@ -46,6 +46,18 @@ def test_yaml_holds_what_json_holds_in_the_same_order(capsys: Capture) -> None:
     assert err == ""
 
 
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [
+        ("2026-01-02T03:04:05.123456789Z", "2026-01-02 03:04:05"),
+        ("2026-01-02T03:04:05+03:00", "2026-01-02 00:04:05"),
+        ("", ""),
+    ],
+)
+def test_a_time_is_shown_to_the_second(time: str, shown: str) -> None:
+    assert date_time(time) == shown
+
+
 def test_a_table_in_a_pipe_is_one_plain_line_a_row(capsys: Capture) -> None:
     address = "http://127.66.1.2/" + "x" * 300
     show({}, Format.TABLE, [table(["NAME", "ADDRESS"], [["nginx-1", address], ["[red]nginx-2[/]", "-"]])])
@@ -57,9 +69,9 @@ def test_a_table_in_a_pipe_is_one_plain_line_a_row(capsys: Capture) -> None:
 
 
 def test_the_plain_reporter_writes_each_step_with_its_seconds(capsys: Capture) -> None:
-    said = PlainReporter()
-    with said.step("bake base"):
-        said.info("packages [1/2]")
+    reporter = PlainReporter()
+    with reporter.step("bake base"):
+        reporter.info("packages [1/2]")
     out, err = capsys.readouterr()
     assert out == ""
     first, second, third = err.splitlines()
@@ -80,10 +92,10 @@ def test_a_pipe_has_a_plain_reporter() -> None:
 SIDE_BY_SIDE = """
 import contextlib, time
 from samovar.core.output import stderr_reporter
-said = stderr_reporter()
+reporter = stderr_reporter()
 with contextlib.ExitStack() as steps:
     for number in range(8):
-        steps.enter_context(said.step(f"create address {number}"))
+        steps.enter_context(reporter.step(f"create address {number}"))
     time.sleep(0.3)
 """
 
@@ -97,15 +109,15 @@ def test_the_terminal_reporter_keeps_to_one_line() -> None:
         [sys.executable, "-c", SIDE_BY_SIDE], stderr=its_end, env=environment | {"TERM": "xterm"}, check=True
     )
     os.close(its_end)
-    said = os.read(terminal, 1 << 16).decode()
+    written = os.read(terminal, 1 << 16).decode()
     os.close(terminal)
-    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in re.split(r"[\r\n]+", said)]
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in re.split(r"[\r\n]+", written)]
     assert any("create address 0, create address 1" in line and line.endswith("…") for line in lines), lines
     assert max(map(len, lines)) <= 40
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "shown"),
     [
         ("plain\ttext\n", "plain\ttext\n"),
         ("\x1b[1;31mred\x1b[0m\r\n", "red\n"),
@@ -118,9 +130,9 @@ def test_the_terminal_reporter_keeps_to_one_line() -> None:
         ("чай, größe", "чай, größe"),
     ],
 )
-def test_escape_sequences_never_reach_a_terminal(said: str, shown: str, capsys: Capture) -> None:
-    assert printable(said) == shown
-    PlainReporter().info(said)
+def test_escape_sequences_never_reach_a_terminal(text: str, shown: str, capsys: Capture) -> None:
+    assert printable(text) == shown
+    PlainReporter().info(text)
     assert capsys.readouterr().err == f"{shown}\n"
 
 

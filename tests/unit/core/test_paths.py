@@ -11,7 +11,7 @@ from samovar.cli.main import main
 from samovar.core.errors import ExitCode, HostError
 from samovar.core.paths import require_own
 
-NOBODY = 65534
+OTHER_USER = 65534
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "foreign"
     folder.mkdir(mode=0o755)
     if os.geteuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
+        os.chown(folder, OTHER_USER, OTHER_USER)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     return folder
 
@@ -38,7 +38,9 @@ def test_a_link_does_not_hide_it(foreign: Path, tmp_path: Path) -> None:
         require_own(tmp_path / "link" / "home")
 
 
-def test_roots_own_folders_are_taken_and_nobody_else_is_asked(foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_of_root_are_accepted_and_other_users_may_use_any_folder(
+    foreign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require_own(Path("/usr/share/none"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     require_own(foreign)

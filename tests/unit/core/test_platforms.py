@@ -27,7 +27,7 @@ def test_sizes_that_exist(platform: str, cores: int, fraction: int, gigabytes: f
 
 
 @pytest.mark.parametrize(
-    ("platform", "cores", "fraction", "gigabytes", "says"),
+    ("platform", "cores", "fraction", "gigabytes", "message"),
     [
         ("standard-v1", 4, 5, 1, "4 cores at 5 per cent have 2G, 4G, 6G, 8G of memory, and not 1G"),
         ("standard-v2", 2, 5, 1.5, "2 cores at 5 per cent have 0.5G, 1G, 2G, 3G, 4G of memory, and not 1.5G"),
@@ -38,9 +38,9 @@ def test_sizes_that_exist(platform: str, cores: int, fraction: int, gigabytes: f
     ],
 )
 def test_sizes_that_do_not_are_refused_with_those_that_do(
-    platform: str, cores: int, fraction: int, gigabytes: float, says: str
+    platform: str, cores: int, fraction: int, gigabytes: float, message: str
 ) -> None:
-    assert says in (size_problem(platform, cores, fraction, int(gigabytes * GIB)) or "")
+    assert message in (size_problem(platform, cores, fraction, int(gigabytes * GIB)) or "")
 
 
 def test_no_number_of_cores_has_two_lists_of_memory() -> None:

@@ -36,7 +36,7 @@ def test_a_name_has_the_letters_of_a_label_and_fits() -> None:
     assert len(process_identity()) <= 63
 
 
-def test_one_that_lives_has_not_ended_and_one_that_died_has(other: subprocess.Popen[str]) -> None:
+def test_has_ended_is_true_for_a_dead_process_alone(other: subprocess.Popen[str]) -> None:
     name = _first_line(other)
     assert not has_ended(process_identity())
     assert not has_ended(name)
@@ -72,7 +72,7 @@ def test_on_a_host_without_proc_a_process_has_a_name_and_is_not_taken_for_dead(
 
 
 @pytest.mark.parametrize("name", ["", "root-debian-4711", "a-b-c", "somebody"])
-def test_what_is_no_name_of_ours_is_never_taken_for_dead(name: str) -> None:
+def test_the_holder_of_an_unknown_name_is_never_taken_for_dead(name: str) -> None:
     assert not has_ended(name)
 
 
@@ -92,7 +92,7 @@ def test_another_boot_or_machine_is_another_place(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_process_that_is_hidden_from_us_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With hidepid=2 another user's process has no folder in /proc."""
+    """Another user's process has no folder in /proc with hidepid=2."""
     name = process_identity()
     monkeypatch.setattr(proc, "start_time", lambda _: None)
     assert not has_ended(name)

@@ -34,7 +34,7 @@ def gateway(request: pytest.FixtureRequest) -> Gateway:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process runs; one that ended and that nobody has waited for yet does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def test_a_program_killed_by_a_signal_is_a_failure(gateway: Gateway) -> None:
     assert caught.value.returncode == -signal.SIGKILL
 
 
-def test_a_missing_program_says_so_and_what_installs_it(gateway: Gateway) -> None:
+def test_a_missing_program_is_an_error_that_names_its_package(gateway: Gateway) -> None:
     with pytest.raises(HostError, match="no-such-program: no such program on this machine") as caught:
         gateway(["no-such-program"])
     assert "make setup" in caught.value.remedy
@@ -115,7 +115,7 @@ def test_a_missed_deadline_names_the_last_line() -> None:
         run(["bash", "-c", "echo copying; sleep 60"], timeout=0.5)
 
 
-def test_lines_are_heard_as_they_come_and_kept_in_the_log(tmp_path: Path) -> None:
+def test_lines_are_passed_on_as_they_come_and_kept_in_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     received: list[tuple[str, float]] = []
     with pytest.raises(ProcessFailed) as caught:
@@ -165,7 +165,7 @@ async def test_a_cancelled_task_leaves_nothing_running(tmp_path: Path) -> None:
     wait_for_end(pids)
 
 
-def test_a_detached_program_has_a_session_of_its_own_and_its_end_is_known(tmp_path: Path) -> None:
+def test_a_detached_program_has_a_session_of_its_own_and_returns_its_exit_code(tmp_path: Path) -> None:
     log = tmp_path / "log"
     pid = start_detached(["/bin/bash", "-c", "echo here; echo there >&2; sleep 0.3; exit 4"], logfile=log)
     assert os.getsid(pid) == pid
@@ -176,7 +176,7 @@ def test_a_detached_program_has_a_session_of_its_own_and_its_end_is_known(tmp_pa
     assert log.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_other_threads_wait_for_can_be_ended() -> None:
+def test_processes_that_other_threads_wait_for_can_be_ended() -> None:
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(run, ["sleep", "60"])
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""How this program starts itself again."""
+"""The program starts itself again."""
 
 from __future__ import annotations
 

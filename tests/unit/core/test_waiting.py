@@ -89,18 +89,18 @@ async def test_a_timeout_of_the_daemon_names_the_last_state() -> None:
 
 
 async def test_to_the_end_finishes_before_its_cancelled_caller_returns() -> None:
-    made: list[str] = []
+    ended: list[str] = []
 
     async def work() -> None:
         await asyncio.sleep(0.05)
-        made.append("whole")
+        ended.append("whole")
 
     caller = asyncio.create_task(to_the_end(work()))
     await asyncio.sleep(0.01)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    assert made == ["whole"]
+    assert ended == ["whole"]
 
 
 async def test_to_the_end_returns_results_and_raises_errors() -> None:

@@ -69,7 +69,7 @@ def test_the_statements_that_took_most_time_are_drawn_where_there_are_any() -> N
     assert {len(line.name) for line in panel.series} == {LONGEST}
 
 
-def test_a_prometheus_that_is_away_is_said() -> None:
+def test_a_prometheus_that_does_not_answer_is_reported() -> None:
     graphs = endpoint_graphs(Away(), NOW)
     assert graphs.panels == ()
     assert graphs.note == f"No graphs by endpoint: /api/v1/query_range is away: {STEP}"
@@ -89,7 +89,7 @@ def test_healthy_machines_are_counted_where_their_number_changes_and_up_to_now()
     assert panel.series[0].values == [2, 1, 1]
 
 
-def test_what_is_older_than_the_window_is_dropped_but_for_the_value_at_its_beginning() -> None:
+def test_values_older_than_the_window_are_dropped_but_for_the_one_at_its_beginning() -> None:
     healthy = HealthyMachines()
     for at, state in ((0.0, "STOPPED"), (10.0, "RUNNING_ACTUAL"), (5000.0, "RUNNING_ACTUAL")):
         healthy.add(reading(at, state))

@@ -52,19 +52,19 @@ def test_requests_pass_a_balancer_each_group_and_the_balancers_between() -> None
     assert (BINGO, POSTGRES) in graph.edges
 
 
-def test_a_group_that_nobody_asks_stands_beside_the_first_one() -> None:
+def test_a_group_without_clients_stands_beside_the_first_one() -> None:
     alone = with_upstreams("nginx")
     assert request_graph(alone).ranks[NGINX] == request_graph(alone).ranks[BINGO] == 2
 
 
-def test_a_server_outside_is_a_node_behind_who_asks_it() -> None:
+def test_an_external_server_is_a_node_behind_its_client() -> None:
     outside = with_upstreams("bingo", "stock", external={"stock": ExternalServer(host="stock.example", port=443)})
     graph = request_graph(outside)
     assert graph.ranks[Node(Kind.SERVER, "stock")] > graph.ranks[BINGO]
     assert graph.ranks[POSTGRES] == 2
 
 
-def test_who_is_asked_by_two_stands_behind_both() -> None:
+def test_a_group_with_two_clients_stands_behind_both() -> None:
     both = with_upstreams("nginx", "bingo", "postgres")
     ranks = request_graph(both).ranks
     assert ranks[POSTGRES] > ranks[BINGO] > ranks[NGINX]
@@ -72,7 +72,7 @@ def test_who_is_asked_by_two_stands_behind_both() -> None:
 
 @pytest.mark.parametrize("tall", [False, True])
 @pytest.mark.parametrize("count", [0, 1, ROWS, ROWS + 1, 100])
-def test_nothing_overlaps_or_lies_outside(count: int, *, tall: bool) -> None:
+def test_boxes_neither_overlap_nor_lie_outside(count: int, *, tall: bool) -> None:
     alone = with_upstreams("nginx")
     for graph in (request_graph(DEV), request_graph(alone)):
         picture = lay_out(graph, {"nginx": count, "bingo": 2, "postgres": 1}, tall=tall)
@@ -89,7 +89,7 @@ def test_a_wide_picture_goes_to_the_right_and_a_tall_one_down() -> None:
     assert tall.width < 390
 
 
-def test_a_line_that_passes_boxes_by_stays_inside_of_a_tall_picture() -> None:
+def test_a_line_past_boxes_is_inside_of_a_tall_picture() -> None:
     graph = request_graph(with_upstreams("nginx", "bingo", "postgres"))
     picture = lay_out(graph, MACHINES, tall=True)
     bent = [line.path for line in picture.lines if "C" in line.path]

@@ -1,4 +1,4 @@
-"""Who may look: whoever has the address, and no page of another site."""
+"""The page is for those who have its address, and for no page of another site."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def url() -> AsyncIterator[str]:
     await asyncio.gather(serving, return_exceptions=True)
 
 
-async def test_the_page_is_served_to_whoever_has_its_address_and_runs_no_script_but_its_own(url: str) -> None:
+async def test_the_page_has_no_inline_script_and_only_its_own_files_are_served(url: str) -> None:
     async with aiohttp.ClientSession() as client:
         async with client.get(url) as page:
             assert page.status == 200
@@ -88,7 +88,7 @@ async def test_the_page_is_served_to_whoever_has_its_address_and_runs_no_script_
                 assert file.status in {403, 404}, name
 
 
-async def test_it_is_refused_to_all_others_whatever_they_ask_for(url: str) -> None:
+async def test_requests_of_others_are_refused_for_any_path(url: str) -> None:
     wrong, rest = url.rsplit("/", 2)[0], ("", "wrong/", "wrong/stream", "wrong/app.js", "wrong/nothing")
     async with aiohttp.ClientSession() as client:
         for path in rest:
@@ -101,7 +101,7 @@ async def test_it_is_refused_to_all_others_whatever_they_ask_for(url: str) -> No
             assert answer.status == 405
 
 
-async def test_a_viewer_gets_what_is_and_what_a_machine_says_is_text(url: str) -> None:
+async def test_a_viewer_gets_the_present_state_and_output_of_machines_is_escaped(url: str) -> None:
     async with aiohttp.ClientSession() as client, client.get(f"{url}stream?tall=1") as stream:
         assert stream.headers["Content-Type"] == "text/event-stream"
         text = ""

@@ -10,17 +10,20 @@ from yandex.cloud.compute.v1.instance_pb2 import AttachedDisk, Instance
 
 from samovar.core.errors import CloudError
 from samovar.deploy.machines import check_disks_outlive_machines
+from samovar.deploy.plan import Plan, plan
 from samovar.deploy.resources.address import Address
 from samovar.deploy.resources.disk import Disk
 from samovar.deploy.resources.instance_group import InstanceGroup
-from samovar.deploy.resources.resource import Existing
+from samovar.deploy.resources.resource import Existing, Observed
+from samovar.deploy.resources.seed_record import SeedRecord
 from samovar.deploy.rollout import still_billed
+from samovar.deploy.seeding import healthy_timeout
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import desired_of
 
 
 def _session(*machines: Instance) -> Any:
-    """Lists instances without their disks, as an answer may, and has all of them in Get."""
+    """List instances without their disks, as an answer may, and have all of them in Get."""
     by_id = {machine.id: machine for machine in machines}
     client = SimpleNamespace(List=None, Get=lambda request: by_id[request.instance_id])
     return SimpleNamespace(folder_id="folder", client=lambda _: client, list=lambda *_: list(machines))
@@ -32,7 +35,7 @@ def _machine(*, auto_delete: bool) -> Instance:
     return Instance(id="vm-1", name="dev-postgres-1", labels=labels, secondary_disks=[disk])
 
 
-def test_a_disk_that_goes_with_its_machine_stops_the_rollout() -> None:
+def test_a_disk_that_would_be_deleted_with_its_machine_stops_the_rollout() -> None:
     with pytest.raises(CloudError, match=r"dev-postgres-1 \(disk-1\)") as caught:
         check_disks_outlive_machines(_session(_machine(auto_delete=True)), "dev")
     assert "disk snapshot dev" in caught.value.remedy
@@ -51,7 +54,22 @@ def test_a_machine_that_fills_a_disk_is_given_the_time() -> None:
     assert given == {"nginx": 600, "bingo": 600, "postgres": 3600}
 
 
-def test_a_destruction_says_what_is_billed_all_the_same() -> None:
+def test_a_rollout_waits_as_long_as_a_group_does_for_a_disk_that_is_not_recorded_yet() -> None:
+    dev, usual = load_environment("dev"), 1800.0
+    images = {group.image: f"samovar-{group.image}-0123456789ab" for group in dev.groups}
+    first = plan(desired_of(dev, images), Observed("dev"))
+    assert healthy_timeout(first, Observed("dev"), usual) == 3600
+    recorded, unrecorded = (_observed_record(seeded=seeded) for seeded in (True, False))
+    assert healthy_timeout(Plan("dev"), unrecorded, usual) == 3600
+    assert healthy_timeout(Plan("dev"), recorded, usual) == usual
+
+
+def _observed_record(*, seeded: bool) -> Observed:
+    record = SeedRecord(readers=(), disk="dev-postgres-data", seeded=seeded)
+    return Observed("dev", (Existing("dev-postgres-seeded", record, "postgres", "e6q-1"),))
+
+
+def test_a_destruction_names_the_resources_that_are_still_billed() -> None:
     kept = (
         Existing("dev-postgres-data", Disk(10 << 30, "network-ssd", "ru-central1-a", "data"), "postgres", "disk-1"),
         Existing("dev-nginx", Address("ru-central1-a"), "nginx", "address-1"),

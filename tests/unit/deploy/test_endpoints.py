@@ -26,11 +26,11 @@ HERE = "127.0.0.1"
 
 class _Edge(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        """Answers 404, as an edge does that shows nothing of itself to the world."""
+        """Answer 404, as an edge does that shows nothing of itself to the world."""
         self.send_error(404)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Say nothing."""
 
 
 @contextmanager

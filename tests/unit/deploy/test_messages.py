@@ -60,7 +60,7 @@ templates = st.builds(
     disk=st.sampled_from([5 * 2**30]),
     metadata=st.dictionaries(
         st.sampled_from(["user-data", "samovar-role"]), st.text().filter(lambda text: "<" not in text)
-    ).map(lambda found: tuple(sorted(found.items()))),
+    ).map(lambda entries: tuple(sorted(entries.items()))),
     security_group=st.sampled_from(["", "dev-nginx"]),
     service_account=st.sampled_from(["", "dev-nginx"]),
     token_forms=st.sampled_from([(), ("gce",), ("gce", "aws")]),
@@ -68,8 +68,8 @@ templates = st.builds(
     public=st.booleans(),
 )
 templates |= templates.map(
-    lambda found: replace(
-        found,
+    lambda template: replace(
+        template,
         metadata=(("samovar-settings", "secrets:\n  certificate: <secret dev-certificate>\n"),),
         metadata_refs=(Ref(Kind.SECRET, "dev-certificate"),),
     )
@@ -140,7 +140,7 @@ def context(session: Recorder | None = None) -> Context:
 
 
 @given(groups)
-def test_a_group_message_is_read_as_the_spec_it_was_made_from(spec: InstanceGroup) -> None:
+def test_a_group_message_is_read_as_its_spec(spec: InstanceGroup) -> None:
     message = groups_api.InstanceGroup(**group_fields(context(), Resource("dev-nginx", spec, "nginx")))
     assert InstanceGroupHandler().read(message, NAMES) == spec
 
@@ -154,7 +154,7 @@ def test_create_requests_meet_the_constraints_of_the_api(spec: InstanceGroup) ->
 
 
 @given(groups)
-def test_an_existing_disk_goes_by_its_id_alone(spec: InstanceGroup) -> None:
+def test_an_existing_disk_is_sent_by_its_id_alone(spec: InstanceGroup) -> None:
     """The protos call `disk_id` and `disk_spec` alternatives."""
     template = group_fields(context(), Resource("dev-nginx", spec, "nginx"))["instance_template"]
     assert not any(disk.HasField("disk_spec") for disk in template.secondary_disk_specs)

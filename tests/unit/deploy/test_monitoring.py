@@ -40,11 +40,11 @@ def small(*groups: Group, **fields: object) -> Environment:
 
 
 def ports(environment: Environment, group: str, *, inbound: bool) -> set[tuple[int, str]]:
-    found = rules(environment, environment.group(group), (RANGE,))
-    return {(rule.port, rule.peer) for rule in found if rule.inbound is inbound and rule.port != 123}
+    matching = rules(environment, environment.group(group), (RANGE,))
+    return {(rule.port, rule.peer) for rule in matching if rule.inbound is inbound and rule.port != 123}
 
 
-def told(environment: Environment, group: str) -> object:
+def monitoring_setting(environment: Environment, group: str) -> object:
     metadata = machine_metadata(environment, environment.group(group))
     return yaml.safe_load(metadata.get("samovar-settings", "{}")).get("monitoring")
 
@@ -61,38 +61,38 @@ def test_exporters_are_open_to_the_group_that_monitors_alone() -> None:
     assert ports(environment, "watch", inbound=False) == {(9000, RANGE), (9090, RANGE), (9100, RANGE)}
 
 
-def test_an_environment_that_is_not_monitored_pays_nothing() -> None:
+def test_an_environment_without_monitoring_has_no_rules_and_metadata_for_it() -> None:
     environment = small(shop())
     assert ports(environment, "shop", inbound=True) == {(80, HEALTH_CHECKS)}
     assert ports(environment, "shop", inbound=False) == set()
-    assert told(environment, "shop") is None
-    assert all(told(DEV, group.name) is None for group in DEV.groups)
+    assert monitoring_setting(environment, "shop") is None
+    assert all(monitoring_setting(DEV, group.name) is None for group in DEV.groups)
 
 
-def test_machines_are_told_who_collects_and_the_collector_of_whom() -> None:
+def test_metadata_name_the_collector_to_machines_and_the_machines_to_the_collector() -> None:
     environment = small(shop(), monitoring())
-    assert told(environment, "shop") == {"collector": "watch"}
-    assert told(environment, "watch") == {
+    assert monitoring_setting(environment, "shop") == {"collector": "watch"}
+    assert monitoring_setting(environment, "watch") == {
         "collector": "watch",
         "targets": [
-            {"group": "shop", "machines": 8, "exporters": {"node": 9100, "api": 9000}},
-            {"group": "watch", "machines": 8, "exporters": {"node": 9100}},
+            {"group": "shop", "machines": 8, "size": 2, "exporters": {"node": 9100, "api": 9000}},
+            {"group": "watch", "machines": 8, "size": 1, "exporters": {"node": 9100}},
         ],
     }
 
 
 def test_objectives_are_the_bounds_of_a_load_profile_by_the_names_of_routes() -> None:
     environment = small(shop(), monitoring(objectives="terms"))
-    found = told(environment, "watch")
-    assert isinstance(found, dict)
-    assert {"method": "GET", "route": "/api/movie/:id", "errors": 0.01, "quantile": 0.9, "seconds": 0.4} in found[
+    setting = monitoring_setting(environment, "watch")
+    assert isinstance(setting, dict)
+    assert {"method": "GET", "route": "/api/movie/:id", "errors": 0.01, "quantile": 0.9, "seconds": 0.4} in setting[
         "objectives"
     ]
-    assert {"method": "POST", "route": "/api/session", "errors": 0.01} in found["objectives"]
+    assert {"method": "POST", "route": "/api/session", "errors": 0.01} in setting["objectives"]
 
 
 def test_security_groups_name_each_other_in_no_circle() -> None:
-    """With a bastion, which reaches the group that reaches all."""
+    """The environment has a bastion, which reaches the group that reaches all."""
     environment = small(
         shop(public=True), monitoring(), operator=Operator(ssh_keys=("ssh-ed25519 AAAA",), bastion="shop")
     )

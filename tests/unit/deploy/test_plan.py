@@ -145,7 +145,7 @@ def test_replacements_are_not_irreplaceable_deletions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "message"),
+    ("conflicting", "message"),
     [
         (
             changed(DEV, groups=(changed(NGINX, name="groups", secrets={"word": "word"}),), secrets=WORD),
@@ -157,28 +157,28 @@ def test_replacements_are_not_irreplaceable_deletions() -> None:
         ),
     ],
 )
-def test_two_resources_of_one_name_are_refused(found: Environment, message: str) -> None:
+def test_two_resources_of_one_name_are_refused(conflicting: Environment, message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}") as error:
-        desired_of(found, IMAGES)
+        desired_of(conflicting, IMAGES)
     assert "another name" in error.value.remedy
 
 
 def test_a_resource_of_another_environment_is_refused() -> None:
-    wanted = desired_of(environment(NGINX), IMAGES)
+    desired = desired_of(environment(NGINX), IMAGES)
     mine = rolled_out(NGINX)
-    check_free(wanted, mine)
+    check_free(desired, mine)
     address = Ref(Kind.ADDRESS, "dev-nginx")
-    check_free(wanted, replace(mine, others=((address, "dev-x"),)))
+    check_free(desired, replace(mine, others=((address, "dev-x"),)))
     with pytest.raises(ConfigError, match="dev: the folder has these already: address dev-nginx belongs to dev-x"):
-        check_free(wanted, Observed("dev", others=((address, "dev-x"), (Ref(Kind.ADDRESS, "other"), ""))))
+        check_free(desired, Observed("dev", others=((address, "dev-x"), (Ref(Kind.ADDRESS, "other"), ""))))
 
 
 def test_health_checks_tolerate_busy_machines_and_longer_with_data() -> None:
     stores = make_group("postgres", image="nginx", size=1, machine=SMALL, data_disks={"data": DISK})
-    wanted = desired_of(environment(NGINX, stores), IMAGES).resources
-    checks = {found.group: found.spec.check for found in wanted if isinstance(found.spec, InstanceGroup)}
-    patience = {name: check.interval * check.unhealthy for name, check in checks.items()}
-    assert patience == {"nginx": 10, "postgres": 30}
+    desired = desired_of(environment(NGINX, stores), IMAGES).resources
+    checks = {resource.group: resource.spec.check for resource in desired if isinstance(resource.spec, InstanceGroup)}
+    tolerated = {name: check.interval * check.unhealthy for name, check in checks.items()}
+    assert tolerated == {"nginx": 10, "postgres": 30}
     assert all(check.interval > check.timeout and check.unhealthy <= 10 for check in checks.values()), (
         "the API's bounds"
     )
@@ -224,8 +224,8 @@ groups = st.builds(
     settings=st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 2)),
 )
 environments = st.builds(
-    lambda found, zones, cidr: environment(
-        *(changed(group, name=name) for name, group in found.items()), zones=tuple(zones), cidr=cidr
+    lambda members, zones, cidr: environment(
+        *(changed(group, name=name) for name, group in members.items()), zones=tuple(zones), cidr=cidr
     ),
     st.dictionaries(st.sampled_from(["nginx", "bingo", "web"]), groups, min_size=1),
     st.permutations(["ru-central1-a", "ru-central1-b", "ru-central1-d"]).flatmap(
@@ -245,9 +245,9 @@ def test_any_plan_can_be_carried_out_and_leaves_nothing_to_do(
     first: Environment, second: Environment, random: Random
 ) -> None:
     observed = Observed("dev")
-    for wanted in (desired_of(first, IMAGES), desired_of(second, IMAGES)):
-        observed = carry_out(in_any_order(plan(wanted, observed), random), observed)
-        assert plan(wanted, observed).all_steps == ()
+    for desired in (desired_of(first, IMAGES), desired_of(second, IMAGES)):
+        observed = carry_out(in_any_order(plan(desired, observed), random), observed)
+        assert plan(desired, observed).all_steps == ()
 
 
 @given(environments, environments, st.randoms(), st.data())
@@ -255,21 +255,21 @@ def test_an_interrupted_rollout_is_finished_by_the_next(
     first: Environment, second: Environment, random: Random, data: st.DataObject
 ) -> None:
     before = carry_out(plan(desired_of(first, IMAGES), Observed("dev")).all_steps, Observed("dev"))
-    wanted = desired_of(second, IMAGES)
-    whole = in_any_order(plan(wanted, before), random)
-    cut = data.draw(st.integers(0, len(whole)))
-    half = carry_out(whole[:cut], before)
-    rest = plan(wanted, half)
-    assert plan(wanted, carry_out(rest.all_steps, half)).all_steps == ()
+    desired = desired_of(second, IMAGES)
+    steps = in_any_order(plan(desired, before), random)
+    cut = data.draw(st.integers(0, len(steps)))
+    half = carry_out(steps[:cut], before)
+    rest = plan(desired, half)
+    assert plan(desired, carry_out(rest.all_steps, half)).all_steps == ()
 
 
 @given(environments, st.data())
 def test_an_interrupted_first_rollout_has_only_the_rest_to_do(first: Environment, data: st.DataObject) -> None:
-    wanted = desired_of(first, IMAGES)
-    whole = plan(wanted, Observed("dev")).all_steps
-    cut = data.draw(st.integers(0, len(whole)))
-    rest = plan(wanted, carry_out(whole[:cut], Observed("dev")))
-    assert len(rest.all_steps) == len(whole) - cut
+    desired = desired_of(first, IMAGES)
+    steps = plan(desired, Observed("dev")).all_steps
+    cut = data.draw(st.integers(0, len(steps)))
+    rest = plan(desired, carry_out(steps[:cut], Observed("dev")))
+    assert len(rest.all_steps) == len(steps) - cut
 
 
 @given(environments, st.randoms())
@@ -299,7 +299,7 @@ def settled(group: Group) -> Observed:
     return carry_out(steps, Observed("dev"))
 
 
-def test_a_disk_that_is_taken_away_from_a_group_is_kept_and_said() -> None:
+def test_a_disk_that_is_removed_from_a_group_is_kept_and_named() -> None:
     two = changed(STORES, data_disks={"data": DISK, "files": PASSING})
     taken = plan(desired_of(environment(STORES), IMAGES), settled(two))
     assert [(each.kind, each.name) for each in taken.kept] == [(Kind.DISK, "dev-stores-files")]
@@ -309,7 +309,7 @@ def test_a_disk_that_is_taken_away_from_a_group_is_kept_and_said() -> None:
     assert (again.kept, [step.kind for step in again.all_steps]) == ((), [Kind.INSTANCE_GROUP])
 
 
-def test_a_destruction_deletes_the_disks_of_which_the_file_says_so_and_what_is_known_of_them() -> None:
+def test_a_destruction_deletes_disks_with_on_destroy_delete_and_their_records() -> None:
     seeded = DataDisk.model_validate({"size": "1G", "seed": "once", "on_destroy": "delete"})
     passing = settled(changed(STORES, data_disks={"data": seeded, "files": PLAIN}))
     assert [each.name for each in destruction(passing).kept] == ["dev-stores-files"]
@@ -319,7 +319,7 @@ def test_a_destruction_deletes_the_disks_of_which_the_file_says_so_and_what_is_k
     assert "dev-stores-files" not in {each.name for each in destruction(kept).kept}
 
 
-def test_a_change_of_what_becomes_of_a_disk_replaces_nothing() -> None:
+def test_a_change_of_on_destroy_replaces_no_machine() -> None:
     steps = plan(
         desired_of(environment(changed(STORES, data_disks={"data": PASSING})), IMAGES),
         settled(changed(STORES, data_disks={"data": PLAIN})),

@@ -51,7 +51,7 @@ def files(**settings: object) -> dict[str, File]:
     return {file.path: file for file in rendered}
 
 
-def test_a_whole_database_can_be_planned(tmp_path: Path) -> None:
+def test_a_database_with_all_settings_can_be_planned(tmp_path: Path) -> None:
     plan(
         tmp_path,
         databases=[{**SHOP, "extensions": ["pg_trgm", "uuid-ossp"]}],
@@ -61,7 +61,7 @@ def test_a_whole_database_can_be_planned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         (
             {"databases": [SHOP]},
@@ -87,12 +87,12 @@ def test_a_whole_database_can_be_planned(tmp_path: Path) -> None:
         ({"parameters": {"work_mem": [1]}}, "parameters.work_mem: [1] is not of type"),
     ],
 )
-def test_what_does_not_fit_together_is_refused_by_its_name(
-    tmp_path: Path, settings: dict[str, object], says: str
+def test_settings_that_contradict_each_other_are_refused_by_name(
+    tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ConfigError) as error:
         plan(tmp_path, **settings)
-    assert says in error.value.message
+    assert message in error.value.message
     assert "rows" in error.value.message
 
 
@@ -113,7 +113,7 @@ def test_a_seed_fills_the_first_database_as_its_owner() -> None:
     assert "PGDATABASE=postgres\nPGROLE=postgres\n" in files()[f"{FOLDER}/pgdata.conf"].content
 
 
-def test_without_users_nobody_can_log_in() -> None:
+def test_without_users_no_login_is_possible() -> None:
     assert "rolname <> ALL ('{}')" in files()[f"{FOLDER}/databases.sql"].content
 
 

@@ -25,13 +25,13 @@ from samovar.deploy.resources.resource import (
     restore_placeholders,
 )
 from samovar.deploy.resources.secret import self_signed
-from samovar.deploy.resources.security_group import HEALTH_CHECKS, SELF, TCP, UDP
+from samovar.deploy.resources.security_group import HEALTH_CHECKS, ICMP, SELF, TCP, UDP
 from samovar.deploy.security_rules import rules
 from samovar.images.digest import family
 from samovar.project.balancer import Balancer, BalancerType, Health, Listener
 from samovar.project.environment import Environment
 from samovar.project.environment_options import ExternalServer, Operator
-from samovar.project.group import Egress
+from samovar.project.group import Egress, Ingress
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import changed, desired_of
 
@@ -42,8 +42,8 @@ INSIDE = "10.30.0.0/16"
 
 
 def ports(group: str, environment: Environment = DEV, *, inbound: bool, protocol: str = TCP) -> set[tuple[int, str]]:
-    found = rules(environment, environment.group(group), [INSIDE])
-    return {(rule.port, rule.peer) for rule in found if rule.inbound is inbound and rule.protocol == protocol}
+    matching = rules(environment, environment.group(group), [INSIDE])
+    return {(rule.port, rule.peer) for rule in matching if rule.inbound is inbound and rule.protocol == protocol}
 
 
 def test_inbound_rules_expose_the_edges_alone() -> None:
@@ -67,6 +67,12 @@ def test_outbound_rules_lead_to_upstreams_and_to_lockbox() -> None:
     assert ports("nginx", alone, inbound=False) == set()
 
 
+@pytest.mark.parametrize(("group", "inbound"), [("nginx", {(0, ANY_IPV4)}), ("bingo", set()), ("postgres", set())])
+def test_rules_admit_ntp_from_each_machine_and_icmp_to_an_edge(group: str, inbound: set[tuple[int, str]]) -> None:
+    assert (123, ANY_IPV4) in ports(group, inbound=False, protocol=UDP)
+    assert ports(group, inbound=True, protocol=ICMP) == inbound
+
+
 def test_outbound_rules_lead_to_servers_outside_and_to_what_egress_names() -> None:
     bingo = changed(
         DEV.group("bingo"),
@@ -87,6 +93,16 @@ def test_outbound_rules_lead_to_servers_outside_and_to_what_egress_names() -> No
         "database": {"address": "c-1.rw.mdb.example.net:6432"},
         "cache": {"address": "192.0.2.7:6379"},
     }
+
+
+def test_ingress_lets_in_the_ranges_that_it_names() -> None:
+    ways = ({"port": 5432}, {"port": 514, "protocol": "udp"})
+    office = tuple(Ingress.model_validate({**way, "from": "10.8.0.0/16"}) for way in ways)
+    opened = changed(DEV, groups=tuple(changed(group, ingress=office) for group in DEV.groups))
+    for name in ("nginx", "bingo", "postgres"):
+        assert ports(name, opened, inbound=True) - ports(name, inbound=True) == {(5432, "10.8.0.0/16")}
+        assert (514, "10.8.0.0/16") in ports(name, opened, inbound=True, protocol=UDP)
+        assert ports(name, opened, inbound=False) == ports(name, inbound=False)
 
 
 def test_the_balancers_health_check_may_have_its_own_port() -> None:
@@ -130,7 +146,7 @@ def test_only_machines_with_secrets_get_tokens() -> None:
         if isinstance(resource.spec, InstanceGroup):
             assert resource.spec.template.token_forms == ("gce",)
     bare = changed(DEV, groups=(changed(DEV.group("nginx"), upstreams={}, secrets={}, ports=()),))
-    (group,) = [found.spec for found in desired_of(bare, IMAGES).resources if isinstance(found.spec, InstanceGroup)]
+    (group,) = [each.spec for each in desired_of(bare, IMAGES).resources if isinstance(each.spec, InstanceGroup)]
     assert (group.template.token_forms, group.template.service_account) == ((), "")
 
 
@@ -167,10 +183,10 @@ def test_placeholders_are_restored_after_they_were_resolved(parts: list[str]) ->
 def test_a_self_signed_certificate_covers_addresses_and_domain() -> None:
     from cryptography import x509  # noqa: PLC0415 - only here
 
-    made = self_signed(["127.66.2.1"], "tea.example.org")
-    names = x509.load_pem_x509_certificate(made.cert.encode()).extensions.get_extension_for_class(
+    certificate = self_signed(["127.66.2.1"], "tea.example.org")
+    names = x509.load_pem_x509_certificate(certificate.cert.encode()).extensions.get_extension_for_class(
         x509.SubjectAlternativeName
     )
     assert [str(name.value) for name in names.value] == ["127.66.2.1", "tea.example.org"]
-    assert "PRIVATE" in made.key
-    assert "PRIVATE" not in repr(made)
+    assert "PRIVATE" in certificate.key
+    assert "PRIVATE" not in repr(certificate)

@@ -18,7 +18,7 @@ SCHEMAS: dict[str, Any] = {"routes": {"type": "array", "items": ROUTE}}
 
 
 @pytest.mark.parametrize(
-    ("route", "says"),
+    ("route", "message"),
     [
         ({"path": "api"}, r"groups.bingo.settings.routes.1.path: 'api' does not .*; it is a path that begins with /"),
         ({"path": "/", "cache": {}}, "groups.bingo.settings.routes.1.cache: 'fresh' is a required property"),
@@ -26,9 +26,9 @@ SCHEMAS: dict[str, Any] = {"routes": {"type": "array", "items": ROUTE}}
         ("/", "groups.bingo.settings.routes.1: '/' is not of type 'object'"),
     ],
 )
-def test_a_setting_that_its_schema_refuses_is_named_with_its_place(route: object, says: str) -> None:
+def test_a_setting_that_its_schema_refuses_is_named_with_its_place(route: object, message: str) -> None:
     dev = environment("dev")
-    with pytest.raises(ConfigError, match=rf"envs/dev/config.yaml:\d+: {says}") as error:
+    with pytest.raises(ConfigError, match=rf"envs/dev/config.yaml:\d+: {message}") as error:
         check_settings(dev, dev.group("bingo"), {"routes": [{"path": "/"}, route]}, SCHEMAS)
     assert "group bingo" in error.value.remedy
 

@@ -1,4 +1,4 @@
-"""What `status -o json` promises, and when a group may call itself healthy."""
+"""`status -o json` keeps its shape, and a group is healthy when all of it is."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from samovar.drills.alerts import DrillAlerts, Fired, fired_since, judge, read_a
 from samovar.project.drill import Drill
 
 AWAY = "away"
-SAID = frozenset({"ServiceRestarted"})
+FIRED = frozenset({"ServiceRestarted"})
 
 
 def stated(expected: Sequence[str] | None = None, possible: Sequence[str] = ()) -> Drill:
@@ -23,17 +23,17 @@ def stated(expected: Sequence[str] | None = None, possible: Sequence[str] = ()) 
 
 
 @pytest.mark.parametrize(
-    ("drill", "fired", "found"),
+    ("drill", "fired", "verdict"),
     [
-        (stated(["ServiceRestarted"]), Fired(SAID), DrillAlerts(("ServiceRestarted",))),
+        (stated(["ServiceRestarted"]), Fired(FIRED), DrillAlerts(("ServiceRestarted",))),
         (stated(["ServiceRestarted"]), Fired(), DrillAlerts(missing=("ServiceRestarted",))),
-        (stated(["ServiceRestarted"]), Fired(before=SAID), DrillAlerts(not_judged=("ServiceRestarted",))),
-        (stated(["ServiceRestarted"]), Fired(SAID, before=SAID), DrillAlerts(("ServiceRestarted",))),
-        (stated([]), Fired(SAID), DrillAlerts(("ServiceRestarted",), unexpected=("ServiceRestarted",))),
-        (stated([]), Fired(before=SAID), DrillAlerts()),
-        (stated([], ["ServiceRestarted"]), Fired(SAID), DrillAlerts(("ServiceRestarted",))),
+        (stated(["ServiceRestarted"]), Fired(before=FIRED), DrillAlerts(not_judged=("ServiceRestarted",))),
+        (stated(["ServiceRestarted"]), Fired(FIRED, before=FIRED), DrillAlerts(("ServiceRestarted",))),
+        (stated([]), Fired(FIRED), DrillAlerts(("ServiceRestarted",), unexpected=("ServiceRestarted",))),
+        (stated([]), Fired(before=FIRED), DrillAlerts()),
+        (stated([], ["ServiceRestarted"]), Fired(FIRED), DrillAlerts(("ServiceRestarted",))),
         (stated([], ["ServiceRestarted"]), Fired(), DrillAlerts()),
-        (stated(), Fired(SAID), DrillAlerts(("ServiceRestarted",))),
+        (stated(), Fired(FIRED), DrillAlerts(("ServiceRestarted",))),
     ],
     ids=[
         "fired",
@@ -47,8 +47,8 @@ def stated(expected: Sequence[str] | None = None, possible: Sequence[str] = ()) 
         "not stated",
     ],
 )
-def test_an_alert_that_is_missing_or_unexpected_is_named(drill: Drill, fired: Fired, found: DrillAlerts) -> None:
-    assert judge(drill, fired) == found
+def test_an_alert_that_is_missing_or_unexpected_is_named(drill: Drill, fired: Fired, verdict: DrillAlerts) -> None:
+    assert judge(drill, fired) == verdict
 
 
 class Prometheus:
@@ -85,19 +85,19 @@ def fired(server: Prometheus | None, *expected: str) -> Fired | None:
 
 def test_an_alert_that_is_expected_is_waited_for() -> None:
     server = Prometheus("", "", "ServiceRestarted")
-    assert fired(server, "ServiceRestarted") == Fired(SAID)
+    assert fired(server, "ServiceRestarted") == Fired(FIRED)
     assert len(server.asked) == 6
 
 
-def test_one_that_does_not_come_or_fired_before_is_not_waited_for_any_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alert_that_does_not_fire_or_fired_before_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Prometheus("", before="ServiceRestarted")
-    assert fired(before, "ServiceRestarted") == Fired(before=SAID)
+    assert fired(before, "ServiceRestarted") == Fired(before=FIRED)
     assert len(before.asked) == 2
     monkeypatch.setattr(alerts, "LATE", 0.2)
     assert fired(Prometheus(""), "ServiceRestarted") == Fired()
 
 
-def test_without_a_prometheus_that_answers_no_alerts_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_an_answer_of_prometheus_alerts_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert fired(None) is None
     assert fired(Prometheus(AWAY)) is None
     assert "are not known: it is away" in capsys.readouterr().err

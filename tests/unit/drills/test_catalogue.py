@@ -1,4 +1,4 @@
-"""Which drills an environment allows: by its cloud, its groups and their roles."""
+"""An environment allows drills by its cloud, its groups and their roles."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_drill_needs_the_groups_that_it_names(drill: Drill, reason: str | None
     assert why_not(drill, DEV, local=True) == reason
 
 
-def test_what_reaches_into_machines_needs_the_local_cloud() -> None:
+def test_faults_inside_machines_need_the_local_cloud() -> None:
     hang = stated("hang", unit="bingo.service")
     assert (why_not(hang, DEV, local=True), why_not(hang, DEV, local=False)) == (None, "only on the local cloud")
     assert why_not(stated("drain"), DEV, local=False) is None

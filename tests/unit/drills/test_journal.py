@@ -13,7 +13,7 @@ HUNG = Breakage(FaultKind.HANG, "fhm1", "dev-bingo-1", {"unit": "bingo.service"}
 RULES = Breakage(FaultKind.RULES, "enp1", "dev-bingo", {"port": 80, "rules": [{"id": "1"}]})
 
 
-def test_a_journal_keeps_what_is_broken_until_nothing_is(tmp_path: Path) -> None:
+def test_a_journal_keeps_faults_until_all_are_put_back(tmp_path: Path) -> None:
     journal = Journal("b1g", "dev", tmp_path / "drills")
     assert journal.read() == ()
     journal.write([HUNG, RULES])

@@ -1,4 +1,4 @@
-"""What people see of drills: rows, and a page with a picture each."""
+"""Drills for people: rows, and a page with a picture each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MINE = Drill.model_validate({"name": "mine", "fault": "drain", "target": "bingo"
 DRILLED = Drilled(report("dev", MINE, "dev-bingo-1: drain", LOAD, OUTCOMES, OBSERVED), OUTCOMES, 3.0)
 
 
-def test_a_row_says_what_happened() -> None:
+def test_a_row_shows_verdict_failures_and_times() -> None:
     shown = dict(zip(COLUMNS, row(DRILLED.report), strict=True))
     assert shown["verdict"] == "degraded"
     assert shown["failed"] == "4 of 90 (4 HTTP 500)"

@@ -93,7 +93,7 @@ def test_a_drill_that_users_noticed_within_its_bounds_is_degraded(noticed: Drill
 @pytest.mark.parametrize(
     "observed", [Observed(2.0, Recovery(0.5, None)), Observed(2.0, Recovery(0.5, 1.0), answers_well=False)]
 )
-def test_a_drill_that_was_not_whole_at_its_end_broke_something(observed: Observed) -> None:
+def test_an_environment_that_did_not_recover_has_the_verdict_broke(observed: Observed) -> None:
     assert measured(observed=observed).verdict is Verdict.BROKE
 
 

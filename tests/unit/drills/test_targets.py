@@ -1,4 +1,4 @@
-"""What a drill breaks: groups and machines by name, role and kind."""
+"""The targets of a drill: groups and machines by name, role and kind."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ROLES: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("target", ROLES)
-def test_a_role_is_found_by_what_the_group_is_and_not_by_its_name(target: str) -> None:
+def test_a_target_role_is_resolved_by_the_properties_of_a_group_and_not_by_its_name(target: str) -> None:
     assert group_name(DEV, target) == ROLES[target]
 
 

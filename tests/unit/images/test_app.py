@@ -78,7 +78,7 @@ def test_a_class_has_methods_paths_or_a_regular_expression() -> None:
     assert "backend slow from once\n  server application 127.0.0.1:3000 maxconn 1\n" in text
 
 
-def test_what_has_no_port_has_health_pages_alone() -> None:
+def test_an_application_without_a_port_has_health_pages_alone() -> None:
     text = proxy(port=0)
     assert re.findall(r"^backend (\w+)", text, re.MULTILINE) == ["health"]
     assert "server application" not in text
@@ -86,7 +86,7 @@ def test_what_has_no_port_has_health_pages_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         (
             {"port": 8100},
@@ -98,8 +98,8 @@ def test_what_has_no_port_has_health_pages_alone() -> None:
         ({"classes": [{**REST, "paths": ["/a"]}]}, "settings.classes.0: the last class takes what no other one takes"),
     ],
 )
-def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, object], says: str) -> None:
-    with pytest.raises(InvalidConfig, match=re.escape(says)):
+def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidConfig, match=re.escape(message)):
         proxy(**settings)
 
 

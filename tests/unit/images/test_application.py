@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -22,6 +23,7 @@ from tests.support.checkout import project_in
 from tests.support.https import make_certificate, serving
 
 PROGRAM = b"#!/bin/sh\necho bingo\n"
+OTHER = b"another program"
 SHA256 = hashlib.sha256(PROGRAM).hexdigest()
 TARGET = "/opt/bingo/bingo"
 
@@ -66,9 +68,28 @@ def test_zipapp_is_one_executable_file_with_its_libraries(tmp_path: Path) -> Non
         assert {"__main__.py", "stub/cli.py", "h11/__init__.py"} <= {*archive.namelist()}
 
 
+def test_zipapp_gets_byte_code_when_it_is_baked_and_runs_by_it_alone(tmp_path: Path) -> None:
+    image = put_application(images(tmp_path)["app"], tmp_path)
+    program = tmp_path / "app.pyz"
+    program.write_bytes(image.files[0].data)
+    program.chmod(image.files[0].mode)
+    (script,) = image.scripts
+    text = script.data.decode().replace(TARGET, str(program)).replace("/tmp/zipapp", str(tmp_path / "zipapp"))  # noqa: S108
+    subprocess.run(["bash", "-euc", text], check=True, env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"})
+    with zipfile.ZipFile(program) as built, zipfile.ZipFile(tmp_path / "compiled.pyz", "w") as compiled:
+        for name in built.namelist():
+            if name.endswith(".pyc"):
+                compiled.writestr(name, built.read(name))
+    for path in (program, tmp_path / "compiled.pyz"):
+        ended = subprocess.run([sys.executable, "-I", path, "a"], capture_output=True, text=True, check=False)
+        assert (ended.returncode, ended.stdout) == (3, "['a']\n"), path
+    assert program.read_bytes().startswith(b"#!/usr/bin/python3 -I\n")
+    assert program.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_file_is_taken_by_url_and_sha256(tmp_path: Path, program: Path) -> None:
-    found = images(tmp_path, f", url: 'file://{program}', sha256: {SHA256}")
-    (file,) = put_application(found["app"], tmp_path).files
+    loaded = images(tmp_path, f", url: 'file://{program}', sha256: {SHA256}")
+    (file,) = put_application(loaded["app"], tmp_path).files
     assert file.data == PROGRAM
 
 
@@ -91,13 +112,29 @@ def test_missing_url_is_named(tmp_path: Path) -> None:
 
 
 def test_fetched_application_is_cached_and_the_cache_is_checked(program: Path, tmp_path: Path) -> None:
-    wanted = Application(TARGET, SHA256, url=program.as_uri())
-    assert obtain(wanted).read_bytes() == PROGRAM
+    application = Application(TARGET, SHA256, url=program.as_uri())
+    assert obtain(application).read_bytes() == PROGRAM
     program.unlink()
-    assert obtain(wanted).read_bytes() == PROGRAM
+    assert obtain(application).read_bytes() == PROGRAM
     (tmp_path / "cache/samovar/applications" / SHA256).write_bytes(b"spoiled")
     with pytest.raises(ConfigError, match="No such file"):
-        obtain(wanted)
+        obtain(application)
+
+
+def test_an_application_that_nothing_used_for_long_leaves_the_cache(program: Path) -> None:
+    cached = obtain(Application(TARGET, SHA256, url=program.as_uri()))
+    program.write_bytes(OTHER)
+    other = Application(TARGET, hashlib.sha256(OTHER).hexdigest(), url=program.as_uri())
+    os.utime(cached, (0, 0))
+    obtain(Application(TARGET, SHA256, url="file:///none"))
+    obtain(other)
+    assert cached.exists(), "it was used a moment ago"
+    os.utime(cached, (0, 0))
+    lock = cached.with_suffix(".lock")
+    os.utime(lock, (0, 0))
+    obtain(other)
+    assert not cached.exists()
+    assert lock.exists(), "another bake may hold it"
 
 
 def test_concurrent_bakes_fetch_an_application_once(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,9 +149,9 @@ def test_concurrent_bakes_fetch_an_application_once(program: Path, monkeypatch: 
     for round_ in range(20):
         content = PROGRAM + bytes([round_])
         program.write_bytes(content)
-        wanted = Application(TARGET, hashlib.sha256(content).hexdigest(), url=program.as_uri())
+        application = Application(TARGET, hashlib.sha256(content).hexdigest(), url=program.as_uri())
         with ThreadPoolExecutor(8) as pool:
-            assert {file.read_bytes() for file in pool.map(obtain, [wanted] * 8)} == {content}
+            assert {file.read_bytes() for file in pool.map(obtain, [application] * 8)} == {content}
     assert len(fetched) == 20
 
 
@@ -123,21 +160,21 @@ def test_application_is_fetched_by_https_from_a_trusted_server_only(
 ) -> None:
     certificate = make_certificate(tmp_path)
     with serving(program.parent, certificate) as port:
-        wanted = Application(TARGET, SHA256, url=f"https://127.0.0.1:{port}/program")
+        application = Application(TARGET, SHA256, url=f"https://127.0.0.1:{port}/program")
         with pytest.raises(ConfigError, match="certificate verify failed"):
-            obtain(wanted)
+            obtain(application)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert obtain(wanted).read_bytes() == PROGRAM
+        assert obtain(application).read_bytes() == PROGRAM
 
 
 def test_digest_covers_the_sha256_of_the_application_and_not_its_url(tmp_path: Path) -> None:
-    def found(url: str, sha256: str) -> dict[str, str]:
+    def digests_of(url: str, sha256: str) -> dict[str, str]:
         loaded = images(tmp_path, f", url: '{url}', sha256: '{sha256}'")
         return {name: digests(loaded)[name] for name in ("app", "data")}
 
-    assert found("file:///a", SHA256) == found("https://b/c", SHA256)
-    other = found("file:///a", "0" * 64)
-    assert all(other[name] != digest for name, digest in found("file:///a", SHA256).items())
+    assert digests_of("file:///a", SHA256) == digests_of("https://b/c", SHA256)
+    other = digests_of("file:///a", "0" * 64)
+    assert all(other[name] != digest for name, digest in digests_of("file:///a", SHA256).items())
 
 
 def test_zipapp_is_reproducible_and_changes_with_its_source(tmp_path: Path) -> None:

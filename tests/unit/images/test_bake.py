@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from samovar.core.apt_mirrors import sources
-from samovar.core.errors import HostError
+from samovar.core.errors import HostError, ProcessFailed
 from samovar.images.bake_input import archive
 from samovar.images.builders.base import Progress, bake_lock
 from samovar.images.definition import InputFile
@@ -34,19 +34,19 @@ class Notes:
     """A reporter that remembers."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def info(self, message: str) -> None:
-        self.heard.append(message)
+        self.messages.append(message)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        self.heard.append(f"> {name}")
+        self.messages.append(f"> {name}")
         yield
-        self.heard.append(f"< {name}")
+        self.messages.append(f"< {name}")
 
     def progress(self, state: str) -> None:
-        self.heard.append(f"= {state}")
+        self.messages.append(f"= {state}")
 
 
 def test_archive_keeps_modes_and_owner_names() -> None:
@@ -85,21 +85,44 @@ def test_progress_reports_steps_in_order_and_only_their_success() -> None:
     reporter = Notes()
 
     def bake() -> None:
-        with Progress("nginx", reporter) as progress:
+        with Progress("nginx", "trixie", reporter) as progress:
             progress.read("::step download")
             progress.read("::step packages")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         bake()
-    assert reporter.heard == ["> nginx: download", "< nginx: download", "> nginx: packages"]
+    assert reporter.messages == ["> nginx: download", "< nginx: download", "> nginx: packages"]
 
 
 def test_error_of_a_bake_names_the_last_command_and_its_output() -> None:
-    progress = Progress("nginx", Notes())
+    progress = Progress("nginx", "trixie", Notes())
     for line in ("::step packages", "::run apt-get install x", "noise", ":::run grep x", "E: one", "E: two"):
         progress.read(line)
     assert (progress.step, progress.command, progress.last_lines) == ("packages", "grep x", ("E: one", "E: two"))
+
+
+def test_error_of_a_script_that_gives_up_shows_what_it_printed_before_its_exit() -> None:
+    progress = Progress("rows", "trixie", Notes())
+    for line in ("::step server.sh", ":::run echo 'no cluster'", "no cluster", ":::run exit 1"):
+        progress.read(line)
+    error = progress.explained(ProcessFailed("", returncode=1, output=""), Path("bake.log"))
+    assert error.message == "image rows: server.sh: `exit 1` ended with 1\n  | no cluster"
+
+
+@pytest.mark.parametrize(
+    "line", ["E: Unable to locate package postgresql-99", "E: Package 'postgresql-99' has no installation candidate"]
+)
+def test_error_of_a_package_that_is_nowhere_names_the_suite_and_the_remedy(line: str) -> None:
+    progress = Progress("rows", "trixie", Notes())
+    for each in ("::step download", "::run apt-get install postgresql-99", line):
+        progress.read(each)
+    error = progress.explained(ProcessFailed("", returncode=100, output=""), Path("bake.log"))
+    assert line in error.message
+    assert error.remedy == (
+        "neither Debian's trixie nor a repository of the image has postgresql-99: correct `packages` or `version` of "
+        "image rows, or add a repository that has it to its `repositories`; full output: bake.log"
+    )
 
 
 def test_store_has_only_finished_images(tmp_path: Path) -> None:
@@ -169,4 +192,4 @@ def test_second_bake_waits_for_the_first_and_reports_it(tmp_path: Path) -> None:
         assert not entered.wait(0.3)
     thread.join(10)
     assert entered.is_set()
-    assert "another bake runs (process " in reporter.heard[0]
+    assert "another bake runs (process " in reporter.messages[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from samovar.core.errors import ConfigError
 from samovar.images.definition import InputFile, InputLink
@@ -207,9 +208,21 @@ def test_scripts_run_in_order_after_the_listed_ones(tmp_path: Path) -> None:
     assert names == ["../../scripts/shared.sh", "scripts/10-a.sh", "scripts/20-b.sh"]
 
 
+def test_dry_runs_of_the_role_come_before_the_commands(tmp_path: Path) -> None:
+    checks = "checks:\n  dry_runs: [{}, {port: 1, logs: '01', secrets: {key: x}}]\n  commands: [[nginx, -t]]\n"
+    write(tmp_path, {"images/a/image.yaml": ROOT_IMAGE + checks})
+    defaults, settings, last = load_images(project_in(tmp_path))["a"].commands
+    assert (defaults[3:], settings[3:6], last) == (
+        ("-m", "samovar_agent.dry_run", "a"),
+        ("-m", "samovar_agent.dry_run", "a"),
+        ("nginx", "-t"),
+    )
+    assert yaml.safe_load(settings[6]) == {"port": 1, "logs": "01", "secrets": {"key": "x"}}
+
+
 def test_project_image_with_a_library_name_is_refused(tmp_path: Path) -> None:
     error = refusal(write(tmp_path, {"images/samovar-base/image.yaml": ROOT_IMAGE}))
-    assert "may not begin with samovar-" in error.message
+    assert "the names that begin with samovar- are the library's" in error.message
 
 
 def test_folder_with_only_byte_code_is_no_image(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the edge writes into its log is what mtail counts, and what the rules of objectives ask for."""
+"""mtail counts what the edge writes into its log, and the rules of objectives use those counters."""
 
 from __future__ import annotations
 

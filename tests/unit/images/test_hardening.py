@@ -1,4 +1,4 @@
-"""Which units are hardened, and that each image checks it with its own systemd when it is baked."""
+"""Units are hardened, and each image checks that with its own systemd when it is baked."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""What the mirror has in another version, and what is published anew for it."""
+"""Packages that the mirror has in another version, and images that are published anew for them."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ NAME = "samovar-nginx-000000000000"
 
 
 def there(name: str, manifest: str) -> tuple[Published, ...]:
-    return (Published("img", name, "nginx", "0" * 12, manifest, 1, datetime.now(UTC)),)
+    return (Published("img", name, "nginx", "0" * 12, manifest, 1, "2026-01-02T03:04:05Z"),)
 
 
 def test_candidates_are_read_from_apt_cache_policy() -> None:

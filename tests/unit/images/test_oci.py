@@ -23,14 +23,14 @@ GROUP = b"root:x:0:\napp:x:1001:\nlogs:x:1002:other,app\n"
 
 
 def entry(name: str, link: str = "", kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.linkname, made.type = link, tarfile.SYMTYPE if link and kind == tarfile.REGTYPE else kind
-    return made
+    member = tarfile.TarInfo(name)
+    member.linkname, member.type = link, tarfile.SYMTYPE if link and kind == tarfile.REGTYPE else kind
+    return member
 
 
 def tree(*layers: list[tarfile.TarInfo | str]) -> Tree:
     """A tree of layers; a text is a file of that name, one that ends with / a folder."""
-    made = Tree()
+    merged = Tree()
     for number, names in enumerate(layers):
         entries = [
             entry(name.rstrip("/"), kind=tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE)
@@ -39,12 +39,12 @@ def tree(*layers: list[tarfile.TarInfo | str]) -> Tree:
             for name in names
         ]
         contents = {"etc/passwd": PASSWD, "etc/group": GROUP}
-        made.apply(number, iter([(each, contents.get(each.name, b"")) for each in entries]), "image")
-    return made
+        merged.apply(number, iter([(each, contents.get(each.name, b"")) for each in entries]), "image")
+    return merged
 
 
-def files(made: Tree) -> set[str]:
-    return {path for path, node in made.nodes.items() if not node.entry.isdir()}
+def files(flattened: Tree) -> set[str]:
+    return {path for path, node in flattened.nodes.items() if not node.entry.isdir()}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def files(made: Tree) -> set[str]:
         ([["./a", "/b"]], {"a", "b"}),
     ],
 )
-def test_upper_layers_hide_what_they_say(layers: list[list[tarfile.TarInfo | str]], left: set[str]) -> None:
+def test_whiteouts_hide_the_files_of_lower_layers(layers: list[list[tarfile.TarInfo | str]], left: set[str]) -> None:
     assert files(tree(*layers)) == left
 
 
@@ -74,19 +74,19 @@ def test_name_that_leads_out_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("link", ["/usr/lib", "usr/lib", "../../usr/lib", "./usr/lib/."])
 def test_entry_behind_a_link_is_where_the_link_leads_within_the_tree(link: str) -> None:
-    made = tree(["usr/lib/", entry("lib", link)], ["lib/file"])
-    assert files(made) == {"lib", "usr/lib/file"}
-    assert made.find("lib/file") is made.find("/usr/lib/file")
+    merged = tree(["usr/lib/", entry("lib", link)], ["lib/file"])
+    assert files(merged) == {"lib", "usr/lib/file"}
+    assert merged.find("lib/file") is merged.find("/usr/lib/file")
 
 
 def test_links_that_lead_to_each_other_end() -> None:
-    made = tree([entry("a", "b"), entry("b", "a"), "a/file"])
-    assert made.find("a/other") is None
+    merged = tree([entry("a", "b"), entry("b", "a"), "a/file"])
+    assert merged.find("a/other") is None
 
 
 def test_hard_link_shares_its_file_and_to_nothing_is_refused() -> None:
-    made = tree(["a", entry("b", "a", tarfile.LNKTYPE)], [".wh.a"])
-    assert files(made) == {"b"}
+    merged = tree(["a", entry("b", "a", tarfile.LNKTYPE)], [".wh.a"])
+    assert files(merged) == {"b"}
     with pytest.raises(ConfigError, match="b is a hard link to nothing"):
         tree([entry("b", "a", tarfile.LNKTYPE)])
 
@@ -114,12 +114,12 @@ def test_image_without_passwd_runs_as_root_and_as_numbers() -> None:
 
 
 def unit(process: Process, run: Run | None = None) -> list[str]:
-    made = tree(
+    merged = tree(
         ["etc/passwd", "etc/group", "usr/bin/app", "srv/app", entry("bin", "usr/bin"), entry("app", "/bin/app")]
     )
     image = ImageDefinition("shop", "a shop", "samovar-base", None, (), (), (), (), (), (), ())
     oci = OciImage("image", process, (), lambda _: open("/dev/null", "rb"))  # noqa: SIM115, PTH123 - never called
-    return unit_text(service_of(image, run or Run(), oci, made, "/opt/shop")).splitlines()
+    return unit_text(service_of(image, run or Run(), oci, merged, "/opt/shop")).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def unit(process: Process, run: Run | None = None) -> list[str]:
         ("./app", "/srv/app"),
     ],
 )
-def test_program_is_found_as_the_kernel_would(program: str, path: str) -> None:
+def test_program_is_resolved_as_the_kernel_would(program: str, path: str) -> None:
     assert f"ExecStart={path} x" in unit(Process(entrypoint=(program,), cmd=("x",), working_dir="/srv"))
 
 
@@ -141,23 +141,23 @@ def test_program_that_is_not_there_is_refused(program: str) -> None:
         unit(Process(cmd=(program,)))
 
 
-def test_process_that_says_nothing_more_is_root_with_few_capabilities() -> None:
-    said = unit(Process(cmd=("app",)))
+def test_process_with_defaults_is_root_with_few_capabilities() -> None:
+    lines = unit(Process(cmd=("app",)))
     assert {"User=0", "Group=0", "WorkingDirectory=/", f'Environment="PATH={PATH}"', "RootDirectory=/opt/shop"} <= {
-        *said
+        *lines
     }
-    (capabilities,) = [line for line in said if line.startswith("CapabilityBoundingSet=")]
+    (capabilities,) = [line for line in lines if line.startswith("CapabilityBoundingSet=")]
     assert "CAP_SETUID" in capabilities
     assert "CAP_SYS_ADMIN" not in capabilities
-    assert not [line for line in said if line.startswith(("AmbientCapabilities", "KillSignal"))]
+    assert not [line for line in lines if line.startswith(("AmbientCapabilities", "KillSignal"))]
 
 
 def test_own_path_and_home_go_before_the_defaults() -> None:
-    said = unit(Process(cmd=("app",), env=("PATH=/usr/bin", "HOME=/srv", "EMPTY="), user="app", stop_signal="SIGQUIT"))
+    lines = unit(Process(cmd=("app",), env=("PATH=/usr/bin", "HOME=/srv", "EMPTY="), user="app", stop_signal="SIGQUIT"))
     assert {'Environment="PATH=/usr/bin"', 'Environment="HOME=/srv"', 'Environment="EMPTY="', "KillSignal=SIGQUIT"} <= {
-        *said
+        *lines
     }
-    assert len([line for line in said if line.startswith('Environment="HOME=')]) == 1
+    assert len([line for line in lines if line.startswith('Environment="HOME=')]) == 1
 
 
 SHA256 = "5" * 64
@@ -203,6 +203,6 @@ def test_digest_covers_the_manifest_and_run_and_not_the_place(tmp_path: Path) ->
         "other command": f"oci: './api.tar@sha256:{SHA256}', run: {{command: [/serve]}}",
         "other root": f"oci: './api.tar@sha256:{SHA256}', target: /srv/shop",
     }
-    found = {name: digest_of(load(tmp_path, entry), "") for name, entry in entries.items()}
-    assert found["registry"] == found["other registry"] == found["archive"]
-    assert len(set(found.values())) == 4
+    digests = {name: digest_of(load(tmp_path, entry), "") for name, entry in entries.items()}
+    assert digests["registry"] == digests["other registry"] == digests["archive"]
+    assert len(set(digests.values())) == 4

@@ -1,4 +1,4 @@
-"""What is baked and in which order: parents first, what is there already not again."""
+"""The order of a bake: parents first, and nothing that is there already."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_unknown_image_lists_those_that_exist() -> None:
 @given(st.sets(st.sampled_from(sorted(IMAGES))), st.sets(st.sampled_from(sorted(IMAGES))), st.booleans())
 def test_every_plan_has_parents_before_children(names: set[str], there: set[str], force: bool) -> None:  # noqa: FBT001
     ready = set(there)
-    for wave in plan(*sorted(names), there=tuple(there), force=force):
-        assert all(parent is None or parent in ready for parent in (PARENTS[name] for name in wave))
-        ready |= set(wave)
+    for stage in plan(*sorted(names), there=tuple(there), force=force):
+        assert all(parent is None or parent in ready for parent in (PARENTS[name] for name in stage))
+        ready |= set(stage)
     assert names <= ready

@@ -77,3 +77,8 @@ def test_an_only_role_is_taken_as_it_is_written(tmp_path: Path) -> None:
 def test_a_fault_of_one_names_its_file_and_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"images/b/role.yaml:1: unit: "):
         load_images(project_in(write(tmp_path, a=PARENT, b="unit: [api.service]\n")))
+
+
+def test_an_only_role_has_no_alias(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"images/a/role.yaml:1: an alias"):
+        load_images(project_in(write(tmp_path, a="defaults: {a: &a [1], b: *a}\n")))

@@ -17,9 +17,9 @@ from tests.support.checkout import project_in
 
 
 def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644) -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.type, made.linkname, made.mode, made.uid, made.uname = kind, link, mode, 1000, "me"
-    return made
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.mode, member.uid, member.uname = kind, link, mode, 1000, "me"
+    return member
 
 
 def tarball(path: Path, *entries: tarfile.TarInfo) -> Path:
@@ -36,7 +36,7 @@ def listed(tar: Path) -> list[tuple[str, bytes, int, str, str]]:
         return [(each.name, each.type, each.mode, each.uname, each.linkname) for each in opened]
 
 
-def test_tarball_is_roots_below_the_target_whatever_it_says_of_modes_and_owners(tmp_path: Path) -> None:
+def test_tarball_belongs_to_root_below_the_target_whatever_its_modes_and_owners(tmp_path: Path) -> None:
     given = tarball(
         tmp_path / "a.tar.xz",
         entry("./", tarfile.DIRTYPE, mode=0o700),
@@ -75,7 +75,7 @@ def test_tarball_is_roots_below_the_target_whatever_it_says_of_modes_and_owners(
         (entry("su", mode=0o2755), "su has a setuid or setgid bit"),
     ],
 )
-def test_what_no_image_takes_is_named(tmp_path: Path, bad: tarfile.TarInfo, message: str) -> None:
+def test_an_entry_that_no_image_takes_is_named(tmp_path: Path, bad: tarfile.TarInfo, message: str) -> None:
     given = tarball(tmp_path / "a.tar", entry("good"), bad)
     with pytest.raises(ConfigError) as caught:
         repack(given, "/opt", tmp_path / "out.tar", name="application a.tar")

@@ -8,6 +8,7 @@ import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.images.definition import ImageDefinition, InputLink
+from samovar.images.image_name import ImageNameRefused
 from samovar.images.load import load_images
 from samovar.images.unit import ALIAS, HARDENING, Service, unit_text
 from tests.support.checkout import project_in
@@ -44,6 +45,18 @@ def unescaped(text: str) -> str:
 
 def test_environment_keeps_its_dollar_and_loses_no_percent() -> None:
     assert 'Environment="PRICE=5$ 100%%"' in unit_text(service("/bin/true", PRICE="5$ 100%")).splitlines()
+
+
+@pytest.mark.parametrize("name", ["mail", "video"])
+def test_an_application_gets_a_user_of_its_own_or_the_one_that_is_stated(tmp_path: Path, name: str) -> None:
+    text = "application: {{source: api, target: /opt/api, run: {run}}}\n"
+    with pytest.raises(ImageNameRefused, match=f"would run as the user {name}") as refused:
+        load(tmp_path, text.format(run="{}"), name=name, files={"api": "#!/bin/sh\n"})
+    assert refused.value.name == name
+    assert "state application.run.user" in refused.value.remedy
+    image = load(tmp_path, text.format(run="{user: www-data}"), name=name, files={"api": "#!/bin/sh\n"})
+    (unit,) = [file.data.decode() for file in image.files if file.target.endswith(f"/{name}.service")]
+    assert "\nUser=www-data\n" in unit
 
 
 def load(
@@ -98,7 +111,7 @@ def test_an_application_takes_the_place_of_no_unit_that_its_image_has(tmp_path: 
         ),
     ],
 )
-def test_account_is_made_for_a_number_and_none_for_root(tmp_path: Path, user: str, accounts: list[str]) -> None:
+def test_an_account_is_created_for_a_number_and_none_for_root(tmp_path: Path, user: str, accounts: list[str]) -> None:
     image = load(tmp_path, f"application: {{target: /api, source: api, run: {{user: {user}}}}}\n", files={"api": ""})
     lines = [line for script in image.scripts for line in script.data.decode().splitlines()]
     assert len(lines) == len(accounts)

@@ -26,6 +26,7 @@ from tests.support.environments import changed
 
 EDGE = LIBRARY / "images/edge"
 ROLE = read_role((EDGE / "role.yaml").read_text(), "role.yaml")
+CERTIFICATE = {"cert": "C", "key": "K"}
 APP = {"address": "10.0.0.7:80", "group": "app", "machines": 2}
 
 
@@ -44,7 +45,7 @@ def files(settings: Mapping[str, Any], secrets: Mapping[str, Any] | None = None)
 def locations(text: str) -> list[str]:
     """Return the locations of nginx's front, in their order, without those that each edge has."""
     front = text.partition("# The peer port")[0]
-    return [found for found in re.findall(r"location (\S+ \S+|/) {", front) if "/-/" not in found]
+    return [location for location in re.findall(r"location (\S+ \S+|/) {", front) if "/-/" not in location]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def images() -> Images:
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "message"),
     [
         ({"routes": [{"path": "api"}]}, r"routes.0.path: 'api' does not match .*; it is a path that begins with /"),
         ({"routes": [{"path": "/-/health"}]}, "routes.0.path: .*not with /-/"),
@@ -88,15 +89,15 @@ def images() -> Images:
         ({"routes": [{"regex": "^/b", "name": "b"}, {"path": "/by/:id"}]}, "settings.routes.1: b stands before it"),
     ],
 )
-def test_plan_refuses_routes_that_do_not_fit(images: Images, settings: dict[str, Any], says: str) -> None:
+def test_plan_refuses_routes_that_do_not_fit(images: Images, settings: dict[str, Any], message: str) -> None:
     dev = environment("dev")
     edges = changed(dev.group("nginx"), settings=settings | {"fallback_port": 8080})
     dev = changed(dev, groups=(edges, dev.group("bingo"), dev.group("postgres")))
-    with pytest.raises(ConfigError, match=rf"^{ROOT}/groups/edge.yaml:\d+: .*{says}"):
+    with pytest.raises(ConfigError, match=rf"^{ROOT}/groups/edge.yaml:\d+: .*{message}"):
         validate(dev, images, group_metadata(dev))
 
 
-def test_plan_refuses_an_upstream_that_nobody_could_ask(images: Images) -> None:
+def test_plan_refuses_an_upstream_without_a_balancer(images: Images) -> None:
     dev = environment("dev")
     edges, bingo = changed(dev.group("nginx"), settings={}), changed(dev.group("bingo"), balancer=None)
     dev = changed(dev, groups=(edges, bingo, dev.group("postgres")))
@@ -146,7 +147,7 @@ def test_each_upstream_has_a_way_of_its_own() -> None:
         assert line in written["haproxy.cfg"]
 
 
-def test_a_server_outside_is_looked_up_by_haproxy_alone() -> None:
+def test_an_external_server_is_resolved_by_haproxy_alone() -> None:
     """Nginx would not start while the name has no address."""
     written = files({"upstreams": {"app": {"address": "api.example.com:80"}}, "fallback_port": 8080})
     assert "api.example.com" not in written["nginx.conf"]
@@ -197,3 +198,11 @@ def test_peers_that_come_and_go_leave_nginx_alone() -> None:
         return files({"upstreams": {"app": app}, "peers": peers, "fallback_port": 8080})["nginx.conf"]
 
     assert nginx(0) == nginx(1) == nginx(2)
+
+
+def test_a_client_of_quic_proves_its_address_before_it_costs_anything() -> None:
+    facts = example_facts("edge", ROLE, yaml.safe_dump({"upstreams": {"app": APP}}))
+    public = replace(facts, machine=replace(facts.machine, public="203.0.113.7"), secrets={"certificate": CERTIFICATE})
+    written = {file.path: file.content for file in render(ROLE, ROLE.defaults, public, template)}
+    nginx = written["/etc/nginx/nginx.conf"]
+    assert nginx.count(" quic ") == nginx.count("quic_retry on;") > 0

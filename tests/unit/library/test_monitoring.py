@@ -1,4 +1,4 @@
-"""Where the group that monitors sends its alerts."""
+"""The group that monitors sends its alerts to a webhook."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_alerts_go_to_the_webhook_of_the_settings_or_of_the_secret(
     assert config["receivers"][1] == {"name": "webhook", "webhook_configs": [{"url": url}]}
 
 
-def test_without_a_webhook_nobody_gets_alerts() -> None:
+def test_without_a_webhook_alerts_are_not_sent() -> None:
     assert alertmanager({})["route"]["receiver"] == "nobody"
 
 

@@ -6,7 +6,7 @@ from samovar.load.charts import Chart, Line, Mark, draw
 
 
 def lines(*values: float | None) -> int:
-    """How many separate strokes the line of those values is."""
+    """Return the number of separate strokes in the line of those values."""
     points = list(enumerate(values))
     return draw(Chart("answers", "ms", [Line("p50", "#2f6fab", points)])).count('class="line ')
 

@@ -173,13 +173,13 @@ async def test_an_error_of_the_work_is_raised_as_it_is() -> None:
 
 
 async def test_only_the_trusted_certificate_is_accepted(tmp_path: Path) -> None:
-    known, other = self_signed(["127.0.0.1"]), self_signed(["127.0.0.1"])
-    (tmp_path / "cert").write_text(known.cert)
-    (tmp_path / "key").write_text(known.key)
+    trusted_pair, other = self_signed(["127.0.0.1"]), self_signed(["127.0.0.1"])
+    (tmp_path / "cert").write_text(trusted_pair.cert)
+    (tmp_path / "key").write_text(trusted_pair.key)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(tmp_path / "cert", tmp_path / "key")
     async with serving(well, server) as target:
-        for pem, trusted in ((known.cert, True), (other.cert, False)):
+        for pem, trusted in ((trusted_pair.cert, True), (other.cert, False)):
             client = ssl.create_default_context()
             client.load_verify_locations(cadata=pem)
             run, load = Run(), Load(PAGE, (replace(target, tls=client),), 20, 0.2)

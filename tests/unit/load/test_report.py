@@ -30,7 +30,7 @@ def test_write_page_writes_one_page_that_needs_nothing_else(tmp_path: Path) -> N
     assert not re.search(r"<script|<link|@import|(src|href)=.?http", text)
 
 
-def test_what_was_not_asked_is_not_judged(tmp_path: Path) -> None:
+def test_endpoints_without_requests_are_not_judged(tmp_path: Path) -> None:
     asked = [outcome for outcome in OUTCOMES if outcome.endpoint == "POST /api/session" and not outcome.failure]
     result = report("dev", Load(TERMS, (), 120, 2), Run(ended=2.0, outcomes=asked))
     assert result.slo_met

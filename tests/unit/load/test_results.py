@@ -26,7 +26,7 @@ DATABASE, MOVIE, LONG, CREATE, SESSIONS = map(
     TERMS.endpoint,
     ("GET /db_dummy", "GET /api/movie/{id}", "GET /long_dummy", "POST /api/session", "GET /api/session"),
 )
-FOUND = Step(request=MOVIE.request)
+ANY_SUCCESS = Step(request=MOVIE.request)
 RATES = st.floats(0.5, 500)
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -46,14 +46,14 @@ def test_poisson_arrivals_have_the_rate_on_average_and_follow_the_seed(rate: flo
 
 
 @given(st.dictionaries(st.integers(), st.floats(0.01, 1), min_size=1, max_size=8), st.integers(1, 500))
-def test_mixed_stays_close_to_the_weights(weights: dict[int, float], length: int) -> None:
+def test_mixed_is_close_to_the_weights(weights: dict[int, float], length: int) -> None:
     counts = Counter(islice(mixed(weights), length))
     for name, weight in weights.items():
         assert abs(counts[name] - length * weight / sum(weights.values())) < len(weights)
 
 
 @given(st.floats(0, 1), st.integers(1, 500))
-def test_portion_stays_within_one_of_its_share(share: float, length: int) -> None:
+def test_portion_is_within_one_of_its_share(share: float, length: int) -> None:
     assert abs(sum(islice(portion(share), length)) - share * length) <= 1
 
 
@@ -119,7 +119,7 @@ def test_figures_are_the_endpoints_own_and_have_a_documented_shape() -> None:
 
 
 @given(st.sampled_from(["peak", "stable", "terms"]), RATES)
-def test_a_profile_sends_as_many_requests_as_its_rate_says(name: str, rate: float) -> None:
+def test_a_profile_sends_as_many_requests_as_its_rate(name: str, rate: float) -> None:
     arrivals = Load(load_profile(LOADS, name), (Target(""),), rate, 60).arrivals()
     requests = sum(len(flow.steps) for _, flow in takewhile(lambda arrival: arrival[0] < 2, arrivals))
     assert requests == pytest.approx(rate * 2, abs=len(TERMS.flows) + 4)
@@ -143,7 +143,7 @@ def test_a_profile_sends_as_many_requests_as_its_rate_says(name: str, rate: floa
 )
 def test_from_cache_reads_the_headers_of_caches(headers: dict[str, str], cached: bool) -> None:  # noqa: FBT001
     assert from_cache(headers) is cached
-    assert failure(MOVIE, FOUND, Answer(200, headers), 0.1, NOW) == (CACHED if cached else "")
+    assert failure(MOVIE, ANY_SUCCESS, Answer(200, headers), 0.1, NOW) == (CACHED if cached else "")
 
 
 @pytest.mark.parametrize(
@@ -161,15 +161,15 @@ def test_an_answers_age_is_the_greatest_that_its_headers_give(headers: dict[str,
 
 
 def test_a_cached_answer_has_an_age_and_is_at_most_a_minute_old() -> None:
-    assert failure(LONG, FOUND, Answer(200, {"age": "60", "x-cache": "HIT"}), 0.1, NOW) == ""
-    assert failure(LONG, FOUND, Answer(200, {"age": "62"}), 0.1, NOW) == STALE
-    assert failure(LONG, FOUND, Answer(200, {}), 0.1, NOW) == AGELESS
-    assert failure(LONG, FOUND, Answer(503, {}), 0.1, NOW) == "HTTP 503"
+    assert failure(LONG, ANY_SUCCESS, Answer(200, {"age": "60", "x-cache": "HIT"}), 0.1, NOW) == ""
+    assert failure(LONG, ANY_SUCCESS, Answer(200, {"age": "62"}), 0.1, NOW) == STALE
+    assert failure(LONG, ANY_SUCCESS, Answer(200, {}), 0.1, NOW) == AGELESS
+    assert failure(LONG, ANY_SUCCESS, Answer(503, {}), 0.1, NOW) == "HTTP 503"
 
 
 def test_an_answer_faster_than_min_seconds_came_from_a_cache() -> None:
-    assert failure(DATABASE, FOUND, Answer(200), 0.02, NOW) == CACHED
-    assert failure(DATABASE, FOUND, Answer(200), 0.11, NOW) == ""
+    assert failure(DATABASE, ANY_SUCCESS, Answer(200), 0.02, NOW) == CACHED
+    assert failure(DATABASE, ANY_SUCCESS, Answer(200), 0.11, NOW) == ""
     absent = Step(request=DATABASE.request, absent=True)
     assert failure(DATABASE, absent, Answer(200, body=b"[]"), 0.02, NOW) == "", "what is not there is found sooner"
 
@@ -185,11 +185,11 @@ def test_an_answer_faster_than_min_seconds_came_from_a_cache() -> None:
         (Answer(500), "HTTP 500"),
     ],
 )
-def test_a_deleted_row_is_gone_however_the_application_says_so(answer: Answer, why: str) -> None:
+def test_each_way_to_answer_for_a_deleted_row_counts_as_deleted(answer: Answer, why: str) -> None:
     assert failure(MOVIE, Step(request=MOVIE.request, absent=True), answer, 0.1, NOW) == why
 
 
 def test_a_step_without_a_status_takes_every_success() -> None:
-    assert failure(MOVIE, FOUND, Answer(204), 0.1, NOW) == ""
-    assert failure(MOVIE, FOUND, Answer(404), 0.1, NOW) == "HTTP 404"
+    assert failure(MOVIE, ANY_SUCCESS, Answer(204), 0.1, NOW) == ""
+    assert failure(MOVIE, ANY_SUCCESS, Answer(404), 0.1, NOW) == "HTTP 404"
     assert failure(MOVIE, Step(request=MOVIE.request, status=200), Answer(204), 0.1, NOW) == "HTTP 204"

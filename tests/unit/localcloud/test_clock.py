@@ -22,7 +22,7 @@ ITS_OWN = {
 }
 
 
-def test_nothing_in_the_local_cloud_asks_the_host_for_the_date() -> None:
+def test_no_module_of_the_local_cloud_reads_the_hosts_clock() -> None:
     folder = ROOT / "localcloud"
     asking = {str(file.relative_to(folder)) for file in folder.rglob("*.py") if HOST_CLOCK.search(file.read_text())}
     assert asking <= ITS_OWN, asking - ITS_OWN
@@ -43,11 +43,11 @@ def test_a_day_of_timers_takes_no_time_and_ends_a_day_later() -> None:
 
 
 def test_timers_run_out_in_their_order_and_a_timeout_cuts_a_longer_sleep() -> None:
-    told: list[str] = []
+    order: list[str] = []
 
     async def after(seconds: float, what: str) -> None:
         await asyncio.sleep(seconds)
-        told.append(what)
+        order.append(what)
 
     async def story() -> None:
         with pytest.raises(TimeoutError):
@@ -55,10 +55,10 @@ def test_timers_run_out_in_their_order_and_a_timeout_cuts_a_longer_sleep() -> No
                 await asyncio.gather(after(30, "second"), after(10, "first"), after(90, "never"))
 
     run(story())
-    assert told == ["first", "second"]
+    assert order == ["first", "second"]
 
 
-def test_what_is_ready_goes_before_what_is_later() -> None:
+def test_ready_sockets_are_read_before_the_clock_advances() -> None:
     """A socket that can be read is read before the clock goes on."""
 
     async def story() -> float:
@@ -112,7 +112,7 @@ def test_a_date_that_is_set_moves_no_timer() -> None:
     assert run(story(), JUMP) == pytest.approx((60 - DAY, 60))
 
 
-async def test_elsewhere_it_is_the_hosts_clock() -> None:
+async def test_on_another_loop_the_clock_is_the_hosts() -> None:
     stamped = Timestamp()
     clock.set_now(stamped)
     assert abs(clock.now() - time.time()) < 5

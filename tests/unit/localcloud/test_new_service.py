@@ -50,7 +50,7 @@ class Client:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Writes the folder of the documentation, and lets it be imported under its name."""
+    """Write the folder of the documentation, and let it be imported under its name."""
     folder = tmp_path / "placement_groups"
     folder.mkdir()
     (folder / "__init__.py").write_text('"""Placement groups."""\n')
@@ -106,7 +106,7 @@ def test_the_new_service_creates_lists_and_deletes(client: Client) -> None:
     assert not client.call(f"{SERVICE}/List", listing).placement_groups
 
 
-def test_the_new_service_has_constraints_unique_names_and_what_it_lacks(client: Client) -> None:
+def test_the_new_service_has_constraints_and_unique_names_and_lacks_other_methods(client: Client) -> None:
     _create(client, "rack")
     with pytest.raises(Refused, match="PlacementGroup with name rack already exists"):
         _create(client, "rack")

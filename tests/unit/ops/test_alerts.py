@@ -25,7 +25,7 @@ def answering(*answers: frozenset[str] | Exception, then: Callable[[], None]) ->
     return ask
 
 
-def test_alerts_are_known_once_prometheus_answers_and_stay_while_it_is_away_or_hangs() -> None:
+def test_alerts_are_read_once_prometheus_answers_and_kept_while_it_does_not() -> None:
     released, hangs = threading.Event(), threading.Event()
 
     def hang() -> None:

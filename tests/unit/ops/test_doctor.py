@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from samovar.core.units import GIB
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired
 from samovar.images.load import load_images
+from samovar.ops.doctor import programs
 from samovar.ops.doctor.capacity import Quota, additional, bake_demand, judge
-from samovar.ops.doctor.finding import State
+from samovar.ops.doctor.finding import Finding, State
 from samovar.ops.doctor.iam import covered
 from samovar.ops.doctor.programs import kernel_limits
 from tests.support.checkout import PROJECT, ROOT
@@ -51,16 +53,16 @@ def test_a_bake_counts_the_machines_of_its_widest_group() -> None:
 
 
 def test_the_remedy_requests_the_exact_quota() -> None:
-    known = {"vpc.networks.count": Quota("vpc.networks.count", limit=2, usage=1)}
-    (actual,) = judge({"vpc.networks.count": 2}, known, "cloud-1")
+    quotas = {"vpc.networks.count": Quota("vpc.networks.count", limit=2, usage=1)}
+    (actual,) = judge({"vpc.networks.count": 2}, quotas, "cloud-1")
     assert actual.state is State.FAILURE
     assert actual.message == "vpc.networks.count: 2 more, 1 of 2 used: short of 1"
     assert actual.remedy.endswith("--resource-id cloud-1 --desired-limit quota-id=vpc.networks.count,value=3")
 
 
 def test_sizes_are_requested_in_bytes_and_shown_in_gib() -> None:
-    known = {"compute.ssdDisks.size": Quota("compute.ssdDisks.size", limit=200 * GIB, usage=190 * GIB)}
-    (actual,) = judge({"compute.ssdDisks.size": 15 * GIB}, known, "cloud-1")
+    quotas = {"compute.ssdDisks.size": Quota("compute.ssdDisks.size", limit=200 * GIB, usage=190 * GIB)}
+    (actual,) = judge({"compute.ssdDisks.size": 15 * GIB}, quotas, "cloud-1")
     assert "15 GiB more, 190 GiB of 200 GiB used: short of 5 GiB" in actual.message
     assert f"value={205 * GIB}" in actual.remedy
 
@@ -86,13 +88,67 @@ def test_a_role_includes_lesser_roles(role: str, held: list[str], enough: bool) 
     assert covered(role, held) is enough
 
 
-def test_a_kernel_limit_that_is_short_is_told_with_figures_and_the_command(tmp_path: Path) -> None:
+def test_a_low_kernel_limit_is_a_finding_with_figures_and_the_command(tmp_path: Path) -> None:
     INOTIFY.file(tmp_path).parent.mkdir(parents=True)
     INOTIFY.file(tmp_path).write_text("128\n")
-    (found,) = kernel_limits(root=False, proc=tmp_path)
-    assert found.state is State.WARNING
-    assert found.message == "fs.inotify.max_user_instances is 128, enough for 8 machines; 1000 need 8064"
-    assert found.remedy == "raise it as root: sysctl -w fs.inotify.max_user_instances=8064"
-    (found,) = kernel_limits(root=True, proc=tmp_path)
-    assert found.state is State.OK
-    assert "`cloud up` raises it to 8064" in found.message
+    (finding,) = kernel_limits(root=False, proc=tmp_path)
+    assert finding.state is State.WARNING
+    assert finding.message == "fs.inotify.max_user_instances is 128, enough for 8 machines; 1000 need 8064"
+    assert finding.remedy == "raise it as root: sysctl -w fs.inotify.max_user_instances=8064"
+    (finding,) = kernel_limits(root=True, proc=tmp_path)
+    assert finding.state is State.OK
+    assert "`cloud up` raises it to 8064" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("asked", "find", "reason", "state", "message"),
+    [
+        (
+            "user_namespaces_unavailable",
+            programs._users,
+            "the kernel is 5.10.0",
+            State.WARNING,
+            "machines have the users of this host, for the kernel is 5.10.0: root in one could become root on the host",
+        ),
+        (
+            "user_namespaces_unavailable",
+            programs._users,
+            "",
+            State.OK,
+            "a machine without a data disk has users of its own",
+        ),
+        (
+            "device_policy_unavailable",
+            programs._devices,
+            "no systemd",
+            State.WARNING,
+            "no systemd: root in a machine with the users of this host can open every block device of it",
+        ),
+        (
+            "device_policy_unavailable",
+            programs._devices,
+            "",
+            State.OK,
+            "a machine can open only the devices that it is given",
+        ),
+        ("loop_devices_unavailable", programs._loop_devices, "no loop devices", State.FAILURE, "no loop devices"),
+        (
+            "loop_devices_unavailable",
+            programs._loop_devices,
+            "",
+            State.OK,
+            "the kernel makes a loop device for each disk of a machine",
+        ),
+    ],
+)
+def test_what_the_kernel_lacks_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
+    find: Callable[[], Finding],
+    reason: str,
+    state: State,
+    message: str,
+) -> None:
+    monkeypatch.setattr(programs, asked, lambda: reason)
+    actual = find()
+    assert (actual.state, actual.message) == (state, message)

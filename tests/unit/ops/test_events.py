@@ -1,4 +1,4 @@
-"""What differs between two readings is an event, and what does not is none."""
+"""Each difference between two readings is an event."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def texts(old: Reading, new: Reading) -> list[str]:
     return [event.text for event in changes(old, new)]
 
 
-def test_nothing_happens_where_two_readings_are_the_same() -> None:
+def test_equal_readings_yield_no_events() -> None:
     assert changes(BEFORE, replace(BEFORE, time=2.0)) == ()
 
 
@@ -56,7 +56,7 @@ def test_an_instance_that_gets_its_id_is_the_same_machine() -> None:
     ]
 
 
-def test_a_rollout_is_seen_by_its_lock_and_by_the_image_of_the_group() -> None:
+def test_the_lock_and_the_image_of_a_group_show_a_rollout() -> None:
     rolling = replace(after(FIRST, SECOND, image="two", size=3), lock=LOCK)
     assert texts(BEFORE, rolling)[:3] == [
         "dev: rollout began, of ann-desk-7",
@@ -67,7 +67,7 @@ def test_a_rollout_is_seen_by_its_lock_and_by_the_image_of_the_group() -> None:
     assert texts(rolling, replace(rolling, lock=replace(LOCK, until=90))) == []
 
 
-def test_a_lock_that_changed_hands_ends_one_rollout_and_begins_another() -> None:
+def test_a_lock_with_another_holder_ends_one_rollout_and_begins_another() -> None:
     taken = replace(BEFORE, lock=replace(LOCK, id="other", holder="bob-desk-8"))
     assert texts(replace(BEFORE, lock=LOCK), taken) == [
         "dev: rollout ended, of ann-desk-7",
@@ -83,9 +83,9 @@ def test_a_group_comes_and_goes() -> None:
 
 def test_records_of_the_log_come_at_their_own_time_and_once() -> None:
     record = LogRecord(1.5, "web", "dev-web-2: recreate: unhealthy")
-    told = replace(after(FIRST), records=frozenset({record}))
-    assert changes(BEFORE, told)[0] == Event(1.5, Subject.LOG, "web", "log", None, record.text)
-    assert changes(told, told) == ()
+    logged = replace(after(FIRST), records=frozenset({record}))
+    assert changes(BEFORE, logged)[0] == Event(1.5, Subject.LOG, "web", "log", None, record.text)
+    assert changes(logged, logged) == ()
 
 
 def test_a_cloud_that_does_not_answer_is_one_event_and_its_return_another() -> None:
@@ -101,13 +101,13 @@ def test_alerts_fire_and_end() -> None:
     assert texts(firing, BEFORE) == ["dev: ended EdgeErrors"]
 
 
-def test_a_drill_is_what_it_broke_until_it_is_put_back() -> None:
+def test_a_drill_lasts_until_its_faults_are_put_back() -> None:
     broken = replace(BEFORE, broken=frozenset({"kill dev-web-1"}))
     assert texts(BEFORE, broken) == ["dev: drill began: kill dev-web-1"]
     assert texts(broken, BEFORE) == ["dev: drill ended: kill dev-web-1"]
 
 
-def test_history_is_the_newest_records_and_what_goes_on() -> None:
+def test_history_has_the_newest_records_and_the_present_events() -> None:
     records = frozenset(LogRecord(float(at), "web", str(at)) for at in range(5))
     now = replace(BEFORE, records=records, lock=LOCK)
     assert [event.text for event in history(now, 2)] == ["web: 3", "web: 4", "dev: rollout began, of ann-desk-7"]

@@ -43,9 +43,9 @@ def test_endpoints_have_counts_rates_errors_and_quantiles() -> None:
             quantile_query(60, 0.99): vector((MOVIE, "NaN")),
         }
     )
-    found = endpoint_metrics(server, "dev", 60)
-    assert (found.environment, found.seconds) == ("dev", 60)
-    assert found.endpoints == (EndpointMetrics("/rows/:id", "GET", 30, 0.5, 3, 0.0123, 0.4, None),)
+    metrics = endpoint_metrics(server, "dev", 60)
+    assert (metrics.environment, metrics.seconds) == ("dev", 60)
+    assert metrics.endpoints == (EndpointMetrics("/rows/:id", "GET", 30, 0.5, 3, 0.0123, 0.4, None),)
 
 
 def test_a_query_shows_series_of_each_type() -> None:
@@ -56,7 +56,7 @@ def test_a_query_shows_series_of_each_type() -> None:
     assert query(server, "up[5m]") == (Series({"a": "b"}, 7.0),)
 
 
-def test_an_environment_that_nobody_monitors_is_told_the_line_that_it_lacks() -> None:
+def test_the_error_of_an_environment_without_monitoring_names_the_missing_line() -> None:
     with pytest.raises(ConfigError, match="no group that monitors") as error:
         collector(environment("dev"))
     assert "kind: samovar/monitoring" in error.value.remedy

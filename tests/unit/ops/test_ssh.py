@@ -13,7 +13,7 @@ HOPS = (Hop("dev-nginx-1", "127.66.1.5", "ssh-ed25519 AAAA"), Hop("dev-bingo-1",
 
 
 def effective_config(folder: Path, host: str) -> dict[str, str]:
-    """How ssh itself understands the configuration."""
+    """Return the configuration as ssh itself reads it."""
     config = folder / "config"
     config.write_text(ssh_config(HOPS, str(folder / "known hosts"), None))
     output = subprocess.check_output(["ssh", "-G", "-F", config, host], text=True)

@@ -22,15 +22,15 @@ class Recorded:
 
     def text(self, path: str, query: Mapping[str, str]) -> str:
         assert path == "/api/v1/query"
-        (samples,) = (found for part, found in VALUES.items() if statement_query(part, 60) == query["query"])
+        (samples,) = (series for part, series in VALUES.items() if statement_query(part, 60) == query["query"])
         rows = [{"metric": labels, "value": [1.5, value]} for labels, value in samples]
         return json.dumps({"status": "success", "data": {"resultType": "vector", "result": rows}})
 
 
 def test_statements_are_sorted_by_the_time_that_they_took() -> None:
-    found = top_statements(Recorded(), "dev", 60)
-    assert (found.environment, found.seconds) == ("dev", 60)
-    assert found.statements == (
+    statements = top_statements(Recorded(), "dev", 60)
+    assert (statements.environment, statements.seconds) == ("dev", 60)
+    assert statements.statements == (
         Statement("rows-1", "shop", "shop", 2, 2.4, 1.2, 2, "SELECT pg_sleep($1)"),
         Statement("rows-1", "shop", "shop", 1000, 0.5, 0.0005, 1000, "SELECT $1"),
     )

@@ -12,7 +12,7 @@ from samovar.ops import watch
 from samovar.ops.events import Reading
 
 
-def test_a_reading_that_fails_is_the_last_one_with_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_reading_repeats_the_last_one_with_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[Any] = [Reading(1.0, Status("dev", ())), CloudError("no route"), Reading(3.0, Status("dev", ()))]
 
     def read(*_: object) -> Reading:

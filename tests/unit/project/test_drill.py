@@ -24,7 +24,7 @@ def test_the_drill_of_the_documentation_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", sorted([*DRILLS.glob("*.yaml"), *LIBRARY.glob("*.yaml")]), ids=lambda file: file.stem)
-def test_each_drill_says_what_should_happen_and_names_a_load_profile(file: Path) -> None:
+def test_each_drill_has_an_expectation_and_a_load_profile(file: Path) -> None:
     drill = load_drill(file.parent, file.stem)
     assert drill.description
     assert drill.expectation.endswith(".")
@@ -74,7 +74,7 @@ def test_further_faults_have_arguments_as_well_and_decide_where_a_drill_is_possi
         ),
         (
             "fault: kill\ntarget: a\nalso: [{fault: request, target: b, request: {request: GET /}}]",
-            "the fault request is the first one of a drill",
+            "the fault `request` must be the first of a drill",
         ),
         ('fault: kill\ntarget: a\nalso: [{fault: kill, target: "{group}"}]', "nothing fills {group}"),
         ('fault: kill\ntarget: "{group}"', "nothing fills {group}: add group to arguments"),

@@ -88,7 +88,7 @@ def test_environment_name_that_the_cloud_would_refuse_is_refused(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "says"),
+    ("old", "new", "line", "message"),
     [
         ("size: 2", "size: 2\n    sise: 3", 8, "sise"),
         ("size: 2", "size: two", 7, "size"),
@@ -99,7 +99,11 @@ def test_environment_name_that_the_cloud_would_refuse_is_refused(tmp_path: Path)
         ("[ru-central1-a]", "[ru-central1-a, ru-central1-a]", 2, "each zone stands once"),
         ("[ru-central1-a]", "[]", 2, "zones"),
         ("10.30.0.0/16", "10.30.0.1/16", 3, "host bits"),
-        ("10.30.0.0/16", "8.8.0.0/16", 3, "private"),
+        ("10.30.0.0/16", "8.8.0.0/16", 3, "private: part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"),
+        ("10.30.0.0/16", "127.0.0.0/16", 3, "private"),
+        ("10.30.0.0/16", "169.254.0.0/16", 3, "private"),
+        ("10.30.0.0/16", "198.18.0.0/16", 3, "private"),
+        ("10.30.0.0/16", "172.32.0.0/16", 3, "private"),
         ("10.30.0.0/16", "10.0.0.0/8", 3, "/16 to /24"),
         ("nginx:\n", "Nginx:\n", 5, "Nginx"),
         ("nginx:\n", "rollout-lock:\n", 5, "is reserved"),
@@ -125,26 +129,37 @@ def test_environment_name_that_the_cloud_would_refuse_is_refused(tmp_path: Path)
         ("zones: [ru-central1-a]\n", "", 1, "zones"),
     ],
 )
-def test_invalid_config_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
+def test_invalid_config_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
     assert old in GOOD
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(ConfigError) as error:
         load_environment("dev", tmp_path)
     assert f"{path}:{line}:" in error.value.message
-    assert says in error.value.message
+    assert message in error.value.message
     assert error.value.remedy
 
 
 @pytest.mark.parametrize(
-    ("upstream", "says"),
+    ("upstream", "message"),
     [
         ("web", ":11: groups.web.upstreams.app: nginx asks web asks nginx: each needs the address"),
         ("shop", ":8: groups.nginx.upstreams.app: there is no group and no external server shop"),
     ],
 )
-def test_groups_that_ask_each_other_or_what_is_not_there_are_refused(tmp_path: Path, upstream: str, says: str) -> None:
+def test_circular_and_missing_upstreams_are_refused(tmp_path: Path, upstream: str, message: str) -> None:
     write(tmp_path, GOOD.replace("size: 2\n", f"size: 2\n    upstreams: {{app: {upstream}}}\n") + CLIENT)
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=message):
+        load_environment("dev", tmp_path)
+
+
+@pytest.mark.parametrize("expansion", [0, 2])
+def test_a_policy_that_does_not_go_with_data_disks_is_refused(tmp_path: Path, expansion: int) -> None:
+    policy = f"    policy: {{max_unavailable: 1, max_expansion: {expansion}}}\n"
+    write(tmp_path, GOOD.replace("size: 2", "size: 1") + "    data_disks: {data: {size: 1G}}\n" + policy)
+    if not expansion:
+        assert load_environment("dev", tmp_path).group("nginx").policy.max_expansion == 0
+        return
+    with pytest.raises(ConfigError, match=r"nginx.policy.max_expansion: max_expansion is 0 in a group with data disks"):
         load_environment("dev", tmp_path)
 
 
@@ -219,7 +234,7 @@ def test_the_names_of_environment_and_group_fit_into_one_together(tmp_path: Path
 
 
 @pytest.mark.parametrize(("size", "sizes"), [("10G", "93G"), ("100G", "93G or 186G")])
-def test_disks_of_some_types_come_in_steps(tmp_path: Path, size: str, sizes: str) -> None:
+def test_disks_of_some_types_have_sizes_in_steps(tmp_path: Path, size: str, sizes: str) -> None:
     disk = f"    data_disks: {{data: {{size: {size}, type: network-ssd-io-m3}}}}\n"
     write(tmp_path, GOOD.replace("size: 2", "size: 1") + disk)
     with pytest.raises(ConfigError, match=r"data_disks.data.size: .* in steps of 93G") as error:
@@ -228,7 +243,7 @@ def test_disks_of_some_types_come_in_steps(tmp_path: Path, size: str, sizes: str
 
 
 @pytest.mark.parametrize(
-    ("disks", "says"),
+    ("disks", "message"),
     [
         ("{a: {size: 1G, mount: /etc}}", "groups.nginx.data_disks.a.mount: "),
         ("{a: {size: 1G, owner: 'app:app'}}", "data_disks.a.owner: the image mounts this disk in its own way"),
@@ -245,12 +260,12 @@ def test_disks_of_some_types_come_in_steps(tmp_path: Path, size: str, sizes: str
         (f"{{{'d' * 31}: {{size: 1G}}}}", ""),
     ],
 )
-def test_data_disks_that_do_not_fit_are_refused(tmp_path: Path, disks: str, says: str) -> None:
+def test_data_disks_that_do_not_fit_are_refused(tmp_path: Path, disks: str, message: str) -> None:
     path = write(tmp_path, GOOD.replace("size: 2", "size: 1") + f"    data_disks: {disks}\n")
-    if not says:
+    if not message:
         assert load_environment("dev", tmp_path).group("nginx").data_disks
         return
-    with pytest.raises(ConfigError, match=re.escape(says)) as error:
+    with pytest.raises(ConfigError, match=re.escape(message)) as error:
         load_environment("dev", tmp_path)
     assert re.match(rf"{path}:\d+: ", error.value.message)
 
@@ -272,12 +287,12 @@ def test_a_network_and_subnets_that_exist_are_named_by_id(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("network", "line", "says"),
+    ("network", "line", "message"),
     [
         ("{}", 3, "network: a network has a cidr, or the id of one that exists already"),
         ("{id: enp1}", 1, "subnets: ru-central1-a has no subnet"),
         ("{id: enp1}\nsubnets: {ru-central1-b: e9b1}", 4, "subnets: ru-central1-a has no subnet"),
-        ("{id: enp1}\nsubnets: {ru-central1-a: e9b1, ru-central1-b: e2l1}", 4, "ru-central1-b does not stand in zones"),
+        ("{id: enp1}\nsubnets: {ru-central1-a: e9b1, ru-central1-b: e2l1}", 4, "ru-central1-b is not in zones"),
         ("{cidr: 10.30.0.0/16}\nsubnets: {ru-central1-a: e9b1}", 4, "write network: {id: ID}"),
         (
             "{id: enp1, cidr: 10.30.0.0/16}\nsubnets: {ru-central1-a: e9b1}",
@@ -287,9 +302,9 @@ def test_a_network_and_subnets_that_exist_are_named_by_id(tmp_path: Path) -> Non
         ("{id: Enp_1}", 3, "network.id"),
     ],
 )
-def test_a_network_that_does_not_fit_is_refused(tmp_path: Path, network: str, line: int, says: str) -> None:
+def test_a_network_that_does_not_fit_is_refused(tmp_path: Path, network: str, line: int, message: str) -> None:
     path = write(tmp_path, GOOD.replace("{cidr: 10.30.0.0/16}", network))
-    with pytest.raises(ConfigError, match=re.escape(says)) as error:
+    with pytest.raises(ConfigError, match=re.escape(message)) as error:
         load_environment("dev", tmp_path)
     assert f"{path}:{line}: " in error.value.message
 
@@ -306,7 +321,7 @@ def test_a_group_may_be_scaled_by_its_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "says"),
+    ("rules", "message"),
     [
         ("{max_size: 6}", "a group is scaled by cpu_utilization, custom_rules, or both"),
         ("{cpu_utilization: 75}", "autoscale.max_size: the key is missing"),
@@ -319,9 +334,9 @@ def test_a_group_may_be_scaled_by_its_load(tmp_path: Path) -> None:
         ("{max_size: 6, custom_rules: [{metric_name: '{', rule_type: workload, target: 1}]}", "metric_name"),
     ],
 )
-def test_rules_of_scaling_that_do_not_fit_are_refused(tmp_path: Path, rules: str, says: str) -> None:
+def test_rules_of_scaling_that_do_not_fit_are_refused(tmp_path: Path, rules: str, message: str) -> None:
     path = write(tmp_path, f"{GOOD}    autoscale: {rules}\n")
-    with pytest.raises(ConfigError, match=re.escape(says)) as error:
+    with pytest.raises(ConfigError, match=re.escape(message)) as error:
         load_environment("dev", tmp_path)
     assert re.match(rf"{path}:\d+: ", error.value.message)
 

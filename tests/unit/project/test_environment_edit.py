@@ -30,7 +30,7 @@ external:
 GROUP = "rows:\n  kind: samovar/postgres\n"
 
 
-def test_a_group_stands_at_the_end_of_groups_and_all_else_stays() -> None:
+def test_a_group_is_added_at_the_end_of_groups_and_the_rest_is_kept() -> None:
     changed = with_group(TEXT, GROUP)
     assert changed == TEXT.replace("  # more to come\n", "  # more to come\n  rows:\n    kind: samovar/postgres\n")
     assert [*yaml.safe_load(changed)["groups"]] == ["web", "rows"]

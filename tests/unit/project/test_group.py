@@ -72,7 +72,7 @@ def test_a_kind_with_a_parent_states_only_what_differs(tmp_path: Path) -> None:
     assert (machine.cores, machine.core_fraction, machine.memory >> 30, machine.disk >> 30) == (4, 20, 4, 8)
 
 
-def test_what_neither_a_group_nor_its_kind_states_is_missing(tmp_path: Path) -> None:
+def test_a_key_that_neither_a_group_nor_its_kind_states_is_missing(tmp_path: Path) -> None:
     project = write(tmp_path, kind=KIND.replace(", disk: 5G", ""))
     with pytest.raises(ConfigError) as error:
         load_environment("dev", project)
@@ -108,19 +108,43 @@ def test_kinds_that_build_on_each_other_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"),
+    ("kind", "message"),
     [
         (f"{KIND}sizes: 3\n", "7: sizes: unknown key"),
         (KIND.replace("[8081]", "[0]"), "4: ports.0: "),
         (f"{KIND}egress: [{{protocol: udp}}]\n", "7: egress.0.port: the key is missing"),
+        (f"{KIND}ingress: [{{port: 80}}]\n", "7: ingress.0.from: the key is missing"),
+        (f"{KIND}ingress: [{{port: 80, from: 10.8.0.1/16}}]\n", "7: ingress.0.from: "),
         (KIND.replace("memory: 2G", "memory: 200G"), "3: machine: "),
         ("parent: samovar/edge\nmachine: {memory: 200G}\n", "2: machine: "),
         ("parent: [edge]\n", "1: parent: "),
         ("- parent\n", "1: "),
     ],
 )
-def test_invalid_kind_names_its_own_file(tmp_path: Path, kind: str, says: str) -> None:
+def test_invalid_kind_names_its_own_file(tmp_path: Path, kind: str, message: str) -> None:
     project = write(tmp_path, kind=kind)
     with pytest.raises(ConfigError) as error:
         load_environment("dev", project)
-    assert f"{project.groups / 'edge.yaml'}:{says}" in error.value.message
+    assert f"{project.groups / 'edge.yaml'}:{message}" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("ways", "message"),
+    [
+        ("[{port: 80, from: 0.0.0.0/0}]", "0.0.0.0/0 is the whole internet: machines without `public`"),
+        ("[{port: 22, from: 128.0.0.0/1}]\n    public: true", "128.0.0.0/1 is the whole internet: SSH is for"),
+    ],
+)
+def test_ingress_from_everywhere_is_refused(tmp_path: Path, ways: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_environment("dev", write(tmp_path, f"    ingress: {ways}\n"))
+    assert f"config.yaml:8: groups.web.ingress.0.from: {message}" in error.value.message
+    assert "name the range" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    "ways", ["[{port: 53, protocol: udp, from: 0.0.0.0/0}]\n    public: true", "[{port: 22, from: 10.0.0.0/8}]"]
+)
+def test_ingress_takes_everywhere_to_public_machines_and_ranges_to_all(tmp_path: Path, ways: str) -> None:
+    (way,) = load_environment("dev", write(tmp_path, f"    ingress: {ways}\n")).group("web").ingress
+    assert str(way.source) in ways

@@ -1,4 +1,4 @@
-"""Where the project is looked for, and what is said where there is none."""
+"""The search for the project, and the error where there is none."""
 
 from __future__ import annotations
 

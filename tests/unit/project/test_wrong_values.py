@@ -1,4 +1,4 @@
-"""Whatever stands at a key of an environment's file, it is taken or refused with file, line and remedy."""
+"""Any value at a key of an environment's file is accepted, or refused with file, line and remedy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.checkout import project_in
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== somebody"
 DISK = {"size": "10G", "type": "network-ssd", "on_destroy": "keep"}
-WHOLE: dict[str, Any] = {
+COMPLETE: dict[str, Any] = {
     "cloud": "yandex",
     "folder": "b1g1",
     "cloud_id": "b1g2",
@@ -89,6 +89,7 @@ WHOLE: dict[str, Any] = {
             },
             "settings": {"timeout": 5},
             "upstreams": {"app": "warehouse"},
+            "ingress": [{"port": 53, "protocol": "udp", "from": "10.8.0.0/16"}],
             "egress": [{"port": 587, "protocol": "tcp", "to": "198.51.100.0/24"}],
             "ports": [8081],
             "secrets": {"word": "word"},
@@ -153,20 +154,20 @@ def load(folder: Path, document: Any) -> tuple[str, ConfigError | None]:
     return text, error
 
 
-def test_the_whole_file_is_taken_and_has_every_key(tmp_path: Path) -> None:
-    assert load(tmp_path, WHOLE)[1] is None
+def test_the_complete_file_is_valid_and_has_every_key(tmp_path: Path) -> None:
+    assert load(tmp_path, COMPLETE)[1] is None
     schema = Environment.model_json_schema()
-    known = {key for model in (schema, *schema["$defs"].values()) for key in model.get("properties", {})}
-    assert known - {str(path[-1]) for path in keys(WHOLE)} == {"cidr", "settings"}
+    properties = {key for model in (schema, *schema["$defs"].values()) for key in model.get("properties", {})}
+    assert properties - {str(path[-1]) for path in keys(COMPLETE)} == {"cidr", "settings"}
 
 
-@pytest.mark.parametrize("depth", range(1, 1 + max(len(path) for path in keys(WHOLE))))
+@pytest.mark.parametrize("depth", range(1, 1 + max(len(path) for path in keys(COMPLETE))))
 def test_wrong_values_are_refused_with_the_lines_of_their_keys(tmp_path: Path, depth: int) -> None:
     """All keys of one depth at once: each is named."""
-    paths = [path for path in keys(WHOLE) if len(path) == depth]
+    paths = [path for path in keys(COMPLETE) if len(path) == depth]
     refused = []
     for value in WRONG:
-        document = copy.deepcopy(WHOLE)
+        document = copy.deepcopy(COMPLETE)
         for path in paths:
             node(document, path[:-1])[path[-1]] = copy.deepcopy(value)  # or YAML would name it once
         _, error = load(tmp_path, document)
@@ -177,20 +178,20 @@ def test_wrong_values_are_refused_with_the_lines_of_their_keys(tmp_path: Path, d
 
 
 def test_unknown_keys_are_named_with_their_lines(tmp_path: Path) -> None:
-    """In each mapping at once; where keys are names, it is no name."""
-    document = copy.deepcopy(WHOLE)
-    for path in [(), *keys(WHOLE)]:
-        if isinstance(node(WHOLE, path), dict):
+    """Each mapping gets one at once; where keys are names, it is no name."""
+    document = copy.deepcopy(COMPLETE)
+    for path in [(), *keys(COMPLETE)]:
+        if isinstance(node(COMPLETE, path), dict):
             node(document, path)["Zzz?"] = "?"
     text, error = load(tmp_path, document)
     assert error
     lines = {number for number, line in enumerate(text.splitlines(), 1) if "Zzz?" in line}
-    told = {int(line.split(":")[1]) for line in error.message.splitlines()}
-    assert lines - told == set()
+    named = {int(line.split(":")[1]) for line in error.message.splitlines()}
+    assert lines - named == set()
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"", ":1: zones: the key is missing"),
         (b"a: 1\n\xff\xfe", ":2: not UTF-8 text"),
@@ -206,16 +207,17 @@ def test_unknown_keys_are_named_with_their_lines(tmp_path: Path) -> None:
         (b"cloud: local\nzones: [a, 2026-13-45]\n", ":2: not YAML: month must be in 1..12"),
         (b"zones: [a]\nnetwork: " + b"9" * 5000, ":2: not YAML: "),
         (b"groups:\n  on: {size: 1}\n", ":1: groups: YAML reads a key here as True: write it in quotes"),
+        (b"secrets:\n  A: password\n", ":2: secrets.A: 'A' is not of the form "),
         (b"a: b: c\n", ":1: not YAML: "),
         (b"--- {}\n--- {}\n", ":2: not YAML: "),
         (b"zones: {<<: {a: 1}}\n", ":1: zones: "),
     ],
 )
-def test_a_file_that_is_no_environment_is_refused_with_its_line(tmp_path: Path, data: bytes, says: str) -> None:
+def test_a_file_that_is_no_environment_is_refused_with_its_line(tmp_path: Path, data: bytes, message: str) -> None:
     file = tmp_path / "envs/dev/config.yaml"
     file.parent.mkdir(parents=True)
     file.write_bytes(data)
     with pytest.raises(ConfigError) as error:
         load_environment("dev", project_in(tmp_path))
-    assert f"{file}{says}" in error.value.message
+    assert f"{file}{message}" in error.value.message
     assert error.value.remedy

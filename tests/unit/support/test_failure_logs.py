@@ -1,4 +1,4 @@
-"""What is kept of a failed test: bounded, and shown on CI."""
+"""The logs of a failed test are kept, bounded, and shown on CI."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def test_the_end_of_each_file_is_kept_and_the_report_says_where(
+def test_the_end_of_each_file_is_kept_and_the_report_names_the_folder(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CI", raising=False)

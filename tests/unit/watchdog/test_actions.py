@@ -44,10 +44,10 @@ def program(folder: Path, name: str, text: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_requests_are_held_until_a_killed_application_is_gone(
+def test_requests_are_held_until_a_killed_application_has_ended(
     shop: tuple[subprocess.Popen[str], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a busy host a killed process lives on for a while, and the kernel accepts connections for it."""
+    """A killed process lives on for a while on a busy host, and the kernel accepts connections for it."""
     process, port = shop
     program(tmp_path, "systemctl", SLOW_TO_DIE.format(pid=process.pid))
     program(tmp_path, "nft", NFT.format(port=port, log=tmp_path / "log"))

@@ -22,12 +22,12 @@ def test_settings_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("port", "schedule", "says"),
+    ("port", "schedule", "symptom"),
     [
         (8080, "", "shop has not answered"),
         (0, "", "shop has not stayed up"),
         (0, "hourly", "shop has not succeeded"),
     ],
 )
-def test_what_is_not_well_is_called_by_what_it_is(port: int, schedule: str, says: str) -> None:
-    assert watchdog_config(port, schedule=schedule).limits.symptom == says
+def test_the_symptom_of_an_application_fits_its_port_and_schedule(port: int, schedule: str, symptom: str) -> None:
+    assert watchdog_config(port, schedule=schedule).limits.symptom == symptom

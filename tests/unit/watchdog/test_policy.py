@@ -72,7 +72,7 @@ def test_unready_after_requests_can_no_longer_be_held(ping: Ping, *, unready: bo
     assert bool(last_verdict((1, OK), (9.5, ping)).unready) is unready
 
 
-def test_what_is_up_and_has_not_lasted_is_ready_for_as_long_as_it_runs() -> None:
+def test_an_application_that_has_not_lasted_is_ready_while_it_runs() -> None:
     """It is not known to have been well: neither is its silence held, nor its machine given up sooner."""
     assert last_verdict((1, UNREACHABLE), (2, UP)).unready == ""
     assert last_verdict((2, UP), (3, UNREACHABLE)).unready == "shop has not answered for 3 s"
@@ -187,7 +187,7 @@ def test_dead_after_application_does_not_come_back() -> None:
 
 
 def test_dead_much_later_where_application_never_was_up() -> None:
-    """Where it never was up another machine would hardly help: it waits for minutes, each machine for others."""
+    """Another machine would hardly help one that never was up: it waits for minutes, each machine for others."""
     assert not last_verdict((1, UNREACHABLE), (300, UNREACHABLE), jitter=0).dead
     assert last_verdict((1, UNREACHABLE), (301, UNREACHABLE), jitter=0).dead
     assert not last_verdict((1, UNREACHABLE), (599, UNREACHABLE), jitter=1).dead

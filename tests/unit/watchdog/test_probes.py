@@ -1,4 +1,4 @@
-"""What the watchdog finds out about an application."""
+"""The probes of the watchdog."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def test_a_good_answer_is_below_400_and_a_connection_where_no_page_is_named(port
 
 
 @pytest.mark.parametrize("path", ["", "/200"])
-def test_nobody_at_the_port_is_unreachable(path: str) -> None:
+def test_a_port_without_a_listener_is_unreachable(path: str) -> None:
     assert ask(free_port(), path) is Ping.UNREACHABLE
 
 
-def test_what_does_not_answer_is_silent_unless_no_page_is_named() -> None:
+def test_an_application_that_does_not_answer_is_silent_unless_no_page_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         assert ask(deaf.getsockname()[1], "/") is Ping.TIMEOUT
         assert ask(deaf.getsockname()[1], "") is Ping.OK
@@ -71,24 +71,26 @@ def test_the_ports_of_processes_are_those_on_which_they_listen() -> None:
     assert ports([]) == []
 
 
-def test_a_process_has_an_age_and_one_that_is_gone_has_none() -> None:
+def test_a_process_has_an_age_and_one_that_has_ended_has_none() -> None:
     assert 0 < age(os.getpid()) < age(1)
     assert age(1 << 30) == 0
 
 
-def test_a_program_that_cannot_be_executed_is_told_by_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_diagnosis_of_a_program_that_cannot_be_executed_has_the_message_of_systemd(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     config = watchdog_config(port=free_port())
-    says = "shop.service: Failed at step EXEC spawning /opt/shop/api: Exec format error"
+    message = "shop.service: Failed at step EXEC spawning /opt/shop/api: Exec format error"
 
     def answer(_: object, program: str, *arguments: str) -> str:
         if program == "systemctl":
             return "11\n"
         either = ("_TRANSPORT=stdout", "+", "_SYSTEMD_UNIT=shop.service", f"MESSAGE_ID={probes.SPAWN_FAILED}")
         assert arguments[-4:] == either
-        return f"{says}\n" * 3
+        return f"{message}\n" * 3
 
     monkeypatch.setattr(probes, "run", answer)
-    facts = f"it was started again 11 times; it does not listen at {config.port}; it printed last: {says}"
+    facts = f"it was started again 11 times; it does not listen at {config.port}; it printed last: {message}"
     assert diagnose(config, print) == facts
 
 
@@ -103,14 +105,14 @@ def test_a_program_that_cannot_be_executed_is_told_by_systemd(monkeypatch: pytes
         (SETTLED, 9, Ping.OK),
     ],
 )
-def test_the_first_run_is_well_soon_and_one_that_was_started_again_once_it_has_lasted(
+def test_the_first_run_counts_at_once_and_a_restarted_one_once_it_has_lasted(
     lasted: float, restarts: int, ping: Ping
 ) -> None:
     assert judge(lasted, 2.0, lambda: restarts) is ping
 
 
 @pytest.mark.parametrize(
-    ("port", "restarts", "listens", "wrong", "printed", "says"),
+    ("port", "restarts", "listens", "wrong", "printed", "diagnosis"),
     [
         (8080, 0, [3000, 3001], "", "ready\n", "it listens at 3000, 3001, and not at 8080; it printed last: ready"),
         (
@@ -127,6 +129,6 @@ def test_the_first_run_is_well_soon_and_one_that_was_started_again_once_it_has_l
     ],
 )
 def test_a_diagnosis_is_one_line(
-    port: int, restarts: int, listens: list[int], wrong: str, printed: str, says: str
+    port: int, restarts: int, listens: list[int], wrong: str, printed: str, diagnosis: str
 ) -> None:
-    assert describe(port, restarts, listens, wrong, printed) == says
+    assert describe(port, restarts, listens, wrong, printed) == diagnosis

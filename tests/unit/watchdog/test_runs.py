@@ -10,7 +10,7 @@ from samovar.watchdog.runs import Runs, count
 
 
 @pytest.mark.parametrize(
-    ("seen", "failed"),
+    ("observations", "failed"),
     [
         ((), 0),
         ((("", "inactive"),), 0),
@@ -22,5 +22,7 @@ from samovar.watchdog.runs import Runs, count
         ((("a", "failed"), ("", "inactive")), 0),
     ],
 )
-def test_runs_that_failed_in_a_row_are_counted_once_each(seen: tuple[tuple[str, str], ...], failed: int) -> None:
-    assert reduce(lambda runs, each: count(runs, *each), seen, Runs()).failed == failed
+def test_runs_that_failed_in_a_row_are_counted_once_each(
+    observations: tuple[tuple[str, str], ...], failed: int
+) -> None:
+    assert reduce(lambda runs, each: count(runs, *each), observations, Runs()).failed == failed

@@ -27,7 +27,7 @@ from samovar.cloud.labels import BAKE, is_ours, of_bake
 from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
 from samovar.core.output import Reporter
-from samovar.core.units import ANY_IPV4
+from samovar.core.units import ANY_IPV4, SSH_PORT
 from samovar.images.builders.packer.cleanup import any_bake
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -35,7 +35,6 @@ RequestT = TypeVar("RequestT", bound=Message)
 NAME = "samovar-bake"
 SHARED = "place"  # the label of what all bakes share
 CIDR = "192.168.111.0/24"
-SSH = 22
 OPEN = (
     "any address may connect to the SSH port of the build machine, which accepts one key; to allow yours alone: "
     "--ssh-from CIDR, or `bake: {ssh_from: CIDR}` in the environment's config.yaml"
@@ -53,7 +52,7 @@ class BuildNetwork:
 
 @contextmanager
 def build_network(session: Session, reporter: Reporter, *, ssh_from: str | None = None) -> Iterator[BuildNetwork]:
-    """Yields the network, which is created if it is missing; afterwards it is removed, unless another bake uses it.
+    """Yield the network, which is created if it is missing; afterwards it is removed, unless another bake uses it.
 
     `ssh_from` is the range of addresses that may connect by SSH; None is any, with a warning.
     """
@@ -107,7 +106,7 @@ def _ensure(session: Session, ssh_from: str) -> BuildNetwork:
 
 def _security_group(session: Session, network: str, ssh_from: str) -> str:
     """Create or update the security group: SSH from `ssh_from` alone, and all connections that the machine opens."""
-    rules = [_rule(SecurityGroupRule.INGRESS, ssh_from, SSH), _rule(SecurityGroupRule.EGRESS, ANY_IPV4)]
+    rules = [_rule(SecurityGroupRule.INGRESS, ssh_from, SSH_PORT), _rule(SecurityGroupRule.EGRESS, ANY_IPV4)]
     client = session.client(SecurityGroupServiceStub)
     listed = groups.ListSecurityGroupsRequest(folder_id=session.folder_id)
     existing = _find(session.list(client.List, listed, lambda page: page.security_groups), NAME)

@@ -20,15 +20,16 @@ from samovar.core.output import Reporter
 from samovar.core.paths import cache_dir
 from samovar.core.proc import process_identity
 from samovar.core.process import run
-from samovar.images.builders.base import Progress, bake_lock, bake_side_by_side
+from samovar.images.builders.base import Progress, bake_lock, bake_side_by_side, report_unchanged
 from samovar.images.builders.packer.build_network import NAME as NETWORK
 from samovar.images.builders.packer.build_network import BuildNetwork, build_network
 from samovar.images.builders.packer.cleanup import LIFETIME, find_abandoned, remove, remove_bake
 from samovar.images.builders.packer.output import PackerOutput
 from samovar.images.builders.packer.template import BUNDLE, find_source_image, machine_name, template, write_bundle
 from samovar.images.builders.packer.toolchain import Toolchain, prepare_toolchain
-from samovar.images.definition import Images
+from samovar.images.definition import Images, suite_of
 from samovar.images.digest import SHORT, digests, image_name
+from samovar.images.listing import full_names
 from samovar.images.load import load_images
 from samovar.images.plan import plan_bake
 from samovar.images.publish import adopt, published
@@ -37,7 +38,6 @@ from samovar.project.project import Project
 
 PRINTED_TEMPLATES = "templates"
 """The folder for the bundles of printed templates, in that of the bakes."""
-END_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 ABORT = "-on-error=abort"
 """Packer does not clean up: `cleanup` does, in one way however a bake ends."""
 TEMPLATE, VARIABLES, KEY = "image.pkr.hcl", "bake.pkrvars.json", "key"
@@ -70,9 +70,9 @@ class PackerBuilder:
     ssh_from: str | None = None
     family: str | None = None
 
-    def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> int:
+    def bake(self, names: Sequence[str], *, force: bool, refresh: bool) -> None:
         """Bake and publish what the cloud does not have: see `Builder`."""
-        published = bake_packer(
+        baked = bake_packer(
             self.session,
             self.project,
             names,
@@ -82,7 +82,8 @@ class PackerBuilder:
             force=force,
             refresh=refresh,
         )
-        return len(published)
+        if not baked:
+            report_unchanged(self.reporter, full_names(self.project, names).values())
 
 
 def bake_packer(
@@ -147,7 +148,7 @@ class PackerBakes:
     family: str | None = None
 
     def bake(self, name: str) -> str:
-        """Return the image's id. Raises ProcessFailed with the command that failed, its last lines, the log's path."""
+        """Bake an image and return its id. Raises ProcessFailed with the failed command, its last lines and the log."""
         label = f"{name}-{self.digests[name][:SHORT]}"
         work, log = self.folder / label, cache_dir() / "logs" / f"packer-{label}.log"
         shutil.rmtree(work, ignore_errors=True)
@@ -203,9 +204,8 @@ class PackerBakes:
         (work / VARIABLES).write_text(json.dumps(variables))
 
     def _run(self, work: Path, name: str, log: Path) -> PackerOutput:
-        packer = (*END_WITH_PARENT, self.toolchain.packer, "build", "-machine-readable", ABORT)
-        command = (*packer, f"-var-file={work / VARIABLES}", work / TEMPLATE)
-        with Progress(name, self.reporter) as progress:
+        command = (*packer_command(self.toolchain.packer), f"-var-file={work / VARIABLES}", work / TEMPLATE)
+        with Progress(name, suite_of(name, self.images), self.reporter) as progress:
             output = PackerOutput(progress.read)
             try:
                 run(command, env=self._environment(), timeout=LIFETIME, on_line=output.read, logfile=log)
@@ -219,7 +219,7 @@ class PackerBakes:
         manifest = manifest_digest(parse_packages("\n".join(output.packages)))
         if not output.image_id:
             raise CloudError(f"image {name}: Packer ended well without an image")
-        labels = of_image(name, digest[:SHORT], manifest[:SHORT])
+        labels = of_image(name, digest[:SHORT], manifest[:SHORT], self.images[name].data_format)
         adopt(self.session, output.image_id, image_name(name, digest), labels)
         return output.image_id
 
@@ -228,6 +228,16 @@ class PackerBakes:
         token = self.session.identity.get_token(lasting=LIFETIME)
         credentials = {"YC_TOKEN": token, "YC_SERVICE_ACCOUNT_KEY_FILE": ""}
         return {**self.toolchain.environment(), **to_environment(self.session.access), **credentials}
+
+
+def packer_command(packer: Path) -> tuple[str | Path, ...]:
+    """Return the beginning of Packer's command. Where there is `setpriv`, of Linux, Packer ends with its parent.
+
+    Elsewhere Packer outlives a parent that is killed, and the next bake removes what it has left.
+    """
+    setpriv = shutil.which("setpriv")
+    end_with_parent = (setpriv, "--pdeathsig", "TERM") if setpriv else ()
+    return (*end_with_parent, packer, "build", "-machine-readable", ABORT)
 
 
 def missing_images(

@@ -136,7 +136,7 @@ def _leftovers(session: Session) -> Iterator[Leftover]:
 
 
 def _listed(session: Session) -> Iterator[tuple[str, Instance | Disk | Image]]:
-    """Yields machines first: they go before their disks."""
+    """Yield machines first: they go before their disks."""
     folder = session.folder_id
     list_instances = session.client(InstanceServiceStub).List
     list_disks, list_images = session.client(DiskServiceStub).List, session.client(ImageServiceStub).List

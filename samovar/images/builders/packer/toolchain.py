@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import structlog
 
 from samovar.core.errors import HostError, ProcessFailed, SamovarError
 from samovar.core.files import write_private
@@ -141,7 +138,6 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def main() -> int:
     """Build what is missing, print the paths, and return the exit code."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         toolchain = prepare_toolchain(stderr_reporter())
     except SamovarError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -21,9 +22,13 @@ from samovar.localcloud.disks.model import DiskBuilder
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.operations.model import FAILURE_REASON, Goal, failed
 from samovar.localcloud.reconcile import Repeats, Workers, reason_of
+from samovar.localcloud.store.derived_values import Derived
 from samovar.localcloud.store.store import Store
 
 log = structlog.get_logger(__name__)
+
+IMAGE_STATUS = Derived(Image, lambda image: image.status)
+DISK_STATUS = Derived(Disk, lambda disk: disk.status)
 
 
 class DiskController:
@@ -42,38 +47,39 @@ class DiskController:
     async def reconcile(self) -> None:
         if self._at_rest == self._store.revision:
             return
-        images, disks = self._store.all(Image), self._store.all(Disk)
-        if all(image.status != Image.CREATING for image in images) and all(d.status != Disk.CREATING for d in disks):
+        images = [each for each, status in IMAGE_STATUS.of(self._store).items() if status == Image.CREATING]
+        disks = [each for each, status in DISK_STATUS.of(self._store).items() if status == Disk.CREATING]
+        if not images and not disks:
             self._at_rest = self._store.revision
-        for image in images:
-            if image.status == Image.CREATING and not self._workers.busy(image.id):
-                self._workers.start(image.id, self._create_image(image.id))
-        for disk in disks:
-            if disk.status == Disk.CREATING and not self._workers.busy(disk.id):
-                self._workers.start(disk.id, self._create_disk(disk.id))
+        for image_id in images:
+            if not self._workers.busy(image_id):
+                self._workers.start(image_id, partial(self._create_image, image_id))
+        for disk_id in disks:
+            if not self._workers.busy(disk_id):
+                self._workers.start(disk_id, partial(self._create_disk, disk_id))
 
     def disk_outcome(self, _: Goal, disk_id: str) -> Message | None:
-        """Returns the outcome of an operation that waits for a disk."""
+        """Return the outcome of an operation that waits for a disk."""
         return file_outcome(self._store, Disk, disk_id)
 
     def image_outcome(self, _: Goal, image_id: str) -> Message | None:
-        """Returns the outcome of an operation that waits for an image."""
+        """Return the outcome of an operation that waits for an image."""
         return file_outcome(self._store, Image, image_id)
 
     async def ready_for(self, instance: Instance) -> None:
-        """Raises SamovarError where one of the instance's disks cannot be had."""
+        """Raise SamovarError where one of the instance's disks cannot be had."""
         await self.base(self._store.must(Disk, instance.boot_disk.disk_id))
         for attached in instance.secondary_disks:
             await self.full_copy(self._store.must(Disk, attached.disk_id))
 
     def base_of(self, disk: Disk) -> Path:
-        """Returns the file of the image, or of the snapshot, that a disk was made from."""
+        """Return the file of the image, or of the snapshot, that a disk was made from."""
         if disk.source_image_id:
             return self._home.image(disk.source_image_id)
         return self._home.snapshot(disk.source_snapshot_id)
 
     async def base(self, disk: Disk) -> Path:
-        """Returns the same once it is there; the file of a public image is made when it is first needed."""
+        """Return the same once it is there; the file of a public image is made when it is first needed."""
         file = self.base_of(disk)
         async with self._locks[file]:
             if not file.exists():
@@ -81,7 +87,7 @@ class DiskController:
         return file
 
     def _suite(self, image_id: str, file: Path) -> str:
-        """Returns the release that a public image is made from. Raises HostError where another file is gone."""
+        """Return the release that a public image is made from. Raises HostError where another file is gone."""
         if not image_id:
             raise HostError(f"the file that a disk was made from is gone: {file}", remedy="put it back")
         if image_id not in FAMILIES:
@@ -93,12 +99,12 @@ class DiskController:
             )
         if FAMILIES[image_id].os != Os.LINUX:
             raise HostError(
-                f"no machine of this host boots {FAMILIES[image_id].title}", remedy="take an image of a Linux"
+                f"no machine of this host boots {FAMILIES[image_id].title}", remedy="choose an image of Linux"
             )
         return FAMILIES[image_id].suite
 
     async def full_copy(self, disk: Disk) -> Path:
-        """Returns the file of a disk that holds all of the image, or of the snapshot, that it was made from."""
+        """Return the file of a disk that holds all of the image, or of the snapshot, that it was made from."""
         file = self._home.disk(disk.id)
         async with self._locks[file]:
             if file.exists():
@@ -151,7 +157,7 @@ class DiskController:
 
 
 def file_outcome(store: Store, kind: type[Disk | Image | Snapshot], resource_id: str) -> Message | None:
-    """Returns the outcome of an operation that waits for the file of a disk, an image or a snapshot."""
+    """Return the outcome of an operation that waits for the file of a disk, an image or a snapshot."""
     resource = store.get(kind, resource_id)
     if resource is None:
         return failed(f"{kind.__name__} {resource_id} was deleted")

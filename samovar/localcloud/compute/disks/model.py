@@ -35,12 +35,12 @@ BOOT = NoteKey[bool]("snapshot.boot")
 
 
 def is_layered(store: Store, disk: Disk) -> bool:
-    """Returns whether a disk's file holds changes alone, on an image or on a snapshot of a boot disk."""
+    """Return whether a disk's file holds changes alone, on an image or on a snapshot of a boot disk."""
     return has_base(store, disk) and not store.noted(disk.id, FULL, default=False)
 
 
 def has_base(store: Store, disk: Disk) -> bool:
-    """Returns whether a disk was made from an image, or from a snapshot of a boot disk."""
+    """Return whether a disk was made from an image, or from a snapshot of a boot disk."""
     return bool(disk.source_image_id or store.noted(disk.source_snapshot_id, BOOT, default=False))
 
 
@@ -59,7 +59,7 @@ class Disks(Repository[Disk]):
         self._home = home
 
     def make(self, request: rpc.CreateDiskRequest) -> Disk:
-        """Returns a new disk, blank, from an image or from a snapshot."""
+        """Return a new disk, blank, from an image or from a snapshot."""
         self.admit(request.folder_id, request.name)
         disk = Disk(id=self.new_id(), status=Disk.READY)
         fill(disk, request)
@@ -82,7 +82,7 @@ class Disks(Repository[Disk]):
         return disk
 
     def attach(self, disk_id: str, instance_id: str, *, boot: bool = False) -> Disk:
-        """Attaches a disk. A boot disk holds changes alone, any other all of it: one cannot become the other."""
+        """Attach a disk. A boot disk's file holds changes alone, another disk's all: neither can become the other."""
         disk = self.by_id(disk_id)
         if disk.instance_ids:
             raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
@@ -103,7 +103,7 @@ class Disks(Repository[Disk]):
         return disk
 
     def detach(self, disk_id: str, *, delete: bool) -> None:
-        """Frees a disk of its instance; with `delete` the disk goes as well."""
+        """Free a disk of its instance; with `delete` the disk goes as well."""
         disk = self.store.get(Disk, disk_id)
         if disk is None:
             return
@@ -114,19 +114,19 @@ class Disks(Repository[Disk]):
             self.put(disk)
 
     def delete(self, resource_id: str) -> None:
-        """Deletes a disk, and its file once that is committed."""
+        """Delete a disk, and its file once that is committed."""
         super().delete(resource_id)
         delete_on_commit(self.store, self._home.disk(resource_id))
 
     def enlarge(self, disk_id: str, size: int) -> None:
-        """Gives a disk that is not in use at least this size."""
+        """Give a disk that is not in use at least this size."""
         disk = self.by_id(disk_id)
         if size > disk.size:
             self.resize(disk, size)
             self.put(disk)
 
     def resize(self, disk: Disk, size: int) -> None:
-        """Makes a disk larger. The guest grows its file system; that of a boot disk grows when its machine starts."""
+        """Make a disk larger. The guest grows its file system; that of a boot disk grows when its machine starts."""
         if size < disk.size:
             raise invalid(f"the size of a disk cannot be reduced from {disk.size} to {size}", "size")
         self.check_sizes(Disk(type_id=disk.type_id, size=size - disk.size))
@@ -138,7 +138,7 @@ class Disks(Repository[Disk]):
         disk.size = size
 
     def check_free(self, disk: Disk) -> None:
-        """Refuses a disk that an instance has, or that an image or a snapshot is being made from."""
+        """Refuse a disk that an instance has, or that an image or a snapshot is being made from."""
         if disk.instance_ids:
             raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
         if images := [image.id for image in self.store.all(Image) if self._is_source(disk, image)]:
@@ -165,7 +165,7 @@ class Disks(Repository[Disk]):
             disk.status = Disk.CREATING
 
     def _use_snapshot(self, disk: Disk, snapshot_id: str) -> None:
-        """Leaves the file to the controller, but for a boot disk's, which is made with its machine."""
+        """Leave the file to the controller, but for a boot disk's, which is made with its machine."""
         snapshot = self.store.get(Snapshot, snapshot_id)
         if snapshot is None:
             raise not_found("Snapshot", snapshot_id)
@@ -187,7 +187,7 @@ def _is_being_taken(snapshot: Snapshot, disk: Disk) -> bool:
 
 
 def check_stopped(store: Store, disk: Disk) -> None:
-    """Refuses a disk of an instance that is not stopped."""
+    """Refuse a disk of an instance that is not stopped."""
     for instance_id in disk.instance_ids:
         if store.must(Instance, instance_id).status != Instance.STOPPED:
             raise precondition(f"Disk {disk.id} is attached to the instance {instance_id}, which is not stopped")

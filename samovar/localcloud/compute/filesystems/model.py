@@ -41,20 +41,20 @@ class Filesystems(Repository[Filesystem]):
         return filesystem
 
     def resize(self, filesystem: Filesystem, size: int) -> None:
-        """Makes a file system larger."""
+        """Make a file system larger."""
         if size < filesystem.size:
             raise invalid(f"the size of a file system cannot be reduced from {filesystem.size} to {size}", "size")
         self.check_sizes(Filesystem(type_id=filesystem.type_id, size=size - filesystem.size))
         filesystem.size = size
 
     def check_free(self, filesystem: Filesystem) -> None:
-        """Refuses a file system that an instance has."""
+        """Refuse a file system that an instance has."""
         for instance in self.store.all(Instance):
             if any(each.filesystem_id == filesystem.id for each in instance.filesystems):
                 raise precondition(f"Filesystem {filesystem.id} is attached to the instance {instance.id}")
 
     def attach(self, instance: Instance, spec: AttachedFilesystemSpec) -> AttachedFilesystem:
-        """Adds a file system, which must be in the zone of the instance, to its message."""
+        """Add a file system, which must be in the zone of the instance, to its message."""
         if not self._simulated:
             raise unimplemented("a file system on a machine of this host")
         filesystem = self.by_id(spec.filesystem_id)
@@ -72,7 +72,7 @@ class Filesystems(Repository[Filesystem]):
 
 
 def attached_to(instance: Instance, named: str) -> AttachedFilesystem:
-    """Returns the attachment that is named by the file system's id or by its device name. Raises NOT_FOUND."""
+    """Return the attachment that is named by the file system's id or by its device name. Raises NOT_FOUND."""
     for attached in instance.filesystems:
         if named in (attached.filesystem_id, attached.device_name):
             return attached

@@ -43,7 +43,7 @@ class Images(Repository[Image]):
         self._fetch = fetch
 
     def delete(self, resource_id: str) -> None:
-        """Deletes an image, and its file once that is committed.
+        """Delete an image, and its file once that is committed.
 
         Yandex Cloud copies an image into a disk; here disks are layers on it, so one in use stays.
         """
@@ -53,7 +53,7 @@ class Images(Repository[Image]):
         delete_on_commit(self.store, self._home.image(resource_id))
 
     def use_disk(self, image: Image, disk_id: str) -> None:
-        """Stores an image that the disk controller makes from a disk, which takes seconds."""
+        """Store an image that the disk controller makes from a disk, which takes seconds."""
         disk = self.store.get(Disk, disk_id)
         if disk is None:
             raise not_found("Disk", disk_id)
@@ -64,7 +64,7 @@ class Images(Repository[Image]):
         self.store.note(image.id, SOURCE_DISK, disk.id)
 
     def use_file(self, image: Image, request: rpc.CreateImageRequest) -> None:
-        """Stores an image whose file is there: it gets a second name, or is the upload itself."""
+        """Store an image whose file is there: it gets a second name, or is the upload itself."""
         source = request.WhichOneof("source")
         if source == "uri":
             origin = self._uploaded(request.uri)
@@ -88,7 +88,7 @@ class Images(Repository[Image]):
         self.put(image)
 
     def _taken(self, image: Image, snapshot_id: str) -> Path:
-        """Returns the file of a snapshot; a disk made from the image is as large as the snapshot's was."""
+        """Return the file of a snapshot; a disk made from the image is as large as the snapshot's was."""
         snapshot = self.store.get(Snapshot, snapshot_id)
         if snapshot is None:
             raise not_found("Snapshot", snapshot_id)

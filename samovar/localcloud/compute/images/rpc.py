@@ -57,7 +57,7 @@ class ImageService(WithOperations[Image], WithAccessBindings[Image]):
         return self.operations.deleted(caller, "Delete image", rpc.DeleteImageMetadata(image_id=image.id))
 
     def _own(self, request: rpc.UpdateImageRequest | rpc.DeleteImageRequest) -> Image:
-        """Returns the image that the request names. Raises Refused for a public one."""
+        """Return the image that the request names. Raises Refused for a public one."""
         image = self.find(request)
         if image.folder_id == FOLDER:
             raise denied(f"Permission denied: the image {image.id} is one of the folder {FOLDER}")

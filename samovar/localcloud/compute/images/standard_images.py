@@ -1,8 +1,8 @@
 """The public images, in the folder `standard-images` under the names that Yandex Cloud publishes.
 
-Their files are made on first need. All of them are Debian, from the host's mirrors: under the name of another Linux
-stands the newest Debian, and the image's description names it. What is no Linux has a name alone: a machine of it does
-not boot, and the operation says why. The names are those of the Marketplace in the documentation's examples.
+Their files are made on first need. All of them are Debian, from the host's mirrors: an image with the name of another
+Linux is the newest Debian, as its description states. An image of another system is a name alone: a machine of it does
+not boot, and the operation states why. The names are those of the Marketplace in the documentation's examples.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ FAMILIES: Mapping[str, Family] = {
 
 
 def publish_standard_images(store: Store) -> None:
-    """Stores the images that are not stored yet."""
+    """Store the images that are not stored yet."""
     with store.transaction():
         for image_id, family in FAMILIES.items():
             if store.get(Image, image_id) is None:

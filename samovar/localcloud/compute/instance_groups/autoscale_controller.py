@@ -55,7 +55,7 @@ class AutoscaleController:
         self._usages: dict[str, _Usage] = {}
 
     async def reconcile(self) -> None:
-        """Does nothing between two measurements, or where no group is scaled by load."""
+        """Do nothing between two measurements, or where no group is scaled by load."""
         now = self._now()
         if 0 <= now - self._last < INTERVAL:
             return
@@ -88,7 +88,7 @@ class AutoscaleController:
         return [Load(member.zone_id, self._load(group, member, given, now)) for member in members]
 
     def _load(self, group: InstanceGroup, member: ManagedInstance, given: float, now: float) -> float | None:
-        """Returns None for a machine that starts, warms up, or was measured once only."""
+        """Return the load of a member; None for a machine that starts, warms up, or was measured once only."""
         instance = self._store.get(Instance, member.instance_id)
         if instance is None or member.status not in RUNNING:
             self._usages.pop(member.instance_id, None)

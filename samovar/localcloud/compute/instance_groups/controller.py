@@ -86,7 +86,7 @@ class GroupController:
         self._at_rest: tuple[int, int] | None = None
 
     async def reconcile(self) -> None:
-        """Does nothing where all groups are at rest and nothing has changed: then time changes nothing either."""
+        """Do nothing where all groups are at rest and nothing has changed: then time changes nothing either."""
         version = self._store.revision, self._changes_of_health
         if version == self._at_rest:
             return
@@ -100,7 +100,7 @@ class GroupController:
         await self._prober.close()
 
     def outcome(self, goal: Goal, group_id: str) -> Message | None:
-        """Returns the outcome of an operation that waits for a group."""
+        """Return the outcome of an operation that waits for a group."""
         group = self._store.get(InstanceGroup, group_id)
         if group is None:
             return Empty() if goal is Goal.DELETED else failed(f"InstanceGroup {group_id} was deleted")
@@ -113,7 +113,7 @@ class GroupController:
         return group if reached.get(goal) else None
 
     def _is_settled(self, group: InstanceGroup) -> bool:
-        """Returns whether every member runs, is as the group specifies, and nothing is left to do."""
+        """Return whether every member runs, is as the group specifies, and nothing is left to do."""
         members = members_of(self._store, group.id)
         running = [member for member in members if member.status == ManagedInstance.RUNNING_ACTUAL]
         if not len(members) == len(running) == target_size(group):
@@ -122,7 +122,7 @@ class GroupController:
         return not decide(_value(group, traffic), self._members(group, traffic), self._now())
 
     def _add_target_group(self, group: InstanceGroup) -> None:
-        """Makes the target group of a group that has none yet, once it is time for it."""
+        """Make the target group of a group that has none yet, once it is time for it."""
         missing = group.HasField("load_balancer_spec") and not group.load_balancer_state.target_group_id
         if missing and group.status != InstanceGroup.DELETING and self.has_target_group_by_now(group):
             with self._store.transaction():
@@ -171,7 +171,7 @@ class GroupController:
         )
 
     def _healthy(self, group: InstanceGroup, managed: ManagedInstance) -> bool | None:
-        """Returns True where all checks pass, False where one fails, None before that is known."""
+        """Return True where all checks pass, False where one fails, None before that is known."""
         results = [
             self._prober.health(Key(managed.id, managed.instance_id, number)).status
             for number, _ in enumerate(checks_of(group))
@@ -203,7 +203,7 @@ def _value(group: InstanceGroup, traffic: Traffic) -> Group:
 
 
 def _traffic(store: Store, target_group_id: str) -> Traffic:
-    """Returns where a group's traffic comes from; it is looked up once for all members."""
+    """Return where a group's traffic comes from; it is looked up once for all members."""
     target_group = store.get(TargetGroup, target_group_id) if target_group_id else None
     if target_group is None:
         return Traffic(frozenset(), ())

@@ -21,7 +21,7 @@ CLOCK_SKEW = 1.0
 
 
 def decide(group: Group, members: Sequence[Member], now: float) -> tuple[Action, ...]:
-    """Returns what to do now, in order; nothing for a group that is settled, paused or stopped. `now` is in seconds."""
+    """Return what to do now, in order; nothing for a group that is settled, paused or stopped. `now` is in seconds."""
     plan = Plan(group, members, now)
     _correct_dates(plan)
     match group.state:
@@ -38,7 +38,7 @@ def decide(group: Group, members: Sequence[Member], now: float) -> tuple[Action,
 
 
 def _correct_dates(plan: Plan) -> None:
-    """Dates records anew that are ahead of the clock, which was set back since: what is timed by them begins again."""
+    """Date records anew that are ahead of the clock, which was set back since: what is timed by them begins again."""
     for member in list(plan.members.values()):
         if member.since > plan.now + CLOCK_SKEW:
             plan.save(replace(member, since=plan.now))
@@ -62,7 +62,7 @@ def _advance_all(plan: Plan) -> None:
 
 
 def _send_all(plan: Plan, goal: Goal, why: str) -> None:
-    """Tears all members down. This comes first, lest a machine be made only to be stopped."""
+    """Tear all members down. This comes first, so that no machine is made only to be stopped."""
     for member in list(plan.members.values()):
         if member.goal not in (goal, Goal.REMOVE):
             begin_teardown(plan, member, goal, why)

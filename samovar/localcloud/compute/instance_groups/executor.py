@@ -70,7 +70,7 @@ class Executor:
         self._now = now
 
     def execute(self, decided: Iterable[actions.Action]) -> bool:
-        """Returns False where an action was refused: the member shows why, and the rest waits for the next look."""
+        """Return False where an action was refused: the member shows why, and the rest waits for the next look."""
         for action in decided:
             try:
                 with self._store.transaction():
@@ -83,7 +83,7 @@ class Executor:
         return True
 
     def new_failures(self, member_ids: Iterable[str]) -> dict[str, str]:
-        """Returns what went wrong with the instances of these members, where that was not reported yet."""
+        """Return what went wrong with the instances of these members, where that was not reported yet."""
         reasons = {member_id: self._failure(member_id) for member_id in member_ids}
         return {
             member_id: reason
@@ -95,7 +95,7 @@ class Executor:
         return str(self._store.noted(self._managed(member_id).instance_id, FAILURE_REASON, ""))
 
     def report(self, failures: Mapping[str, str]) -> None:
-        """Shows in a member's status what went wrong with it until it serves, whatever is tried meanwhile."""
+        """Show in a member's status what went wrong with it until it serves, whatever is tried meanwhile."""
         for member_id, reason in failures.items():
             self._store.note(member_id, FAILURE, reason)
             self._show_message(self._managed(member_id), reason)
@@ -115,7 +115,7 @@ class Executor:
             self._show_message(managed, refusal or self._store.noted(managed.id, FAILURE, ""))
 
     def _show_message(self, managed: ManagedInstance, message: str) -> None:
-        """Sets the message of a member's status; a message that lasts is logged once."""
+        """Set the message of a member's status; a message that lasts is logged once."""
         if managed.status_message != message:
             managed.status_message = message
             self._put(managed)
@@ -164,7 +164,7 @@ class Executor:
             self._store.forget(managed.id, REQUESTED)
 
     def _create_instance(self, managed: ManagedInstance) -> None:
-        """Makes an instance. Raises Refused where the cloud does; that is tried again, ever less often."""
+        """Make an instance. Raises Refused where the cloud does; that is tried again, ever less often."""
         check_image_rights(self._store, self._group)
         request = self._request(managed)
         self._disks.fill(request, managed.id)
@@ -178,7 +178,7 @@ class Executor:
         self._instances.move(self._managed(member_id).instance_id, status)
 
     def _update_instance(self, managed: ManagedInstance) -> None:
-        """Brings the instance to the template in place: its names and labels, and while it is stopped its metadata."""
+        """Bring the instance to the template in place: its names and labels, and while it is stopped its metadata."""
         self._instances.reshape(managed.instance_id, self._request(managed))
 
     def _set_state(self, state: GroupState) -> None:
@@ -199,7 +199,7 @@ class Executor:
         return self._group.load_balancer_state.target_group_id
 
     def _request(self, managed: ManagedInstance) -> CreateInstanceRequest:
-        """Returns the request for a member's instance. Raises Refused where a variable brought what it must not hold.
+        """Return the request for a member's instance. Raises Refused where a variable brought what it must not hold.
 
         A hostname may have a dot here, which the request's own constraint does not allow; so it is checked apart.
         """
@@ -234,6 +234,6 @@ class Executor:
 
 
 def _nics(instance: Instance) -> Iterator[NetworkInterface]:
-    """Yields the same interfaces as messages of the group's API, which are alike byte for byte."""
+    """Yield the same interfaces as messages of the group's API, which are alike byte for byte."""
     for nic in instance.network_interfaces:
         yield NetworkInterface.FromString(nic.SerializeToString())

@@ -58,7 +58,7 @@ COMPUTE = {
 
 
 def group_value(group: InstanceGroup, *, opens_traffic: bool) -> Group:
-    """Returns a group; with `opens_traffic` its target group is attached to a balancer."""
+    """Return a group; with `opens_traffic` its target group is attached to a balancer."""
     policy = group.deploy_policy
     return Group(
         size=target_size(group),
@@ -85,7 +85,7 @@ def group_value(group: InstanceGroup, *, opens_traffic: bool) -> Group:
 
 
 def template_hash(template: InstanceTemplate, variables: Iterable[Variable]) -> TemplateHash:
-    """Returns digests of a template's parts by what a change of each takes; a variable may stand in any of them."""
+    """Return digests of a template's parts by what a change of each takes; a variable may stand in any of them."""
     rest = {field.name for field in template.DESCRIPTOR.fields} - LIVE - RECREATE
     return TemplateHash(
         live=_digest(template, LIVE), restart=_digest(template, rest, *variables), recreate=_digest(template, RECREATE)
@@ -93,7 +93,7 @@ def template_hash(template: InstanceTemplate, variables: Iterable[Variable]) -> 
 
 
 def member_value(managed: ManagedInstance, record: MemberRecord, requested: str | None, observed: Observed) -> Member:
-    """Returns a member: its record, what its owner asked for, and what is observed of it now."""
+    """Return a member: its record, what its owner asked for, and what is observed of it now."""
     return Member(
         id=managed.id,
         index=record.index,
@@ -111,7 +111,7 @@ def member_value(managed: ManagedInstance, record: MemberRecord, requested: str 
 
 
 def write_member(managed: ManagedInstance, record: MemberRecord, member: Member) -> MemberRecord:
-    """Brings a managed instance up to what was decided; returns the record that belongs to it."""
+    """Bring a managed instance up to what was decided; return the record that belongs to it."""
     managed.status = ManagedInstance.Status.Value(member.status.name)
     managed.status_changed_at.FromNanoseconds(round(member.since * 1e9))
     managed.zone_id, managed.instance_tag = member.zone, member.tag
@@ -127,5 +127,5 @@ def _digest(template: InstanceTemplate, fields: Collection[str], *variables: Var
 
 
 def seconds(duration: Duration) -> float:
-    """Returns a duration in seconds."""
+    """Return a duration in seconds."""
     return duration.ToTimedelta().total_seconds()

@@ -11,14 +11,14 @@ _SEVERITY = (Goal.STAY, Goal.STOP, Goal.RESTART, Goal.RECREATE, Goal.REMOVE)
 
 
 def heal(plan: Plan) -> None:
-    """Heals dead machines. They are unavailable as it is, so no limit holds that back."""
+    """Heal dead machines. They are unavailable as it is, so no limit holds that back."""
     for member in list(plan.members.values()):
         if goal := _goal_of_dead(plan, member):
             begin_teardown(plan, member, goal, f"Compute says {member.observed.compute.name}")
 
 
 def _goal_of_dead(plan: Plan, member: Member) -> Goal | None:
-    """Returns None for a member that lives, or whose own next step deals with it."""
+    """Return None for a member that lives, or whose own next step deals with it."""
     compute = member.observed.compute
     if compute not in HALTED or member.goal is not Goal.STAY:
         return None
@@ -35,7 +35,7 @@ def _goal_of_dead(plan: Plan, member: Member) -> Goal | None:
 
 
 def pending(plan: Plan, member: Member) -> Goal:
-    """Returns the goal that covers all a machine needs once it is down: healing, its owner's wish, the new template."""
+    """Return the goal that covers all a machine needs once it is down: healing, its owner's wish, the new template."""
     if is_misplaced(plan.group, member):
         return Goal.REMOVE
     goals = (_HEALING[plan.group.healing], member.requested, goal_of(plan.effect(member)))
@@ -43,7 +43,7 @@ def pending(plan: Plan, member: Member) -> Goal:
 
 
 def failure(plan: Plan, member: Member) -> str:
-    """Returns why a machine that runs must be healed, or nothing."""
+    """Return why a machine that runs must be healed, or nothing."""
     group, waited = plan.group, plan.now - member.since
     if member.status in RUNNING and member.observed.healthy is False:
         return "its health check fails"

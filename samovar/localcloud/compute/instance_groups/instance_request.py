@@ -32,7 +32,7 @@ class MemberPlace:
 def create_request(
     group: api.InstanceGroup, place: MemberPlace, subnet_zones: Mapping[str, str]
 ) -> CreateInstanceRequest:
-    """Returns the request; `subnet_zones` gives the zone of each subnet id that the template names."""
+    """Return the request; `subnet_zones` gives the zone of each subnet id that the template names."""
     fill = _Filler(group, place)
     template = group.instance_template
     name = template.name or DEFAULT_NAME
@@ -84,7 +84,7 @@ class _Filler:
 
 
 def _disk(spec: api.AttachedDiskSpec, fill: _Filler) -> AttachedDiskSpec:
-    """Returns the specification of a disk. It is deleted with its machine, unless it is to be preserved."""
+    """Return the specification of a disk. It is deleted with its machine, unless it is to be preserved."""
     disk = AttachedDiskSpec(
         mode=AttachedDiskSpec.READ_ONLY if spec.mode == spec.READ_ONLY else AttachedDiskSpec.READ_WRITE,
         device_name=fill(spec.device_name),
@@ -124,7 +124,7 @@ _VARIABLE = re.compile(r"\{\{([\w.-]+)\}\}|\{([\w.-]+)\}", re.ASCII)
 
 
 def expand(text: str, context: Mapping[str, str], user_variables: Mapping[str, str]) -> str:
-    """Replaces variables in two stages: those of `context` ("instance.index"), then those of the group's list.
+    """Replace variables in two stages: those of `context` ("instance.index"), then those of the group's list.
 
     What the first stage yields may name a variable of the second: `{short_{instance.zone_id}}`. `{unknown}` stays as
     it is, and `{{known}}` becomes `{known}`.

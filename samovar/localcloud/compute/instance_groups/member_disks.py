@@ -36,7 +36,7 @@ class MemberDisks:
         self._disks = disks
 
     def fill(self, request: CreateInstanceRequest, member_id: str) -> None:
-        """Puts the member's disks into the request for its machine: those that it has, and new ones for the others."""
+        """Put the member's disks into the request for its machine: those that it has, and new ones for the others."""
         by_device = dict(self._of(member_id))
         for number, spec in enumerate(request.secondary_disk_specs):
             if spec.WhichOneof("disk") != "disk_spec":
@@ -51,7 +51,7 @@ class MemberDisks:
             spec.disk_id, spec.auto_delete = by_device[device], False
 
     def drop(self, member_id: str) -> None:
-        """Deletes the disks of a member that is deleted."""
+        """Delete the disks of a member that is deleted."""
         for _, disk_id in list(self._of(member_id)):
             preserve = self._store.must_note(disk_id, OWNER)["preserve"]
             self._store.forget(disk_id, OWNER)
@@ -59,7 +59,7 @@ class MemberDisks:
                 self._disks.delete(disk_id)
 
     def _of(self, member_id: str) -> Iterator[tuple[str, str]]:
-        """Yields device name and id of each of the member's disks that still exist."""
+        """Yield device name and id of each of the member's disks that still exist."""
         for disk_id, owner in self._store.all_noted(OWNER).items():
             if owner["member"] == member_id and self._store.get(Disk, disk_id):
                 yield owner["device"], disk_id

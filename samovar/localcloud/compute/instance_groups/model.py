@@ -85,7 +85,7 @@ class MemberRecord:
         )
 
     def note(self) -> MemberNote:
-        """Returns the record as it is stored."""
+        """Return the record as it is stored."""
         template = self.template
         return MemberNote(
             facets=_TemplateNote(live=template.live, restart=template.restart, recreate=template.recreate),
@@ -113,7 +113,7 @@ class InstanceGroups(Repository[InstanceGroup]):
         self.put(group)
 
     def shrink(self, group: InstanceGroup, by: int) -> None:
-        """Lowers the size of a group, which keeps at least one machine."""
+        """Lower the size of a group, which keeps at least one machine."""
         if group.scale_policy.WhichOneof("scale_type") != "fixed_scale":
             raise precondition(f"InstanceGroup {group.id} has no fixed size; create_another replaces its machines")
         scale = group.scale_policy.fixed_scale
@@ -123,7 +123,7 @@ class InstanceGroups(Repository[InstanceGroup]):
         self.put(group)
 
     def members_named(self, group_id: str, member_ids: Collection[str]) -> list[ManagedInstance]:
-        """Returns the members with these ids, each once. Raises Refused with NOT_FOUND."""
+        """Return the members with these ids, each once. Raises Refused with NOT_FOUND."""
         by_id = {member.id: member for member in members_of(self.store, group_id)}
         for member_id in member_ids:
             if member_id not in by_id:
@@ -131,7 +131,7 @@ class InstanceGroups(Repository[InstanceGroup]):
         return [by_id[member_id] for member_id in dict.fromkeys(member_ids)]
 
     def is_leaving(self, member: ManagedInstance) -> bool:
-        """Returns whether a member is being removed, or is to be."""
+        """Return whether a member is being removed, or is to be."""
         record = self.store.noted(member.id, RECORD)
         goals = (record and record.get("goal"), self.store.noted(member.id, REQUESTED))
         return Goal.REMOVE.value in goals
@@ -152,45 +152,45 @@ class InstanceGroups(Repository[InstanceGroup]):
         return target_group
 
     def log_records(self, group_id: str) -> list[LogRecord]:
-        """Returns the records of a group's log, the newest first."""
+        """Return the records of a group's log, the newest first."""
         records = self.store.noted(group_id, LOG, [])
         return [_log_record(seconds, text) for seconds, text in reversed(records)]
 
 
 def new_member_id() -> str:
-    """Returns the id of a new managed instance."""
+    """Return the id of a new managed instance."""
     return new_id(ID_PREFIX)
 
 
 def members_of(store: Store, group_id: str) -> list[ManagedInstance]:
-    """Returns a group's managed instances."""
+    """Return a group's managed instances."""
     return store.all(ManagedInstance, scope=group_id)
 
 
 def record_of(store: Store, member_id: str) -> MemberRecord:
-    """Returns the record of a member."""
+    """Return the record of a member."""
     return MemberRecord.parse(store.must_note(member_id, RECORD))
 
 
 def add_log_record(store: Store, group_id: str, now: float, text: str) -> None:
-    """Adds to a group's log; the oldest records are dropped."""
+    """Add to a group's log; the oldest records are dropped."""
     records = store.noted(group_id, LOG, [])
     records.append((now, text))
     store.note(group_id, LOG, records[-LOG_LENGTH:])
 
 
 def checks_of(group: InstanceGroup) -> Iterable[HealthCheckSpec]:
-    """Returns the group's own health checks; a machine is healthy when all of them pass."""
+    """Return the group's own health checks; a machine is healthy when all of them pass."""
     return group.health_checks_spec.health_check_specs
 
 
 def is_autoscaled(group: InstanceGroup) -> bool:
-    """Returns whether a group is scaled by load."""
+    """Return whether a group is scaled by load."""
     return group.scale_policy.WhichOneof("scale_type") == "auto_scale"
 
 
 def target_size(group: InstanceGroup) -> int:
-    """Returns how many machines a group is to have now."""
+    """Return how many machines a group is to have now."""
     if not is_autoscaled(group):
         return group.scale_policy.fixed_scale.size
     present = group.managed_instances_state.target_size
@@ -198,23 +198,23 @@ def target_size(group: InstanceGroup) -> int:
 
 
 def initial_size(group: InstanceGroup) -> int:
-    """Returns how many machines a group that is scaled by load begins with."""
+    """Return how many machines a group that is scaled by load begins with."""
     return max(group.scale_policy.auto_scale.initial_size, smallest_size(group))
 
 
 def smallest_size(group: InstanceGroup) -> int:
-    """Returns how many machines a group that is scaled by load keeps."""
+    """Return how many machines a group that is scaled by load keeps."""
     return max(group.scale_policy.auto_scale.min_zone_size * len(group.allocation_policy.zones), 1)
 
 
 def largest_size(group: InstanceGroup) -> int:
-    """Returns how many machines a group has at most."""
+    """Return how many machines a group has at most."""
     policy = group.scale_policy
     return (policy.auto_scale.max_size or LARGEST) if is_autoscaled(group) else policy.fixed_scale.size
 
 
 def fill_counts(store: Store, group: InstanceGroup) -> None:
-    """Sets the counts of members by status, which are not stored."""
+    """Set the counts of members by status, which are not stored."""
     statuses = [member.status for member in members_of(store, group.id)]
     state = group.managed_instances_state
     state.target_size = target_size(group)
@@ -224,7 +224,7 @@ def fill_counts(store: Store, group: InstanceGroup) -> None:
 
 
 def fill_defaults(group: InstanceGroup) -> None:
-    """Sets the documented defaults, so that what is read back has no gaps: clients crash where one is absent.
+    """Set the documented defaults, so that what is read back has no gaps: clients crash where one is absent.
 
     The machines' names get none: Yandex's own provider plans to take away again a name that its configuration lacks.
     """

@@ -29,7 +29,7 @@ class Placement:
         self._tags = {m.tag for m in everyone}
 
     def take(self) -> Member | None:
-        """Returns a member at the next free place, or None when every zone's pool of tags is used up."""
+        """Return a member at the next free place, or None when every zone's pool of tags is used up."""
         open_zones = [zone for zone in self._plan.group.zones if not zone.tags or self._free_tag(zone)]
         if not open_zones:
             return None
@@ -75,7 +75,7 @@ class Surplus:
         self._failed = {member.id: member for member in staying if not member.tag and failure(plan, member)}
 
     def pop(self) -> Member | None:
-        """Returns the next one to go, or None while the group cannot spare it."""
+        """Return the next one to go, or None while the group cannot spare it."""
         for candidates in (self._failed.values(), self._of_fullest_zones()):
             if member := next(filter(self._plan.may_take, candidates), None):
                 self._failed.pop(member.id, None)
@@ -83,7 +83,7 @@ class Surplus:
         return None
 
     def of_crowded_zone(self) -> Member | None:
-        """Returns a member whose zone has two more than another zone that could take it."""
+        """Return a member whose zone has two more than another zone that could take it."""
         loads = [len(members) for zone, members in self._zones.items() if self._has_place(zone)]
         fullest = max(self._zones.values(), key=len, default={})
         return next(iter(fullest.values())) if loads and len(fullest) - min(loads) > 1 else None

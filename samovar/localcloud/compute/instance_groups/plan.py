@@ -22,12 +22,12 @@ HALTED = frozenset({Compute.ABSENT, Compute.STOPPED, Compute.CRASHED, Compute.ER
 
 
 def is_running(member: Member) -> bool:
-    """Returns whether the deploy policy counts a machine as running, be it one that fails its checks."""
+    """Return whether the deploy policy counts a machine as running, be it one that fails its checks."""
     return member.status in RUNNING and member.observed.compute is Compute.RUNNING
 
 
 def is_available(member: Member) -> bool:
-    """Returns whether a machine serves its users, so that its loss would be felt."""
+    """Return whether a machine serves its users, so that its loss would be felt."""
     return is_running(member) and member.observed.healthy is not False
 
 
@@ -57,14 +57,14 @@ class Plan:
         return self.save(replace(member, status=status, since=self.now))
 
     def count_as(self, member: Member) -> Member:
-        """Counts the member as an action is about to change it."""
+        """Count the member as an action is about to change it."""
         self._count(self.members[member.id], -1)
         self._count(member, 1)
         self.members[member.id] = member
         return member
 
     def order(self, member: Member, action: Action, expected: Compute) -> None:
-        """Adds an action on the member's machine, which is in the `expected` state from then on."""
+        """Add an action on the member's machine, which is in the `expected` state from then on."""
         self.do(action)
         self.count_as(replace(member, observed=replace(member.observed, compute=expected)))
 
@@ -104,21 +104,21 @@ class Plan:
         return not self.group.deploy.max_deleting or busy < self.group.deploy.max_deleting
 
     def may_take(self, member: Member) -> bool:
-        """Returns whether `max_unavailable` lets the group spare this machine now; one that does not run is no loss."""
+        """Return whether `max_unavailable` lets the group spare this machine now; one that does not run is no loss."""
         floor = self.group.size - self.group.deploy.max_unavailable
         if is_available(member):
             return self.available > floor
         return not is_running(member) or self.running > floor
 
     def effect(self, member: Member) -> Effect:
-        """Returns what the current template takes of the member's machine; of one that is not there, nothing."""
+        """Return what the current template takes of the member's machine; of one that is not there, nothing."""
         if member.observed.compute is Compute.ABSENT:
             return Effect.NONE
         return effect_of(member.template, self.group.template, self.group.deploy.minimal_action)
 
 
 def effect_of(old: TemplateHash, new: TemplateHash, minimal_action: Effect) -> Effect:
-    """Returns the worst of the changes between two templates, at least the group's minimal action; NONE without one.
+    """Return the worst of the changes between two templates, at least the group's minimal action; NONE without one.
 
     Documented in deploy/instance.md.
     """
@@ -130,11 +130,11 @@ def effect_of(old: TemplateHash, new: TemplateHash, minimal_action: Effect) -> E
 
 
 def goal_of(effect: Effect) -> Goal:
-    """Returns the goal of a machine for a change to take effect; a live change leaves it where it is."""
+    """Return the goal of a machine for a change to take effect; a live change leaves it where it is."""
     return {Effect.RESTART: Goal.RESTART, Effect.RECREATE: Goal.RECREATE}.get(effect, Goal.STAY)
 
 
 def is_misplaced(group: Group, member: Member) -> bool:
-    """Returns whether the allocation policy no longer has the member's zone, or its tag."""
+    """Return whether the allocation policy no longer has the member's zone, or its tag."""
     zone = next((zone for zone in group.zones if zone.id == member.zone), None)
     return zone is None or (member.tag not in zone.tags if zone.tags else bool(member.tag))

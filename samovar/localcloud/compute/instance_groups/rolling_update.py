@@ -28,7 +28,7 @@ class Renewal:
 
 
 def renewals(plan: Plan) -> list[Renewal]:
-    """Returns the queue, the next one first; the fullest zone's come last, for the last ones may leave for good."""
+    """Return the queue, the next one first; the fullest zone's come last, for the last ones may leave for good."""
     queue = [renewal for member in plan.members.values() for renewal in _renewal(plan, member)]
     if not queue and not plan.group.deploy.opportunistic and (member := Surplus(plan).of_crowded_zone()):
         return [Renewal(member, Goal.REMOVE, "its zone has more than another", 4)]
@@ -54,7 +54,7 @@ def _renewal(plan: Plan, member: Member) -> Iterator[Renewal]:
 
 
 def renew(plan: Plan) -> int:
-    """Tears down the members that the group can spare; returns how many wait for `max_expansion` to make room.
+    """Tear down the members that the group can spare; return how many wait for `max_expansion` to make room.
 
     While there are more machines than the group's size, the last ones to go leave for good (documented in deploy.md);
     with tags all are renewed in their place, so that the tags stay the first ones.
@@ -71,7 +71,7 @@ def renew(plan: Plan) -> int:
 
 
 def grow(plan: Plan, blocked: int) -> None:
-    """Creates what is missing, and an extra machine for each that waits to be spared."""
+    """Create what is missing, and an extra machine for each that waits to be spared."""
     deploy = plan.group.deploy
     target = plan.group.size + min(deploy.max_expansion, blocked)
     room = plan.group.size + deploy.max_expansion - plan.existing
@@ -89,7 +89,7 @@ def grow(plan: Plan, blocked: int) -> None:
 
 
 def shrink(plan: Plan) -> None:
-    """Removes machines beyond the size, but for the extra ones that renewals still need."""
+    """Remove machines beyond the size, but for the extra ones that renewals still need."""
     if plan.excess <= 0:
         return
     keep = min(plan.group.deploy.max_expansion, len(renewals(plan)))

@@ -74,7 +74,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         return self.Create(create, caller)
 
     def UpdateFromYaml(self, request: rpc.UpdateInstanceGroupFromYamlRequest, caller: Caller) -> Operation:
-        """Takes the YAML for all of the specification: what it leaves out is unset."""
+        """Take the YAML for all of the specification: what it leaves out is unset."""
         update = rpc.UpdateInstanceGroupRequest(instance_group_id=request.instance_group_id)
         parse(request.instance_group_yaml, update)
         check_constraints(update)
@@ -123,7 +123,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         return self._request_action(request, caller, "recreate", metadata)
 
     def DeleteInstances(self, request: rpc.DeleteInstancesRequest, caller: Caller) -> Operation:
-        """Makes the group smaller without `create_another`, by as many members as were not leaving already."""
+        """Make the group smaller without `create_another`, by as many members as were not leaving already."""
         group = self.find_with_status(request, InstanceGroup.ACTIVE)
         members = self._groups.members_named(group.id, request.managed_instance_ids)
         staying = [member for member in members if not self._groups.is_leaving(member)]
@@ -141,7 +141,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         return page(request, self._groups.log_records(self.find(request).id))
 
     def _complete(self, group: InstanceGroup, caller: Caller) -> None:
-        """Sets defaults and refuses what cannot work. Who gives a group an account acts as that account."""
+        """Set defaults and refuse what cannot work. Who gives a group an account acts as that account."""
         fill_defaults(group)
         check_group(self.store, group)
         check_use(self.store, caller, [group.service_account_id, group.instance_template.service_account_id])
@@ -159,7 +159,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         action: str,
         metadata: Message,
     ) -> Operation:
-        """Requests that members, named by their managed instance ids, are restarted or made anew one by one."""
+        """Request that members, named by their managed instance ids, are restarted or made anew one by one."""
         group = self.find_with_status(request, InstanceGroup.ACTIVE)
         for member in self._groups.members_named(group.id, request.managed_instance_ids):
             self.store.note(member.id, REQUESTED, action)

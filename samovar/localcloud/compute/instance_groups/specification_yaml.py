@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse(text: str, message: M) -> M:
-    """Fills a message from the YAML and returns it. Raises Refused for a field that the message lacks."""
+    """Fill a message from the YAML and return it. Raises Refused for a field that the message lacks."""
     try:
         plain = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
         json.dumps(plain, default=str, ensure_ascii=False).encode()  # what UTF-8 has not breaks protobuf
@@ -82,7 +82,7 @@ def _map(value: object, field: FieldDescriptor, where: str) -> dict[str, object]
 
 
 def _value(value: object, field: FieldDescriptor, where: str) -> object:
-    """Returns a value in protobuf's JSON form."""
+    """Return a value in protobuf's JSON form."""
     if field.message_type is Duration.DESCRIPTOR:
         return _duration(str(value), where)
     if field.message_type:

@@ -33,7 +33,7 @@ def _start(plan: Plan, member: Member) -> bool:
 
 
 def _attempt(plan: Plan, member: Member, action: Action, expected: Compute) -> bool:
-    """Makes the first two attempts at once; after that each waits twice as long as the one before."""
+    """Make the first two attempts at once; after that each waits twice as long as the one before."""
     pause = min(2.0 ** (member.attempts - 2), _LONGEST_PAUSE) if member.attempts > 1 else 0
     if plan.now - member.since < pause:
         return False
@@ -43,7 +43,7 @@ def _attempt(plan: Plan, member: Member, action: Action, expected: Compute) -> b
 
 
 def _advance_startup(plan: Plan, member: Member) -> bool:
-    """Leaves a phase that has got what it waits for; a phase with nothing to wait for is left out."""
+    """Leave a phase that has got what it waits for; a phase with nothing to wait for is left out."""
     if member.observed.compute is not Compute.RUNNING or not _passed(plan, member):
         return False
     group = plan.group
@@ -82,7 +82,7 @@ def _register(plan: Plan, member: Member) -> bool:
 
 
 def running_status(plan: Plan, member: Member) -> Status:
-    """Returns the status of a machine that runs, by the current template."""
+    """Return the status of a machine that runs, by the current template."""
     return Status.RUNNING_ACTUAL if plan.effect(member) is Effect.NONE else Status.RUNNING_OUTDATED
 
 

@@ -182,7 +182,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class DeployPolicy:
-    """`DeployPolicy`; durations in seconds; of `max_creating` and `max_deleting` 0 means no limit."""
+    """The deploy policy of a group. Durations are in seconds; a `max_creating` or `max_deleting` of 0 is no limit."""
 
     max_unavailable: int = 0
     max_expansion: int = 1

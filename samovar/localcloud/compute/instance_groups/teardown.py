@@ -78,7 +78,7 @@ def _begin_delete(plan: Plan, member: Member) -> bool:
 
 
 def _update(plan: Plan, member: Member) -> bool:
-    """Updates a running machine live, or a stopped one, which then starts."""
+    """Update a running machine live, or a stopped one, which then starts."""
     compute = member.observed.compute
     if compute is Compute.UPDATING:
         return False
@@ -145,13 +145,13 @@ _STEPS = {**STEPS_UP, **STEPS_DOWN}
 
 
 def advance(plan: Plan, member_id: str) -> None:
-    """Takes every step that is due. The effect of an action counts as observed, so the chain ends by itself."""
+    """Take every step that is due. The effect of an action counts as observed, so the chain ends by itself."""
     while (member := plan.members.get(member_id)) and _STEPS[member.status](plan, member):
         pass
 
 
 def begin_teardown(plan: Plan, member: Member, goal: Goal, why: str) -> None:
-    """Begins to tear a member down, with a `goal` for afterwards; a running one waits for `max_deleting`."""
+    """Begin to tear a member down, with a `goal` for afterwards; a running one waits for `max_deleting`."""
     halted = member.observed.compute in HALTED
     if member.status not in TEARDOWN and not halted and not plan.may_stop():
         return
@@ -168,5 +168,5 @@ def begin_teardown(plan: Plan, member: Member, goal: Goal, why: str) -> None:
 
 
 def _has_served(plan: Plan, member: Member, *, halted: bool) -> bool:
-    """Returns whether a machine ran, and did not die so soon that it counts as one more failed start."""
+    """Return whether a machine ran, and did not die so soon that it counts as one more failed start."""
     return member.status in RUNNING and not (halted and plan.now - member.since < SERVED)

@@ -34,7 +34,7 @@ IMAGE_ROLES = frozenset({"compute.images.user", "compute.editor", "compute.admin
 
 
 def check_group(store: Store, group: InstanceGroup) -> None:
-    """Refuses policies that cannot work, and a group that names what does not exist: it would wait for ever."""
+    """Refuse policies that cannot work, and a group that names what does not exist: it would wait for ever."""
     policy = group.deploy_policy
     if not policy.max_unavailable and not policy.max_expansion:
         raise invalid("max_unavailable and max_expansion cannot both be 0", "deploy_policy")
@@ -58,7 +58,7 @@ def _check_scale(group: InstanceGroup) -> None:
 
 
 def _check_disks(group: InstanceGroup) -> None:
-    """Refuses a disk that is both an existing one and a new one, or neither: the protos call them alternatives.
+    """Refuse a disk that is both an existing one and a new one, or neither: the protos call them alternatives.
 
     The text is assumed.
     """
@@ -79,7 +79,7 @@ def _check_source(store: Store, group: InstanceGroup) -> None:
 
 
 def _subnets(store: Store, group: InstanceGroup) -> list[Subnet]:
-    """Returns the template's subnets; the security groups must be of their networks."""
+    """Return the template's subnets; the security groups must be of their networks."""
     subnets = []
     for spec in group.instance_template.network_interface_specs:
         for subnet_id in spec.subnet_ids:
@@ -92,7 +92,7 @@ def _subnets(store: Store, group: InstanceGroup) -> list[Subnet]:
 
 
 def _check_zones(group: InstanceGroup, subnets: list[Subnet]) -> None:
-    """Refuses a zone of the group that does not have exactly one of the template's subnets."""
+    """Refuse a zone of the group that does not have exactly one of the template's subnets."""
     zones = [subnet.zone_id for subnet in subnets]
     for zone in group.allocation_policy.zones:
         if zones.count(zone.zone_id) != 1:
@@ -109,7 +109,7 @@ def _check_tags(group: InstanceGroup) -> None:
 
 
 def roles_for_new_machine(group: InstanceGroup) -> Iterator[str]:
-    """Yields the roles that it takes to make one of the group's machines."""
+    """Yield the roles that it takes to make one of the group's machines."""
     template = group.instance_template
     yield MACHINE_ROLE
     yield NETWORK_ROLE
@@ -120,7 +120,7 @@ def roles_for_new_machine(group: InstanceGroup) -> Iterator[str]:
 
 
 def check_image_rights(store: Store, group: InstanceGroup) -> None:
-    """Raises PERMISSION_DENIED unless the group's account may use the image, where that is another folder's."""
+    """Raise PERMISSION_DENIED unless the group's account may use the image, where that is another folder's."""
     image = store.get(Image, group.instance_template.boot_disk_spec.disk_spec.image_id)
     if image is None or image.folder_id in {group.folder_id, PUBLIC_IMAGES}:
         return
@@ -133,7 +133,7 @@ def check_image_rights(store: Store, group: InstanceGroup) -> None:
 
 
 def check_rights(store: Store, group: InstanceGroup, roles: Iterable[str]) -> None:
-    """Raises PERMISSION_DENIED unless the group's account has each of the roles, or one that includes it.
+    """Raise PERMISSION_DENIED unless the group's account has each of the roles, or one that includes it.
 
     To use the account of the machines, a role on that account is enough.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import structlog
 from google.protobuf.empty_pb2 import Empty
@@ -18,6 +19,7 @@ from samovar.localcloud.machines.model import DataDisk, Machine, MachineDriver, 
 from samovar.localcloud.network.model import Fabric
 from samovar.localcloud.operations.model import FAILURE_CODE, FAILURE_REASON, Goal, WorkFailed, failed
 from samovar.localcloud.reconcile import Repeats, Workers, reason_of
+from samovar.localcloud.store.derived_values import Derived
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.controller import NetworkController, network_of
 
@@ -27,6 +29,8 @@ STARTING = frozenset({Instance.PROVISIONING, Instance.STARTING, Instance.RESTART
 USERS, HOST = "local-cloud-users", "host"
 """The key and the value of metadata by which a machine asks for the host's users."""
 MOVING = STARTING | {Instance.STOPPING, Instance.DELETING}
+NOT_RUNNING = Observed(running=False)
+STATUS = Derived(Instance, lambda instance: instance.status)
 IN_PROGRESS = {
     Goal.RUNNING: frozenset({Instance.PROVISIONING, Instance.STARTING}),
     Goal.RESTARTED: frozenset({Instance.RESTARTING}),
@@ -73,28 +77,29 @@ class InstanceController:
         unknown = self.unknown(observed)
         for machine_id in unknown:
             if not self._workers.busy(machine_id):
-                self._workers.start(machine_id, self._shut_down(machine_id))
-        instances = self._store.all(Instance)
-        for instance in instances:
-            if self._workers.busy(instance.id):
-                continue
-            if instance.status in MOVING and not (unknown and instance.status in STARTING):
-                self._workers.start(instance.id, self._bring(instance.id))
-            elif instance.status == Instance.RUNNING:
-                self._notice(instance, observed)
-        if not unknown and all(instance.status not in MOVING for instance in instances):
+                self._workers.start(machine_id, partial(self._shut_down, machine_id))
+        statuses = STATUS.of(self._store)
+        moving = [instance_id for instance_id, status in statuses.items() if status in MOVING]
+        running = [instance_id for instance_id, status in statuses.items() if status == Instance.RUNNING]
+        for instance_id in moving:
+            if not (self._workers.busy(instance_id) or (unknown and statuses[instance_id] in STARTING)):
+                self._workers.start(instance_id, partial(self._bring, instance_id))
+        for instance_id in running:
+            if not (machine := observed.get(instance_id, NOT_RUNNING)).running and not self._workers.busy(instance_id):
+                self._ended(instance_id, machine)
+        if not unknown and not moving:
             self._at_rest = state
 
     def unknown(self, observed: Mapping[str, Observed]) -> frozenset[str]:
-        """Returns the machines that the store does not know: it is a restored backup, older than they are.
+        """Return the machines that the store does not know: it is a restored backup, older than they are.
 
         Each is shut down in order, so that its disks, which are in the quarantine, are whole. No machine starts until
         they are gone: one of them may hold a data disk that the store knows as another machine's.
         """
-        return frozenset(observed) - {instance.id for instance in self._store.all(Instance)}
+        return frozenset(observed) - STATUS.of(self._store).keys()
 
     def outcome(self, goal: Goal, instance_id: str) -> Message | None:
-        """Returns the outcome of an operation that waits for an instance."""
+        """Return the outcome of an operation that waits for an instance."""
         instance = self._store.get(Instance, instance_id)
         if instance is None:
             return Empty() if goal is Goal.DELETED else failed(f"Instance {instance_id} was deleted")
@@ -114,19 +119,17 @@ class InstanceController:
         await self._driver.remove(machine_id)
 
     async def cut_power(self, instance_id: str) -> None:
-        """Cuts the power of a machine, as a drill does; the instance is CRASHED at once."""
+        """Cut the power of a machine, as a drill does; the instance is CRASHED at once."""
         await self._fabric.unplug(network_of(self._store, self._store.must(Instance, instance_id)), instance_id)
         await self._driver.kill(instance_id)
         instance = self._store.get(Instance, instance_id)
         if instance is not None and instance.status == Instance.RUNNING:
             self._instances.move(instance_id, Instance.CRASHED)
 
-    def _notice(self, instance: Instance, observed: Mapping[str, Observed]) -> None:
-        """Records a machine that ended: STOPPED where the guest powered itself off, else CRASHED."""
-        machine = observed.get(instance.id, Observed(running=False))
-        if not machine.running:
-            log.info("machine ended", instance=instance.id, exit_code=machine.exit_code)
-            self._instances.move(instance.id, Instance.STOPPED if machine.exit_code == 0 else Instance.CRASHED)
+    def _ended(self, instance_id: str, machine: Observed) -> None:
+        """Record a machine that ended: STOPPED where the guest powered itself off, else CRASHED."""
+        log.info("machine ended", instance=instance_id, exit_code=machine.exit_code)
+        self._instances.move(instance_id, Instance.STOPPED if machine.exit_code == 0 else Instance.CRASHED)
 
     async def _bring(self, instance_id: str) -> None:
         instance = self._store.must(Instance, instance_id)
@@ -154,21 +157,21 @@ class InstanceController:
     async def _start(self, instance: Instance) -> None:
         await self._disks.ready_for(instance)
         await self._networks.ensure(network_of(self._store, instance))
-        running = self._driver.observe().get(instance.id, Observed(running=False)).running
+        running = self._driver.observe().get(instance.id, NOT_RUNNING).running
         if not running:
             for condition in self.before_start:
                 await condition(instance)
             await self._driver.start(self._spec(instance))
 
     async def _delete(self, instance: Instance) -> None:
-        """Removes a machine. Its port goes down first: a machine without power does not even answer with a reset."""
+        """Remove a machine. Its port goes down first: a machine without power does not even answer with a reset."""
         await self._fabric.unplug(network_of(self._store, instance), instance.id)
         await self._driver.remove(instance.id)
         with self._store.transaction():
             self._instances.delete(instance.id)
 
     def _became(self, before: Instance, status: Instance.Status.ValueType) -> None:
-        """Sets the new status, unless another call has changed it meanwhile."""
+        """Set the new status, unless another call has changed it meanwhile."""
         instance = self._store.get(Instance, before.id)
         if instance is not None and instance.status == before.status:
             self._instances.move(before.id, status)

@@ -30,7 +30,7 @@ class Interfaces:
     def plug(
         self, instance: Instance, spec: rpc.NetworkInterfaceSpec | rpc.AttachInstanceNetworkInterfaceRequest
     ) -> NetworkInterface:
-        """Adds an interface, under the number that the request names or the next free one."""
+        """Add an interface, under the number that the request names or the next free one."""
         if len(instance.network_interfaces) >= self._most:
             raise precondition(f"an instance of this local cloud has at most {self._most} network interfaces")
         subnet = self._subnet(instance, spec.subnet_id)
@@ -46,7 +46,7 @@ class Interfaces:
         return nic
 
     def unplug(self, instance: Instance, nic: NetworkInterface) -> None:
-        """Removes an interface; an instance keeps one."""
+        """Remove an interface; an instance keeps one."""
         if len(instance.network_interfaces) == 1:
             raise precondition(f"Instance {instance.id} has no other network interface")
         instance.network_interfaces.remove(nic)
@@ -58,7 +58,7 @@ class Interfaces:
         request: rpc.UpdateInstanceNetworkInterfaceRequest,
         paths: frozenset[str],
     ) -> None:
-        """Gives an interface what the request says of it; the machine must be stopped to get another address."""
+        """Give an interface what the request says of it; the machine must be stopped to get another address."""
         address = request.primary_v4_address_spec.address
         moves = "subnet_id" in paths or address not in {"", nic.primary_v4_address.address}
         if moves and instance.status != Instance.STOPPED:
@@ -75,7 +75,7 @@ class Interfaces:
             self._set_address(instance, nic, subnet, request.primary_v4_address_spec, keep="subnet_id" not in paths)
 
     def _subnet(self, instance: Instance, subnet_id: str) -> Subnet:
-        """Returns the subnet, which must be in the zone of the instance."""
+        """Return the subnet, which must be in the zone of the instance."""
         subnet = self._store.get(Subnet, subnet_id)
         if subnet is None:
             raise not_found("Subnet", subnet_id)
@@ -84,7 +84,7 @@ class Interfaces:
         return subnet
 
     def _check_one_network(self, instance: Instance) -> None:
-        """Refuses interfaces in several networks: a controller works on an instance within one network."""
+        """Refuse interfaces in several networks: a controller works on an instance within one network."""
         subnets = [self._store.must(Subnet, nic.subnet_id) for nic in instance.network_interfaces]
         if len({subnet.network_id for subnet in subnets}) > 1:
             raise unimplemented("an instance in several networks")
@@ -98,7 +98,7 @@ class Interfaces:
         *,
         keep: bool = False,
     ) -> None:
-        """Gives an interface the requested addresses, or free ones, and the DNS records that lead to it.
+        """Give an interface the requested addresses, or free ones, and the DNS records that lead to it.
 
         With `keep` it keeps the address that it has, unless another one is requested.
         """

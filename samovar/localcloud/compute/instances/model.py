@@ -55,7 +55,7 @@ class Instances(Repository[Instance]):
         self.interfaces = Interfaces(store, ipam, simulated=simulated)
 
     def make(self, request: rpc.CreateInstanceRequest) -> Instance:
-        """Returns a new instance with its disks and addresses, about to be started."""
+        """Return a new instance with its disks and addresses, about to be started."""
         self.admit(request.folder_id, request.name)
         check_hostname(request.hostname)
         instance = Instance(id=self.new_id(), status=Instance.PROVISIONING)
@@ -76,13 +76,13 @@ class Instances(Repository[Instance]):
         return instance
 
     def move(self, instance_id: str, status: Instance.Status.ValueType) -> None:
-        """Sets the status that an instance is to reach, or has reached."""
+        """Set the status that an instance is to reach, or has reached."""
         instance = self.store.must(Instance, instance_id)
         instance.status = status
         self.put(instance)
 
     def reshape(self, instance_id: str, request: rpc.CreateInstanceRequest) -> None:
-        """Changes what can be changed of an instance in place, as if it had been made from `request`."""
+        """Change what can be changed of an instance in place, as if it had been made from `request`."""
         instance = self.store.must(Instance, instance_id)
         for field in ("name", "description", "labels", "metadata", "service_account_id"):
             copy_field(request, instance, field)
@@ -90,7 +90,7 @@ class Instances(Repository[Instance]):
         self.put(instance)
 
     def delete(self, resource_id: str) -> None:
-        """Deletes an instance whose machine is removed, with its disks, and takes it out of its target group."""
+        """Delete an instance whose machine is removed, with its disks, and take it out of its target group."""
         instance = self.store.must(Instance, resource_id)
         drop_targets(self.store, [target_of(instance)])
         for attached in (instance.boot_disk, *instance.secondary_disks):
@@ -110,7 +110,7 @@ class Instances(Repository[Instance]):
         )
 
     def update(self, instance: Instance, request: rpc.UpdateInstanceRequest, paths: frozenset[str]) -> None:
-        """Copies what an update names. What the machine boots with changes only while it is stopped."""
+        """Copy what an update names. What the machine boots with changes only while it is stopped."""
         if (fixed := paths & FIXED_WHILE_RUNNING) and instance.status != Instance.STOPPED:
             raise precondition(f"Instance {instance.id} must be STOPPED to change {', '.join(sorted(fixed))}")
         for path in paths - {"resources_spec"}:
@@ -123,13 +123,13 @@ class Instances(Repository[Instance]):
 
 
 def check_size(platform: str, spec: rpc.ResourcesSpec | GroupResourcesSpec, field: str = "resources_spec") -> None:
-    """Refuses a size that no machine of the platform has; `field` is where the request states it."""
+    """Refuse a size that no machine of the platform has; `field` is where the request states it."""
     if problem := size_problem(platform, spec.cores, spec.core_fraction or 100, spec.memory):
         raise invalid(problem, field)
 
 
 def check_hostname(hostname: str) -> None:
-    """Refuses what is no DNS name, and a name that the network's name server answers for itself; empty is none."""
+    """Refuse a hostname that is no DNS name, or that the network's name server answers itself; empty is valid."""
     if not hostname:
         return
     if len(hostname) > MAX_HOSTNAME or not HOSTNAME.fullmatch(hostname):
@@ -142,7 +142,7 @@ def check_hostname(hostname: str) -> None:
 
 
 def disk_request(folder_id: str, zone_id: str, spec: rpc.AttachedDiskSpec) -> CreateDiskRequest:
-    """Returns the request for a disk that is specified with its machine."""
+    """Return the request for a disk that is specified with its machine."""
     request = CreateDiskRequest(folder_id=folder_id, zone_id=zone_id)
     source = spec.disk_spec.WhichOneof("source")
     for field in ["name", "description", "type_id", "size", "block_size", *([source] if source else [])]:
@@ -151,7 +151,7 @@ def disk_request(folder_id: str, zone_id: str, spec: rpc.AttachedDiskSpec) -> Cr
 
 
 def _fill_options(instance: Instance) -> None:
-    """Sets the documented defaults: everything on but the token in the form of AWS."""
+    """Set the documented defaults: everything on but the token in the form of AWS."""
     options = instance.metadata_options
     for field in options.DESCRIPTOR.fields:
         if not getattr(options, field.name):
@@ -168,7 +168,7 @@ def _fill_policies(instance: Instance) -> None:
 
 
 def _fqdn(instance_id: str, hostname: str) -> str:
-    """Returns the full name, as documented: without a hostname the id in auto.internal; one with a dot is full."""
+    """Return the full name, as documented: without a hostname the id in auto.internal; one with a dot is full."""
     if not hostname:
         return f"{instance_id}.auto.internal"
     return hostname if "." in hostname else f"{hostname}.{REGION}.internal"

@@ -199,7 +199,7 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         return rpc.GetInstanceSerialPortOutputResponse(contents=contents)
 
     def _changeable(self, request: object) -> Instance:
-        """Returns an instance that can be given a disk: a machine of this host gets its disks at its start."""
+        """Return an instance that can be given a disk: a machine of this host gets its disks at its start."""
         instance = self.find_with_status(request, Instance.STOPPED, Instance.RUNNING)
         if instance.status != Instance.STOPPED and not self._simulated:
             raise unimplemented("a change of the disks of a machine of this host that is not STOPPED")
@@ -219,7 +219,7 @@ def _interface(
     | rpc.UpdateInstanceNetworkInterfaceRequest
     | rpc.DetachInstanceNetworkInterfaceRequest,
 ) -> NetworkInterface:
-    """Returns the interface that is named by its number or by its address, or the only one."""
+    """Return the interface that is named by its number or by its address, or the only one."""
     for nic in instance.network_interfaces:
         number = request.network_interface_index in {"", nic.index}
         if number and getattr(request, "internal_address", "") in {"", nic.primary_v4_address.address}:

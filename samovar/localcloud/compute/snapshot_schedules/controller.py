@@ -34,6 +34,8 @@ class SnapshotScheduleController:
                 with self._store.transaction():
                     self._take(schedule)
                     self._schedules.plan_next(schedule)
+            elif schedule and self._schedules.is_late(schedule, due):
+                self._schedules.plan_next(schedule)
         for schedule in self._store.all(SnapshotSchedule):
             if schedule.status == SnapshotSchedule.ACTIVE:
                 self._drop_expired(schedule, now)

@@ -30,33 +30,38 @@ class SnapshotSchedules(Repository[SnapshotSchedule]):
     count_quota = Quota("compute.snapshotSchedules.count", SnapshotSchedule, 32)
 
     def disks(self, schedule_id: str) -> list[Disk]:
-        """Returns the disks of a schedule that still exist."""
+        """Return the disks of a schedule that still exist."""
         ids = self.store.noted(schedule_id, DISKS, [])
         return [disk for disk_id in ids if (disk := self.store.get(Disk, disk_id))]
 
     def attach(self, schedule_id: str, disk_ids: list[str]) -> None:
-        """Sets the disks of a schedule. Raises NOT_FOUND for a disk that does not exist."""
+        """Set the disks of a schedule. Raises NOT_FOUND for a disk that does not exist."""
         for disk_id in disk_ids:
             if self.store.get(Disk, disk_id) is None:
                 raise not_found("Disk", disk_id)
         self.store.note(schedule_id, DISKS, list(dict.fromkeys(disk_ids)))
 
     def snapshots(self, schedule_id: str) -> list[Snapshot]:
-        """Returns the snapshots that a schedule took, the oldest first."""
+        """Return the snapshots that a schedule took, the oldest first."""
         taken = (self.store.get(Snapshot, each) for each in self.store.ids_noted(TAKEN_BY, schedule_id))
         return sorted((each for each in taken if each), key=lambda each: (each.created_at.ToNanoseconds(), each.id))
 
     def plan_next(self, schedule: SnapshotSchedule) -> None:
-        """Notes when the schedule takes its next snapshots; one that is not active, or is over, takes none."""
-        due = next_due(schedule.schedule_policy, clock.utc_now())
+        """Note when the schedule takes its next snapshots; one that is not active, or is over, takes none."""
+        due = next_due(schedule, clock.utc_now())
         if schedule.status == SnapshotSchedule.ACTIVE and due:
             self.store.note(schedule.id, DUE, due.timestamp())
         else:
             self.store.forget(schedule.id, DUE)
 
+    def is_late(self, schedule: SnapshotSchedule, due: float) -> bool:
+        """Return whether `due` lies after the next moment of the policy: the clock was set back since it was noted."""
+        following = next_due(schedule, clock.utc_now())
+        return following is not None and following.timestamp() < due
+
 
 def check_policy(policy: SchedulePolicy) -> None:
-    """Refuses an expression that is no cron expression. The text is assumed."""
+    """Refuse an expression that is no cron expression. The text is assumed."""
     if policy.expression:
         try:
             check_cron(policy.expression)
@@ -64,16 +69,20 @@ def check_policy(policy: SchedulePolicy) -> None:
             raise invalid(str(error), "schedule_policy.expression") from error
 
 
-def next_due(policy: SchedulePolicy, now: datetime) -> datetime | None:
-    """Returns the next moment of a policy: its `start_at` is that of the first snapshots."""
+def next_due(schedule: SnapshotSchedule, now: datetime) -> datetime | None:
+    """Return the next moment of a schedule: its `start_at` is that of the first snapshots.
+
+    One that is not after the schedule's creation is none: with a clock that was set back it would lie ahead.
+    """
+    policy = schedule.schedule_policy
     start = policy.start_at.ToDatetime(tzinfo=UTC)
-    if policy.HasField("start_at") and start > now:
+    if start > max(now, schedule.created_at.ToDatetime(tzinfo=UTC)):
         return start
     return next_match(policy.expression, now) if policy.expression else None
 
 
 def expired(schedule: SnapshotSchedule, snapshots: list[Snapshot], now: float) -> list[Snapshot]:
-    """Returns those of one disk's snapshots, the oldest first, that a schedule keeps no longer.
+    """Return those of one disk's snapshots, the oldest first, that a schedule keeps no longer.
 
     That `snapshot_count` is counted for each disk is assumed: the protos speak of the schedule's snapshots.
     """

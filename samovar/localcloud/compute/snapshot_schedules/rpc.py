@@ -7,7 +7,6 @@ from yandex.cloud.compute.v1 import snapshot_schedule_service_pb2 as rpc
 from yandex.cloud.compute.v1.snapshot_schedule_pb2 import SnapshotSchedule
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.localcloud import clock
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.snapshot_schedules.model import SnapshotSchedules, check_policy
 from samovar.localcloud.operations.model import Operations
@@ -44,7 +43,7 @@ class SnapshotScheduleService(WithOperations[SnapshotSchedule], WithAccessBindin
         return self._put(caller, "Update snapshot schedule", metadata, schedule)
 
     def Delete(self, request: rpc.DeleteSnapshotScheduleRequest, caller: Caller) -> Operation:
-        """Leaves the snapshots that the schedule took."""
+        """Leave the snapshots that the schedule took."""
         schedule = self.find(request)
         self.resources.delete(schedule.id)
         metadata = rpc.DeleteSnapshotScheduleMetadata(snapshot_schedule_id=schedule.id)
@@ -77,7 +76,7 @@ class SnapshotScheduleService(WithOperations[SnapshotSchedule], WithAccessBindin
 
     def _put(self, caller: Caller, title: str, metadata: Message, schedule: SnapshotSchedule) -> Operation:
         if not schedule.schedule_policy.HasField("start_at"):
-            schedule.schedule_policy.start_at.seconds = int(clock.now())  # as the provider's test of it expects
+            schedule.schedule_policy.start_at.CopyFrom(schedule.created_at)  # as the provider's test of it expects
         self.resources.put(schedule)
         self._schedules.plan_next(schedule)
         return self.operations.done(caller, title, metadata, schedule)

@@ -6,6 +6,7 @@ A daemon that is killed meanwhile leaves a snapshot that is CREATING; the next o
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -57,10 +58,10 @@ class SnapshotController:
     async def reconcile(self) -> None:
         for snapshot in self._store.all(Snapshot):
             if snapshot.status == Snapshot.CREATING and not self._workers.busy(snapshot.id):
-                self._workers.start(snapshot.id, self._create(snapshot))
+                self._workers.start(snapshot.id, partial(self._create, snapshot))
 
     def outcome(self, _: Goal, snapshot_id: str) -> Message | None:
-        """Returns the outcome of an operation that waits for a snapshot."""
+        """Return the outcome of an operation that waits for a snapshot."""
         return file_outcome(self._store, Snapshot, snapshot_id)
 
     async def _create(self, snapshot: Snapshot) -> None:
@@ -105,7 +106,7 @@ class SnapshotController:
         return None
 
     async def _copied_once(self, snapshot: Snapshot, source: Path, out: Path) -> None:
-        """Copies the disk once. It looks its machine up anew, which may have been started or stopped meanwhile."""
+        """Copy the disk once. It looks its machine up anew, which may have been started or stopped meanwhile."""
         disk = self._store.must(Disk, snapshot.source_disk_id)
         machine_id = disk.instance_ids[0] if disk.instance_ids else ""
         self._store.note(snapshot.id, FREEZING, machine_id)
@@ -117,6 +118,6 @@ class SnapshotController:
             log.info("took a snapshot", snapshot=snapshot.id, seconds=seconds)
 
     def _thaw(self, snapshot: Snapshot, disk: Disk) -> None:
-        """Thaws a disk that a daemon froze which was killed."""
+        """Thaw a disk that a daemon froze which was killed."""
         if machine_id := self._store.noted(snapshot.id, FREEZING):
             self._driver.thaw(machine_id, self._home.disk(disk.id))

@@ -38,7 +38,7 @@ class Snapshots(Repository[Snapshot]):
         self._home = home
 
     def make(self, request: CreateSnapshotRequest) -> Snapshot:
-        """Returns a new snapshot of a disk, which is CREATING; the controller makes its file."""
+        """Return a new snapshot of a disk, which is CREATING; the controller makes its file."""
         self.admit(request.folder_id, request.name)
         disk = self._source(request.disk_id)
         snapshot = Snapshot(id=self.new_id(), status=Snapshot.CREATING, disk_size=disk.size)
@@ -53,7 +53,7 @@ class Snapshots(Repository[Snapshot]):
         return snapshot
 
     def delete(self, resource_id: str) -> None:
-        """Deletes a snapshot, and its file once that is committed.
+        """Delete a snapshot, and its file once that is committed.
 
         Yandex Cloud copies a snapshot into a disk; here a boot disk is a layer on it, as on an image.
         """
@@ -73,17 +73,17 @@ class Snapshots(Repository[Snapshot]):
         return disk
 
     def _written(self, disk: Disk) -> int:
-        """Returns the bytes that a disk holds now."""
+        """Return the bytes that a disk holds now."""
         file = self._home.disk(disk.id)
         return file.stat().st_blocks * 512 if file.exists() else 0
 
 
 def expected_freeze(store: Store, size: int) -> float:
-    """Returns the seconds for which a machine cannot write while a disk that holds `size` bytes is copied."""
+    """Return the seconds for which a machine cannot write while a disk that holds `size` bytes is copied."""
     return MIN_FREEZE + size / float(store.noted(*COPY_RATE, DEFAULT_COPY_RATE))
 
 
 def remember_freeze(store: Store, size: int, seconds: float) -> None:
-    """Stores the rate of a copy of `size` bytes; a disk that holds next to nothing shows none."""
+    """Store the rate of a copy of `size` bytes; a disk that holds next to nothing shows none."""
     if seconds > MIN_FREEZE:
         store.note(*COPY_RATE, size / (seconds - MIN_FREEZE / 2))

@@ -26,7 +26,7 @@ class SnapshotService(WithOperations[Snapshot], WithAccessBindings[Snapshot]):
         self._snapshots = snapshots
 
     def Create(self, request: rpc.CreateSnapshotRequest, caller: Caller) -> Operation:
-        """Describes in the operation how long the machine cannot write."""
+        """Describe in the operation how long the machine cannot write."""
         snapshot = self._snapshots.make(request)
         metadata = rpc.CreateSnapshotMetadata(snapshot_id=snapshot.id, disk_id=snapshot.source_disk_id)
         return self.operations.waiting(caller, self._title(snapshot), metadata, snapshot, Goal.READY)

@@ -49,12 +49,12 @@ class AccountKeyService(WithOperations[KeyT]):
         return page(request, self._of_account(request.service_account_id))
 
     def check_account(self, account_id: str, caller: Caller) -> None:
-        """Raises NOT_FOUND or PERMISSION_DENIED unless the caller may have a key of the account."""
+        """Raise NOT_FOUND or PERMISSION_DENIED unless the caller may have a key of the account."""
         ServiceAccounts(self.store).by_id(account_id)
         check_no_more(self.store, caller, account_id)
 
     def removed(self, request: object) -> str:
-        """Deletes the key that a Delete names, and returns its id."""
+        """Delete the key that a Delete names, and return its id."""
         key = self.find(request)
         self.resources.delete(key.id)
         return key.id

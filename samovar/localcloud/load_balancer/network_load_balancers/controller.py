@@ -79,16 +79,16 @@ class LoadBalancerController:
         await self._prober.close()
 
     def serves(self, balancer_id: str, target: ApiTarget) -> bool:
-        """Returns whether a balancer may send to a target."""
+        """Return whether a balancer may send to a target."""
         return Key(balancer_id, target.subnet_id, target.address) in self._healthy
 
     def answers(self, target: ApiTarget) -> bool:
-        """Returns whether a target answered its last probe, be it with an error."""
+        """Return whether a target answered its last probe, be it with an error."""
         where = (target.subnet_id, target.address)
         return any(health.answered for key, health in self._prober.healths() if key[1:] == where)
 
     def target_status(self, balancer: NetworkLoadBalancer, target: ApiTarget) -> TargetState.Status.ValueType:
-        """Returns the status of a target as `GetTargetStates` shows it."""
+        """Return the status of a target as `GetTargetStates` shows it."""
         status = self._prober.health(Key(balancer.id, target.subnet_id, target.address)).status
         if status is Status.INITIAL and self.serves(balancer.id, target):
             return TargetState.HEALTHY
@@ -105,7 +105,7 @@ class LoadBalancerController:
                     yield key, Target(subnet.network_id, IPv4Address(target.address), check)
 
     def _on_change(self, key: Key, health: Health) -> None:
-        """Lets the balancer act on a change of health, in the order in which the changes came."""
+        """Let the balancer act on a change of health, in the order in which the changes came."""
         healthy = health.status is Status.HEALTHY
         delay = self.routing_delay(shifts_zone=self._shifts_zone(key, healthy=healthy))
         loop = asyncio.get_running_loop()
@@ -116,7 +116,7 @@ class LoadBalancerController:
             loop.call_at(self._due[key], partial(self._route, key, healthy=healthy))
 
     def _shifts_zone(self, key: Key, *, healthy: bool) -> bool:
-        """Returns whether a change empties a zone while others have targets, or fills one that was emptied."""
+        """Return whether a change empties a zone while others have targets, or fills one that was emptied."""
         zone = (key.balancer_id, self._zone(key))
         others = [each for each, health in self._prober.healths() if each != key and each.balancer_id == zone[0]]
         well = [each for each in others if self._prober.health(each).status is Status.HEALTHY]
@@ -134,7 +134,7 @@ class LoadBalancerController:
         return subnet.zone_id if subnet else ""
 
     def _route(self, key: Key, *, healthy: bool) -> None:
-        """Stores a change before the rules change, so that they can be made again from it."""
+        """Store a change before the rules change, so that they can be made again from it."""
         if healthy and key not in self._targets_now:
             return
         (self._healthy.add if healthy else self._healthy.discard)(key)
@@ -144,7 +144,7 @@ class LoadBalancerController:
 
 
 def health_check(check: ApiCheck | HealthCheckSpec, name: str) -> HealthCheck:
-    """Returns a check of the API, of a balancer or of an instance group, as the prober takes it."""
+    """Return a check of the API, of a balancer or of an instance group, as the prober takes it."""
     http = check.HasField("http_options")
     return HealthCheck(
         name=name,

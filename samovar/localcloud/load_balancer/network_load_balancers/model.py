@@ -31,7 +31,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
         self._ipam = ipam
 
     def attach(self, balancer: NetworkLoadBalancer, attached: AttachedTargetGroup) -> None:
-        """Attaches a target group; its health checks are stored with their defaults."""
+        """Attach a target group; its health checks are stored with their defaults."""
         if self.store.get(TargetGroup, attached.target_group_id) is None:
             raise not_found("TargetGroup", attached.target_group_id)
         if any(other.target_group_id == attached.target_group_id for other in balancer.attached_target_groups):
@@ -44,7 +44,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
                 check.http_options.path = check.http_options.path or "/"
 
     def replace_listeners(self, balancer: NetworkLoadBalancer, specs: list[rpc.ListenerSpec]) -> None:
-        """Replaces the listeners; a new one of the same name keeps the address."""
+        """Replace the listeners; a new one of the same name keeps the address."""
         before = {listener.name: listener.address for listener in balancer.listeners}
         del balancer.listeners[:]
         self.put(balancer)
@@ -54,7 +54,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
             self.add_listener(balancer, spec)
 
     def add_listener(self, balancer: NetworkLoadBalancer, spec: rpc.ListenerSpec) -> None:
-        """Adds a listener at the balancer's address; the first one chooses it."""
+        """Add a listener at the balancer's address; the first one chooses it."""
         if spec.protocol == Listener.UDP:
             raise precondition("UDP listeners are off in the local cloud, as they are by default in Yandex Cloud")
         if any(other.port == spec.port or other.name == spec.name for other in balancer.listeners):
@@ -81,7 +81,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
         return str(self._ipam.internal(subnet, requested, reserved=bool(requested)))
 
     def with_status(self, balancer: NetworkLoadBalancer) -> NetworkLoadBalancer:
-        """Sets the status: INACTIVE is documented for a balancer without listeners or without targets."""
+        """Set the status: INACTIVE is documented for a balancer without listeners or without targets."""
         groups = [self.store.get(TargetGroup, a.target_group_id) for a in balancer.attached_target_groups]
         works = balancer.listeners and any(group and group.targets for group in groups)
         balancer.status = NetworkLoadBalancer.ACTIVE if works else NetworkLoadBalancer.INACTIVE
@@ -89,7 +89,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
 
 
 def fill_check(check: HealthCheck | HealthCheckSpec) -> None:
-    """Sets the documented defaults of a health check: a client crashes where interval or timeout is absent."""
+    """Set the documented defaults of a health check: a client crashes where interval or timeout is absent."""
     if not check.HasField("interval"):
         check.interval.seconds = DEFAULT_INTERVAL
     if not check.HasField("timeout"):
@@ -99,7 +99,7 @@ def fill_check(check: HealthCheck | HealthCheckSpec) -> None:
 
 
 def attachment(balancer: NetworkLoadBalancer, target_group_id: str) -> AttachedTargetGroup:
-    """Returns how a target group is attached. Raises Refused with NOT_FOUND."""
+    """Return how a target group is attached. Raises Refused with NOT_FOUND."""
     for attached in balancer.attached_target_groups:
         if attached.target_group_id == target_group_id:
             return attached

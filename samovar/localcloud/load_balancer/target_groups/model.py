@@ -26,7 +26,7 @@ class TargetGroups(Repository[TargetGroup]):
 
 
 def attached_to(store: Store, target_group_id: str) -> list[NetworkLoadBalancer]:
-    """Returns the balancers that send to a target group."""
+    """Return the balancers that send to a target group."""
     return [
         balancer
         for balancer in store.all(NetworkLoadBalancer)
@@ -35,7 +35,7 @@ def attached_to(store: Store, target_group_id: str) -> list[NetworkLoadBalancer]
 
 
 def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
-    """Refuses a target that is no address of its subnet, and one that another group has, in the real API's words."""
+    """Refuse a target that is no address of its subnet, and one that another group has, in the real API's words."""
     others = [other for other in store.all(TargetGroup) if other.id != group_id]
     for target in targets:
         _check_address(store, target)
@@ -60,7 +60,7 @@ def _check_address(store: Store, target: Target) -> None:
 
 
 def add_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
-    """Adds those that are not there yet; refuses one that another group has."""
+    """Add those that are not there yet; refuse one that another group has."""
     group = store.must(TargetGroup, group_id)
     added = [target for target in targets if target not in group.targets]
     check_targets(store, group_id, added)
@@ -69,7 +69,7 @@ def add_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
 
 
 def remove_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
-    """Removes those that are there."""
+    """Remove those that are there."""
     group = store.must(TargetGroup, group_id)
     leaving = list(targets)
     kept = [target for target in group.targets if target not in leaving]
@@ -79,20 +79,20 @@ def remove_targets(store: Store, group_id: str, targets: Iterable[Target]) -> No
 
 
 def drop_targets(store: Store, targets: Collection[Target]) -> None:
-    """Takes them out of whatever group has them."""
+    """Take them out of whatever group has them."""
     for group in store.all(TargetGroup):
         if any(target in group.targets for target in targets):
             remove_targets(store, group.id, targets)
 
 
 def target_of(instance: Instance) -> Target:
-    """Returns an instance as a target: its first interface."""
+    """Return an instance as a target: its first interface."""
     nic = instance.network_interfaces[0]
     return Target(subnet_id=nic.subnet_id, address=nic.primary_v4_address.address)
 
 
 def delete_target_group(store: Store, group_id: str) -> None:
-    """Refuses while a balancer sends to it."""
+    """Refuse while a balancer sends to it."""
     if used := attached_to(store, group_id):
         raise precondition(f"TargetGroup {group_id} is attached to the load balancer {used[0].id}")
     store.delete(TargetGroup, group_id)

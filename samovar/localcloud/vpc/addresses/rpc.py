@@ -91,13 +91,13 @@ class AddressService(WithOperations[Address]):
         address.internal_ipv4_address.address = str(self._ipam.internal(subnet, spec.address))
 
     def _with_use(self, address: Address) -> Address:
-        """Sets `used`, which is not stored: it follows from what uses the address."""
+        """Set `used`, which is not stored: it follows from what uses the address."""
         address.used = self._ipam.is_used(address)
         return address
 
 
 def _matches(request: rpc.GetAddressByValueRequest, address: Address) -> bool:
-    """Returns whether the request means this address; an internal one is named with its subnet."""
+    """Return whether the request means this address; an internal one is named with its subnet."""
     if request.WhichOneof("address") != address.WhichOneof("address"):
         return False
     internal, external = address.internal_ipv4_address, address.external_ipv4_address

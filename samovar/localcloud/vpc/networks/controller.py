@@ -25,12 +25,11 @@ class NetworkController:
         self._fabric = fabric
         self._health = health
         self._applied: dict[str, Network] = {}
-        self._owners: dict[str, dict[str, str]] = {}
         self._values: dict[str, tuple[int, Network]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def reconcile(self) -> None:
-        """Works on all networks side by side: one that fails, or takes its time, holds up no other."""
+        """Work on all networks side by side: one that fails, or takes its time, holds up no other."""
         stored = {network.id for network in self._store.all(VpcNetwork)}
         work = (*map(self.ensure, stored), *map(self._remove, self._applied.keys() - stored))
         ended = await asyncio.gather(*work, return_exceptions=True)
@@ -45,13 +44,11 @@ class NetworkController:
             desired, before = self._value(vpc), self._applied.get(network_id)
             await self._fabric.apply(desired)
             self._applied[network_id] = desired
-            if before is None or before.nics != desired.nics:
-                self._owners[network_id] = {str(nic.address): nic.machine_id for nic in desired.nics}
             for address in lost(before, desired, self._silent()) if before and before is not desired else ():
                 await self._fabric.forget_flows(network_id, address)
 
     def _value(self, vpc: VpcNetwork) -> Network:
-        """Returns the network as the fabric takes it: the same object as long as the store does not change."""
+        """Return the network as the fabric takes it: the same object as long as the store does not change."""
         revision, value = self._values.get(vpc.id, (-1, None))
         if value is None or revision != self._store.revision:
             value = network_value(self._store, self._health, vpc)
@@ -60,50 +57,54 @@ class NetworkController:
 
     async def _remove(self, network_id: str) -> None:
         await self._fabric.remove(network_id)
-        del self._applied[network_id], self._owners[network_id]
+        del self._applied[network_id]
         self._values.pop(network_id, None)
 
     def machine_at(self, network_id: str, address: str) -> str | None:
-        """Returns the id of the machine that has this address in a network that the kernel holds now."""
-        return self._owners.get(network_id, {}).get(address)
+        """Return the id of the machine that has this address in a network that the kernel holds now."""
+        network = self._applied.get(network_id)
+        asked = IPv4Address(address)
+        return next((nic.machine_id for nic in network.nics if nic.address == asked), None) if network else None
 
     def up(self) -> tuple[Network, ...]:
-        """Returns the networks that the kernel holds now."""
+        """Return the networks that the kernel holds now."""
         return tuple(self._applied.values())
 
     def socket_at(self, network_id: str, address: str, port: int) -> socket.socket:
-        """Returns a TCP socket in a network's own namespace, bound to an address of the network's services."""
+        """Return a TCP socket in a network's own namespace, bound to an address of the network's services."""
         sock = self._fabric.socket_in(network_id, socket.AF_INET, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))
         return sock
 
     def _silent(self) -> frozenset[IPv4Address]:
-        """Returns the registered targets that do not answer their probes."""
+        """Return the registered targets that do not answer their probes."""
         targets = (target for group in self._store.all(TargetGroup) for target in group.targets)
         return frozenset(IPv4Address(target.address) for target in targets if not self._health.answers(target))
 
 
 def network_of(store: Store, instance: Instance) -> str:
-    """Returns the id of the network that an instance's interface is in."""
+    """Return the id of the network that an instance's interface is in."""
     return store.must(VpcSubnet, instance.network_interfaces[0].subnet_id).network_id
 
 
 def lost(before: Network, now: Network, silent: frozenset[IPv4Address]) -> frozenset[IPv4Address]:
-    """Returns the addresses whose flows are to be ended, for nothing will answer them.
+    """Return the addresses whose flows are to be ended, for nothing will answer them.
 
     They belong to machines that lost their power or were deleted, and to registered targets that get no more traffic
     because they are `silent`. A target that answers with an error, or that left its target group, goes on with the
     requests that it has, unless another machine has its address now: that one must not get the flows of a dead one.
     """
-    kept = _plugged(before) & _plugged(now)
-    unplugged = {address for _, address in _plugged(before) - kept}
+    had, have = _plugged(before), _plugged(now)
+    unplugged = {had[port] for port in had.keys() - have.keys()}
     left = _targets(before) - _targets(now)
-    return frozenset(unplugged | (left & silent) | (left - {address for _, address in kept}))
+    kept = {had[port] for port in had.keys() & have.keys()} if left else set()
+    return frozenset(unplugged | (left & silent) | (left - kept))
 
 
-def _plugged(network: Network) -> set[tuple[str, IPv4Address]]:
-    return {(nic.machine_id, nic.address) for nic in network.nics if nic.plugged}
+def _plugged(network: Network) -> dict[tuple[str, str], IPv4Address]:
+    """Return the addresses by machine and MAC, which is made of the address."""
+    return {(nic.machine_id, nic.mac): nic.address for nic in network.nics if nic.plugged}
 
 
 def _targets(network: Network) -> set[IPv4Address]:

@@ -27,7 +27,7 @@ class Networks(Repository[Network]):
     count_quota = Quota("vpc.networks.count", Network, 2)
 
     def add(self, network: Network) -> None:
-        """Stores a new network under a free number."""
+        """Store a new network under a free number."""
         self.put(network)
         self.store.note(network.id, INDEX, free_index(self.store, [other.id for other in self.store.all(Network)]))
 
@@ -41,7 +41,7 @@ class Networks(Repository[Network]):
         return [table for table in self.store.all(RouteTable) if table.network_id == network_id]
 
     def contents(self, network: Network) -> list[str]:
-        """Returns the ids of what keeps a network from being deleted; its default security group does not."""
+        """Return the ids of what keeps a network from being deleted; its default security group does not."""
         subnets = [subnet.id for subnet in self.subnets(network.id)]
         tables = [table.id for table in self.route_tables(network.id)]
         groups = [group.id for group in self.security_groups(network.id)]
@@ -55,7 +55,7 @@ class Subnets(Repository[Subnet]):
     count_quota = Quota("vpc.subnets.count", Subnet, 12)
 
     def add(self, subnet: Subnet, siblings: list[Subnet]) -> None:
-        """Stores a subnet. A range that it had before keeps its number, any other gets a free one of the network."""
+        """Store a subnet. A range that it had before keeps its number, any other gets a free one of the network."""
         before = self.by_id(subnet.id) if self.store.get(Subnet, subnet.id) else Subnet()
         numbers = range_indexes(self.store, before)
         taken = [number for other in [*siblings, before] for number in range_indexes(self.store, other).values()]
@@ -68,7 +68,7 @@ class Subnets(Repository[Subnet]):
 
 
 def range_indexes(store: Store, subnet: Subnet) -> dict[str, int]:
-    """Returns the number of each range of a subnet."""
+    """Return the number of each range of a subnet."""
     return {cidr: store.must_note(subnet.id, _key(position)) for position, cidr in enumerate(subnet.v4_cidr_blocks)}
 
 
@@ -77,7 +77,7 @@ def _key(position: int) -> NoteKey[int]:
 
 
 def free_index(store: Store, others: list[str]) -> int:
-    """Returns the lowest number that none of the other resources has."""
+    """Return the lowest number that none of the other resources has."""
     return _free([store.noted(other, INDEX, 0) for other in others])
 
 
@@ -89,7 +89,7 @@ def _free(taken: list[int]) -> int:
 
 
 def check_ranges(ranges: list[str], siblings: list[Subnet]) -> None:
-    """Refuses what is no private range, and one that overlaps another, of this subnet or of its network's others."""
+    """Refuse a range that is not private, or that overlaps another one of this subnet or of its network."""
     if not ranges:
         raise invalid("a subnet has an IPv4 range", "v4_cidr_blocks")
     taken = [(_range(cidr), f"{cidr} of subnet {other.id}") for other in siblings for cidr in other.v4_cidr_blocks]

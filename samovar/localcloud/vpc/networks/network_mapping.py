@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from samovar.core.units import ANY_IPV4
 from samovar.localcloud.load_balancer.network_load_balancers.controller import health_check
 from samovar.localcloud.network.model import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES
+from samovar.localcloud.store.derived_values import Derived
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.networks.model import INDEX, range_indexes
 from samovar.localcloud.vpc.security_groups.model import SELF
@@ -28,6 +30,18 @@ from samovar.localcloud.vpc.security_groups.model import SELF
 POWERED = frozenset(
     {Instance.PROVISIONING, Instance.STARTING, Instance.RUNNING, Instance.RESTARTING, Instance.STOPPING}
 )
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An interface as its instance has it, and the security groups that it names.
+
+    `nic` lies in the first range of its subnet, and no way out but a public address is known: the subnet adds both.
+    """
+
+    nic: Nic
+    groups: tuple[str, ...]
+
 
 Members = Mapping[str, tuple[IPv4Address, ...]]
 """The addresses in each security group."""
@@ -42,28 +56,30 @@ class TargetHealth(Protocol):
 
 
 def network_value(store: Store, health: TargetHealth, vpc: VpcNetwork) -> Network:
-    """Returns all of a network: subnets, interfaces, balancers that have targets in it, and security groups in use."""
+    """Return all of a network: subnets, interfaces, balancers that have targets in it, and security groups in use."""
     subnets = [subnet for subnet in store.all(VpcSubnet) if subnet.network_id == vpc.id]
     by_id = {subnet.id: subnet for subnet in subnets}
-    ids = set(by_id)
-    instances = [i for i in store.all(Instance) if ids & {nic.subnet_id for nic in i.network_interfaces}]
-    interfaces = [(instance, nic) for instance in instances for nic in instance.network_interfaces]
+    interfaces = [each for owned in INTERFACES.of(store).values() for each in owned if each.nic.subnet_id in by_id]
     outward = {subnet.id for subnet in subnets if _has_gateway(store, subnet)}
-    members = _members(instances, vpc.default_security_group_id)
+    adding = outward | {subnet.id for subnet in subnets if len(subnet.v4_cidr_blocks) > 1}
+    members = _members(interfaces, vpc.default_security_group_id)
     groups = [group for group in store.all(VpcSecurityGroup) if group.id in members]
     balancers = store.all(NetworkLoadBalancer)
     return Network(
         id=vpc.id,
         index=store.must_note(vpc.id, INDEX),
         subnets=tuple(each for subnet in subnets for each in _ranges(store, subnet)),
-        nics=tuple(_nic(owner, nic, by_id[nic.subnet_id], outward) for owner, nic in interfaces),
-        forwards=tuple(forward for balancer in balancers for forward in _forwards(store, health, balancer, ids)),
+        nics=tuple(
+            _placed(each.nic, by_id[each.nic.subnet_id], outward) if each.nic.subnet_id in adding else each.nic
+            for each in interfaces
+        ),
+        forwards=tuple(forward for balancer in balancers for forward in _forwards(store, health, balancer, set(by_id))),
         security_groups=tuple(_security_group(group, members) for group in groups),
     )
 
 
 def _ranges(store: Store, subnet: VpcSubnet) -> Iterator[Subnet]:
-    """Yields the ranges of a subnet: each is a bridge of its own."""
+    """Yield the ranges of a subnet: each is a bridge of its own."""
     for cidr, index in range_indexes(store, subnet).items():
         yield Subnet(_range_id(subnet, cidr), index, IPv4Network(cidr), subnet.zone_id)
 
@@ -74,29 +90,39 @@ def _range_id(subnet: VpcSubnet, cidr: str) -> str:
 
 
 def _range_of(subnet: VpcSubnet, address: IPv4Address) -> str:
-    """Returns the id of the range that an address is in."""
+    """Return the id of the range that an address is in."""
     return next(_range_id(subnet, cidr) for cidr in subnet.v4_cidr_blocks if address in IPv4Network(cidr))
 
 
-def _nic(instance: Instance, nic: NetworkInterface, subnet: VpcSubnet, outward: set[str]) -> Nic:
-    """Returns an interface of an instance; `outward` are the subnets that have a NAT gateway."""
+def _interfaces(instance: Instance) -> tuple[Interface, ...]:
+    return tuple(Interface(_nic(instance, nic), tuple(nic.security_group_ids)) for nic in instance.network_interfaces)
+
+
+def _nic(instance: Instance, nic: NetworkInterface) -> Nic:
     public = nic.primary_v4_address.one_to_one_nat.address
-    address = IPv4Address(nic.primary_v4_address.address)
     return Nic(
         machine_id=instance.id,
-        subnet_id=_range_of(subnet, address),
+        subnet_id=nic.subnet_id,
         mac=nic.mac_address,
-        address=address,
+        address=IPv4Address(nic.primary_v4_address.address),
         hostname=instance.fqdn.split(".")[0],
         plugged=instance.status in POWERED,
         aliases=(instance.fqdn, *(record.fqdn.rstrip(".") for record in nic.primary_v4_address.dns_records)),
         public=IPv4Address(public) if public else None,
-        egress=bool(public) or nic.subnet_id in outward,
+        egress=bool(public),
     )
 
 
+INTERFACES = Derived(Instance, _interfaces)
+
+
+def _placed(nic: Nic, subnet: VpcSubnet, outward: set[str]) -> Nic:
+    """Return an interface in its range of the subnet, with the way out that a subnet in `outward` has."""
+    return replace(nic, subnet_id=_range_of(subnet, nic.address), egress=nic.egress or subnet.id in outward)
+
+
 def _has_gateway(store: Store, subnet: VpcSubnet) -> bool:
-    """Returns whether the subnet's route table sends to a NAT gateway what leaves the cloud."""
+    """Return whether the subnet's route table sends to a NAT gateway what leaves the cloud."""
     table = store.get(RouteTable, subnet.route_table_id)
     world = [route for route in table.static_routes if route.destination_prefix == ANY_IPV4] if table else []
     return any(store.get(Gateway, route.gateway_id) for route in world)
@@ -105,7 +131,7 @@ def _has_gateway(store: Store, subnet: VpcSubnet) -> bool:
 def _forwards(
     store: Store, health: TargetHealth, balancer: NetworkLoadBalancer, subnet_ids: set[str]
 ) -> Iterator[Forward]:
-    """Yields the listeners of a balancer, which belongs to the network of its targets."""
+    """Yield the listeners of a balancer, which belongs to the network of its targets."""
     checked = [
         (target, health_check(attached.health_checks[0], attached.health_checks[0].name).port)
         for attached in balancer.attached_target_groups
@@ -130,13 +156,13 @@ def _targets(store: Store, target_group_id: str) -> Iterable[Target]:
     return group.targets if group else ()
 
 
-def _members(instances: Iterable[Instance], default: str) -> Members:
-    """Returns the members of each group. An interface that names none is in the network's default group."""
-    members: defaultdict[str, tuple[IPv4Address, ...]] = defaultdict(tuple)
-    for nic in (nic for instance in instances for nic in instance.network_interfaces):
-        for group_id in nic.security_group_ids or [default]:
-            members[group_id] += (IPv4Address(nic.primary_v4_address.address),)
-    return members
+def _members(interfaces: Iterable[Interface], default: str) -> Members:
+    """Return the members of each group. An interface that names none is in the network's default group."""
+    members: defaultdict[str, list[IPv4Address]] = defaultdict(list)
+    for interface in interfaces:
+        for group_id in interface.groups or (default,):
+            members[group_id].append(interface.nic.address)
+    return {group_id: tuple(addresses) for group_id, addresses in members.items()}
 
 
 def _security_group(group: VpcSecurityGroup, members: Members) -> SecurityGroup:
@@ -155,7 +181,7 @@ def _rule(rule: SecurityGroupRule, peers: tuple[IPv4Network, ...]) -> Rule:
 
 
 def _peers(rule: SecurityGroupRule, own: str, members: Members) -> tuple[IPv4Network, ...]:
-    """Returns the ranges that a rule is about; without a target, or for a group without members, there are none."""
+    """Return the ranges that a rule is about; without a target, or for a group without members, there are none."""
     if rule.WhichOneof("target") == "cidr_blocks":
         return tuple(map(IPv4Network, rule.cidr_blocks.v4_cidr_blocks))
     if rule.predefined_target not in ("", SELF):

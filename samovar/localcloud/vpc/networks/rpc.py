@@ -118,7 +118,7 @@ class SubnetService(WithOperations[Subnet]):
         return self.operations.done(caller, "Remove CIDR blocks", metadata, subnet)
 
     def _set_ranges(self, subnet: Subnet, ranges: list[str]) -> None:
-        """Stores the subnet with these ranges; those that go must not be in use."""
+        """Store the subnet with these ranges; those that go must not be in use."""
         stored = self.resources.by_id(subnet.id)
         removed = [IPv4Network(cidr) for cidr in stored.v4_cidr_blocks if cidr not in ranges]
         if used := [each for each in self._ipam.used_in(stored) if any(each in cidr for cidr in removed)]:

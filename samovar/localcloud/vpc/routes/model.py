@@ -27,7 +27,7 @@ class RouteTables(Repository[RouteTable]):
 
 
 def check_route_table(store: Store, table_id: str, network_id: str) -> None:
-    """Refuses a table that does not exist, or is of another network than the subnet that names it."""
+    """Refuse a table that does not exist, or is of another network than the subnet that names it."""
     if not table_id:
         return
     table = store.get(RouteTable, table_id)
@@ -38,7 +38,7 @@ def check_route_table(store: Store, table_id: str, network_id: str) -> None:
 
 
 def check_routes(store: Store, table: RouteTable) -> None:
-    """Refuses routes to one destination, and routes whose next hop does not exist."""
+    """Refuse routes to one destination, and routes whose next hop does not exist."""
     destinations = [_network(route.destination_prefix) for route in table.static_routes]
     if len(set(destinations)) != len(destinations):
         raise invalid("two routes have one destination", "static_routes")

@@ -35,7 +35,7 @@ class SecurityGroups(Repository[SecurityGroup]):
     count_quota = Quota("vpc.securityGroups.count", SecurityGroup, 10)
 
     def add_rules(self, group: SecurityGroup, specs: Iterable[rpc.SecurityGroupRuleSpec]) -> list[str]:
-        """Gives the group these rules as well; returns their ids."""
+        """Give the group these rules as well; return their ids."""
         rules = [self._rule(group, spec) for spec in specs]
         group.rules.extend(rules)
         if len(group.rules) > MAX_RULES:
@@ -43,7 +43,7 @@ class SecurityGroups(Repository[SecurityGroup]):
         return [rule.id for rule in rules]
 
     def users(self, group: SecurityGroup) -> list[str]:
-        """Returns what keeps a group from being deleted: instances and rules of other groups."""
+        """Return what keeps a group from being deleted: instances and rules of other groups."""
         return [*_interfaces(self.store, group.id), *_referring(self.store, group)]
 
     def _rule(self, group: SecurityGroup, spec: rpc.SecurityGroupRuleSpec) -> SecurityGroupRule:
@@ -58,7 +58,7 @@ class SecurityGroups(Repository[SecurityGroup]):
 
 
 def default_group(network: Network) -> SecurityGroup:
-    """Returns a new network's default group: it lets everything through, until its owner gives it other rules.
+    """Return a new network's default group: it lets everything through, until its owner gives it other rules.
 
     Sources: pages of 2025, as that of Resource Manager on new folders; security-groups.md, as last published in the
     open, let in the group itself, SSH, RDP and ICMP alone.
@@ -79,7 +79,7 @@ def default_group(network: Network) -> SecurityGroup:
 
 
 def check_security_groups(store: Store, network_id: str, group_ids: Iterable[str]) -> None:
-    """Refuses groups that do not exist, or that are of another network than the interface or rule."""
+    """Refuse groups that do not exist, or that are of another network than the interface or rule."""
     ids = list(group_ids)
     if len(ids) > MAX_PER_INTERFACE:
         raise invalid(f"an interface has at most {MAX_PER_INTERFACE} security groups", "security_group_ids")
@@ -92,7 +92,7 @@ def check_security_groups(store: Store, network_id: str, group_ids: Iterable[str
 
 
 def _fill_protocol(rule: SecurityGroupRule, spec: rpc.SecurityGroupRuleSpec) -> None:
-    """Sets both the name and the number of the protocol, from either; without one it is any protocol."""
+    """Set both the name and the number of the protocol, from either; without one it is any protocol."""
     names = {number: name for name, number in PROTOCOLS.items()}
     name = spec.protocol_name.upper() or "ANY"
     if spec.WhichOneof("protocol") == "protocol_number":

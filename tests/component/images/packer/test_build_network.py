@@ -33,7 +33,7 @@ DIGEST = "0123456789ab"
 
 
 def listed(session: Session) -> list[Any]:
-    """Networks, subnets, security groups, machines and disks."""
+    """Return the networks, subnets, security groups, machines and disks."""
     folder = session.folder_id
     return [
         *session.list(

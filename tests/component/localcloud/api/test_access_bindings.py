@@ -1,4 +1,4 @@
-"""Who may do what: bindings of roles, the same on every resource that bears them, and what they open."""
+"""Bindings of roles work the same on every resource that has them, and permit what their roles permit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_bindings_are_added_listed_replaced_and_removed(cloud: RunningCloud) -> 
         assert [(bound.role_id, bound.subject.id) for bound in listed] == [("editor", "b"), ("admin", "c")]
 
 
-def test_bindings_of_what_is_not_there_are_not_found(cloud: RunningCloud) -> None:
+def test_bindings_of_a_missing_resource_are_not_found(cloud: RunningCloud) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         FolderServiceStub(cloud.channel()).ListAccessBindings(ListAccessBindingsRequest(resource_id="b1gnothere"))
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
@@ -72,7 +72,7 @@ def test_bindings_of_what_is_not_there_are_not_found(cloud: RunningCloud) -> Non
         ("admin", "rw"),
     ],
 )
-def test_an_account_may_do_what_its_role_says(cloud: RunningCloud, role: str | None, allowed: str) -> None:
+def test_an_account_may_do_what_its_role_permits(cloud: RunningCloud, role: str | None, allowed: str) -> None:
     account_id, token = account(cloud)
     if role:
         grant(cloud, role, account_id)
@@ -92,7 +92,7 @@ def test_a_token_outlives_its_account_for_nothing(cloud: RunningCloud) -> None:
     assert not _allowed(networks.List, request)
 
 
-def test_whoever_may_make_a_thing_may_follow_its_operation(cloud: RunningCloud) -> None:
+def test_an_account_that_may_create_a_resource_may_get_its_operation(cloud: RunningCloud) -> None:
     account_id, token = account(cloud)
     operation = grant(cloud, "vpc.editor", account_id)
     request = GetOperationRequest(operation_id=operation.id)
@@ -102,7 +102,7 @@ def test_whoever_may_make_a_thing_may_follow_its_operation(cloud: RunningCloud) 
 
 
 def test_every_service_answers_bindings_as_the_protos_declare(cloud: RunningCloud) -> None:
-    """Where they declare an empty response, clients unpack an empty one."""
+    """Clients unpack an empty response where the protos declare one."""
     declared = {
         method.containing_service.full_name: method.GetOptions().Extensions[operation_pb2.operation].response
         for method in cloud.cloud.api.methods.values()
@@ -115,5 +115,5 @@ def test_every_service_answers_bindings_as_the_protos_declare(cloud: RunningClou
 
 
 def _allowed(call: Callable[..., object], request: Message) -> bool:
-    """Whether a call is refused for want of rights, or not at all."""
+    """Return whether a call is refused for another reason than missing rights, or not at all."""
     return code_of(call, request) is not grpc.StatusCode.PERMISSION_DENIED

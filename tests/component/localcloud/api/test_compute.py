@@ -1,4 +1,4 @@
-"""What can be changed of a machine, its disks and its group while they are there."""
+"""Changes of a machine, of its disks and of its group."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_machine_that_ended_by_itself_shows_how_within_two_seconds(
     assert time.monotonic() - began < 2
 
 
-def test_a_network_that_the_host_cannot_make_holds_nothing_else_up(
+def test_a_network_that_fails_on_the_host_delays_no_other_resource(
     cloud: RunningCloud, place: SubnetOfNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apply = cloud.fabric.apply
@@ -109,7 +109,7 @@ def test_a_stopped_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, place
     DiskServiceStub(cloud.channel()).Delete(delete)
 
 
-def test_a_running_machines_disks_are_not_changed_and_it_says_so(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
+def test_a_disk_cannot_be_attached_to_a_running_machine(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     instance = machine(cloud, place.subnet_id)
     spec = instances.AttachedDiskSpec(disk_id=_disk(cloud).id)
     attach = instances.AttachInstanceDiskRequest(instance_id=instance.id, attached_disk_spec=spec)
@@ -210,7 +210,7 @@ def _members(cloud: RunningCloud, group_id: str) -> list[ManagedInstance]:
     return list(InstanceGroupServiceStub(cloud.channel()).ListInstances(request).instances)
 
 
-def test_a_group_from_yaml_is_checked_made_and_changed(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
+def test_a_group_is_validated_created_and_updated_from_yaml(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     stub, group = InstanceGroupServiceStub(cloud.channel()), _group(cloud, place)
     assert (group.name, len(_members(cloud, group.id))) == ("web", 2)
     assert group.instance_template.resources_spec.memory == 2 * GIB

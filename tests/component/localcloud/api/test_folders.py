@@ -61,7 +61,7 @@ def test_a_folder_that_is_not_empty_and_the_homes_own_stay(cloud: RunningCloud) 
     all_folders.Delete(delete)
 
 
-def test_a_service_accounts_name_is_unique_in_the_whole_cloud(cloud: RunningCloud) -> None:
+def test_a_service_accounts_name_is_unique_in_the_cloud(cloud: RunningCloud) -> None:
     stub = FolderServiceStub(cloud.channel())
     create = folders.CreateFolderRequest(cloud_id=cloud.endpoint.cloud_id, name="other")
     other = Folder.FromString(stub.Create(create).response.value)
@@ -72,7 +72,7 @@ def test_a_service_accounts_name_is_unique_in_the_whole_cloud(cloud: RunningClou
     accounts.Create(CreateServiceAccountRequest(folder_id=other.id, name="prod-groups"))
 
 
-def test_roles_are_looked_up_by_their_ids(cloud: RunningCloud) -> None:
+def test_get_returns_a_role_by_its_id(cloud: RunningCloud) -> None:
     stub = RoleServiceStub(cloud.channel())
     assert stub.Get(GetRoleRequest(role_id="resource-manager.clouds.member")).id == "resource-manager.clouds.member"
     assert code_of(stub.Get, GetRoleRequest(role_id="compute.nobody")) is NOT_FOUND
@@ -81,11 +81,11 @@ def test_roles_are_looked_up_by_their_ids(cloud: RunningCloud) -> None:
 
 def test_everybody_has_an_account_until_the_home_knows_who_has(tmp_path: Path) -> None:
     store = Store(tmp_path / "cloud.sqlite")
-    service, nobody = YandexPassportUserAccountService(store), GetUserAccountByLoginRequest(login="somebody")
-    account = service.GetByLogin(nobody, Caller("operator"))
+    service, request = YandexPassportUserAccountService(store), GetUserAccountByLoginRequest(login="somebody")
+    account = service.GetByLogin(request, Caller("operator"))
     choose_logins(store, ["alice"])
     with pytest.raises(Refused, match="Login somebody not found"):
-        service.GetByLogin(nobody, Caller("operator"))
+        service.GetByLogin(request, Caller("operator"))
     alice = service.GetByLogin(GetUserAccountByLoginRequest(login="alice"), Caller("operator"))
     assert alice.id != account.id
     store.close()

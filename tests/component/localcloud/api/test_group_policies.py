@@ -1,4 +1,4 @@
-"""What a group does with its machines, as its policies say and as its account may; on a simulated host."""
+"""A group follows its policies and the rights of its account; on a simulated host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 
 from tests.support.calls import account, binding, grant, revoke
-from tests.support.group_client import ROLES, Groups, until
+from tests.support.group_client import ROLES, Groups
+from tests.support.wait import wait_until
 
 SETTLED = 1.5
 """Seconds after which a group that has something to do has begun to do it: it is looked at four times a second."""
@@ -77,7 +78,7 @@ def test_a_change_that_a_restart_takes_restarts_the_same_machines(groups: Groups
     assert sum("restart: the template changed" in record for record in groups.log()) == 2
 
 
-def test_a_live_change_touches_machines_that_go_on(groups: Groups) -> None:
+def test_a_live_change_updates_machines_while_they_run(groups: Groups) -> None:
     groups.finished(groups.create())
     _policy(groups, minimal_action=DeployPolicy.LIVE_UPDATE)
     template = groups.template()
@@ -98,7 +99,7 @@ def test_opportunistic_groups_wait_for_a_machine_to_fail(groups: Groups) -> None
     assert groups.machines() == before
     assert {member.status for member in groups.members()} == {ManagedInstance.RUNNING_OUTDATED}
     groups.cloud.driver.crash(before["m-1"])
-    until(lambda: groups.machines().get("m-1") not in {None, before["m-1"]})
+    wait_until("another machine m-1", lambda: groups.machines().get("m-1") not in {None, before["m-1"]})
     assert groups.machines()["m-2"] == before["m-2"]
     assert _metadata(groups, groups.machines()["m-1"]) == {"key": "new"}
     groups.cloud.driver.crash(before["m-2"])
@@ -132,12 +133,15 @@ def test_a_new_machine_waits_its_startup_duration(groups: Groups) -> None:
     _policy(groups, startup_duration=Duration(seconds=2))
     began = time.monotonic()
     scaled = groups.update("scale_policy", scale_policy=ScalePolicy(fixed_scale=ScalePolicy.FixedScale(size=2)))
-    until(lambda: ManagedInstance.AWAITING_STARTUP_DURATION in {member.status for member in groups.members()})
+    wait_until(
+        "a member that warms up",
+        lambda: ManagedInstance.AWAITING_STARTUP_DURATION in {member.status for member in groups.members()},
+    )
     groups.finished(scaled)
     assert time.monotonic() - began >= 2
 
 
-def test_a_members_disk_is_kept_when_its_machine_is_made_anew_and_goes_with_the_member(groups: Groups) -> None:
+def test_a_members_disk_outlives_its_machine_and_is_deleted_with_the_member(groups: Groups) -> None:
     groups.finished(groups.create(template=_stateful(groups)))
     _policy(groups)
     machines, disks = groups.machines(), _data_disks(groups)
@@ -147,8 +151,8 @@ def test_a_members_disk_is_kept_when_its_machine_is_made_anew_and_goes_with_the_
     assert {size for disk, size in _disk_sizes(groups).items() if disk in disks.values()} == {2 << 30}
     crashed = groups.machines()["m-1"]
     groups.cloud.driver.crash(crashed)
-    until(lambda: groups.machines().get("m-1") not in {None, crashed})
-    until(lambda: all(member.status == ManagedInstance.RUNNING_ACTUAL for member in groups.members()))
+    wait_until("another machine m-1", lambda: groups.machines().get("m-1") not in {None, crashed})
+    wait_until("all members run", groups.all_run)
     assert _data_disks(groups) == disks
     groups.finished(groups.groups.Delete(rpc.DeleteInstanceGroupRequest(instance_group_id=groups.group().id)))
     assert _disk_sizes(groups) == {}
@@ -168,7 +172,7 @@ def test_a_right_that_the_groups_account_lacks_is_named_until_it_is_given(groups
         revoke(groups.cloud, role, groups.account_id)
     creating = groups.create()
     lacks = f"Permission denied: service account {groups.account_id} lacks compute.editor, vpc.user"
-    until(lambda: lacks in {member.status_message for member in groups.members()})
+    wait_until("the refusal", lambda: lacks in {member.status_message for member in groups.members()})
     time.sleep(SETTLED)
     assert groups.machines() == {}
     assert sum(lacks in record for record in groups.log()) == 2
@@ -179,31 +183,31 @@ def test_a_right_that_the_groups_account_lacks_is_named_until_it_is_given(groups
 
 
 def test_a_group_whose_account_lost_its_rights_cannot_even_be_deleted(groups: Groups) -> None:
-    """As in Yandex Cloud, where it is a known trap to remove the account first."""
+    """It is a known trap in Yandex Cloud to remove the account first."""
     groups.finished(groups.create())
     revoke(groups.cloud, "compute.editor", groups.account_id)
     deleting = groups.groups.Delete(rpc.DeleteInstanceGroupRequest(instance_group_id=groups.group().id))
-    until(lambda: any("lacks compute.editor" in record for record in groups.log()))
+    wait_until("the refusal", lambda: any("lacks compute.editor" in record for record in groups.log()))
     assert len(groups.machines()) == 2
     grant(groups.cloud, "compute.editor", groups.account_id)
     groups.finished(deleting)
 
 
-def test_public_addresses_and_machines_with_an_account_take_rights_of_their_own(groups: Groups) -> None:
+def test_public_addresses_and_machines_with_an_account_need_further_roles(groups: Groups) -> None:
     template = groups.template()
     template.network_interface_specs[0].primary_v4_address_spec.one_to_one_nat_spec.SetInParent()
     template.service_account_id = account(groups.cloud)[0]
     groups.create(template=template)
     lacks = "lacks iam.serviceAccounts.user, vpc.publicAdmin"
-    until(lambda: any(lacks in member.status_message for member in groups.members()))
+    wait_until("the refusal", lambda: any(lacks in member.status_message for member in groups.members()))
     use = binding("iam.serviceAccounts.user", groups.account_id)
     accounts = ServiceAccountServiceStub(groups.cloud.channel())
     accounts.SetAccessBindings(SetAccessBindingsRequest(resource_id=template.service_account_id, access_bindings=[use]))
     lacks = f"service account {groups.account_id} lacks vpc.publicAdmin"
-    until(lambda: any(lacks in member.status_message for member in groups.members()))
+    wait_until("the refusal", lambda: any(lacks in member.status_message for member in groups.members()))
 
 
 def test_without_vpc_user_no_machine_gets_a_subnet(groups: Groups) -> None:
     revoke(groups.cloud, "vpc.user", groups.account_id)
     groups.create()
-    until(lambda: any("lacks vpc.user" in member.status_message for member in groups.members()))
+    wait_until("the refusal", lambda: any("lacks vpc.user" in member.status_message for member in groups.members()))

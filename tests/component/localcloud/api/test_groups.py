@@ -18,8 +18,9 @@ from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
 
 from tests.support.calls import code_of
-from tests.support.group_client import Groups, until
+from tests.support.group_client import Groups
 from tests.support.simulated import RunningCloud
+from tests.support.wait import wait_until
 
 ENOUGH = 4
 """Checks of one machine after which it is known to be unhealthy, twice over."""
@@ -61,8 +62,8 @@ def test_a_dead_machine_comes_back_as_a_new_one(groups: Groups) -> None:
     groups.finished(groups.create())
     before = groups.machines()
     groups.cloud.driver.crash(before["m-1"])
-    until(lambda: groups.machines().get("m-1") not in {None, before["m-1"]})
-    until(lambda: all(member.status == ManagedInstance.RUNNING_ACTUAL for member in groups.members()))
+    wait_until("another machine m-1", lambda: groups.machines().get("m-1") not in {None, before["m-1"]})
+    wait_until("all members run", groups.all_run)
     assert groups.machines()["m-2"] == before["m-2"]
     assert any("recreate" in record for record in groups.log())
 
@@ -75,14 +76,14 @@ def test_a_changed_template_replaces_every_machine(groups: Groups) -> None:
     assert not before & set(groups.machines().values())
 
 
-def test_a_change_that_never_gets_healthy_stops_at_the_first_and_a_better_one_goes_on(groups: Groups) -> None:
+def test_an_unhealthy_update_stops_at_the_first_machine_and_a_healthy_one_continues(groups: Groups) -> None:
     """The machines that serve stay; the log tells it once and does not run over."""
     groups.finished(groups.create(checks=True))
     serving, good, bad = set(groups.machines().values()), groups.port, groups.port + 1
     groups.cloud.driver.closed_ports.add(bad)
     groups.port = bad
     groups.change(key="bad")
-    until(lambda: groups.cloud.driver.asked_ports[bad] > 3 * ENOUGH)
+    wait_until("health checks", lambda: groups.cloud.driver.asked_ports[bad] > 3 * ENOUGH)
     assert len(groups.machines()) == 3
     assert serving <= set(groups.machines().values())
     groups.port = good
@@ -92,7 +93,7 @@ def test_a_change_that_never_gets_healthy_stops_at_the_first_and_a_better_one_go
     assert len(groups.log()) < 40
 
 
-def test_changes_that_come_faster_than_machines_end_in_the_last_one(groups: Groups) -> None:
+def test_rapid_changes_end_in_the_last_one(groups: Groups) -> None:
     groups.finished(groups.create())
     for number in range(12):
         groups.change(key=str(number))
@@ -104,7 +105,7 @@ def test_changes_that_come_faster_than_machines_end_in_the_last_one(groups: Grou
     assert len(groups.log()) < 200
 
 
-def test_what_cannot_work_is_refused(groups: Groups) -> None:
+def test_a_group_that_cannot_work_is_refused(groups: Groups) -> None:
     for change in ({"max_expansion": 0}, {"size": 101}):
         with pytest.raises(grpc.RpcError) as refused:
             groups.create(size=change.get("size", 2), max_expansion=change.get("max_expansion", 1))
@@ -120,7 +121,7 @@ def test_a_disk_is_either_an_existing_one_or_a_new_one(groups: Groups) -> None:
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_the_daemon_dies_and_goes_on(tmp_path: Path) -> None:
+def test_a_killed_daemon_continues_with_the_group(tmp_path: Path) -> None:
     """A new run of the cloud on the same home finishes what the last one began."""
     home = tmp_path / "home"
     with RunningCloud(home).serving() as cloud:
@@ -129,6 +130,6 @@ def test_the_daemon_dies_and_goes_on(tmp_path: Path) -> None:
     with RunningCloud(home).serving() as cloud:
         channel = cloud.channel()
         stub = OperationServiceStub(channel)
-        until(lambda: stub.Get(GetOperationRequest(operation_id=operation.id)).done)
+        wait_until("the operation", lambda: stub.Get(GetOperationRequest(operation_id=operation.id)).done)
         actual = InstanceServiceStub(channel).List(ListInstancesRequest(folder_id=cloud.endpoint.folder_id)).instances
         assert sorted(instance.name for instance in actual) == ["m-1", "m-2", "m-3"]

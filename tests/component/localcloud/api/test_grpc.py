@@ -27,6 +27,8 @@ from yandex.cloud.iam.v1.iam_token_service_pb2 import CreateIamTokenRequest
 from yandex.cloud.iam.v1.iam_token_service_pb2_grpc import IamTokenServiceStub
 from yandex.cloud.iam.v1.key_service_pb2 import DeleteKeyRequest
 from yandex.cloud.iam.v1.key_service_pb2_grpc import KeyServiceStub
+from yandex.cloud.iam.v1.service_account_service_pb2 import DeleteServiceAccountRequest
+from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import (
     CreateNetworkMetadata,
     CreateNetworkRequest,
@@ -93,8 +95,8 @@ def test_an_expired_token_is_refused(cloud: RunningCloud) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"id": "ajeforgotten", "service_account_id": "ajenobody"}'])
-def test_an_operators_file_that_broke_is_made_anew(tmp_path: Path, text: str) -> None:
-    """Whose key or token it was, the store does not know."""
+def test_a_damaged_file_of_the_operator_is_written_anew(tmp_path: Path, text: str) -> None:
+    """The store does not record whose key or token it was."""
     with RunningCloud(tmp_path / "home").serving() as cloud:
         Path(cloud.endpoint.key_file).write_text(text)
         (cloud.home.pki / "operator-token").write_text(text)
@@ -130,7 +132,9 @@ def test_a_keys_jwt_becomes_a_token_that_works(cloud: RunningCloud) -> None:
         {"iat": 2**40, "exp": 2**41},
     ],
 )
-def test_a_jwt_says_when_it_was_made_and_ends_within_an_hour(cloud: RunningCloud, claims: dict[str, int]) -> None:
+def test_a_jwt_must_have_its_time_of_issue_and_expire_within_an_hour(
+    cloud: RunningCloud, claims: dict[str, int]
+) -> None:
     key = json.loads(Path(cloud.endpoint.key_file).read_text())
     request = CreateIamTokenRequest(jwt=signed_jwt(key, **claims))
     assert code_of(IamTokenServiceStub(cloud.channel("")).Create, request) is grpc.StatusCode.UNAUTHENTICATED
@@ -146,6 +150,16 @@ def test_a_token_ends_with_its_key(cloud: RunningCloud) -> None:
     assert codes == [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.OK]
 
 
+def test_a_token_ends_with_its_account(cloud: RunningCloud) -> None:
+    account_id, of_a_machine = account(cloud)
+    grant(cloud, "viewer", account_id)
+    networks = [_networks(cloud, each) for each in (of_a_machine, token_of(cloud, new_key(cloud, account_id)))]
+    assert [code_of(stub.List, _all_of(cloud)) for stub in networks] == [grpc.StatusCode.OK] * 2
+    ServiceAccountServiceStub(cloud.channel()).Delete(DeleteServiceAccountRequest(service_account_id=account_id))
+    codes = [code_of(stub.List, _all_of(cloud)) for stub in networks]
+    assert codes == [grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED], "its key goes with it"
+
+
 def test_a_broken_constraint_names_its_field(cloud: RunningCloud) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         SubnetServiceStub(cloud.channel()).Create(CreateSubnetRequest(name="_no", labels={"UPPER": "x"}))
@@ -158,14 +172,14 @@ def test_a_broken_constraint_names_its_field(cloud: RunningCloud) -> None:
     assert {"folder_id", "network_id", "zone_id", "name", "labels"} <= fields
 
 
-def test_what_is_not_served_says_so(cloud: RunningCloud) -> None:
+def test_a_service_that_is_not_served_is_unimplemented(cloud: RunningCloud) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         HostGroupServiceStub(cloud.channel()).List(ListHostGroupsRequest(folder_id="x"))
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert "HostGroupService/List is not served by the local cloud" in str(refused.value.details())
 
 
-def test_a_method_that_a_served_service_lacks_says_so(cloud: RunningCloud) -> None:
+def test_a_method_that_a_served_service_lacks_is_unimplemented(cloud: RunningCloud) -> None:
     request = MoveDiskRequest(disk_id="x", destination_folder_id="y")
     with pytest.raises(grpc.RpcError) as refused:
         DiskServiceStub(cloud.channel()).Move(request)
@@ -190,7 +204,7 @@ def test_a_name_is_unique_in_its_folder(cloud: RunningCloud) -> None:
     assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
 
 
-def test_an_idempotency_key_makes_a_thing_once(cloud: RunningCloud) -> None:
+def test_an_idempotency_key_creates_a_resource_once(cloud: RunningCloud) -> None:
     first = _create(cloud, "", **{"idempotency-key": "k1"})
     assert _create(cloud, "", **{"idempotency-key": "k1"}) == first
     assert _create(cloud, "", **{"idempotency-key": "k2"}) != first
@@ -199,7 +213,7 @@ def test_an_idempotency_key_makes_a_thing_once(cloud: RunningCloud) -> None:
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_what_changes_something_is_recorded_with_its_key_and_its_outcome(cloud: RunningCloud) -> None:
+def test_mutating_calls_are_recorded_with_their_key_and_outcome(cloud: RunningCloud) -> None:
     stub, request = _networks(cloud), CreateNetworkRequest(folder_id=cloud.endpoint.folder_id, name="recorded")
     stub.Create(request, metadata=(("idempotency-key", "once"),))
     with pytest.raises(grpc.RpcError):
@@ -225,13 +239,13 @@ def test_the_record_of_calls_is_bounded(tmp_path: Path) -> None:
 
 def test_lists_page_and_filter_by_name(cloud: RunningCloud) -> None:
     folder_id = cloud.endpoint.folder_id
-    made = {_create(cloud, f"net-{number}") for number in range(5)}
+    created = {_create(cloud, f"net-{number}") for number in range(5)}
     observed, token = set(), ""
     for _ in range(3):
         answer = _networks(cloud).List(ListNetworksRequest(folder_id=folder_id, page_size=2, page_token=token))
         observed |= {network.id for network in answer.networks}
         token = answer.next_page_token
-    assert observed == made
+    assert observed == created
     assert not token
     one = _networks(cloud).List(ListNetworksRequest(folder_id=folder_id, filter='name="net-3"')).networks
     assert [network.name for network in one] == ["net-3"]
@@ -270,12 +284,12 @@ def test_operations_have_the_types_that_the_protos_declare(cloud: RunningCloud) 
 
 
 def test_every_served_request_has_constraints(cloud: RunningCloud) -> None:
-    known = {name.rpartition(".")[0] for name in load().fields}
-    bare = {request for request in _served_requests(cloud.cloud.api) if request not in known}
+    constrained = {name.rpartition(".")[0] for name in load().fields}
+    bare = {request for request in _served_requests(cloud.cloud.api) if request not in constrained}
     assert bare == WITHOUT_CONSTRAINTS
 
 
-def test_random_bytes_leave_the_port_as_it_was(cloud: RunningCloud) -> None:
+def test_the_port_serves_after_random_bytes(cloud: RunningCloud) -> None:
     host, _, port = cloud.endpoint.grpc.partition(":")
     context = ssl.create_default_context(cafile=cloud.endpoint.ca)
     context.set_alpn_protocols(["h2"])

@@ -75,7 +75,7 @@ def _disk_id(operation: Operation) -> str:
     return disks.CreateDiskMetadata.FromString(operation.metadata.value).disk_id
 
 
-def test_a_public_image_is_made_when_a_disk_first_needs_it(client: Client) -> None:
+def test_a_public_image_is_built_when_a_disk_first_needs_it(client: Client) -> None:
     image = client.family("debian-12")
     assert image.status == Image.READY
     assert not client.cloud.home.image(image.id).exists()
@@ -88,7 +88,7 @@ def test_a_public_image_is_made_when_a_disk_first_needs_it(client: Client) -> No
     assert client.disk(image.id).done
 
 
-def test_a_public_image_that_cannot_be_made_is_said_and_tried_again(
+def test_a_public_image_that_cannot_be_built_is_reported_and_tried_again(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(*_: object) -> None:
@@ -113,7 +113,7 @@ def test_public_images_are_for_reading(client: Client) -> None:
     assert list(client.images.List(own).images) == []
 
 
-def test_an_image_is_made_from_a_disk_that_nothing_runs_on(client: Client, subnet_id: str) -> None:
+def test_an_image_is_created_from_a_disk_that_no_machine_uses(client: Client, subnet_id: str) -> None:
     instance = machine(client.cloud, subnet_id)
     disk_id = instance.boot_disk.disk_id
     create = images.CreateImageRequest(folder_id=client.cloud.endpoint.folder_id, disk_id=disk_id)
@@ -133,7 +133,7 @@ def test_a_disk_that_no_machine_started_from_is_its_image(client: Client) -> Non
     assert client.content(image_id) == client.content(public.id)
 
 
-def test_an_image_that_cannot_be_made_is_an_error_and_can_be_deleted(
+def test_an_image_that_cannot_be_created_has_status_error_and_can_be_deleted(
     client: Client, monkeypatch: pytest.MonkeyPatch, subnet_id: str
 ) -> None:
     async def fails(*_: object) -> None:
@@ -151,7 +151,7 @@ def test_an_image_that_cannot_be_made_is_an_error_and_can_be_deleted(
     assert client.images.Delete(images.DeleteImageRequest(image_id=image_id)).done
 
 
-def test_a_data_disk_whose_file_is_gone_is_said_and_is_not_made_anew(client: Client, subnet_id: str) -> None:
+def test_a_data_disk_whose_file_is_missing_is_reported_and_not_created_anew(client: Client, subnet_id: str) -> None:
     instance, folder_id = machine(client.cloud, subnet_id), client.cloud.endpoint.folder_id
     client.stop(instance)
     blank = disks.CreateDiskRequest(folder_id=folder_id, zone_id="ru-central1-a", size=4 * GIB)
@@ -168,7 +168,9 @@ def test_a_data_disk_whose_file_is_gone_is_said_and_is_not_made_anew(client: Cli
     reached(client.cloud, instance.id, Instance.RUNNING)
 
 
-def test_a_boot_disk_is_no_further_disk_and_the_other_way_round(client: Client, subnet_id: str) -> None:
+def test_a_boot_disk_cannot_be_a_secondary_disk_nor_a_secondary_disk_a_boot_disk(
+    client: Client, subnet_id: str
+) -> None:
     instance = machine(client.cloud, subnet_id)
     client.stop(instance)
     disk_id = _disk_id(client.done(client.disk(client.family("debian-13").id)))

@@ -60,7 +60,7 @@ def _texts(payload: Payload) -> dict[str, str]:
     return {entry.key: entry.text_value for entry in payload.entries}
 
 
-def test_what_was_put_is_read(cloud: RunningCloud) -> None:
+def test_the_payload_that_was_added_is_read(cloud: RunningCloud) -> None:
     binary = rpc.PayloadEntryChange(key="cert", binary_value=b"\x00\xff")
     secret = _create(cloud, "db", _entry("password", TEXT), binary)
     assert secret.status == Secret.ACTIVE
@@ -73,7 +73,7 @@ def test_what_was_put_is_read(cloud: RunningCloud) -> None:
     assert (actual.secret_id, dict(actual.entries)) == (secret.id, {"password": TEXT.encode(), "cert": b"\x00\xff"})
 
 
-def test_a_new_version_changes_what_it_names_and_the_old_one_stays(cloud: RunningCloud) -> None:
+def test_a_new_version_changes_the_entries_that_it_names_and_keeps_the_old_version(cloud: RunningCloud) -> None:
     secret = _create(cloud, "db", _entry("a", "1"), _entry("b", "2"), _entry("c", "3"))
     changes = [_entry("b", "new"), rpc.PayloadEntryChange(key="c")]
     operation = _secrets(cloud).AddVersion(rpc.AddVersionRequest(secret_id=secret.id, payload_entries=changes))
@@ -87,7 +87,7 @@ def test_a_new_version_changes_what_it_names_and_the_old_one_stays(cloud: Runnin
     assert _texts(_read(cloud, secret.id)) == {"a": "1", "b": "2", "c": "3"}
 
 
-def test_passwords_are_made_as_asked_and_anew_with_each_version(cloud: RunningCloud) -> None:
+def test_each_version_has_a_new_password_by_the_specification(cloud: RunningCloud) -> None:
     secret = _generated(cloud)
     first = _texts(_read(cloud, secret.id))["password"]
     assert len(first) == 20
@@ -185,7 +185,7 @@ def test_the_store_is_for_root_alone(cloud: RunningCloud) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
-def test_a_deactivated_secret_gives_nothing(cloud: RunningCloud) -> None:
+def test_the_payload_of_a_deactivated_secret_is_refused(cloud: RunningCloud) -> None:
     secret = _create(cloud)
     _secrets(cloud).Deactivate(rpc.DeactivateSecretRequest(secret_id=secret.id))
     assert code_of(_read, cloud, secret.id) is grpc.StatusCode.FAILED_PRECONDITION
@@ -218,7 +218,7 @@ def test_a_deleted_secret_leaves_nothing_to_read(cloud: RunningCloud) -> None:
         assert store.execute("SELECT count(*) FROM note WHERE id = ?", (secret.current_version.id,)).fetchone() == (0,)
 
 
-def test_what_a_version_may_not_be_is_refused(cloud: RunningCloud) -> None:
+def test_an_invalid_version_is_refused(cloud: RunningCloud) -> None:
     folder_id = cloud.endpoint.folder_id
     both = rpc.CreateSecretRequest(
         folder_id=folder_id, version_payload_entries=[_entry("a", "1")], password_payload_specification=PASSWORD
@@ -234,7 +234,7 @@ def test_what_a_version_may_not_be_is_refused(cloud: RunningCloud) -> None:
     assert code_of(_read, cloud, empty.id, "e6qnothere") is grpc.StatusCode.NOT_FOUND
 
 
-def test_without_the_current_version_the_newest_of_the_others_is_it(cloud: RunningCloud) -> None:
+def test_the_newest_other_version_becomes_current_when_the_current_one_is_destroyed(cloud: RunningCloud) -> None:
     secret = _create(cloud)
     add = rpc.AddVersionRequest(secret_id=secret.id, payload_entries=[_entry("password", "x")])
     newest = Version.FromString(_secrets(cloud).AddVersion(add).response.value)
@@ -245,7 +245,7 @@ def test_without_the_current_version_the_newest_of_the_others_is_it(cloud: Runni
 
 
 def test_two_secrets_may_have_one_name_and_an_empty_text_removes_its_key(cloud: RunningCloud) -> None:
-    """As the provider's own acceptance tests make them (v0.129.0)."""
+    """The provider's own acceptance tests make them so (v0.129.0)."""
     first, second = _create(cloud), _create(cloud)
     assert first.name == second.name
     entries = [_entry("password", ""), _entry("other", "x")]

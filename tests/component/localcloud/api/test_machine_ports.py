@@ -19,7 +19,7 @@ from tests.support.simulated import RunningCloud
 
 
 async def echo(request: web.Request) -> web.StreamResponse:
-    """Answers with what arrived, line by line."""
+    """Answer with what arrived, line by line."""
     response = web.StreamResponse(status=203, headers={"Content-Type": "text/plain"})
     await response.prepare(request)
     for line in (request.path_qs, request.headers.get("Range", "")):
@@ -28,7 +28,7 @@ async def echo(request: web.Request) -> web.StreamResponse:
 
 
 def socket_of(machine_id: str) -> socket.socket | None:
-    """Opens a socket as the cloud does, in the namespace of this process."""
+    """Open a socket as the cloud does, in the namespace of this process."""
     return open_socket("/proc/self/ns/net", socket.AF_INET, socket.SOCK_STREAM) if machine_id == "fhm1" else None
 
 
@@ -44,7 +44,7 @@ async def test_a_request_reaches_the_port_with_its_query_and_range_and_its_answe
             assert await answer.text() == "/api/v1/query?query=up%7Ba%3D%22b%2Fc%22%7D\nentries=1\n"
 
 
-async def test_a_port_at_which_nothing_listens_is_an_error_that_says_so(unused_tcp_port: int) -> None:
+async def test_a_port_at_which_nothing_listens_is_an_error_that_names_it(unused_tcp_port: int) -> None:
     outer = web.Application()
     outer.add_routes([port_route(socket_of)])
     path = f"/localcloud/machines/fhm1/ports/{unused_tcp_port}/"

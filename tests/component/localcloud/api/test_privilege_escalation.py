@@ -32,15 +32,16 @@ from yandex.cloud.resourcemanager.v1.cloud_service_pb2_grpc import CloudServiceS
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
 from tests.support.calls import account, binding, code_of, grant, new_key, token_of
-from tests.support.group_client import ZONE, Groups, until
+from tests.support.group_client import ZONE, Groups
 from tests.support.simulated import Rest, RunningCloud
+from tests.support.wait import wait_until
 
 DENIED, NOT_FOUND, OK = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.OK
 
 
 @dataclass
 class Intruder:
-    """Who has the token of the account `own`, and wants the rights of others; a machine and a group are there."""
+    """Has the token of the account `own`, and tries to get the rights of others by a machine and a group."""
 
     client: Groups
     own: str
@@ -49,7 +50,7 @@ class Intruder:
     group_id: str
 
     def bind(self) -> dict[str, grpc.StatusCode]:
-        """Gives himself `admin` wherever bindings are."""
+        """Give himself `admin` wherever bindings are."""
         cloud, expected = self.client.cloud, binding("admin", self.own)
         deltas = [AccessBindingDelta(action=AccessBindingAction.ADD, access_binding=expected)]
         targets: dict[str, Any] = {
@@ -60,14 +61,14 @@ class Intruder:
         }
         actual: dict[str, grpc.StatusCode] = {}
         for resource, stub in targets.items():
-            whole = SetAccessBindingsRequest(resource_id=resource, access_bindings=[expected])
+            replace = SetAccessBindingsRequest(resource_id=resource, access_bindings=[expected])
             more = UpdateAccessBindingsRequest(resource_id=resource, access_binding_deltas=deltas)
-            actual[f"set on {resource}"] = code_of(stub.SetAccessBindings, whole)
+            actual[f"set on {resource}"] = code_of(stub.SetAccessBindings, replace)
             actual[f"added to {resource}"] = code_of(stub.UpdateAccessBindings, more)
         return actual
 
     def become(self, expected: str) -> dict[str, grpc.StatusCode]:
-        """Has a key of that account, a machine, a group and a group's machines that work as it."""
+        """Try to get a key of that account, and a machine, a group and a group's machines that act as it."""
         instances, groups = InstanceServiceStub(self.channel), InstanceGroupServiceStub(self.channel)
         path = FieldMask(paths=["service_account_id"])
         changed = UpdateInstanceRequest(instance_id=self.machine_id, service_account_id=expected, update_mask=path)
@@ -87,11 +88,11 @@ class Intruder:
         return request
 
     def _changed(self, account_id: str, machines: str) -> groups_rpc.UpdateInstanceGroupRequest:
-        whole = self._group("", account_id, machines)
+        complete = self._group("", account_id, machines)
         request = groups_rpc.UpdateInstanceGroupRequest(instance_group_id=self.group_id)
         request.update_mask.paths.extend(["service_account_id", "instance_template"])
         for name in ("instance_template", "scale_policy", "deploy_policy", "allocation_policy"):
-            getattr(request, name).CopyFrom(getattr(whole, name))
+            getattr(request, name).CopyFrom(getattr(complete, name))
         request.service_account_id = account_id
         return request
 
@@ -121,7 +122,7 @@ def client(cloud: RunningCloud) -> Groups:
 
 @pytest.fixture
 def intruder(client: Groups) -> Intruder:
-    """Without a role, until he is given one."""
+    """Return an intruder without a role; some tests grant one."""
     own, token = account(client.cloud, "intruder")
     group = groups_rpc.CreateInstanceGroupMetadata.FromString(client.create(size=1).metadata.value)
     machine = client.instances.Create(instance(client))
@@ -167,7 +168,7 @@ def test_no_role_leads_to_the_operators_own_account(intruder: Intruder, role: st
     assert Rest(cloud, token_of(cloud, key)).call("GET", "/localcloud/status")[0] == 200
 
 
-def test_an_account_is_attached_by_who_may_use_it(intruder: Intruder) -> None:
+def test_a_caller_attaches_only_accounts_that_it_may_use(intruder: Intruder) -> None:
     cloud = intruder.client.cloud
     machines, _ = account(cloud, "machines")
     grant(cloud, "compute.editor", intruder.own)
@@ -192,7 +193,7 @@ def test_names_that_a_network_answers_for_are_nobodys(client: Groups, hostname: 
 
 
 @pytest.mark.parametrize(
-    ("hostname", "says"),
+    ("hostname", "message"),
     [
         ("web-{instance.index}\n10.1.0.66 api.internal", "is not a DNS name"),
         ("web-{instance.index},set:x", "is not a DNS name"),
@@ -201,21 +202,23 @@ def test_names_that_a_network_answers_for_are_nobodys(client: Groups, hostname: 
         ("fhm{instance.index}.auto.internal", "is reserved"),
     ],
 )
-def test_a_templates_names_are_checked_once_they_are_filled_in(client: Groups, hostname: str, says: str) -> None:
+def test_names_of_a_template_are_validated_with_their_variables_replaced(
+    client: Groups, hostname: str, message: str
+) -> None:
     template = client.template()
     template.hostname = hostname
     request = client.request(template=template)
     request.variables.add(key="name", value="api")
     client.groups.Create(request)
-    refused = until(lambda: [member.status_message for member in client.members() if member.status_message])
-    assert says in refused[0]
+    refused = wait_until("the refusal", client.messages)
+    assert message in refused[0]
     assert client.machines() == {}
 
 
-def test_all_of_a_template_is_checked_once_it_is_filled_in(client: Groups) -> None:
+def test_a_template_is_validated_with_its_variables_replaced(client: Groups) -> None:
     template = client.template()
     template.name = "Not-{instance.index}"
     client.groups.Create(client.request(template=template))
-    refused = until(lambda: [member.status_message for member in client.members() if member.status_message])
+    refused = wait_until("the refusal", client.messages)
     assert "name" in refused[0]
     assert client.machines() == {}

@@ -41,7 +41,7 @@ Start = Callable[..., RunningCloud]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a cloud in one home, again and again, with the quotas that are chosen then or were before."""
+    """Start a cloud in one home, again and again, with the quotas that are chosen then or were before."""
     with ExitStack() as running:
 
         def make(chosen: QuotaSet | None = None) -> RunningCloud:
@@ -61,7 +61,7 @@ def _network(cloud: RunningCloud) -> str:
     return CreateNetworkMetadata.FromString(operation.metadata.value).network_id
 
 
-def test_yandexs_own_quotas_are_kept_until_others_are_chosen(start: Start) -> None:
+def test_quotas_of_yandex_cloud_are_kept_until_others_are_chosen(start: Start) -> None:
     cloud = start(QuotaSet.DEFAULT)
     for _ in range(2):
         _network(cloud)
@@ -80,7 +80,7 @@ def test_a_home_has_raised_quotas_by_itself(start: Start) -> None:
     assert len({_network(cloud) for _ in range(3)}) == 3
 
 
-def test_public_addresses_alone_count_and_one_that_goes_makes_room(start: Start) -> None:
+def test_public_addresses_alone_count_for_the_quota_until_they_are_deleted(start: Start) -> None:
     cloud = start(QuotaSet.DEFAULT)
     folder_id, addresses = cloud.endpoint.folder_id, AddressServiceStub(cloud.channel())
     request = CreateSubnetRequest(
@@ -136,7 +136,7 @@ def test_machines_are_counted_by_their_size_too(tmp_path: Path, resources: Resou
 
 
 def test_the_documented_quotas_are_the_default_ones() -> None:
-    """From vpc-limits.md, compute-limits.md and load-balancer-limits.md of Yandex Cloud's documentation."""
+    """The figures are from vpc-limits.md, compute-limits.md and load-balancer-limits.md of Yandex Cloud."""
     assert {quota.name: quota.limit for quota in quotas(load_services())} == {
         "compute.instanceCores.count": 32,
         "compute.instanceMemory.size": 128 * GIB,

@@ -26,15 +26,15 @@ WILDNESS = (0.0, 0.0, 0.03, 0.2)
 """Shares of fields that keep to no constraint, in turn: half of the requests break none."""
 
 
-async def test_no_random_request_is_a_defect_or_changes_what_it_was_refused(tmp_path: Path) -> None:
-    with capture_logs() as said:
+async def test_random_requests_cause_no_internal_error_and_refused_ones_change_nothing(tmp_path: Path) -> None:
+    with capture_logs() as log:
         async with in_process(Home(tmp_path / "home")) as world:
             await _populate(world)
             with closing(sqlite3.connect(world.home.database)) as database:
-                found = await _call_everything(world, database)
+                problems = await _call_everything(world, database)
             await asyncio.sleep(2)  # what was accepted is acted upon
-    assert found == []
-    assert [line for line in said if line["log_level"] in {"error", "critical"}] == []
+    assert problems == []
+    assert [line for line in log if line["log_level"] in {"error", "critical"}] == []
 
 
 async def _populate(world: InProcess) -> None:
@@ -44,7 +44,7 @@ async def _populate(world: InProcess) -> None:
 
 
 async def _call_everything(world: InProcess, database: sqlite3.Connection) -> list[str]:
-    """What was wrong; the loop of the cloud takes its steps between two rounds."""
+    """Return the problems; the loop of the cloud takes its steps between two rounds."""
     requests, wrong = RandomRequests(SEED, lambda kind: _ids(database, kind)), list[str]()
     methods = sorted(filter(world.cloud.api.serves, world.cloud.api.methods.values()), key=lambda each: each.full_name)
     assert len(methods) > 150

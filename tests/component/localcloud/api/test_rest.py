@@ -36,7 +36,7 @@ def _network(cloud: RunningCloud, rest: Rest, name: str, **headers: str) -> Any:
     return operation
 
 
-def test_a_resource_lives_its_life_over_rest(cloud: RunningCloud, rest: Rest) -> None:
+def test_a_resource_is_created_read_updated_and_deleted_over_rest(cloud: RunningCloud, rest: Rest) -> None:
     operation = _network(cloud, rest, "one")
     network_id = operation["metadata"]["networkId"]
     assert operation["done"]
@@ -117,7 +117,7 @@ def test_discovery_over_rest_leads_on_over_rest(cloud: RunningCloud) -> None:
     assert addresses["lockbox"] == addresses["lockbox-payload"] == addresses["storage"] == cloud.endpoint.rest
 
 
-def test_it_answers_at_another_socket_by_the_name_that_machines_know(cloud: RunningCloud) -> None:
+def test_rest_answers_at_another_socket_by_the_name_that_machines_use(cloud: RunningCloud) -> None:
     sock = listen(0)
     cloud.answer_rest_at(sock)
     host, port = sock.getsockname()
@@ -133,19 +133,19 @@ def test_it_answers_at_another_socket_by_the_name_that_machines_know(cloud: Runn
 
 
 @pytest.mark.parametrize("path", ["/compute/v1/hostGroups", "/nothing/v1/of-the-kind", "/", "/vpc/v1/networks/x:fly"])
-def test_what_is_not_served_says_so(rest: Rest, path: str) -> None:
+def test_a_service_that_is_not_served_is_unimplemented(rest: Rest, path: str) -> None:
     status, error = rest.call("GET", path)
     assert (status, error["code"]) == (501, 12)
     assert "is not served by the local cloud" in error["message"]
 
 
-def test_a_method_that_a_served_service_lacks_says_so(rest: Rest) -> None:
+def test_a_method_that_a_served_service_lacks_is_unimplemented(rest: Rest) -> None:
     status, error = rest.call("POST", "/vpc/v1/networks/x:move", {"destinationFolderId": "y"})
     assert (status, error["code"]) == (501, 12)
     assert "NetworkService.Move is not served" in error["message"]
 
 
-def test_an_idempotency_key_makes_a_thing_once(cloud: RunningCloud, rest: Rest) -> None:
+def test_an_idempotency_key_creates_a_resource_once(cloud: RunningCloud, rest: Rest) -> None:
     key = {"Idempotency-Key": "k1"}
     first = _network(cloud, rest, "once", **key)
     assert _network(cloud, rest, "once", **key)["id"] == first["id"]
@@ -161,7 +161,7 @@ def test_a_body_that_is_not_the_request_is_refused(rest: Rest, body: bytes) -> N
     assert (status, error["code"]) == (400, 3)
 
 
-def test_nothing_that_comes_in_is_a_defect(cloud: RunningCloud) -> None:
+def test_no_request_causes_an_internal_error(cloud: RunningCloud) -> None:
     """All paths of the API with all bodies: whatever is not understood is said to be so, and the next call works."""
     rest = Rest(cloud)
     values = st.recursive(

@@ -1,4 +1,4 @@
-"""What simulated machines take and a container cannot: file systems, several interfaces, and disks while they run."""
+"""Simulated machines take what a container cannot: file systems, several interfaces, and disks while they run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def test_a_running_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, subne
     assert not Instance.FromString(stub.DetachDisk(detach).response.value).secondary_disks
 
 
-def test_a_file_system_is_shared_grows_and_stays_as_long_as_it_is_attached(cloud: RunningCloud, subnet_id: str) -> None:
+def test_a_file_system_is_shared_grows_and_cannot_be_deleted_while_it_is_attached(
+    cloud: RunningCloud, subnet_id: str
+) -> None:
     stub, shared = InstanceServiceStub(cloud.channel()), FilesystemServiceStub(cloud.channel())
     create = filesystems.CreateFilesystemRequest(folder_id=cloud.endpoint.folder_id, zone_id=ZONE, size=GIB)
     filesystem = Filesystem.FromString(shared.Create(create).response.value)

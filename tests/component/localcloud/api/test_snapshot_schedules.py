@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime
 
 import grpc
@@ -19,11 +20,13 @@ from yandex.cloud.compute.v1.snapshot_service_pb2_grpc import SnapshotServiceStu
 
 from samovar.core.units import MIB
 from samovar.localcloud import clock
+from samovar.localcloud.compute.snapshot_schedules.model import DUE
 from tests.support.calls import code_of
 from tests.support.simulated import RunningCloud
 from tests.support.wait import wait_until
 
 HOUR = 3600.0
+DAY = 24 * HOUR
 
 
 class Client:
@@ -70,7 +73,7 @@ def client(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> Client:
     return Client(cloud, monkeypatch)
 
 
-def test_snapshots_come_by_the_clock_and_the_oldest_go(client: Client) -> None:
+def test_snapshots_are_taken_by_schedule_and_the_oldest_are_deleted(client: Client) -> None:
     first, second = client.disk(), client.disk()
     schedule = client.create(first, second)
     assert (schedule.status, schedule.snapshot_count) == (SnapshotSchedule.ACTIVE, 2)
@@ -91,7 +94,22 @@ def test_snapshots_come_by_the_clock_and_the_oldest_go(client: Client) -> None:
     assert len(client.all_snapshots()) == 4, "what a schedule took outlives it"
 
 
-def test_a_disabled_schedule_takes_none_until_it_is_enabled(client: Client) -> None:
+def test_a_clock_that_is_set_back_a_day_delays_no_snapshot(client: Client, cloud: RunningCloud) -> None:
+    schedule = client.create(client.disk())
+    client.pass_time(-DAY)
+    wait_until("a new plan", lambda: due_of(cloud, schedule.id) <= clock.now() + HOUR)
+    client.pass_time(HOUR)
+    wait_until("a snapshot", lambda: len(client.taken(schedule.id)) == 1)
+
+
+def due_of(cloud: RunningCloud, schedule_id: str) -> float:
+    """Return the time of the next snapshots from the store, which answers in the cloud's own thread alone."""
+    due: Future[float] = Future()
+    cloud.call_soon(lambda: due.set_result(cloud.cloud.store.all_noted(DUE)[schedule_id]))
+    return due.result(timeout=60)
+
+
+def test_a_disabled_schedule_takes_no_snapshot_until_it_is_enabled(client: Client) -> None:
     schedule = client.create(client.disk())
     client.schedules.Disable(rpc.DisableSnapshotScheduleRequest(snapshot_schedule_id=schedule.id))
     client.pass_time(3 * HOUR)
@@ -124,7 +142,7 @@ def test_disks_and_the_policy_can_be_changed(client: Client) -> None:
     wait_until("its end", lambda: client.all_snapshots() == [])
 
 
-def test_what_cannot_be_is_refused(client: Client) -> None:
+def test_an_impossible_schedule_is_refused(client: Client) -> None:
     assert code_of(client.create, client.disk(), expression="often") is grpc.StatusCode.INVALID_ARGUMENT
     assert code_of(client.create, "fhm-none") is grpc.StatusCode.NOT_FOUND
     client.create()

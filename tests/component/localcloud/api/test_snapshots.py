@@ -104,7 +104,7 @@ def client(cloud: RunningCloud) -> Client:
     return Client(cloud)
 
 
-def test_a_snapshot_keeps_what_its_disk_held_and_a_disk_is_made_from_it(client: Client) -> None:
+def test_a_snapshot_keeps_the_content_of_its_disk_and_a_disk_is_created_from_it(client: Client) -> None:
     disk_id = client.blank()
     snapshot = client.snapshot(disk_id, name="before", description="the change")
     assert (snapshot.status, snapshot.source_disk_id, snapshot.disk_size) == (Snapshot.READY, disk_id, 4 * MIB)
@@ -125,7 +125,7 @@ def test_a_snapshot_keeps_what_its_disk_held_and_a_disk_is_made_from_it(client: 
     assert file.read_bytes()[:4] == b"rows"
 
 
-def test_a_snapshot_is_found_renamed_bound_and_told_of(client: Client) -> None:
+def test_a_snapshot_is_listed_and_renamed_and_has_operations_and_bindings(client: Client) -> None:
     snapshot = client.snapshot(client.blank(), name="one")
     listed = snapshots.ListSnapshotsRequest(folder_id=client.folder, filter='name="one"')
     assert list(client.snapshots.List(listed).snapshots) == [snapshot]
@@ -143,7 +143,7 @@ def test_a_snapshot_is_found_renamed_bound_and_told_of(client: Client) -> None:
     assert code_of(client.snapshots.Create, again) is grpc.StatusCode.ALREADY_EXISTS
 
 
-def test_snapshots_take_the_roles_that_disks_take(client: Client) -> None:
+def test_snapshots_need_the_same_roles_as_disks(client: Client) -> None:
     disk_id = client.blank()
     account_id, token = account(client.cloud)
     theirs = Client(client.cloud, token)
@@ -155,7 +155,7 @@ def test_snapshots_take_the_roles_that_disks_take(client: Client) -> None:
     assert theirs.snapshot(disk_id).status == Snapshot.READY
 
 
-def test_what_is_not_there_or_too_small_is_refused_by_name(client: Client) -> None:
+def test_a_missing_source_or_a_disk_that_is_too_small_is_refused_by_name(client: Client) -> None:
     nowhere = grpc.StatusCode.NOT_FOUND
     assert code_of(client.take, "nothing") is nowhere
     assert code_of(client.copy, "nothing") is nowhere
@@ -166,7 +166,7 @@ def test_what_is_not_there_or_too_small_is_refused_by_name(client: Client) -> No
     assert code_of(client.copy, snapshot.id, 4 * MIB) is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_running_machine_hears_beforehand_how_long_it_stands_still_and_afterwards_how_long_it_did(
+def test_the_operation_describes_how_long_a_running_machine_cannot_write_before_and_after(
     client: Client, subnet_id: str
 ) -> None:
     instance = machine(client.cloud, subnet_id, name="db")
@@ -177,7 +177,7 @@ def test_a_running_machine_hears_beforehand_how_long_it_stands_still_and_afterwa
     assert "for about 0.5 s" in client.take(instance.boot_disk.disk_id).description
 
 
-def test_a_boot_disk_s_snapshot_is_whole_and_machines_boot_from_it(client: Client, subnet_id: str) -> None:
+def test_machines_boot_from_the_complete_snapshot_of_a_boot_disk(client: Client, subnet_id: str) -> None:
     """A disk stands on it, so it stays."""
     instance = machine(client.cloud, subnet_id)
     disk_id = instance.boot_disk.disk_id
@@ -215,7 +215,7 @@ def test_a_machine_does_not_boot_from_a_data_disk_s_snapshot(client: Client, sub
     assert code_of(client.instances.Create, client.instance(boot, subnet_id)) is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_a_machine_gets_a_data_disk_that_is_made_from_a_snapshot_with_it(client: Client, subnet_id: str) -> None:
+def test_a_data_disk_is_created_from_a_snapshot_together_with_its_machine(client: Client, subnet_id: str) -> None:
     snapshot = client.snapshot(client.blank())
     image_id = client.disks.Get(
         disks.GetDiskRequest(disk_id=machine(client.cloud, subnet_id).boot_disk.disk_id)
@@ -248,7 +248,7 @@ def test_a_disk_that_moves_is_tried_again_and_then_given_up(client: Client, monk
     assert client.snapshots.Delete(snapshots.DeleteSnapshotRequest(snapshot_id=snapshot.id)).done
 
 
-def test_a_disk_stays_while_its_snapshot_is_taken(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_cannot_be_deleted_while_its_snapshot_is_taken(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     disk_id = client.blank()
     end = asyncio.Event()
 

@@ -50,7 +50,7 @@ def create(cloud: RunningCloud, name: str) -> Image:
 
 
 @pytest.mark.parametrize("name", [name_of(CONTENT), f"{name_of(CONTENT)[:12]}.raw"])
-def test_what_comes_whole_is_kept_and_is_private(cloud: RunningCloud, name: str) -> None:
+def test_a_complete_upload_is_kept_and_private(cloud: RunningCloud, name: str) -> None:
     assert ask(cloud, "HEAD", name)[0] == 404
     assert ask(cloud, "PUT", name, CONTENT)[0] == 201
     assert ask(cloud, "PUT", name, CONTENT)[0] == 200
@@ -61,7 +61,7 @@ def test_what_comes_whole_is_kept_and_is_private(cloud: RunningCloud, name: str)
     assert file.stat().st_blocks * 512 < len(CONTENT) // 2
 
 
-def test_what_is_not_what_its_name_says_is_refused_and_not_kept(cloud: RunningCloud) -> None:
+def test_an_upload_of_another_digest_than_its_name_is_refused_and_not_kept(cloud: RunningCloud) -> None:
     status, text = ask(cloud, "PUT", f"{'d' * 64}.raw", CONTENT)
     assert status == 400
     assert hashlib.sha256(CONTENT).hexdigest() in text
@@ -69,7 +69,7 @@ def test_what_is_not_what_its_name_says_is_refused_and_not_kept(cloud: RunningCl
 
 
 def test_a_wrong_file_under_a_right_name_is_not_there_and_is_replaced(cloud: RunningCloud) -> None:
-    """As a power cut left it, under a version that did not sync."""
+    """A power cut leaves such a file under a version that did not sync."""
     file = cloud.home.uploads / name_of(CONTENT)
     file.write_bytes(bytes(len(CONTENT)))
     assert ask(cloud, "HEAD", file.name)[0] == 404
@@ -88,7 +88,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(cloud: RunningCloud) -> None:
     assert [file.name for file in uploads(cloud)] == [name_of(b"x")]
 
 
-def test_an_upload_goes_once_its_image_exists_and_with_the_image_nothing_is_left(cloud: RunningCloud) -> None:
+def test_an_upload_is_deleted_once_its_image_exists(cloud: RunningCloud) -> None:
     name = name_of(CONTENT)
     assert ask(cloud, "PUT", name, CONTENT)[0] == 201
     image = create(cloud, name)

@@ -1,4 +1,4 @@
-"""What somebody without a token can cost the cloud: nothing is read, recorded or logged for long."""
+"""A caller without a token costs the cloud little: nothing is read, recorded or logged for long."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def head(path: str, size: int, authorization: str = "") -> str:
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer t1.a.b", "Bearer t1.\xff.\xff", "Bearer \xff"])
-def test_a_body_is_not_waited_for_before_its_sender_is_known(cloud: RunningCloud, authorization: str) -> None:
+def test_a_body_is_not_awaited_before_its_sender_is_authenticated(cloud: RunningCloud, authorization: str) -> None:
     with capture_logs() as output, sent(cloud, head(NETWORKS, LARGE, authorization)) as connection:
         assert status(connection) == 401
     assert [line for line in output if line["log_level"] == "error"] == []
 
 
-def test_what_anybody_may_send_is_small(cloud: RunningCloud) -> None:
+def test_requests_without_a_token_must_be_small(cloud: RunningCloud) -> None:
     with sent(cloud, head(TOKENS, LARGE)) as connection:
         connection.sendall(b"{" + b" " * PUBLIC_SIZE)
         assert status(connection) == 413
@@ -62,7 +62,7 @@ def test_what_anybody_may_send_is_small(cloud: RunningCloud) -> None:
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_over_grpc_a_request_is_not_parsed_before_its_sender_is_known(cloud: RunningCloud) -> None:
+def test_a_grpc_request_is_not_parsed_before_its_sender_is_authenticated(cloud: RunningCloud) -> None:
     create = cloud.channel("").unary_unary("/yandex.cloud.vpc.v1.NetworkService/Create", None, None)
     with pytest.raises(grpc.RpcError) as refused:
         create(b"\xff" * (2 << 20))
@@ -72,7 +72,7 @@ def test_over_grpc_a_request_is_not_parsed_before_its_sender_is_known(cloud: Run
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_who_is_known_sends_no_more_than_grpc_takes_and_stops_nobody(cloud: RunningCloud) -> None:
+def test_an_authenticated_sender_is_limited_to_the_message_size_of_grpc(cloud: RunningCloud) -> None:
     assert Rest(cloud).raw("POST", NETWORKS, b"[" + b"1," * (MAX_BODY // 2 - 10) + b"1]")[0] == 400
     with sent(cloud, head(NETWORKS, LARGE, f"Bearer {cloud.endpoint.token}")) as connection:
         connection.sendall(b"{" + b" " * MAX_BODY)

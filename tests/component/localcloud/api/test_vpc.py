@@ -99,7 +99,7 @@ def vpc(cloud: RunningCloud) -> Vpc:
     return Vpc(cloud)
 
 
-def test_a_network_has_a_default_group_that_comes_and_goes_with_it(vpc: Vpc) -> None:
+def test_the_default_group_of_a_network_is_created_and_deleted_with_it(vpc: Vpc) -> None:
     network = vpc.network()
     group = vpc.groups.Get(groups.GetSecurityGroupRequest(security_group_id=network.default_security_group_id))
     assert (group.default_for_network, group.network_id, group.status) == (True, network.id, SecurityGroup.ACTIVE)
@@ -111,7 +111,7 @@ def test_a_network_has_a_default_group_that_comes_and_goes_with_it(vpc: Vpc) -> 
     assert not vpc.groups.List(groups.ListSecurityGroupsRequest(folder_id=vpc.folder_id)).security_groups
 
 
-def test_rules_bear_what_was_asked_and_the_protocol_in_both_forms(vpc: Vpc) -> None:
+def test_rules_have_the_requested_values_and_the_protocol_by_name_and_number(vpc: Vpc) -> None:
     by_number = groups.SecurityGroupRuleSpec(direction=EGRESS, protocol_number=17, cidr_blocks=EVERYWHERE)
     anything = groups.SecurityGroupRuleSpec(direction=EGRESS, predefined_target="self_security_group")
     group = vpc.group(vpc.network(), HTTP, by_number, anything)
@@ -169,12 +169,12 @@ def test_rules_are_added_deleted_described_and_replaced(vpc: Vpc) -> None:
         {},
     ],
 )
-def test_a_rule_that_says_nothing_sensible_is_refused(vpc: Vpc, broken: dict[str, Any]) -> None:
+def test_an_invalid_rule_is_refused(vpc: Vpc, broken: dict[str, Any]) -> None:
     rule = groups.SecurityGroupRuleSpec(direction=INGRESS, **broken)
     assert code_of(vpc.group, vpc.network(), rule) is INVALID
 
 
-def test_a_group_that_is_referred_to_stays(vpc: Vpc) -> None:
+def test_a_group_that_a_rule_refers_to_cannot_be_deleted(vpc: Vpc) -> None:
     network = vpc.network()
     target = vpc.group(network)
     rule = groups.SecurityGroupRuleSpec(direction=INGRESS, security_group_id=target.id)
@@ -187,7 +187,9 @@ def test_a_group_that_is_referred_to_stays(vpc: Vpc) -> None:
     vpc.groups.Delete(delete)
 
 
-def test_a_group_of_a_machine_stays_and_is_of_its_network(cloud: RunningCloud, vpc: Vpc) -> None:
+def test_a_group_that_a_machine_uses_must_be_of_its_network_and_cannot_be_deleted(
+    cloud: RunningCloud, vpc: Vpc
+) -> None:
     network = vpc.network()
     subnet, group = vpc.subnet(network), vpc.group(network)
     stranger = vpc.group(vpc.network())
@@ -256,7 +258,7 @@ def test_a_subnet_has_several_ranges_and_gives_back_one_that_is_empty(cloud: Run
     assert code_of(vpc.subnets.RemoveCidrBlocks, remove) is INVALID
 
 
-def test_a_way_out_is_taken_down_from_its_end(vpc: Vpc) -> None:
+def test_a_gateway_is_deleted_after_what_uses_it(vpc: Vpc) -> None:
     network, gateway = vpc.network(), vpc.gateway()
     assert gateway.WhichOneof("gateway") == "shared_egress_gateway"
     table = vpc.table(network, StaticRoute(destination_prefix="0.0.0.0/0", gateway_id=gateway.id))
@@ -296,7 +298,7 @@ def test_a_subnets_table_is_of_its_network(vpc: Vpc) -> None:
     assert code_of(vpc.subnet, network, "enpnothere") is grpc.StatusCode.NOT_FOUND
 
 
-def test_addresses_are_found_by_value_and_by_subnet(vpc: Vpc) -> None:
+def test_addresses_are_listed_by_value_and_by_subnet(vpc: Vpc) -> None:
     subnet = vpc.subnet(vpc.network())
     external = addresses.CreateAddressRequest(
         folder_id=vpc.folder_id, external_ipv4_address_spec=addresses.ExternalIpv4AddressSpec(zone_id=ZONE)
@@ -317,7 +319,7 @@ def test_addresses_are_found_by_value_and_by_subnet(vpc: Vpc) -> None:
     assert code_of(vpc.addresses.GetByValue, nothing) is grpc.StatusCode.NOT_FOUND
 
 
-def test_a_subnet_says_who_uses_its_addresses(cloud: RunningCloud, vpc: Vpc) -> None:
+def test_a_subnet_lists_the_users_of_its_addresses(cloud: RunningCloud, vpc: Vpc) -> None:
     subnet = vpc.subnet(vpc.network())
     instance = machine(cloud, subnet.id)
     request = subnets.ListUsedAddressesRequest(subnet_id=subnet.id)

@@ -19,7 +19,7 @@ from samovar.localcloud.store.store import Store
 from tests.support.checkout import ROOT
 from tests.support.tool import Cli
 
-NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+UNPRIVILEGED = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 
 
 def _daemon(home: Path, *prefix: str) -> subprocess.CompletedProcess[str]:
@@ -109,13 +109,13 @@ def test_a_port_in_use_is_named_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_without_root_up_is_refused(tmp_path: Path) -> None:
-    ended = _daemon(tmp_path / "home", *NOBODY, "env", "PYTHONDONTWRITEBYTECODE=1")
+    ended = _daemon(tmp_path / "home", *UNPRIVILEGED, "env", "PYTHONDONTWRITEBYTECODE=1")
     assert ended.returncode == ExitCode.HOST, ended.stderr
     assert "this user is not root" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_random_bytes_to_its_rest_port_leave_it_as_it_was(cli: Cli) -> None:
+def test_the_daemon_serves_after_random_bytes_to_its_rest_port(cli: Cli) -> None:
     cli.run("cloud", "up")
     host, _, port = cli.endpoint()["rest"].partition(":")
     for size in (1, 1000, 100_000):

@@ -88,7 +88,9 @@ async def test_udp_goes_through_a_balancer(lab: NetworkLab) -> None:
     assert answers == {"m10 10.30.0.1", "m11 10.30.0.1"}
 
 
-async def test_an_internal_balancer_shows_targets_who_asks_and_fails_for_its_own_targets(lab: NetworkLab) -> None:
+async def test_an_internal_balancer_keeps_the_address_of_the_client_and_fails_for_its_own_targets(
+    lab: NetworkLab,
+) -> None:
     net = network(10, 11, 12, forwards=(lab.balancer(10, 11, address=VIP),))
     await lab.fabric.apply(net)
     await lab.boot(*net.nics)

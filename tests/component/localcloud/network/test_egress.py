@@ -108,7 +108,7 @@ class Inside:
         await self.api.reconcile()
 
     def hold(self, machine_id: str, stack: ExitStack, first_bytes: bytes = b"") -> None:
-        """Opens a connection of a machine that stays without a request; refused ones count as well."""
+        """Open a connection of a machine that stays without a request; refused ones count as well."""
         connection = stack.enter_context(self.lab.inside(machine_id))
         connection.settimeout(SILENCE)
         with suppress(OSError):
@@ -217,7 +217,7 @@ def connected(*egress: int) -> Network:
 
 
 async def greeted(lab: NetworkLab, machine_id: str, address: str, port: int = 80) -> bool:
-    """Whether the machine is answered; False for nothing at all."""
+    """Return whether the machine gets an answer."""
 
     def ask() -> None:
         with lab.inside(machine_id) as connection:

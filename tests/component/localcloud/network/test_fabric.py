@@ -70,7 +70,7 @@ def namespace_of_this_thread() -> Path:
     return Path("/proc/thread-self/ns/net").readlink()
 
 
-async def test_sockets_live_in_the_network_that_was_named_from_any_number_of_threads(lab: NetworkLab) -> None:
+async def test_sockets_belong_to_the_named_network_in_any_number_of_threads(lab: NetworkLab) -> None:
     one, other = network(10), replace(network(id="net-b", index=2), nics=(replace(machine(10), machine_id="other"),))
     await lab.fabric.apply(one)
     await lab.fabric.apply(other)
@@ -104,7 +104,7 @@ async def test_the_next_daemon_adopts_networks_and_removes_the_rest(lab: Network
     assert silent(lambda: ask_host(lab.public(5), timeout=SILENCE))
 
 
-async def test_half_made_namespaces_are_replaced(lab: NetworkLab) -> None:
+async def test_incomplete_namespaces_are_replaced(lab: NetworkLab) -> None:
     await run_async(("ip", "netns", "add", f"samovar-{lab.number}-elsewhere"))  # sets /run/netns up on a fresh host
     for name in ("1", "m10"):
         (NETNS_DIR / f"samovar-{lab.number}-{name}").touch()

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from samovar.core.process import run_async
 from samovar.localcloud.metadata.model import Token
 from samovar.localcloud.metadata.server import MetadataServer
 from samovar.localcloud.network.health_checks import HealthCheck, Target
-from samovar.localcloud.network.model import Direction, Network, Rule, SecurityGroup
+from samovar.localcloud.network.model import Direction, Network, Nic, Rule, SecurityGroup, Subnet
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES, METADATA
 from samovar.localcloud.network.probes import probe
 from samovar.localcloud.sockets.connections import BY_MACHINE
@@ -23,6 +24,7 @@ from tests.support.network_lab import (
     ANSWER_TIMEOUT,
     PORT,
     SILENCE,
+    SUBNET,
     VIP,
     NetworkLab,
     ask,
@@ -71,6 +73,18 @@ async def test_a_rule_lets_its_range_to_its_port_alone(lab: NetworkLab) -> None:
         reaches(lab, "m11", port=PORT + 1)
     await lab.fabric.apply(guarded(net, ALL_IN))
     assert reaches(lab, "m12")
+
+
+async def test_a_rule_lets_in_each_machine_of_a_range_and_no_others(lab: NetworkLab) -> None:
+    office = Subnet("office", 2, IPv4Network("10.30.1.0/24"))
+    far = Nic("far", office.id, "0e:00:0a:1e:01:0a", IPv4Address("10.30.1.10"), "far")
+    net = replace(network(10, 11), subnets=(SUBNET, office), nics=(machine(10), machine(11), far))
+    await lab.fabric.apply(guarded(net, inward(office.cidr)))
+    await lab.boot(machine(10), machine(11))
+    inside = ("nsenter", f"--net=/run/netns/{lab.fabric.netns_of('far')}", "ip", "-batch", "-")
+    await run_async(inside, stdin="address add 10.30.1.10/24 dev eth0\nroute add default via 10.30.1.1\n")
+    assert reaches(lab, "far")
+    assert not reaches(lab, "m11")
 
 
 async def test_answers_need_no_rule_and_open_flows_outlive_theirs(lab: NetworkLab) -> None:

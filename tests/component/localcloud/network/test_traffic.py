@@ -77,7 +77,7 @@ async def test_a_machine_answers_on_every_port_of_its_public_address(lab: Networ
 
 @contextmanager
 def listener(created: socket.socket, address: str) -> Iterator[int]:
-    """Listens on a free port and answers nothing: to connect is enough."""
+    """Listen on a free port and answer nothing: to connect is enough."""
     with created:
         created.bind((address, 0))
         created.listen()

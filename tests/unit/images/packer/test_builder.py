@@ -18,12 +18,14 @@ from yandex.cloud.compute.v1.image_pb2 import Image
 
 from samovar.cloud.connection import Access
 from samovar.cloud.errors import CallFailed
+from samovar.cloud.labels import of_image
 from samovar.core.errors import ProcessFailed
 from samovar.core.output import PlainReporter
 from samovar.core.proc import process_identity
 from samovar.images.bake_input import expected_of, scripts_of
 from samovar.images.builders.base import Progress
 from samovar.images.builders.packer import builder
+from samovar.images.builders.packer.builder import PackerBakes
 from samovar.images.builders.packer.cleanup import LIFETIME, is_over
 from samovar.images.builders.packer.output import Message, PackerOutput, read_messages
 from samovar.images.builders.packer.template import (
@@ -39,6 +41,7 @@ from samovar.images.checks import from_json, to_json
 from samovar.images.definition import Application
 from samovar.images.digest import digests, image_name
 from samovar.images.load import load_images
+from samovar.images.store import manifest_digest
 from samovar.project.application import Format
 from tests.support.checkout import PROJECT, ROOT
 from tests.support.processes import ended_process
@@ -50,6 +53,19 @@ ACCESS = Access(endpoint="127.0.0.1:1", folder_id="folder-1", zone="ru-central1-
 
 def text(name: str, source: SourceImage | None = None) -> str:
     return template(IMAGES[name], DIGESTS[name], source or source_family(IMAGES[name]), ACCESS)
+
+
+def test_a_complete_image_gets_the_name_and_labels_of_the_local_builder(monkeypatch: pytest.MonkeyPatch) -> None:
+    adopted: list[tuple[str, str, dict[str, str]]] = []
+    monkeypatch.setattr(builder, "adopt", lambda _, *given: adopted.append(given))
+    session: Any = SimpleNamespace()
+    bakes = PackerBakes(session, IMAGES, DIGESTS, session, session, PlainReporter(), Path())
+    output = PackerOutput(lambda _: None)
+    output.image_id, output.packages = "fd8", ["bash\t5.2"]
+    assert bakes._adopt("postgres", output) == "fd8"
+    name, digest = image_name("postgres", DIGESTS["postgres"]), DIGESTS["postgres"][:12]
+    labels = of_image("postgres", digest, manifest_digest({"bash": "5.2"})[:12], "postgresql-17")
+    assert adopted == [("fd8", name, labels)]
 
 
 def test_template_has_the_names_and_labels_of_the_local_builder() -> None:
@@ -77,7 +93,7 @@ def test_source_image_is_debians_family_or_the_parent_by_id() -> None:
     assert "source_image_family" not in layer
 
 
-def test_the_image_of_another_folder_goes_there_and_its_parent_comes_from_there() -> None:
+def test_an_image_is_published_to_and_its_parent_read_from_the_images_folder() -> None:
     assert "target_image_folder_id" not in text("samovar-edge")
     image = IMAGES["samovar-edge"]
     shared = template(image, DIGESTS["samovar-edge"], source_family(image), ACCESS, "folder-2")
@@ -95,7 +111,7 @@ def test_template_has_no_secret_and_lists_its_steps() -> None:
     assert not [line for line in rendered.splitlines() if line != line.rstrip()]
 
 
-def test_a_hardened_image_and_os_login_let_packer_in_and_nothing_of_it_stays() -> None:
+def test_packer_may_log_in_to_a_hardened_image_and_its_drop_in_is_removed() -> None:
     user_data = yaml.safe_load(builder.USER_DATA.format(key="ssh-ed25519 AAAA"))
     (drop_in,) = user_data["write_files"]
     assert drop_in["content"] == "PermitRootLogin prohibit-password"
@@ -199,7 +215,7 @@ def test_read_messages_reads_packers_lines() -> None:
 
 
 def test_a_failed_script_is_reported_as_by_the_local_builder(tmp_path: Path) -> None:
-    with Progress("nginx", PlainReporter()) as progress:
+    with Progress("nginx", "trixie", PlainReporter()) as progress:
         output = PackerOutput(progress.read)
         for rendered in ("::step broken.sh", ":::run false because", "last words", "::exit 3"):
             output.read(f"1,,ui,message,    yandex.nginx: {rendered}")
@@ -213,7 +229,7 @@ def test_a_failed_script_is_reported_as_by_the_local_builder(tmp_path: Path) -> 
 
 
 def test_a_repeated_error_is_reported_once(tmp_path: Path) -> None:
-    with Progress("nginx", PlainReporter()) as progress:
+    with Progress("nginx", "trixie", PlainReporter()) as progress:
         output = PackerOutput(progress.read)
         output.read("1,,ui,say,==> yandex.nginx: Stopping instance...")
         for rendered in ("Error stopping instance: Unavailable", "Error stopping instance: Unavailable"):

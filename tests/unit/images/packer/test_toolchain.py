@@ -50,7 +50,7 @@ def test_a_built_plugin_goes_with_the_users_own_packer(path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.8.7", "2.0.0"])
-def test_one_that_does_not_fit_gives_way_to_the_pinned_one(path: Path, version: str) -> None:
+def test_a_packer_of_another_version_is_replaced_by_the_pinned_one(path: Path, version: str) -> None:
     packer(path / "packer", version, "1.1.2")
     with pytest.raises(HostError, match=rf"is Packer {version}; it takes 1\.9\.4"):
         toolchain.find_toolchain()

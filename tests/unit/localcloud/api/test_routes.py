@@ -16,7 +16,7 @@ from samovar.localcloud.api.routes import Table
 
 
 def _methods(**rules: HttpRule) -> list[MethodDescriptor]:
-    """Methods with these options, of a service that exists for the test alone."""
+    """Return methods with these options, of a service that exists for the test alone."""
     file = descriptor_pb2.FileDescriptorProto(name="test.proto", package="test", syntax="proto3")
     file.message_type.add(name="Request")
     service = file.service.add(name="Service")
@@ -77,7 +77,7 @@ def test_a_path_is_one_method(verb: str, path: str, method: str, values: dict[st
         ("GET", ""),
     ],
 )
-def test_what_no_template_has_is_none(verb: str, path: str) -> None:
+def test_a_path_without_a_template_has_no_method(verb: str, path: str) -> None:
     assert TABLE.find(verb, path) is None
 
 

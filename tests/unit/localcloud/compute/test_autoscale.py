@@ -1,4 +1,4 @@
-"""How many machines a group that is scaled by load shall have: the documentation's examples, and the bounds."""
+"""The size of a group that is scaled by load: the documentation's examples, and the bounds."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def test_the_size_is_in_its_bounds_and_keeps_the_target(
     rules = replace(RULES, target=target, smallest=smallest, largest=smallest + more)
     size = next_size(rules, loads(*percents), Scaled(smallest), now=10_000)
     assert smallest <= size <= smallest + more
-    known = [percent for percent in percents if percent is not None]
-    if known and size < rules.largest:
-        assert sum(known) <= size * target + 0.01
+    measured = [percent for percent in percents if percent is not None]
+    if measured and size < rules.largest:
+        assert sum(measured) <= size * target + 0.01
 
 
-def test_the_end_of_a_measurement_weighs_more_and_what_is_older_nothing() -> None:
-    rising = [(10.0 * number, float(number)) for number in range(1, 7)]
-    mean = average(rising, 60, 60)
+def test_recent_samples_weigh_more_and_older_than_the_period_nothing() -> None:
+    samples = [(10.0 * number, float(number)) for number in range(1, 7)]
+    mean = average(samples, 60, 60)
     assert mean is not None
     assert 5 < mean < 6
     assert average([(30, 50)], 60, 60) == pytest.approx(50)

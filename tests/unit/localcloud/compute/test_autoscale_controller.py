@@ -48,7 +48,7 @@ class World:
         return target_size(self.store.must(InstanceGroup, "group"))
 
     def grow(self) -> None:
-        """Makes the members of the group as many as it shall have."""
+        """Make the members of the group as many as it shall have."""
         for number in range(1, 10):
             name = f"machine-{number}"
             if number > self.size:

@@ -1,4 +1,4 @@
-"""What Yandex documents of an instance group's life and healing, example by example, on a simulated clock."""
+"""The life and healing of an instance group, by the examples of Yandex's documentation, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_the_dead_are_healed_by_the_groups_action(healing: Healing, way: list[st
     assert path(live(world), "m2") == way
 
 
-def test_a_machine_that_nobody_heals_is_taken_back_when_it_is_started_by_hand() -> None:
+def test_a_stopped_machine_without_healing_rejoins_its_group_when_it_is_started_manually() -> None:
     world = settled(1, healing=Healing.NONE)
     world.machines["m1"].compute = Compute.STOPPED
     live(world)
@@ -150,7 +150,7 @@ def test_a_machine_that_has_served_for_a_while_is_started_again_at_once() -> Non
         assert world.now - died <= 2
 
 
-def test_a_template_changed_while_a_machine_waits_for_its_next_attempt_costs_it_nothing() -> None:
+def test_a_template_change_does_not_delay_the_next_attempt_of_a_waiting_machine() -> None:
     world = Simulation(Group(1, ONE_ZONE, TemplateHash()), QUICK)
     for _ in range(20):
         world.step(0.5)
@@ -159,7 +159,7 @@ def test_a_template_changed_while_a_machine_waits_for_its_next_attempt_costs_it_
     assert world.settle(40)
 
 
-def test_a_failing_machine_that_nobody_heals_holds_back_the_update_of_the_others() -> None:
+def test_a_failing_machine_without_healing_holds_back_the_update_of_the_others() -> None:
     world = settled(3, DeployPolicy(1, 0), has_checks=True, healing=Healing.NONE)
     world.machines["m2"].sick = True
     world.records["m2"] = replace(world.records["m2"], template=TemplateHash(restart="new"))
@@ -190,14 +190,14 @@ def test_when_the_failing_recover_the_creation_of_extra_machines_is_cancelled() 
     assert indices(world) == list(range(1, 11))
 
 
-def test_without_unavailable_machines_an_extra_one_is_whole_before_the_failed_one_goes() -> None:
+def test_with_max_unavailable_0_an_extra_machine_runs_before_the_failed_one_is_deleted() -> None:
     world = settled(2, DeployPolicy(0, 1), has_checks=True, pace=Pace())
     world.machines["m1"].sick = True
-    gone = {1: 0}
+    deletions = {1: 0}
     while world.machines.get("m1"):
-        gone[1] += "m1" in taken(list(world.step(0.5)))
+        deletions[1] += "m1" in taken(list(world.step(0.5)))
         assert sum(status is Status.RUNNING_ACTUAL for status in statuses(world).values()) >= 2
-    assert gone == {1: 1}
+    assert deletions == {1: 1}
     assert world.settle()
     assert indices(world) == [2, 3]
 
@@ -216,7 +216,7 @@ def test_a_failed_check_goes_before_the_update() -> None:
     assert taken(list(world.step(0.5))) == ["m4"]
 
 
-def test_what_heals_is_updated_on_the_way() -> None:
+def test_healing_applies_the_current_template() -> None:
     world = settled(2, DeployPolicy(1, 0))
     world.machines["m2"].compute = Compute.CRASHED
     change(world, template=TemplateHash(restart="new"), deploy=DeployPolicy(1, 0, opportunistic=True))
@@ -224,7 +224,7 @@ def test_what_heals_is_updated_on_the_way() -> None:
     assert statuses(world) == {"m1": Status.RUNNING_OUTDATED, "m2": Status.RUNNING_ACTUAL}
 
 
-def test_machines_that_live_again_in_the_middle_of_an_update_are_stopped_one_after_the_other() -> None:
+def test_machines_that_recover_during_an_update_are_stopped_one_after_the_other() -> None:
     """They came down dead, when no slot of `max_deleting` was asked for."""
     world = settled(2, DeployPolicy(2, 0, max_deleting=1))
     assert world.group
@@ -242,7 +242,7 @@ def test_a_machine_that_never_gets_well_is_recovered_after_its_time(phase: str) 
     assert taken(live(world, 6)) == ["m1"]
 
 
-def test_a_paused_group_does_nothing_whatever_happens() -> None:
+def test_a_paused_group_takes_no_action() -> None:
     world = settled(2)
     change(world, state=GroupState.PAUSED, size=5, template=TemplateHash(restart="new"))
     world.machines["m1"].compute = Compute.CRASHED
@@ -252,7 +252,7 @@ def test_a_paused_group_does_nothing_whatever_happens() -> None:
 
 
 @pytest.mark.parametrize("state", [GroupState.STOPPING, GroupState.DELETING])
-def test_no_machine_is_made_for_a_group_that_ends(state: GroupState) -> None:
+def test_no_machine_is_created_for_a_group_that_is_deleted(state: GroupState) -> None:
     world = Simulation(Group(3, ONE_ZONE, TemplateHash()))
     world.step(0.5)
     change(world, state=state)
@@ -289,7 +289,7 @@ def test_an_action_lost_with_the_daemon_is_decided_again() -> None:
     assert CreateInstance("m1") in world.decide()
 
 
-def test_an_update_whose_record_was_lost_is_made_undone_when_the_template_is_taken_back() -> None:
+def test_an_update_without_a_record_is_reverted_with_the_template() -> None:
     world = settled(1, DeployPolicy(1, 0))
     change(world, template=TemplateHash(restart="new"))
     actions: tuple[Action, ...] = ()
@@ -302,7 +302,7 @@ def test_an_update_whose_record_was_lost_is_made_undone_when_the_template_is_tak
     assert world.settle()
 
 
-def test_the_log_says_why() -> None:
+def test_the_log_states_the_reason() -> None:
     world = settled(2, DeployPolicy(1, 0), has_checks=True)
     world.machines["m1"].compute = Compute.CRASHED
     world.machines["m2"].sick = True

@@ -1,4 +1,4 @@
-"""Whatever happens to its machines, its owner's wishes and the daemon, a group keeps its promises and becomes whole."""
+"""A group keeps its promises and reaches its target, whatever happens to its machines, its settings and the daemon."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Event:
 
 
 def happen(world: Simulation, event: Event) -> None:
-    """What the outside world and the group's owner can do."""
+    """A thing that the outside world or the group's owner can do."""
     if ids := sorted(world.machines):
         member_id = ids[event.which % len(ids)]
         happen_to_machine(world.machines[member_id], event, world.now)
@@ -197,7 +197,7 @@ def live_through(group: Group, story: list[Event], seed: int) -> Simulation:
 
 
 def calm(world: Simulation) -> None:
-    """From now on nothing breaks, and the group is wanted running, and healing."""
+    """Let nothing break from now on, and the group be active and heal."""
     for machine in world.machines.values():
         machine.sick = False
     if world.group:
@@ -207,7 +207,8 @@ def calm(world: Simulation) -> None:
         world.group = replace(world.group, healing=healing, state=state)
 
 
-def until(world: Simulation, done: Callable[[], bool]) -> None:
+def step_until(world: Simulation, done: Callable[[], bool]) -> None:
+    """Step the simulation, whose seconds take no time, until `done()`; at most 400 of them."""
     for _ in range(400):
         if done():
             return
@@ -221,10 +222,10 @@ some = settings(many, max_examples=100)
 
 @many
 @given(groups, stories, st.integers(0, 5))
-def test_promises_are_kept_and_the_group_becomes_whole(group: Group, story: list[Event], seed: int) -> None:
+def test_promises_are_kept_and_the_group_reaches_its_target(group: Group, story: list[Event], seed: int) -> None:
     world = live_through(group, story, seed)
     calm(world)
-    until(world, lambda: world.is_settled() and not world.decide())
+    step_until(world, lambda: world.is_settled() and not world.decide())
     assert world.group is not None
     assert world.group.state is GroupState.ACTIVE
     assert all(machine.registered_at is not None for machine in world.machines.values()) or not group.has_target_group
@@ -255,7 +256,7 @@ def test_a_stopped_group_runs_nothing(group: Group, story: list[Event], seed: in
     world = live_through(group, story, seed)
     assert world.group is not None
     world.group = replace(world.group, state=GroupState.STOPPING)
-    until(world, lambda: world.group is not None and world.group.state is GroupState.STOPPED)
+    step_until(world, lambda: world.group is not None and world.group.state is GroupState.STOPPED)
     assert all(member.status is Status.STOPPED for member in world.members())
     assert not any(machine.compute in ALIVE for machine in world.machines.values())
     assert world.decide() == ()

@@ -1,4 +1,4 @@
-"""What Yandex documents of updates, rolling actions, sizes, zones and tags, example by example."""
+"""Updates, rolling actions, sizes, zones and tags, by the examples of Yandex's documentation."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_documented_example_of_the_deployment_algorithm() -> None:
     assert indices(world) == [1, 3, 4]
 
 
-def test_a_template_taken_back_while_a_machine_is_stopped_just_starts_it_again() -> None:
+def test_a_reverted_template_starts_a_stopped_machine_again() -> None:
     world = settled(1, DeployPolicy(1, 0), pace=Pace(stop=2))
     change(world, template=TemplateHash(restart="new"))
     world.step(0.5)
@@ -136,7 +136,7 @@ def test_a_rolling_action_reaches_the_named_machines_alone_one_by_one(goal: Goal
     assert way in path(actions, "m2")
 
 
-def test_a_deleted_machine_is_replaced_or_not_as_the_size_says() -> None:
+def test_a_deleted_machine_is_replaced_unless_the_size_is_smaller() -> None:
     world = settled(3)
     request(world, "m2", Goal.REMOVE)
     assert world.settle()
@@ -179,7 +179,7 @@ def test_zones_stay_even_without_a_move() -> None:
     assert Counter(member.zone for member in world.members()) == {"a": 1, "b": 1}
 
 
-def test_a_zone_that_lost_more_than_the_other_gets_one_back() -> None:
+def test_machines_are_spread_again_after_a_zone_lost_more() -> None:
     world = settled(4, DeployPolicy(1, 0), zones=(Zone("a"), Zone("b")))
     request(world, "m2", Goal.REMOVE)
     request(world, "m4", Goal.REMOVE)
@@ -214,7 +214,7 @@ def test_tags_are_always_the_first_of_the_pool() -> None:
     assert tags(world) == ["one", "three", "two"]
 
 
-def test_the_first_tag_stays_even_with_its_machine_down() -> None:
+def test_the_first_tag_is_kept_even_with_its_machine_down() -> None:
     zones = (Zone("a", ("one", "three", "two")),)
     world = settled(3, DeployPolicy(3, 0, max_deleting=1), zones=zones, healing=Healing.NONE, pace=Pace(stop=1))
     world.machines["m1"].compute = Compute.STOPPED
@@ -223,7 +223,7 @@ def test_the_first_tag_stays_even_with_its_machine_down() -> None:
     assert tags(world) == ["one"]
 
 
-def test_a_tag_taken_from_the_pool_takes_its_machine_along() -> None:
+def test_a_tag_that_leaves_the_pool_removes_its_machine() -> None:
     world = settled(2, DeployPolicy(1, 0), zones=(Zone("a", ("one", "two")),))
     change(world, zones=(Zone("a", ("two", "three")),))
     assert world.settle()

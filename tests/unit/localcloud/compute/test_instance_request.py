@@ -39,10 +39,10 @@ USER = {"short_ru-central1-a": "rc1a", "ip_second": "10.30.0.12", "quoted": "{in
         ("${HOME} {} {{}} {% if x %} {{ x }} }{", "${HOME} {} {{}} {% if x %} {{ x }} }{"),
     ],
 )
-def test_a_template_becomes_what_the_documentation_says(template: str, expected: str) -> None:
+def test_variables_of_a_template_are_replaced_as_documented(template: str, expected: str) -> None:
     assert expand(template, SYSTEM, USER) == expected
 
 
 @given(st.text(alphabet=st.sampled_from("ab{}.-_ \n")))
-def test_text_without_known_variables_is_left_alone(text: str) -> None:
+def test_text_without_variables_is_not_changed(text: str) -> None:
     assert expand(text, {"instance.index": "1"}, {"user": "x"}) == text

@@ -89,7 +89,7 @@ def test_sizes_are_binary(text: str, size: int) -> None:
         ("? [a]\n: b", "YAML"),
     ],
 )
-def test_what_is_not_understood_is_named(text: str, named: str) -> None:
+def test_an_unknown_field_is_named(text: str, named: str) -> None:
     with pytest.raises(Refused, match=named):
         _parsed(text)
 

@@ -14,7 +14,7 @@ from yandex.cloud.access.access_pb2 import AccessBindingAction, AccessBindingDel
 from yandex.cloud.compute.v1 import disk_service_pb2 as disks
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups
-from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import AllocationPolicy, InstanceGroup
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
@@ -28,9 +28,10 @@ from samovar.localcloud.home.home import Home
 from samovar.localcloud.load_balancer.target_groups.model import target_of
 from samovar.localcloud.simulated.event_loop import run
 from tests.support.calls import binding
-from tests.support.in_process import GROUPS, InProcess, Service, in_process, service, until
+from tests.support.in_process import GROUPS, ZONE, InProcess, Service, in_process, service, template, until
 
 SEED = 11
+OTHER_ZONE = "ru-central1-b"
 KIND = replace(YANDEX, failed_operations=0.0, no_capacity=0.0)
 """The profile without failures by chance."""
 
@@ -42,7 +43,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def play(home: Home, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Runs a scenario in a cloud of a profile."""
+    """Run a scenario in a cloud of a profile."""
 
     def played(scenario: Callable[[InProcess], Awaitable[None]], profile: Profile = KIND) -> None:
         monkeypatch.setitem(PROFILES, "yandex", profile)
@@ -68,7 +69,7 @@ def network(world: InProcess, name: str = "") -> networks.CreateNetworkRequest:
 
 
 async def seconds(work: Awaitable[object]) -> float:
-    """How long it takes, by the cloud's clock."""
+    """Return how long it takes, by the cloud's clock."""
     began = clock.now()
     await work
     return clock.now() - began
@@ -96,19 +97,19 @@ def test_a_machine_runs_after_a_minute_or_so(play: Callable[..., None]) -> None:
     async def scenario(world: InProcess) -> None:
         web = await service(world, size=2)
         instances = world.cloud.store.all(Instance)
-        made = min(each.created_at.ToNanoseconds() for each in instances) / 1e9
+        created = min(each.created_at.ToNanoseconds() for each in instances) / 1e9
         assert len(web.members()) == 2
-        assert clock.now() - made >= 45
+        assert clock.now() - created >= 45
 
     play(scenario)
 
 
 def test_an_operation_is_done_seconds_after_its_call(play: Callable[..., None]) -> None:
     async def scenario(world: InProcess) -> None:
-        begun: Operation = await world.serve("vpc.v1.NetworkService/Create", network(world, "net"))
-        assert not begun.done
-        assert begun.WhichOneof("result") is None
-        request = GetOperationRequest(operation_id=begun.id)
+        operation: Operation = await world.serve("vpc.v1.NetworkService/Create", network(world, "net"))
+        assert not operation.done
+        assert operation.WhichOneof("result") is None
+        request = GetOperationRequest(operation_id=operation.id)
         began = clock.now()
         ended = await until("done", lambda: _done(world.call("operation.OperationService/Get", request)))
         assert 0.5 <= clock.now() - began <= 5
@@ -187,7 +188,7 @@ def test_compute_takes_so_many_operations_at_a_time(play: Callable[..., None]) -
     play(scenario, replace(KIND, changes_per_second=1000.0))
 
 
-def test_what_a_deleted_machine_used_is_in_use_for_a_while(play: Callable[..., None]) -> None:
+def test_resources_of_a_deleted_machine_are_in_use_for_a_while(play: Callable[..., None]) -> None:
     async def scenario(world: InProcess) -> None:
         await service(world, size=1)
         instance = world.cloud.store.all(Instance)[0]
@@ -218,8 +219,8 @@ def test_a_new_binding_counts_seconds_later(play: Callable[..., None]) -> None:
 
 def test_operations_fail_by_chance_and_then_did_nothing(play: Callable[..., None]) -> None:
     async def scenario(world: InProcess) -> None:
-        begun = await world.serve("vpc.v1.NetworkService/Create", network(world, "net"))
-        request = GetOperationRequest(operation_id=begun.id)
+        operation = await world.serve("vpc.v1.NetworkService/Create", network(world, "net"))
+        request = GetOperationRequest(operation_id=operation.id)
         ended = await until("done", lambda: _done(world.call("operation.OperationService/Get", request)))
         assert ended.error.code == Code.INTERNAL
         listed = world.call("vpc.v1.NetworkService/List", networks.ListNetworksRequest(folder_id=world.folder_id))
@@ -259,7 +260,52 @@ def test_a_balancer_acts_seconds_after_a_change_of_health(play: Callable[..., No
         world.driver.failing.add(lost)
         await until("seen", lambda: not web.is_healthy(2))
         assert world.cloud.balancers.serves(balancer, target)
-        gone = await seconds(until("left", lambda: not world.cloud.balancers.serves(balancer, target)))
-        assert 4 <= gone <= 11
+        elapsed = await seconds(until("left", lambda: not world.cloud.balancers.serves(balancer, target)))
+        assert 4 <= elapsed <= 11
 
     play(scenario)
+
+
+def test_traffic_leaves_a_zone_that_lost_its_last_target_after_a_minute_or_two(play: Callable[..., None]) -> None:
+    async def scenario(world: InProcess) -> None:
+        web = await _service_of_two_zones(world)
+        lost = world.cloud.store.must(Instance, web.members()[0].instance_id)
+        balancers, balancer, target = world.cloud.balancers, web.ids["balancer"], target_of(lost)
+        await until("sent to", lambda: balancers.serves(balancer, target))
+        pause = groups.PauseInstanceGroupProcessesRequest(instance_group_id=web.ids["group"])
+        await world.done(f"{GROUPS}/PauseProcesses", pause)  # it would take the target out of its group at once
+        world.driver.failing.add(lost.id)
+        await until("seen", lambda: not web.is_healthy(2))
+        elapsed = await seconds(until("left", lambda: not balancers.serves(balancer, target)))
+        assert 59 <= elapsed <= 121
+
+    play(scenario)
+
+
+async def _service_of_two_zones(world: InProcess) -> Service:
+    """A machine in each."""
+    web = await service(world, size=2)
+    request = subnets.CreateSubnetRequest(
+        folder_id=world.folder_id, network_id=web.ids["network"], zone_id=OTHER_ZONE, v4_cidr_blocks=["10.10.0.0/20"]
+    )
+    subnet = await world.create("vpc.v1.SubnetService/Create", request, subnets.CreateSubnetMetadata, "subnet_id")
+    machines = template(web.ids, "both")
+    machines.network_interface_specs[0].subnet_ids.append(subnet)
+    zones = [AllocationPolicy.Zone(zone_id=zone) for zone in (ZONE, OTHER_ZONE)]
+    await web.update(instance_template=machines, allocation_policy=AllocationPolicy(zones=zones))
+    await until("healthy", lambda: web.is_healthy(2))
+    assert {each.zone_id for each in web.members()} == {ZONE, OTHER_ZONE}
+    return web
+
+
+def test_a_machine_that_finds_no_capacity_does_not_start(play: Callable[..., None]) -> None:
+    async def scenario(world: InProcess) -> None:
+        making = asyncio.create_task(service(world, size=1))
+        (group,) = await until("a group is there", lambda: world.cloud.store.ids(InstanceGroup))
+        web = Service(world, {"group": group})
+        reason = "Not enough resources in zone ru-central1-a to start the instance"
+        await until("the reason is shown", lambda: any(reason in each.status_message for each in web.members()))
+        assert not any(each.status == Instance.RUNNING for each in world.cloud.store.all(Instance))
+        making.cancel()
+
+    play(scenario, replace(KIND, no_capacity=1.0))

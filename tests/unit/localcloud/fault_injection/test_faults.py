@@ -81,7 +81,7 @@ def test_without_capacity_no_machine_of_the_zone_starts() -> None:
         (b"nonsense", "no fault"),
     ],
 )
-def test_what_could_never_strike_is_no_fault(body: bytes, reason: str) -> None:
+def test_a_fault_that_could_never_strike_is_refused(body: bytes, reason: str) -> None:
     with pytest.raises(Refused, match=reason):
         checked(body, [CREATE, GET])
 

@@ -30,7 +30,7 @@ SUBNETS = subnet_service_pb2.DESCRIPTOR.services_by_name["SubnetService"].method
 FOLDERS = folder_service_pb2.DESCRIPTOR.services_by_name["FolderService"].methods_by_name
 
 
-def test_the_same_seed_draws_the_same_whatever_comes_in_between() -> None:
+def test_the_same_seed_draws_the_same_with_other_calls_between() -> None:
     one, other = Draws(7), Draws(7)
     first = [one.next("boot") for _ in range(3)]
     drawn = []
@@ -61,7 +61,7 @@ def test_a_pace_shortens_every_wait_alike_and_no_failure() -> None:
             assert after == before
 
 
-def test_every_parameter_says_what_it_is() -> None:
+def test_every_parameter_has_a_description() -> None:
     described = list(parameters(YANDEX))
     assert [name for name, _, _ in described] == [each.name for each in fields(YANDEX)]
     assert all(parameter.meaning.endswith(".") and parameter.source for _, _, parameter in described)

@@ -103,7 +103,7 @@ def test_a_torn_footprint_is_that_of_a_network_that_a_reboot_took(tmp_path: Path
 
 
 @pytest.mark.parametrize("torn", ["", "{", "[]", "{}", '{"grpc": "127.0.0.1:1"}'])
-def test_a_torn_endpoint_file_is_none(home: Home, torn: str) -> None:
+def test_a_torn_endpoint_file_is_ignored(home: Home, torn: str) -> None:
     home.write_endpoint(endpoint(1))
     assert read_endpoint(home.root) is not None
     home.endpoint_file.write_text(torn)

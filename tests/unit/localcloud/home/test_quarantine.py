@@ -82,13 +82,13 @@ def test_snapshots_are_kept_as_disks_are(home: Home, store: Store) -> None:
 
 
 def test_files_that_the_store_lacks_are_quarantined(home: Home, store: Store) -> None:
-    known = disk(home, store)
+    stored = disk(home, store)
     newer, image = home.disk(new_id("fhm")), home.image(new_id("fd8"))
     newer.write_bytes(ROWS)
     image.write_bytes(b"image")
     adopt_files(home, store)
     adopt_files(home, store)
-    assert contents(home.disks) == {known.name: ROWS}
+    assert contents(home.disks) == {stored.name: ROWS}
     assert sorted(contents(home.quarantine).values()) == sorted([ROWS, b"image"])
     warnings = Quarantine(home.quarantine).warnings()
     (about,) = [warning for warning in warnings if newer.name in warning]
@@ -100,13 +100,13 @@ def test_files_that_the_store_lacks_are_quarantined(home: Home, store: Store) ->
 
 
 def test_foreign_files_are_kept_and_partial_ones_deleted(home: Home, store: Store) -> None:
-    known = disk(home, store)
+    stored = disk(home, store)
     (home.disks / "backup").mkdir()
-    (home.disks / "backup" / known.name).write_bytes(ROWS)
-    for foreign in (f"{known.name}.bak", "copy.raw", "notes.new", f"{known.stem}.qcow2"):
+    (home.disks / "backup" / stored.name).write_bytes(ROWS)
+    for foreign in (f"{stored.name}.bak", "copy.raw", "notes.new", f"{stored.stem}.qcow2"):
         (home.disks / foreign).write_bytes(b"foreign")
     before = contents(home.disks)
-    for partial in (f"{known.stem}.new", f"{new_id('fhm')}.uncommitted.new", f"{new_id('fd8')}.raw.new"):
+    for partial in (f"{stored.stem}.new", f"{new_id('fhm')}.uncommitted.new", f"{new_id('fd8')}.raw.new"):
         (home.disks / partial).write_bytes(b"half")
     adopt_files(home, store)
     assert contents(home.disks) == before
@@ -114,14 +114,14 @@ def test_foreign_files_are_kept_and_partial_ones_deleted(home: Home, store: Stor
 
 
 def test_a_deletion_that_was_stored_is_finished_by_the_next_daemon(home: Home, store: Store) -> None:
-    gone = disk(home, store)
+    deleted = disk(home, store)
     with store.transaction():
-        store.delete(Disk, gone.stem)
-        delete_on_commit(store, gone)
+        store.delete(Disk, deleted.stem)
+        delete_on_commit(store, deleted)
         store._after.clear()  # the daemon is killed right after the commit
-    assert gone.exists()
+    assert deleted.exists()
     adopt_files(home, store)
-    assert not gone.exists()
+    assert not deleted.exists()
     assert contents(home.quarantine) == {}
     assert store.all_noted(TO_DELETE) == {}
 
@@ -153,7 +153,7 @@ def test_a_new_file_has_its_name_once_its_row_is_stored(home: Home, store: Store
     assert contents(home.quarantine) == {}
 
 
-def test_backups_are_private_bounded_and_made_of_what_changed(home: Home, store: Store) -> None:
+def test_backups_are_private_bounded_and_taken_after_changes_alone(home: Home, store: Store) -> None:
     backups = Backups(home.backups)
     for number in range(KEPT + 3):
         store.put(Disk(id=new_id("fhm"), name=str(number)))
@@ -166,7 +166,7 @@ def test_backups_are_private_bounded_and_made_of_what_changed(home: Home, store:
         assert copy.execute("SELECT count(*) FROM resource").fetchone() == (KEPT + 3,)
 
 
-def test_a_backup_that_cannot_be_made_is_a_warning(home: Home, store: Store) -> None:
+def test_a_backup_that_fails_is_a_warning(home: Home, store: Store) -> None:
     home.backups.rmdir()
     home.backups.write_bytes(b"")
     assert f"no backup of the store was made in {home.backups}" in Backups(home.backups).make(store)

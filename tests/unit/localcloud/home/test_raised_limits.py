@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.kernel import INOTIFY, MACHINES
+from samovar.core.kernel import INOTIFY, LIMITS, MACHINES
 from samovar.localcloud.home.raised_limits import give_back_limits, raise_limits
 
 RAISED = INOTIFY.need(MACHINES)
@@ -49,6 +49,18 @@ def test_a_limit_is_raised_and_given_back(host: Host) -> None:
     assert not [file for file in host.claims.iterdir() if file.name != "limits.lock"]
 
 
+def test_every_limit_of_the_table_is_raised_and_given_back(host: Host) -> None:
+    for limit in LIMITS:
+        limit.file(host.proc).parent.mkdir(parents=True, exist_ok=True)
+        limit.file(host.proc).write_text("1\n")
+    host.up()
+    assert {limit.name: limit.value(host.proc) for limit in LIMITS} == {
+        limit.name: limit.need(MACHINES) for limit in LIMITS
+    }
+    host.down()
+    assert {limit.value(host.proc) for limit in LIMITS} == {1}
+
+
 def test_a_daemon_that_was_killed_leaves_the_former_value_to_the_next(host: Host) -> None:
     host.up()
     host.up()
@@ -56,7 +68,7 @@ def test_a_daemon_that_was_killed_leaves_the_former_value_to_the_next(host: Host
     assert host.value() == 128
 
 
-def test_the_last_cloud_gives_back(host: Host) -> None:
+def test_the_last_cloud_restores_the_limits(host: Host) -> None:
     host.up(1)
     host.up(2)
     host.down(1)
@@ -66,7 +78,7 @@ def test_the_last_cloud_gives_back(host: Host) -> None:
 
 
 @pytest.mark.parametrize("value", [RAISED + 1, 1 << 20, 512])
-def test_a_value_that_somebody_else_has_set_meanwhile_stays(host: Host, value: int) -> None:
+def test_a_limit_that_another_program_has_set_meanwhile_is_kept(host: Host, value: int) -> None:
     host.up()
     host.set(value)
     host.down()
@@ -80,7 +92,7 @@ def test_a_limit_that_is_high_enough_is_left_alone(host: Host) -> None:
     assert host.value() == 1 << 20
 
 
-def test_what_cannot_be_raised_is_no_hindrance(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_that_cannot_be_raised_is_ignored(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     write = Path.write_text
 
     def refused(self: Path, data: str) -> int:

@@ -28,7 +28,7 @@ def lines(count: int) -> bytes:
 
 
 @pytest.mark.parametrize("count", [0, 1, 5000, 20_000])
-def test_a_short_console_is_kept_whole(tmp_path: Path, count: int) -> None:
+def test_a_short_console_is_kept_complete(tmp_path: Path, count: int) -> None:
     file = tmp_path / "console"
     console.clear(file)
     write_console(file, lines(count))

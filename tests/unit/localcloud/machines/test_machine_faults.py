@@ -13,7 +13,7 @@ PLAIN = TypeAdapter(MachineFault)
 
 
 @pytest.mark.parametrize("fault", ["hang", "mask", "fill", "tables", "connections"])
-def test_what_happens_in_the_machine_is_a_pair_of_functions_of_the_script(fault: str) -> None:
+def test_each_fault_inside_a_machine_is_a_pair_of_functions_of_the_script(fault: str) -> None:
     stated = PLAIN.validate_python({"fault": fault, "unit": "web.service"})
     for verb, command in (("cause", cause(stated)), ("end", end(stated))):
         assert command
@@ -44,7 +44,7 @@ def test_a_port_of_the_other_end_is_dropped_over_tcp_and_udp() -> None:
         {"fault": "cut", "addresses": ["10.0.0.1"], "share": 0},
     ],
 )
-def test_what_is_no_fault_is_refused(plain: dict[str, object]) -> None:
+def test_an_unknown_fault_is_refused(plain: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         PLAIN.validate_python(plain)
 

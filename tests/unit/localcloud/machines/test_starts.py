@@ -28,7 +28,7 @@ def wait(unit: Path, seconds: float) -> None:
     (unit / "cpu.pressure").write_text(f"some avg10=9.00 avg60=0.00 avg300=0.00 total={seconds * 1e6:.0f}\n")
 
 
-async def begun(turns: Starts, unit: Path) -> None:
+async def take_turn(turns: Starts, unit: Path) -> None:
     async with turns.turn(unit):
         pass
 
@@ -60,7 +60,7 @@ async def test_a_turn_lasts_until_the_machine_is_at_rest(
     monkeypatch.setattr(starts, "LONGEST_BOOT", 1000)
     turns, used = Starts(processors=1), 0.0
     write(tmp_path / "busy", used)
-    await begun(turns, tmp_path / "busy")
+    await take_turn(turns, tmp_path / "busy")
     for _ in range(50):
         used += 1
         write(tmp_path / "busy", 0 if waits else used)
@@ -71,9 +71,9 @@ async def test_a_turn_lasts_until_the_machine_is_at_rest(
     assert not turns.under_way
 
 
-async def test_a_machine_that_never_rests_gives_its_turn_up_after_a_while(tmp_path: Path) -> None:
+async def test_a_machine_that_never_gets_idle_loses_its_turn_after_a_while(tmp_path: Path) -> None:
     turns = Starts(processors=1)
-    await begun(turns, tmp_path)
+    await take_turn(turns, tmp_path)
     await at_rest(turns)
 
 
@@ -88,8 +88,8 @@ async def test_a_start_that_fails_gives_its_turn_back_at_once(tmp_path: Path) ->
 async def test_starts_that_wait_are_cancelled_when_the_cloud_goes_down(tmp_path: Path) -> None:
     turns = Starts(processors=1)
     for number in range(LEAST_TURNS):
-        await begun(turns, tmp_path / str(number))
-    waiting = [asyncio.ensure_future(begun(turns, tmp_path / "late")) for _ in range(3)]
+        await take_turn(turns, tmp_path / str(number))
+    waiting = [asyncio.ensure_future(take_turn(turns, tmp_path / "late")) for _ in range(3)]
     await asyncio.sleep(0)
     turns.end()
     results = await asyncio.gather(*waiting, return_exceptions=True)

@@ -47,8 +47,8 @@ def test_each_subnet_has_its_own_gateway_and_name_server() -> None:
 
 def test_leases_of_deleted_machines_are_stale() -> None:
     kept = "1790000000 0e:00:0a:1e:00:0a 10.30.0.10 bingo-1 *\n"
-    gone = "1790000000 0e:00:0a:1e:00:0b 10.30.0.11 * 01:0e:00:0a:1e:00:0b\n"
-    assert stale(kept + gone, NETWORK) == (Lease("0e:00:0a:1e:00:0b", IPv4Address("10.30.0.11")),)
+    deleted = "1790000000 0e:00:0a:1e:00:0b 10.30.0.11 * 01:0e:00:0a:1e:00:0b\n"
+    assert stale(kept + deleted, NETWORK) == (Lease("0e:00:0a:1e:00:0b", IPv4Address("10.30.0.11")),)
     assert stale("", NETWORK) == ()
 
 

@@ -34,14 +34,14 @@ def test_a_mirror_has_its_name_in_the_network() -> None:
 
 
 def test_only_machines_with_egress_reach_the_mirrors() -> None:
-    door = "ip saddr { 10.30.0.10 } ip daddr . tcp dport { 198.51.100.7 . 80, 198.51.100.8 . 80 } accept"
-    assert door in ruleset(network(egress=True), (MIRROR,))
+    rule = "ip saddr { 10.30.0.10 } ip daddr . tcp dport { 198.51.100.7 . 80, 198.51.100.8 . 80 } accept"
+    assert rule in ruleset(network(egress=True), (MIRROR,))
     assert "198.51.100.7" not in ruleset(network(egress=False), (MIRROR,))
 
 
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], object]:
-    """Sets what `apt-get` does, for as long as the test lasts."""
+    """Set what `apt-get` does, for as long as the test lasts."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     program = tmp_path / "apt-get"
     program.touch(mode=0o755)
@@ -53,7 +53,7 @@ async def refreshed(mirrors: Mirrors) -> tuple[Mirror, ...]:
     return mirrors.current()
 
 
-async def test_mirrors_are_looked_up_in_the_background(apt: Callable[[str], object]) -> None:
+async def test_mirrors_are_resolved_in_the_background(apt: Callable[[str], object]) -> None:
     apt("echo http://localhost:3142/debian")
     mirrors = Mirrors()
     assert mirrors.current() == ()

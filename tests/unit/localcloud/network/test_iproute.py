@@ -8,13 +8,13 @@ import pytest
 from samovar.core.errors import ProcessFailed
 from samovar.localcloud.network import iproute
 
-GONE = "conntrack v1.4.7 (conntrack-tools): Operation failed: such conntrack doesn't exist"
+VANISHED = "conntrack v1.4.7 (conntrack-tools): Operation failed: such conntrack doesn't exist"
 NONE = "conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted."
 
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What conntrack says of its failures, one call after another; after them it succeeds."""
+    """Let conntrack fail with these messages, one call after another, and then succeed."""
     outputs: list[str] = []
 
     async def run(_: Sequence[str]) -> None:
@@ -30,8 +30,8 @@ def _first(outputs: list[str]) -> Iterator[str]:
         yield outputs.pop(0)
 
 
-@pytest.mark.parametrize("failures", [[], [NONE], [GONE, GONE], [GONE, NONE]])
-async def test_a_flow_that_ends_by_itself_keeps_no_other(answers: list[str], failures: list[str]) -> None:
+@pytest.mark.parametrize("failures", [[], [NONE], [VANISHED, VANISHED], [VANISHED, NONE]])
+async def test_a_flow_that_ends_meanwhile_does_not_keep_the_others(answers: list[str], failures: list[str]) -> None:
     """The call gives up at such a one, and would leave the rest with a machine that is dead."""
     answers += failures
     await iproute.drop_flows("a-network", IPv4Address("10.30.0.6"))

@@ -33,7 +33,7 @@ def nic(subnet: int, number: int, *, plugged: bool = True, machine: str | None =
 
 
 def as_desired(desired: Links) -> CurrentLinks:
-    """Returns the current links of a network that is as it should be."""
+    """Return the current links of a network that is as it should be."""
     bridges = {bridge.name: Link(up=True, addresses=frozenset(bridge.addresses)) for bridge in desired.bridges}
     return CurrentLinks(
         links={"lo": Link(up=True), "pub0": Link(up=True), **bridges}
@@ -102,23 +102,23 @@ def test_changes_lead_from_any_network_to_any_other(before: Network, after: Netw
 
 
 @given(networks, st.data())
-def test_changes_complete_a_half_made_network(network: Network, data: st.DataObject) -> None:
+def test_changes_complete_an_incomplete_network(network: Network, data: st.DataObject) -> None:
     desired = links(network, NAMES)
-    whole = as_desired(desired)
-    kept = data.draw(st.sets(st.sampled_from(sorted(whole.links))))
-    up = data.draw(st.sets(st.sampled_from(sorted(whole.links))))
+    complete = as_desired(desired)
+    kept = data.draw(st.sets(st.sampled_from(sorted(complete.links))))
+    up = data.draw(st.sets(st.sampled_from(sorted(complete.links))))
     half = CurrentLinks(
-        links={name: replace(link, up=name in up) for name, link in whole.links.items() if name in kept},
-        neighbours=frozenset(entry for entry in whole.neighbours if entry[0] in kept),
-        namespaces=whole.namespaces,
+        links={name: replace(link, up=name in up) for name, link in complete.links.items() if name in kept},
+        neighbours=frozenset(entry for entry in complete.neighbours if entry[0] in kept),
+        namespaces=complete.namespaces,
     )
     there = brought_in_line(desired, half)
-    assert {name for name, link in there.links.items() if name not in {"lo", "pub0"}} == whole.links.keys() - {
+    assert {name for name, link in there.links.items() if name not in {"lo", "pub0"}} == complete.links.keys() - {
         "lo",
         "pub0",
     }
-    assert there.neighbours == whole.neighbours
-    assert there.namespaces == whole.namespaces
+    assert there.neighbours == complete.neighbours
+    assert there.namespaces == complete.namespaces
 
 
 def test_a_machine_that_lost_its_power_gets_a_new_interface() -> None:

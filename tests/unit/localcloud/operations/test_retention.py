@@ -1,4 +1,4 @@
-"""What the store keeps of operations and idempotency keys, and for how long; what a step costs meanwhile."""
+"""The retention of operations and idempotency keys, and the cost of a step meanwhile."""
 
 from __future__ import annotations
 
@@ -68,7 +68,17 @@ async def test_a_done_operation_goes_after_a_week_and_one_that_is_pending_never(
     assert rows(store) == before
 
 
-async def test_what_an_older_store_holds_gets_a_date(store: Store, clock: Clock) -> None:
+async def test_a_clock_that_is_set_back_stops_no_deletion(store: Store, clock: Clock) -> None:
+    keeping = Retention(store)
+    await keeping.reconcile()
+    clock.time -= 2 * RETENTION
+    done = Operations(store).done(CALLER, "d", Empty(), Disk(id="fhm1"))
+    clock.time += RETENTION + 1
+    await keeping.reconcile()
+    assert store.get(Operation, done.id) is None
+
+
+async def test_operations_of_an_older_store_get_a_date(store: Store, clock: Clock) -> None:
     for number in range(controller.BATCH + 10):
         store.put(Operation(id=f"fhm{number}", done=True))
         store.note(f"fhm{number}", RESOURCE, "x")
@@ -86,6 +96,6 @@ async def test_what_an_older_store_holds_gets_a_date(store: Store, clock: Clock)
     assert store.ids(Operation) == ["waiting"]
 
 
-def test_what_is_pending_is_found_by_an_index_however_much_is_done(store: Store) -> None:
+def test_pending_operations_are_read_by_an_index_however_many_are_done(store: Store) -> None:
     plan = store._read("EXPLAIN QUERY PLAN SELECT id, value FROM note WHERE key = ?", (WAITS_FOR.name,))
     assert "note_by_key" in str(plan)

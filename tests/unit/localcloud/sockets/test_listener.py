@@ -7,10 +7,12 @@ import errno
 import os
 import resource
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -19,13 +21,14 @@ from structlog.testing import capture_logs
 from samovar.localcloud.sockets import connections, listener
 from samovar.localcloud.sockets.connections import ROOT, Connections, Source, source_of, user_of
 from samovar.localcloud.sockets.listener import LimitedLog, Listener
+from tests.support.https import make_certificate
 
 TIMEOUT = 10.0
 MACHINE = Source("net 10.0.0.5", 4)
 
 
 @asynccontextmanager
-async def serving(bound: Connections) -> AsyncIterator[tuple[str, int]]:
+async def serving(bound: Connections, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, int]]:
     """A service over HTTP that takes a second for /slow; its address."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -40,7 +43,7 @@ async def serving(bound: Connections) -> AsyncIterator[tuple[str, int]]:
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     address = sock.getsockname()
-    listening = Listener(sock, runner.server, bound)
+    listening = Listener(sock, runner.server, bound, tls=tls)
     listening.start()
     try:
         yield address
@@ -59,7 +62,7 @@ async def ask(address: tuple[str, int], path: str = "/") -> bytes:
 
 
 async def end_of(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bool:
-    """Returns whether the connection ends by itself; a reset is an end, too."""
+    """Return whether the connection ends by itself; a reset is an end, too."""
     reader, writer = streams
     try:
         return await asyncio.wait_for(reader.read(1), TIMEOUT) == b""
@@ -111,6 +114,19 @@ async def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.Monk
         assert (await slow).endswith(b"hello")
 
 
+async def test_a_silent_tls_client_is_cut_after_the_handshake_timeout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(listener, "HANDSHAKE", 0.3)
+    certificate = make_certificate(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    bound = Connections(total=2)
+    async with serving(bound, tls) as address:
+        assert await end_of(await asyncio.open_connection(*address))
+        assert await end_of(await asyncio.open_connection(*address)), "its place is free again"
+
+
 async def test_a_lack_of_descriptors_is_logged_once_a_second_and_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "PAUSE", 0.05)
     lacking = True
@@ -154,7 +170,7 @@ def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield client, stack.enter_context(server.accept()[0])
 
 
-def test_the_user_of_a_local_connection_is_found(connected: tuple[socket.socket, socket.socket]) -> None:
+def test_the_user_of_a_local_connection_is_determined(connected: tuple[socket.socket, socket.socket]) -> None:
     client, server = connected
     local, peer = server.getsockname(), server.getpeername()
     assert user_of(peer, local) == os.getuid()

@@ -63,7 +63,7 @@ def value(store: Store) -> Network:
 
 
 def rules(store: Store, rule: SecurityGroupRule) -> tuple[Rule, ...]:
-    """What the rule comes to in a group of m1, where m1 and m2 are of another group as well."""
+    """Return the mapping of the rule in a group of m1, where m1 and m2 are of another group as well."""
     put_machine(store, 1, "own", "both")
     put_machine(store, 2, "both")
     put_group(store, "both")

@@ -1,7 +1,12 @@
 #!/bin/bash
 # PostgreSQL as it is used here: in our own units, without the compiler of queries, which is half of the image.
 set -euo pipefail
+OLDEST=16
 version=$(ls /usr/lib/postgresql)
+if [[ ! $version =~ ^[0-9]+$ ]] || ((version < OLDEST)); then
+  echo "the packages bring PostgreSQL ${version//$'\n'/ and }: one version from $OLDEST on is expected" >&2
+  exit 1
+fi
 ln -sfn "$version" /usr/lib/postgresql/current
 rm -rf "/usr/lib/postgresql/$version/lib/bitcode" "/usr/lib/postgresql/$version"/lib/llvmjit*
 rm -f /usr/lib/x86_64-linux-gnu/lib{LLVM,z3}*

@@ -5,5 +5,5 @@ ulimit -n "$(ulimit -Hn)"
 nginx -t -q
 haproxy -c -q -f /etc/haproxy/haproxy.cfg
 unshare --net sh -euc 'nft --file /etc/nftables.d/20-edge.nft
-	nft --check --file /etc/samovar/clients.nft
-	nft --check --file /etc/samovar/peers.nft'
+  nft --check --file /etc/samovar/clients.nft
+  nft --check --file /etc/samovar/peers.nft'

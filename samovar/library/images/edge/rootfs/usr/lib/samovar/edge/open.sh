@@ -7,10 +7,10 @@ nft --file /etc/samovar/clients.nft
 peer=http://127.0.0.1:8082
 end=$((SECONDS + 60))
 while read -r path _; do
-	while ((SECONDS < end)); do
-		status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time $((end - SECONDS)) "$peer$path") || true
-		[[ $status != 000 && $status != 5?? ]] && break
-		sleep 0.5
-	done
+  while ((SECONDS < end)); do
+    status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time $((end - SECONDS)) "$peer$path") || true
+    [[ $status != 000 && $status != 5?? ]] && break
+    sleep 0.5
+  done
 done </etc/samovar/warm
 exec nft --file /etc/samovar/peers.nft

@@ -4,9 +4,9 @@
 # and those that one may take.
 set -u
 while read -r path pause seconds; do
-	while :; do
-		curl --silent --output /dev/null --max-time "$seconds" "http://127.0.0.1:8001$path"
-		sleep "$pause"
-	done &
+  while :; do
+    curl --silent --output /dev/null --max-time "$seconds" "http://127.0.0.1:8001$path"
+    sleep "$pause"
+  done &
 done </etc/samovar/warm
 wait

@@ -3,8 +3,8 @@
 set -euo pipefail
 data=/var/lib/monitoring
 mountpoint -q "$data" || {
-	echo "samovar: the group has no data disk with mount: $data"
-	exit 1
+  echo "samovar: the group has no data disk with mount: $data"
+  exit 1
 }
 install -d "$data"/{prometheus,alertmanager,journal}
 chown -R prometheus:prometheus "$data"/{prometheus,alertmanager}

@@ -1,0 +1,68 @@
+"""A daemon runs as long as its process holds the lock of its home."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from samovar.cloud.local_daemon import _runs
+
+LOOKS = 1500
+LOCKS = 600
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """Yield a home whose lock this process holds."""
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield tmp_path
+
+
+@contextmanager
+def changing_locks(folder: Path) -> Iterator[None]:
+    """Hold many locks in another process, and release and take them again, as programs of two hundred machines do."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with ExitStack() as files:
+            opened = [files.enter_context((folder / f"file-{number}").open("w")) for number in range(LOCKS)]
+            for file in opened:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            os.write(write_end, b"x")
+            for operation in cycle([fcntl.LOCK_UN, fcntl.LOCK_EX]):
+                for file in reversed(opened):
+                    fcntl.flock(file, operation)
+    os.read(read_end, 1)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_who_holds_the_lock_of_a_home_is_its_daemon(home: Path) -> None:
+    assert _runs(home, os.getpid())
+    assert not _runs(home, os.getppid())
+    (home / "lock").unlink()
+    assert not _runs(home, os.getpid())
+
+
+def test_a_process_that_has_ended_is_no_daemon(home: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert not _runs(home, child)
+
+
+def test_a_daemon_runs_while_the_locks_of_others_come_and_go(home: Path) -> None:
+    with changing_locks(home):
+        assert all(_runs(home, os.getpid()) for _ in range(LOOKS))

@@ -1,0 +1,103 @@
+"""The version of an image: where it stands for `{version}`, and which parents are made anew in another one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from samovar.core.errors import ConfigError
+from samovar.images.definition import ImageDefinition
+from samovar.images.digest import digest_of, digests
+from samovar.images.load import load_images
+from tests.support.checkout import PROJECT, project_in
+
+KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
+REPOSITORY = "repositories: [{url: 'https://packages.example', suite: trixie-pgdg, key: key.asc}]\n"
+DATABASE = f'parent: samovar/postgres\nversion: "16"\n{REPOSITORY}'
+
+
+def load(folder: Path, **images: str) -> dict[str, ImageDefinition]:
+    for name, text in images.items():
+        (folder / "images" / name).mkdir(parents=True, exist_ok=True)
+        (folder / "images" / name / "image.yaml").write_text(f"description: x\n{text}")
+        (folder / "images" / name / "key.asc").write_text(KEY)
+    return dict(load_images(project_in(folder)))
+
+
+def test_postgresql_is_debians_by_default(tmp_path: Path) -> None:
+    images = load(tmp_path, rows="parent: samovar/postgres\npackages: ['postgresql-{version}-postgis-3']\n")
+    assert "postgresql-17" in images["samovar-postgres"].packages
+    assert "/var/lib/postgresql/17" in images["samovar-postgres"].absent
+    assert (images["rows"].parent, images["rows"].packages) == ("samovar-postgres", ("postgresql-17-postgis-3",))
+    assert images["rows"].data_format == images["samovar-postgres"].data_format == "postgresql-17"
+
+
+def test_another_version_has_the_files_and_scripts_of_the_parent(tmp_path: Path) -> None:
+    images = load(tmp_path, rows=f"{DATABASE}packages: ['postgresql-{{version}}-postgis-3']\n")
+    parent, rows = images["samovar-postgres"], images["rows"]
+    assert rows.parent == "samovar-base"
+    assert {"postgresql-16", "postgresql-16-postgis-3", "zstd"} <= {*rows.packages}
+    assert not any("17" in package for package in rows.packages)
+    assert "/var/lib/postgresql/16" in rows.absent
+    assert (parent.data_format, rows.data_format) == ("postgresql-17", "postgresql-16")
+    assert (rows.scripts, rows.services) == (parent.scripts, parent.services)
+    added = {file.target for file in rows.files} - {file.target for file in parent.files}
+    assert added == {
+        "/etc/apt/keyrings/samovar-rows-0.asc",
+        "/etc/apt/sources.list.d/samovar-rows-0.sources",
+        "/usr/lib/samovar/roles/rows.yaml",
+    }
+    assert digests(images)["samovar-postgres"] == digests(load_images(PROJECT))["samovar-postgres"]
+
+
+def test_a_file_of_its_own_takes_the_place_of_the_parents(tmp_path: Path) -> None:
+    target = "etc/samovar/postgres/pg_hba.conf"
+    (tmp_path / "images/rows/rootfs" / target).parent.mkdir(parents=True)
+    (tmp_path / "images/rows/rootfs" / target).write_text("local all all peer\n")
+    files = [file.data for file in load(tmp_path, rows=DATABASE)["rows"].files if file.target == f"/{target}"]
+    assert files == [b"local all all peer\n"]
+
+
+def test_images_between_are_merged_too_and_children_build_on_the_result(tmp_path: Path) -> None:
+    between = "parent: samovar/postgres\npackages: [tree]\n"
+    images = load(
+        tmp_path,
+        between=between,
+        rows=f'parent: between\nversion: "16"\n{REPOSITORY}',
+        back='parent: rows\nversion: "17"\n',
+        same='parent: rows\nversion: "16"\npackages: [jq]\n',
+    )
+    assert images["rows"].parent == images["back"].parent == "samovar-base"
+    assert {"postgresql-16", "tree"} <= {*images["rows"].packages}
+    assert {"postgresql-17", "tree"} <= {*images["back"].packages}
+    assert (images["same"].parent, images["same"].packages) == ("rows", ("jq",))
+
+
+def test_a_data_format_is_the_value_of_a_label_and_makes_no_other_image(tmp_path: Path) -> None:
+    text = DATABASE.replace('"16"', '"16.1~RC2"')
+    rows = load(tmp_path, rows=text)["rows"]
+    assert rows.data_format == "postgresql-16-1-rc2"
+    assert digest_of(rows, "") == digest_of(replace(rows, data_format=""), "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "parent: samovar/base\npackages: ['x-{version}']\n",
+            ":3: packages.0: x-{version} of an image without a version",
+        ),
+        ("parent: samovar/base\ndata_format: 'x-{version}'\n", ":3: data_format: x-{version} of an image without a"),
+        ("parent: samovar/base\ndata_format: X\n", ":3: data_format: 'X' is not of the form"),
+        ("parent: samovar/postgres\nversion: 16\n", ":3: version: text is expected"),
+        ("parent: samovar/postgres\nversion: --force\n", ":3: version: '--force' is not of the form"),
+        ("suite: trixie\nversion: '16'\n", "a root image has no version"),
+        ("parent: samovar/base\nversion: '1'\napplication: {source: x, target: /x}\n", "version is of packages"),
+    ],
+)
+def test_a_version_without_effect_or_of_a_wrong_form_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, rows=text)
+    assert message in caught.value.message
