@@ -110,10 +110,10 @@ def is_on_host(home: Path) -> bool:
 
 
 def _claimed_by(claim: Path) -> str:
-    """Return the home that a claim names; nothing for a claim of another user, which may not be read."""
+    """Return the home that a claim names; nothing for one that was released meanwhile, or is another user's."""
     try:
         return claim.read_text().removeprefix("fresh:")
-    except PermissionError:
+    except (FileNotFoundError, PermissionError):
         return ""
 
 

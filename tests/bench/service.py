@@ -14,7 +14,7 @@ from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStu
 
 from samovar.localcloud.compute.instance_groups.teardown import SERVED
 from tests.bench.figure import Figure, seconds, timed
-from tests.bench.world import cloud, environment, healthy, status_when
+from tests.bench.world import cloud, environment, killed_and_replaced
 from tests.support.http_load import http_load
 from tests.support.run_in_machine import in_machine
 from tests.support.tool import EDGES, Cli
@@ -42,9 +42,7 @@ def boot() -> Iterator[Figure]:
     times = []
     with environment(EDGES) as tool:
         for _ in range(RUNS):
-            tool.run("cloud", "kill", "dev-nginx-1")
-            status_when(tool, lambda status: not status["healthy"])
-            healthy(tool)
+            killed_and_replaced(tool, "dev-nginx-1")
             times.append(_boot_time(tool.pid("dev-nginx-1")))
     yield Figure("a machine's boot, from its start to systemd `running`", seconds(times), "under 1.5 s")
 
@@ -58,11 +56,7 @@ def kill_recovery() -> Iterator[Figure]:
             time.sleep(1.5 * SERVED)
             with http_load(where, limit=120) as load:
                 time.sleep(1)
-                began = time.monotonic()
-                tool.run("cloud", "kill", "dev-bingo-1")
-                status_when(tool, lambda status: not status["healthy"])
-                healthy(tool)
-                times.append(time.monotonic() - began)
+                times.append(killed_and_replaced(tool, "dev-bingo-1"))
                 time.sleep(1)
             sent, failed = sent + len(load.answers), failed + len(load.failed)
             worst = max(worst, *(answer.seconds for answer in load.answers if not answer.error))
@@ -75,7 +69,7 @@ def throughput() -> Iterator[Figure]:
     with cloud(EDGES) as tool:
         tool.edit("dev", "size: 2", "size: 1\n    public: true")
         tool.run("rollout", "dev", "--yes")
-        machine = healthy(tool)["groups"][0]["machines"][0]
+        machine = tool.status("dev")["groups"][0]["machines"][0]
         network = ["nsenter", f"--net=/run/netns/samovar-{tool.endpoint()['number']}-1"]
         nowhere: list[str] = []
         ways = ((nowhere, tool.address("dev")), (nowhere, _public_address(tool)), (network, machine["address"]))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tests.support.checkout import ENVIRONMENTS
 from tests.support.tool import Cli
@@ -38,10 +38,9 @@ def environment(config: Path = DEV_CONFIG) -> Iterator[Cli]:
         yield tool
 
 
-def healthy(tool: Cli) -> Any:
-    return status_when(tool, lambda status: status["healthy"])
-
-
-def status_when(tool: Cli, holds: Callable[[Any], bool]) -> Any:
-    """The first status that holds. Asked for as often as can be, for seconds are counted until then."""
-    return tool.status_when("dev", holds, ceiling=0.2)
+def killed_and_replaced(tool: Cli, machine: str) -> float:
+    """Kill a machine of `dev`; return the seconds until all is healthy again, looked at as often as can be."""
+    old, began = tool.pid(machine), time.monotonic()
+    tool.run("cloud", "kill", machine)
+    tool.wait_until_replaced("dev", machine, old, ceiling=0.2)
+    return time.monotonic() - began

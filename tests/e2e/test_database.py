@@ -146,10 +146,9 @@ def test_a_power_cut_under_writes_loses_no_row_that_was_acknowledged(cli: Cli, a
         writer.start()
     try:
         time.sleep(3)
-        killed = time.monotonic()
+        old, killed = cli.pid("dev-postgres-1"), time.monotonic()
         cli.run("cloud", "kill", "dev-postgres-1")
-        cli.status_when("dev", lambda status: not status["healthy"])
-        cli.status_when("dev", lambda status: status["healthy"])
+        cli.wait_until_replaced("dev", "dev-postgres-1", old)
         wait_until(
             "a write is acknowledged again",
             lambda: any(when > killed + 2 for writer in writers for when in list(writer.acknowledged.values())),
@@ -236,9 +235,9 @@ def test_a_disk_that_is_added_to_a_running_group_outlives_its_machines_and_its_r
     assert "-> data=dev-postgres-data, files=dev-postgres-files" in steps["update", "dev-postgres"]
     cli.run("rollout", "dev", "--yes")
     assert as_postgres(cli, "echo kept >/srv/files/a; sync /srv/files/a; stat -c %U /srv/files").split() == ["postgres"]
+    old = cli.pid("dev-postgres-1")
     cli.run("cloud", "kill", "dev-postgres-1")
-    cli.status_when("dev", lambda status: not status["healthy"])
-    cli.status_when("dev", lambda status: status["healthy"])
+    cli.wait_until_replaced("dev", "dev-postgres-1", old)
     assert as_postgres(cli, "cat /srv/files/a") == "kept\n"
 
     cli.edit("dev", KIND, f"{KIND}    settings: {{parameters: {{work_mem: 8MB}}}}\n")

@@ -289,10 +289,9 @@ def test_a_killed_edge_fails_only_requests_in_flight(cli: Cli, address: str, pla
         http_load(address, Kind("/long_dummy"), rate=3, limit=120, timeout=90) as slow,
     ):
         time.sleep(2)
-        killed = time.monotonic()
+        old, killed = cli.pid(name), time.monotonic()
         cli.run("cloud", "kill", name)
-        cli.status_when("dev", lambda status: not status["healthy"])
-        cli.status_when("dev", lambda status: status["healthy"])
+        cli.wait_until_replaced("dev", name, old)
         _settled(cli, address)
         time.sleep(2)
     failed = load.failed + slow.failed

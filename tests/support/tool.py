@@ -187,14 +187,18 @@ class Cli:
 
         return wait_for(f"the status of {environment}", status, timeout=TIMEOUT, ceiling=ceiling)
 
-    def wait_until_replaced(self, environment: str, machine: str, old: int) -> None:
-        """Wait until all is healthy and a machine has another init than `old`: its loss shows after seconds."""
+    def wait_until_replaced(self, environment: str, machine: str, old: int, *, ceiling: float = 1.0) -> None:
+        """Wait until all is healthy and a machine has another init than `old`.
+
+        That it was unhealthy proves less: the first look may meet connections that were cut off with the machine, and
+        the next one a cloud that has not noticed its end.
+        """
 
         def is_replaced(status: Any) -> bool:
             machines = (each for group in status["groups"] for each in group["machines"] if each["name"] == machine)
             return bool(status["healthy"]) and next(machines)["pid"] not in {None, old}
 
-        self.status_when(environment, is_replaced)
+        self.status_when(environment, is_replaced, ceiling=ceiling)
 
     def watched_when(self, environment: str, holds: Callable[[Any], bool]) -> Any:
         """The first status that holds of those that `status --watch` shows, which shows what changed."""

@@ -11,7 +11,7 @@ address may get another number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,9 +133,13 @@ def claimed(home: Path, folders: Path = CLAIMS) -> int | None:
 
 
 def _claims(folder: Path) -> dict[int, tuple[str, bool]]:
-    """Return the home of each claimed number, and whether its claim is fresh."""
-    texts = {int(file.name): file.read_text() for file in folder.glob("[0-9]*")}
-    return {number: (text.removeprefix(FRESH), text.startswith(FRESH)) for number, text in texts.items()}
+    """Return the home of each claimed number, and whether its claim is fresh. A claim may be released meanwhile."""
+    claims = {}
+    for file in folder.glob("[0-9]*"):
+        with suppress(FileNotFoundError):
+            text = file.read_text()
+            claims[int(file.name)] = text.removeprefix(FRESH), text.startswith(FRESH)
+    return claims
 
 
 def _held_by(home: Path, claims: dict[int, tuple[str, bool]]) -> tuple[int, ...]:

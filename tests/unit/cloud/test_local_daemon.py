@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from samovar.cloud.local_daemon import _runs
+from samovar.cloud import local_daemon
+from samovar.cloud.local_daemon import _runs, is_on_host
+from samovar.localcloud.home.numbers import claimed
 
 LOOKS = 1500
 LOCKS = 600
@@ -66,3 +68,13 @@ def test_a_process_that_has_ended_is_no_daemon(home: Path) -> None:
 def test_a_daemon_runs_while_the_locks_of_others_come_and_go(home: Path) -> None:
     with changing_locks(home):
         assert all(_runs(home, os.getpid()) for _ in range(LOOKS))
+
+
+def test_a_claim_that_is_released_while_claims_are_read_is_nobodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link to nowhere is listed and cannot be read, as a file that is removed in between."""
+    monkeypatch.setattr(local_daemon, "CLAIMS", tmp_path)
+    (tmp_path / "7").symlink_to("nowhere")
+    assert not is_on_host(tmp_path / "home")
+    assert claimed(tmp_path / "home", tmp_path) is None
