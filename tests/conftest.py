@@ -37,9 +37,9 @@ def _turn(item: pytest.Item) -> int:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Three for two processors, where there is memory for as many: tests wait for machines as long as they work."""
+    """Two for each processor, where there is memory for as many: tests wait for machines as long as they work."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(len(os.sched_getaffinity(0)) * 3 // 2, memory // ENVIRONMENT_MEMORY))
+    return max(1, min(2 * len(os.sched_getaffinity(0)), memory // ENVIRONMENT_MEMORY))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -21,6 +21,8 @@ from samovar.project.environment import Environment
 
 STABLE_SECONDS = 2.0
 """Seconds for which an environment must be healthy, with the same processes: a process that starts may end at once."""
+STARTING = "STARTING_INSTANCE"
+"""The status of a machine that its group starts again, by the group service's words."""
 PERIOD = 0.1
 """Seconds between two looks at the environment."""
 GROUP, BALANCER, SYSTEMD, WATCHDOG, DRILL = "group", "balancer", "systemd", "watchdog", "drill"
@@ -31,7 +33,8 @@ GROUP, BALANCER, SYSTEMD, WATCHDOG, DRILL = "group", "balancer", "systemd", "wat
 class Snapshot:
     """The environment at one moment: `healthy` for the cloud and with every process, each a machine and a pid.
 
-    `instances` are the ids of the machines that may be hit; `drained` is true if a balancer sends nothing to one.
+    `instances` are the ids of the machines that may be hit; `drained` is true if a balancer sends nothing to one, and
+    `restarted` if its group starts one again.
     """
 
     healthy: bool
@@ -39,6 +42,7 @@ class Snapshot:
     summary: str = ""
     instances: frozenset[str] = frozenset()
     drained: bool = False
+    restarted: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,9 @@ class Watch:
     def _find_healers(self, now: Snapshot, *, processes_lost: bool) -> None:
         if now.drained:
             self.healers.add(BALANCER)
-        if now.instances and self.before.instances - now.instances:
+        if now.restarted or (now.instances and self.before.instances - now.instances):
             self.healers.add(GROUP)
-        elif processes_lost and now.processes - self.before.processes:
+        elif processes_lost and now.processes - self.before.processes and GROUP not in self.healers:
             self.healers.add(SYSTEMD if self._first_lost == "process" else WATCHDOG)
 
 
@@ -162,6 +166,7 @@ def _snapshot(session: Session, environment: Environment, fault: Fault) -> Snaps
             machine.id for machine in list_machines(session, environment.name) if machine.name in fault.machines
         ),
         drained=any(machine.balancer not in {None, HEALTHY} for machine in hit),
+        restarted=any(machine.status == STARTING for machine in hit),
     )
 
 

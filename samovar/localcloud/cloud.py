@@ -111,6 +111,7 @@ class Cloud:
         self.machines.before_start.append(conditions.before_start)
         self.groups.has_target_group_by_now = conditions.has_target_group_by_now
         self.balancers.routing_delay = conditions.routing_delay
+        self.networks.has_name_by_now = conditions.has_name_by_now
         self._operations.hold = conditions.hold_operation
 
     def _make_controllers(self, home: Home, tokens: Tokens) -> None:

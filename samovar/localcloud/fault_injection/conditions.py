@@ -107,7 +107,13 @@ class Conditions:
     def has_target_group_by_now(self, group: InstanceGroup) -> bool:
         """Return whether it is time for a new group to have its target group."""
         delay = self._profile.target_group.at(self._draws.of(f"target group {group.name}"))
-        return clock.now() >= group.created_at.ToNanoseconds() / 1e9 + delay
+        return clock.now() >= created(group) + delay
+
+    def has_name_by_now(self, machine_id: str) -> bool:
+        """Return whether it is time for a new machine to have its name."""
+        instance = self._store.get(Instance, machine_id)
+        delay = self._profile.name.at(self._draws.of(f"name {machine_id}"))
+        return instance is not None and clock.now() >= created(instance) + delay
 
     def tail(self, console: bytes) -> bytes:
         """Return what is kept of a serial log."""
@@ -156,6 +162,11 @@ class Conditions:
         if kind_of(type(resource)) in FREED_LATE and isinstance(resource, Message):
             until = clock.now() + self._profile.release.at(self._draws.next("release"))
             self._released |= dict.fromkeys(references(resource), until)
+
+
+def created(resource: InstanceGroup | Instance) -> float:
+    """Return the time of a resource's creation, in seconds since 1970."""
+    return resource.created_at.ToNanoseconds() / 1e9
 
 
 def _of_compute(name: str) -> bool:

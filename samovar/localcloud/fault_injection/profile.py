@@ -79,6 +79,12 @@ class Profile:
             "NLB documentation, concepts/specifics: up to 2 minutes",
         ),
     ] = Span(60, 120)
+    name: Annotated[
+        Span,
+        Parameter(
+            "DNS has the name of a machine, from its creation on: until then it answers that there is none."
+        ),
+    ] = Span(60, 180)
     release: Annotated[
         Span,
         Parameter("What a deleted machine, group or balancer used is in use: its deletion is FAILED_PRECONDITION."),
@@ -117,6 +123,7 @@ def paced(profile: Profile, pace: float) -> Profile:
         target_group=profile.target_group.paced(pace),
         routing=profile.routing.paced(pace),
         zonal_shift=profile.zonal_shift.paced(pace),
+        name=profile.name.paced(pace),
         release=profile.release.paced(pace),
         reads_per_second=profile.reads_per_second / pace,
         changes_per_second=profile.changes_per_second / pace,

@@ -97,7 +97,7 @@ def _hosts(network: Network, mirrors: Iterable[Mirror]) -> Iterator[str]:
     taken = {API_NAME, *(mirror.name for mirror in mirrors)}
     yield f"{API} {API_NAME}"
     yield from (f"{address} {mirror.name}" for mirror in mirrors for address in mirror.addresses)
-    yield from (f"{nic.address} {' '.join(_names(nic, taken))}" for nic in network.nics)
+    yield from (f"{nic.address} {' '.join(_names(nic, taken))}" for nic in network.nics if nic.named)
 
 
 def _names(nic: Nic, taken: Collection[str]) -> Iterable[str]:

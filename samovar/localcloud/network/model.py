@@ -37,7 +37,8 @@ class Nic:
     """A machine's network interface. `hostname` and `aliases` are the names under which the network's DNS knows it.
 
     `plugged` is False for a machine without power. `public` is its one-to-one NAT address, if it has one. `egress`
-    says whether it may leave the network: it has a public address, or a route to a NAT gateway.
+    says whether it may leave the network: it has a public address, or a route to a NAT gateway. DNS has none of its
+    names yet where it is not `named`.
     """
 
     machine_id: str
@@ -49,6 +50,7 @@ class Nic:
     aliases: tuple[str, ...] = ()
     public: IPv4Address | None = None
     egress: bool = False
+    named: bool = True
 
 
 @dataclass(frozen=True)

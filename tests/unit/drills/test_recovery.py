@@ -62,6 +62,12 @@ def test_a_group_healed_a_machine_that_was_replaced() -> None:
     assert (recovery.healed_by, recovery.time_to_detect, recovery.time_to_recover) == (("balancer", "group"), 0.0, 1.0)
 
 
+def test_a_group_healed_a_machine_that_it_started_again() -> None:
+    restarted = Snapshot(healthy=False, instances=frozenset("a"), restarted=True)
+    recovery = watched(Watch(snapshot_of(7)), snapshot_of(healthy=False), restarted, snapshot_of(9))
+    assert (recovery.healed_by, recovery.time_to_recover) == (("group",), 2.0)
+
+
 def test_a_watch_ends_at_its_timeout_and_reports_the_last_state() -> None:
     put_back = list[bool]()
     recovery = watch_recovery(

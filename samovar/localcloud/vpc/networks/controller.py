@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
@@ -24,6 +26,8 @@ class NetworkController:
         self._store = store
         self._fabric = fabric
         self._health = health
+        self.has_name_by_now: Callable[[str], bool] | None = None
+        """Whether it is time for DNS to have the names of a machine, by its id; without it they are there at once."""
         self._applied: dict[str, Network] = {}
         self._values: dict[str, tuple[int, Network]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -53,7 +57,7 @@ class NetworkController:
         if value is None or revision != self._store.revision:
             value = network_value(self._store, self._health, vpc)
             self._values[vpc.id] = self._store.revision, value
-        return value
+        return _with_names(value, self.has_name_by_now) if self.has_name_by_now else value
 
     async def _remove(self, network_id: str) -> None:
         await self._fabric.remove(network_id)
@@ -100,6 +104,13 @@ def lost(before: Network, now: Network, silent: frozenset[IPv4Address]) -> froze
     left = _targets(before) - _targets(now)
     kept = {had[port] for port in had.keys() & have.keys()} if left else set()
     return frozenset(unplugged | (left & silent) | (left - kept))
+
+
+def _with_names(network: Network, has_name: Callable[[str], bool]) -> Network:
+    unnamed = {nic.machine_id for nic in network.nics if not has_name(nic.machine_id)}
+    if not unnamed:
+        return network
+    return replace(network, nics=tuple(replace(nic, named=nic.machine_id not in unnamed) for nic in network.nics))
 
 
 def _plugged(network: Network) -> dict[tuple[str, str], IPv4Address]:

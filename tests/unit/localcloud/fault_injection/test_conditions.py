@@ -26,6 +26,7 @@ from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.fault_injection.profile import PROFILES, YANDEX, Profile, ProfileChoice
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.load_balancer.target_groups.model import target_of
+from samovar.localcloud.network.model import Nic
 from samovar.localcloud.simulated.event_loop import run
 from tests.support.calls import binding
 from tests.support.in_process import GROUPS, ZONE, InProcess, Service, in_process, service, template, until
@@ -238,6 +239,26 @@ def test_a_group_gets_its_target_group_late(play: Callable[..., None]) -> None:
         await task
 
     play(scenario)
+
+
+def test_a_new_machine_has_its_name_late(play: Callable[..., None]) -> None:
+    """It may run by then; what is made of its interface is there at once."""
+
+    async def scenario(world: InProcess) -> None:
+        task = asyncio.create_task(service(world, size=1))
+        await until("an interface is there", lambda: _interfaces(world))
+        (nic,) = _interfaces(world)
+        assert not nic.named
+        waited = await seconds(until("it has a name", lambda: _interfaces(world)[0].named))
+        assert 55 < waited < 180
+        assert _interfaces(world) == [replace(nic, named=True)]
+        await task
+
+    play(scenario)
+
+
+def _interfaces(world: InProcess) -> list[Nic]:
+    return [nic for network in world.cloud.networks.up() for nic in network.nics]
 
 
 def test_a_serial_log_keeps_its_end(play: Callable[..., None]) -> None:

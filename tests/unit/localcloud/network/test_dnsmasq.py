@@ -27,6 +27,12 @@ def test_names_of_a_machine_are_hostname_id_and_aliases() -> None:
     )
 
 
+def test_a_machine_without_a_name_yet_has_its_lease_alone() -> None:
+    unnamed = records(replace(NETWORK, nics=tuple(replace(nic, named=False) for nic in NETWORK.nics)), FILES)
+    assert unnamed.dhcp_hosts == records(NETWORK, FILES).dhcp_hosts
+    assert "bingo-1" not in unnamed.hosts
+
+
 def test_no_machine_has_the_name_of_the_api_or_of_a_mirror() -> None:
     named = replace(NIC, hostname="api", aliases=("deb.example.org", "api.internal"))
     mirror = Mirror("deb.example.org", 443, (IPv4Address("192.0.2.1"),))
