@@ -35,6 +35,9 @@ LOAD = ("--profile", "terms", "--rate", "60")
 MONITORING = "# monitoring: {kind: samovar/monitoring"
 """The beginning of the line of dev that is a comment there."""
 NOT_RUN = "not run"
+FIRED_BEFORE = "fired before"
+LATE = 20.0
+"""Seconds for which the alert of another machine may begin late, after a drill that did not wait for it."""
 REMARKED = re.compile(r"(\w+)(?: \((.+)\))?")
 """An alert of a row, with what is wrong about it."""
 Result = tuple[str, ...]
@@ -85,6 +88,8 @@ def main(words: list[str]) -> None:
         rows[name] = drills.run(name)
         sys.stderr.write(f"{time.monotonic() - began:.0f} s: {' | '.join(rows[name])}\n")
         write_tables(rows)
+        if FIRED_BEFORE in rows[name][-1]:
+            time.sleep(LATE)
     sys.stdout.write(f"{len(rows)} drills in {time.monotonic() - began:.0f} s; pictures: {folder}\n")
 
 

@@ -33,13 +33,15 @@ GROUP, BALANCER, SYSTEMD, WATCHDOG, DRILL = "group", "balancer", "systemd", "wat
 class Snapshot:
     """The environment at one moment: `healthy` for the cloud and with every process, each a machine and a pid.
 
-    `instances` are the ids of the machines that may be hit; `drained` is true if a balancer sends nothing to one, and
-    `restarted` if its group starts one again.
+    `targets` are the ids of the machines that may be hit, `instances` those of all: a new machine may have another name
+    than the one that it replaces. `drained` is true if a balancer sends nothing to a target, and `restarted` if its
+    group starts one again.
     """
 
     healthy: bool
     processes: frozenset[tuple[str, int]] = frozenset()
     summary: str = ""
+    targets: frozenset[str] = frozenset()
     instances: frozenset[str] = frozenset()
     drained: bool = False
     restarted: bool = False
@@ -103,8 +105,9 @@ class Watch:
     def _find_healers(self, now: Snapshot, *, processes_lost: bool) -> None:
         if now.drained:
             self.healers.add(BALANCER)
-        if now.restarted or (now.instances and self.before.instances - now.instances):
+        if now.restarted or (now.instances and self.before.targets - now.instances):
             self.healers.add(GROUP)
+            self.healers.discard(WATCHDOG)  # what it started before did not help
         elif processes_lost and now.processes - self.before.processes and GROUP not in self.healers:
             self.healers.add(SYSTEMD if self._first_lost == "process" else WATCHDOG)
 
@@ -158,23 +161,23 @@ def _snapshot(session: Session, environment: Environment, fault: Fault) -> Snaps
     missing = sorted(f"{unit} of {machine} is down" for (machine, unit), pids in running.items() if not pids)
     summary = [*(group.summary() for group in status.groups), *missing]
     hit = [machine for machine in machines_of_status(status) if machine.name in fault.machines]
+    ids = {machine.id: machine.name for machine in list_machines(session, environment.name)}
     return Snapshot(
         healthy=status.healthy and not missing,
         processes=frozenset((machine, pid) for (machine, _), pids in running.items() for pid in pids),
         summary="; ".join(summary),
-        instances=frozenset(
-            machine.id for machine in list_machines(session, environment.name) if machine.name in fault.machines
-        ),
+        targets=frozenset(each for each, name in ids.items() if name in fault.machines),
+        instances=frozenset(ids),
         drained=any(machine.balancer not in {None, HEALTHY} for machine in hit),
         restarted=any(machine.status == STARTING for machine in hit),
     )
 
 
 def _processes(host: Host, units: frozenset[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, ...]]:
-    """Return the pids of each unit of a machine; none where the machine does not run."""
+    """Return the pids of each unit of a machine that is there; none where the machine does not run."""
     if not units:
         return {}
     ids = {machine.name: machine.id for machine in host.machines()}
     there = [each for each in sorted(units) if each[0] in ids]
     pids = run_concurrently(*(partial(host.processes, ids[machine], unit) for machine, unit in there))
-    return {**dict.fromkeys(units, ()), **dict(zip(there, pids, strict=True))}
+    return dict(zip(there, pids, strict=True))

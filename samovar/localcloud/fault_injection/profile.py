@@ -81,9 +81,7 @@ class Profile:
     ] = Span(60, 120)
     name: Annotated[
         Span,
-        Parameter(
-            "DNS has the name of a machine, from its creation on: until then it answers that there is none."
-        ),
+        Parameter("DNS has the name of a machine, from its creation on: until then it answers that there is none."),
     ] = Span(60, 180)
     release: Annotated[
         Span,

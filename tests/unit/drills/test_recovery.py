@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from unittest.mock import create_autospec
 
-from samovar.drills.recovery import STABLE_SECONDS, Recovery, Snapshot, Watch, watch_recovery
+from samovar.cloud.local_admin import Host, HostMachine
+from samovar.drills.recovery import STABLE_SECONDS, Recovery, Snapshot, Watch, _processes, watch_recovery
 
 
 def snapshot_of(*pids: int, healthy: bool = True, machines: Sequence[str] = ("a",), drained: bool = False) -> Snapshot:
     processes = frozenset(("dev-app-1", pid) for pid in pids)
-    return Snapshot(healthy, processes, "as it is", frozenset(machines), drained)
+    return Snapshot(healthy, processes, "as it is", frozenset(machines), frozenset(machines), drained)
 
 
 def watched(watch: Watch, *snapshots: Snapshot, every: float = 1.0) -> Recovery:
@@ -62,8 +65,18 @@ def test_a_group_healed_a_machine_that_was_replaced() -> None:
     assert (recovery.healed_by, recovery.time_to_detect, recovery.time_to_recover) == (("balancer", "group"), 0.0, 1.0)
 
 
+def test_a_group_healed_a_machine_that_was_replaced_by_one_of_another_name() -> None:
+    before = Snapshot(healthy=True, targets=frozenset("a"), instances=frozenset("ab"))
+    before = replace(before, processes=frozenset({("dev-app-1", 7)}))
+    sick = replace(before, healthy=False)
+    restarted = replace(sick, processes=frozenset({("dev-app-1", 8)}))
+    replaced = Snapshot(healthy=True, instances=frozenset("bc"))
+    recovery = watched(Watch(before), sick, restarted, replaced)
+    assert (recovery.healed_by, recovery.time_to_recover) == (("group",), 2.0)
+
+
 def test_a_group_healed_a_machine_that_it_started_again() -> None:
-    restarted = Snapshot(healthy=False, instances=frozenset("a"), restarted=True)
+    restarted = Snapshot(healthy=False, targets=frozenset("a"), instances=frozenset("a"), restarted=True)
     recovery = watched(Watch(snapshot_of(7)), snapshot_of(healthy=False), restarted, snapshot_of(9))
     assert (recovery.healed_by, recovery.time_to_recover) == (("group",), 2.0)
 
@@ -102,3 +115,11 @@ def test_no_fault_is_put_back_before_all_were_caused() -> None:
         stopped=lambda: False,
     )
     assert (put_back, recovery.healed_by) == ([3], ("drill",))
+
+
+def test_a_machine_that_was_replaced_by_one_of_another_name_lacks_no_process() -> None:
+    host = create_autospec(Host, instance=True)
+    host.machines.return_value = (HostMachine("b", "dev-app-2", "app-2", 9, running=True),)
+    host.processes.return_value = (7,)
+    units = frozenset({("dev-app-1", "app.service"), ("dev-app-2", "app.service")})
+    assert _processes(host, units) == {("dev-app-2", "app.service"): (7,)}
