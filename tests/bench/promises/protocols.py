@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from samovar.core.output import PlainReporter
@@ -20,7 +22,7 @@ PROTOCOLS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "https": ("https", ()),
     "HTTP/2": ("https", ("--http2",)),
 }
-BY_CURL: Mapping[str, tuple[str, ...]] = {"HTTP/2": ("--http2",), "HTTP/3": ("--http3-only",)}
+BY_CURL: Mapping[str, tuple[str, ...]] = {"HTTP/2": ("--http2",), "HTTP/3": ("--http3-only", "--max-time", "1")}
 NUMBER, RATE = 300, 50
 """Of requests by curl, and how many of them in a second."""
 QUIET = 95.0
@@ -45,19 +47,27 @@ def protocols(world: World) -> Iterator[Figure]:
 
 
 def _by_curl(world: World) -> Iterator[Figure]:
-    """The load generator has no QUIC and the balancer no UDP: curl asks an edge at its own address, HTTP/2 as well."""
+    """The load generator has no QUIC and the balancer no UDP: curl asks an edge at its own address, HTTP/2 as well.
+
+    Over HTTP/3 curl 8.14 does not always send its QPACK encoder stream, without which no server can read the request
+    (github.com/curl/curl/issues/21463): these requests are given up after a second, and counted.
+    """
     (image,) = bake_local(PROJECT, ["samovar-base"], reporter=PlainReporter())
     url = f"https://{world.address()}{PING}"
     _, (_, edge) = curl(image.raw, url, url, options=OFFERS)
     for path in (PING, LONG):
         latencies(image.raw, edge, path, *TIMEOUT)
         for name, options in BY_CURL.items():
-            runs = [latencies(image.raw, edge, path, *options, number=NUMBER, rate=RATE) for _ in range(world.runs)]
+            asked = partial(latencies, image.raw, edge, path, *options, number=NUMBER, rate=RATE)
+            runs = [asked(may_fail=name == "HTTP/3") for _ in range(world.runs)]
             warm = ", cache warm" if path == LONG else ""
-            yield Figure(f"`GET {path}`{warm}, by curl over {name}, each over a new connection", _quantiles(runs))
+            what = f"`GET {path}`{warm}, by curl over {name}, each over a new connection"
+            given_up = sum(NUMBER - len(run) for run in runs)
+            left_out = f"; {given_up} of {NUMBER * len(runs)} given up" if given_up else ""
+            yield Figure(what, _quantiles(runs) + left_out)
     for name, options in BY_CURL.items():
         time.sleep(QUIET)
-        (first,) = latencies(image.raw, edge, LONG, *options, *TIMEOUT)
+        first = next(iter(latencies(image.raw, edge, LONG, *options, *TIMEOUT, may_fail=True)), math.nan)
         yield Figure(f"`GET {LONG}` after {QUIET:.0f} s without a client, by curl over {name}", f"{first:.1f} s")
 
 
