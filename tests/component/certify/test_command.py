@@ -22,7 +22,8 @@ from tests.support.remote_user import RemoteUser
 from tests.support.tool import TIMEOUT, Cli
 
 SPEED = "8"
-ATTEMPTS = 4
+LUCKY_SEED = "334"
+"""Of the profile's random numbers: the first twelve operations of each method succeed, and the first hundred starts."""
 HEEDING_CTRL_C = ("env", "--default-signal=INT")
 """A test may run where Ctrl-C is ignored."""
 
@@ -93,10 +94,10 @@ def test_a_user_without_root_gets_a_report_that_he_can_send(user: RemoteUser) ->
 
 
 def test_a_cloud_like_yandex_differs_in_its_failures_alone() -> None:
-    """A failure on request is found among them. Where an operation failed by chance, the programme is run again."""
-    with second_cloud("--like", "yandex", "--pace", "0.02", "--speed", "4") as user:
-        runs = (_run_with_a_fault(user) for _ in range(ATTEMPTS))
-        report = next(report for report in runs if not report.run.stopped)
+    """A failure on request is found; none comes by chance."""
+    with second_cloud("--like", "yandex", "--pace", "0.02", "--seed", LUCKY_SEED, "--speed", "4") as user:
+        report = _run_with_a_fault(user)
+    assert not report.run.stopped
     fault = Difference(Aspect.ERROR, HERE, ("InstanceService.GetSerialPortOutput", "INTERNAL"))
     assert fault in report.differences
     assert [str(each) for each in report.differences if each.aspect is not Aspect.ERROR] == []
