@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import signal
+import socket
 import subprocess
 import time
 from http.client import HTTPConnection
@@ -27,6 +29,8 @@ from tests.support.edge_lab import (
     wait_until,
 )
 
+HAPROXY_PORT = 8001
+"""At which HAProxy takes requests for the edge that works."""
 PAIR: dict[str, Any] = SETTINGS | {"peers": {"group": "nginx", "machines": 2}}
 
 
@@ -143,8 +147,15 @@ def no_peers() -> Result:
     wait_for_worker("balancer")
     result["load"] = load.ended()
     run(f"kill -KILL {haproxy()} $(cat /proc/{haproxy()}/task/*/children)")
+    wait_until(lambda: _is_refused(HAPROXY_PORT))
     result["alone"] = [ask("/")[0], ask("/", "POST")[0]]
     return result
+
+
+def _is_refused(port: int) -> bool:
+    """Return whether nobody listens any more: what a process had accepted before it died is lost."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 def new_peers() -> Result:
