@@ -25,7 +25,7 @@ from samovar.core import proc
 from samovar.core.errors import ExitCode, HostError
 from samovar.core.waiting import Pending, wait_for
 from samovar.localcloud.api.pki import ensure_pki
-from samovar.localcloud.home.numbers import CLAIMS
+from samovar.localcloud.home.numbers import CLAIMS, NUMBERS
 from samovar.localcloud.network import namespaces
 from tests.support.checkout import ROOT
 from tests.support.tool import Cli
@@ -99,15 +99,27 @@ def test_down_removes_the_leftovers_of_a_daemon(cli: Cli, how: signal.Signals) -
     assert cli.json("cloud", "status")["warnings"] == []
 
 
-def test_a_daemon_whose_home_was_removed_ends_and_down_removes_its_leftovers(cli: Cli) -> None:
+@pytest.fixture
+def last(tmp_path: Path) -> Iterator[Cli]:
+    """A cloud whose number no other one takes while it is free: they take the lowest."""
+    tool = Cli(tmp_path / "home", tmp_path / "envs")
+    tool.home.mkdir(mode=0o700)
+    (tool.home / "number").write_text(str(NUMBERS[-1]))
+    tool.run("cloud", "up")
+    assert tool.endpoint()["number"] == NUMBERS[-1]
+    yield tool
+    tool.run("cloud", "down", check=False)
+
+
+def test_a_daemon_whose_home_was_removed_ends_and_down_removes_its_leftovers(last: Cli) -> None:
     """It would take the machines of the cloud that has its number now for unknown ones, and end them."""
-    number, pid = _make_network(cli), cli.endpoint()["pid"]
-    shutil.rmtree(cli.home)
+    number, pid = _make_network(last), last.endpoint()["pid"]
+    shutil.rmtree(last.home)
     wait_for("the end", lambda: not proc.state(pid) or Pending("runs"), timeout=TIMEOUT)
-    assert "the daemon does not run, 0 machines run" in cli.json("cloud", "status")["warnings"][0]
-    assert len(_on_host(cli, number)) == 3
-    assert "no local cloud runs" not in cli.run("cloud", "down").stderr
-    assert _on_host(cli, number) == []
+    assert "the daemon does not run, 0 machines run" in last.json("cloud", "status")["warnings"][0]
+    assert len(_on_host(last, number)) == 3
+    assert "no local cloud runs" not in last.run("cloud", "down").stderr
+    assert _on_host(last, number) == []
 
 
 def test_after_a_reboot_there_is_nothing_to_remove(cli: Cli) -> None:
