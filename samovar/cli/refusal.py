@@ -1,4 +1,4 @@
-"""Says which argument to change where what `init` and `add` were to write is refused: no file of it is there."""
+"""Turns an error about a file that `init` or `add` did not write into one that names the argument to change."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import NotRequired, TypedDict
 from samovar.cloud.connection import Access
 from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
+from samovar.core.claims import CLAIMS, read_claims
 from samovar.core.errors import HostError
 from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir, require_linux, require_own
@@ -21,8 +22,6 @@ from samovar.core.process import run
 from samovar.core.spawn import exit_of, module_command, module_environment, start_detached
 from samovar.core.waiting import Pending, wait_for
 
-CLAIMS = Path("/run/samovar")
-"""A file for each cloud that is on this host: it names the home, after `fresh:` where the daemon has just begun."""
 STOPPED = frozenset("Tt")
 ENDED = frozenset(("", "Z", "X"))
 START_TIMEOUT = 180.0
@@ -106,15 +105,7 @@ def is_on_host(home: Path) -> bool:
     """Return whether anything of the cloud of that home is on this host, whether or not its daemon runs."""
     if any((home / "machines").glob("*/state.json")):  # of simulated machines
         return True
-    return str(home.resolve()) in map(_claimed_by, CLAIMS.glob("[0-9]*"))
-
-
-def _claimed_by(claim: Path) -> str:
-    """Return the home that a claim names; nothing for one that was released meanwhile, or is another user's."""
-    try:
-        return claim.read_text().removeprefix("fresh:")
-    except (FileNotFoundError, PermissionError):
-        return ""
+    return any(holder == str(home.resolve()) for holder, _ in read_claims(CLAIMS).values())
 
 
 def running_machines(home: Path) -> Sequence[MachineStatus]:

@@ -1,4 +1,4 @@
-"""Bounds what the cache holds by its last use: what is used there gets the time of then."""
+"""Removes from the cache what was not used for long. The time of a file is that of its last use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads on the consoles of machines what is wrong though they are healthy: a run that failed, an unread secret."""
+"""Finds warnings on the consoles of healthy machines: a run that failed, a secret that cannot be read."""
 
 from __future__ import annotations
 

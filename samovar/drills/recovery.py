@@ -12,7 +12,6 @@ from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import CloudError
 from samovar.core.waiting import Pending
-from samovar.deploy.machines import list_machines
 from samovar.deploy.read_status import read_status
 from samovar.deploy.status import HEALTHY
 from samovar.drills.faults import Fault
@@ -160,14 +159,14 @@ def _snapshot(session: Session, environment: Environment, fault: Fault) -> Snaps
     running = _processes(session.host, fault.units) if session.host else {}
     missing = sorted(f"{unit} of {machine} is down" for (machine, unit), pids in running.items() if not pids)
     summary = [*(group.summary() for group in status.groups), *missing]
-    hit = [machine for machine in machines_of_status(status) if machine.name in fault.machines]
-    ids = {machine.id: machine.name for machine in list_machines(session, environment.name)}
+    machines = tuple(machines_of_status(status))
+    hit = [machine for machine in machines if machine.name in fault.machines]
     return Snapshot(
         healthy=status.healthy and not missing,
         processes=frozenset((machine, pid) for (machine, _), pids in running.items() for pid in pids),
         summary="; ".join(summary),
-        targets=frozenset(each for each, name in ids.items() if name in fault.machines),
-        instances=frozenset(ids),
+        targets=frozenset(machine.id for machine in hit),
+        instances=frozenset(machine.id for machine in machines),
         drained=any(machine.balancer not in {None, HEALTHY} for machine in hit),
         restarted=any(machine.status == STARTING for machine in hit),
     )

@@ -1,4 +1,4 @@
-"""Refuses names that an image cannot have: with its application it shares a machine that has names of its own."""
+"""Refuses names of images that stand for something else on a machine already: its units, its users."""
 
 from __future__ import annotations
 

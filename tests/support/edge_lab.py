@@ -25,6 +25,8 @@ import yaml
 OWN = "10.0.0.9"
 BINGO = {"group": "bingo", "machines": 2}
 KIND: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "groups/edge.yaml").read_text())
+HAPROXY_PORT = 8001
+"""At which HAProxy takes requests for the edge that works."""
 SETTINGS: dict[str, Any] = {**KIND["settings"], "upstreams": {"app": {"address": "127.0.0.2:81", **BINGO}}}
 """Those of the edges of this checkout, before a balancer at 127.0.0.2:81."""
 Result = dict[str, Any]
@@ -106,7 +108,7 @@ def configure(settings: Mapping[str, Any], *, rendered: bool = False) -> None:
     run("rm -f /etc/nftables.d/10-metadata.nft; nft -f /etc/nftables.conf; nft -f /etc/samovar/clients.nft")
     run("haproxy -W -p /run/haproxy.pid -f /etc/haproxy/haproxy.cfg >/var/log/nginx/haproxy.log 2>&1 &")
     run("nginx")
-    wait_until(lambda: is_open(8001))
+    wait_until(lambda: is_open(HAPROXY_PORT))
 
 
 def is_open(port: int) -> bool:

@@ -11,18 +11,17 @@ address may get another number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from samovar.core.claims import CLAIMS, FRESH, read_claims
 from samovar.core.errors import HostError, command_line
 from samovar.core.files import exclusive, write_private
 
 REGISTRY = Path("/var/lib/samovar/numbers")
 NUMBERS = range(1, 200)
 LOCK_TIMEOUT = 10.0
-CLAIMS = Path("/run/samovar")
-FRESH = "fresh:"
 
 
 def choose(home: Path, holders: Mapping[int, Path], preferred: tuple[int, ...], addressed: frozenset[int]) -> int:
@@ -112,7 +111,7 @@ def claim(home: Path, addressed: frozenset[int] = frozenset(), folders: Folders 
     folders = folders or Folders()
     folders.claims.mkdir(mode=0o755, exist_ok=True)
     with registry(folders.registry) as homes:
-        claims = _claims(folders.claims)
+        claims = read_claims(folders.claims)
         holders = homes | {number: Path(holder) for number, (holder, _) in claims.items() if is_home(holder)}
         running, former = _held_by(home, claims), tuple(n for n, holder in homes.items() if holder == home)
         preferred = (*running, *_remembered(home), *former)
@@ -129,17 +128,7 @@ def claim(home: Path, addressed: frozenset[int] = frozenset(), folders: Folders 
 
 def claimed(home: Path, folders: Path = CLAIMS) -> int | None:
     """Return the number under which the host holds something of that home's."""
-    return next(iter(_held_by(home, _claims(folders))), None)
-
-
-def _claims(folder: Path) -> dict[int, tuple[str, bool]]:
-    """Return the home of each claimed number, and whether its claim is fresh. A claim may be released meanwhile."""
-    claims = {}
-    for file in folder.glob("[0-9]*"):
-        with suppress(FileNotFoundError):
-            text = file.read_text()
-            claims[int(file.name)] = text.removeprefix(FRESH), text.startswith(FRESH)
-    return claims
+    return next(iter(_held_by(home, read_claims(folders))), None)
 
 
 def _held_by(home: Path, claims: dict[int, tuple[str, bool]]) -> tuple[int, ...]:

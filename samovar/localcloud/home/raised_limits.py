@@ -13,11 +13,12 @@ from pathlib import Path
 
 import structlog
 
+from samovar.core.claims import CLAIMS
 from samovar.core.errors import SamovarError
 from samovar.core.files import exclusive, write_private
 from samovar.core.kernel import LIMITS, MACHINES, PROC, KernelLimit
 from samovar.core.process import run
-from samovar.localcloud.home.numbers import CLAIMS, LOCK_TIMEOUT
+from samovar.localcloud.home.numbers import LOCK_TIMEOUT
 
 log = structlog.get_logger(__name__)
 

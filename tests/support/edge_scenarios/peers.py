@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import signal
-import socket
 import subprocess
 import time
 from http.client import HTTPConnection
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.edge_lab import (
+    HAPROXY_PORT,
     SETTINGS,
     Load,
     PeerMachine,
@@ -22,6 +21,7 @@ from tests.support.edge_lab import (
     configure,
     haproxy,
     in_background,
+    is_open,
     peer_port_state,
     render,
     run,
@@ -29,8 +29,6 @@ from tests.support.edge_lab import (
     wait_until,
 )
 
-HAPROXY_PORT = 8001
-"""At which HAProxy takes requests for the edge that works."""
 PAIR: dict[str, Any] = SETTINGS | {"peers": {"group": "nginx", "machines": 2}}
 
 
@@ -147,15 +145,9 @@ def no_peers() -> Result:
     wait_for_worker("balancer")
     result["load"] = load.ended()
     run(f"kill -KILL {haproxy()} $(cat /proc/{haproxy()}/task/*/children)")
-    wait_until(lambda: _is_refused(HAPROXY_PORT))
+    wait_until(lambda: not is_open(HAPROXY_PORT))  # what it had accepted before it died is lost
     result["alone"] = [ask("/")[0], ask("/", "POST")[0]]
     return result
-
-
-def _is_refused(port: int) -> bool:
-    """Return whether nobody listens any more: what a process had accepted before it died is lost."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 def new_peers() -> Result:

@@ -22,10 +22,11 @@ from samovar.cli.context import Tool
 from samovar.cloud.connection import Access
 from samovar.cloud.local_daemon import Daemon
 from samovar.core import proc
+from samovar.core.claims import CLAIMS
 from samovar.core.errors import ExitCode, HostError
 from samovar.core.waiting import Pending, wait_for
 from samovar.localcloud.api.pki import ensure_pki
-from samovar.localcloud.home.numbers import CLAIMS, NUMBERS
+from samovar.localcloud.home.numbers import NUMBERS
 from samovar.localcloud.network import namespaces
 from tests.support.checkout import ROOT
 from tests.support.tool import Cli
