@@ -15,7 +15,7 @@ from tests.bench.figure import Figure
 from tests.bench.world import DEV_CONFIG, environment
 from tests.support.run_in_machine import run_in_machine
 
-ROUNDS = 5
+ROUNDS = 9
 RATE, SECONDS = "60", "30s"
 EXPORTERS = ("mtail", "prometheus-node-exporter", "systemd-journal-upload")
 SERVERS = ("nginx", "haproxy")
@@ -93,7 +93,7 @@ def _processor(machines: Sequence[int], units: Sequence[str]) -> int:
 
 def _of(ratio: float, off: list[tuple[float, float]], on: list[tuple[float, float]], index: int, unit: str) -> str:
     before, after = (statistics.median(values[index] for values in side) for side in (off, on))
-    return f"{ratio:.3f} ({after:.1f}{unit} over {before:.1f}{unit})"
+    return f"{ratio:.3f} ({after:.4g}{unit} over {before:.4g}{unit})"
 
 
 def _value(tool: Any, query: str) -> float:
