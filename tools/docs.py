@@ -38,9 +38,8 @@ from samovar.project.drill import Drill, drill_names, load_drill
 from samovar.project.environment import Environment
 from samovar.project.fault import BY_THE_API, MEANINGS, NEEDS
 from samovar.project.group_kind import GroupKind
-from samovar.project.image import Image
+from samovar.project.image import Image, Role
 from samovar.project.load_profile import LoadProfile
-from samovar.project.role import Role
 from tools.api_page import api_page
 from tools.man_page import man_page
 

@@ -12,9 +12,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, computed_field
 
-from samovar.certify.comparison import EXPLAINED, HERE, Aspect, Difference
+from samovar.certify.comparison import EXPLAINED, HERE, Aspect, Difference, Reference
 from samovar.certify.recording import OK, RUNNING, Call, OperationRecord
-from samovar.certify.reference import Reference
 from samovar.certify.run import Run
 from samovar.core.output import to_plain
 from samovar.core.templates import load_page

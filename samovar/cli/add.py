@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Unpack
 import rich_click as click
 
 from samovar.cli.application import (
+    DATABASE_OPTION,
     ApplicationOptions,
+    Arguments,
     application_options,
     copy_application,
     database_group_name,
     group_name,
     new_application,
+    refusal,
     write_files,
 )
 from samovar.cli.context import Tool, complete_environment, examples, pass_tool
-from samovar.cli.refusal import DATABASE_OPTION, Arguments, refusal
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import stderr_reporter
 
@@ -178,8 +180,7 @@ def _write(environment: Environment, addition: Addition, app: str) -> None:
     """Write the image, then the environment. Raises ConfigError where that cannot be planned, with nothing written."""
     from samovar.core.files import write_atomic
     from samovar.project.environment import FILE
-    from samovar.project.environment_edit import with_group, with_secrets
-    from samovar.project.scaffold import image_files
+    from samovar.project.scaffold import image_files, with_group, with_secrets
 
     project, application = environment.project, addition.application
     file = project.envs / environment.name / FILE

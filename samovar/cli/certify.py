@@ -12,9 +12,9 @@ import rich_click as click
 from samovar import __version__
 from samovar.cli.context import Tool, agree, examples, output_option, pass_tool, yes_option
 from samovar.cli.load import Duration
-from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode
 from samovar.core.output import Format, show, stderr_reporter, table
+from samovar.core.values import CloudKind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -57,7 +57,7 @@ def certify(tool: Tool, cloud: str, timeout: float, every: float, folder: Path, 
     billed, and asks. All that it makes has the label env=samovar-certify, and is removed, also after Ctrl-C; what a
     killed run left is removed by the next one. The report holds no id, no address and no secret.
     """
-    from samovar.certify.reference import read_reference
+    from samovar.certify.comparison import read_reference
     from samovar.certify.report import report, write
     from samovar.certify.run import Bounds
     from samovar.certify.run import certify as run_programme

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar
 
 import rich_click as click
 
-from samovar.cli.cloud_events import events
-from samovar.cli.cloud_faults import fault
+from samovar.cli.cloud_calls import events, fault
 from samovar.cli.context import Tool, examples, host_of, output_option, pass_tool
 from samovar.core.output import Format, show, stderr_reporter, table
 

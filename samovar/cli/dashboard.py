@@ -30,8 +30,8 @@ def dashboard(tool: Tool, env: str, port: int, identity: Path | None) -> None:
     """
     import asyncio
 
-    from samovar.dashboard.endpoint_panels import graphs_reader
     from samovar.dashboard.feed import Feed
+    from samovar.dashboard.panels import graphs_reader
     from samovar.dashboard.server import serve
 
     environment, session = tool.open(env)

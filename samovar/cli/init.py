@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Unpack
 import rich_click as click
 
 from samovar.cli.application import (
+    DATABASE_OPTION,
     ApplicationOptions,
+    Arguments,
     application_options,
     copy_application,
     database_group_name,
     group_name,
     new_application,
+    refusal,
     write_files,
 )
 from samovar.cli.context import examples
-from samovar.cli.refusal import DATABASE_OPTION, Arguments, refusal
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import stderr_reporter
 

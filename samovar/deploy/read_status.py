@@ -17,8 +17,7 @@ from samovar.cloud.labels import GROUP
 from samovar.cloud.local_admin import machines_of
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently, start
-from samovar.deploy.console_warnings import console_warnings
-from samovar.deploy.machines import CONSOLES, last_message, list_instances
+from samovar.deploy.machines import CONSOLES, console_warnings, last_message, list_instances
 from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.disk import list_disks
 from samovar.deploy.resources.instance_group import InstanceGroupHandler

@@ -12,7 +12,7 @@ from samovar.cloudinit.metadata import Api
 from samovar.core.concurrency import start
 from samovar.core.errors import CloudError, ConfigError, SamovarError, command_line
 from samovar.core.output import Reporter
-from samovar.core.units import GIB
+from samovar.core.values import GIB
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.desired import desired
 from samovar.deploy.disk_sizes import check_disk_sizes
@@ -37,7 +37,7 @@ from samovar.deploy.seeding import check_data_formats, healthy_timeout, record_i
 from samovar.deploy.status import Status
 from samovar.deploy.validate import validate
 from samovar.deploy.wait import wait_until_healthy
-from samovar.images.digest import digests, image_name
+from samovar.images.definition import digests, image_name
 from samovar.images.load import load_images
 from samovar.project.environment import Environment
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 from samovar.agent.clients import Secret
 from samovar.agent.dry_run import example_facts
@@ -15,15 +19,53 @@ from samovar.agent.role import ANY, InvalidConfig, InvalidSetting, Role, read_ro
 from samovar.core.errors import ConfigError, HostError
 from samovar.core.paths import cache_dir, require_own
 from samovar.deploy.group_metadata import SEEDED
-from samovar.deploy.settings import SettingsRefused, check_settings
 from samovar.images.definition import Images, lineage
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
 from samovar.project.fields import written_name
 from samovar.project.group import Group
 
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+    from samovar.project.environment import Environment
+    from samovar.project.group import Group
+
+    Fault = tuple[Sequence[str | int], str]
 ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"
+
+
+class SettingsRefused(ConfigError):
+    """Settings of the group are wrong. `faults` are the path of each, seen from `settings`, and what is wrong."""
+
+    def __init__(self, environment: Environment, group: Group, faults: Sequence[Fault]) -> None:
+        message = "\n".join(f"{environment.place_of_setting(group, *path)}: {what}" for path, what in faults)
+        super().__init__(message, remedy=f"correct `settings:` of group {group.name}, or of its kind")
+        self.group = group.name
+        self.faults = faults
+
+
+def check_settings(
+    environment: Environment, group: Group, settings: Mapping[str, object], schemas: Mapping[str, object]
+) -> None:
+    """Raise SettingsRefused with `file:line: key.path` of each setting that its schema refuses."""
+    if faults := tuple(_faults(settings, schemas)):
+        raise SettingsRefused(environment, group, faults)
+
+
+def _faults(settings: Mapping[str, object], schemas: Mapping[str, object]) -> Iterator[Fault]:
+    """Yield the path of each wrong value and what is wrong with it, with what its schema says that it is."""
+    validator = Draft202012Validator({"properties": schemas}, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    for error in validator.iter_errors(settings):
+        deepest = best_match([error]) or error
+        yield [*deepest.absolute_path], _message(deepest)
+
+
+def _message(error: ValidationError) -> str:
+    schema = error.schema
+    description = schema.get("description") if isinstance(schema, Mapping) else None
+    return f"{error.message}; it is {description}" if description else error.message
 
 
 class ProvidedSecret(str):

@@ -15,8 +15,7 @@ from samovar.core.cache import keep_used, mark_used
 from samovar.core.errors import ConfigError
 from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
-from samovar.images.definition import Application, ImageDefinition, InputFile
-from samovar.images.digest import file_sha256
+from samovar.images.definition import Application, ImageDefinition, InputFile, file_sha256
 from samovar.images.oci.fetch import opened
 from samovar.images.oci.flatten import read_tree, write_tree
 from samovar.images.oci.image import read_image

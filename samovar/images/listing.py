@@ -12,8 +12,7 @@ from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
 from samovar.core.process import run
 from samovar.images.apt_repository import repository_files, write_repositories
-from samovar.images.definition import Images, InputFile, suite_of
-from samovar.images.digest import SHORT, digests, image_name
+from samovar.images.definition import SHORT, Images, InputFile, digests, image_name, suite_of
 from samovar.images.load import load_images
 from samovar.images.plan import require_images
 from samovar.images.publish import Published, published

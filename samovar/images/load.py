@@ -25,8 +25,7 @@ from samovar.images.artifact import BORROWED
 from samovar.images.definition import Application, ImageDefinition, Images, InputFile, InputLink, Script, lineage
 from samovar.images.image_folder import ImageFolder, image_folders, parse_folder
 from samovar.images.image_name import check_folder_name, check_service_name
-from samovar.images.program_version import in_version, merge_parent, refuse_place
-from samovar.images.role import read_roles
+from samovar.images.inheritance import in_version, merge_parent, read_roles, refuse_place
 from samovar.images.rootfs import read_folder, read_input, read_rootfs
 from samovar.images.unit import with_service
 from samovar.images.zipapp import byte_code

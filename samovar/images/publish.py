@@ -23,7 +23,7 @@ from samovar.cloud.local_admin import ImageStorage
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import CloudError, ConfigError
-from samovar.images.digest import SHORT, family, file_sha256
+from samovar.images.definition import SHORT, family, file_sha256
 from samovar.images.store import BakedImage
 
 FORMER = "samovar-former"

@@ -11,7 +11,7 @@ from pathlib import Path
 from samovar.core.cache import keep_latest
 from samovar.core.files import sync_file, sync_folder, write_private
 from samovar.core.paths import cache_dir
-from samovar.images.digest import SHORT, image_name
+from samovar.images.definition import SHORT, image_name
 
 KEPT = 3
 """Baked forms of an image that stay: today's, and two to go back to."""

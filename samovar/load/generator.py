@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from itertools import count, cycle
 
 from samovar.core.errors import ConfigError
-from samovar.load.arrivals import evenly, mixed, poisson, portion
 from samovar.load.client import Answer, Client, Http1, Http2, Request, Target, Unanswered, Untrusted
-from samovar.load.dataset import Dataset, find_dataset
+from samovar.load.requests import Dataset, evenly, find_dataset, mixed, poisson, portion
 from samovar.load.results import Outcome
 from samovar.load.slo import failure, is_absent, succeeded
 from samovar.project.load_profile import Flow, LoadProfile, Step

@@ -42,7 +42,7 @@ from samovar.localcloud.compute.snapshots.controller import SnapshotController
 from samovar.localcloud.endpoint.controller import InternalApi
 from samovar.localcloud.endpoint.model import Endpoints
 from samovar.localcloud.fault_injection.conditions import Conditions
-from samovar.localcloud.fault_injection.failed_operation import FailedOperations
+from samovar.localcloud.fault_injection.faults import FailedOperations
 from samovar.localcloud.fault_injection.profile import ProfileChoice
 from samovar.localcloud.fault_injection.requested_faults import RequestedFaults
 from samovar.localcloud.home.home import Home

@@ -1,9 +1,10 @@
-"""The metrics of an environment, asked of the Prometheus of the group that monitors it."""
+"""The metrics of an environment and the alerts that fire, asked of the Prometheus of the group that monitors it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +12,8 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from samovar.cloud.session import Session
-from samovar.core.errors import ConfigError
+from samovar.core.concurrency import start
+from samovar.core.errors import ConfigError, SamovarError
 from samovar.ops.machine_http import MachineHttp
 from samovar.project.environment import Environment
 
@@ -20,6 +22,9 @@ QUANTILES = (0.5, 0.9, 0.99)
 METRIC = "edge_http_request_duration_seconds"
 """The histogram of requests that edges count."""
 BY = "route, method"
+FIRING = 'ALERTS{alertstate="firing"}'
+ALERT_LABELS = ("alertname", "instance", "method", "route")
+"""The labels that tell alerts apart, the name first."""
 
 
 @dataclass(frozen=True)
@@ -193,3 +198,31 @@ def _number(text: str) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
+
+
+class FiringAlerts:
+    """Returns the alerts that fire, as of the last answer: a Prometheus that is away or hangs holds nothing up."""
+
+    def __init__(self, ask: Callable[[], frozenset[str]]) -> None:
+        self._ask = ask
+        self._asked = start(ask)
+        self._last = frozenset[str]()
+
+    def __call__(self) -> frozenset[str]:
+        if self._asked.done():
+            with suppress(SamovarError):
+                self._last = self._asked.result()
+            self._asked = start(self._ask)
+        return self._last
+
+
+def firing(session: Session, environment: Environment, identity: Path | None = None) -> Callable[[], frozenset[str]]:
+    """Return what reads the alerts that fire: none where nothing monitors the environment."""
+    if environment.monitoring is None:
+        return frozenset
+    server = prometheus(session, environment, identity)
+    return FiringAlerts(lambda: frozenset(map(_name, query(server, FIRING))))
+
+
+def _name(series: Series) -> str:
+    return " ".join(series.labels[label] for label in ALERT_LABELS if series.labels.get(label))

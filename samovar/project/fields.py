@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from samovar.core.units import GIB, MAX_PORT
+from samovar.core.values import GIB, MAX_PORT
 
 
 class Strict(BaseModel):

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from .actions import Actions
 from .config import ALIAS, Config, read_config
-from .metrics import Restarts
 from .policy import Limits, Verdict, decide, initial_state
 from .probes import diagnose, last_run, machine_memory, observe
-from .runs import FAILED, SUCCEEDED, Runs, count
+from .runs import FAILED, SUCCEEDED, Restarts, Runs, count
 from .server import HealthServer
 
 CONFIG = Path("/etc/application/watchdog.json")

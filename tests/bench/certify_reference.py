@@ -17,8 +17,8 @@ from unittest.mock import patch
 
 from google.protobuf.message import Message
 
+from samovar.certify.comparison import facts_of, merge, write_reference
 from samovar.certify.recording import Recorder
-from samovar.certify.reference import facts_of, merge, write_reference
 from samovar.certify.report import read
 from samovar.certify.run import Bounds, Run, certify, private_words
 from samovar.cloud.connection import to_environment

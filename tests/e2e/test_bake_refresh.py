@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from samovar.core.paths import cache_dir
-from samovar.core.units import MIB
-from samovar.images.digest import digests
+from samovar.core.values import MIB
+from samovar.images.definition import digests
 from samovar.images.load import load_images
 from samovar.images.store import default_store
 from tests.support.checkout import empty_project, project_in

@@ -35,7 +35,7 @@ from samovar.core.output import PlainReporter
 from samovar.images.builders import local
 from samovar.images.builders.local import bake_local
 from samovar.images.builders.packer.builder import bake_packer
-from samovar.images.digest import SHORT
+from samovar.images.definition import SHORT
 from samovar.images.publish import Published, published
 from samovar.images.store import Store, default_store, manifest_digest, parse_packages
 from tests.support.checkout import PROJECT, ROOT, empty_project, project_in

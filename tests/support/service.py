@@ -24,7 +24,7 @@ from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
 from samovar.deploy.resources.resource import Kind, Observed, Ref
 from samovar.deploy.rollout import Prepared, tear_down
-from samovar.images.digest import family
+from samovar.images.definition import family
 from samovar.project.environment import Environment
 from tests.support.environments import desired_of
 from tests.support.simulated import RunningCloud

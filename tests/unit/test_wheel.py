@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.images.digest import digests
+from samovar.images.definition import digests
 from samovar.images.load import load_images
 from tests.support.checkout import PROJECT, ROOT
 from tests.support.wheel import install, install_alone
@@ -17,7 +17,7 @@ DIGESTS = """
 import json, sys
 from pathlib import Path
 import samovar
-from samovar.images.digest import digests
+from samovar.images.definition import digests
 from samovar.images.load import load_images
 from samovar.project.project import find_project
 found = digests(load_images(find_project(Path(sys.argv[1]))))

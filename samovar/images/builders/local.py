@@ -28,8 +28,7 @@ from samovar.core.paths import PACKAGE, cache_dir, require_linux, require_own
 from samovar.core.process import IN_NAMESPACES, run
 from samovar.images.bake_input import write_spec
 from samovar.images.builders.base import Progress, bake_lock, bake_side_by_side, report_unchanged
-from samovar.images.definition import ImageDefinition, Images, suite_of
-from samovar.images.digest import SHORT, digests
+from samovar.images.definition import SHORT, ImageDefinition, Images, digests, suite_of
 from samovar.images.listing import full_names
 from samovar.images.load import STEPS, load_images
 from samovar.images.plan import plan_bake

@@ -18,8 +18,7 @@ from samovar.localcloud import clock
 from samovar.localcloud.api.audit_log import is_read
 from samovar.localcloud.api.errors import Refused, precondition
 from samovar.localcloud.api.pipeline import Call, Proceed
-from samovar.localcloud.fault_injection.failed_operation import FailedOperations
-from samovar.localcloud.fault_injection.faults import MESSAGES, NO_CAPACITY, starts_operation
+from samovar.localcloud.fault_injection.faults import MESSAGES, NO_CAPACITY, FailedOperations, starts_operation
 from samovar.localcloud.fault_injection.profile import Draws, Profile
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.operations.model import Operations, WorkFailed

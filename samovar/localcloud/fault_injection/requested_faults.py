@@ -13,12 +13,18 @@ from google.rpc.status_pb2 import Status
 from pydantic import TypeAdapter
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
-from samovar.core.json_types import JsonObject
+from samovar.core.values import JsonObject
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Call, Proceed
-from samovar.localcloud.fault_injection.failed_operation import FailedOperations
-from samovar.localcloud.fault_injection.faults import NO_CAPACITY, Effect, Fault, strikes_call, strikes_start
+from samovar.localcloud.fault_injection.faults import (
+    NO_CAPACITY,
+    Effect,
+    FailedOperations,
+    Fault,
+    strikes_call,
+    strikes_start,
+)
 from samovar.localcloud.operations.model import WorkFailed
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import NoteKey, Store

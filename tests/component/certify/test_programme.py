@@ -17,9 +17,8 @@ from yandex.cloud.vpc.v1.network_service_pb2 import ListNetworksRequest, ListNet
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.certify.cleanup import leftovers
-from samovar.certify.comparison import HERE, THERE, Aspect, Difference
+from samovar.certify.comparison import HERE, THERE, Aspect, Difference, read_reference
 from samovar.certify.programme import PROGRAMME
-from samovar.certify.reference import read_reference
 from samovar.certify.report import Report, read, report, write
 from samovar.certify.run import Bounds, certify
 from samovar.cloud.session import Session

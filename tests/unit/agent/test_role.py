@@ -23,8 +23,8 @@ from samovar.agent.role import (
     read_settings,
     read_upstreams,
 )
-from samovar.project.role import Role as RoleFile
-from samovar.project.role import RoleTemplate
+from samovar.project.image import Role as RoleFile
+from samovar.project.image import RoleTemplate
 from tests.support.checkout import ROOT
 
 NGINX = """

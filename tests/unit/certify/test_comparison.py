@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from samovar.certify.comparison import HERE, THERE, Aspect, Difference
+from samovar.certify.comparison import HERE, THERE, Aspect, Difference, facts_of, merge, read_reference, write_reference
 from samovar.certify.recording import Call, Moment, OperationRecord, Recording, Sequence
-from samovar.certify.reference import facts_of, merge, read_reference, write_reference
 from samovar.certify.run import Run, StepResult
 
 STARTED = OperationRecord("create", "DiskService.Create", "Create disk", "CreateDiskMetadata", "Disk", "OK", 3)

@@ -16,8 +16,7 @@ from samovar.core.errors import ConfigError
 from samovar.images import artifact
 from samovar.images.artifact import BORROWED, obtain, put_application
 from samovar.images.bake_input import expected_of
-from samovar.images.definition import Application, Images
-from samovar.images.digest import digests
+from samovar.images.definition import Application, Images, digests
 from samovar.images.load import load_images
 from tests.support.checkout import project_in
 from tests.support.https import make_certificate, serving

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samovar.images.definition import ImageDefinition, InputFile, InputLink, Script
-from samovar.images.digest import digest_of, digests, image_name
+from samovar.images.definition import ImageDefinition, InputFile, InputLink, Script, digest_of, digests, image_name
 
 IMAGE = ImageDefinition(
     name="nginx",

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ConfigError
-from samovar.images.definition import ImageDefinition
-from samovar.images.digest import digest_of
+from samovar.images.definition import ImageDefinition, digest_of
 from samovar.images.load import load_images
 from samovar.images.oci.image import OciImage, Process
 from samovar.images.oci.layers import Tree

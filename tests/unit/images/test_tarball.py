@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from samovar.core.errors import ConfigError
-from samovar.images.definition import ImageDefinition
-from samovar.images.digest import digest_of
+from samovar.images.definition import ImageDefinition, digest_of
 from samovar.images.load import load_images
 from samovar.images.tarball import folder_sha256, pack, repack
 from tests.support.checkout import project_in

@@ -11,7 +11,7 @@ import pytest
 from samovar.core.cache import UNUSED_DAYS, mark_used
 from samovar.core.output import PlainReporter
 from samovar.images.builders.local import find_baked
-from samovar.images.digest import digests
+from samovar.images.definition import digests
 from samovar.images.load import load_images
 from samovar.images.store import default_store
 from samovar.images.unused_files import remove_unused, unused_files

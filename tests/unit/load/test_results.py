@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samovar.core.output import to_plain
-from samovar.load.arrivals import evenly, mixed, poisson, portion
 from samovar.load.client import Answer, Target
 from samovar.load.generator import Load
+from samovar.load.requests import evenly, mixed, poisson, portion
 from samovar.load.results import Outcome, figures, longest_gap, quantile
 from samovar.load.slo import AGELESS, CACHED, STALE, STILL_THERE, age, failure, from_cache
 from samovar.project.load_profile import Step, load_profile

@@ -1,17 +1,28 @@
-"""Metrics by endpoint, out of the answers of Prometheus."""
+"""Metrics by endpoint and alerts, out of the answers of Prometheus."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from samovar.core.errors import ConfigError
+from samovar.core.errors import CloudError, ConfigError
 from samovar.ops.machine_http import MachineHttp, Query
-from samovar.ops.metrics import EndpointMetrics, Series, collector, count_query, endpoint_metrics, quantile_query, query
+from samovar.ops.metrics import (
+    EndpointMetrics,
+    FiringAlerts,
+    Series,
+    collector,
+    count_query,
+    endpoint_metrics,
+    quantile_query,
+    query,
+)
 from tests.support.checkout import environment
+from tests.support.wait import wait_until
 
 MOVIE = {"route": "/rows/:id", "method": "GET"}
 OTHER = {"route": "", "method": "POST"}
@@ -60,3 +71,33 @@ def test_the_error_of_an_environment_without_monitoring_names_the_missing_line()
     with pytest.raises(ConfigError, match="no group that monitors") as error:
         collector(environment("dev"))
     assert "kind: samovar/monitoring" in error.value.remedy
+
+
+def answering(*answers: frozenset[str] | Exception, then: Callable[[], None]) -> Callable[[], frozenset[str]]:
+    left = list(answers)
+
+    def ask() -> frozenset[str]:
+        if not left:
+            then()
+            return frozenset()
+        answer = left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return ask
+
+
+def test_alerts_are_read_once_prometheus_answers_and_kept_while_it_does_not() -> None:
+    released, hangs = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        released.wait(60)
+
+    alerts = FiringAlerts(answering(frozenset({"MachineDown"}), CloudError("away"), then=hang))
+    wait_until("an answer", lambda: alerts() == {"MachineDown"}, timeout=60)
+    wait_until("it hangs", lambda: alerts() == {"MachineDown"} and hangs.is_set(), timeout=60)
+    assert alerts() == {"MachineDown"}
+    released.set()
+    wait_until("the alert ended", lambda: alerts() == frozenset(), timeout=60)

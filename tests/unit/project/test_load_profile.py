@@ -8,7 +8,7 @@ import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.load.client import Request
-from samovar.load.dataset import Dataset
+from samovar.load.requests import Dataset
 from samovar.project.load_profile import load_profile, profile_names
 from tests.support.checkout import ROOT
 from tests.support.documentation import yaml_blocks

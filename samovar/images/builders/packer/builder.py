@@ -27,8 +27,7 @@ from samovar.images.builders.packer.cleanup import LIFETIME, find_abandoned, rem
 from samovar.images.builders.packer.output import PackerOutput
 from samovar.images.builders.packer.template import BUNDLE, find_source_image, machine_name, template, write_bundle
 from samovar.images.builders.packer.toolchain import Toolchain, prepare_toolchain
-from samovar.images.definition import Images, suite_of
-from samovar.images.digest import SHORT, digests, image_name
+from samovar.images.definition import SHORT, Images, digests, image_name, suite_of
 from samovar.images.listing import full_names
 from samovar.images.load import load_images
 from samovar.images.plan import plan_bake

@@ -13,7 +13,7 @@ from yarl import URL
 from samovar.cloud.local_admin import Host
 from samovar.cloud.local_rest import Rest
 from samovar.core.errors import CloudError
-from samovar.localcloud.api.machine_ports import port_route
+from samovar.localcloud.api.admin import port_route
 from samovar.localcloud.network.namespaces import open_socket
 from tests.support.simulated import RunningCloud
 

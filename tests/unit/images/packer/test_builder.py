@@ -38,8 +38,7 @@ from samovar.images.builders.packer.template import (
     write_bundle,
 )
 from samovar.images.checks import from_json, to_json
-from samovar.images.definition import Application
-from samovar.images.digest import digests, image_name
+from samovar.images.definition import Application, digests, image_name
 from samovar.images.load import load_images
 from samovar.images.store import manifest_digest
 from samovar.project.application import Format

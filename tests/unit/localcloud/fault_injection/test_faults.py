@@ -11,9 +11,8 @@ from yandex.cloud.operation import operation_service_pb2 as operations
 from yandex.cloud.vpc.v1 import network_service_pb2, subnet_service_pb2
 
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.fault_injection.failed_operation import metadata_of
 from samovar.localcloud.fault_injection.fault_routes import checked
-from samovar.localcloud.fault_injection.faults import Effect, Fault, strikes_call, strikes_start, zones_of
+from samovar.localcloud.fault_injection.faults import Effect, Fault, metadata_of, strikes_call, strikes_start, zones_of
 
 CREATE: MethodDescriptor = instance_service_pb2.DESCRIPTOR.services_by_name["InstanceService"].methods_by_name["Create"]
 GET: MethodDescriptor = operations.DESCRIPTOR.services_by_name["OperationService"].methods_by_name["Get"]

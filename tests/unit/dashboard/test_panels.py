@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from samovar.core.errors import CloudError
 from samovar.core.output import to_plain
-from samovar.dashboard.endpoint_panels import LONGEST, STATEMENTS, STEP, endpoint_graphs
-from samovar.dashboard.panels import HealthyMachines
+from samovar.dashboard.panels import LONGEST, STATEMENTS, STEP, HealthyMachines, endpoint_graphs
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
 from samovar.ops.events import Reading
 

@@ -8,7 +8,7 @@ import pytest
 
 from samovar.agent.clients import Unavailable
 from samovar.agent.inputs import Poller, retry_until_available
-from samovar.deploy.console_warnings import problems
+from samovar.deploy.machines import problems
 
 SECRET = "secret api_key (e6q)"  # pragma: allowlist secret
 DENIED = f"{SECRET} from Lockbox at lockbox: it answers 503"
