@@ -1,4 +1,4 @@
-"""`python3 -m samovar_agent` runs for ever. It ends with 1 on an invalid configuration, and systemd restarts it."""
+"""`python3 -m samovar_agent` runs for ever, but on a machine that it cannot configure since the boot it ends with 1."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from .role import InvalidConfig, Role, read_role, read_settings
 TEMPLATES = "/usr/share/samovar/templates"
 CHECK_TIMEOUT = 30.0
 PERIODS = Periods()
+CONFIGURED = "/run/samovar/configured"
+"""A file that is there once the machine was configured since it booted."""
 
 Run = Callable[[Sequence[str]], None]
 
@@ -56,31 +58,59 @@ class Agent:
         self._files_due = 0.0
         self._ends: Mapping[str, float] = {}
         self._metrics_due = 0.0
+        self._refused = False
 
     def watch(self) -> Iterator[str]:
-        """Configure the machine, yield its status, wait for a change, and so on for ever. Raises InvalidConfig."""
+        """Configure the machine, yield its status, wait for a change, and so on for ever.
+
+        A machine that was configured since it booted serves on with what it has, whatever comes: systemd would start
+        nothing that is ordered after an agent that is not ready. Raises InvalidConfig on any other machine.
+        """
         self._files.undo()
+        if self._was_configured():
+            yield "started again: the machine serves with what it has"
         facts = self._read_facts()
         while True:
-            yield self._configure(facts)
+            yield self._apply(facts)
             facts = self._wait_for_change(facts)
 
+    def _was_configured(self) -> bool:
+        return self._files.path(CONFIGURED).exists()
+
+    def _apply(self, facts: Facts) -> str:
+        self._refused = True
+        try:
+            status = self._configure(facts)
+        except InvalidConfig as error:
+            if not self._was_configured():
+                raise
+            self._write_metrics(facts)
+            return f"cannot configure this machine, which serves with what it has: {error}"
+        self._refused = False
+        self._files.path(CONFIGURED).parent.mkdir(parents=True, exist_ok=True)
+        self._files.path(CONFIGURED).touch()
+        return status
+
     def _wait_for_change(self, current: Facts) -> Facts:
-        """Return the first facts that differ from the current ones; the same where somebody edited a file."""
+        """Return the first facts that differ from the current ones; the same where they are to be applied again."""
         facts = current
         while facts == current:
             time.sleep(self._periods.check)
             facts = self._read_facts()
             self._write_metrics(facts)
-            if self._is_edited():
+            if self._is_due_again():
                 break
         return facts
 
-    def _is_edited(self) -> bool:
-        """Look now and then whether the files hold what was written, and report those that do not."""
+    def _is_due_again(self) -> bool:
+        """Look now and then whether the facts are to be applied again: they were refused, or a file was edited."""
         if time.monotonic() < self._files_due:
             return False
         self._files_due = time.monotonic() + self._periods.files
+        return self._refused or self._is_edited()
+
+    def _is_edited(self) -> bool:
+        """Return whether a file does not hold what was written into it, and report it."""
         edited = self._files.edited(self._written)
         if edited:
             report.status(f"{', '.join(edited)}: edited by others, and written anew")
@@ -91,7 +121,8 @@ class Agent:
         if not facts.monitoring.collector or time.monotonic() < self._metrics_due:
             return
         self._metrics_due = time.monotonic() + metrics.PERIOD
-        metrics.write(self._files.path(metrics.FILE), metrics.metrics(self._inputs.answered(), self._ends))
+        text = metrics.metrics(self._inputs.answered(), self._ends, refused=self._refused)
+        metrics.write(self._files.path(metrics.FILE), text)
 
     def _read_facts(self) -> Facts:
         return retry_until_available(lambda: self._inputs.facts(self._role), report.status)
@@ -105,10 +136,11 @@ class Agent:
             self._ends = metrics.certificate_ends(facts.secrets)
         settings = read_settings(facts.settings, role.defaults)
         try:
-            self._written = render(role, settings, facts, self._template, self._files.path(BYTECODE))
-            changed = self._files.change(self._written, lambda paths: self._check_and_reload(role, paths))
+            files = render(role, settings, facts, self._template, self._files.path(BYTECODE))
+            changed = self._files.change(files, lambda paths: self._check_and_reload(role, paths))
         except InvalidConfig as error:
             raise InvalidConfig(report.redact(str(error), facts.secrets)) from None
+        self._written = files
         return f"role {facts.role}: {'configured' if changed else 'nothing to change'}"
 
     def _mount(self, disks: Sequence[Disk]) -> None:

@@ -17,10 +17,12 @@ PEM = "-----BEGIN CERTIFICATE-----"
 LAST_SUCCESS = "samovar_agent_last_success_timestamp_seconds"
 VERSION = "samovar_secret_version_info"
 NOT_AFTER = "samovar_certificate_not_after_timestamp_seconds"
+APPLIED = "samovar_agent_config_last_apply_successful"
 HELP = {
     LAST_SUCCESS: "When a server that the agent asks answered last.",
     VERSION: "The version of a secret that the machine has.",
     NOT_AFTER: "When the certificate in a secret ends.",
+    APPLIED: "Whether the last configuration was applied, or refused (0).",
 }
 
 
@@ -34,13 +36,17 @@ class Answered:
     version: str = ""
 
 
-def metrics(answered: Iterable[Answered], ends: Mapping[str, float]) -> str:
-    """Return the metrics in the text format of Prometheus. `ends` is when certificates end, by names of secrets."""
+def metrics(answered: Iterable[Answered], ends: Mapping[str, float], *, refused: bool = False) -> str:
+    """Return the metrics in the text format of Prometheus.
+
+    `ends` is when certificates end, by names of secrets; `refused` is whether the last configuration was.
+    """
     answers = sorted(answered, key=lambda each: (each.server, each.name))
     families = {
         LAST_SUCCESS: [_sample(LAST_SUCCESS, each.at, server=each.server, name=each.name) for each in answers],
         VERSION: [_sample(VERSION, 1, secret=each.name, version=each.version) for each in answers if each.version],
         NOT_AFTER: [_sample(NOT_AFTER, end, secret=name) for name, end in sorted(ends.items())],
+        APPLIED: [f"{APPLIED} {int(not refused)}\n"],
     }
     return "".join(line for name, samples in families.items() if samples for line in _family(name, samples))
 

@@ -82,9 +82,16 @@ def address(cli: Cli) -> str:
     return cli.address("dev")
 
 
+def machine_of(status: Any, name: str) -> Any:
+    return next(each for group in status["groups"] for each in group["machines"] if each["name"] == name)
+
+
 def machine(cli: Cli, name: str) -> Any:
-    machines = {each["name"]: each for group in cli.status("dev")["groups"] for each in group["machines"]}
-    return machines[name]
+    return machine_of(cli.status("dev"), name)
+
+
+def main_pid(cli: Cli, machine: str, unit: str) -> str:
+    return run_in_machine(cli.pid(machine), "systemctl", "show", "--property=MainPID", "--value", unit).strip()
 
 
 def password(cli: Cli) -> str:
@@ -290,7 +297,10 @@ def test_a_running_boot_disk_s_snapshot_holds_its_image_and_what_the_machine_wro
 def test_a_machine_that_boots_without_lockbox_reports_it_and_goes_on_when_lockbox_answers(
     cli: Cli, address: str
 ) -> None:
-    """Its only way there is the network's default route, which is taken away. One that serves says so as well."""
+    """Its only way there is the network's default route, which is taken away.
+
+    One that serves says so as well, and starts its application again although its agent waits.
+    """
     assert address
     before = cli.instance_ids()
     session = connect(CloudKind.LOCAL, cli.home)
@@ -301,6 +311,9 @@ def test_a_machine_that_boots_without_lockbox_reports_it_and_goes_on_when_lockbo
     warning = "dev-bingo-2: waiting for secret postgres_password"
     status = cli.status_when("dev", lambda status: warning in str(status["warnings"]))
     assert status["healthy"]
+    old = main_pid(cli, "dev-bingo-2", "bingo")
+    run_in_machine(cli.pid("dev-bingo-2"), "systemctl", "kill", "--signal=KILL", "bingo")
+    wait_until("bingo runs again", lambda: main_pid(cli, "dev-bingo-2", "bingo") not in {old, "0"})
     cli.run("cloud", "kill", "dev-bingo-1")
     status = cli.status_when("dev", lambda status: "waiting for secret postgres_password" in str(status["groups"]))
     assert "from Lockbox at api.internal" in str(status)
@@ -311,6 +324,22 @@ def test_a_machine_that_boots_without_lockbox_reports_it_and_goes_on_when_lockbo
     assert {name for name, instance in cli.instance_ids().items() if before[name] != instance} == {"dev-bingo-1"}
     assert sql(cli, "dev-bingo-1") == [["bingo", True, "TLSv1.3"]]
     assert cli.status_when("dev", lambda status: status["warnings"] == [])["healthy"]
+
+
+def test_a_server_that_ends_again_and_again_is_unhealthy_and_says_why(cli: Cli, address: str) -> None:
+    """It is asked between its starts as well as in them, and cannot read its data until that is mended."""
+    assert address
+    pid = cli.pid("dev-postgres-1")
+    run_in_machine(pid, "chmod", "000", "/data/main")
+    run_in_machine(pid, "systemctl", "kill", "--signal=KILL", "postgres")
+    said = "PostgreSQL ended (exit-code): "
+    cli.status_when("dev", lambda status: said in str(status["groups"]))
+    status = cli.status_when("dev", lambda status: machine_of(status, "dev-postgres-1")["pid"] not in {None, pid})
+    assert said in str(status["groups"])
+    mend = "until chmod 700 /data/main; do sleep 0.1; done"
+    run_in_machine(machine_of(status, "dev-postgres-1")["pid"], "sh", "-c", mend)
+    cli.wait_until_replaced("dev", "dev-postgres-1", pid)
+    assert sql(cli, "dev-bingo-2") == [["bingo", True, "TLSv1.3"]]
 
 
 LOST = "the data disk is empty, but dev-postgres had its rows already"

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice, pairwise
 from pathlib import Path
@@ -81,6 +82,38 @@ def test_a_file_that_was_edited_is_written_anew(tmp_path: Path, capsys: pytest.C
         service.shutdown()
     assert file.read_text() == "port 1\n"
     assert "/etc/a.conf: edited by others, and written anew" in capsys.readouterr().out
+
+
+CHECKED = (
+    "{templates: [{source: a.conf.j2, target: /etc/a.conf, units: [a.service]}], units: [a.service], "
+    "check: [check], defaults: {port: 80}}"
+)
+
+
+def test_a_machine_that_serves_keeps_its_configuration_where_a_new_one_is_refused(tmp_path: Path) -> None:
+    """Units that are ordered after the agent would not be started again while it is not ready."""
+    write(tmp_path / "usr/lib/samovar/roles/a.yaml", CHECKED)
+    write(tmp_path / "usr/share/samovar/templates/a.conf.j2", "port {{ settings.port }}\n")
+    file = tmp_path / "etc/a.conf"
+
+    def accept_port_1(command: Sequence[str]) -> None:
+        if list(command) == ["check"] and file.read_text() != "port 1\n":
+            raise InvalidConfig("check: ended with 1: no such port")
+
+    with PlainService(steady=2) as service:
+        threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
+        metadata, periods = Metadata(f"http://127.0.0.1:{service.server_port}"), Periods(0.05, 0.05, files=0.1)
+        refused = "cannot configure this machine, which serves with what it has: check: ended with 1: no such port"
+        statuses = Agent(metadata, tmp_path, run=accept_port_1, periods=periods).watch()
+        assert list(islice(statuses, 3)) == ["role a: configured", refused, refused]
+        assert file.read_text() == "port 1\n"
+        again = Agent(metadata, tmp_path, run=accept_port_1, periods=periods).watch()
+        assert list(islice(again, 2)) == ["started again: the machine serves with what it has", refused]
+        assert file.read_text() == "port 1\n"
+        (tmp_path / "run/samovar/configured").unlink()
+        with pytest.raises(InvalidConfig, match="no such port"):
+            next(Agent(metadata, tmp_path, run=accept_port_1, periods=periods).watch())
+        service.shutdown()
 
 
 def test_ready_follows_status_on_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,9 @@ def test_metrics_are_in_the_text_format_of_prometheus() -> None:
         "# HELP samovar_certificate_not_after_timestamp_seconds When the certificate in a secret ends.",
         "# TYPE samovar_certificate_not_after_timestamp_seconds gauge",
         'samovar_certificate_not_after_timestamp_seconds{secret="cert"} 1000000000.000',  # pragma: allowlist secret
+        "# HELP samovar_agent_config_last_apply_successful Whether the last configuration was applied, or refused (0).",
+        "# TYPE samovar_agent_config_last_apply_successful gauge",
+        "samovar_agent_config_last_apply_successful 1",
     ]
 
 

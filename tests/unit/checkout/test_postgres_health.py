@@ -25,12 +25,12 @@ def health() -> ModuleType:
 
 def systemctl_output(data: str, server: str) -> str:
     """Return what `systemctl show` prints of the two units."""
-    return f"ActiveState={data}\nSubState=exited\n\nActiveState=whatever\nSubState={server}\n"
+    return f"ActiveState={data}\nSubState=exited\nNRestarts=0\n\nActiveState=any\nSubState={server}\nNRestarts=0\n"
 
 
 @pytest.mark.parametrize("server", ["running", "start", "start-pre", "start-post", "reload", "reload-notify"])
 def test_a_database_that_starts_or_recovers_is_healthy(health: ModuleType, server: str) -> None:
-    assert health.unhealthy_reason(systemctl_output("active", server)) == ""
+    assert health.unhealthy_reason(*health.properties(systemctl_output("active", server)), 2) == ""
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,23 @@ def test_a_database_without_data_or_that_ended_is_unhealthy(
     health: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: str, server: str
 ) -> None:
     monkeypatch.setattr(health, "DATA_MESSAGE", tmp_path / "pgdata")
-    assert health.unhealthy_reason(systemctl_output(data, server)) == f"{data}/{server}: starting"
+    units = health.properties(systemctl_output(data, server))
+    assert health.unhealthy_reason(*units, 0) == f"{data}/{server}: starting"
     (tmp_path / "pgdata").write_text("no disk\n")
-    assert health.unhealthy_reason(systemctl_output(data, server)) == f"{data}/{server}: no disk"
+    assert health.unhealthy_reason(*units, 0) == f"{data}/{server}: no disk"
+
+
+@pytest.mark.parametrize("server", ["running", "start", "start-pre", "auto-restart"])
+def test_a_server_that_ends_again_and_again_is_unhealthy_in_every_state(health: ModuleType, server: str) -> None:
+    """It is asked at any moment, and a group counts failed checks in a row."""
+    reason = health.unhealthy_reason(*health.properties(systemctl_output("active", server)), 3)
+    assert reason == f"active/{server}: the server ended 3 times in 60 s"
+
+
+def test_ends_count_for_a_minute_and_a_manual_start_is_none(health: ModuleType) -> None:
+    ends = health.Ends()
+    asked = [(0, 7), (3, 8), (6, 8), (9, 10), (12, 0), (15, 1), (64, 1), (70, 1), (76, 1)]
+    assert [ends.lately(restarts, at) for at, restarts in asked] == [0, 1, 1, 3, 3, 4, 3, 1, 0]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "198.18.235.2", "198.18.248.254", "::ffff:198.18.235.2"])
