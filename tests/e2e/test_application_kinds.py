@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.checkout import ROOT
-from tests.support.http_load import HttpLoad, http_load
+from tests.support.http_load import HttpLoad, Kind, http_load
 from tests.support.run_in_machine import run_in_machine
 from tests.support.tool import TIMEOUT, Cli
 from tests.support.wait import wait_until
@@ -85,6 +85,7 @@ groups:
 """
 RATE = 10.0
 """Requests a second through the edge, and as many past it."""
+PAGE, WRITE = Kind("/"), Kind("/wait", "%d")
 USER_TIMEOUT = 120.0
 """Seconds that a user waits, on a machine that is twenty times slower than here: there `hold` is as long too."""
 STATE = "/var/lib/mortal"
@@ -163,12 +164,12 @@ def renewed(cli: Cli, group: str, *old: str) -> None:
 
 
 @contextmanager
-def users(cli: Cli) -> Iterator[tuple[HttpLoad, HttpLoad]]:
+def users(cli: Cli, kind: Kind = PAGE, rate: float = RATE) -> Iterator[tuple[HttpLoad, HttpLoad]]:
     """Send requests through the edge, and past it to the balancer of the application."""
     through, past = (str(urlsplit(url).netloc) for url in cli.status("dev")["endpoints"]["http"])
     with (
-        http_load(through, rate=RATE, timeout=USER_TIMEOUT) as edge,
-        http_load(past, rate=RATE, timeout=USER_TIMEOUT) as balancer,
+        http_load(through, kind, rate=rate, timeout=USER_TIMEOUT) as edge,
+        http_load(past, kind, rate=rate, timeout=USER_TIMEOUT) as balancer,
     ):
         time.sleep(1)
         yield edge, balancer
@@ -233,6 +234,18 @@ def test_no_get_fails_while_a_machine_loses_its_power_stops_and_is_replaced(cli:
     with users(cli) as loads:
         cli.run("rollout", "dev", "--yes")
     report("replaced by an update", *loads)
+    assert [load.failed for load in loads] == [[], []]
+
+
+@pytest.mark.usefixtures("broken", "failing")
+def test_what_a_machine_has_in_flight_is_answered_before_it_stops(cli: Cli) -> None:
+    """A write is not repeated, and this application ends at once when it is told to."""
+    machines = cli.instance_ids()
+    with users(cli, WRITE, rate=1.0) as loads:
+        time.sleep(2)
+        cli.stop("dev-web-1")
+        renewed(cli, "web", machines["dev-web-1"])
+    report("stopped with writes in flight", *loads)
     assert [load.failed for load in loads] == [[], []]
 
 

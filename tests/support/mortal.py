@@ -1,6 +1,7 @@
 """An application that nobody here knows. It stands alone; MODE says what it does, and a file makes it fail.
 
-serve   answers at port 3000, dies at random, answers 500 now and then; always after a POST to /sick; hangs after /hang
+serve   answers at port 3000, dies at random, answers 500 now and then; always after a POST to /sick; hangs after /hang;
+        takes its time for a POST to /wait
 sick    answers 500 to everything
 work    goes on without a port
 report  writes a line, and ends
@@ -21,6 +22,8 @@ STATE = Path("/var/lib/mortal")
 PORT = 3000
 DEATHS, ERRORS = 0.004, 0.02
 """How often a request ends the process, and how often it is answered with 500."""
+WAIT = 12.0
+"""Seconds: more than a machine that leaves waits before its proxy takes nothing new."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -37,6 +40,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         Handler.sick = self.path == "/sick"
+        if self.path == "/wait":
+            time.sleep(WAIT)
         self._answer(200)
         self.wfile.flush()
         if self.path == "/hang":

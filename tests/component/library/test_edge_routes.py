@@ -19,6 +19,7 @@ ROUTES: list[dict[str, Any]] = [
     {"path": "/slow/", "cache": {"fresh": 60}, "upstream": "web"},
     {"path": "/broken/once", "retry": False, "upstream": "web"},
     {"regex": "^/(broken|searching)", "name": "/broken-or-searching", "upstream": "web"},
+    {"path": "/cookies/:size", "upstream": "web"},
     {"regex": "^/$", "name": "front-page", "upstream": "web"},
 ]
 
@@ -56,6 +57,10 @@ def test_requests_without_an_answer_are_repeated_unless_the_route_forbids_it(res
     (once, asked), (again, repeated) = result["broken"]
     assert (once, again) == (502, 502)
     assert asked == 1 < repeated
+
+
+def test_an_answer_may_have_headers_of_as_much_as_the_proxies_hold(result: Any) -> None:
+    assert result["long headers"] == [200, 200]
 
 
 def test_the_log_has_the_name_of_the_route(result: Any) -> None:

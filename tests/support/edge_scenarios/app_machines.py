@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,29 +17,39 @@ from pathlib import Path
 from tests.support.edge_lab import Result, run, wait_until
 
 FIRST, SECOND = "10.1.0.9", "10.1.0.12"
+ROUTER, CLIENT = "10.1.0.1", "198.51.100.7"
+"""The addresses of who asks: one of the network, as an edge has, and one of the world."""
 PAUSE = 0.02
+SLOW_BODY = 11.0
+"""Seconds: more than a header may take."""
 UNNOTICED = 0.15
 """Seconds in which the proxy's checks have not yet told it that the application is away."""
 LAN = """\
 mkdir -p /run/netns /run/haproxy
-ip link add lan type bridge; ip link set lan up; ip address add 10.1.0.1/24 dev lan"""
+ip link add lan type bridge; ip link set lan up; ip address add 10.1.0.1/24 dev lan
+ip address add {client}/32 dev lan"""
 MACHINE = """\
 ip netns add {name}
 ip link add port-{name} type veth peer name eth0 netns {name}
 ip link set port-{name} master lan up
 ip -n {name} address add {address}/24 dev eth0
 ip -n {name} link set eth0 up
+ip -n {name} route add default via 10.1.0.1
 ip -n {name} link set lo up"""
 PROGRAM = (sys.executable, "-m", "tests.support.edge_scenarios.app_machines")
 
 
 class Application(BaseHTTPRequestHandler):
-    """Answers with its name, and 500 after a POST to /sick; ends by a POST to /end before it has answered."""
+    """Answers with its name, and 500 after a POST to /sick; ends by a POST to /end before it has answered.
+
+    At /client it says who asks, as the proxy tells it.
+    """
 
     sick = False
 
     def do_GET(self) -> None:
-        body = sys.argv[1].encode()
+        name = self.headers["X-Forwarded-For"] if self.path == "/client" else sys.argv[1]
+        body = str(name).encode()
         self.send_response(500 if Application.sick or self.path == "/broken" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -77,17 +88,29 @@ class Machine:
         """Wait until its own application answers."""
         wait_until(lambda: self.ask("/") == (200, self.name))
 
-    def ask(self, path: str, method: str = "GET") -> tuple[int, str]:
+    def ask(
+        self, path: str, method: str = "GET", *, source: str = ROUTER, claims: Mapping[str, str] = {}
+    ) -> tuple[int, str]:
         """Return the status and the body, 0 and the error where there is no answer."""
-        connection = HTTPConnection(self.address, 80, timeout=30)
+        connection = HTTPConnection(self.address, 80, timeout=30, source_address=(source, 0))
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers=dict(claims))
             answer = connection.getresponse()
             return answer.status, answer.read().decode().strip()
         except (OSError, HTTPException) as error:
             return 0, repr(error)
         finally:
             connection.close()
+
+    def ask_slowly(self, seconds: float) -> int:
+        """Return the status of a request whose body takes so long to come."""
+        connection = HTTPConnection(self.address, 80, timeout=30)
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", "2")
+        connection.endheaders(b"x")
+        time.sleep(seconds)
+        connection.send(b"x")
+        return connection.getresponse().status
 
     def answers(self, method: str = "GET") -> list[tuple[int, str]]:
         """Return the different answers of a second or more."""
@@ -112,9 +135,12 @@ class Machine:
 
 def failures(first: str, second: str, alone: str) -> Result:
     """Let the application of the first machine fail in each way, then both, then the first again, `alone` by then."""
-    run(LAN)
+    run(LAN.format(client=CLIENT))
     one, two = Machine("first", FIRST, first), Machine("second", SECOND, second)
     observed: Result = {}
+    forged = {"X-Forwarded-For": "192.0.2.1"}
+    observed["client"] = [one.ask("/client", source=source, claims=forged)[1] for source in (ROUTER, CLIENT)]
+    observed["slow body"] = one.ask_slowly(SLOW_BODY)
     one.end()
     observed["reads"], observed["writes"] = one.answers(), one.answers("POST")
     one.start()

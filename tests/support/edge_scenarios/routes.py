@@ -25,6 +25,11 @@ class Application(StubBingo):
             time.sleep(1.5)
         if self.path.startswith("/broken"):
             self.close_connection = True
+        elif self.path.startswith("/cookies/"):
+            self.send_response(200)
+            self.send_header("Set-Cookie", "x" * int(self.path.removeprefix("/cookies/")))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         else:
             self._answer(200, json.dumps([self.server.name, next(self.numbers)]))
 
@@ -47,6 +52,7 @@ def routes(settings: Mapping[str, Any]) -> Result:
     result |= _fetched_side_by_side()
     result["broken"] = [[ask(path)[0], len(_requests_to(path))] for path in ("/broken/once", "/broken/again")]
     result["unknown"] = ask("/other")[0]
+    result["long headers"] = [ask(f"/cookies/{size}")[0] for size in (4000, 14000)]
     time.sleep(1.5)
     lines = [json.loads(line) for line in Path("/var/log/nginx/access.log").read_text().splitlines()]
     result["names"] = {line["uri"]: line["route"] for line in lines}
