@@ -62,7 +62,7 @@ def events(tool: Tool, env: str, last: int, fmt: str, identity: Path | None, *, 
 def follow_environment(session: Session, environment: Environment, identity: Path | None) -> Iterator[Reading]:
     """Yield readings of the environment for ever, with what drills broke and the alerts that fire."""
     from samovar.drills.journal import Journal
-    from samovar.ops.metrics import firing
+    from samovar.ops.alerts import firing
     from samovar.ops.watch import follow
 
     broken = Journal(session.folder_id, environment.name).in_words

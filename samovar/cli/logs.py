@@ -9,7 +9,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, environment_argument, examples, identity_option, pass_tool
 from samovar.cli.load import Duration
-from samovar.core.errors import ConfigError
+from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import printable, stderr_reporter
 
 if TYPE_CHECKING:
@@ -56,8 +56,18 @@ def logs(
             stderr_reporter().info(f"this is the serial console; what applications print is in the journals: {COLLECT}")
         return
     selection = Selection(machines_named(environment, name), unit, since, follow)
+    shown = False
     for entry in entries(journal(session, environment, identity), selection):
+        shown = True
         click.echo(printable(str(entry)))
+    if not shown:
+        stderr_reporter().info(_nothing(env))
+
+
+def _nothing(env: str) -> str:
+    alerts = command_line(f"metrics {env} --query ALERTS")
+    console = command_line(f"logs {env} MACHINE --console")
+    return f"no entries; if there should be some, see whether JournalNotSent fires by `{alerts}`, and `{console}`"
 
 
 def _show_console(session: Session, environment: Environment, machine: str | None) -> None:

@@ -9,7 +9,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, environment_argument, examples, identity_option, output_option, pass_tool
 from samovar.cli.load import Duration
-from samovar.core.output import Format, show, table
+from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from samovar.ops.metrics import Metrics, Series
     from samovar.ops.statements import Statements
+
+
+FRESH = 60.0
+"""Seconds after which figures are shown with their age."""
 
 
 @click.command(
@@ -47,7 +51,7 @@ def metrics(
     ENV needs a group that monitors it: `monitoring: {kind: samovar/monitoring}`. On Yandex Cloud the way to it is that
     of `ssh`.
     """
-    from samovar.ops.metrics import endpoint_metrics, prometheus, query
+    from samovar.ops.metrics import age, endpoint_metrics, prometheus, query
     from samovar.ops.statements import top_statements
 
     environment, session = tool.open(env)
@@ -62,6 +66,8 @@ def metrics(
         return
     answer = endpoint_metrics(server, env, seconds)
     show(answer, fmt, [_endpoint_table(answer)])
+    if (old := age(server, seconds)) and old > FRESH:
+        stderr_reporter().info(f"these figures are {old:.0f} s old: no edge has shown its requests since then")
 
 
 def _endpoint_table(answer: Metrics) -> RenderableType:

@@ -167,10 +167,15 @@ class Host:
         if not response.ok:
             raise CloudError(json.loads(response.text)["message"])
 
-    def lines_of(self, machine_id: str, port: int, path: str, headers: Mapping[str, str]) -> Iterator[str]:
-        """GET a path at a port of a machine's loopback, and yield the lines of the answer as they come."""
+    def lines_of(
+        self, machine_id: str, port: int, path: str, headers: Mapping[str, str], *, timeout: float | None = None
+    ) -> Iterator[str]:
+        """GET a path at a port of a machine's loopback, and yield the lines of the answer as they come.
+
+        `timeout` (seconds) may bound a pause. Raises CloudError, RequestRefused where the server calls the path wrong.
+        """
         yield from self._rest.lines(
-            f"/localcloud/machines/{machine_id}/ports/{port}{path}", timeout=None, headers=headers
+            f"/localcloud/machines/{machine_id}/ports/{port}{path}", timeout=timeout, headers=headers
         )
 
     def events(self, *, last: int, follow: bool) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from samovar.core import http
-from samovar.core.errors import CloudError, command_line
+from samovar.core.errors import CloudError, RequestRefused, command_line
 
 TIMEOUT = 60.0
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -44,10 +44,17 @@ class Rest:
         return json.loads(response.body or b"{}")
 
     def lines(self, path: str, *, timeout: float | None, headers: Mapping[str, str] = NO_HEADERS) -> Iterator[str]:
-        """Yield the lines of an answer as they come. Raises CloudError where there is none, or it breaks off."""
+        """Yield the lines of an answer as they come.
+
+        Raises CloudError where there is none, or it breaks off, and RequestRefused where it calls the path wrong.
+        """
         url, all_headers = f"https://{self.address}{path}", {**headers, "Authorization": f"Bearer {self._token}"}
         try:
             yield from http.lines(url, timeout=timeout, headers=all_headers, tls=self._tls)
+        except http.BadStatus as error:
+            if error.status in (http.BAD_REQUEST, http.UNPROCESSABLE):
+                raise RequestRefused(error.text) from error
+            raise self._failed("GET", path, str(error)) from error
         except OSError as error:
             raise self._failed("GET", path, str(error)) from error
 

@@ -81,6 +81,10 @@ class CloudError(SamovarError):
     code = ExitCode.CLOUD
 
 
+class RequestRefused(CloudError):
+    """A server answered that a request is wrong; the message is what it said."""
+
+
 class WaitTimeout(SamovarError):
     """A deadline passed; the message says what was waited for and what was last seen."""
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 BLOCK_SIZE = 1 << 20
 OK, CREATED, NO_CONTENT, MULTIPLE_CHOICES, INTERNAL_SERVER_ERROR = 200, 201, 204, 300, 500
+BAD_REQUEST, UNPROCESSABLE = 400, 422
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,15 @@ class Response:
     @property
     def text(self) -> str:
         return self.body.decode(errors="replace")
+
+
+class BadStatus(ConnectionError):
+    """An answer with another status than 2xx, and the beginning of its text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"{status}: {text}")
+        self.status = status
+        self.text = text
 
 
 def request(
@@ -72,7 +82,7 @@ def lines(
         connection.request("GET", path, headers=dict(headers or {}))
         answer = connection.getresponse()
         if not OK <= answer.status < MULTIPLE_CHOICES:
-            raise ConnectionError(f"{answer.status}: {answer.read().decode(errors='replace')[:500]}")
+            raise BadStatus(answer.status, answer.read().decode(errors="replace")[:500])
         for line in answer:
             yield line.decode(errors="replace").rstrip("\n")
     except http.client.HTTPException as error:

@@ -15,8 +15,13 @@ from samovar.ops.metrics import Prometheus, query
 from samovar.project.drill import Drill
 
 BEGAN = """max_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])
-  and ignoring(alertstate) (max_over_time(ALERTS_FOR_STATE[{seconds}s]) >= time() - {seconds})"""
-"""The alerts that began in the last `seconds`, and fired: not those that something earlier has left."""
+  and ignoring(alertstate) (max_over_time(ALERTS_FOR_STATE[{seconds}s]) >= time() - {seconds})
+  unless (ALERTS{{alertstate="firing"}} offset {seconds}s
+    and on () max(process_start_time_seconds{{job="prometheus"}}) > time() - {seconds})"""
+"""The alerts that began in the last `seconds`, and fired: not those that something earlier has left.
+
+Each alert begins anew where Prometheus was started meanwhile.
+"""
 BEFORE = 'ALERTS{{alertstate="firing"}} offset {seconds}s'
 """The alerts that fired `seconds` ago."""
 LATE = 30.0

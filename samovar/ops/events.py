@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from samovar.deploy.lock import Lock
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.ops.alerts import Alerts
 
 ABSENT_BALANCER = "no balancer"
 
@@ -73,7 +74,7 @@ class Reading:
     status: Status
     lock: Lock | None = None
     records: frozenset[LogRecord] = frozenset()
-    alerts: frozenset[str] = frozenset()
+    alerts: Alerts = field(default_factory=Alerts)
     broken: frozenset[str] = frozenset()
     failure: str | None = None
 
@@ -102,9 +103,16 @@ def _changes(before: Reading, after: Reading) -> Iterator[Event]:
         yield Event(at, Subject.DRILL, name, "drill ended:", what, None)
     for what in sorted(after.broken - before.broken):
         yield Event(at, Subject.DRILL, name, "drill began:", None, what)
-    for alert in sorted(after.alerts - before.alerts):
+    yield from _of_alerts(at, name, before.alerts, after.alerts)
+
+
+def _of_alerts(at: float, name: str, before: Alerts, after: Alerts) -> Iterator[Event]:
+    if before.failure != after.failure:
+        change = "alerts are known again" if after.failure is None else "alerts are not known:"
+        yield Event(at, Subject.ALERT, name, change, None, after.failure)
+    for alert in sorted(after.names - before.names):
         yield Event(at, Subject.ALERT, name, "fires", None, alert)
-    for alert in sorted(before.alerts - after.alerts):
+    for alert in sorted(before.names - after.names):
         yield Event(at, Subject.ALERT, name, "ended", alert, None)
 
 

@@ -63,7 +63,7 @@ class _Fields(BaseModel, frozen=True):
 
 def journal(session: Session, environment: Environment, identity: Path | None = None) -> MachineHttp:
     """Return the way to the journals. Raises ConfigError where nothing collects them."""
-    return MachineHttp(session, environment, collector(environment), GATEWAY_PORT, identity)
+    return MachineHttp(session, environment, collector(environment), GATEWAY_PORT, identity, service="journals")
 
 
 def machines_named(environment: Environment, name: str | None) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
-"""The metrics of an environment and the alerts that fire, asked of the Prometheus of the group that monitors it."""
+"""The metrics of an environment, asked of the Prometheus of the group that monitors it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,8 +11,7 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from samovar.cloud.session import Session
-from samovar.core.concurrency import start
-from samovar.core.errors import ConfigError, SamovarError
+from samovar.core.errors import ConfigError
 from samovar.ops.machine_http import MachineHttp
 from samovar.project.environment import Environment
 
@@ -22,9 +20,8 @@ QUANTILES = (0.5, 0.9, 0.99)
 METRIC = "edge_http_request_duration_seconds"
 """The histogram of requests that edges count."""
 BY = "route, method"
-FIRING = 'ALERTS{alertstate="firing"}'
-ALERT_LABELS = ("alertname", "instance", "method", "route")
-"""The labels that tell alerts apart, the name first."""
+LEAST_STEP = 5.0
+"""Seconds between two looks at a series at the least."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ class _Answer(BaseModel, frozen=True):
 
 def prometheus(session: Session, environment: Environment, identity: Path | None = None) -> MachineHttp:
     """Return the way to the environment's Prometheus. Raises ConfigError where nothing monitors it."""
-    return MachineHttp(session, environment, collector(environment), PROMETHEUS_PORT, identity)
+    return MachineHttp(session, environment, collector(environment), PROMETHEUS_PORT, identity, service="Prometheus")
 
 
 def collector(environment: Environment) -> str:
@@ -161,6 +158,17 @@ def endpoint_metrics(server: Prometheus, environment: str, seconds: float) -> Me
     return Metrics(environment, seconds, endpoints)
 
 
+def age(server: Prometheus, seconds: float) -> float | None:
+    """Return how many seconds ago an edge showed its requests last; None for none in a window. Raises CloudError."""
+    return next((each.value for each in query(server, age_query(seconds))), None)
+
+
+def age_query(seconds: float) -> str:
+    """Return the query for the age of the last requests in a window; if they are old, it is as exact as a hundredth."""
+    moment, step = f"timestamp({METRIC}_count)", math.ceil(max(LEAST_STEP, seconds / 100))
+    return f"time() - (max({moment}) or max(max_over_time({moment}[{math.ceil(seconds)}s:{step}s])))"
+
+
 def count_query(seconds: float, labels: str = "") -> str:
     """Return the query for the requests of a window by endpoint, exactly as they were counted."""
     return f"sum by ({BY}) ({increase(f'{METRIC}_count{{{labels}}}', seconds)})"
@@ -198,31 +206,3 @@ def _number(text: str) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
-
-
-class FiringAlerts:
-    """Returns the alerts that fire, as of the last answer: a Prometheus that is away or hangs holds nothing up."""
-
-    def __init__(self, ask: Callable[[], frozenset[str]]) -> None:
-        self._ask = ask
-        self._asked = start(ask)
-        self._last = frozenset[str]()
-
-    def __call__(self) -> frozenset[str]:
-        if self._asked.done():
-            with suppress(SamovarError):
-                self._last = self._asked.result()
-            self._asked = start(self._ask)
-        return self._last
-
-
-def firing(session: Session, environment: Environment, identity: Path | None = None) -> Callable[[], frozenset[str]]:
-    """Return what reads the alerts that fire: none where nothing monitors the environment."""
-    if environment.monitoring is None:
-        return frozenset
-    server = prometheus(session, environment, identity)
-    return FiringAlerts(lambda: frozenset(map(_name, query(server, FIRING))))
-
-
-def _name(series: Series) -> str:
-    return " ".join(series.labels[label] for label in ALERT_LABELS if series.labels.get(label))

@@ -16,18 +16,20 @@ from samovar.core.errors import SamovarError
 from samovar.deploy.lock import find_lock
 from samovar.deploy.read_status import read_status
 from samovar.deploy.status import GroupStatus
+from samovar.ops.alerts import Alerts
 from samovar.ops.events import LogRecord, Reading
 from samovar.project.environment import Environment
 
 Names = Callable[[], frozenset[str]]
-"""Returns what drills broke and have not put back, or the alerts that fire."""
+"""Returns what drills broke and have not put back."""
+Firing = Callable[[], Alerts]
 INTERVAL = 2.0
 """Seconds between two readings, each of six calls of the API and three more a group."""
 RECORDS = 100
 """The newest records of a group's log that are read each time."""
 
 
-def read(session: Session, environment: Environment, broken: Names = frozenset, firing: Names = frozenset) -> Reading:
+def read(session: Session, environment: Environment, broken: Names = frozenset, firing: Firing = Alerts) -> Reading:
     """Return the environment as it is now. Raises SamovarError where the cloud does not answer."""
     now = time.time()
     lock = start(partial(find_lock, session, environment.name))
@@ -42,7 +44,7 @@ def follow(
     interval: float = INTERVAL,
     *,
     broken: Names = frozenset,
-    firing: Names = frozenset,
+    firing: Firing = Alerts,
 ) -> Iterator[Reading]:
     """Yield a reading now, and one at each interval. One that fails later is the last one with the `failure`."""
     last = read(session, environment, broken, firing)

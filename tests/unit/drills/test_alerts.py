@@ -64,7 +64,7 @@ class Prometheus:
         self.asked.append(query["query"])
         if AWAY in self._began:
             raise CloudError("it is away")
-        name = self._before if " offset " in query["query"] else self._next()
+        name = self._before if query["query"].startswith("ALERTS") else self._next()
         result = [{"metric": {"alertname": name, "instance": "app-1"}, "value": [1.5, "1"]}] if name else []
         return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
 
@@ -77,6 +77,12 @@ def test_alerts_are_asked_for_by_the_seconds_since_the_fault() -> None:
     assert read_alerts(server, 12.1) == Fired(frozenset({"EdgeErrors"}), frozenset({"MachineDown"}))
     assert "ALERTS_FOR_STATE[13s]) >= time() - 13" in server.asked[0]
     assert server.asked[1].endswith("offset 13s")
+
+
+def test_a_new_start_of_prometheus_begins_no_alert_of_before() -> None:
+    server = Prometheus("")
+    read_alerts(server, 12.1)
+    assert 'process_start_time_seconds{job="prometheus"}) > time() - 13' in server.asked[0]
 
 
 def fired(server: Prometheus | None, *expected: str) -> Fired | None:

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from samovar.agent.clients import Secret
 from samovar.agent.dry_run import example_facts
-from samovar.agent.render import render
+from samovar.agent.render import File, render
 from samovar.agent.role import InvalidConfig, mapping_of, read_role, read_settings
 from samovar.core.paths import LIBRARY
 
@@ -20,14 +20,20 @@ ROLE = read_role((MONITORING / "role.yaml").read_text(), "role.yaml")
 FILE = "/etc/prometheus/alertmanager.yml"
 
 
-def alertmanager(secrets: dict[str, Secret], **settings: str) -> Any:
-    """The configuration of Alertmanager, and the mode of its file."""
+def rendered(path: str, secrets: dict[str, Secret], **settings: str) -> File:
+    """A file of the role."""
     text = yaml.safe_dump(settings)
     facts = replace(example_facts("samovar-monitoring", ROLE, text), secrets=secrets)
     files = render(
         ROLE, read_settings(text, ROLE.defaults), facts, lambda name: (MONITORING / "templates" / name).read_text()
     )
-    (file,) = (file for file in files if file.path == FILE)
+    (file,) = (file for file in files if file.path == path)
+    return file
+
+
+def alertmanager(secrets: dict[str, Secret], **settings: str) -> Any:
+    """The configuration of Alertmanager, and the mode of its file."""
+    file = rendered(FILE, secrets, **settings)
     assert (file.mode, file.owner) == (0o640, "root:prometheus")
     return yaml.safe_load(file.content)
 
@@ -67,3 +73,24 @@ def test_a_webhook_that_is_no_url_is_refused_by_its_schema(webhook: str) -> None
     assert not schema.is_valid(webhook)
     assert schema.is_valid("https://a.example/alerts?b=c")
     assert schema.is_valid("")
+
+
+@pytest.mark.parametrize(("interval", "lookback"), [("5s", "30s"), ("15s", "45s"), ("1m", "180s")])
+def test_series_end_after_three_intervals_or_half_a_minute_without_a_sample(interval: str, lookback: str) -> None:
+    assert f'LOOKBACK="{lookback}"\n' in rendered("/etc/samovar/prometheus.env", {}, interval=interval).content
+    drop_in = MONITORING / "rootfs/etc/systemd/system/prometheus.service.d/10-samovar.conf"
+    assert "--query.lookback-delta=${LOOKBACK} " in drop_in.read_text()
+
+
+@pytest.mark.parametrize("interval", ["", "0s", "5", "1m30s", "500ms"])
+def test_an_interval_is_a_number_of_seconds_or_minutes(interval: str) -> None:
+    schema = Draft202012Validator(mapping_of(ROLE.schemas["interval"]))
+    assert not schema.is_valid(interval)
+    assert schema.is_valid("15s")
+    assert schema.is_valid("1m")
+
+
+def test_the_data_disk_holds_all_metrics_and_journals_with_room_to_spare() -> None:
+    disk = yaml.safe_load((LIBRARY / "groups/monitoring.yaml").read_text())["data_disks"]["data"]["size"]
+    assert (disk, ROLE.defaults["retention_size"], ROLE.defaults["journal_size"]) == ("10G", "6GB", "2G")
+    assert 6e9 + 2 * 2**30 < 0.85 * 0.93 * 10 * 2**30  # of the disk 5 % are root's, and two the file system's own

@@ -7,6 +7,7 @@ from dataclasses import replace
 from samovar.core.output import to_plain
 from samovar.deploy.lock import Lock
 from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.ops.alerts import Alerts
 from samovar.ops.events import Event, LogRecord, Reading, Subject, changes, history
 
 FIRST = MachineStatus("dev-web-1", "ru-central1-a", "10.0.0.3", "RUNNING_ACTUAL", "one", "HEALTHY", id="a")
@@ -96,9 +97,18 @@ def test_a_cloud_that_does_not_answer_is_one_event_and_its_return_another() -> N
 
 
 def test_alerts_fire_and_end() -> None:
-    firing = replace(BEFORE, alerts=frozenset({"EdgeErrors"}))
+    firing = replace(BEFORE, alerts=Alerts(frozenset({"EdgeErrors"})))
     assert texts(BEFORE, firing) == ["dev: fires EdgeErrors"]
     assert texts(firing, BEFORE) == ["dev: ended EdgeErrors"]
+
+
+def test_alerts_without_an_answer_neither_fire_nor_end() -> None:
+    firing = replace(BEFORE, alerts=Alerts(frozenset({"EdgeErrors"})))
+    unknown = replace(BEFORE, alerts=Alerts(frozenset({"EdgeErrors"}), "it is away"))
+    assert texts(firing, unknown) == ["dev: alerts are not known: it is away"]
+    assert texts(unknown, unknown) == []
+    assert texts(unknown, firing) == ["dev: alerts are known again"]
+    assert texts(unknown, BEFORE) == ["dev: alerts are known again", "dev: ended EdgeErrors"]
 
 
 def test_a_drill_lasts_until_its_faults_are_put_back() -> None:

@@ -1,20 +1,20 @@
-"""Metrics by endpoint and alerts, out of the answers of Prometheus."""
+"""Metrics by endpoint, out of the answers of Prometheus."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from samovar.core.errors import CloudError, ConfigError
+from samovar.core.errors import ConfigError
 from samovar.ops.machine_http import MachineHttp, Query
 from samovar.ops.metrics import (
     EndpointMetrics,
-    FiringAlerts,
     Series,
+    age,
+    age_query,
     collector,
     count_query,
     endpoint_metrics,
@@ -22,7 +22,6 @@ from samovar.ops.metrics import (
     query,
 )
 from tests.support.checkout import environment
-from tests.support.wait import wait_until
 
 MOVIE = {"route": "/rows/:id", "method": "GET"}
 OTHER = {"route": "", "method": "POST"}
@@ -73,31 +72,11 @@ def test_the_error_of_an_environment_without_monitoring_names_the_missing_line()
     assert "kind: samovar/monitoring" in error.value.remedy
 
 
-def answering(*answers: frozenset[str] | Exception, then: Callable[[], None]) -> Callable[[], frozenset[str]]:
-    left = list(answers)
-
-    def ask() -> frozenset[str]:
-        if not left:
-            then()
-            return frozenset()
-        answer = left.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    return ask
+def test_figures_are_as_old_as_the_last_that_an_edge_has_shown() -> None:
+    assert age(Prometheus({age_query(300): vector(({}, "40.5"))}), 300) == 40.5
+    assert age(Prometheus({age_query(300): vector()}), 300) is None
 
 
-def test_alerts_are_read_once_prometheus_answers_and_kept_while_it_does_not() -> None:
-    released, hangs = threading.Event(), threading.Event()
-
-    def hang() -> None:
-        hangs.set()
-        released.wait(60)
-
-    alerts = FiringAlerts(answering(frozenset({"MachineDown"}), CloudError("away"), then=hang))
-    wait_until("an answer", lambda: alerts() == {"MachineDown"}, timeout=60)
-    wait_until("it hangs", lambda: alerts() == {"MachineDown"} and hangs.is_set(), timeout=60)
-    assert alerts() == {"MachineDown"}
-    released.set()
-    wait_until("the alert ended", lambda: alerts() == frozenset(), timeout=60)
+def test_a_long_window_has_a_hundred_steps() -> None:
+    assert "[300s:5s]" in age_query(300)
+    assert "[3600s:36s]" in age_query(3600)

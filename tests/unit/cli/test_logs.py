@@ -1,0 +1,29 @@
+"""The command `logs` says where there is nothing to show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from samovar.cli.context import Tool
+from samovar.cli.logs import logs
+from samovar.ops import journals
+from tests.support.checkout import environment
+from tools.drills import monitored_dev
+
+
+@pytest.mark.parametrize("lines", [["a line"], []])
+def test_a_journal_without_entries_is_hinted_at(
+    lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = environment("dev", monitored_dev(tmp_path / "envs"))
+    monkeypatch.setattr(Tool, "open", lambda *_: (dev, SimpleNamespace()))
+    monkeypatch.setattr(journals, "entries", lambda *_: iter(lines))
+    shown = CliRunner().invoke(logs, ["dev", "--since", "1m"], obj=Tool(tmp_path))
+    assert shown.exit_code == 0
+    assert shown.stdout.splitlines() == lines
+    hinted = [words in shown.stderr for words in ("JournalNotSent", "logs dev MACHINE --console")]
+    assert hinted == [not lines] * 2
