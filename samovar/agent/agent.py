@@ -83,7 +83,7 @@ class Agent:
         self._files_due = time.monotonic() + self._periods.files
         edited = self._files.edited(self._written)
         if edited:
-            report.status(f"{', '.join(edited)}: edited by others, and written anew")
+            report.status(f"{', '.join(edited)}: {report.EDITED}")
         return bool(edited)
 
     def _write_metrics(self, facts: Facts) -> None:
@@ -98,7 +98,7 @@ class Agent:
 
     def _configure(self, facts: Facts) -> str:
         if facts.role is None:
-            return "no samovar-role in the metadata: a bare machine, nothing to configure"
+            return f"{report.BARE}: a bare machine, nothing to configure"
         role = self._role(facts.role)
         self._mount(read_disks(facts.settings))
         if facts.monitoring.collector:
@@ -109,7 +109,7 @@ class Agent:
             changed = self._files.change(self._written, lambda paths: self._check_and_reload(role, paths))
         except InvalidConfig as error:
             raise InvalidConfig(report.redact(str(error), facts.secrets)) from None
-        return f"role {facts.role}: {'configured' if changed else 'nothing to change'}"
+        return f"role {facts.role}: {report.CONFIGURED if changed else report.UNCHANGED}"
 
     def _mount(self, disks: Sequence[Disk]) -> None:
         """Have systemd mount the disks, in its own view of the file system; what is mounted stays so."""

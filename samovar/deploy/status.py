@@ -19,8 +19,8 @@ class MachineStatus:
     """A machine. `status` is the group's, in the words of the API; `balancer` the target's (null: no balancer).
 
     `pid` is that of its init on this host, where the cloud is the local one and the machine runs. `message` is there
-    for a machine that is not healthy: the last one on its console, else the cloud's. `id` is that of the instance, and
-    `created_at` its time in RFC 3339; another machine of the same name has others.
+    for a machine that is not healthy: the last one on its console that says what is wrong, else the cloud's. `id` is
+    that of the instance, and `created_at` its time in RFC 3339; another machine of the same name has others.
     """
 
     name: str
