@@ -85,31 +85,29 @@ def test_a_role_that_cannot_be_used_is_a_warning_until_it_can() -> None:
     assert [*problems([UNUSABLE, CONFIGURED])] == []
 
 
-def watchdog_says(capsys: pytest.CaptureFixture[str], before: Verdict, after: Verdict) -> list[str]:
+def watchdog_prints(capsys: pytest.CaptureFixture[str], before: Verdict, after: Verdict) -> list[str]:
     _log_changes(before, after)
     return [line.removeprefix(PREFIX) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_a_message_that_all_is_well_is_no_reason(
-    reported: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_message_that_all_is_well_is_no_reason(reported: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     ill, dead, well = Verdict(unready="shop has not answered for 9 s"), Verdict(dead="the disk is full"), Verdict()
     assert reason(reported) is None
-    assert reason(watchdog_says(capsys, ill, well)) is None
-    assert reason(watchdog_says(capsys, dead, well)) is None
+    assert reason(watchdog_prints(capsys, ill, well)) is None
+    assert reason(watchdog_prints(capsys, dead, well)) is None
     assert reason([f"role nginx: {report.UNCHANGED}", "shop: a run succeeded"]) is None
 
 
-def test_what_a_program_said_before_it_was_well_is_no_reason(capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages_of_a_program_before_it_was_well_are_no_reason(capsys: pytest.CaptureFixture[str]) -> None:
     ill, well = Verdict(unready="shop has not answered for 9 s"), Verdict()
-    said = watchdog_says(capsys, well, ill)
-    assert reason(said) == said[-1]
-    assert reason([*said, *watchdog_says(capsys, ill, well)]) is None
+    printed = watchdog_prints(capsys, well, ill)
+    assert reason(printed) == printed[-1]
+    assert reason([*printed, *watchdog_prints(capsys, ill, well)]) is None
 
 
 def test_a_program_that_is_well_hides_no_reason_of_another(capsys: pytest.CaptureFixture[str]) -> None:
     """A proxy that cannot start leaves an application that is well behind it."""
-    ready = watchdog_says(capsys, Verdict(unready="the application was not asked yet"), Verdict())
+    ready = watchdog_prints(capsys, Verdict(unready="the application was not asked yet"), Verdict())
     assert reason([UNUSABLE, *ready]) == UNUSABLE
     assert reason(["shop has not answered for 9 s: it printed nothing", CONFIGURED]) is not None
     assert reason(["the data disk of dev is here", UNUSABLE]) == UNUSABLE
@@ -122,11 +120,11 @@ def test_the_reason_is_the_newest_of_all_programs() -> None:
     assert reason([]) is None
 
 
-def test_scripts_say_of_data_disks_what_counts_as_well() -> None:
+def test_scripts_print_of_data_disks_what_counts_as_well() -> None:
     texts = "\n".join((LIBRARY / script).read_text() for script in SCRIPTS)
-    said = re.sub(r"\$\w+", "dev", texts)
+    scripts = re.sub(r"\$\w+", "dev", texts)
     for words in DISK_READY.split("|"):
-        assert re.search(f'"(samovar: )?(?:{words})"', said), words
+        assert re.search(f'"(samovar: )?(?:{words})"', scripts), words
 
 
 def test_the_last_run_counts() -> None:

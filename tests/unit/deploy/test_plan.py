@@ -182,9 +182,9 @@ def test_a_resource_that_may_have_lost_its_labels_is_refused_with_the_labels_tha
     assert unknown.value.remedy.endswith(
         f"if {group} is this environment's own and lost its labels, put them back in the cloud: {labels}"
     )
-    with pytest.raises(ConfigError) as known:
+    with pytest.raises(ConfigError) as foreign:
         check_free(desired_of(environment(NGINX), IMAGES), Observed("dev", others=((group, "dev-x"),)))
-    assert "labels" not in known.value.remedy
+    assert "labels" not in foreign.value.remedy
 
 
 def test_health_checks_tolerate_busy_machines_and_longer_with_data() -> None:
