@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 
+import pytest
+
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lock import holder, locked
+from samovar.deploy.status import Unanswered
 from samovar.drills.journal import Breakage, Journal
+from samovar.ops import looks
 from samovar.ops.events import Event, changes
 from samovar.ops.watch import follow
 from samovar.project.fault import FaultKind
 from tests.support.checkout import environment
+from tests.support.environments import changed
 from tests.support.service import Service
 from tests.support.simulated import RunningCloud
 
@@ -52,3 +58,22 @@ def test_events_show_a_rollout_a_drill_and_the_replacement_of_a_machine(cloud: R
     assert any(text.startswith("bingo: dev-bingo-1: recreate: ") for text in texts)
     assert "dev: drill ended: kill dev-bingo-1" in texts
     assert not any("nginx" in text for text in texts)
+
+
+def test_an_address_that_does_not_answer_makes_the_environment_not_healthy(
+    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, unanswered = Service(cloud), list[Unanswered]()
+    dev = environment("dev")
+    edge = changed(dev, groups=(changed(dev.group("nginx"), upstreams={}),))
+    monkeypatch.setattr(looks, "check_endpoints", lambda _, status: replace(status, unanswered=tuple(unanswered)))
+    readings = follow(service.session, edge, interval=0.1)
+    first = next(readings)
+    events = (changes(*pair) for pair in pairwise(chain((first,), readings)))
+    service.roll_out(edge)
+    texts_until(events, "dev: is not healthy -> healthy")
+    url = next(readings).status.endpoints.all[0]
+    unanswered.append(Unanswered(url, "does not answer from here: refused"))
+    assert f"{url} does not answer from here: refused" in texts_until(events, "dev: is healthy -> not healthy")
+    unanswered.clear()
+    assert f"{url} answers again" in texts_until(events, "dev: is not healthy -> healthy")
