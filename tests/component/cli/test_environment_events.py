@@ -25,6 +25,14 @@ from tests.support.simulated import RunningCloud
 TIMEOUT = 120.0
 
 
+@pytest.fixture(autouse=True)
+def unanswered(monkeypatch: pytest.MonkeyPatch) -> list[Unanswered]:
+    """Return the list of addresses that do not answer; nothing is asked, also not while the cloud ends."""
+    given: list[Unanswered] = []
+    monkeypatch.setattr(looks, "check_endpoints", lambda _, status: replace(status, unanswered=tuple(given)))
+    return given
+
+
 def texts_until(events: Iterator[tuple[Event, ...]], last: str) -> list[str]:
     """The words of the events of all readings up to the one with the last."""
     texts: list[str] = []
@@ -61,12 +69,10 @@ def test_events_show_a_rollout_a_drill_and_the_replacement_of_a_machine(cloud: R
 
 
 def test_an_address_that_does_not_answer_makes_the_environment_not_healthy(
-    cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch
+    cloud: RunningCloud, unanswered: list[Unanswered]
 ) -> None:
-    service, unanswered = Service(cloud), list[Unanswered]()
-    dev = environment("dev")
+    service, dev = Service(cloud), environment("dev")
     edge = changed(dev, groups=(changed(dev.group("nginx"), upstreams={}),))
-    monkeypatch.setattr(looks, "check_endpoints", lambda _, status: replace(status, unanswered=tuple(unanswered)))
     readings = follow(service.session, edge, interval=0.1)
     first = next(readings)
     events = (changes(*pair) for pair in pairwise(chain((first,), readings)))
