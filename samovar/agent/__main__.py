@@ -16,7 +16,7 @@ def main() -> int:
         for status in Agent(Metadata()).watch():
             report.ready(status)
     except InvalidConfig as error:
-        report.status(f"cannot configure this machine: {error}")
+        report.status(f"{report.UNUSABLE}: {error}")
     return 1
 
 

@@ -68,7 +68,7 @@ class Agent:
         """
         self._files.undo()
         if self._was_configured():
-            yield "started again: the machine serves with what it has"
+            yield report.STARTED
         facts = self._read_facts()
         while True:
             yield self._apply(facts)
@@ -85,7 +85,7 @@ class Agent:
             if not self._was_configured():
                 raise
             self._write_metrics(facts)
-            return f"cannot configure this machine, which serves with what it has: {error}"
+            return f"{report.UNUSABLE}: {error}; {report.KEPT}"
         self._refused = False
         self._files.path(CONFIGURED).parent.mkdir(parents=True, exist_ok=True)
         self._files.path(CONFIGURED).touch()
@@ -113,7 +113,7 @@ class Agent:
         """Return whether a file does not hold what was written into it, and report it."""
         edited = self._files.edited(self._written)
         if edited:
-            report.status(f"{', '.join(edited)}: edited by others, and written anew")
+            report.status(f"{', '.join(edited)}: {report.EDITED}")
         return bool(edited)
 
     def _write_metrics(self, facts: Facts) -> None:
@@ -129,7 +129,7 @@ class Agent:
 
     def _configure(self, facts: Facts) -> str:
         if facts.role is None:
-            return "no samovar-role in the metadata: a bare machine, nothing to configure"
+            return f"{report.BARE}: a bare machine, nothing to configure"
         role = self._role(facts.role)
         self._mount(read_disks(facts.settings))
         if facts.monitoring.collector:
@@ -141,7 +141,7 @@ class Agent:
         except InvalidConfig as error:
             raise InvalidConfig(report.redact(str(error), facts.secrets)) from None
         self._written = files
-        return f"role {facts.role}: {'configured' if changed else 'nothing to change'}"
+        return f"role {facts.role}: {report.CONFIGURED if changed else report.UNCHANGED}"
 
     def _mount(self, disks: Sequence[Disk]) -> None:
         """Have systemd mount the disks, in its own view of the file system; what is mounted stays so."""

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 from .clients import Api, Lockbox, Lookup, Metadata, Secret, Unavailable, read_api
 from .metrics import Answered
 from .monitoring import read_monitoring
+from .report import ANSWERS, LAST_ANSWER, WAITS
 from .role import GroupNames, Role, UpstreamSettings, Value, mapping_of, read_peers, read_secrets, read_upstreams
 
 T = TypeVar("T")
@@ -183,7 +184,7 @@ class Poller(Generic[T]):
         except Unavailable as error:
             return self._last_answer(error)
         if self._pause:
-            self._report(f"{self._name}: answers again")
+            self._report(f"{self._name}: {ANSWERS}")
         self._last, self._pause, self.answered = (answer,), 0.0, time.time()
         self._due = time.monotonic() + random.uniform(1 - JITTER, 1 + JITTER) * self._period  # noqa: S311 - no secret
         return answer
@@ -193,7 +194,7 @@ class Poller(Generic[T]):
             raise error
         self._pause = min(max(2 * self._pause, self._period, 1.0), MAX_PERIOD)
         self._due = time.monotonic() + self._pause
-        self._report(f"using the last answer, waiting for {error}")
+        self._report(f"{LAST_ANSWER}, {WAITS} {error}")
         return self._last[0]
 
 
@@ -212,7 +213,7 @@ def retry_until_available(
         except Unavailable as error:
             waited = time.monotonic() - began
             if waited >= SILENT_SECONDS:
-                report(f"waiting for {error} (for {waited:.0f} s)")
+                report(f"{WAITS} {error} (for {waited:.0f} s)")
                 pause = min(max(1.5 * pause, 0.5), MAX_PAUSE)
         sleep(pause)
 

@@ -8,6 +8,13 @@ from collections.abc import Iterator, Mapping
 
 from .clients import Secret
 
+CONFIGURED, UNCHANGED, BARE = "configured", "nothing to change", "no samovar-role in the metadata"
+"""How the agent says that all is well: with the role, whether it changed anything, or that there is no role."""
+KEPT = "the machine serves with what it has"
+STARTED = f"started again: {KEPT}"
+ANSWERS, EDITED = "answers again", "edited by others, and written anew"
+WAITS, LAST_ANSWER, UNUSABLE = "waiting for", "using the last answer", "cannot configure this machine"
+"""How it says what is wrong. It repeats what it waits for; a configuration that cannot be used, at each start."""
 MIN_SECRET_LENGTH = 4
 """Characters; a shorter text would be found by chance."""
 

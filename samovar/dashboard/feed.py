@@ -92,7 +92,7 @@ class Feed:
 
     def _view(self, reading: Reading, *, tall: bool) -> View:
         """Return the parts of the page; those that show something that changed are rendered anew."""
-        now = replace(reading, time=0.0, records=frozenset())
+        now = replace(reading, time=0.0, records=frozenset(), messages=frozenset())
         before, view = self._views.get(tall, (None, None))
         if view is None or before != now:
             view = render(self._environment, reading, tall=tall)

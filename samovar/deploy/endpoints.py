@@ -28,14 +28,14 @@ ANSWER_TIMEOUT = 10.0
 
 
 def check_endpoints(session: Session, status: Status) -> Status:
-    """Return the status with the endpoints that do not answer; those of an unhealthy environment are not asked."""
-    urls = status.endpoints.all if status.healthy else ()
+    """Return the status with the endpoints that do not answer; those of unhealthy groups are not asked."""
+    urls = status.endpoints.all if status.groups_healthy else ()
     routed = session.host.addresses() if session.host and urls else None
     if session.host and routed is None:
         return status
     problems = run_concurrently(*(partial(_problem, url, routed) for url in urls))
     unanswered = (Unanswered(url, reason) for url, reason in zip(urls, problems, strict=True) if reason)
-    return replace(status, unanswered=tuple(unanswered))
+    return replace(status, unanswered=(*status.unanswered, *unanswered))
 
 
 def wait_for_endpoints(session: Session, status: Status, reporter: Reporter) -> Status:
@@ -48,7 +48,7 @@ def wait_for_endpoints(session: Session, status: Status, reporter: Reporter) -> 
     def probe() -> Status | Pending:
         nonlocal checked
         checked = check_endpoints(session, status)
-        return checked if checked.healthy else Pending(_text(checked))
+        return checked if checked.healthy else Pending(checked.summary())
 
     remedy = f"see `{command_line('cloud status')}`; who has the address: ip route get ADDRESS"
     try:
@@ -56,12 +56,8 @@ def wait_for_endpoints(session: Session, status: Status, reporter: Reporter) -> 
     except WaitTimeout:
         if session.host:
             raise
-    reporter.info(f"warning: {_text(checked)}; it may answer from elsewhere")
+    reporter.info(f"warning: {checked.summary()}; it may answer from elsewhere")
     return checked
-
-
-def _text(status: Status) -> str:
-    return "; ".join(f"{each.url} {each.reason}" for each in status.unanswered)
 
 
 def _problem(url: str, routed: frozenset[str] | None) -> str:

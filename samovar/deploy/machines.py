@@ -10,6 +10,7 @@ from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 
+from samovar.agent import report
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import is_of
 from samovar.cloud.session import Session
@@ -18,6 +19,7 @@ from samovar.core.errors import CloudError, ConfigError, command_line
 from samovar.deploy.resources.resource import group_resource_name
 from samovar.deploy.status import MachineStatus, Status
 from samovar.project.environment import Environment
+from samovar.watchdog.config import ALIVE, BALANCER, GROUP, READY
 from samovar.watchdog.runs import FAILED, SUCCEEDED
 
 PREFIX = "samovar: "
@@ -25,10 +27,23 @@ PREFIX = "samovar: "
 HOST_KEY = "host key "
 CONSOLES = 20
 """The most consoles of a group that are read at once."""
-WAITS = re.compile(r"waiting for (?P<what>secret \S+|a token) ")
-ANSWERS = re.compile(r"(?P<what>secret \S+) \S+ answers again")
-CONFIGURED = "role "
-"""How the agent begins to say that it has all of its role. One that then lacks a secret says so within a minute."""
+WAITS = re.compile(rf"{report.WAITS} (?P<what>secret \S+|a token) ")
+ANSWERS = re.compile(rf"(?P<what>secret \S+) \S+ {report.ANSWERS}")
+CONFIGURED = re.compile(rf"role \S+: (?:{report.CONFIGURED}|{report.UNCHANGED})|{report.BARE}: .*")
+"""The agent has all of its role. One that then lacks a secret says so within a minute."""
+DISK_READY = r"the data disk of .* is here|the data disk is seeded|data disk \S+ has a new file system"
+"""How the scripts of the images say that a data disk is well."""
+WELL = re.compile(
+    rf"{CONFIGURED.pattern}|{report.STARTED}|.*: {report.ANSWERS}|"
+    rf"{GROUP} {ALIVE}|{BALANCER} {READY}|\S+: {SUCCEEDED}|{DISK_READY}"
+)
+"""The messages that all is well, which are no reason for anything."""
+AGENT = re.compile(
+    rf"{CONFIGURED.pattern}|{report.STARTED}|.*: {report.ANSWERS}|.*: {report.EDITED}|"
+    rf"(?:{report.LAST_ANSWER}, )?{report.WAITS} .*|{report.UNUSABLE}: .*"
+)
+SPEAKERS = (AGENT, re.compile(r"(?:seeding )?(?:the )?data disk .*"))
+"""The messages of the agent, and those on data disks. All others are of the watchdog, or of an image's own services."""
 
 
 def list_instances(session: Session) -> list[Instance]:
@@ -70,9 +85,20 @@ def read_messages(session: Session, instance_id: str) -> Sequence[str]:
     return [message for line in lines if (message := _message(line))]
 
 
-def last_message(session: Session, instance_id: str) -> str | None:
-    """Return the last message on the console; None without any."""
-    return next(reversed(read_messages(session, instance_id)), None)
+def last_reason(session: Session, instance_id: str) -> str | None:
+    """Return the last message on the console that says why the machine is not well; None without any."""
+    return reason(read_messages(session, instance_id))
+
+
+def reason(messages: Iterable[str]) -> str | None:
+    """Return the last message that says what is wrong; what a program said before it said that all is well is past."""
+    present: dict[int, str] = {}
+    for message in messages:
+        speaker = next((number for number, each in enumerate(SPEAKERS) if each.fullmatch(message)), len(SPEAKERS))
+        present.pop(speaker, None)
+        if not WELL.fullmatch(message):
+            present[speaker] = message
+    return next(reversed(present.values()), None)
 
 
 def check_disks_outlive_machines(session: Session, environment: str) -> None:
@@ -114,10 +140,19 @@ def console_warnings(session: Session, environment: Environment, status: Status)
 
 
 def problems(messages: Sequence[str]) -> Iterator[str]:
-    """Yield the last message on runs by a schedule, if one failed, and those on secrets that are not read by now."""
-    runs = (message for message in reversed(messages) if FAILED in message or SUCCEEDED in message)
-    yield from (message for message in [next(runs, "")] if FAILED in message)
+    """Yield the last run by a schedule that failed, what makes a role unusable, and the secrets that are not read."""
+    yield from _unless_past(messages, FAILED, re.compile(rf".*{SUCCEEDED}"))
+    yield from _unless_past(messages, report.UNUSABLE, CONFIGURED)
     yield from _unread(messages)
+
+
+def _unless_past(messages: Sequence[str], problem: str, end: re.Pattern[str]) -> Iterator[str]:
+    """Yield the last message on a problem, unless one that ends it came later."""
+    for message in reversed(messages):
+        if problem in message:
+            yield message
+        if problem in message or end.fullmatch(message):
+            return
 
 
 def _unread(messages: Iterable[str]) -> Iterable[str]:
@@ -127,7 +162,7 @@ def _unread(messages: Iterable[str]) -> Iterable[str]:
             waits[waiting["what"]] = message
         elif answered := ANSWERS.fullmatch(message):
             waits = {what: text for what, text in waits.items() if what not in {answered["what"], "a token"}}
-        elif message.startswith(CONFIGURED):
+        elif CONFIGURED.fullmatch(message):
             waits = {}
     return waits.values()
 

@@ -14,9 +14,11 @@ from yandex.cloud.compute.v1.zone_service_pb2_grpc import ZoneServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2 import GetFolderRequest
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
+from samovar.cloud.labels import of_environment, to_texts
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError, ExitCode, SamovarError
 from samovar.deploy.plan import Plan
+from samovar.deploy.resources.disk import Disk, disk_labels
 from samovar.deploy.resources.registry import namespace
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Protectable, Ref, Resource, Spec
 from samovar.project.environment import Environment
@@ -49,9 +51,29 @@ def check_free(desired: Desired, observed: Observed) -> None:
     taken = {_key(ref): owner for ref, owner in observed.others}
     clashes = [(resource.ref, taken[key]) for resource in desired.resources if (key := _key(resource.ref)) in taken]
     unknown = "an owner that the tool does not know"
-    others = [f"{ref} belongs to {owner or unknown}" for ref, owner in clashes if _key(ref) not in ours]
+    foreign = [(ref, owner) for ref, owner in clashes if _key(ref) not in ours]
+    others = [f"{ref} belongs to {owner or unknown}" for ref, owner in foreign]
     if others:
-        raise ConfigError(f"{desired.environment}: the folder has these already: {'; '.join(others)}", remedy=RENAME)
+        lost = {ref for ref, owner in foreign if not owner}
+        unlabelled = [resource for resource in desired.resources if resource.ref in lost]
+        raise ConfigError(
+            f"{desired.environment}: the folder has these already: {'; '.join(others)}",
+            remedy="; ".join((RENAME, *_relabelling(desired.environment, unlabelled))),
+        )
+
+
+def _relabelling(environment: str, resources: Iterable[Resource[Spec]]) -> Iterator[str]:
+    """Yield how the environment gets back each resource that is its own and has lost its labels."""
+    for resource in resources:
+        labels = ", ".join(to_texts(_identity(environment, resource)))
+        yield f"if {resource.ref} is this environment's own and lost its labels, put them back in the cloud: {labels}"
+
+
+def _identity(environment: str, resource: Resource[Spec]) -> dict[str, str]:
+    """Return the labels without which the tool does not know the resource again."""
+    if isinstance(resource.spec, Disk):
+        return disk_labels(environment, resource.group, resource.spec.device)
+    return of_environment(environment, resource.group)
 
 
 def check_zones(session: Session, environment: Environment) -> None:

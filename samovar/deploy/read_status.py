@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 
 from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as groups_api
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups_rpc
@@ -17,18 +18,17 @@ from samovar.cloud.labels import GROUP
 from samovar.cloud.local_admin import machines_of
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently, start
-from samovar.deploy.machines import CONSOLES, console_warnings, last_message, list_instances
+from samovar.deploy.listeners import endpoints, lost_listeners, unlistened
+from samovar.deploy.machines import CONSOLES, console_warnings, last_reason, list_instances
 from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.disk import list_disks
 from samovar.deploy.resources.instance_group import InstanceGroupHandler
 from samovar.deploy.resources.load_balancer import LoadBalancerHandler
 from samovar.deploy.resources.seed_record import record_healthy
-from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status
+from samovar.deploy.status import GroupStatus, MachineStatus, Status
 from samovar.images.publish import published
-from samovar.project.balancer import BalancerType
 from samovar.project.environment import Environment
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
 Member = groups_api.ManagedInstance
 RUNNING = frozenset({Member.CHECKING_HEALTH, Member.OPENING_TRAFFIC, Member.RUNNING_ACTUAL, Member.RUNNING_OUTDATED})
 """The states in which a machine is up, so that its console is current."""
@@ -67,7 +67,14 @@ def read_status(session: Session, environment: Environment) -> Status:
             for group in environment.groups
         )
     )
-    return Status(environment.name, tuple(statuses), _endpoints(environment, balancer_of), simulated=machines.simulated)
+    unanswered = unlistened(session, environment, lost_listeners(environment, statuses, balancer_of))
+    return Status(
+        environment.name,
+        tuple(statuses),
+        endpoints(environment, balancer_of),
+        unanswered,
+        simulated=machines.simulated,
+    )
 
 
 def read_status_and_record(session: Session, environment: Environment) -> Status:
@@ -106,7 +113,8 @@ def _read_group(
     targets = start(partial(_target_states, session, balancer, group.load_balancer_state.target_group_id))
     members = session.list(client.ListInstances, request, lambda page: page.instances)
     states = targets.result() if group.HasField("load_balancer_spec") else None
-    statuses = [_read_machine(member, states, machines) for member in members]
+    named = zip(member_names(group.name, members), members, strict=True)
+    statuses = [_read_machine(member, machine_name, states, machines) for machine_name, member in named]
     return GroupStatus(
         name,
         _target_size(group),
@@ -133,12 +141,22 @@ def _target_states(
     return {state.address: balancers_api.TargetState.Status.Name(state.status) for state in states}
 
 
+def member_names(group: str, members: Sequence[groups_api.ManagedInstance]) -> list[str]:
+    """Return the name of each member; one without an instance, which the cloud gives none, is named by its group."""
+    numbers = count(1)
+    return [member.name or _unborn(group, next(numbers)) for member in members]
+
+
+def _unborn(group: str, number: int) -> str:
+    return f"{group} (not created{f', {number}' if number > 1 else ''})"
+
+
 def _read_machine(
-    member: groups_api.ManagedInstance, targets: Mapping[str, str] | None, machines: Machines
+    member: groups_api.ManagedInstance, name: str, targets: Mapping[str, str] | None, machines: Machines
 ) -> MachineStatus:
     address = next((nic.primary_v4_address.address for nic in member.network_interfaces), "")
     machine = MachineStatus(
-        name=member.name,
+        name=name,
         zone=member.zone_id,
         address=address,
         status=Member.Status.Name(member.status),
@@ -154,26 +172,6 @@ def _read_machine(
 def _with_messages(session: Session, machines: Sequence[MachineStatus]) -> list[MachineStatus]:
     """Tell of the first machines that are up and not healthy what is on their consoles: each is a call of its own."""
     asked = [each for each in machines if not each.healthy and Member.Status.Value(each.status) in RUNNING][:CONSOLES]
-    messages = run_concurrently(*(partial(last_message, session, machine.id) for machine in asked))
+    messages = run_concurrently(*(partial(last_reason, session, machine.id) for machine in asked))
     shown = {machine.id: message for machine, message in zip(asked, messages, strict=True) if message}
     return [replace(machine, message=shown.get(machine.id, machine.message)) for machine in machines]
-
-
-def _endpoints(environment: Environment, balancers: Mapping[str, balancers_api.NetworkLoadBalancer]) -> Endpoints:
-    listeners = [
-        listener
-        for group in environment.groups
-        if group.balancer and group.balancer.type is BalancerType.EXTERNAL and group.name in balancers
-        for listener in balancers[group.name].listeners
-    ]
-    urls = {
-        scheme: tuple(_url(scheme, each.address, each.port) for each in listeners if each.name == scheme)
-        for scheme in DEFAULT_PORTS
-    }
-    tcp = tuple(f"tcp://{each.address}:{each.port}" for each in listeners if each.name not in DEFAULT_PORTS)
-    return Endpoints(http=urls["http"], https=urls["https"], tcp=tcp)
-
-
-def _url(scheme: str, address: str, port: int) -> str:
-    shown = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
-    return f"{scheme}://{address}{shown}/"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import computed_field
 
 HEALTHY = "HEALTHY"
-RUNNING = "RUNNING_ACTUAL"
+RUNNING, OUTDATED = "RUNNING_ACTUAL", "RUNNING_OUTDATED"
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class MachineStatus:
     """A machine. `status` is the group's, in the words of the API; `balancer` the target's (null: no balancer).
 
     `pid` is that of its init on this host, where the cloud is the local one and the machine runs. `message` is there
-    for a machine that is not healthy: the last one on its console, else the cloud's. `id` is that of the instance, and
-    `created_at` its time in RFC 3339; another machine of the same name has others.
+    for a machine that is not healthy: the last one on its console that says what is wrong, else the cloud's. `id` is
+    that of the instance, and `created_at` its time in RFC 3339; another machine of the same name has others.
     """
 
     name: str
@@ -38,6 +38,11 @@ class MachineStatus:
     def healthy(self) -> bool:
         """True where the machine is healthy for its group and, where there is one, for its balancer."""
         return self.status == RUNNING and self.balancer in (None, HEALTHY)
+
+    @property
+    def up(self) -> bool:
+        """True where the machine is healthy for its group, whatever its image."""
+        return self.status in {RUNNING, OUTDATED}
 
     def problem(self) -> str:
         """Return why the machine is not healthy."""
@@ -86,7 +91,7 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """A URL that this environment's machines do not answer from here, and why."""
+    """A URL that this environment's machines do not answer from here, or at which no balancer listens, and why."""
 
     url: str
     reason: str
@@ -96,6 +101,7 @@ class Unanswered:
 class Status:
     """An environment. `unanswered` are endpoints that do not answer; they are asked when the groups are healthy.
 
+    Listeners that the environment's file states and the cloud does not have are among them in any case.
     `warnings` are for the operator, such as data disks whose rows are not recorded yet. Where the machines are
     `simulated`, they are states alone: no endpoint answers, and none is asked.
     """
@@ -111,7 +117,17 @@ class Status:
     @property
     def healthy(self) -> bool:
         """True where there are groups, all are healthy, and no endpoint fails to answer."""
-        return bool(self.groups) and all(group.healthy for group in self.groups) and not self.unanswered
+        return self.groups_healthy and not self.unanswered
+
+    @property
+    def groups_healthy(self) -> bool:
+        """True where there are groups, and all are healthy."""
+        return bool(self.groups) and all(group.healthy for group in self.groups)
+
+    def summary(self) -> str:
+        """Return one line with the groups that are not healthy and the addresses that do not answer."""
+        groups = (group.summary() for group in self.groups if not group.healthy)
+        return "; ".join((*groups, *(f"{each.url} {each.reason}" for each in self.unanswered)))
 
     @property
     def healthy_groups(self) -> Mapping[str, str]:

@@ -155,8 +155,7 @@ class _Watch:
         return self._pending(status)
 
     def _pending(self, status: Status) -> Pending:
-        state = "; ".join(group.summary() for group in status.groups if not group.healthy)
-        state = state or f"{', '.join(map(str, self._open))}: the operation still runs"
+        state = status.summary() or f"{', '.join(map(str, self._open))}: the operation still runs"
         if state != self._reported:
             self._reporter.info(f"  {state}")
             self._reported = state

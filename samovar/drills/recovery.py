@@ -143,7 +143,7 @@ def watch_recovery(
 def steady(session: Session, environment: Environment) -> bool | Pending:
     """Return True if the environment is healthy, else what is not."""
     status = read_status(session, environment)
-    return status.healthy or Pending("; ".join(group.summary() for group in status.groups))
+    return status.healthy or Pending(status.summary())
 
 
 def take_snapshot(session: Session, environment: Environment, fault: Fault) -> Snapshot:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .actions import Actions
-from .config import ALIAS, Config, read_config
+from .config import ALIAS, ALIVE, BALANCER, GROUP, READY, Config, read_config
 from .policy import Limits, Verdict, decide, initial_state
 from .probes import diagnose, last_run, machine_memory, observe
 from .runs import FAILED, SUCCEEDED, Restarts, Runs, count
@@ -94,9 +94,9 @@ def _act(actions: Actions, verdict: Verdict, limits: Limits) -> bool:
 def _log_changes(before: Verdict, after: Verdict) -> None:
     """Log what changed for the group and for the balancer."""
     if bool(before.dead) != bool(after.dead):
-        log(f"for the group this machine is {f'dead: {after.dead}' if after.dead else 'alive'}")
+        log(f"{GROUP} {f'dead: {after.dead}' if after.dead else ALIVE}")
     elif bool(before.unready) != bool(after.unready):
-        log(f"for the balancer this machine is {f'not ready: {after.unready}' if after.unready else 'ready'}")
+        log(f"{BALANCER} {f'not ready: {after.unready}' if after.unready else READY}")
 
 
 def log(message: str) -> None:

@@ -12,6 +12,9 @@ ALIAS = Path("/etc/systemd/system/application.service")
 """The link to the application's unit; systemd knows the unit by this name too."""
 NOT_ANSWERED, NOT_UP, NOT_SUCCEEDED = "has not answered", "has not stayed up", "has not succeeded"
 """How an application that is not well shows: one with a port, one without, one that runs by a schedule."""
+GROUP, BALANCER = "for the group this machine is", "for the balancer this machine is"
+ALIVE, READY = "alive", "ready"
+"""How the watchdog says that all is well."""
 
 
 @dataclass(frozen=True)

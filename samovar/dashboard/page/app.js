@@ -4,12 +4,13 @@
 const COLOURS = ["#3b82f6", "#f08c2e", "#20a36b", "#d0487e", "#8b6ff0", "#16a3b8", "#b58900", "#e05252"];
 const MOST_EVENTS = 500;
 const LEAST_SPAN = 300; // seconds that a graph shows at least
-const WORTH_A_MARK = new Set(["rollout", "drill", "group", "alert", "cloud"]);
+const SILENT = 12; // seconds without a word of the tool, which reads every two, and tells after six that no answer came
+const WORTH_A_MARK = new Set(["rollout", "drill", "group", "address", "alert", "cloud"]);
 const tall = matchMedia("(max-width: 800px)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const at = (id) => document.getElementById(id);
 const graphs = {healthy: {panels: []}, measured: {panels: [], note: ""}};
-let marks = [], plots = [], stream = null;
+let marks = [], plots = [], stream = null, heard = Date.now() / 1000;
 
 function age(since) {
   const seconds = Math.max(0, Math.round(Date.now() / 1000 - since));
@@ -24,6 +25,11 @@ function showAges() {
     const since = Number(each.dataset.since);
     each.textContent = since ? age(since) : "";
   }
+}
+
+function showSilence() {
+  at("silent").hidden = Date.now() / 1000 - heard < SILENT;
+  at("silent").textContent = `✕ no word of the tool for ${age(heard)}: what is shown is as old`;
 }
 
 function showView(view) {
@@ -42,8 +48,8 @@ function showView(view) {
 function colour(event) {
   if (event.subject === "rollout") return "changing";
   if (event.subject === "drill") return event.after ? "changing" : "ok";
-  if (event.subject === "alert") return event.after ? "failed" : "ok";
-  if (event.subject === "cloud") return event.after ? "failed" : "ok";
+  if (event.subject === "warning") return event.after ? "changing" : "ok";
+  if (["address", "alert", "cloud"].includes(event.subject)) return event.after ? "failed" : "ok";
   return {"healthy": "ok", "HEALTHY": "ok", "not healthy": "failed", "UNHEALTHY": "failed"}[event.after] ?? "";
 }
 
@@ -138,6 +144,9 @@ function listen() {
   marks = [];
   stream = new EventSource(`stream?tall=${Number(tall.matches)}`);
   stream.addEventListener("open", () => { at("events").replaceChildren(); marks = []; });
+  for (const kind of ["open", "view", "events", ...Object.keys(graphs)]) {
+    stream.addEventListener(kind, () => { heard = Date.now() / 1000; });
+  }
   stream.addEventListener("view", (message) => showView(JSON.parse(message.data)));
   stream.addEventListener("events", (message) => showEvents(JSON.parse(message.data)));
   for (const kind of Object.keys(graphs)) {
@@ -155,5 +164,5 @@ new ResizeObserver(() => {
   const places = [...at("graphs").children];
   plots.forEach((plot, n) => plot.setSize({width: places[n].clientWidth, height: 190}));
 }).observe(at("graphs"));
-setInterval(showAges, 1000);
+setInterval(() => { showAges(); showSilence(); }, 1000);
 listen();

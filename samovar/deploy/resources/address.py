@@ -11,6 +11,7 @@ from yandex.cloud.vpc.v1 import address_service_pb2 as rpc
 from yandex.cloud.vpc.v1.address_pb2 import Address as AddressMessage
 from yandex.cloud.vpc.v1.address_service_pb2_grpc import AddressServiceStub
 
+from samovar.cloud.labels import is_of
 from samovar.cloud.session import Session
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource, Spec
@@ -109,6 +110,12 @@ def reserved_address(context: Context, ref: Ref) -> str:
     request = rpc.GetAddressRequest(address_id=context.ids[ref])
     message = context.session.client(AddressServiceStub).Get(request)
     return message.external_ipv4_address.address or message.internal_ipv4_address.address
+
+
+def reserved_addresses(session: Session, environment: str) -> dict[str, str]:
+    """Return the addresses that are reserved for an environment, by their names in the cloud."""
+    ours = [message for message in _addresses(session) if is_of(message.labels, environment)]
+    return {each.name: each.external_ipv4_address.address or each.internal_ipv4_address.address for each in ours}
 
 
 def _addresses(session: Session) -> list[AddressMessage]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 
@@ -60,6 +62,11 @@ def shown(browser: Firefox, expression: str) -> object:
     return wait_until(expression, lambda: browser.run(f"return {expression}"), timeout=TIMEOUT)
 
 
+def text_of(part: str) -> str:
+    """Return the expression for the text of a part of the page."""
+    return f"document.querySelector('#{part}').textContent"
+
+
 def test_the_page_shows_a_killed_machine_and_its_replacement(cli: Cli, page: Firefox) -> None:
     shown(page, "document.querySelector('#summary .pill.ok') !== null")
     cli.run("cloud", "kill", "dev-bingo-2")
@@ -90,6 +97,33 @@ def test_the_page_keeps_its_security_policy_and_loads_nothing_from_elsewhere(pag
     asked = page.run("return performance.getEntriesByType('resource').map((each) => each.name)")
     assert isinstance(asked, list)
     assert [name for name in asked if not str(name).startswith((url, "data:"))] == []
+
+
+def test_the_page_shows_that_the_cloud_hangs_and_since_when(cli: Cli, page: Firefox) -> None:
+    daemon = cli.endpoint()["pid"]
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        shown(page, f"/no answer within 6 s; what is shown is [1-9][0-9]* s old/.test({text_of('summary')})")
+        shown(page, f"{text_of('events')}.includes('the cloud: does not answer: no answer within 6 s')")
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    shown(page, "document.querySelector('#summary .pill.ok') !== null")
+    shown(page, f"{text_of('events')}.includes('the cloud: answers again')")
+
+
+def test_the_page_shows_that_the_tool_hangs(cli: Cli, page: Firefox) -> None:
+    command = cli.command("dashboard", "dev")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as other:
+        assert other.stdout
+        page.visit(other.stdout.readline().strip())
+        shown(page, "document.querySelectorAll('.machine').length === 5")
+        shown(page, "document.querySelector('#silent').hidden")
+        other.send_signal(signal.SIGSTOP)
+        shown(page, "document.querySelector('#silent').hidden === false")
+        shown(page, f"{text_of('silent')}.includes('no word of the tool')")
+        other.send_signal(signal.SIGCONT)
+        shown(page, "document.querySelector('#silent').hidden")
+        other.kill()
 
 
 def test_the_page_shows_that_the_tool_has_ended(cli: Cli, page: Firefox) -> None:

@@ -103,12 +103,14 @@ def test_a_machine_that_serves_keeps_its_configuration_where_a_new_one_is_refuse
     with PlainService(steady=2) as service:
         threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
         metadata, periods = Metadata(f"http://127.0.0.1:{service.server_port}"), Periods(0.05, 0.05, files=0.1)
-        refused = "cannot configure this machine, which serves with what it has: check: ended with 1: no such port"
+        refused = (
+            "cannot configure this machine: check: ended with 1: no such port; the machine serves with what it has"
+        )
         statuses = Agent(metadata, tmp_path, run=accept_port_1, periods=periods).watch()
         assert list(islice(statuses, 3)) == ["role a: configured", refused, refused]
         assert file.read_text() == "port 1\n"
         again = Agent(metadata, tmp_path, run=accept_port_1, periods=periods).watch()
-        assert list(islice(again, 2)) == ["started again: the machine serves with what it has", refused]
+        assert list(islice(again, 2)) == [report.STARTED, refused]
         assert file.read_text() == "port 1\n"
         (tmp_path / "run/samovar/configured").unlink()
         with pytest.raises(InvalidConfig, match="no such port"):

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from samovar.core.errors import WaitTimeout
 from samovar.core.output import stderr_reporter
 from samovar.deploy import endpoints
 from samovar.deploy.endpoints import check_endpoints, wait_for_endpoints
-from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status
+from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status, Unanswered
 
 MACHINE = MachineStatus("dev-nginx-1", "ru-central1-a", "10.30.0.3", "RUNNING_ACTUAL", "image", "HEALTHY")
 GROUP = GroupStatus("nginx", 1, "image", (MACHINE,))
@@ -97,6 +98,13 @@ def test_endpoints_of_simulated_machines_are_not_checked() -> None:
 def test_endpoints_of_an_unhealthy_environment_are_not_checked() -> None:
     status = Status("dev", (GroupStatus("nginx", 2, "image", (MACHINE,)),), Endpoints(http=(_shut(),)))
     assert check_endpoints(_session(frozenset()), status) == status
+
+
+def test_a_lost_listener_hides_no_endpoint_without_an_answer() -> None:
+    lost = Unanswered("https://127.66.1.1/", "has no listener in the cloud")
+    actual = check_endpoints(_elsewhere(), replace(_status(_shut()), unanswered=(lost,)))
+    assert actual.unanswered[0] == lost
+    assert "Connection refused" in actual.unanswered[1].reason
 
 
 def test_unanswered_endpoints_fail_a_local_rollout_and_warn_on_yandex_cloud(

@@ -173,6 +173,20 @@ def test_a_resource_of_another_environment_is_refused() -> None:
         check_free(desired, Observed("dev", others=((address, "dev-x"), (Ref(Kind.ADDRESS, "other"), ""))))
 
 
+def test_a_resource_that_may_have_lost_its_labels_is_refused_with_the_labels_that_bring_it_back() -> None:
+    """A second group under another name would stand beside the first one."""
+    group = Ref(Kind.INSTANCE_GROUP, "dev-nginx")
+    with pytest.raises(ConfigError, match="dev-nginx belongs to an owner that the tool does not know") as unknown:
+        check_free(desired_of(environment(NGINX), IMAGES), Observed("dev", others=((group, ""),)))
+    labels = "env=dev, group=nginx, managed-by=samovar"
+    assert unknown.value.remedy.endswith(
+        f"if {group} is this environment's own and lost its labels, put them back in the cloud: {labels}"
+    )
+    with pytest.raises(ConfigError) as foreign:
+        check_free(desired_of(environment(NGINX), IMAGES), Observed("dev", others=((group, "dev-x"),)))
+    assert "labels" not in foreign.value.remedy
+
+
 def test_health_checks_tolerate_busy_machines_and_longer_with_data() -> None:
     stores = make_group("postgres", image="nginx", size=1, machine=SMALL, data_disks={"data": DISK})
     desired = desired_of(environment(NGINX, stores), IMAGES).resources

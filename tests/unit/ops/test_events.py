@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from samovar.core.output import to_plain
 from samovar.deploy.lock import Lock
-from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status, Unanswered
 from samovar.ops.alerts import Alerts
-from samovar.ops.events import Event, LogRecord, Reading, Subject, changes, history
+from samovar.ops.events import Event, LogRecord, Reading, Subject, changes, history, past_messages
 
 FIRST = MachineStatus("dev-web-1", "ru-central1-a", "10.0.0.3", "RUNNING_ACTUAL", "one", "HEALTHY", id="a")
 SECOND = replace(FIRST, name="dev-web-2", id="b")
@@ -34,9 +35,89 @@ def test_a_machine_that_loses_its_health_makes_events_of_itself_its_target_group
     assert texts(BEFORE, after(FIRST, ill)) == [
         "dev-web-2: status RUNNING_ACTUAL -> CHECKING_HEALTH",
         "dev-web-2: for the balancer HEALTHY -> UNHEALTHY",
-        "dev-web-2: says no answer",
         "web: is healthy -> not healthy",
         "dev: is healthy -> not healthy",
+        "dev-web-2: says no answer",
+    ]
+
+
+def readings(*messages: str | None) -> list[Reading]:
+    """Return readings of a machine that prints a message before each, or is healthy, as `follow` makes them."""
+    following = [BEFORE]
+    for message in messages:
+        machine = replace(SECOND, balancer="UNHEALTHY", message=message) if message else SECOND
+        following.append(replace(after(FIRST, machine), messages=past_messages(following[-1])))
+    return following
+
+
+def messages_in(*messages: str | None) -> list[str | None]:
+    events = [event for pair in pairwise(readings(*messages)) for event in changes(*pair)]
+    return [event.after for event in events if event.change == "says"]
+
+
+def test_messages_that_alternate_are_events_once_each() -> None:
+    assert messages_in("no disk", "no answer", "no disk", "no answer", "no route") == [
+        "no disk",
+        "no answer",
+        "no route",
+    ]
+
+
+def test_a_message_that_differs_in_figures_alone_is_no_event() -> None:
+    assert messages_in("[emerg] 2401#2401 at 19:53:39", "[emerg] 2455#2455 at 19:53:41") == [
+        "[emerg] 2401#2401 at 19:53:39"
+    ]
+
+
+def test_a_machine_that_was_healthy_meanwhile_may_repeat_its_message() -> None:
+    assert messages_in("no disk", None, "no disk") == ["no disk", "no disk"]
+
+
+def test_another_machine_of_the_same_name_has_messages_of_its_own() -> None:
+    first = replace(SECOND, balancer="UNHEALTHY", message="no disk")
+    second = replace(first, id="c")
+    assert "dev-web-2: says no disk" in texts(after(FIRST, first), after(FIRST, second))
+
+
+URL = "http://127.66.1.1/"
+SERVED = Status("dev", (GROUP,), Endpoints(http=(URL,)))
+REFUSED = Unanswered(URL, "does not answer from here: refused")
+UNSERVED = replace(SERVED, unanswered=(REFUSED,))
+
+
+def test_an_address_that_stops_answering_makes_events_of_itself_and_the_environment() -> None:
+    well, ill = Reading(1.0, SERVED), Reading(2.0, UNSERVED)
+    assert texts(well, ill) == [f"{URL} does not answer from here: refused", "dev: is healthy -> not healthy"]
+    assert texts(ill, well) == [f"{URL} answers again", "dev: is not healthy -> healthy"]
+    (event, _) = changes(well, ill)
+    assert (event.subject, event.name, event.after) == (Subject.ADDRESS, URL, REFUSED.reason)
+
+
+def test_an_address_that_was_deleted_does_not_answer_again() -> None:
+    deleted = replace(SERVED, endpoints=Endpoints())
+    assert texts(Reading(1.0, UNSERVED), Reading(2.0, deleted)) == ["dev: is not healthy -> healthy"]
+
+
+def warned(*warnings: str) -> Reading:
+    return replace(BEFORE, status=replace(BEFORE.status, warnings=warnings))
+
+
+def test_warnings_come_and_go() -> None:
+    assert texts(BEFORE, warned("dev-web-1: a run failed")) == ["dev: warning: dev-web-1: a run failed"]
+    assert texts(warned("dev-web-1: a run failed"), BEFORE) == ["dev: warning ended: dev-web-1: a run failed"]
+
+
+def test_a_warning_that_differs_in_figures_alone_is_the_same_for_the_same_machine() -> None:
+    first = "dev-web-1: waiting for a token (for 9 s)"
+    assert texts(warned(first), warned("dev-web-1: waiting for a token (for 19 s)")) == []
+    assert texts(warned(first), warned(first, "dev-web-2: waiting for a token (for 9 s)")) == [
+        "dev: warning: dev-web-2: waiting for a token (for 9 s)"
+    ]
+
+
+def test_a_warning_in_the_place_of_another_of_its_machine_is_one_event() -> None:
+    assert texts(warned("dev-web-1: it answers 503"), warned("dev-web-1: timed out")) == [
+        "dev: warning: dev-web-1: timed out"
     ]
 
 
@@ -55,6 +136,12 @@ def test_an_instance_that_gets_its_id_is_the_same_machine() -> None:
     assert texts(unborn, born) == [
         "dev-web-2: status CREATING_INSTANCE -> STARTING_INSTANCE",
     ]
+
+
+def test_a_machine_that_could_not_be_created_has_no_image() -> None:
+    unborn = replace(SECOND, name="dev-web (not created)", id="", image="", status="CREATING_INSTANCE")
+    assert "dev-web (not created): new, CREATING_INSTANCE" in texts(BEFORE, after(FIRST, unborn))
+    assert "dev-web (not created): gone" in texts(after(FIRST, unborn), BEFORE)
 
 
 def test_the_lock_and_the_image_of_a_group_show_a_rollout() -> None:
@@ -122,6 +209,14 @@ def test_history_has_the_newest_records_and_the_present_events() -> None:
     now = replace(BEFORE, records=records, lock=LOCK)
     assert [event.text for event in history(now, 2)] == ["web: 3", "web: 4", "dev: rollout began, of ann-desk-7"]
     assert [event.text for event in history(now, 0)] == ["dev: rollout began, of ann-desk-7"]
+
+
+def test_history_has_what_is_wrong_now() -> None:
+    now = Reading(1.0, replace(UNSERVED, warnings=("dev-web-1: a run failed",)))
+    assert [event.text for event in history(now, 0)] == [
+        f"{URL} does not answer from here: refused",
+        "dev: warning: dev-web-1: a run failed",
+    ]
 
 
 def test_an_event_as_json() -> None:
