@@ -199,7 +199,7 @@ def test_health_checks_tolerate_busy_machines_and_longer_with_data() -> None:
 BALANCERS = {Kind.ADDRESS: EXTERNAL, Kind.INTERNAL_ADDRESS: INTERNAL}
 
 
-@pytest.mark.parametrize(("before", "after"), [[*BALANCERS], [*reversed(BALANCERS)]])
+@pytest.mark.parametrize(("before", "after"), [tuple(BALANCERS), tuple(reversed(BALANCERS))])
 def test_an_address_goes_before_one_of_the_other_kind_gets_its_name(before: Kind, after: Kind) -> None:
     asking = make_group("web", image="nginx", size=1, machine=SMALL, upstreams={"app": "nginx"})
     observed = rolled_out(changed(NGINX, balancer=BALANCERS[before]), asking)
