@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -178,6 +178,29 @@ def test_a_cloud_that_does_not_run_is_reported_and_not_started(
     assert json.loads(capsys.readouterr().out) == {"running": False, "pid": None, **nothing}
     assert main(["--home", str(home), "cloud", "down"]) == ExitCode.OK
     assert not home.exists()
+
+
+def contexts(command: click.Command, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Yield a context of each command, as click makes it for a command line."""
+    prefix = None if parent else "SAMOVAR"
+    name = command.name if parent else "samovar"
+    current = click.Context(command, parent=parent, info_name=name, auto_envvar_prefix=prefix)
+    yield current
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from contexts(each, current)
+
+
+def test_every_option_has_a_variable_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = set[str]()
+    for current in contexts(cli):
+        words = current.command_path.replace("-", "_").split()
+        for option in (each for each in current.command.params if isinstance(each, click.Option)):
+            long = next(each for each in option.opts if each.startswith("--")).removeprefix("--")
+            variable = "_".join((*words, long.replace("-", "_"))).upper()
+            monkeypatch.setenv(variable, "given")
+            assert option.resolve_envvar_value(current) == "given", f"{current.command_path} --{long}"
+            seen.add(variable)
+    assert {"SAMOVAR_HOME", "SAMOVAR_PLAN_OUTPUT", "SAMOVAR_LOAD_FOR", "SAMOVAR_CLOUD_FAULT_LIST_OUTPUT"} <= seen
 
 
 def test_every_command_and_option_has_a_help_text() -> None:
