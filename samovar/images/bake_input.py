@@ -52,6 +52,7 @@ def expected_of(image: ImageDefinition) -> Expected:
         links=tuple((link.target, link.points_to) for link in image.links),
         commands=image.commands,
         absent=image.absent,
+        programs=(image.program,) if image.program else (),
     )
 
 

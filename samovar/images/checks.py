@@ -49,6 +49,7 @@ class Expected:
     links: tuple[tuple[str, str], ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
     absent: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
 
 
 class _FileJson(TypedDict):
@@ -64,6 +65,7 @@ class _ExpectedJson(TypedDict):
     links: list[list[str]]
     commands: list[list[str]]
     absent: list[str]
+    programs: list[str]
 
 
 def to_json(expected: Expected) -> str:
@@ -81,6 +83,7 @@ def from_json(text: str) -> Expected:
         links=tuple((path, points_to) for path, points_to in value["links"]),
         commands=tuple(tuple(command) for command in value["commands"]),
         absent=tuple(value["absent"]),
+        programs=tuple(value["programs"]),
     )
 
 
@@ -134,6 +137,8 @@ def inspect(host: Host, expected: Expected) -> Iterator[str]:
     for path, points_to in expected.links:
         yield from _link(host, path, points_to)
     yield from (f"{path}: must not be there" for path in expected.absent if host.file(path).exists)
+    for program in expected.programs:
+        yield from _script(host, program)
     for command in expected.commands:
         yield from _command(host, shlex.join(command))
 
@@ -151,6 +156,18 @@ def _link(host: Host, path: str, points_to: str) -> Iterator[str]:
     actual = host.run(f"readlink {shlex.quote(path)}").stdout.strip()
     if actual != points_to:
         yield f"{path}: must be a link to {points_to}, not {actual or 'something else'}"
+
+
+def _script(host: Host, program: str) -> Iterator[str]:
+    """Of a script whose interpreter is missing the kernel says that the script is not there."""
+    line = host.run(f"sed -n '1s/^#!//p;q' {shlex.quote(program)}").stdout
+    words = line.split()
+    if words and words[0].endswith("/env"):
+        words = [word for word in words[1:] if "=" not in word and not word.startswith("-")]
+    if "\r" in line:
+        yield f"{program}: its lines end with CR LF, as on Windows: no machine finds `{words[0]}\\r`"
+    elif words and host.run(f"command -v {shlex.quote(words[0])}").rc:
+        yield f"{program}: its first line names {words[0]}, which the image does not have: add its package"
 
 
 def _command(host: Host, command: str) -> Iterator[str]:

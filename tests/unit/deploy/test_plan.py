@@ -246,6 +246,7 @@ groups = st.builds(
     machine=st.sampled_from([SMALL, changed(SMALL, core_fraction=50)]),
     health=st.sampled_from([Health(), Health(port=8080, path="/ready")]),
     public=st.booleans(),
+    ports=st.just((8080,)),
     balancer=st.sampled_from(
         [
             None,
