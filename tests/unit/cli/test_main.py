@@ -162,6 +162,24 @@ def test_an_unknown_environment_or_group_names_those_that_exist(capsys: pytest.C
     assert "nginx" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "message", "remedy"),
+    [
+        (["dev", "bingo"], "dev has no group that collects journals: the journals of group bingo", "such as bingo-1"),
+        (["dev", "dev-bingo"], "dev has no group that collects journals: the journals of group bingo", "bingo-1"),
+        (["dev"], "dev has no group that collects journals: the journals are nowhere together", "such as nginx-1"),
+        (["dev", "bingo", "--console"], "each machine has a console of its own", "such as bingo-1"),
+    ],
+)
+def test_the_journals_of_a_group_need_one_that_collects_them(
+    argv: list[str], message: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["logs", *argv], checkout=ROOT) == ExitCode.CONFIG
+    error = capsys.readouterr().err
+    assert message in error
+    assert remedy in error
+
+
 def test_render_shows_what_a_machine_is_born_with(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "dev", "nginx", "-o", "json"]) == ExitCode.OK
     metadata = json.loads(capsys.readouterr().out)

@@ -11,14 +11,14 @@ import pytest
 from samovar.images.checks import Expected, from_json, inspect, to_json
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ended:
     rc: int = 0
     stdout: str = ""
     stderr: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class NoFile:
     path: str
     exists: bool = False
@@ -28,7 +28,7 @@ class NoFile:
     size: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Enabled:
     is_enabled: bool = True
     is_installed: bool = True
@@ -46,10 +46,12 @@ class Tree:
         ended = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
         return Ended(ended.returncode, ended.stdout.decode())
 
-    def package(self, _: str) -> Enabled:
+    def package(self, name: str) -> Enabled:
+        del name
         return Enabled()
 
-    def service(self, _: str) -> Enabled:
+    def service(self, name: str) -> Enabled:
+        del name
         return Enabled()
 
 
