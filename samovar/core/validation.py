@@ -63,9 +63,16 @@ def refusal(
 
     `value` is what was refused: the content of the `document`, with what stands elsewhere.
     """
+    faults = [fault for fault in faults if not _follows(fault, faults)]
     locations = [tuple(_written(value, _location(fault), fault)) for fault in faults]
     lines = (_message(path, document, *each) for each in zip(locations, faults, strict=True))
     return FileRefused("\n".join(lines), locations, remedy=_remedy(model, faults))
+
+
+def _follows(fault: ErrorDetails, faults: Sequence[ErrorDetails]) -> bool:
+    """Return whether a list is too short only because pydantic does not count its items that are wrong."""
+    at = fault["loc"]
+    return fault["type"] == "too_short" and any(each["loc"][: len(at)] == at != each["loc"] for each in faults)
 
 
 def line_of(node: yaml.Node, location: Location) -> int:

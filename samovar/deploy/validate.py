@@ -113,7 +113,7 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
     if target not in files:
         raise ConfigError(
             f"{where}: image {written_name(group.image)} holds no role for its machines",
-            remedy=f"add images/{group.image}/role.yaml, or choose another image",
+            remedy=f"add images/{group.image}/role.yaml, where an empty file is enough, or choose another image",
         )
     try:
         role = read_role(files[target].decode(), target)

@@ -207,7 +207,10 @@ def test_unknown_keys_are_named_with_their_lines(tmp_path: Path) -> None:
         (b"cloud: local\nzones: [a, 2026-13-45]\n", ":2: not YAML: month must be in 1..12"),
         (b"zones: [a]\nnetwork: " + b"9" * 5000, ":2: not YAML: "),
         (b"groups:\n  on: {size: 1}\n", ":1: groups: YAML reads a key here as True: write it in quotes"),
-        (b"secrets:\n  A: password\n", ":2: secrets.A: 'A' is not of the form "),
+        (
+            b"secrets:\n  A: password\n",
+            ":2: secrets.A: the name of a secret has up to 31 small letters, digits and underscores",
+        ),
         (b"a: b: c\n", ":1: not YAML: "),
         (b"--- {}\n--- {}\n", ":2: not YAML: "),
         (b"zones: {<<: {a: 1}}\n", ":1: zones: "),
