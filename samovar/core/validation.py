@@ -134,7 +134,7 @@ def _inner(value: Json, step: int | str) -> tuple[Json] | None:
 
 
 def _what(fault: ErrorDetails) -> str:
-    kind, given = fault["type"], _shown(fault["input"])
+    kind, given = fault["type"], shown(fault["input"])
     begin, _, shape = kind.partition("_")
     if kind in PLAIN:
         return PLAIN[kind]
@@ -150,7 +150,8 @@ def _what(fault: ErrorDetails) -> str:
     return message if kind == "value_error" or given in message else f"{message}; not {given}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value as a message shows it."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):

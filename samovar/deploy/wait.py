@@ -67,7 +67,7 @@ class Changes:
 
 
 class Problem(NamedTuple):
-    """What a machine says: one whose `key` is the same is the same problem. `text` is for people."""
+    """A problem of a machine. One with the same `key` is the same problem; `text` is for people."""
 
     key: str = ""
     text: str = ""

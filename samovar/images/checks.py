@@ -159,7 +159,7 @@ def _link(host: Host, path: str, points_to: str) -> Iterator[str]:
 
 
 def _script(host: Host, program: str) -> Iterator[str]:
-    """Of a script whose interpreter is missing the kernel says that the script is not there."""
+    """Yield that the interpreter of a script is missing: the kernel says that the script itself is not there."""
     line = host.run(f"sed -n '1s/^#!//p;q' {shlex.quote(program)}").stdout
     words = line.split()
     if words and words[0].endswith("/env"):

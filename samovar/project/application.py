@@ -36,7 +36,7 @@ def format_of(path: str) -> Format:
     return Format.DEB if name.endswith(".deb") else Format.TARBALL if name.endswith(TARBALLS) else Format.FILE
 
 
-def _known_signal(name: str) -> str:
+def _signal_name(name: str) -> str:
     signals = {each.name for each in signal.Signals}
     if name not in signals and not REALTIME.fullmatch(name):
         raise ValueError(f"there is no signal {name}; write one such as SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGRTMIN+3")
@@ -67,7 +67,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 Url = Annotated[str, StringConstraints(pattern=URL)]
 Variable = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 User = Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]{0,30}|[0-9]{1,9}(:[0-9]{1,9})?)$")]
-Signal = Annotated[str, StringConstraints(pattern=r"^SIG[A-Z0-9+]+$"), AfterValidator(_known_signal)]
+Signal = Annotated[str, StringConstraints(pattern=r"^SIG[A-Z0-9+]+$"), AfterValidator(_signal_name)]
 OciReference = Annotated[
     str, StringConstraints(pattern=r"^(\.{1,2}/[^\s@]+|[a-zA-Z0-9][\w.:/-]*)(@[^\s@]*)?$"), AfterValidator(_by_digest)
 ]

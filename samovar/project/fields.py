@@ -11,8 +11,8 @@ from ipaddress import IPv4Network
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
+from samovar.core.validation import shown
 from samovar.core.values import GIB, MAX_PORT
 
 
@@ -126,7 +126,7 @@ def _of_form(pattern: str, rule: str) -> tuple[AfterValidator, WithJsonSchema]:
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            raise PydanticCustomError("form", "{rule}", {"rule": rule})
+            raise ValueError(f"{rule}; not {shown(value)}")
         return value
 
     return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": pattern})

@@ -91,7 +91,7 @@ def test_an_error_names_template_line_and_missing_name(text: str, what: str) -> 
         ("{{ settings.port.number }}", "'int object' has no attribute 'number'"),
     ],
 )
-def test_a_name_that_is_missing_is_told_with_those_that_are_there(text: str, message: str) -> None:
+def test_an_error_names_what_there_is_instead(text: str, message: str) -> None:
     with pytest.raises(InvalidConfig) as error:
         rendered(text)
     assert str(error.value).startswith(f"a.j2:1: {message}")

@@ -209,7 +209,7 @@ def contexts(command: click.Command, parent: click.Context | None = None) -> Ite
 
 
 def test_every_option_has_a_variable_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = set[str]()
+    variables = set[str]()
     for current in contexts(cli):
         words = current.command_path.replace("-", "_").split()
         for option in (each for each in current.command.params if isinstance(each, click.Option)):
@@ -217,8 +217,8 @@ def test_every_option_has_a_variable_with_its_name(monkeypatch: pytest.MonkeyPat
             variable = "_".join((*words, long.replace("-", "_"))).upper()
             monkeypatch.setenv(variable, "given")
             assert option.resolve_envvar_value(current) == "given", f"{current.command_path} --{long}"
-            seen.add(variable)
-    assert {"SAMOVAR_HOME", "SAMOVAR_PLAN_OUTPUT", "SAMOVAR_LOAD_FOR", "SAMOVAR_CLOUD_FAULT_LIST_OUTPUT"} <= seen
+            variables.add(variable)
+    assert {"SAMOVAR_HOME", "SAMOVAR_PLAN_OUTPUT", "SAMOVAR_LOAD_FOR", "SAMOVAR_CLOUD_FAULT_LIST_OUTPUT"} <= variables
 
 
 def test_every_command_and_option_has_a_help_text() -> None:

@@ -66,7 +66,7 @@ def carry_out(steps: Iterable[Step], observed: Observed) -> Observed:
 
 
 def held(spec: Spec) -> set[Ref]:
-    """What cannot be deleted before: of an address that stands in the metadata of machines the cloud knows nothing."""
+    """Return what cannot be deleted before: the cloud does not know that metadata of machines name an address."""
     in_metadata = spec.template.metadata_refs if isinstance(spec, InstanceGroup) else ()
     return {*spec.refs()}.difference(in_metadata)
 

@@ -1,4 +1,4 @@
-"""What a script needs is looked for in the finished image."""
+"""A check looks for the interpreter of a script in the finished image."""
 
 from __future__ import annotations
 

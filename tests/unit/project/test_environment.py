@@ -139,31 +139,7 @@ def test_invalid_config_names_file_line_and_remedy(tmp_path: Path, old: str, new
     assert error.value.remedy
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "fault"),
-    [
-        ("[ru-central1-a]", "[eu-west-1a]", "zones.0: a zone is one such as ru-central1-a; not 'eu-west-1a'"),
-        (
-            "groups:",
-            "operator: {ssh_keys: [bad], bastion: nginx}\ngroups:",
-            "operator.ssh_keys.0: a public key of SSH is one line of a file such as ~/.ssh/id_ed25519.pub; not 'bad'",
-        ),
-        (
-            "  nginx:",
-            "  Edge_1:",
-            "groups.Edge_1: a name has up to 31 small letters, digits and hyphens, a letter first, no hyphen last",
-        ),
-    ],
-)
-def test_a_value_of_a_wrong_form_is_one_fault_in_words(tmp_path: Path, old: str, new: str, fault: str) -> None:
-    write(tmp_path, GOOD.replace(old, new, 1))
-    with pytest.raises(ConfigError) as error:
-        load_environment("dev", tmp_path)
-    (line,) = error.value.message.splitlines()
-    assert f": {fault}" in line
-
-
-def test_an_upstream_that_nobody_can_connect_to_is_refused(tmp_path: Path) -> None:
+def test_an_upstream_without_a_port_is_refused(tmp_path: Path) -> None:
     write(
         tmp_path,
         GOOD.replace("size: 2\n", "size: 2\n    upstreams: {app: web}\n")
