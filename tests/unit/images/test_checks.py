@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from samovar.images.bake_input import expected_of
 from samovar.images.checks import Expected, from_json, inspect, to_json
+from samovar.images.load import load_images
+from tests.support.checkout import PROJECT
 
 
 @dataclass
@@ -19,7 +22,7 @@ class Ended:
 
 
 @dataclass
-class NoFile:
+class TreeFile:
     path: str
     exists: bool = False
     mode: int = 0
@@ -35,10 +38,13 @@ class Enabled:
 
 
 class Tree:
-    """A host without files: what a check asks of programs is answered here, and nothing is left behind."""
+    """A host with a few files: what a check asks of programs is answered here, and nothing is left behind."""
 
-    def file(self, path: str) -> NoFile:
-        return NoFile(path)
+    def __init__(self, *paths: str) -> None:
+        self._paths = paths
+
+    def file(self, path: str) -> TreeFile:
+        return TreeFile(path, exists=path in self._paths)
 
     def run(self, command: str) -> Ended:
         if not command.startswith(("sed ", "command -v ")):
@@ -73,3 +79,16 @@ def test_a_script_needs_its_interpreter(tmp_path: Path, content: bytes, fault: s
     expected = from_json(to_json(Expected(programs=(str(program),))))
     faults = [line for line in inspect(Tree(), expected) if str(program) in line]
     assert [line[: len(f"{program}: {fault}")] for line in faults] == ([f"{program}: {fault}"] if fault else [])
+
+
+def test_a_role_names_units_that_the_image_has() -> None:
+    tree = Tree("/etc/systemd/system/api.service", "/usr/lib/systemd/system/queue@.service")
+    expected = from_json(to_json(Expected(units=("api.service", "queue@mail.service", "unn.service"))))
+    faults = [line for line in inspect(tree, expected) if line.startswith("unit ")]
+    assert faults == ["unit unn.service: role.yaml names it, and the image does not have it"]
+
+
+def test_the_units_of_a_role_are_expected_but_for_that_of_a_child() -> None:
+    images = load_images(PROJECT)
+    assert expected_of(images["samovar-app"]).units == ("haproxy.service", "samovar-watchdog.service")
+    assert {"application.service", "bingo.service"} <= {*expected_of(images["bingo"]).units}
