@@ -29,8 +29,8 @@ LASTING = 30.0
 """Seconds after which what all machines of a group say is most likely no matter of time."""
 MESSAGE = re.compile(rf"(?P<application>\S+) (?:{NOT_ANSWERED}|{NOT_UP}) for \d+ s: (?P<cause>.+)")
 """What the watchdog of a machine says of an application that is not well."""
-CONFIGURED = re.compile(r"role \S+: (configured|nothing to change)")
-"""What the agent says where all is well with its own part: the application may take its time to start."""
+GOOD = re.compile(r"role \S+: (configured|nothing to change)|for the balancer this machine is ready")
+"""What the agent and the watchdog say where all is well: the application or a check may take its time."""
 FORMER = frozenset({"RUNNING_OUTDATED", "STOPPING_INSTANCE", "DELETING_INSTANCE"})
 """The states of machines that an update replaces."""
 FIGURES = re.compile(r"\d+")
@@ -123,7 +123,7 @@ def _problem(machine: MachineStatus) -> Problem:
     if match := MESSAGE.fullmatch(message):
         text = f"{match['application']}: {match['cause']}"
         return Problem(FIGURES.sub("", text), text, machine.name)
-    return Problem() if CONFIGURED.fullmatch(message) else Problem(message, message, machine.name)
+    return Problem() if GOOD.fullmatch(message) else Problem(message, message, machine.name)
 
 
 def wait_until_healthy(

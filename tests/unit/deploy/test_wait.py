@@ -116,6 +116,7 @@ def test_faults_of_one_machine_progress_and_other_messages_are_not_printed() -> 
         group_with_messages(crashes, None),
         group_with_messages(crashes, "shop has not stayed up for 45 s: it printed last: another problem"),
         group_with_messages("role shop: configured", "role shop: configured"),
+        group_with_messages("for the balancer this machine is ready"),
     ):
         assert printed((0, group), (10 * LASTING, group)) == []
     seeding = [group_with_messages(f"seeding the data disk for dev-stores, {size}G so far") for size in (3, 4)]
