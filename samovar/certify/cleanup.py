@@ -53,7 +53,7 @@ def remove(session: Session, reporter: Reporter, *, timeout: float = TIMEOUT) ->
         return not left or Pending(", ".join(left))
 
     remedy = f"delete what has the label env={NAME}, or run `certify` again: it begins by removing it"
-    wait_for(f"{NAME} is removed", probe, timeout=timeout, interval=1.0, ceiling=PAUSE, remedy=remedy)
+    wait_for(f"{NAME} to be removed", probe, timeout=timeout, interval=1.0, ceiling=PAUSE, remedy=remedy)
 
 
 def require_empty(session: Session) -> None:

@@ -108,7 +108,7 @@ def kill(operators: Operators) -> str:
     def noticed() -> bool | Pending:
         return not read_status(session, described).healthy or Pending("every machine is healthy")
 
-    wait_for("the group notices", noticed, timeout=session.timeouts.healthy, interval=0.05, ceiling=1.0)
+    wait_for("the group to notice", noticed, timeout=session.timeouts.healthy, interval=0.05, ceiling=1.0)
     _wait(session, described, operators.reporter)
     return "healthy again"
 

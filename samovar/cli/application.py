@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 DATABASE = "database"
 """The group of a database that is given no name."""
-ELF, AMD64 = b"\x7fELF", b"\x3e\x00"
+ELF, AMD64, ELF_HEAD = b"\x7fELF", b"\x3e\x00", 20
+HEAD = 256
+"""Bytes: the most that Linux reads of the first line of a script."""
 """How an executable begins, and for which processor it is, at the bytes 18 and 19."""
 DATABASE_OPTION = "--database GROUP"
 OPTIONS = {"port": "--port", "ports": "--port", "health": "--health"}
@@ -159,9 +161,12 @@ def _target(application: NewApplication, form: Format, app: str, file: str) -> s
 
 def _check_executable(path: Path, app: str) -> None:
     """Raise ConfigError for what no machine can start: each is Linux on amd64, elf(5)."""
+    from samovar.images.artifact import check_line_ends
+
     with path.open("rb") as file:
-        head = file.read(20)
-    if head.startswith(b"#!") or (head.startswith(ELF) and head.endswith(AMD64)):
+        head = file.read(HEAD)
+    check_line_ends(head, app)
+    if head.startswith(b"#!") or (head.startswith(ELF) and head[:ELF_HEAD].endswith(AMD64)):
         return
     what = (
         "a program for another processor" if head.startswith(ELF) else "neither a program of Linux nor a script with #!"

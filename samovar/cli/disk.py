@@ -50,11 +50,11 @@ def snapshot(tool: Tool, env: str, group: str | None, name: str | None, timeout:
     Messages tell for how long a machine cannot write meanwhile, where the cloud knows that, and afterwards for how
     long it could not.
     """
-    from samovar.deploy.snapshots import begin_snapshot, data_disks, disk_names
+    from samovar.deploy.snapshots import begin_snapshot, data_disks, required_disk_names
 
     tool.name_project()
     environment, session = tool.open(env)
-    names = [name] if name else disk_names(environment, group)
+    names = [name] if name else required_disk_names(environment, group)
     for each in _chosen(env, data_disks(session, env), names):
         taken, operation = begin_snapshot(session, env, each)
         stderr_reporter().info(f"{taken}: {operation.description}")
@@ -107,8 +107,7 @@ def delete(tool: Tool, env: str, name: tuple[str, ...], *, yes: bool) -> None:
 
 def _chosen(env: str, disks: list[Disk], names: list[str]) -> list[Disk]:
     chosen = [each for each in disks if each.name in names]
-    if not chosen or len(chosen) != len(names):
-        missing = ", ".join(sorted({*names} - {each.name for each in chosen})) or "data disk"
+    if missing := ", ".join(sorted({*names} - {each.name for each in chosen})):
         existing = ", ".join(each.name for each in disks) or "none"
         raise ConfigError(f"{env} has no {missing} in the cloud", remedy=f"its disks there: {existing}")
     return chosen

@@ -49,13 +49,14 @@ def logs(
     """
     from samovar.ops.journals import Selection, entries, journal, machines_named
 
-    environment, session = tool.open(env)
+    environment = tool.environment(env)
     if console or environment.monitoring is None:
-        _show_console(session, environment, name)
+        _show_console(tool.session_of(environment), environment, _one_machine(environment, name, console=console))
         if not console:
             stderr_reporter().info(f"this is the serial console; what applications print is in the journals: {COLLECT}")
         return
     selection = Selection(machines_named(environment, name), unit, since, follow)
+    session = tool.session_of(environment)
     shown = False
     for entry in entries(journal(session, environment, identity), selection):
         shown = True
@@ -70,13 +71,22 @@ def _nothing(env: str) -> str:
     return f"no entries; if there should be some, see whether JournalNotSent fires by `{alerts}`, and `{console}`"
 
 
-def _show_console(session: Session, environment: Environment, machine: str | None) -> None:
+def _one_machine(environment: Environment, name: str | None, *, console: bool) -> str:
+    """Return the name of a machine. Raises ConfigError for a group, or for all: each machine has its own console."""
+    group = (name or "").removeprefix(f"{environment.name}-")
+    if name is not None and group not in environment.group_by_name:
+        return name
+    machine = f"name a machine, such as {group or environment.groups[0].name}-1, to see its console"
+    whose = f"the journals of group {group} are nowhere together" if group else "the journals are nowhere together"
+    if console:
+        raise ConfigError("each machine has a console of its own", remedy=machine)
+    raise ConfigError(
+        f"{environment.name} has no group that collects journals: {whose}", remedy=f"{machine}; or {COLLECT}"
+    )
+
+
+def _show_console(session: Session, environment: Environment, machine: str) -> None:
     from samovar.deploy.machines import find_machine, read_console
 
-    if machine is None:
-        raise ConfigError(
-            f"{environment.name} has no group that collects journals",
-            remedy=f"name a machine, to see its console; or {COLLECT}",
-        )
     instance = find_machine(session, environment.name, machine)
     click.echo(printable(read_console(session, instance.id)), nl=False)

@@ -52,7 +52,11 @@ class Guarded(click.RichGroup):
             return _fail(error)
 
 
-@click.group(cls=Guarded, context_settings={"auto_envvar_prefix": "SAMOVAR", "help_option_names": ["-h", "--help"]})
+PREFIX = "SAMOVAR"
+"""The beginning of the names of variables that give options."""
+
+
+@click.group(cls=Guarded, context_settings={"auto_envvar_prefix": PREFIX, "help_option_names": ["-h", "--help"]})
 @click.option(
     "--home",
     type=click.Path(file_okay=False, path_type=Path),
@@ -122,6 +126,19 @@ for command in (
     certify,
 ):
     cli.add_command(command)
+
+
+def _name_variables(command: click.Command, prefix: str) -> None:
+    """Name the variable of each option by the option: click names it by the parameter of the function."""
+    for option in command.params:
+        names = [each.removeprefix("--").replace("-", "_") for each in option.opts if each.startswith("--")]
+        if names and option.name not in names:
+            option.envvar = f"{prefix}_{names[0].upper()}"
+    for name, each in command.commands.items() if isinstance(command, click.Group) else ():
+        _name_variables(each, f"{prefix}_{name.upper().replace('-', '_')}")
+
+
+_name_variables(cli, PREFIX)
 
 
 def main(arguments: list[str] | None = None, *, program: str = "samovar", checkout: Path | None = None) -> int:

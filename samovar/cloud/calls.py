@@ -176,7 +176,7 @@ def wait_for_operation(operation: Operation, poll: Poll, *, what: str, timeout: 
         return min(max((time.monotonic() - began) * POLL_SHARE, MIN_POLL), MAX_PAUSE)
 
     done = wait_for(
-        f"{what} (operation {operation.id})",
+        f"the end of {what} (operation {operation.id})",
         probe,
         timeout=timeout,
         interval=0.05,

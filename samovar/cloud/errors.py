@@ -12,7 +12,7 @@ REMEDIES = {
     grpc.StatusCode.UNAVAILABLE: "nothing trusted answers there: see `cloud status`, YC_ENDPOINT and SSL_CERT_FILE",
     grpc.StatusCode.DEADLINE_EXCEEDED: "no answer in time: see `cloud status` and YC_ENDPOINT",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "a quota is used up: `doctor ENV` says by how much to have it raised",
-    grpc.StatusCode.ALREADY_EXISTS: "something of that name is in the folder without our labels: rename or remove it",
+    grpc.StatusCode.ALREADY_EXISTS: "one of that name is in the folder: rename or remove it, or choose another name",
     grpc.StatusCode.FAILED_PRECONDITION: "something else holds it: see `plan ENV`, and run the command again",
     grpc.StatusCode.UNIMPLEMENTED: "this cloud does not serve the method",
 }

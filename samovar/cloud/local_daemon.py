@@ -152,7 +152,7 @@ def start(home: Path, options: Sequence[str]) -> Daemon:
 def wait_for_end(daemon: Daemon) -> None:
     """Return when the daemon's process has ended."""
     wait_for(
-        f"the local cloud's daemon (pid {daemon.pid}) ends",
+        f"the local cloud's daemon (pid {daemon.pid}) to end",
         lambda: True if proc.state(daemon.pid) in ENDED else Pending("still running"),
         timeout=STOP_TIMEOUT,
         interval=0.05,
@@ -180,7 +180,7 @@ def _start(home: Path, *options: str) -> Daemon:
             )
         return Pending(f"pid {pid} runs, no endpoint file yet{_tail(log)}")
 
-    return wait_for("the local cloud answers", probe, timeout=START_TIMEOUT, interval=0.02, ceiling=0.05)
+    return wait_for("the local cloud to answer", probe, timeout=START_TIMEOUT, interval=0.02, ceiling=0.05)
 
 
 @contextmanager

@@ -174,7 +174,7 @@ class Session:
                 return Pending(error.message)
 
         limit = CONFLICT + (timeout or self.timeouts.operation)
-        return wait_for(what, attempt, timeout=limit, interval=0.5, ceiling=5.0)
+        return wait_for(f"the end of {what}", attempt, timeout=limit, interval=0.5, ceiling=5.0)
 
     def cancel_awaited(self) -> dict[str, str]:
         """Cancel the awaited operations, after an interrupt. Returns the outcome of each by its name."""

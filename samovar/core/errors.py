@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
     TIMEOUT = 5, "a deadline passed; the message names the last state"
     PROCESS = 6, "a process failed, such as a step of a bake; the message holds its last lines and the log's path"
     HOST = 7, "this host lacks something: a permission, a package, disk space, a free port"
-    UNHEALTHY = 8, "`status --exit-code` found something that is not healthy"
+    UNHEALTHY = 8, "`status --exit-code` found something that is not healthy, or a check of `doctor` failed"
     DECLINED = 9, "you answered no; nothing was changed"
     LOCKED = (
         10,

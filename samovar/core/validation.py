@@ -63,9 +63,16 @@ def refusal(
 
     `value` is what was refused: the content of the `document`, with what stands elsewhere.
     """
+    faults = [fault for fault in faults if not _follows(fault, faults)]
     locations = [tuple(_written(value, _location(fault), fault)) for fault in faults]
     lines = (_message(path, document, *each) for each in zip(locations, faults, strict=True))
     return FileRefused("\n".join(lines), locations, remedy=_remedy(model, faults))
+
+
+def _follows(fault: ErrorDetails, faults: Sequence[ErrorDetails]) -> bool:
+    """Return whether a list is too short only because pydantic does not count its items that are wrong."""
+    at = fault["loc"]
+    return fault["type"] == "too_short" and any(each["loc"][: len(at)] == at != each["loc"] for each in faults)
 
 
 def line_of(node: yaml.Node, location: Location) -> int:
@@ -127,7 +134,7 @@ def _inner(value: Json, step: int | str) -> tuple[Json] | None:
 
 
 def _what(fault: ErrorDetails) -> str:
-    kind, given = fault["type"], _shown(fault["input"])
+    kind, given = fault["type"], shown(fault["input"])
     begin, _, shape = kind.partition("_")
     if kind in PLAIN:
         return PLAIN[kind]
@@ -143,7 +150,8 @@ def _what(fault: ErrorDetails) -> str:
     return message if kind == "value_error" or given in message else f"{message}; not {given}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value as a message shows it."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):

@@ -48,7 +48,8 @@ def wait_for(
 ) -> T:
     """Return what `probe` returns as soon as that is no `Pending`.
 
-    `interval` (seconds) doubles up to `ceiling`. Raises WaitTimeout after `timeout` seconds without progress.
+    `what` follows "waiting for": "dev to get healthy", or "the end of ...". `interval` (seconds) doubles up to
+    `ceiling`. Raises WaitTimeout after `timeout` seconds without progress.
     """
     retrying = Retrying(**_policy(what, timeout, interval, ceiling, remedy))
     result: T | Pending = retrying(probe)
@@ -110,7 +111,7 @@ def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: 
         last = call.outcome.result() if call.outcome else None
         state = last.state if isinstance(last, Pending) else "nothing"
         missed = "nothing new for" if deadline.renewed else "not after"
-        raise WaitTimeout(f"{what}: {missed} {timeout:g} s; last seen: {state}", remedy=remedy)
+        raise WaitTimeout(f"timed out waiting for {what}: {missed} {timeout:g} s; last seen: {state}", remedy=remedy)
 
     deadline = _Deadline(timeout)
     growing = wait_exponential(multiplier=interval, max=ceiling)

@@ -52,7 +52,7 @@ def wait_for_endpoints(session: Session, status: Status, reporter: Reporter) -> 
 
     remedy = f"see `{command_line('cloud status')}`; who has the address: ip route get ADDRESS"
     try:
-        return wait_for(f"{status.environment} answers", probe, timeout=ANSWER_TIMEOUT, interval=0.05, remedy=remedy)
+        return wait_for(f"{status.environment} to answer", probe, timeout=ANSWER_TIMEOUT, interval=0.05, remedy=remedy)
     except WaitTimeout:
         if session.host:
             raise

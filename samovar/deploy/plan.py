@@ -16,6 +16,7 @@ from pydantic import Field
 
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.instance_template import Template
+from samovar.deploy.resources.registry import namespace
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Ref, Resource, Spec, Unchanged
 
 KINDS = tuple(Kind)
@@ -99,8 +100,9 @@ def stages(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
 def plan(desired: Desired, observed: Observed, *, data: Collection[Ref] = ()) -> Plan:
     """Return the plan that creates what is missing, updates or replaces what differs, and deletes the rest.
 
-    A resource that refers to a replaced one is replaced as well: its reference would point to nothing. Of the resources
-    that hold data only `data` is deleted.
+    A resource that refers to a replaced one is replaced as well: its reference would point to nothing. One whose name
+    another kind is to get, such as a public address before an internal one, goes before that is created. Of the
+    resources that hold data only `data` is deleted.
     """
     after = {resource.ref: resource for resource in desired.resources}
     before = {existing.ref: existing for existing in observed.resources}
@@ -108,11 +110,12 @@ def plan(desired: Desired, observed: Observed, *, data: Collection[Ref] = ()) ->
     left = [ref for ref in before if ref not in after]
     kept = [ref for ref in left if before[ref].spec.KEPT_ON_DESTROY and ref not in data]
     removed = [ref for ref in left if ref not in kept]
-    early = _deleted_early(removed, replaced, before)
-    deletions = tuple(_deletions([before[ref] for ref in early], replaced, first=0))
+    reasons = replaced | _in_the_way(removed, after)
+    early = _deleted_early(removed, reasons, before)
+    deletions = tuple(_deletions([before[ref] for ref in early], reasons, first=0))
     changes = tuple(_changes(after, before, replaced, first=_next_stage(deletions)))
     late = [before[ref] for ref in removed if ref not in early]
-    cleanup = tuple(_deletions(late, replaced, first=_next_stage((*deletions, *changes))))
+    cleanup = tuple(_deletions(late, reasons, first=_next_stage((*deletions, *changes))))
     unchanged = tuple(Unchanged(*ref, before[ref].id) for ref in kept)
     return Plan(desired.environment, (*deletions, *changes), cleanup, observed.used, unchanged)
 
@@ -145,25 +148,30 @@ def _replaced(after: Resources, before: Mapping[Ref, Existing[Spec]]) -> dict[Re
     return reasons
 
 
-def _deleted_early(
-    removed: Iterable[Ref], replaced: Mapping[Ref, str], before: Mapping[Ref, Existing[Spec]]
-) -> set[Ref]:
-    """Return the resources to delete before anything is created: replaced ones, and removed ones that refer to them."""
-    early = set(replaced)
+def _in_the_way(removed: Iterable[Ref], after: Resources) -> dict[Ref, str]:
+    """Return the reason for each resource that must go first, for a desired one gets its name in the API."""
+    takers = {(namespace(ref.kind), ref.name): ref for ref in after}
+    named = {ref: takers.get((namespace(ref.kind), ref.name)) for ref in removed}
+    return {ref: f"{taker} takes its name" for ref, taker in named.items() if taker}
+
+
+def _deleted_early(removed: Iterable[Ref], going: Collection[Ref], before: Mapping[Ref, Existing[Spec]]) -> set[Ref]:
+    """Return what to delete before anything is created: all that is `going`, and removed ones that refer to it."""
+    early = set(going)
     for ref in _creation_order({ref: before[ref] for ref in removed}):
         if early.intersection(before[ref].spec.refs()):
             early.add(ref)
     return early
 
 
-def _deletions(resources: Iterable[Existing[Spec]], replaced: Mapping[Ref, str], *, first: int) -> Iterator[Step]:
+def _deletions(resources: Iterable[Existing[Spec]], reasons: Mapping[Ref, str], *, first: int) -> Iterator[Step]:
     """Kind by kind, in the reverse order of creation."""
     by_ref = {existing.ref: existing for existing in resources}
     depths = _depths(by_ref)
     order = reversed(_creation_order(by_ref))
     for number, (_, together) in enumerate(groupby(order, key=lambda ref: (ref.kind, depths[ref]))):
         for ref in together:
-            reason = replaced.get(ref, "no longer part of the environment")
+            reason = reasons.get(ref, "no longer part of the environment")
             yield Step(Action.DELETE, *ref, reason, first + number, existing=by_ref[ref])
 
 

@@ -32,7 +32,7 @@ from samovar.deploy.preconditions import (
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Spec
-from samovar.deploy.secrets import check_provided
+from samovar.deploy.secrets import check_kinds, check_provided
 from samovar.deploy.seeding import check_data_formats, healthy_timeout, record_if_missing, record_rows
 from samovar.deploy.status import Status
 from samovar.deploy.validate import validate
@@ -105,14 +105,15 @@ def check_boot_disks(environment: Environment, desired: Desired, observed: Obser
 def check_environment(session: Session, environment: Environment) -> tuple[Desired, Observed]:
     """Return what an environment asks for, and what there is, if it can be rolled out once its images are there.
 
-    Raises ConfigError where a name is taken, a zone is not up, a secret has no value, an image cannot read the rows of
-    a data disk, or what the file names by id is not there.
+    Raises ConfigError where a name is taken, a zone is not up, a secret has no value or another kind, an image cannot
+    read the rows of a data disk, or what the file names by id is not there.
     """
     ranges = existing_ranges(session, environment)
     observing = start(lambda: observe(session, environment.name, used_refs(environment)))
     resources = load_desired(environment, _machines_api(session), ranges)
     observed = observing.result()
     check_free(resources, observed)
+    check_kinds(environment, observed)
     check_provided(environment, observed)
     check_zones(session, environment)
     check_metrics(session, environment)

@@ -17,7 +17,7 @@ from samovar.cloud.labels import RECORD, is_of, of_environment
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError, command_line
 from samovar.deploy.resources.resource import Kind, Observed, Ref
-from samovar.deploy.resources.secret import Secret, list_secrets, secret_name, type_label
+from samovar.deploy.resources.secret import Secret, list_secrets, secret_name, secret_type, type_label
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
 
@@ -64,6 +64,7 @@ def set_value(session: Session, environment: Environment, name: str, entries: Ma
     message = _messages(session, environment).get(name)
     if message is None:
         return _create(session, environment, name, entries)
+    _check_kind(environment, name, secret_type(message))
     former = set(message.current_version.payload_entry_keys) - entries.keys()
     removed = [rpc.PayloadEntryChange(key=key) for key in sorted(former)]
     request = rpc.AddVersionRequest(secret_id=message.id, payload_entries=[*_changes(entries), *removed])
@@ -84,7 +85,16 @@ def rotate(session: Session, environment: Environment, name: str) -> Operation:
             f"secret {name} of {environment.name} is not in the cloud yet: a rollout makes it",
             remedy=command_line(f"rollout {environment.name}"),
         )
+    _check_kind(environment, name, secret_type(message))
     return session.client(SecretServiceStub).AddVersion(rpc.AddVersionRequest(secret_id=message.id))
+
+
+def check_kinds(environment: Environment, observed: Observed) -> None:
+    """Raise ConfigError where a secret is of another kind in the cloud: the groups that have it would go with it."""
+    there = {each.name: each.spec.type for each in observed.resources if isinstance(each.spec, Secret)}
+    for name in environment.own_secrets:
+        if former := there.get(secret_name(environment.name, name)):
+            _check_kind(environment, name, former)
 
 
 def check_provided(environment: Environment, observed: Observed) -> None:
@@ -130,6 +140,15 @@ def _kind(environment: Environment, name: str) -> SecretKind:
             remedy=f"yc lockbox secret add-version {environment.existing_secrets[name]}",
         )
     return environment.own_secrets[name]
+
+
+def _check_kind(environment: Environment, name: str, former: str) -> None:
+    kind = environment.own_secrets[name]
+    if former != kind:
+        raise ConfigError(
+            f"{environment.place('secrets', name)}: secret {name} is of the kind {former} in the cloud, and stays so",
+            remedy=f"keep {name}: {former}, or give the {kind} another name, and its groups secrets: {{{name}: NAME}}",
+        )
 
 
 def _check_entries(environment: Environment, name: str, kind: SecretKind, entries: Mapping[str, bytes]) -> None:

@@ -133,6 +133,15 @@ def disk_names(environment: Environment, group: str | None = None) -> list[str]:
     return [disk_name(environment.name, each.name, device) for each in groups for device in each.data_disks]
 
 
+def required_disk_names(environment: Environment, group: str | None = None) -> list[str]:
+    """Return what `disk_names` does. Raises ConfigError where that is nothing."""
+    if names := disk_names(environment, group):
+        return names
+    owner = f"group {group} of {environment.name}" if group else environment.name
+    there = ", ".join(each.name for each in environment.groups if each.data_disks) or "none"
+    raise ConfigError(f"{owner} has no data disk", remedy=f"groups with data disks: {there}")
+
+
 def begin_deletion(session: Session, resource: Snapshot | Disk) -> Operation:
     """Start to delete the snapshot or the disk for good."""
     if isinstance(resource, Disk):

@@ -20,6 +20,7 @@ from samovar.core.errors import ConfigError, HostError
 from samovar.core.paths import cache_dir, require_own
 from samovar.deploy.group_metadata import SEEDED
 from samovar.images.definition import Images, lineage
+from samovar.images.inheritance import ROLES
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
 from samovar.project.fields import written_name
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from samovar.project.group import Group
 
     Fault = tuple[Sequence[str | int], str]
-ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"
 
 
@@ -113,7 +113,7 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
     if target not in files:
         raise ConfigError(
             f"{where}: image {written_name(group.image)} holds no role for its machines",
-            remedy=f"add images/{group.image}/role.yaml, or choose another image",
+            remedy=f"add images/{group.image}/role.yaml, where an empty file is enough, or choose another image",
         )
     try:
         role = read_role(files[target].decode(), target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from yandex.cloud.operation.operation_pb2 import Operation
 
@@ -15,7 +16,7 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.resource import Ref
 from samovar.deploy.seeding import record_rows
-from samovar.deploy.status import GroupStatus, Status
+from samovar.deploy.status import GroupStatus, MachineStatus, Status
 from samovar.project.environment import Environment
 from samovar.watchdog.config import NOT_ANSWERED, NOT_UP
 
@@ -25,9 +26,11 @@ SHARE = 0.2
 """The share of the usual time between two changes after which the next look comes."""
 Fact = tuple[str, ...]
 LASTING = 30.0
-"""Seconds after which what all machines of a group say of their application is most likely no matter of time."""
+"""Seconds after which what all machines of a group say is most likely no matter of time."""
 MESSAGE = re.compile(rf"(?P<application>\S+) (?:{NOT_ANSWERED}|{NOT_UP}) for \d+ s: (?P<cause>.+)")
 """What the watchdog of a machine says of an application that is not well."""
+FORMER = frozenset({"RUNNING_OUTDATED", "STOPPING_INSTANCE", "DELETING_INSTANCE"})
+"""The states of machines that an update replaces."""
 FIGURES = re.compile(r"\d+")
 
 
@@ -61,8 +64,16 @@ class Changes:
         return min(max(expected * SHARE, MIN_PAUSE), MAX_PAUSE)
 
 
+class Problem(NamedTuple):
+    """A problem of a machine. One with the same `key` is the same problem; `text` is for people."""
+
+    key: str = ""
+    text: str = ""
+    machine: str = ""
+
+
 class CommonProblems:
-    """The problems that all machines of a group say of their application, which another machine would not mend.
+    """The problems that all new machines of a group have alike, which another machine would not mend.
 
     No wait ends by them: the application may need long to start, or something that is yet to come.
     """
@@ -77,9 +88,8 @@ class CommonProblems:
         """Yield a message for each problem that has lasted, once."""
         for group in groups:
             problem = common_problem(group)
-            without_figures = FIGURES.sub("", problem)
-            if self._lasts(group.name, without_figures) and self._reported.get(group.name) != without_figures:
-                self._reported[group.name] = without_figures
+            if self._lasts(group.name, problem.key) and self._reported.get(group.name) != problem.key:
+                self._reported[group.name] = problem.key
                 yield self._message(group, problem)
 
     def _lasts(self, group: str, problem: str) -> bool:
@@ -89,21 +99,29 @@ class CommonProblems:
         self._since[group] = problem, since
         return bool(problem) and self._now() - since >= LASTING
 
-    def _message(self, group: GroupStatus, problem: str) -> str:
-        logs = command_line(f"logs {self._environment} {group.machines[0].name}")
+    def _message(self, group: GroupStatus, problem: Problem) -> str:
+        logs = command_line(f"logs {self._environment} {problem.machine}")
         remedy = "unless it waits for what is yet to come, press Ctrl-C, correct it, and run the command again"
         return (
-            f"  {group.name}: all machines say the same for {LASTING:g} s: {problem}\n  remedy: see `{logs}`; {remedy}"
+            f"  {group.name}: all new machines say the same for {LASTING:g} s: {problem.text}\n"
+            f"  remedy: see `{logs}`; {remedy}"
         )
 
 
-def common_problem(group: GroupStatus) -> str:
-    """Return what all machines of a group say of their application but for figures; "" where one says otherwise."""
-    matches = [match for machine in group.machines if (match := MESSAGE.fullmatch(machine.message or ""))]
-    causes = {FIGURES.sub("", match["cause"]) for match in matches}
-    if len(matches) != group.size or len(causes) != 1:
-        return ""
-    return f"{matches[0]['application']}: {matches[0]['cause']}"
+def common_problem(group: GroupStatus) -> Problem:
+    """Return what all new machines of a group say; an empty problem where one says otherwise, or nothing."""
+    new = [machine for machine in group.machines if machine.image == group.image and machine.status not in FORMER]
+    problems = [_problem(machine) for machine in new]
+    return problems[0] if len({problem.key for problem in problems}) == 1 else Problem()
+
+
+def _problem(machine: MachineStatus) -> Problem:
+    """Return what a machine says. The watchdog's figures grow with time; those of any other message are progress."""
+    message = machine.message or ""
+    if match := MESSAGE.fullmatch(message):
+        text = f"{match['application']}: {match['cause']}"
+        return Problem(FIGURES.sub("", text), text, machine.name)
+    return Problem(message, message, machine.name)
 
 
 def wait_until_healthy(
@@ -121,7 +139,7 @@ def wait_until_healthy(
     """
     watch = _Watch(session, environment, dict(running), reporter)
     return wait_for(
-        f"{environment.name} is healthy",
+        f"{environment.name} to get healthy",
         watch.look,
         timeout=timeout,
         remedy=f"see `{command_line(f'status {environment.name}')}`; remove the cause and run the rollout again",

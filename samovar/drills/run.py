@@ -168,6 +168,6 @@ class _Engine:
             return answers_well(run.outcomes, run.waiting.values(), self._endpoints, elapsed, MARGIN) or Pending("no")
 
         try:
-            return await wait_for_async("the service answers well", well, timeout=timeout)
+            return await wait_for_async("the service to answer well", well, timeout=timeout)
         except WaitTimeout:
             return False

@@ -67,6 +67,7 @@ def _put(image: ImageDefinition, application: Application, folder: Path) -> Imag
         return _put_oci(image, application, folder / TAR)
     if application.format is Format.FILE:
         data = application.data or obtain(application).read_bytes()
+        check_line_ends(data, _name(application))
         return replace(image, files=(*image.files, InputFile(application.target, EXECUTABLE, OWNER, data)))
     if application.format is Format.DEB:
         shutil.copyfile(obtain(application), folder / DEB)
@@ -87,6 +88,16 @@ def _put_oci(image: ImageDefinition, application: Application, out: Path) -> Ima
         write_tree(oci, tree, out, root=application.target, folders=[service.directory])
     with_unit = replace(image, files=(*image.files, unit_file(service), drop_in(image.name)))
     return with_accounts(with_unit, service)
+
+
+def check_line_ends(program: bytes, name: str) -> None:
+    """Raise ConfigError for a script of Windows: a machine would look for an interpreter whose name ends with a CR."""
+    line, _, _ = program.partition(b"\n")
+    if line.startswith(b"#!") and line.endswith(b"\r"):
+        raise ConfigError(
+            f"{name}: its lines end with CR LF, as on Windows, so no machine finds its interpreter",
+            remedy="let them end with LF, as `sed -i 's/\\r$//' FILE` does, and git by `text eol=lf` in .gitattributes",
+        )
 
 
 def obtain(application: Application) -> Path:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from samovar.images.artifact import put_application
 from samovar.images.checks import Expected, ExpectedFile, to_json
 from samovar.images.definition import ImageDefinition, InputFile, InputLink, Script
+from samovar.images.inheritance import ROLES, units_of_role
+from samovar.images.unit import ALIAS
 
 CLEAN = "clean.sh"
 APT = "/etc/apt/"
@@ -52,7 +54,17 @@ def expected_of(image: ImageDefinition) -> Expected:
         links=tuple((link.target, link.points_to) for link in image.links),
         commands=image.commands,
         absent=image.absent,
+        programs=(image.program,) if image.program else (),
+        units=tuple(_role_units(image)),
     )
+
+
+def _role_units(image: ImageDefinition) -> Iterator[str]:
+    """Yield the units of the role. The application's own is that of a child where an image has no application."""
+    roles = [file.data for file in image.files if file.target == f"{ROLES}/{image.name}.yaml"]
+    for unit in (unit for role in roles for unit in units_of_role(role)):
+        if image.application or unit != PurePosixPath(ALIAS).name:
+            yield unit
 
 
 def archive(files: Iterable[InputFile], links: Iterable[InputLink] = ()) -> bytes:

@@ -11,9 +11,10 @@ than the standard library and testinfra: this module goes to the machines of Pac
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TypedDict
@@ -24,6 +25,7 @@ KEYS = r"\( -name 'ssh_host_*' -o -name authorized_keys -o -name '.*_history' \)
 LOGS = "/var/log"
 APT_LISTS, APT_CACHE = "/var/lib/apt/lists", "/var/cache/apt"
 IDENTITY = ("/etc/hostname", "/var/lib/dbus/machine-id", "/usr/sbin/policy-rc.d")
+UNIT_FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system")
 STUB = "../run/systemd/resolve/stub-resolv.conf"
 
 
@@ -49,6 +51,8 @@ class Expected:
     links: tuple[tuple[str, str], ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
     absent: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
 
 
 class _FileJson(TypedDict):
@@ -64,6 +68,8 @@ class _ExpectedJson(TypedDict):
     links: list[list[str]]
     commands: list[list[str]]
     absent: list[str]
+    programs: list[str]
+    units: list[str]
 
 
 def to_json(expected: Expected) -> str:
@@ -81,6 +87,8 @@ def from_json(text: str) -> Expected:
         links=tuple((path, points_to) for path, points_to in value["links"]),
         commands=tuple(tuple(command) for command in value["commands"]),
         absent=tuple(value["absent"]),
+        programs=tuple(value["programs"]),
+        units=tuple(value["units"]),
     )
 
 
@@ -134,6 +142,9 @@ def inspect(host: Host, expected: Expected) -> Iterator[str]:
     for path, points_to in expected.links:
         yield from _link(host, path, points_to)
     yield from (f"{path}: must not be there" for path in expected.absent if host.file(path).exists)
+    for program in expected.programs:
+        yield from _script(host, program)
+    yield from _missing_units(host, expected.units)
     for command in expected.commands:
         yield from _command(host, shlex.join(command))
 
@@ -151,6 +162,26 @@ def _link(host: Host, path: str, points_to: str) -> Iterator[str]:
     actual = host.run(f"readlink {shlex.quote(path)}").stdout.strip()
     if actual != points_to:
         yield f"{path}: must be a link to {points_to}, not {actual or 'something else'}"
+
+
+def _script(host: Host, program: str) -> Iterator[str]:
+    """Yield that the interpreter of a script is missing: the kernel says that the script itself is not there."""
+    line = host.run(f"sed -n '1s/^#!//p;q' {shlex.quote(program)}").stdout
+    words = line.split()
+    if words and words[0].endswith("/env"):
+        words = [word for word in words[1:] if "=" not in word and not word.startswith("-")]
+    if "\r" in line:
+        yield f"{program}: its lines end with CR LF, as on Windows: no machine finds `{words[0]}\\r`"
+    elif words and host.run(f"command -v {shlex.quote(words[0])}").rc:
+        yield f"{program}: its first line names {words[0]}, which the image does not have: add its package"
+
+
+def _missing_units(host: Host, units: Iterable[str]) -> Iterator[str]:
+    """Yield the units of the role that no folder of systemd has: the agent could not restart them."""
+    for unit in units:
+        name = re.sub(r"@.*(?=\.)", "@", unit)
+        if not any(host.file(f"{folder}/{name}").exists for folder in UNIT_FOLDERS):
+            yield f"unit {unit}: role.yaml names it, and the image does not have it"
 
 
 def _command(host: Host, command: str) -> Iterator[str]:

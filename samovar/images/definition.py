@@ -66,8 +66,8 @@ class ImageDefinition:
     `steps` are the engine's own scripts, which are inputs like any other. Packages are installed first, then the files
     are put in place, services enabled, and scripts run in their order. `commands` must succeed in the finished image,
     `absent` are paths that it must not have. What is put below /tmp, and the application `borrowed` from another image,
-    is there only while the image is baked. `data_format` tells which images read each other's data disks; it
-    makes no other image.
+    is there only while the image is baked. `data_format` tells which images read each other's data disks, `program`
+    is the path of what the application's unit starts, "" for one of an OCI image; neither makes another image.
     """
 
     name: str
@@ -85,6 +85,7 @@ class ImageDefinition:
     application: Application | None = None
     borrowed: Application | None = None
     data_format: str = field(default="", compare=False)
+    program: str = field(default="", compare=False)
 
 
 Images = Mapping[str, ImageDefinition]

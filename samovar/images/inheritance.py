@@ -21,6 +21,8 @@ from samovar.project.image import Role
 MAPPINGS = ("defaults", "settings", "upstreams", "secrets")
 """The keys that are laid over the parent's name by name; templates by their targets, and any other key as a whole."""
 PLACE = "{version}"
+ROLES = "/usr/lib/samovar/roles"
+"""The folder of an image where the agent finds roles."""
 
 
 def read_roles(files: Sequence[Path]) -> bytes:
@@ -44,6 +46,15 @@ def merge_roles(parent: JsonObject, own: JsonObject) -> JsonObject:
     units = dict.fromkeys((*_list(parent, "units"), *_list(own, "units")))
     mappings = {key: {**_mapping(parent, key), **_mapping(own, key)} for key in MAPPINGS if {key} & {*parent, *own}}
     return {**parent, **own, **mappings, "templates": [*templates.values()], "units": [*units]}
+
+
+def units_of_role(role: bytes) -> tuple[str, ...]:
+    """Return the units that a role names, of its own and of its templates, each once; none where it is no role."""
+    content: object = yaml.safe_load(role)
+    if not isinstance(content, Mapping):
+        return ()
+    each = [_list(content, "units"), *(_list(template, "units") for template in _templates(content))]
+    return tuple(dict.fromkeys(unit for units in each for unit in units if isinstance(unit, str)))
 
 
 def _templates(role: JsonObject) -> list[dict[str, Json]]:

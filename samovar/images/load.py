@@ -25,7 +25,7 @@ from samovar.images.artifact import BORROWED
 from samovar.images.definition import Application, ImageDefinition, Images, InputFile, InputLink, Script, lineage
 from samovar.images.image_folder import ImageFolder, image_folders, parse_folder
 from samovar.images.image_name import check_folder_name, check_service_name
-from samovar.images.inheritance import in_version, merge_parent, read_roles, refuse_place
+from samovar.images.inheritance import ROLES, in_version, merge_parent, read_roles, refuse_place
 from samovar.images.rootfs import read_folder, read_input, read_rootfs
 from samovar.images.unit import with_service
 from samovar.images.zipapp import byte_code
@@ -38,7 +38,6 @@ ENGINE = Path(__file__).parent
 STEPS = (ENGINE / "bake.sh", ENGINE / "clean.sh")
 STEPS_OF_OCI = (ENGINE / "unit.py", *sorted((ENGINE / "oci").glob("*.py")))
 """What makes a tree and a unit of an OCI image when it is baked: a change of it makes another image."""
-ROLES = "/usr/lib/samovar/roles"
 TEMPLATES = "/usr/share/samovar/templates"
 DRY_RUN = ("env", "PYTHONPATH=/usr/lib/samovar", "python3", "-m", "samovar_agent.dry_run")
 

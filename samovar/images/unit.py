@@ -124,7 +124,8 @@ def _with_unit(image: ImageDefinition, application: Application, run: Run) -> Im
         directory=run.directory or _home(application),
         stop_signal=run.stop_signal or "",
     )
-    return with_accounts(replace(image, files=(*image.files, unit_file(service))), service)
+    program = service.command[0]
+    return with_accounts(replace(image, files=(*image.files, unit_file(service)), program=program), service)
 
 
 def _home(application: Application) -> str:

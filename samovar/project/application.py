@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Self
@@ -14,6 +15,8 @@ from samovar.project.fields import Line, Source, Strict, Target, Word
 
 TARBALLS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 OTHER_ARCHIVES = (".tar.zst", ".tzst", ".zip", ".7z", ".rpm", ".apk", ".whl", ".jar.gz")
+REALTIME = re.compile(r"SIGRTMIN\+([1-9]|[12]\d|30)")
+"""The signals above SIGRTMIN, by systemd's names; the last one is SIGRTMAX, which is 30 above it on Linux."""
 DIGEST = r"@sha256:[0-9a-f]{64}"
 SHA256, URL = "^[0-9a-f]{64}$", r"^(https|file)://[^\s\"\\]+$"
 
@@ -31,6 +34,13 @@ def format_of(path: str) -> Format:
     """Return the form of a file by its name."""
     name = PurePosixPath(path).name.lower()
     return Format.DEB if name.endswith(".deb") else Format.TARBALL if name.endswith(TARBALLS) else Format.FILE
+
+
+def _signal_name(name: str) -> str:
+    signals = {each.name for each in signal.Signals}
+    if name not in signals and not REALTIME.fullmatch(name):
+        raise ValueError(f"there is no signal {name}; write one such as SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGRTMIN+3")
+    return name
 
 
 def _by_digest(reference: str) -> str:
@@ -57,7 +67,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=SHA256)]
 Url = Annotated[str, StringConstraints(pattern=URL)]
 Variable = Annotated[str, StringConstraints(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 User = Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]{0,30}|[0-9]{1,9}(:[0-9]{1,9})?)$")]
-Signal = Annotated[str, StringConstraints(pattern=r"^SIG[A-Z0-9+]+$")]
+Signal = Annotated[str, StringConstraints(pattern=r"^SIG[A-Z0-9+]+$"), AfterValidator(_signal_name)]
 OciReference = Annotated[
     str, StringConstraints(pattern=r"^(\.{1,2}/[^\s@]+|[a-zA-Z0-9][\w.:/-]*)(@[^\s@]*)?$"), AfterValidator(_by_digest)
 ]

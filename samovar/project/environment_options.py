@@ -72,8 +72,8 @@ class Network(Strict):
     )
     cidr: PrivateNetwork | None = Field(
         default=None,
-        description="a range of /16 to /24 in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16 that no other environment "
-        "has; each zone gets a part",
+        description="a range of /16 to /24 in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16; each zone gets a part. "
+        "Environments may have the same one: each has a network of its own, unless `id` names one for both",
     )
 
     @model_validator(mode="after")

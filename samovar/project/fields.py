@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from samovar.core.validation import shown
 from samovar.core.values import GIB, MAX_PORT
 
 
@@ -120,6 +121,17 @@ def _sizes(low: int, high: int, rule: str) -> tuple[BeforeValidator, AfterValida
     return BeforeValidator(_size), AfterValidator(_between(low, high, rule)), schema
 
 
+def _of_form(pattern: str, rule: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """Return a constraint by a pattern, whose errors state the rule in words."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"{rule}; not {shown(value)}")
+        return value
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": pattern})
+
+
 def _absolute(path: str) -> str:
     if not path.startswith("/") or ".." in path.split("/"):
         raise ValueError(f"{path} is not an absolute path in the image")
@@ -138,9 +150,19 @@ def _one_line(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(pattern=NAME), AfterValidator(_not_reserved)]
+Name = Annotated[
+    str,
+    *_of_form(NAME, "a name has up to 31 small letters, digits and hyphens, a letter first, no hyphen last"),
+    AfterValidator(_not_reserved),
+]
 SecretName = Annotated[
-    str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$"), AfterValidator(_not_reserved), AfterValidator(_not_seeded)
+    str,
+    *_of_form(
+        r"^[a-z][a-z0-9_]{0,30}$",
+        "the name of a secret has up to 31 small letters, digits and underscores, a letter first",
+    ),
+    AfterValidator(_not_reserved),
+    AfterValidator(_not_seeded),
 ]
 SecretBindings = Annotated[
     dict[SecretName, SecretName],
@@ -148,9 +170,13 @@ SecretBindings = Annotated[
     WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": TEXT}, {"type": "array", "items": TEXT}]}),
 ]
 """Secrets of an environment by the names that a role gives them; written as a list where the names are the same."""
-PublicKey = Annotated[str, Field(pattern=PUBLIC_KEY)]
-CloudId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,49}$")]
-Zone = Annotated[str, Field(pattern=r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$")]
+PublicKey = Annotated[
+    str, *_of_form(PUBLIC_KEY, "a public key of SSH is one line of a file such as ~/.ssh/id_ed25519.pub")
+]
+CloudId = Annotated[
+    str, *_of_form(r"^[a-z][a-z0-9]{1,49}$", "an id of the cloud has small letters and digits, a letter first")
+]
+Zone = Annotated[str, *_of_form(r"^[a-z]{2}-[a-z]+[0-9]-[a-h]$", "a zone is one such as ru-central1-a")]
 Zones = Annotated[
     tuple[Zone, ...],
     Field(min_length=1),
@@ -158,8 +184,17 @@ Zones = Annotated[
 ]
 Family = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")]
 """A family of images, as the API's protos allow it."""
-Domain = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$")]
-Host = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$")]
+Domain = Annotated[
+    str,
+    *_of_form(r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]{2,}$", "a domain is one such as shop.example.org"),
+]
+Host = Annotated[
+    str,
+    *_of_form(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$",
+        "a host is a name such as db.example.org, or an IPv4 address",
+    ),
+]
 """The name of a server outside, or its IPv4 address."""
 Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 """A port of a machine: a target of a balancer is at most 32767."""
@@ -181,14 +216,28 @@ Version = Annotated[str, StringConstraints(pattern=r"^[0-9][A-Za-z0-9.+~-]*$")]
 Package = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.+:@_-]|\{version\})*$")]
 """The name of a package of Debian; `{version}` in it stands for the image's."""
 DataFormat = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9_-]|\{version\})*$", max_length=40)]
-ImageName = Annotated[str, StringConstraints(pattern=r"^(samovar/)?[a-z][a-z0-9-]{0,40}$")]
+ImageName = Annotated[
+    str,
+    *_of_form(
+        r"^(samovar/)?[a-z][a-z0-9-]{0,40}$",
+        "the name of an image has up to 41 small letters, digits and hyphens, a letter first",
+    ),
+]
 MachineImage = Annotated[ImageName, AfterValidator(library_name)]
 """The name that an image has in the cloud; written as `samovar/edge` where it is one of the library."""
-KindName = Annotated[str, StringConstraints(pattern=r"^(samovar/)?[a-z]([-a-z0-9]{0,29}[a-z0-9])?$")]
+KindName = Annotated[
+    str,
+    *_of_form(
+        r"^(samovar/)?[a-z]([-a-z0-9]{0,29}[a-z0-9])?$",
+        "the name of a kind has up to 31 small letters, digits and hyphens, a letter first, no hyphen last",
+    ),
+]
 Line = Annotated[str, AfterValidator(_one_line)]
 Target = Annotated[Line, AfterValidator(_absolute)]
 """An absolute path in the image."""
 Source = Annotated[Line, AfterValidator(_relative)]
 """A path in the project, seen from the folder of the image."""
-Mode = Annotated[str, StringConstraints(pattern="^0[0-7]{3}$")]
-Owner = Annotated[str, StringConstraints(pattern="^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$")]
+Mode = Annotated[str, *_of_form("^0[0-7]{3}$", 'a mode is written in quotes, such as "0644"')]
+Owner = Annotated[
+    str, *_of_form("^[a-z_][a-z0-9_-]*:[a-z_][a-z0-9_-]*$", "an owner is a user and a group, such as www-data:adm")
+]

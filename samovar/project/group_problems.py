@@ -76,6 +76,16 @@ def _upstreams(environment: EnvironmentParts, *path: str) -> Problems:
             yield FieldError(f"{circle}: {why}", *place, remedy="remove one of these upstreams")
         else:
             yield from _upstreams(environment, *path, upstream)
+            yield from _closed(environment, upstream, place)
+
+
+def _closed(environment: EnvironmentParts, upstream: str, place: tuple[str, ...]) -> Problems:
+    """Yield that no port of an upstream is open to other groups, as is so of a worker."""
+    group = environment.groups[upstream]
+    if not (group.balancer or group.ports or group.ingress):
+        problem = f"group {upstream} has neither a balancer nor ports: nobody can connect to its machines"
+        remedy = f"name another group, or give {upstream} ports: [PORT], at which its machines answer"
+        yield FieldError(problem, *place, remedy=remedy)
 
 
 def _secrets(environment: EnvironmentParts, name: str, group: Group) -> Problems:

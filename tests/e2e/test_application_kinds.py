@@ -268,7 +268,7 @@ def test_a_rollout_shows_the_last_output_of_an_application_that_never_works(brok
     assert "it printed last: the thingamajig is missing" in error
     assert "it listens at 3000, and not at 4000; it printed last: mortal serves" in error
     assert "it answers an error at /healthz; it printed last: mortal serves" in error
-    start = "{}: all machines say the same for 30 s: mortal: "
+    start = "{}: all new machines say the same for 30 s: mortal: "
     (crash,) = (line for line in errors.splitlines() if start.format("ends") in line)
     assert crash.endswith("it printed last: the thingamajig is missing")
     (elsewhere,) = (line for line in errors.splitlines() if start.format("elsewhere") in line)

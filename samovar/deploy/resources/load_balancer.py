@@ -157,7 +157,7 @@ def _target_group(context: Context, group: str) -> str:
         return state.target_group_id or Pending(state.status_message or "no target group yet")
 
     return wait_for(
-        f"instance group {group} has a target group",
+        f"instance group {group} to have a target group",
         probe,
         timeout=context.session.timeouts.target_group,
         interval=0.02,

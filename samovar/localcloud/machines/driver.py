@@ -196,7 +196,7 @@ class NspawnDriver:
             return Pending(last)
 
         await wait_for_async(
-            f"init of machine {machine_id}", running, timeout=START_TIMEOUT, interval=0.01, ceiling=0.05
+            f"the init of machine {machine_id}", running, timeout=START_TIMEOUT, interval=0.01, ceiling=0.05
         )
 
     async def _wait_for_end(self, machine_id: str, timeout: float) -> None:
@@ -205,7 +205,7 @@ class NspawnDriver:
         def empty() -> bool | Pending:
             return Pending("processes in its control group") if cgroups.populated(unit) else True
 
-        await wait_for_async(f"end of machine {machine_id}", empty, timeout=timeout, interval=0.005, ceiling=0.05)
+        await wait_for_async(f"the end of machine {machine_id}", empty, timeout=timeout, interval=0.005, ceiling=0.05)
 
     def _observed(self, machine_id: str) -> Observed:
         previous, unit = self._inits.pop(machine_id, None), self._supervisor.unit(machine_id)

@@ -289,4 +289,4 @@ async def _wait_for_carrier(netns: str, ports: Sequence[str]) -> None:
         return Pending(f"{', '.join(waiting)} without a carrier") if waiting else True
 
     if ports:
-        await wait_for_async(f"ports in {netns}", carrier, timeout=CARRIER_TIMEOUT, interval=0.001, ceiling=0.02)
+        await wait_for_async(f"the ports in {netns}", carrier, timeout=CARRIER_TIMEOUT, interval=0.001, ceiling=0.02)

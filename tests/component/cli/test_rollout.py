@@ -135,6 +135,23 @@ def test_checks_of_ports_and_other_target_ports_are_no_change_once_they_are_ther
     assert service.plan(dev).all_steps == ()
 
 
+def test_a_balancer_becomes_an_external_one_and_an_internal_one_again_in_one_rollout_each(
+    service: Service, dev: Environment
+) -> None:
+    """Both addresses have one name, which the API gives once; the machines of others are told the new address."""
+    listeners = {"http": Listener(port=80)}
+    external = Balancer(type=BalancerType.EXTERNAL, listeners=listeners)
+    bingo = changed(dev.group("bingo"), balancer=external)
+    public = changed(dev, groups=tuple(bingo if each.name == "bingo" else each for each in dev.groups))
+    service.roll_out(dev)
+    for environment, kind in ((public, Kind.ADDRESS), (dev, Kind.INTERNAL_ADDRESS)):
+        assert {step.ref.kind for step in service.plan(environment).steps} >= {kind, Kind.LOAD_BALANCER}
+        service.roll_out(environment)
+        assert service.plan(environment).all_steps == ()
+        addresses = {ref for ref in service.ids(environment) if ref.name == "dev-bingo" and "address" in ref.kind}
+        assert addresses == {Ref(kind, "dev-bingo")}
+
+
 def test_a_plan_shows_and_a_rollout_reverts_a_healing_policy_that_was_changed_manually(
     service: Service, dev: Environment
 ) -> None:

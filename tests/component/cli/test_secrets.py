@@ -12,9 +12,10 @@ from samovar.core.certificates import self_signed
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.deploy.lock import locked
 from samovar.deploy.observe import observe
+from samovar.deploy.plan import Action
 from samovar.deploy.resources.resource import Kind, Ref
 from samovar.deploy.resources.secret import CLOCK_SKEW, read_certificates
-from samovar.deploy.secrets import check_provided, rotate, secret_statuses, set_value
+from samovar.deploy.secrets import check_kinds, check_provided, rotate, secret_statuses, set_value
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
 from tests.support.checkout import environment as load_environment
@@ -109,6 +110,32 @@ def test_rotation_changes_a_password_and_no_other_secret(service: Service, dev: 
     with pytest.raises(ConfigError, match="api_key of dev is of the kind provided") as error:
         rotate(service.session, dev, "api_key")
     assert error.value.remedy == "give it a new value: samovar secret set dev api_key < FILE"
+
+
+def test_a_secret_of_another_kind_needs_another_name_with_which_no_group_is_deleted(
+    service: Service, dev: Environment
+) -> None:
+    put(service, dev, "api_key", value=b"first")
+    service.roll_out(dev)
+    other = changed(dev, secrets={**dev.secrets, "api_key": SecretKind.PASSWORD})
+    with pytest.raises(ConfigError, match="secret api_key is of the kind provided in the cloud, and stays so") as error:
+        check_kinds(other, service.observed(other))
+    assert error.value.remedy == (
+        "keep api_key: provided, or give the password another name, and its groups secrets: {api_key: NAME}"
+    )
+    with pytest.raises(ConfigError, match="is of the kind provided"):
+        rotate(service.session, other, "api_key")
+    bound = changed(dev.group("bingo"), secrets={**dev.group("bingo").secrets, "api_key": "made_key"})
+    groups = tuple(bound if group.name == "bingo" else group for group in dev.groups)
+    kinds = {**dev.secrets, "made_key": SecretKind.PASSWORD}
+    named = changed(dev, secrets={name: kind for name, kind in kinds.items() if name != "api_key"}, groups=groups)
+    check_kinds(named, service.observed(named))
+    steps = [(step.action, step.ref) for step in service.plan(named).all_steps]
+    assert steps == [
+        (Action.CREATE, Ref(Kind.SECRET, "dev-made-key")),
+        (Action.UPDATE, Ref(Kind.INSTANCE_GROUP, "dev-bingo")),
+        (Action.DELETE, API_KEY),
+    ]
 
 
 def test_an_operators_certificate_replaces_the_self_signed_one(service: Service, dev: Environment) -> None:

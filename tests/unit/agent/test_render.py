@@ -24,7 +24,7 @@ FACTS = Facts(
 
 
 def rendered(text: str, **others: str) -> str:
-    (file,) = render(ROLE, {"port": 80, "list": [1, 2]}, FACTS, ({"a.j2": text} | others).get)
+    (file,) = render(ROLE, {"port": 80, "list": [1, 2], "nothing": None}, FACTS, ({"a.j2": text} | others).get)
     assert (file.path, file.mode, file.owner) == ("/etc/a", 0o600, "www-data:adm")
     return file.content
 
@@ -72,9 +72,36 @@ def test_templates_include_one_another() -> None:
         ("{{ secrets.other }}", "other"),
     ],
 )
-def test_an_error_names_template_and_missing_name(text: str, what: str) -> None:
-    with pytest.raises(InvalidConfig, match=f"^a.j2: .*{what}"):
+def test_an_error_names_template_line_and_missing_name(text: str, what: str) -> None:
+    with pytest.raises(InvalidConfig, match=f"^a.j2:2: .*{what}"):
+        rendered(f"\n{text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{{ settings.prot }}", "there is no settings.prot; there: list, nothing, port"),
+        ("{{ secrets.phrse }}", "there is no secrets.phrse; there: certificate, phrase"),
+        ("{{ {'PHRASE': secrets.phrse} | environment_file }}", "PHRASE: there is no secrets.phrse; there: certif"),
+        ("{{ secrets.certificate.crt }}", "there is no crt; there: cert, key"),
+        ("{{ machine.nme }}", "there is no machine.nme; there: address, hostname, id, name, public, zone"),
+        ("{{ upstreams.app.adress }}", "there is no adress; there: address, group, machines"),
+        ("{{ setings.port }}", "there is no setings; there: machine, monitoring, peers, secrets, settings, upstreams"),
+        ("{{ settings.nothing.more }}", "'None' has no attribute 'more'"),
+        ("{{ settings.port.number }}", "'int object' has no attribute 'number'"),
+    ],
+)
+def test_an_error_names_what_there_is_instead(text: str, message: str) -> None:
+    with pytest.raises(InvalidConfig) as error:
         rendered(text)
+    assert str(error.value).startswith(f"a.j2:1: {message}")
+
+
+def test_an_error_in_an_included_template_names_that(tmp_path: Path) -> None:
+    texts = {"a.j2": '{% include "b.j2" %}', "b.j2": "b\n{{ settings.prot }}"}
+    compile_templates(texts, texts.get, tmp_path)
+    with pytest.raises(InvalidConfig, match=r"^b\.j2:2: there is no settings\.prot"):
+        render(ROLE, {"port": 80}, FACTS, texts.get, tmp_path)
 
 
 def test_a_template_refuses_contradicting_settings() -> None:

@@ -202,6 +202,7 @@ def test_a_url_that_cannot_be_fetched_is_refused_and_no_file_is_written(
     [
         (b"\xcf\xfa\xed\xfe of a Mac, not of Linux", "is neither a program of Linux nor a script with #!"),
         (b"\x7fELF".ljust(18, b"\0") + b"\xb7\0", "is a program for another processor"),
+        (b"#!/usr/bin/python3\r\nprint()\r\n", "its lines end with CR LF, as on Windows"),
     ],
 )
 def test_a_file_that_no_machine_can_start_is_refused_without_a_command(

@@ -20,7 +20,8 @@ def test_a_journal_without_entries_is_hinted_at(
     lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dev = environment("dev", monitored_dev(tmp_path / "envs"))
-    monkeypatch.setattr(Tool, "open", lambda *_: (dev, SimpleNamespace()))
+    monkeypatch.setattr(Tool, "environment", lambda *_: dev)
+    monkeypatch.setattr(Tool, "session_of", lambda *_: SimpleNamespace())
     monkeypatch.setattr(journals, "entries", lambda *_: iter(lines))
     shown = CliRunner().invoke(logs, ["dev", "--since", "1m"], obj=Tool(tmp_path))
     assert shown.exit_code == 0

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -162,6 +162,24 @@ def test_an_unknown_environment_or_group_names_those_that_exist(capsys: pytest.C
     assert "nginx" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "message", "remedy"),
+    [
+        (["dev", "bingo"], "dev has no group that collects journals: the journals of group bingo", "such as bingo-1"),
+        (["dev", "dev-bingo"], "dev has no group that collects journals: the journals of group bingo", "bingo-1"),
+        (["dev"], "dev has no group that collects journals: the journals are nowhere together", "such as nginx-1"),
+        (["dev", "bingo", "--console"], "each machine has a console of its own", "such as bingo-1"),
+    ],
+)
+def test_the_journals_of_a_group_need_one_that_collects_them(
+    argv: list[str], message: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["logs", *argv], checkout=ROOT) == ExitCode.CONFIG
+    error = capsys.readouterr().err
+    assert message in error
+    assert remedy in error
+
+
 def test_render_shows_what_a_machine_is_born_with(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "dev", "nginx", "-o", "json"]) == ExitCode.OK
     metadata = json.loads(capsys.readouterr().out)
@@ -178,6 +196,29 @@ def test_a_cloud_that_does_not_run_is_reported_and_not_started(
     assert json.loads(capsys.readouterr().out) == {"running": False, "pid": None, **nothing}
     assert main(["--home", str(home), "cloud", "down"]) == ExitCode.OK
     assert not home.exists()
+
+
+def contexts(command: click.Command, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Yield a context of each command, as click makes it for a command line."""
+    prefix = None if parent else "SAMOVAR"
+    name = command.name if parent else "samovar"
+    current = click.Context(command, parent=parent, info_name=name, auto_envvar_prefix=prefix)
+    yield current
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        yield from contexts(each, current)
+
+
+def test_every_option_has_a_variable_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = set[str]()
+    for current in contexts(cli):
+        words = current.command_path.replace("-", "_").split()
+        for option in (each for each in current.command.params if isinstance(each, click.Option)):
+            long = next(each for each in option.opts if each.startswith("--")).removeprefix("--")
+            variable = "_".join((*words, long.replace("-", "_"))).upper()
+            monkeypatch.setenv(variable, "given")
+            assert option.resolve_envvar_value(current) == "given", f"{current.command_path} --{long}"
+            variables.add(variable)
+    assert {"SAMOVAR_HOME", "SAMOVAR_PLAN_OUTPUT", "SAMOVAR_LOAD_FOR", "SAMOVAR_CLOUD_FAULT_LIST_OUTPUT"} <= variables
 
 
 def test_every_command_and_option_has_a_help_text() -> None:

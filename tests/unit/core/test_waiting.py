@@ -38,7 +38,7 @@ def test_a_timeout_names_the_goal_and_the_last_state() -> None:
     probe = answers(Pending("CREATING"), Pending("STARTING"))
     with pytest.raises(WaitTimeout) as caught:
         wait_for("machine nginx-1 to run", probe, timeout=0.2, interval=0.02, remedy="look at its console")
-    assert caught.value.message == "machine nginx-1 to run: not after 0.2 s; last seen: STARTING"
+    assert caught.value.message == "timed out waiting for machine nginx-1 to run: not after 0.2 s; last seen: STARTING"
     assert caught.value.remedy == "look at its console"
     assert caught.value.code is ExitCode.TIMEOUT
 

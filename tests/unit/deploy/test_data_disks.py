@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from yandex.cloud.compute.v1.instance_pb2 import AttachedDisk, Instance
 
-from samovar.core.errors import CloudError
+from samovar.core.errors import CloudError, ConfigError
 from samovar.deploy.machines import check_disks_outlive_machines
 from samovar.deploy.plan import Plan, plan
 from samovar.deploy.resources.address import Address
@@ -18,6 +18,7 @@ from samovar.deploy.resources.resource import Existing, Observed
 from samovar.deploy.resources.seed_record import SeedRecord
 from samovar.deploy.rollout import still_billed
 from samovar.deploy.seeding import healthy_timeout
+from samovar.deploy.snapshots import required_disk_names
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import desired_of
 
@@ -33,6 +34,14 @@ def _machine(*, auto_delete: bool) -> Instance:
     disk = AttachedDisk(disk_id="disk-1", auto_delete=auto_delete)
     labels = {"managed-by": "samovar", "env": "dev", "group": "postgres"}
     return Instance(id="vm-1", name="dev-postgres-1", labels=labels, secondary_disks=[disk])
+
+
+def test_a_group_without_a_data_disk_is_named_with_those_that_have_one() -> None:
+    dev = load_environment("dev")
+    assert required_disk_names(dev) == required_disk_names(dev, "postgres") == ["dev-postgres-data"]
+    with pytest.raises(ConfigError, match=r"^group bingo of dev has no data disk") as caught:
+        required_disk_names(dev, "bingo")
+    assert caught.value.remedy == "groups with data disks: postgres"
 
 
 def test_a_disk_that_would_be_deleted_with_its_machine_stops_the_rollout() -> None:

@@ -14,6 +14,7 @@ from samovar.core.errors import ConfigError
 from samovar.deploy.plan import Action, Plan, Step, destruction, plan, stages
 from samovar.deploy.preconditions import check_free, irreplaceable, warn_of_foreign_groups
 from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.resources.registry import namespace
 from samovar.deploy.resources.resource import Existing, Kind, Observed, Ref, Resource, Spec
 from samovar.project.balancer import Balancer as EnvBalancer
 from samovar.project.balancer import BalancerType, Health, Listener
@@ -26,6 +27,7 @@ from tests.support.environments import changed, desired_of, make_environment, ma
 
 SMALL = Machine.model_validate({"memory": "2G", "disk": "5G"})
 EXTERNAL = EnvBalancer(type=BalancerType.EXTERNAL, listeners={"http": Listener(port=80)})
+INTERNAL = EnvBalancer(type=BalancerType.INTERNAL, listeners={"http": Listener(port=80)})
 IMAGES = {"nginx": "samovar-nginx-aaaaaaaaaaaa", "bingo": "samovar-bingo-bbbbbbbbbbbb"}
 NGINX = make_group("nginx", image="nginx", size=2, machine=SMALL, balancer=EXTERNAL)
 
@@ -41,22 +43,32 @@ STORES = make_group("stores", image="nginx", size=1, machine=SMALL, data_disks={
 
 
 def carry_out(steps: Iterable[Step], observed: Observed) -> Observed:
-    """The steps on a model that refuses what a cloud refuses: references to nothing, deleting what is referred to."""
+    """The steps on a model that refuses what a cloud refuses: references to nothing, deleting what is referred to.
+
+    And a name that is taken, also by a resource of another kind that the API does not tell apart.
+    """
     there: dict[Ref, Existing[Spec]] = {existing.ref: existing for existing in observed.resources}
     for step in steps:
         match step.action:
             case Action.DELETE:
-                holders = [str(other.ref) for other in there.values() if step.ref in other.spec.refs()]
+                holders = [str(other.ref) for other in there.values() if step.ref in held(other.spec)]
                 assert not holders, f"{step.ref} is deleted while {holders} refer to it"
                 del there[step.ref]
             case Action.CREATE:
-                assert step.ref not in there
+                taken = {(namespace(ref.kind), ref.name) for ref in there}
+                assert (namespace(step.kind), step.name) not in taken, f"{step.ref}: the name is taken"
                 there[step.ref] = existing_of(created(step, there))
             case Action.UPDATE:
                 before, after = there[step.ref], created(step, there)
                 changed = {name: getattr(after.spec, name) for name in step.fields}
                 there[step.ref] = replace(before, spec=replace(before.spec, **changed))
     return Observed(observed.environment, tuple(there.values()), observed.images)
+
+
+def held(spec: Spec) -> set[Ref]:
+    """Return what cannot be deleted before: the cloud does not know that metadata of machines name an address."""
+    in_metadata = spec.template.metadata_refs if isinstance(spec, InstanceGroup) else ()
+    return {*spec.refs()}.difference(in_metadata)
 
 
 def created(step: Step, there: Mapping[Ref, Existing[Spec]]) -> Resource[Spec]:
@@ -198,6 +210,28 @@ def test_health_checks_tolerate_busy_machines_and_longer_with_data() -> None:
     )
 
 
+BALANCERS = {Kind.ADDRESS: EXTERNAL, Kind.INTERNAL_ADDRESS: INTERNAL}
+
+
+@pytest.mark.parametrize(("before", "after"), [tuple(BALANCERS), tuple(reversed(BALANCERS))])
+def test_an_address_goes_before_one_of_the_other_kind_gets_its_name(before: Kind, after: Kind) -> None:
+    asking = make_group("web", image="nginx", size=1, machine=SMALL, upstreams={"app": "nginx"})
+    observed = rolled_out(changed(NGINX, balancer=BALANCERS[before]), asking)
+    desired = desired_of(environment(changed(NGINX, balancer=BALANCERS[after]), asking), IMAGES)
+    the_plan = plan(desired, observed)
+    former, new = Ref(before, "dev-nginx"), Ref(after, "dev-nginx")
+    balancer = Ref(Kind.LOAD_BALANCER, "dev-nginx")
+    kinds = (*BALANCERS, Kind.LOAD_BALANCER)
+    assert [(step.action, step.ref) for step in the_plan.all_steps if step.kind in kinds] == [
+        (Action.DELETE, balancer),
+        (Action.DELETE, former),
+        (Action.CREATE, new),
+        (Action.CREATE, balancer),
+    ]
+    assert the_plan.steps[1].reason == f"{new} takes its name"
+    assert plan(desired, carry_out(the_plan.all_steps, observed)).all_steps == ()
+
+
 def test_a_new_cidr_replaces_the_subnet_and_its_dependents() -> None:
     moved = plan(desired_of(environment(NGINX, cidr="10.40.0.0/16"), IMAGES), rolled_out(NGINX))
     replaced = [Kind.LOAD_BALANCER, Kind.INSTANCE_GROUP, Kind.SUBNET]
@@ -222,14 +256,16 @@ groups = st.builds(
     make_group,
     name=st.just("unnamed"),
     image=st.sampled_from(sorted(IMAGES)),
-    size=st.integers(1, 4),
+    size=st.integers(6, 8),
     machine=st.sampled_from([SMALL, changed(SMALL, core_fraction=50)]),
     health=st.sampled_from([Health(), Health(port=8080, path="/ready")]),
     public=st.booleans(),
+    ports=st.just((8080,)),
     balancer=st.sampled_from(
         [
             None,
             EXTERNAL,
+            INTERNAL,
             EnvBalancer(
                 type=BalancerType.EXTERNAL, listeners={"http": Listener(port=8080), "https": Listener(port=443)}
             ),
@@ -237,9 +273,18 @@ groups = st.builds(
     ),
     settings=st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 2)),
 )
+
+
+def asked(name: str, members: Mapping[str, Group]) -> dict[str, str]:
+    """Ask each group before one's own in the alphabet: the metadata name its address if its balancer is internal."""
+    return {other: other for other in members if other < name}
+
+
 environments = st.builds(
     lambda members, zones, cidr: environment(
-        *(changed(group, name=name) for name, group in members.items()), zones=tuple(zones), cidr=cidr
+        *(changed(group, name=name, upstreams=asked(name, members)) for name, group in members.items()),
+        zones=tuple(zones),
+        cidr=cidr,
     ),
     st.dictionaries(st.sampled_from(["nginx", "bingo", "web"]), groups, min_size=1),
     st.permutations(["ru-central1-a", "ru-central1-b", "ru-central1-d"]).flatmap(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from samovar.deploy.status import GroupStatus, MachineStatus
+from dataclasses import replace
+
+from samovar.deploy.status import RUNNING, GroupStatus, MachineStatus
 from samovar.deploy.wait import LASTING, MAX_PAUSE, MIN_PAUSE, Changes, CommonProblems
 
 CALLS = 20
@@ -84,10 +86,28 @@ def test_a_lasting_fault_of_all_machines_is_printed_once_and_another_one_again()
     assert printed((0, first), (LASTING - 1, later)) == []
     (text,) = printed((0, first), (LASTING, later), (LASTING, later))
     crashes = "shop: it was started again 29 times; it printed last: no settings"
-    assert text.splitlines()[0] == f"  shop: all machines say the same for 30 s: {crashes}"
+    assert text.splitlines()[0] == f"  shop: all new machines say the same for 30 s: {crashes}"
     assert text.splitlines()[1].startswith("  remedy: see `samovar logs dev dev-shop-1`; unless it waits for what")
     _, second = printed((0, first), (LASTING, later), (1, other), (LASTING, other))
     assert "it printed last: no disk" in second
+
+
+def test_any_message_that_does_not_change_is_printed_once() -> None:
+    broken = group_with_messages(*2 * ["cannot configure this machine: api.j2:3: there is no settings.prot"])
+    (text,) = printed((0, broken), (LASTING, broken), (LASTING, broken))
+    assert "cannot configure this machine: api.j2:3: there is no settings.prot" in text
+    assert "samovar logs dev dev-shop-1" in text
+
+
+def test_the_machines_that_an_update_replaces_are_not_asked() -> None:
+    group = group_with_messages(None, "role shop: configured", CRASHES.format(45, 29))
+    former, outdated, new = group.machines
+    machines = (replace(former, image="former", status=RUNNING), replace(outdated, status="RUNNING_OUTDATED"), new)
+    update = replace(group, machines=machines)
+    (text,) = printed((0, update), (LASTING, update))
+    assert "samovar logs dev dev-shop-3" in text
+    well = replace(update, machines=(*machines, replace(new, name="dev-shop-4", status=RUNNING, message=None)))
+    assert printed((0, well), (LASTING, well)) == []
 
 
 def test_faults_of_one_machine_progress_and_other_messages_are_not_printed() -> None:
@@ -95,10 +115,11 @@ def test_faults_of_one_machine_progress_and_other_messages_are_not_printed() -> 
     for group in (
         group_with_messages(crashes, None),
         group_with_messages(crashes, "shop has not stayed up for 45 s: it printed last: another problem"),
-        group_with_messages("seeding the data disk for dev-stores, 3G so far"),
-        group_with_messages("for the balancer this machine is not ready: shop has not answered for 40 s"),
+        group_with_messages(None, None),
     ):
         assert printed((0, group), (10 * LASTING, group)) == []
+    seeding = [group_with_messages(f"seeding the data disk for dev-stores, {size}G so far") for size in (3, 4)]
+    assert printed((0, seeding[0]), (LASTING, seeding[1])) == []
     starting = [
         group_with_messages(f"shop has not answered for 9 s: it printed last: {step}") for step in ("read", "sorted")
     ]

@@ -98,6 +98,24 @@ def test_borrowed_application_is_there_only_during_the_bake(tmp_path: Path, prog
     assert expected_of(borrower).files == ()
 
 
+def test_a_script_of_windows_is_refused_when_it_is_baked(tmp_path: Path, program: Path) -> None:
+    program.write_bytes(PROGRAM.replace(b"\n", b"\r\n"))
+    digest = hashlib.sha256(program.read_bytes()).hexdigest()
+    image = images(tmp_path, f", url: 'file://{program}', sha256: {digest}")["app"]
+    with pytest.raises(ConfigError, match="its lines end with CR LF") as caught:
+        put_application(image, tmp_path)
+    assert "sed -i" in caught.value.remedy
+
+
+def test_what_the_unit_starts_is_checked_in_the_image(tmp_path: Path, program: Path) -> None:
+    by_url = f", url: 'file://{program}', sha256: {SHA256}"
+    own, other = (
+        expected_of(images(tmp_path / name, f"{by_url}, run: {run}")["app"])
+        for name, run in (("own", "{}"), ("other", "{command: [/usr/bin/env, x]}"))
+    )
+    assert (own.programs, other.programs) == ((TARGET,), ("/usr/bin/env",))
+
+
 def test_wrong_sha256_is_refused_and_both_sums_are_named(program: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         obtain(Application(TARGET, "0" * 64, url=program.as_uri()))
@@ -204,6 +222,11 @@ def test_zipapp_is_reproducible_and_changes_with_its_source(tmp_path: Path) -> N
         (", source: a.zip", "", ":3: application: a.zip is no tarball that is unpacked here: pack it as .tar.gz"),
         (", source: a.tar.zst", "", "pack it as .tar.gz or .tar.xz"),
         (", source: a.deb", "", ":3: application: a .deb has no target"),
+        (
+            ", source: stub, run: {command: [/x], stop_signal: SIGFOO}",
+            "",
+            ":3: application.run.stop_signal: there is no signal SIGFOO; write one such as SIGTERM",
+        ),
         (", source: stub, run: {command: []}", "", ":3: application.run: command is missing"),
         (
             ", oci: 'registry.example/shop/api:1.2'",

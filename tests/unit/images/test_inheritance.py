@@ -9,8 +9,8 @@ import pytest
 
 from samovar.agent.role import Template, read_role
 from samovar.core.errors import ConfigError
-from samovar.deploy.validate import ROLES
 from samovar.images.definition import ImageDefinition, digest_of, digests
+from samovar.images.inheritance import ROLES
 from samovar.images.load import load_images
 from tests.support.checkout import PROJECT, project_in
 

@@ -139,6 +139,17 @@ def test_invalid_config_names_file_line_and_remedy(tmp_path: Path, old: str, new
     assert error.value.remedy
 
 
+def test_an_upstream_without_a_port_is_refused(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        GOOD.replace("size: 2\n", "size: 2\n    upstreams: {app: web}\n")
+        + CLIENT.replace("upstreams: {app: nginx}, ", ""),
+    )
+    with pytest.raises(ConfigError, match=r":8: groups.nginx.upstreams.app: group web has neither a balancer") as error:
+        load_environment("dev", tmp_path)
+    assert error.value.remedy == "name another group, or give web ports: [PORT], at which its machines answer"
+
+
 @pytest.mark.parametrize(
     ("upstream", "message"),
     [

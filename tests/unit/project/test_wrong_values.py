@@ -207,7 +207,10 @@ def test_unknown_keys_are_named_with_their_lines(tmp_path: Path) -> None:
         (b"cloud: local\nzones: [a, 2026-13-45]\n", ":2: not YAML: month must be in 1..12"),
         (b"zones: [a]\nnetwork: " + b"9" * 5000, ":2: not YAML: "),
         (b"groups:\n  on: {size: 1}\n", ":1: groups: YAML reads a key here as True: write it in quotes"),
-        (b"secrets:\n  A: password\n", ":2: secrets.A: 'A' is not of the form "),
+        (
+            b"secrets:\n  A: password\n",
+            ":2: secrets.A: the name of a secret has up to 31 small letters, digits and underscores",
+        ),
         (b"a: b: c\n", ":1: not YAML: "),
         (b"--- {}\n--- {}\n", ":2: not YAML: "),
         (b"zones: {<<: {a: 1}}\n", ":1: zones: "),
@@ -221,3 +224,30 @@ def test_a_file_that_is_no_environment_is_refused_with_its_line(tmp_path: Path, 
         load_environment("dev", project_in(tmp_path))
     assert f"{file}{message}" in error.value.message
     assert error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "what"),
+    [
+        ("zones: [eu-west-1a]", "zones", ".0: a zone is one such as ru-central1-a; not 'eu-west-1a'"),
+        (
+            "operator: {ssh_keys: [bad]}",
+            "operator.ssh_keys",
+            ".0: a public key of SSH is one line of a file such as ~/.ssh/id_ed25519.pub; not 'bad'",
+        ),
+        (
+            "groups: {Edge_1: {size: 1}}",
+            "groups.Edge_1",
+            ": a name has up to 31 small letters, digits and hyphens, a letter first, no hyphen last; not 'Edge_1'",
+        ),
+    ],
+)
+def test_a_value_of_a_wrong_form_is_one_fault_in_words(tmp_path: Path, text: str, key: str, what: str) -> None:
+    file = tmp_path / "envs/dev/config.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"{text}\n")
+    with pytest.raises(ConfigError) as error:
+        load_environment("dev", project_in(tmp_path))
+    faults = [line for line in error.value.message.splitlines() if f": {key}" in line]
+    assert f"{file}:1: {key}{what}" in faults
+    assert not [line for line in faults if "at least 1" in line]

@@ -88,7 +88,7 @@ def remove(session: Session, leftovers: tuple[Leftover, ...], reporter: Reporter
     for leftover in leftovers:
         with reporter.step(f"remove {leftover}"):
             delete = partial(_delete, session, leftover)
-            wait_for(f"{leftover} goes", delete, timeout=DELETE_TIMEOUT, interval=0.5)
+            wait_for(f"{leftover} to go", delete, timeout=DELETE_TIMEOUT, interval=0.5)
 
 
 def _when_available(session: Session, read: Callable[[], tuple[Leftover, ...]]) -> tuple[Leftover, ...]:
@@ -102,7 +102,7 @@ def _when_available(session: Session, read: Callable[[], tuple[Leftover, ...]]) 
                 raise
             return Pending(error.message)
 
-    return wait_for(f"{session.access.endpoint} answers", probe, timeout=RECONNECT_TIMEOUT)
+    return wait_for(f"{session.access.endpoint} to answer", probe, timeout=RECONNECT_TIMEOUT)
 
 
 def _delete(session: Session, leftover: Leftover) -> bool | Pending:
