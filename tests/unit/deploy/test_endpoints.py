@@ -111,7 +111,7 @@ def test_unanswered_endpoints_fail_a_local_rollout_and_warn_on_yandex_cloud(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(endpoints, "ANSWER_TIMEOUT", 0.2)
-    with pytest.raises(WaitTimeout, match="dev answers"):
+    with pytest.raises(WaitTimeout, match="timed out waiting for dev to answer"):
         wait_for_endpoints(_session(frozenset()), _status(_shut()), stderr_reporter())
     assert not wait_for_endpoints(_elsewhere(), _status(_shut()), stderr_reporter()).healthy
     assert "warning: http://127.0.0.1" in capsys.readouterr().err
