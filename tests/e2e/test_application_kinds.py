@@ -263,7 +263,7 @@ def test_the_pause_before_a_restart_grows_with_repeated_failures(cli: Cli, broke
 def test_a_rollout_shows_the_last_output_of_an_application_that_never_works(broken: subprocess.Popen[str]) -> None:
     _, errors = broken.communicate(timeout=TIMEOUT)
     assert broken.returncode == 5
-    (error,) = (line for line in errors.splitlines() if "broken is healthy" in line)
+    (error,) = (line for line in errors.splitlines() if "broken to get healthy" in line)
     assert "mortal has not stayed up" in error
     assert "it printed last: the thingamajig is missing" in error
     assert "it listens at 3000, and not at 4000; it printed last: mortal serves" in error
