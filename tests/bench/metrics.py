@@ -13,14 +13,17 @@ from typing import Any
 
 from tests.bench.figure import Figure
 from tests.bench.world import DEV_CONFIG, environment
+from tests.support.http_load import get
 from tests.support.run_in_machine import run_in_machine
 
-ROUNDS = 9
+ROUNDS = 5
 RATE, SECONDS = "60", "30s"
 EXPORTERS = ("mtail", "prometheus-node-exporter", "systemd-journal-upload")
 SERVERS = ("nginx", "haproxy")
 PAGE = "/long_dummy"
 """The edge answers it from its cache, so that the application is no part of what is measured."""
+FILLED = 90.0
+"""Seconds in which the application has made the page, which takes it half a minute."""
 WRK = ["wrk", "--latency", "--threads", "1", "--connections", "16", "--duration", "6s"]
 MONITORED = "  monitoring: {kind: samovar/monitoring, objectives: terms}\n"
 UNLIMITED = "    settings: {client_rate: 100000}\n"
@@ -44,6 +47,7 @@ def metrics() -> Iterator[Figure]:
 
 def _edge(tool: Any) -> Iterator[Figure]:
     where = f"http://{tool.address('dev')}{PAGE}"
+    get(tool.address("dev"), PAGE, timeout=FILLED)
     edges = [tool.pid(f"dev-nginx-{index}") for index in (1, 2)]
     off, on, shares, paced = [], [], [], []
     for _ in range(ROUNDS):
