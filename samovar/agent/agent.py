@@ -84,7 +84,6 @@ class Agent:
         except InvalidConfig as error:
             if not self._was_configured():
                 raise
-            self._write_metrics(facts)
             return f"{report.UNUSABLE}: {error}; {report.KEPT}"
         self._refused = False
         self._files.path(CONFIGURED).parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import rich_click as click
 
 from samovar.core.errors import ConfigError
 from samovar.core.output import stderr_reporter
-from samovar.core.values import MAX_PORT
+from samovar.core.units import MAX_PORT
 
 if TYPE_CHECKING:
     from samovar.project.application import Format

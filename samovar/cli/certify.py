@@ -12,9 +12,9 @@ import rich_click as click
 from samovar import __version__
 from samovar.cli.context import Tool, agree, examples, output_option, pass_tool, yes_option
 from samovar.cli.load import Duration
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode
 from samovar.core.output import Format, show, stderr_reporter, table
-from samovar.core.values import CloudKind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

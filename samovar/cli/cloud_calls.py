@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from samovar.cloud.local_admin import Fault
+    from samovar.cloud.local_admin import Event, Fault
 
+PREFIX = "yandex.cloud."
+READING = ("Get", "List")
 CODES = (
     "ABORTED",
     "ALREADY_EXISTS",
@@ -143,13 +145,6 @@ def _what(fault: Fault) -> str:
 
 def _share(fault: Fault) -> str:
     return f", a share of {fault.share:g}" if fault.share < 1 else ""
-
-
-if TYPE_CHECKING:
-    from samovar.cloud.local_admin import Event
-
-PREFIX = "yandex.cloud."
-READING = ("Get", "List")
 
 
 @click.command(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import rich_click as click
 
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, stderr_reporter
-from samovar.core.values import CloudKind
 
 if TYPE_CHECKING:
     from samovar.cloud.local_admin import Host

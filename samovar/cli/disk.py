@@ -9,7 +9,7 @@ import rich_click as click
 from samovar.cli.context import Tool, agree, environment_argument, output_option, pass_tool, yes_option
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import Format, date_time, show, stderr_reporter, table
-from samovar.core.values import GIB, MIB
+from samovar.core.units import GIB, MIB
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from samovar.cli.context import Tool, cloud_option, complete_environment, output_option, pass_tool
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode
 from samovar.core.output import Format, show, table
-from samovar.core.values import CloudKind
 
 if TYPE_CHECKING:
     from samovar.ops.doctor.finding import Finding

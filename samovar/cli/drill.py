@@ -20,9 +20,9 @@ from samovar.cli.context import (
 )
 from samovar.cli.drill_tables import show_catalogue, show_report, show_reports
 from samovar.cli.load import MAX_RATE, ProfileName, planned
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, stderr_reporter
-from samovar.core.values import CloudKind
 
 if TYPE_CHECKING:
     from samovar.cloud.session import Session

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from samovar.cli.context import Tool, agree, cloud_option, output_option, pass_tool, yes_option
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.output import Format, date_time, show, stderr_reporter, table
-from samovar.core.values import CloudKind
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

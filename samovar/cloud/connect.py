@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from samovar.cloud.connection import Access
 from samovar.cloud.credentials import find_access
 from samovar.cloud.local_daemon import find, find_or_start
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import HostError, command_line
-from samovar.core.values import CloudKind
 
 if TYPE_CHECKING:
     from samovar.cloud.session import Session

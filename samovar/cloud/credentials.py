@@ -16,7 +16,7 @@ from typing import TypedDict
 from samovar.cloud.connection import DEFAULT_ZONE, Access, named
 from samovar.core import http
 from samovar.core.errors import CloudError, ConfigError
-from samovar.core.values import JsonObject, mapping_of
+from samovar.core.json_types import JsonObject, mapping_of
 from samovar.core.yaml_file import load_plain
 
 YANDEX = "api.cloud.yandex.net"

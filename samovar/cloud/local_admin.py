@@ -15,7 +15,7 @@ from typing import TypedDict
 from samovar.cloud.local_rest import TIMEOUT, Rest
 from samovar.core import http
 from samovar.core.errors import CloudError, ConfigError
-from samovar.core.values import JsonObject
+from samovar.core.json_types import JsonObject
 
 FAULTS = "/localcloud/faults"
 UPLOAD_TIMEOUT = 300.0

@@ -14,9 +14,9 @@ from typing import NotRequired, TypedDict
 from samovar.cloud.connection import Access
 from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
-from samovar.core.claims import CLAIMS, read_claims
 from samovar.core.errors import HostError
 from samovar.core.files import exclusive
+from samovar.core.local_clouds import CLAIMS, read_claims
 from samovar.core.paths import cache_dir, require_linux, require_own
 from samovar.core.process import run
 from samovar.core.spawn import exit_of, module_command, module_environment, start_detached

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from samovar.core.errors import ConfigError
-from samovar.core.values import Json, JsonObject
+from samovar.core.json_types import Json, JsonObject
 from samovar.core.yaml_file import load_plain, place_of
 
 HEADER = "#cloud-config"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.status import Status
     from rich.text import Text
 
-    from samovar.core.values import Json
+    from samovar.core.json_types import Json
 
 PIPE_WIDTH = 10_000  # nothing is cut in a pipe
 SECONDS_A_LINE = 10.0

@@ -18,7 +18,7 @@ from samovar.core.errors import ConfigError
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from samovar.core.values import Json
+    from samovar.core.json_types import Json
 
 Location = tuple[int | str, ...]
 EXPECTED = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from samovar.core.values import Json, JsonObject
+    from samovar.core.json_types import Json, JsonObject
 
 M = TypeVar("M", bound=BaseModel)
 DEEPEST = 20

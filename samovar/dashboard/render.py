@@ -14,17 +14,16 @@ from jinja2 import FileSystemLoader, StrictUndefined
 
 from samovar.dashboard.picture import CELL, CELLS, HEAD, ROW, ROWS, lay_out
 from samovar.dashboard.topology import Kind, Node, request_graph
-from samovar.deploy.status import HEALTHY, RUNNING, GroupStatus, MachineStatus
+from samovar.deploy.status import HEALTHY, LEAVING, OUTDATED, RUNNING, GroupStatus, MachineStatus
 from samovar.ops.events import Reading
 from samovar.project.environment import Environment
 
 PAGE = Path(__file__).parent / "page"
-LEAVING = frozenset({"CLOSING_TRAFFIC", "STOPPING_INSTANCE", "DELETING_INSTANCE", "STOPPED", "DELETED"})
 OK, CHANGING, FAILED, NONE = "ok", "changing", "failed", "none"
 MARKS = {OK: "✓", CHANGING: "…", FAILED: "✕", NONE: "-"}
 LISTED = 50
 """The most machines that the table lists; of more machines it lists those alone that are not healthy."""
-STATES = {RUNNING: "running", "RUNNING_OUTDATED": "running, outdated", "CREATING_INSTANCE": "creating"}
+STATES = {RUNNING: "running", OUTDATED: "running, outdated", "CREATING_INSTANCE": "creating"}
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def lost_listeners(environment: Environment, groups: Iterable[GroupStatus], bala
             yield from ((group.name, name, each.port) for name, each in stated if each.port not in ports)
 
 
-def unlistened(session: Session, environment: Environment, lost: Iterable[Lost]) -> tuple[Unanswered, ...]:
+def lost_urls(session: Session, environment: Environment, lost: Iterable[Lost]) -> tuple[Unanswered, ...]:
     """Return the URLs of listeners that were lost; the addresses are reserved, and asked for only here."""
     listeners = tuple(lost)
     reason = f"has no listener in the cloud: `{command_line(f'rollout {environment.name}')}` puts it back"

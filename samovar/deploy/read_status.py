@@ -18,7 +18,7 @@ from samovar.cloud.labels import GROUP
 from samovar.cloud.local_admin import machines_of
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently, start
-from samovar.deploy.listeners import endpoints, lost_listeners, unlistened
+from samovar.deploy.listeners import endpoints, lost_listeners, lost_urls
 from samovar.deploy.machines import CONSOLES, console_warnings, last_reason, list_instances
 from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.disk import list_disks
@@ -67,7 +67,7 @@ def read_status(session: Session, environment: Environment) -> Status:
             for group in environment.groups
         )
     )
-    unanswered = unlistened(session, environment, lost_listeners(environment, statuses, balancer_of))
+    unanswered = lost_urls(session, environment, lost_listeners(environment, statuses, balancer_of))
     return Status(
         environment.name,
         tuple(statuses),

@@ -22,7 +22,7 @@ from samovar.cloud.labels import GROUP
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError
 from samovar.core.output import Reporter
-from samovar.core.values import GIB
+from samovar.core.units import GIB
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.resources.disk import (
     device_of,

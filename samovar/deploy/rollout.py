@@ -12,7 +12,7 @@ from samovar.cloudinit.metadata import Api
 from samovar.core.concurrency import start
 from samovar.core.errors import CloudError, ConfigError, SamovarError, command_line
 from samovar.core.output import Reporter
-from samovar.core.values import GIB
+from samovar.core.units import GIB
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.desired import desired
 from samovar.deploy.disk_sizes import check_disk_sizes

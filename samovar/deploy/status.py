@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,14 @@ from pydantic import computed_field
 
 HEALTHY = "HEALTHY"
 RUNNING, OUTDATED = "RUNNING_ACTUAL", "RUNNING_OUTDATED"
+LEAVING = frozenset({"CLOSING_TRAFFIC", "STOPPING_INSTANCE", "DELETING_INSTANCE", "STOPPED", "DELETED"})
+"""The states of machines that their group takes away, or starts again."""
+FIGURES = re.compile(r"\d+")
+
+
+def without_figures(message: str) -> str:
+    """Return a machine's message without what differs each time it is told: times, process ids."""
+    return FIGURES.sub("", message)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.read_status import read_status
 from samovar.deploy.resources.resource import Ref
 from samovar.deploy.seeding import record_rows
-from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.deploy.status import LEAVING, OUTDATED, GroupStatus, MachineStatus, Status, without_figures
 from samovar.project.environment import Environment
 from samovar.watchdog.config import NOT_ANSWERED, NOT_UP
 
@@ -29,9 +29,8 @@ LASTING = 30.0
 """Seconds after which what all machines of a group say is most likely no matter of time."""
 MESSAGE = re.compile(rf"(?P<application>\S+) (?:{NOT_ANSWERED}|{NOT_UP}) for \d+ s: (?P<cause>.+)")
 """What the watchdog of a machine says of an application that is not well."""
-FORMER = frozenset({"RUNNING_OUTDATED", "STOPPING_INSTANCE", "DELETING_INSTANCE"})
+FORMER = LEAVING | {OUTDATED}
 """The states of machines that an update replaces."""
-FIGURES = re.compile(r"\d+")
 
 
 class Changes:
@@ -120,7 +119,7 @@ def _problem(machine: MachineStatus) -> Problem:
     message = machine.message or ""
     if match := MESSAGE.fullmatch(message):
         text = f"{match['application']}: {match['cause']}"
-        return Problem(FIGURES.sub("", text), text, machine.name)
+        return Problem(without_figures(text), text, machine.name)
     return Problem(message, message, machine.name)
 
 

@@ -15,9 +15,9 @@ from samovar.cloud.local_admin import Host
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import ConfigError, SamovarError
+from samovar.core.json_types import JsonObject
 from samovar.core.process import run
 from samovar.core.spawn import module_command, module_environment
-from samovar.core.values import JsonObject
 from samovar.drills.api_actions import (
     drain,
     expire_certificate,

@@ -22,7 +22,7 @@ from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroupRule
 from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 
 from samovar.cloud.session import Session
-from samovar.core.values import Json, mapping_of
+from samovar.core.json_types import Json, mapping_of
 from samovar.drills.journal import Breakage
 
 ROLE = "samovar-role"

@@ -17,7 +17,7 @@ from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupSer
 
 from samovar.cloud.labels import GROUP
 from samovar.cloud.session import Session
-from samovar.core.values import JsonObject
+from samovar.core.json_types import JsonObject
 from samovar.deploy.machines import find_machine
 from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.instance_group import InstanceGroupHandler

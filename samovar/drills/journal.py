@@ -10,8 +10,8 @@ from pathlib import Path
 
 from samovar.core.errors import ExitCode, SamovarError, WaitTimeout
 from samovar.core.files import exclusive, write_private
+from samovar.core.json_types import Json
 from samovar.core.paths import cache_dir
-from samovar.core.values import Json
 from samovar.project.fault import FaultKind
 
 LOCK_TIMEOUT = 0.2

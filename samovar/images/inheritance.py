@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from samovar.core.errors import ConfigError
+from samovar.core.json_types import Json, JsonObject
 from samovar.core.validation import Location
-from samovar.core.values import Json, JsonObject
 from samovar.core.yaml_file import load_mapping, load_plain, place_of
 from samovar.images.definition import ImageDefinition
 from samovar.images.image_folder import ImageFolder

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 import aiohttp
 import httpx
 
-from samovar.core.values import JsonObject
+from samovar.core.json_types import JsonObject
 
 CLIENT_TIMEOUT = 3600.0  # each request has a deadline of its own
 UNVERIFIED = "CERTIFICATE_VERIFY_FAILED"

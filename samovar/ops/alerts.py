@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from samovar.cloud.session import Session
-from samovar.core.concurrency import start
+from samovar.core.concurrency import Background
 from samovar.core.errors import CloudError, SamovarError
 from samovar.ops.metrics import Prometheus, collector, prometheus, query
 from samovar.project.environment import Environment
@@ -72,26 +71,24 @@ class FiringAlerts:
 
     def __init__(self, ask: Callable[[], frozenset[str]], clock: Callable[[], float] = time.monotonic) -> None:
         self._ask, self._clock = ask, clock
-        self._asked = start(ask)
+        self._background = Background[frozenset[str]]()
+        self._background.answer(ask)
         self._last = Alerts()
         self._until = clock() + ANSWER_TIMEOUT
         self._answered = False
         self._failure = NO_ANSWER
 
     def __call__(self) -> Alerts:
-        if self._asked.done():
-            self._take(self._asked)
-            self._asked = start(self._ask)
-        return self._last if self._clock() < self._until else replace(self._last, failure=self._failure)
-
-    def _take(self, asked: Future[frozenset[str]]) -> None:
         try:
-            self._last, self._failure = Alerts(asked.result()), NO_ANSWER
+            names = self._background.answer(self._ask)
         except SamovarError as error:
             self._failure = error.message
             self._until = self._until if self._answered else self._clock()
         else:
-            self._answered, self._until = True, self._clock() + ANSWER_TIMEOUT
+            if names is not None:
+                self._last, self._failure = Alerts(names), NO_ANSWER
+                self._answered, self._until = True, self._clock() + ANSWER_TIMEOUT
+        return self._last if self._clock() < self._until else replace(self._last, failure=self._failure)
 
 
 def firing(session: Session, environment: Environment, identity: Path | None = None) -> Callable[[], Alerts]:

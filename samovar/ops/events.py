@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from samovar.deploy.lock import Lock
-from samovar.deploy.status import GroupStatus, MachineStatus, Status
+from samovar.deploy.status import GroupStatus, MachineStatus, Status, without_figures
 from samovar.ops.alerts import Alerts
 
 ABSENT_BALANCER = "no balancer"
-FIGURES = re.compile(r"\d+")
 Message = tuple[str, str]
 """A machine by its id, and a message without its figures: times and process ids differ each time it is said."""
 
@@ -140,11 +138,6 @@ def past_messages(reading: Reading) -> frozenset[Message]:
     ill = {_key(machine): machine.message for machine in _machines(reading) if not machine.healthy}
     present = frozenset((key, without_figures(text)) for key, text in ill.items() if text)
     return present | {message for message in reading.messages if message[0] in ill}
-
-
-def without_figures(text: str) -> str:
-    """Return a message without what differs each time it is said: times, process ids."""
-    return FIGURES.sub("", text)
 
 
 def _of_messages(before: Reading, after: Reading) -> Iterator[Event]:

@@ -18,8 +18,8 @@ from samovar.deploy.lock import find_lock
 from samovar.deploy.read_status import read_status
 from samovar.deploy.status import GroupStatus, Status
 from samovar.ops.alerts import Alerts
+from samovar.ops.background_checks import background_checks
 from samovar.ops.events import LogRecord, Reading, past_messages
-from samovar.ops.looks import looks
 from samovar.project.environment import Environment
 
 Look = Callable[[Status], Status]
@@ -58,7 +58,7 @@ def follow(
 
     Where one fails later, or takes longer than `LATE`, the last one comes again with the `failure`.
     """
-    readings = Readings(partial(read, session, environment, looks(session, environment), broken, firing))
+    readings = Readings(partial(read, session, environment, background_checks(session, environment), broken, firing))
     while True:
         yield readings.next()
         time.sleep(interval)

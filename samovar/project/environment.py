@@ -10,10 +10,10 @@ from typing import Self, TypedDict
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
 from samovar.core.paths import LIBRARY
 from samovar.core.validation import FieldError
-from samovar.core.values import CloudKind
 from samovar.core.yaml_file import has_value, load_model, place_of
 from samovar.project.environment_options import (
     AnySecret,

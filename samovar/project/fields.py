@@ -12,8 +12,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from samovar.core.units import GIB, MAX_PORT
 from samovar.core.validation import shown
-from samovar.core.values import GIB, MAX_PORT
 
 
 class Strict(BaseModel):

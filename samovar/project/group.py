@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from samovar.core.units import ANY_IPV4, SSH_PORT
 from samovar.core.validation import FieldError
-from samovar.core.values import ANY_IPV4, SSH_PORT
 from samovar.project.autoscale import Autoscale
 from samovar.project.balancer import Balancer, Health
 from samovar.project.data_disk import DataDisk

@@ -10,9 +10,9 @@ from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from samovar.core.errors import ConfigError
+from samovar.core.json_types import Json, JsonObject
 from samovar.core.paths import LIBRARY
 from samovar.core.validation import Location
-from samovar.core.values import Json, JsonObject
 from samovar.core.yaml_file import has_value, load_part, load_plain, place_of
 from samovar.project.fields import IN_LIBRARY, KindName, Strict
 from samovar.project.group import Group

@@ -1,4 +1,8 @@
-"""The keys of an image's two files, `image.yaml` and `role.yaml`; the rest of an image is the content of its folder."""
+"""The keys of an image's two files, `image.yaml` and `role.yaml`; the rest of an image is the content of its folder.
+
+Those of role.yaml are here for the reference and the JSON Schema: the agent in the machine and the tool read it by one
+code, `samovar.agent.role`. A test holds the keys here to the agent's.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import pytest
 
 from images.bingo.stub.identity import log_folder, port
 from samovar.core.output import PlainReporter
-from samovar.core.values import MIB
+from samovar.core.units import MIB
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import Machine

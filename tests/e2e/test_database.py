@@ -31,8 +31,8 @@ from yandex.cloud.vpc.v1.route_table_service_pb2 import UpdateRouteTableRequest
 from yandex.cloud.vpc.v1.route_table_service_pb2_grpc import RouteTableServiceStub
 
 from samovar.cloud.connect import connect
+from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode
-from samovar.core.values import CloudKind
 from samovar.deploy.observe import observe
 from samovar.deploy.resources.registry import HANDLERS
 from samovar.deploy.resources.resource import Kind, Ref

@@ -14,7 +14,7 @@ import pytest
 
 from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.process import run, run_async
-from samovar.core.values import GIB, MIB
+from samovar.core.units import GIB, MIB
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from samovar.localcloud.machines import console
 from samovar.localcloud.machines.model import Observed

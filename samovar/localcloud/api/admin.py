@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from samovar.core.values import JsonObject
+from samovar.core.json_types import JsonObject
 from samovar.localcloud import clock
 from samovar.localcloud.api.audit_log import AuditLog, Event
 from samovar.localcloud.api.errors import not_found

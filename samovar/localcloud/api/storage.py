@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from samovar.core.files import PRIVATE, sync_folder
-from samovar.core.values import GIB, MIB
+from samovar.core.units import GIB, MIB
 from samovar.localcloud.store.store import is_full
 
 if TYPE_CHECKING:

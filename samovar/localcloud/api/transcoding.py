@@ -17,7 +17,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescri
 from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 
-from samovar.core.values import Json, JsonObject
+from samovar.core.json_types import Json, JsonObject
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
 from samovar.localcloud.api.pipeline import CLIENT_REQUEST_ID, PUBLIC_SIZE, REQUEST_ID, Api, Call, request_class

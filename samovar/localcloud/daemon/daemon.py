@@ -18,7 +18,7 @@ import structlog
 
 from samovar.core.errors import ExitCode, SamovarError, WaitTimeout, command_line
 from samovar.core.files import exclusive
-from samovar.core.values import JsonObject
+from samovar.core.json_types import JsonObject
 from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_server import GrpcConnections, serve_grpc
 from samovar.localcloud.api.pki import Pki, ensure_pki

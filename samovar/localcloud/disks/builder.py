@@ -24,7 +24,7 @@ from samovar.core.errors import HostError
 from samovar.core.files import move_into_place, sync_file
 from samovar.core.paths import cache_dir
 from samovar.core.process import IN_NAMESPACES, run_async
-from samovar.core.values import GIB
+from samovar.core.units import GIB
 from samovar.localcloud.disks.freeze import Freeze
 from samovar.localcloud.disks.sparse import refresh
 

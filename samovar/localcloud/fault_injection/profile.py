@@ -12,7 +12,7 @@ from typing import Annotated, get_type_hints
 
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.files import write_private
-from samovar.core.values import MIB
+from samovar.core.units import MIB
 from samovar.localcloud.home.home import Home
 
 ASSUMED = "assumed"

@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status
 from pydantic import TypeAdapter
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
-from samovar.core.values import JsonObject
+from samovar.core.json_types import JsonObject
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Call, Proceed

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samovar.core.claims import CLAIMS, FRESH, read_claims
 from samovar.core.errors import HostError, command_line
 from samovar.core.files import exclusive, write_private
+from samovar.core.local_clouds import CLAIMS, FRESH, read_claims
 
 REGISTRY = Path("/var/lib/samovar/numbers")
 NUMBERS = range(1, 200)

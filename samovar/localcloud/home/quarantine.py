@@ -19,7 +19,7 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
 from samovar.core.files import sync_folder
-from samovar.core.values import GIB, MIB
+from samovar.core.units import GIB, MIB
 from samovar.localcloud import clock
 from samovar.localcloud.home.backups import Backups
 from samovar.localcloud.home.home import Home

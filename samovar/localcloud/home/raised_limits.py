@@ -13,10 +13,10 @@ from pathlib import Path
 
 import structlog
 
-from samovar.core.claims import CLAIMS
 from samovar.core.errors import SamovarError
 from samovar.core.files import exclusive, write_private
 from samovar.core.kernel import LIMITS, MACHINES, PROC, KernelLimit
+from samovar.core.local_clouds import CLAIMS
 from samovar.core.process import run
 from samovar.localcloud.home.numbers import LOCK_TIMEOUT
 

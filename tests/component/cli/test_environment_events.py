@@ -13,7 +13,7 @@ from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lock import holder, locked
 from samovar.deploy.status import Unanswered
 from samovar.drills.journal import Breakage, Journal
-from samovar.ops import looks
+from samovar.ops import background_checks
 from samovar.ops.events import Event, changes
 from samovar.ops.watch import follow
 from samovar.project.fault import FaultKind
@@ -29,7 +29,9 @@ TIMEOUT = 120.0
 def unanswered(monkeypatch: pytest.MonkeyPatch) -> list[Unanswered]:
     """Return the list of addresses that do not answer; nothing is asked, also not while the cloud ends."""
     given: list[Unanswered] = []
-    monkeypatch.setattr(looks, "check_endpoints", lambda _, status: replace(status, unanswered=tuple(given)))
+    monkeypatch.setattr(
+        background_checks, "check_endpoints", lambda _, status: replace(status, unanswered=tuple(given))
+    )
     return given
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -111,26 +112,31 @@ def test_the_page_shows_that_the_cloud_hangs_and_since_when(cli: Cli, page: Fire
     shown(page, f"{text_of('events')}.includes('the cloud: answers again')")
 
 
-def test_the_page_shows_that_the_tool_hangs(cli: Cli, page: Firefox) -> None:
+@contextmanager
+def another_dashboard(cli: Cli, page: Firefox) -> Iterator[subprocess.Popen[str]]:
+    """Yield a tool whose page is shown, and kill it at the end."""
     command = cli.command("dashboard", "dev")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as other:
-        assert other.stdout
-        page.visit(other.stdout.readline().strip())
-        shown(page, "document.querySelectorAll('.machine').length === 5")
+        try:
+            assert other.stdout
+            page.visit(other.stdout.readline().strip())
+            shown(page, "document.querySelectorAll('.machine').length === 5")
+            yield other
+        finally:
+            other.kill()
+
+
+def test_the_page_shows_that_the_tool_hangs(cli: Cli, page: Firefox) -> None:
+    with another_dashboard(cli, page) as other:
         shown(page, "document.querySelector('#silent').hidden")
         other.send_signal(signal.SIGSTOP)
         shown(page, "document.querySelector('#silent').hidden === false")
         shown(page, f"{text_of('silent')}.includes('no word of the tool')")
         other.send_signal(signal.SIGCONT)
         shown(page, "document.querySelector('#silent').hidden")
-        other.kill()
 
 
 def test_the_page_shows_that_the_tool_has_ended(cli: Cli, page: Firefox) -> None:
-    command = cli.command("dashboard", "dev")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as other:
-        assert other.stdout
-        page.visit(other.stdout.readline().strip())
-        shown(page, "document.querySelectorAll('.machine').length === 5")
-        other.kill()
+    with another_dashboard(cli, page):
+        pass
     shown(page, "document.querySelector('#summary').textContent.includes('does not answer')")

@@ -19,7 +19,7 @@ from samovar.cloud.connection import Access
 from samovar.cloud.errors import is_read
 from samovar.cloud.session import LOCAL, MACHINES_API, Session
 from samovar.core.errors import CloudError
-from samovar.core.values import JsonObject
+from samovar.core.json_types import JsonObject
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.grpc_server import CODES
 from samovar.localcloud.fault_injection.fault_routes import checked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from samovar.core.platforms import PLATFORMS, size_problem
-from samovar.core.values import GIB
+from samovar.core.units import GIB
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import pytest
 
 from samovar.core.errors import CloudError, ConfigError, ExitCode
-from samovar.core.values import GIB
+from samovar.core.units import GIB
 from samovar.deploy.resources.resource import Existing, Observed
 from samovar.deploy.resources.seed_record import SeedRecord
 from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, require_images

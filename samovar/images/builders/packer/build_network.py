@@ -27,7 +27,7 @@ from samovar.cloud.labels import BAKE, is_ours, of_bake
 from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
 from samovar.core.output import Reporter
-from samovar.core.values import ANY_IPV4, SSH_PORT
+from samovar.core.units import ANY_IPV4, SSH_PORT
 from samovar.images.builders.packer.cleanup import any_bake
 
 RequestT = TypeVar("RequestT", bound=Message)

@@ -15,7 +15,7 @@ from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
-from samovar.core.values import GIB
+from samovar.core.units import GIB
 from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota

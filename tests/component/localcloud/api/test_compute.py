@@ -26,7 +26,7 @@ from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.core.errors import HostError
-from samovar.core.values import GIB
+from samovar.core.units import GIB
 from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.network.model import Network
 from tests.support.calls import SubnetOfNetwork, account, binding, code_of, grant

@@ -18,7 +18,7 @@ from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
 
 from samovar.core.errors import HostError
-from samovar.core.values import GIB
+from samovar.core.units import GIB
 from tests.support.calls import code_of
 from tests.support.machines import machine, reached
 from tests.support.simulated import RunningCloud

@@ -22,8 +22,8 @@ from samovar.cli.context import Tool
 from samovar.cloud.connection import Access
 from samovar.cloud.local_daemon import Daemon
 from samovar.core import proc
-from samovar.core.claims import CLAIMS
 from samovar.core.errors import ExitCode, HostError
+from samovar.core.local_clouds import CLAIMS
 from samovar.core.waiting import Pending, wait_for
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.home.numbers import NUMBERS

@@ -11,8 +11,8 @@ import pytest
 from samovar.core.errors import CloudError
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.status import Endpoints, GroupStatus, MachineStatus, Status, Unanswered
-from samovar.ops import looks
-from samovar.ops.looks import Addresses, Background, Missed, Warnings, count_missed
+from samovar.ops import background_checks
+from samovar.ops.background_checks import Addresses, Missed, Warnings, count_missed
 
 URL, OTHER = "http://127.66.1.1/", "https://127.66.1.1/"
 MACHINE = MachineStatus("dev-web-1", "a", "10.0.0.3", "RUNNING_ACTUAL", "one", "HEALTHY")
@@ -87,13 +87,17 @@ def test_a_look_that_hangs_holds_nothing_up() -> None:
 
 
 def test_a_look_that_fails_changes_nothing() -> None:
-    def fail() -> int:
-        raise CloudError("no route")
+    results: list[Status | CloudError] = [ILL, CloudError("no route"), WELL]
 
-    background = Background[int]()
-    assert background.answer(fail) is None
-    assert background.answer(lambda: 1) is None
-    wait_for("answer", lambda: background.answer(lambda: 1) or Pending("none"), timeout=5)
+    def check(_: Status) -> Status:
+        result = results.pop(0) if len(results) > 1 else results[0]
+        if isinstance(result, CloudError):
+            raise result
+        return result
+
+    addresses = Addresses(check)
+    assert addresses(WELL).unanswered == (REFUSED,)
+    await_unanswered(addresses, WELL, ())
 
 
 def test_consoles_are_read_every_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +111,6 @@ def test_consoles_are_read_every_so_often(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(3):
         assert warnings(WELL).warnings == ("dev-web-1: a run failed",)
     assert len(read) == 1
-    monkeypatch.setattr(looks, "CONSOLES_EVERY", 0.0)
+    monkeypatch.setattr(background_checks, "CONSOLES_EVERY", 0.0)
     again = Warnings(warn)
     wait_for("read again", lambda: len(again(WELL).warnings * len(read)) > 3 or Pending(""), timeout=5)

@@ -1,17 +1,15 @@
-"""Looks at what a reading cannot wait for: whether addresses answer, and what machines warn of on their consoles."""
+"""Checks in the background what a reading does not wait for: addresses, and what machines warn of on their consoles."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from samovar.cloud.session import Session
-from samovar.core.concurrency import start
+from samovar.core.concurrency import Background
 from samovar.core.errors import SamovarError
 from samovar.deploy.endpoints import check_endpoints
 from samovar.deploy.machines import console_warnings
@@ -27,38 +25,11 @@ Missed = tuple[int, str]
 """How many looks in a row an address did not answer, and why."""
 
 
-def looks(session: Session, environment: Environment) -> Callable[[Status], Status]:
+def background_checks(session: Session, environment: Environment) -> Callable[[Status], Status]:
     """Return what adds to a status the addresses that do not answer, and the warnings of the consoles."""
     addresses = Addresses(partial(check_endpoints, session))
     warnings = Warnings(partial(console_warnings, session, environment))
     return lambda status: warnings(addresses(status))
-
-
-class Background(Generic[T]):
-    """Makes one call at a time in the background, `pause` seconds after the last one; the first alone is waited for."""
-
-    def __init__(self, pause: float = 0.0) -> None:
-        self._pause = pause
-        self._began = False
-        self._running: Future[T] | None = None
-        self._due = 0.0
-
-    def answer(self, call: Callable[[], T]) -> T | None:
-        """Return the answer that has come since the last time, if any, and begin the next call where it is due."""
-        if not self._began:
-            self._began = True
-            return self._take(start(call))
-        answer = self._take(self._running) if self._running and self._running.done() else None
-        if self._running is None and time.monotonic() >= self._due:
-            self._running = start(call)
-        return answer
-
-    def _take(self, future: Future[T]) -> T | None:
-        answer = None
-        with suppress(SamovarError):
-            answer = future.result()
-        self._running, self._due = None, time.monotonic() + self._pause
-        return answer
 
 
 class Addresses:
@@ -66,12 +37,12 @@ class Addresses:
 
     def __init__(self, check: Callable[[Status], Status]) -> None:
         self._check = check
-        self._background = Background[Status]()
+        self._background = Background[Status](wait_for_first=True)
         self._missed: Mapping[str, Missed] | None = None
 
     def __call__(self, status: Status) -> Status:
         """Return the status with the endpoints that failed to answer; those that it has already stay."""
-        checked = self._background.answer(partial(self._check, replace(status, unanswered=())))
+        checked = _answer(self._background, partial(self._check, replace(status, unanswered=())))
         if checked:
             self._missed = count_missed(self._missed, checked)
         missed = self._missed or {}
@@ -97,10 +68,17 @@ class Warnings:
 
     def __init__(self, read: Callable[[Status], tuple[str, ...]]) -> None:
         self._read = read
-        self._background = Background[tuple[str, ...]](CONSOLES_EVERY)
+        self._background = Background[tuple[str, ...]](CONSOLES_EVERY, wait_for_first=True)
         self._last: tuple[str, ...] = ()
 
     def __call__(self, status: Status) -> Status:
-        read = self._background.answer(partial(self._read, status))
+        read = _answer(self._background, partial(self._read, status))
         self._last = self._last if read is None else read
         return replace(status, warnings=(*status.warnings, *self._last))
+
+
+def _answer(background: Background[T], call: Callable[[], T]) -> T | None:
+    """Return the answer that has come since the last time, if any; a call that failed proves nothing."""
+    with suppress(SamovarError):
+        return background.answer(call)
+    return None
