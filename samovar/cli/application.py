@@ -1,4 +1,4 @@
-"""The options that describe an application, and what a command makes of them."""
+"""The options that describe an application, what a command makes of them, and errors that name the option to change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults on request: what a call meets instead of its answer, how often, and which calls do. Pure."""
+"""Faults on request: what a call meets instead of its answer, how often, and which calls do; operations that fail."""
 
 from __future__ import annotations
 
