@@ -1,4 +1,4 @@
-"""The admin API, which Yandex Cloud does not have: status, calls, power cuts, processes and ports of machines, shutdown."""
+"""The admin API, which Yandex Cloud lacks: status, calls, power cuts, processes and ports of machines, shutdown."""
 
 from __future__ import annotations
 
