@@ -121,6 +121,10 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, objec
         {"lifetime": [1, 2, 3]},
         {"log_files": ["/etc/*"]},
         {"schedule": "daily\nUnit=x"},
+        {"schedule": "every day"},
+        {"schedule": "0 3 * * *"},
+        {"schedule": "@daily"},
+        {"schedule": "3am"},
     ],
 )
 def test_a_setting_of_a_wrong_form_is_refused(settings: dict[str, object]) -> None:
@@ -133,6 +137,23 @@ def test_an_application_that_is_there_all_the_time_has_no_timer() -> None:
     assert (files[TIMER], files[DROP_IN]) == ("", "")
     assert "OnCalendar=Mon 03:00\n" in scheduled[TIMER]
     assert "Restart=no\n" in scheduled[DROP_IN]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "hourly",
+        "weekly Europe/Moscow",
+        "Mon",
+        "03:00",
+        "*:0/15",
+        "Tue..Thu,Sat 1:2",
+        "Sun *-*-1..7 18:00:00 UTC",
+        "*-02~01 10:00",
+    ],
+)
+def test_schedules_as_systemd_writes_them_are_taken(schedule: str) -> None:
+    assert f"OnCalendar={schedule}\n" in rendered("samovar-app", f"{{port: 0, schedule: '{schedule}'}}")[TIMER]
 
 
 def test_no_logs_are_rotated_unless_they_are_named() -> None:
