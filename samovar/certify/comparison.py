@@ -20,7 +20,7 @@ from grpc import StatusCode
 
 from samovar.certify.recording import OK, RUNNING, Recording
 from samovar.certify.run import Run
-from samovar.cloud.errors import is_read
+from samovar.core.api_methods import is_read
 
 REFUSALS = "refusals"
 """The step whose calls are to be refused; their texts are compared."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from samovar.cli.context import Tool, examples, output_option, pass_tool, stream_output_option
+from samovar.core.api_methods import is_read
 from samovar.core.output import Format, clock_time, printable, show, stderr_reporter, table
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from samovar.cloud.local_admin import Event, Fault
 
 PREFIX = "yandex.cloud."
-READING = ("Get", "List")
 CODES = (
     "ABORTED",
     "ALREADY_EXISTS",
@@ -170,8 +170,7 @@ def events(tool: Tool, last: int, fmt: str, *, follow: bool, reads: bool, failed
     The request id is what the answer carries as `x-request-id`; the Go SDK shows it with an error.
     """
     for event in tool.host().events(last=last, follow=follow):
-        read = event["method"].rpartition(".")[2].startswith(READING)
-        if (reads or not read) and not (failed and event["code"] == "OK"):
+        if (reads or not is_read(event["method"])) and not (failed and event["code"] == "OK"):
             click.echo(json.dumps(event) if fmt == Format.JSON else printable(_line(event)))
 
 

@@ -23,10 +23,10 @@ from samovar.cloud.errors import (
     OperationFailed,
     binds_roles,
     call_failed,
-    is_read,
     repeat_for,
     short_name,
 )
+from samovar.core.api_methods import is_read
 from samovar.core.waiting import Pending, wait_for
 
 DEADLINE = 60.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 
+from samovar.core.api_methods import is_read
 from samovar.core.errors import CloudError
 
 REMEDIES = {
@@ -81,13 +82,7 @@ PROPAGATION = 30.0
 """
 CONFLICTS = frozenset({grpc.StatusCode.ABORTED, grpc.StatusCode.FAILED_PRECONDITION})
 """What a deletion meets while the cloud still frees what used the resource, or does something else with it."""
-READING = ("Get", "List")
 BINDING = ("SetAccessBindings", "UpdateAccessBindings")
-
-
-def is_read(method: str) -> bool:
-    """Return whether a method, by its full or its short name, changes nothing."""
-    return method.rpartition("/")[2].rpartition(".")[2].startswith(READING)
 
 
 def binds_roles(method: str) -> bool:

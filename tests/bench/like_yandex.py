@@ -18,6 +18,7 @@ from pathlib import Path
 
 from samovar.cloud.local_admin import Event, Host
 from samovar.cloud.local_rest import Rest
+from samovar.core.api_methods import is_read
 from samovar.core.errors import CloudError, ExitCode
 from tests.bench.figure import Figure, timed
 from tests.support.checkout import ENVIRONMENTS
@@ -29,7 +30,6 @@ from tests.support.wait import wait_until
 SEED = "4711"
 ROLLOUT = ("rollout", "dev", "--yes")
 DESTROY = ("destroy", "dev", "--yes", "--delete-data", "--confirm", "dev")
-READING = ("Get", "List")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Calls:
         """Say how many calls came since the last time."""
         time.sleep(1)  # for the last ones to arrive
         taken = [self.events.pop(0) for _ in range(len(self.events))]
-        reads = sum(event["method"].rpartition(".")[2].startswith(READING) for event in taken)
+        reads = sum(is_read(event["method"]) for event in taken)
         refused = Counter(event["code"] for event in taken if event["code"] not in {"OK", "NOT_FOUND"})
         causes = ", ".join(f"{count} {code}" for code, count in refused.items()) or "none"
         return f"{len(taken)} calls, {reads} of them reads; refused and repeated: {causes}"

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from samovar.core.api_methods import is_read
 from samovar.core.files import PRIVATE
 
 LIMIT = 4 << 20
-READING = ("Get", "List")
 BACKLOG = 10_000
 """Events that wait for a follower who reads more slowly than calls come; what is above is left out."""
 
@@ -83,8 +83,3 @@ class AuditLog:
     def _rotate(self) -> None:
         if self._path.exists() and self._path.stat().st_size > LIMIT:
             self._path.replace(self._path.with_suffix(".jsonl.1"))
-
-
-def is_read(method: str) -> bool:
-    """Return whether a method, by its full name, only reads."""
-    return method.rpartition(".")[2].startswith(READING)

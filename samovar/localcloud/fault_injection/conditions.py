@@ -14,8 +14,8 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.operation.operation_pb2 import Operation
 
+from samovar.core.api_methods import is_read
 from samovar.localcloud import clock
-from samovar.localcloud.api.audit_log import is_read
 from samovar.localcloud.api.errors import Refused, precondition
 from samovar.localcloud.api.pipeline import Call, Proceed
 from samovar.localcloud.fault_injection.faults import MESSAGES, NO_CAPACITY, FailedOperations, starts_operation

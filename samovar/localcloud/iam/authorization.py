@@ -16,6 +16,7 @@ from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
+from samovar.core.api_methods import is_read
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import denied
 from samovar.localcloud.api.pipeline import Caller
@@ -118,7 +119,7 @@ class Authorizer:
         service = method.containing_service.full_name
         prefix = self._role_prefixes.get(service, service.split(".")[2])
         levels: tuple[str, ...] = WRITE_ROLES
-        if method.name.startswith(("Get", "List")):
+        if is_read(method.full_name):
             levels = READ_ROLES
         elif method.name.endswith("AccessBindings"):
             levels = ADMIN_ROLES

@@ -7,7 +7,7 @@ import math
 import grpc
 import pytest
 
-from samovar.cloud.errors import BUSY, CONFLICT, PROPAGATION, THROTTLED, CallFailed, is_read, repeat_for
+from samovar.cloud.errors import BUSY, CONFLICT, PROPAGATION, THROTTLED, CallFailed, repeat_for
 
 READ, CHANGE = "/yandex.cloud.compute.v1.InstanceService/List", "/yandex.cloud.compute.v1.InstanceService/Create"
 CODE = grpc.StatusCode
@@ -48,13 +48,6 @@ def test_a_taken_name_of_an_account_leads_to_the_clouds_other_folders() -> None:
     taken = CallFailed("ServiceAccountService.Create", CODE.ALREADY_EXISTS, "dev-groups already exists")
     assert "cloud's other folders" in taken.remedy
     assert "in the folder" in CallFailed("DiskService.Create", CODE.ALREADY_EXISTS, "exists").remedy
-
-
-def test_methods_that_read_are_recognized_by_their_full_and_their_short_name() -> None:
-    assert is_read(READ)
-    assert is_read("InstanceService.GetSerialPortOutput")
-    assert not is_read(CHANGE)
-    assert not is_read("SecretService.AddVersion")
 
 
 def test_too_many_operations_at_a_time_are_no_quota() -> None:
