@@ -7,16 +7,15 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NotRequired, TypedDict
 
 from samovar.cloud.connection import Access
 from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
 from samovar.core.errors import HostError
 from samovar.core.files import exclusive
-from samovar.core.local_clouds import CLAIMS, read_claims
+from samovar.core.local_clouds import CLAIMS, ENDPOINT_FILE, LOCK_FILE, LOG_FILE, SIMULATION_FILE, Endpoint, read_claims
 from samovar.core.paths import cache_dir, require_linux, require_own
 from samovar.core.process import run
 from samovar.core.spawn import exit_of, module_command, module_environment, start_detached
@@ -26,27 +25,8 @@ STOPPED = frozenset("Tt")
 ENDED = frozenset(("", "Z", "X"))
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 120.0
-LOG = "daemon.log"
 LAST_LINES = 12
 SIMULATED = "simulated"
-SIMULATION = "simulation.json"
-"""In the home of a cloud whose machines are simulated."""
-
-
-class _Endpoint(TypedDict):
-    """The endpoint file, which the daemon writes."""
-
-    pid: int
-    number: int
-    grpc: str
-    rest: str
-    ca: str
-    token: str
-    key_file: str
-    cloud_id: str
-    folder_id: str
-    zone: str
-    oauth_token: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -64,28 +44,28 @@ class Daemon:
 def read_endpoint(home: Path) -> Daemon | None:
     """Return the daemon of the endpoint file; None where there is no such file, or a power cut tore it."""
     try:
-        return _parse(home, json.loads((home / "endpoint.json").read_text()))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        written = json.loads((home / ENDPOINT_FILE).read_text())
+        known = {each.name: written[each.name] for each in fields(Endpoint) if each.name in written}
+        return _daemon(home, Endpoint(**known))
+    except (FileNotFoundError, ValueError, TypeError):
         return None
     except PermissionError as error:
         raise HostError(f"{home}: this local cloud is another user's", remedy="run as that user") from error
 
 
-def _parse(home: Path, endpoint: _Endpoint) -> Daemon:
+def _daemon(home: Path, endpoint: Endpoint) -> Daemon:
     access = Access(
-        endpoint=endpoint["grpc"],
-        folder_id=endpoint["folder_id"],
-        cloud_id=endpoint["cloud_id"],
-        zone=endpoint["zone"],
-        ca=Path(endpoint["ca"]),
-        token=endpoint["token"],
-        key_file=Path(endpoint["key_file"]),
+        endpoint=endpoint.grpc,
+        folder_id=endpoint.folder_id,
+        cloud_id=endpoint.cloud_id,
+        zone=endpoint.zone,
+        ca=Path(endpoint.ca),
+        token=endpoint.token,
+        key_file=Path(endpoint.key_file),
         source=f"the local cloud of {home}",
         local=True,
     )
-    return Daemon(
-        endpoint["pid"], endpoint["number"], endpoint["grpc"], endpoint["rest"], access, endpoint.get("oauth_token", "")
-    )
+    return Daemon(endpoint.pid, endpoint.number, endpoint.grpc, endpoint.rest, access, endpoint.oauth_token)
 
 
 def find(home: Path) -> Daemon | None:
@@ -118,14 +98,14 @@ def running_machines(home: Path) -> Sequence[MachineStatus]:
 def take_down(home: Path) -> None:
     """Remove from this host what a daemon that ended has left there, also where its home was removed meanwhile."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    run([*_command(home), "--take-down"], env=module_environment(), timeout=STOP_TIMEOUT, logfile=home / LOG)
+    run([*_command(home), "--take-down"], env=module_environment(), timeout=STOP_TIMEOUT, logfile=home / LOG_FILE)
 
 
 def unresponsive(daemon: Daemon, home: Path) -> HostError:
     """Return the error of a daemon that runs and does not answer."""
     return HostError(
         f"the local cloud's daemon (pid {daemon.pid}) runs and does not answer",
-        remedy=f"its log is {home / LOG}; end it, and run the command again: kill -KILL {daemon.pid}; "
+        remedy=f"its log is {home / LOG_FILE}; end it, and run the command again: kill -KILL {daemon.pid}; "
         "its machines outlive it",
     )
 
@@ -166,7 +146,7 @@ def _command(home: Path) -> list[str | Path]:
 
 def _start(home: Path, *options: str) -> Daemon:
     require_linux("the local cloud", "run it in a Linux machine, such as one of Lima; or set `cloud: yandex`")
-    log = home / LOG
+    log = home / LOG_FILE
     pid = start_detached([*_command(home), *options], logfile=log, env=module_environment())
 
     def probe() -> Daemon | Pending:
@@ -186,7 +166,7 @@ def _start(home: Path, *options: str) -> Daemon:
 @contextmanager
 def _start_lock(home: Path, *, simulated: bool = False) -> Iterator[None]:
     """Hold the lock of starts in a home, which is created for it."""
-    if os.geteuid() != 0 and not (simulated or os.access(home / SIMULATION, os.R_OK)):
+    if os.geteuid() != 0 and not (simulated or os.access(home / SIMULATION_FILE, os.R_OK)):
         raise HostError("the local cloud runs machines, which takes root", remedy="run the command as root")
     require_own(home)
     require_own(cache_dir())
@@ -202,7 +182,7 @@ def _runs(home: Path, pid: int) -> bool:
     some when others come and go while it is read.
     """
     try:
-        inode = (home / "lock").stat().st_ino
+        inode = (home / LOCK_FILE).stat().st_ino
         descriptors = sorted(Path(f"/proc/{pid}/fdinfo").iterdir(), key=lambda descriptor: int(descriptor.name))
     except FileNotFoundError:
         return False

@@ -1,13 +1,36 @@
-"""Reads which local clouds are on this host: each has a file that is named by its number and names its home."""
+"""Describes local clouds as their daemon and the tool both know them: files of a home, and claims of numbers."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+ENDPOINT_FILE, LOG_FILE, LOCK_FILE = "endpoint.json", "daemon.log", "lock"
+"""The files of a daemon in its home. It holds the lock for as long as it runs."""
+SIMULATION_FILE = "simulation.json"
+"""In the home of a cloud whose machines are simulated."""
 CLAIMS = Path("/run/samovar")
+"""The folder with a file for each local cloud on this host, which is named by its number and names its home."""
 FRESH = "fresh:"
 """What stands before the home while the host holds nothing of it yet, or is being cleared."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The addresses (`host:port`) and keys of a running daemon, which writes them once it answers."""
+
+    pid: int
+    number: int
+    grpc: str
+    rest: str
+    ca: str
+    token: str = field(repr=False)
+    key_file: str
+    cloud_id: str
+    folder_id: str
+    zone: str
+    oauth_token: str = field(default="", repr=False)
 
 
 def read_claims(folder: Path) -> dict[int, tuple[str, bool]]:

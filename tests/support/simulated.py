@@ -20,6 +20,7 @@ import pytest
 
 from samovar.cloud.connection import Access
 from samovar.cloud.session import Session
+from samovar.core.local_clouds import Endpoint
 from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_server import serve_grpc
 from samovar.localcloud.api.pki import ensure_pki
@@ -29,7 +30,7 @@ from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.cloud import Cloud, running
 from samovar.localcloud.daemon.bootstrap import ensure_operator
 from samovar.localcloud.fault_injection.fault_routes import fault_routes, machine_fault_routes
-from samovar.localcloud.home.home import Endpoint, Home
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.host_drivers import Host
 from samovar.localcloud.simulated.machines import SimulatedDiskBuilder, SimulatedDriver
 from samovar.localcloud.simulated.settings import NUMBER

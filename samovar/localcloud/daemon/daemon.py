@@ -19,6 +19,7 @@ import structlog
 from samovar.core.errors import ExitCode, SamovarError, WaitTimeout, command_line
 from samovar.core.files import exclusive
 from samovar.core.json_types import JsonObject
+from samovar.core.local_clouds import LOCK_FILE, Endpoint
 from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_server import GrpcConnections, serve_grpc
 from samovar.localcloud.api.pki import Pki, ensure_pki
@@ -33,7 +34,7 @@ from samovar.localcloud.daemon.offline import host_of, sweep
 from samovar.localcloud.fault_injection.fault_routes import fault_routes, machine_fault_routes
 from samovar.localcloud.fault_injection.profile import choice_of
 from samovar.localcloud.home.backups import Backups, open_store
-from samovar.localcloud.home.home import Endpoint, Home, QuotaSet
+from samovar.localcloud.home.home import Home, QuotaSet
 from samovar.localcloud.home.numbers import Claim, claim
 from samovar.localcloud.home.quarantine import adopt_files
 from samovar.localcloud.home.raised_limits import load_modules, raise_limits
@@ -200,7 +201,7 @@ async def _end_without_home(home: Home, shutdown: _Shutdown) -> None:
 
 def _lock_inode(home: Home) -> int | None:
     try:
-        return (home.root / "lock").stat().st_ino
+        return (home.root / LOCK_FILE).stat().st_ino
     except FileNotFoundError:
         return None
 
@@ -210,7 +211,7 @@ def _single_instance(home: Home) -> Iterator[None]:
     """Hold the home's lock, which the kernel frees when the daemon dies, however it dies."""
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(exclusive(home.root / "lock", timeout=0))
+            stack.enter_context(exclusive(home.root / LOCK_FILE, timeout=0))
         except WaitTimeout as error:
             raise AlreadyRunning(
                 f"a daemon runs in {home.root} already", remedy=f"`{command_line('cloud status')}` shows it"

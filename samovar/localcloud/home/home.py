@@ -10,26 +10,10 @@ from pathlib import Path
 
 from samovar.core.errors import HostError
 from samovar.core.files import write_private
+from samovar.core.local_clouds import ENDPOINT_FILE, LOG_FILE, SIMULATION_FILE, Endpoint
 
 OTHERS = 0o077
 """The bits of a mode that give access to the group and to all users."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """The addresses (`host:port`) and keys of a running daemon, which writes them once it answers."""
-
-    pid: int
-    number: int
-    grpc: str
-    rest: str
-    ca: str
-    token: str
-    key_file: str
-    cloud_id: str
-    folder_id: str
-    zone: str
-    oauth_token: str
 
 
 class QuotaSet(StrEnum):
@@ -47,7 +31,7 @@ class Home:
 
     @property
     def endpoint_file(self) -> Path:
-        return self.root / "endpoint.json"
+        return self.root / ENDPOINT_FILE
 
     @property
     def database(self) -> Path:
@@ -55,7 +39,7 @@ class Home:
 
     @property
     def log(self) -> Path:
-        return self.root / "daemon.log"
+        return self.root / LOG_FILE
 
     @property
     def calls(self) -> Path:
@@ -80,7 +64,7 @@ class Home:
     @property
     def simulation(self) -> Path:
         """The parameters of simulated machines, in JSON; there is no file where they are real."""
-        return self.root / "simulation.json"
+        return self.root / SIMULATION_FILE
 
     @property
     def profile(self) -> Path:

@@ -13,10 +13,11 @@ import pytest
 
 from samovar.cloud.local_daemon import find, read_endpoint
 from samovar.core.errors import HostError
+from samovar.core.local_clouds import Endpoint
 from samovar.localcloud.api.audit_log import AuditLog, Event
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.api.tokens import Tokens
-from samovar.localcloud.home.home import Endpoint, Home
+from samovar.localcloud.home.home import Home
 from samovar.localcloud.network import kernel_fabric
 from samovar.localcloud.sockets.ports import ports_of
 
