@@ -75,7 +75,7 @@ def type_of(packed: AnyMessage) -> str:
     return packed.TypeName().rpartition(".")[2]
 
 
-def scrubbed(text: str, words: Collection[str] = ()) -> str:
+def scrubbed(text: str, words: Collection[str]) -> str:
     """Return a text without ids, addresses and secrets; `words` are others that may not stand in it."""
     for word in sorted(filter(None, words), key=len, reverse=True):
         text = re.sub(rf"(?<![\w-]){re.escape(word)}(?![\w-])", "<name>", text)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -47,13 +45,12 @@ def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
 
 def _credentials(tool: Tool) -> list[Finding]:
     """Each place of credentials, in the order of the search."""
-    from samovar.cloud.credentials import places
+    from samovar.cloud.connect import credential_places
     from samovar.core.errors import SamovarError
     from samovar.ops.doctor.finding import failed, ok
 
-    variables = {**os.environ, **({"YC_TOKEN": tool.token} if tool.token else {})}
     try:
-        tried = places(variables, home=Path.home())
+        tried = credential_places(tool.token)
     except SamovarError as error:
         return [failed(CREDENTIALS, error)]
     return [ok(CREDENTIALS, f"{place.name}: {place.outcome}{' (used)' if place.used else ''}") for place in tried]

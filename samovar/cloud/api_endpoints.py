@@ -21,12 +21,12 @@ UNTRUSTED = "set SSL_CERT_FILE to the file of the authority that signed the endp
 NO_TLS = "set YC_ENDPOINT to the port that speaks TLS"
 
 
-def discover(access: Access, *, timeout: float = TIMEOUT) -> Mapping[str, str]:
+def discover(access: Access) -> Mapping[str, str]:
     """Return the address of each service by its id. Raises CallFailed: nothing listens, is trusted, or speaks TLS."""
     trust = grpc.ssl_channel_credentials(root_certificates=access.roots)
     with grpc.secure_channel(access.endpoint, trust) as channel:
         try:
-            answer = ApiEndpointServiceStub(channel).List(ListApiEndpointsRequest(), timeout=timeout)
+            answer = ApiEndpointServiceStub(channel).List(ListApiEndpointsRequest(), timeout=TIMEOUT)
         except grpc.RpcError as error:
             raise _explained(access, call_failed(f"{access.endpoint}: ApiEndpointService.List", error)) from error
     return {endpoint.id: endpoint.address for endpoint in answer.endpoints}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samovar.cloud.connection import Access
-from samovar.cloud.credentials import find_access
+from samovar.cloud.credentials import Place, find_access, places
 from samovar.cloud.local_daemon import find, find_or_start
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import HostError, command_line
@@ -23,7 +23,7 @@ def connect(cloud: str, home: Path, token: str = "") -> Session:
     """
     from samovar.cloud.session import Session  # noqa: PLC0415 - the SDK takes 0.3 s to load
 
-    return Session(find_or_start(home).access if cloud == CloudKind.LOCAL else yandex_access(token))
+    return Session(find_or_start(home).access if cloud == CloudKind.LOCAL else _yandex_access(token))
 
 
 def connect_running(cloud: str, home: Path, token: str = "") -> Session:
@@ -33,6 +33,15 @@ def connect_running(cloud: str, home: Path, token: str = "") -> Session:
     return connect(cloud, home, token)
 
 
-def yandex_access(token: str = "") -> Access:
+def credential_places(token: str) -> tuple[Place, ...]:
+    """Return each place of credentials for Yandex Cloud in the order of the search, with what is there."""
+    return places(_variables(token), home=Path.home())
+
+
+def _yandex_access(token: str) -> Access:
     """Return the access to Yandex Cloud that this user's variables and files give."""
-    return find_access({**os.environ, **({"YC_TOKEN": token} if token else {})}, home=Path.home())
+    return find_access(_variables(token), home=Path.home())
+
+
+def _variables(token: str) -> dict[str, str]:
+    return {**os.environ, **({"YC_TOKEN": token} if token else {})}

@@ -64,14 +64,13 @@ async def wait_for_async(
     timeout: float,
     interval: float = 0.1,
     ceiling: float = 1.0,
-    remedy: str = "",
 ) -> T:
     """Wait as `wait_for` does, in the daemon: between two probes its loop is free."""
 
     async def asked() -> T | Pending:
         return probe()
 
-    result: T | Pending = await AsyncRetrying(**_policy(what, timeout, interval, ceiling, remedy))(asked)
+    result: T | Pending = await AsyncRetrying(**_policy(what, timeout, interval, ceiling))(asked)
     assert not isinstance(result, Pending)  # noqa: S101 - tells the type checker what `retry` guarantees
     return result
 
@@ -106,7 +105,7 @@ class _Deadline(stop_base):
         return self._timeout - (elapsed - self._since)
 
 
-def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: str) -> _Policy:
+def _policy(what: str, timeout: float, interval: float, ceiling: float, remedy: str = "") -> _Policy:
     def give_up(call: RetryCallState) -> object:
         last = call.outcome.result() if call.outcome else None
         state = last.state if isinstance(last, Pending) else "nothing"

@@ -85,7 +85,7 @@ class HealthyMachines:
         return (Panel("Healthy machines", "", [time for time, _ in points], tuple(series), stepped=True),)
 
 
-def graphs_reader(session: Session, environment: Environment, identity: Path | None = None) -> Callable[[], Graphs]:
+def graphs_reader(session: Session, environment: Environment, identity: Path | None) -> Callable[[], Graphs]:
     """Return what reads the graphs by endpoint; they are a note alone where nothing monitors the environment."""
     if environment.monitoring is None:
         note = "There are no graphs by endpoint: this environment has no group that monitors it (docs/metrics.md)."

@@ -58,7 +58,7 @@ class Picture:
     lines: tuple[Line, ...]
 
 
-def lay_out(graph: Graph, machines: Mapping[str, int], *, tall: bool = False) -> Picture:
+def lay_out(graph: Graph, machines: Mapping[str, int], *, tall: bool) -> Picture:
     """Return the picture of a graph whose groups have so many machines: from left to right, or tall for a phone."""
     boxes = _tall(graph, machines) if tall else _wide(graph, machines)
     by_node, following = {box.node: box for box in boxes}, {(a.node, b.node) for a, b in pairwise(boxes)}

@@ -96,7 +96,7 @@ def shared_resources(environment: Environment) -> Iterator[Resource[Spec]]:
     yield from _secrets(environment)
 
 
-def subnet_cidr(network: IPv4Network, zone: str, *, public: bool = False) -> IPv4Network:
+def subnet_cidr(network: IPv4Network, zone: str, *, public: bool) -> IPv4Network:
     """Return a zone's part of the network's range."""
     number = ord(zone[-1]) - ord("a") + (ZONES if public else 0)
     return [*network.subnets(prefixlen_diff=SUBNET_BITS)][number]

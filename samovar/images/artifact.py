@@ -123,10 +123,10 @@ def _is_cached(file: Path, sha256: str) -> bool:
     return False
 
 
-def fetch_url(url: str, sha256: str = "") -> Path:
+def fetch_url(url: str, sha256: str) -> Path:
     """Return the file of this user's cache, named by its sha256, with what a url leads to. Raises ConfigError.
 
-    Where `sha256` is given it must be that, and is not fetched again.
+    Where there is a `sha256` it must be that, and is not fetched again.
     """
     if sha256:
         return obtain(Application("", sha256, url=url))

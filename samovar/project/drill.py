@@ -185,7 +185,7 @@ class Drill(Cause):
         fill = _filler(dict(zip(self.arguments, words, strict=True)))
         return self.filled(fill).model_copy(update={"also": tuple(each.filled(fill) for each in self.also)})
 
-    def with_overrides(self, *, unit: str | None = None, times: int | None = None) -> Drill:
+    def with_overrides(self, *, unit: str | None, times: int | None) -> Drill:
         """Return the drill with another unit, or with its request sent as often as `times` says."""
         request = self.request.model_copy(update={"times": times}) if self.request and times else self.request
         return self.model_copy(update={"unit": self.unit if unit is None else unit, "request": request})

@@ -34,7 +34,6 @@ def make_deb(
     *,
     architecture: str = "all",
     depends: str = "",
-    version: str = "1",
 ) -> None:
     """Build a package of executable files at `path`."""
     tree = path.with_suffix(".tree")
@@ -43,7 +42,7 @@ def make_deb(
         (tree / target).write_bytes(data)
         (tree / target).chmod(0o755)
     (tree / "DEBIAN").mkdir()
-    control = {"Package": name, "Version": version, "Architecture": architecture, "Maintainer": f"Nobody <{ADDRESS}>"}
+    control = {"Package": name, "Version": "1", "Architecture": architecture, "Maintainer": f"Nobody <{ADDRESS}>"}
     control |= {"Depends": depends} if depends else {}
     lines = [*(f"{key}: {value}" for key, value in control.items()), "Description: a test", ""]
     (tree / "DEBIAN/control").write_text("\n".join(lines))

@@ -36,6 +36,7 @@ exec chroot /mnt env -i PATH=/usr/bin:/bin HOME=/tmp \\
   firefox-esr --headless --marionette --remote-allow-system-access --profile /srv/profile
 """
 PREFERENCES = {
+    "ui.systemUsesDarkTheme": 0,
     "marionette.port": 0,
     "browser.cache.disk.enable": False,
     "browser.cache.memory.enable": False,
@@ -109,12 +110,11 @@ class Firefox:
 
 
 @contextmanager
-def firefox(folder: Path, authority: Path | None = None, *, dark: bool = False) -> Iterator[Firefox]:
+def firefox(folder: Path, authority: Path | None = None) -> Iterator[Firefox]:
     """It runs while the context lasts; what it says is in `folder`."""
     profile, log = folder / "profile", folder / "firefox.log"
     profile.mkdir(parents=True)
-    preferences = PREFERENCES | {"ui.systemUsesDarkTheme": int(dark)}
-    lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in preferences.items())
+    lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items())
     (profile / "user.js").write_text("".join(lines))
     if authority:
         shutil.copy(authority, folder / "authority.pem")

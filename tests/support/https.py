@@ -15,9 +15,9 @@ from samovar.core.certificates import Authority, Certificate, self_signed
 SKEW = timedelta(days=1)
 
 
-def make_certificate(folder: Path, address: str = "127.0.0.1") -> Path:
-    """Return the path of a certificate that signs itself; its key lies beside it."""
-    return write_certificate(folder, self_signed(address, [address], skew=SKEW))
+def make_certificate(folder: Path) -> Path:
+    """Return the path of a certificate of loopback that signs itself; its key lies beside it."""
+    return write_certificate(folder, self_signed("127.0.0.1", ["127.0.0.1"], skew=SKEW))
 
 
 def make_signed(folder: Path, address: str) -> tuple[Path, Path]:

@@ -47,7 +47,7 @@ def rendered(
     return {file.path: file.content for file in written}
 
 
-def watchdog_config(port: int = 8080, **settings: object) -> Config:
+def watchdog_config(port: int, **settings: object) -> Config:
     """Return what the watchdog reads on a machine of the application shop, by the defaults of the library."""
     given = json.dumps({"port": port, **settings})
     text = rendered("samovar-app", given)["/etc/application/watchdog.json"]

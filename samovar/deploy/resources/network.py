@@ -129,6 +129,6 @@ def subnet_of(environment: Environment, zone: str, *, public: bool) -> str:
     return environment.subnets.get(zone) or subnet_name(environment.name, zone, public=public)
 
 
-def subnet_name(environment: str, zone: str, *, public: bool = False) -> str:
+def subnet_name(environment: str, zone: str, *, public: bool) -> str:
     """Return the name of a zone's subnet. Machines with public addresses have one of their own, without a NAT route."""
     return f"{environment}-{zone}-public" if public else f"{environment}-{zone}"

@@ -83,8 +83,8 @@ def active(secret: Secret) -> Secret:
     return secret
 
 
-def version_of(store: Store, secret: Secret, version_id: str = "") -> Version:
-    """Return one version of a secret, the current one unless another is named."""
+def version_of(store: Store, secret: Secret, version_id: str) -> Version:
+    """Return one version of a secret, the current one where `version_id` is empty."""
     named = version_id or secret.current_version.id
     version = store.get(Version, named) if named else None
     if version is None or version.secret_id != secret.id:
