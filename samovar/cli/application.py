@@ -25,9 +25,9 @@ F = TypeVar("F", bound=Callable[..., object])
 DATABASE = "database"
 """The group of a database that is given no name."""
 ELF, AMD64, ELF_HEAD = b"\x7fELF", b"\x3e\x00", 20
+"""How an executable begins, and for which processor it is, at the bytes 18 and 19."""
 HEAD = 256
 """Bytes: the most that Linux reads of the first line of a script."""
-"""How an executable begins, and for which processor it is, at the bytes 18 and 19."""
 DATABASE_OPTION = "--database GROUP"
 OPTIONS = {"port": "--port", "ports": "--port", "health": "--health"}
 """The option that a setting of an application is made of."""

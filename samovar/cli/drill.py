@@ -19,10 +19,11 @@ from samovar.cli.context import (
     yes_option,
 )
 from samovar.cli.drill_tables import show_catalogue, show_report, show_reports
-from samovar.cli.load import MAX_RATE, ProfileName, planned
+from samovar.cli.load import ProfileName, planned
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, stderr_reporter
+from samovar.core.units import MAX_RATE
 
 if TYPE_CHECKING:
     from samovar.cloud.session import Session

@@ -10,6 +10,7 @@ import rich_click as click
 from samovar.cli.context import Tool, agree, cloud_option, output_option, pass_tool, yes_option
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.output import Format, date_time, show, stderr_reporter, table
+from samovar.core.units import MIB
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from samovar.cloud.session import Session
     from samovar.images.builders.base import Builder
     from samovar.images.listing import ImageList, ListedImage
-
-MIB = 2**20
 
 
 @click.command()

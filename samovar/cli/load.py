@@ -12,6 +12,7 @@ import rich_click as click
 from samovar.cli.context import Tool, environment_argument, output_option, pass_tool
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import Format, show, stderr_reporter, table
+from samovar.core.units import MAX_RATE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from samovar.project.environment import Environment
     from samovar.project.load_profile import LoadProfile
 
-MAX_RATE = 500.0
 MAX_REQUESTS = 500_000
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 

@@ -15,7 +15,7 @@ from typing import TypedDict
 
 from samovar.cloud.connection import DEFAULT_ZONE, Access, named
 from samovar.core import http
-from samovar.core.errors import CloudError, ConfigError
+from samovar.core.errors import CloudError, ConfigError, shown_lines
 from samovar.core.json_types import JsonObject, mapping_of
 from samovar.core.yaml_file import load_plain
 
@@ -57,7 +57,7 @@ def find_access(variables: Mapping[str, str], *, home: Path, dmi: Path | None = 
     """Return the access to Yandex Cloud. Raises ConfigError, which names every place, or the missing setting."""
     places, credentials = _search(variables, home, dmi)
     if credentials is None:
-        tried = "".join(f"\n  | {place.name}: {place.outcome}" for place in places)
+        tried = shown_lines(f"{place.name}: {place.outcome}" for place in places)
         raise ConfigError(
             f"no credentials for Yandex Cloud{tried}",
             remedy="set YC_TOKEN or YC_SERVICE_ACCOUNT_KEY_FILE, or make a profile: yc init",

@@ -13,11 +13,11 @@ from pathlib import Path
 from samovar.cloud.connection import Access
 from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
-from samovar.core.errors import HostError
+from samovar.core.errors import HostError, shown_lines
 from samovar.core.files import exclusive
 from samovar.core.local_clouds import CLAIMS, ENDPOINT_FILE, LOCK_FILE, LOG_FILE, SIMULATION_FILE, Endpoint, read_claims
 from samovar.core.paths import cache_dir, require_linux, require_own
-from samovar.core.process import run
+from samovar.core.process import LAST_LINES, run
 from samovar.core.spawn import exit_of, module_command, module_environment, start_detached
 from samovar.core.waiting import Pending, wait_for
 
@@ -25,7 +25,6 @@ STOPPED = frozenset("Tt")
 ENDED = frozenset(("", "Z", "X"))
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 120.0
-LAST_LINES = 12
 SIMULATED = "simulated"
 
 
@@ -200,6 +199,6 @@ def _locks(descriptor: Path, inode: int) -> bool:
 def _tail(log: Path) -> str:
     try:
         with log.open(errors="replace") as lines:
-            return "".join(f"\n  | {line.rstrip()}" for line in deque(lines, LAST_LINES))
+            return shown_lines(line.rstrip() for line in deque(lines, LAST_LINES))
     except FileNotFoundError:
         return ""

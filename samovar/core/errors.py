@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
 from typing import Self
@@ -100,6 +101,11 @@ class ProcessFailed(SamovarError):
         super().__init__(message, remedy=remedy)
         self.returncode = returncode
         self.output = output
+
+
+def shown_lines(lines: Iterable[str]) -> str:
+    """Return lines of another text as a message has them below its own, each behind a bar."""
+    return "".join(f"\n  | {line}" for line in lines)
 
 
 def program(folder: Path | None = None) -> str:

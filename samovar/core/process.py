@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from samovar.core.errors import HostError, ProcessFailed, WaitTimeout
+from samovar.core.errors import HostError, ProcessFailed, WaitTimeout, shown_lines
 
 if TYPE_CHECKING:
     from sh import RunningCommand
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LAST_LINES = 12
+"""The lines of its output that the error of a process shows."""
 DEFAULT_TIMEOUT = 60.0
 GRACE = 5.0
 ANY_EXIT = tuple(range(-64, 256))  # for sh: we judge exit codes ourselves
@@ -262,9 +263,8 @@ def _failed(
     command: str, returncode: int, last: Sequence[str] | deque[str], logfile: Path | None = None
 ) -> ProcessFailed:
     output = "\n".join(last)
-    shown = "".join(f"\n  | {line}" for line in last)
     return ProcessFailed(
-        f"`{command}` ended with {returncode}{shown}",
+        f"`{command}` ended with {returncode}{shown_lines(last)}",
         returncode=returncode,
         output=output,
         remedy=f"full output: {logfile}" if logfile else "",

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
 from samovar.agent.clients import Secret
@@ -21,19 +20,14 @@ from samovar.core.paths import cache_dir, require_own
 from samovar.deploy.group_metadata import SEEDED
 from samovar.images.definition import Images, lineage
 from samovar.images.inheritance import ROLES
+from samovar.images.load import TEMPLATES
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
 from samovar.project.fields import written_name
 from samovar.project.group import Group
 
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
-
-    from samovar.project.environment import Environment
-    from samovar.project.group import Group
-
-    Fault = tuple[Sequence[str | int], str]
-TEMPLATES = "/usr/share/samovar/templates"
+Fault = tuple[Sequence[str | int], str]
+"""The path of a wrong setting, and what is wrong."""
 
 
 class SettingsRefused(ConfigError):

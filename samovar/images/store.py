@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samovar.core.cache import keep_latest
-from samovar.core.files import sync_file, sync_folder, write_private
+from samovar.core.files import move_into_place, write_private
 from samovar.core.paths import cache_dir
 from samovar.images.definition import SHORT, image_name
 
@@ -65,9 +65,7 @@ class Store:
         raw = self.raw(name, digest)
         raw.unlink(missing_ok=True)  # a former bake of the same content has other packages
         write_private(raw.with_suffix(".json"), _json(packages))
-        sync_file(partial)
-        partial.replace(raw)
-        sync_folder(self.folder)
+        move_into_place(partial, raw)
         self._prune(name)
         return BakedImage(name, digest, raw, raw.stat().st_size, packages)
 

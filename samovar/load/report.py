@@ -14,7 +14,7 @@ from samovar.core.output import Reporter
 from samovar.core.templates import load_page
 from samovar.load.charts import Chart, Line, Mark, draw
 from samovar.load.generator import Load, Run, Work, send_load
-from samovar.load.results import Figures, Outcome, Seconds, figures, lateness, quantile
+from samovar.load.results import QUANTILES, Figures, Outcome, Seconds, figures, lateness, quantile
 
 RECENT = 5.0
 """Seconds that a line of progress summarises."""
@@ -23,7 +23,6 @@ LATE = 0.05
 TEMPLATE = Path(__file__).parent / "page.html.j2"
 MAX_INTERVALS = 120
 """The intervals of a plot at most."""
-PLOTTED_QUANTILES = (0.5, 0.9, 0.99)
 COLOURS = ("#2f6fab", "#d08030", "#b03030")
 
 
@@ -148,7 +147,7 @@ def charts_of(name: str, outcomes: Sequence[Outcome], seconds: float, marks: Seq
     parts = intervals(outcomes, seconds)
     latencies = tuple(
         Line(f"p{share * 100:g}", colour, [(part.begin, _ms(part.latencies[index])) for part in parts])
-        for index, (share, colour) in enumerate(zip(PLOTTED_QUANTILES, COLOURS, strict=True))
+        for index, (share, colour) in enumerate(zip(QUANTILES, COLOURS, strict=True))
     )
     yield Chart(f"{name}: latency", "milliseconds", latencies, marks)
     sent = Line("sent", COLOURS[0], [(part.begin, part.sent / part.length) for part in parts])
@@ -173,7 +172,7 @@ def intervals(outcomes: Iterable[Outcome], seconds: float) -> list[Interval]:
 def _interval(begin: float, length: float, part: Sequence[Outcome]) -> Interval:
     latencies = sorted(outcome.seconds for outcome in part if not outcome.failure)
     failed = len(part) - len(latencies)
-    quantiles = tuple(quantile(latencies, failed, share) for share in PLOTTED_QUANTILES)
+    quantiles = tuple(quantile(latencies, failed, share) for share in QUANTILES)
     return Interval(begin, length, len(part), failed, quantiles)
 
 

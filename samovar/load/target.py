@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from samovar.cloud.session import Session
+from samovar.core import http
 from samovar.core.errors import CloudError, ConfigError, command_line
 from samovar.deploy.resources.secret import read_certificates
 from samovar.deploy.status import Status
@@ -49,7 +50,7 @@ def targets(
 ) -> tuple[Target, ...]:
     """Return the targets, which trust the system's CAs and the environment's own certificate."""
     secure = any(urlsplit(url).scheme == "https" for url in urls)
-    tls = _unverified() if insecure else _verified(session, environment) if secure else None
+    tls = http.without_verification() if insecure else _verified(session, environment) if secure else None
     return tuple(
         Target(f"{parts.scheme}://{parts.netloc}", environment.domain or "", tls if parts.scheme == "https" else None)
         for parts in map(urlsplit, urls)
@@ -66,10 +67,4 @@ def _verified(session: Session, environment: Environment) -> ssl.SSLContext:
     for pem in read_certificates(session, environment):
         context.load_verify_locations(cadata=pem)
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # a self-signed certificate is not a CA's
-    return context
-
-
-def _unverified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

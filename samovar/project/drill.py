@@ -14,10 +14,11 @@ from pydantic.json_schema import SkipJsonSchema
 
 from samovar.core.errors import ConfigError
 from samovar.core.paths import PACKAGE
+from samovar.core.units import MAX_RATE
 from samovar.core.yaml_file import load_model
 from samovar.project.fault import BY_THE_API, ENDS_BY_ITSELF, MEANINGS, NEEDS, FaultKind
 from samovar.project.fields import Strict
-from samovar.project.load_profile import MAX_RATE, PLACEHOLDER, Request, Scalar
+from samovar.project.load_profile import PLACEHOLDER, Request, Scalar
 
 LIBRARY = PACKAGE / "library" / "drills"
 SERVICES = frozenset({"dns", "metadata", "everything"})

@@ -85,7 +85,7 @@ class Network(Strict):
 
 
 def check_subnets(subnets: Mapping[str, str], network: Network, zones: tuple[str, ...]) -> None:
-    """Raise a field_error unless a network that exists has one existing subnet a zone, or a range for new ones."""
+    """Raise FieldError unless a network that exists has one existing subnet a zone, or a range for new ones."""
     missing, unknown = sorted({*zones} - subnets.keys()), sorted(subnets.keys() - {*zones})
     if not subnets and (network.cidr or not network.id):
         return

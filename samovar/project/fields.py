@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from samovar.core.units import GIB, MAX_PORT
+from samovar.core.units import GIB, MAX_PORT, MIB
 from samovar.core.validation import shown
 
 
@@ -24,7 +24,7 @@ class Strict(BaseModel):
 
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 """The ranges of RFC 1918, which the cloud's subnets are parts of."""
-UNITS = {"M": 2**20, "G": 2**30, "T": 2**40}
+UNITS = {"M": MIB, "G": GIB, "T": 1024 * GIB}
 SIZE = re.compile(r"(\d+)([MGT])")
 CORES = frozenset({*range(2, 41, 2), 44, 48, 52, 56, 60, 64, 68, 72, 76, 80})
 FRACTIONS = (5, 20, 50, 100)

@@ -16,6 +16,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from samovar.core.errors import ConfigError
 from samovar.core.paths import LIBRARY
+from samovar.core.units import MAX_RATE
 from samovar.core.yaml_file import load_model
 from samovar.project.fields import Strict
 
@@ -28,8 +29,6 @@ ABSENT = frozenset({NOT_THERE, 410})
 """The statuses that say that a thing is not there."""
 SLOW_ANSWER = 1.0
 """Seconds; a drill counts a slower answer as trouble for the users."""
-MAX_RATE = 500.0
-"""Requests a second."""
 
 Scalar = str | int | float | bool | None
 Share = Annotated[float, Field(ge=0, le=1)]

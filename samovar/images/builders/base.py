@@ -11,12 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-from samovar.core.errors import ProcessFailed
+from samovar.core.errors import ProcessFailed, shown_lines
 from samovar.core.files import exclusive
 from samovar.core.output import Reporter
-from samovar.core.process import end_running
+from samovar.core.process import LAST_LINES, end_running
 
-LAST_LINES = 12
 NO_PACKAGE = re.compile(r"E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate)")
 LOCK_TIMEOUT = 1800.0
 
@@ -114,9 +113,8 @@ class Progress:
     def explained(self, error: ProcessFailed, log: Path) -> ProcessFailed:
         """Return the failure in the words of the bake: the step, the command in it, its last lines."""
         code = error.returncode if self.code is None else self.code
-        shown = "".join(f"\n  | {line}" for line in self.last_lines)
         return ProcessFailed(
-            f"image {self._image}: {self.step}: `{self.command}` ended with {code}{shown}",
+            f"image {self._image}: {self.step}: `{self.command}` ended with {code}{shown_lines(self.last_lines)}",
             returncode=code,
             output="\n".join(self.last_lines),
             remedy="; ".join((*self._packages_remedy(), f"full output: {log}")),

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from samovar.core.errors import HostError
+from samovar.core.kernel import LOOP_CONTROL
 
-CONTROL = Path("/dev/loop-control")
 SYS_BLOCK = Path("/sys/block")
 
 _CTL_GET_FREE = 0x4C82
@@ -75,7 +75,7 @@ def _make(file: Path, *, read_only: bool) -> tuple[Path, int]:
 
 
 def _free() -> Path:
-    control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    control = os.open(LOOP_CONTROL, os.O_RDWR | os.O_CLOEXEC)
     try:
         return Path(f"/dev/loop{fcntl.ioctl(control, _CTL_GET_FREE)}")
     finally:

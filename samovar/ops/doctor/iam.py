@@ -37,7 +37,7 @@ def identity(session: Session) -> Iterator[Finding]:
     if account:
         yield ok(WHO, f"the service account {account}, by {session.access.source}")
     else:
-        yield Finding(WHO, State.OK, f"{session.access.source}; whose it is the API does not say")
+        yield ok(WHO, f"{session.access.source}; whose it is the API does not say")
 
 
 def folder(session: Session) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ from samovar.images.builders.packer.toolchain import Toolchain, prepare_toolchai
 from samovar.images.definition import SHORT, Images, digests, image_name, suite_of
 from samovar.images.listing import full_names
 from samovar.images.load import load_images
-from samovar.images.plan import plan_bake
+from samovar.images.plan import plan_bake, require_images
 from samovar.images.publish import adopt, published
 from samovar.images.store import manifest_digest, parse_packages
 from samovar.project.project import Project
@@ -122,7 +122,7 @@ def bake_packer(
 def print_template(session: Session, project: Project, name: str) -> str:
     """Return the template of one image, and write the bundle that it names."""
     images = load_images(project)
-    plan_bake([name], images, digests(images), ())
+    require_images([name], images)
     digest = digests(images)[name]
     folder = _folder() / PRINTED_TEMPLATES / f"{name}-{digest[:SHORT]}"
     folder.mkdir(parents=True, exist_ok=True)
