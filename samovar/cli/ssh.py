@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import rich_click as click
@@ -24,12 +23,8 @@ def ssh(tool: Tool, env: str, machine: str, command: tuple[str, ...], identity: 
     code is that of ssh.
     """
     from samovar.core.spawn import run_attached
-    from samovar.ops.ssh import host_keys, jump_path, ssh_config
+    from samovar.ops.ssh import ssh_command
 
     environment, session = tool.open(env)
-    hops = jump_path(session, environment, machine)
-    with tempfile.TemporaryDirectory(prefix="samovar-ssh-") as folder:
-        key_file, config = Path(folder, "known_hosts"), Path(folder, "config")
-        key_file.write_text(host_keys(hops))
-        config.write_text(ssh_config(hops, str(key_file), str(identity.absolute()) if identity else None))
-        return run_attached(["ssh", "-F", config, hops[-1].name, *command])
+    with ssh_command(session, environment, machine, identity) as login:
+        return run_attached([*login, *command])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ProcessFailed, RequestRefused, command_line
 from samovar.core.spawn import output_lines
 from samovar.deploy.machines import find_machine
-from samovar.ops.ssh import host_keys, jump_path, ssh_config
+from samovar.ops.ssh import ssh_command
 from samovar.project.environment import Environment
 
 Query = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -78,13 +77,11 @@ class MachineHttp:
         )
 
     def _lines_by_ssh(self, command: str) -> Iterator[str]:
-        hops = jump_path(self.session, self.environment, self.machine)
-        with tempfile.TemporaryDirectory(prefix="samovar-ssh-") as folder:
-            keys, config = Path(folder, "known_hosts"), Path(folder, "config")
-            keys.write_text(host_keys(hops))
-            config.write_text(ssh_config(hops, str(keys), str(self.identity.absolute()) if self.identity else None))
-            with self._named_errors():
-                yield from output_lines(["ssh", "-F", str(config), hops[-1].name, command])
+        with (
+            ssh_command(self.session, self.environment, self.machine, self.identity) as login,
+            self._named_errors(),
+        ):
+            yield from output_lines([*login, command])
 
     def _curl(self, target: str, timeout: float | None) -> str:
         headers = [word for name, value in self.headers.items() for word in ("--header", f"{name}: {value}")]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 
@@ -41,6 +44,20 @@ def jump_path(session: Session, environment: Environment, machine: str) -> tuple
     target = find_machine(session, environment.name, machine)
     path = _path(environment.bastion, target, list_machines(session, environment.name))
     return tuple(_hop(session, instance, address) for instance, address in path)
+
+
+@contextmanager
+def ssh_command(session: Session, environment: Environment, machine: str, identity: Path | None) -> Iterator[list[str]]:
+    """Yield the command that logs in to a machine, with `identity` as private key; what is to be run there follows it.
+
+    Raises as `jump_path` does. The files of the command are removed after the context.
+    """
+    hops = jump_path(session, environment, machine)
+    with tempfile.TemporaryDirectory(prefix="samovar-ssh-") as folder:
+        keys, config = Path(folder, "known_hosts"), Path(folder, "config")
+        keys.write_text(host_keys(hops))
+        config.write_text(ssh_config(hops, str(keys), str(identity.absolute()) if identity else None))
+        yield ["ssh", "-F", str(config), hops[-1].name]
 
 
 def ssh_config(hops: Iterable[Hop], host_key_file: str, identity: str | None) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from samovar.core.errors import CloudError, ProcessFailed, RequestRefused, SamovarError
 from samovar.core.spawn import output_lines
-from samovar.ops import machine_http
+from samovar.ops import machine_http, ssh
 from samovar.ops.machine_http import MachineHttp
 from samovar.ops.ssh import Hop
 from tests.support.checkout import environment
@@ -23,7 +23,7 @@ def test_a_machine_is_asked_by_curl_over_ssh(monkeypatch: pytest.MonkeyPatch) ->
         ran.append([*map(str, argv)])
         yield "an answer"
 
-    monkeypatch.setattr(machine_http, "jump_path", lambda *_: (Hop("dev-watch-1", "10.30.0.9", "ssh-ed25519 AAAA"),))
+    monkeypatch.setattr(ssh, "jump_path", lambda *_: (Hop("dev-watch-1", "10.30.0.9", "ssh-ed25519 AAAA"),))
     monkeypatch.setattr(machine_http, "output_lines", run)
     session = SimpleNamespace(host=None)
     server = MachineHttp(session, environment("dev"), "watch-1", 9090, headers={"Range": "entries=1"})  # type: ignore[arg-type] # of a session it takes this alone
@@ -67,7 +67,7 @@ def test_the_answer_to_a_wrong_request_is_the_error(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("code", "words"), [(7, "does not answer at port 9090"), (22, "answers with an error")])
 def test_an_error_of_curl_names_the_server(code: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_http, "jump_path", lambda *_: (Hop("dev-watch-1", "10.30.0.9", "ssh-ed25519 AAAA"),))
+    monkeypatch.setattr(ssh, "jump_path", lambda *_: (Hop("dev-watch-1", "10.30.0.9", "ssh-ed25519 AAAA"),))
     monkeypatch.setattr(machine_http, "output_lines", lambda _: output_lines(["sh", "-c", f"exit {code}"]))
     server = MachineHttp(SimpleNamespace(host=None), environment("dev"), "watch-1", 9090)  # type: ignore[arg-type] # of a session it takes this alone
     with pytest.raises(CloudError, match=rf"^the server of watch-1 {words}"):
