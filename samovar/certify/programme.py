@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +11,7 @@ from yandex.cloud.compute.v1 import disk_service_pb2 as disks
 from yandex.cloud.compute.v1 import image_service_pb2 as images
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
+from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.certify.cleanup import remove_images
 from samovar.certify.environment import (
@@ -38,6 +39,7 @@ from samovar.deploy.observe import observe
 from samovar.deploy.plan import plan
 from samovar.deploy.preconditions import check_free
 from samovar.deploy.read_status import read_status
+from samovar.deploy.resources.resource import Ref
 from samovar.deploy.rollout import prepare_destruction, tear_down
 from samovar.deploy.wait import wait_until_healthy
 from samovar.images.publish import published
@@ -109,7 +111,7 @@ def kill(operators: Operators) -> str:
         return not read_status(session, described).healthy or Pending("every machine is healthy")
 
     wait_for("the group to notice", noticed, timeout=session.timeouts.healthy, interval=0.05, ceiling=1.0)
-    _wait(session, described, operators.reporter)
+    _wait(session, described, {}, operators.reporter)
     return "healthy again"
 
 
@@ -172,12 +174,11 @@ def _roll_out(session: Session, described: Environment, revision: int, reporter:
         check_free(desired, observed)
         steps = plan(desired, observed)
         running = apply(session, steps, observed, reporter)
-        with reporter.step(f"{NAME} gets healthy"):
-            wait_until_healthy(session, described, running, reporter, timeout=session.timeouts.healthy)
+        _wait(session, described, running, reporter)
         clean_up(session, steps, observed, reporter)
     return "healthy"
 
 
-def _wait(session: Session, described: Environment, reporter: Reporter) -> None:
+def _wait(session: Session, described: Environment, running: Mapping[Ref, Operation], reporter: Reporter) -> None:
     with reporter.step(f"{NAME} gets healthy"):
-        wait_until_healthy(session, described, {}, reporter, timeout=session.timeouts.healthy)
+        wait_until_healthy(session, described, running, reporter, timeout=session.timeouts.healthy)

@@ -19,7 +19,7 @@ from samovar.core.output import to_plain
 from samovar.core.templates import load_page
 
 RecordT = TypeVar("RecordT", Call, OperationRecord)
-PROGRAMME = 1
+PROGRAMME_NUMBER = 1
 """The number of the programme: runs of another one are not compared."""
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -49,7 +49,7 @@ def report(run: Run, reference: Reference, *, tool: str, date: str) -> Report:
     differences = reference.differences(run)
     if run.stopped:
         differences = tuple(each for each in differences if each.only == HERE)
-    return Report(tool, PROGRAMME, date, differences, run)
+    return Report(tool, PROGRAMME_NUMBER, date, differences, run)
 
 
 @dataclass(frozen=True)

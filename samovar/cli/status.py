@@ -68,14 +68,12 @@ def _status_tables(status: Status) -> list[RenderableType]:
         for group in status.groups
     ]
     machines = [
-        (m.name, m.zone, m.address, m.status, m.balancer or "", m.image, str(m.pid or ""))
-        for group in status.groups
-        for m in group.machines
+        (m.name, m.zone, m.address, m.status, m.balancer or "", m.image, str(m.pid or "")) for m in status.machines
     ]
     tables: list[RenderableType] = [table(("GROUP", "SIZE", "HEALTHY", "IMAGE"), groups)]
     if machines:
         tables.append(table(("MACHINE", "ZONE", "ADDRESS", "STATUS", "BALANCER", "IMAGE", "PID"), machines))
-    tables += [Text(f"{m.name}: {m.message}") for group in status.groups for m in group.machines if m.message]
+    tables += [Text(f"{m.name}: {m.message}") for m in status.machines if m.message]
     tables += [Text(f"warning: {text}") for text in status.warnings]
     if status.endpoints.all:
         tables.append(table(("ADDRESS",), [(url,) for url in status.endpoints.all]))

@@ -129,6 +129,11 @@ class Status:
         return self.groups_healthy and not self.unanswered
 
     @property
+    def machines(self) -> tuple[MachineStatus, ...]:
+        """The machines of all groups."""
+        return tuple(machine for group in self.groups for machine in group.machines)
+
+    @property
     def groups_healthy(self) -> bool:
         """True where there are groups, and all are healthy."""
         return bool(self.groups) and all(group.healthy for group in self.groups)

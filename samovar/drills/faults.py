@@ -22,11 +22,11 @@ from samovar.deploy.machines import find_machine
 from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.instance_group import InstanceGroupHandler
 from samovar.deploy.resources.load_balancer import LoadBalancerHandler
-from samovar.deploy.resources.secret import SecretHandler, secret_name
+from samovar.deploy.resources.secret import list_certificates
 from samovar.deploy.status import Status
 from samovar.drills.actions import cause_all, local_host
 from samovar.drills.journal import Breakage
-from samovar.drills.targets import LAST, NoTarget, group_name, group_of_machine, machines_of_status, select_machines
+from samovar.drills.targets import LAST, NoTarget, group_name, group_of_machine, select_machines
 from samovar.load.client import Http1, Request, Target, Unanswered
 from samovar.project.drill import Cause, Drill, FaultRequest, FurtherFault
 from samovar.project.environment import Environment
@@ -180,7 +180,7 @@ def _ends(cause: Cause, session: Session, environment: Environment, status: Stat
 def _addresses(peer: str, session: Session, environment: Environment, status: Status) -> Iterator[str]:
     name = group_name(environment, peer)
     machines = select_machines(status, name, all_machines=True)
-    yield from (machine.address for machine in machines_of_status(status) if machine.name in machines)
+    yield from (machine.address for machine in status.machines if machine.name in machines)
     for balancer in list_owned(LoadBalancerHandler(), session, environment.name):
         if balancer.labels[GROUP] == name:
             yield from (listener.address for listener in balancer.listeners)
@@ -204,15 +204,12 @@ def _template(
 
 
 def _certificates(session: Session, environment: Environment) -> Iterator[Breakage]:
-    kinds = environment.secrets.items()
-    names = {secret_name(environment.name, name) for name, kind in kinds if kind is SecretKind.CERTIFICATE}
-    if not names:
+    if SecretKind.CERTIFICATE not in environment.own_secrets.values():
         raise NoTarget(f"{environment.name} has no certificate")
-    for secret in (each.message for each in SecretHandler().list(session)):
-        if secret.name in names:
-            version = secret.current_version
-            parameters: JsonObject = {"version": version.id, "description": version.description}
-            yield Breakage(FaultKind.EXPIRE, secret.id, secret.name, parameters)
+    for secret in list_certificates(session, environment):
+        version = secret.current_version
+        parameters: JsonObject = {"version": version.id, "description": version.description}
+        yield Breakage(FaultKind.EXPIRE, secret.id, secret.name, parameters)
 
 
 def _instance_group(session: Session, environment: Environment, status: Status, instance: Instance) -> InstanceGroup:

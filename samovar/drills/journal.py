@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -51,17 +51,14 @@ class Journal:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock while the context lasts. Raises DrillRuns if another drill has it."""
-        lock = exclusive(self.path.with_suffix(".lock"), timeout=LOCK_TIMEOUT)
-        try:
-            lock.__enter__()
-        except WaitTimeout as error:
-            raise DrillRuns(
-                f"another drill of {self._environment} runs: {error.message}", remedy="wait until it has ended"
-            ) from error
-        try:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(exclusive(self.path.with_suffix(".lock"), timeout=LOCK_TIMEOUT))
+            except WaitTimeout as error:
+                raise DrillRuns(
+                    f"another drill of {self._environment} runs: {error.message}", remedy="wait until it has ended"
+                ) from error
             yield
-        finally:
-            lock.__exit__(None, None, None)
 
     def read(self) -> tuple[Breakage, ...]:
         """Return what is broken; nothing if no drill was interrupted."""

@@ -15,7 +15,6 @@ from samovar.core.waiting import Pending
 from samovar.deploy.read_status import read_status
 from samovar.deploy.status import HEALTHY
 from samovar.drills.faults import Fault
-from samovar.drills.targets import machines_of_status
 from samovar.project.environment import Environment
 
 STABLE_SECONDS = 2.0
@@ -39,7 +38,6 @@ class Snapshot:
 
     healthy: bool
     processes: frozenset[tuple[str, int]] = frozenset()
-    summary: str = ""
     targets: frozenset[str] = frozenset()
     instances: frozenset[str] = frozenset()
     drained: bool = False
@@ -54,7 +52,6 @@ class Recovery:
     time_to_recover: float | None
     time_to_put_back: float | None = None
     healed_by: tuple[str, ...] = ()
-    last_state: str = ""
 
 
 @dataclass
@@ -93,8 +90,7 @@ class Watch:
         """Return what was seen."""
         order = (BALANCER, SYSTEMD, WATCHDOG, GROUP, DRILL)
         healers = tuple(healer for healer in order if healer in self.healers)
-        last = self._last.summary if self._last else ""
-        return Recovery(self.noticed_at, self.recovered_at, self.restored_at, healers, last)
+        return Recovery(self.noticed_at, self.recovered_at, self.restored_at, healers)
 
     def _may_be_recovered(self, *, processes_lost: bool) -> bool:
         if self.put_back:
@@ -150,23 +146,19 @@ def take_snapshot(session: Session, environment: Environment, fault: Fault) -> S
     """Read the state of the environment and the processes of the fault's unit."""
     try:
         return _snapshot(session, environment, fault)
-    except CloudError as error:
-        return Snapshot(healthy=False, summary=error.message)
+    except CloudError:
+        return Snapshot(healthy=False)
 
 
 def _snapshot(session: Session, environment: Environment, fault: Fault) -> Snapshot:
     status = read_status(session, environment)
     running = _processes(session.host, fault.units) if session.host else {}
-    missing = sorted(f"{unit} of {machine} is down" for (machine, unit), pids in running.items() if not pids)
-    summary = [*(group.summary() for group in status.groups), *missing]
-    machines = tuple(machines_of_status(status))
-    hit = [machine for machine in machines if machine.name in fault.machines]
+    hit = [machine for machine in status.machines if machine.name in fault.machines]
     return Snapshot(
-        healthy=status.healthy and not missing,
+        healthy=status.healthy and all(running.values()),
         processes=frozenset((machine, pid) for (machine, _), pids in running.items() for pid in pids),
-        summary="; ".join(summary),
         targets=frozenset(machine.id for machine in hit),
-        instances=frozenset(machine.id for machine in machines),
+        instances=frozenset(machine.id for machine in status.machines),
         drained=any(machine.balancer not in {None, HEALTHY} for machine in hit),
         restarted=any(machine.status == STARTING for machine in hit),
     )

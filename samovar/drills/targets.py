@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from samovar.core.errors import ConfigError
 from samovar.deploy.resources.resource import group_resource_name
-from samovar.deploy.status import MachineStatus, Status
+from samovar.deploy.status import Status
 from samovar.project.balancer import BalancerType
 from samovar.project.environment import Environment
 from samovar.project.group import Group
@@ -65,14 +65,8 @@ def select_machines(status: Status, target: str, *, all_machines: bool = False, 
             return names if all_machines else one
         if matching := {target, group_resource_name(status.environment, target)} & set(names):
             return tuple(matching)
-    targets = [group.name for group in status.groups] + [m.name for group in status.groups for m in group.machines]
+    targets = [group.name for group in status.groups] + [machine.name for machine in status.machines]
     raise NoTarget(f"{status.environment} has no group or machine {target}", remedy=f"there are {', '.join(targets)}")
-
-
-def machines_of_status(status: Status) -> Iterator[MachineStatus]:
-    """Yield every machine of every group."""
-    for group in status.groups:
-        yield from group.machines
 
 
 def group_of_machine(status: Status, machine: str) -> str:

@@ -135,21 +135,16 @@ def _of_alerts(at: float, name: str, before: Alerts, after: Alerts) -> Iterator[
 
 def past_messages(reading: Reading) -> frozenset[Message]:
     """Return the messages of the machines that are not healthy up to then, since they last were."""
-    ill = {_key(machine): machine.message for machine in _machines(reading) if not machine.healthy}
+    ill = {_key(machine): machine.message for machine in reading.status.machines if not machine.healthy}
     present = frozenset((key, without_figures(text)) for key, text in ill.items() if text)
     return present | {message for message in reading.messages if message[0] in ill}
 
 
 def _of_messages(before: Reading, after: Reading) -> Iterator[Event]:
     past = past_messages(before)
-    for machine in _machines(after):
+    for machine in after.status.machines:
         if machine.message and (_key(machine), without_figures(machine.message)) not in past:
             yield Event(after.time, Subject.MACHINE, machine.name, "says", None, machine.message)
-
-
-def _machines(reading: Reading) -> Iterator[MachineStatus]:
-    for group in reading.status.groups:
-        yield from group.machines
 
 
 def _key(machine: MachineStatus) -> str:

@@ -108,14 +108,17 @@ class InternalAddressHandler(Handler[InternalAddress, AddressMessage]):
 def reserved_address(context: Context, ref: Ref) -> str:
     """Return the address that the cloud has reserved."""
     request = rpc.GetAddressRequest(address_id=context.ids[ref])
-    message = context.session.client(AddressServiceStub).Get(request)
-    return message.external_ipv4_address.address or message.internal_ipv4_address.address
+    return _ipv4(context.session.client(AddressServiceStub).Get(request))
 
 
 def reserved_addresses(session: Session, environment: str) -> dict[str, str]:
     """Return the addresses that are reserved for an environment, by their names in the cloud."""
     ours = [message for message in _addresses(session) if is_of(message.labels, environment)]
-    return {each.name: each.external_ipv4_address.address or each.internal_ipv4_address.address for each in ours}
+    return {each.name: _ipv4(each) for each in ours}
+
+
+def _ipv4(message: AddressMessage) -> str:
+    return message.external_ipv4_address.address or message.internal_ipv4_address.address
 
 
 def _addresses(session: Session) -> list[AddressMessage]:

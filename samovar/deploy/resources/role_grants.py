@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import grpc
 from yandex.cloud.access.access_pb2 import AccessBinding, ListAccessBindingsRequest
+from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
@@ -25,6 +26,8 @@ IMAGES_USER = "compute.images.user"
 FOLDER, SECRET = "on-folder-", "on-secret-"  # pragma: allowlist secret - a label
 """The beginnings of the labels of an account; the id of the folder or the secret follows."""
 ROLES = {FOLDER: IMAGES_USER, SECRET: SECRET_READER}
+AccessClient = FolderServiceStub | SecretServiceStub | ServiceAccountServiceStub
+"""The client of a service that keeps access bindings."""
 
 
 class Grant(NamedTuple):
@@ -69,9 +72,7 @@ def held_grants(session: Session, accounts: Mapping[str, Mapping[str, str]]) -> 
     }
 
 
-def bindings_of(
-    session: Session, client: FolderServiceStub | SecretServiceStub, resource_id: str
-) -> list[AccessBinding]:
+def bindings_of(session: Session, client: AccessClient, resource_id: str) -> list[AccessBinding]:
     """Return all bindings of roles on a resource."""
     request = ListAccessBindingsRequest(resource_id=resource_id)
     return session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.wrappers_pb2 import BoolValue
-from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest, SetAccessBindingsRequest
+from yandex.cloud.access.access_pb2 import SetAccessBindingsRequest
 from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
 from yandex.cloud.lockbox.v1.payload_service_pb2 import GetExRequest
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
@@ -25,7 +25,7 @@ from samovar.core.concurrency import run_concurrently
 from samovar.deploy.resources.address import reserved_address
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, WithMessage, started
 from samovar.deploy.resources.resource import Existing, Kind, Protectable, Ref, Resource, Spec
-from samovar.deploy.resources.role_grants import SECRET_READER
+from samovar.deploy.resources.role_grants import SECRET_READER, bindings_of
 from samovar.deploy.resources.service_account import account_binding
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
@@ -154,9 +154,7 @@ def list_messages(session: Session) -> list[SecretMessage]:
 
 
 def _with_readers(session: Session, message: SecretMessage) -> SecretWithReaders:
-    request = ListAccessBindingsRequest(resource_id=message.id)
-    client = session.client(SecretServiceStub)
-    bindings = session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
+    bindings = bindings_of(session, session.client(SecretServiceStub), message.id)
     return SecretWithReaders(message, tuple(each.subject.id for each in bindings if each.role_id == SECRET_READER))
 
 
@@ -222,10 +220,14 @@ def self_signed(addresses: Iterable[str], domain: str = "") -> Certificate:
 
 def read_certificates(session: Session, environment: Environment) -> tuple[str, ...]:
     """Return the environment's certificates as PEM, without keys. CloudError where the caller may not read them."""
+    return tuple(_read_certificate(session, each.id) for each in list_certificates(session, environment))
+
+
+def list_certificates(session: Session, environment: Environment) -> list[SecretMessage]:
+    """Return the secrets of the environment's certificates, as the API has them."""
     secrets = environment.own_secrets.items()
     names = {secret_name(environment.name, name) for name, kind in secrets if kind is SecretKind.CERTIFICATE}
-    own = [each for each in list_messages(session) if each.name in names and is_of(each.labels, environment.name)]
-    return tuple(_read_certificate(session, each.id) for each in own)
+    return [each for each in list_messages(session) if each.name in names and is_of(each.labels, environment.name)]
 
 
 def _read_certificate(session: Session, secret_id: str) -> str:

@@ -15,7 +15,6 @@ from yandex.cloud.access.access_pb2 import (
     AccessBinding,
     AccessBindingAction,
     AccessBindingDelta,
-    ListAccessBindingsRequest,
     SetAccessBindingsRequest,
     Subject,
     UpdateAccessBindingsRequest,
@@ -145,9 +144,7 @@ def _with_roles(
     roles = tuple(sorted(binding.role_id for binding in bindings if binding.subject.id == account.id))
     if not is_ours(account.labels):
         return AccountWithRoles(account, roles, (), grants)
-    request = ListAccessBindingsRequest(resource_id=account.id)
-    client = session.client(ServiceAccountServiceStub)
-    users = session.list(client.ListAccessBindings, request, lambda page: page.access_bindings)
+    users = bindings_of(session, session.client(ServiceAccountServiceStub), account.id)
     user_ids = tuple(each.subject.id for each in users if each.role_id == USE)
     return AccountWithRoles(account, roles, user_ids, grants)
 

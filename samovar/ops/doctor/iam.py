@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest
 from yandex.cloud.iam.v1.service_account_service_pb2 import ListServiceAccountsRequest
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
@@ -15,6 +14,7 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 from samovar.cloud.labels import is_ours
 from samovar.cloud.session import Session
 from samovar.deploy.preconditions import check_folder
+from samovar.deploy.resources.role_grants import bindings_of
 from samovar.ops.doctor.finding import Finding, State, ok
 from samovar.project.environment import Environment
 
@@ -76,12 +76,8 @@ def roles(session: Session) -> Iterator[Finding]:
 
 
 def _held(session: Session) -> dict[str, set[str]]:
-    request = ListAccessBindingsRequest(resource_id=session.folder_id)
-    bindings = session.list(
-        session.client(FolderServiceStub).ListAccessBindings, request, lambda page: page.access_bindings
-    )
     held: dict[str, set[str]] = defaultdict(set)
-    for binding in bindings:
+    for binding in bindings_of(session, session.client(FolderServiceStub), session.folder_id):
         held[binding.subject.id].add(binding.role_id)
     return held
 

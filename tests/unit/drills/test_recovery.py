@@ -81,7 +81,7 @@ def test_a_group_healed_a_machine_that_it_started_again() -> None:
     assert (recovery.healed_by, recovery.time_to_recover) == (("group",), 2.0)
 
 
-def test_a_watch_ends_at_its_timeout_and_reports_the_last_state() -> None:
+def test_a_watch_ends_at_its_timeout() -> None:
     put_back = list[bool]()
     recovery = watch_recovery(
         lambda: snapshot_of(7, healthy=False),
