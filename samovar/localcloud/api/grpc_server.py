@@ -29,6 +29,7 @@ from samovar.localcloud.api.pipeline import (
     response_class,
 )
 from samovar.localcloud.api.pki import Pki
+from samovar.localcloud.api.tokens import bearer
 from samovar.localcloud.sockets import connections
 from samovar.localcloud.sockets.connections import BY_USER, ROOT, Address, source_of
 from samovar.localcloud.sockets.listener import LimitedLog
@@ -101,7 +102,7 @@ def _call(method: MethodDescriptor, metadata: dict[str, str | bytes]) -> Call:
     return Call(
         method,
         request_class(method)(),
-        _bearer(metadata),
+        bearer(str(metadata.get("authorization", ""))),
         str(metadata.get("idempotency-key", "")),
         client_request_id=str(metadata.get(CLIENT_REQUEST_ID, "")),
     )
@@ -126,11 +127,6 @@ def _refusing(refused: Refused, call: Call | None = None) -> RpcHandler:
 async def _abort(context: RpcContext, refused: Refused) -> NoReturn:
     context.set_trailing_metadata((("grpc-status-details-bin", status_of(refused).SerializeToString()),))
     await context.abort(CODES[refused.code], refused.message)
-
-
-def _bearer(metadata: dict[str, str | bytes]) -> str:
-    scheme, _, token = str(metadata.get("authorization", "")).partition(" ")
-    return token if scheme.lower() == "bearer" else ""
 
 
 def _plain_address(address: tuple[str, int] | tuple[str, int, int, int]) -> Address:

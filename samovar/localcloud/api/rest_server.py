@@ -12,7 +12,8 @@ from aiohttp import web
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.pki import Pki
-from samovar.localcloud.api.transcoding import RestForm, bearer, refusal
+from samovar.localcloud.api.tokens import bearer
+from samovar.localcloud.api.transcoding import RestForm, refusal
 from samovar.localcloud.sockets.connections import Connections
 from samovar.localcloud.sockets.listener import Listener
 
@@ -62,7 +63,7 @@ def _guarded(route: web.RouteDef, api: Api) -> web.RouteDef:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            api.check_operator(bearer(request))
+            api.check_operator(bearer(request.headers.get("Authorization", "")))
         except Refused as refused:
             return refusal(refused)
         return await handler(request)

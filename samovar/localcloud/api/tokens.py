@@ -99,6 +99,12 @@ class Tokens:
         return _encode(hmac.digest(self._secret, claims.encode(), hashlib.sha256))
 
 
+def bearer(authorization: str) -> str:
+    """Return the token of an Authorization header; empty where it has none."""
+    scheme, _, token = authorization.partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
 def _encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 

@@ -22,6 +22,7 @@ from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, invalid, status_of, unimplemented
 from samovar.localcloud.api.pipeline import CLIENT_REQUEST_ID, PUBLIC_SIZE, REQUEST_ID, Api, Call, request_class
 from samovar.localcloud.api.routes import Match, Table
+from samovar.localcloud.api.tokens import bearer
 
 HTTP_STATUS: dict[int, int] = {
     Code.CANCELLED: 499,
@@ -93,7 +94,7 @@ def _call(method: MethodDescriptor, request: web.Request) -> Call:
     return Call(
         method,
         request_class(method)(),
-        bearer(request),
+        bearer(request.headers.get("Authorization", "")),
         request.headers.get("Idempotency-Key", ""),
         request.host,
         client_request_id=request.headers.get(CLIENT_REQUEST_ID, ""),
@@ -112,12 +113,6 @@ async def _short_body(request: web.Request) -> bytes:
     except TimeoutError as error:
         raise web.HTTPRequestTimeout from error
     return bytes(body)
-
-
-def bearer(request: web.Request) -> str:
-    """Return the token of a request's Authorization header; empty where there is none."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token if scheme.lower() == "bearer" else ""
 
 
 def refusal(refused: Refused) -> web.Response:
