@@ -22,7 +22,8 @@ from samovar.cli.application import (
     refusal,
     write_files,
 )
-from samovar.cli.context import Tool, complete_environment, examples, pass_tool
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import complete_environment, examples
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import stderr_reporter
 

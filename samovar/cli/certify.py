@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from samovar import __version__
-from samovar.cli.context import Tool, agree, examples, output_option, pass_tool, yes_option
-from samovar.cli.load import Duration
+from samovar.cli.confirm import agree
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import Duration, examples, output_option, yes_option
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode
 from samovar.core.output import Format, show, stderr_reporter, table

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar
 import rich_click as click
 
 from samovar.cli.cloud_calls import events, fault
-from samovar.cli.context import Tool, examples, host_of, output_option, pass_tool
+from samovar.cli.context import Tool, host_of, pass_tool
+from samovar.cli.options import examples, output_option
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:

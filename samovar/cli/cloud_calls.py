@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, examples, output_option, pass_tool, stream_output_option
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import Duration, examples, output_option, stream_output_option
 from samovar.core.api_methods import is_read
 from samovar.core.output import Format, clock_time, printable, show, stderr_reporter, table
 
@@ -34,21 +34,6 @@ CODES = (
     "UNAVAILABLE",
     "UNKNOWN",
 )
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
-SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg] # generic for type checkers alone
-    """A duration such as 500ms, 5s, 2m; its value is in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds."""
-        match = DURATION.fullmatch(value)
-        if match is None:
-            self.fail(f"{value} is no duration: write 500ms, 5s or 2m", param, ctx)
-        return float(match[1]) * SECONDS[match[2]]
 
 
 @click.group()
@@ -71,7 +56,7 @@ def fault() -> None:
 @click.option("--code", type=click.Choice(CODES), help="gRPC code of the error.")
 @click.option("--message", default="", help="Message of the error.", show_default="one that fits the code")
 @click.option(
-    "--delay", type=Duration(), default="0s", show_default=True, help="Wait before the answer: 500ms, 5s, 2m."
+    "--delay", type=Duration(zero=True), default="0s", show_default=True, help="Wait before the answer: 500ms, 5s, 2m."
 )
 @click.option(
     "--effect",

@@ -1,19 +1,15 @@
-"""The parts that commands share: global options, sessions, common options, and questions to the operator."""
+"""The global options, and what commands get by them: the project, environments, sessions with clouds."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.core.cloud_kind import CloudKind
-from samovar.core.errors import ExitCode, SamovarError
-from samovar.core.output import Format, stderr_reporter
+from samovar.core.output import stderr_reporter
 
 if TYPE_CHECKING:
     from samovar.cloud.local_admin import Host
@@ -21,8 +17,6 @@ if TYPE_CHECKING:
     from samovar.cloud.session import Session
     from samovar.project.environment import Environment
     from samovar.project.project import Project
-
-F = TypeVar("F", bound=Callable[..., object])
 
 
 @dataclass(frozen=True)
@@ -125,127 +119,4 @@ def host_of(daemon: Daemon) -> Host:
     return Host(Rest(daemon.rest, ca=daemon.access.ca, token=daemon.access.token))
 
 
-class Declined(SamovarError):
-    """The operator answered no."""
-
-    code = ExitCode.DECLINED
-
-
-class Unconfirmed(SamovarError):
-    """A change that cannot be undone was not confirmed."""
-
-    code = ExitCode.REFUSED
-
-
 pass_tool = click.make_pass_decorator(Tool)
-
-
-def examples(*commands: str) -> str:
-    """Return the epilog of a command's help: command lines that an operator may copy."""
-    name = "samovar" if Path(sys.argv[0]).name == "samovar" else "./cli.py"
-    return "\n\n".join(["Examples:", *(f"{name} {command}" for command in commands)])
-
-
-def environment_argument(function: F) -> F:
-    """Add the argument ENV, with completion."""
-    return click.argument("env", metavar="ENV", shell_complete=complete_environment)(function)
-
-
-def output_option(function: F) -> F:
-    """Add the option `-o table|json|yaml`."""
-    option = click.option(
-        "-o",
-        "--output",
-        "fmt",
-        type=click.Choice([fmt.value for fmt in Format]),
-        default=Format.TABLE.value,
-        show_default=True,
-        callback=lambda _, __, value: Format(value),
-        help="Output format.",
-    )
-    return option(function)
-
-
-def stream_output_option(function: F) -> F:
-    """Add the option `-o table|json` of commands that show one thing after another."""
-    option = click.option(
-        "-o",
-        "--output",
-        "fmt",
-        type=click.Choice([Format.TABLE.value, Format.JSON.value]),
-        default=Format.TABLE.value,
-        show_default=True,
-        help="Output format: plain lines, or a JSON object a line.",
-    )
-    return option(function)
-
-
-def identity_option(function: F) -> F:
-    """Add the option `-i` of commands that log in to machines."""
-    option = click.option(
-        "-i",
-        "--identity",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="The private key to log in with.  [default: those that ssh finds]",
-    )
-    return option(function)
-
-
-def cloud_option(function: F) -> F:
-    """Add the option `--cloud`, for commands without an environment."""
-    option = click.option(
-        "--cloud",
-        type=click.Choice([kind.value for kind in CloudKind]),
-        default=None,
-        show_default="that of ENV, else local",
-        help="The cloud to use.",
-    )
-    return option(function)
-
-
-def yes_option(function: F) -> F:
-    """Add the option `--yes`."""
-    return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(function)
-
-
-def agree(question: str, *, yes: bool, irreversible: bool = False) -> None:
-    """Ask for confirmation on a terminal unless `yes`. Raises Declined where the answer is no.
-
-    Off a terminal there is no question: an `irreversible` change raises Unconfirmed, and any other goes on.
-    """
-    if yes:
-        return
-    if not at_terminal():
-        if irreversible:
-            raise Unconfirmed(
-                f"{question} Off a terminal this needs a confirmation: nothing was changed", remedy="give --yes"
-            )
-        return
-    if not click.confirm(question, err=True):
-        raise Declined("nothing was changed")
-
-
-def agree_by_name(question: str, name: str, confirmed: str | None, *, yes: bool) -> None:
-    """Ask for `name` on a terminal, unless it was `confirmed`. `yes` alone is Unconfirmed, for it names nothing."""
-    if confirmed is None and (yes or not at_terminal()):
-        raise Unconfirmed(f"{question} This needs its name: nothing was changed", remedy=f"give --confirm {name}")
-    answer = click.prompt(f"{question} Type its name", err=True) if confirmed is None else confirmed
-    if answer != name:
-        raise Declined(f"{answer} is not {name}: nothing was changed")
-
-
-def at_terminal() -> bool:
-    """Return whether the operator can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def complete_environment(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """Return the names of environments that begin with `incomplete`."""
-    from samovar.project.environment import environment_names
-
-    root = context.find_root()
-    try:
-        project = Choice(root.params["project"], root.params["envs"], root.obj).find()
-    except SamovarError:  # a shell that completes shows no errors
-        return []
-    return [name for name in environment_names(project.envs) if name.startswith(incomplete)]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, identity_option, pass_tool
+from samovar.cli.context import Tool, pass_tool
 from samovar.cli.events import follow_environment
+from samovar.cli.options import environment_argument, identity_option
 from samovar.core.output import stderr_reporter
 
 MEASURED_EVERY = 10.0

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, agree, environment_argument, output_option, pass_tool, yes_option
+from samovar.cli.confirm import agree
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import environment_argument, output_option, yes_option
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import Format, date_time, show, stderr_reporter, table
 from samovar.core.units import GIB, MIB

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, cloud_option, complete_environment, output_option, pass_tool
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import cloud_option, complete_environment, output_option
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode
 from samovar.core.output import Format, show, table

@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 import rich_click as click
 
-from samovar.cli.context import (
-    Tool,
-    agree,
-    agree_by_name,
-    environment_argument,
-    examples,
-    output_option,
-    pass_tool,
-    yes_option,
-)
+from samovar.cli.confirm import agree, agree_by_name
+from samovar.cli.context import Tool, pass_tool
 from samovar.cli.drill_tables import show_catalogue, show_report, show_reports
 from samovar.cli.load import ProfileName, planned
+from samovar.cli.options import environment_argument, examples, output_option, yes_option
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, stderr_reporter

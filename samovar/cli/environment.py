@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import (
-    Tool,
-    agree,
-    agree_by_name,
-    at_terminal,
-    environment_argument,
-    examples,
-    output_option,
-    pass_tool,
-    yes_option,
-)
+from samovar.cli.confirm import agree, agree_by_name, at_terminal
+from samovar.cli.context import Tool, pass_tool
 from samovar.cli.images import bake
+from samovar.cli.options import environment_argument, examples, output_option, yes_option
 from samovar.core.errors import command_line
 from samovar.core.output import Format, show, stderr_reporter, table
 

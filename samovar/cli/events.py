@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import (
-    Tool,
-    environment_argument,
-    examples,
-    identity_option,
-    pass_tool,
-    stream_output_option,
-)
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import environment_argument, examples, identity_option, stream_output_option
 from samovar.core.output import Format, clock_time, printable, to_plain
 
 if TYPE_CHECKING:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, agree, cloud_option, output_option, pass_tool, yes_option
+from samovar.cli.confirm import agree
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import cloud_option, output_option, yes_option
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.output import Format, date_time, show, stderr_reporter, table
 from samovar.core.units import MIB

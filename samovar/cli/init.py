@@ -23,7 +23,7 @@ from samovar.cli.application import (
     refusal,
     write_files,
 )
-from samovar.cli.context import examples
+from samovar.cli.options import examples
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import stderr_reporter
 

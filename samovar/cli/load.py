@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict, Unpack
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, output_option, pass_tool
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import Duration, environment_argument, output_option
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import Format, show, stderr_reporter, table
 from samovar.core.units import MAX_RATE
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from samovar.project.load_profile import LoadProfile
 
 MAX_REQUESTS = 500_000
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 class LoadOptions(TypedDict):
@@ -39,20 +38,6 @@ class LoadOptions(TypedDict):
     http2: NotRequired[bool]
     seed: NotRequired[int | None]
     fresh: NotRequired[float]
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]  # at run time it takes none
-    """A number of seconds, written as 60, 60s, 10m or 1h."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
-        if not match or not float(match[1]):
-            self.fail(f"{value} is no duration: write 60s, 10m or 1h", param, ctx)
-        return float(match[1]) * UNITS[match[2]]
 
 
 class ProfileName(click.ParamType):  # type: ignore[type-arg]  # at run time it takes none

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, examples, identity_option, pass_tool
-from samovar.cli.load import Duration
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import Duration, environment_argument, examples, identity_option
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import printable, stderr_reporter
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, examples, identity_option, output_option, pass_tool
-from samovar.cli.load import Duration
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import Duration, environment_argument, examples, identity_option, output_option
 from samovar.core.output import Format, show, stderr_reporter, table
 
 if TYPE_CHECKING:

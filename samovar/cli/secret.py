@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, examples, output_option, pass_tool
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import environment_argument, examples, output_option
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import Format, date_time, show, stderr_reporter, table
 

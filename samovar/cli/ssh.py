@@ -6,7 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from samovar.cli.context import Tool, environment_argument, identity_option, pass_tool
+from samovar.cli.context import Tool, pass_tool
+from samovar.cli.options import environment_argument, identity_option
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -15,7 +15,7 @@ import click
 import pytest
 import rich_click
 
-from samovar.cli import context
+from samovar.cli import confirm, context
 from samovar.cli.main import cli, main
 from samovar.core.errors import CloudError, ConfigError, ExitCode, HostError, ProcessFailed, SamovarError, WaitTimeout
 from tests.support.checkout import ROOT
@@ -99,7 +99,7 @@ def test_it_runs_from_anywhere_and_through_a_link(tmp_path: Path) -> None:
         (WaitTimeout("it broke", remedy="mend it"), ExitCode.TIMEOUT),
         (ProcessFailed("it broke", returncode=1, output="", remedy="mend it"), ExitCode.PROCESS),
         (HostError("it broke", remedy="mend it"), ExitCode.HOST),
-        (context.Declined("it broke", remedy="mend it"), ExitCode.DECLINED),
+        (confirm.Declined("it broke", remedy="mend it"), ExitCode.DECLINED),
     ],
 )
 def test_an_error_becomes_message_remedy_and_exit_code(
@@ -239,39 +239,39 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_off_a_terminal_there_is_no_prompt_and_no_irreversible_change() -> None:
-    context.agree("Change everything?", yes=False)
-    with pytest.raises(context.Unconfirmed) as error:
-        context.agree("Delete everything?", yes=False, irreversible=True)
+    confirm.agree("Change everything?", yes=False)
+    with pytest.raises(confirm.Unconfirmed) as error:
+        confirm.agree("Delete everything?", yes=False, irreversible=True)
     assert (error.value.code, error.value.remedy) == (ExitCode.REFUSED, "give --yes")
-    context.agree("Delete everything?", yes=True, irreversible=True)
+    confirm.agree("Delete everything?", yes=True, irreversible=True)
 
 
 @pytest.mark.usefixtures("terminal")
 def test_on_a_terminal_a_no_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rich_click, "confirm", lambda *_, **__: False)
-    with pytest.raises(context.Declined):
-        context.agree("Delete everything?", yes=False)
-    context.agree("Delete everything?", yes=True)
+    with pytest.raises(confirm.Declined):
+        confirm.agree("Delete everything?", yes=False)
+    confirm.agree("Delete everything?", yes=True)
 
 
 def test_a_name_is_confirmed_or_typed_and_yes_is_no_name() -> None:
-    context.agree_by_name("Delete dev?", "dev", "dev", yes=False)
+    confirm.agree_by_name("Delete dev?", "dev", "dev", yes=False)
     for yes in (False, True):
-        with pytest.raises(context.Unconfirmed, match="Delete dev") as error:
-            context.agree_by_name("Delete dev?", "dev", None, yes=yes)
+        with pytest.raises(confirm.Unconfirmed, match="Delete dev") as error:
+            confirm.agree_by_name("Delete dev?", "dev", None, yes=yes)
         assert error.value.remedy == "give --confirm dev"
-    with pytest.raises(context.Declined, match="prod is not dev"):
-        context.agree_by_name("Delete dev?", "dev", "prod", yes=True)
+    with pytest.raises(confirm.Declined, match="prod is not dev"):
+        confirm.agree_by_name("Delete dev?", "dev", "prod", yes=True)
 
 
 @pytest.mark.usefixtures("terminal")
 def test_on_a_terminal_the_name_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for typed, refused in (("dev", False), ("y", True), ("", True)):
         monkeypatch.setattr(rich_click, "prompt", lambda *_, answer=typed, **__: answer)
-        with pytest.raises(context.Declined) if refused else nullcontext():
-            context.agree_by_name("Delete dev?", "dev", None, yes=False)
-    with pytest.raises(context.Unconfirmed):
-        context.agree_by_name("Delete dev?", "dev", None, yes=True)
+        with pytest.raises(confirm.Declined) if refused else nullcontext():
+            confirm.agree_by_name("Delete dev?", "dev", None, yes=False)
+    with pytest.raises(confirm.Unconfirmed):
+        confirm.agree_by_name("Delete dev?", "dev", None, yes=True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--delete-data"], ["--delete-data", "--yes"]])

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from samovar.cli.context import complete_environment
 from samovar.cli.main import cli, main
+from samovar.cli.options import complete_environment
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.project.project import find_project
 from tests.support.checkout import ROOT
