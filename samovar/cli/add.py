@@ -180,8 +180,9 @@ def _database(environment: Environment, name: str) -> tuple[Database, Database |
 def _write(environment: Environment, addition: Addition, app: str) -> None:
     """Write the image, then the environment. Raises ConfigError where that cannot be planned, with nothing written."""
     from samovar.core.files import write_atomic
+    from samovar.project.config_edit import with_group, with_secrets
     from samovar.project.environment import FILE
-    from samovar.project.scaffold import image_files, with_group, with_secrets
+    from samovar.project.scaffold import image_files
 
     project, application = environment.project, addition.application
     file = project.envs / environment.name / FILE

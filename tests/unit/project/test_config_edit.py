@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from samovar.core.errors import ConfigError
-from samovar.project.scaffold import with_group, with_secrets
+from samovar.project.config_edit import with_group, with_secrets
 
 TEXT = """\
 # ours
