@@ -14,16 +14,15 @@ import rich_click as click
 from samovar.cli.application import (
     DATABASE_OPTION,
     ApplicationOptions,
-    Arguments,
     application_options,
     copy_application,
     database_group_name,
     group_name,
     new_application,
-    refusal,
     write_files,
 )
 from samovar.cli.options import examples
+from samovar.cli.refusal import Arguments, refusal
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import stderr_reporter
 
