@@ -10,9 +10,10 @@ from samovar.cloud.labels import of_environment, to_texts
 from samovar.deploy.preconditions import check_distinct, custom_metrics
 from samovar.deploy.resources.address import Address, InternalAddress
 from samovar.deploy.resources.autoscale import AutoScale
+from samovar.deploy.resources.deploy_policy import Deploy
 from samovar.deploy.resources.disk import Disk, disk_name
 from samovar.deploy.resources.health_check import HealthCheck
-from samovar.deploy.resources.instance_group import MAX_CHECKING_HEALTH, MAX_SEEDING, Deploy, InstanceGroup
+from samovar.deploy.resources.instance_group import MAX_CHECKING_HEALTH, MAX_SEEDING, InstanceGroup
 from samovar.deploy.resources.instance_template import Template
 from samovar.deploy.resources.load_balancer import Listener, LoadBalancer
 from samovar.deploy.resources.network import Network, Subnet, network_name, subnet_name, subnet_of

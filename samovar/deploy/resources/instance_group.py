@@ -16,6 +16,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.cloud.labels import from_texts, to_texts
 from samovar.cloud.session import Session
 from samovar.deploy.resources.autoscale import AutoScale, build_scale_policy, read_scale_policy
+from samovar.deploy.resources.deploy_policy import Deploy, build_deploy_policy, read_deploy_policy
 from samovar.deploy.resources.disk import disk_space_quota
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
 from samovar.deploy.resources.health_check import HealthCheck, build_health_check, read_health_check
@@ -48,23 +49,6 @@ MASK = {
 
 
 HealingAction = api.AutoHealingPolicy.AutoHealingAction
-
-
-@dataclass(frozen=True)
-class Deploy:
-    """The way machines are replaced: by default one is added first, so that none is missing meanwhile.
-
-    `strategy` and `minimal_action` are the API's words; the tool knows no others than these, and mends a group that
-    has others.
-    """
-
-    max_unavailable: int = 0
-    max_expansion: int = 1
-    max_creating: int = 0
-    max_deleting: int = 0
-    startup_seconds: int = 0
-    strategy: str = "PROACTIVE"
-    minimal_action: str = "RECREATE"
 
 
 @dataclass(frozen=True)
@@ -175,7 +159,7 @@ class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
             balancing=_read_balancing(message.load_balancer_spec),
             service_account=index.name_of(message.service_account_id),
             balanced=message.HasField("load_balancer_spec"),
-            deploy=_read_deploy(message.deploy_policy),
+            deploy=read_deploy_policy(message.deploy_policy),
             max_checking_health=message.health_checks_spec.max_checking_health_duration.seconds,
             healing=HealingAction.Name(message.auto_healing_policy.auto_healing_action),
             deletion_protection=message.deletion_protection,
@@ -219,7 +203,7 @@ def group_fields(context: Context, resource: Resource[InstanceGroup]) -> GroupFi
         "variables": [api.Variable(key=key, value=value) for key, value in from_texts(spec.variables).items()],
         "instance_template": build_template(spec.template, context),
         "scale_policy": build_scale_policy(spec.size, spec.autoscale),
-        "deploy_policy": _deploy_policy(spec.deploy),
+        "deploy_policy": build_deploy_policy(spec.deploy),
         "allocation_policy": api.AllocationPolicy(zones=zones),
         "health_checks_spec": _health_checks((spec.check, *spec.other_checks), spec.max_checking_health),
         "auto_healing_policy": api.AutoHealingPolicy(auto_healing_action=HealingAction.Value(spec.healing)),
@@ -245,28 +229,4 @@ def _health_checks(checks: Sequence[HealthCheck], max_checking_health: int) -> a
     return api.HealthChecksSpec(
         health_check_specs=[build_health_check(api.HealthCheckSpec(), check) for check in checks],
         max_checking_health_duration=Duration(seconds=max_checking_health),
-    )
-
-
-def _deploy_policy(deploy: Deploy) -> api.DeployPolicy:
-    return api.DeployPolicy(
-        max_unavailable=deploy.max_unavailable,
-        max_expansion=deploy.max_expansion,
-        max_creating=deploy.max_creating,
-        max_deleting=deploy.max_deleting,
-        startup_duration=Duration(seconds=deploy.startup_seconds),
-        strategy=api.DeployPolicy.Strategy.Value(deploy.strategy),
-        minimal_action=api.DeployPolicy.MinimalAction.Value(deploy.minimal_action),
-    )
-
-
-def _read_deploy(message: api.DeployPolicy) -> Deploy:
-    return Deploy(
-        max_unavailable=message.max_unavailable,
-        max_expansion=message.max_expansion,
-        max_creating=message.max_creating,
-        max_deleting=message.max_deleting,
-        startup_seconds=message.startup_duration.seconds,
-        strategy=api.DeployPolicy.Strategy.Name(message.strategy),
-        minimal_action=api.DeployPolicy.MinimalAction.Name(message.minimal_action),
     )
