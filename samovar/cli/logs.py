@@ -86,7 +86,8 @@ def _one_machine(environment: Environment, name: str | None, *, console: bool) -
 
 
 def _show_console(session: Session, environment: Environment, machine: str) -> None:
-    from samovar.deploy.machines import find_machine, read_console
+    from samovar.deploy.console import read_console
+    from samovar.deploy.machines import find_machine
 
     instance = find_machine(session, environment.name, machine)
     click.echo(printable(read_console(session, instance.id)), nl=False)

@@ -1,49 +1,15 @@
-"""The machines of an environment: which there are, what they write to their serial consoles, and their data disks."""
+"""The machines of an environment: finds them, and checks that their data disks outlive them."""
 
 from __future__ import annotations
-
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 
-from samovar.agent import report
-from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import is_of
 from samovar.cloud.session import Session
-from samovar.core.concurrency import run_concurrently
 from samovar.core.errors import CloudError, ConfigError, command_line
 from samovar.deploy.resources.resource import group_resource_name
-from samovar.deploy.status import MachineStatus, Status
-from samovar.project.environment import Environment
-from samovar.watchdog.config import ALIVE, BALANCER, GROUP, READY
-from samovar.watchdog.runs import FAILED, SUCCEEDED
-
-PREFIX = "samovar: "
-"""The beginning of every message of the agent and of the image's services on a console."""
-HOST_KEY = "host key "
-CONSOLES = 20
-"""The most consoles of a group that are read at once."""
-WAITS = re.compile(rf"{report.WAITS} (?P<what>secret \S+|a token) ")
-ANSWERS = re.compile(rf"(?P<what>secret \S+) \S+ {report.ANSWERS}")
-CONFIGURED = re.compile(rf"role \S+: (?:{report.CONFIGURED}|{report.UNCHANGED})|{report.BARE}: .*")
-"""The agent has all of its role. One that then lacks a secret says so within a minute."""
-DISK_READY = r"the data disk of .* is here|the data disk is seeded|data disk \S+ has a new file system"
-"""How the scripts of the images say that a data disk is well."""
-WELL = re.compile(
-    rf"{CONFIGURED.pattern}|{report.STARTED}|.*: {report.ANSWERS}|"
-    rf"{GROUP} {ALIVE}|{BALANCER} {READY}|\S+: {SUCCEEDED}|{DISK_READY}"
-)
-"""The messages that all is well, which are no reason for anything."""
-AGENT = re.compile(
-    rf"{CONFIGURED.pattern}|{report.STARTED}|.*: {report.ANSWERS}|.*: {report.EDITED}|"
-    rf"(?:{report.LAST_ANSWER}, )?{report.WAITS} .*|{report.UNUSABLE}: .*"
-)
-SPEAKERS = (AGENT, re.compile(r"(?:seeding )?(?:the )?data disk .*"))
-"""The messages of the agent, and those on data disks. All others are of the watchdog, or of an image's own services."""
 
 
 def list_instances(session: Session) -> list[Instance]:
@@ -70,37 +36,6 @@ def find_machine(session: Session, environment: str, machine: str) -> Instance:
     raise ConfigError(f"{environment} has no machine {machine}", remedy=f"machines of {environment}: {names}")
 
 
-def read_console(session: Session, instance_id: str) -> str:
-    """Return all that the cloud has kept of a machine's console."""
-    request = rpc.GetInstanceSerialPortOutputRequest(instance_id=instance_id)
-    return session.client(InstanceServiceStub).GetSerialPortOutput(request).contents
-
-
-def read_messages(session: Session, instance_id: str) -> Sequence[str]:
-    """Return the messages of the agent and of the image's services on the console; none where it cannot be read."""
-    try:
-        lines = read_console(session, instance_id).splitlines()
-    except CallFailed:
-        return ()
-    return [message for line in lines if (message := _message(line))]
-
-
-def last_reason(session: Session, instance_id: str) -> str | None:
-    """Return the last message on the console that says why the machine is not well; None without any."""
-    return reason(read_messages(session, instance_id))
-
-
-def reason(messages: Iterable[str]) -> str | None:
-    """Return the last message that says what is wrong; what a program said before it said that all is well is past."""
-    present: dict[int, str] = {}
-    for message in messages:
-        speaker = next((number for number, each in enumerate(SPEAKERS) if each.fullmatch(message)), len(SPEAKERS))
-        present.pop(speaker, None)
-        if not WELL.fullmatch(message):
-            present[speaker] = message
-    return next(reversed(present.values()), None)
-
-
 def check_disks_outlive_machines(session: Session, environment: str) -> None:
     """Raise CloudError where a data disk would be deleted together with the machine that it is attached to.
 
@@ -120,60 +55,3 @@ def check_disks_outlive_machines(session: Session, environment: str) -> None:
 
 def _get(session: Session, instance_id: str) -> Instance:
     return session.client(InstanceServiceStub).Get(rpc.GetInstanceRequest(instance_id=instance_id))
-
-
-def _message(line: str) -> str:
-    """Return the message of a line for people; host keys are for programs."""
-    if PREFIX not in line:
-        return ""
-    text = "".join(letter for letter in line.rpartition(PREFIX)[2] if letter.isprintable())
-    return "" if text.startswith(HOST_KEY) else text
-
-
-def console_warnings(session: Session, environment: Environment, status: Status) -> tuple[str, ...]:
-    """Return the warnings. The first machines of each group are asked: each is a call of its own."""
-    machines = [*_asked(environment, status)]
-    messages = run_concurrently(*(partial(read_messages, session, machine.id) for machine in machines))
-    return tuple(
-        f"{machine.name}: {text}" for machine, own in zip(machines, messages, strict=True) for text in problems(own)
-    )
-
-
-def problems(messages: Sequence[str]) -> Iterator[str]:
-    """Yield the last run by a schedule that failed, what makes a role unusable, and the secrets that are not read."""
-    yield from _unless_past(messages, FAILED, re.compile(rf".*{SUCCEEDED}"))
-    yield from _unless_past(messages, report.UNUSABLE, CONFIGURED)
-    yield from _unread(messages)
-
-
-def _unless_past(messages: Sequence[str], problem: str, end: re.Pattern[str]) -> Iterator[str]:
-    """Yield the last message on a problem, unless one that ends it came later."""
-    for message in reversed(messages):
-        if problem in message:
-            yield message
-        if problem in message or end.fullmatch(message):
-            return
-
-
-def _unread(messages: Iterable[str]) -> Iterable[str]:
-    waits: dict[str, str] = {}
-    for message in messages:
-        if waiting := WAITS.search(message):
-            waits[waiting["what"]] = message
-        elif answered := ANSWERS.fullmatch(message):
-            waits = {what: text for what, text in waits.items() if what not in {answered["what"], "a token"}}
-        elif CONFIGURED.fullmatch(message):
-            waits = {}
-    return waits.values()
-
-
-def _asked(environment: Environment, status: Status) -> Iterator[MachineStatus]:
-    """Yield the machines of groups with a schedule, and the healthy machines of groups with secrets.
-
-    The status has the last message of an unhealthy machine anyway.
-    """
-    groups = environment.group_by_name
-    for group in status.groups:
-        scheduled, secrets = groups[group.name].settings.get("schedule"), groups[group.name].secrets
-        there = [each for each in group.machines if each.id and (scheduled or (secrets and each.healthy))]
-        yield from there[:CONSOLES]

@@ -18,8 +18,9 @@ from samovar.cloud.labels import GROUP
 from samovar.cloud.local_admin import machines_of
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently, start
+from samovar.deploy.console import CONSOLES, console_warnings, last_reason
 from samovar.deploy.listeners import endpoints, lost_listeners, lost_urls
-from samovar.deploy.machines import CONSOLES, console_warnings, last_reason, list_instances
+from samovar.deploy.machines import list_instances
 from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.disk import list_disks
 from samovar.deploy.resources.instance_group import InstanceGroupHandler

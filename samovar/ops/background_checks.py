@@ -11,8 +11,8 @@ from typing import TypeVar
 from samovar.cloud.session import Session
 from samovar.core.concurrency import Background
 from samovar.core.errors import SamovarError
+from samovar.deploy.console import console_warnings
 from samovar.deploy.endpoints import check_endpoints
-from samovar.deploy.machines import console_warnings
 from samovar.deploy.status import Status, Unanswered
 from samovar.project.environment import Environment
 

@@ -14,12 +14,13 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from samovar.cloud.labels import ENV, GROUP
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError, command_line
-from samovar.deploy.machines import find_machine, list_machines, read_console
+from samovar.deploy.console import HOST_KEY, PREFIX, read_console
+from samovar.deploy.machines import find_machine, list_machines
 from samovar.project.environment import Environment
 
 USER = "operator"
 """The user that cloud-init creates in every machine, with the operator's keys."""
-HOST_KEY = re.compile(r"samovar: host key (\S+ [A-Za-z0-9+/=]+)")
+WRITTEN_KEY = re.compile(rf"{PREFIX}{HOST_KEY}(\S+ [A-Za-z0-9+/=]+)")
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _public_address(instance: Instance) -> str:
 
 def _hop(session: Session, instance: Instance, address: str) -> Hop:
     """The first key counts: it is written at boot, and what fills the console later cannot take its place."""
-    keys = HOST_KEY.findall(read_console(session, instance.id))
+    keys = WRITTEN_KEY.findall(read_console(session, instance.id))
     if not keys:
         raise CloudError(
             f"{instance.name} has not written its host key to its console",

@@ -12,7 +12,7 @@ import samovar
 from samovar.agent import report
 from samovar.agent.clients import Unavailable
 from samovar.agent.inputs import Poller, retry_until_available
-from samovar.deploy.machines import DISK_READY, PREFIX, problems, reason
+from samovar.deploy.console import DISK_READY, PREFIX, problems, reason
 from samovar.watchdog.__main__ import _log_changes
 from samovar.watchdog.policy import Verdict
 

@@ -16,9 +16,10 @@ from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.cloud.session import Session
 from samovar.deploy.resources.autoscale import AutoScale, CustomRule, read_scale_policy
+from samovar.deploy.resources.deploy_policy import Deploy
 from samovar.deploy.resources.handler import Context, IdIndex
 from samovar.deploy.resources.health_check import HealthCheck
-from samovar.deploy.resources.instance_group import MASK, Deploy, InstanceGroup, InstanceGroupHandler, group_fields
+from samovar.deploy.resources.instance_group import MASK, InstanceGroup, InstanceGroupHandler, group_fields
 from samovar.deploy.resources.instance_template import Template
 from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource
 from samovar.localcloud.api.constraints import violations
