@@ -12,15 +12,14 @@ from typing import Annotated, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from samovar.core.errors import ConfigError
-from samovar.core.paths import PACKAGE
+from samovar.core.paths import LIBRARY
 from samovar.core.units import MAX_RATE
-from samovar.core.yaml_file import load_model
 from samovar.project.fault import BY_THE_API, ENDS_BY_ITSELF, MEANINGS, NEEDS, FaultKind
 from samovar.project.fields import Strict
 from samovar.project.load_profile import PLACEHOLDER, Request, Scalar
+from samovar.project.named_file import file_names, load_named
 
-LIBRARY = PACKAGE / "library" / "drills"
+LIBRARY_DRILLS = LIBRARY / "drills"
 SERVICES = frozenset({"dns", "metadata", "everything"})
 """The peers that are no groups."""
 MAX_HOLD = 300.0
@@ -206,12 +205,9 @@ def _scalar(value: Scalar, fill: Callable[[str], str]) -> Scalar:
 
 def drill_names(folder: Path) -> list[str]:
     """Return the names of the drills in `folder`, drills/ of a project, and of those in the library."""
-    return sorted({path.stem for source in (folder, LIBRARY) for path in source.glob("*.yaml")})
+    return file_names(folder, LIBRARY_DRILLS)
 
 
 def load_drill(folder: Path, name: str) -> Drill:
     """Read a drill from `folder`, else from the library. Raises ConfigError that names file, line and key."""
-    path = next((file for source in (folder, LIBRARY) if (file := source / f"{name}.yaml").is_file()), None)
-    if path is None:
-        raise ConfigError(f"no drill {name}", remedy=f"drills: {', '.join(drill_names(folder))}")
-    return load_model(path, Drill, complete=lambda value: {**value, "name": name} if isinstance(value, dict) else value)
+    return load_named(Drill, "drill", name, folder, LIBRARY_DRILLS)

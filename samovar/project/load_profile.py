@@ -14,11 +14,10 @@ from typing import Annotated, Self, TypeVar
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from samovar.core.errors import ConfigError
 from samovar.core.paths import LIBRARY
 from samovar.core.units import MAX_RATE
-from samovar.core.yaml_file import load_model
 from samovar.project.fields import Strict
+from samovar.project.named_file import file_names, load_named
 
 LIBRARY_LOADS = LIBRARY / "loads"
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -220,15 +219,9 @@ class LoadProfile(Strict):
 
 def profile_names(folder: Path) -> list[str]:
     """Return the names of the profiles in `folder`, loads/ of a project, and of those in the library."""
-    return sorted({path.stem for source in (folder, LIBRARY_LOADS) for path in source.glob("*.yaml")})
+    return file_names(folder, LIBRARY_LOADS)
 
 
 def load_profile(folder: Path, name: str) -> LoadProfile:
     """Read a profile from `folder`, else from the library. Raises ConfigError that names file, line and key."""
-    paths = [source / f"{name}.yaml" for source in (folder, LIBRARY_LOADS)]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
-        raise ConfigError(f"{paths[0]}: no such file", remedy=f"load profiles: {', '.join(profile_names(folder))}")
-    return load_model(
-        path, LoadProfile, complete=lambda value: {**value, "name": name} if isinstance(value, dict) else value
-    )
+    return load_named(LoadProfile, "load profile", name, folder, LIBRARY_LOADS)

@@ -8,7 +8,7 @@ import pytest
 
 from samovar.cli.main import main
 from samovar.core.errors import ConfigError, ExitCode
-from samovar.project.drill import LIBRARY, FurtherFault, load_drill
+from samovar.project.drill import LIBRARY_DRILLS, FurtherFault, load_drill
 from samovar.project.fault import FaultKind
 from samovar.project.load_profile import profile_names
 from tests.support.checkout import ROOT
@@ -23,7 +23,9 @@ def test_the_drill_of_the_documentation_loads(tmp_path: Path) -> None:
     assert (drill.fault, drill.target, drill.unit) == (FaultKind.CRASH, "nginx", "nginx.service")
 
 
-@pytest.mark.parametrize("file", sorted([*DRILLS.glob("*.yaml"), *LIBRARY.glob("*.yaml")]), ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", sorted([*DRILLS.glob("*.yaml"), *LIBRARY_DRILLS.glob("*.yaml")]), ids=lambda file: file.stem
+)
 def test_each_drill_has_an_expectation_and_a_load_profile(file: Path) -> None:
     drill = load_drill(file.parent, file.stem)
     assert drill.description
