@@ -23,7 +23,7 @@ class Arguments:
 def refusal(error: ConfigError, arguments: Arguments, image: Path | None) -> ConfigError:
     """Return the error. Where it is about a group or the image to be written, its remedy names the argument."""
     from samovar.deploy.validate import SettingsRefused
-    from samovar.images.image_name import ImageNameRefused
+    from samovar.images.reserved_names import ImageNameRefused
 
     message, remedy = error.message, error.remedy
     named = [argument for name, argument in arguments.groups.items() if _is_about(name, error)]

@@ -24,8 +24,8 @@ from samovar.images.apt_repository import apt_files, is_public_key
 from samovar.images.artifact import BORROWED
 from samovar.images.definition import Application, ImageDefinition, Images, InputFile, InputLink, Script, lineage
 from samovar.images.image_folder import ImageFolder, image_folders, parse_folder
-from samovar.images.image_name import check_folder_name, check_service_name
 from samovar.images.inheritance import ROLES, in_version, merge_parent, read_roles, refuse_place
+from samovar.images.reserved_names import check_folder_name, check_service_name
 from samovar.images.rootfs import read_folder, read_input, read_rootfs
 from samovar.images.unit import with_service
 from samovar.images.zipapp import byte_code

@@ -24,7 +24,7 @@ from samovar.core.paths import cache_dir
 from samovar.images.bake_input import write_spec
 from samovar.images.builders import local
 from samovar.images.builders.local import bake_local
-from samovar.images.image_name import ACCOUNTS
+from samovar.images.reserved_names import ACCOUNTS
 from samovar.images.store import BakedImage
 from samovar.project.fields import NAME
 from tests.support.checkout import PROJECT, ROOT, empty_project, project_in

@@ -8,8 +8,8 @@ import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.images.definition import ImageDefinition, InputLink
-from samovar.images.image_name import ImageNameRefused
 from samovar.images.load import load_images
+from samovar.images.reserved_names import ImageNameRefused
 from samovar.images.unit import ALIAS, HARDENING, Service, unit_text
 from tests.support.checkout import project_in
 
