@@ -13,7 +13,7 @@ from samovar.core.errors import HostError
 from samovar.core.output import PlainReporter
 from samovar.deploy.lease import Lease
 from samovar.images.builders.local import bake_local
-from samovar.images.builders.packer.builder import packer_command
+from samovar.images.builders.packer.bake import packer_command
 from tests.support.checkout import PROJECT
 
 

@@ -25,7 +25,7 @@ from samovar.core.proc import process_identity
 from samovar.images.bake_input import expected_of, scripts_of
 from samovar.images.builders.base import Progress
 from samovar.images.builders.packer import builder
-from samovar.images.builders.packer.builder import PackerBakes
+from samovar.images.builders.packer.bake import USER_DATA, PackerBakes
 from samovar.images.builders.packer.cleanup import LIFETIME, is_over
 from samovar.images.builders.packer.output import Message, PackerOutput, read_messages
 from samovar.images.builders.packer.template import (
@@ -111,7 +111,7 @@ def test_template_has_no_secret_and_lists_its_steps() -> None:
 
 
 def test_packer_may_log_in_to_a_hardened_image_and_its_drop_in_is_removed() -> None:
-    user_data = yaml.safe_load(builder.USER_DATA.format(key="ssh-ed25519 AAAA"))
+    user_data = yaml.safe_load(USER_DATA.format(key="ssh-ed25519 AAAA"))
     (drop_in,) = user_data["write_files"]
     assert drop_in["content"] == "PermitRootLogin prohibit-password"
     assert f"rm -f {drop_in['path']}" in (ROOT / "samovar/images/clean.sh").read_text()
