@@ -8,31 +8,36 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 NO_FILTERS: Mapping[str, Callable[[str], str]] = MappingProxyType({})
 
 
 def load_text(file: Path, filters: Mapping[str, Callable[[str], str]] = NO_FILTERS) -> Template:
     """Return the template of a configuration file: nothing is escaped but by `filters`."""
-    return _load(file, filters, escape=False)
+    environment = _environment(file.parent, escape=False)
+    environment.filters.update(filters)
+    return environment.get_template(file.name)
 
 
 def load_page(file: Path) -> Template:
     """Return the template of an HTML page: what is inserted is escaped."""
-    return _load(file, NO_FILTERS, escape=True)
+    return load_pages(file.parent).get_template(file.name)
 
 
-def _load(file: Path, filters: Mapping[str, Callable[[str], str]], *, escape: bool) -> Template:
+def load_pages(folder: Path) -> Environment:
+    """Return what has the templates of HTML pages of a folder: what is inserted is escaped."""
+    return _environment(folder, escape=True)
+
+
+def _environment(folder: Path, *, escape: bool) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - most commands render nothing
 
-    environment = Environment(
-        loader=FileSystemLoader(file.parent),
+    return Environment(
+        loader=FileSystemLoader(folder),
         autoescape=escape,  # noqa: S701 - `load_text` is for what is no HTML
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(filters)
-    return environment.get_template(file.name)

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment as Templates
-from jinja2 import FileSystemLoader, StrictUndefined
 
+from samovar.core.templates import load_pages
 from samovar.dashboard.picture import CELL, CELLS, HEAD, ROW, ROWS, lay_out
 from samovar.dashboard.topology import Kind, Node, request_graph
 from samovar.deploy.status import HEALTHY, LEAVING, OUTDATED, RUNNING, GroupStatus, MachineStatus
@@ -42,19 +42,17 @@ def render(environment: Environment, reading: Reading, *, tall: bool) -> View:
         request_graph(environment), {name: len(group.machines) for name, group in groups.items()}, tall=tall
     )
     shared = {"environment": environment, "reading": reading, "groups": groups, "picture": picture}
-    listed = list(_listed(reading))
     return View(
         summary=templates().get_template("summary.html.j2").render(shared),
         picture=templates().get_template("picture.svg.j2").render(shared),
-        machines=templates().get_template("machines.html.j2").render(shared, machines=listed),
+        machines=templates().get_template("machines.html.j2").render(shared, machines=list(_listed(reading))),
     )
 
 
 @cache
 def templates() -> Templates:
     """Return the templates of the page, with the functions that they use."""
-    loaded = Templates(loader=FileSystemLoader(PAGE), undefined=StrictUndefined, autoescape=True, trim_blocks=True)
-    loaded.lstrip_blocks = True
+    loaded = load_pages(PAGE)
     loaded.globals |= {
         "CELL": CELL,
         "CELLS": CELLS,

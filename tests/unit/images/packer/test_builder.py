@@ -24,7 +24,7 @@ from samovar.core.output import PlainReporter
 from samovar.core.proc import process_identity
 from samovar.images.bake_input import expected_of, scripts_of
 from samovar.images.builders.base import Progress
-from samovar.images.builders.packer import builder
+from samovar.images.builders.packer import bake, builder
 from samovar.images.builders.packer.bake import USER_DATA, PackerBakes
 from samovar.images.builders.packer.cleanup import LIFETIME, is_over
 from samovar.images.builders.packer.output import Message, PackerOutput, read_messages
@@ -56,7 +56,7 @@ def text(name: str, source: SourceImage | None = None) -> str:
 
 def test_a_complete_image_gets_the_name_and_labels_of_the_local_builder(monkeypatch: pytest.MonkeyPatch) -> None:
     adopted: list[tuple[str, str, dict[str, str]]] = []
-    monkeypatch.setattr(builder, "adopt", lambda _, *given: adopted.append(given))
+    monkeypatch.setattr(bake, "adopt", lambda _, *given: adopted.append(given))
     session: Any = SimpleNamespace()
     bakes = PackerBakes(session, IMAGES, DIGESTS, session, session, PlainReporter(), Path())
     output = PackerOutput(lambda _: None)
