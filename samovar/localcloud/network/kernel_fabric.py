@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import socket
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 from itertools import product
@@ -16,11 +15,11 @@ from pathlib import Path
 
 from samovar.core import proc
 from samovar.core.errors import HostError
-from samovar.core.files import write_private
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.network import dnsmasq, egress, iproute, namespaces
 from samovar.localcloud.network.dnsmasq import Files, Records, records, release, stale
 from samovar.localcloud.network.egress import Mirrors
+from samovar.localcloud.network.footprint import Footprint, read_footprint, write_footprint
 from samovar.localcloud.network.health_checks import Result, Target
 from samovar.localcloud.network.links import (
     Links,
@@ -44,7 +43,6 @@ from samovar.localcloud.network.probes import LoopThread, probe
 
 NO_IPV6 = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}
 CARRIER_TIMEOUT = 10.0
-FOOTPRINT = "footprint.json"
 
 
 @dataclass(frozen=True)
@@ -56,34 +54,6 @@ class Desired:
     public: frozenset[IPv4Address]
     records: Records
     has_egress: bool
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """A network's index, and the ports of its machines by machine id.
-
-    It is written before either is created, so that the next daemon finds and removes what a network has on the host.
-    """
-
-    index: int
-    ports: Mapping[str, str] = field(default_factory=dict)
-
-
-def read_footprint(folder: Path) -> Footprint | None:
-    """Return None for a network that never was on this host, or was removed.
-
-    So it does for a file that was torn by a power cut of the host, which took the network with it.
-    """
-    try:
-        return Footprint(**json.loads((folder / FOOTPRINT).read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-
-
-def write_footprint(folder: Path, footprint: Footprint) -> None:
-    """Replace the footprint in a network's folder, which is made where there is none."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(folder / FOOTPRINT, json.dumps(asdict(footprint)))
 
 
 class KernelFabric:

@@ -18,7 +18,6 @@ from samovar.localcloud.api.audit_log import AuditLog, Event
 from samovar.localcloud.api.pki import ensure_pki
 from samovar.localcloud.api.tokens import Tokens
 from samovar.localcloud.home.home import Home
-from samovar.localcloud.network import kernel_fabric
 from samovar.localcloud.sockets.ports import ports_of
 
 
@@ -92,15 +91,6 @@ def test_a_torn_certificate_or_key_is_named_with_the_remedy(home: Home, name: st
     with pytest.raises(HostError, match=name) as refused:
         ensure_pki(home.pki)
     assert f"delete {home.pki}/*.pem" in refused.value.remedy
-
-
-def test_a_torn_footprint_is_that_of_a_network_that_a_reboot_took(tmp_path: Path) -> None:
-    kernel_fabric.write_footprint(tmp_path, kernel_fabric.Footprint(3))
-    for torn in ("", "{", "[]", '{"other": 1}'):
-        assert kernel_fabric.read_footprint(tmp_path) == kernel_fabric.Footprint(3)
-        (tmp_path / kernel_fabric.FOOTPRINT).write_text(torn)
-        assert kernel_fabric.read_footprint(tmp_path) is None
-        kernel_fabric.write_footprint(tmp_path, kernel_fabric.Footprint(3))
 
 
 @pytest.mark.parametrize("torn", ["", "{", "[]", "{}", '{"grpc": "127.0.0.1:1"}'])

@@ -5,7 +5,6 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from samovar.localcloud.network.dnsmasq import Files, Lease, records, release, stale
-from samovar.localcloud.network.kernel_fabric import Footprint, read_footprint, write_footprint
 from samovar.localcloud.network.model import Mirror, Network, Nic, Subnet
 
 FILES = Files(Path("/srv/cloud/networks/n"))
@@ -64,9 +63,3 @@ def test_a_release_is_the_packet_of_rfc_2131() -> None:
     assert packet[12:16] == bytes((10, 30, 0, 11))
     assert packet[28:34] == bytes.fromhex("0e000a1e000b")
     assert packet[236:] == bytes.fromhex("63825363") + bytes((53, 1, 7, 54, 4, 10, 30, 0, 1, 255))
-
-
-def test_a_footprint_is_read_back(tmp_path: Path) -> None:
-    assert read_footprint(tmp_path / "n") is None
-    write_footprint(tmp_path / "n", Footprint(3, {"fhm1": "m123"}))
-    assert read_footprint(tmp_path / "n") == Footprint(3, {"fhm1": "m123"})
