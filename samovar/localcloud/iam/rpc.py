@@ -29,7 +29,7 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR, Tokens
 from samovar.localcloud.iam.model import ServiceAccounts
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import fill, stamp, update
+from samovar.localcloud.resources.model import fill, require, stamp, update
 from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
 from samovar.localcloud.store.ids import derived_id
 from samovar.localcloud.store.store import NoteKey, Store
@@ -185,10 +185,7 @@ class UserAccountService:
         self._store = store
 
     def Get(self, request: user_accounts_rpc.GetUserAccountRequest, _: Caller) -> UserAccount:
-        account = self._store.get(UserAccount, request.user_account_id)
-        if account is None:
-            raise not_found("UserAccount", request.user_account_id)
-        return account
+        return require(self._store, UserAccount, request.user_account_id)
 
 
 SERVICES = (

@@ -18,8 +18,8 @@ from yandex.cloud.lockbox.v1.payload_pb2 import Payload
 from yandex.cloud.lockbox.v1.secret_pb2 import PasswordPayloadSpecification, Secret, Version
 
 from samovar.localcloud import clock
-from samovar.localcloud.api.errors import invalid, not_found, precondition
-from samovar.localcloud.resources.model import Repository, copy_field
+from samovar.localcloud.api.errors import invalid, not_found
+from samovar.localcloud.resources.model import Repository, check_status, copy_field
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import NoteKey, Store
 
@@ -78,8 +78,7 @@ class Secrets(Repository[Secret]):
 
 def active(secret: Secret) -> Secret:
     """Return the secret. Raises Refused with FAILED_PRECONDITION where it was deactivated."""
-    if secret.status != Secret.ACTIVE:
-        raise precondition(f"Secret {secret.id} is {Secret.Status.Name(secret.status)}")
+    check_status(secret, Secret.ACTIVE)
     return secret
 
 
@@ -94,8 +93,7 @@ def version_of(store: Store, secret: Secret, version_id: str) -> Version:
 
 def payload_of(store: Store, version: Version) -> Payload:
     """Return the payload of a version. Raises Refused for one that is to be destroyed."""
-    if version.status != Version.ACTIVE:
-        raise precondition(f"Version {version.id} is {Version.Status.Name(version.status)}")
+    check_status(version, Version.ACTIVE)
     return Payload.FromString(base64.b64decode(store.must_note(version.id, PAYLOAD)))
 
 

@@ -20,7 +20,7 @@ from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.lockbox.model import Secrets, active, payload_of, refreshed, version_of
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import fill, stamp, update
+from samovar.localcloud.resources.model import check_status, fill, stamp, update
 from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
 from samovar.localcloud.store.store import Store
 
@@ -90,8 +90,7 @@ class SecretService(WithOperations[Secret], WithAccessBindings[Secret]):
     def ScheduleVersionDestruction(self, request: rpc.ScheduleVersionDestructionRequest, caller: Caller) -> Operation:
         secret = self.find(request)
         version = version_of(self.store, secret, request.version_id)
-        if version.status != Version.ACTIVE:
-            raise precondition(f"Version {version.id} is {Version.Status.Name(version.status)}")
+        check_status(version, Version.ACTIVE)
         after = request.pending_period.ToTimedelta() if request.HasField("pending_period") else GRACE
         version.status = Version.SCHEDULED_FOR_DESTRUCTION
         version.destroy_at.FromDatetime(clock.utc_now() + after)
@@ -105,8 +104,7 @@ class SecretService(WithOperations[Secret], WithAccessBindings[Secret]):
     def CancelVersionDestruction(self, request: rpc.CancelVersionDestructionRequest, caller: Caller) -> Operation:
         secret = self.find(request)
         version = version_of(self.store, secret, request.version_id)
-        if version.status != Version.SCHEDULED_FOR_DESTRUCTION:
-            raise precondition(f"Version {version.id} is {Version.Status.Name(version.status)}")
+        check_status(version, Version.SCHEDULED_FOR_DESTRUCTION)
         version.status = Version.ACTIVE
         version.ClearField("destroy_at")
         self.store.put(version, scope=secret.id)

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from samovar.localcloud import clock
-from samovar.localcloud.api.errors import already_exists, invalid, not_found
+from samovar.localcloud.api.errors import already_exists, invalid, not_found, precondition
 from samovar.localcloud.quota_manager.model import Quota, check_quota
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store, Stored
@@ -44,10 +44,7 @@ class Repository(Generic[R]):
 
     def by_id(self, resource_id: str) -> R:
         """Return a resource. Raises Refused with NOT_FOUND."""
-        resource = self.store.get(self.kind, resource_id)
-        if resource is None:
-            raise not_found(self.noun, resource_id)
-        return resource
+        return require(self.store, self.kind, resource_id)
 
     def in_folder(self, folder_id: str) -> list[R]:
         return self.store.all(self.kind, scope=folder_id)
@@ -75,6 +72,23 @@ class Repository(Generic[R]):
         """Refuse a resource, not stored yet, that is larger than its quotas have room for."""
         for quota in self.size_quotas:
             check_quota(self.store, quota, quota.amount(resource))
+
+
+def require(store: Store, kind: type[R], resource_id: str) -> R:
+    """Return a resource. Raises Refused with NOT_FOUND, which names its kind."""
+    resource = store.get(kind, resource_id)
+    if resource is None:
+        raise not_found(kind.__name__, resource_id)
+    return resource
+
+
+def check_status(resource: Stored, *statuses: int) -> None:
+    """Refuse a resource whose status is none of these."""
+    field = resource.DESCRIPTOR.fields_by_name["status"]
+    status = getattr(resource, field.name)
+    if status not in statuses:
+        name = field.enum_type.values_by_number[status].name
+        raise precondition(f"{type(resource).__name__} {resource.id} is {name}")
 
 
 def masked_paths(request: Message, mask: FieldMask, id_field: str) -> frozenset[str]:

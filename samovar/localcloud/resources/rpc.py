@@ -13,11 +13,11 @@ from google.protobuf.message import Message
 from yandex.cloud.access import access_pb2 as rpc
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.localcloud.api.errors import invalid, precondition
+from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.operations.model import Operations
-from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.resources.model import Repository, check_status
 from samovar.localcloud.store.store import Stored
 
 R = TypeVar("R", bound=Stored)
@@ -56,11 +56,7 @@ class ResourceService(Generic[R]):
     def find_with_status(self, request: object, *statuses: int) -> R:
         """Return the same. Raises Refused with FAILED_PRECONDITION where its status is none of these."""
         resource = self.find(request)
-        field = resource.DESCRIPTOR.fields_by_name["status"]
-        status = getattr(resource, field.name)
-        if status not in statuses:
-            name = field.enum_type.values_by_number[status].name
-            raise precondition(f"{self.resources.noun} {resource.id} is {name}")
+        check_status(resource, *statuses)
         return resource
 
     def Get(self, request: Any, _: Caller) -> R:  # noqa: ANN401 - some services narrow it to their own request

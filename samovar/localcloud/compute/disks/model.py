@@ -16,10 +16,10 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.units import GIB
-from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
+from samovar.localcloud.api.errors import invalid, precondition, unimplemented
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository, fill, stamp
+from samovar.localcloud.resources.model import Repository, check_status, fill, require, stamp
 from samovar.localcloud.store.files import delete_on_commit, name_on_commit, partial_of
 from samovar.localcloud.store.store import NoteKey, Store
 
@@ -130,8 +130,7 @@ class Disks(Repository[Disk]):
         if size < disk.size:
             raise invalid(f"the size of a disk cannot be reduced from {disk.size} to {size}", "size")
         self.check_sizes(Disk(type_id=disk.type_id, size=size - disk.size))
-        if disk.status != Disk.READY:
-            raise precondition(f"Disk {disk.id} is {Disk.Status.Name(disk.status)}")
+        check_status(disk, Disk.READY)
         check_stopped(self.store, disk)
         if self._home.disk(disk.id).exists():  # one that was made from an image comes with its first machine
             os.truncate(self._home.disk(disk.id), size)
@@ -152,28 +151,22 @@ class Disks(Repository[Disk]):
             os.truncate(file.fileno(), size)
 
     def _use_image(self, disk: Disk, image_id: str) -> None:
-        image = self.store.get(Image, image_id)
-        if image is None:
-            raise not_found("Image", image_id)
+        image = require(self.store, Image, image_id)
         disk.size = disk.size or image.min_disk_size
         if disk.size < image.min_disk_size:
             raise invalid(f"the disk's size {disk.size} is less than the image's {image.min_disk_size}", "size")
-        if image.status != Image.READY:
-            raise precondition(f"Image {image.id} is {Image.Status.Name(image.status)}")
+        check_status(image, Image.READY)
         disk.source_image_id = image_id
         if not self._home.image(image_id).exists():
             disk.status = Disk.CREATING
 
     def _use_snapshot(self, disk: Disk, snapshot_id: str) -> None:
         """Leave the file to the controller, but for a boot disk's, which is made with its machine."""
-        snapshot = self.store.get(Snapshot, snapshot_id)
-        if snapshot is None:
-            raise not_found("Snapshot", snapshot_id)
+        snapshot = require(self.store, Snapshot, snapshot_id)
         disk.size = disk.size or snapshot.disk_size
         if disk.size < snapshot.disk_size:
             raise invalid(f"the disk's size {disk.size} is less than the snapshot's {snapshot.disk_size}", "size")
-        if snapshot.status != Snapshot.READY:
-            raise precondition(f"Snapshot {snapshot.id} is {Snapshot.Status.Name(snapshot.status)}")
+        check_status(snapshot, Snapshot.READY)
         disk.source_snapshot_id = snapshot.id
         if not has_base(self.store, disk):
             disk.status = Disk.CREATING

@@ -17,12 +17,12 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
-from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
+from samovar.localcloud.api.errors import invalid, precondition, unimplemented
 from samovar.localcloud.compute.disks.model import SOURCE_DISK, check_stopped
 from samovar.localcloud.compute.images.standard_images import FOLDER
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.resources.model import Repository, check_status, require
 from samovar.localcloud.store.files import delete_on_commit, name_on_commit, partial_of
 from samovar.localcloud.store.store import Store
 
@@ -54,9 +54,7 @@ class Images(Repository[Image]):
 
     def use_disk(self, image: Image, disk_id: str) -> None:
         """Store an image that the disk controller makes from a disk, which takes seconds."""
-        disk = self.store.get(Disk, disk_id)
-        if disk is None:
-            raise not_found("Disk", disk_id)
+        disk = require(self.store, Disk, disk_id)
         check_stopped(self.store, disk)
         image.status = Image.CREATING
         image.min_disk_size = image.size = max(image.min_disk_size, disk.size)
@@ -89,11 +87,8 @@ class Images(Repository[Image]):
 
     def _taken(self, image: Image, snapshot_id: str) -> Path:
         """Return the file of a snapshot; a disk made from the image is as large as the snapshot's was."""
-        snapshot = self.store.get(Snapshot, snapshot_id)
-        if snapshot is None:
-            raise not_found("Snapshot", snapshot_id)
-        if snapshot.status != Snapshot.READY:
-            raise precondition(f"Snapshot {snapshot.id} is {Snapshot.Status.Name(snapshot.status)}")
+        snapshot = require(self.store, Snapshot, snapshot_id)
+        check_status(snapshot, Snapshot.READY)
         image.min_disk_size = max(image.min_disk_size, snapshot.disk_size)
         return self._home.snapshot(snapshot.id)
 

@@ -16,13 +16,14 @@ from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
-from samovar.localcloud.api.errors import denied, invalid, not_found
+from samovar.localcloud.api.errors import denied, invalid
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.images.standard_images import FOLDER as PUBLIC_IMAGES
 from samovar.localcloud.compute.instance_groups.model import initial_size, is_autoscaled, largest_size
 from samovar.localcloud.compute.instances.model import check_size
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.iam.model import may_use
+from samovar.localcloud.resources.model import require
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.security_groups.model import check_security_groups
 
@@ -41,8 +42,7 @@ def check_group(store: Store, group: InstanceGroup) -> None:
     _check_scale(group)
     template = group.instance_template  # the real API may accept one of which no machine can be made
     check_size(template.platform_id, template.resources_spec, "instance_template.resources_spec")
-    if store.get(ServiceAccount, group.service_account_id) is None:
-        raise not_found("ServiceAccount", group.service_account_id)
+    require(store, ServiceAccount, group.service_account_id)
     _check_disks(group)
     _check_source(store, group)
     _check_zones(group, _subnets(store, group))
@@ -72,10 +72,9 @@ def _check_disks(group: InstanceGroup) -> None:
 def _check_source(store: Store, group: InstanceGroup) -> None:
     disk = group.instance_template.boot_disk_spec.disk_spec
     if disk.snapshot_id:
-        if store.get(Snapshot, disk.snapshot_id) is None:
-            raise not_found("Snapshot", disk.snapshot_id)
-    elif store.get(Image, disk.image_id) is None:
-        raise not_found("Image", disk.image_id)
+        require(store, Snapshot, disk.snapshot_id)
+    else:
+        require(store, Image, disk.image_id)
 
 
 def _subnets(store: Store, group: InstanceGroup) -> list[Subnet]:
@@ -83,9 +82,7 @@ def _subnets(store: Store, group: InstanceGroup) -> list[Subnet]:
     subnets = []
     for spec in group.instance_template.network_interface_specs:
         for subnet_id in spec.subnet_ids:
-            subnet = store.get(Subnet, subnet_id)
-            if subnet is None:
-                raise not_found("Subnet", subnet_id)
+            subnet = require(store, Subnet, subnet_id)
             check_security_groups(store, subnet.network_id, spec.security_group_ids)
             subnets.append(subnet)
     return subnets

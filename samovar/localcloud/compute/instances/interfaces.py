@@ -9,8 +9,8 @@ from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.instance_pb2 import DnsRecord, Instance, NetworkInterface
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
-from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
-from samovar.localcloud.resources.model import copy_field, fill
+from samovar.localcloud.api.errors import invalid, precondition, unimplemented
+from samovar.localcloud.resources.model import copy_field, fill, require
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import Ipam
 from samovar.localcloud.vpc.security_groups.model import check_security_groups
@@ -76,9 +76,7 @@ class Interfaces:
 
     def _subnet(self, instance: Instance, subnet_id: str) -> Subnet:
         """Return the subnet, which must be in the zone of the instance."""
-        subnet = self._store.get(Subnet, subnet_id)
-        if subnet is None:
-            raise not_found("Subnet", subnet_id)
+        subnet = require(self._store, Subnet, subnet_id)
         if subnet.zone_id != instance.zone_id:
             raise invalid(f"Subnet {subnet.id} is in {subnet.zone_id}, the instance in {instance.zone_id}", "subnet_id")
         return subnet

@@ -10,9 +10,9 @@ from yandex.cloud.compute.v1.snapshot_schedule_pb2 import SchedulePolicy, Snapsh
 
 from samovar.core.cron import check_cron, next_match
 from samovar.localcloud import clock
-from samovar.localcloud.api.errors import invalid, not_found
+from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.resources.model import Repository, require
 from samovar.localcloud.store.store import NoteKey
 
 DISKS = NoteKey[list[str]]("schedule.disks")
@@ -37,8 +37,7 @@ class SnapshotSchedules(Repository[SnapshotSchedule]):
     def attach(self, schedule_id: str, disk_ids: list[str]) -> None:
         """Set the disks of a schedule. Raises NOT_FOUND for a disk that does not exist."""
         for disk_id in disk_ids:
-            if self.store.get(Disk, disk_id) is None:
-                raise not_found("Disk", disk_id)
+            require(self.store, Disk, disk_id)
         self.store.note(schedule_id, DISKS, list(dict.fromkeys(disk_ids)))
 
     def snapshots(self, schedule_id: str) -> list[Snapshot]:

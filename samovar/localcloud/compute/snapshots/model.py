@@ -10,11 +10,11 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.compute.v1.snapshot_service_pb2 import CreateSnapshotRequest
 
 from samovar.core.units import GIB
-from samovar.localcloud.api.errors import not_found, precondition
+from samovar.localcloud.api.errors import precondition
 from samovar.localcloud.compute.disks.model import BOOT, is_layered
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository, fill, stamp
+from samovar.localcloud.resources.model import Repository, check_status, fill, require, stamp
 from samovar.localcloud.store.files import delete_on_commit
 from samovar.localcloud.store.store import NoteKey, Store
 
@@ -65,11 +65,8 @@ class Snapshots(Repository[Snapshot]):
         delete_on_commit(self.store, self._home.snapshot(resource_id))
 
     def _source(self, disk_id: str) -> Disk:
-        disk = self.store.get(Disk, disk_id)
-        if disk is None:
-            raise not_found("Disk", disk_id)
-        if disk.status != Disk.READY:
-            raise precondition(f"Disk {disk.id} is {Disk.Status.Name(disk.status)}")
+        disk = require(self.store, Disk, disk_id)
+        check_status(disk, Disk.READY)
         return disk
 
     def _written(self, disk: Disk) -> int:

@@ -11,7 +11,7 @@ from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import invalid, not_found, precondition
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.resources.model import Repository, require
 from samovar.localcloud.store.store import NoteKey, Store
 from samovar.localcloud.vpc.addresses.model import Ipam
 
@@ -32,8 +32,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
 
     def attach(self, balancer: NetworkLoadBalancer, attached: AttachedTargetGroup) -> None:
         """Attach a target group; its health checks are stored with their defaults."""
-        if self.store.get(TargetGroup, attached.target_group_id) is None:
-            raise not_found("TargetGroup", attached.target_group_id)
+        require(self.store, TargetGroup, attached.target_group_id)
         if any(other.target_group_id == attached.target_group_id for other in balancer.attached_target_groups):
             raise precondition(f"TargetGroup {attached.target_group_id} is attached already")
         attachment = balancer.attached_target_groups.add()
@@ -74,9 +73,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
         if not internal:
             requested = spec.external_address_spec.address
             return str(self._ipam.public(requested, reserved=bool(requested)))
-        subnet = self.store.get(Subnet, spec.internal_address_spec.subnet_id)
-        if subnet is None:
-            raise not_found("Subnet", spec.internal_address_spec.subnet_id)
+        subnet = require(self.store, Subnet, spec.internal_address_spec.subnet_id)
         requested = spec.internal_address_spec.address
         return str(self._ipam.internal(subnet, requested, reserved=bool(requested)))
 

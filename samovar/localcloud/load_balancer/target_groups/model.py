@@ -10,9 +10,9 @@ from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBa
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
-from samovar.localcloud.api.errors import invalid, not_found, precondition
+from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.resources.model import Repository, require
 from samovar.localcloud.store.store import Store
 
 REGION = "ru-central1"
@@ -48,9 +48,7 @@ def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> Non
 
 
 def _check_address(store: Store, target: Target) -> None:
-    subnet = store.get(Subnet, target.subnet_id)
-    if subnet is None:
-        raise not_found("Subnet", target.subnet_id)
+    subnet = require(store, Subnet, target.subnet_id)
     try:
         address = IPv4Address(target.address)
     except AddressValueError as error:

@@ -13,7 +13,7 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.quota_manager.model import check_quota
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import fill, stamp, update
+from samovar.localcloud.resources.model import fill, require, stamp, update
 from samovar.localcloud.resources.rpc import WithOperations, page
 from samovar.localcloud.vpc.addresses.model import Addresses, Ipam
 
@@ -83,9 +83,7 @@ class AddressService(WithOperations[Address]):
 
     def _reserve_internal(self, request: rpc.CreateAddressRequest, address: Address) -> None:
         spec = request.internal_ipv4_address_spec
-        subnet = self.store.get(Subnet, spec.subnet_id)
-        if subnet is None:
-            raise not_found("Subnet", spec.subnet_id)
+        subnet = require(self.store, Subnet, spec.subnet_id)
         address.type = Address.INTERNAL
         address.internal_ipv4_address.subnet_id = subnet.id
         address.internal_ipv4_address.address = str(self._ipam.internal(subnet, spec.address))

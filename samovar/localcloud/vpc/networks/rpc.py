@@ -13,11 +13,11 @@ from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import IPV4, Subnet
 
-from samovar.localcloud.api.errors import invalid, not_found, precondition
+from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import fill, stamp, update
+from samovar.localcloud.resources.model import fill, require, stamp, update
 from samovar.localcloud.resources.rpc import WithOperations, page
 from samovar.localcloud.vpc.addresses.model import Ipam
 from samovar.localcloud.vpc.networks.model import Networks, Subnets, check_ranges
@@ -79,8 +79,7 @@ class SubnetService(WithOperations[Subnet]):
         self._ipam = ipam
 
     def Create(self, request: subnets.CreateSubnetRequest, caller: Caller) -> Operation:
-        if self.store.get(Network, request.network_id) is None:
-            raise not_found("Network", request.network_id)
+        require(self.store, Network, request.network_id)
         self.resources.admit(request.folder_id, request.name)
         siblings = Networks(self.store).subnets(request.network_id)
         check_ranges(list(request.v4_cidr_blocks), siblings)

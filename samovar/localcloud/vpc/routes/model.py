@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv4Network
 from yandex.cloud.vpc.v1.gateway_pb2 import Gateway
 from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
 
-from samovar.localcloud.api.errors import invalid, not_found
+from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository
+from samovar.localcloud.resources.model import Repository, require
 from samovar.localcloud.store.store import Store
 
 
@@ -30,9 +30,7 @@ def check_route_table(store: Store, table_id: str, network_id: str) -> None:
     """Refuse a table that does not exist, or is of another network than the subnet that names it."""
     if not table_id:
         return
-    table = store.get(RouteTable, table_id)
-    if table is None:
-        raise not_found("RouteTable", table_id)
+    table = require(store, RouteTable, table_id)
     if table.network_id != network_id:
         raise invalid(f"RouteTable {table_id} is of the network {table.network_id}", "route_table_id")
 
@@ -44,8 +42,8 @@ def check_routes(store: Store, table: RouteTable) -> None:
         raise invalid("two routes have one destination", "static_routes")
     for route in table.static_routes:
         hop = route.WhichOneof("next_hop")
-        if hop == "gateway_id" and store.get(Gateway, route.gateway_id) is None:
-            raise not_found("Gateway", route.gateway_id)
+        if hop == "gateway_id":
+            require(store, Gateway, route.gateway_id)
         if hop == "next_hop_address":
             _address(route.next_hop_address)
         if hop is None:

@@ -10,10 +10,10 @@ from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
-from samovar.localcloud.api.errors import not_found, precondition
+from samovar.localcloud.api.errors import precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import fill, stamp, update
+from samovar.localcloud.resources.model import fill, require, stamp, update
 from samovar.localcloud.resources.rpc import WithOperations
 from samovar.localcloud.vpc.routes.model import Gateways, RouteTables, check_routes
 
@@ -53,8 +53,7 @@ class RouteTableService(WithOperations[RouteTable]):
     """A table counts for the subnets that name it."""
 
     def Create(self, request: tables.CreateRouteTableRequest, caller: Caller) -> Operation:
-        if self.store.get(Network, request.network_id) is None:
-            raise not_found("Network", request.network_id)
+        require(self.store, Network, request.network_id)
         self.resources.admit(request.folder_id, request.name)
         table = RouteTable(id=self.resources.new_id())
         fill(table, request)

@@ -14,9 +14,9 @@ from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup, SecurityGroupRule
 
 from samovar.core.units import ANY_IPV4
-from samovar.localcloud.api.errors import invalid, not_found
+from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository, fill, stamp
+from samovar.localcloud.resources.model import Repository, fill, require, stamp
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store
 
@@ -84,9 +84,7 @@ def check_security_groups(store: Store, network_id: str, group_ids: Iterable[str
     if len(ids) > MAX_PER_INTERFACE:
         raise invalid(f"an interface has at most {MAX_PER_INTERFACE} security groups", "security_group_ids")
     for group_id in ids:
-        group = store.get(SecurityGroup, group_id)
-        if group is None:
-            raise not_found("SecurityGroup", group_id)
+        group = require(store, SecurityGroup, group_id)
         if group.network_id != network_id:
             raise invalid(f"SecurityGroup {group_id} is of the network {group.network_id}", "security_group_ids")
 

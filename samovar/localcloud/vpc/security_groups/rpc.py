@@ -11,7 +11,7 @@ from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import copy_field, fill, masked_paths, stamp, update
+from samovar.localcloud.resources.model import copy_field, fill, masked_paths, require, stamp, update
 from samovar.localcloud.resources.rpc import WithOperations
 from samovar.localcloud.vpc.security_groups.model import SecurityGroups
 
@@ -24,8 +24,7 @@ class SecurityGroupService(WithOperations[SecurityGroup]):
         self._groups = groups
 
     def Create(self, request: rpc.CreateSecurityGroupRequest, caller: Caller) -> Operation:
-        if self.store.get(Network, request.network_id) is None:
-            raise not_found("Network", request.network_id)
+        require(self.store, Network, request.network_id)
         self.resources.admit(request.folder_id, request.name)
         group = SecurityGroup(id=self.resources.new_id(), status=SecurityGroup.ACTIVE)
         fill(group, request)
