@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from samovar.cloud.labels import IMAGE, of_environment
-from samovar.core.units import GIB
+from samovar.core.units import DEFAULT_ZONE, GIB
 from samovar.deploy.desired import desired
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired
@@ -18,7 +18,6 @@ FAMILY_FOLDER, FAMILY = "standard-images", "debian-12"
 LABELS = of_environment(NAME)
 IMAGE_LABELS = {**LABELS, IMAGE: "certify"}
 MIN_DISK = 10 * GIB
-ZONE = "ru-central1-a"
 APP, DATA, DATA_DISK = "app", "data", "data"
 SIZE, LARGER = 2, 3
 """The machines of the group `app` at first, and after the rollout that makes it larger."""
@@ -41,7 +40,7 @@ runcmd:
 """
 
 
-def environment(size: int, disk: int = MIN_DISK, zone: str = ZONE) -> Environment:
+def environment(size: int, disk: int = MIN_DISK, zone: str = DEFAULT_ZONE) -> Environment:
     """Return the environment with `size` machines in the group `app`; `disk` is the bytes of a boot disk."""
     machine = {"cores": 2, "core_fraction": 20, "memory": "1G", "disk": f"{max(-(-disk // GIB), MIN_DISK // GIB)}G"}
     group = {"image": "certify", "machine": machine}

@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from samovar.core.errors import ConfigError
-
-DEFAULT_ZONE = "ru-central1-a"
+from samovar.core.units import DEFAULT_ZONE
 
 
 @dataclass(frozen=True)

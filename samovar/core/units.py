@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 MIB, GIB = 2**20, 2**30
+REGION = "ru-central1"
+"""The region of Yandex Cloud that the tool works in, and that the local cloud offers."""
+DEFAULT_ZONE = f"{REGION}-a"
 ANY_IPV4 = "0.0.0.0/0"
 """The range of all IPv4 addresses."""
 SSH_PORT = 22

@@ -31,6 +31,7 @@ from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ExitCode, SamovarError
 from samovar.core.output import date_time, stderr_reporter
 from samovar.core.proc import has_ended, process_identity
+from samovar.core.units import REGION
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lease import Lease, LockLost
 
@@ -39,7 +40,6 @@ LIFETIME = 60.0
 WATCHED = 2 / 3
 """The part of the lifetime that a taker waits without a renewal. The lock is renewed three times in a lifetime."""
 FREE_AFTER = LIFETIME * (1 + WATCHED)
-REGION = "ru-central1"
 HOLDER, PROCESS, SINCE, UNTIL = "holder", "process", "since", "until"
 __all__ = ["Held", "Lock", "LockLost", "find_lock", "holder", "lock_name", "locked"]
 

@@ -20,6 +20,7 @@ from samovar.core.errors import ExitCode, SamovarError, WaitTimeout, command_lin
 from samovar.core.files import exclusive
 from samovar.core.json_types import JsonObject
 from samovar.core.local_clouds import LOCK_FILE, Endpoint
+from samovar.core.units import DEFAULT_ZONE
 from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_server import GrpcConnections, serve_grpc
 from samovar.localcloud.api.pki import Pki, ensure_pki
@@ -48,7 +49,6 @@ from samovar.localcloud.vpc.addresses.model import numbers_in_use
 
 log = structlog.get_logger(__name__)
 
-ZONE = "ru-central1-a"
 GRACE = 0.5
 HOME_PERIOD = 0.5
 """Seconds between two looks whether the home is still there."""
@@ -179,7 +179,7 @@ def _endpoint(pki: Pki, ports: Ports, cloud: Cloud, tokens: Tokens, operator: Op
         key_file=str(operator.key_file),
         cloud_id=operator.folder.cloud_id,
         folder_id=operator.folder.id,
-        zone=ZONE,
+        zone=DEFAULT_ZONE,
         oauth_token=tokens.oauth,
     )
 

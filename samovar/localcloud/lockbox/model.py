@@ -76,12 +76,6 @@ class Secrets(Repository[Secret]):
         return version
 
 
-def active(secret: Secret) -> Secret:
-    """Return the secret. Raises Refused with FAILED_PRECONDITION where it was deactivated."""
-    check_status(secret, Secret.ACTIVE)
-    return secret
-
-
 def version_of(store: Store, secret: Secret, version_id: str) -> Version:
     """Return one version of a secret, the current one where `version_id` is empty."""
     named = version_id or secret.current_version.id

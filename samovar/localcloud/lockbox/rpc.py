@@ -17,7 +17,7 @@ from samovar.localcloud.api.errors import denied, invalid, not_found, preconditi
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR
 from samovar.localcloud.iam.authorization import AccessBindings
-from samovar.localcloud.lockbox.model import Secrets, active, payload_of, refreshed, version_of
+from samovar.localcloud.lockbox.model import Secrets, payload_of, refreshed, version_of
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import check_status, fill, stamp, update
@@ -78,7 +78,7 @@ class SecretService(WithOperations[Secret], WithAccessBindings[Secret]):
         return page(request, self._secrets.versions(self.find(request).id))
 
     def AddVersion(self, request: rpc.AddVersionRequest, caller: Caller) -> Operation:
-        secret = active(self.find(request))
+        secret = self.find_with_status(request, Secret.ACTIVE)
         base = Payload()
         if request.base_version_id or secret.HasField("current_version"):
             base = payload_of(self.store, version_of(self.store, secret, request.base_version_id))
@@ -155,9 +155,10 @@ class PayloadService:
         if secret is None:
             raise not_found("Secret", named)
         self._check(secret, caller)
-        if not version_id and not active(secret).HasField("current_version"):
+        check_status(secret, Secret.ACTIVE)
+        if not version_id and not secret.HasField("current_version"):
             return Payload()  # the provider of Terraform reads it before it adds the first version
-        return payload_of(self._store, version_of(self._store, active(secret), version_id))
+        return payload_of(self._store, version_of(self._store, secret, version_id))
 
     def _check(self, secret: Secret, caller: Caller) -> None:
         folder = self._store.get(Folder, secret.folder_id)

@@ -19,10 +19,11 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
 )
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 
+from samovar.core.units import REGION
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.compute.instance_groups.state import Goal, TemplateHash
 from samovar.localcloud.load_balancer.network_load_balancers.model import fill_check
-from samovar.localcloud.load_balancer.target_groups.model import REGION, TargetGroups
+from samovar.localcloud.load_balancer.target_groups.model import TargetGroups
 from samovar.localcloud.quota_manager.model import Quota, check_quota
 from samovar.localcloud.resources.model import Repository, stamp
 from samovar.localcloud.store.ids import new_id

@@ -18,6 +18,7 @@ from samovar.localcloud.compute.instance_groups.model import (
     members_of,
 )
 from samovar.localcloud.compute.instance_groups.specification_yaml import parse
+from samovar.localcloud.compute.instance_groups.state import Goal as MemberGoal
 from samovar.localcloud.compute.instance_groups.validate import check_group
 from samovar.localcloud.iam.model import check_use
 from samovar.localcloud.load_balancer.target_groups.model import attached_to
@@ -116,11 +117,11 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
 
     def RollingRestart(self, request: rpc.RollingRestartRequest, caller: Caller) -> Operation:
         metadata = rpc.RollingRestartMetadata(instance_group_id=request.instance_group_id)
-        return self._request_action(request, caller, "restart", metadata)
+        return self._request_action(request, caller, MemberGoal.RESTART, metadata)
 
     def RollingRecreate(self, request: rpc.RollingRecreateRequest, caller: Caller) -> Operation:
         metadata = rpc.RollingRecreateMetadata(instance_group_id=request.instance_group_id)
-        return self._request_action(request, caller, "recreate", metadata)
+        return self._request_action(request, caller, MemberGoal.RECREATE, metadata)
 
     def DeleteInstances(self, request: rpc.DeleteInstancesRequest, caller: Caller) -> Operation:
         """Make the group smaller without `create_another`, by as many members as were not leaving already."""
@@ -128,7 +129,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         members = self._groups.members_named(group.id, request.managed_instance_ids)
         staying = [member for member in members if not self._groups.is_leaving(member)]
         for member in staying:
-            self.store.note(member.id, REQUESTED, "leave")
+            self.store.note(member.id, REQUESTED, MemberGoal.REMOVE.value)
         if not request.create_another:
             self._groups.shrink(group, len(staying))
         metadata = rpc.DeleteInstancesMetadata(instance_group_id=group.id)
@@ -156,14 +157,14 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         self,
         request: rpc.RollingRestartRequest | rpc.RollingRecreateRequest,
         caller: Caller,
-        action: str,
+        goal: MemberGoal,
         metadata: Message,
     ) -> Operation:
         """Request that members, named by their managed instance ids, are restarted or made anew one by one."""
         group = self.find_with_status(request, InstanceGroup.ACTIVE)
         for member in self._groups.members_named(group.id, request.managed_instance_ids):
-            self.store.note(member.id, REQUESTED, action)
-        return self.operations.waiting(caller, f"Rolling {action}", metadata, group, Goal.SETTLED)
+            self.store.note(member.id, REQUESTED, goal.value)
+        return self.operations.waiting(caller, f"Rolling {goal.value}", metadata, group, Goal.SETTLED)
 
 
 SERVICES = (

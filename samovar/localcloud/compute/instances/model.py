@@ -15,7 +15,7 @@ from yandex.cloud.compute.v1.instance_pb2 import (
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ResourcesSpec as GroupResourcesSpec
 
 from samovar.core.platforms import size_problem
-from samovar.core.units import GIB
+from samovar.core.units import GIB, REGION
 from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.filesystems.model import Filesystems
@@ -26,12 +26,11 @@ from samovar.localcloud.resources.model import Repository, copy_field, fill, sta
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import Ipam
 
-REGION = "ru-central1"
 FIXED_WHILE_RUNNING = frozenset({"resources_spec", "platform_id", "network_settings", "scheduling_policy"})
 HOSTNAME_LABEL = r"[a-z]([-_a-z0-9]{0,61}[a-z0-9])?"
 HOSTNAME = re.compile(rf"{HOSTNAME_LABEL}(\.{HOSTNAME_LABEL})*", re.ASCII)
 MAX_HOSTNAME = 253
-LOCAL_DOMAINS = (".internal", ".ru-central1.internal")
+LOCAL_DOMAINS = (".internal", f".{REGION}.internal")
 RESERVED_HOSTNAMES = frozenset({"api", "metadata", "localhost"})
 """Machines look for services of the network under these names, and not for another machine."""
 ID_DOMAIN = ".auto.internal"
@@ -170,7 +169,7 @@ def _fill_policies(instance: Instance) -> None:
 def _fqdn(instance_id: str, hostname: str) -> str:
     """Return the full name, as documented: without a hostname the id in auto.internal; one with a dot is full."""
     if not hostname:
-        return f"{instance_id}.auto.internal"
+        return f"{instance_id}{ID_DOMAIN}"
     return hostname if "." in hostname else f"{hostname}.{REGION}.internal"
 
 

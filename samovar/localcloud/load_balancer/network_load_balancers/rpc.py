@@ -10,10 +10,10 @@ from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBa
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
 from yandex.cloud.operation.operation_pb2 import Operation
 
+from samovar.core.units import REGION
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.load_balancer.network_load_balancers.model import LoadBalancers, attachment
-from samovar.localcloud.load_balancer.target_groups.model import REGION
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import copy_field, fill, masked_paths, stamp
@@ -53,11 +53,8 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         stamp(balancer)
         for spec in request.listener_specs:
             self._balancers.add_listener(balancer, spec)
-        self.resources.put(balancer)
         metadata = rpc.CreateNetworkLoadBalancerMetadata(network_load_balancer_id=balancer.id)
-        return self.operations.done(
-            caller, "Create network load balancer", metadata, self._balancers.with_status(balancer)
-        )
+        return self._put(caller, "Create network load balancer", metadata, balancer)
 
     def Update(self, request: rpc.UpdateNetworkLoadBalancerRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
@@ -71,11 +68,8 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
                 self._balancers.attach(balancer, attached)
         if "listener_specs" in paths:
             self._balancers.replace_listeners(balancer, list(request.listener_specs))
-        self.resources.put(balancer)
         metadata = rpc.UpdateNetworkLoadBalancerMetadata(network_load_balancer_id=balancer.id)
-        return self.operations.done(
-            caller, "Update network load balancer", metadata, self._balancers.with_status(balancer)
-        )
+        return self._put(caller, "Update network load balancer", metadata, balancer)
 
     def Delete(self, request: rpc.DeleteNetworkLoadBalancerRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
@@ -88,28 +82,25 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
     def AttachTargetGroup(self, request: rpc.AttachNetworkLoadBalancerTargetGroupRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
         self._balancers.attach(balancer, request.attached_target_group)
-        self.resources.put(balancer)
         metadata = rpc.AttachNetworkLoadBalancerTargetGroupMetadata(
             network_load_balancer_id=balancer.id, target_group_id=request.attached_target_group.target_group_id
         )
-        return self.operations.done(caller, "Attach target group", metadata, self._balancers.with_status(balancer))
+        return self._put(caller, "Attach target group", metadata, balancer)
 
     def DetachTargetGroup(self, request: rpc.DetachNetworkLoadBalancerTargetGroupRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
         attached = attachment(balancer, request.target_group_id)
         balancer.attached_target_groups.remove(attached)
-        self.resources.put(balancer)
         metadata = rpc.DetachNetworkLoadBalancerTargetGroupMetadata(
             network_load_balancer_id=balancer.id, target_group_id=request.target_group_id
         )
-        return self.operations.done(caller, "Detach target group", metadata, self._balancers.with_status(balancer))
+        return self._put(caller, "Detach target group", metadata, balancer)
 
     def AddListener(self, request: rpc.AddNetworkLoadBalancerListenerRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
         self._balancers.add_listener(balancer, request.listener_spec)
-        self.resources.put(balancer)
         metadata = rpc.AddNetworkLoadBalancerListenerMetadata(network_load_balancer_id=balancer.id)
-        return self.operations.done(caller, "Add listener", metadata, self._balancers.with_status(balancer))
+        return self._put(caller, "Add listener", metadata, balancer)
 
     def RemoveListener(self, request: rpc.RemoveNetworkLoadBalancerListenerRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
@@ -117,9 +108,12 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         if not named:
             raise not_found("Listener", request.listener_name)
         balancer.listeners.remove(named[0])
-        self.resources.put(balancer)
         metadata = rpc.RemoveNetworkLoadBalancerListenerMetadata(network_load_balancer_id=balancer.id)
-        return self.operations.done(caller, "Remove listener", metadata, self._balancers.with_status(balancer))
+        return self._put(caller, "Remove listener", metadata, balancer)
+
+    def _put(self, caller: Caller, title: str, metadata: Message, balancer: NetworkLoadBalancer) -> Operation:
+        self.resources.put(balancer)
+        return self.operations.done(caller, title, metadata, self._balancers.with_status(balancer))
 
     def GetTargetStates(self, request: rpc.GetTargetStatesRequest, _: Caller) -> rpc.GetTargetStatesResponse:
         balancer = self.find(request)

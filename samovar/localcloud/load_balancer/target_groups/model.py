@@ -15,8 +15,6 @@ from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, require
 from samovar.localcloud.store.store import Store
 
-REGION = "ru-central1"
-
 
 class TargetGroups(Repository[TargetGroup]):
     """The target groups of users and of instance groups."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network
 
 from google.protobuf.message import Message
 from yandex.cloud.operation.operation_pb2 import Operation
@@ -120,8 +121,7 @@ class SubnetService(WithOperations[Subnet]):
         """Store the subnet with these ranges; those that go must not be in use."""
         stored = self.resources.by_id(subnet.id)
         removed = [IPv4Network(cidr) for cidr in stored.v4_cidr_blocks if cidr not in ranges]
-        if used := [each for each in self._ipam.used_in(stored) if any(each in cidr for cidr in removed)]:
-            raise precondition(f"Subnet {subnet.id} is not empty: {', '.join(map(str, sorted(used)))} in use")
+        _check_unused(subnet, (each for each in self._ipam.used_in(stored) if any(each in cidr for cidr in removed)))
         siblings = [each for each in Networks(self.store).subnets(subnet.network_id) if each.id != subnet.id]
         check_ranges(ranges, siblings)
         subnet.v4_cidr_blocks[:] = ranges
@@ -129,8 +129,7 @@ class SubnetService(WithOperations[Subnet]):
 
     def Delete(self, request: subnets.DeleteSubnetRequest, caller: Caller) -> Operation:
         subnet = self.find(request)
-        if used := self._ipam.used_in(subnet):
-            raise precondition(f"Subnet {subnet.id} is not empty: {', '.join(map(str, sorted(used)))} in use")
+        _check_unused(subnet, self._ipam.used_in(subnet))
         self.resources.delete(subnet.id)
         return self.operations.deleted(caller, "Delete subnet", subnets.DeleteSubnetMetadata(subnet_id=subnet.id))
 
@@ -144,6 +143,12 @@ class SubnetService(WithOperations[Subnet]):
             for address, user in sorted(self._ipam.users_in(self.find(request).id), key=lambda use: use[0])
         ]
         return page(request, used)
+
+
+def _check_unused(subnet: Subnet, addresses: Iterable[IPv4Address]) -> None:
+    """Refuse to take addresses that are in use away from a subnet."""
+    if used := ", ".join(map(str, sorted(addresses))):
+        raise precondition(f"Subnet {subnet.id} is not empty: {used} in use")
 
 
 SERVICES = (
