@@ -18,6 +18,11 @@ from samovar.project.environment import LIBRARY_USER_DATA
 LONGEST_VALUE = 256 * 1024
 LARGEST_METADATA = 512 * 1024
 """Bytes: the limits of CreateInstanceRequest.metadata."""
+SHORTER = "put what is large into the image, and let the settings name it"
+BRACES = "braces do not arrive at a machine, an instance group reads them as variables"
+NO_BRACES = "say it without braces, or put it into the image"
+NO_OS_LOGIN = {"enable-oslogin": "false"}
+"""Where OS Login is on, keys in user-data count for nothing; an organization may switch it on for all new machines."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,6 @@ class RefusedSetting(ConfigError):
         self.path = path
 
 
-NO_OS_LOGIN = {"enable-oslogin": "false"}
-"""Where OS Login is on, keys in user-data count for nothing; an organization may switch it on for all new machines."""
-
-
 def user_data(
     template: Path = LIBRARY_USER_DATA, *, operator_keys: Sequence[str] = (), fragments: Sequence[Path] = ()
 ) -> str:
@@ -55,7 +56,7 @@ def user_data(
     loaded = [(path, load_fragment(path)) for path in fragments]
     for path, fragment in loaded:
         for place, text in _with_braces(fragment):
-            raise ConfigError(f"{place_of(path, place)}: {text!r}: {_BRACES}", remedy=_NO_BRACES)
+            raise ConfigError(f"{place_of(path, place)}: {text!r}: {BRACES}", remedy=NO_BRACES)
     return merge(rendered, loaded)
 
 
@@ -84,18 +85,23 @@ def instance_metadata(
     all_settings = {**settings, **_reserved(settings, reserved)}
     if all_settings:
         for path, text in _with_braces(all_settings):
-            raise RefusedSetting(f"{text!r}: {_BRACES}", *path, remedy=_NO_BRACES)
+            raise RefusedSetting(f"{text!r}: {BRACES}", *path, remedy=NO_BRACES)
         metadata["samovar-settings"] = _block_yaml(all_settings)
     if api:
         metadata["samovar-api"] = _block_yaml({"endpoint": api.endpoint, "ca": api.ca})
+    _check(role, metadata)
+    return metadata
+
+
+def _check(role: str, metadata: Mapping[str, str]) -> None:
+    """Refuse metadata that have braces, or that are larger than the cloud takes."""
     for key, value in metadata.items():
         if any(_with_braces(value)):
-            raise ConfigError(f"metadata {key} of role {role}: {_BRACES}", remedy=_NO_BRACES)
+            raise ConfigError(f"metadata {key} of role {role}: {BRACES}", remedy=NO_BRACES)
         if len(value.encode()) > LONGEST_VALUE:
-            raise ConfigError(f"metadata {key} of role {role}: over {LONGEST_VALUE // 1024} KB", remedy=_SHORTER)
+            raise ConfigError(f"metadata {key} of role {role}: over {LONGEST_VALUE // 1024} KB", remedy=SHORTER)
     if sum(len(value.encode()) for value in metadata.values()) >= LARGEST_METADATA:
-        raise ConfigError(f"metadata of role {role}: over {LARGEST_METADATA // 1024} KB in all", remedy=_SHORTER)
-    return metadata
+        raise ConfigError(f"metadata of role {role}: over {LARGEST_METADATA // 1024} KB in all", remedy=SHORTER)
 
 
 def _reserved(settings: Mapping[str, object], reserved: Mapping[str, Mapping[str, object]]) -> Mapping[str, object]:
@@ -106,15 +112,8 @@ def _reserved(settings: Mapping[str, object], reserved: Mapping[str, Mapping[str
     return {key: dict(value) for key, value in reserved.items() if value}
 
 
-_SHORTER = "put what is large into the image, and let the settings name it"
-
-
 def _block_yaml(value: Mapping[str, object]) -> str:
     return yaml.safe_dump(dict(value), default_flow_style=False, sort_keys=True, allow_unicode=True)
-
-
-_BRACES = "braces do not arrive at a machine, an instance group reads them as variables"
-_NO_BRACES = "say it without braces, or put it into the image"
 
 
 def _with_braces(value: object, *path: str | int) -> Iterator[tuple[tuple[str | int, ...], object]]:

@@ -13,6 +13,8 @@ from typing import TextIO
 from samovar.core.waiting import Pending, wait_for
 
 PRIVATE = 0o600
+BLOCK = 512
+"""The unit of `st_blocks`, whatever the file system (inode(7))."""
 
 
 def write_private(path: Path, data: str | bytes) -> None:
@@ -48,6 +50,11 @@ def move_into_place(partial: Path, path: Path) -> None:
     sync_file(partial)
     partial.replace(path)
     sync_folder(path.parent)
+
+
+def bytes_written(path: Path) -> int:
+    """Return the bytes that a file takes on its disk, fewer than its size where it is sparse; 0 where there is none."""
+    return path.stat().st_blocks * BLOCK if path.exists() else 0
 
 
 def sync_file(path: Path) -> None:

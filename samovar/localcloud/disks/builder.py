@@ -21,7 +21,7 @@ import structlog
 from samovar.core.apt_mirrors import LISTED, host_release, sources
 from samovar.core.cache import keep_used, mark_used
 from samovar.core.errors import HostError
-from samovar.core.files import move_into_place, sync_file
+from samovar.core.files import bytes_written, move_into_place, sync_file
 from samovar.core.paths import cache_dir
 from samovar.core.process import IN_NAMESPACES, run_async
 from samovar.core.units import GIB
@@ -60,7 +60,7 @@ class HostDiskBuilder:
         return False
 
     async def copy(self, source: Path, out: Path, size: int = 0) -> None:
-        _demand_room(out.parent, _written(source))
+        _demand_room(out.parent, bytes_written(source))
         partial = out.with_suffix(".new")
         await run_async([*COPY, "--sparse=always", source, partial], timeout=TIMEOUT)
         if partial.stat().st_size < size:
@@ -68,7 +68,7 @@ class HostDiskBuilder:
         await asyncio.to_thread(move_into_place, partial, out)
 
     async def copy_consistently(self, source: Path, out: Path, frozen: AbstractAsyncContextManager[Freeze]) -> float:
-        _demand_room(out.parent, _written(source))
+        _demand_room(out.parent, bytes_written(source))
         partial, stop = out.with_suffix(".new"), threading.Event()
         await run_async([*COPY, "--sparse=auto", source, partial], timeout=TIMEOUT)
         await asyncio.to_thread(sync_file, partial)
@@ -113,8 +113,3 @@ def _demand_room(folder: Path, size: int = 0) -> None:
     needed = RESERVE + size
     if shutil.disk_usage(folder).free < needed:
         raise HostError(f"no room in {folder}: less than {needed / GIB:.1f} GiB is free", remedy="make room there")
-
-
-def _written(file: Path) -> int:
-    """Return the bytes that a sparse file takes."""
-    return file.stat().st_blocks * 512

@@ -18,7 +18,7 @@ from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
-from samovar.core.files import sync_folder
+from samovar.core.files import bytes_written, sync_folder
 from samovar.core.units import GIB, MIB
 from samovar.localcloud import clock
 from samovar.localcloud.home.backups import Backups
@@ -63,10 +63,9 @@ class Quarantine:
 
 
 def _warning(file: Path) -> str:
-    status = file.stat()
     kind = file.parent.name.removesuffix("s")
     return (
-        f"{file} ({status.st_size / GIB:.2f} GiB, {status.st_blocks * 512 / MIB:.0f} MiB of it written): "
+        f"{file} ({file.stat().st_size / GIB:.2f} GiB, {bytes_written(file) / MIB:.0f} MiB of it written): "
         f"the store does not know this {kind}, so it was put aside; "
         "docs/operations.md says how to use it again, and once it is moved or deleted this warning ends"
     )

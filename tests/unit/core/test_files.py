@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samovar.core.files import write_private
+from samovar.core.files import bytes_written, write_private
 
 
 def test_a_private_file_is_never_open_to_others_even_in_place_of_an_open_one(
@@ -51,3 +51,12 @@ def test_content_and_name_are_synced_in_this_order(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink().suffix))
     write_private(tmp_path / "token", "x")
     assert synced == [".new", ""]
+
+
+def test_a_sparse_file_takes_fewer_bytes_than_its_size_and_one_that_is_missing_takes_none(tmp_path: Path) -> None:
+    file = tmp_path / "disk.raw"
+    assert bytes_written(file) == 0
+    with file.open("wb") as disk:
+        disk.write(b"x" * 4096)
+        disk.truncate(1 << 30)
+    assert 4096 <= bytes_written(file) < 1 << 20

@@ -16,6 +16,7 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError, command_line
+from samovar.core.files import bytes_written
 from samovar.localcloud.compute.disks.model import SOURCE_DISK, has_base, is_layered
 from samovar.localcloud.compute.images.standard_images import FAMILIES
 from samovar.localcloud.disks.model import DiskBuilder
@@ -138,7 +139,7 @@ class DiskController:
             self._failed(image_id, error)
             status = Image.ERROR
         image = self._store.must(Image, image_id)
-        image.status, image.storage_size = status, file.stat().st_blocks * 512 if file.exists() else 0
+        image.status, image.storage_size = status, bytes_written(file)
         self._store.put(image)
 
     async def _make_image(self, disk: Disk, out: Path) -> None:

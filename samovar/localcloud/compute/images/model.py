@@ -17,6 +17,7 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
+from samovar.core.files import bytes_written
 from samovar.localcloud.api.errors import invalid, precondition, unimplemented
 from samovar.localcloud.compute.disks.model import SOURCE_DISK, check_stopped
 from samovar.localcloud.compute.images.standard_images import FOLDER
@@ -79,9 +80,8 @@ class Images(Repository[Image]):
         os.link(origin, partial_of(file))
         if source == "uri":
             delete_on_commit(self.store, origin)
-        status = origin.stat()
-        image.storage_size = status.st_blocks * 512
-        image.min_disk_size = max(image.min_disk_size, status.st_size)
+        image.storage_size = bytes_written(origin)
+        image.min_disk_size = max(image.min_disk_size, origin.stat().st_size)
         image.size = image.min_disk_size
         self.put(image)
 

@@ -15,6 +15,7 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.errors import HostError
+from samovar.core.files import bytes_written
 from samovar.localcloud.compute.disks.controller import DiskController, file_outcome
 from samovar.localcloud.compute.disks.model import is_layered
 from samovar.localcloud.compute.snapshots.model import TITLE, remember_freeze
@@ -76,7 +77,7 @@ class SnapshotController:
         with self._store.transaction():
             snapshot = self._store.must(Snapshot, snapshot.id)
             snapshot.status = status
-            snapshot.storage_size = out.stat().st_blocks * 512 if out.exists() else 0
+            snapshot.storage_size = bytes_written(out)
             self._store.put(snapshot)
             self._store.forget(snapshot.id, FREEZING)
 

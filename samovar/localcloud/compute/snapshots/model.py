@@ -9,6 +9,7 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.compute.v1.snapshot_service_pb2 import CreateSnapshotRequest
 
+from samovar.core.files import bytes_written
 from samovar.core.units import GIB
 from samovar.localcloud.api.errors import precondition
 from samovar.localcloud.compute.disks.model import BOOT, is_layered
@@ -44,7 +45,7 @@ class Snapshots(Repository[Snapshot]):
         snapshot = Snapshot(id=self.new_id(), status=Snapshot.CREATING, disk_size=disk.size)
         fill(snapshot, request)
         snapshot.source_disk_id = disk.id
-        snapshot.storage_size = self._written(disk)
+        snapshot.storage_size = bytes_written(self._home.disk(disk.id))
         self.check_sizes(snapshot)
         stamp(snapshot)
         self.put(snapshot)
@@ -68,11 +69,6 @@ class Snapshots(Repository[Snapshot]):
         disk = require(self.store, Disk, disk_id)
         check_status(disk, Disk.READY)
         return disk
-
-    def _written(self, disk: Disk) -> int:
-        """Return the bytes that a disk holds now."""
-        file = self._home.disk(disk.id)
-        return file.stat().st_blocks * 512 if file.exists() else 0
 
 
 def expected_freeze(store: Store, size: int) -> float:
