@@ -44,8 +44,8 @@ def read_endpoint(home: Path) -> Daemon | None:
     """Return the daemon of the endpoint file; None where there is no such file, or a power cut tore it."""
     try:
         written = json.loads((home / ENDPOINT_FILE).read_text())
-        known = {each.name: written[each.name] for each in fields(Endpoint) if each.name in written}
-        return _daemon(home, Endpoint(**known))
+        own = {each.name: written[each.name] for each in fields(Endpoint) if each.name in written}
+        return _daemon(home, Endpoint(**own))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     except PermissionError as error:

@@ -18,7 +18,6 @@ from tests.support.http_load import get
 from tests.support.tool import EDGES, Cli, rolled_out
 from tests.support.wait import wait_until
 
-FROZEN = "freeze nginx-1"
 SLOW = ("--rate", "10", "--yes")
 LATE = 0.05
 """Seconds of a late answer on average: a process that runs for 10 of 200 ms makes users wait for 100."""

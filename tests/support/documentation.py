@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.checkout import ROOT
 
 
-def yaml_blocks(heading: str, page: str) -> list[str]:
+def yaml_blocks(heading: str, page: str = "extending") -> list[str]:
     """Return the YAML examples of a section of docs/PAGE.md, in their order."""
     return _blocks(heading, "yaml", page)
 

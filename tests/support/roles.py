@@ -10,10 +10,9 @@ from samovar.agent.clients import Secret
 from samovar.agent.inputs import Facts, Machine, Peer, Upstream
 from samovar.agent.render import render
 from samovar.agent.role import Role, read_role, read_settings
-from samovar.deploy.validate import TEMPLATES
 from samovar.images.definition import Images, lineage
 from samovar.images.inheritance import ROLES
-from samovar.images.load import load_images
+from samovar.images.load import TEMPLATES, load_images
 from samovar.watchdog.config import Config, read_config
 from tests.support.checkout import PROJECT
 

@@ -30,8 +30,9 @@ from yandex.cloud.lockbox.v1.secret_service_pb2_grpc import SecretServiceStub
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
 from samovar.cloud.calls import Attempt
-from samovar.cloud.errors import CallFailed, is_read
+from samovar.cloud.errors import CallFailed
 from samovar.cloud.session import Session
+from samovar.core.api_methods import is_read
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import PlainReporter
 from samovar.deploy.desired import GROUP_ROLES, METRICS_ROLE, PUBLIC_ROLE

@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 from samovar.cloud import local_admin
 from samovar.cloud.calls import CallInterceptor
 from samovar.cloud.connection import Access
-from samovar.cloud.errors import is_read
 from samovar.cloud.session import LOCAL, MACHINES_API, Session
+from samovar.core.api_methods import is_read
 from samovar.core.errors import CloudError
 from samovar.core.json_types import JsonObject
 from samovar.localcloud.api.errors import Refused

@@ -13,7 +13,7 @@ from samovar.drills.recovery import STABLE_SECONDS, Recovery, Snapshot, Watch, _
 
 def snapshot_of(*pids: int, healthy: bool = True, machines: Sequence[str] = ("a",), drained: bool = False) -> Snapshot:
     processes = frozenset(("dev-app-1", pid) for pid in pids)
-    return Snapshot(healthy, processes, "as it is", frozenset(machines), frozenset(machines), drained)
+    return Snapshot(healthy, processes, frozenset(machines), frozenset(machines), drained)
 
 
 def watched(watch: Watch, *snapshots: Snapshot, every: float = 1.0) -> Recovery:

@@ -16,7 +16,7 @@ class CreateMember:
 
 @dataclass(frozen=True)
 class SaveMember:
-    """Store the member (all but `observed`); its `status` may have moved along one edge."""
+    """Store the member (all but `observed`); its `status` may be the next one."""
 
     member: Member
 

@@ -27,12 +27,11 @@ class Status(IntEnum):
 
 
 RUNNING = frozenset({Status.RUNNING_ACTUAL, Status.RUNNING_OUTDATED})
-# Compute is asked for a running machine and has not given it yet.
 BOOTING = frozenset({Status.PREPARING_RESOURCES, Status.CREATING_INSTANCE, Status.STARTING_INSTANCE})
-# The machine runs and is on its way to its first request.
+"""Compute is asked for a running machine and has not given it yet."""
 STARTUP_PHASES = (Status.AWAITING_STARTUP_DURATION, Status.CHECKING_HEALTH, Status.OPENING_TRAFFIC)
+"""The machine runs and is on its way to its first request."""
 UP = RUNNING | frozenset(STARTUP_PHASES)
-# The controller takes it down, stops it, or holds it down.
 TEARDOWN = frozenset(
     {
         Status.CLOSING_TRAFFIC,
@@ -41,30 +40,9 @@ TEARDOWN = frozenset(
         Status.UPDATING_INSTANCE,
         Status.DELETING_INSTANCE,
         Status.DELETED,
-    },
+    }
 )
-
-_DOWN = frozenset({Status.CLOSING_TRAFFIC, Status.STOPPING_INSTANCE, Status.STOPPED})
-_STARTUP = frozenset(STARTUP_PHASES)
-
-# A phase without anything to wait for (no startup duration, no checks, no target group) is left out.
-EDGES: dict[Status, frozenset[Status]] = {
-    Status.PREPARING_RESOURCES: frozenset({Status.CREATING_INSTANCE}) | _DOWN,
-    Status.CREATING_INSTANCE: _STARTUP | RUNNING | _DOWN,
-    Status.STARTING_INSTANCE: _STARTUP | RUNNING | _DOWN,
-    Status.AWAITING_STARTUP_DURATION: frozenset(STARTUP_PHASES[1:]) | RUNNING | _DOWN,
-    Status.CHECKING_HEALTH: frozenset(STARTUP_PHASES[2:]) | RUNNING | _DOWN,
-    Status.OPENING_TRAFFIC: RUNNING | _DOWN,
-    # A live update touches a machine that goes on serving.
-    Status.RUNNING_ACTUAL: frozenset({Status.RUNNING_OUTDATED}) | _DOWN,
-    Status.RUNNING_OUTDATED: frozenset({Status.RUNNING_ACTUAL, Status.UPDATING_INSTANCE}) | _DOWN,
-    Status.CLOSING_TRAFFIC: frozenset({Status.STOPPING_INSTANCE, Status.STOPPED}),
-    Status.STOPPING_INSTANCE: frozenset({Status.STOPPED}),
-    Status.STOPPED: frozenset({Status.UPDATING_INSTANCE, Status.STARTING_INSTANCE, Status.DELETING_INSTANCE}),
-    Status.UPDATING_INSTANCE: frozenset({Status.STARTING_INSTANCE, Status.STOPPING_INSTANCE, Status.STOPPED}) | RUNNING,
-    Status.DELETING_INSTANCE: frozenset({Status.PREPARING_RESOURCES, Status.DELETED}),
-    Status.DELETED: frozenset(),
-}
+"""The controller takes it down, stops it, or holds it down."""
 
 
 class Compute(Enum):

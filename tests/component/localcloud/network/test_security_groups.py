@@ -40,7 +40,6 @@ from tests.support.network_lab import (
 WORLD = (IPv4Network("0.0.0.0/0"),)
 TCP, UDP = 6, 17
 SERVER = machine(10).address
-ALL_OUT = Rule(Direction.EGRESS, WORLD)
 ALL_IN = Rule(Direction.INGRESS, WORLD)
 
 

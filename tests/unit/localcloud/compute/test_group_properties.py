@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from samovar.localcloud.compute.instance_groups.actions import Action, CreateMember, DeleteMember, SaveMember
 from samovar.localcloud.compute.instance_groups.state import (
-    EDGES,
     RUNNING,
+    STARTUP_PHASES,
     Compute,
     DeployPolicy,
     Effect,
@@ -28,6 +28,26 @@ from samovar.localcloud.compute.instance_groups.state import (
 from tests.support.group_simulation import Machine, Pace, Simulation
 
 ALIVE = {Compute.PROVISIONING, Compute.STARTING, Compute.RUNNING, Compute.RESTARTING, Compute.STOPPING}
+DOWN = frozenset({Status.CLOSING_TRAFFIC, Status.STOPPING_INSTANCE, Status.STOPPED})
+STARTUP = frozenset(STARTUP_PHASES)
+EDGES: dict[Status, frozenset[Status]] = {
+    Status.PREPARING_RESOURCES: frozenset({Status.CREATING_INSTANCE}) | DOWN,
+    Status.CREATING_INSTANCE: STARTUP | RUNNING | DOWN,
+    Status.STARTING_INSTANCE: STARTUP | RUNNING | DOWN,
+    Status.AWAITING_STARTUP_DURATION: frozenset(STARTUP_PHASES[1:]) | RUNNING | DOWN,
+    Status.CHECKING_HEALTH: frozenset(STARTUP_PHASES[2:]) | RUNNING | DOWN,
+    Status.OPENING_TRAFFIC: RUNNING | DOWN,
+    # A live update touches a machine that goes on serving.
+    Status.RUNNING_ACTUAL: frozenset({Status.RUNNING_OUTDATED}) | DOWN,
+    Status.RUNNING_OUTDATED: frozenset({Status.RUNNING_ACTUAL, Status.UPDATING_INSTANCE}) | DOWN,
+    Status.CLOSING_TRAFFIC: frozenset({Status.STOPPING_INSTANCE, Status.STOPPED}),
+    Status.STOPPING_INSTANCE: frozenset({Status.STOPPED}),
+    Status.STOPPED: frozenset({Status.UPDATING_INSTANCE, Status.STARTING_INSTANCE, Status.DELETING_INSTANCE}),
+    Status.UPDATING_INSTANCE: frozenset({Status.STARTING_INSTANCE, Status.STOPPING_INSTANCE, Status.STOPPED}) | RUNNING,
+    Status.DELETING_INSTANCE: frozenset({Status.PREPARING_RESOURCES, Status.DELETED}),
+    Status.DELETED: frozenset(),
+}
+"""The statuses that may follow each; a phase with nothing to wait for (no duration, no checks) is left out."""
 
 
 def runs(member: Member) -> bool:
