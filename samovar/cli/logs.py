@@ -51,7 +51,8 @@ def logs(
 
     environment = tool.environment(env)
     if console or environment.monitoring is None:
-        _show_console(tool.session_of(environment), environment, _one_machine(environment, name, console=console))
+        machine = _one_machine(environment, name, console=console)
+        _show_console(tool.session_of(environment), environment, machine)
         if not console:
             stderr_reporter().info(f"this is the serial console; what applications print is in the journals: {COLLECT}")
         return

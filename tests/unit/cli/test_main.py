@@ -172,9 +172,11 @@ def test_an_unknown_environment_or_group_names_those_that_exist(capsys: pytest.C
     ],
 )
 def test_the_journals_of_a_group_need_one_that_collects_them(
-    argv: list[str], message: str, remedy: str, capsys: pytest.CaptureFixture[str]
+    argv: list[str], message: str, remedy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["logs", *argv], checkout=ROOT) == ExitCode.CONFIG
+    home = tmp_path / "home"
+    assert main(["--home", str(home), "logs", *argv], checkout=ROOT) == ExitCode.CONFIG
+    assert not home.exists(), "no cloud is started for an answer that the files have"
     error = capsys.readouterr().err
     assert message in error
     assert remedy in error
