@@ -1,6 +1,6 @@
-"""Refuses a rollout in which a data disk would shrink, or grow while a machine has it: the cloud refuses both.
+"""Refuses a rollout whose disks the cloud would refuse: too small for an image, or a data disk that cannot be resized.
 
-The disk of a stopped machine may grow.
+A data disk never shrinks, and grows only while no machine that runs has it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from samovar.core.units import GIB
 from samovar.deploy.machines import list_instances
 from samovar.deploy.plan import Action, Plan
 from samovar.deploy.resources.disk import Disk
-from samovar.deploy.resources.resource import Kind
+from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.resources.resource import Desired, Kind, Observed
 from samovar.project.environment import Environment
 
 
@@ -38,6 +39,22 @@ def check_disk_sizes(session: Session, environment: Environment, plan: Plan) -> 
     machines = _machines_by_disk(session, plan) if resizes else {}
     for resize in resizes:
         _check(environment, resize, machines.get(resize.id, ""))
+
+
+def check_boot_disks(environment: Environment, desired: Desired, observed: Observed) -> None:
+    """Raise ConfigError where a boot disk is smaller than its image allows: no machine could be made."""
+    least = dict(observed.min_disk_sizes)
+    for resource in desired.resources:
+        if not isinstance(resource.spec, InstanceGroup):
+            continue
+        template = resource.spec.template
+        needed, given = least.get(template.image, 0), template.disk
+        if given < needed:
+            place = environment.place("groups", resource.group, "machine", "disk")
+            raise ConfigError(
+                f"{place}: the boot disk has {given / GIB:g}G, and {template.image} needs {needed / GIB:.3g}G",
+                remedy=f"write machine: {{disk: {-(-needed // GIB)}G}}, or more, in the group or its kind",
+            )
 
 
 def _resizes(plan: Plan) -> Iterator[Resize]:

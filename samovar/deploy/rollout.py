@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from samovar.cloud.session import Session
 from samovar.cloudinit.metadata import Api
 from samovar.core.concurrency import start
-from samovar.core.errors import CloudError, ConfigError, SamovarError, command_line
+from samovar.core.errors import CloudError, SamovarError, command_line
 from samovar.core.output import Reporter
-from samovar.core.units import GIB
 from samovar.deploy.apply import apply, clean_up
 from samovar.deploy.desired import desired
-from samovar.deploy.disk_sizes import check_disk_sizes
+from samovar.deploy.disk_sizes import check_boot_disks, check_disk_sizes
 from samovar.deploy.endpoints import wait_for_endpoints
 from samovar.deploy.existing import check_existing_secrets, existing_ranges, used_refs
 from samovar.deploy.group_metadata import group_metadata
@@ -84,22 +83,6 @@ def require_images(desired: Desired, observed: Observed) -> None:
         raise CloudError(
             f"not in this cloud: {', '.join(sorted(missing))}", remedy=command_line(f"bake --env {desired.environment}")
         )
-
-
-def check_boot_disks(environment: Environment, desired: Desired, observed: Observed) -> None:
-    """Raise ConfigError where a boot disk is smaller than its image allows: no machine could be made."""
-    least = dict(observed.min_disk_sizes)
-    for resource in desired.resources:
-        if not isinstance(resource.spec, InstanceGroup):
-            continue
-        template = resource.spec.template
-        needed, given = least.get(template.image, 0), template.disk
-        if given < needed:
-            place = environment.place("groups", resource.group, "machine", "disk")
-            raise ConfigError(
-                f"{place}: the boot disk has {given / GIB:g}G, and {template.image} needs {needed / GIB:.3g}G",
-                remedy=f"write machine: {{disk: {-(-needed // GIB)}G}}, or more, in the group or its kind",
-            )
 
 
 def check_environment(session: Session, environment: Environment) -> tuple[Desired, Observed]:

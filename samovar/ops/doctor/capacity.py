@@ -14,12 +14,13 @@ from yandex.cloud.quotamanager.v1.resource_pb2 import Resource
 
 from samovar.cloud.session import Session
 from samovar.core.units import GIB
+from samovar.deploy.disk_sizes import check_boot_disks
 from samovar.deploy.existing import used_refs
 from samovar.deploy.observe import observe
 from samovar.deploy.preconditions import zones_up
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired, Observed
-from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, require_images
+from samovar.deploy.rollout import image_names, load_desired, require_images
 from samovar.deploy.seeding import check_data_formats, record_if_missing
 from samovar.images.builders.packer.builder import missing_images
 from samovar.images.builders.packer.template import CORES, SourceImage, disk_gb, memory_gb, source_family

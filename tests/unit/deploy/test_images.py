@@ -9,9 +9,10 @@ import pytest
 
 from samovar.core.errors import CloudError, ConfigError, ExitCode
 from samovar.core.units import GIB
+from samovar.deploy.disk_sizes import check_boot_disks
 from samovar.deploy.resources.resource import Existing, Observed
 from samovar.deploy.resources.seed_record import SeedRecord
-from samovar.deploy.rollout import check_boot_disks, image_names, load_desired, require_images
+from samovar.deploy.rollout import image_names, load_desired, require_images
 from samovar.deploy.seeding import check_data_formats
 from samovar.project.environment import Environment
 from samovar.project.environment_options import SecretKind
