@@ -76,32 +76,34 @@ def _remove_unused(session: Session, reporter: Reporter, network: BuildNetwork) 
 
 
 def _ensure(session: Session, ssh_from: str) -> BuildNetwork:
-    folder, labels = session.folder_id, of_bake(SHARED)
-    list_networks = session.client(NetworkServiceStub).List
-    network = _find(
-        session.list(list_networks, networks.ListNetworksRequest(folder_id=folder), lambda page: page.networks), NAME
+    network = _network(session)
+    return BuildNetwork(network, _subnet(session, network), _security_group(session, network, ssh_from))
+
+
+def _network(session: Session) -> str:
+    """Return the id of the network, which is made where there is none."""
+    client = session.client(NetworkServiceStub)
+    listed = networks.ListNetworksRequest(folder_id=session.folder_id)
+    existing = _find(session.list(client.List, listed, lambda page: page.networks), NAME)
+    create = networks.CreateNetworkRequest(folder_id=session.folder_id, name=NAME, labels=of_bake(SHARED))
+    return existing or _created(session, client.Create(create), networks.CreateNetworkMetadata())
+
+
+def _subnet(session: Session, network: str) -> str:
+    """Return the id of the subnet in the session's zone, which is made where there is none."""
+    zone, client = session.access.zone, session.client(SubnetServiceStub)
+    name = f"{NAME}-{zone}"
+    listed = subnets.ListSubnetsRequest(folder_id=session.folder_id)
+    existing = _find(session.list(client.List, listed, lambda page: page.subnets), name)
+    create = subnets.CreateSubnetRequest(
+        folder_id=session.folder_id,
+        name=name,
+        labels=of_bake(SHARED),
+        network_id=network,
+        zone_id=zone,
+        v4_cidr_blocks=[CIDR],
     )
-    if not network:
-        request = networks.CreateNetworkRequest(folder_id=folder, name=NAME, labels=labels)
-        network = _created(
-            session, session.client(NetworkServiceStub).Create(request), networks.CreateNetworkMetadata()
-        )
-    name = f"{NAME}-{session.access.zone}"
-    list_subnets = session.client(SubnetServiceStub).List
-    subnet = _find(
-        session.list(list_subnets, subnets.ListSubnetsRequest(folder_id=folder), lambda page: page.subnets), name
-    )
-    if not subnet:
-        create = subnets.CreateSubnetRequest(
-            folder_id=folder,
-            name=name,
-            labels=labels,
-            network_id=network,
-            zone_id=session.access.zone,
-            v4_cidr_blocks=[CIDR],
-        )
-        subnet = _created(session, session.client(SubnetServiceStub).Create(create), subnets.CreateSubnetMetadata())
-    return BuildNetwork(network, subnet, _security_group(session, network, ssh_from))
+    return existing or _created(session, client.Create(create), subnets.CreateSubnetMetadata())
 
 
 def _security_group(session: Session, network: str, ssh_from: str) -> str:
