@@ -86,17 +86,15 @@ class ServiceAccountService(WithOperations[ServiceAccount], WithAccessBindings[S
         account = ServiceAccount(id=self.resources.new_id(), status=ServiceAccount.ACTIVE)
         fill(account, request)
         stamp(account)
-        self.resources.put(account)
         metadata = accounts_rpc.CreateServiceAccountMetadata(service_account_id=account.id)
-        return self.operations.done(caller, "Create service account", metadata, account)
+        return self.stored(caller, "Create service account", metadata, account)
 
     def Update(self, request: accounts_rpc.UpdateServiceAccountRequest, caller: Caller) -> Operation:
         account = self.find(request)
         update(account, request, self.id_field)
         self.resources.claim_name(account.folder_id, account.name, account.id)
-        self.resources.put(account)
         metadata = accounts_rpc.UpdateServiceAccountMetadata(service_account_id=account.id)
-        return self.operations.done(caller, "Update service account", metadata, account)
+        return self.stored(caller, "Update service account", metadata, account)
 
     def Delete(self, request: accounts_rpc.DeleteServiceAccountRequest, caller: Caller) -> Operation:
         account = self.find(request)

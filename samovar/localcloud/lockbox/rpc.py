@@ -45,17 +45,15 @@ class SecretService(WithOperations[Secret], WithAccessBindings[Secret]):
         stamp(secret)
         if _has_version(request):
             self._secrets.add_version(secret, request.version_description, Payload(), request.version_payload_entries)
-        self.resources.put(secret)
         metadata = rpc.CreateSecretMetadata(secret_id=secret.id, version_id=secret.current_version.id)
-        return self.operations.done(caller, "Create secret", metadata, secret)
+        return self.stored(caller, "Create secret", metadata, secret)
 
     def Update(self, request: rpc.UpdateSecretRequest, caller: Caller) -> Operation:
         secret = self.find(request)
         update(secret, request, self.id_field)
         self.resources.claim_name(secret.folder_id, secret.name, secret.id)
-        self.resources.put(secret)
         metadata = rpc.UpdateSecretMetadata(secret_id=secret.id)
-        return self.operations.done(caller, "Update secret", metadata, secret)
+        return self.stored(caller, "Update secret", metadata, secret)
 
     def Delete(self, request: rpc.DeleteSecretRequest, caller: Caller) -> Operation:
         secret = self.find(request)

@@ -31,16 +31,14 @@ class CloudService(WithOperations[Cloud], WithAccessBindings[Cloud]):
         cloud = Cloud(id=self.resources.new_id())
         fill(cloud, request)
         stamp(cloud)
-        self.resources.put(cloud)
         metadata = clouds.CreateCloudMetadata(cloud_id=cloud.id)
-        return self.operations.done(caller, "Create cloud", metadata, cloud)
+        return self.stored(caller, "Create cloud", metadata, cloud)
 
     def Update(self, request: clouds.UpdateCloudRequest, caller: Caller) -> Operation:
         cloud = self.find(request)
         update(cloud, request, self.id_field)
-        self.resources.put(cloud)
         metadata = clouds.UpdateCloudMetadata(cloud_id=cloud.id)
-        return self.operations.done(caller, "Update cloud", metadata, cloud)
+        return self.stored(caller, "Update cloud", metadata, cloud)
 
     def Delete(self, request: clouds.DeleteCloudRequest, caller: Caller) -> Operation:
         cloud = self.find(request)
@@ -67,17 +65,15 @@ class FolderService(WithOperations[Folder], WithAccessBindings[Folder]):
         folder = Folder(id=self.resources.new_id(), status=Folder.ACTIVE)
         fill(folder, request)
         stamp(folder)
-        self.resources.put(folder)
         metadata = folders.CreateFolderMetadata(folder_id=folder.id)
-        return self.operations.done(caller, "Create folder", metadata, folder)
+        return self.stored(caller, "Create folder", metadata, folder)
 
     def Update(self, request: folders.UpdateFolderRequest, caller: Caller) -> Operation:
         folder = self.find(request)
         update(folder, request, self.id_field)
         self.resources.claim_name(folder.cloud_id, folder.name, folder.id)
-        self.resources.put(folder)
         metadata = folders.UpdateFolderMetadata(folder_id=folder.id)
-        return self.operations.done(caller, "Update folder", metadata, folder)
+        return self.stored(caller, "Update folder", metadata, folder)
 
     def Delete(self, request: folders.DeleteFolderRequest, caller: Caller) -> Operation:
         folder = self.find(request)

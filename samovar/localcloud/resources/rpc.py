@@ -59,6 +59,12 @@ class ResourceService(Generic[R]):
         check_status(resource, *statuses)
         return resource
 
+    def stored(self, caller: Caller, description: str, metadata: Message, resource: R) -> Operation:
+        """Store a resource, new or changed. Return the operation of the call, which is done, with the resource."""
+        self.resources.put(resource)
+        assert isinstance(resource, Message)  # noqa: S101 - shows the type checker what it is
+        return self.operations.done(caller, description, metadata, resource)
+
     def Get(self, request: Any, _: Caller) -> R:  # noqa: ANN401 - some services narrow it to their own request
         return self.find(request)
 

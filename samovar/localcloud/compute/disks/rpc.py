@@ -36,8 +36,7 @@ class DiskService(WithOperations[Disk], WithAccessBindings[Disk]):
         if requested not in {0, size}:
             self._disks.resize(disk, requested)
         self.resources.claim_name(disk.folder_id, disk.name, disk.id)
-        self.resources.put(disk)
-        return self.operations.done(caller, "Update disk", rpc.UpdateDiskMetadata(disk_id=disk.id), disk)
+        return self.stored(caller, "Update disk", rpc.UpdateDiskMetadata(disk_id=disk.id), disk)
 
     def Delete(self, request: rpc.DeleteDiskRequest, caller: Caller) -> Operation:
         disk = self.find(request)

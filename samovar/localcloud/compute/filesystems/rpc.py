@@ -34,9 +34,8 @@ class FilesystemService(WithOperations[Filesystem]):
         if requested not in {0, size}:
             self._filesystems.resize(filesystem, requested)
         self.resources.claim_name(filesystem.folder_id, filesystem.name, filesystem.id)
-        self.resources.put(filesystem)
         metadata = rpc.UpdateFilesystemMetadata(filesystem_id=filesystem.id)
-        return self.operations.done(caller, "Update filesystem", metadata, filesystem)
+        return self.stored(caller, "Update filesystem", metadata, filesystem)
 
     def Delete(self, request: rpc.DeleteFilesystemRequest, caller: Caller) -> Operation:
         filesystem = self.find(request)

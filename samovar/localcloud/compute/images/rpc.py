@@ -46,8 +46,7 @@ class ImageService(WithOperations[Image], WithAccessBindings[Image]):
         image = self._own(request)
         update(image, request, self.id_field)
         self.resources.claim_name(image.folder_id, image.name, image.id)
-        self.resources.put(image)
-        return self.operations.done(caller, "Update image", rpc.UpdateImageMetadata(image_id=image.id), image)
+        return self.stored(caller, "Update image", rpc.UpdateImageMetadata(image_id=image.id), image)
 
     def Delete(self, request: rpc.DeleteImageRequest, caller: Caller) -> Operation:
         image = self._own(request)

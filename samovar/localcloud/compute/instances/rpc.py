@@ -73,9 +73,8 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         for key in request.delete:
             instance.metadata.pop(key, None)
         instance.metadata.update(request.upsert)
-        self.resources.put(instance)
         metadata = rpc.UpdateInstanceMetadataMetadata(instance_id=instance.id)
-        return self.operations.done(caller, "Update instance metadata", metadata, instance)
+        return self.stored(caller, "Update instance metadata", metadata, instance)
 
     def Delete(self, request: rpc.DeleteInstanceRequest, caller: Caller) -> Operation:
         instance = self.find(request)
@@ -108,9 +107,8 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
             raise precondition(f"Instance {instance.id} has the address {primary.one_to_one_nat.address} already")
         requested = request.one_to_one_nat_spec.address
         primary.one_to_one_nat.address = str(self._ipam.public(requested, reserved=bool(requested)))
-        self.resources.put(instance)
         metadata = rpc.AddInstanceOneToOneNatMetadata(instance_id=instance.id)
-        return self.operations.done(caller, "Add one-to-one NAT", metadata, instance)
+        return self.stored(caller, "Add one-to-one NAT", metadata, instance)
 
     def RemoveOneToOneNat(self, request: rpc.RemoveInstanceOneToOneNatRequest, caller: Caller) -> Operation:
         instance = self.find(request)
@@ -118,53 +116,47 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         if not primary.one_to_one_nat.address:
             raise precondition(f"Instance {instance.id} has no public address")
         primary.ClearField("one_to_one_nat")
-        self.resources.put(instance)
         metadata = rpc.RemoveInstanceOneToOneNatMetadata(instance_id=instance.id)
-        return self.operations.done(caller, "Remove one-to-one NAT", metadata, instance)
+        return self.stored(caller, "Remove one-to-one NAT", metadata, instance)
 
     def UpdateNetworkInterface(self, request: rpc.UpdateInstanceNetworkInterfaceRequest, caller: Caller) -> Operation:
         instance = self.find(request)
         nic = _interface(instance, request)
         paths = masked_paths(request, request.update_mask, self.id_field) - {"network_interface_index"}
         self._instances.interfaces.update(instance, nic, request, paths)
-        self.resources.put(instance)
         metadata = rpc.UpdateInstanceNetworkInterfaceMetadata(
             instance_id=instance.id, network_interface_index=nic.index
         )
-        return self.operations.done(caller, "Update network interface", metadata, instance)
+        return self.stored(caller, "Update network interface", metadata, instance)
 
     def AttachNetworkInterface(self, request: rpc.AttachInstanceNetworkInterfaceRequest, caller: Caller) -> Operation:
         instance = self.find_with_status(request, Instance.STOPPED)
         nic = self._instances.interfaces.plug(instance, request)
-        self.resources.put(instance)
         metadata = rpc.AttachInstanceNetworkInterfaceMetadata(
             instance_id=instance.id, network_interface_index=nic.index
         )
-        return self.operations.done(caller, "Attach network interface", metadata, instance)
+        return self.stored(caller, "Attach network interface", metadata, instance)
 
     def DetachNetworkInterface(self, request: rpc.DetachInstanceNetworkInterfaceRequest, caller: Caller) -> Operation:
         instance = self.find_with_status(request, Instance.STOPPED)
         self._instances.interfaces.unplug(instance, _interface(instance, request))
-        self.resources.put(instance)
         metadata = rpc.DetachInstanceNetworkInterfaceMetadata(
             instance_id=instance.id, network_interface_index=request.network_interface_index
         )
-        return self.operations.done(caller, "Detach network interface", metadata, instance)
+        return self.stored(caller, "Detach network interface", metadata, instance)
 
     def AttachFilesystem(self, request: rpc.AttachInstanceFilesystemRequest, caller: Caller) -> Operation:
         instance = self._changeable(request)
         attached = self._instances.filesystems.attach(instance, request.attached_filesystem_spec)
-        self.resources.put(instance)
         metadata = rpc.AttachInstanceFilesystemMetadata(instance_id=instance.id, filesystem_id=attached.filesystem_id)
-        return self.operations.done(caller, "Attach filesystem", metadata, instance)
+        return self.stored(caller, "Attach filesystem", metadata, instance)
 
     def DetachFilesystem(self, request: rpc.DetachInstanceFilesystemRequest, caller: Caller) -> Operation:
         instance = self._changeable(request)
         attached = attached_to(instance, request.filesystem_id or request.device_name)
         metadata = rpc.DetachInstanceFilesystemMetadata(instance_id=instance.id, filesystem_id=attached.filesystem_id)
         instance.filesystems.remove(attached)
-        self.resources.put(instance)
-        return self.operations.done(caller, "Detach filesystem", metadata, instance)
+        return self.stored(caller, "Detach filesystem", metadata, instance)
 
     def AttachDisk(self, request: rpc.AttachInstanceDiskRequest, caller: Caller) -> Operation:
         instance = self._changeable(request)
@@ -173,9 +165,8 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
             raise invalid(f"Instance {instance.id} has a disk {requested} already", "device_name")
         attached = self._instances.attach_disk(instance, request.attached_disk_spec)
         instance.secondary_disks.append(attached)
-        self.resources.put(instance)
         metadata = rpc.AttachInstanceDiskMetadata(instance_id=instance.id, disk_id=attached.disk_id)
-        return self.operations.done(caller, "Attach disk", metadata, instance)
+        return self.stored(caller, "Attach disk", metadata, instance)
 
     def DetachDisk(self, request: rpc.DetachInstanceDiskRequest, caller: Caller) -> Operation:
         instance = self._changeable(request)
@@ -187,9 +178,8 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
             raise not_found("AttachedDisk", named)
         instance.secondary_disks.remove(attached[0])
         self._instances.disks.detach(attached[0].disk_id, delete=False)
-        self.resources.put(instance)
         metadata = rpc.DetachInstanceDiskMetadata(instance_id=instance.id, disk_id=attached[0].disk_id)
-        return self.operations.done(caller, "Detach disk", metadata, instance)
+        return self.stored(caller, "Detach disk", metadata, instance)
 
     def GetSerialPortOutput(
         self, request: rpc.GetInstanceSerialPortOutputRequest, _: Caller

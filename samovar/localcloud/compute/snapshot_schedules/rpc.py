@@ -30,7 +30,7 @@ class SnapshotScheduleService(WithOperations[SnapshotSchedule], WithAccessBindin
         stamp(schedule)
         self._schedules.attach(schedule.id, list(request.disk_ids))
         metadata = rpc.CreateSnapshotScheduleMetadata(snapshot_schedule_id=schedule.id)
-        return self._put(caller, "Create snapshot schedule", metadata, schedule)
+        return self.stored(caller, "Create snapshot schedule", metadata, schedule)
 
     def Update(self, request: rpc.UpdateSnapshotScheduleRequest, caller: Caller) -> Operation:
         schedule = self.find(request)
@@ -40,7 +40,7 @@ class SnapshotScheduleService(WithOperations[SnapshotSchedule], WithAccessBindin
             schedule.ClearField("retention_policy")
         self.resources.claim_name(schedule.folder_id, schedule.name, schedule.id)
         metadata = rpc.UpdateSnapshotScheduleMetadata(snapshot_schedule_id=schedule.id)
-        return self._put(caller, "Update snapshot schedule", metadata, schedule)
+        return self.stored(caller, "Update snapshot schedule", metadata, schedule)
 
     def Delete(self, request: rpc.DeleteSnapshotScheduleRequest, caller: Caller) -> Operation:
         """Leave the snapshots that the schedule took."""
@@ -54,19 +54,19 @@ class SnapshotScheduleService(WithOperations[SnapshotSchedule], WithAccessBindin
         kept = [disk.id for disk in self._schedules.disks(schedule.id) if disk.id not in request.remove]
         self._schedules.attach(schedule.id, [*kept, *request.add])
         metadata = rpc.UpdateSnapshotScheduleDisksMetadata(snapshot_schedule_id=schedule.id)
-        return self._put(caller, "Update disks of snapshot schedule", metadata, schedule)
+        return self.stored(caller, "Update disks of snapshot schedule", metadata, schedule)
 
     def Disable(self, request: rpc.DisableSnapshotScheduleRequest, caller: Caller) -> Operation:
         schedule = self.find(request)
         schedule.status = SnapshotSchedule.INACTIVE
         metadata = rpc.DisableSnapshotScheduleMetadata(snapshot_schedule_id=schedule.id)
-        return self._put(caller, "Disable snapshot schedule", metadata, schedule)
+        return self.stored(caller, "Disable snapshot schedule", metadata, schedule)
 
     def Enable(self, request: rpc.EnableSnapshotScheduleRequest, caller: Caller) -> Operation:
         schedule = self.find(request)
         schedule.status = SnapshotSchedule.ACTIVE
         metadata = rpc.EnableSnapshotScheduleMetadata(snapshot_schedule_id=schedule.id)
-        return self._put(caller, "Enable snapshot schedule", metadata, schedule)
+        return self.stored(caller, "Enable snapshot schedule", metadata, schedule)
 
     def ListSnapshots(self, request: rpc.ListSnapshotScheduleSnapshotsRequest, _: Caller) -> Message:
         return page(request, self._schedules.snapshots(self.find(request).id))
@@ -74,12 +74,13 @@ class SnapshotScheduleService(WithOperations[SnapshotSchedule], WithAccessBindin
     def ListDisks(self, request: rpc.ListSnapshotScheduleDisksRequest, _: Caller) -> Message:
         return page(request, self._schedules.disks(self.find(request).id))
 
-    def _put(self, caller: Caller, title: str, metadata: Message, schedule: SnapshotSchedule) -> Operation:
-        if not schedule.schedule_policy.HasField("start_at"):
-            schedule.schedule_policy.start_at.CopyFrom(schedule.created_at)  # as the provider's test of it expects
-        self.resources.put(schedule)
-        self._schedules.plan_next(schedule)
-        return self.operations.done(caller, title, metadata, schedule)
+    def stored(self, caller: Caller, description: str, metadata: Message, resource: SnapshotSchedule) -> Operation:
+        """Plan the next snapshots as well."""
+        if not resource.schedule_policy.HasField("start_at"):
+            resource.schedule_policy.start_at.CopyFrom(resource.created_at)  # as the provider's test of it expects
+        operation = super().stored(caller, description, metadata, resource)
+        self._schedules.plan_next(resource)
+        return operation
 
 
 SERVICES = (

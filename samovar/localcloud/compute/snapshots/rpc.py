@@ -35,9 +35,8 @@ class SnapshotService(WithOperations[Snapshot], WithAccessBindings[Snapshot]):
         snapshot = self.find(request)
         update(snapshot, request, self.id_field)
         self.resources.claim_name(snapshot.folder_id, snapshot.name, snapshot.id)
-        self.resources.put(snapshot)
         metadata = rpc.UpdateSnapshotMetadata(snapshot_id=snapshot.id)
-        return self.operations.done(caller, "Update snapshot", metadata, snapshot)
+        return self.stored(caller, "Update snapshot", metadata, snapshot)
 
     def Delete(self, request: rpc.DeleteSnapshotRequest, caller: Caller) -> Operation:
         snapshot = self.find(request)

@@ -75,8 +75,7 @@ class KeyService(AccountKeyService[Key]):
     def Update(self, request: rpc.UpdateKeyRequest, caller: Caller) -> Operation:
         key = self.find(request)
         update(key, request, self.id_field)
-        self.resources.put(key)
-        return self.operations.done(caller, "Update key", rpc.UpdateKeyMetadata(key_id=key.id), key)
+        return self.stored(caller, "Update key", rpc.UpdateKeyMetadata(key_id=key.id), key)
 
     def Delete(self, request: rpc.DeleteKeyRequest, caller: Caller) -> Operation:
         metadata = rpc.DeleteKeyMetadata(key_id=self.removed(request))
@@ -98,8 +97,7 @@ class ApiKeyService(AccountKeyService[ApiKey]):
     def Update(self, request: api_rpc.UpdateApiKeyRequest, caller: Caller) -> Operation:
         key = self.find(request)
         update(key, request, self.id_field)
-        self.resources.put(key)
-        return self.operations.done(caller, "Update API key", api_rpc.UpdateApiKeyMetadata(api_key_id=key.id), key)
+        return self.stored(caller, "Update API key", api_rpc.UpdateApiKeyMetadata(api_key_id=key.id), key)
 
     def Delete(self, request: api_rpc.DeleteApiKeyRequest, caller: Caller) -> Operation:
         metadata = api_rpc.DeleteApiKeyMetadata(api_key_id=self.removed(request))
@@ -121,9 +119,8 @@ class AccessKeyService(AccountKeyService[AccessKey]):
     def Update(self, request: access_rpc.UpdateAccessKeyRequest, caller: Caller) -> Operation:
         key = self.find(request)
         update(key, request, self.id_field)
-        self.resources.put(key)
         metadata = access_rpc.UpdateAccessKeyMetadata(access_key_id=key.id)
-        return self.operations.done(caller, "Update access key", metadata, key)
+        return self.stored(caller, "Update access key", metadata, key)
 
     def Delete(self, request: access_rpc.DeleteAccessKeyRequest, caller: Caller) -> Operation:
         metadata = access_rpc.DeleteAccessKeyMetadata(access_key_id=self.removed(request))

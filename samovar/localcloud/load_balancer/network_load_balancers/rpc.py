@@ -54,7 +54,7 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         for spec in request.listener_specs:
             self._balancers.add_listener(balancer, spec)
         metadata = rpc.CreateNetworkLoadBalancerMetadata(network_load_balancer_id=balancer.id)
-        return self._put(caller, "Create network load balancer", metadata, balancer)
+        return self.stored(caller, "Create network load balancer", metadata, balancer)
 
     def Update(self, request: rpc.UpdateNetworkLoadBalancerRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
@@ -69,7 +69,7 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         if "listener_specs" in paths:
             self._balancers.replace_listeners(balancer, list(request.listener_specs))
         metadata = rpc.UpdateNetworkLoadBalancerMetadata(network_load_balancer_id=balancer.id)
-        return self._put(caller, "Update network load balancer", metadata, balancer)
+        return self.stored(caller, "Update network load balancer", metadata, balancer)
 
     def Delete(self, request: rpc.DeleteNetworkLoadBalancerRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
@@ -85,7 +85,7 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         metadata = rpc.AttachNetworkLoadBalancerTargetGroupMetadata(
             network_load_balancer_id=balancer.id, target_group_id=request.attached_target_group.target_group_id
         )
-        return self._put(caller, "Attach target group", metadata, balancer)
+        return self.stored(caller, "Attach target group", metadata, balancer)
 
     def DetachTargetGroup(self, request: rpc.DetachNetworkLoadBalancerTargetGroupRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
@@ -94,13 +94,13 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         metadata = rpc.DetachNetworkLoadBalancerTargetGroupMetadata(
             network_load_balancer_id=balancer.id, target_group_id=request.target_group_id
         )
-        return self._put(caller, "Detach target group", metadata, balancer)
+        return self.stored(caller, "Detach target group", metadata, balancer)
 
     def AddListener(self, request: rpc.AddNetworkLoadBalancerListenerRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
         self._balancers.add_listener(balancer, request.listener_spec)
         metadata = rpc.AddNetworkLoadBalancerListenerMetadata(network_load_balancer_id=balancer.id)
-        return self._put(caller, "Add listener", metadata, balancer)
+        return self.stored(caller, "Add listener", metadata, balancer)
 
     def RemoveListener(self, request: rpc.RemoveNetworkLoadBalancerListenerRequest, caller: Caller) -> Operation:
         balancer = self.find(request)
@@ -109,11 +109,11 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
             raise not_found("Listener", request.listener_name)
         balancer.listeners.remove(named[0])
         metadata = rpc.RemoveNetworkLoadBalancerListenerMetadata(network_load_balancer_id=balancer.id)
-        return self._put(caller, "Remove listener", metadata, balancer)
+        return self.stored(caller, "Remove listener", metadata, balancer)
 
-    def _put(self, caller: Caller, title: str, metadata: Message, balancer: NetworkLoadBalancer) -> Operation:
-        self.resources.put(balancer)
-        return self.operations.done(caller, title, metadata, self._balancers.with_status(balancer))
+    def stored(self, caller: Caller, description: str, metadata: Message, resource: NetworkLoadBalancer) -> Operation:
+        self.resources.put(resource)
+        return self.operations.done(caller, description, metadata, self._balancers.with_status(resource))
 
     def GetTargetStates(self, request: rpc.GetTargetStatesRequest, _: Caller) -> rpc.GetTargetStatesResponse:
         balancer = self.find(request)

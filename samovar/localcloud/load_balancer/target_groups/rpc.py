@@ -31,18 +31,16 @@ class TargetGroupService(WithOperations[TargetGroup]):
         group.region_id = group.region_id or REGION
         check_targets(self.store, group.id, group.targets)
         stamp(group)
-        self.resources.put(group)
         metadata = rpc.CreateTargetGroupMetadata(target_group_id=group.id)
-        return self.operations.done(caller, "Create target group", metadata, group)
+        return self.stored(caller, "Create target group", metadata, group)
 
     def Update(self, request: rpc.UpdateTargetGroupRequest, caller: Caller) -> Operation:
         group = self.find(request)
         update(group, request, self.id_field)
         self.resources.claim_name(group.folder_id, group.name, group.id)
         check_targets(self.store, group.id, group.targets)
-        self.resources.put(group)
         metadata = rpc.UpdateTargetGroupMetadata(target_group_id=group.id)
-        return self.operations.done(caller, "Update target group", metadata, group)
+        return self.stored(caller, "Update target group", metadata, group)
 
     def Delete(self, request: rpc.DeleteTargetGroupRequest, caller: Caller) -> Operation:
         group = self.find(request)

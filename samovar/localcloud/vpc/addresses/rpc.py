@@ -54,9 +54,8 @@ class AddressService(WithOperations[Address]):
         else:
             self._reserve_external(request, address)
         stamp(address)
-        self.resources.put(address)
         metadata = rpc.CreateAddressMetadata(address_id=address.id)
-        return self.operations.done(caller, "Create address", metadata, address)
+        return self.stored(caller, "Create address", metadata, address)
 
     def Update(self, request: rpc.UpdateAddressRequest, caller: Caller) -> Operation:
         address = self.find(request)

@@ -49,9 +49,8 @@ class NetworkService(WithOperations[Network]):
         network = self.find(request)
         update(network, request, self.id_field)
         self.resources.claim_name(network.folder_id, network.name, network.id)
-        self.resources.put(network)
         metadata = networks.UpdateNetworkMetadata(network_id=network.id)
-        return self.operations.done(caller, "Update network", metadata, network)
+        return self.stored(caller, "Update network", metadata, network)
 
     def Delete(self, request: networks.DeleteNetworkRequest, caller: Caller) -> Operation:
         network = self.find(request)

@@ -27,17 +27,15 @@ class GatewayService(WithOperations[Gateway]):
         fill(gateway, request)
         gateway.shared_egress_gateway.SetInParent()
         stamp(gateway)
-        self.resources.put(gateway)
         metadata = gateways.CreateGatewayMetadata(gateway_id=gateway.id)
-        return self.operations.done(caller, "Create gateway", metadata, gateway)
+        return self.stored(caller, "Create gateway", metadata, gateway)
 
     def Update(self, request: gateways.UpdateGatewayRequest, caller: Caller) -> Operation:
         gateway = self.find(request)
         update(gateway, request, self.id_field)
         self.resources.claim_name(gateway.folder_id, gateway.name, gateway.id)
-        self.resources.put(gateway)
         metadata = gateways.UpdateGatewayMetadata(gateway_id=gateway.id)
-        return self.operations.done(caller, "Update gateway", metadata, gateway)
+        return self.stored(caller, "Update gateway", metadata, gateway)
 
     def Delete(self, request: gateways.DeleteGatewayRequest, caller: Caller) -> Operation:
         gateway = self.find(request)
@@ -59,18 +57,16 @@ class RouteTableService(WithOperations[RouteTable]):
         fill(table, request)
         check_routes(self.store, table)
         stamp(table)
-        self.resources.put(table)
         metadata = tables.CreateRouteTableMetadata(route_table_id=table.id)
-        return self.operations.done(caller, "Create route table", metadata, table)
+        return self.stored(caller, "Create route table", metadata, table)
 
     def Update(self, request: tables.UpdateRouteTableRequest, caller: Caller) -> Operation:
         table = self.find(request)
         update(table, request, self.id_field)
         self.resources.claim_name(table.folder_id, table.name, table.id)
         check_routes(self.store, table)
-        self.resources.put(table)
         metadata = tables.UpdateRouteTableMetadata(route_table_id=table.id)
-        return self.operations.done(caller, "Update route table", metadata, table)
+        return self.stored(caller, "Update route table", metadata, table)
 
     def Delete(self, request: tables.DeleteRouteTableRequest, caller: Caller) -> Operation:
         table = self.find(request)

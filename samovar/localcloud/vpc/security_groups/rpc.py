@@ -30,9 +30,8 @@ class SecurityGroupService(WithOperations[SecurityGroup]):
         fill(group, request)
         stamp(group)
         self._groups.add_rules(group, request.rule_specs)
-        self.resources.put(group)
         metadata = rpc.CreateSecurityGroupMetadata(security_group_id=group.id)
-        return self.operations.done(caller, "Create security group", metadata, group)
+        return self.stored(caller, "Create security group", metadata, group)
 
     def Update(self, request: rpc.UpdateSecurityGroupRequest, caller: Caller) -> Operation:
         group = self.find(request)
@@ -41,17 +40,15 @@ class SecurityGroupService(WithOperations[SecurityGroup]):
             del group.rules[:]
             metadata.added_rule_ids.extend(self._groups.add_rules(group, request.rule_specs))
         self.resources.claim_name(group.folder_id, group.name, group.id)
-        self.resources.put(group)
-        return self.operations.done(caller, "Update security group", metadata, group)
+        return self.stored(caller, "Update security group", metadata, group)
 
     def UpdateRules(self, request: rpc.UpdateSecurityGroupRulesRequest, caller: Caller) -> Operation:
         group = self.find(request)
         for rule_id in request.deletion_rule_ids:
             group.rules.remove(_rule(group, rule_id))
         added = self._groups.add_rules(group, request.addition_rule_specs)
-        self.resources.put(group)
         metadata = rpc.UpdateSecurityGroupMetadata(security_group_id=group.id, added_rule_ids=added)
-        return self.operations.done(caller, "Update security group rules", metadata, group)
+        return self.stored(caller, "Update security group rules", metadata, group)
 
     def UpdateRule(self, request: rpc.UpdateSecurityGroupRuleRequest, caller: Caller) -> Operation:
         group = self.find(request)
