@@ -33,7 +33,7 @@ from samovar.core.output import date_time, stderr_reporter
 from samovar.core.proc import has_ended, process_identity
 from samovar.core.units import REGION
 from samovar.core.waiting import Pending, wait_for
-from samovar.deploy.lease import Lease, LockLost
+from samovar.deploy.lease import Lease
 
 LIFETIME = 60.0
 """Seconds for which a renewal is valid. A holder whose last renewal is older than half of them changes nothing."""
@@ -41,7 +41,6 @@ WATCHED = 2 / 3
 """The part of the lifetime that a taker waits without a renewal. The lock is renewed three times in a lifetime."""
 FREE_AFTER = LIFETIME * (1 + WATCHED)
 HOLDER, PROCESS, SINCE, UNTIL = "holder", "process", "since", "until"
-__all__ = ["Held", "Lock", "LockLost", "find_lock", "holder", "lock_name", "locked"]
 
 
 class Held(SamovarError):
