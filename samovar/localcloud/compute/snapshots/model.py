@@ -73,10 +73,10 @@ class Snapshots(Repository[Snapshot]):
 
 def expected_freeze(store: Store, size: int) -> float:
     """Return the seconds for which a machine cannot write while a disk that holds `size` bytes is copied."""
-    return MIN_FREEZE + size / float(store.noted(*COPY_RATE, DEFAULT_COPY_RATE))
+    return MIN_FREEZE + size / (store.noted(*COPY_RATE, 0.0) or DEFAULT_COPY_RATE)
 
 
 def remember_freeze(store: Store, size: int, seconds: float) -> None:
-    """Store the rate of a copy of `size` bytes; a disk that holds next to nothing shows none."""
-    if seconds > MIN_FREEZE:
+    """Store the rate of a copy of `size` bytes; a disk that holds nothing, or next to nothing, shows none."""
+    if size and seconds > MIN_FREEZE:
         store.note(*COPY_RATE, size / (seconds - MIN_FREEZE / 2))
