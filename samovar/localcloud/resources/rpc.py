@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf import message_factory
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from yandex.cloud.access import access_pb2 as rpc
@@ -17,20 +16,13 @@ from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.operations.model import Operations
+from samovar.localcloud.resources.listing import Described, filtered, ordered
 from samovar.localcloud.resources.model import Repository, check_status
 from samovar.localcloud.store.store import Stored
 
 R = TypeVar("R", bound=Stored)
-D = TypeVar("D", bound="Described")
 
 DEFAULT_PAGE = 100
-FILTER = re.compile(r"""\s*(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)')\s*""")
-
-
-class Described(Protocol):
-    """A message of the API."""
-
-    DESCRIPTOR: Descriptor
 
 
 class ListRequest(Described, Protocol):
@@ -115,7 +107,7 @@ class WithAccessBindings(ResourceService[R]):
 
 def page(request: ListRequest, items: Iterable[Described]) -> Message:
     """Return the response to a List request: the page of `items` that it asks for. A page token is an offset."""
-    chosen = filtered(items, getattr(request, "filter", ""))
+    chosen = ordered(filtered(items, getattr(request, "filter", "")), getattr(request, "order_by", ""))
     size = request.page_size or DEFAULT_PAGE
     if request.page_token and not request.page_token.isdecimal():
         raise invalid("page_token is not one of this list's", "page_token")
@@ -131,17 +123,3 @@ def _response_class(request: Described) -> type[Message]:
     descriptor = request.DESCRIPTOR
     name = descriptor.name.removesuffix("Request") + "Response"
     return message_factory.GetMessageClass(descriptor.file.message_types_by_name[name])
-
-
-def filtered(items: Iterable[D], text: str) -> Sequence[D]:
-    """Return the items that a filter chooses. `name="x"` alone is served, as the clients use it."""
-    if not text:
-        return list(items)
-    match = FILTER.fullmatch(text)
-    if not match:
-        raise invalid(f'filter {text!r} is not understood; it has the form name="..."', "filter")
-    field, value = match[1], match[2] if match[2] is not None else match[3]
-    chosen = list(items)
-    if any(field not in item.DESCRIPTOR.fields_by_name for item in chosen):
-        raise invalid(f"filter names no field: {field}", "filter")
-    return [item for item in chosen if str(getattr(item, field)) == value]
