@@ -18,14 +18,14 @@ from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
-from samovar.localcloud.api.errors import already_exists, denied, not_found
+from samovar.localcloud.api.errors import already_exists, denied, not_found, unimplemented
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.resources.model import Repository, stamp
 from samovar.localcloud.store.store import Store, Stored
 
-KEY_BITS = 2048
+KEY_BITS = {Key.RSA_2048: 2048, Key.RSA_4096: 4096}
 USE = frozenset({"iam.serviceAccounts.user", "iam.serviceAccounts.admin", "iam.editor", "iam.admin", "editor", "admin"})
 """Each of these roles lets its holder attach an account."""
 
@@ -96,9 +96,13 @@ class Keys(AccountKeys[Key]):
 
     kind = Key
 
-    def make(self, account_id: str, description: str = "") -> tuple[Key, str]:
+    def make(
+        self, account_id: str, description: str = "", algorithm: Key.Algorithm.ValueType = Key.RSA_2048
+    ) -> tuple[Key, str]:
         """Return a new key and its private half as PEM, whether or not the API shows the account."""
-        private = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+        if algorithm not in KEY_BITS:
+            raise unimplemented(f"key_algorithm {algorithm}")
+        private = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS[algorithm])
         public = private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -106,7 +110,7 @@ class Keys(AccountKeys[Key]):
             id=self.new_id(),
             service_account_id=account_id,
             description=description,
-            key_algorithm=Key.RSA_2048,
+            key_algorithm=algorithm,
             public_key=public.decode(),
         )
         stamp(key)

@@ -69,7 +69,8 @@ class KeyService(AccountKeyService[Key]):
 
     def Create(self, request: rpc.CreateKeyRequest, caller: Caller) -> rpc.CreateKeyResponse:
         self.check_account(request.service_account_id, caller)
-        key, private_key = self._keys.make(request.service_account_id, request.description)
+        algorithm = request.key_algorithm or Key.RSA_2048
+        key, private_key = self._keys.make(request.service_account_id, request.description, algorithm)
         return rpc.CreateKeyResponse(key=key, private_key=private_key)
 
     def Update(self, request: rpc.UpdateKeyRequest, caller: Caller) -> Operation:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.iam.v1 import api_key_service_pb2 as api_keys
 from yandex.cloud.iam.v1 import key_service_pb2 as keys
@@ -11,6 +13,7 @@ from yandex.cloud.iam.v1 import yandex_passport_user_account_service_pb2 as pass
 from yandex.cloud.iam.v1.api_key_service_pb2_grpc import ApiKeyServiceStub
 from yandex.cloud.iam.v1.awscompatibility import access_key_service_pb2 as access_keys
 from yandex.cloud.iam.v1.awscompatibility.access_key_service_pb2_grpc import AccessKeyServiceStub
+from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.iam.v1.key_service_pb2_grpc import KeyServiceStub
 from yandex.cloud.iam.v1.service_account_service_pb2 import DeleteServiceAccountRequest
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
@@ -51,6 +54,16 @@ def test_an_access_key_has_an_id_of_its_own_beside_that_of_the_resource(cloud: R
     assert stub.Get(get) == created.access_key
     stub.Delete(access_keys.DeleteAccessKeyRequest(access_key_id=created.access_key.id))
     assert code_of(stub.Get, get) is NOT_FOUND
+
+
+def test_an_authorized_key_has_the_algorithm_that_was_asked_for(cloud: RunningCloud, account_id: str) -> None:
+    stub = KeyServiceStub(cloud.channel())
+    request = keys.CreateKeyRequest(service_account_id=account_id, key_algorithm=Key.RSA_4096)
+    created = stub.Create(request)
+    assert stub.Get(keys.GetKeyRequest(key_id=created.key.id)).key_algorithm == Key.RSA_4096
+    private = load_pem_private_key(created.private_key.encode(), None)
+    assert isinstance(private, RSAPrivateKey)
+    assert private.key_size == 4096
 
 
 def test_the_description_of_an_authorized_key_changes(cloud: RunningCloud, account_id: str) -> None:
