@@ -47,13 +47,17 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
         before = {listener.name: listener.address for listener in balancer.listeners}
         del balancer.listeners[:]
         self.put(balancer)
+        self.add_listeners(balancer, specs, next((before[spec.name] for spec in specs if spec.name in before), ""))
+
+    def add_listeners(self, balancer: NetworkLoadBalancer, specs: list[rpc.ListenerSpec], kept: str = "") -> None:
+        """Add listeners at one address: the one that any of them names, or else the one that is `kept`."""
+        chosen = next(filter(None, (_address_spec(spec).address for spec in specs)), kept)
         for spec in specs:
-            address = getattr(spec, spec.WhichOneof("address") or "external_address_spec")
-            address.address = address.address or before.get(spec.name, "")
+            _address_spec(spec).address = _address_spec(spec).address or chosen
             self.add_listener(balancer, spec)
 
     def add_listener(self, balancer: NetworkLoadBalancer, spec: rpc.ListenerSpec) -> None:
-        """Add a listener at the balancer's address; the first one chooses it."""
+        """Add a listener at the balancer's address; the first one chooses it, and another one is refused."""
         if spec.protocol == Listener.UDP:
             raise precondition("UDP listeners are off in the local cloud, as they are by default in Yandex Cloud")
         if any(other.port == spec.port or other.name == spec.name for other in balancer.listeners):
@@ -61,8 +65,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
         listener = balancer.listeners.add(
             name=spec.name, port=spec.port, protocol=spec.protocol, target_port=spec.target_port or spec.port
         )
-        own = next((other.address for other in balancer.listeners if other.address), "")
-        listener.address = own or self._address(balancer, spec, listener)
+        listener.address = self._address(balancer, spec, listener)
         if balancer.type == NetworkLoadBalancer.INTERNAL:
             listener.subnet_id = spec.internal_address_spec.subnet_id
 
@@ -70,11 +73,16 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
         internal = spec.WhichOneof("address") == "internal_address_spec"
         if internal != (balancer.type == NetworkLoadBalancer.INTERNAL):
             raise invalid(f"listener {listener.name}: its address is not of the balancer's type", "listener_specs")
+        requested = _address_spec(spec).address
+        if own := next((other.address for other in balancer.listeners if other.address), ""):
+            if requested not in {"", own}:
+                raise invalid(
+                    f"listener {listener.name}: all listeners of a balancer have one address", "listener_specs"
+                )
+            return own
         if not internal:
-            requested = spec.external_address_spec.address
             return str(self._ipam.public(requested, reserved=bool(requested)))
         subnet = require(self.store, Subnet, spec.internal_address_spec.subnet_id)
-        requested = spec.internal_address_spec.address
         return str(self._ipam.internal(subnet, requested, reserved=bool(requested)))
 
     def with_status(self, balancer: NetworkLoadBalancer) -> NetworkLoadBalancer:
@@ -83,6 +91,11 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
         works = balancer.listeners and any(group and group.targets for group in groups)
         balancer.status = NetworkLoadBalancer.ACTIVE if works else NetworkLoadBalancer.INACTIVE
         return balancer
+
+
+def _address_spec(spec: rpc.ListenerSpec) -> rpc.ExternalAddressSpec | rpc.InternalAddressSpec:
+    internal = spec.WhichOneof("address") == "internal_address_spec"
+    return spec.internal_address_spec if internal else spec.external_address_spec
 
 
 def fill_check(check: HealthCheck | HealthCheckSpec) -> None:

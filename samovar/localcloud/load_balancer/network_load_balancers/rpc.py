@@ -51,8 +51,7 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         for attached in request.attached_target_groups:
             self._balancers.attach(balancer, attached)
         stamp(balancer)
-        for spec in request.listener_specs:
-            self._balancers.add_listener(balancer, spec)
+        self._balancers.add_listeners(balancer, list(request.listener_specs))
         metadata = rpc.CreateNetworkLoadBalancerMetadata(network_load_balancer_id=balancer.id)
         return self.stored(caller, "Create network load balancer", metadata, balancer)
 
