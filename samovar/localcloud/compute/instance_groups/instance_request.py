@@ -49,7 +49,8 @@ def create_request(
     )
     resources = template.resources_spec
     request.resources_spec.memory, request.resources_spec.cores = resources.memory, resources.cores
-    request.resources_spec.core_fraction = resources.core_fraction
+    request.resources_spec.core_fraction, request.resources_spec.gpus = resources.core_fraction, resources.gpus
+    request.network_settings.ParseFromString(template.network_settings.SerializeToString())
     request.scheduling_policy.preemptible = template.scheduling_policy.preemptible
     if template.HasField("metadata_options"):
         request.metadata_options.ParseFromString(template.metadata_options.SerializeToString())
@@ -117,6 +118,9 @@ def _nic(spec: api.NetworkInterfaceSpec, subnet_id: str, fill: _Filler) -> Netwo
     if spec.primary_v4_address_spec.HasField("one_to_one_nat_spec"):
         nat = spec.primary_v4_address_spec.one_to_one_nat_spec
         nic.primary_v4_address_spec.one_to_one_nat_spec.address = fill(nat.address)
+    for record in spec.primary_v4_address_spec.dns_record_specs:
+        added = nic.primary_v4_address_spec.dns_record_specs.add(dns_zone_id=fill(record.dns_zone_id))
+        added.fqdn, added.ttl, added.ptr = fill(record.fqdn), record.ttl, record.ptr
     return nic
 
 
