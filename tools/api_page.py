@@ -11,6 +11,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from samovar.localcloud.api.pipeline import Api
 from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.api.unserved import UNSERVED
 from samovar.localcloud.cloud import Cloud
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.simulated.settings import simulated_host
@@ -26,6 +27,14 @@ UNIMPLEMENTED (HTTP 501). [local-cloud.md](../local-cloud.md) says how to point 
 | service | served | not served |
 |---|---|---|
 """
+UNSERVED_HEAD = """
+## Fields that are not served
+
+A request that sets one of these fields, or has one of these values, answers UNIMPLEMENTED too.
+
+| message or enumeration | fields or values |
+|---|---|
+"""
 
 
 def api_page() -> str:
@@ -35,7 +44,7 @@ def api_page() -> str:
         home.make()
         with closing(Store(home.database)) as store:
             cloud = Cloud(home, store, Tokens(home.pki / "token-secret"), simulated_host(home))
-            return HEAD + "".join(sorted(_rows(cloud.api)))
+            return HEAD + "".join(sorted(_rows(cloud.api))) + UNSERVED_HEAD + "".join(_unserved_rows())
 
 
 def _rows(api: Api) -> Iterator[str]:
@@ -46,3 +55,12 @@ def _rows(api: Api) -> Iterator[str]:
         served = [method.name for method in methods if api.serves(method)]
         missing = [method.name for method in methods if method.name not in served]
         yield f"| `{name.removeprefix('yandex.cloud.')}` | {', '.join(served)} | {', '.join(missing)} |\n"
+
+
+def _unserved_rows() -> Iterator[str]:
+    by_owner: dict[str, list[str]] = {}
+    for name in sorted(UNSERVED):
+        owner, _, last = name.removeprefix("yandex.cloud.").rpartition(".")
+        by_owner.setdefault(owner, []).append(last)
+    for owner, names in by_owner.items():
+        yield f"| `{owner}` | {', '.join(names)} |\n"

@@ -26,6 +26,7 @@ from samovar.localcloud.api.audit_log import AuditLog, Event
 from samovar.localcloud.api.constraints import check_constraints
 from samovar.localcloud.api.errors import Refused, unimplemented
 from samovar.localcloud.api.tokens import Tokens
+from samovar.localcloud.api.unserved import check_served
 from samovar.localcloud.clock import now
 from samovar.localcloud.sockets.listener import LimitedLog
 from samovar.localcloud.store.store import NoteKey, Store, is_full
@@ -180,6 +181,7 @@ class Api:
             caller = self._authenticate(call)
             handler = self._handler(call.method)
             check_constraints(call.request)
+            check_served(call.request)
             with self._store.transaction():
                 return self._once(call, caller, handler)
         except Refused as refused:

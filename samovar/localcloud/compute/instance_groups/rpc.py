@@ -10,6 +10,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.localcloud.api.constraints import check_constraints
 from samovar.localcloud.api.errors import precondition
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.api.unserved import check_served
 from samovar.localcloud.compute.instance_groups.model import (
     REQUESTED,
     InstanceGroups,
@@ -72,6 +73,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
     def CreateFromYaml(self, request: rpc.CreateInstanceGroupFromYamlRequest, caller: Caller) -> Operation:
         create = parse(request.instance_group_yaml, rpc.CreateInstanceGroupRequest(folder_id=request.folder_id))
         check_constraints(create)
+        check_served(create)
         return self.Create(create, caller)
 
     def UpdateFromYaml(self, request: rpc.UpdateInstanceGroupFromYamlRequest, caller: Caller) -> Operation:
@@ -79,6 +81,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         update = rpc.UpdateInstanceGroupRequest(instance_group_id=request.instance_group_id)
         parse(request.instance_group_yaml, update)
         check_constraints(update)
+        check_served(update)
         return self.Update(update, caller)
 
     def Delete(self, request: rpc.DeleteInstanceGroupRequest, caller: Caller) -> Operation:
