@@ -8,6 +8,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import already_exists, invalid, not_found, precondition
@@ -56,7 +57,8 @@ class Repository(Generic[R]):
         self.store.delete(self.kind, resource_id)
 
     def admit(self, folder_id: str, name: str) -> None:
-        """Refuse a new resource where the quota is used up, or where its name is taken."""
+        """Refuse a new resource where the folder does not exist, the quota is used up, or its name is taken."""
+        require(self.store, Folder, folder_id)
         if self.count_quota:
             check_quota(self.store, self.count_quota)
         self.claim_name(folder_id, name)

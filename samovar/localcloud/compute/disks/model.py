@@ -17,6 +17,7 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.core.units import GIB
 from samovar.localcloud.api.errors import invalid, precondition, unimplemented
+from samovar.localcloud.compute.zones.model import check_disk_type, check_zone
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, check_status, fill, require, stamp
@@ -61,6 +62,7 @@ class Disks(Repository[Disk]):
     def make(self, request: rpc.CreateDiskRequest) -> Disk:
         """Return a new disk, blank, from an image or from a snapshot."""
         self.admit(request.folder_id, request.name)
+        check_zone(request.zone_id)
         disk = Disk(id=self.new_id(), status=Disk.READY)
         fill(disk, request)
         disk.type_id = disk.type_id or DEFAULT_TYPE
@@ -74,6 +76,7 @@ class Disks(Repository[Disk]):
             raise unimplemented(f"a disk made from {source}")
         disk.disk_placement_policy.SetInParent()  # clients read it without asking
         disk.size = disk.size or DEFAULT_SIZE
+        check_disk_type(disk.type_id, disk.size)
         self.check_sizes(disk)
         if not source:
             self._make_blank(self._home.disk(disk.id), disk.size)
@@ -129,6 +132,7 @@ class Disks(Repository[Disk]):
         """Make a disk larger. The guest grows its file system; that of a boot disk grows when its machine starts."""
         if size < disk.size:
             raise invalid(f"the size of a disk cannot be reduced from {disk.size} to {size}", "size")
+        check_disk_type(disk.type_id, size)
         self.check_sizes(Disk(type_id=disk.type_id, size=size - disk.size))
         check_status(disk, Disk.READY)
         check_stopped(self.store, disk)

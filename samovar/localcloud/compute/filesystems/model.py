@@ -10,6 +10,7 @@ from yandex.cloud.compute.v1.instance_service_pb2 import AttachedFilesystemSpec
 from samovar.core.units import GIB
 from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
 from samovar.localcloud.compute.disks.model import DEFAULT_BLOCK, HDD
+from samovar.localcloud.compute.zones.model import check_zone
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, fill, stamp
 from samovar.localcloud.store.store import Store
@@ -31,6 +32,7 @@ class Filesystems(Repository[Filesystem]):
 
     def make(self, request: rpc.CreateFilesystemRequest) -> Filesystem:
         self.admit(request.folder_id, request.name)
+        check_zone(request.zone_id)
         filesystem = Filesystem(id=self.new_id(), status=Filesystem.READY)
         fill(filesystem, request)
         filesystem.type_id = filesystem.type_id or HDD

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
-from yandex.cloud.compute.v1.instance_pb2 import DnsRecord, Instance, NetworkInterface
+from yandex.cloud.compute.v1.instance_pb2 import IPV4, DnsRecord, Instance, NetworkInterface, OneToOneNat
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import invalid, precondition, unimplemented
@@ -107,12 +107,22 @@ class Interfaces:
             address = self._ipam.internal(subnet, spec.address, reserved=bool(spec.address), besides=own)
             nic.mac_address, nic.primary_v4_address.address = _mac(address), str(address)
         if spec.HasField("one_to_one_nat_spec"):
-            public = spec.one_to_one_nat_spec.address
-            nic.primary_v4_address.one_to_one_nat.address = str(
-                self._ipam.public(public, reserved=bool(public), besides=_public(others))
-            )
+            self._set_public(nic, spec.one_to_one_nat_spec.address, others)
         del nic.primary_v4_address.dns_records[:]
         nic.primary_v4_address.dns_records.extend(map(_dns_record, spec.dns_record_specs))
+
+    def _set_public(self, nic: NetworkInterface, requested: str, others: Iterable[NetworkInterface]) -> None:
+        """Give an interface the requested public address, or a free one. It keeps its own unless another is named."""
+        nat = nic.primary_v4_address.one_to_one_nat
+        if nat.address and requested in {"", nat.address}:
+            return
+        address = self._ipam.public(requested, reserved=bool(requested), besides=_public(others))
+        nat.CopyFrom(one_to_one_nat(address))
+
+
+def one_to_one_nat(address: IPv4Address) -> OneToOneNat:
+    """Return a public address as an instance's message has it."""
+    return OneToOneNat(address=str(address), ip_version=IPV4)
 
 
 def _number(instance: Instance, spec: rpc.NetworkInterfaceSpec | rpc.AttachInstanceNetworkInterfaceRequest) -> str:

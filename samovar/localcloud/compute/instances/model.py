@@ -20,6 +20,7 @@ from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.filesystems.model import Filesystems
 from samovar.localcloud.compute.instances.interfaces import Interfaces
+from samovar.localcloud.compute.zones.model import check_zone
 from samovar.localcloud.load_balancer.target_groups.model import drop_targets, target_of
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, copy_field, fill, stamp
@@ -56,6 +57,7 @@ class Instances(Repository[Instance]):
     def make(self, request: rpc.CreateInstanceRequest) -> Instance:
         """Return a new instance with its disks and addresses, about to be started."""
         self.admit(request.folder_id, request.name)
+        check_zone(request.zone_id)
         check_hostname(request.hostname)
         instance = Instance(id=self.new_id(), status=Instance.PROVISIONING)
         fill(instance, request)

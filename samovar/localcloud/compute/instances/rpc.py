@@ -13,6 +13,7 @@ from samovar.localcloud.api.errors import invalid, not_found, precondition, unim
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.filesystems.model import attached_to
+from samovar.localcloud.compute.instances.interfaces import one_to_one_nat
 from samovar.localcloud.compute.instances.model import FIXED_WHILE_RUNNING, Instances
 from samovar.localcloud.iam.model import check_use
 from samovar.localcloud.operations.model import Goal, Operations
@@ -21,7 +22,19 @@ from samovar.localcloud.resources.model import masked_paths
 from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
 from samovar.localcloud.vpc.addresses.model import Ipam
 
-ALWAYS_UPDATABLE = frozenset({"name", "description", "labels", "service_account_id", "metadata", "metadata_options"})
+ALWAYS_UPDATABLE = frozenset(
+    {
+        "name",
+        "description",
+        "labels",
+        "service_account_id",
+        "metadata",
+        "metadata_options",
+        "maintenance_policy",
+        "maintenance_grace_period",
+        "serial_port_settings",
+    }
+)
 UPDATABLE = ALWAYS_UPDATABLE | FIXED_WHILE_RUNNING | {"placement_policy"}
 
 
@@ -106,7 +119,8 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         if primary.one_to_one_nat.address:
             raise precondition(f"Instance {instance.id} has the address {primary.one_to_one_nat.address} already")
         requested = request.one_to_one_nat_spec.address
-        primary.one_to_one_nat.address = str(self._ipam.public(requested, reserved=bool(requested)))
+        public = self._ipam.public(requested, reserved=bool(requested))
+        primary.one_to_one_nat.CopyFrom(one_to_one_nat(public))
         metadata = rpc.AddInstanceOneToOneNatMetadata(instance_id=instance.id)
         return self.stored(caller, "Add one-to-one NAT", metadata, instance)
 

@@ -11,19 +11,16 @@ from yandex.cloud.compute.v1.zone_pb2 import Zone
 from samovar.core.units import REGION
 from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.compute.zones.model import DISK_TYPES, ZONES, check_zone
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.rpc import page
-
-ZONES = tuple(f"{REGION}-{letter}" for letter in "abd")
-DISK_TYPES = ("network-hdd", "network-ssd", "network-ssd-nonreplicated", "network-ssd-io-m3")
 
 
 class ZoneService:
     """All zones are up, all on this machine."""
 
     def Get(self, request: zones.GetZoneRequest, _: Caller) -> Zone:
-        if request.zone_id not in ZONES:
-            raise not_found("Zone", request.zone_id)
+        check_zone(request.zone_id)
         return Zone(id=request.zone_id, region_id=REGION, status=Zone.UP)
 
     def List(self, request: zones.ListZonesRequest, _: Caller) -> Message:

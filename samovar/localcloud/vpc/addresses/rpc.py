@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 from yandex.cloud.operation.operation_pb2 import Operation
+from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 from yandex.cloud.vpc.v1 import address_service_pb2 as rpc
 from yandex.cloud.vpc.v1.address_pb2 import Address
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.compute.zones.model import check_zone
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.quota_manager.model import check_quota
 from samovar.localcloud.registry import Service
@@ -46,6 +48,7 @@ class AddressService(WithOperations[Address]):
         return page(request, map(self._with_use, in_subnet))
 
     def Create(self, request: rpc.CreateAddressRequest, caller: Caller) -> Operation:
+        require(self.store, Folder, request.folder_id)
         self.resources.claim_name(request.folder_id, request.name)
         address = Address(id=self.resources.new_id(), reserved=True, type=Address.EXTERNAL, ip_version=Address.IPV4)
         fill(address, request)
@@ -77,6 +80,8 @@ class AddressService(WithOperations[Address]):
     def _reserve_external(self, request: rpc.CreateAddressRequest, address: Address) -> None:
         check_quota(self.store, Addresses.count_quota)
         spec = request.external_ipv4_address_spec
+        if spec.zone_id:
+            check_zone(spec.zone_id)
         address.external_ipv4_address.address = str(self._ipam.public(spec.address))
         address.external_ipv4_address.zone_id = spec.zone_id
 

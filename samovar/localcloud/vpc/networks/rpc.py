@@ -16,6 +16,7 @@ from yandex.cloud.vpc.v1.subnet_pb2 import IPV4, Subnet
 
 from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.api.pipeline import Caller
+from samovar.localcloud.compute.zones.model import check_zone
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, require, stamp, update
@@ -80,6 +81,7 @@ class SubnetService(WithOperations[Subnet]):
 
     def Create(self, request: subnets.CreateSubnetRequest, caller: Caller) -> Operation:
         require(self.store, Network, request.network_id)
+        check_zone(request.zone_id)
         self.resources.admit(request.folder_id, request.name)
         siblings = Networks(self.store).subnets(request.network_id)
         check_ranges(list(request.v4_cidr_blocks), siblings)

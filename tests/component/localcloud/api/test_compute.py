@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.access.access_pb2 import ListAccessBindingsRequest, SetAccessBindingsRequest
 from yandex.cloud.compute.v1 import disk_service_pb2 as disks
@@ -14,11 +15,12 @@ from yandex.cloud.compute.v1 import instance_service_pb2 as instances
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.disk_service_pb2_grpc import DiskServiceStub
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
-from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instance_pb2 import Instance, SerialPortSettings
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as groups
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup, ManagedInstance
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
+from yandex.cloud.compute.v1.maintenance_pb2 import MaintenancePolicy
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
@@ -92,6 +94,51 @@ def test_a_network_that_fails_on_the_host_delays_no_other_resource(
     created = machine(cloud, place.subnet_id)
     cloud.driver.crash(created.id)
     reached(cloud, created.id, Instance.CRASHED)
+
+
+def test_maintenance_and_the_serial_port_change_while_a_machine_runs(
+    cloud: RunningCloud, place: SubnetOfNetwork
+) -> None:
+    stub, instance = InstanceServiceStub(cloud.channel()), machine(cloud, place.subnet_id)
+    request = instances.UpdateInstanceRequest(
+        instance_id=instance.id,
+        update_mask=FieldMask(paths=["maintenance_policy", "maintenance_grace_period", "serial_port_settings"]),
+        maintenance_policy=MaintenancePolicy.MIGRATE,
+        maintenance_grace_period=Duration(seconds=60),
+        serial_port_settings=SerialPortSettings(ssh_authorization=SerialPortSettings.OS_LOGIN),
+    )
+    changed = Instance.FromString(stub.Update(request).response.value)
+    assert (changed.maintenance_policy, changed.maintenance_grace_period.seconds) == (MaintenancePolicy.MIGRATE, 60)
+    assert changed.serial_port_settings == request.serial_port_settings
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "code"),
+    [
+        ("network-fast", 93 * GIB, grpc.StatusCode.NOT_FOUND),
+        ("network-ssd-nonreplicated", 10 * GIB, grpc.StatusCode.INVALID_ARGUMENT),
+        ("network-ssd-io-m3", 186 * GIB, grpc.StatusCode.OK),
+    ],
+)
+def test_a_disk_has_a_type_and_a_size_that_the_type_offers(
+    cloud: RunningCloud, kind: str, size: int, code: grpc.StatusCode
+) -> None:
+    request = disks.CreateDiskRequest(
+        folder_id=cloud.endpoint.folder_id, zone_id="ru-central1-a", size=size, type_id=kind
+    )
+    assert code_of(DiskServiceStub(cloud.channel()).Create, request) is code
+
+
+def test_machines_are_listed_by_status_and_in_an_order(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
+    stub, stopped = InstanceServiceStub(cloud.channel()), _stopped(cloud, place)
+    runs = machine(cloud, place.subnet_id)
+
+    def ids(**asked: str) -> list[str]:
+        request = instances.ListInstancesRequest(folder_id=cloud.endpoint.folder_id, **asked)  # type: ignore[arg-type]
+        return [each.id for each in stub.List(request).instances]
+
+    assert ids(filter='status="STOPPED"') == [stopped.id]
+    assert ids(order_by="id desc") == sorted([stopped.id, runs.id], reverse=True)
 
 
 def test_a_stopped_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, place: SubnetOfNetwork) -> None:

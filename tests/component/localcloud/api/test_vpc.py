@@ -9,8 +9,11 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
-from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instance_pb2 import IPV4, Instance
 from yandex.cloud.compute.v1.instance_service_pb2 import (
+    AddInstanceOneToOneNatRequest,
+    OneToOneNatSpec,
+    PrimaryAddressSpec,
     StopInstanceRequest,
     UpdateInstanceNetworkInterfaceRequest,
 )
@@ -231,6 +234,37 @@ def test_a_stopped_machine_moves_to_another_subnet_and_a_running_one_does_not(cl
     reached(cloud, instance.id, Instance.STOPPED)
     moved = _created(Instance, stub.UpdateNetworkInterface(request)).network_interfaces[0]
     assert (moved.subnet_id, moved.primary_v4_address.address) == (other.id, "10.7.0.3")
+
+
+def test_an_interface_gets_another_address_and_keeps_its_public_one(cloud: RunningCloud, vpc: Vpc) -> None:
+    instance = machine(cloud, vpc.subnet(vpc.network()).id)
+    stub = InstanceServiceStub(cloud.channel())
+    stub.AddOneToOneNat(AddInstanceOneToOneNatRequest(instance_id=instance.id))
+    stub.Stop(StopInstanceRequest(instance_id=instance.id))
+    nat = reached(cloud, instance.id, Instance.STOPPED).network_interfaces[0].primary_v4_address.one_to_one_nat
+    assert nat.ip_version == IPV4
+    for named in (nat.address, ""):
+        spec = PrimaryAddressSpec(address="10.1.0.77", one_to_one_nat_spec=OneToOneNatSpec(address=named))
+        request = UpdateInstanceNetworkInterfaceRequest(
+            instance_id=instance.id,
+            network_interface_index="0",
+            update_mask=FieldMask(paths=["primary_v4_address_spec"]),
+            primary_v4_address_spec=spec,
+        )
+        changed = _created(Instance, stub.UpdateNetworkInterface(request)).network_interfaces[0].primary_v4_address
+        assert (changed.address, changed.one_to_one_nat) == ("10.1.0.77", nat)
+
+
+def test_what_names_no_folder_and_no_zone_of_the_cloud_is_not_made(vpc: Vpc) -> None:
+    elsewhere = networks.CreateNetworkRequest(folder_id="b1g00000000000000000")
+    assert code_of(vpc.networks.Create, elsewhere) is grpc.StatusCode.NOT_FOUND
+    request = subnets.CreateSubnetRequest(
+        folder_id=vpc.folder_id, network_id=vpc.network().id, zone_id="ru-central1-z", v4_cidr_blocks=["10.9.0.0/24"]
+    )
+    assert code_of(vpc.subnets.Create, request) is grpc.StatusCode.NOT_FOUND
+    spec = addresses.ExternalIpv4AddressSpec(zone_id="ru-central1-z")
+    address = addresses.CreateAddressRequest(folder_id=vpc.folder_id, external_ipv4_address_spec=spec)
+    assert code_of(vpc.addresses.Create, address) is grpc.StatusCode.NOT_FOUND
 
 
 def test_the_range_of_a_subnet_changes_only_while_it_is_empty(cloud: RunningCloud, vpc: Vpc) -> None:
