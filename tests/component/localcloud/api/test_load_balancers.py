@@ -31,8 +31,8 @@ def _request(cloud: RunningCloud, *listeners: rpc.ListenerSpec) -> rpc.CreateNet
 def test_listeners_get_the_address_that_one_of_them_names_and_not_two(cloud: RunningCloud) -> None:
     stub = NetworkLoadBalancerServiceStub(cloud.channel())
     address = f"127.66.{cloud.endpoint.number}.200"
-    made = stub.Create(_request(cloud, _spec("http", 80), _spec("https", 443, address)))
-    balancer = NetworkLoadBalancer.FromString(made.response.value)
+    operation = stub.Create(_request(cloud, _spec("http", 80), _spec("https", 443, address)))
+    balancer = NetworkLoadBalancer.FromString(operation.response.value)
     assert [listener.address for listener in balancer.listeners] == [address, address]
     third, other = f"127.66.{cloud.endpoint.number}.202", f"127.66.{cloud.endpoint.number}.201"
     assert code_of(stub.Create, _request(cloud, _spec("http", 80, third), _spec("https", 443, other))) is INVALID

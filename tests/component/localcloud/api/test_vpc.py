@@ -255,7 +255,7 @@ def test_an_interface_gets_another_address_and_keeps_its_public_one(cloud: Runni
         assert (changed.address, changed.one_to_one_nat) == ("10.1.0.77", nat)
 
 
-def test_what_names_no_folder_and_no_zone_of_the_cloud_is_not_made(vpc: Vpc) -> None:
+def test_a_resource_of_an_unknown_folder_or_zone_is_refused(vpc: Vpc) -> None:
     elsewhere = networks.CreateNetworkRequest(folder_id="b1g00000000000000000")
     assert code_of(vpc.networks.Create, elsewhere) is grpc.StatusCode.NOT_FOUND
     request = subnets.CreateSubnetRequest(

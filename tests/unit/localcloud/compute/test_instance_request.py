@@ -66,8 +66,8 @@ def test_a_machine_of_a_group_gets_the_dns_records_of_its_template() -> None:
     )
     place = MemberPlace(index=2, index_in_zone=1, short_id="ilum", zone="ru-central1-a", tag="")
     request = create_request(InstanceGroup(instance_template=template), place, {"e9b1": "ru-central1-a"})
-    (made,) = request.network_interface_specs[0].primary_v4_address_spec.dns_record_specs
-    assert (made.fqdn, made.ttl, made.ptr) == ("2.web.internal.", 60, True)
+    (filled,) = request.network_interface_specs[0].primary_v4_address_spec.dns_record_specs
+    assert (filled.fqdn, filled.ttl, filled.ptr) == ("2.web.internal.", 60, True)
 
 
 def test_a_machine_of_a_group_gets_the_network_and_the_processors_of_its_template() -> None:
