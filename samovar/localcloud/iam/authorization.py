@@ -59,6 +59,11 @@ class AccessBindings:
         bound = (binding for resource_id in resource_ids for binding in self._effective(resource_id))
         return frozenset(binding.role_id for binding in bound if binding.subject.id in subjects)
 
+    def roles_over(self, caller: Caller, resource_id: str, folder_id: str) -> frozenset[str]:
+        """Return the roles that a caller has on a resource, on its folder or on its cloud."""
+        folder = self._store.get(Folder, folder_id)
+        return self.roles(caller, (resource_id, folder_id, folder.cloud_id if folder else ""))
+
     def postpone(self, resource_id: str, bindings: Iterable[AccessBinding], *, until: float) -> None:
         """Let bindings of a resource count from a date on only."""
         if added := {json.dumps(_plain(binding)): until for binding in bindings}:

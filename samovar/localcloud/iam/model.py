@@ -136,14 +136,14 @@ class AccessKeys(AccountKeys[AccessKey]):
 def may_use(store: Store, caller: Caller, account_id: str) -> bool:
     """Return whether the caller may let something work as an account: by a role on it, its folder or its cloud."""
     account = store.get(ServiceAccount, account_id)
-    return account is not None and bool(USE & _roles_over(store, caller, account))
+    return account is not None and bool(USE & AccessBindings(store).roles_over(caller, account.id, account.folder_id))
 
 
 def check_use(store: Store, caller: Caller, account_ids: Iterable[str]) -> None:
     """Raise NOT_FOUND or PERMISSION_DENIED unless the caller may let something work as each of these accounts."""
     for account_id in filter(None, account_ids):
-        account = ServiceAccounts(store).by_id(account_id)
-        if caller.subject != OPERATOR and not USE & _roles_over(store, caller, account):
+        ServiceAccounts(store).by_id(account_id)
+        if caller.subject != OPERATOR and not may_use(store, caller, account_id):
             raise denied(f"Permission denied: {caller.subject} lacks iam.serviceAccounts.user on {account_id}")
         check_no_more(store, caller, account_id)
 
@@ -165,9 +165,3 @@ def covers(held: frozenset[str], role: str) -> bool:
     if held & {"admin", role, f"{parent}.admin", f"{role.partition('.')[0]}.admin"}:
         return True
     return "editor" in held and level != "admin"
-
-
-def _roles_over(store: Store, caller: Caller, account: ServiceAccount) -> frozenset[str]:
-    folder = store.get(Folder, account.folder_id)
-    places = [account.id, account.folder_id, *([folder.cloud_id] if folder else [])]
-    return AccessBindings(store).roles(caller, places)

@@ -10,7 +10,6 @@ from yandex.cloud.lockbox.v1 import secret_service_pb2 as rpc
 from yandex.cloud.lockbox.v1.payload_pb2 import Payload
 from yandex.cloud.lockbox.v1.secret_pb2 import Secret, Version
 from yandex.cloud.operation.operation_pb2 import Operation
-from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import denied, invalid, not_found, precondition
@@ -159,9 +158,8 @@ class PayloadService:
         return payload_of(self._store, version_of(self._store, secret, version_id))
 
     def _check(self, secret: Secret, caller: Caller) -> None:
-        folder = self._store.get(Folder, secret.folder_id)
-        places = [secret.id, secret.folder_id, folder.cloud_id if folder else ""]
-        if caller.subject != OPERATOR and not READERS & self._access.roles(caller, places):
+        held = self._access.roles_over(caller, secret.id, secret.folder_id)
+        if caller.subject != OPERATOR and not READERS & held:
             raise denied(f"Permission denied to lockbox.secret {secret.id}: {caller.subject} may not read its payload")
 
 
