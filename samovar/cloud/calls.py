@@ -64,8 +64,8 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
     """Gives calls `DEADLINE` seconds, repeats what passes by itself, and turns failures into CallFailed.
 
     A mutating call carries an idempotency key, the same in each attempt, so that it never creates a thing twice.
-    An error of one of `checks` ends a call before it is made, and `observers` see every attempt. `unreached` are the
-    seconds for which a call that reached no server is repeated.
+    An error of one of `checks` ends a call before its next attempt, for minutes may lie between two of them, and
+    `observers` see every attempt. `unreached` are the seconds for which a call that reached no server is repeated.
     """
 
     def __init__(self, unreached: float) -> None:
@@ -77,8 +77,6 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
     def intercept_unary_unary(
         self, continuation: Continuation, client_call_details: grpc.ClientCallDetails, request: Message
     ) -> Outcome:
-        for check in tuple(self.checks):
-            check()
         details = _prepared(client_call_details)
         retrying = Retrying(
             retry=retry_if_exception_type(CallFailed),
@@ -102,6 +100,8 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-ar
         return (state.seconds_since_start or 0.0) + state.upcoming_sleep > limit
 
     def _once(self, continuation: Continuation, details: _Details, request: Message) -> Outcome:
+        for check in tuple(self.checks):
+            check()
         began = time.monotonic()
         outcome = continuation(details, request)
         error = _failure(details.method, outcome)

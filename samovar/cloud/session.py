@@ -104,7 +104,7 @@ class Session:
 
     @contextmanager
     def guarded(self, check: Callable[[], None]) -> Iterator[None]:
-        """Call `check` before each call to the cloud, which is not made where it raises."""
+        """Call `check` before each attempt of a call to the cloud, which is not made where it raises."""
         self.add_check(check)
         try:
             yield
@@ -112,7 +112,7 @@ class Session:
             self._interceptor.checks.remove(check)
 
     def add_check(self, check: Callable[[], None]) -> None:
-        """Call `check` before each call to the cloud from now on, as `guarded` does for a while."""
+        """Call `check` before each attempt of a call from now on, as `guarded` does for a while."""
         self._interceptor.checks.append(check)
 
     @contextmanager

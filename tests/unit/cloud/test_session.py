@@ -172,6 +172,19 @@ def test_a_throttled_read_and_a_change_that_met_another_are_repeated(session: Se
     assert not server.refuse
 
 
+def test_a_check_that_fails_between_two_attempts_ends_the_call(session: Session, server: Server) -> None:
+    server.refuse = [grpc.StatusCode.ABORTED] * 3
+    attempts = iter((None, None, ConfigError("the lock was lost")))
+
+    def check() -> None:
+        if error := next(attempts):
+            raise error
+
+    with session.guarded(check), pytest.raises(ConfigError, match="the lock was lost"):
+        create(session)
+    assert [method for method, _ in server.calls] == ["Create", "Create"]
+
+
 @pytest.mark.parametrize(
     "status",
     [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.RESOURCE_EXHAUSTED],
