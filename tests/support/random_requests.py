@@ -43,7 +43,7 @@ FORMS: Sequence[tuple[str, Sequence[str]]] = (
     ("prefix", ADDRESSES),
     ("role", ("viewer", "editor", "admin", "nobody")),
     ("filter", ('name="a"', "name = 'web-1'", "nothing=1", 'id="x" AND name="y"')),
-    ("page_token", ("1", "100", "x")),
+    ("page_token", ("1-", "100-fhm", "x")),
     ("uri", ("https://127.0.0.1/storage/images/x.raw",)),
 )
 """Values that mean something, by a part of the field's name."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf import message_factory
@@ -23,6 +24,7 @@ from samovar.localcloud.store.store import Stored
 R = TypeVar("R", bound=Stored)
 
 DEFAULT_PAGE = 100
+SEPARATOR = "-"
 
 
 class ListRequest(Described, Protocol):
@@ -106,16 +108,37 @@ class WithAccessBindings(ResourceService[R]):
 
 
 def page(request: ListRequest, items: Iterable[Described]) -> Message:
-    """Return the response to a List request: the page of `items` that it asks for. A page token is an offset."""
+    """Return the response to a List request: the page of `items` that it asks for."""
+    if request.page_size < 0:
+        raise invalid("page_size must not be negative", "page_size")
     chosen = ordered(filtered(items, getattr(request, "filter", "")), getattr(request, "order_by", ""))
-    size = request.page_size or DEFAULT_PAGE
-    if request.page_token and not request.page_token.isdecimal():
-        raise invalid("page_token is not one of this list's", "page_token")
-    start = int(request.page_token or 0)
+    start = _start(chosen, request.page_token) if request.page_token else 0
+    end = start + (request.page_size or DEFAULT_PAGE)
     response = _response_class(request)
     (field,) = (field.name for field in response.DESCRIPTOR.fields if field.is_repeated)
-    more = {"next_page_token": str(start + size)} if start + size < len(chosen) else {}
-    return response(**{field: chosen[start : start + size]}, **more)
+    more = {"next_page_token": f"{end}{SEPARATOR}{_id(chosen[end - 1])}"} if end < len(chosen) else {}
+    return response(**{field: chosen[start:end]}, **more)
+
+
+def _start(items: Sequence[Described], token: str) -> int:
+    """Return where a page begins: after the last item of the page before, whatever was deleted or added since.
+
+    A token is the number of the items before, and the id of the last of them. That one may be gone: then the next of a
+    list in the order of ids follows, and in any other order the number counts.
+    """
+    number, separator, last = token.partition(SEPARATOR)
+    if not (separator and number.isdecimal()):
+        raise invalid("page_token is not one of this list's", "page_token")
+    if not last:
+        return int(number)
+    ids = [_id(item) for item in items]
+    if last in ids:
+        return ids.index(last) + 1
+    return bisect_right(ids, last) if ids == sorted(ids) else int(number)
+
+
+def _id(item: Described) -> str:
+    return str(getattr(item, "id", ""))
 
 
 def _response_class(request: Described) -> type[Message]:

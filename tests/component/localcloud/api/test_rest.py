@@ -57,8 +57,8 @@ def test_lists_take_their_fields_from_the_query_in_both_spellings(cloud: Running
         _network(cloud, rest, f"net-{number}")
     folder_id = cloud.endpoint.folder_id
     status, first = rest.call("GET", f"/vpc/v1/networks?folderId={folder_id}&pageSize=2")
-    assert (status, len(first["networks"]), first["nextPageToken"]) == (200, 2, "2")
-    status, second = rest.call("GET", f"/vpc/v1/networks?folder_id={folder_id}&page_token=2")
+    assert (status, len(first["networks"])) == (200, 2)
+    status, second = rest.call("GET", f"/vpc/v1/networks?folder_id={folder_id}&page_token={first['nextPageToken']}")
     assert (status, len(second["networks"]), "nextPageToken" in second) == (200, 1, False)
     named = rest.call("GET", f"/vpc/v1/networks?folderId={folder_id}&filter=name%3D%22net-1%22")[1]
     assert [network["name"] for network in named["networks"]] == ["net-1"]
