@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -75,6 +76,12 @@ class Repository(Generic[R]):
         for quota in self.size_quotas:
             check_quota(self.store, quota, quota.amount(resource))
 
+    def check_growth(self, before: R, after: R) -> None:
+        """Refuse a change of a resource that is stored already, where its quotas have no room for what it adds."""
+        for quota in self.size_quotas:
+            if (growth := quota.amount(after) - quota.amount(before)) > 0:
+                check_quota(self.store, quota, growth)
+
 
 def require(store: Store, kind: type[R], resource_id: str) -> R:
     """Return a resource. Raises Refused with NOT_FOUND, which names its kind."""
@@ -98,18 +105,34 @@ def masked_paths(request: Message, mask: FieldMask, id_field: str) -> frozenset[
     updatable = {field.name for field in request.DESCRIPTOR.fields} - {id_field, "update_mask"}
     if not mask.paths:
         return frozenset(updatable)
-    unknown = [path for path in mask.paths if path.split(".")[0] not in updatable]
+    unknown = [path for path in mask.paths if not _is_updatable(path, request, updatable)]
     if unknown:
         raise invalid(f"update_mask names no field of the request: {', '.join(unknown)}", "update_mask")
     return frozenset(path.split(".")[0] for path in mask.paths)
 
 
+def _is_updatable(path: str, request: Message, updatable: Collection[str]) -> bool:
+    top, *_ = path.split(".")
+    return top in updatable and FieldMask(paths=[path]).IsValidForDescriptor(request.DESCRIPTOR)
+
+
 def update(target: Message, request: Message, id_field: str) -> frozenset[str]:
     """Copy the masked fields of the same name from the request to the resource; return the paths of the mask."""
-    paths = masked_paths(request, getattr(request, "update_mask", FieldMask()), id_field)
+    mask = getattr(request, "update_mask", FieldMask())
+    paths = masked_paths(request, mask, id_field)
     for path in paths & {field.name for field in target.DESCRIPTOR.fields}:
-        copy_field(request, target, path)
+        copy_masked(request, target, path, mask)
     return paths
+
+
+def copy_masked(request: Message, target: Message, name: str, mask: FieldMask) -> None:
+    """Copy one top field that a mask names: all of it, or only those parts that the mask names."""
+    parts = [path.partition(".")[2] for path in mask.paths if path.split(".")[0] == name]
+    if parts and all(parts):
+        source, own = getattr(request, name), getattr(target, name)
+        FieldMask(paths=parts).MergeMessage(source, own, replace_message_field=True, replace_repeated_field=True)
+    else:
+        copy_field(request, target, name)
 
 
 def fill(target: Message, request: Message) -> None:

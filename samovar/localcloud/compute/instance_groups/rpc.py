@@ -25,7 +25,7 @@ from samovar.localcloud.iam.model import check_use
 from samovar.localcloud.load_balancer.target_groups.model import attached_to
 from samovar.localcloud.operations.model import Goal, Operations
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import copy_field, fill, masked_paths, stamp
+from samovar.localcloud.resources.model import copy_masked, fill, masked_paths, stamp
 from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
 
 
@@ -61,7 +61,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         group = self.find(request)
         had_balancer = group.HasField("load_balancer_spec")
         for path in masked_paths(request, request.update_mask, self.id_field):
-            copy_field(request, group, path)
+            copy_masked(request, group, path, request.update_mask)
         if had_balancer != group.HasField("load_balancer_spec"):
             raise precondition("load_balancer_spec cannot be added to a group or taken from it")
         self.resources.claim_name(group.folder_id, group.name, group.id)

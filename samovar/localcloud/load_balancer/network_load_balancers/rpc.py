@@ -16,7 +16,7 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.load_balancer.network_load_balancers.model import LoadBalancers, attachment
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import copy_field, fill, masked_paths, stamp
+from samovar.localcloud.resources.model import copy_masked, fill, masked_paths, stamp
 from samovar.localcloud.resources.rpc import WithOperations, page
 from samovar.localcloud.vpc.addresses.model import Ipam
 
@@ -59,7 +59,7 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         balancer = self.find(request)
         paths = masked_paths(request, request.update_mask, self.id_field)
         for path in paths - {"listener_specs", "attached_target_groups"}:
-            copy_field(request, balancer, path)
+            copy_masked(request, balancer, path, request.update_mask)
         self.resources.claim_name(balancer.folder_id, balancer.name, balancer.id)
         if "attached_target_groups" in paths:
             del balancer.attached_target_groups[:]

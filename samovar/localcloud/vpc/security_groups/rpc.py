@@ -11,7 +11,7 @@ from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.operations.model import Operations
 from samovar.localcloud.registry import Service
-from samovar.localcloud.resources.model import copy_field, fill, masked_paths, require, stamp, update
+from samovar.localcloud.resources.model import copy_masked, fill, masked_paths, require, stamp, update
 from samovar.localcloud.resources.rpc import WithOperations
 from samovar.localcloud.vpc.security_groups.model import SecurityGroups
 
@@ -54,7 +54,7 @@ class SecurityGroupService(WithOperations[SecurityGroup]):
         group = self.find(request)
         rule = _rule(group, request.rule_id)
         for path in masked_paths(request, request.update_mask, self.id_field) - {"rule_id"}:
-            copy_field(request, rule, path)
+            copy_masked(request, rule, path, request.update_mask)
         self.resources.put(group)
         metadata = rpc.UpdateSecurityGroupRuleMetadata(security_group_id=group.id, rule_id=rule.id)
         return self.operations.done(caller, "Update security group rule", metadata, rule)
