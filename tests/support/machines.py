@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.image_service_pb2 import CreateImageRequest
 from yandex.cloud.compute.v1.image_service_pb2_grpc import ImageServiceStub
@@ -34,7 +36,12 @@ def image(cloud: RunningCloud) -> Image:
 
 
 def machine(
-    cloud: RunningCloud, subnet_id: str, *, name: str = "", security_group_ids: list[str] | None = None
+    cloud: RunningCloud,
+    subnet_id: str,
+    *,
+    name: str = "",
+    security_group_ids: list[str] | None = None,
+    disks: Sequence[AttachedDiskSpec] = (),
 ) -> Instance:
     """Create an instance and return it once it runs."""
     nic = NetworkInterfaceSpec(
@@ -48,6 +55,7 @@ def machine(
         name=name,
         resources_spec=ResourcesSpec(memory=2 * 1024**3, cores=2),
         boot_disk_spec=disk,
+        secondary_disk_specs=disks,
         network_interface_specs=[nic],
     )
     stub = InstanceServiceStub(cloud.channel())

@@ -33,9 +33,9 @@ class DiskService(WithOperations[Disk], WithAccessBindings[Disk]):
         size = disk.size
         update(disk, request, self.id_field)
         requested, disk.size = disk.size, size
+        self.resources.claim_name(disk.folder_id, disk.name, disk.id)
         if requested not in {0, size}:
             self._disks.resize(disk, requested)
-        self.resources.claim_name(disk.folder_id, disk.name, disk.id)
         return self.stored(caller, "Update disk", rpc.UpdateDiskMetadata(disk_id=disk.id), disk)
 
     def Delete(self, request: rpc.DeleteDiskRequest, caller: Caller) -> Operation:

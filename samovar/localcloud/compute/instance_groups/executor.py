@@ -35,7 +35,8 @@ from samovar.localcloud.compute.instance_groups.validate import (
     check_rights,
     roles_for_new_machine,
 )
-from samovar.localcloud.compute.instances.model import Instances, check_hostname
+from samovar.localcloud.compute.instances.hostnames import check_hostname
+from samovar.localcloud.compute.instances.model import Instances
 from samovar.localcloud.load_balancer.target_groups.model import (
     add_targets,
     delete_target_group,

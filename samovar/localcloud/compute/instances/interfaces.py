@@ -10,6 +10,7 @@ from yandex.cloud.compute.v1.instance_pb2 import IPV4, DnsRecord, Instance, Netw
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import invalid, precondition, unimplemented
+from samovar.localcloud.compute.instances.hostnames import check_record
 from samovar.localcloud.resources.model import copy_field, fill, require
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import Ipam
@@ -140,6 +141,7 @@ def _public(interfaces: Iterable[NetworkInterface]) -> Iterator[IPv4Address]:
 
 
 def _dns_record(spec: rpc.DnsRecordSpec) -> DnsRecord:
+    check_record(spec.fqdn)
     record = DnsRecord()
     fill(record, spec)
     return record

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.disk_service_pb2 import CreateDiskRequest
 from yandex.cloud.compute.v1.instance_pb2 import (
@@ -19,23 +17,16 @@ from samovar.core.units import GIB, REGION
 from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.filesystems.model import Filesystems
+from samovar.localcloud.compute.instances.hostnames import ID_DOMAIN, check_hostname
 from samovar.localcloud.compute.instances.interfaces import Interfaces
 from samovar.localcloud.compute.zones.model import check_zone
 from samovar.localcloud.load_balancer.target_groups.model import drop_targets, target_of
 from samovar.localcloud.quota_manager.model import Quota
-from samovar.localcloud.resources.model import Repository, copy_field, fill, stamp
+from samovar.localcloud.resources.model import Repository, copy_field, copy_masked, fill, stamp
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import Ipam
 
 FIXED_WHILE_RUNNING = frozenset({"resources_spec", "platform_id", "network_settings", "scheduling_policy"})
-HOSTNAME_LABEL = r"[a-z]([-_a-z0-9]{0,61}[a-z0-9])?"
-HOSTNAME = re.compile(rf"{HOSTNAME_LABEL}(\.{HOSTNAME_LABEL})*", re.ASCII)
-MAX_HOSTNAME = 253
-LOCAL_DOMAINS = (".internal", f".{REGION}.internal")
-RESERVED_HOSTNAMES = frozenset({"api", "metadata", "localhost"})
-"""Machines look for services of the network under these names, and not for another machine."""
-ID_DOMAIN = ".auto.internal"
-"""Under this domain each machine is known by its id."""
 
 
 class Instances(Repository[Instance]):
@@ -69,7 +60,8 @@ class Instances(Repository[Instance]):
         for spec in request.network_interface_specs:
             self.interfaces.plug(instance, spec)
         instance.boot_disk.CopyFrom(self.attach_disk(instance, request.boot_disk_spec, boot=True))
-        instance.secondary_disks.extend(self.attach_disk(instance, disk) for disk in request.secondary_disk_specs)
+        for disk in request.secondary_disk_specs:
+            instance.secondary_disks.append(self.attach_disk(instance, disk))
         for filesystem in request.filesystem_specs:
             self.filesystems.attach(instance, filesystem)
         stamp(instance)
@@ -99,10 +91,14 @@ class Instances(Repository[Instance]):
         super().delete(resource_id)
 
     def attach_disk(self, instance: Instance, spec: rpc.AttachedDiskSpec, *, boot: bool = False) -> AttachedDisk:
+        if spec.device_name in {each.device_name for each in (instance.boot_disk, *instance.secondary_disks)} - {""}:
+            raise invalid(f"Instance {instance.id} has a disk {spec.device_name} already", "device_name")
         disk_id = spec.disk_id
         if spec.WhichOneof("disk") == "disk_spec":
             disk_id = self.disks.make(disk_request(instance.folder_id, instance.zone_id, spec)).id
         disk = self.disks.attach(disk_id, instance.id, boot=boot)
+        if disk.zone_id != instance.zone_id:
+            raise invalid(f"Disk {disk.id} is in {disk.zone_id}, the instance in {instance.zone_id}", "disk_id")
         return AttachedDisk(
             mode=AttachedDisk.Mode.Value(rpc.AttachedDiskSpec.Mode.Name(spec.mode or rpc.AttachedDiskSpec.READ_WRITE)),
             device_name=spec.device_name or disk.id,
@@ -115,10 +111,10 @@ class Instances(Repository[Instance]):
         if (fixed := paths & FIXED_WHILE_RUNNING) and instance.status != Instance.STOPPED:
             raise precondition(f"Instance {instance.id} must be STOPPED to change {', '.join(sorted(fixed))}")
         for path in paths - {"resources_spec"}:
-            copy_field(request, instance, path)
+            copy_masked(request, instance, path, request.update_mask)
         if "resources_spec" in paths:
             _set_resources(instance, request.resources_spec)
-            self.check_sizes(instance)
+            self.check_growth(self.by_id(instance.id), instance)
         self.claim_name(instance.folder_id, instance.name, instance.id)
         self.put(instance)
 
@@ -127,19 +123,6 @@ def check_size(platform: str, spec: rpc.ResourcesSpec | GroupResourcesSpec, fiel
     """Refuse a size that no machine of the platform has; `field` is where the request states it."""
     if problem := size_problem(platform, spec.cores, spec.core_fraction or 100, spec.memory):
         raise invalid(problem, field)
-
-
-def check_hostname(hostname: str) -> None:
-    """Refuse a hostname that is no DNS name, or that the network's name server answers itself; empty is valid."""
-    if not hostname:
-        return
-    if len(hostname) > MAX_HOSTNAME or not HOSTNAME.fullmatch(hostname):
-        raise invalid(f"{hostname!r} is not a DNS name", "hostname")
-    short = next(
-        (hostname.removesuffix(domain) for domain in LOCAL_DOMAINS[::-1] if hostname.endswith(domain)), hostname
-    )
-    if short in RESERVED_HOSTNAMES or hostname.endswith(ID_DOMAIN):
-        raise invalid(f"the name {hostname} is reserved", "hostname")
 
 
 def disk_request(folder_id: str, zone_id: str, spec: rpc.AttachedDiskSpec) -> CreateDiskRequest:

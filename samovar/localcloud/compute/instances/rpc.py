@@ -174,9 +174,6 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
 
     def AttachDisk(self, request: rpc.AttachInstanceDiskRequest, caller: Caller) -> Operation:
         instance = self._changeable(request)
-        requested = request.attached_disk_spec.device_name
-        if requested in {disk.device_name for disk in (instance.boot_disk, *instance.secondary_disks)}:
-            raise invalid(f"Instance {instance.id} has a disk {requested} already", "device_name")
         attached = self._instances.attach_disk(instance, request.attached_disk_spec)
         instance.secondary_disks.append(attached)
         metadata = rpc.AttachInstanceDiskMetadata(instance_id=instance.id, disk_id=attached.disk_id)

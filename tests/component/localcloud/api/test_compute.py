@@ -156,6 +156,29 @@ def test_a_stopped_machine_gets_and_gives_back_a_disk(cloud: RunningCloud, place
     DiskServiceStub(cloud.channel()).Delete(delete)
 
 
+def test_a_disk_of_another_zone_cannot_be_attached(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
+    instance = _stopped(cloud, place)
+    request = disks.CreateDiskRequest(folder_id=cloud.endpoint.folder_id, zone_id="ru-central1-b", size=GIB)
+    disk = Disk.FromString(DiskServiceStub(cloud.channel()).Create(request).response.value)
+    attach = instances.AttachInstanceDiskRequest(
+        instance_id=instance.id, attached_disk_spec=instances.AttachedDiskSpec(disk_id=disk.id)
+    )
+    with pytest.raises(grpc.RpcError, match="is in ru-central1-b, the instance in ru-central1-a") as refused:
+        InstanceServiceStub(cloud.channel()).AttachDisk(attach)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert not DiskServiceStub(cloud.channel()).Get(disks.GetDiskRequest(disk_id=disk.id)).instance_ids
+
+
+def test_a_new_machine_has_no_two_disks_of_one_name(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
+    data = [
+        instances.AttachedDiskSpec(device_name="data", disk_spec=instances.AttachedDiskSpec.DiskSpec(size=GIB))
+        for _ in range(2)
+    ]
+    with pytest.raises(grpc.RpcError, match="has a disk data already") as refused:
+        machine(cloud, place.subnet_id, disks=data)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_a_disk_cannot_be_attached_to_a_running_machine(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
     instance = machine(cloud, place.subnet_id)
     spec = instances.AttachedDiskSpec(disk_id=_disk(cloud).id)
@@ -176,6 +199,15 @@ def test_a_disk_grows_and_never_shrinks(cloud: RunningCloud) -> None:
     renamed = disks.UpdateDiskRequest(disk_id=disk.id, name="data", update_mask=FieldMask(paths=["name"]))
     kept = Disk.FromString(DiskServiceStub(cloud.channel()).Update(renamed).response.value)
     assert (kept.name, kept.size) == ("data", 2 * GIB)
+
+
+def test_a_refused_change_leaves_the_file_of_a_disk(cloud: RunningCloud) -> None:
+    stub, other, disk = DiskServiceStub(cloud.channel()), _disk(cloud), _disk(cloud)
+    stub.Update(disks.UpdateDiskRequest(disk_id=other.id, name="taken", update_mask=FieldMask(paths=["name"])))
+    both = FieldMask(paths=["name", "size"])
+    larger = disks.UpdateDiskRequest(disk_id=disk.id, name="taken", size=2 * GIB, update_mask=both)
+    assert code_of(stub.Update, larger) is grpc.StatusCode.ALREADY_EXISTS
+    assert (cloud.home.disks / f"{disk.id}.raw").stat().st_size == GIB
 
 
 def test_the_boot_disk_of_a_stopped_machine_grows(cloud: RunningCloud, place: SubnetOfNetwork) -> None:

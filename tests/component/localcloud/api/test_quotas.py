@@ -135,6 +135,19 @@ def test_machines_are_counted_by_their_size_too(tmp_path: Path, resources: Resou
     store.close()
 
 
+def test_a_machine_that_changes_its_size_counts_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cloud.sqlite")
+    choose_quotas(store, QuotaSet.DEFAULT)
+    instances = Instances(store, Disks(store, Home(tmp_path)), Ipam(store, 0))
+    before = Instance(id="first", resources=Resources(cores=20, memory=GIB))
+    store.put(before)
+    for cores in (16, 32):
+        instances.check_growth(before, Instance(id="first", resources=Resources(cores=cores, memory=GIB)))
+    with pytest.raises(Refused, match=r"instanceCores\.count"):
+        instances.check_growth(before, Instance(id="first", resources=Resources(cores=34, memory=GIB)))
+    store.close()
+
+
 def test_the_documented_quotas_are_the_default_ones() -> None:
     """The figures are from vpc-limits.md, compute-limits.md and load-balancer-limits.md of Yandex Cloud."""
     assert {quota.name: quota.limit for quota in quotas(load_services())} == {
