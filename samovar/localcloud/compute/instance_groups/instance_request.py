@@ -14,6 +14,8 @@ from yandex.cloud.compute.v1.instance_service_pb2 import (
 )
 from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
 
+from samovar.localcloud.api.errors import not_found
+
 DEFAULT_NAME = "{instance_group.id}-{instance.short_id}"
 """The name of a machine whose template has none, as documented."""
 
@@ -32,7 +34,10 @@ class MemberPlace:
 def create_request(
     group: api.InstanceGroup, place: MemberPlace, subnet_zones: Mapping[str, str]
 ) -> CreateInstanceRequest:
-    """Return the request; `subnet_zones` gives the zone of each subnet id that the template names."""
+    """Return the request; `subnet_zones` gives the zone of each subnet that exists, by its id.
+
+    Raises Refused where the template's subnet in the zone was deleted.
+    """
     fill = _Filler(group, place)
     template = group.instance_template
     name = template.name or DEFAULT_NAME
@@ -58,8 +63,7 @@ def create_request(
     request.secondary_disk_specs.extend(_disk(spec, fill) for spec in template.secondary_disk_specs)
     request.filesystem_specs.extend(_filesystem(spec, fill) for spec in template.filesystem_specs)
     for spec in template.network_interface_specs:
-        subnet_id = next(subnet_id for subnet_id in spec.subnet_ids if subnet_zones[subnet_id] == place.zone)
-        request.network_interface_specs.append(_nic(spec, subnet_id, fill))
+        request.network_interface_specs.append(_nic(spec, _subnet_in(place.zone, spec, subnet_zones), fill))
     return request
 
 
@@ -110,6 +114,13 @@ def _filesystem(spec: api.AttachedFilesystemSpec, fill: _Filler) -> AttachedFile
         device_name=fill(spec.device_name),
         filesystem_id=fill(spec.filesystem_id),
     )
+
+
+def _subnet_in(zone: str, spec: api.NetworkInterfaceSpec, subnet_zones: Mapping[str, str]) -> str:
+    subnet_id = next((each for each in spec.subnet_ids if subnet_zones.get(each) == zone), None)
+    if subnet_id is None:
+        raise not_found("Subnet", ", ".join(each for each in spec.subnet_ids if each not in subnet_zones))
+    return subnet_id
 
 
 def _nic(spec: api.NetworkInterfaceSpec, subnet_id: str, fill: _Filler) -> NetworkInterfaceSpec:

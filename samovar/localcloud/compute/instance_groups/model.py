@@ -60,6 +60,8 @@ LOG = NoteKey[list[tuple[float, str]]]("group.log")
 LOG_LENGTH = 1000
 LARGEST = 100
 """The machines of a group that is scaled by load without a bound of its own, as the API's description says."""
+DEFAULT_MEASUREMENT = 60
+"""Seconds for which the load is measured, unless a group states others, as the API's description says."""
 RUNNING = frozenset({ManagedInstance.RUNNING_ACTUAL, ManagedInstance.RUNNING_OUTDATED})
 
 
@@ -235,6 +237,9 @@ def fill_defaults(group: InstanceGroup) -> None:
     healing = group.auto_healing_policy
     healing.auto_healing_action = healing.auto_healing_action or AutoHealingPolicy.RESTART
     template.resources_spec.core_fraction = template.resources_spec.core_fraction or 100
+    scale = group.scale_policy.auto_scale
+    if is_autoscaled(group) and not scale.HasField("measurement_duration"):
+        scale.measurement_duration.seconds = DEFAULT_MEASUREMENT
     for check in checks_of(group):
         fill_check(check)
 

@@ -50,7 +50,10 @@ def check_group(store: Store, group: InstanceGroup) -> None:
 
 
 def _check_scale(group: InstanceGroup) -> None:
-    """A group that scales by load may not begin with more machines than it may ever have."""
+    """A group that scales by load may not begin with more machines than it may ever have, and its rule has a target."""
+    scale = group.scale_policy.auto_scale
+    if scale.HasField("cpu_utilization_rule") and not scale.cpu_utilization_rule.utilization_target:
+        raise invalid("the rule has no utilization_target", "scale_policy.auto_scale.cpu_utilization_rule")
     if is_autoscaled(group) and initial_size(group) > largest_size(group):
         raise invalid(
             f"the group begins with {initial_size(group)} machines, and has at most {largest_size(group)}", "max_size"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
@@ -30,6 +31,12 @@ def attached_to(store: Store, target_group_id: str) -> list[NetworkLoadBalancer]
         for balancer in store.all(NetworkLoadBalancer)
         if any(attached.target_group_id == target_group_id for attached in balancer.attached_target_groups)
     ]
+
+
+def owner_of(store: Store, target_group_id: str) -> InstanceGroup | None:
+    """Return the instance group that made a target group, which keeps its machines there; None for a user's own."""
+    groups = store.all(InstanceGroup)
+    return next((each for each in groups if each.load_balancer_state.target_group_id == target_group_id), None)
 
 
 def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:

@@ -7,13 +7,14 @@ from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.operation.operation_pb2 import Operation
 
 from samovar.core.units import REGION
-from samovar.localcloud.api.errors import not_found
+from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.load_balancer.target_groups.model import (
     TargetGroups,
     add_targets,
     check_targets,
     delete_target_group,
+    owner_of,
     remove_targets,
 )
 from samovar.localcloud.registry import Service
@@ -44,6 +45,8 @@ class TargetGroupService(WithOperations[TargetGroup]):
 
     def Delete(self, request: rpc.DeleteTargetGroupRequest, caller: Caller) -> Operation:
         group = self.find(request)
+        if owner := owner_of(self.store, group.id):
+            raise precondition(f"TargetGroup {group.id} belongs to the InstanceGroup {owner.id}, and goes with it")
         delete_target_group(self.store, group.id)
         metadata = rpc.DeleteTargetGroupMetadata(target_group_id=group.id)
         return self.operations.deleted(caller, "Delete target group", metadata)

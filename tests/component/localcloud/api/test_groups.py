@@ -10,10 +10,9 @@ import pytest
 from yandex.cloud.compute.v1.instance_service_pb2 import ListInstancesRequest
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as rpc
-from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
-    ManagedInstance,
-    ScalePolicy,
-)
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import DeployPolicy, ManagedInstance, ScalePolicy
+from yandex.cloud.loadbalancer.v1.target_group_service_pb2 import DeleteTargetGroupRequest
+from yandex.cloud.loadbalancer.v1.target_group_service_pb2_grpc import TargetGroupServiceStub
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
 
@@ -56,6 +55,34 @@ def test_a_group_that_scales_by_load_keeps_the_size_that_it_begins_with(groups: 
     scale.max_size = 2
     code = code_of(groups.update, "scale_policy", scale_policy=ScalePolicy(auto_scale=scale))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_rule_of_load_has_a_target_and_a_time_in_which_it_is_measured(groups: Groups) -> None:
+    groups.finished(groups.create(size=1))
+    scale = ScalePolicy.AutoScale(max_size=4, cpu_utilization_rule=ScalePolicy.CpuUtilizationRule())
+    code = code_of(groups.update, "scale_policy", scale_policy=ScalePolicy(auto_scale=scale))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    scale.cpu_utilization_rule.utilization_target = 70
+    groups.finished(groups.update("scale_policy", scale_policy=ScalePolicy(auto_scale=scale)))
+    assert groups.group().scale_policy.auto_scale.measurement_duration.seconds == 60
+
+
+def test_a_part_of_a_policy_is_changed_by_itself(groups: Groups) -> None:
+    groups.finished(groups.create(size=1))
+    groups.finished(groups.update("deploy_policy.max_unavailable", deploy_policy=DeployPolicy(max_unavailable=1)))
+    policy = groups.group().deploy_policy
+    assert (policy.max_unavailable, policy.max_expansion, policy.minimal_action) == (1, 1, DeployPolicy.RECREATE)
+    code = code_of(groups.update, "deploy_policy.nothing", deploy_policy=DeployPolicy(max_unavailable=1))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_the_target_group_of_a_group_cannot_be_deleted_by_itself(groups: Groups) -> None:
+    groups.finished(groups.create(size=1))
+    targets = TargetGroupServiceStub(groups.cloud.channel())
+    delete = DeleteTargetGroupRequest(target_group_id=groups.group().load_balancer_state.target_group_id)
+    assert code_of(targets.Delete, delete) is grpc.StatusCode.FAILED_PRECONDITION
+    groups.finished(groups.groups.Delete(rpc.DeleteInstanceGroupRequest(instance_group_id=groups.group().id)))
+    assert code_of(targets.Delete, delete) is grpc.StatusCode.NOT_FOUND
 
 
 def test_a_dead_machine_comes_back_as_a_new_one(groups: Groups) -> None:
