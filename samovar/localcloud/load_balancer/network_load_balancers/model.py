@@ -18,6 +18,8 @@ from samovar.localcloud.vpc.addresses.model import Ipam
 HEALTHY = NoteKey[list[list[str]]]("balancer.healthy")
 """A note on a balancer: the targets that its probes hold for healthy, as pairs of subnet id and address."""
 DEFAULT_INTERVAL, DEFAULT_TIMEOUT, DEFAULT_THRESHOLD = 2, 1, 2
+SHORTEST, LONGEST = 1, 60
+"""Seconds that interval and timeout of a check may have (documented in health-check.md)."""
 
 
 class LoadBalancers(Repository[NetworkLoadBalancer]):
@@ -39,6 +41,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
         attachment.CopyFrom(attached)
         for check in attachment.health_checks:
             fill_check(check)
+            _check_times(check)
             if check.HasField("http_options"):
                 check.http_options.path = check.http_options.path or "/"
 
@@ -106,6 +109,13 @@ def fill_check(check: HealthCheck | HealthCheckSpec) -> None:
         check.timeout.seconds = DEFAULT_TIMEOUT
     check.unhealthy_threshold = check.unhealthy_threshold or DEFAULT_THRESHOLD
     check.healthy_threshold = check.healthy_threshold or DEFAULT_THRESHOLD
+
+
+def _check_times(check: HealthCheck) -> None:
+    for field in ("interval", "timeout"):
+        seconds = getattr(check, field).ToTimedelta().total_seconds()
+        if not SHORTEST <= seconds <= LONGEST:
+            raise invalid(f"{field} is {seconds:g} s, not {SHORTEST} to {LONGEST} s", f"health_checks.{field}")
 
 
 def attachment(balancer: NetworkLoadBalancer, target_group_id: str) -> AttachedTargetGroup:
