@@ -41,8 +41,9 @@ class AccessBindings:
         return [_binding(*plain) for plain in self._store.noted(resource_id, BINDINGS, [])]
 
     def replace(self, resource_id: str, bindings: Iterable[AccessBinding]) -> list[AccessBindingDelta]:
-        """Make these the bindings of a resource; return the changes."""
-        before, after = self.bindings(resource_id), list(bindings)
+        """Make these the bindings of a resource, each once; return the changes."""
+        before = self.bindings(resource_id)
+        after = [_binding(*plain) for plain in dict.fromkeys(tuple(_plain(binding)) for binding in bindings)]
         self._store.note(resource_id, BINDINGS, [_plain(binding) for binding in after])
         removed = [_delta(AccessBindingAction.REMOVE, binding) for binding in before if binding not in after]
         return removed + [_delta(AccessBindingAction.ADD, binding) for binding in after if binding not in before]
